@@ -1,0 +1,1 @@
+"""Measuring: how good is a retriever, and is the new one better?"""

@@ -1,0 +1,208 @@
+"""The SQL database, which is the truth: its schema, how it is opened, and how it migrates itself on opening."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+from rag.errors import NightjarError, SettingsError
+
+schema = MetaData()
+
+documents = Table(
+    "documents",
+    schema,
+    Column("document_id", Text, primary_key=True),
+    Column("source", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("added_at", Text, nullable=False),
+)
+passages = Table(
+    "passages",
+    schema,
+    Column("passage_id", Text, primary_key=True),
+    Column("document_id", Text, ForeignKey("documents.document_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("page", Integer),
+    Column("external_id", Text, index=True),
+    Column("text_sha256", Text, nullable=False, index=True),
+)
+vectors = Table(
+    "vectors",
+    schema,
+    Column("passage_side", Text, primary_key=True),
+    Column("text_sha256", Text, primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian, unit length
+)
+turns = Table(
+    "turns",
+    schema,
+    Column("turn_id", Text, primary_key=True),
+    Column("conversation_id", Text, nullable=False, index=True),
+    Column("user", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("declined", Integer, nullable=False),
+    Column("encoder_id", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("asked_at", Text, nullable=False, index=True),
+)
+shown = Table(
+    "shown",
+    schema,
+    Column("turn_id", Text, ForeignKey("turns.turn_id", ondelete="CASCADE"), primary_key=True),
+    Column("passage_id", Text, primary_key=True),  # no foreign key: what was shown stays true when a document goes
+    Column("rank", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("dense", Float, nullable=False),
+    Column("lexical", Float, nullable=False),
+    Column("cited", Integer, nullable=False),
+)
+verdict_events = Table(
+    "verdict_events",
+    schema,
+    Column("event_id", Integer, primary_key=True, autoincrement=True),  # the order of events, whatever the clock says
+    Column("user", Text, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("passage_id", Text, nullable=False),  # "" where the verdict is about the answer
+    Column("verdict", Text, nullable=False),  # "withdrawn" takes the standing one back
+    Column("comment", Text, nullable=False),
+    Column("given_at", Text, nullable=False),
+    Index("verdict_events_target", "user", "turn_id", "passage_id"),
+)
+versions = Table(
+    "versions",
+    schema,
+    Column("encoder_id", Text, primary_key=True),
+    Column("passage_side", Text, nullable=False),
+    Column("parent_id", Text),
+    Column("tier", Integer, nullable=False),  # 0 is the base
+    Column("lexical_weight", Float, nullable=False),
+    Column("path", Text, nullable=False),  # relative to the state directory
+    Column("created_at", Text, nullable=False),
+    Column("note", Text, nullable=False),  # JSON: data counts, parameters, dev scores
+)
+promotions = Table(
+    "promotions",
+    schema,
+    Column("promotion_id", Integer, primary_key=True, autoincrement=True),  # the last row names the current version
+    Column("encoder_id", Text, ForeignKey("versions.encoder_id"), nullable=False),
+    Column("kind", Text, nullable=False),  # install, promote or rollback
+    Column("reason", Text, nullable=False),
+    Column("promoted_at", Text, nullable=False),
+)
+nights = Table(
+    "nights",
+    schema,
+    Column("night_id", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False, index=True),  # of everything that decides the outcome
+    Column("tier", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("decision", Text),  # promoted, kept or invalid; absent while the night runs
+    Column("candidate_id", Text),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("summary", Text, nullable=False),  # JSON: what `nightjar nightly --json` prints
+)
+state = Table(
+    "state",
+    schema,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def open_database(url: str) -> Engine:
+    """Opens the database at an SQLAlchemy URL, creating or migrating its schema first.
+
+    SQLite runs in WAL mode with synchronous=FULL: an acknowledged write survives `kill -9` and power loss.
+    Raises:
+        SettingsError: the URL can't be read.
+        NightjarError: the database was written by a newer Nightjar.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(f"database.url {url!r} is not an SQLAlchemy URL: write sqlite:///FILE or "
+                            "postgresql+psycopg://USER@HOST/NAME") from error  # fmt: skip
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    _migrate(engine)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event opens the transactions, not the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """A reader that wants to write later would otherwise fail at once when somebody else wrote in between."""
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def reading(engine: Engine) -> Connection:
+    """A connection for reading only: it never waits for a writer, nor a writer for it."""
+    return engine.connect().execution_options(read_only=True)
+
+
+def _migrate(engine: Engine) -> None:
+    """Brings the schema to the newest revision; costs one query where nothing is to do."""
+    newest = max(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    with reading(engine) as connection:
+        found = _revision(connection)
+    if found == newest:
+        return
+    if found is not None and found > newest:
+        raise NightjarError(f"the database is at revision {found!r}, newer than this Nightjar's {newest!r}: "
+                            "install a newer Nightjar, or restore a backup")  # fmt: skip
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    from sqlalchemy import inspect
+
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision

@@ -1,0 +1,11 @@
+"""Runs migrations on the connection that `rag.database` hands over, inside its transaction."""
+
+from alembic import context
+
+from rag.database import schema
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=schema, render_as_batch=True, version_table="alembic_version"
+)
+with context.begin_transaction():
+    context.run_migrations()

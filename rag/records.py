@@ -1,0 +1,190 @@
+"""The nouns of the loop, as frozen records: documents, passages, hits, answers, turns, verdicts, judgments."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+VerdictName = Literal["helpful", "not_relevant", "pin", "outdated"]
+"""What a person can say of a passage."""
+
+AnswerVerdictName = Literal["answer_helpful", "answer_wrong_source", "answer_wrong", "answer_not_in_documents"]
+"""What a person can say of an answer. Only the first reaches the retriever, as a weak positive."""
+
+PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
+ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
+
+
+def now() -> datetime:
+    """The time in UTC, to the microsecond."""
+    return datetime.now(UTC)
+
+
+def sha256_of(text: str) -> str:
+    """Hex digest of a text; lone surrogates, which UTF-8 can't hold, are kept apart by an escape.
+
+    >>> sha256_of("")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One source as it was read: a file, or one line of a BEIR corpus."""
+
+    document_id: str
+    source: str
+    """Where it came from, unique in the library: a path, or `dataset/beir-id`."""
+    title: str
+    media_type: str
+    sha256: str
+    """Of the bytes that were read; equal bytes are not read again."""
+    text: str
+    """The stored text that passage offsets count in, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of one document: what is encoded, found, shown, cited and judged."""
+
+    passage_id: str
+    document_id: str
+    source: str
+    title: str
+    """The document's title; for BEIR, the line's own title."""
+    heading: str
+    """The headings above the passage, outermost first, joined by ' › '; may be empty."""
+    text: str
+    """Exactly `document.text[start:end]`."""
+    start: int
+    end: int
+    page: int | None = None
+    """1-based, where the format has pages."""
+    external_id: str | None = None
+    """The BEIR id, where the passage came with one."""
+
+    @property
+    def encoded_text(self) -> str:
+        """What the encoder and BM25 read: title and headings first, then the text."""
+        return "\n".join(part for part in (self.title, self.heading, self.text) if part)
+
+    @property
+    def text_sha256(self) -> str:
+        """Names the passage's vector: equal encoded texts share one."""
+        return sha256_of(self.encoded_text)
+
+    @property
+    def public_id(self) -> str:
+        """The id shown outside: the BEIR id where there is one."""
+        return self.external_id or self.passage_id
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question, with every score that put it there."""
+
+    passage: Passage
+    rank: int
+    """1-based."""
+    score: float
+    """What decided the rank: dense + lexical_weight · lexical."""
+    dense: float
+    """Cosine of question and passage, -1 to 1."""
+    lexical: float
+    """BM25 over its maximum for the question, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A stretch of a passage that supports one sentence of an answer."""
+
+    n: int
+    """The number in brackets in the answer, 1-based."""
+    passage_id: str
+    source: str
+    page: int | None
+    start: int
+    """In characters of the document's stored text."""
+    end: int
+    quote: str
+    """Exactly `document.text[start:end]`."""
+    support: float
+    """How well the stretch supports the sentence, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question got: a text with [n] marks, what it rests on, and what was found."""
+
+    turn_id: str
+    question: str
+    text: str
+    declined: bool
+    reason: str
+    """Why it declined; empty where it did not."""
+    encoder_id: str
+    """The retriever version that answered."""
+    citations: tuple[Citation, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One passage as it was shown for a turn."""
+
+    passage_id: str
+    rank: int
+    score: float
+    dense: float
+    lexical: float
+    cited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with all that was shown for it."""
+
+    turn_id: str
+    conversation_id: str
+    user: str
+    question: str
+    answer: str
+    declined: bool
+    encoder_id: str
+    asked_at: datetime
+    origin: Literal["asked", "imported", "simulated"] = "asked"
+    shown: tuple[Shown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one person says of one passage (or of the answer) of one turn. The latest one stands."""
+
+    user: str
+    turn_id: str
+    question: str
+    passage_id: str | None
+    """None where the verdict is about the answer."""
+    verdict: str
+    """One of PASSAGE_VERDICTS or ANSWER_VERDICTS."""
+    comment: str = ""
+    given_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What the verdicts of all people on one (question, passage) add up to."""
+
+    question: str
+    passage_id: str
+    label: Literal["positive", "negative"]
+    probability: float
+    """That the label is right: the mean of a Beta posterior over the people who said so."""
+    n_people: int
+    weight: float
+    """How much it counts in training, 0 to 1."""
+    latest_at: datetime

@@ -1,0 +1,137 @@
+"""Passage vectors in SQL: one per passage side and encoded text, filled once, read as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, Select, delete, func, insert, select
+
+from rag.database import passages, reading, vectors
+from rag.errors import EncoderError
+from rag.library import SQL_BATCH, Library, chunks
+
+FloatArray = NDArray[np.float32]
+FILL_BATCH = 512  # passages between two commits: what a kill can cost, about ten seconds of encoding
+
+
+class PassageEncoder(Protocol):
+    """The half of an encoder that vectors are made with."""
+
+    passage_side: str
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+class Vectors:
+    """The vectors of one passage side."""
+
+    def __init__(self, engine: Engine, passage_side: str) -> None:
+        self.engine = engine
+        self.passage_side = passage_side
+
+    def missing(self) -> int:
+        """How many distinct texts have no vector yet."""
+        with reading(self.engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(self._missing_query().subquery())) or 0)
+
+    def fill(self, encoder: PassageEncoder, progress: Callable[[int], None] = lambda n: None) -> int:
+        """Encodes what has no vector, commits every FILL_BATCH texts, and returns how many were encoded.
+
+        Killed at any moment it goes on where it stopped. *progress* gets the number of texts just done.
+
+        Texts go longest first, so that batches hold texts of one length and the pace only ever improves.
+
+        Raises:
+            EncoderError: the encoder is of another passage side.
+        """
+        if encoder.passage_side != self.passage_side:
+            raise EncoderError(f"encoder of passage side {encoder.passage_side!r} can't fill the vectors of "
+                               f"{self.passage_side!r}: open the version that these vectors belong to")  # fmt: skip
+        with reading(self.engine) as connection:
+            todo = dict(connection.execute(self._missing_query()).tuples().all())
+        length_order = self._longest_first(todo)
+        for some in chunks(length_order, FILL_BATCH):
+            encoded = self._texts([todo[text_sha256] for text_sha256 in some])
+            self._store(some, encoder.encode_passages([encoded[todo[text_sha256]] for text_sha256 in some]))
+            progress(len(some))
+        return len(length_order)
+
+    def matrix(self) -> tuple[list[str], FloatArray]:
+        """Passage ids in the library's order, and their vectors, `(n, dim)` float32, rows of unit length.
+
+        Passages without a vector are left out.
+        """
+        query = (
+            select(passages.c.passage_id, vectors.c.vector)
+            .join(vectors, vectors.c.text_sha256 == passages.c.text_sha256)
+            .where(vectors.c.passage_side == self.passage_side)
+            .order_by(passages.c.passage_id)
+        )
+        with reading(self.engine) as connection:
+            rows = connection.execute(query).all()
+        ids = [row.passage_id for row in rows]
+        if not ids:
+            return [], np.zeros((0, 0), np.float32)
+        return ids, np.frombuffer(b"".join(row.vector for row in rows), np.float32).reshape(len(ids), -1)
+
+    def rows(self, passage_ids: Sequence[str]) -> dict[str, FloatArray]:
+        """The vectors of some passages, each `(dim,)`; passages without one are left out."""
+        found: dict[str, FloatArray] = {}
+        query = select(passages.c.passage_id, vectors.c.vector).join(
+            vectors, vectors.c.text_sha256 == passages.c.text_sha256
+        )
+        with reading(self.engine) as connection:
+            for some in chunks(passage_ids, SQL_BATCH):
+                named = passages.c.passage_id.in_(some) & (vectors.c.passage_side == self.passage_side)
+                for row in connection.execute(query.where(named)):
+                    found[row.passage_id] = np.frombuffer(row.vector, np.float32)
+        return found
+
+    def drop(self) -> None:
+        """Forgets every vector of this side; they can be encoded again."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(vectors).where(vectors.c.passage_side == self.passage_side))
+
+    def _missing_query(self) -> Select[tuple[str, str]]:
+        """(text_sha256, one passage that has it) for every text without a vector."""
+        have = select(vectors.c.text_sha256).where(vectors.c.passage_side == self.passage_side)
+        return (
+            select(passages.c.text_sha256, func.min(passages.c.passage_id))
+            .where(passages.c.text_sha256.not_in(have))
+            .group_by(passages.c.text_sha256)
+        )
+
+    def _longest_first(self, todo: dict[str, str]) -> list[str]:
+        length = func.length(passages.c.text) + func.length(passages.c.title) + func.length(passages.c.heading)
+        lengths: dict[str, int] = {}
+        with reading(self.engine) as connection:
+            for some in chunks(list(todo.values()), SQL_BATCH):
+                query = select(passages.c.text_sha256, length).where(passages.c.passage_id.in_(some))
+                lengths.update(connection.execute(query).tuples().all())
+        return sorted(lengths, key=lambda text_sha256: (-lengths[text_sha256], text_sha256))
+
+    def _texts(self, passage_ids: Sequence[str]) -> dict[str, str]:
+        found = Library(self.engine).get(passage_ids)
+        return {passage_id: passage.encoded_text for passage_id, passage in found.items()}
+
+    def _store(self, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
+        rows = [
+            {"passage_side": self.passage_side, "text_sha256": name, "vector": vector.astype("<f4").tobytes()}
+            for name, vector in zip(text_sha256s, encoded, strict=True)
+        ]
+        with self.engine.begin() as connection:
+            # Another process may have encoded the same text meanwhile; the first one stands.
+            have = set(
+                connection.scalars(
+                    select(vectors.c.text_sha256).where(
+                        vectors.c.passage_side == self.passage_side, vectors.c.text_sha256.in_(list(text_sha256s))
+                    )
+                )
+            )
+            fresh = [row for row in rows if row["text_sha256"] not in have]
+            if fresh:
+                connection.execute(insert(vectors), fresh)

@@ -1,0 +1,1 @@
+"""Learning: from verdicts to a retriever that is better, or is not promoted."""

@@ -1,0 +1,1 @@
+"""Every door a person or a program comes through."""

@@ -1,0 +1,5 @@
+"""`python -m ui` is `nightjar`."""
+
+from ui.cli import app
+
+app()

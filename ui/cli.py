@@ -1,0 +1,64 @@
+"""`nightjar`: every command of the loop. Modules are imported when a command runs, so `--help` is quick."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag.errors import NightjarError
+from ui.commands import answers, bench, feedback, learning, library, measuring, operations
+
+HELP = """Chat with your documents; say which passages helped; tomorrow the right one comes first.
+
+[bold]Start[/bold]: nightjar ingest my-documents/ · nightjar serve
+[bold]The loop[/bold]: ask → vote → nightly → (better?) promoted → ask again
+"""
+
+
+class _Commands(typer.core.TyperGroup):
+    """Turns every error we foresaw into one line on stderr and its exit code."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except NightjarError as error:
+            typer.echo(f"nightjar: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:
+            # The reader has what it wanted (`nightjar sources | head`); Python must not complain at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
+app = typer.Typer(
+    name="nightjar", help=HELP, cls=_Commands, no_args_is_help=True, rich_markup_mode="rich", add_completion=False
+)
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option(help="State directory (NIGHTJAR_DATA, else ./nightjar-data).", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file (NIGHTJAR_CONFIG, else ./nightjar.toml).", show_default=False)
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+) -> None:
+    """Remembers where the state is; the commands open what they need."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    context.obj = {"data": data, "config": config}
+
+
+for group in (library, answers, feedback, learning, measuring, operations, bench):
+    group.register(app)

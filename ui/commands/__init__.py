@@ -1,0 +1,1 @@
+"""The commands of `nightjar`, one group a file."""

@@ -1,0 +1,56 @@
+"""How commands read settings, print results and show progress: data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from rag.settings import Settings, load_settings
+
+JSON_OPTION = typer.Option("--json", help="Print JSON to stdout, for programs.")
+
+
+def settings_of(context: typer.Context, **sections: Any) -> Settings:
+    """The settings in force for this command; *sections* are flags, as in `server={"port": 8000}`."""
+    return load_settings(context.obj["data"], context.obj["config"], **sections)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
+    """A table on stdout; columns whose cells are all numbers are set flush right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(row[index][:1] in "+-.0123456789–" for row in rows if row[index])
+        table.add_column(column, justify="right" if rows and numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@contextmanager
+def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr; yields the function that advances it by n.
+
+    Silent where stderr is no terminal, as under cron.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
+               TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn())  # fmt: skip
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda n: bar.advance(task, n)

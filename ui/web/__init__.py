@@ -1,0 +1,1 @@
+"""The web application: Gradio pages mounted on the API."""
