@@ -1,0 +1,75 @@
+"""How dense and lexical scores become one ranking. Pure functions on arrays; serving and measuring share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[Any]  # float32 or float64
+
+
+def normalised_lexical(scores: Scores) -> Scores:
+    """BM25 scores over their maximum for the question: at most 1, and 0 everywhere where nothing matches.
+
+    >>> normalised_lexical(np.array([4.0, 1.0, 0.0])).tolist()
+    [1.0, 0.25, 0.0]
+    >>> normalised_lexical(np.array([0.0, -1.0])).tolist()
+    [0.0, 0.0]
+    """
+    largest = scores.max(initial=0.0)
+    return scores / largest if largest > 0 else np.zeros_like(scores)
+
+
+def fused(dense: Scores, lexical: Scores, weight: float) -> Scores:
+    """Cosine + *weight* · normalised BM25.
+
+    A convex combination in the sense of Bruch, Gai and Ingber (TOIS 2023), who find that the sum of scores,
+    once lexical ones are scaled per question, beats reciprocal ranks and needs one parameter.
+    """
+    return dense + weight * lexical
+
+
+def top(scores: Scores, k: int) -> NDArray[np.intp]:
+    """Positions of the *k* largest scores, largest first, equal ones by position.
+
+    >>> top(np.array([1.0, 3.0, 3.0, 2.0]), 3).tolist()
+    [1, 2, 3]
+    """
+    if k >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    bound = -np.partition(-scores, k - 1)[k - 1]
+    # All that reach the bound, not argpartition's own choice of k: among equals the first position must win.
+    reached = np.flatnonzero(scores >= bound)
+    return reached[np.argsort(-scores[reached], kind="stable")][:k]
+
+
+def top_fused(dense: Scores, lexical: Scores, weight: float, candidates: int, k: int) -> NDArray[np.intp]:
+    """Positions of the best *k* by fused score among the best *candidates* of each side, best first.
+
+    Both are `(n,)`, one score for each passage; *lexical* is normalised. A lexical candidate must match
+    a word of the question (score above 0).
+
+    >>> top_fused(np.array([0.9, 0.1, 0.5]), np.array([0.0, 1.0, 0.5]), 0.5, candidates=2, k=2).tolist()
+    [0, 2]
+    """
+    by_words = top(lexical, candidates)
+    union = np.union1d(top(dense, candidates), by_words[lexical[by_words] > 0])
+    return union[top(fused(dense[union], lexical[union], weight), k)]
+
+
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]], k: int = 60) -> dict[str, float]:
+    """Score ids by the sum of 1 / (k + rank) over the rankings, rank counted from 1; kept for comparison.
+
+    Ids absent from a ranking get nothing from it. Cormack, Clarke and Büttcher, SIGIR 2009.
+
+    >>> reciprocal_rank_fusion([["a", "b"], ["b"]], k=0)
+    {'a': 1.0, 'b': 1.5}
+    """
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, name in enumerate(ranking, start=1):
+            scores[name] = scores.get(name, 0.0) + 1.0 / (k + rank)
+    return scores
