@@ -1,0 +1,95 @@
+"""What the files of a sentence-transformers folder name: the version, and its passage side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rag.errors import EncoderError
+
+ID_LENGTH = 12  # hex digits: 48 bits, ample for the versions one library will ever see
+
+MODULE_FILES = ("config.json", "model.safetensors", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json")
+"""Of a module's folder, the files that decide what it computes."""
+
+UNNAMED_FILES = frozenset({"README.md", "manifest.json", "training_positives.json"})
+"""Written for readers; they change nothing that the version computes."""
+
+REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py"})
+"""Formats that run code when they are loaded."""
+
+
+def encoder_id_of(folder: Path) -> str:
+    """The id of a version: a hash of the names and contents of all its files.
+
+    Raises:
+        EncoderError: the folder is no sentence-transformers model, or holds files that run code on loading.
+    """
+    check_safe(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in UNNAMED_FILES)
+    return _digest((path.relative_to(folder).as_posix(), _sha256(path)) for path in files)
+
+
+def passage_side_of(folder: Path) -> str:
+    """The id of what turns a passage into a vector: a hash of the modules on the document route, in order.
+
+    Versions that differ on the query side only share it, and with it their vectors and their index.
+    """
+    parts: list[tuple[str, str]] = []
+    for kind, module in document_route(folder):
+        parts.append(("module", kind))
+        parts += [(name, _sha256(module / name)) for name in MODULE_FILES if (module / name).exists()]
+    return _digest(parts)
+
+
+def document_route(folder: Path) -> list[tuple[str, Path]]:
+    """Class name and folder of each module that a passage goes through."""
+    return route(folder, "document")
+
+
+def route(folder: Path, task: str) -> list[tuple[str, Path]]:
+    """Class name and folder of each module that a text of *task*, query or document, goes through."""
+    modules = [(entry["type"], folder / entry["path"]) for entry in _json(folder / "modules.json")]
+    if len(modules) == 1 and modules[0][0].endswith(".Router"):
+        router = _json(modules[0][1] / "router_config.json")
+        modules = [(router["types"][name], modules[0][1] / name) for name in router["structure"][task]]
+    return [(kind.rsplit(".", 1)[-1], path) for kind, path in modules]
+
+
+def check_safe(folder: Path) -> None:
+    """Accepts safetensors and JSON only.
+
+    Raises:
+        EncoderError: the folder is no sentence-transformers model, or holds files that run code on loading.
+    """
+    if not (folder / "modules.json").is_file():
+        raise EncoderError(f"{str(folder)!r} has no modules.json, so it is no sentence-transformers model: "
+                           "name a folder that SentenceTransformer.save_pretrained wrote")  # fmt: skip
+    for path in folder.rglob("*"):
+        if path.suffix in REFUSED_SUFFIXES:
+            raise EncoderError(f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are accepted; "
+                               "save the model again with safetensors, or delete the file if it is not needed")  # fmt: skip
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    return _sha256_at(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _sha256_at(path: Path, _modified_ns: int, _size: int) -> str:
+    """Version and passage side read the same 90 MB; hard links of one night's models are hashed by their own path."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(parts: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("\n".join(f"{name} {value}" for name, value in parts).encode()).hexdigest()[:ID_LENGTH]
