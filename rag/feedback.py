@@ -1,0 +1,228 @@
+"""What was shown, and what people said of it: turns, append-only verdict events, one standing verdict per target."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Engine, Select, func, insert, select
+
+from rag.database import reading, shown, state, turns, verdict_events
+from rag.errors import NotFoundError, UsageError
+from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Shown, Turn, Verdict
+
+WITHDRAWN = "withdrawn"
+MAX_COMMENT = 2000  # characters
+
+PROMISES = {
+    "helpful": "Tonight this passage becomes a right answer to your question.",
+    "pin": "Tonight this passage becomes the right answer to your question.",
+    "not_relevant": "Tonight this passage becomes a candidate for a wrong answer; it counts once it is sure enough.",
+    "outdated": "The document is marked as outdated; the retriever does not learn from this.",
+    "answer_helpful": "Tonight the passages it cites count as weakly right.",
+    "answer_wrong_source": "Which passage should it have been? Mark it with “this is the right passage”.",
+    "answer_wrong": "Noted for the evaluation of answers; the retriever does not learn from this.",
+    "answer_not_in_documents": "Noted as a question that the documents do not answer; no passage is blamed.",
+}
+"""What each verdict will do, in one sentence for the person who gave it."""
+
+
+class Feedback:
+    """Turns and verdicts in SQL. Nothing is ever changed or deleted; the latest event of a target stands."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    # ---- turns
+
+    def record_turn(self, turn: Turn) -> None:
+        """Stores a turn with everything that was shown for it."""
+        self.record_turns([turn])
+
+    def record_turns(self, new: Sequence[Turn]) -> None:
+        """Stores several turns in one transaction; those whose id is there already are left as they are."""
+        with self.engine.begin() as connection:
+            for turn in new:
+                if connection.scalar(select(turns.c.turn_id).where(turns.c.turn_id == turn.turn_id)) is None:
+                    connection.execute(insert(turns), _turn_row(turn))
+                    if turn.shown:
+                        connection.execute(insert(shown), [_shown_row(turn.turn_id, one) for one in turn.shown])
+
+    def turn(self, turn_id: str) -> Turn:
+        """One turn with what was shown.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        with reading(self.engine) as connection:
+            row = connection.execute(select(turns).where(turns.c.turn_id == turn_id)).first()
+            seen = connection.execute(select(shown).where(shown.c.turn_id == turn_id).order_by(shown.c.rank)).all()
+        if row is None:
+            raise NotFoundError(f"no turn {turn_id!r}: a verdict needs a question that was asked here")
+        return _turn(row._mapping, tuple(_shown(one._mapping) for one in seen))
+
+    def n_turns(self, origin: Literal["asked", "imported", "simulated"] | None = None) -> int:
+        """How many questions were asked, or came from *origin*."""
+        query = select(func.count()).select_from(turns)
+        with reading(self.engine) as connection:
+            return int(connection.scalar(query.where(turns.c.origin == origin) if origin else query) or 0)
+
+    # ---- verdicts
+
+    def give(self, user: str, turn_id: str, passage_id: str | None, verdict: str, comment: str = "") -> Verdict:
+        """Records what *user* says of a passage that the turn showed, or of its answer (passage_id None).
+
+        Giving the same verdict again changes nothing. A pin may name any passage: it says which should have
+        been shown.
+
+        Raises:
+            NotFoundError: no such turn.
+            UsageError: the verdict is unknown, the comment too long, or the passage was not shown.
+        """
+        turn = self.turn(turn_id)
+        _check_verdict(verdict, passage_id, comment)
+        if passage_id is not None and verdict != "pin" and passage_id not in {one.passage_id for one in turn.shown}:
+            raise UsageError(f"passage {passage_id!r} was not shown for turn {turn_id!r}: a verdict may only name what "
+                             "was shown; to name the right passage, pin it")  # fmt: skip
+        given = Verdict(user, turn_id, turn.question, passage_id, verdict, comment)
+        self.append([given])
+        return given
+
+    def withdraw(self, user: str, turn_id: str, passage_id: str | None) -> None:
+        """Takes the standing verdict of *user* on a target back; nothing happens where there is none."""
+        self.append([Verdict(user, turn_id, "", passage_id, WITHDRAWN)])
+
+    def append(self, given: Sequence[Verdict]) -> int:
+        """Appends events that change what stands, in one transaction; returns how many did."""
+        rows = 0
+        with self.engine.begin() as connection:
+            for verdict in given:
+                target = (verdict.user, verdict.turn_id, verdict.passage_id or "")
+                latest = connection.execute(_latest_of(*target)).first()
+                unchanged = (latest.verdict, latest.comment) == (verdict.verdict, verdict.comment) if latest else False
+                if unchanged or (latest is None and verdict.verdict == WITHDRAWN):
+                    continue
+                connection.execute(insert(verdict_events), _event_row(verdict))
+                rows += 1
+        return rows
+
+    def standing(self, user: str | None = None, turn_id: str | None = None) -> list[Verdict]:
+        """Every verdict that stands, oldest first; *user* and *turn_id* narrow it."""
+        return list(self._standing(user, turn_id))
+
+    def _standing(self, user: str | None, turn_id: str | None) -> Iterator[Verdict]:
+        target = (verdict_events.c.user, verdict_events.c.turn_id, verdict_events.c.passage_id)
+        latest = select(func.max(verdict_events.c.event_id)).group_by(*target)
+        query = (
+            select(verdict_events, turns.c.question)
+            .join(turns, turns.c.turn_id == verdict_events.c.turn_id)
+            .where(verdict_events.c.event_id.in_(latest), verdict_events.c.verdict != WITHDRAWN)
+            .order_by(verdict_events.c.event_id)
+        )
+        if user is not None:
+            query = query.where(verdict_events.c.user == user)
+        if turn_id is not None:
+            query = query.where(verdict_events.c.turn_id == turn_id)
+        with reading(self.engine) as connection:
+            for row in connection.execute(query):
+                yield Verdict(row.user, row.turn_id, row.question, row.passage_id or None, row.verdict, row.comment,
+                              datetime.fromisoformat(row.given_at))  # fmt: skip
+
+    # ---- tokens
+
+    def token(self, turn_id: str) -> str:
+        """The signed proof that a turn was answered here; a verdict from outside has to carry it."""
+        return hmac.new(self._secret(), turn_id.encode(), hashlib.sha256).hexdigest()
+
+    def check_token(self, turn_id: str, token: str) -> None:
+        """Raises:
+        UsageError: the token is not the one issued with this turn's answer.
+        """
+        if not hmac.compare_digest(self.token(turn_id).encode(), token.encode("utf-8", "replace")):
+            raise UsageError(f"the token does not belong to turn {turn_id!r}: send the one that came with the answer")
+
+    def _secret(self) -> bytes:
+        """The key that signs, made at first use and kept in the database."""
+        query = select(state.c.value).where(state.c.name == "signing_key")
+        with reading(self.engine) as connection:
+            found = connection.scalar(query)
+        if found is None:
+            with self.engine.begin() as connection:
+                found = connection.scalar(query)  # another process may have been first
+                if found is None:
+                    found = secrets.token_hex(32)
+                    connection.execute(insert(state).values(name="signing_key", value=found))
+        return bytes.fromhex(found)
+
+
+def _check_verdict(verdict: str, passage_id: str | None, comment: str) -> None:
+    known = PASSAGE_VERDICTS if passage_id is not None else ANSWER_VERDICTS
+    if verdict not in known:
+        about = "a passage" if passage_id is not None else "an answer"
+        raise UsageError(f"verdict {verdict!r} is not one for {about}: use one of {', '.join(known)}")
+    if len(comment) > MAX_COMMENT:
+        raise UsageError(f"a comment of {len(comment)} characters is too long: use at most {MAX_COMMENT}")
+
+
+def _latest_of(user: str, turn_id: str, passage_id: str) -> Select[Any]:
+    return (
+        select(verdict_events.c.verdict, verdict_events.c.comment)
+        .where(
+            verdict_events.c.user == user,
+            verdict_events.c.turn_id == turn_id,
+            verdict_events.c.passage_id == passage_id,
+        )
+        .order_by(verdict_events.c.event_id.desc())
+        .limit(1)
+    )
+
+
+def _event_row(verdict: Verdict) -> dict[str, object]:
+    return {
+        "user": verdict.user,
+        "turn_id": verdict.turn_id,
+        "passage_id": verdict.passage_id or "",
+        "verdict": verdict.verdict,
+        "comment": verdict.comment,
+        "given_at": verdict.given_at.isoformat(),
+    }
+
+
+def _turn_row(turn: Turn) -> dict[str, object]:
+    return {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "user": turn.user,
+        "question": turn.question,
+        "answer": turn.answer,
+        "declined": int(turn.declined),
+        "encoder_id": turn.encoder_id,
+        "origin": turn.origin,
+        "asked_at": turn.asked_at.isoformat(),
+    }
+
+
+def _shown_row(turn_id: str, one: Shown) -> dict[str, object]:
+    return {
+        "turn_id": turn_id,
+        "passage_id": one.passage_id,
+        "rank": one.rank,
+        "score": one.score,
+        "dense": one.dense,
+        "lexical": one.lexical,
+        "cited": int(one.cited),
+    }
+
+
+def _turn(row: Any, seen: tuple[Shown, ...]) -> Turn:
+    return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
+                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen)  # fmt: skip
+
+
+def _shown(row: Any) -> Shown:
+    return Shown(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))
+
