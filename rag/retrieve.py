@@ -1,0 +1,127 @@
+"""A question → hits: dense and lexical candidates, fused by the version's own weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.fusion import normalised_lexical, top_fused
+from rag.library import Library
+from rag.records import Hit
+from rag.vectors import Vectors
+
+FloatArray = NDArray[np.float32]
+NOT_A_CANDIDATE = -2.0  # below every cosine
+
+
+class QueryEncoder(Protocol):
+    """The half of an encoder that questions go through."""
+
+    encoder_id: str
+    passage_side: str
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+class DenseSearch(Protocol):
+    """Nearest passages by cosine: Chroma, or exact search where Chroma can't serve."""
+
+    def search(self, queries: FloatArray, k: int) -> list[list[tuple[str, float]]]:
+        """For each row of *queries*, `(q, dim)`, up to *k* (passage id, cosine), best first."""
+
+
+class LexicalSearch(Protocol):
+    """BM25 over the same passages."""
+
+    passage_ids: list[str]
+
+    def scores(self, question: str) -> NDArray[np.float64]:
+        """`(n_passages,)`, in the order of passage_ids."""
+
+
+class Retriever:
+    """One version over the library as it is now. Immutable: a new version or library gets a new one."""
+
+    def __init__(
+        self,
+        encoder: QueryEncoder,
+        dense: DenseSearch,
+        lexical: LexicalSearch,
+        library: Library,
+        vectors: Vectors,
+        *,
+        lexical_weight: float,
+        candidates: int = 100,
+    ) -> None:
+        self.encoder = encoder
+        self.encoder_id = encoder.encoder_id
+        self.lexical_weight = lexical_weight
+        self._dense = dense
+        self._lexical = lexical
+        self._library = library
+        self._vectors = vectors
+        self._candidates = candidates
+        self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
+
+    def search(self, question: str, k: int = 6) -> list[Hit]:
+        """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer."""
+        query = self.encoder.encode_queries([question])[0]
+        dense, lexical = self._scores(question, query)
+        best = top_fused(dense, lexical, self.lexical_weight, self._candidates, k)
+        ids = [self._lexical.passage_ids[row] for row in best if dense[row] > NOT_A_CANDIDATE]
+        passages = self._library.get(ids)  # one that was removed a moment ago is left out
+        hits = [(passages[i], float(dense[self._position[i]]), float(lexical[self._position[i]])) for i in ids if i in passages]
+        return [
+            Hit(passage, rank, cosine + self.lexical_weight * bm25, cosine, bm25)
+            for rank, (passage, cosine, bm25) in enumerate(hits, start=1)
+        ]
+
+    def _scores(self, question: str, query: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Dense and normalised lexical scores, each `(n_passages,)`; dense ones for candidates of either side."""
+        lexical = normalised_lexical(self._lexical.scores(question)).astype(np.float32)
+        dense = np.full(len(lexical), NOT_A_CANDIDATE, np.float32)
+        for passage_id, cosine in self._dense.search(query[None, :], self._candidates)[0]:
+            if passage_id in self._position:
+                dense[self._position[passage_id]] = cosine
+        self._add_lexical_candidates(dense, lexical, query)
+        return dense, lexical
+
+    def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray) -> None:
+        """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""
+        if not self.lexical_weight:
+            return
+        best = np.argsort(-lexical, kind="stable")[: self._candidates]
+        absent = [self._lexical.passage_ids[row] for row in best if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
+        for passage_id, vector in self._vectors.rows(absent).items():
+            dense[self._position[passage_id]] = vector @ query
+
+
+def as_langchain(retriever: Retriever, k: int = 6) -> Any:
+    """The retriever as a LangChain `BaseRetriever`; documents carry id, source, page and scores in their metadata."""
+    from langchain_core.callbacks import CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+
+    class NightjarRetriever(BaseRetriever):
+        """Dense and lexical search, fused by the weight of the current version."""
+
+        k: int = 6
+
+        def _get_relevant_documents(
+            self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+        ) -> list[Document]:
+            return [_document(hit) for hit in retriever.search(query, k or self.k)]
+
+    def _document(hit: Hit) -> Document:
+        metadata = {"source": hit.passage.source, "title": hit.passage.title, "page": hit.passage.page, "rank": hit.rank,
+                    "score": hit.score, "dense": hit.dense, "lexical": hit.lexical}  # fmt: skip
+        return Document(id=hit.passage.passage_id, page_content=hit.passage.text, metadata=metadata)
+
+    return NightjarRetriever(k=k)
