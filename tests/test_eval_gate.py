@@ -1,0 +1,166 @@
+"""Every rule of the gate: what promotes, what vetoes, and what is too little to say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.gate import Bools, Decision, Floats, Rules, Served, decide, embedding_faults, hub_share
+
+N = 200
+RNG = np.random.default_rng(3)
+BEFORE = RNG.random(N) * 0.5 + 0.2
+NOISE = RNG.normal(0.0, 0.02, N)
+HALF = np.arange(N) % 2 == 0
+FULL_RECALL = np.ones(N)
+
+
+def decided(after: Floats, unseen: Bools = HALF, recall: Floats = FULL_RECALL, **more: object) -> Decision:
+    return decide(Served(BEFORE, FULL_RECALL), Served(after, recall), unseen, **more)  # type: ignore[arg-type]
+
+
+def test_clear_gain_is_promoted_and_says_so_in_numbers() -> None:
+    before = np.array([0.5] * 40)
+    after = before + np.array([0.05, 0.15] * 20)
+    decision = decide(Served(before, np.ones(40)), Served(after, np.ones(40)), np.zeros(40, bool))
+    assert decision.decision == "promoted"
+    assert decision.reasons[0].startswith("Served nDCG@10 rose from .500 to .600 on 40 held-out questions (+.100, 95 %")
+    assert decision.reasons[0].endswith("p < .001).")
+    assert decision.figures["primary"]["wins"] == 40
+
+
+def test_equal_is_kept() -> None:
+    decision = decided(BEFORE)
+    assert decision.decision == "kept"
+    assert decision.reasons[0].endswith("on 200 held-out questions: not one of them changed.")
+
+
+def test_gain_that_chance_explains_is_kept_and_names_what_could_be_seen() -> None:
+    after = BEFORE + NOISE * 10 - (NOISE * 10).mean() + 0.001
+    decision = decided(after)
+    assert decision.decision == "kept"
+    assert "chance alone could do that; so many questions show a true change of" in decision.reasons[0]
+
+
+def test_clear_loss_is_kept() -> None:
+    decision = decided(BEFORE - 0.05 + NOISE)
+    assert decision.decision == "kept"
+    assert "fell from" in decision.reasons[0]
+
+
+def test_29_questions_are_invalid_however_good_they_look() -> None:
+    decision = decide(
+        Served(np.zeros(29), np.zeros(29)), Served(np.ones(29), np.ones(29)), np.ones(29, bool), rules=Rules()
+    )
+    assert decision.decision == "invalid"
+    assert decision.reasons == (
+        "Invalid: 29 held-out questions can't decide anything; the gate needs 30. "
+        "Collect more verdicts, or give the night a golden set.",
+    )
+
+
+def test_no_questions_at_all_are_invalid() -> None:
+    nothing = Served(np.zeros(0), np.zeros(0))
+    assert decide(nothing, nothing, np.zeros(0, bool), rules=Rules(min_questions=0)).decision == "invalid"
+
+
+def test_unseen_slice_that_falls_vetoes_a_gain_on_the_rest() -> None:
+    decision = decided(BEFORE + np.where(HALF, -0.02, 0.2) + NOISE)
+    assert decision.decision == "kept"
+    assert decision.figures["primary"]["p"] < 0.05
+    assert any(reason.startswith("Veto: on the 100 questions whose passage was never") for reason in decision.reasons)
+
+
+def test_unseen_slice_may_fall_within_its_margin_where_chance_explains_it() -> None:
+    wobble = np.where(np.arange(N) % 4 == 0, 0.1, -0.11)  # of the unseen: mean -0.005, half up, half down
+    decision = decided(BEFORE + np.where(HALF, wobble, 0.2))
+    assert decision.figures["unseen"]["difference"] == pytest.approx(-0.005)
+    assert decision.decision == "promoted"
+
+
+def test_unseen_slice_may_not_fall_beyond_chance_even_within_its_margin() -> None:
+    decision = decided(BEFORE + np.where(HALF, -0.005, 0.2))
+    assert decision.decision == "kept"
+    assert any("a small fall, but beyond chance" in reason for reason in decision.reasons)
+
+
+def test_few_unseen_questions_do_not_veto_unless_clearly_worse() -> None:
+    unseen = np.arange(N) < 10
+    wobble = np.where(np.arange(N) % 2 == 0, 0.10, -0.14)
+    mild = decided(BEFORE + np.where(unseen, wobble, 0.1), unseen)
+    assert mild.decision == "promoted"
+    assert any("too few to guard (fewer than 30)" in reason for reason in mild.reasons)
+    clear = decided(BEFORE + np.where(unseen, -0.15 + NOISE, 0.1), unseen)
+    assert clear.decision == "kept"
+    assert any("few questions, but clearly worse" in reason for reason in clear.reasons)
+
+
+def test_without_unseen_questions_the_gate_says_that_it_can_not_guard_them() -> None:
+    decision = decided(BEFORE + 0.1, np.zeros(N, bool))
+    assert decision.decision == "promoted"
+    assert decision.reasons[1] == "Unseen passages: 0 of the held-out questions ask for one, too few to guard."
+
+
+def test_recall_that_falls_beyond_chance_vetoes() -> None:
+    recall = np.where(np.arange(N) < 20, 0.0, 1.0)
+    decision = decided(BEFORE + 0.1 + NOISE, recall=recall)
+    assert decision.decision == "kept"
+    assert any(reason.startswith("Veto: recall@10 fell from 1.000 to .900") for reason in decision.reasons)
+
+
+def test_recall_that_falls_for_three_questions_does_not_veto() -> None:
+    recall = np.where(np.arange(N) < 3, 0.0, 1.0)
+    assert decided(BEFORE + 0.1 + NOISE, recall=recall).decision == "promoted"
+
+
+def test_fault_of_the_embeddings_vetoes() -> None:
+    fault = "Veto: passage vectors have collapsed."
+    decision = decided(BEFORE + 0.1 + NOISE, faults=[fault])
+    assert decision.decision == "kept"
+    assert fault in decision.reasons
+
+
+@pytest.mark.parametrize(("current", "candidate", "expected"), [(0.05, 0.3, "kept"), (0.28, 0.3, "promoted"),
+                                                                (0.05, 0.19, "promoted")])  # fmt: skip
+def test_new_hub_vetoes_and_an_old_one_does_not(current: float, candidate: float, expected: str) -> None:
+    decision = decide(Served(BEFORE, FULL_RECALL, current), Served(BEFORE + 0.1 + NOISE, FULL_RECALL, candidate), HALF)
+    assert decision.decision == expected
+
+
+def test_hub_is_a_wrong_passage_and_never_the_right_one() -> None:
+    rankings = [["p", "a"], ["p", "b"], ["p", "c"], ["d", "e"]]
+    right = [{"p": 1}, {"p": 1}, {"p": 0}, {"d": 1}]
+    assert hub_share(rankings, right, n_passages=1000) == 0.25  # p is wrong once, and so are a, b, c, e
+
+
+def test_hub_looks_at_ten_hits_and_no_deeper() -> None:
+    filler = [[f"{q}-{rank}" for rank in range(10)] + ["hub"] for q in range(4)]
+    assert hub_share(filler, [{}] * 4, n_passages=1000) == 0.25
+
+
+def test_hub_share_of_nothing_is_zero() -> None:
+    assert hub_share([], [], n_passages=10) == 0.0
+
+
+def test_sound_vectors_have_no_faults() -> None:
+    vectors = np.random.default_rng(1).normal(size=(500, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert embedding_faults("passage vectors", vectors) == []
+
+
+def test_vectors_that_are_not_finite_are_a_fault() -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    vectors[1, 1] = np.nan
+    assert embedding_faults("query vectors", vectors) == [
+        "Veto: 1 of 3 query vectors hold numbers that are not finite."
+    ]
+
+
+def test_collapsed_vectors_are_a_fault() -> None:
+    vectors = np.tile(np.array([0.6, 0.8], np.float32), (50, 1))
+    (fault,) = embedding_faults("passage vectors", vectors)
+    assert fault.startswith("Veto: passage vectors have collapsed")
+
+
+def test_decision_is_the_same_for_the_same_input() -> None:
+    assert decided(BEFORE + 0.01 + NOISE) == decided(BEFORE + 0.01 + NOISE)
