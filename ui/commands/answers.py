@@ -1,4 +1,154 @@
-"""Stub."""
+"""`nightjar ask` and `nightjar search`: one question, answered or only searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from ui.commands.console import JSON_OPTION, print_json, settings_of
+
+if TYPE_CHECKING:
+    from rag.records import Answer, Citation, Hit
+
+QUESTION = typer.Argument(help="What you want to know, in your own words.")
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    app.command()(ask)
+    app.command()(search)
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, QUESTION],
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, max=100, help="Passages to answer from.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Answer a question from the library, with sources; says so where the documents don't answer it.
+
+    The question and the passages shown are remembered, so that you can say which of them helped.
+
+    Example: nightjar ask "Who can get the grant?"
+    """
+    from rag.answer import Searched, Text
+    from rag.assemble import open_app
+
+    opened = open_app(settings_of(context))
+    try:
+        for event in opened.answerer.stream(question, k=k):
+            if isinstance(event, Text):
+                if not as_json:
+                    typer.echo(_printable(event.delta), nl=False)
+            elif not isinstance(event, Searched):
+                if as_json:
+                    print_json(_answer_json(event))
+                else:
+                    typer.echo("\n" + "\n".join(_sources(event)))
+    finally:
+        opened.close()
+
+
+def search(
+    context: typer.Context,
+    question: Annotated[str, QUESTION],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages to show.")] = 10,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show the passages found for a question, best first, with every score that put them there.
+
+    Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum).
+
+    Example: nightjar search "business grant" -k 5
+    """
+    from rag.answer import checked
+    from rag.assemble import open_app
+
+    question = checked(question)
+    opened = open_app(settings_of(context))
+    try:
+        hits = opened.retriever.search(question, k)
+    finally:
+        opened.close()
+    if as_json:
+        print_json({"hits": [_hit_json(hit) for hit in hits]})
+        return
+    for hit in hits:
+        typer.echo("\n".join(_hit_lines(hit)))
+    if not hits:
+        typer.echo('Nothing found: the library holds no documents yet. Add some with "nightjar ingest PATH".')
+
+
+def _answer_json(answer: Answer) -> dict[str, Any]:
+    public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
+    return {
+        "turn_id": answer.turn_id,
+        "answer": answer.text,
+        "declined": answer.declined,
+        "reason": answer.reason,
+        "encoder_id": answer.encoder_id,
+        "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
+    }
+
+
+def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
+    return {
+        "n": citation.n,
+        "passage_id": public_id,
+        "source": citation.source,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "support": citation.support,
+    }
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "passage_id": hit.passage.public_id,
+        "source": hit.passage.source,
+        "title": hit.passage.title,
+        "text": hit.passage.text,
+        "score": hit.score,
+        "dense": hit.dense,
+        "lexical": hit.lexical,
+    }
+
+
+def _sources(answer: Answer) -> Iterator[str]:
+    """Below an answer: each cited passage with the quotes from it; below none, the reason."""
+    if answer.declined:
+        yield f"({_printable(answer.reason)})"
+    passages = {hit.rank: hit.passage for hit in answer.hits}
+    for n, citations in groupby(sorted(answer.citations, key=lambda citation: citation.n), lambda citation: citation.n):
+        passage = passages[n]
+        page = f", page {passage.page}" if passage.page else ""
+        title = f"{passage.title} · " if passage.title else ""
+        yield f"\n[{n}] {_printable(title + passage.source)}{page}"
+        yield from (f"    “{_on_one_line(citation.quote)}”" for citation in citations)
+
+
+def _hit_lines(hit: Hit) -> Iterator[str]:
+    passage = hit.passage
+    scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f})"
+    yield f"{hit.rank:>3}  {scores}  {_printable(passage.public_id)}"
+    above = " › ".join(part for part in (passage.title, passage.heading) if part)
+    yield f"     {_on_one_line(above or passage.source)}"
+    text = _on_one_line(passage.text)
+    yield f"     {text[:200]}{'…' if len(text) > 200 else ''}\n"
+
+
+def _on_one_line(text: str) -> str:
+    return _printable(" ".join(text.split()))
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: a document must not drive the terminal."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")

@@ -1,0 +1,162 @@
+"""The one call the product exists for: a question (and what was said before) → an answer, streamed and remembered."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, TypedDict, Unpack
+
+from rag.cite import cite
+from rag.errors import UsageError
+from rag.feedback import Feedback
+from rag.followup import standalone
+from rag.generate import Draft, Evidence, Generator
+from rag.library import Library
+from rag.records import Answer, Hit, Shown, Turn, now
+from rag.retrieve import Retriever
+
+MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
+NOTHING_FOUND = "I found nothing in your documents that answers this."
+EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+Origin = Literal["asked", "imported", "simulated"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The first event of a turn: what was found."""
+
+    hits: tuple[Hit, ...]
+    encoder_id: str
+    seconds: float
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer's text; the pieces together are the text."""
+
+    delta: str
+
+
+class Asking(TypedDict, total=False):
+    """What can be said along with a question; see `Answerer.stream`."""
+
+    history: Sequence[tuple[str, str]]
+    user: str
+    conversation_id: str | None
+    k: int | None
+    origin: Origin
+
+
+class Answerer:
+    """Answers questions from the library by the current retriever, and stores each turn before it is shown whole."""
+
+    def __init__(
+        self,
+        retriever: Callable[[], Retriever],
+        generator: Generator,
+        library: Library,
+        feedback: Feedback,
+        *,
+        k: int = 6,
+    ) -> None:
+        self._retriever = retriever
+        self._generator = generator
+        self._library = library
+        self._feedback = feedback
+        self._k = k
+
+    def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
+        """The finished answer; *how* and what is raised are those of `stream`."""
+        *_, last = self.stream(question, **how)
+        assert isinstance(last, Answer)
+        return last
+
+    def stream(
+        self,
+        question: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        user: str = "local",
+        conversation_id: str | None = None,
+        k: int | None = None,
+        origin: Origin = "asked",
+    ) -> Iterator[Searched | Text | Answer]:
+        """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
+
+        One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
+        reader leaves half way is stored as far as it got: its passages were shown.
+        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, and stored,
+        together with the question before it. *k* is how many passages are shown.
+
+        Raises:
+            UsageError: the question is empty or longer than MAX_QUESTION characters.
+        """
+        question = standalone(checked(question), [earlier for earlier, _ in history])[-MAX_QUESTION:]
+        started, asked_at = time.perf_counter(), now()
+        retriever = self._retriever()
+        hits = tuple(retriever.search(question, k or self._k))
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits)
+        draft = Draft()
+        try:
+            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id)
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history)):
+                draft += piece
+                if piece.text:
+                    yield Text(piece.text)
+        finally:  # also where the reader left, or the generator failed: what was shown stays known
+            answer = _finished(answer, draft, time.perf_counter() - started)
+            self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
+        yield answer
+
+    def _drafts(self, evidence: Evidence) -> Iterator[Draft]:
+        """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""
+        if not evidence.hits:
+            empty = self._library.n_passages() == 0
+            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else "no passage was found for the question")
+            return
+        for piece in self._generator.stream(evidence):
+            yield replace(piece, text=NOTHING_FOUND) if piece.declined and not piece.text else piece
+
+
+def checked(question: str) -> str:
+    """The question without white space around it.
+
+    Raises:
+        UsageError: it is empty or longer than MAX_QUESTION characters.
+    """
+    question = question.strip()
+    if not question:
+        raise UsageError("the question is empty: ask something in a few words")
+    if len(question) > MAX_QUESTION:
+        raise UsageError(f"the question has {len(question):,} characters, at most {MAX_QUESTION:,} are read: "
+                         "ask in a few sentences")  # fmt: skip
+    return question
+
+
+def _finished(answer: Answer, draft: Draft, seconds: float) -> Answer:
+    """The answer with the draft's text; citations are found here where the generator gave none."""
+    if draft.declined or draft.citations:
+        return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
+                       citations=draft.citations, seconds=seconds)  # fmt: skip
+    cited = cite(draft.text, answer.hits)
+    if cited.unsupported:
+        log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
+    return replace(answer, text=cited.text, citations=cited.citations, seconds=seconds)
+
+
+def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, origin: Origin) -> Turn:
+    cited = {citation.passage_id for citation in answer.citations}
+    shown = tuple(
+        Shown(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, hit.passage.passage_id in cited)
+        for hit in answer.hits
+    )
+    return Turn(answer.turn_id, conversation_id, user, answer.question, answer.text, answer.declined,
+                answer.encoder_id, asked_at, origin, shown)  # fmt: skip
