@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Engine, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from rag.database import documents, passages, reading, state, vectors
@@ -52,8 +52,15 @@ class Library:
 
     def revision(self) -> int:
         """A number that grows with every change of documents or passages."""
+        return self._counter("library_revision")
+
+    def vectors_revision(self) -> int:
+        """A number that grows when vectors of passages have arrived."""
+        return self._counter("vectors_revision")
+
+    def _counter(self, name: str) -> int:
         with reading(self.engine) as connection:
-            return int(connection.scalar(select(state.c.value).where(state.c.name == "library_revision")) or 0)
+            return int(connection.scalar(select(state.c.value).where(state.c.name == name)) or 0)
 
     def n_passages(self) -> int:
         """How many passages there are."""
@@ -75,7 +82,8 @@ class Library:
     def hashes(self) -> dict[str, str]:
         """The sha256 of the bytes of every source."""
         with reading(self.engine) as connection:
-            return {row.source: row.sha256 for row in connection.execute(select(documents.c.source, documents.c.sha256))}
+            rows = connection.execute(select(documents.c.source, documents.c.sha256))
+            return {row.source: row.sha256 for row in rows}
 
     def document(self, document_id: str) -> Document:
         """One document with its stored text.
@@ -110,15 +118,22 @@ class Library:
         return found
 
     def resolve(self, ids: Iterable[str]) -> dict[str, str]:
-        """Maps each id, ours or BEIR's, to the passage id it names; unknown ones are left out."""
-        resolved: dict[str, str] = {}
-        columns = (passages.c.passage_id, passages.c.external_id)
+        """Maps each id to the passage id it names: ours, BEIR's, or `dataset/BEIR's`; unknown ones are left out.
+
+        So is a BEIR id that several datasets use: there the dataset must be said.
+        """
+        found: dict[str, set[str]] = {}
+        columns = (passages.c.passage_id, passages.c.external_id, documents.c.source)
+        query = select(*columns).join(documents, documents.c.document_id == passages.c.document_id)
         with reading(self.engine) as connection:
             for some in chunks(list(ids), SQL_BATCH):
-                named = or_(passages.c.passage_id.in_(some), passages.c.external_id.in_(some))
-                for row in connection.execute(select(*columns).where(named)):
-                    resolved[row.external_id if row.external_id in some else row.passage_id] = row.passage_id
-        return resolved
+                of_beir = passages.c.external_id.is_not(None) & documents.c.source.in_(some)
+                for named in (passages.c.passage_id.in_(some), passages.c.external_id.in_(some), of_beir):
+                    for row in connection.execute(query.where(named)):
+                        names = {row.passage_id, *([row.external_id, row.source] if row.external_id else [])}
+                        for name in names.intersection(some):
+                            found.setdefault(name, set()).add(row.passage_id)
+        return {name: min(passage_ids) for name, passage_ids in found.items() if len(passage_ids) == 1}
 
     # ---- changing
 
@@ -133,10 +148,15 @@ class Library:
         """Stores several documents in one transaction; returns how many passages are new."""
         n_new = 0
         with self.engine.begin() as connection:
-            for document, new in batch:
-                n_new += _put(connection, document, new)
-            _bump_revision(connection)
+            for some in chunks(list(batch), SQL_BATCH):
+                n_new += _put_some(connection, some)
+            _bump(connection, "library_revision")
         return n_new
+
+    def vectors_arrived(self) -> None:
+        """Raises `vectors_revision()`, so that an application that serves takes them in."""
+        with self.engine.begin() as connection:
+            _bump(connection, "vectors_revision")
 
     def remove(self, source: str) -> int:
         """Removes a source, or everything below it where it names a folder; returns how many documents went.
@@ -146,8 +166,9 @@ class Library:
         Raises:
             NotFoundError: nothing has this source.
         """
-        below = source.rstrip("/") + "/"
-        named = or_(documents.c.source == source, documents.c.source.startswith(below, autoescape=True))
+        below = f"{source.rstrip('/')}/" if source else "\0"  # nothing is not the root folder
+        # Not LIKE: in SQLite it takes capital and small letters for the same, and Notes/ is another folder than notes/.
+        named = or_(documents.c.source == source, func.substr(documents.c.source, 1, len(below)) == below)
         with self.engine.begin() as connection:
             ids = list(connection.scalars(select(documents.c.document_id).where(named)))
             if not ids:
@@ -155,8 +176,9 @@ class Library:
             for some in chunks(ids, SQL_BATCH):
                 connection.execute(delete(passages).where(passages.c.document_id.in_(some)))
                 connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
-            connection.execute(delete(vectors).where(vectors.c.text_sha256.not_in(select(passages.c.text_sha256))))
-            _bump_revision(connection)
+            unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
+            connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
+            _bump(connection, "library_revision")
         return len(ids)
 
 
@@ -174,31 +196,59 @@ def _select_passages() -> Select[Any]:
     return select(*_PASSAGE_COLUMNS).join(documents, documents.c.document_id == passages.c.document_id)
 
 
-def _put(connection: Connection, document: Document, new: Sequence[Passage]) -> int:
-    fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
-    known = connection.execute(select(documents.c.document_id).where(documents.c.source == document.source)).first()
-    kept = _clear(connection, known, document, new) if known is not None else set()
-    if known is None:
-        connection.execute(insert(documents).values(**fields, added_at=now().isoformat()))
-    else:
-        connection.execute(update(documents).where(documents.c.source == document.source).values(**fields))
-    rows = [_passage_row(passage, ordinal) for ordinal, passage in enumerate(new) if passage.passage_id not in kept]
+def _put_some(connection: Connection, some: Sequence[tuple[Document, Sequence[Passage]]]) -> int:
+    """Documents whose source is new go in by two statements for all of them; the others one by one."""
+    sources = [document.source for document, _ in some]
+    seen = set(connection.scalars(select(documents.c.source).where(documents.c.source.in_(sources))))
+    fresh: list[tuple[Document, Sequence[Passage]]] = []
+    others: list[tuple[Document, Sequence[Passage]]] = []
+    for document, new in some:
+        (others if document.source in seen else fresh).append((document, new))
+        seen.add(document.source)
+    rows = [_passage_row(passage, ordinal) for _, new in fresh for ordinal, passage in enumerate(new)]
+    if fresh:
+        added_at = now().isoformat()
+        connection.execute(insert(documents), [_document_row(document, added_at) for document, _ in fresh])
     if rows:
         connection.execute(insert(passages), rows)
-    return len(rows)
+    n_new = len(rows)
+    for document, new in others:
+        n_new += _replace(connection, document, new)
+    return n_new
 
 
-def _clear(connection: Connection, known: Row[Any], document: Document, new: Sequence[Passage]) -> set[str]:
-    """Deletes what the document no longer has, moves what it still has, and returns the ids of the latter."""
-    old = set(connection.scalars(select(passages.c.passage_id).where(passages.c.document_id == known.document_id)))
-    kept = {passage.passage_id for passage in new} & old
-    for some in chunks(sorted(old - kept), SQL_BATCH):
+def _document_row(document: Document, added_at: str) -> dict[str, str]:
+    return {**{name: getattr(document, name) for name in Document.__dataclass_fields__}, "added_at": added_at}
+
+
+def _replace(connection: Connection, document: Document, new: Sequence[Passage]) -> int:
+    """Puts a document in place of the one with its source; returns how many of its passages are new."""
+    rows = {passage.passage_id: _passage_row(passage, ordinal) for ordinal, passage in enumerate(new)}
+    there = select(passages.c.passage_id, passages.c.text_sha256).join(
+        documents, documents.c.document_id == passages.c.document_id
+    )
+    found = connection.execute(there.where(documents.c.source == document.source))
+    old = {row.passage_id: row.text_sha256 for row in found}
+    for some in chunks(sorted(old.keys() - rows.keys()), SQL_BATCH):
         connection.execute(delete(passages).where(passages.c.passage_id.in_(some)))
-    for ordinal, passage in enumerate(new):
-        if passage.passage_id in kept:
-            row = _passage_row(passage, ordinal)
-            connection.execute(update(passages).where(passages.c.passage_id == passage.passage_id).values(**row))
-    return kept
+    fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
+    connection.execute(update(documents).where(documents.c.source == document.source).values(**fields))
+    kept = [row | {"kept_id": passage_id} for passage_id, row in rows.items() if passage_id in old]
+    if kept:
+        connection.execute(update(passages).where(passages.c.passage_id == bindparam("kept_id")), kept)
+    fresh = [row for passage_id, row in rows.items() if passage_id not in old]
+    if fresh:
+        connection.execute(insert(passages), fresh)
+    _forget_vectors(connection, set(old.values()) - {str(row["text_sha256"]) for row in rows.values()})
+    return len(fresh)
+
+
+def _forget_vectors(connection: Connection, text_sha256s: set[str]) -> None:
+    """Deletes the vectors of texts that no passage has any more: what a person takes out is gone."""
+    used = select(passages.c.text_sha256)
+    for some in chunks(sorted(text_sha256s), SQL_BATCH):
+        unused = vectors.c.text_sha256.in_(some) & vectors.c.text_sha256.not_in(used)
+        connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
 
 
 def _passage_row(passage: Passage, ordinal: int) -> dict[str, object]:
@@ -217,9 +267,9 @@ def _passage_row(passage: Passage, ordinal: int) -> dict[str, object]:
     }
 
 
-def _bump_revision(connection: Connection) -> None:
-    found = connection.scalar(select(state.c.value).where(state.c.name == "library_revision"))
+def _bump(connection: Connection, name: str) -> None:
+    found = connection.scalar(select(state.c.value).where(state.c.name == name))
     if found is None:
-        connection.execute(insert(state).values(name="library_revision", value="1"))
+        connection.execute(insert(state).values(name=name, value="1"))
     else:
-        connection.execute(update(state).where(state.c.name == "library_revision").values(value=str(int(found) + 1)))
+        connection.execute(update(state).where(state.c.name == name).values(value=str(int(found) + 1)))

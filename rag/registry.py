@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine, insert, select
+from sqlalchemy.engine import Connection
 
 from rag.database import promotions, reading, versions
 from rag.errors import NotFoundError, UsageError
@@ -150,8 +151,12 @@ class Registry:
                 connection.execute(insert(versions), _row(version))
         return self.version(version.encoder_id)
 
-    def promote(self, encoder_id: str, reason: str, kind: Kind = "promote") -> Version:
+    def promote(
+        self, encoder_id: str, reason: str, kind: Kind = "promote", also: Callable[[Connection], None] = lambda c: None
+    ) -> Version:
         """Makes a version current, in one transaction; running applications see it within two seconds.
+
+        *also* writes what belongs to the promotion, in the same transaction.
 
         Raises:
             NotFoundError: there is no such version.
@@ -164,6 +169,7 @@ class Registry:
         with self.engine.begin() as connection:
             connection.execute(insert(promotions).values(
                 encoder_id=version.encoder_id, kind=kind, reason=reason, promoted_at=now().isoformat()))  # fmt: skip
+            also(connection)
         return version
 
     def rollback(self, reason: str = "rolled back by hand") -> Version:
@@ -176,6 +182,18 @@ class Registry:
         if before is None:
             raise UsageError('there is no version before the current one: "nightjar versions" shows the history')
         return self.promote(before, reason, kind="rollback")
+
+    def training_positives(self, encoder_id: str) -> frozenset[str]:
+        """Ids of the passages that were right answers in the version's training; none for a base."""
+        file = self.version(encoder_id).folder / TRAINING_POSITIVES
+        return frozenset(json.loads(file.read_text("utf-8"))) if file.is_file() else frozenset()
+
+    def discard(self, encoder_id: str) -> None:
+        """Deletes the files of a version that never was current; its row stays, for the record."""
+        version = self.version(encoder_id)
+        assert version.encoder_id not in {promotion.encoder_id for promotion in self.history()}, "it may be rolled back to"
+        (version.folder / MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
+        shutil.rmtree(version.folder, ignore_errors=True)
 
     def _before_current(self) -> str | None:
         """A rollback undoes the step before it, so that steps pair up like brackets."""

@@ -54,3 +54,20 @@ def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda n: bar.advance(task, n)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Several progress bars below each other on stderr, one a stage; yields the function that begins a stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def begin(stage: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(stage, total=total, visible=total > 0)
+            return lambda n: bars.advance(task, n)
+
+        yield begin

@@ -1,4 +1,186 @@
-"""Stub."""
+"""The night and what it makes: nightly, versions, promote, rollback, compare, negatives, mine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from rag.settings import Settings
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+
+EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    for command in (nightly, versions, promote, rollback, compare, negatives, mine):
+        app.command()(command)
+
+
+def nightly(
+    context: typer.Context,
+    tier: Annotated[str | None, typer.Option(help="auto, 1 (a query map, seconds) or 3 (both towers, long).")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Runs one whole night: judgments, negatives, training, measurement, gate, and promotion if it is better.
+
+    Safe to run twice and safe to kill. Exit codes: 0 promoted, 3 the gate said no, 4 too little data,
+    75 another night is running.
+
+        nightjar nightly
+        nightjar nightly --tier 3 --json
+    """
+    from rag.assemble import open_app
+    from retriever_training.nightly import run_night
+
+    settings = settings_of(context, **({"night": {"tier": tier}} if tier else {}))
+    app = open_app(settings)
+    with stages() as watch:
+        summary = run_night(app, plan_of(settings), watch)
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s"
+                   + (" · the same judgments as before, nothing was trained" if summary.get("repeated") else ""))  # fmt: skip
+        for reason in summary["reasons"]:
+            typer.echo(f"- {reason}")
+    raise typer.Exit(EXIT_CODES[summary["decision"]])
+
+
+def plan_of(settings: Settings) -> Any:
+    """What the settings say of a night, as a `NightPlan`."""
+    from eval.gate import Rules
+    from retriever_training.full import Plan
+    from retriever_training.nightly import NightPlan
+
+    night, gate = settings.night, settings.gate
+    return NightPlan(
+        tier=night.tier,
+        max_minutes=night.max_minutes,
+        towers=Plan(night.epochs, night.batch_size, night.learning_rate, night.seed),
+        rules=Rules(alpha=gate.alpha, min_questions=gate.min_questions, unseen_margin=gate.unseen_margin),
+        trusted=settings.feedback.trusted,
+        max_per_person=settings.feedback.max_judgments_per_person,
+    )
+
+
+def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Lists the retriever versions, and which one answers."""
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    current = app.current().encoder_id
+    rows = [
+        {
+            "version": one.encoder_id,
+            "current": one.encoder_id == current,
+            "tier": one.tier,
+            "parent": one.parent_id,
+            "passage_side": one.passage_side,
+            "lexical_weight": one.lexical_weight,
+            "dev_ndcg@10": one.note.get("dev_ndcg@10"),
+            "kept": one.folder.is_dir(),
+            "created_at": one.created_at.isoformat(timespec="seconds"),
+        }
+        for one in app.registry.versions()
+    ]
+    if as_json:
+        print_json({"current": current, "versions": rows, "history": [
+            {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
+            for one in app.registry.history()]})  # fmt: skip
+        return
+    print_table(
+        ["", "version", "tier", "parent", "passages", "BM25 weight", "files", "made"],
+        [["→" if row["current"] else "", row["version"], str(row["tier"]), row["parent"] or "", row["passage_side"],
+          f"{row['lexical_weight']:g}", "kept" if row["kept"] else "refused", row["created_at"]] for row in rows],
+    )  # fmt: skip
+
+
+def promote(context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]) -> None:
+    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds."""
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    app.current()
+    promoted = app.registry.promote(version, "promoted by hand")
+    typer.echo(f"{promoted.encoder_id} answers now")
+
+
+def rollback(context: typer.Context) -> None:
+    """Makes the version before the current one answer again."""
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    app.current()
+    typer.echo(f"{app.registry.rollback().encoder_id} answers now")
+
+
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(help="A version.")],
+    b: Annotated[str, typer.Argument(help="Another version.")],
+    question: Annotated[str, typer.Argument(help="What to ask both.")],
+    k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 10,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Asks two versions the same question and shows what moved."""
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    first, second = app.retriever_of(a).search(question, k), app.retriever_of(b).search(question, k)
+    ranks = {hit.passage.passage_id: hit.rank for hit in first}
+    if as_json:
+        print_json({"question": question, "a": [_hit(hit) for hit in first], "b": [_hit(hit) for hit in second]})
+        return
+    rows = [[str(hit.rank), str(ranks.get(hit.passage.passage_id, "–")), hit.passage.public_id, hit.passage.title]
+            for hit in second]  # fmt: skip
+    print_table([f"rank in {b}", f"rank in {a}", "passage", "title"], rows)
+
+
+def _hit(hit: Any) -> dict[str, Any]:
+    return {"rank": hit.rank, "passage_id": hit.passage.public_id, "score": hit.score, "dense": hit.dense,
+            "lexical": hit.lexical}  # fmt: skip
+
+
+def negatives(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question, best one that was judged.")],
+    n: Annotated[int, typer.Option("-n", help="Candidates of each source.")] = 5,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Shows, side by side, the negatives that each way finds for a question: kept or not, and why not."""
+    from rag.assemble import open_app
+    from retriever_training.show_negatives import negatives_for
+
+    found = negatives_for(open_app(settings_of(context)), question, n)
+    if as_json:
+        print_json(found)
+        return
+    for positive in found["positives"]:
+        typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
+    rows = [[one["source"], str(one["rank"]), f"{one['score']:.3f}", one["passage_id"], one["removed"] or "kept", one["title"]]
+            for one in found["candidates"]]  # fmt: skip
+    print_table(["source", "rank", "score", "passage", "kept?", "title"], rows)
+
+
+def mine(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="File for the rows, one JSON object a line; - for stdout.")],
+) -> None:
+    """Writes the night's training rows with the provenance of every negative."""
+    from rag.assemble import open_app
+    from retriever_training.show_negatives import night_rows
+
+    settings = settings_of(context)
+    with stages() as watch:
+        rows = list(night_rows(open_app(settings), plan_of(settings), watch))
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    if str(out) == "-":
+        for line in lines:
+            typer.echo(line)
+    else:
+        out.write_text("".join(line + "\n" for line in lines), "utf-8")
+        typer.echo(f"{len(lines)} rows written to {out}", err=True)

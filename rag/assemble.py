@@ -1,0 +1,228 @@
+"""Settings → opened parts. The only place that plugs things together."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from rag.answer import Answerer
+from rag.database import open_database
+from rag.encoder import Encoder
+from rag.errors import EncoderError, NotFoundError
+from rag.exact import ExactIndex
+from rag.feedback import Feedback
+from rag.generate import make_generator
+from rag.serving import ServingIndex
+from rag.lexical import Lexical
+from rag.library import Library
+from rag.quick_encoder import QuickEncoder
+from rag.registry import Registry, Version
+from rag.retrieve import Retriever
+from rag.settings import Settings
+from rag.vectors import Vectors
+
+log = logging.getLogger(__name__)
+
+AnyEncoder = Encoder | QuickEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What answers now, and the state it was made from."""
+
+    retriever: Retriever
+    version: Version
+    lexical: Lexical
+    state: tuple[int, int, int]
+    """Latest promotion, library revision and vectors revision."""
+    index: ServingIndex | None
+
+
+class App:
+    """One state directory, opened. `serve` owns the Chroma index; without it search is exact, over SQL."""
+
+    def __init__(self, settings: Settings, engine: Engine, *, serve: bool) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.serve = serve
+        self.library = Library(engine)
+        self.feedback = Feedback(engine)
+        self.registry = Registry(engine, settings.data)
+        self._live: Live | None = None
+        self._refreshing = threading.Lock()
+
+    # ---- versions and their parts
+
+    def current(self) -> Version:
+        """The version that answers; the base is installed first where there is none, or where the settings changed it."""
+        wanted = {"model": self.settings.encoder.model, "max_tokens": self.settings.encoder.max_tokens}
+        try:
+            installed = self.registry.base().note
+        except NotFoundError:
+            installed = {}
+        if any(installed.get(name) != value for name, value in wanted.items()):
+            self._install_base(wanted)
+        return self.registry.current()
+
+    def open_encoder(self, encoder_id: str | None = None, *, quick: bool = False) -> AnyEncoder:
+        """The encoder of a version, the current one by default; *quick* for a few texts in a process that then ends."""
+        version = self.registry.version(encoder_id) if encoder_id else self.current()
+        if quick:
+            try:
+                return QuickEncoder.open(version.folder, encoder_id=version.encoder_id)
+            except EncoderError as error:
+                log.info("no quick encoder (%s)", error)
+        encoder = self.settings.encoder
+        return Encoder.open(
+            version.folder, encoder_id=version.encoder_id, precision=encoder.precision, threads=encoder.threads
+        )
+
+    def vectors(self, passage_side: str | None = None) -> Vectors:
+        """The vectors of a passage side, the current one's by default."""
+        return Vectors(self.engine, passage_side or self.current().passage_side)
+
+    def lexical(self) -> Lexical:
+        """BM25 over the library as it is now; compiled once for each state of the library."""
+        return Lexical.open(self.settings.data / "lexical", str(self.library.revision()), self.library.iterate)
+
+    def missing_vectors(self) -> int:
+        """How many texts the current version has not encoded yet."""
+        return self.vectors().missing()
+
+    def encode_missing(self, progress: Callable[[int], None] = lambda n: None) -> int:
+        """Encodes what the current version has not encoded yet; returns how many texts."""
+        vectors = self.vectors()
+        if not vectors.missing():
+            return 0
+        encoder = self.open_encoder()
+        assert isinstance(encoder, Encoder)
+        n_encoded = vectors.fill(encoder, progress)
+        self.library.vectors_arrived()
+        return n_encoded
+
+    # ---- answering
+
+    @property
+    def live(self) -> Live:
+        """What answers now."""
+        if self._live is None:
+            self.refresh()
+        assert self._live is not None
+        return self._live
+
+    @property
+    def retriever(self) -> Retriever:
+        """The current version over the library as it is now."""
+        return self.live.retriever
+
+    def retriever_of(self, encoder_id: str) -> Retriever:
+        """A retriever for any version, searching exactly; for comparisons."""
+        version = self.registry.version(encoder_id)
+        vectors = self.vectors(version.passage_side)
+        return Retriever(self.open_encoder(version.encoder_id, quick=True), ExactIndex(vectors), self.lexical(), self.library,
+                         vectors, lexical_weight=version.lexical_weight, candidates=self.settings.retrieval.candidates)  # fmt: skip
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """The one call that the product exists for. Takes the retriever anew for every question."""
+        generator = make_generator(self.settings.generator.model)
+        return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
+
+    def refresh(self) -> bool:
+        """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
+
+        What answered goes on answering until its successor stands; then one assignment switches.
+        """
+        with self._refreshing:
+            version = self.current()
+            state = (self.registry.latest_promotion().promotion_id, self.library.revision(), self.library.vectors_revision())
+            before = self._live
+            if before and before.state == state:
+                return False
+            self._live = self._make_live(before, version, state)
+            if before and before.index and before.index is not self._live.index:
+                before.index.close()
+            log.info("answering with version %s over library revision %d", version.encoder_id, state[1])
+            return True
+
+    def close(self) -> None:
+        """Closes the index and the database."""
+        if self._live and self._live.index:
+            self._live.index.close()
+        self.engine.dispose()
+
+    def _make_live(self, before: Live | None, version: Version, state: tuple[int, int, int]) -> Live:
+        same_version = before is not None and before.version.encoder_id == version.encoder_id
+        encoder: Any = before.retriever.encoder if before and same_version else self._warm_encoder(version)
+        vectors = self.vectors(version.passage_side)
+        index = self._index(before, version, vectors) if self.serve else None
+        lexical = self._lexical(before, state[1])
+        retriever = Retriever(
+            encoder,
+            index or ExactIndex(vectors),
+            lexical,
+            self.library,
+            vectors,
+            lexical_weight=version.lexical_weight,
+            candidates=self.settings.retrieval.candidates,
+        )
+        return Live(retriever, version, lexical, state, index)
+
+    def _lexical(self, before: Live | None, revision: int) -> Lexical:
+        unchanged = before is not None and before.state[1] == revision
+        return before.lexical if before and unchanged else self.lexical()
+
+    def _warm_encoder(self, version: Version) -> AnyEncoder:
+        encoder = self.open_encoder(version.encoder_id, quick=not self.serve)
+        if self.serve:
+            encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
+        return encoder
+
+    def _index(self, before: Live | None, version: Version, vectors: Vectors) -> ServingIndex:
+        """The same index where the passage side stayed, told to look again; a new one, getting ready, where it changed."""
+        if before and before.index and before.version.passage_side == version.passage_side:
+            before.index.refresh()
+            return before.index
+        return open_index(self.settings, vectors)
+
+    def _install_base(self, wanted: dict[str, object]) -> None:
+        from rag.base_model import save_base
+
+        self.registry.folder.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix="base-", dir=self.registry.folder))
+        try:
+            save_base(self.settings.encoder.model, self.settings.encoder.max_tokens, made)
+            version = self.registry.register(
+                made, tier=0, parent_id=None, lexical_weight=self.settings.retrieval.lexical_weight, note=wanted
+            )
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        self.registry.promote(version.encoder_id, f"base {self.settings.encoder.model}", kind="install")
+
+
+def open_index(settings: Settings, vectors: Vectors) -> ServingIndex:
+    """The Chroma index of one passage side, getting ready in the background; until then its search is exact."""
+    index = ServingIndex(settings.data / "index", vectors, url=settings.index.url)
+    index.prepare()
+    return index
+
+
+def open_app(settings: Settings, *, serve: bool = False) -> App:
+    """Opens the state directory, creating it where it is new.
+
+    *serve* is for the one process that answers for long: it takes the Chroma index under its lock.
+
+    Raises:
+        SettingsError: the database URL can't be read, or the base encoder can't be loaded.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return App(settings, open_database(settings.database_url), serve=serve)

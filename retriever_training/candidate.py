@@ -1,0 +1,28 @@
+"""What a tier hands to the gate, and how a night tells where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Watch = Callable[[str, int], Callable[[int], None]]
+"""Called with a stage and its amount of work; gives the function that is told how much was just done."""
+
+
+def unwatched(_stage: str, _total: int) -> Callable[[int], None]:
+    """For nights that nobody watches."""
+    return lambda n: None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A trained model that is not registered yet."""
+
+    folder: Path
+    lexical_weight: float
+    training_positives: list[str]
+    """Ids of the passages that were right answers in training: what 'seen' means at the gate."""
+    n_encoded: int
+    note: Mapping[str, Any]

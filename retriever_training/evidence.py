@@ -1,0 +1,131 @@
+"""What a night looks at: one snapshot of the library, and the judgments on it, by split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, select
+
+from rag.database import reading, shown
+from rag.feedback import Feedback
+from rag.lexical import Lexical
+from rag.records import Judgment, Passage
+from rag.vectors import Vectors
+from retriever_training.judgments import Judgments, Split, judge, normalised
+
+FloatArray = NDArray[np.float32]
+RIGHT_FROM = 0.5  # weight from which a positive is taken for right when measuring: not a kind word on the whole answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Questions with what people said of passages; passages by their row."""
+
+    questions: tuple[str, ...]
+    right: tuple[dict[int, float], ...]
+    """row → weight, for each question."""
+    rejected: tuple[tuple[int, ...], ...]
+    """Surest first."""
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def judged_right(self) -> Asked:
+        """Only the questions with a passage that is right beyond a kind word on the answer, and only such passages."""
+        sure = [{row: weight for row, weight in right.items() if weight >= RIGHT_FROM} for right in self.right]
+        kept = [place for place, right in enumerate(sure) if right]
+        return Asked(
+            tuple(self.questions[place] for place in kept),
+            tuple(sure[place] for place in kept),
+            tuple(self.rejected[place] for place in kept),
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The library's passages in one order, and the judgments that count on them."""
+
+    passages: Sequence[Passage]
+    lexical: Lexical
+    judgments: Judgments
+
+    @cached_property
+    def passage_ids(self) -> tuple[str, ...]:
+        """In the order of every array of the night."""
+        return tuple(passage.passage_id for passage in self.passages)
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """passage id → its row."""
+        return {passage_id: row for row, passage_id in enumerate(self.passage_ids)}
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What encoders read, in order."""
+        return [passage.encoded_text for passage in self.passages]
+
+    def asked(self, split: Split) -> Asked:
+        """The judgments of one split, gathered by question."""
+        by_question: dict[str, list[Judgment]] = defaultdict(list)
+        for judgment in self.judgments.split(split):
+            by_question[normalised(judgment.question)].append(judgment)
+        groups = [by_question[key] for key in sorted(by_question)]
+        return Asked(
+            tuple(group[0].question for group in groups),
+            tuple({self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups),
+            tuple(self._rejected(group) for group in groups),
+        )
+
+    def matrix(self, vectors: Vectors) -> FloatArray:
+        """`(n, dim)`, the vectors of the snapshot's passages; the side must have been filled."""
+        ids, matrix = vectors.matrix()
+        if tuple(ids) == self.passage_ids:
+            return matrix
+        place = {passage_id: row for row, passage_id in enumerate(ids)}
+        return np.ascontiguousarray(matrix[[place[passage_id] for passage_id in self.passage_ids]])
+
+    def fingerprint(self, *parameters: object) -> str:
+        """A hash of everything that decides what a night makes: passages, judgments and parameters."""
+        digest = hashlib.sha256(repr(parameters).encode())
+        for passage in self.passages:
+            digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
+        for judgment in self.judgments.judgments:
+            digest.update(f"{judgment.question} {judgment.passage_id} {judgment.label} {judgment.weight}\n".encode())
+        return digest.hexdigest()
+
+    def _rejected(self, group: Sequence[Judgment]) -> tuple[int, ...]:
+        negatives = sorted((one for one in group if one.label == "negative"), key=lambda one: -one.probability)
+        return tuple(self.row[one.passage_id] for one in negatives)
+
+
+def gather(app: Any, *, trusted: Sequence[str], max_per_person: int) -> Evidence:
+    """A snapshot of the library and of what people's standing verdicts add up to on it; *app* is an opened `App`."""
+    lexical = app.lexical()
+    found = app.library.get(lexical.passage_ids)
+    passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
+    feedback: Feedback = app.feedback
+    judgments = judge(
+        feedback.standing(),
+        _cited(app.engine),
+        frozenset(found),
+        trusted=trusted,
+        max_per_person=max_per_person,
+    )
+    return Evidence(passages, lexical, judgments)
+
+
+def _cited(engine: Engine) -> dict[str, list[str]]:
+    """turn → passages that its answer cited."""
+    cited: dict[str, list[str]] = defaultdict(list)
+    query = select(shown.c.turn_id, shown.c.passage_id).where(shown.c.cited == 1).order_by(shown.c.turn_id, shown.c.rank)
+    with reading(engine) as connection:
+        for turn_id, passage_id in connection.execute(query).tuples():
+            cited[turn_id].append(passage_id)
+    return cited

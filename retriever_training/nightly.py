@@ -1,0 +1,277 @@
+"""One whole night on one page: judgments → learn → measure → gate → promote, or leave all as it was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eval.gate import Decision, Rules, decide, embedding_faults
+from eval.report import write_report
+from eval.retrieval import RetrievalScores, evaluate
+from rag.assemble import App
+from rag.index import ChromaIndex
+from rag.locks import FileLock
+from rag.registry import Version
+from retriever_training.candidate import Made, Watch, unwatched
+from retriever_training.choose_tier import TierChoice, choose_tier, passages_per_second
+from retriever_training.evidence import Evidence, gather
+from retriever_training.full import Plan
+from retriever_training.learn_map import learn_map
+from retriever_training.learn_towers import learn_towers
+from retriever_training.negatives.denoise import View
+from retriever_training.nights import Night, Nights, finish
+from retriever_training.question_vectors import question_vectors
+
+log = logging.getLogger(__name__)
+
+MIN_TRAIN_QUESTIONS = 10
+RECIPE = 1  # raise it where the same judgments would make another candidate: then they are tried again
+
+
+@dataclass(frozen=True, slots=True)
+class NightPlan:
+    """How a night learns and decides."""
+
+    tier: str = "auto"
+    max_minutes: float = 120.0
+    towers: Plan = field(default_factory=Plan)
+    rules: Rules = field(default_factory=Rules)
+    trusted: tuple[str, ...] = ("local",)
+    max_per_person: int = 5000
+
+
+def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
+    """Runs one night and returns its summary, which `nightjar nightly --json` prints.
+
+    Safe to run twice: the same judgments on the same library get the same answer without training again. Safe
+    to kill: the next run goes on, and until the last transaction the current version is untouched.
+
+    Raises:
+        BusyError: another night is running on this state directory.
+    """
+    lock = FileLock(app.settings.data / "night.lock", "the night")
+    try:
+        return _run_locked(app, plan, watch)
+    finally:
+        lock.release()
+
+
+def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
+    started = time.monotonic()
+    current = app.current()
+    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
+    if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(_held_out(evidence)) < plan.rules.min_questions:
+        return _too_little(evidence, plan, started)
+    choice = _choose(app, evidence, plan)
+    nights = Nights(app.engine)
+    night = _night(nights, evidence, plan, choice.tier, current)
+    if night.decision is not None:
+        return {**night.summary, "repeated": True}
+    return _Run(app, plan, watch, evidence, nights, night, choice, current, started).through()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One night that has enough to learn from."""
+
+    app: App
+    plan: NightPlan
+    watch: Watch
+    evidence: Evidence
+    nights: Nights
+    night: Night
+    choice: TierChoice
+    current: Version
+    started: float
+
+    def through(self) -> dict[str, Any]:
+        """Every stage in order."""
+        made = self._learn()
+        candidate = self._register(made)
+        decision = self._measure(candidate)
+        if decision.decision == "promoted":
+            self._build_index(candidate)
+        summary = self._summary(decision, candidate, made)
+        write_report(self.work / "report", decision, summary)
+        self._settle(decision, candidate, summary)
+        return summary
+
+    @property
+    def work(self) -> Path:
+        """What the night writes while it runs, and its report."""
+        return self.app.settings.data / "nights" / self.night.night_id
+
+    def _learn(self) -> Made:
+        self.nights.enter(self.night.night_id, "learning")
+        self.work.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.work / "candidate", ignore_errors=True)
+        base = self.app.registry.base()
+        encoder = self.app.open_encoder(base.encoder_id)
+        vectors = self.app.vectors(base.passage_side)
+        if self.choice.tier == 1:
+            return learn_map(self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch)
+        settings = self.app.settings.encoder
+        return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
+                            self.watch, settings.precision)  # fmt: skip
+
+    def _views(self) -> list[View]:
+        """How the base and, where it is another one, the current version see the training questions."""
+        base = self.app.registry.base()
+        versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
+        return [self._view(version) for version in versions]
+
+    def _view(self, version: Version) -> View:
+        encoder = self.app.open_encoder(version.encoder_id)
+        vectors = self.app.vectors(version.passage_side)
+        vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
+        train = self.evidence.asked("train").questions
+        questions = question_vectors(self.app.engine, encoder, train, self.watch("encode questions", len(train)))
+        name = f"version {version.encoder_id}" if version.tier else "the base"
+        return View(name, questions, self.evidence.matrix(vectors))
+
+    def _register(self, made: Made) -> Version:
+        note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded}
+        return self.app.registry.register(
+            made.folder, tier=self.choice.tier, parent_id=self.app.registry.base().encoder_id,
+            lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
+        )  # fmt: skip
+
+    def _measure(self, candidate: Version) -> Decision:
+        """What both versions serve for the held-out questions, and what the gate says of it."""
+        self.nights.enter(self.night.night_id, "measuring")
+        seen = self.app.registry.training_positives(candidate.encoder_id)
+        before = self._scores(self.current, seen)
+        after = self._scores(candidate, seen)
+        faults = embedding_faults("the candidate's passages", self.app.vectors(candidate.passage_side).matrix()[1],
+                                  self.plan.rules)  # fmt: skip
+        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules)
+
+    def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
+        encoder = self.app.open_encoder(version.encoder_id)
+        vectors = self.app.vectors(version.passage_side)
+        vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
+        held_out = _held_out(self.evidence)
+        return evaluate(
+            held_out.questions_by_id,
+            held_out.qrels(self.evidence.passage_ids),
+            encode_queries=lambda texts: question_vectors(self.app.engine, encoder, texts),
+            passage_ids=self.evidence.passage_ids,
+            passage_vectors=self.evidence.matrix(vectors),
+            lexical=self.evidence.lexical,
+            weight=version.lexical_weight,
+            seen=seen,
+            candidates=self.app.settings.retrieval.candidates,
+            progress=self.watch(f"measure {version.encoder_id}", len(held_out)),
+        )
+
+    def _build_index(self, candidate: Version) -> None:
+        """A new passage side gets its Chroma index before anybody needs it; the serving one is not touched."""
+        if candidate.passage_side == self.current.passage_side:
+            return
+        self.nights.enter(self.night.night_id, "indexing")
+        settings = self.app.settings
+        vectors = self.app.vectors(candidate.passage_side)
+        encoder = self.app.open_encoder(candidate.encoder_id)
+        vectors.fill(encoder, self.watch("encode what came meanwhile", vectors.missing()))
+        advance = self.watch("build the new index", self.app.library.n_passages())
+        with ChromaIndex.open(settings.data / "index", candidate.passage_side, vectors, url=settings.index.url) as index:
+            index.sync(advance)
+            index.verify()
+
+    def _settle(self, decision: Decision, candidate: Version, summary: Mapping[str, Any]) -> None:
+        """The decision and, with it in one transaction, the promotion."""
+        if decision.decision == "promoted":
+            self.app.registry.promote(
+                candidate.encoder_id, decision.reasons[0],
+                also=lambda connection: finish(connection, self.night.night_id, "promoted", candidate.encoder_id, summary),
+            )  # fmt: skip
+        else:
+            with self.app.engine.begin() as connection:
+                finish(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
+            self._discard(candidate)
+        for leftover in ("checkpoints", "towers", "finished"):
+            path = self.work / leftover
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _discard(self, candidate: Version) -> None:
+        """A refused version keeps its row and its report; its files and vectors go, unless others use them."""
+        self.app.registry.discard(candidate.encoder_id)
+        kept_sides = {version.passage_side for version in self.app.registry.versions() if version.folder.is_dir()}
+        if candidate.passage_side not in kept_sides:
+            self.app.vectors(candidate.passage_side).drop()
+
+    def _summary(self, decision: Decision, candidate: Version, made: Made) -> dict[str, Any]:
+        return {
+            "decision": decision.decision,
+            "version": candidate.encoder_id,
+            "previous": self.current.encoder_id,
+            "tier": self.choice.tier,
+            "reasons": [*decision.reasons, self.choice.why],
+            "seconds": round(time.monotonic() - self.started, 1),
+            "n_judgments": len(self.evidence.judgments.judgments),
+            "n_passages_encoded": made.n_encoded,
+            "lexical_weight": candidate.lexical_weight,
+            "dropped": dict(self.evidence.judgments.dropped),
+            "note": dict(candidate.note),
+            "figures": decision.figures,
+            "night_id": self.night.night_id,
+            "report": str(self.work / "report" / "report.md"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The gate's questions."""
+
+    questions_by_id: dict[str, str]
+    right: dict[str, tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def qrels(self, passage_ids: tuple[str, ...]) -> dict[str, dict[str, int]]:
+        """query id → passage id → 1."""
+        return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
+
+
+def _held_out(evidence: Evidence) -> HeldOut:
+    asked = evidence.asked("gate").judged_right()
+    ids = [f"gate-{place}" for place in range(len(asked))]
+    return HeldOut(
+        dict(zip(ids, asked.questions, strict=True)),
+        {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
+    )
+
+
+def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
+    train = evidence.asked("train")
+    n_rows = sum(len(right) for right in train.right)
+    per_second = 0.0
+    if plan.tier == "auto":
+        per_second = passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
+    return choose_tier(plan.tier, len(train), n_rows, len(evidence.passages), per_second, plan.max_minutes, plan.towers)
+
+
+def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, current: Version) -> Night:
+    """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
+    parameters = json.dumps({"towers": asdict(plan.towers), "rules": asdict(plan.rules)}, sort_keys=True)
+    fingerprint = evidence.fingerprint(RECIPE, tier, parameters)
+    known = nights.latest(fingerprint)
+    promoted_since = known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
+    return known if known is not None and not promoted_since else nights.start(fingerprint, tier)
+
+
+def _too_little(evidence: Evidence, plan: NightPlan, started: float) -> dict[str, Any]:
+    n_train, n_gate = len(evidence.asked("train")), len(_held_out(evidence))
+    reason = (f"There are {n_train} training questions and {n_gate} held-out ones with a right passage; "
+              f"a night needs {MIN_TRAIN_QUESTIONS} and {plan.rules.min_questions}. Nothing was trained: "
+              "ask, vote, and let it try again tomorrow.")  # fmt: skip
+    return {"decision": "invalid", "version": None, "tier": None, "reasons": [reason],
+            "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
+            "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip
