@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
+from rag.library import Library
 
 Grades = dict[str, int]
 """passage_id → grade; right where above 0."""
@@ -95,6 +96,51 @@ def load_beir(folder: Path) -> BeirDataset:
             else:
                 unknown.append(UnknownJudgment(file.stem, query_id, passage_id))
     return BeirDataset(folder.resolve().name, folder, _sha256(files), queries, qrels, answers, tuple(unknown))
+
+
+def locate(dataset: BeirDataset, library: Library) -> dict[str, str]:
+    """Maps every passage of the dataset to the id it has in the library.
+
+    BEIR ids repeat between datasets ("p0"), so the passage whose source is `dataset/id` comes first; an id that only
+    other sources know is taken where one passage alone has it.
+
+    Raises:
+        UsageError: passages of the dataset are not in the library, or more than one could be meant.
+    """
+    by_source: dict[str, str] = {}
+    by_id: dict[str, list[str]] = {}
+    for passage in library.iterate():
+        if passage.external_id is not None:
+            by_source[passage.source] = passage.passage_id
+            by_id.setdefault(passage.external_id, []).append(passage.passage_id)
+    found: dict[str, str] = {}
+    lost = []
+    for external_id, _, _ in dataset.corpus():
+        own, others = by_source.get(f"{dataset.name}/{external_id}"), by_id.get(external_id, [])
+        if own or len(others) == 1:
+            found[external_id] = own or others[0]
+        else:
+            lost.append(external_id)
+    if lost:
+        n = len(lost) + len(found)
+        raise UsageError(f"{len(lost):,} of {n:,} passages of {dataset.name!r} are not in the library "
+                         f"(the first: {lost[0]!r}): run \"nightjar ingest --beir {dataset.folder}\"")  # fmt: skip
+    return found
+
+
+def translated(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
+    """The same judgments with the passage ids of *ids*; where two become one, the higher grade counts.
+
+    >>> translated({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
+    {'q': {'p': 1}}
+    """
+    result: dict[str, Grades] = {}
+    for query_id, grades in qrels.items():
+        result[query_id] = {}
+        for external_id, grade in grades.items():
+            passage_id = ids[external_id]
+            result[query_id][passage_id] = max(grade, result[query_id].get(passage_id, grade))
+    return result
 
 
 def _files(folder: Path) -> list[Path]:

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from eval.datasets import UnknownJudgment, load_beir
+from eval.datasets import UnknownJudgment, load_beir, locate
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
+from rag.library import Library
+from rag.records import Document, Passage
 
 CORPUS = [{"_id": "p1", "title": "Bees", "text": "Bees dance."}, {"_id": "p2", "text": "Wasps do not."}]
 QUERIES = [
@@ -85,3 +88,30 @@ def test_windows_lines_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     folder = a_folder(tmp_path / "d")
     (folder / "qrels" / "test.tsv").write_bytes("\ufeffq1\tp1\t1\r\nq2\tp2\t1\r\n".encode())
     assert load_beir(folder).qrels["test"] == {"q1": {"p1": 1}, "q2": {"p2": 1}}
+
+
+def a_library(engine: Engine, names: list[str]) -> Library:
+    library = Library(engine)
+    for name in names:
+        external_id = name.partition("/")[2]
+        document = Document(name, name, "", "application/jsonl", name, "Bees.")
+        library.put(document, [Passage(f"id-{name}", name, name, "", "", "Bees.", 0, 5, external_id=external_id)])
+    return library
+
+
+def test_passages_are_located_in_their_own_dataset_first(tmp_path: Path, engine: Engine) -> None:
+    library = a_library(engine, ["other/p1", "insects/p1", "insects/p2"])
+    ids = locate(load_beir(a_folder(tmp_path / "insects")), library)
+    assert ids == {"p1": "id-insects/p1", "p2": "id-insects/p2"}
+
+
+def test_folder_that_was_renamed_is_located_by_ids_that_are_unique(tmp_path: Path, engine: Engine) -> None:
+    library = a_library(engine, ["insects/p1", "insects/p2"])
+    assert locate(load_beir(a_folder(tmp_path / "renamed")), library)["p2"] == "id-insects/p2"
+
+
+def test_passages_that_are_absent_or_ambiguous_are_refused(tmp_path: Path, engine: Engine) -> None:
+    library = a_library(engine, ["one/p1", "two/p1"])
+    dataset = load_beir(a_folder(tmp_path / "insects"))
+    with pytest.raises(UsageError, match=r"2 of 2 passages of 'insects' .*'p1'\): run \"nightjar ingest --beir"):
+        locate(dataset, library)

@@ -1,4 +1,167 @@
-"""Stub."""
+"""`nightjar eval`: how good a version is, on questions whose right passages are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+
+if TYPE_CHECKING:
+    from eval.datasets import BeirDataset
+    from eval.retrieval import RetrievalScores
+    from rag.assemble import App
+    from rag.registry import Version
+    from rag.vectors import Vectors
+
+LABELS = {"lexical": "BM25", "dense": "dense", "fused": "served"}
+SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
+    group.callback()(_evaluation)  # keeps `retrieval` a word of its own while it is the only command
+    group.command()(retrieval)
+    app.add_typer(group, name="eval")
+
+
+def _evaluation() -> None:
+    """Measure a version on questions whose right passages are known."""
+
+
+def retrieval(
+    context: typer.Context,
+    *,
+    dataset: Annotated[Path, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
+    version: Annotated[
+        str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
+    ] = None,
+    seen_from: Annotated[
+        str | None,
+        typer.Option(
+            help="The version whose training decides what is seen; where left out, the one that is measured, and for "
+            "the base the current one.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
+
+    Three rankings are measured: BM25, the encoder alone (dense), and both fused, which is what is served. Every
+    passage of the library is a candidate. Questions whose right passage was a positive in training (seen) and the
+    others (unseen) are shown apart: a version that only remembers is good on the first and bad on the second.
+
+    [bold]Examples[/bold]
+
+    nightjar eval retrieval --dataset datasets/scifact
+
+    nightjar eval retrieval --dataset datasets/scifact --version 3f2a --json > scores.json
+    """
+    from eval.datasets import load_beir
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    try:
+        measured = app.registry.version(version) if version else app.current()
+        loaded = load_beir(dataset)
+        _say_what_differs(app, loaded, split)
+        scores = _scores(app, loaded, split, measured, _seen(app, measured, seen_from))
+    finally:
+        app.close()
+    if as_json:
+        print_json(scores.as_json(loaded.name, split, measured.encoder_id))
+    else:
+        _print(scores, f"{loaded.name}, {split}, version {measured.encoder_id[:12]}")
+
+
+def _scores(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
+    from eval.datasets import locate, translated
+    from eval.retrieval import evaluate
+    from rag.errors import BusyError
+
+    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    encoder = app.open_encoder(version.encoder_id)
+    vectors = app.vectors(version.passage_side)
+    _encode_missing(vectors, encoder)
+    passage_ids, matrix = vectors.matrix()
+    lexical = app.lexical()
+    if passage_ids != lexical.passage_ids:
+        raise BusyError("the library changed while it was read: run this again")
+    with progress("asking", len(qrels), "questions") as advance:
+        return evaluate(
+            dataset.queries,
+            qrels,
+            encode_queries=encoder.encode_queries,
+            passage_ids=passage_ids,
+            passage_vectors=matrix,
+            lexical=lexical,
+            weight=version.lexical_weight,
+            seen=seen,
+            candidates=app.settings.retrieval.candidates,
+            progress=advance,
+        )
+
+
+def _encode_missing(vectors: Vectors, encoder: object) -> None:
+    """A version that was never current, or not since the library grew, has passages without a vector."""
+    from rag.encoder import Encoder
+
+    if n_missing := vectors.missing():
+        assert isinstance(encoder, Encoder)
+        with progress("encoding", n_missing) as advance:
+            vectors.fill(encoder, advance)
+
+
+def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
+    """The passages that were positives of a training; none where nothing was ever trained."""
+    from rag.registry import TRAINING_POSITIVES
+
+    trained = [app.registry.version(seen_from)] if seen_from else [version, app.current()]
+    for one in trained:
+        file = one.folder / TRAINING_POSITIVES
+        if file.is_file():
+            return frozenset(json.loads(file.read_text("utf-8")))
+    return frozenset()
+
+
+def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
+    if unknown := [one for one in dataset.unknown if one.split == split]:
+        typer.echo(f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
+                   f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",
+                   err=True)  # fmt: skip
+    n_extra = app.library.n_passages() - sum(1 for _ in dataset.corpus())
+    if n_extra > 0:
+        typer.echo(f"the library holds more than {dataset.name!r} ({n_extra:,} passages); all are candidates", err=True)
+
+
+def _print(scores: RetrievalScores, title: str) -> None:
+    rows = []
+    for name, mask in scores.slices().items():
+        if not mask.any():
+            continue
+        means, intervals = scores.means(name), scores.intervals(name)
+        for side, label in LABELS.items():
+            of_slice = f"{SLICES[name]} ({mask.sum():,})" if side == "lexical" else ""
+            cells = [_cell(means[side][measure], intervals[side][measure]) for measure in means[side]]
+            rows.append([of_slice, label, *cells])
+    print_table(["", "", "nDCG@10", "MRR@10", "recall@10"], rows, title)
+
+
+def _cell(mean: float | None, interval: list[float] | None) -> str:
+    """
+    >>> _cell(0.61234, [0.58, 0.64])
+    '.612 (.580 to .640)'
+    """
+    if mean is None:
+        return "–"
+    return _plain(mean) + (f" ({_plain(interval[0])} to {_plain(interval[1])})" if interval else "")
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")

@@ -1,0 +1,122 @@
+"""`nightjar eval retrieval` and `nightjar simulate`, as a person calls them, on a library with the real encoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from rag.errors import UsageError
+from ui.commands import library, measuring, simulating
+
+TEXTS = {
+    "bees": ("Bees", "Honey bees dance to tell each other where flowers are."),
+    "wasps": ("Wasps", "Wasps chew wood into paper and build their nests with it."),
+    "ants": ("Ants", "Leafcutter ants grow a fungus on the leaves that they carry home."),
+    "moths": ("Moths", "Moths steer by the moon and circle around lamps."),
+}
+QUESTIONS = {
+    "q1": ("How do bees say where to find food?", "bees"),
+    "q2": ("Which insect makes paper?", "wasps"),
+    "q3": ("Who farms mushrooms underground?", "ants"),
+    "q4": ("Why do insects fly around a light at night?", "moths"),
+}
+
+
+def a_dataset(folder: Path, texts: dict[str, tuple[str, str]] = TEXTS) -> Path:
+    (folder / "qrels").mkdir(parents=True)
+    corpus = [{"_id": name, "title": title, "text": text} for name, (title, text) in texts.items()]
+    queries = [{"_id": name, "text": text} for name, (text, _) in QUESTIONS.items()]
+    qrels = "query-id\tcorpus-id\tscore\n" + "".join(f"{name}\t{right}\t1\n" for name, (_, right) in QUESTIONS.items())
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)), "utf-8")
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)), "utf-8")
+    for split in ("train", "test"):
+        (folder / "qrels" / f"{split}.tsv").write_text(qrels, "utf-8")
+    return folder
+
+
+def nightjar(data: Path, *words: str) -> Result:
+    app = typer.Typer()
+    for group in (library, measuring, simulating):
+        group.register(app)
+    result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(state directory, data set): the four passages are ingested."""
+    folder = tmp_path_factory.mktemp("state")
+    dataset = a_dataset(folder / "insects")
+    assert nightjar(folder / "data", "ingest", "--beir", str(dataset)).exit_code == 0
+    return folder / "data", dataset
+
+
+def test_scores_are_printed_as_the_interface_says(state: tuple[Path, Path]) -> None:
+    data, dataset = state
+    printed = json.loads(nightjar(data, "eval", "retrieval", "--dataset", str(dataset), "--json").stdout)
+    assert (printed["dataset"], printed["split"], printed["n_questions"]) == ("insects", "test", 4)
+    assert set(printed["fused"]) == {"nDCG@10", "RR@10", "R@10"}
+    assert printed["dense"]["nDCG@10"] == 1.0  # four passages, four plain questions
+    assert printed["fused"]["RR@10"] == 1.0
+    assert printed["slices"]["unseen"]["n_questions"] == 4
+    assert printed["slices"]["seen"]["fused"]["nDCG@10"] is None
+
+
+def test_table_names_each_side_once_a_slice(state: tuple[Path, Path]) -> None:
+    data, dataset = state
+    result = nightjar(data, "eval", "retrieval", "--dataset", str(dataset))
+    assert "all questions (4)" in result.stdout
+    assert "passage never seen (4)" in result.stdout
+    assert "passage seen in training" not in result.stdout
+    assert "1.000 (1.000 to 1.000)" in result.stdout
+
+
+def test_training_of_another_version_decides_what_is_seen(state: tuple[Path, Path]) -> None:
+    from rag.assemble import open_app
+    from rag.settings import load_settings
+
+    data, dataset = state
+    app = open_app(load_settings(data))
+    version, ids = app.current(), app.library.resolve(["bees"])
+    app.close()
+    positives = version.folder / "training_positives.json"
+    positives.write_text(json.dumps([ids["bees"]]), "utf-8")
+    words = ("eval", "retrieval", "--dataset", str(dataset), "--seen-from", version.encoder_id[:8], "--json")
+    try:
+        printed = json.loads(nightjar(data, *words).stdout)
+    finally:
+        positives.unlink()
+    assert printed["slices"]["seen"]["n_questions"] == 1
+    assert printed["slices"]["unseen"]["n_questions"] == 3
+
+
+def test_data_set_that_was_not_ingested_is_refused_with_the_command_that_helps(
+    state: tuple[Path, Path], tmp_path: Path
+) -> None:
+    strange = a_dataset(tmp_path / "strange", TEXTS | {"flies": ("Flies", "Flies taste with their feet.")})
+    with pytest.raises(UsageError, match=r"1 of 5 passages of 'strange' .* run \"nightjar ingest --beir"):
+        nightjar(state[0], "eval", "retrieval", "--dataset", str(strange))
+
+
+def test_library_that_holds_more_says_so(state: tuple[Path, Path], tmp_path: Path) -> None:
+    smaller = a_dataset(tmp_path / "smaller", {name: TEXTS[name] for name in ("bees", "wasps", "ants")})
+    result = nightjar(state[0], "eval", "retrieval", "--dataset", str(smaller))
+    assert "the library holds more than 'smaller' (1 passages)" in result.stderr
+    assert "that 'smaller' does not have: 1 of its judgments, first 'q4', 'moths'" in result.stderr
+
+
+def test_simulated_people_vote_once_and_the_same_again(state: tuple[Path, Path]) -> None:
+    data, dataset = state
+    words = ("simulate", "--dataset", str(dataset), "--questions", "4", "--error", "0", "--json")
+    first, again = (json.loads(nightjar(data, *words).stdout) for _ in range(2))
+    assert first["n_questions"] == 4
+    assert first["n_wrong_votes"] == 0
+    assert first["votes"]["helpful"] == first["n_turns"] == first["n_new_votes"]  # each right passage stands on top
+    assert again == first | {"n_new_votes": 0}
+    assert "0 of them wrong" in nightjar(data, *words[:-1]).stdout
