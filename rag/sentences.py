@@ -11,6 +11,7 @@ MAX_SENTENCE = 700  # characters; beyond this it is a table or code, and is cut 
 
 _BULLET = re.compile(r"(?:[-*+•‣▪◦–]|\(?\d{1,2}[.)]|\(?[a-z][.)])[ \t]+", re.IGNORECASE)
 _SYMBOL = re.compile(r"[-*+•‣▪◦–][ \t]+")
+_DEFINITION = re.compile(r"\*?\[[^\]\n]{1,60}\]:")  # of an abbreviation or a link, in markdown
 _MARKDOWN_HEADING = re.compile(r"#{1,6} ")
 _CLOSING = "\"'”’»)]*_`"
 _SENTENCE_END = re.compile(rf"(?:[.!?…]+[{re.escape(_CLOSING)}]*(?=\s)|[。！？]+[」』”）]*)")
@@ -69,7 +70,7 @@ def sentences(text: str) -> list[Sentence]:
             heading = text[block.start : block.end].lstrip("# ")
             continue
         for start, end in _quotable(text, block):
-            if not any(map(str.isalnum, text[start:end])):
+            if _DEFINITION.match(text, start) or not any(map(str.isalnum, text[start:end])):
                 continue  # a rule, a code fence
             context = " ".join(part for part in (heading, block.lead_in) if part)
             sentence = Sentence(start, end, text[start:end], context)

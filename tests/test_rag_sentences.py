@@ -102,6 +102,10 @@ def test_rows_of_a_table_are_not_taken_for_headings():
     assert texts_of("Name: Ada\nBorn: 1815\nField: mathematics") == ["Name: Ada", "Born: 1815", "Field: mathematics"]
 
 
+def test_definitions_of_abbreviations_are_not_quoted():
+    assert texts_of("Ask your school.\n*[EHC]: education, health and care plan") == ["Ask your school."]
+
+
 def test_endless_sentences_are_cut_between_words():
     pieces = texts_of("word " * 400)
     assert all(len(piece) <= MAX_SENTENCE for piece in pieces)

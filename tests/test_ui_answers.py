@@ -1,0 +1,93 @@
+"""`nightjar ask` and `nightjar search`: what they print for people, and the JSON that programs rely on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rag.assemble import open_app
+from rag.records import Document, Passage
+from rag.settings import load_settings
+from ui.cli import app
+
+TEXT = "Small firms that lost a third of their income can get the grant.\x1b[31m It is paid within six weeks."
+GRANT = "Who can get the grant?"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with two documents, one of them a line of a BEIR corpus."""
+    folder = tmp_path_factory.mktemp("data")
+    opened = open_app(load_settings(folder))
+    grant = Passage("p1", "d1", "toy/uk-1", "Grants", "", TEXT, 0, len(TEXT), 2, "uk-1")
+    trips = Passage("p2", "d2", "trips.txt", "Trips", "", "Day trips by car are allowed.", 0, 29)
+    opened.library.put(Document("d1", "toy/uk-1", "Grants", "text/plain", "1", TEXT), [grant])
+    opened.library.put(Document("d2", "trips.txt", "Trips", "text/plain", "2", trips.text), [trips])
+    opened.encode_missing()
+    opened.close()
+    return folder
+
+
+def run(data: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--data", str(data), *arguments])
+
+
+def test_ask_prints_the_answer_and_its_numbered_sources(data):
+    result = run(data, "ask", GRANT)
+    assert result.exit_code == 0
+    answer, source, quote, *_ = (line for line in result.stdout.splitlines() if line)
+    assert answer.startswith("Small firms that lost a third of their income can get the grant.")
+    assert source == "[1] Grants · toy/uk-1, page 2"
+    assert quote.strip().startswith("“Small firms")
+
+
+def test_a_document_does_not_drive_the_terminal(data):
+    assert "\x1b" not in run(data, "ask", GRANT).stdout + run(data, "search", GRANT).stdout
+
+
+def test_ask_json_has_the_promised_keys_and_beir_ids(data):
+    answer = json.loads(run(data, "ask", GRANT, "--json").stdout)
+    assert list(answer) == ["turn_id", "answer", "declined", "reason", "encoder_id", "citations"]
+    assert (answer["declined"], answer["reason"]) == (False, "")
+    citation = answer["citations"][0]
+    assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support"]
+    assert (citation["passage_id"], citation["page"], citation["support"]) == ("uk-1", 2, 1.0)
+    assert citation["quote"] == TEXT[citation["start"] : citation["end"]]
+
+
+def test_ask_says_why_it_declines(data):
+    result = run(data, "ask", "How tall is the Eiffel Tower?")
+    assert result.exit_code == 0
+    assert "I found nothing in your documents" in result.stdout
+    assert "comes close enough" in result.stdout
+
+
+def test_search_json_has_the_promised_keys_best_first(data):
+    (hit,) = json.loads(run(data, "search", GRANT, "-k", "1", "--json").stdout)["hits"]
+    assert list(hit) == ["rank", "passage_id", "source", "title", "text", "score", "dense", "lexical"]
+    assert (hit["rank"], hit["passage_id"], hit["title"], hit["text"]) == (1, "uk-1", "Grants", TEXT)
+    assert hit["score"] == pytest.approx(hit["dense"] + 0.25 * hit["lexical"], abs=1e-6)
+
+
+def test_search_remembers_nothing_and_ask_remembers_the_turn(data):
+    opened = open_app(load_settings(data))
+    before = opened.feedback.n_turns()
+    run(data, "search", GRANT)
+    assert opened.feedback.n_turns() == before
+    run(data, "ask", GRANT)
+    assert opened.feedback.n_turns() == before + 1
+    opened.close()
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_empty_question_is_a_usage_error(data, command):
+    result = run(data, command, " ")
+    assert result.exit_code == 2
+    assert "the question is empty" in result.stderr
+
+
+def test_search_of_an_empty_library_says_what_to_do(tmp_path):
+    assert "nightjar ingest" in run(tmp_path / "new", "search", GRANT).stdout
