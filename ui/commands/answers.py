@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, settings_of
+from ui.shapes import answer_json, hits_json
 
 if TYPE_CHECKING:
-    from rag.records import Answer, Citation, Hit
+    from rag.records import Answer, Hit
 
 QUESTION = typer.Argument(help="What you want to know, in your own words.")
 
@@ -47,7 +48,7 @@ def ask(
                     typer.echo(_printable(event.delta), nl=False)
             elif not isinstance(event, Searched):
                 if as_json:
-                    print_json(_answer_json(event))
+                    print_json(answer_json(event))
                 else:
                     typer.echo("\n" + "\n".join(_sources(event)))
     finally:
@@ -76,50 +77,12 @@ def search(
     finally:
         opened.close()
     if as_json:
-        print_json({"hits": [_hit_json(hit) for hit in hits]})
+        print_json(hits_json(hits))
         return
     for hit in hits:
         typer.echo("\n".join(_hit_lines(hit)))
     if not hits:
         typer.echo('Nothing found: the library holds no documents yet. Add some with "nightjar ingest PATH".')
-
-
-def _answer_json(answer: Answer) -> dict[str, Any]:
-    public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
-    return {
-        "turn_id": answer.turn_id,
-        "answer": answer.text,
-        "declined": answer.declined,
-        "reason": answer.reason,
-        "encoder_id": answer.encoder_id,
-        "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
-    }
-
-
-def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
-    return {
-        "n": citation.n,
-        "passage_id": public_id,
-        "source": citation.source,
-        "page": citation.page,
-        "start": citation.start,
-        "end": citation.end,
-        "quote": citation.quote,
-        "support": citation.support,
-    }
-
-
-def _hit_json(hit: Hit) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "passage_id": hit.passage.public_id,
-        "source": hit.passage.source,
-        "title": hit.passage.title,
-        "text": hit.passage.text,
-        "score": hit.score,
-        "dense": hit.dense,
-        "lexical": hit.lexical,
-    }
 
 
 def _sources(answer: Answer) -> Iterator[str]:

@@ -1,0 +1,52 @@
+"""The JSON shapes that programs rely on: one place for `--json` and for the REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rag.records import Answer, Citation, Hit
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one."""
+    public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
+    return {
+        "turn_id": answer.turn_id,
+        "answer": answer.text,
+        "declined": answer.declined,
+        "reason": answer.reason,
+        "encoder_id": answer.encoder_id,
+        "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
+    }
+
+
+def hits_json(hits: Sequence[Hit]) -> dict[str, Any]:
+    """What `nightjar search --json` prints, best first."""
+    return {"hits": [_hit_json(hit) for hit in hits]}
+
+
+def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
+    return {
+        "n": citation.n,
+        "passage_id": public_id,
+        "source": citation.source,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "support": citation.support,
+    }
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "passage_id": hit.passage.public_id,
+        "source": hit.passage.source,
+        "title": hit.passage.title,
+        "text": hit.passage.text,
+        "score": hit.score,
+        "dense": hit.dense,
+        "lexical": hit.lexical,
+    }
