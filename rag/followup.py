@@ -20,7 +20,7 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     """The question, with the one before it in front where it is short or points back at it.
 
     *earlier* holds the conversation's questions, oldest first. On the 332 conversations of mtrag-un this lifted
-    nDCG@10 (fused) from .804 to .867; all earlier questions in front gave .798, the last one always .865.
+    nDCG@10 (fused) from .813 to .884; the last question in front of every one gave .884 too, all earlier ones .819.
 
     >>> standalone("And for nurses?", ["Who gets the grant?"])
     'Who gets the grant? And for nurses?'
