@@ -143,8 +143,8 @@ def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
 def _print(scores: RetrievalScores, title: str) -> None:
     rows = []
     for name, mask in scores.slices().items():
-        if not mask.any():
-            continue
+        if not mask.any() or (name != "all" and mask.all()):
+            continue  # an empty slice, or the same questions once more
         means, intervals = scores.means(name), scores.intervals(name)
         for side, label in LABELS.items():
             of_slice = f"{SLICES[name]} ({mask.sum():,})" if side == "lexical" else ""
