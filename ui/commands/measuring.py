@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,14 +119,11 @@ def _encode_missing(vectors: Vectors, encoder: object) -> None:
 
 def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
     """The passages that were positives of a training; none where nothing was ever trained."""
-    from rag.registry import TRAINING_POSITIVES
-
-    trained = [app.registry.version(seen_from)] if seen_from else [version, app.current()]
-    for one in trained:
-        file = one.folder / TRAINING_POSITIVES
-        if file.is_file():
-            return frozenset(json.loads(file.read_text("utf-8")))
-    return frozenset()
+    if seen_from:
+        return app.registry.training_positives(seen_from)
+    return app.registry.training_positives(version.encoder_id) or app.registry.training_positives(
+        app.current().encoder_id
+    )
 
 
 def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
