@@ -52,13 +52,15 @@ class Vectors:
             raise EncoderError(f"encoder of passage side {encoder.passage_side!r} can't fill the vectors of "
                                f"{self.passage_side!r}: open the version that these vectors belong to")  # fmt: skip
         with reading(self.engine) as connection:
-            todo = dict(connection.execute(self._missing_query()).tuples().all())
-        length_order = self._longest_first(todo)
-        for some in chunks(length_order, FILL_BATCH):
-            encoded = self._texts([todo[text_sha256] for text_sha256 in some])
-            self._store(some, encoder.encode_passages([encoded[todo[text_sha256]] for text_sha256 in some]))
+            todo = {row[0]: row[1] for row in connection.execute(self._missing_query())}
+        n_encoded = 0
+        for some in chunks(self._longest_first(todo), FILL_BATCH):
+            texts = self._texts({text_sha256: todo[text_sha256] for text_sha256 in some})
+            if texts:
+                self._store(list(texts), encoder.encode_passages(list(texts.values())))
+            n_encoded += len(texts)
             progress(len(some))
-        return len(length_order)
+        return n_encoded
 
     def matrix(self) -> tuple[list[str], FloatArray]:
         """Passage ids in the library's order, and their vectors, `(n, dim)` float32, rows of unit length.
@@ -96,7 +98,7 @@ class Vectors:
         with self.engine.begin() as connection:
             connection.execute(delete(vectors).where(vectors.c.passage_side == self.passage_side))
 
-    def _missing_query(self) -> Select[tuple[str, str]]:
+    def _missing_query(self) -> Select[str, str]:
         """(text_sha256, one passage that has it) for every text without a vector."""
         have = select(vectors.c.text_sha256).where(vectors.c.passage_side == self.passage_side)
         return (
@@ -111,12 +113,18 @@ class Vectors:
         with reading(self.engine) as connection:
             for some in chunks(list(todo.values()), SQL_BATCH):
                 query = select(passages.c.text_sha256, length).where(passages.c.passage_id.in_(some))
-                lengths.update(connection.execute(query).tuples().all())
+                lengths |= {row[0]: row[1] for row in connection.execute(query)}
         return sorted(lengths, key=lambda text_sha256: (-lengths[text_sha256], text_sha256))
 
-    def _texts(self, passage_ids: Sequence[str]) -> dict[str, str]:
-        found = Library(self.engine).get(passage_ids)
-        return {passage_id: passage.encoded_text for passage_id, passage in found.items()}
+    def _texts(self, todo: dict[str, str]) -> dict[str, str]:
+        """The texts to be encoded, by hash, without those of passages that were changed or removed meanwhile."""
+        found = Library(self.engine).get(list(todo.values()))
+        passages_of = ((text_sha256, found.get(passage_id)) for text_sha256, passage_id in todo.items())
+        return {
+            text_sha256: passage.encoded_text
+            for text_sha256, passage in passages_of
+            if passage is not None and passage.text_sha256 == text_sha256
+        }
 
     def _store(self, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
         rows = [
