@@ -1,0 +1,127 @@
+"""What a reader of a format hands over: blocks of text with their headings and page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["heading", "paragraph", "list", "row", "record", "code"]
+"""A row is one line of a table; a record is one row of a CSV file, a line for each column."""
+
+_INVISIBLE = {ord(c): None for c in "\u00ad\u200b\u2060\ufeff"}  # soft hyphen, zero-width space, word joiner, BOM
+_LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
+_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)], "\ufffd")  # NUL and lone surrogates: no SQL text holds them
+_LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, heading, list item, table row or piece of code, as one stretch of text."""
+
+    text: str
+    kind: Kind = "paragraph"
+    headings: tuple[str, ...] = ()
+    """The headings above it, outermost first; a heading is not above itself."""
+    page: int | None = None
+    """1-based, where the format has pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A file as it was read."""
+
+    blocks: tuple[Block, ...]
+    title: str = ""
+    """What the file itself says; empty where it says nothing."""
+    media_type: str = "text/plain"
+    note: str = ""
+    """What people should know of the reading, such as pages without text."""
+    sha256: str = ""
+    """Of the bytes that were read."""
+
+
+class Headings:
+    """The headings above the place where a reader is."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[int, str]] = []
+        self._top: tuple[int, str] | None = None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Outermost first."""
+        return tuple(text for _, text in self._open)
+
+    @property
+    def title(self) -> str:
+        """The first heading of the outermost level that there was; empty without headings."""
+        return self._top[1] if self._top else ""
+
+    def enter(self, level: int, text: str, page: int | None = None) -> Block:
+        """The heading as a block; what follows is below it. A lower *level* is further out.
+
+        >>> here = Headings()
+        >>> [here.enter(level, text).headings for level, text in ((1, "A"), (3, "B"), (2, "C"))]
+        [(), ('A',), ('A',)]
+        >>> here.path, here.title
+        (('A', 'C'), 'A')
+        """
+        while self._open and self._open[-1][0] >= level:
+            self._open.pop()
+        if self._top is None or level < self._top[0]:
+            self._top = (level, text)
+        block = Block(text, "heading", self.path, page)
+        self._open.append((level, text))
+        return block
+
+
+def storable(text: str) -> str:
+    r"""The text without what a SQL database can't hold.
+
+    >>> storable("a\x00b\ud800")
+    'a\ufffdb\ufffd'
+    """
+    return text.translate(_UNSTORABLE) if "\x00" in text or not text.isascii() else text
+
+
+def cleaned(text: str) -> str:
+    r"""The text for storing: line ends as \n, nothing invisible inside words, no ligatures, no blanks at line ends.
+
+    >>> cleaned(" so\u00adft \r\n  of\ufb01ce\x00 ")
+    'soft\n  office\ufffd'
+    """
+    if not text.isascii():
+        text = text.translate(_INVISIBLE).translate(_LIGATURES)
+    return _TRAILING_SPACE.sub("", _LINE_END.sub("\n", storable(text))).strip()
+
+
+def row_text(header: Sequence[str], cells: Sequence[str], separator: str = "; ") -> str:
+    """A table row that can be read, and found, without its table. Empty cells are left out.
+
+    >>> row_text(["Name", "Age", ""], ["Alice", "30", "London"])
+    'Name: Alice; Age: 30; London'
+    >>> row_text([], ["Name:", "Alice", "", "London"])
+    'Name: Alice | London'
+    """
+    cells = [cell.strip() for cell in cells]
+    if not any(header):
+        return " | ".join(cell for cell in cells if cell).replace(": | ", ": ")
+    names = [*header, *[""] * len(cells)]
+    named = zip(names, cells, strict=False)
+    return separator.join(f"{name.strip()}: {cell}" if name.strip() else cell for name, cell in named if cell)
+
+
+def header_of(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first row, where it looks like a header: distinct short names above other rows; else nothing.
+
+    >>> header_of([["Name", "Age"], ["Alice", "30"]])
+    ['Name', 'Age']
+    >>> header_of([["Alice", "30"], ["Bob", "25"]])
+    []
+    """
+    first = [cell.strip() for cell in rows[0]] if rows else []
+    named = all(0 < len(cell) <= 60 and any(c.isalpha() for c in cell) and cell[-1] not in ".:;" for cell in first)
+    return first if len(rows) > 1 and named and len(set(first)) == len(first) else []
