@@ -1,0 +1,60 @@
+"""`nightjar ingest`, `sources` and `remove`, as people and programs use them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from ui.cli import app
+
+
+@pytest.fixture
+def nightjar(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str):
+        return CliRunner().invoke(app, ["--data", str(tmp_path / "state"), *arguments])
+
+    return run
+
+
+def test_ingest_lists_failures_exits_with_1_and_encodes_the_rest(nightjar, tmp_path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/lamp.md").write_text("# Lamp\n\nPress the red button.")
+    (tmp_path / "docs/broken.pdf").write_text("no pdf")
+    result = nightjar("ingest", "docs", "--json")
+    assert result.exit_code == 1, result.output
+    report = json.loads(result.stdout)
+    assert report["added"] == [{"source": "docs/lamp.md", "note": ""}]
+    assert [one["source"] for one in report["failed"]] == ["docs/broken.pdf"]
+    assert (report["n_passages_new"], report["n_encoded"]) == (1, 1)
+    again = nightjar("ingest", "docs/lamp.md")
+    assert (again.exit_code, again.stdout) == (0, "1 unchanged; 0 new passages, 1 in the library.\n")
+
+
+def test_sources_are_listed_and_removed_however_the_path_is_spelled(nightjar, tmp_path) -> None:
+    from rag.database import open_database
+    from rag.ingest import ingest_paths
+    from rag.library import Library
+
+    (tmp_path / "docs").mkdir()
+    for name in ("a.md", "b.md"):
+        (tmp_path / "docs" / name).write_text(f"Text of {name}.")
+    engine = open_database(f"sqlite:///{tmp_path / 'state' / 'nightjar.db'}")
+    ingest_paths(Library(engine), [tmp_path / "docs"], max_words=90)
+    engine.dispose()
+    assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/a.md", "docs/b.md"]
+    assert "docs/a.md" in nightjar("sources").stdout
+    assert nightjar("remove", str(tmp_path / "docs" / "a.md")).stdout == f"Removed 1 document: {tmp_path}/docs/a.md\n"
+    missing = nightjar("remove", "docs", "nowhere.md")
+    assert (missing.exit_code, missing.stdout) == (2, "Removed 1 document: docs\n")
+    assert "no source 'nowhere.md' in the library" in missing.stderr
+    assert "The library is empty" in nightjar("sources").stdout
+
+
+def test_ingest_without_anything_says_what_to_name(nightjar) -> None:
+    result = nightjar("ingest")
+    assert result.exit_code == 2
+    assert "name files or folders" in result.stderr
