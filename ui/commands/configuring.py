@@ -1,0 +1,105 @@
+"""`nightjar config show|check`: what is set, what could be, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rag.errors import SettingsError
+from rag.settings import Settings
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+
+group = typer.Typer(no_args_is_help=True, help="What is set, what could be, and whether it holds.")
+
+PLACES = """Set them in nightjar.toml ([retrieval] k = 8), by environment (NIGHTJAR__RETRIEVAL__K=8), or by a command's
+flags; the later of these wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the settings, ready to be shown: secrets are masked."""
+
+    name: str
+    value: Any
+    default: Any
+    description: str
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `config`."""
+    app.add_typer(group, name="config")
+
+
+@group.command()
+def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Show every setting: its value now, its default, and what it does. Secrets are masked.
+
+    [bold]Example[/bold]
+
+    nightjar config show
+    """
+    try:
+        settings = settings_of(context)
+    except SettingsError:
+        if not as_json:
+            _print_table([], list(described(Settings.model_construct())))  # what can be set helps to correct what is
+        raise
+    found = list(described(settings))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    _print_table(found, found)
+    typer.echo(f"\n{PLACES}")
+
+
+@group.command()
+def check(context: typer.Context) -> None:
+    """Read the settings from all their places; exit code 2 names what is wrong.
+
+    Opens nothing: neither the database nor a model.
+
+    [bold]Example[/bold]
+
+    nightjar config check
+    """
+    settings = settings_of(context)
+    typer.echo(f"The settings are right; the state directory is {str(settings.data)!r}.")
+
+
+def described(settings: Settings) -> Iterator[Setting]:
+    """Every setting in the order of the file, named SECTION.KEY, with its value in *settings*."""
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            for key, inner in type(value).model_fields.items():
+                yield _setting(f"{name}.{key}", getattr(value, key), inner)
+        else:
+            yield _setting(name, value, field)
+
+
+def _setting(name: str, value: object, field: FieldInfo) -> Setting:
+    return Setting(name, _plain(value), _plain(field.get_default()), field.description or "")
+
+
+def _plain(value: object) -> object:
+    """A value as JSON knows it, secrets masked."""
+    if isinstance(value, tuple):
+        return list(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _print_table(found: list[Setting], known: list[Setting]) -> None:
+    values = {one.name: one.value for one in found}
+    rows = [[one.name, _cell(values.get(one.name)), _cell(one.default), one.description] for one in known]
+    print_table(["setting", "value", "default", "what it does"], rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()  # as TOML writes it
+    return "" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
