@@ -1,4 +1,72 @@
-"""Stub."""
+"""`nightjar serve`: the application itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from ui.commands.console import progress, settings_of
+
+if TYPE_CHECKING:
+    from rag.assemble import App
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    app.command()(serve)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="7860")] = None,
+    schedule: Annotated[
+        bool, typer.Option("--schedule/--no-schedule", help="Run the night at schedule.at (02:00).")
+    ] = True,
+    sample: Annotated[
+        Path | None, typer.Option(help="Documents to begin with, where the library is empty.", show_default=False)
+    ] = None,
+    no_accounts: Annotated[
+        bool, typer.Option("--no-accounts", help="Listen beyond this machine, though anyone there may read and vote.")
+    ] = False,
+) -> None:
+    """Open the web page and the REST interface, and run the night by schedule.
+
+    Only one application can serve a state directory (exit code 75 else). Ctrl-C ends it.
+
+    [bold]Examples[/bold]
+
+    nightjar serve
+
+    nightjar serve --port 8000 --no-schedule
+    """
+    from ui.serve import serve as serve_until_stopped
+
+    flags: dict[str, Any] = {
+        "server": {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    }
+    if not schedule:
+        flags["schedule"] = {"enabled": False}
+    serve_until_stopped(
+        settings_of(context, **{name: section for name, section in flags.items() if section}),
+        config=context.obj["config"],
+        no_accounts=no_accounts,
+        prepare=lambda app: _fill(app, sample),
+        announce=lambda address: typer.echo(f"Nightjar answers at {address} (Ctrl-C ends it)"),
+    )
+
+
+def _fill(app: App, sample: Path | None) -> None:
+    """Brings the sample in where there is nothing yet, and encodes what has no vector."""
+    if sample is not None and app.library.n_passages() == 0:
+        from rag.ingest import find_files, ingest_found
+
+        found = find_files([sample])
+        with progress("reading the sample", len(found.files), "files") as advance:
+            ingest_found(app.library, found, max_words=app.settings.passages.max_words, progress=advance)
+    n_missing = app.missing_vectors()
+    if n_missing:
+        with progress("encoding", n_missing) as advance:
+            app.encode_missing(advance)

@@ -1,0 +1,205 @@
+"""REST: ask, search, verdicts, version, health. Thin: each call is one call of the core, with its errors as JSON."""
+
+from __future__ import annotations
+
+import logging
+from importlib import metadata
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import false, update
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from rag.answer import checked
+from rag.assemble import App
+from rag.database import state
+from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
+from rag.feedback import MAX_COMMENT
+from ui.opening import Opening
+from ui.shapes import answer_json, hits_json
+from ui.verdicts import LOCAL, promise_of
+
+log = logging.getLogger(__name__)
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+NOW_S = 0.0  # health is asked often, and must not wait
+
+
+class Asked(BaseModel):
+    """A question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str
+    conversation_id: Id | None = None
+    k: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class Target(BaseModel):
+    """What a verdict is about: a passage that a turn showed or, without one, the turn's answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    turn_id: Id
+    token: Id
+    passage_id: Id | None = None
+
+
+class Given(Target):
+    """A verdict."""
+
+    verdict: Id
+    comment: Annotated[str, Field(max_length=MAX_COMMENT)] = ""
+
+
+def create_api(opening: Opening) -> FastAPI:
+    """The application programming interface, ready for the web page to be mounted on."""
+    # No /docs: that page loads its scripts from another host.
+    api = FastAPI(title="Nightjar", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    _add_questions(api, opening)
+    _add_verdicts(api, opening)
+    _add_health(api, opening)
+    _add_errors(api)
+    return api
+
+
+def _version() -> str:
+    try:
+        return metadata.version("nightjar-rag")
+    except metadata.PackageNotFoundError:
+        return "0+source"  # run from a clone that was not installed
+
+
+def _add_questions(api: FastAPI, opening: Opening) -> None:
+    @api.post("/api/ask")
+    def ask(asked: Asked) -> dict[str, Any]:
+        """Answers a question; the token that comes with the answer is needed to give verdicts on it."""
+        app = opening.app()
+        answer = app.answerer.answer(asked.question, user=LOCAL, conversation_id=asked.conversation_id, k=asked.k)
+        return answer_json(answer) | {"token": app.feedback.token(answer.turn_id)}
+
+    @api.get("/api/search")
+    def search(q: str, k: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
+        """Finds passages, best first. Nothing is remembered."""
+        retriever = opening.app().retriever
+        return hits_json(retriever.search(checked(q), k)) | {"encoder_id": retriever.encoder_id}
+
+
+def _add_verdicts(api: FastAPI, opening: Opening) -> None:
+    @api.post("/api/verdicts")
+    def give(given: Given) -> dict[str, Any]:
+        """Records what a person says of a passage or an answer; in place of what the same person said before."""
+        app, passage_id = opening.app(), _target(opening.app(), given)
+        app.feedback.give(LOCAL, given.turn_id, passage_id, given.verdict, given.comment)
+        return {"verdict": given.verdict, "promise": promise_of(given.verdict)}
+
+    @api.delete("/api/verdicts")
+    def withdraw(target: Target) -> dict[str, Any]:
+        """Takes a verdict back; nothing happens where none stands."""
+        app, passage_id = opening.app(), _target(opening.app(), target)
+        app.feedback.withdraw(LOCAL, target.turn_id, passage_id)
+        return {"verdict": None, "promise": ""}
+
+
+def _target(app: App, target: Target) -> str | None:
+    """The passage's own id; outside it may go by its BEIR id.
+
+    Raises:
+        UsageError: the token is not the turn's.
+        NotFoundError: no passage has this id.
+    """
+    app.feedback.check_token(target.turn_id, target.token)
+    if target.passage_id is None:
+        return None
+    shown = app.library.get([one.passage_id for one in app.feedback.turn(target.turn_id).shown])
+    for passage in shown.values():
+        if target.passage_id in (passage.passage_id, passage.public_id):
+            return passage.passage_id
+    found = app.library.resolve([target.passage_id])
+    if target.passage_id not in found:
+        raise NotFoundError(f"no passage {target.passage_id!r}: name one that the answer showed, by its passage_id")
+    return found[target.passage_id]
+
+
+def _add_health(api: FastAPI, opening: Opening) -> None:
+    @api.get("/api/version")
+    def version() -> dict[str, Any]:
+        """Which retriever version answers, since when and why, over how much, and by what index."""
+        app = opening.app()
+        live, latest = app.live, app.registry.latest_promotion()
+        return {
+            "nightjar": api.version,
+            "encoder_id": live.version.encoder_id,
+            "tier": live.version.tier,
+            "parent_id": live.version.parent_id,
+            "passage_side": live.version.passage_side,
+            "lexical_weight": live.version.lexical_weight,
+            "promoted_at": latest.promoted_at.isoformat(),
+            "reason": latest.reason,
+            "n_passages": len(live.lexical.passage_ids),
+            "index": _index_json(app),
+        }
+
+    @api.get("/livez")
+    def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @api.get("/readyz")
+    def ready() -> dict[str, Any]:
+        """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too."""
+        app = opening.app(NOW_S)
+        try:
+            with app.engine.begin() as connection:  # changes nothing, but needs a database that takes writes
+                connection.execute(update(state).where(false()).values(value=""))
+        except SQLAlchemyError as error:
+            log.warning("not ready: %s", error)
+            raise BusyError("the database takes no writes: see whether its disk is full or read-only") from error
+        return {"status": "ready", "encoder_id": app.live.version.encoder_id, "index": _index_json(app)}
+
+
+def _index_json(app: App) -> dict[str, str]:
+    index = app.live.index
+    return {"state": index.state, "reason": index.reason} if index else {"state": "absent", "reason": "not used here"}
+
+
+# ---- errors
+
+STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
+    (NotFoundError, 404),
+    (UsageError, 400),
+    (BusyError, 503),
+    (NightjarError, 500),
+)
+
+
+def _add_errors(api: FastAPI) -> None:
+    @api.exception_handler(NightjarError)
+    async def foreseen(_request: Request, error: NightjarError) -> JSONResponse:
+        return error_json(str(error), next(status for kind, status in STATUSES if isinstance(error, kind)))
+
+    @api.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return error_json("; ".join(_problem(one) for one in error.errors()), 400)
+
+    @api.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return error_json(str(error.detail), error.status_code)
+
+    @api.exception_handler(Exception)
+    async def unforeseen(_request: Request, _error: Exception) -> JSONResponse:
+        return error_json("something went wrong here, and it was logged", 500)  # by the server, with its traceback
+
+
+def error_json(message: str, status: int) -> JSONResponse:
+    """An error as every door of the interface tells it."""
+    return JSONResponse({"error": message}, status)
+
+
+def _problem(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query"))
+    return f"{where or 'the request'}: {problem['msg']}"

@@ -1,0 +1,197 @@
+"""One process that answers: opens the state directory, serves page and API, keeps up to date, runs the nights."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rag.assemble import App, open_app
+from rag.errors import BusyError, UsageError
+from rag.locks import FileLock
+from rag.settings import Settings
+from ui.keeping import Keeper
+from ui.night_shift import NightShift
+from ui.opening import Opening
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 3  # for answers under way when the application stops; open event streams never end by themselves
+
+
+def serve(
+    settings: Settings,
+    *,
+    config: Path | None = None,
+    no_accounts: bool = False,
+    prepare: Callable[[App], None] = lambda app: None,
+    announce: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    *prepare* may change the opened application before it answers; *announce* gets the address once it does.
+
+    Raises:
+        UsageError: the host is not this machine alone, and *no_accounts* was not said.
+        BusyError: another process serves this state directory, or has the port.
+    """
+    check_host(settings.server.host, no_accounts=no_accounts)
+    stop = _stop_signal()
+    lock = FileLock(settings.data / "serve.lock", "the state directory's application")
+    try:
+        with listening_socket(settings.server.host, settings.server.port) as listener:
+            _serve(settings, listener, stop, config, no_accounts, prepare, announce)
+    finally:
+        lock.release()
+
+
+def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    stop: threading.Event,
+    config: Path | None,
+    no_accounts: bool,
+    prepare: Callable[[App], None],
+    announce: Callable[[str], None],
+) -> None:
+    opening = Opening(lambda: _opened(settings, prepare))
+    server = _make_server(settings, opening, hosts_open=no_accounts)
+    thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
+    keeper, nights = Keeper(opening), NightShift(settings.schedule.at, settings.data, config)
+    thread.start()
+    try:
+        if _wait_until_ready(opening, stop):
+            announce(address_of(listener))
+            keeper.start()
+            if settings.schedule.enabled:
+                nights.start()
+            _wait_while(thread.is_alive, stop)
+    finally:
+        nights.stop()
+        server.should_exit = True
+        thread.join(GRACE_S + 2)
+        keeper.stop()
+        opening.close()
+
+
+def _opened(settings: Settings, prepare: Callable[[App], None]) -> App:
+    app = open_app(settings, serve=True)
+    prepare(app)
+    return app
+
+
+def _wait_until_ready(opening: Opening, stop: threading.Event) -> bool:
+    """Whether questions are answered now; False where the wish to stop came first. Raises what opening raised."""
+    while not stop.wait(0.05):
+        if opening.is_over():
+            opening.app()
+            return True
+    return False
+
+
+def _wait_while(is_alive: Callable[[], bool], stop: threading.Event) -> None:
+    while is_alive() and not stop.wait(0.5):
+        pass
+
+
+# ---- the server
+
+
+def make_application(opening: Opening, n_cards: int, *, hosts: frozenset[str] | None) -> Any:
+    """The API with the page mounted on it, behind the shield. *hosts* are the names we go by; None takes any."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    import gradio as gr
+
+    from ui.api import create_api
+    from ui.shield import Shield
+    from ui.web.chat import build_page
+    from ui.web.look import CSS, make_theme
+
+    api = create_api(opening)
+    mounted = gr.mount_gradio_app(
+        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS], footer_links=[], run_history=False,
+        show_error=False, max_file_size=1, allowed_paths=[], enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
+    )  # fmt: skip
+    return Shield(mounted, hosts)
+
+
+def _make_server(settings: Settings, opening: Opening, *, hosts_open: bool) -> Any:
+    import uvicorn
+
+    from ui.shield import LOOPBACK
+
+    application = make_application(opening, settings.retrieval.k, hosts=None if hosts_open else LOOPBACK)
+    return uvicorn.Server(uvicorn.Config(
+        application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
+    ))  # fmt: skip
+
+
+def check_host(host: str, *, no_accounts: bool) -> None:
+    """Refuses to be reached by others as long as there are no accounts.
+
+    Raises:
+        UsageError: *host* is not loopback, and *no_accounts* was not said.
+    """
+    if not (is_loopback(host) or no_accounts):
+        raise UsageError(
+            f"host {host!r} can be reached from other machines, and Nightjar has no accounts yet: whoever reaches it may "
+            "read the documents and vote. Use 127.0.0.1, or --no-accounts where something in front lets only the right "
+            "people in (inside a container, say)"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("example.org")
+    (True, True, False, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens already, so that a taken port is known before anything is opened; port 0 takes a free one.
+
+    Raises:
+        BusyError: the port is taken.
+        UsageError: the host can't be listened on.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BusyError(
+                f"port {port} of {host} is taken: stop what uses it, or choose another with --port"
+            ) from error
+        raise UsageError(f"can't listen on {host!r}, port {port} ({error}): check --host and --port") from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _stop_signal() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM; the second one ends the process as ever."""
+    stop = threading.Event()
+
+    def wish(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, wish)
+    return stop

@@ -1,0 +1,32 @@
+"""What a person says of a passage or an answer, as every door takes it: checked against what the turn showed."""
+
+from __future__ import annotations
+
+from rag.feedback import PROMISES, Feedback
+
+LOCAL = "local"
+"""Who votes, as long as there are no accounts: whoever sits at this machine."""
+
+
+def standing_on(feedback: Feedback, turn_id: str, user: str = LOCAL) -> dict[str | None, str]:
+    """What *user* says of a turn now: passage id, or None for the answer → verdict."""
+    return {one.passage_id: one.verdict for one in feedback.standing(user, turn_id)}
+
+
+def toggle(feedback: Feedback, turn_id: str, passage_id: str | None, verdict: str, user: str = LOCAL) -> str | None:
+    """Gives a verdict, or takes it back where it stands already; returns what stands now.
+
+    Raises:
+        NotFoundError: there is no such turn.
+        UsageError: the verdict is unknown, or the passage was not shown.
+    """
+    if standing_on(feedback, turn_id, user).get(passage_id) == verdict:
+        feedback.withdraw(user, turn_id, passage_id)
+        return None
+    feedback.give(user, turn_id, passage_id, verdict)
+    return verdict
+
+
+def promise_of(verdict: str | None) -> str:
+    """What a verdict will do, in one sentence; nothing where none stands."""
+    return PROMISES[verdict] if verdict else ""

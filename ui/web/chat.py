@@ -1,0 +1,295 @@
+"""The page: a chat, the passages an answer rests on beside it, and what people say of both."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from rag.answer import MAX_QUESTION, Searched, Text, checked
+from rag.assemble import App
+from rag.errors import NightjarError
+from rag.records import Answer
+from ui.opening import Opening
+from ui.shapes import hits_json
+from ui.verdicts import LOCAL, standing_on, toggle
+from ui.web import texts
+from ui.web.evidence import Evidence, note_line, pressed, vote_button
+from ui.web.render import answer_text, plain, quiet_line, sample_questions
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16  # conversations answered at the same time; more wait in line
+KEPT = 50  # exchanges of a conversation that are remembered for follow-ups and shown
+KEPT_S = 24 * 3600  # that an abandoned conversation stays in memory; its turns are in SQL
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question as it was typed, and what it got."""
+
+    asked: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What one browser tab has said. Kept on the server: nothing that comes from the browser is believed."""
+
+    conversation_id: str = ""
+    exchanges: tuple[Exchange, ...] = ()
+    shown: int = -1
+    """Which exchange's passages are beside the chat; none where there is no such place."""
+
+    @property
+    def current(self) -> Exchange | None:
+        """The exchange whose passages are shown."""
+        return self.exchanges[self.shown] if -len(self.exchanges) <= self.shown < len(self.exchanges) else None
+
+    def after(self, exchange: Exchange) -> Conversation:
+        """With one more exchange, which is then shown."""
+        kept = (*self.exchanges, exchange)[-KEPT:]
+        return replace(self, exchanges=kept, shown=len(kept) - 1)
+
+    def messages(self) -> list[dict[str, str]]:
+        """As the chat shows them."""
+        return [message for one in self.exchanges for message in (_said(one.asked), _answered(answer_text(one.answer)))]
+
+    def history(self) -> list[tuple[str, str]]:
+        """Earlier questions and answers, oldest first."""
+        return [(one.answer.question, one.answer.text) for one in self.exchanges]
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"role": "user", "content": plain(text)}
+
+
+def _answered(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+class ChatPage:
+    """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
+
+    def __init__(self, opening: Opening, n_cards: int) -> None:
+        self._opening = opening
+        self.conversation = gr.State(Conversation(), time_to_live=KEPT_S)
+        gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-top")
+        with gr.Row(elem_classes="nj-page", equal_height=False):
+            with gr.Column(scale=3, min_width=320, elem_classes="nj-chat"):
+                self.chat = _chatbot()
+                self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
+                self._make_answer_votes()
+                self.question = _question_box()
+                self.fresh = gr.Button(texts.NEW_CONVERSATION, size="sm", variant="secondary", elem_classes="nj-new")
+            with gr.Column(scale=2, min_width=320, elem_classes="nj-evidence"):
+                self.evidence = Evidence(n_cards)
+
+    def _make_answer_votes(self) -> None:
+        with gr.Row(visible=False, elem_classes="nj-votes") as self.answer_row:
+            self.good = vote_button(texts.ANSWER_GOOD)
+            self.bad = vote_button(texts.ANSWER_BAD)
+        with gr.Row(visible=False, elem_classes=["nj-votes", "nj-reasons"]) as self.reasons_row:
+            gr.Markdown(texts.WHY, elem_classes="nj-quiet")
+            self.reasons = {verdict: vote_button(label) for verdict, label in texts.REASON_BUTTONS.items()}
+        self.answer_note = note_line()
+
+    # ---- wiring
+
+    def listen(self) -> None:
+        """Connects the components with what happens."""
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        quick: dict[str, Any] = private | {"queue": False}
+        answering: dict[str, Any] = private | {
+            "outputs": self._all,
+            "concurrency_limit": AT_ONCE,
+            "concurrency_id": "answers",
+        }
+        self.question.submit(self.ask, [self.question, self.conversation], **answering)
+        self.chat.example_select(self.ask_sample, [self.conversation], **answering)
+        self.chat.select(self.look_back, [self.conversation], self._all, **quick)
+        self.fresh.click(self.begin_anew, None, self._all, **quick)
+        for place, slot in enumerate(self.evidence.slots):
+            for verdict, button in slot.buttons.items():
+                button.click(partial(self.judge_passage, place, verdict), [self.conversation], slot.parts, **quick)
+        for verdict, button in {"answer_helpful": self.good, **self.reasons}.items():
+            button.click(partial(self.judge_answer, verdict), [self.conversation], self._answer_parts, **quick)
+        self.bad.click(self.ask_why, [self.conversation], self._answer_parts, **quick)
+
+    @property
+    def _answer_parts(self) -> list[Any]:
+        return [self.answer_row, self.good, self.bad, self.reasons_row, *self.reasons.values(), self.answer_note]
+
+    @property
+    def _all(self) -> list[Any]:
+        return [self.question, self.chat, self.conversation, self.quiet, *self._answer_parts, *self.evidence.parts]
+
+    # ---- asking
+
+    def ask(self, asked: str, conversation: Conversation) -> Iterator[Updates]:
+        """Streams what is found, then the answer."""
+        if not asked.strip():
+            return
+        before = conversation.messages()
+        waking = "" if self._opening.is_over() else texts.WAKING
+        yield {self.question: "", self.chat: [*before, _said(asked), *([_answered(waking)] if waking else [])]}
+        try:
+            yield from self._answer(asked, conversation, before)
+        except NightjarError as error:
+            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(plain(str(error)))]}
+        except Exception:
+            log.exception("a question failed")
+            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(texts.FAILED)]}
+
+    def ask_sample(self, conversation: Conversation, event: gr.SelectData) -> Iterator[Updates]:
+        """Asks one of the questions that an empty conversation offers."""
+        yield from self.ask(str(event.value["text"]), conversation)
+
+    def _answer(self, asked: str, conversation: Conversation, before: list[dict[str, str]]) -> Iterator[Updates]:
+        app = self._opening.app()
+        conversation = replace(conversation, conversation_id=conversation.conversation_id or uuid.uuid4().hex)
+        text = ""
+        for event in app.answerer.stream(asked, history=conversation.history(), user=LOCAL,
+                                         conversation_id=conversation.conversation_id):  # fmt: skip
+            if isinstance(event, Searched):
+                yield self.evidence.searched(event.hits) | self._hidden_answer_parts()
+            elif isinstance(event, Text):
+                text += event.delta
+                yield {self.chat: [*before, _said(asked), _answered(plain(text))]}
+            else:
+                conversation = conversation.after(Exchange(asked, event))
+                yield {self.conversation: conversation, self.chat: conversation.messages()} | self._shown(
+                    app, conversation
+                )
+
+    # ---- showing
+
+    def look_back(self, conversation: Conversation, event: gr.SelectData) -> Updates:
+        """Shows the passages of an earlier answer, which was clicked."""
+        place = event.index if isinstance(event.index, int) else event.index[0]
+        conversation = replace(conversation, shown=place // 2)
+        if conversation.current is None:
+            return {}
+        return {self.conversation: conversation} | self._shown(self._opening.app(), conversation)
+
+    def begin_anew(self) -> Updates:
+        """Empties the page; what was asked stays in SQL."""
+        cleared = {self.question: "", self.chat: [], self.conversation: Conversation()}
+        return cleared | self.evidence.cleared() | self._hidden_answer_parts()
+
+    def _shown(self, app: App, conversation: Conversation) -> Updates:
+        exchange = conversation.current
+        assert exchange is not None
+        standing = standing_on(app.feedback, exchange.answer.turn_id)
+        index = app.live.index
+        line = quiet_line(exchange.answer, index.state if index else "absent", exchange.asked)
+        return (
+            self.evidence.answered(exchange.answer, standing)
+            | {self.quiet: gr.update(value=line, visible=True)}
+            | self._answer_judged(standing.get(None))
+        )
+
+    def _hidden_answer_parts(self) -> Updates:
+        return {
+            part: gr.update(visible=False) for part in (self.quiet, self.answer_row, self.reasons_row, self.answer_note)
+        }
+
+    def _answer_judged(self, stands: str | None, *, asking_why: bool = False) -> Updates:
+        labels = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}
+        updates = pressed({"answer_helpful": self.good, **self.reasons}, labels, self.answer_note, stands)
+        return updates | {
+            self.answer_row: gr.update(visible=True),
+            self.bad: gr.update(variant="primary" if stands in self.reasons else "secondary"),
+            self.reasons_row: gr.update(visible=asking_why or stands in self.reasons),
+        }
+
+    # ---- judging
+
+    def judge_passage(self, place: int, verdict: str, conversation: Conversation) -> Updates:
+        """Gives a verdict on the passage in a slot, or takes it back."""
+        exchange = conversation.current
+        slot = self.evidence.slots[place]
+        if exchange is None or place >= len(exchange.answer.hits):
+            return {}
+        passage_id = exchange.answer.hits[place].passage.passage_id
+        return slot.judged(toggle(self._opening.app().feedback, exchange.answer.turn_id, passage_id, verdict))
+
+    def judge_answer(self, verdict: str, conversation: Conversation) -> Updates:
+        """Gives a verdict on the answer shown, or takes it back."""
+        if conversation.current is None:
+            return {}
+        return self._answer_judged(
+            toggle(self._opening.app().feedback, conversation.current.answer.turn_id, None, verdict)
+        )
+
+    def ask_why(self, conversation: Conversation) -> Updates:
+        """Opens the row of reasons; where one stands, takes it back."""
+        if conversation.current is None:
+            return {}
+        feedback, turn_id = self._opening.app().feedback, conversation.current.answer.turn_id
+        stands = standing_on(feedback, turn_id).get(None)
+        if stands in self.reasons:
+            return self._answer_judged(toggle(feedback, turn_id, None, stands))
+        return self._answer_judged(stands, asking_why=True)
+
+
+def build_page(opening: Opening, n_cards: int) -> gr.Blocks:
+    """The whole page, ready to be mounted."""
+    with gr.Blocks(analytics_enabled=False, title=texts.TITLE, fill_width=True, fill_height=True) as blocks:
+        page = ChatPage(opening, n_cards)
+        page.listen()
+        blocks.load(partial(_welcome, opening), None, page.chat, api_visibility="private", show_progress="hidden")
+        _offer_to_programs(opening)
+    blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)
+    return blocks
+
+
+def _welcome(opening: Opening) -> gr.Chatbot:
+    """What an empty conversation shows: questions to begin with, or how to fill the library."""
+    app = opening.app()
+    if not app.library.n_passages():
+        return gr.update(placeholder=texts.EMPTY_LIBRARY)
+    return gr.update(placeholder=texts.WELCOME, examples=[{"text": one} for one in sample_questions(app.library)])
+
+
+def _offer_to_programs(opening: Opening) -> None:
+    """The two verbs for gradio_client; programs that vote use the REST interface."""
+
+    def chat(message: str) -> Iterator[str]:
+        """Answers a question from the documents; streams the text so far."""
+        text = ""
+        for event in opening.app().answerer.stream(message, user=LOCAL):
+            if isinstance(event, Text):
+                text += event.delta
+                yield plain(text)
+            elif isinstance(event, Answer):
+                yield answer_text(event)
+
+    def search(query: str, k: int = 6) -> dict[str, Any]:
+        """Finds passages for a question, best first, with their scores."""
+        return hits_json(opening.app().retriever.search(checked(query), max(1, min(k, 100))))
+
+    gr.api(chat, api_name="chat", concurrency_limit=AT_ONCE, concurrency_id="answers")
+    gr.api(search, api_name="search", concurrency_limit=AT_ONCE)
+
+
+def _chatbot() -> gr.Chatbot:
+    # No Markdown in answers: what is shown is text, whatever a document or a model wrote.
+    return gr.Chatbot(
+        show_label=False, placeholder=texts.WELCOME, render_markdown=False, sanitize_html=True, allow_tags=False,
+        latex_delimiters=[], feedback_options=None, buttons=["copy"], layout="bubble", height="100%",
+        elem_classes="nj-messages", group_consecutive_messages=False,
+    )  # fmt: skip
+
+
+def _question_box() -> gr.Textbox:
+    return gr.Textbox(
+        show_label=False, label=texts.ASK_LABEL, placeholder=texts.ASK_PLACEHOLDER, lines=1, max_lines=6,
+        max_length=MAX_QUESTION, submit_btn=True, autofocus=True, container=False, elem_classes="nj-question",
+    )  # fmt: skip

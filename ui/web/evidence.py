@@ -1,0 +1,132 @@
+"""The column beside the chat: the passages of one answer as cards, and the buttons to judge them by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from rag.records import Answer, Citation, Hit
+from ui.verdicts import promise_of
+from ui.web import texts
+from ui.web.render import card
+
+Updates = dict[Any, Any]
+Standing = Mapping[str | None, str]
+"""What the person says of a turn: passage id, or None for the answer → verdict."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """The place of one card. All of them are made with the page, and filled or hidden later."""
+
+    box: Any
+    card: Any
+    buttons: Mapping[str, Any]
+    """Verdict → its button."""
+    note: Any
+
+    @classmethod
+    def make(cls) -> Slot:
+        """An empty, hidden place, inside the Gradio container that is open."""
+        with gr.Column(visible=False, elem_classes="nj-card", min_width=0) as box:
+            text = shown_html()
+            with gr.Row(elem_classes="nj-votes"):
+                buttons = {verdict: vote_button(label) for verdict, label in texts.PASSAGE_BUTTONS.items()}
+            note = note_line()
+        return cls(box, text, buttons, note)
+
+    @property
+    def parts(self) -> list[Any]:
+        """Every component that updates may name."""
+        return [self.box, self.card, *self.buttons.values(), self.note]
+
+    def fill(self, hit: Hit, citations: Sequence[Citation], stands: str | None, *, open_to_votes: bool) -> Updates:
+        """Shows one passage."""
+        updates = {self.box: gr.update(visible=True), self.card: card(hit, citations)}
+        return updates | pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands, open_to_votes=open_to_votes)
+
+    def judged(self, stands: str | None) -> Updates:
+        """Shows what the person says of it now."""
+        return pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands)
+
+
+class Evidence:
+    """All cards, below their heading."""
+
+    def __init__(self, n_cards: int) -> None:
+        self.heading = gr.Markdown(texts.EVIDENCE, elem_classes="nj-heading")
+        self.empty = gr.Markdown(texts.NO_EVIDENCE, elem_classes="nj-quiet")
+        self.slots = [Slot.make() for _ in range(n_cards)]
+
+    @property
+    def parts(self) -> list[Any]:
+        """Every component that updates may name."""
+        return [self.heading, self.empty, *(part for slot in self.slots for part in slot.parts)]
+
+    def searched(self, hits: Sequence[Hit]) -> Updates:
+        """The passages found, before the answer is written; votes wait for the answer."""
+        return self._filled(hits, (), {}, open_to_votes=False)
+
+    def answered(self, answer: Answer, standing: Standing) -> Updates:
+        """The passages with the quoted stretches marked, and what the person says of them."""
+        heading = texts.CLOSEST if answer.declined and answer.hits else texts.EVIDENCE
+        filled = self._filled(answer.hits, answer.citations, standing, open_to_votes=True)
+        return filled | {self.heading: heading}
+
+    def cleared(self) -> Updates:
+        """No passages, before the first question."""
+        return self._filled((), (), {}, open_to_votes=False) | {
+            self.heading: texts.EVIDENCE,
+            self.empty: gr.update(value=texts.NO_EVIDENCE, visible=True),
+        }
+
+    def _filled(
+        self, hits: Sequence[Hit], citations: Sequence[Citation], standing: Standing, *, open_to_votes: bool
+    ) -> Updates:
+        updates: Updates = {self.empty: gr.update(value=texts.NO_PASSAGES, visible=not hits)}
+        for place, slot in enumerate(self.slots):
+            if place < len(hits):
+                stands = standing.get(hits[place].passage.passage_id)
+                updates |= slot.fill(hits[place], citations, stands, open_to_votes=open_to_votes)
+            else:
+                updates[slot.box] = gr.update(visible=False)
+        return updates
+
+
+# ---- the pieces that cards and the answer's own row share
+
+
+def shown_html() -> gr.Markdown:
+    """A place for HTML of `ui.web.render`, which is sanitised once more in the browser.
+
+    Not gr.HTML: that evaluates its template in the page, which a strict CSP forbids.
+    """
+    return gr.Markdown(sanitize_html=True, latex_delimiters=[], header_links=False)
+
+
+def vote_button(label: str) -> gr.Button:
+    """A small button that can be pressed and released."""
+    return gr.Button(label, size="sm", variant="secondary", min_width=0, elem_classes="nj-vote")
+
+
+def note_line() -> gr.Markdown:
+    """The line that says what a vote will do; announced by screen readers."""
+    return gr.Markdown(visible=False, elem_classes="nj-note")
+
+
+def pressed(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, *,
+            open_to_votes: bool = True) -> Updates:  # fmt: skip
+    """The buttons with the standing verdict pressed, and the promise it earns."""
+    updates: Updates = {
+        button: gr.update(
+            value=labels[verdict] + (texts.PRESSED if verdict == stands else ""),
+            variant="primary" if verdict == stands else "secondary",
+            interactive=open_to_votes,
+        )
+        for verdict, button in buttons.items()
+    }
+    promise = f"{promise_of(stands)} {texts.TAKE_BACK}" if stands in buttons else ""
+    return updates | {note: gr.update(value=promise, visible=bool(promise))}

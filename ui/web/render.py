@@ -1,0 +1,157 @@
+"""Answers and passages → what the page shows. Everything that a document, a person or a model wrote is escaped here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import islice
+
+from rag.library import Library
+from rag.records import Answer, Citation, Hit, Passage
+from ui.web import texts
+
+Span = tuple[int, int]
+EXCERPT = 900  # characters of a passage that are shown at once; the rest opens below it
+MAX_TITLE = 160  # characters
+LEAD = 250  # characters shown before the first marked sentence of a long passage
+WRAPPED = 55  # a line at least this long that ends in mid-sentence was wrapped by its author's editor
+
+_SOFT_BREAK = re.compile(rf"(?<=[^\n]{{{WRAPPED}}})(?<![.:;!?])\n(?=\S)(?![-*•–\d])")
+_TURNS_TEXT = frozenset(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)  # bidi overrides: text posing as other text
+
+
+def escaped(text: str) -> str:
+    r"""The text with every ASCII sign written as its number, so that it is shown as it is, whatever renders it.
+
+    No tag, no image and no link comes of it, by HTML, by Markdown or from a bare address.
+
+    >>> escaped("a <b>\n")
+    'a &#60;b&#62;<br>'
+    >>> escaped("![x](http://y)")
+    '&#33;&#91;x&#93;&#40;http&#58;&#47;&#47;y&#41;'
+    """
+    return "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character == "\n":
+        return "<br>"
+    if character in " \t":
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cs") or character in _TURNS_TEXT:
+        return ""
+    return f"&#{ord(character)};" if character.isascii() and not character.isalnum() else character
+
+
+def plain(text: str) -> str:
+    r"""The text for places that show text as text, without what can't be sent or would turn it around.
+
+    >>> plain("a\x00<b>\n")
+    'a<b>\n'
+    """
+    return "".join(c for c in text if c == "\n" or c in " \t" or _escaped(c))
+
+
+# ---- passages
+
+
+def card(hit: Hit, citations: Sequence[Citation]) -> str:
+    """One passage as HTML: number, title, where it is from, scores, and its text with the quoted stretches marked."""
+    passage = hit.passage
+    quoted = [(c.start - passage.start, c.end - passage.start) for c in citations if c.passage_id == passage.passage_id]
+    meta = [
+        escaped(passage.source),
+        *([texts.PAGE.format(page=passage.page)] if passage.page else []),
+        _hinted(texts.DENSE.format(score=hit.dense), texts.DENSE_HINT),
+        _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
+        *([f'<span class="nj-cited">{texts.CITED}</span>'] if quoted else []),
+    ]
+    return (
+        f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> '
+        f'<span class="nj-title">{escaped(title(passage))}</span></div>'
+        f'<div class="nj-meta">{" · ".join(meta)}</div>'
+        f"{_text(passage.text, quoted)}"
+    )
+
+
+def title(passage: Passage) -> str:
+    """Title and headings, or the source where there is neither."""
+    above = " › ".join(part for part in (passage.title, passage.heading) if part) or passage.source
+    return above if len(above) <= MAX_TITLE else above[: MAX_TITLE - 1] + "…"
+
+
+def _hinted(text: str, hint: str) -> str:
+    return f'<span title="{hint}">{text}</span>'
+
+
+def _text(text: str, quoted: Sequence[Span]) -> str:
+    whole = f'<div class="nj-text">{marked(text, quoted)}</div>'
+    if len(text) <= EXCERPT:
+        return whole
+    begin = max(0, min((start for start, _ in quoted), default=0) - LEAD)
+    inside = [(start - begin, end - begin) for start, end in quoted]
+    shown = marked(text[begin : begin + EXCERPT], inside)
+    excerpt = f'<div class="nj-text">{"… " * (begin > 0)}{shown} …</div>'
+    return f"{excerpt}<details><summary>{texts.WHOLE}</summary>{whole}</details>"
+
+
+def marked(text: str, quoted: Sequence[Span]) -> str:
+    """The text escaped, with the spans marked; lines that an editor wrapped flow again.
+
+    >>> marked("Ask. You can get it.", [(5, 20)])
+    'Ask&#46; <mark>You can get it&#46;</mark>'
+    """
+    flowing = _SOFT_BREAK.sub(" ", text)  # as long as before, so the spans stay true
+    html, done = "", 0
+    for start, end in sorted(quoted):
+        start, end = max(start, done), min(end, len(text))  # noqa: PLW2901 - overlapping spans are cut to what is left
+        if start < end:
+            html += f"{escaped(flowing[done:start])}<mark>{escaped(flowing[start:end])}</mark>"
+            done = end
+    return html + escaped(flowing[done:])
+
+
+# ---- around an answer
+
+
+def quiet_line(answer: Answer, index_state: str, asked: str) -> str:
+    """Which version answered, from how much, how fast, and by what kind of search."""
+    line = texts.QUIET.format(version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s",
+                              index=texts.INDEX[index_state])  # fmt: skip
+    rewritten = answer.question != asked.strip()
+    return line + (" · " + texts.SEARCHED_AS.format(question=escaped(answer.question)) if rewritten else "")
+
+
+def answer_text(answer: Answer) -> str:
+    """What the chat shows: the text, and below it the reason where there is no answer."""
+    declined = "\n\n" + texts.DECLINED.format(reason=answer.reason.rstrip(".")) if answer.declined else ""
+    return plain(answer.text) + plain(declined)
+
+
+# ---- what to ask first
+
+SAMPLED = 500  # passages looked at; ids are hashes, so the first ones are a fair sample
+SHORTEST, LONGEST = 12, 80  # characters of a sample question
+
+
+def sample_questions(library: Library, n: int = 4) -> list[str]:
+    """Up to *n* things that the library can be asked: headings, those that are questions first, one a document."""
+    leaves: dict[str, str] = {}
+    for passage in islice(library.iterate(), SAMPLED):
+        leaf = _leaf(passage)
+        if SHORTEST <= len(leaf) <= LONGEST and (passage.document_id not in leaves or leaf.endswith("?")):
+            leaves[passage.document_id] = leaf
+    return sorted(dict.fromkeys(leaves.values()), key=lambda leaf: not leaf.endswith("?"))[:n]
+
+
+def _leaf(passage: Passage) -> str:
+    """The innermost heading, in one line.
+
+    >>> _leaf(Passage("p", "d", "s", "Tests | When to apply", "", "", 0, 0))
+    'When to apply'
+    """
+    parts = re.split(r" [|›] ", passage.heading or passage.title)
+    return " ".join(plain(parts[-1]).split())
