@@ -20,7 +20,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from rag.errors import NightjarError, SettingsError
 
@@ -144,27 +144,43 @@ def open_database(url: str) -> Engine:
 
     SQLite runs in WAL mode with synchronous=FULL: an acknowledged write survives `kill -9` and power loss.
     Raises:
-        SettingsError: the URL can't be read.
-        NightjarError: the database was written by a newer Nightjar.
+        SettingsError: the URL can't be read, or needs a driver that is not installed.
+        NightjarError: the database can't be opened, or was written by a newer Nightjar.
     """
+    engine = _engine(url)
+    try:
+        _migrate(engine)
+    except (DatabaseError, NightjarError) as error:
+        engine.dispose()
+        if isinstance(error, NightjarError):
+            raise
+        raise NightjarError(f"the database {engine.url.render_as_string()!r} can't be opened ({error.orig}): "
+                            "check that it is there and yours, or restore a backup") from error  # fmt: skip
+    return engine
+
+
+def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsError(f"database.url {url!r} is not an SQLAlchemy URL: write sqlite:///FILE or "
-                            "postgresql+psycopg://USER@HOST/NAME") from error  # fmt: skip
-    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
+        engine = create_engine(parsed)
+    except (ArgumentError, ValueError):
+        # Neither shown nor chained: what can't be read may hold a password all the same.
+        raise SettingsError("database.url is not an SQLAlchemy URL: write sqlite:///FILE or "
+                            "postgresql+psycopg://USER@HOST/NAME") from None  # fmt: skip
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"database.url needs the driver {error.name!r}, which is not installed: "
+                            "pip install 'nightjar-rag[postgres]'") from error  # fmt: skip
     if engine.dialect.name == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
-    _migrate(engine)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event opens the transactions, not the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -193,8 +209,10 @@ def _migrate(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # two processes must not create the schema at once
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20261122)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

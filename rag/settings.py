@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -146,7 +147,7 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The SQLAlchemy URL in force."""
         url = self.database.url
-        return url.get_secret_value() if url else f"sqlite:///{self.data / 'nightjar.db'}"
+        return url.get_secret_value() if url else f"sqlite:///{quote(str(self.data / 'nightjar.db'))}"
 
 
 def load_settings(data: Path | None = None, file: Path | None = None, **flags: Mapping[str, object]) -> Settings:

@@ -5,7 +5,10 @@ from alembic import context
 from rag.database import schema
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=schema, render_as_batch=True, version_table="alembic_version"
+    connection=context.config.attributes["connection"],
+    target_metadata=schema,
+    render_as_batch=True,
+    version_table="alembic_version",
 )
 with context.begin_transaction():
     context.run_migrations()
