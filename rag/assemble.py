@@ -21,12 +21,12 @@ from rag.errors import EncoderError, NotFoundError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
 from rag.generate import make_generator
-from rag.serving import ServingIndex
 from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
 from rag.retrieve import Retriever
+from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.vectors import Vectors
 
@@ -73,14 +73,18 @@ class App:
             self._install_base(wanted)
         return self.registry.current()
 
-    def open_encoder(self, encoder_id: str | None = None, *, quick: bool = False) -> AnyEncoder:
-        """The encoder of a version, the current one by default; *quick* for a few texts in a process that then ends."""
+    def quick_encoder(self, encoder_id: str) -> AnyEncoder:
+        """The encoder of a version for a few texts in a process that then ends."""
+        version = self.registry.version(encoder_id)
+        try:
+            return QuickEncoder.open(version.folder, encoder_id=version.encoder_id)
+        except EncoderError as error:
+            log.info("no quick encoder (%s)", error)
+            return self.open_encoder(encoder_id)
+
+    def open_encoder(self, encoder_id: str | None = None) -> Encoder:
+        """The encoder of a version, the current one by default."""
         version = self.registry.version(encoder_id) if encoder_id else self.current()
-        if quick:
-            try:
-                return QuickEncoder.open(version.folder, encoder_id=version.encoder_id)
-            except EncoderError as error:
-                log.info("no quick encoder (%s)", error)
         encoder = self.settings.encoder
         return Encoder.open(
             version.folder, encoder_id=version.encoder_id, precision=encoder.precision, threads=encoder.threads
@@ -103,9 +107,7 @@ class App:
         vectors = self.vectors()
         if not vectors.missing():
             return 0
-        encoder = self.open_encoder()
-        assert isinstance(encoder, Encoder)
-        n_encoded = vectors.fill(encoder, progress)
+        n_encoded = vectors.fill(self.open_encoder(), progress)
         self.library.vectors_arrived()
         return n_encoded
 
@@ -128,8 +130,15 @@ class App:
         """A retriever for any version, searching exactly; for comparisons."""
         version = self.registry.version(encoder_id)
         vectors = self.vectors(version.passage_side)
-        return Retriever(self.open_encoder(version.encoder_id, quick=True), ExactIndex(vectors), self.lexical(), self.library,
-                         vectors, lexical_weight=version.lexical_weight, candidates=self.settings.retrieval.candidates)  # fmt: skip
+        return Retriever(
+            self.quick_encoder(version.encoder_id),
+            ExactIndex(vectors),
+            self.lexical(),
+            self.library,
+            vectors,
+            lexical_weight=version.lexical_weight,
+            candidates=self.settings.retrieval.candidates,
+        )
 
     @cached_property
     def answerer(self) -> Answerer:
@@ -144,7 +153,11 @@ class App:
         """
         with self._refreshing:
             version = self.current()
-            state = (self.registry.latest_promotion().promotion_id, self.library.revision(), self.library.vectors_revision())
+            state = (
+                self.registry.latest_promotion().promotion_id,
+                self.library.revision(),
+                self.library.vectors_revision(),
+            )
             before = self._live
             if before and before.state == state:
                 return False
@@ -182,9 +195,10 @@ class App:
         return before.lexical if before and unchanged else self.lexical()
 
     def _warm_encoder(self, version: Version) -> AnyEncoder:
-        encoder = self.open_encoder(version.encoder_id, quick=not self.serve)
-        if self.serve:
-            encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
+        if not self.serve:
+            return self.quick_encoder(version.encoder_id)
+        encoder = self.open_encoder(version.encoder_id)
+        encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
         return encoder
 
     def _index(self, before: Live | None, version: Version, vectors: Vectors) -> ServingIndex:

@@ -49,5 +49,7 @@ def _load(name: str) -> Any:
     try:
         return SentenceTransformer(name, device="cpu", trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"encoder.model {name!r} can't be loaded ({type(error).__name__}): name a folder that "
-                            "SentenceTransformer.save_pretrained wrote, or a hub name with HF_HUB_OFFLINE=0") from error  # fmt: skip
+        raise SettingsError(
+            f"encoder.model {name!r} can't be loaded ({type(error).__name__}): name a folder that "
+            "SentenceTransformer.save_pretrained wrote, or a hub name with HF_HUB_OFFLINE=0"
+        ) from error

@@ -38,7 +38,9 @@ class Encoder:
         self._bf16: bool | None = {"auto": None, "fp32": False, "bf16": True}[precision]
 
     @classmethod
-    def open(cls, folder: Path, *, encoder_id: str | None = None, precision: Precision = "auto", threads: int = 0) -> Encoder:
+    def open(
+        cls, folder: Path, *, encoder_id: str | None = None, precision: Precision = "auto", threads: int = 0
+    ) -> Encoder:
         """Opens the version in *folder*.
 
         Raises:
@@ -67,7 +69,7 @@ class Encoder:
 
         In bf16 where the CPU is measurably faster with it and the vectors agree (cosine of at least AGREEMENT).
         """
-        vectors = self._encode(self.model.encode_document, texts, bf16=self._use_bf16(texts))
+        vectors = self._encode(self.model.encode_document, texts, bf16=self.prefers_bf16(texts))
         progress(len(texts))
         return vectors
 
@@ -80,8 +82,8 @@ class Encoder:
             vectors = encode(list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
         return unit_rows(np.asarray(vectors, np.float32))
 
-    def _use_bf16(self, texts: Sequence[str]) -> bool:
-        """Decides once, at the first call with enough passages to decide on."""
+    def prefers_bf16(self, texts: Sequence[str]) -> bool:
+        """Whether this machine should encode, and train, in bf16; decided once, at the first call with enough texts."""
         if self._bf16 is None and len(texts) >= PROBE_FROM:
             self._bf16 = self._probe(texts[len(texts) // 2 :][: 2 * BATCH])
         return bool(self._bf16)
@@ -137,7 +139,7 @@ def unit_rows(vectors: FloatArray) -> FloatArray:
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1.0).astype(np.float32)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), np.float32)
 
 
 def check_files(found: str, wanted: str | None, folder: Path) -> None:

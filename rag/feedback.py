@@ -225,4 +225,3 @@ def _turn(row: Any, seen: tuple[Shown, ...]) -> Turn:
 
 def _shown(row: Any) -> Shown:
     return Shown(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))
-

@@ -90,15 +90,20 @@ def _read(lines: Iterable[str]) -> tuple[list[_Line], list[str]]:
 def _line(given: Any) -> _Line:
     if not isinstance(given, dict):
         raise UsageError(f"{given!r} is no JSON object")
-    texts = {name: given.get(name) for name in ("query", "passage_id", "verdict")} | {"user": given.get("user", IMPORTED)}
-    for name, value in texts.items():
-        if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"{name!r} is {value!r}, expected a text")
+    texts = {name: _text(given, name) for name in ("query", "passage_id", "verdict")}
+    user = _text(given, "user") if "user" in given else IMPORTED
     if texts["verdict"] not in PASSAGE_VERDICTS:
         raise UsageError(f"verdict {texts['verdict']!r} is unknown: use one of {', '.join(PASSAGE_VERDICTS)}")
     if len(texts["query"]) > MAX_QUESTION:
         raise UsageError(f"a question of {len(texts['query'])} characters is too long: use at most {MAX_QUESTION}")
-    return _Line(**{name: value.strip() for name, value in texts.items()}, given_at=_time(given.get("time")))
+    return _Line(**texts, user=user, given_at=_time(given.get("time")))
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{name!r} is {value!r}, expected a text")
+    return value.strip()
 
 
 def _time(given: object) -> datetime:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class _Route:
             return shared._weights
         return _tensors(self._transformer)
 
-    def _open_tokenizer(self):  # type: ignore[no-untyped-def]  # tokenizers has no types
+    def _open_tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self._transformer / "tokenizer.json"))
@@ -108,7 +109,9 @@ class _Route:
 def _tensors(folder: Path) -> Weights:
     from safetensors.numpy import load_file
 
-    return {name: array.astype(np.float32, copy=False) for name, array in load_file(folder / "model.safetensors").items()}
+    return {
+        name: array.astype(np.float32, copy=False) for name, array in load_file(folder / "model.safetensors").items()
+    }
 
 
 def _bert(ids: NDArray[np.int64], weights: Weights, config: dict[str, float]) -> FloatArray:
@@ -150,7 +153,7 @@ def _linear(inputs: FloatArray, weights: Weights, name: str) -> FloatArray:
 def _layer_norm(inputs: FloatArray, weights: Weights, name: str, config: dict[str, float]) -> FloatArray:
     centred = inputs - inputs.mean(axis=-1, keepdims=True)
     scale = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + np.float32(config["layer_norm_eps"]))
-    return centred / scale * weights[name + ".weight"] + weights[name + ".bias"]
+    return np.asarray(centred / scale * weights[name + ".weight"] + weights[name + ".bias"], np.float32)
 
 
 def _gelu(inputs: FloatArray) -> FloatArray:

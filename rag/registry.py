@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -109,7 +108,9 @@ class Registry:
         query = select(promotions).order_by(promotions.c.promotion_id.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [
-                Promotion(row.promotion_id, row.encoder_id, row.kind, row.reason, datetime.fromisoformat(row.promoted_at))
+                Promotion(
+                    row.promotion_id, row.encoder_id, row.kind, row.reason, datetime.fromisoformat(row.promoted_at)
+                )
                 for row in connection.execute(query)
             ]
 
@@ -191,7 +192,9 @@ class Registry:
     def discard(self, encoder_id: str) -> None:
         """Deletes the files of a version that never was current; its row stays, for the record."""
         version = self.version(encoder_id)
-        assert version.encoder_id not in {promotion.encoder_id for promotion in self.history()}, "it may be rolled back to"
+        assert version.encoder_id not in {promotion.encoder_id for promotion in self.history()}, (
+            "it may be rolled back to"
+        )
         (version.folder / MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
         shutil.rmtree(version.folder, ignore_errors=True)
 
@@ -222,7 +225,7 @@ class Registry:
             shutil.rmtree(made)
         else:
             shutil.rmtree(version.folder, ignore_errors=True)  # what has no manifest does not exist
-            os.replace(made, version.folder)
+            made.replace(version.folder)
 
     def _version(self, row: Mapping[Any, Any]) -> Version:
         return Version(row["encoder_id"], row["passage_side"], row["parent_id"], row["tier"], row["lexical_weight"],

@@ -77,7 +77,11 @@ class Retriever:
         best = top_fused(dense, lexical, self.lexical_weight, self._candidates, k)
         ids = [self._lexical.passage_ids[row] for row in best if dense[row] > NOT_A_CANDIDATE]
         passages = self._library.get(ids)  # one that was removed a moment ago is left out
-        hits = [(passages[i], float(dense[self._position[i]]), float(lexical[self._position[i]])) for i in ids if i in passages]
+        hits = [
+            (passages[i], float(dense[self._position[i]]), float(lexical[self._position[i]]))
+            for i in ids
+            if i in passages
+        ]
         return [
             Hit(passage, rank, cosine + self.lexical_weight * bm25, cosine, bm25)
             for rank, (passage, cosine, bm25) in enumerate(hits, start=1)

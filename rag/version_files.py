@@ -13,7 +13,13 @@ from rag.errors import EncoderError
 
 ID_LENGTH = 12  # hex digits: 48 bits, ample for the versions one library will ever see
 
-MODULE_FILES = ("config.json", "model.safetensors", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json")
+MODULE_FILES = (
+    "config.json",
+    "model.safetensors",
+    "sentence_bert_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 """Of a module's folder, the files that decide what it computes."""
 
 UNNAMED_FILES = frozenset({"README.md", "manifest.json", "training_positives.json"})

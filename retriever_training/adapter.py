@@ -44,7 +44,9 @@ class Rows:
 EMPHASIS = 3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
 
 
-def fit_maps(rows: Rows, seed: int, progress: Callable[[int], None] = lambda n: None) -> Iterator[tuple[float, FloatArray]]:
+def fit_maps(
+    rows: Rows, seed: int, progress: Callable[[int], None] = lambda n: None
+) -> Iterator[tuple[float, FloatArray]]:
     """Yields (ridge, map) for each of RIDGES; a map W, `(dim, dim)`, turns a question's vector q into W·q / |W·q|.
 
     Minimises, over rows, the weighted cross-entropy of the right passage among all passages (InfoNCE with

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rag.encoder import Encoder
 from retriever_training.full import Plan
 
 MIN_FOR_TOWERS = 200  # training questions; with fewer, both towers learnt nothing that the map had not
@@ -37,7 +37,9 @@ def choose_tier(wanted: str, n_questions: int, n_rows: int, n_passages: int, per
     if wanted != "auto":
         return TierChoice(int(wanted), f"Tier {wanted} was asked for.")
     if n_questions < MIN_FOR_TOWERS:
-        return TierChoice(1, f"Tier 1: {n_questions} training questions are too few for both towers, which need {MIN_FOR_TOWERS}.")
+        return TierChoice(
+            1, f"Tier 1: {n_questions} training questions are too few for both towers, which need {MIN_FOR_TOWERS}."
+        )
     trained = n_rows * plan.epochs * (1 + n_negatives) * (1 + BACKWARD)
     minutes = (trained + n_passages) / per_second / 60
     told = (f"both towers would take about {minutes:.0f} minutes at {per_second:.0f} passages a second, "
@@ -45,7 +47,7 @@ def choose_tier(wanted: str, n_questions: int, n_rows: int, n_passages: int, per
     return TierChoice(3, f"Tier 3: {told}.") if minutes <= max_minutes else TierChoice(1, f"Tier 1: {told}.")
 
 
-def passages_per_second(encoder: Any, texts: Sequence[str]) -> float:
+def passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:
     """Measured on a few passages spread over the library."""
     some = list(texts[:: max(1, len(texts) // PROBE_TEXTS)][:PROBE_TEXTS])
     encoder.encode_passages(some[:2])  # the first call is slower

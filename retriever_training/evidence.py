@@ -7,14 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from rag.assemble import App
 from rag.database import reading, shown
-from rag.feedback import Feedback
 from rag.lexical import Lexical
 from rag.records import Judgment, Passage
 from rag.vectors import Vectors
@@ -79,7 +78,9 @@ class Evidence:
         groups = [by_question[key] for key in sorted(by_question)]
         return Asked(
             tuple(group[0].question for group in groups),
-            tuple({self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups),
+            tuple(
+                {self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups
+            ),
             tuple(self._rejected(group) for group in groups),
         )
 
@@ -105,14 +106,13 @@ class Evidence:
         return tuple(self.row[one.passage_id] for one in negatives)
 
 
-def gather(app: Any, *, trusted: Sequence[str], max_per_person: int) -> Evidence:
-    """A snapshot of the library and of what people's standing verdicts add up to on it; *app* is an opened `App`."""
+def gather(app: App, *, trusted: Sequence[str], max_per_person: int) -> Evidence:
+    """A snapshot of the library and of what people's standing verdicts add up to on it."""
     lexical = app.lexical()
     found = app.library.get(lexical.passage_ids)
     passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
-    feedback: Feedback = app.feedback
     judgments = judge(
-        feedback.standing(),
+        app.feedback.standing(),
         _cited(app.engine),
         frozenset(found),
         trusted=trusted,
@@ -124,8 +124,10 @@ def gather(app: Any, *, trusted: Sequence[str], max_per_person: int) -> Evidence
 def _cited(engine: Engine) -> dict[str, list[str]]:
     """turn → passages that its answer cited."""
     cited: dict[str, list[str]] = defaultdict(list)
-    query = select(shown.c.turn_id, shown.c.passage_id).where(shown.c.cited == 1).order_by(shown.c.turn_id, shown.c.rank)
+    query = (
+        select(shown.c.turn_id, shown.c.passage_id).where(shown.c.cited == 1).order_by(shown.c.turn_id, shown.c.rank)
+    )
     with reading(engine) as connection:
-        for turn_id, passage_id in connection.execute(query).tuples():
+        for turn_id, passage_id in connection.execute(query):
             cited[turn_id].append(passage_id)
     return cited

@@ -122,7 +122,11 @@ def person_records(votes: Votes) -> dict[str, float]:
 
 
 def _settle(
-    pair: Pair, people: Mapping[str, Verdict], records: Mapping[str, float], trusted: Collection[str], dropped: Counter[str]
+    pair: Pair,
+    people: Mapping[str, Verdict],
+    records: Mapping[str, float],
+    trusted: Collection[str],
+    dropped: Counter[str],
 ) -> Judgment | None:
     probability = _probability(people, records)
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"

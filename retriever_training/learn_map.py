@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.encoder import Encoder
 from rag.vectors import Vectors
 from retriever_training.adapter import RIDGES, STEPS, Rows, apply_map, fit_maps, merge, save_adapter
 from retriever_training.candidate import Made, Watch
@@ -25,7 +25,15 @@ MAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hard
 log = logging.getLogger(__name__)
 
 
-def learn_map(evidence: Evidence, encoder: Any, vectors: Vectors, default_weight: float, work: Path, seed: int, watch: Watch) -> Made:
+def learn_map(
+    evidence: Evidence,
+    encoder: Encoder,
+    vectors: Vectors,
+    default_weight: float,
+    work: Path,
+    seed: int,
+    watch: Watch,
+) -> Made:
     """Fits maps on the train judgments, chooses one on dev, and saves it below *work*.
 
     *encoder* and *vectors* are the base's.

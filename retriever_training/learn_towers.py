@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def learn_towers(
     evidence: Evidence,
-    encoder: Any,
+    encoder: Encoder,
     vectors: Vectors,
     views: Sequence[View],
     default_weight: float,
@@ -48,7 +48,10 @@ def learn_towers(
     """
     mine, rows, removed = training_rows(evidence, encoder, vectors, views, plan.seed, watch)
     examples = [_example(evidence, row) for row in rows]
-    trained = train_towers(encoder.folder, examples, work, plan, watch("train both towers", n_steps(len(examples), plan)))
+    plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
+    trained = train_towers(
+        encoder.folder, examples, work, plan, watch("train both towers", n_steps(len(examples), plan))
+    )
     alpha, weight, on_dev = _choose(evidence, encoder, vectors, trained, default_weight, work, watch)
     made = work / "candidate"
     shutil.rmtree(made, ignore_errors=True)
@@ -64,7 +67,7 @@ def learn_towers(
 
 
 def training_rows(
-    evidence: Evidence, encoder: Any, vectors: Vectors, views: Sequence[View], seed: int, watch: Watch
+    evidence: Evidence, encoder: Encoder, vectors: Vectors, views: Sequence[View], seed: int, watch: Watch
 ) -> tuple[Mine, list[Row], dict[str, int]]:
     """The night's rows with their negatives, and how many candidates were removed, by reason."""
     train = evidence.asked("train")
@@ -101,7 +104,7 @@ def _example(evidence: Evidence, row: Row) -> Example:
 
 
 def _choose(
-    evidence: Evidence, encoder: Any, vectors: Vectors, trained: Path, default: float, work: Path, watch: Watch
+    evidence: Evidence, encoder: Encoder, vectors: Vectors, trained: Path, default: float, work: Path, watch: Watch
 ) -> tuple[float, float, float]:
     """(alpha, lexical weight, nDCG@10) of the best merge on dev, over the passages that can make a difference there."""
     dev = evidence.asked("dev").judged_right()
@@ -117,7 +120,9 @@ def _choose(
         folder = work / f"merged-{alpha}"
         merge_towers(encoder.folder, trained, alpha, folder)
         merged = Encoder.open(folder)
-        weight, on_dev = best_weight(dev_set, merged.encode_queries(dev.questions), merged.encode_passages(texts), default)
+        weight, on_dev = best_weight(
+            dev_set, merged.encode_queries(dev.questions), merged.encode_passages(texts), default
+        )
         log.info("alpha %g, lexical weight %g: nDCG@10 %.4f on dev", alpha, weight, on_dev)
         tried.append((on_dev, alpha, weight))
         shutil.rmtree(folder)

@@ -115,7 +115,9 @@ class _Run:
         encoder = self.app.open_encoder(base.encoder_id)
         vectors = self.app.vectors(base.passage_side)
         if self.choice.tier == 1:
-            return learn_map(self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch)
+            return learn_map(
+                self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch
+            )
         settings = self.app.settings.encoder
         return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
                             self.watch, settings.precision)  # fmt: skip
@@ -148,8 +150,11 @@ class _Run:
         seen = self.app.registry.training_positives(candidate.encoder_id)
         before = self._scores(self.current, seen)
         after = self._scores(candidate, seen)
-        faults = embedding_faults("the candidate's passages", self.app.vectors(candidate.passage_side).matrix()[1],
-                                  self.plan.rules)  # fmt: skip
+        encoder = self.app.open_encoder(candidate.encoder_id)
+        questions = question_vectors(self.app.engine, encoder, list(_held_out(self.evidence).questions_by_id.values()))
+        passages = self.app.vectors(candidate.passage_side).matrix()[1]
+        faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
+                  *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
         return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules)
 
     def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
@@ -180,7 +185,9 @@ class _Run:
         encoder = self.app.open_encoder(candidate.encoder_id)
         vectors.fill(encoder, self.watch("encode what came meanwhile", vectors.missing()))
         advance = self.watch("build the new index", self.app.library.n_passages())
-        with ChromaIndex.open(settings.data / "index", candidate.passage_side, vectors, url=settings.index.url) as index:
+        with ChromaIndex.open(
+            settings.data / "index", candidate.passage_side, vectors, url=settings.index.url
+        ) as index:
             index.sync(advance)
             index.verify()
 
@@ -263,7 +270,9 @@ def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, curre
     parameters = json.dumps({"towers": asdict(plan.towers), "rules": asdict(plan.rules)}, sort_keys=True)
     fingerprint = evidence.fingerprint(RECIPE, tier, parameters)
     known = nights.latest(fingerprint)
-    promoted_since = known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
+    promoted_since = (
+        known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
+    )
     return known if known is not None and not promoted_since else nights.start(fingerprint, tier)
 
 

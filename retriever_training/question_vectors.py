@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, insert, select
 
 from rag.database import reading, vectors
+from rag.encoder import Encoder
 from rag.library import SQL_BATCH, chunks
 from rag.records import sha256_of
 
@@ -18,7 +18,7 @@ ENCODE_BATCH = 1024  # questions between two commits
 
 
 def question_vectors(
-    engine: Engine, encoder: Any, questions: Sequence[str], progress: Callable[[int], None] = lambda n: None
+    engine: Engine, encoder: Encoder, questions: Sequence[str], progress: Callable[[int], None] = lambda n: None
 ) -> FloatArray:
     """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and kept."""
     side = f"questions:{encoder.encoder_id}"

@@ -14,11 +14,12 @@ from retriever_training.judgments import normalised
 from retriever_training.learn_towers import make_mine, training_rows
 from retriever_training.negatives.denoise import View
 from retriever_training.negatives.mix import as_json, mine_all
+from retriever_training.nightly import NightPlan
 from retriever_training.question_vectors import question_vectors
 
 
-def night_rows(app: App, plan: Any, watch: Watch = unwatched) -> Iterator[dict[str, Any]]:
-    """The rows a tier-3 night would train on now; *plan* is a `NightPlan`."""
+def night_rows(app: App, plan: NightPlan, watch: Watch = unwatched) -> Iterator[dict[str, Any]]:
+    """The rows a tier-3 night would train on now."""
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
     view = _view(app, evidence, evidence.asked("train").questions, watch)
     base = app.registry.base()
@@ -29,7 +30,9 @@ def night_rows(app: App, plan: Any, watch: Watch = unwatched) -> Iterator[dict[s
 
 def negatives_for(app: App, question: str, n: int) -> dict[str, Any]:
     """What every source finds for *question*, kept or removed with the reason, and the known right passages."""
-    evidence = gather(app, trusted=app.settings.feedback.trusted, max_per_person=app.settings.feedback.max_judgments_per_person)
+    evidence = gather(
+        app, trusted=app.settings.feedback.trusted, max_per_person=app.settings.feedback.max_judgments_per_person
+    )
     asked = _with_neighbours(evidence, question)
     view = _view(app, evidence, asked.questions, unwatched)
     mine = make_mine(evidence, asked, view, app.settings.night.seed)

@@ -6,12 +6,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag.errors import NightjarError
-from ui.commands import answers, bench, feedback, learning, library, measuring, operations
+from ui.commands import answers, bench, demo, feedback, learning, library, measuring, operations, simulating
 
 HELP = """Chat with your documents; say which passages helped; tomorrow the right one comes first.
 
@@ -23,7 +23,7 @@ HELP = """Chat with your documents; say which passages helped; tomorrow the righ
 class _Commands(typer.core.TyperGroup):
     """Turns every error we foresaw into one line on stderr and its exit code."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
         except NightjarError as error:
@@ -60,5 +60,5 @@ def main(
     context.obj = {"data": data, "config": config}
 
 
-for group in (library, answers, feedback, learning, measuring, operations, bench):
+for group in (library, answers, feedback, learning, measuring, simulating, operations, demo, bench):
     group.register(app)

@@ -32,7 +32,11 @@ class View:
 
 
 def clean(
-    mine: Mine, found: Sequence[Sequence[Candidate]], views: Sequence[View], texts: Sequence[str], margin: float = MARGIN
+    mine: Mine,
+    found: Sequence[Sequence[Candidate]],
+    views: Sequence[View],
+    texts: Sequence[str],
+    margin: float = MARGIN,
 ) -> list[Mined]:
     """Keeps, for each question, the candidates that no rule objects to; what is removed carries the reason.
 

@@ -12,6 +12,6 @@ def find(mine: Mine, n: int) -> list[list[Candidate]]:
     everyone = sorted({row for positives in mine.positives for row in positives})
     for positives in mine.positives:
         others = [row for row in everyone if row not in positives]
-        drawn = generator.choice(others, min(n, len(others)), replace=False) if others else []
-        found.append(ranked("in_batch", [int(row) for row in drawn], [0.0] * len(drawn)))
+        places = generator.choice(len(others), min(n, len(others)), replace=False) if others else ()
+        found.append(ranked("in_batch", [others[place] for place in places], [0.0] * len(places)))
     return found

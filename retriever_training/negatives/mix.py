@@ -32,7 +32,9 @@ def mine_all(
     return {name: clean(mine, FINDERS[name](mine, pool), views, texts) for name in finders}
 
 
-def choose(by_source: Mapping[str, Sequence[Mined]], row: int, n: int, quotas: Mapping[str, int] = QUOTAS) -> list[Candidate]:
+def choose(
+    by_source: Mapping[str, Sequence[Mined]], row: int, n: int, quotas: Mapping[str, int] = QUOTAS
+) -> list[Candidate]:
     """Up to *n* negatives for one question: each source up to its quota in the order of FINDERS, then what is left."""
     chosen: list[Candidate] = []
     taken: set[int] = set()

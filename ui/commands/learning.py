@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rag.registry import Version
 from rag.settings import Settings
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 
@@ -43,8 +44,8 @@ def nightly(
     if as_json:
         print_json(summary)
     else:
-        typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s"
-                   + (" · the same judgments as before, nothing was trained" if summary.get("repeated") else ""))  # fmt: skip
+        repeated = " · the same judgments as before, nothing was trained" if summary.get("repeated") else ""
+        typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s{repeated}")
         for reason in summary["reasons"]:
             typer.echo(f"- {reason}")
     raise typer.Exit(EXIT_CODES[summary["decision"]])
@@ -73,33 +74,38 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
 
     app = open_app(settings_of(context))
     current = app.current().encoder_id
-    rows = [
-        {
-            "version": one.encoder_id,
-            "current": one.encoder_id == current,
-            "tier": one.tier,
-            "parent": one.parent_id,
-            "passage_side": one.passage_side,
-            "lexical_weight": one.lexical_weight,
-            "dev_ndcg@10": one.note.get("dev_ndcg@10"),
-            "kept": one.folder.is_dir(),
-            "created_at": one.created_at.isoformat(timespec="seconds"),
-        }
-        for one in app.registry.versions()
-    ]
+    found = app.registry.versions()
     if as_json:
-        print_json({"current": current, "versions": rows, "history": [
+        print_json({"current": current, "versions": [_as_json(one, current) for one in found], "history": [
             {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
             for one in app.registry.history()]})  # fmt: skip
         return
-    print_table(
-        ["", "version", "tier", "parent", "passages", "BM25 weight", "files", "made"],
-        [["→" if row["current"] else "", row["version"], str(row["tier"]), row["parent"] or "", row["passage_side"],
-          f"{row['lexical_weight']:g}", "kept" if row["kept"] else "refused", row["created_at"]] for row in rows],
-    )  # fmt: skip
+    rows = [
+        ["→" if one.encoder_id == current else "", one.encoder_id, str(one.tier), one.parent_id or "", one.passage_side,
+         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "refused",
+         one.created_at.isoformat(timespec="seconds")]
+        for one in found
+    ]  # fmt: skip
+    print_table(["", "version", "tier", "parent", "passages", "BM25 weight", "files", "made"], rows)
 
 
-def promote(context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]) -> None:
+def _as_json(version: Version, current: str) -> dict[str, Any]:
+    return {
+        "version": version.encoder_id,
+        "current": version.encoder_id == current,
+        "tier": version.tier,
+        "parent": version.parent_id,
+        "passage_side": version.passage_side,
+        "lexical_weight": version.lexical_weight,
+        "dev_ndcg@10": version.note.get("dev_ndcg@10"),
+        "kept": version.folder.is_dir(),
+        "created_at": version.created_at.isoformat(timespec="seconds"),
+    }
+
+
+def promote(
+    context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
+) -> None:
     """Makes a version answer, whatever the gate said; a running application takes it in within two seconds."""
     from rag.assemble import open_app
 
@@ -161,8 +167,17 @@ def negatives(
         return
     for positive in found["positives"]:
         typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
-    rows = [[one["source"], str(one["rank"]), f"{one['score']:.3f}", one["passage_id"], one["removed"] or "kept", one["title"]]
-            for one in found["candidates"]]  # fmt: skip
+    rows = [
+        [
+            one["source"],
+            str(one["rank"]),
+            f"{one['score']:.3f}",
+            one["passage_id"],
+            one["removed"] or "kept",
+            one["title"],
+        ]
+        for one in found["candidates"]
+    ]
     print_table(["source", "rank", "score", "passage", "kept?", "title"], rows)
 
 

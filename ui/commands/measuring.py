@@ -70,7 +70,7 @@ def retrieval(
         measured = app.registry.version(version) if version else app.current()
         loaded = load_beir(dataset)
         _say_what_differs(app, loaded, split)
-        scores = _scores(app, loaded, split, measured, _seen(app, measured, seen_from))
+        scores = measure(app, loaded, split, measured, _seen(app, measured, seen_from))
     finally:
         app.close()
     if as_json:
@@ -79,7 +79,7 @@ def retrieval(
         _print(scores, f"{loaded.name}, {split}, version {measured.encoder_id[:12]}")
 
 
-def _scores(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
+def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
     from eval.datasets import locate, translated
     from eval.retrieval import evaluate
     from rag.errors import BusyError
@@ -144,14 +144,14 @@ def _print(scores: RetrievalScores, title: str) -> None:
         means, intervals = scores.means(name), scores.intervals(name)
         for side, label in LABELS.items():
             of_slice = f"{SLICES[name]} ({mask.sum():,})" if side == "lexical" else ""
-            cells = [_cell(means[side][measure], intervals[side][measure]) for measure in means[side]]
+            cells = [cell(means[side][measure], intervals[side][measure]) for measure in means[side]]
             rows.append([of_slice, label, *cells])
     print_table(["", "", "nDCG@10", "MRR@10", "recall@10"], rows, title)
 
 
-def _cell(mean: float | None, interval: list[float] | None) -> str:
+def cell(mean: float | None, interval: list[float] | None) -> str:
     """
-    >>> _cell(0.61234, [0.58, 0.64])
+    >>> cell(0.61234, [0.58, 0.64])
     '.612 (.580 to .640)'
     """
     if mean is None:

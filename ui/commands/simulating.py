@@ -50,20 +50,20 @@ def simulate(
     app = open_app(settings_of(context))
     try:
         loaded = load_beir(dataset)
-        right = _questions(loaded, app, split, questions, seed)
-        asked = _asked(app, right, Behaviour(n_people=people, error=error), seed)
+        right = drawn_questions(loaded, app, split, questions, seed)
+        asked = asked_by_people(app, right, Behaviour(n_people=people, error=error), seed)
         n_new = record(app.feedback, asked)
     finally:
         app.close()
     summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "seed": seed,
-               **_counted(asked, right), "n_new_votes": n_new}  # fmt: skip
+               **counted(asked, right), "n_new_votes": n_new}  # fmt: skip
     if as_json:
         print_json(summary)
     else:
-        typer.echo(_sentence(summary))
+        typer.echo(sentence(summary))
 
 
-def _questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
+def drawn_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
     """Up to *n* question texts, drawn by *seed*, with the library's ids of their right passages."""
     import numpy as np
 
@@ -80,7 +80,7 @@ def _questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) ->
     return right
 
 
-def _asked(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[Asked]:
+def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[Asked]:
     from rag.errors import UsageError
     from rag.library import chunks
     from rag.records import now
@@ -112,7 +112,7 @@ def _asked(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, see
     )
 
 
-def _counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, Any]:
+def counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, Any]:
     kinds = Counter(verdict.verdict for one in asked for verdict in one.verdicts)
     n_found = sum(any(one.passage_id in right[each.turn.question] for one in each.turn.shown) for each in asked)
     return {
@@ -125,7 +125,7 @@ def _counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, 
     }
 
 
-def _sentence(summary: dict[str, Any]) -> str:
+def sentence(summary: dict[str, Any]) -> str:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary["votes"].items())
     return (f"{summary['n_people']} people asked {summary['n_questions']:,} questions in {summary['n_turns']:,} turns; "
             f"{summary['n_turns_with_right_passage']:,} showed the right passage. {summary['n_votes']:,} votes "

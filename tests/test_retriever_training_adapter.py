@@ -1,0 +1,110 @@
+"""Tier 1: the loss, the maps, the merge, the saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.encoder import Encoder, load_model
+from rag.version_files import passage_side_of
+from retriever_training.adapter import EMPHASIS, SCALE, Rows, _loss, apply_map, fit_maps, merge, save_adapter
+
+RNG = np.random.default_rng(3)
+
+
+def unit(array: np.ndarray) -> np.ndarray:
+    return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
+
+
+def rows(questions: np.ndarray, passages: np.ndarray, positives: list[int], **changes: object) -> Rows:
+    n = len(positives)
+    fields: dict[str, object] = {
+        "questions": questions,
+        "passages": passages,
+        "question_of": np.arange(n),
+        "positive_of": np.array(positives),
+        "weight": np.ones(n, np.float32),
+        "masked": tuple(np.array([], np.int64) for _ in range(n)),
+        "emphasised": tuple(np.array([], np.int64) for _ in range(n)),
+    }
+    return Rows(**(fields | changes))
+
+
+def loss_of(given: Rows) -> float:
+    import torch
+
+    weights = torch.eye(given.passages.shape[1])
+    return float(_loss(given, np.arange(len(given.weight)), weights, torch.from_numpy(given.passages)))
+
+
+AXES = np.eye(3, dtype=np.float32)
+QUESTION = np.array([[0.6, 0.8, 0.0]], np.float32)
+
+
+def test_the_loss_is_the_cross_entropy_over_all_passages() -> None:
+    scores = SCALE * np.array([0.6, 0.8, 0.0])
+    expected = np.log(np.exp(scores).sum()) - scores[0]
+    assert loss_of(rows(QUESTION, AXES, [0])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_masked_passage_is_no_negative() -> None:
+    scores = SCALE * np.array([0.6, 0.0])
+    expected = np.log(np.exp(scores).sum()) - scores[0]
+    assert loss_of(rows(QUESTION, AXES, [0], masked=(np.array([1]),))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_rejected_passage_counts_as_often_as_emphasis_says() -> None:
+    scores = np.exp(SCALE * np.array([0.6, 0.8, 0.0]))
+    expected = np.log(scores[0] + EMPHASIS * scores[1] + scores[2]) - np.log(scores[0])
+    assert loss_of(rows(QUESTION, AXES, [0], emphasised=(np.array([1]),))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_right_passage_is_never_masked_or_emphasised_against_itself() -> None:
+    plain = loss_of(rows(QUESTION, AXES, [0]))
+    everything = rows(QUESTION, AXES, [0], masked=(np.array([0]),), emphasised=(np.array([0]),))
+    assert loss_of(everything) == pytest.approx(plain)
+
+
+def test_a_row_counts_by_its_weight() -> None:
+    two = rows(np.repeat(QUESTION, 2, axis=0), AXES, [0, 2], weight=np.array([1.0, 0.0], np.float32))
+    assert loss_of(two) == pytest.approx(loss_of(rows(QUESTION, AXES, [0])))
+
+
+def test_maps_learn_a_rotation_that_holds_for_questions_nobody_asked() -> None:
+    """Questions are passages turned by a fixed rotation; forty pairs teach it, twenty others are found by it."""
+    passages = unit(RNG.normal(size=(60, 8)))
+    rotation = np.linalg.qr(RNG.normal(size=(8, 8)))[0].astype(np.float32)
+    questions = passages @ rotation
+    given = rows(questions[:40], passages, list(range(40)))
+    weights = [found for _, found in fit_maps(given, seed=1)][-1]
+    unasked = questions[40:]
+    before = ((unasked @ passages.T).argmax(axis=1) == np.arange(40, 60)).mean()
+    after = ((apply_map(weights, unasked) @ passages.T).argmax(axis=1) == np.arange(40, 60)).mean()
+    assert before < 0.3
+    assert after > 0.7
+
+
+def test_a_stronger_ridge_stays_closer_to_the_identity() -> None:
+    passages = unit(RNG.normal(size=(30, 8)))
+    given = rows(unit(RNG.normal(size=(30, 8))), passages, list(range(30)))
+    moved = [float(np.linalg.norm(weights - np.eye(8))) for _, weights in fit_maps(given, seed=1)]
+    assert moved == sorted(moved)
+
+
+def test_merge_goes_from_the_base_to_the_map() -> None:
+    weights = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+    assert merge(weights, 0.0).tolist() == [[1, 0], [0, 1]]
+    assert merge(weights, 0.5).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+def test_the_saved_model_is_one_that_plain_sentence_transformers_loads(base_folder: Path, tmp_path: Path) -> None:
+    weights = (np.eye(384) + 0.05 * RNG.normal(size=(384, 384))).astype(np.float32)
+    save_adapter(base_folder, weights, tmp_path / "made")
+    base, made = Encoder.open(base_folder, precision="fp32"), load_model(tmp_path / "made")
+    question, passage = "Where do nightjars nest?", "Nightjars lay their eggs on bare ground."
+    mapped = apply_map(weights, base.encode_queries([question]))
+    np.testing.assert_allclose(made.encode_query([question]), mapped, atol=1e-5)
+    np.testing.assert_allclose(made.encode_document([passage]), base.encode_passages([passage]), atol=1e-6)
+    assert passage_side_of(tmp_path / "made") == passage_side_of(base_folder)

@@ -1,0 +1,126 @@
+"""Verdicts → judgments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rag.records import Judgment, Verdict
+from retriever_training.judgments import Judgments, judge, normalised, split_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PASSAGES = {"right", "wrong", "other"}
+
+
+def said(user: str, passage: str | None, verdict: str, question: str = "Who?", minute: int = 0) -> Verdict:
+    return Verdict(user, f"turn-{user}", question, passage, verdict, given_at=START + timedelta(minutes=minute))
+
+
+def judged(
+    *verdicts: Verdict, trusted: tuple[str, ...] = (), cited: dict[str, list[str]] | None = None, cap: int = 100
+) -> Judgments:
+    return judge(verdicts, cited or {}, PASSAGES, trusted=trusted, max_per_person=cap)
+
+
+def only(judgments: Judgments) -> Judgment:
+    (one,) = judgments.judgments
+    return one
+
+
+def test_a_pin_is_a_positive_with_the_record_of_a_person_nobody_knows() -> None:
+    one = only(judged(said("ann", "right", "pin")))
+    assert (one.label, one.probability, one.weight, one.n_people) == ("positive", 0.8, 0.8, 1)
+
+
+def test_one_stranger_does_not_make_a_negative() -> None:
+    judgments = judged(said("ann", "wrong", "not_relevant"))
+    assert judgments.judgments == ()
+    assert judgments.dropped == {"rejected by one person only": 1}
+
+
+def test_one_trusted_person_makes_a_negative() -> None:
+    assert only(judged(said("ann", "wrong", "not_relevant"), trusted=("ann",))).label == "negative"
+
+
+def test_two_people_who_agree_make_a_negative() -> None:
+    one = only(judged(said("ann", "wrong", "not_relevant"), said("bob", "wrong", "not_relevant")))
+    assert one.label == "negative"
+    assert one.n_people == 2
+    assert one.probability == pytest.approx(16 / 17)  # odds of 4 and 4
+
+
+def test_people_who_are_divided_say_nothing() -> None:
+    judgments = judged(said("ann", "right", "pin"), said("bob", "right", "not_relevant"))
+    assert judgments.judgments == ()
+    assert judgments.dropped == {"people are divided": 1}
+
+
+def test_a_person_who_is_always_outvoted_loses_their_say() -> None:
+    """Troll says the opposite of two others ten times; on the eleventh passage one honest voice beats the troll."""
+    votes = []
+    for number in range(10):
+        question = f"Question {number}?"
+        votes += [said("ann", "right", "pin", question), said("bob", "right", "pin", question)]
+        votes += [said("troll", "right", "not_relevant", question)]
+    votes += [said("ann", "wrong", "not_relevant", "Last?"), said("troll", "wrong", "pin", "Last?")]
+    last = [one for one in judged(*votes, trusted=("ann",)).judgments if one.question == "Last?"]
+    assert [one.label for one in last] == ["negative"]
+
+
+def test_a_helpful_answer_makes_its_cited_passages_weak_positives() -> None:
+    one = only(judged(said("ann", None, "answer_helpful"), cited={"turn-ann": ["right"]}))
+    assert (one.label, one.passage_id) == ("positive", "right")
+    assert one.weight < 0.3
+
+
+@pytest.mark.parametrize("verdict", ["answer_wrong_source", "answer_wrong", "answer_not_in_documents"])
+def test_an_unhelpful_answer_blames_no_passage(verdict: str) -> None:
+    judgments = judged(said("ann", None, verdict), cited={"turn-ann": ["right"]}, trusted=("ann",))
+    assert judgments.judgments == ()
+
+
+def test_outdated_is_no_negative() -> None:
+    assert judged(said("ann", "wrong", "outdated"), trusted=("ann",)).judgments == ()
+
+
+def test_a_word_on_the_passage_outweighs_a_kind_word_on_the_answer() -> None:
+    one = only(
+        judged(
+            said("ann", "wrong", "not_relevant"),
+            said("ann", None, "answer_helpful", minute=1),
+            cited={"turn-ann": ["wrong"]},
+            trusted=("ann",),
+        )
+    )
+    assert one.label == "negative"
+
+
+def test_verdicts_on_a_deleted_passage_are_forgotten() -> None:
+    judgments = judged(said("ann", "deleted", "pin"))
+    assert judgments.judgments == ()
+    assert judgments.dropped == {"passage no longer in the library": 1}
+
+
+def test_nobody_has_more_than_their_share() -> None:
+    votes = [said("ann", "right", "pin", f"Question {number}?") for number in range(5)]
+    judgments = judged(*votes, cap=3)
+    assert len(judgments.judgments) == 3
+    assert judgments.dropped == {"person over their share": 2}
+
+
+def test_the_same_question_in_other_letters_is_one_question() -> None:
+    one = only(judged(said("ann", "right", "pin", "Who  am I?"), said("bob", "right", "helpful", "who am i")))
+    assert one.n_people == 2
+
+
+def test_splits_are_about_seventy_ten_twenty_and_never_change() -> None:
+    splits = [split_of(f"Question number {number}?") for number in range(10_000)]
+    assert 6800 < splits.count("train") < 7200
+    assert 900 < splits.count("dev") < 1100
+    assert 1850 < splits.count("gate") < 2150
+    assert split_of("What is a nightjar?") == "train"  # for ever: another value would let held-out questions train
+
+
+def test_normalised_keeps_the_words() -> None:
+    assert normalised(" What IS it?? ") == "what is it"

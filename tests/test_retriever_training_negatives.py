@@ -1,0 +1,132 @@
+"""Finding negatives, cleaning and mixing them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rag.lexical import Lexical
+from retriever_training.negatives import FINDERS
+from retriever_training.negatives.denoise import View, clean, count_removed
+from retriever_training.negatives.mine import Candidate, Mine, Mined, ranked
+from retriever_training.negatives.mix import choose, mine_all
+
+TEXTS = [
+    "the cat sat on the mat",
+    "the cat slept on a warm mat",
+    "The cat sat, on the mat!",
+    "a dog ran through the park",
+    "stock markets fell on friday",
+    "rain is expected tomorrow",
+]
+
+
+def unit(rows: list[list[float]]) -> NDArray[np.float32]:
+    array = np.array(rows, np.float32)
+    return array / np.linalg.norm(array, axis=1, keepdims=True)
+
+
+PASSAGES = unit([[1, 0, 0], [0.9, 0.4, 0], [1, 0.01, 0], [0.5, 1, 0], [0, 0, 1], [0, 0.3, 1]])
+
+
+@pytest.fixture
+def mine() -> Mine:
+    """One question about the cat, whose right passage is the first; and one about the weather."""
+    return Mine(
+        questions=("where did the cat sit", "will there be rain"),
+        positives=(frozenset({0}), frozenset({5})),
+        rejected=((3,), ()),
+        passage_ids=tuple(f"p{row}" for row in range(len(TEXTS))),
+        question_vectors=unit([[1, 0.1, 0], [0, 0.4, 1]]),
+        passage_vectors=PASSAGES,
+        lexical=Lexical.build([f"p{row}" for row in range(len(TEXTS))], TEXTS),
+        seed=7,
+    )
+
+
+@pytest.mark.parametrize("name", list(FINDERS))
+def test_no_source_ever_finds_a_known_positive(mine: Mine, name: str) -> None:
+    found = FINDERS[name](mine, 10)
+    assert len(found) == len(mine)
+    for candidates, positives in zip(found, mine.positives, strict=True):
+        assert not positives & {candidate.passage for candidate in candidates}
+
+
+@pytest.mark.parametrize("name", list(FINDERS))
+def test_every_source_is_deterministic_under_its_seed(mine: Mine, name: str) -> None:
+    assert FINDERS[name](mine, 3) == FINDERS[name](mine, 3)
+
+
+@pytest.mark.parametrize("name", list(FINDERS))
+def test_every_candidate_carries_its_source_and_rank(mine: Mine, name: str) -> None:
+    for candidates in FINDERS[name](mine, 10):
+        assert [candidate.rank for candidate in candidates] == list(range(1, len(candidates) + 1))
+        assert {candidate.source for candidate in candidates} <= {name}
+
+
+def test_dense_finds_the_nearest_first(mine: Mine) -> None:
+    assert [candidate.passage for candidate in FINDERS["dense"](mine, 3)[0]] == [2, 1, 3]
+
+
+def test_bm25_finds_passages_that_share_words_only(mine: Mine) -> None:
+    assert {candidate.passage for candidate in FINDERS["bm25"](mine, 10)[0]} == {1, 2}
+
+
+def test_feedback_finds_what_people_rejected(mine: Mine) -> None:
+    assert [[candidate.passage for candidate in found] for found in FINDERS["feedback"](mine, 5)] == [[3], []]
+
+
+def test_in_batch_finds_the_right_passages_of_others(mine: Mine) -> None:
+    assert [[candidate.passage for candidate in found] for found in FINDERS["in_batch"](mine, 5)] == [[5], [0]]
+
+
+def cleaned(mine: Mine, source: str, *passages: int) -> Mined:
+    view = View("the base", mine.question_vectors, mine.passage_vectors)
+    return clean(mine, [ranked(source, passages, [0.0] * len(passages)), []], [view], TEXTS)[0]
+
+
+def test_a_passage_that_says_the_same_in_other_letters_is_removed(mine: Mine) -> None:
+    assert [reason for _, reason in cleaned(mine, "bm25", 2).removed] == ["says the same as a positive"]
+
+
+def test_a_near_duplicate_by_cosine_is_removed(mine: Mine) -> None:
+    vectors = PASSAGES.copy()
+    vectors[3] = vectors[0]
+    view = View("the base", mine.question_vectors, vectors)
+    (result, _) = clean(mine, [ranked("bm25", [3], [0.0]), []], [view], TEXTS)
+    assert [reason for _, reason in result.removed] == ["nearly says the same as a positive"]
+
+
+def test_the_margin_of_every_view_counts(mine: Mine) -> None:
+    """Passage 1 lies below 95 % of the positive's score under the base, and above it under a second version."""
+    base = View("the base", mine.question_vectors, mine.passage_vectors)
+    assert [one.passage for one in clean(mine, [ranked("dense", [1], [0.0]), []], [base], TEXTS)[0].kept] == [1]
+    second = View("version b", unit([[0.9, 0.5, 0], [0, 0, 1]]), mine.passage_vectors)
+    (result, _) = clean(mine, [ranked("dense", [1], [0.0]), []], [base, second], TEXTS)
+    assert [reason for _, reason in result.removed] == ["as close as a positive, under version b"]
+
+
+def test_what_people_rejected_answers_to_no_margin(mine: Mine) -> None:
+    high = View("the base", unit([[0.5, 1, 0], [0, 0, 1]]), mine.passage_vectors)
+    (result, _) = clean(mine, [ranked("feedback", [3], [0.0]), []], [high], TEXTS)
+    assert [one.passage for one in result.kept] == [3]
+
+
+def test_every_removal_is_counted(mine: Mine) -> None:
+    view = View("the base", mine.question_vectors, mine.passage_vectors)
+    by_source = mine_all(mine, [view], TEXTS, pool=10)
+    asked = sum(len(FINDERS[name](mine, 10)[row]) for name in FINDERS for row in range(len(mine)))
+    kept = sum(len(one.kept) for mined in by_source.values() for one in mined)
+    removed = sum(sum(count_removed(mined).values()) for mined in by_source.values())
+    assert asked == kept + removed
+    assert removed > 0
+
+
+def test_quotas_come_first_and_what_is_left_fills_up() -> None:
+    def of(source: str, *passages: int) -> list[Mined]:
+        return [Mined(tuple(Candidate(passage, source, rank, 0.0) for rank, passage in enumerate(passages, 1)))]
+
+    by_source = {"feedback": of("feedback"), "dense": of("dense", 1, 2, 3), "bm25": of("bm25", 1, 4)}
+    chosen = choose(by_source, 0, 3, {"feedback": 2, "dense": 1, "bm25": 1})
+    assert [(one.source, one.passage) for one in chosen] == [("dense", 1), ("bm25", 4), ("dense", 2)]

@@ -1,0 +1,173 @@
+"""`nightjar demo`: the whole loop on one terminal page, on the documentation of installed Python packages."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import print_table, progress, settings_of, stages
+
+if TYPE_CHECKING:
+    from eval.datasets import BeirDataset
+    from eval.retrieval import RetrievalScores
+    from rag.assemble import App
+    from rag.registry import Version
+
+N_QUESTIONS = 2000
+N_MOVED = 3
+COMPARED = (
+    ("base", "lexical", "BM25"),
+    ("base", "dense", "base encoder"),
+    ("base", "fused", "base, served"),
+    ("new", "dense", "new version, dense"),
+    ("new", "fused", "new version, served"),
+)
+"""Which scores, which side of them, and what the table calls it."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `demo`."""
+    app.command()(demo)
+
+
+def demo(
+    context: typer.Context,
+    tier: Annotated[
+        str, typer.Option(help="1 (a query map, seconds) or 3 (both towers, half an hour and more).")
+    ] = "1",
+    questions: Annotated[int, typer.Option(help="How many training questions people ask.", min=100)] = N_QUESTIONS,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its library; made anew each time.")] = Path(
+        ".demo"
+    ),
+) -> None:
+    """Shows the loop: a library, people who ask and vote, a night, the gate, and what moved.
+
+    The library is the documentation of the Python packages that are installed anyway; a question is a docstring's own
+    summary, taken out of its passage. Twenty simulated people, wrong one time in five, ask and vote. Nothing
+    is downloaded, and your own library is not touched.
+
+        nightjar demo
+        nightjar demo --tier 3
+    """
+    from rag.assemble import open_app
+    from retriever_training.nightly import run_night
+    from ui.commands.learning import plan_of
+
+    context.obj["data"] = folder / "data"
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    settings = settings_of(context, night={"tier": tier})
+    started = time.monotonic()
+    app = open_app(settings)
+    dataset = _library(app, folder / "dataset")
+    base = app.current()
+    _say("2 · The day", _people(app, dataset, questions))
+    with stages() as watch:
+        summary = run_night(app, plan_of(settings), watch)
+    told = f"tier {summary['tier']}, {summary['seconds']:.0f} s, {summary['n_passages_encoded']} passages encoded anew"
+    _say(f"3 · The night ({told})", "\n".join(f"  {reason}" for reason in summary["reasons"]))
+    _say("4 · The gate", f"  {summary['decision']}: version {app.current().encoder_id} answers")
+    _measured(app, dataset, base, app.current())
+    app.close()
+    minutes = (time.monotonic() - started) / 60
+    typer.echo(f"\n{minutes:.1f} minutes in all. Your own documents: nightjar ingest PATH, then nightjar serve")
+
+
+def _say(title: str, text: str) -> None:
+    typer.secho(f"\n{title}", bold=True)
+    typer.echo(text)
+
+
+def _library(app: App, folder: Path) -> BeirDataset:
+    from eval.datasets import load_beir
+    from eval.docstrings import write_beir
+    from rag.ingest import ingest_beir
+
+    written = write_beir(folder)
+    ingest_beir(app.library, folder)
+    with progress("encoding the library", app.missing_vectors()) as advance:
+        app.encode_missing(advance)
+    asked = written.n_questions
+    _say("1 · The library", f"  {written.n_passages:,} passages of documentation, {asked['train']:,} training questions, "
+         f"{asked['test']:,} held out for the test")  # fmt: skip
+    return load_beir(folder)
+
+
+def _people(app: App, dataset: BeirDataset, n: int) -> str:
+    from retriever_training.simulate import Behaviour, record
+    from ui.commands.simulating import asked_by_people, counted, drawn_questions, sentence
+
+    behaviour = Behaviour()
+    right = drawn_questions(dataset, app, "train", n, seed=13)
+    asked = asked_by_people(app, right, behaviour, seed=13)
+    n_new = record(app.feedback, asked)
+    return "  " + sentence({"n_people": behaviour.n_people, **counted(asked, right), "n_new_votes": n_new})
+
+
+def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> None:
+    """The table of test questions, and some that moved."""
+    from ui.commands.measuring import measure
+
+    seen = app.registry.training_positives(after.encoder_id)
+    scores = {"base": measure(app, dataset, "test", base, seen), "new": measure(app, dataset, "test", after, seen)}
+    _say("5 · The test questions, which nobody asked or voted on", "")
+    rows = []
+    for name, mask in scores["new"].slices().items():
+        for which, side, label in COMPARED:
+            rows.append(
+                [f"{name} ({mask.sum():,})" if side == "lexical" else "", label, *_cells(scores[which], name, side)]
+            )
+    print_table(["questions", "retriever", "nDCG@10", "MRR@10", "recall@10"], rows)
+    _moved(app, dataset, base, after, scores)
+
+
+def _cells(scores: RetrievalScores, which: str, side: str) -> list[str]:
+    from ui.commands.measuring import cell
+
+    means, intervals = scores.means(which)[side], scores.intervals(which)[side]
+    return [cell(means[name], intervals[name]) for name in means]
+
+
+def _moved(
+    app: App, dataset: BeirDataset, base: Version, after: Version, scores: Mapping[str, RetrievalScores]
+) -> None:
+    """Questions whose right passage came from further down to the top, and the votes nearest to them."""
+    from eval.datasets import locate
+
+    if base.encoder_id == after.encoder_id:
+        return
+    gains = scores["new"].array("fused", "nDCG@10") - scores["base"].array("fused", "nDCG@10")
+    order = sorted(range(len(gains)), key=lambda place: -gains[place])[:N_MOVED]
+    located = locate(dataset, app.library)
+    _say("6 · Three right passages that moved", "")
+    for place in order:
+        query_id = scores["new"].query_ids[place]
+        question = dataset.queries[query_id]
+        right = next(located[one] for one, grade in dataset.split("test")[query_id].items() if grade > 0)
+        typer.echo(f"  “{question}”")
+        typer.echo(f"     {app.library.get([right])[right].title}: rank {_rank(app, base, question, right)} → "
+                   f"{_rank(app, after, question, right)}")  # fmt: skip
+        for vote in _nearest_votes(app, question):
+            typer.echo(f"     taught by {vote}")
+
+
+def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
+    hits = app.retriever_of(version.encoder_id).search(question, k=100)
+    return str(next((hit.rank for hit in hits if hit.passage.passage_id == passage_id), "beyond 100"))
+
+
+def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
+    """The judged training questions that are most like this one, with what was said."""
+    from retriever_training.question_vectors import question_vectors
+
+    encoder: Any = app.open_encoder(app.registry.base().encoder_id)
+    standing = [one for one in app.feedback.standing() if one.verdict in ("pin", "helpful") and one.passage_id]
+    vectors = question_vectors(app.engine, encoder, [one.question for one in standing])
+    nearest = (vectors @ encoder.encode_queries([question])[0]).argsort()[::-1][:n]
+    titles = app.library.get([standing[row].passage_id or "" for row in nearest])
+    return [f"{standing[row].user}: {standing[row].verdict} of {titles[standing[row].passage_id or ''].title!r} "
+            f"for “{standing[row].question}”" for row in nearest]  # fmt: skip
