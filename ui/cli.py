@@ -11,7 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from rag.errors import NightjarError
-from ui.commands import answers, bench, demo, feedback, learning, library, measuring, operations, simulating
+from ui.commands import (
+    answers,
+    bench,
+    configuring,
+    demo,
+    feedback,
+    learning,
+    library,
+    measuring,
+    operations,
+    simulating,
+)
 
 HELP = """Chat with your documents; say which passages helped; tomorrow the right one comes first.
 
@@ -60,5 +71,5 @@ def main(
     context.obj = {"data": data, "config": config}
 
 
-for group in (library, answers, feedback, learning, measuring, simulating, operations, demo, bench):
+for group in (library, answers, feedback, learning, measuring, simulating, operations, configuring, demo, bench):
     group.register(app)

@@ -1,0 +1,118 @@
+"""Chroma as we use it: its clients, our collections and what marks them, and its failures as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rag.errors import IndexTornError, NightjarError, SettingsError
+
+if TYPE_CHECKING:
+    from chromadb import ClientAPI, Collection
+    from chromadb.config import Settings
+
+SCHEMA = 1  # of what we put into a collection; one of another schema is rebuilt
+CONFIGURATION = {"hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 100}}
+
+
+def open_client(directory: Path) -> ClientAPI:
+    """A Chroma client on a directory of this machine. The caller holds the directory's lock."""
+    import chromadb
+    from chromadb.api.shared_system_client import SharedSystemClient
+    from chromadb.errors import ChromaError
+
+    try:
+        return chromadb.PersistentClient(str(directory), settings=_settings())
+    except ChromaError:
+        # chromadb 1.5.9 keeps the client that failed, and hands it out for the next one with this path.
+        SharedSystemClient._identifier_to_system.pop(str(directory), None)
+        raise
+
+
+def connect(url: str) -> ClientAPI:
+    """A client of an existing Chroma server at http://HOST:PORT.
+
+    Raises:
+        SettingsError: the URL can't be read.
+        NightjarError: no Chroma server answers there.
+    """
+    import chromadb
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"index.url is {url!r}: write http://HOST:PORT")
+    secure = parts.scheme == "https"
+    with server_failures(url):
+        return chromadb.HttpClient(
+            parts.hostname, parts.port or (443 if secure else 8000), secure, settings=_settings()
+        )
+
+
+def _settings() -> Settings:
+    from chromadb.config import Settings
+
+    return Settings(anonymized_telemetry=False, _env_file=None)  # else it reads a .env file that is not its own
+
+
+def get_or_create(client: ClientAPI, name: str, passage_side: str) -> Collection:
+    """The collection of this name; what is asked of an existing one is ignored by Chroma, so look at `difference`."""
+    return client.get_or_create_collection(
+        name, embedding_function=None, configuration=CONFIGURATION, metadata=fingerprint(passage_side)
+    )
+
+
+def fingerprint(passage_side: str) -> dict[str, object]:
+    """What a collection of ours says of itself. Chroma would take any vectors of the right length.
+
+    >>> fingerprint("9c07")
+    {'passage_side': '9c07', 'schema': 1}
+    """
+    return {"passage_side": passage_side, "schema": SCHEMA}
+
+
+def difference(collection: Collection, passage_side: str) -> str:
+    """In words, how a collection differs from what this passage side needs; empty where it does not."""
+    expected = fingerprint(passage_side)
+    if collection.metadata != expected:
+        return f"made for {collection.metadata}, expected {expected}"
+    hnsw = collection.configuration_json["hnsw"] or {}  # `configuration` warns of what we never set
+    wrong = {name: hnsw.get(name) for name, value in CONFIGURATION["hnsw"].items() if hnsw.get(name) != value}
+    return f"configured with {wrong}" if wrong else ""
+
+
+@contextmanager
+def chroma_failures() -> Iterator[None]:
+    """Whatever Chroma complains of, the answer is the same: the index is verified, and rebuilt if need be.
+
+    Raises:
+        IndexTornError: Chroma failed.
+        NightjarError: its server can't be reached.
+    """
+    from chromadb.errors import ChromaError
+    from httpx import HTTPError
+
+    try:
+        yield
+    except HTTPError as error:
+        raise NightjarError(f"the Chroma server does not answer ({error}): start it, or unset index.url") from error
+    except (ChromaError, OSError) as error:
+        raise IndexTornError(f"Chroma failed ({error}): the index is verified, and rebuilt if need be") from error
+
+
+@contextmanager
+def server_failures(url: str) -> Iterator[None]:
+    """A server that can't be reached or used is said so, by its address.
+
+    Raises:
+        NightjarError: it can't.
+    """
+    from chromadb.errors import ChromaError
+    from httpx import HTTPError
+
+    try:
+        yield
+    except (HTTPError, ChromaError, ValueError) as error:  # ValueError is how chromadb says that it can't connect
+        raise NightjarError(f"no Chroma server answers at {url!r} ({error}): start it, or unset index.url") from error

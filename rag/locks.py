@@ -1,0 +1,56 @@
+"""One process at a time: a lock on a file that the kernel releases when its holder ends, `kill -9` included."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from rag.errors import BusyError
+
+
+class FileLock:
+    """An exclusive `flock`, held from construction to release(). The file names its holder by process id.
+
+    A second lock on the same file is refused within one process too. Works on local disks of Linux and macOS.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        """Takes the lock at once; never waits.
+
+        Raises:
+            BusyError: somebody holds it; *what* says in the message what it guards.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.fd = _open_and_lock(path, what)
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Lets the next one in; the file stays."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _open_and_lock(path: Path, what: str) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(fd, 20, 0).decode() or "unknown"
+            os.close(fd)
+            raise BusyError(f"{what} is held by process {holder}, and only one may open it: stop that one, "
+                            "or try again when it has ended") from error  # fmt: skip
+        if _is_still(fd, path):
+            return fd
+        os.close(fd)  # removed by its last holder between our open and our lock
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
