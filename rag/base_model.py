@@ -24,6 +24,9 @@ def save_base(model: str, max_tokens: int, made: Path) -> None:
     """
     source = _package_folder() if model == PACKAGE else Path(model)
     loaded = _load(str(source) if source.exists() else model)
+    longest = getattr(getattr(loaded[0], "config", None), "max_position_embeddings", None) or max_tokens
+    if max_tokens > longest:
+        raise SettingsError(f"encoder.max_tokens is {max_tokens}, but {model!r} reads at most {longest}: set it lower")
     loaded.max_seq_length = max_tokens
     loaded.save_pretrained(str(made), create_model_card=False)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rag.encoder import check_files, unit_rows
 from rag.errors import EncoderError
-from rag.version_files import encoder_id_of, passage_side_of, route
+from rag.version_files import encoder_id_of, passage_side_of, prompt, route
 
 FloatArray = NDArray[np.float32]
 Weights = dict[str, FloatArray]
@@ -31,6 +31,8 @@ class QuickEncoder:
         self.folder = folder
         self.encoder_id = encoder_id_of(folder)
         self.passage_side = passage_side_of(folder)
+        if prompt(folder, "query") or prompt(folder, "document"):
+            raise EncoderError("this version puts prompts before its texts: open it with Encoder")
         self._query = _Route(route(folder, "query"))
         self._passage = _Route(route(folder, "document"), shared=self._query)
         self.dim = self._query.dim
@@ -66,20 +68,18 @@ class _Route:
             raise EncoderError(f"modules {kinds} are not those of a mean-pooled BERT: open this version with Encoder")
         self._transformer = modules[0][1]
         self.config = json.loads((self._transformer / "config.json").read_text("utf-8"))
-        pooling = json.loads((modules[1][1] / "config.json").read_text("utf-8"))
-        if self.config.get("model_type") != "bert" or pooling.get("pooling_mode") != "mean":
-            raise EncoderError(f"{self.config.get('model_type')!r} with pooling {pooling.get('pooling_mode')!r} is no "
-                               "mean-pooled BERT: open this version with Encoder")  # fmt: skip
-        self.dim = int(self.config["hidden_size"])
+        _expect({"model_type": "bert", "hidden_act": "gelu", "dtype": "float32"}, self.config)
+        _expect({"pooling_mode": "mean"}, json.loads((modules[1][1] / "config.json").read_text("utf-8")))
         self._weights = self._read_weights(shared)
-        self._maps = [_tensors(path)["linear.weight"] for kind, path in modules if kind == "Dense"]
+        self._maps = [_linear_map(path) for kind, path in modules if kind == "Dense"]
         self._tokenizer = self._open_tokenizer()
+        self.dim = len(self._maps[-1]) if self._maps else int(self.config["hidden_size"])
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """`(n, dim)` float32, rows of unit length."""
         from threadpoolctl import threadpool_limits
 
-        vectors = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), int(self.config["hidden_size"])), np.float32)
         # On matrices this small a second BLAS thread gains nothing, and on a busy machine it made a text
         # take 340 ms instead of 24 (measured on two cores beside another process).
         with threadpool_limits(limits=1):
@@ -104,6 +104,22 @@ class _Route:
         tokenizer.enable_truncation(int(settings["model_max_length"]))
         tokenizer.no_padding()
         return tokenizer
+
+
+def _expect(wanted: dict[str, object], config: dict[str, Any]) -> None:
+    """Raises:
+    EncoderError: the model computes something that this forward pass does not.
+    """
+    found = {name: config.get(name) for name in wanted}
+    if found != wanted:
+        raise EncoderError(f"{found} is not the {wanted} of a mean-pooled BERT: open this version with Encoder")
+
+
+def _linear_map(folder: Path) -> FloatArray:
+    """The weights of a Dense module that does nothing but multiply, `(out, in)`."""
+    identity = "torch.nn.modules.linear.Identity"
+    _expect({"bias": False, "activation_function": identity}, json.loads((folder / "config.json").read_text("utf-8")))
+    return _tensors(folder)["linear.weight"]
 
 
 def _tensors(folder: Path) -> Weights:

@@ -13,17 +13,16 @@ from rag.errors import EncoderError
 
 ID_LENGTH = 12  # hex digits: 48 bits, ample for the versions one library will ever see
 
-MODULE_FILES = (
-    "config.json",
-    "model.safetensors",
-    "sentence_bert_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
-"""Of a module's folder, the files that decide what it computes."""
+MODULE_FILES = frozenset({"config.json", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json"})
+"""Of a module's folder, the files that decide what it computes, beside its weights."""
 
 UNNAMED_FILES = frozenset({"README.md", "manifest.json", "training_positives.json"})
 """Written for readers; they change nothing that the version computes."""
+
+PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"""As sentence-transformers looks for what it puts before a text; then for the model's default."""
+
+CACHED_FROM = 1_000_000  # bytes; smaller files are quick to hash, and written twice within one tick of the clock
 
 REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py"})
 """Formats that run code when they are loaded."""
@@ -41,15 +40,20 @@ def encoder_id_of(folder: Path) -> str:
 
 
 def passage_side_of(folder: Path) -> str:
-    """The id of what turns a passage into a vector: a hash of the modules on the document route, in order.
+    """The id of what turns a passage into a vector: a hash of the document route's prompt and modules, in order.
 
     Versions that differ on the query side only share it, and with it their vectors and their index.
     """
-    parts: list[tuple[str, str]] = []
+    before = prompt(folder, "document")
+    parts = [("prompt", repr(before))] if before else []
     for kind, module in document_route(folder):
         parts.append(("module", kind))
-        parts += [(name, _sha256(module / name)) for name in MODULE_FILES if (module / name).exists()]
+        parts += [(path.name, _sha256(path)) for path in sorted(module.glob("*")) if _decides(path)]
     return _digest(parts)
+
+
+def _decides(path: Path) -> bool:
+    return path.name in MODULE_FILES or path.suffix == ".safetensors"
 
 
 def document_route(folder: Path) -> list[tuple[str, Path]]:
@@ -66,6 +70,15 @@ def route(folder: Path, task: str) -> list[tuple[str, Path]]:
     return [(kind.rsplit(".", 1)[-1], path) for kind, path in modules]
 
 
+def prompt(folder: Path, task: str) -> str:
+    """What sentence-transformers puts before a text of *task*, query or document; for most models nothing."""
+    file = folder / "config_sentence_transformers.json"
+    given = _json(file) if file.is_file() else {}
+    prompts = given.get("prompts") or {}
+    names = (*PROMPT_NAMES[task], given.get("default_prompt_name"))
+    return next((str(prompts[name]) for name in names if name in prompts), "")
+
+
 def check_safe(folder: Path) -> None:
     """Accepts safetensors and JSON only.
 
@@ -76,23 +89,33 @@ def check_safe(folder: Path) -> None:
         raise EncoderError(f"{str(folder)!r} has no modules.json, so it is no sentence-transformers model: "
                            "name a folder that SentenceTransformer.save_pretrained wrote")  # fmt: skip
     for path in folder.rglob("*"):
-        if path.suffix in REFUSED_SUFFIXES:
+        if path.suffix.lower() in REFUSED_SUFFIXES:
             raise EncoderError(f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are accepted; "
                                "save the model again with safetensors, or delete the file if it is not needed")  # fmt: skip
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{str(path)!r} can't be read ({error}): restore the version's files, "
+                           'or run "nightjar rollback"') from error  # fmt: skip
 
 
 def _sha256(path: Path) -> str:
     status = path.stat()
-    return _sha256_at(path, status.st_mtime_ns, status.st_size)
+    if status.st_size < CACHED_FROM:
+        return _hash_file(path)
+    return _cached_hash(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=256)
-def _sha256_at(path: Path, _modified_ns: int, _size: int) -> str:
+def _cached_hash(path: Path, _modified_ns: int, _size: int) -> str:
     """Version and passage side read the same 90 MB; hard links of one night's models are hashed by their own path."""
+    return _hash_file(path)
+
+
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
