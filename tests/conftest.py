@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,24 @@ def _settings_from_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("NIGHTJAR"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _manuals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with the library of manuals, encoded once; `manuals` hands out copies."""
+    from rag.assemble import open_app
+    from rag.settings import Settings
+    from tests import jargon
+
+    data = tmp_path_factory.mktemp("manuals") / "data"
+    app = open_app(Settings(data=data))
+    app.library.put_all(jargon.library())
+    app.encode_missing()
+    app.close()
+    return data
+
+
+@pytest.fixture
+def manuals(_manuals: Path, tmp_path: Path) -> Path:
+    """A state directory of the test's own that holds the library of manuals (tests/jargon.py) and its vectors."""
+    return Path(shutil.copytree(_manuals, tmp_path / "data"))

@@ -7,8 +7,10 @@ the printer is the Zorvex; verdicts can teach it, and what they teach holds for 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
-from rag.records import Document, Passage
+from rag.assemble import App
+from rag.records import Document, Passage, Turn, Verdict, now
 
 PRODUCTS = {
     "printer": "Zorvex", "coffee machine": "Quillon", "lawn mower": "Brandeth", "dishwasher": "Mirelle",
@@ -46,6 +48,19 @@ def library() -> list[tuple[Document, list[Passage]]]:
 def questions() -> dict[str, str]:
     """question → external id of its right passage."""
     return {task.format(product): f"{product}/{number}" for product in PRODUCTS for number, task in enumerate(TASKS)}
+
+
+def vote(app: App, right: Mapping[str, str]) -> None:
+    """Twenty people pin the passage that *right* gives for each question."""
+    ids = app.library.resolve(right.values())
+    turns = [
+        Turn(f"turn-{number}", "c", f"person-{number % 20}", question, "", False, "", now())
+        for number, question in enumerate(right)
+    ]
+    app.feedback.record_turns(turns)
+    app.feedback.append(
+        [Verdict(turn.user, turn.turn_id, turn.question, ids[right[turn.question]], "pin") for turn in turns]
+    )
 
 
 def _document(external_id: str, text: str) -> tuple[Document, list[Passage]]:

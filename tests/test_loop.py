@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rag.assemble import App, open_app
-from rag.records import Turn, now
 from rag.settings import Settings
 from retriever_training.nightly import NightPlan, run_night
 from tests import jargon
@@ -18,22 +17,11 @@ QUESTION = "How do I reset the camera to factory settings?"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(manuals: Path) -> Iterator[App]:
     """An application that serves, over the library of manuals."""
-    opened = open_app(Settings(data=tmp_path / "data"), serve=True)
-    opened.library.put_all(jargon.library())
-    opened.encode_missing()
+    opened = open_app(Settings(data=manuals), serve=True)
     yield opened
     opened.close()
-
-
-def vote(app: App, right: Mapping[str, str]) -> None:
-    """Twenty people pin the passage that *right* gives for each question."""
-    ids = app.library.resolve(right.values())
-    for number, (question, external_id) in enumerate(right.items()):
-        turn = Turn(f"turn-{number}", "c", f"person-{number % 20}", question, "", False, "", now())
-        app.feedback.record_turn(turn)
-        app.feedback.give(turn.user, turn.turn_id, ids[external_id], "pin")
 
 
 def rank_of(app: App, question: str, external_id: str) -> int:
@@ -48,7 +36,7 @@ def test_votes_of_the_day_move_the_right_passage_up_overnight(app: App) -> None:
     before = app.answerer.answer(QUESTION, user="ann")
     rank_before = rank_of(app, QUESTION, right[QUESTION])
     assert rank_before > 1
-    vote(app, {question: answer for question, answer in right.items() if question != QUESTION})
+    jargon.vote(app, {question: answer for question, answer in right.items() if question != QUESTION})
 
     summary = run_night(app, NightPlan(tier="1"))
 
@@ -69,7 +57,7 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
     right = jargon.questions()
     passages = list(right.values())
     random.Random(5).shuffle(passages)
-    vote(app, dict(zip(right, passages, strict=True)))
+    jargon.vote(app, dict(zip(right, passages, strict=True)))
 
     summary = run_night(app, NightPlan(tier="1"))
 
@@ -85,7 +73,7 @@ def test_a_night_without_votes_says_that_there_is_too_little(app: App) -> None:
 
 
 def test_the_same_votes_are_not_learnt_from_twice(app: App) -> None:
-    vote(app, jargon.questions())
+    jargon.vote(app, jargon.questions())
     first = run_night(app, NightPlan(tier="1"))
     again = run_night(app, NightPlan(tier="1"))
 

@@ -1,0 +1,90 @@
+"""The night as a whole: one at a time, killed and run again, refused, forgetting."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rag.assemble import App, open_app
+from rag.errors import BusyError
+from rag.locks import FileLock
+from rag.settings import Settings
+from retriever_training.evidence import gather
+from retriever_training.nightly import NightPlan, run_night
+from tests import jargon
+
+COMMAND = [sys.executable, "-m", "ui", "nightly", "--tier", "1", "--json"]
+
+
+@pytest.fixture
+def app(manuals: Path) -> App:
+    """Voted on by twenty people."""
+    opened = open_app(Settings(data=manuals))
+    jargon.vote(opened, jargon.questions())
+    return opened
+
+
+def test_a_second_night_is_told_to_try_later(app: App) -> None:
+    lock = FileLock(app.settings.data / "night.lock", "the night")
+    with pytest.raises(BusyError) as caught:
+        run_night(app, NightPlan(tier="1"))
+    lock.release()
+    assert caught.value.exit_code == 75
+
+
+def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
+    random_votes = dict(
+        zip(jargon.questions(), random.Random(3).sample(list(jargon.questions().values()), 288), strict=True)
+    )
+    for verdict in app.feedback.standing():
+        app.feedback.withdraw(verdict.user, verdict.turn_id, verdict.passage_id)
+    jargon.vote(app, random_votes)
+
+    summary = run_night(app, NightPlan(tier="1"))
+
+    assert summary["decision"] == "kept"
+    refused = app.registry.version(summary["version"])
+    assert not refused.folder.exists()
+    assert app.vectors(app.current().passage_side).missing() == 0, "the base's vectors are not the refused version's"
+    report = json.loads((Path(summary["report"]).parent / "metrics.json").read_text())
+    assert report["decision"] == "kept"
+
+
+def test_the_next_night_holds_nothing_of_a_person_who_took_everything_back(app: App) -> None:
+    mine = [verdict for verdict in app.feedback.standing() if verdict.user == "person-3"]
+    assert mine
+    for verdict in mine:
+        app.feedback.withdraw("person-3", verdict.turn_id, verdict.passage_id)
+    evidence = gather(app, trusted=(), max_per_person=1000)
+    asked = {judgment.question for judgment in evidence.judgments.judgments}
+    assert not asked & {verdict.question for verdict in mine}
+
+
+def test_the_next_night_holds_nothing_of_a_removed_document(app: App) -> None:
+    app.library.remove("manuals/camera/3")
+    evidence = gather(app, trusted=(), max_per_person=1000)
+    assert len(evidence.judgments.judgments) == 287
+    assert evidence.judgments.dropped == {"passage no longer in the library": 1}
+
+
+@pytest.mark.chaos
+def test_a_night_killed_at_any_moment_and_run_again_promotes_once(app: App, manuals: Path) -> None:
+    """SIGKILL eight times, each a little later; then the night runs through, and its outcome is one promotion."""
+    environment = {**os.environ, "NIGHTJAR_DATA": str(manuals), "OMP_NUM_THREADS": "1"}
+    for delay_s in (3, 6, 8, 10, 12, 14, 16, 18):
+        process = subprocess.Popen(COMMAND, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert app.registry.current().folder.is_dir()
+    done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["decision"] == "promoted"
+    assert [one.kind for one in app.registry.history()] == ["promote", "install"]
