@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, Select, func, insert, select
 
-from rag.database import reading, shown, state, turns, verdict_events
+from rag.blocks import storable
+from rag.database import passages, reading, shown, state, turns, verdict_events
 from rag.errors import NotFoundError, UsageError
 from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Shown, Turn, Verdict
 
@@ -58,6 +59,7 @@ class Feedback:
         Raises:
             NotFoundError: there is none with this id.
         """
+        turn_id = storable(turn_id)  # ids come from outside
         with reading(self.engine) as connection:
             row = connection.execute(select(turns).where(turns.c.turn_id == turn_id)).first()
             seen = connection.execute(select(shown).where(shown.c.turn_id == turn_id).order_by(shown.c.rank)).all()
@@ -76,19 +78,18 @@ class Feedback:
     def give(self, user: str, turn_id: str, passage_id: str | None, verdict: str, comment: str = "") -> Verdict:
         """Records what *user* says of a passage that the turn showed, or of its answer (passage_id None).
 
-        Giving the same verdict again changes nothing. A pin may name any passage: it says which should have
-        been shown.
+        Giving the same verdict again changes nothing. A pin may name any passage of the library: it says which
+        should have been shown.
 
         Raises:
-            NotFoundError: no such turn.
+            NotFoundError: no such turn, or nothing in the library for a pin.
             UsageError: the verdict is unknown, the comment too long, or the passage was not shown.
         """
         turn = self.turn(turn_id)
         _check_verdict(verdict, passage_id, comment)
-        if passage_id is not None and verdict != "pin" and passage_id not in {one.passage_id for one in turn.shown}:
-            raise UsageError(f"passage {passage_id!r} was not shown for turn {turn_id!r}: a verdict may only name what "
-                             "was shown; to name the right passage, pin it")  # fmt: skip
-        given = Verdict(user, turn_id, turn.question, passage_id, verdict, comment)
+        if passage_id is not None and passage_id not in {one.passage_id for one in turn.shown}:
+            self._check_not_shown(turn_id, passage_id, verdict)
+        given = Verdict(user, turn_id, turn.question, passage_id, verdict, storable(comment))
         self.append([given])
         return given
 
@@ -96,8 +97,12 @@ class Feedback:
         """Takes the standing verdict of *user* on a target back; nothing happens where there is none."""
         self.append([Verdict(user, turn_id, "", passage_id, WITHDRAWN)])
 
-    def append(self, given: Sequence[Verdict]) -> int:
-        """Appends events that change what stands, in one transaction; returns how many did."""
+    def append(self, given: Sequence[Verdict], *, once: bool = False) -> int:
+        """Appends events that change what stands, in one transaction; returns how many did.
+
+        With *once*, what was said before in the same words at the same time is not said again, though it may
+        have been overruled since.
+        """
         rows = 0
         with self.engine.begin() as connection:
             for verdict in given:
@@ -106,9 +111,20 @@ class Feedback:
                 unchanged = (latest.verdict, latest.comment) == (verdict.verdict, verdict.comment) if latest else False
                 if unchanged or (latest is None and verdict.verdict == WITHDRAWN):
                     continue
+                if once and connection.execute(_same_event(verdict)).first():
+                    continue
                 connection.execute(insert(verdict_events), _event_row(verdict))
                 rows += 1
         return rows
+
+    def _check_not_shown(self, turn_id: str, passage_id: str, verdict: str) -> None:
+        if verdict != "pin":
+            raise UsageError(f"passage {passage_id!r} was not shown for turn {turn_id!r}: a verdict may only name what "
+                             "was shown; to name the right passage, pin it")  # fmt: skip
+        with reading(self.engine) as connection:
+            known = select(passages.c.passage_id).where(passages.c.passage_id == storable(passage_id))
+            if connection.scalar(known) is None:
+                raise NotFoundError(f"no passage {passage_id!r} in the library: pin one that a search finds")
 
     def standing(self, user: str | None = None, turn_id: str | None = None) -> list[Verdict]:
         """Every verdict that stands, oldest first; *user* and *turn_id* narrow it."""
@@ -136,13 +152,13 @@ class Feedback:
 
     def token(self, turn_id: str) -> str:
         """The signed proof that a turn was answered here; a verdict from outside has to carry it."""
-        return hmac.new(self._secret(), turn_id.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret(), turn_id.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()
 
     def check_token(self, turn_id: str, token: str) -> None:
         """Raises:
         UsageError: the token is not the one issued with this turn's answer.
         """
-        if not hmac.compare_digest(self.token(turn_id).encode(), token.encode("utf-8", "replace")):
+        if not hmac.compare_digest(self.token(turn_id).encode(), token.encode("utf-8", "backslashreplace")):
             raise UsageError(f"the token does not belong to turn {turn_id!r}: send the one that came with the answer")
 
     def _secret(self) -> bytes:
@@ -178,6 +194,16 @@ def _latest_of(user: str, turn_id: str, passage_id: str) -> Select[Any]:
         )
         .order_by(verdict_events.c.event_id.desc())
         .limit(1)
+    )
+
+
+def _same_event(verdict: Verdict) -> Select[Any]:
+    return select(verdict_events.c.event_id).where(
+        verdict_events.c.user == verdict.user,
+        verdict_events.c.turn_id == verdict.turn_id,
+        verdict_events.c.passage_id == (verdict.passage_id or ""),
+        verdict_events.c.verdict == verdict.verdict,
+        verdict_events.c.given_at == verdict.given_at.isoformat(),
     )
 
 

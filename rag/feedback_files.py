@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rag.blocks import storable
 from rag.errors import NotFoundError, UsageError
 from rag.feedback import Feedback
 from rag.library import Library
 from rag.records import PASSAGE_VERDICTS, Shown, Turn, Verdict, now, sha256_of
 
 IMPORTED = "imported"
-MAX_QUESTION = 2000  # characters
+MAX_TEXT = 2000  # characters, as of a question that is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +51,28 @@ def import_verdicts(feedback: Feedback, library: Library, file: Path) -> ImportR
     """
     if not file.is_file():
         raise NotFoundError(f"no file {str(file)!r}: name one with a JSON object a line")
-    lines, refused = _read(file.read_text("utf-8", "replace").splitlines())
+    # Not splitlines(): it would also split at U+2028 and its like, which JSON allows inside of a text.
+    lines, refused = _read(file.read_text("utf-8-sig", "replace").split("\n"))
     known = library.resolve({line.passage_id for line in lines})
-    usable = [line for line in lines if line.passage_id in known]
+    usable = sorted((line for line in lines if line.passage_id in known), key=lambda line: line.given_at)
     feedback.record_turns(list(_turns(usable, known)))
     verdicts = [Verdict(line.user, _turn_id(line), line.query, known[line.passage_id], line.verdict, "", line.given_at)
                 for line in usable]  # fmt: skip
     unknown = tuple(sorted({line.passage_id for line in lines} - set(known)))
-    return ImportReport(len(lines) + len(refused), feedback.append(verdicts), unknown, tuple(refused))
+    return ImportReport(len(lines) + len(refused), feedback.append(verdicts, once=True), unknown, tuple(refused))
 
 
 def export_verdicts(feedback: Feedback, library: Library) -> Iterator[dict[str, str]]:
     """Every standing verdict on a passage that is still in the library, as a line that can be imported again."""
     standing = [verdict for verdict in feedback.standing() if verdict.passage_id]
     known = library.get([verdict.passage_id for verdict in standing if verdict.passage_id])
+    unique = library.resolve({passage.public_id for passage in known.values()})  # two datasets may use the same id
     for verdict in standing:
         if verdict.passage_id in known:
+            public_id = known[verdict.passage_id].public_id
             yield {
                 "query": verdict.question,
-                "passage_id": known[verdict.passage_id].public_id,
+                "passage_id": public_id if public_id in unique else verdict.passage_id,
                 "verdict": verdict.verdict,
                 "user": verdict.user,
                 "time": verdict.given_at.isoformat(),
@@ -82,27 +86,29 @@ def _read(lines: Iterable[str]) -> tuple[list[_Line], list[str]]:
         if text.strip():
             try:
                 usable.append(_line(json.loads(text)))
-            except (ValueError, UsageError) as error:
+            except (ValueError, RecursionError, UsageError) as error:
                 refused.append(f"line {number}: {error}")
     return usable, refused
 
 
 def _line(given: Any) -> _Line:
     if not isinstance(given, dict):
-        raise UsageError(f"{given!r} is no JSON object")
+        raise UsageError(f"{given!r:.80} is no JSON object")
     texts = {name: _text(given, name) for name in ("query", "passage_id", "verdict")}
     user = _text(given, "user") if "user" in given else IMPORTED
     if texts["verdict"] not in PASSAGE_VERDICTS:
         raise UsageError(f"verdict {texts['verdict']!r} is unknown: use one of {', '.join(PASSAGE_VERDICTS)}")
-    if len(texts["query"]) > MAX_QUESTION:
-        raise UsageError(f"a question of {len(texts['query'])} characters is too long: use at most {MAX_QUESTION}")
     return _Line(**texts, user=user, given_at=_time(given.get("time")))
 
 
 def _text(given: dict[str, Any], name: str) -> str:
     value = given.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{name!r} is {value!r}, expected a text")
+        raise UsageError(f"{name!r} is {value!r:.80}, expected a text")
+    if len(value) > MAX_TEXT:
+        raise UsageError(f"{name!r} of {len(value):,} characters is too long: use at most {MAX_TEXT:,}")
+    if storable(value) != value:
+        raise UsageError(f"{name!r} is {value!r:.80}, which holds characters that no database stores")
     return value.strip()
 
 
@@ -112,12 +118,12 @@ def _time(given: object) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC)
     try:
         time = datetime.fromisoformat(str(given))
-    except ValueError as error:
-        raise UsageError(f"time {given!r} is not ISO-8601: write 2026-11-22T08:00:00+00:00") from error
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"time {given!r:.80} is not ISO-8601: write 2026-11-22T08:00:00+00:00") from error
     if time > now():
         raise UsageError(f"time {given!r} lies in the future")
-    return time.astimezone(UTC)
+    return time
 
 
 def _turn_id(line: _Line) -> str:

@@ -91,7 +91,9 @@ class Registry:
             UsageError: several do.
         """
         with reading(self.engine) as connection:
-            found = connection.execute(select(versions).where(versions.c.encoder_id.startswith(encoder_id))).all()
+            found = connection.execute(
+                select(versions).where(versions.c.encoder_id.startswith(encoder_id, autoescape=True))
+            ).all()
         if not found or not encoder_id:
             raise NotFoundError(f'no version {encoder_id!r}: "nightjar versions" lists what there is')
         if len(found) > 1:
@@ -104,8 +106,8 @@ class Registry:
             rows = connection.execute(select(versions).order_by(versions.c.created_at, versions.c.encoder_id)).all()
         return [self._version(row._mapping) for row in rows]
 
-    def history(self, limit: int = 1000) -> list[Promotion]:
-        """Changes of the current version, latest first."""
+    def history(self, limit: int | None = None) -> list[Promotion]:
+        """Changes of the current version, latest first; all of them, or the last *limit*."""
         query = select(promotions).order_by(promotions.c.promotion_id.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [
@@ -146,8 +148,8 @@ class Registry:
         (made / RETRIEVAL).write_text(json.dumps({"lexical_weight": lexical_weight}), "utf-8")
         version = Version(encoder_id_of(made), passage_side_of(made), parent_id, tier, lexical_weight,
                           self.folder / encoder_id_of(made), now(), dict(note))  # fmt: skip
-        self._settle(made, version)
-        with self.engine.begin() as connection:
+        with self.engine.begin() as connection:  # SQLite lets one process in at a time: no two settle the same folder
+            self._settle(made, version)
             known = select(versions.c.encoder_id).where(versions.c.encoder_id == version.encoder_id)
             if connection.scalar(known) is None:
                 connection.execute(insert(versions), _row(version))
@@ -191,11 +193,13 @@ class Registry:
         return frozenset(json.loads(file.read_text("utf-8"))) if file.is_file() else frozenset()
 
     def discard(self, encoder_id: str) -> None:
-        """Deletes the files of a version that never was current; its row stays, for the record."""
+        """Deletes the files of a version that never was current; its row stays, for the record.
+
+        One that was current keeps its files: it may be rolled back to.
+        """
         version = self.version(encoder_id)
-        assert version.encoder_id not in {promotion.encoder_id for promotion in self.history()}, (
-            "it may be rolled back to"
-        )
+        if version.encoder_id in {promotion.encoder_id for promotion in self.history()}:
+            return
         (version.folder / MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
         shutil.rmtree(version.folder, ignore_errors=True)
 
@@ -205,9 +209,8 @@ class Registry:
         for promotion in reversed(self.history()):
             if promotion.kind == "rollback" and stack:
                 stack.pop()
-                if stack and stack[-1] == promotion.encoder_id:
-                    continue
-            stack.append(promotion.encoder_id)
+            if not stack or stack[-1] != promotion.encoder_id:  # making the current version current is no step
+                stack.append(promotion.encoder_id)
         return stack[-2] if len(stack) > 1 else None
 
     def _settle(self, made: Path, version: Version) -> None:
