@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chromadb import ClientAPI, Collection
     from chromadb.config import Settings
 
+TIMEOUT_S = 30.0  # for one request to a server; a batch of 500 rows takes well under a second
 SCHEMA = 1  # of what we put into a collection; one of another schema is rebuilt
 CONFIGURATION = {"hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 100}}
 
@@ -46,9 +47,19 @@ def connect(url: str) -> ClientAPI:
         raise SettingsError(f"index.url is {url!r}: write http://HOST:PORT")
     secure = parts.scheme == "https"
     with server_failures(url):
-        return chromadb.HttpClient(
+        client = chromadb.HttpClient(
             parts.hostname, parts.port or (443 if secure else 8000), secure, settings=_settings()
         )
+    client._server._session.timeout = TIMEOUT_S  # chromadb 1.5.9 waits for ever, and has no setting for it
+    return client
+
+
+def close(client: ClientAPI) -> None:
+    """Closes a client and, which chromadb 1.5.9 forgets, its connections to a server."""
+    sessions = [getattr(part._server, "_session", None) for part in (client, client._admin_client)]
+    client.close()
+    for session in filter(None, sessions):
+        session.close()
 
 
 def _settings() -> Settings:

@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from rag.chroma_client import (
     chroma_failures,
+    close,
     connect,
     difference,
-    fingerprint,
     get_or_create,
     open_client,
     server_failures,
@@ -24,7 +24,7 @@ from rag.chroma_client import (
 from rag.database import passages, reading
 from rag.errors import IndexTornError, NightjarError, UsageError
 from rag.exact import FloatArray, Hits, check_dimension
-from rag.index_check import N_SAMPLED, PAGE, check_directory, problems
+from rag.index_check import N_SAMPLED, PAGE, problems
 from rag.index_folder import IndexFolder
 from rag.library import chunks
 from rag.vectors import Vectors
@@ -36,9 +36,7 @@ log = logging.getLogger(__name__)
 
 COLLECTION = "passages"  # in a directory of its own; on a server the passage side is part of the name
 BATCH = 500  # rows a write: Chroma takes 5,461, and a kill between two batches costs one batch
-MAX_ROWS = (
-    30_000  # a query returns, all its vectors together: Chroma fetches them by one SQL statement of 32,766 variables
-)
+MAX_ROWS = 30_000  # of a query, its vectors together: Chroma fetches them by one SQL statement of 32,766 variables
 
 
 class ChromaIndex:
@@ -57,8 +55,8 @@ class ChromaIndex:
     ) -> ChromaIndex:
         """Opens ROOT/PASSAGE_SIDE, or the collection of this side on the server at *url*.
 
-        After an unclean end, or where it is *suspect*, it is verified first, in a child process. A torn one is moved
-        aside and comes back empty: `sync` fills it.
+        A torn one, or one that is *suspect* because Chroma failed on it, is moved aside and comes back empty: `sync`
+        fills it. On a server a suspect one is verified, and replaced if it fails.
 
         Raises:
             BusyError: another process has it open.
@@ -69,10 +67,10 @@ class ChromaIndex:
         with ExitStack() as undo:
             folder = IndexFolder(root / passage_side)
             undo.callback(folder.release)
-            if suspect:
-                folder.unseal()
-            if reason := _torn(folder, passage_side, vectors):
-                _quarantine(folder, reason)
+            if folder.condition() == "torn":
+                _quarantine(folder, "its files are not as they were sealed")
+            elif suspect and folder.chroma.is_dir():
+                _quarantine(folder, "Chroma failed on it")
             try:
                 index = cls._open_directory(folder, passage_side, vectors)
             except IndexTornError as error:
@@ -86,11 +84,13 @@ class ChromaIndex:
         folder.chroma.mkdir(parents=True, exist_ok=True)
         with chroma_failures(), ExitStack() as undo:
             client = open_client(folder.chroma)
-            undo.callback(client.close)
+            undo.callback(close, client)
             collection = get_or_create(client, COLLECTION, passage_side)
             if foreign := difference(collection, passage_side):
                 raise IndexTornError(f"the index in {str(folder.chroma)!r} is another one ({foreign}): it is rebuilt")
             index = cls(client, collection, vectors, folder)
+            if not folder.is_sealed:  # it is new
+                folder.seal()
             undo.pop_all()
         return index
 
@@ -99,7 +99,7 @@ class ChromaIndex:
         name = f"nightjar-{passage_side}"
         with server_failures(url), ExitStack() as undo:
             client = connect(url)
-            undo.callback(client.close)
+            undo.callback(close, client)
             collection = get_or_create(client, name, passage_side)
             if foreign := difference(collection, passage_side):
                 raise NightjarError(f"collection {name!r} at {url!r} is not ours ({foreign}): "
@@ -119,7 +119,9 @@ class ChromaIndex:
             BusyError: a process has it open.
         """
         if url is not None:
-            with server_failures(url), connect(url) as client:
+            with server_failures(url), ExitStack() as undo:
+                client = connect(url)
+                undo.callback(close, client)
                 name = f"nightjar-{passage_side}"
                 if name in {collection.name for collection in client.list_collections()}:
                     client.delete_collection(name)
@@ -227,7 +229,7 @@ class ChromaIndex:
 
     def close(self) -> None:
         """Closes Chroma and lets another process open the directory."""
-        self._client.close()
+        close(self._client)
         if self._folder is not None:
             self._folder.release()
 
@@ -255,19 +257,6 @@ class ChromaIndex:
         with reading(self._vectors.engine) as connection:
             query = select(*columns).where(passages.c.passage_id.in_(passage_ids))
             return {row.passage_id: row.document_id for row in connection.execute(query)}
-
-
-def _torn(folder: IndexFolder, passage_side: str, vectors: Vectors) -> str:
-    """Why this index has to be rebuilt; empty where it may be opened."""
-    condition = folder.condition()
-    if condition == "damaged":
-        return "its files are not those that were sealed"
-    if condition != "unclean":
-        return ""
-    sample = _sample(vectors)
-    n_rows = len(vectors.matrix()[0])
-    accept = fingerprint(passage_side)
-    return "; ".join(check_directory(folder.chroma, COLLECTION, accept, sample, n_rows=n_rows, lock_fd=folder.lock.fd))
 
 
 def _quarantine(folder: IndexFolder, reason: str) -> None:

@@ -19,6 +19,7 @@ State = Literal["ready", "building", "absent", "torn", "busy"]
 """Only "ready" answers by Chroma. "absent": not opened, or no server answers; "busy": another process has it."""
 
 RETRY_S = 30.0  # between two attempts that searches start by themselves
+CLOSE_S = 60.0  # longer than a batch and its sealing take
 MAX_REPAIRS = 3  # of a process: an index that tears again and again is left alone
 
 
@@ -85,7 +86,7 @@ class ServingIndex:
             torn = isinstance(error, IndexTornError)
             if first:
                 self._set("torn" if torn else "absent", str(error))
-                self._suspect = True
+                self._suspect = torn
                 self._n_repairs += torn
         if first:
             log.warning("search goes on by exact search: %s", error)
@@ -124,14 +125,16 @@ class ServingIndex:
             return self.state
 
     def close(self) -> None:
-        """Ends preparing at the next batch, waits for searches under way, and closes Chroma."""
+        """Ends preparing at the next batch, waits for searches under way, and closes Chroma.
+
+        A server that hangs is not waited for longer than CLOSE_S.
+        """
         with self._changed:
             self._closed = True
             self._wanted = False
-        self.wait()
-        self._close_chroma()
-        with self._changed:
             self._set("absent", "closed")
+        self.wait(CLOSE_S)
+        self._close_chroma()
 
     def _work(self) -> None:
         try:
@@ -145,7 +148,7 @@ class ServingIndex:
 
     def _is_wanted(self) -> bool:
         with self._changed:
-            wanted, self._wanted = self._wanted, False
+            wanted, self._wanted = self._wanted and not self._closed, False
             if wanted:
                 self._set("building", "opening")
             else:
