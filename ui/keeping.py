@@ -16,16 +16,13 @@ STAYS_S = 20.0  # an `ingest` encodes what it brings; what is still missing afte
 
 
 class Keeper:
-    """A thread that keeps what answers up to date, until it is stopped."""
+    """A thread that keeps what answers up to date, from the moment it answers until it is stopped."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._stop = threading.Event()
         self._leftovers = Leftovers()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    def start(self) -> None:
-        """Begins, once the application has opened."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:

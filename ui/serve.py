@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +23,7 @@ from ui.keeping import Keeper
 from ui.night_shift import NightShift
 from ui.opening import Opening
 
-log = logging.getLogger(__name__)
+Prepare = Callable[[App], None]
 
 GRACE_S = 3  # for answers under way when the application stops; open event streams never end by themselves
 
@@ -32,7 +33,7 @@ def serve(
     *,
     config: Path | None = None,
     no_accounts: bool = False,
-    prepare: Callable[[App], None] = lambda app: None,
+    prepare: Prepare = lambda app: None,
     announce: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM.
@@ -45,61 +46,70 @@ def serve(
     """
     check_host(settings.server.host, no_accounts=no_accounts)
     stop = _stop_signal()
-    lock = FileLock(settings.data / "serve.lock", "the state directory's application")
+    lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
+    nights = NightShift(settings.schedule.at, settings.data, config)
     try:
-        with listening_socket(settings.server.host, settings.server.port) as listener:
-            _serve(settings, listener, stop, config, no_accounts, prepare, announce)
+        with running(settings, any_host=no_accounts, prepare=prepare) as server:
+            try:
+                if server.is_ready(stop):
+                    announce(server.address)
+                    if settings.schedule.enabled:
+                        nights.start()
+                    server.wait(stop)
+            finally:
+                nights.stop()
     finally:
         lock.release()
 
 
-def _serve(
-    settings: Settings,
-    listener: socket.socket,
-    stop: threading.Event,
-    config: Path | None,
-    no_accounts: bool,
-    prepare: Callable[[App], None],
-    announce: Callable[[str], None],
-) -> None:
-    opening = Opening(lambda: _opened(settings, prepare))
-    server = _make_server(settings, opening, hosts_open=no_accounts)
-    thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
-    keeper, nights = Keeper(opening), NightShift(settings.schedule.at, settings.data, config)
-    thread.start()
-    try:
-        if _wait_until_ready(opening, stop):
-            announce(address_of(listener))
-            keeper.start()
-            if settings.schedule.enabled:
-                nights.start()
-            _wait_while(thread.is_alive, stop)
-    finally:
-        nights.stop()
-        server.should_exit = True
-        thread.join(GRACE_S + 2)
-        keeper.stop()
-        opening.close()
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs in threads of this process."""
+
+    address: str
+    opening: Opening
+    thread: threading.Thread
+
+    def is_ready(self, stop: threading.Event) -> bool:
+        """Waits until questions are answered; False where the wish to stop came first. Raises what opening raised."""
+        while not self.opening.is_over():
+            if stop.wait(0.05):
+                return False
+        self.opening.app()
+        return True
+
+    def wait(self, stop: threading.Event) -> None:
+        """Waits for the wish to stop, or for the server's end."""
+        while self.thread.is_alive() and not stop.wait(0.5):
+            pass
 
 
-def _opened(settings: Settings, prepare: Callable[[App], None]) -> App:
+@contextmanager
+def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = lambda app: None) -> Iterator[Running]:
+    """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
+
+    Raises:
+        BusyError: another process has the port.
+    """
+    with listening_socket(settings.server.host, settings.server.port) as listener:
+        opening = Opening(lambda: _opened(settings, prepare))
+        server = _make_server(settings, opening, any_host=any_host)
+        thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
+        keeper = Keeper(opening)
+        thread.start()
+        try:
+            yield Running(address_of(listener), opening, thread)
+        finally:
+            keeper.stop()
+            server.should_exit = True
+            thread.join(GRACE_S + 2)
+            opening.close()
+
+
+def _opened(settings: Settings, prepare: Prepare) -> App:
     app = open_app(settings, serve=True)
     prepare(app)
     return app
-
-
-def _wait_until_ready(opening: Opening, stop: threading.Event) -> bool:
-    """Whether questions are answered now; False where the wish to stop came first. Raises what opening raised."""
-    while not stop.wait(0.05):
-        if opening.is_over():
-            opening.app()
-            return True
-    return False
-
-
-def _wait_while(is_alive: Callable[[], bool], stop: threading.Event) -> None:
-    while is_alive() and not stop.wait(0.5):
-        pass
 
 
 # ---- the server
@@ -117,18 +127,19 @@ def make_application(opening: Opening, n_cards: int, *, hosts: frozenset[str] | 
 
     api = create_api(opening)
     mounted = gr.mount_gradio_app(
-        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS], footer_links=[], run_history=False,
-        show_error=False, max_file_size=1, allowed_paths=[], enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
+        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS],
+        footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
+        enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
     )  # fmt: skip
     return Shield(mounted, hosts)
 
 
-def _make_server(settings: Settings, opening: Opening, *, hosts_open: bool) -> Any:
+def _make_server(settings: Settings, opening: Opening, *, any_host: bool) -> Any:
     import uvicorn
 
     from ui.shield import LOOPBACK
 
-    application = make_application(opening, settings.retrieval.k, hosts=None if hosts_open else LOOPBACK)
+    application = make_application(opening, settings.retrieval.k, hosts=None if any_host else LOOPBACK)
     return uvicorn.Server(uvicorn.Config(
         application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
     ))  # fmt: skip
@@ -142,9 +153,9 @@ def check_host(host: str, *, no_accounts: bool) -> None:
     """
     if not (is_loopback(host) or no_accounts):
         raise UsageError(
-            f"host {host!r} can be reached from other machines, and Nightjar has no accounts yet: whoever reaches it may "
-            "read the documents and vote. Use 127.0.0.1, or --no-accounts where something in front lets only the right "
-            "people in (inside a container, say)"
+            f"host {host!r} can be reached from other machines, and Nightjar has no accounts yet: whoever reaches it "
+            "may read the documents and vote. Use 127.0.0.1, or --no-accounts where something in front lets only the "
+            "right people in (inside a container, say)"
         )
 
 

@@ -80,24 +80,27 @@ class ChatPage:
     def __init__(self, opening: Opening, n_cards: int) -> None:
         self._opening = opening
         self.conversation = gr.State(Conversation(), time_to_live=KEPT_S)
-        gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-top")
+        with gr.Row(elem_classes="nj-top"):
+            gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-brand")
+            self.fresh = gr.Button(
+                texts.NEW_CONVERSATION, size="sm", variant="secondary", min_width=0, elem_classes="nj-new"
+            )
         with gr.Row(elem_classes="nj-page", equal_height=False):
             with gr.Column(scale=3, min_width=320, elem_classes="nj-chat"):
                 self.chat = _chatbot()
                 self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
                 self._make_answer_votes()
                 self.question = _question_box()
-                self.fresh = gr.Button(texts.NEW_CONVERSATION, size="sm", variant="secondary", elem_classes="nj-new")
             with gr.Column(scale=2, min_width=320, elem_classes="nj-evidence"):
                 self.evidence = Evidence(n_cards)
 
     def _make_answer_votes(self) -> None:
         with gr.Row(visible=False, elem_classes="nj-votes") as self.answer_row:
-            self.good = vote_button(texts.ANSWER_GOOD)
-            self.bad = vote_button(texts.ANSWER_BAD)
+            self.good = vote_button(texts.ANSWER_GOOD, "helpful")
+            self.bad = vote_button(texts.ANSWER_BAD, "not_relevant")
         with gr.Row(visible=False, elem_classes=["nj-votes", "nj-reasons"]) as self.reasons_row:
             gr.Markdown(texts.WHY, elem_classes="nj-quiet")
-            self.reasons = {verdict: vote_button(label) for verdict, label in texts.REASON_BUTTONS.items()}
+            self.reasons = {verdict: vote_button(label, verdict) for verdict, label in texts.REASON_BUTTONS.items()}
         self.answer_note = note_line()
 
     # ---- wiring

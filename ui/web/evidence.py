@@ -34,7 +34,7 @@ class Slot:
         with gr.Column(visible=False, elem_classes="nj-card", min_width=0) as box:
             text = shown_html()
             with gr.Row(elem_classes="nj-votes"):
-                buttons = {verdict: vote_button(label) for verdict, label in texts.PASSAGE_BUTTONS.items()}
+                buttons = {verdict: vote_button(label, verdict) for verdict, label in texts.PASSAGE_BUTTONS.items()}
             note = note_line()
         return cls(box, text, buttons, note)
 
@@ -107,9 +107,9 @@ def shown_html() -> gr.Markdown:
     return gr.Markdown(sanitize_html=True, latex_delimiters=[], header_links=False)
 
 
-def vote_button(label: str) -> gr.Button:
-    """A small button that can be pressed and released."""
-    return gr.Button(label, size="sm", variant="secondary", min_width=0, elem_classes="nj-vote")
+def vote_button(label: str, kind: str) -> gr.Button:
+    """A small button that can be pressed and released; *kind* names its icon in the style sheet."""
+    return gr.Button(label, size="sm", variant="secondary", min_width=0, elem_classes=["nj-vote", f"nj-{kind}"])
 
 
 def note_line() -> gr.Markdown:

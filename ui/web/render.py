@@ -91,11 +91,20 @@ def _text(text: str, quoted: Sequence[Span]) -> str:
     whole = f'<div class="nj-text">{marked(text, quoted)}</div>'
     if len(text) <= EXCERPT:
         return whole
-    begin = max(0, min((start for start, _ in quoted), default=0) - LEAD)
+    begin = _word_start(text, min((start for start, _ in quoted), default=0) - LEAD)
     inside = [(start - begin, end - begin) for start, end in quoted]
     shown = marked(text[begin : begin + EXCERPT], inside)
     excerpt = f'<div class="nj-text">{"… " * (begin > 0)}{shown} …</div>'
     return f"{excerpt}<details><summary>{texts.WHOLE}</summary>{whole}</details>"
+
+
+def _word_start(text: str, place: int) -> int:
+    """The first word's beginning at or after a place; 0 where the place is before the text.
+
+    >>> _word_start("one two three", 2)
+    4
+    """
+    return 0 if place <= 0 else text.find(" ", place) + 1
 
 
 def marked(text: str, quoted: Sequence[Span]) -> str:
