@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from rag.answer import Answerer
 from rag.database import open_database
 from rag.encoder import Encoder
-from rag.errors import EncoderError, NotFoundError
+from rag.errors import EncoderError, NotFoundError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
 from rag.generate import make_generator
@@ -65,13 +65,19 @@ class App:
     def current(self) -> Version:
         """The version that answers; the base is installed first where there is none, or where the settings changed it."""
         wanted = {"model": self.settings.encoder.model, "max_tokens": self.settings.encoder.max_tokens}
-        try:
-            installed = self.registry.base().note
-        except NotFoundError:
-            installed = {}
-        if any(installed.get(name) != value for name, value in wanted.items()):
+        if not self._has_base(wanted):
             self._install_base(wanted)
         return self.registry.current()
+
+    def _has_base(self, wanted: Mapping[str, object]) -> bool:
+        """Whether the installed base is the one of the settings; BM25's weight counts until a night has chosen one."""
+        try:
+            base = self.registry.base()
+        except NotFoundError:
+            return False
+        answers = self.registry.latest_promotion().encoder_id == base.encoder_id
+        weight = self.settings.retrieval.lexical_weight if answers else base.lexical_weight
+        return base.lexical_weight == weight and all(base.note.get(name) == value for name, value in wanted.items())
 
     def quick_encoder(self, encoder_id: str) -> AnyEncoder:
         """The encoder of a version for a few texts in a process that then ends."""
@@ -152,15 +158,14 @@ class App:
         What answered goes on answering until its successor stands; then one assignment switches.
         """
         with self._refreshing:
-            version = self.current()
-            state = (
-                self.registry.latest_promotion().promotion_id,
-                self.library.revision(),
-                self.library.vectors_revision(),
-            )
+            self.current()
+            # The state before what it names is read: what changes in between is taken in by the next refresh.
+            promotion = self.registry.latest_promotion()
+            state = (promotion.promotion_id, self.library.revision(), self.library.vectors_revision())
             before = self._live
             if before and before.state == state:
                 return False
+            version = self.registry.version(promotion.encoder_id)
             self._live = self._make_live(before, version, state)
             if before and before.index and before.index is not self._live.index:
                 before.index.close()
@@ -177,8 +182,8 @@ class App:
         same_version = before is not None and before.version.encoder_id == version.encoder_id
         encoder: Any = before.retriever.encoder if before and same_version else self._warm_encoder(version)
         vectors = self.vectors(version.passage_side)
-        index = self._index(before, version, vectors) if self.serve else None
         lexical = self._lexical(before, state[1])
+        index = self._index(before, version, vectors) if self.serve else None  # last, for it holds a lock
         retriever = Retriever(
             encoder,
             index or ExactIndex(vectors),
@@ -236,7 +241,12 @@ def open_app(settings: Settings, *, serve: bool = False) -> App:
     *serve* is for the one process that answers for long: it takes the Chroma index under its lock.
 
     Raises:
-        SettingsError: the database URL can't be read, or the base encoder can't be loaded.
+        SettingsError: the state directory can't be made, or the database URL can't be read.
+        NightjarError: the database can't be opened.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"the state directory {str(settings.data)!r} can't be made ({error.strerror}): "
+                            "name another one with --data or NIGHTJAR_DATA") from error  # fmt: skip
     return App(settings, open_database(settings.database_url), serve=serve)

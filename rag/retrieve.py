@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.fusion import normalised_lexical, top_fused
+from rag.fusion import normalised_lexical, top, top_fused
 from rag.library import Library
 from rag.records import Hit
 from rag.vectors import Vectors
 
 FloatArray = NDArray[np.float32]
-NOT_A_CANDIDATE = -2.0  # below every cosine
+NOT_A_CANDIDATE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
 
 
 class QueryEncoder(Protocol):
@@ -73,8 +73,9 @@ class Retriever:
     def search(self, question: str, k: int = 6) -> list[Hit]:
         """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer."""
         query = self.encoder.encode_queries([question])[0]
-        dense, lexical = self._scores(question, query)
-        best = top_fused(dense, lexical, self.lexical_weight, self._candidates, k)
+        candidates = max(self._candidates, k)
+        dense, lexical = self._scores(question, query, candidates)
+        best = top_fused(dense, lexical, self.lexical_weight, candidates, k)
         ids = [self._lexical.passage_ids[row] for row in best if dense[row] > NOT_A_CANDIDATE]
         passages = self._library.get(ids)  # one that was removed a moment ago is left out
         hits = [
@@ -87,24 +88,23 @@ class Retriever:
             for rank, (passage, cosine, bm25) in enumerate(hits, start=1)
         ]
 
-    def _scores(self, question: str, query: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _scores(self, question: str, query: FloatArray, candidates: int) -> tuple[FloatArray, FloatArray]:
         """Dense and normalised lexical scores, each `(n_passages,)`; dense ones for candidates of either side."""
         lexical = normalised_lexical(self._lexical.scores(question)).astype(np.float32)
         dense = np.full(len(lexical), NOT_A_CANDIDATE, np.float32)
-        for passage_id, cosine in self._dense.search(query[None, :], self._candidates)[0]:
+        for passage_id, cosine in self._dense.search(query[None, :], candidates)[0]:
             if passage_id in self._position:
                 dense[self._position[passage_id]] = cosine
-        self._add_lexical_candidates(dense, lexical, query)
+        if self.lexical_weight:
+            self._add_lexical_candidates(dense, lexical, query, candidates)
         return dense, lexical
 
-    def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray) -> None:
+    def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray, n: int) -> None:
         """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""
-        if not self.lexical_weight:
-            return
-        best = np.argsort(-lexical, kind="stable")[: self._candidates]
-        absent = [self._lexical.passage_ids[row] for row in best if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
+        ids = self._lexical.passage_ids
+        absent = [ids[row] for row in top(lexical, n) if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
         for passage_id, vector in self._vectors.rows(absent).items():
-            dense[self._position[passage_id]] = vector @ query
+            dense[self._position[passage_id]] = np.clip(vector @ query, -1, 1)
 
 
 def as_langchain(retriever: Retriever, k: int = 6) -> Any:
