@@ -193,19 +193,23 @@ def test_vectors_that_arrive_after_their_document_are_taken_in(opened) -> None:
     assert "button" in found(app)
 
 
-def test_a_promotion_between_two_looks_at_the_database_is_not_missed(opened) -> None:
-    """It came after the old version was read and before the new promotion's number was."""
+@pytest.mark.parametrize("look", ["current", "library.revision"])
+def test_a_promotion_between_two_looks_at_the_database_is_not_missed(opened, monkeypatch, look) -> None:
+    """Whatever was read of the old version by then, the next refresh has to see that there is a new one."""
     app, elsewhere = opened(), opened()
     app.refresh()
     turned = query_map(elsewhere, "turned")
-    revision, came = app.library.revision, []
+    *owner, name = look.split(".")
+    target = getattr(app, owner[0]) if owner else app
+    read = getattr(target, name)
 
-    def promoted_meanwhile() -> int:
-        if not came:
-            came.append(elsewhere.registry.promote(turned.encoder_id, "test"))
-        return revision()
+    def promoted_right_after():
+        seen = read()
+        if elsewhere.registry.current() != turned:
+            elsewhere.registry.promote(turned.encoder_id, "test")
+        return seen
 
-    app.library.revision = promoted_meanwhile
+    monkeypatch.setattr(target, name, promoted_right_after)
     app.refresh()
     app.refresh()
     assert app.retriever.encoder_id == turned.encoder_id
