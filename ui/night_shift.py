@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ OUTCOMES = {0: "promoted", 3: "kept: the gate said no", 4: "too little data", 75
 class NightShift:
     """Starts one night a day, never two at once."""
 
-    def __init__(self, at: str, data: Path, config: Path | None = None) -> None:
+    def __init__(self, at: str, command: Sequence[str]) -> None:
+        """*at* is a local time, HH:MM; *command* is `nightly_command`'s."""
         self._at = at
-        self._command = nightly_command(data, config)
+        self._command = list(command)
         self._scheduler: Any = None
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -38,6 +41,17 @@ class NightShift:
         self._scheduler.add_job(self.run, "cron", hour=int(hour), minute=int(minute), misfire_grace_time=LATE_S,
                                 coalesce=True, max_instances=1)  # fmt: skip
         self._scheduler.start()
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next night begins; None before `start`."""
+        found: datetime | None = self._scheduler.get_jobs()[0].next_run_time if self._scheduler else None
+        return found
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process of the latest night."""
+        return self._child.pid if self._child else None
 
     def run(self) -> int | None:
         """Runs one night to its end and returns its exit code; None where the application is stopping."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import os
@@ -20,7 +21,7 @@ from rag.errors import BusyError, UsageError
 from rag.locks import FileLock
 from rag.settings import Settings
 from ui.keeping import Keeper
-from ui.night_shift import NightShift
+from ui.night_shift import NightShift, nightly_command
 from ui.opening import Opening
 
 Prepare = Callable[[App], None]
@@ -47,7 +48,7 @@ def serve(
     check_host(settings.server.host, no_accounts=no_accounts)
     stop = _stop_signal()
     lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
-    nights = NightShift(settings.schedule.at, settings.data, config)
+    nights = NightShift(settings.schedule.at, nightly_command(settings.data, config))
     try:
         with running(settings, any_host=no_accounts, prepare=prepare) as server:
             try:
@@ -115,8 +116,11 @@ def _opened(settings: Settings, prepare: Prepare) -> App:
 # ---- the server
 
 
-def make_application(opening: Opening, n_cards: int, *, hosts: frozenset[str] | None) -> Any:
-    """The API with the page mounted on it, behind the shield. *hosts* are the names we go by; None takes any."""
+async def make_application(opening: Opening, n_cards: int, *, hosts: frozenset[str] | None) -> Any:
+    """The API with the page mounted on it, behind the shield. *hosts* are the names we go by; None takes any.
+
+    A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none.
+    """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     import gradio as gr
 
@@ -139,7 +143,8 @@ def _make_server(settings: Settings, opening: Opening, *, any_host: bool) -> Any
 
     from ui.shield import LOOPBACK
 
-    application = make_application(opening, settings.retrieval.k, hosts=None if any_host else LOOPBACK)
+    hosts = None if any_host else LOOPBACK
+    application = asyncio.run(make_application(opening, settings.retrieval.k, hosts=hosts))
     return uvicorn.Server(uvicorn.Config(
         application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
     ))  # fmt: skip
