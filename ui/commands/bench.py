@@ -1,4 +1,136 @@
-"""Stub."""
+"""`nightjar bench`: our parts side by side with what a user would pick instead, in one run on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+
+if TYPE_CHECKING:
+    from eval.bench_ingest import IngestBench
+    from eval.bench_lexical import LexicalBench, Timing
+
+BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder.", show_default=False)]
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    group = typer.Typer(
+        help="Measure our parts beside what you would pick instead, on this machine.", no_args_is_help=True
+    )
+    group.command()(lexical)
+    group.command()(ingest)
+    app.add_typer(group, name="bench")
+
+
+def lexical(
+    *,
+    passages: Annotated[int, typer.Option(min=1, help="Made-up passages, where no folder is given.")] = 20_000,
+    questions: Annotated[int, typer.Option(min=1, help="How many questions.")] = 50,
+    beir: BeirOption = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s.
+
+    Each question is scored by all of them in turn, over all passages. Without --beir the words are drawn by Zipf's law.
+
+    [bold]Examples[/bold]
+
+    nightjar bench lexical
+
+    nightjar bench lexical --beir datasets/scifact --json
+    """
+    from eval.bench_lexical import measure_lexical, zipf_texts
+
+    if beir is None:
+        texts, asked = zipf_texts(passages, questions)
+    else:
+        texts, asked = _beir_texts(beir, questions)
+    measured = measure_lexical(texts, asked)
+    if as_json:
+        print_json(asdict(measured) | {"times_faster_than_rank_bm25": measured.times_faster})
+    else:
+        _print_lexical(measured)
+
+
+def ingest(
+    context: typer.Context,
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="Of its passages, the first.")] = 500,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each side is timed, in turn.")] = 3,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Time ingesting, all of it, beside SentenceTransformer.encode alone on the same texts.
+
+    Both use the settings' encoder, its length cap and as many threads. Your library is not touched.
+
+    [bold]Example[/bold]
+
+    nightjar bench ingest --beir datasets/scifact --limit 2000
+    """
+    from tempfile import TemporaryDirectory
+
+    from eval.bench_ingest import measure_ingest
+    from rag.base_model import save_base
+
+    settings = settings_of(context)
+    encoder = settings.encoder
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress("measure", rounds, "rounds") as advance:
+        work = Path(folder)
+        save_base(encoder.model, encoder.max_tokens, work / "base")
+        measured = measure_ingest(
+            beir, work / "base", work / "libraries", limit=limit, n_rounds=rounds,
+            precision=encoder.precision, threads=encoder.threads, progress=advance,
+        )  # fmt: skip
+    if as_json:
+        figures = {name: getattr(measured, name) for name in ("ingest_per_s", "encode_per_s", "ratio")}
+        print_json(asdict(measured) | figures)
+    else:
+        _print_ingest(measured)
+
+
+def _beir_texts(folder: Path, n_questions: int) -> tuple[list[str], list[str]]:
+    from eval.datasets import load_beir
+
+    dataset = load_beir(folder)
+    texts = ["\n".join(filter(None, (title, text))) for _, title, text in dataset.corpus()]
+    return texts, list(dataset.queries.values())[:n_questions]
+
+
+def _print_lexical(measured: LexicalBench) -> None:
+    names: dict[str, Timing | None] = {
+        "Nightjar": measured.nightjar, "bm25s": measured.bm25s, "rank-bm25": measured.rank_bm25
+    }  # fmt: skip
+    rows = [
+        [
+            name,
+            f"{timing.build_s:.2f}",
+            f"{timing.question_ms:.3f}",
+            f"{measured.rank_bm25.question_ms / timing.question_ms:.0f}",
+        ]
+        if timing
+        else [name, "", "", "not installed"]
+        for name, timing in names.items()
+    ]
+    title = (
+        f"BM25 over {measured.n_passages:,} passages, {measured.n_questions} questions of "
+        f"{measured.words_per_question:.1f} words"
+    )
+    print_table(["library", "build, s", "ms a question", "times rank-bm25's speed"], rows, title)
+    typer.echo(f"Nightjar's scores differ from rank-bm25's by at most {measured.largest_difference:.0e}.")
+
+
+def _print_ingest(measured: IngestBench) -> None:
+    rows = [
+        ["Nightjar's whole ingest", f"{measured.ingest_per_s:.1f}", measured.precision],
+        ["SentenceTransformer.encode alone", f"{measured.encode_per_s:.1f}", "fp32"],
+    ]
+    title = f"{measured.n_passages:,} passages, at most {measured.max_tokens} tokens, {measured.n_threads} threads"
+    print_table(["", "passages a second", "precision"], rows, title)
+    ratios = ", ".join(f"{round_.encode_s / round_.ingest_s:.2f}" for round_ in measured.rounds)
+    typer.echo(f"Ingest runs at {100 * measured.ratio:.0f} % of the speed of encoding alone (rounds: {ratios}).")

@@ -1,0 +1,81 @@
+"""The benchmarks measure what they say; how fast anything is, no test says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from eval.bench_ingest import IngestBench, Round, measure_ingest
+from eval.bench_lexical import measure_lexical, zipf_texts
+from rag.errors import NotFoundError
+from ui.cli import app
+
+
+@pytest.fixture
+def beir(tmp_path):
+    """Six passages, two of them with equal texts, and a question."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    lines = [{"_id": f"p{n}", "title": "", "text": f"passage number {n % 5} of a small corpus"} for n in range(6)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Which number?"}) + "\n")
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp1\t1\n")
+    return folder
+
+
+def test_made_up_texts_are_the_same_each_time_and_have_common_words():
+    passages, questions = zipf_texts(50, 5)
+    assert (passages, questions) == zipf_texts(50, 5)
+    assert all(any(set(question.split()) <= set(passage.split()) for passage in passages) for question in questions)
+    assert sum("w0" in passage.split() for passage in passages) > 25, "a word in most passages has rank-bm25's floor"
+
+
+def test_all_libraries_score_the_same_questions():
+    pytest.importorskip("bm25s")
+    measured = measure_lexical(*zipf_texts(200, 5))
+    assert (measured.n_passages, measured.n_questions, measured.words_per_question) == (200, 5, 8)
+    assert measured.largest_difference < 1e-9
+    assert measured.bm25s is not None
+    assert measured.times_faster == measured.rank_bm25.question_ms / measured.nightjar.question_ms
+
+
+def test_the_lexical_benchmark_prints_json_alone():
+    result = CliRunner().invoke(app, ["bench", "lexical", "--passages", "100", "--questions", "3", "--json"])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["n_passages"] == 100
+    assert told["largest_difference"] < 1e-9
+
+
+def test_the_lexical_benchmark_takes_a_folder_and_says_what_it_compared(beir):
+    result = CliRunner().invoke(app, ["bench", "lexical", "--beir", str(beir)])
+    assert result.exit_code == 0
+    assert "6 passages, 1 questions" in result.stdout
+    assert "rank-bm25" in result.stdout
+
+
+def test_ingest_is_timed_in_turn_with_encoding_alone(beir, base_folder, tmp_path):
+    steps: list[int] = []
+    measured = measure_ingest(beir, base_folder, tmp_path / "work", n_rounds=2, progress=steps.append)
+    assert measured.n_passages == 5, "equal texts are encoded once"
+    assert measured.max_tokens == 128
+    assert measured.precision == "fp32", "too few passages to try bf16"
+    assert len(measured.rounds) == len(steps) == 2
+
+
+def test_only_the_first_lines_are_ingested_where_a_limit_is_given(beir, base_folder, tmp_path):
+    assert measure_ingest(beir, base_folder, tmp_path / "work", limit=3, n_rounds=1).n_passages == 3
+
+
+def test_a_folder_without_a_corpus_is_refused(base_folder, tmp_path):
+    with pytest.raises(NotFoundError, match=r"corpus\.jsonl"):
+        measure_ingest(tmp_path, base_folder, tmp_path / "work")
+
+
+def test_the_ratio_is_the_median_of_the_rounds():
+    """10 passages; ratios 2, 0.5 and 1 → 1; ingest 10, 5 and 5 a second → 5; encoding 5, 10 and 5 → 5."""
+    measured = IngestBench(10, 128, 2, "fp32", (Round(1, 2), Round(2, 1), Round(2, 2)))
+    assert (measured.ratio, measured.ingest_per_s, measured.encode_per_s) == (1, 5, 5)
