@@ -35,24 +35,34 @@ class DevSet:
 def best_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> tuple[float, float]:
-    """The lexical weight of highest mean nDCG@10 on dev, and that mean; *default* where dev is too small.
+    """A lexical weight for the version whose vectors these are, and its mean nDCG@10 on dev.
 
-    *questions* `(q, dim)` are by the version that is tuned, *passages* `(n, dim)`. Equal means go to the weight
-    nearest the default.
+    *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights whose mean lies within one
+    standard error (of the paired difference) of the best one's, the nearest to *default* is taken, as Breiman et al.
+    (CART, 1984) choose the simplest tree: dev is small, and its best weight is mostly luck.
     """
+    if not len(dev.right):
+        return default, 0.0
+    dense = questions @ passages.T
     weights = LEXICAL_WEIGHTS if len(dev.right) >= MIN_DEV_QUESTIONS else (default,)
-    dense = questions @ passages.T if len(dev.right) else np.zeros((0, len(passages)), np.float32)
-    means = {weight: _mean_ndcg(dev, dense, weight, candidates) for weight in weights}
-    best = max(means, key=lambda weight: (round(means[weight], 6), -abs(weight - default)))
-    return best, means[best]
+    values = {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in weights}
+    best = max(values.values(), key=lambda one: float(one.mean()))
+    near = [weight for weight, one in values.items() if _is_within_one_error(best - one)]
+    chosen = min(near, key=lambda weight: abs(weight - default))
+    return chosen, float(values[chosen].mean())
 
 
-def _mean_ndcg(dev: DevSet, dense: FloatArray, weight: float, candidates: int) -> float:
+def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
+    """Whether the mean of paired differences is at most its standard error."""
+    return float(behind.mean()) <= float(behind.std()) / len(behind) ** 0.5 + 1e-12
+
+
+def _ndcg_by_question(dev: DevSet, dense: FloatArray, weight: float, candidates: int) -> NDArray[np.float64]:
     values = [
         ndcg(top_fused(cosines, words, weight, candidates, 10), right)
         for cosines, words, right in zip(dense, dev.lexical, dev.right, strict=True)
     ]
-    return float(np.mean(values)) if values else 0.0
+    return np.array(values, np.float64)
 
 
 def ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:
