@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ipaddress
 import os
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rag.assemble import App, open_app
 from rag.errors import BusyError, UsageError
@@ -26,7 +24,7 @@ from ui.opening import Opening
 
 Prepare = Callable[[App], None]
 
-GRACE_S = 3  # for answers under way when the application stops; open event streams never end by themselves
+GRACE_S = 3  # for answers under way when the application stops
 
 
 def serve(
@@ -94,7 +92,10 @@ def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = la
     """
     with listening_socket(settings.server.host, settings.server.port) as listener:
         opening = Opening(lambda: _opened(settings, prepare))
-        server = _make_server(settings, opening, any_host=any_host)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+        from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
+
+        server = make_server(opening, settings.retrieval.k, grace_s=GRACE_S, any_host=any_host)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper = Keeper(opening)
         thread.start()
@@ -113,41 +114,7 @@ def _opened(settings: Settings, prepare: Prepare) -> App:
     return app
 
 
-# ---- the server
-
-
-async def make_application(opening: Opening, n_cards: int, *, hosts: frozenset[str] | None) -> Any:
-    """The API with the page mounted on it, behind the shield. *hosts* are the names we go by; None takes any.
-
-    A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-    import gradio as gr
-
-    from ui.api import create_api
-    from ui.shield import Shield
-    from ui.web.chat import build_page
-    from ui.web.look import CSS, make_theme
-
-    api = create_api(opening)
-    mounted = gr.mount_gradio_app(
-        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS],
-        footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
-        enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
-    )  # fmt: skip
-    return Shield(mounted, hosts)
-
-
-def _make_server(settings: Settings, opening: Opening, *, any_host: bool) -> Any:
-    import uvicorn
-
-    from ui.shield import LOOPBACK
-
-    hosts = None if any_host else LOOPBACK
-    application = asyncio.run(make_application(opening, settings.retrieval.k, hosts=hosts))
-    return uvicorn.Server(uvicorn.Config(
-        application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
-    ))  # fmt: skip
+# ---- where it listens
 
 
 def check_host(host: str, *, no_accounts: bool) -> None:

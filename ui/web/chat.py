@@ -20,7 +20,7 @@ from ui.shapes import hits_json
 from ui.verdicts import LOCAL, standing_on, toggle
 from ui.web import texts
 from ui.web.evidence import Evidence, note_line, pressed, vote_button
-from ui.web.render import answer_text, plain, quiet_line, sample_questions
+from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,11 @@ class Conversation:
 
 
 def _said(text: str) -> dict[str, str]:
-    return {"role": "user", "content": plain(text)}
+    return {"role": "user", "content": as_message(text)}
 
 
 def _answered(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
+    return {"role": "assistant", "content": as_message(text)}
 
 
 class ChatPage:
@@ -145,7 +145,7 @@ class ChatPage:
         try:
             yield from self._answer(asked, conversation, before)
         except NightjarError as error:
-            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(plain(str(error)))]}
+            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(str(error))]}
         except Exception:
             log.exception("a question failed")
             yield {self.question: asked, self.chat: [*before, _said(asked), _answered(texts.FAILED)]}
@@ -164,7 +164,7 @@ class ChatPage:
                 yield self.evidence.searched(event.hits) | self._hidden_answer_parts()
             elif isinstance(event, Text):
                 text += event.delta
-                yield {self.chat: [*before, _said(asked), _answered(plain(text))]}
+                yield {self.chat: [*before, _said(asked), _answered(text)]}
             else:
                 conversation = conversation.after(Exchange(asked, event))
                 yield {self.conversation: conversation, self.chat: conversation.messages()} | self._shown(
@@ -283,10 +283,11 @@ def _offer_to_programs(opening: Opening) -> None:
 
 
 def _chatbot() -> gr.Chatbot:
-    # No Markdown in answers: what is shown is text, whatever a document or a model wrote.
+    # No Markdown in answers, and `as_message` leaves no HTML: what is shown is text, whatever a document or a model
+    # wrote. No copy button: it would copy the escapes.
     return gr.Chatbot(
         show_label=False, placeholder=texts.WELCOME, render_markdown=False, sanitize_html=True, allow_tags=False,
-        latex_delimiters=[], feedback_options=None, buttons=["copy"], layout="bubble", height="100%",
+        latex_delimiters=[], feedback_options=None, buttons=[], layout="bubble", height="100%",
         elem_classes="nj-messages", group_consecutive_messages=False,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -53,6 +54,15 @@ def plain(text: str) -> str:
     'a<b>\n'
     """
     return "".join(c for c in text if c == "\n" or c in " \t" or _escaped(c))
+
+
+def as_message(text: str) -> str:
+    """The text for a chat message: with `render_markdown=False` Gradio 6.31 still shows what is HTML as HTML.
+
+    >>> as_message('<img src="x"> & more')
+    '&lt;img src="x"&gt; &amp; more'
+    """
+    return html.escape(plain(text), quote=False)
 
 
 # ---- passages
@@ -114,13 +124,13 @@ def marked(text: str, quoted: Sequence[Span]) -> str:
     'Ask&#46; <mark>You can get it&#46;</mark>'
     """
     flowing = _SOFT_BREAK.sub(" ", text)  # as long as before, so the spans stay true
-    html, done = "", 0
+    shown, done = "", 0
     for start, end in sorted(quoted):
         start, end = max(start, done), min(end, len(text))  # noqa: PLW2901 - overlapping spans are cut to what is left
         if start < end:
-            html += f"{escaped(flowing[done:start])}<mark>{escaped(flowing[start:end])}</mark>"
+            shown += f"{escaped(flowing[done:start])}<mark>{escaped(flowing[start:end])}</mark>"
             done = end
-    return html + escaped(flowing[done:])
+    return shown + escaped(flowing[done:])
 
 
 # ---- around an answer

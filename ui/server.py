@@ -1,0 +1,48 @@
+"""The API, the page mounted on it and the shield around both, in a uvicorn that can be stopped from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import gradio as gr
+import uvicorn
+
+from ui.api import create_api
+from ui.opening import Opening
+from ui.shield import LOOPBACK, Shield
+from ui.web.chat import build_page
+from ui.web.look import CSS, make_theme
+
+
+class Server(uvicorn.Server):
+    """Ends the streams that keep a browser's session alive before it waits for the answers under way."""
+
+    def __init__(self, config: uvicorn.Config, sessions_over: asyncio.Event) -> None:
+        super().__init__(config)
+        self._sessions_over = sessions_over
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn in its own loop, once `should_exit` is true."""
+        self._sessions_over.set()
+        await super().shutdown(sockets)
+
+
+def make_server(opening: Opening, n_cards: int, *, grace_s: int, any_host: bool) -> Server:
+    """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name."""
+    return asyncio.run(_make_server(opening, n_cards, grace_s, None if any_host else LOOPBACK))
+
+
+async def _make_server(opening: Opening, n_cards: int, grace_s: int, hosts: frozenset[str] | None) -> Server:
+    """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
+    api = create_api(opening)
+    mounted = gr.mount_gradio_app(
+        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS],
+        footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
+        enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
+    )  # fmt: skip
+    gradio_app: Any = mounted.routes[-1].app
+    config = uvicorn.Config(Shield(mounted, hosts), log_level="warning", access_log=False, server_header=False,
+                            timeout_graceful_shutdown=grace_s)  # fmt: skip
+    return Server(config, gradio_app.stop_event)
