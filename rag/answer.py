@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypedDict, Unpack
 
+from rag.blocks import storable
 from rag.cite import cite
 from rag.errors import UsageError
 from rag.feedback import Feedback
@@ -132,7 +133,7 @@ def checked(question: str) -> str:
     Raises:
         UsageError: it is empty or longer than MAX_QUESTION characters.
     """
-    question = question.strip()
+    question = storable(question).strip()
     if not question:
         raise UsageError("the question is empty: ask something in a few words")
     if len(question) > MAX_QUESTION:

@@ -102,7 +102,7 @@ class App:
 
     def lexical(self) -> Lexical:
         """BM25 over the library as it is now; compiled once for each state of the library."""
-        return Lexical.open(self.settings.data / "lexical", str(self.library.revision()), self.library.iterate)
+        return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
 
     def missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,15 @@ class Library:
     def revision(self) -> int:
         """A number that grows with every change of documents or passages."""
         return self._counter("library_revision")
+
+    def fingerprint(self) -> str:
+        """Names the passages that are there: equal for equal ids and texts, whichever database they came from."""
+        digest = hashlib.sha256()
+        query = select(passages.c.passage_id, passages.c.text_sha256).order_by(passages.c.passage_id)
+        with reading(self.engine) as connection:
+            for passage_id, text_sha256 in connection.execute(query):
+                digest.update(f"{passage_id} {text_sha256}\n".encode())
+        return digest.hexdigest()
 
     def vectors_revision(self) -> int:
         """A number that grows when vectors of passages have arrived."""
@@ -268,7 +278,7 @@ def _passage_row(passage: Passage, ordinal: int) -> dict[str, object]:
 
 
 def _bump(connection: Connection, name: str) -> None:
-    found = connection.scalar(select(state.c.value).where(state.c.name == name))
+    found = connection.scalar(select(state.c.value).where(state.c.name == name).with_for_update())
     if found is None:
         connection.execute(insert(state).values(name=name, value="1"))
     else:

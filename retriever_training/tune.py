@@ -54,7 +54,7 @@ def best_weight(
 
 def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
     """Whether the mean of paired differences is at most its standard error."""
-    return float(behind.mean()) <= float(behind.std()) / len(behind) ** 0.5 + 1e-12
+    return bool(behind.mean() <= behind.std() / len(behind) ** 0.5 + 1e-12)
 
 
 def _ndcg_by_question(dev: DevSet, dense: FloatArray, weight: float, candidates: int) -> NDArray[np.float64]:

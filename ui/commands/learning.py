@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.registry import Version
-from rag.settings import Settings
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+
+if TYPE_CHECKING:
+    from rag.registry import Version
+    from rag.settings import Settings
+    from retriever_training.nightly import NightPlan
 
 EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
 
@@ -51,8 +54,8 @@ def nightly(
     raise typer.Exit(EXIT_CODES[summary["decision"]])
 
 
-def plan_of(settings: Settings) -> Any:
-    """What the settings say of a night, as a `NightPlan`."""
+def plan_of(settings: Settings) -> NightPlan:
+    """What the settings say of a night."""
     from eval.gate import Rules
     from retriever_training.full import Plan
     from retriever_training.nightly import NightPlan
