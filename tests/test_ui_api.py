@@ -15,6 +15,7 @@ from rag.assemble import App
 from rag.errors import UsageError
 from rag.ingest import ingest_paths
 from rag.settings import Settings, load_settings
+from ui.keeping import Leftovers
 from ui.serve import Running, check_host, running
 from ui.shield import MAX_BODY
 
@@ -85,7 +86,10 @@ def test_a_verdict_is_stored_and_promises_what_it_will_do(client: httpx.Client, 
     passage_id = answer["citations"][0]["passage_id"]
     target = {"turn_id": answer["turn_id"], "token": answer["token"], "passage_id": passage_id}
     given = client.post("/api/verdicts", json={**target, "verdict": "helpful", "comment": "found it"})
-    assert given.json() == {"verdict": "helpful", "promise": "Tonight this passage becomes a right answer to your question."}
+    assert given.json() == {
+        "verdict": "helpful",
+        "promise": "Tonight this passage becomes a right answer to your question.",
+    }
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
     assert [(one.passage_id, one.verdict, one.comment) for one in stored] == [(passage_id, "helpful", "found it")]
 
@@ -182,12 +186,22 @@ def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, s
     live.index.wait(20)
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "encoder_id": live.version.encoder_id, "index": {"state": "ready", "reason": ""}}
+    assert ready.json() == {
+        "status": "ready",
+        "encoder_id": live.version.encoder_id,
+        "index": {"state": "ready", "reason": ""},
+    }
     version = client.get("/api/version").json()
-    assert (version["tier"], version["n_passages"], version["lexical_weight"]) == (0, len(live.lexical.passage_ids), 0.25)
+    assert (version["tier"], version["n_passages"], version["lexical_weight"]) == (
+        0,
+        len(live.lexical.passage_ids),
+        0.25,
+    )
 
 
-def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(client: httpx.Client, server: Running, tmp_path: Path) -> None:
+def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(
+    client: httpx.Client, server: Running, tmp_path: Path
+) -> None:
     app = server.opening.app()
     before = app.registry.current()
     seen, stop = [], threading.Event()
@@ -225,3 +239,14 @@ def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: R
             break
         time.sleep(0.2)
     assert "upside down" in hits[0]["text"]
+
+
+def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(server: Running, tmp_path: Path) -> None:
+    app, leftovers = server.opening.app(), Leftovers(stays_s=0)
+    (tmp_path / "moles.md").write_text("# Moles\n\nMoles dig in the garden at dawn.\n", "utf-8")
+    ingest_paths(app.library, [tmp_path], max_words=90)
+    app.refresh()
+    leftovers.look(app)  # something has just changed: whoever brought it may be encoding it
+    assert app.missing_vectors() == 1
+    leftovers.look(app)
+    assert app.missing_vectors() == 0

@@ -47,7 +47,8 @@ class Keeper:
 class Leftovers:
     """Passages that nobody encoded: an ingest that was killed, or a version that came while one ran."""
 
-    def __init__(self) -> None:
+    def __init__(self, stays_s: float = STAYS_S) -> None:
+        self._stays_s = stays_s
         self._state: tuple[int, int, int] | None = None
         self._since = 0.0
         self._looked = False
@@ -56,7 +57,7 @@ class Leftovers:
         """Encodes what is missing where nothing has changed for a while; looks once for each state of the library."""
         if app.live.state != self._state:
             self._state, self._since, self._looked = app.live.state, time.monotonic(), False
-        elif not self._looked and time.monotonic() - self._since >= STAYS_S:
+        elif not self._looked and time.monotonic() - self._since >= self._stays_s:
             self._looked = True
             n_encoded = app.encode_missing()
             if n_encoded:
