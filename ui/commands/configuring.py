@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from rag.errors import SettingsError
-from rag.settings import Settings
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from rag.settings import Settings
 
 group = typer.Typer(no_args_is_help=True, help="What is set, what could be, and whether it holds.")
 
@@ -43,6 +45,8 @@ def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) 
 
     nightjar config show
     """
+    from rag.settings import Settings
+
     try:
         settings = settings_of(context)
     except SettingsError:
@@ -73,7 +77,9 @@ def check(context: typer.Context) -> None:
 
 def described(settings: Settings) -> Iterator[Setting]:
     """Every setting in the order of the file, named SECTION.KEY, with its value in *settings*."""
-    for name, field in Settings.model_fields.items():
+    from pydantic import BaseModel
+
+    for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
             for key, inner in type(value).model_fields.items():

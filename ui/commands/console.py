@@ -6,17 +6,21 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rag.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from rag.settings import Settings
+
 
 JSON_OPTION = typer.Option("--json", help="Print JSON to stdout, for programs.")
 
 
 def settings_of(context: typer.Context, **sections: Any) -> Settings:
     """The settings in force for this command; *sections* are flags, as in `server={"port": 8000}`."""
+    from rag.settings import load_settings  # with pydantic, a third of a second that `--help` need not pay
+
     return load_settings(context.obj["data"], context.obj["config"], **sections)
 
 
@@ -46,7 +50,14 @@ def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[
     Silent where stderr is no terminal, as under cron.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
                TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn())  # fmt: skip
