@@ -185,7 +185,7 @@ try:
     app({arguments!r})
 except SystemExit as ended:
     assert ended.code == 0, ended.code
-print(sorted(name for name in {HEAVY | {"numpy", "fastapi"}!r} if name in sys.modules))
+print(sorted(name for name in {HEAVY | {"numpy", "fastapi", "sqlalchemy", "pydantic"}!r} if name in sys.modules))
 """
     assert run_here(code, tmp_path).splitlines()[-1] == "[]"
 
