@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
-from rag.retrieve import Retriever
+from rag.retrieve import DenseSearch, Retriever
 from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.vectors import Vectors
@@ -136,20 +136,19 @@ class App:
         """A retriever for any version, searching exactly; for comparisons."""
         version = self.registry.version(encoder_id)
         vectors = self.vectors(version.passage_side)
-        return Retriever(
-            self.quick_encoder(version.encoder_id),
-            ExactIndex(vectors),
-            self.lexical(),
-            self.library,
-            vectors,
-            lexical_weight=version.lexical_weight,
-            candidates=self.settings.retrieval.candidates,
-        )
+        return self._retriever(version, self.quick_encoder(version.encoder_id), ExactIndex(vectors), self.lexical())
 
     @cached_property
     def answerer(self) -> Answerer:
         """The one call that the product exists for. Takes the retriever anew for every question."""
-        generator = make_generator(self.settings.generator.model)
+        chosen = self.settings.generator
+        generator = make_generator(
+            chosen.model,
+            base_url=chosen.base_url,
+            api_key=chosen.api_key,
+            timeout_s=chosen.timeout_s,
+            max_tokens=chosen.max_tokens,
+        )
         return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
 
     def refresh(self) -> bool:
@@ -164,6 +163,7 @@ class App:
             state = (promotion.promotion_id, self.library.revision(), self.library.vectors_revision())
             before = self._live
             if before and before.state == state:
+                self._live = self._with_full_encoder(before)
                 return False
             version = self.registry.version(promotion.encoder_id)
             self._live = self._make_live(before, version, state)
@@ -180,28 +180,42 @@ class App:
 
     def _make_live(self, before: Live | None, version: Version, state: tuple[int, int, int]) -> Live:
         same_version = before is not None and before.version.encoder_id == version.encoder_id
-        encoder: Any = before.retriever.encoder if before and same_version else self._warm_encoder(version)
-        vectors = self.vectors(version.passage_side)
+        if before and same_version:
+            encoder: Any = before.retriever.encoder
+        else:
+            # The first one after a start in numpy, ready seven seconds before torch is even imported.
+            encoder = self._warm_encoder(version) if self.serve and before else self.quick_encoder(version.encoder_id)
         lexical = self._lexical(before, state[1])
+        vectors = self.vectors(version.passage_side)
         index = self._index(before, version, vectors) if self.serve else None  # last, for it holds a lock
-        retriever = Retriever(
+        return Live(
+            self._retriever(version, encoder, index or ExactIndex(vectors), lexical), version, lexical, state, index
+        )
+
+    def _with_full_encoder(self, live: Live) -> Live:
+        """An application that serves moves on from numpy to sentence-transformers, at its first refresh with nothing to do."""
+        if not self.serve or isinstance(live.retriever.encoder, Encoder):
+            return live
+        dense = live.index or ExactIndex(self.vectors(live.version.passage_side))
+        retriever = self._retriever(live.version, self._warm_encoder(live.version), dense, live.lexical)
+        return replace(live, retriever=retriever)
+
+    def _retriever(self, version: Version, encoder: AnyEncoder, dense: DenseSearch, lexical: Lexical) -> Retriever:
+        return Retriever(
             encoder,
-            index or ExactIndex(vectors),
+            dense,
             lexical,
             self.library,
-            vectors,
+            self.vectors(version.passage_side),
             lexical_weight=version.lexical_weight,
             candidates=self.settings.retrieval.candidates,
         )
-        return Live(retriever, version, lexical, state, index)
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:
         unchanged = before is not None and before.state[1] == revision
         return before.lexical if before and unchanged else self.lexical()
 
-    def _warm_encoder(self, version: Version) -> AnyEncoder:
-        if not self.serve:
-            return self.quick_encoder(version.encoder_id)
+    def _warm_encoder(self, version: Version) -> Encoder:
         encoder = self.open_encoder(version.encoder_id)
         encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
         return encoder

@@ -106,11 +106,12 @@ class IndexFolder:
 
 
 def _checksum(path: Path) -> int:
-    """CRC-32 of a file of the graph, about a second for a gigabyte; 0 for the database.
+    """CRC-32 of a file of the graph, about a second for a gigabyte; 0 where opening alone changes the file.
 
-    SQLite notices its own damage, and changes its file on opening; the graph's files change with writes only.
+    That is the database, which notices its own damage, and `length.bin`, which Chroma 1.5.9 writes anew when it opens
+    a small index. The other files of the graph change with writes only.
     """
-    if path.suffix == ".sqlite3":
+    if path.suffix == ".sqlite3" or path.name == "length.bin":
         return 0
     total = 0
     with path.open("rb") as file:

@@ -248,7 +248,10 @@ def test_the_serving_process_answers_at_once_and_then_by_chroma(opened) -> None:
     assert app.live.index is not None
     assert app.live.index.wait(60) == "ready"
     assert found(app)[0] == "lamp"
+    assert isinstance(app.retriever.encoder, QuickEncoder), "ready before torch is imported"
+    assert not app.refresh(), "the encoder is not what anybody waits to hear of"
     assert isinstance(app.retriever.encoder, Encoder)
+    assert found(app)[0] == "lamp"
 
 
 def test_promoting_another_passage_side_switches_the_index_while_the_old_one_answers(opened) -> None:
