@@ -7,6 +7,7 @@ NightjarError                    exit 1   something that we foresaw went wrong
 ├── DocumentError                exit 1   one file can't be read; the others go on
 ├── EncoderError                 exit 1   a version's files are absent, changed or not what they claim
 ├── IndexTornError               exit 1   Chroma's files are damaged; they are rebuilt from SQL
+├── ChatModelError               exit 1   a language model wrote no answer; the best sentences are quoted instead
 ├── TrainingError                exit 1   a night can't go on
 ├── TooLittleDataError           exit 4   too few judgments or questions to say anything
 └── BusyError                    exit 75  another process holds what is needed; try later
@@ -47,6 +48,10 @@ class EncoderError(NightjarError):
 
 class IndexTornError(NightjarError):
     """Chroma's files are damaged; they are quarantined and rebuilt from SQL."""
+
+
+class ChatModelError(NightjarError):
+    """A language model wrote no answer, or not all of it; the best sentences are quoted instead."""
 
 
 class TrainingError(NightjarError):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, Unpack
 
-from rag.errors import SettingsError
-from rag.extract import PassageEncoder, extract
+from rag.chat_model import ChatModel, ChatModelOptions
+from rag.errors import ChatModelError
+from rag.extract import Extract, PassageEncoder, extract
 from rag.records import Citation, Hit
 
 EXTRACTIVE = "extractive"
+NOT_WRITTEN = (
+    "The language model could not answer, so here are the best sentences of your documents instead, word for word."
+)
+BROKEN_OFF = "The language model broke off, so here are the best sentences of your documents instead, word for word."
+NOT_IN_PASSAGES = "the language model found no answer in the passages that were found"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +62,19 @@ class Generator(Protocol):
         """The answer in pieces, the first as soon as it is known."""
 
 
-def make_generator(model: str = EXTRACTIVE) -> Generator:
-    """The generator that the setting `generator.model` names.
+def make_generator(model: str = EXTRACTIVE, **how: Unpack[ChatModelOptions]) -> Generator:
+    """The generator that the setting `generator.model` names: "extractive", or a chat model "PROVIDER:NAME".
+
+    *how* says how the chat model is reached, as in `ChatModel.open`.
 
     Raises:
-        SettingsError: there is none of this name.
+        SettingsError: there is none of this name, or what it needs is not installed.
     """
-    if model != EXTRACTIVE:
-        raise SettingsError(f"generator.model is {model!r}: today only {EXTRACTIVE!r} is supported, which quotes "
-                            "the best sentences and needs no weights")  # fmt: skip
     from langchain_core.runnables import RunnableLambda
 
-    return RunnableLambda(quote_best, name="extractive")
+    if model == EXTRACTIVE:
+        return RunnableLambda(quote_best, name=EXTRACTIVE)
+    return RunnableLambda(partial(write, ChatModel.open(model, **how)), name=model)
 
 
 def quote_best(evidence: Evidence) -> Iterator[Draft]:
@@ -73,3 +84,30 @@ def quote_best(evidence: Evidence) -> Iterator[Draft]:
         yield Draft(declined=extract_of.declined)
     for quote in extract_of.quotes:
         yield Draft(quote.text, (quote.citation,))
+
+
+def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
+    """What the chat model makes of the hits; the best sentences where it fails; it is not asked where they support nothing."""
+    extract_of = extract(evidence.question, evidence.hits, evidence.encoder)
+    if extract_of.declined:
+        yield Draft(declined=extract_of.declined)
+        return
+    has_begun = False
+    try:
+        for piece in model.stream(evidence.question, evidence.hits, evidence.history):
+            has_begun = True
+            yield Draft(piece)
+    except ChatModelError as error:
+        log.warning("the language model failed (%s): the best sentences are quoted instead", error)
+        yield from _instead(extract_of, has_begun=has_begun)
+        return
+    if not has_begun:
+        yield Draft(declined=NOT_IN_PASSAGES)
+
+
+def _instead(extract_of: Extract, *, has_begun: bool) -> Iterator[Draft]:
+    """The quotes, after a sentence that says why. Below a piece of an answer they bring no citations: rag.cite has to
+    find those of the whole text then."""
+    yield Draft(f"\n\n{BROKEN_OFF}\n\n" if has_begun else f"{NOT_WRITTEN}\n\n")
+    for quote in extract_of.quotes:
+        yield Draft(quote.text, () if has_begun else (quote.citation,))

@@ -58,7 +58,13 @@ class RetrievalSettings(Section):
 class GeneratorSettings(Section):
     """Who writes the answer."""
 
-    model: str = Field(default="extractive", description="extractive quotes the best sentences and needs no weights")
+    model: str = Field(
+        default="extractive", description="extractive quotes the best sentences; or openai:NAME, ollama:NAME"
+    )
+    base_url: str | None = Field(default=None, description="where the language model answers, http://HOST:PORT/v1")
+    api_key: SecretStr | None = Field(default=None, description="of the language model; better in the environment")
+    timeout_s: float = Field(default=60.0, gt=0, description="for a whole answer of the language model")
+    max_tokens: int = Field(default=512, ge=16, description="the longest answer of the language model")
 
 
 class IndexSettings(Section):
@@ -83,9 +89,9 @@ class NightSettings(Section):
 
     tier: Literal["auto", "1", "3"] = Field(default="auto", description="1: query map, seconds; 3: both towers, long")
     max_minutes: float = Field(default=120.0, gt=0, description="time that --tier auto may plan with")
-    epochs: int = Field(default=2, ge=1, le=20, description="of tier 3")
+    epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
-    learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of tier 3")
+    learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
     seed: int = Field(default=13, ge=0, description="another one draws other batches")
 
 

@@ -29,9 +29,9 @@ class Example:
 class Plan:
     """How long and how hard to train."""
 
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     seed: int = 13
     bf16: bool = False
 
@@ -102,6 +102,7 @@ def _trainer(
         callbacks=[_progress_callback(progress)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+    trainer.remove_callback(trainer.model_card_callback_class)  # we write our own card
     return trainer
 
 

@@ -24,7 +24,7 @@ from retriever_training.tune import DevSet, best_weight
 
 FloatArray = NDArray[np.float32]
 
-ALPHAS = (1.0, 0.7)
+ALPHAS = (1.0, 0.8, 0.6)
 N_NEGATIVES = 1  # a row; the second one of any kind gained nothing in DPR's table 3, and costs a third more
 DEV_PASSAGES = 1000  # encoded for each alpha tried: the hardest for the dev questions, and the right ones
 

@@ -23,7 +23,7 @@ LEVELS = (
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_html", "format_docx", "format_pdf",
      "pdf_layout", "passages", "beir", "library", "ingest", "vectors", "exact", "chroma_client", "index_folder",
      "index_check", "index", "serving", "lexical", "words", "sentences", "feedback", "feedback_files", "registry"),
-    ("retrieve", "extract", "generate", "cite", "followup"),
+    ("retrieve", "extract", "prompt", "chat_model", "generate", "cite", "followup"),
     ("answer",),
     ("assemble",),
 )  # fmt: skip
@@ -37,6 +37,7 @@ HEAVY_AT_THE_TOP = {
     "ui/web/look.py": "gradio: the same",
 }
 OUTER_DOORS = {
+    "rag/chat_model.py": "each provider's package raises errors of its own; one that can't be opened is a setting to correct",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",

@@ -38,7 +38,9 @@ def import_(
     app = open_app(settings_of(context))
     report = import_verdicts(app.feedback, app.library, file)
     if as_json:
-        print_json({"n_read": report.n_read, "n_new": report.n_new, "unknown": report.unknown, "refused": report.refused})
+        print_json(
+            {"n_read": report.n_read, "n_new": report.n_new, "unknown": report.unknown, "refused": report.refused}
+        )
     else:
         typer.echo(f"{report.n_read} lines read, {report.n_new} verdicts new or changed")
         for passage_id in report.unknown:
@@ -50,9 +52,7 @@ def import_(
 
 
 @group.command()
-def export(
-    context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write; - for stdout.")]
-) -> None:
+def export(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write; - for stdout.")]) -> None:
     """Writes every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
     from rag.assemble import open_app
     from rag.feedback_files import export_verdicts
