@@ -23,7 +23,7 @@ PROMISES = {
     "helpful": "Tonight this passage becomes a right answer to your question.",
     "pin": "Tonight this passage becomes the right answer to your question.",
     "not_relevant": "Tonight this passage becomes a candidate for a wrong answer; it counts once it is sure enough.",
-    "outdated": "The document is marked as outdated; the retriever does not learn from this.",
+    "outdated": "Noted as a remark on the document; the retriever does not learn from this.",
     "answer_helpful": "Tonight the passages it cites count as weakly right.",
     "answer_wrong_source": "Which passage should it have been? Mark it with “this is the right passage”.",
     "answer_wrong": "Noted for the evaluation of answers; the retriever does not learn from this.",

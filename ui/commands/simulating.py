@@ -36,7 +36,7 @@ def simulate(
     """Let simulated people ask the questions of a data set and vote on what the current version shows them.
 
     They read from the top, mark the right passage as helpful or pin it, mark some wrong ones above it as not
-    relevant, and search for the right one where it is not shown, half of the time. One vote in five is wrong.
+    relevant, and search for the right one where it is not shown, half of the time. A vote is wrong with the probability --error.
     Their turns are stored with the origin "simulated". Running it again with the same seed changes nothing.
 
     [bold]Example[/bold]

@@ -11,8 +11,8 @@ NEW_CONVERSATION = "New conversation"
 WELCOME = "## What would you like to know?\nAnswers are quotes from your documents, with the passages beside them."
 EMPTY_LIBRARY = (
     "## Your library is empty\n"
-    "1. Stop Nightjar and bring documents in: `nightjar ingest my-documents/`\n"
-    "2. Start it again and ask.\n"
+    "1. Bring documents in, in another terminal: `nightjar ingest my-documents/`\n"
+    "2. Ask: they are found as soon as they are in.\n"
     "3. Say which passages helped; the night does the rest."
 )
 
