@@ -71,11 +71,13 @@ def _trainer(
     model: Any, examples: Sequence[Example], checkpoints: Path, plan: Plan, progress: Callable[[int], None]
 ) -> Any:
     import torch
+    from datasets import disable_progress_bars
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.base.sampler import BatchSamplers
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from transformers import PrinterCallback
 
+    disable_progress_bars()  # the trainer counts words for a model card of its own; ours is written at the end
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
@@ -102,7 +104,6 @@ def _trainer(
         callbacks=[_progress_callback(progress)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
-    trainer.remove_callback(trainer.model_card_callback_class)  # we write our own card
     return trainer
 
 
