@@ -135,6 +135,8 @@ class ChatModel:
         with tracing_context(enabled=False):  # nothing phones home, whatever the environment says
             async with asyncio.timeout(self._timeout_s), aclosing(self._chain.astream(dict(inputs))) as chunks:  # type: ignore[type-var]  # an async generator, declared as an iterator
                 async for chunk in chunks:
+                    if (task := asyncio.current_task()) and task.cancelling():
+                        raise asyncio.CancelledError  # lost below: Python 3.11's wait_for, where a piece was just ready
                     ended |= {name for name, value in chunk.response_metadata.items() if value}
                     n_characters += len(chunk.text)
                     if piece := sendable(chunk.text):
