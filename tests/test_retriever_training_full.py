@@ -14,11 +14,11 @@ from retriever_training.full import Example, Plan, merge_towers, train_towers
 from tests import jargon
 
 PAIRS = [
-    Example(question, answer.format(code), ("Ducks swim on the pond.",))
+    Example(question, answer.format(code), (f"Ducks swim on the pond of the {product}.",))
     for product, code in list(jargon.PRODUCTS.items())[:5]
     for question, answer in [(task.format(product), text) for task, text in list(jargon.TASKS.items())[:2]]
 ]
-PLAN = Plan(epochs=3, batch_size=5, learning_rate=2e-4)
+PLAN = Plan(epochs=6, batch_size=5, learning_rate=2e-4)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def margin(folder: Path) -> float:
 
 
 def test_training_brings_questions_nearer_to_their_passages(base_folder: Path, trained: Path) -> None:
-    assert margin(trained) > margin(base_folder) + 0.1
+    assert margin(trained) > margin(base_folder) + 0.05
 
 
 def test_training_makes_a_new_passage_side(base_folder: Path, trained: Path) -> None:
