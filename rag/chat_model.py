@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from functools import cache
-from queue import SimpleQueue
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 from urllib.parse import urlsplit
 
@@ -24,6 +23,11 @@ CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoin
 
 END_MARKS = {"openai": "finish_reason", "ollama": "done_reason"}
 """What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
+
+PAUSE_S = 0.5  # before the second try
+
+Told = str | Exception | None
+"""A piece, what went wrong, or the end."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +58,6 @@ class ChatModel:
         self._max_characters = max_characters
         self._end_mark = end_mark
         self._secret = secret
-        self._loop = _event_loop()
 
     @classmethod
     def open(
@@ -77,9 +80,9 @@ class ChatModel:
 
         provider = _checked_provider(name)
         _check_url(base_url)
-        # ChatOllama knows none of the names that the others share; deadline and length are also kept here.
-        shared = {"max_tokens": max_tokens, "timeout": timeout_s, "max_retries": 1}
-        how: dict[str, Any] = {"num_predict": max_tokens} if provider == "ollama" else shared
+        how: dict[str, Any] = {"max_tokens": max_tokens, "timeout": timeout_s, "max_retries": 0}
+        if provider == "ollama":  # it has names of its own, and ignores the common ones without a word
+            how = {"num_predict": max_tokens, "client_kwargs": {"timeout": timeout_s}}
         how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
         try:
             model = init_chat_model(name, **how)
@@ -99,7 +102,11 @@ class ChatModel:
         Raises:
             ChatModelError: the model failed, took too long, broke off, or wrote nothing. Pieces may have come before.
         """
-        inputs = {"history": earlier(history), "passages": numbered(hits), "question": sendable(question)}
+        inputs: dict[str, object] = {
+            "history": earlier(history),
+            "passages": numbered(hits),
+            "question": sendable(question),
+        }
         text, told = "", 0
         for piece in self._pieces(inputs):
             text += piece
@@ -111,40 +118,64 @@ class ChatModel:
         if text.strip() != NO_ANSWER and text[told:]:
             yield text[told:]
 
-    def _pieces(self, inputs: Mapping[str, object]) -> Iterator[str]:
-        """What the model writes, handed over from the event loop's thread to this one."""
-        pieces: SimpleQueue[str | None] = SimpleQueue()
-        writing = asyncio.run_coroutine_threadsafe(self._write(inputs, pieces.put), self._loop)
-        writing.add_done_callback(lambda _: pieces.put(None))
+    def _pieces(self, inputs: dict[str, object]) -> Iterator[str]:
+        """What the model writes in a thread of its own: a read from the network can't be ended, but it can be left.
+
+        A thread that is left ends with its next piece, or when the connection does.
+        """
+        told: SimpleQueue[Told] = SimpleQueue()
+        has_left, deadline = threading.Event(), time.monotonic() + self._timeout_s
+
+        def is_over() -> bool:
+            return has_left.is_set() or time.monotonic() > deadline
+
+        threading.Thread(target=self._write, args=(inputs, told.put, is_over), name="chat model", daemon=True).start()
         try:
-            while (piece := pieces.get()) is not None:
+            while (piece := _next(told, deadline)) is not None:
+                if isinstance(piece, Exception):
+                    raise self._failed(piece)
                 yield piece
         finally:
-            writing.cancel()  # where the reader left; else it is over
-        failure = writing.exception()
-        if failure:
-            log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
-            # Not chained: the message of a server may hold the key that it refused.
-            raise failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
+            has_left.set()
 
-    async def _write(self, inputs: Mapping[str, object], tell: Callable[[str], None]) -> None:
-        """Tells the pieces as they come, until the model ends, has written enough, or the time is over."""
+    def _write(self, inputs: dict[str, object], tell: Callable[[Told], None], is_over: Callable[[], bool]) -> None:
+        """Tells the pieces as they come, then None, or what went wrong. Tries once more where nothing was told yet."""
+        has_begun = False
+        for is_last in (False, True):
+            try:
+                with closing(self._attempt(inputs)) as pieces:
+                    for piece in pieces:
+                        if piece:
+                            tell(piece)
+                            has_begun = True
+                        if is_over():
+                            raise TimeoutError
+                return tell(None)
+            except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
+                if is_last or has_begun or is_over() or not may_pass(error):
+                    return tell(error)
+                time.sleep(PAUSE_S)
+        return None
+
+    def _attempt(self, inputs: dict[str, object]) -> Generator[str]:
+        """The model's pieces, some of them empty, no further than the longest answer."""
         from langsmith import tracing_context
 
         n_characters, ended = 0, set[str]()
         with tracing_context(enabled=False):  # nothing phones home, whatever the environment says
-            async with asyncio.timeout(self._timeout_s), aclosing(self._chain.astream(dict(inputs))) as chunks:  # type: ignore[type-var]  # an async generator, declared as an iterator
-                async for chunk in chunks:
-                    if (task := asyncio.current_task()) and task.cancelling():
-                        raise asyncio.CancelledError  # lost below: Python 3.11's wait_for, where a piece was just ready
-                    ended |= {name for name, value in chunk.response_metadata.items() if value}
-                    n_characters += len(chunk.text)
-                    if piece := sendable(chunk.text):
-                        tell(piece)
-                    if n_characters > self._max_characters:
-                        return
+            for chunk in self._chain.stream(inputs):
+                ended |= {name for name, value in chunk.response_metadata.items() if value}
+                yield sendable(chunk.text)
+                n_characters += len(chunk.text)
+                if n_characters > self._max_characters:
+                    return
         if self._end_mark and self._end_mark not in ended:
             raise ChatModelError("the answer was cut off")
+
+    def _failed(self, failure: Exception) -> ChatModelError:
+        """Not chained: the message of a server may hold the key that it refused."""
+        log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
+        return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
 
 
 def kind_of(failure: BaseException) -> str:
@@ -161,6 +192,17 @@ def kind_of(failure: BaseException) -> str:
     return f"{names}, HTTP {status}" if isinstance(status, int) else names
 
 
+def may_pass(failure: Exception) -> bool:
+    """Whether the same question, asked again at once, may succeed: not where the server refuses it.
+
+    >>> may_pass(ConnectionError())
+    True
+    """
+    status = getattr(failure, "status_code", None)
+    refused = isinstance(status, int) and status < 500 and status != 429
+    return not refused and not isinstance(failure, ChatModelError)
+
+
 def without_secret(text: str, secret: SecretStr | None) -> str:
     """The text with the secret masked.
 
@@ -171,16 +213,12 @@ def without_secret(text: str, secret: SecretStr | None) -> str:
     return text.replace(secret.get_secret_value(), str(secret)) if secret else text
 
 
-@cache
-def _event_loop() -> asyncio.AbstractEventLoop:
-    """One for the process, in a thread of its own.
-
-    Only a task of an event loop can be ended while it waits for a byte. And providers share connections between their
-    models, which belong to the loop that opened them.
-    """
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="chat models", daemon=True).start()
-    return loop
+def _next(told: SimpleQueue[Told], deadline: float) -> Told:
+    """The next piece, waited for until *deadline*, in seconds of the monotonic clock."""
+    try:
+        return told.get(timeout=max(0.0, deadline - time.monotonic()))
+    except Empty:
+        return TimeoutError()
 
 
 def _checked_provider(name: str) -> str:

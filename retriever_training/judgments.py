@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.records import Judgment, Verdict
@@ -16,7 +16,17 @@ Split = Literal["train", "dev", "gate"]
 DEV_SHARE = 0.10  # chooses ridge, merge and lexical weight
 GATE_SHARE = 0.20  # decides, and nothing else; 300 questions see a difference of three points
 
-KIND_WEIGHT: Mapping[str, float] = {"pin": 1.0, "helpful": 0.8, "answer_helpful": 0.3, "not_relevant": 1.0}
+BESIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
+"""What a verdict becomes where the same person pinned another passage for the same question."""
+
+KIND_WEIGHT: Mapping[str, float] = {
+    "pin": 1.0,
+    "helpful": 0.8,
+    "helpful beside a pin": 0.3,  # whoever names the right passage has said that the others are not it
+    "answer_helpful": 0.3,
+    "not_relevant": 1.0,
+    "rejected beside a pin": 1.0,
+}
 """How much each verdict says of its passage. The others say nothing of it."""
 
 RECORD_PRIOR = (8.0, 2.0)
@@ -86,7 +96,26 @@ def _votes(
             else:
                 by_person[verdict.user] += 1
                 _cast(votes[normalised(verdict.question), passage_id], verdict)
-    return votes
+    return _seen_beside_pins(votes)
+
+
+def _seen_beside_pins(votes: Votes) -> Votes:
+    """Marks what somebody said of a passage who pinned another one for the same question.
+
+    "Helpful" loses most of its weight; "not relevant" gains the second signal that a negative needs.
+    """
+    pinned = {
+        (user, pair[0]) for pair, people in votes.items() for user, vote in people.items() if vote.verdict == "pin"
+    }
+    return {
+        pair: {
+            user: replace(vote, verdict=BESIDE_PIN[vote.verdict])
+            if vote.verdict in BESIDE_PIN and (user, pair[0]) in pinned
+            else vote
+            for user, vote in people.items()
+        }
+        for pair, people in votes.items()
+    }
 
 
 def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
@@ -98,7 +127,7 @@ def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
 
 def is_positive(verdict: Verdict) -> bool:
     """Whether the verdict speaks for its passage."""
-    return verdict.verdict != "not_relevant"
+    return verdict.verdict not in ("not_relevant", BESIDE_PIN["not_relevant"])
 
 
 def person_records(votes: Votes) -> dict[str, float]:
@@ -135,7 +164,7 @@ def _settle(
     if math.isclose(probability, 0.5):
         dropped["people are divided"] += 1
         return None
-    if label == "negative" and not _counts_as_negative(sure, agreeing, trusted):
+    if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
         dropped["rejected by one person only"] += 1
         return None
     kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
@@ -159,8 +188,14 @@ def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) ->
     return round(1 / (1 + math.exp(-log_odds)), 12)
 
 
-def _counts_as_negative(sure: float, agreeing: Sequence[str], trusted: Collection[str]) -> bool:
-    return sure >= NEGATIVE_FROM - 1e-9 and (len(agreeing) >= 2 or any(user in trusted for user in agreeing))
+def _counts_as_negative(
+    sure: float, people: Mapping[str, Verdict], agreeing: Sequence[str], trusted: Collection[str]
+) -> bool:
+    """Sure enough, and by two people, or by one who is trusted or who named the right passage instead."""
+    if sure < NEGATIVE_FROM - 1e-9:
+        return False
+    named_another = any(people[user].verdict == BESIDE_PIN["not_relevant"] for user in agreeing)
+    return len(agreeing) >= 2 or named_another or any(user in trusted for user in agreeing)
 
 
 def normalised(question: str) -> str:

@@ -38,7 +38,7 @@ HEAVY_AT_THE_TOP = {
     "ui/web/look.py": "gradio: the same",
 }
 OUTER_DOORS = {
-    "rag/chat_model.py": "each provider's package raises errors of its own; one that can't be opened is a setting to correct",
+    "rag/chat_model.py": "each provider's package raises errors of its own; they become a SettingsError, or quoted sentences",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",

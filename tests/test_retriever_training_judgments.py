@@ -80,6 +80,22 @@ def test_an_unhelpful_answer_blames_no_passage(verdict: str) -> None:
     assert judgments.judgments == ()
 
 
+def test_who_pins_one_passage_has_said_little_for_another() -> None:
+    judgments = judged(
+        said("ann", "other", "helpful"), said("ann", "right", "pin"), said("bob", "other", "helpful", "Why?")
+    )
+    weights = {(one.question, one.passage_id): round(one.weight, 2) for one in judgments.judgments}
+    assert weights == {("Who?", "right"): 0.8, ("Who?", "other"): 0.18, ("Why?", "other"): 0.6}
+
+
+def test_a_rejection_counts_where_the_same_person_names_the_right_passage() -> None:
+    judgments = judged(said("ann", "wrong", "not_relevant"), said("ann", "right", "pin"))
+    assert {(one.passage_id, one.label) for one in judgments.judgments} == {
+        ("wrong", "negative"),
+        ("right", "positive"),
+    }
+
+
 def test_outdated_is_no_negative() -> None:
     assert judged(said("ann", "wrong", "outdated"), trusted=("ann",)).judgments == ()
 

@@ -101,7 +101,8 @@ def _people(app: App, dataset: BeirDataset, n: int) -> str:
     from retriever_training.simulate import Behaviour, record
     from ui.commands.simulating import asked_by_people, counted, drawn_questions, sentence
 
-    behaviour = Behaviour()
+    # Everybody whose passage is not shown looks for it, and every question is asked by two people.
+    behaviour = Behaviour(searches=1.0, second_opinion=1.0)
     right = drawn_questions(dataset, app, "train", n, seed=13)
     asked = asked_by_people(app, right, behaviour, seed=13)
     n_new = record(app.feedback, asked)
@@ -117,6 +118,8 @@ def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> 
     _say("5 · The test questions, which nobody asked or voted on", "")
     rows = []
     for name, mask in scores["new"].slices().items():
+        if not mask.any():
+            continue
         for which, side, label in COMPARED:
             rows.append(
                 [f"{name} ({mask.sum():,})" if side == "lexical" else "", label, *_cells(scores[which], name, side)]
