@@ -63,6 +63,7 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
     """Remembers where the state is; the commands open what they need."""
+    os.environ["LANGSMITH_TRACING"] = "false"  # set by a user for another program, it would send questions away
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
