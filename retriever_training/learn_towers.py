@@ -46,13 +46,13 @@ def learn_towers(
 
     *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect.
     """
-    mine, rows, removed = training_rows(evidence, encoder, vectors, views, plan.seed, watch)
+    mine, rows, removed = training_rows(evidence, views, plan.seed, watch)
     examples = [_example(evidence, row) for row in rows]
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     trained = train_towers(
         encoder.folder, examples, work, plan, watch("train both towers", n_steps(len(examples), plan))
     )
-    alpha, weight, on_dev = _choose(evidence, encoder, vectors, trained, default_weight, work, watch)
+    alpha = _choose_alpha(evidence, encoder, vectors, trained, default_weight, work, watch)
     made = work / "candidate"
     shutil.rmtree(made, ignore_errors=True)
     merge_towers(encoder.folder, trained, alpha, made)
@@ -67,7 +67,7 @@ def learn_towers(
 
 
 def training_rows(
-    evidence: Evidence, encoder: Encoder, vectors: Vectors, views: Sequence[View], seed: int, watch: Watch
+    evidence: Evidence, views: Sequence[View], seed: int, watch: Watch
 ) -> tuple[Mine, list[Row], dict[str, int]]:
     """The night's rows with their negatives, and how many candidates were removed, by reason."""
     train = evidence.asked("train")
@@ -103,10 +103,10 @@ def _example(evidence: Evidence, row: Row) -> Example:
     return Example(row.question, evidence.texts[evidence.row[row.positive_id]], negatives)
 
 
-def _choose(
+def _choose_alpha(
     evidence: Evidence, encoder: Encoder, vectors: Vectors, trained: Path, default: float, work: Path, watch: Watch
-) -> tuple[float, float, float]:
-    """(alpha, lexical weight, nDCG@10) of the best merge on dev, over the passages that can make a difference there."""
+) -> float:
+    """The alpha of the best merge on dev, over the passages that can make a difference there."""
     dev = evidence.asked("dev").judged_right()
     by_base = question_vectors(vectors.engine, encoder, dev.questions)
     rows = _dev_passages(dev, by_base, evidence.matrix(vectors))
@@ -127,8 +127,7 @@ def _choose(
         tried.append((on_dev, alpha, weight))
         shutil.rmtree(folder)
         advance(1)
-    on_dev, alpha, weight = max(tried)
-    return alpha, weight, on_dev
+    return max(tried)[1]
 
 
 def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> NDArray[np.int64]:

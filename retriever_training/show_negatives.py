@@ -22,9 +22,7 @@ def night_rows(app: App, plan: NightPlan, watch: Watch = unwatched) -> Iterator[
     """The rows a tier-3 night would train on now."""
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
     view = _view(app, evidence, evidence.asked("train").questions, watch)
-    base = app.registry.base()
-    encoder, vectors = app.open_encoder(base.encoder_id), app.vectors(base.passage_side)
-    mine, rows, _ = training_rows(evidence, encoder, vectors, [view], plan.towers.seed, watch)
+    mine, rows, _ = training_rows(evidence, [view], plan.towers.seed, watch)
     return as_json(mine, rows)
 
 
