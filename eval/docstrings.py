@@ -15,7 +15,6 @@ import inspect
 import json
 import re
 import shutil
-import sysconfig
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +27,7 @@ from rag.errors import TooLittleDataError
 
 Split = Literal["train", "dev", "test"]
 
-STANDARD_LIBRARY = "stdlib"
-PACKAGES = (STANDARD_LIBRARY, "numpy", "scipy", "sklearn", "pandas", "networkx")
+PACKAGES = ("numpy", "scipy", "sklearn", "pandas")
 """What Nightjar brings along; what is not installed is left out."""
 
 MAX_PASSAGES = 3_500  # with 128 tokens each, about a minute of encoding on two cores
@@ -38,8 +36,7 @@ MAX_WORDS = 120  # of a passage; the encoder reads 128 tokens
 MIN_WORDS = 20  # left after the questions were taken out
 QUESTION_WORDS = range(4, 41)
 
-_SKIPPED = frozenset({"tests", "test", "testing", "site-packages", "dist-packages", "idlelib", "lib2to3", "turtledemo",
-                      "ensurepip", "_vendor", "externals", "conftest.py", "pydoc_data"})  # fmt: skip
+_SKIPPED = frozenset({"tests", "test", "testing", "_vendor", "externals", "conftest.py"})
 _SECTIONS_LEFT_OUT = frozenset({"See Also", "References", "Examples", "Example", "Methods", "Raises", "Warnings"})
 _SECTIONS_OF_VALUES = frozenset({"Parameters", "Returns", "Yields", "Attributes", "Other Parameters"})
 _RULE = re.compile(r"^\s*[-=~]{3,}\s*$")
@@ -105,9 +102,8 @@ def documented(packages: Iterable[str] = PACKAGES) -> Iterator[Documented]:
         root = _root(package)
         if root is None:
             continue
-        above = root if package == STANDARD_LIBRARY else root.parent  # names begin with the package, or the module
         for file in sorted(root.rglob("*.py")):
-            path = file.relative_to(above)
+            path = file.relative_to(root.parent)
             if not _SKIPPED & set(path.parts):
                 parts = [part for part in path.with_suffix("").parts if part != "__init__"]
                 yield from documented_in(file, ".".join(parts))
@@ -181,8 +177,6 @@ def take_apart(docstring: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _root(package: str) -> Path | None:
-    if package == STANDARD_LIBRARY:
-        return Path(sysconfig.get_path("stdlib"))
     spec = importlib.util.find_spec(package)  # finds a top-level package without running it
     return Path(spec.origin).parent if spec and spec.origin else None
 

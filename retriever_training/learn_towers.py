@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rag.encoder import Encoder, Precision
 from rag.vectors import Vectors
 from retriever_training.candidate import Made, Watch
-from retriever_training.evidence import Asked, Evidence
+from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
 from retriever_training.negatives.denoise import View, count_removed
 from retriever_training.negatives.mine import Mine
@@ -77,7 +77,7 @@ def training_rows(
     rows = []
     for place, question in enumerate(train.questions):
         negatives = tuple(choose(by_source, place, N_NEGATIVES))
-        for row, weight in train.right[place].items():
+        for row, weight in best_supported(train.right[place]).items():
             rows.append(Row(question, evidence.passage_ids[row], weight, negatives))
         advance(1)
     removed = count_removed(mined for source in by_source.values() for mined in source)
@@ -107,7 +107,7 @@ def _choose_alpha(
     evidence: Evidence, encoder: Encoder, vectors: Vectors, trained: Path, default: float, work: Path, watch: Watch
 ) -> float:
     """The alpha of the best merge on dev, over the passages that can make a difference there."""
-    dev = evidence.asked("dev").judged_right()
+    dev = evidence.held_out("dev")
     by_base = question_vectors(vectors.engine, encoder, dev.questions)
     rows = _dev_passages(dev, by_base, evidence.matrix(vectors))
     place = {int(row): position for position, row in enumerate(rows)}
@@ -142,7 +142,7 @@ def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> ND
 
 def _tune(evidence: Evidence, candidate: Encoder, side: Vectors, default: float) -> tuple[float, float]:
     """The lexical weight of the model as it will serve, over the whole library."""
-    dev = evidence.asked("dev").judged_right()
+    dev = evidence.held_out("dev")
     dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
     questions = candidate.encode_queries(dev.questions)
     return best_weight(dev_set, questions, evidence.matrix(side), default)

@@ -31,7 +31,7 @@ from retriever_training.question_vectors import question_vectors
 log = logging.getLogger(__name__)
 
 MIN_TRAIN_QUESTIONS = 10
-RECIPE = 1  # raise it where the same judgments would make another candidate: then they are tried again
+RECIPE = 2  # raise it where the same judgments would make another candidate: then they are tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class HeldOut:
 
 
 def _held_out(evidence: Evidence) -> HeldOut:
-    asked = evidence.asked("gate").judged_right()
+    asked = evidence.held_out("gate")
     ids = [f"gate-{place}" for place in range(len(asked))]
     return HeldOut(
         dict(zip(ids, asked.questions, strict=True)),

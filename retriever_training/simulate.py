@@ -1,4 +1,4 @@
-"""Simulated people who ask, look at what is shown, and vote; with a stated rate of errors."""
+"""Simulated people who ask, look at what is shown, and vote; with a stated rate of mistakes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Behaviour:
 
     n_people: int = 20
     error: float = 0.2
-    """A vote says the opposite of the truth, or names a wrong passage that was shown."""
+    """A person is mistaken about a question: takes a wrong passage that is shown for right, or the right one for wrong."""
     rejects: float = 0.3
     """A wrong passage that was looked at is marked as not relevant."""
     searches: float = 0.5
     """Somebody whose passage was not shown looks for it, and pins it."""
-    second_opinion: float = 0.2
-    """A question is asked by a second person too."""
+    voices: int = 1
+    """How many of the people ask the same question, each for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ def simulate(
 
     *questions* maps texts to the ids of their right passages. A person reads the passages from the top and stops at
     the first right one: at rank 1 it is "helpful", further down it is pinned. Wrong ones on the way may be
-    marked "not_relevant". Where no right passage is shown, the person may search for one and pin it. Every vote is
-    wrong with the probability `error`. Equal arguments give equal turns and votes.
+    marked "not_relevant". Where no right passage is shown, the person may search for one and pin it. With the
+    probability `error` a person is mistaken instead: half of them reject the right passage that is shown, the others
+    call a wrong one helpful, and either says nothing else. Equal arguments give equal turns and votes.
     """
     rng = np.random.default_rng(seed)
     for question, right in questions.items():
-        n_askers = min(behaviour.n_people, 1 + int(rng.random() < behaviour.second_opinion))
-        for person in rng.choice(behaviour.n_people, n_askers, replace=False):
+        for person in rng.choice(behaviour.n_people, min(behaviour.voices, behaviour.n_people), replace=False):
             user = f"person-{person + 1:02d}"
             turn_id = hashlib.sha256(f"{encoder_id}\0{seed}\0{user}\0{question}".encode()).hexdigest()[:32]
             turn = Turn(turn_id, turn_id, user, question, "", False, encoder_id, asked_at, "simulated",
@@ -85,18 +85,26 @@ def votes(
     >>> votes(["a"], {"z"}, careful, np.random.default_rng(1))
     {'a': 'not_relevant', 'z': 'pin'}
     """
+    if rng.random() < behaviour.error:
+        return _mistaken(shown, right, rng)
     said: dict[str, str] = {}
     for passage_id in shown:
         if passage_id in right:
-            said |= _on_the_right_one(passage_id, shown, behaviour, rng)
-            return said
+            return said | {passage_id: "helpful" if passage_id == shown[0] else "pin"}
         if rng.random() < behaviour.rejects:
-            said[passage_id] = "helpful" if rng.random() < behaviour.error else "not_relevant"
+            said[passage_id] = "not_relevant"
     if rng.random() < behaviour.searches:
-        mistaken = rng.random() < behaviour.error and len(shown) > 0
-        pinned = shown[int(rng.integers(len(shown)))] if mistaken else min(right)
-        said[pinned] = "pin"
+        said[min(right)] = "pin"
     return said
+
+
+def _mistaken(shown: Sequence[str], right: Collection[str], rng: np.random.Generator) -> dict[str, str]:
+    """The one vote of somebody who takes wrong for right, or right for wrong."""
+    first_right = next((passage_id for passage_id in shown if passage_id in right), None)
+    wrong = [passage_id for passage_id in shown if passage_id not in right]
+    if first_right and (not wrong or rng.random() < 0.5):
+        return {first_right: "not_relevant"}
+    return {wrong[int(rng.integers(len(wrong)))]: "helpful"} if wrong else {}
 
 
 def is_wrong(passage_id: str, verdict: str, right: Collection[str]) -> bool:
@@ -144,18 +152,6 @@ def record(feedback: Feedback, asked: Iterable[Asked]) -> int:
         feedback.record_turns([one.turn for one in some])
         n_new += feedback.append([verdict for one in some for verdict in one.verdicts])
     return n_new
-
-
-def _on_the_right_one(
-    passage_id: str, shown: Sequence[str], behaviour: Behaviour, rng: np.random.Generator
-) -> dict[str, str]:
-    """The vote of somebody who has come to the right passage, and may not see it."""
-    if rng.random() >= behaviour.error:
-        return {passage_id: "helpful" if shown[0] == passage_id else "pin"}
-    others = [other for other in shown if other != passage_id]
-    if others and rng.random() < 0.5:
-        return {others[int(rng.integers(len(others)))]: "helpful"}
-    return {passage_id: "not_relevant"}
 
 
 def _shown(passage_id: str, rank: int, dense: float, lexical: float, weight: float) -> Shown:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rag.fusion import normalised_lexical, top_fused
 
 FloatArray = NDArray[np.float32]
+Setting = TypeVar("Setting")
 
 LEXICAL_WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 MIN_DEV_QUESTIONS = 20  # with fewer the default stands: nine weights would fit noise
@@ -35,26 +37,43 @@ class DevSet:
 def best_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> tuple[float, float]:
-    """A lexical weight for the version whose vectors these are, and its mean nDCG@10 on dev.
+    """A lexical weight for the version whose vectors these are, and its mean nDCG@10 on dev (0 without questions).
 
-    *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights whose mean lies within one
-    standard error (of the paired difference) of the best one's, the nearest to *default* is taken, as Breiman et al.
-    (CART, 1984) choose the simplest tree: dev is small, and its best weight is mostly luck.
+    *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights that are `nearly_best`, the nearest
+    to *default* is taken.
     """
-    if not len(dev.right):
-        return default, 0.0
+    values = by_weight(dev, questions, passages, default, candidates)
+    chosen = min(nearly_best(values), key=lambda weight: abs(weight - default))
+    return chosen, mean(values[chosen])
+
+
+def by_weight(
+    dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
+) -> dict[float, NDArray[np.float64]]:
+    """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
     dense = questions @ passages.T
     weights = LEXICAL_WEIGHTS if len(dev.right) >= MIN_DEV_QUESTIONS else (default,)
-    values = {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in weights}
-    best = max(values.values(), key=lambda one: float(one.mean()))
-    near = [weight for weight, one in values.items() if _is_within_one_error(best - one)]
-    chosen = min(near, key=lambda weight: abs(weight - default))
-    return chosen, float(values[chosen].mean())
+    return {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in weights}
+
+
+def nearly_best(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
+    """The settings whose mean lies within one standard error (of the paired difference) of the best one's.
+
+    Among them the caller takes the plainest, as Breiman et al. (CART, 1984) choose the simplest tree: dev is small, and
+    its best setting is mostly luck.
+    """
+    best = max(values.values(), key=mean)
+    return [setting for setting, one in values.items() if _is_within_one_error(best - one)]
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """The mean; 0 of nothing."""
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
     """Whether the mean of paired differences is at most its standard error."""
-    return bool(behind.mean() <= behind.std() / len(behind) ** 0.5 + 1e-12)
+    return not len(behind) or bool(behind.mean() <= behind.std() / len(behind) ** 0.5 + 1e-12)
 
 
 def _ndcg_by_question(dev: DevSet, dense: FloatArray, weight: float, candidates: int) -> NDArray[np.float64]:

@@ -67,6 +67,15 @@ def test_the_right_passage_is_never_masked_or_emphasised_against_itself() -> Non
     assert loss_of(everything) == pytest.approx(plain)
 
 
+def test_what_bm25_adds_in_serving_is_added_in_training() -> None:
+    scores = SCALE * (np.array([0.6, 0.8, 0.0]) + np.array([0.25, 0.0, 0.1]))
+    expected = np.log(np.exp(scores).sum()) - scores[0]
+    bonus = (np.array([0, 2]), np.array([0.25, 0.1], np.float32))
+    assert loss_of(rows(QUESTION, AXES, [0], lexical=(bonus,))) == pytest.approx(expected, rel=1e-5)
+    everything = rows(QUESTION, AXES, [0], lexical=(bonus,), masked=(np.array([0]),), emphasised=(np.array([0]),))
+    assert loss_of(everything) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_row_counts_by_its_weight() -> None:
     two = rows(np.repeat(QUESTION, 2, axis=0), AXES, [0, 2], weight=np.array([1.0, 0.0], np.float32))
     assert loss_of(two) == pytest.approx(loss_of(rows(QUESTION, AXES, [0])))
@@ -79,7 +88,7 @@ def test_maps_learn_a_rotation_that_holds_for_questions_nobody_asked() -> None:
     rotation = np.linalg.qr(np.eye(16) + 0.3 * (skew - skew.T))[0]
     questions = (passages @ (rotation * np.sign(np.diag(rotation)))).astype(np.float32)
     given = rows(questions[:200], passages, list(range(200)))
-    weights = [found for _, found in fit_maps(given, seed=1)][-1]
+    weights = [found for _, found in fit_maps(given, seed=1, ridges=(10.0, 3.0))][-1]
     unasked, their_own = questions[200:], np.arange(200, 300)
     before = ((unasked @ passages.T).argmax(axis=1) == their_own).mean()
     after = ((apply_map(weights, unasked) @ passages.T).argmax(axis=1) == their_own).mean()

@@ -49,22 +49,27 @@ def test_people_without_errors_are_never_wrong() -> None:
 
 
 @pytest.mark.parametrize("right", ["p1", "p3", "not shown"])
-def test_one_vote_in_five_is_wrong(right: str) -> None:
-    asked = many(0.2, right)
-    n_votes = sum(len(one.verdicts) for one in asked)
-    assert sum(one.n_wrong for one in asked) / n_votes == pytest.approx(0.2, abs=0.02)
+def test_one_person_in_five_is_mistaken(right: str) -> None:
+    voters = [one for one in many(0.2, right, rejects=0.0, searches=1.0) if one.verdicts]
+    assert sum(one.n_wrong for one in voters) / len(voters) == pytest.approx(0.2, abs=0.02)
 
 
-def test_people_who_are_always_wrong_name_only_wrong_passages() -> None:
-    for one in many(1.0, n=300):
-        assert one.n_wrong == len(one.verdicts)
+def test_people_who_are_always_mistaken_name_only_wrong_passages() -> None:
+    asked = many(1.0, n=300)
+    assert all(one.n_wrong == len(one.verdicts) == 1 for one in asked)
+    assert {one.verdicts[0].verdict for one in asked} == {"helpful", "not_relevant"}
 
 
-def test_about_one_question_in_five_is_asked_by_a_second_person() -> None:
-    asked = many(0.2)
-    turns = Counter(one.turn.question for one in asked)
-    assert len(asked) == pytest.approx(2400, abs=60)
-    assert set(turns.values()) == {1, 2}
+def test_mistaken_person_who_sees_only_the_right_passage_rejects_it() -> None:
+    always = Behaviour(error=1.0)
+    assert said(["right"], {"right"}, always) == {"right": "not_relevant"}
+    assert said([], {"right"}, always) == {}
+
+
+def test_three_voices_are_three_people_on_each_question() -> None:
+    asked = many(0.2, n=400, voices=3)
+    askers = Counter((one.turn.question, one.turn.user) for one in asked)
+    assert len(asked) == len(askers) == 1200
     assert len({one.turn.user for one in asked}) == 20
     assert len({one.turn.turn_id for one in asked}) == len(asked)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.metrics import from_rankings, per_question
-from retriever_training.tune import LEXICAL_WEIGHTS, MIN_DEV_QUESTIONS, DevSet, best_weight, ndcg
+from retriever_training.tune import LEXICAL_WEIGHTS, MIN_DEV_QUESTIONS, DevSet, best_weight, ndcg, nearly_best
 
 N = 40
 
@@ -51,3 +51,11 @@ def test_the_quick_ndcg_is_the_one_of_ir_measures(right: set[int]) -> None:
 
 def test_the_weights_tried_include_no_lexical_side_at_all() -> None:
     assert 0.0 in LEXICAL_WEIGHTS
+
+
+def test_a_setting_within_one_error_of_the_best_is_nearly_best() -> None:
+    best = np.array([1.0, 1.0, 0.0, 1.0])
+    luck = np.array([1.0, 0.5, 0.0, 1.0])  # behind by .125 ± .108: more than one error
+    noise = np.array([0.0, 1.0, 0.9, 1.0])  # behind by .025 ± .335
+    assert nearly_best({"best": best, "luck": luck, "noise": noise}) == ["best", "noise"]
+    assert nearly_best({"a": np.zeros(0), "b": np.zeros(0)}) == ["a", "b"]

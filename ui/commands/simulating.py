@@ -28,15 +28,19 @@ def simulate(
     dataset: Annotated[Path, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)],
     questions: Annotated[int, typer.Option(help="How many of its questions are asked.", min=1)] = 2000,
     split: Annotated[str, typer.Option(help="Of which qrels file.")] = "train",
-    error: Annotated[float, typer.Option(help="Share of votes that are wrong.", min=0.0, max=1.0)] = 0.2,
+    error: Annotated[
+        float, typer.Option(help="How often a person is mistaken about a question.", min=0.0, max=1.0)
+    ] = 0.2,
     people: Annotated[int, typer.Option(help="How many people ask.", min=1)] = 20,
+    voices: Annotated[int, typer.Option(help="How many of them ask the same question.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Another one draws other questions, people and errors.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Let simulated people ask the questions of a data set and vote on what the current version shows them.
 
     They read from the top, mark the right passage as helpful or pin it, mark some wrong ones above it as not
-    relevant, and search for the right one where it is not shown, half of the time. A vote is wrong with the probability --error.
+    relevant, and search for the right one where it is not shown, half of the time. With the probability --error they are
+    mistaken: they reject the right passage, or call a wrong one helpful.
     Their turns are stored with the origin "simulated". Running it again with the same seed changes nothing.
 
     [bold]Example[/bold]
@@ -51,11 +55,11 @@ def simulate(
     try:
         loaded = load_beir(dataset)
         right = drawn_questions(loaded, app, split, questions, seed)
-        asked = asked_by_people(app, right, Behaviour(n_people=people, error=error), seed)
+        asked = asked_by_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
         n_new = record(app.feedback, asked)
     finally:
         app.close()
-    summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "seed": seed,
+    summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "voices": voices, "seed": seed,
                **counted(asked, right), "n_new_votes": n_new}  # fmt: skip
     if as_json:
         print_json(summary)
