@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
 
 from eval.bench_ingest import IngestBench, Round, measure_ingest
 from eval.bench_lexical import measure_lexical, zipf_texts
+from eval.bench_serving import measure_serving
 from rag.errors import NotFoundError
 from ui.cli import app
 
@@ -79,3 +82,42 @@ def test_the_ratio_is_the_median_of_the_rounds():
     """10 passages; ratios 2, 0.5 and 1 → 1; ingest 10, 5 and 5 a second → 5; encoding 5, 10 and 5 → 5."""
     measured = IngestBench(10, 128, 2, "fp32", (Round(1, 2), Round(2, 1), Round(2, 2)))
     assert (measured.ratio, measured.ingest_per_s, measured.encode_per_s) == (1, 5, 5)
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A server that fails its third request and changes its version with the fifth."""
+
+    n_asked = 0
+
+    def do_GET(self) -> None:
+        type(self).n_asked += 1
+        version = "old" if self.n_asked < 5 else "new"
+        body = json.dumps({"hits": [1], "encoder_id": version}).encode()
+        self.send_response(500 if self.n_asked == 3 else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *said: object) -> None:
+        pass
+
+
+def test_the_serving_benchmark_counts_failures_and_sees_the_switch():
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        measured = measure_serving(f"http://127.0.0.1:{server.server_port}", ["a", "b"], seconds=0.1, per_second=80)
+        server.shutdown()
+        thread.join()
+    assert measured.n_requests == _Answers.n_asked == 8
+    assert measured.versions == ("old", "new")
+    assert len(measured.failures) == 1
+    assert "request 3" in measured.failures[0]
+    assert 0 < measured.p50_ms <= measured.p95_ms <= measured.max_ms
+
+
+def test_the_serving_benchmark_without_a_server_has_failures_and_no_times():
+    measured = measure_serving("http://127.0.0.1:9", ["a"], seconds=0.1, per_second=10)
+    assert len(measured.failures) == 1
+    assert measured.versions == ()
+    assert measured.p50_ms != measured.p50_ms

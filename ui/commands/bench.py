@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.bench_night import night
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(lexical)
     group.command()(ingest)
+    group.command()(serving)
+    group.command()(night)
     app.add_typer(group, name="bench")
 
 
@@ -92,6 +95,40 @@ def ingest(
         print_json(asdict(measured) | figures)
     else:
         _print_ingest(measured)
+
+
+def serving(
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder, whose questions are asked.", show_default=False)],
+    url: Annotated[str, typer.Option(help="A running server.")] = "http://127.0.0.1:7860",
+    seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 60,
+    per_second: Annotated[float, typer.Option(min=0.01, help="How many questions a second.")] = 2,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Ask a running server at a steady pace: how long answers take, which fail, and when the version changes.
+
+    Run a night meanwhile, and see that nobody notices. Exit code 1 where a request failed.
+
+    [bold]Example[/bold]
+
+    nightjar bench serving --beir datasets/scifact --seconds 300
+    """
+    from eval.bench_serving import measure_serving
+    from eval.datasets import load_beir
+
+    questions = list(load_beir(beir).queries.values())
+    with progress("asking", round(seconds * per_second), "questions") as advance:
+        measured = measure_serving(url, questions, seconds=seconds, per_second=per_second, progress=advance)
+    if as_json:
+        print_json(asdict(measured))
+    else:
+        typer.echo(f"{measured.n_requests:,} requests, {len(measured.failures):,} failed; p50 {measured.p50_ms:.0f} ms, "
+                   f"p95 {measured.p95_ms:.0f} ms, max {measured.max_ms:.0f} ms; "
+                   f"answered by {' → '.join(measured.versions) or 'no version'}")  # fmt: skip
+        for failure in measured.failures[:10]:
+            typer.echo(failure, err=True)
+    if measured.failures:
+        raise typer.Exit(1)
 
 
 def _beir_texts(folder: Path, n_questions: int) -> tuple[list[str], list[str]]:

@@ -1,0 +1,129 @@
+"""`nightjar bench night`: one night on a data set's own labels, measured on its test questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+
+if TYPE_CHECKING:
+    from eval.datasets import BeirDataset
+    from eval.retrieval import RetrievalScores
+    from rag.assemble import App
+
+SIDES = {"lexical": "BM25", "dense": "dense", "fused": "served"}
+
+
+def night(
+    context: typer.Context,
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder with train and test labels.", show_default=False)],
+    tier: Annotated[str, typer.Option(help="auto, 1 or 3.")] = "1",
+    wrong: Annotated[float, typer.Option(min=0, max=1, help="Share of the pins that name a wrong passage.")] = 0.0,
+    ratings: Annotated[
+        Path | None, typer.Option(help="People's ratings (JSON lines) in place of the labels.", show_default=False)
+    ] = None,
+    split: Annotated[str, typer.Option(help="Whose labels, or ratings, are learnt from.")] = "train",
+    seed: Annotated[int, typer.Option(help="Another one makes other pins wrong.")] = 13,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Run one night on a data set's labels, given as pins, and measure base and new version on its test questions.
+
+    With --wrong half of the wrong pins name a passage that is shown, half any passage. Your library is not touched.
+
+    [bold]Examples[/bold]
+
+    nightjar bench night --beir datasets/scifact
+
+    nightjar bench night --beir datasets/scifact --tier 3 --wrong 0.3
+    """
+    from eval.datasets import load_beir
+    from rag.assemble import open_app
+    from rag.ingest import ingest_beir
+    from retriever_training.nightly import run_night
+    from ui.commands.learning import plan_of
+    from ui.commands.measuring import measure
+
+    dataset = load_beir(beir)
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder:
+        context.obj["data"] = Path(folder) / "data"
+        settings = settings_of(context, night={"tier": tier})
+        app = open_app(settings)
+        try:
+            ingest_beir(app.library, beir)
+            with progress("encoding the library", app.missing_vectors()) as advance:
+                app.encode_missing(advance)
+            n_verdicts = _give(app, dataset, split, wrong, ratings, seed, Path(folder) / "verdicts.jsonl")
+            base = app.current()
+            with stages() as watch:
+                summary = run_night(app, plan_of(settings), watch)
+            after = app.current()
+            seen = app.registry.training_positives(after.encoder_id)
+            scores = {"base": measure(app, dataset, "test", base, seen)}
+            if after.encoder_id != base.encoder_id:
+                scores["new"] = measure(app, dataset, "test", after, seen)
+        finally:
+            app.close()
+    if as_json:
+        print_json({"dataset": dataset.name, "wrong": wrong, "n_verdicts": n_verdicts, "night": summary,
+                    "test": {name: _means(one) for name, one in scores.items()}})  # fmt: skip
+    else:
+        _print(dataset.name, n_verdicts, summary, scores)
+
+
+def _give(app: App, dataset: BeirDataset, split: str, wrong: float, ratings: Path | None, seed: int, file: Path) -> int:
+    """Imports the verdicts as anybody would, and returns how many there are."""
+    from rag.feedback_files import import_verdicts
+    from retriever_training.bench_night import pins, rated
+
+    shown = {} if ratings or not wrong else _shown(app, dataset, split)
+    lines = rated(ratings, split) if ratings else pins(dataset, split, shown, wrong, seed)
+    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    return import_verdicts(app.feedback, app.library, file).n_new
+
+
+def _shown(app: App, dataset: BeirDataset, split: str) -> dict[str, list[str]]:
+    """What the current version shows for each question, by the passages' ids in the data set."""
+    from eval.datasets import locate
+
+    external = {inside: outside for outside, inside in locate(dataset, app.library).items()}
+    retriever = app.retriever_of(app.current().encoder_id)
+    shown = {}
+    query_ids = sorted(dataset.split(split))
+    with progress("what is shown", len(query_ids), "questions") as advance:
+        for query_id in query_ids:
+            hits = retriever.search(dataset.queries[query_id], k=10)
+            shown[query_id] = [external[hit.passage.passage_id] for hit in hits]
+            advance(1)
+    return shown
+
+
+def _means(scores: RetrievalScores) -> dict[str, Any]:
+    return {name: scores.means(name) for name, mask in scores.slices().items() if mask.any()}
+
+
+def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mapping[str, RetrievalScores]) -> None:
+    from ui.commands.measuring import cell
+
+    typer.echo(f"{n_verdicts:,} verdicts; {summary['decision']} after {summary['seconds']:.0f} s, "
+               f"{summary['n_passages_encoded']:,} passages encoded anew")  # fmt: skip
+    for reason in summary["reasons"]:
+        typer.echo(f"  {reason}")
+    rows = []
+    for part, mask in scores["base"].slices().items():
+        if mask.any():
+            for side, label in SIDES.items():
+                rows.append(
+                    [f"{part} ({mask.sum():,})", label]
+                    + [
+                        cell(one.means(part)[side]["nDCG@10"], one.intervals(part)[side]["nDCG@10"])
+                        for one in scores.values()
+                    ]
+                )
+    print_table(["test questions", "retriever", *(f"nDCG@10, {version}" for version in scores)], rows, name)
