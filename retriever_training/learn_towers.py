@@ -94,6 +94,7 @@ def make_mine(evidence: Evidence, asked: Asked, view: View, seed: int) -> Mine:
         view.question_vectors,
         view.passage_vectors,
         evidence.lexical,
+        evidence.texts,
         seed,
     )
 

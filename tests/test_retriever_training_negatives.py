@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ def mine() -> Mine:
         question_vectors=unit([[1, 0.1, 0], [0, 0.4, 1]]),
         passage_vectors=PASSAGES,
         lexical=Lexical.build([f"p{row}" for row in range(len(TEXTS))], TEXTS),
+        texts=TEXTS,
         seed=7,
     )
 
@@ -71,6 +74,27 @@ def test_dense_finds_the_nearest_first(mine: Mine) -> None:
 
 def test_bm25_finds_passages_that_share_words_only(mine: Mine) -> None:
     assert {candidate.passage for candidate in FINDERS["bm25"](mine, 10)[0]} == {1, 2}
+
+
+def test_neighbours_are_near_the_right_passage_and_not_the_question(mine: Mine) -> None:
+    """Passage 5, (0, .3, 1), is right for the second question; its nearest is 4, (0, 0, 1), then 3, (.5, 1, 0)."""
+    found = FINDERS["neighbour"](mine, 2)
+    assert [candidate.passage for candidate in found[1]] == [4, 3]
+    assert found[1][0].score == pytest.approx(1 / np.sqrt(1.09))
+    turned = replace(mine, question_vectors=-mine.question_vectors)
+    assert FINDERS["neighbour"](turned, 2) == found
+
+
+def test_word_neighbours_share_words_with_the_right_passage(mine: Mine) -> None:
+    """The cat's passage stands there twice; words in half of the passages count nothing, and the rain's stand alone."""
+    found = FINDERS["word_neighbour"](mine, 10)
+    assert [[candidate.passage for candidate in one] for one in found] == [[2], []]
+    assert FINDERS["word_neighbour"](replace(mine, texts=()), 10) == [[], []]
+
+
+def test_a_question_without_a_right_passage_has_no_neighbours(mine: Mine) -> None:
+    nobody = replace(mine, positives=(frozenset(), frozenset()))
+    assert FINDERS["neighbour"](nobody, 5) == FINDERS["word_neighbour"](nobody, 5) == [[], []]
 
 
 def test_feedback_finds_what_people_rejected(mine: Mine) -> None:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from rag.fusion import top
-from retriever_training.negatives.mine import Candidate, Mine, ranked
-
-QUESTIONS_AT_ONCE = 256  # × 100,000 passages: a 100 MB matrix
+from retriever_training.negatives.mine import Candidate, Mine, highest
 
 
 def find(mine: Mine, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest BM25 above 0 for each question, its positives left out."""
-    found: list[list[Candidate]] = []
-    for start in range(0, len(mine), QUESTIONS_AT_ONCE):
-        scores = mine.lexical.score_matrix(mine.questions[start : start + QUESTIONS_AT_ONCE])
-        for row, positives in zip(scores, mine.positives[start : start + QUESTIONS_AT_ONCE], strict=True):
-            best = [int(p) for p in top(row, n + len(positives)) if row[p] > 0 and int(p) not in positives][:n]
-            found.append(ranked("bm25", best, row[best].tolist()))
-    return found
+    return highest(mine, "bm25", n, lambda some: mine.lexical.score_matrix(mine.questions[some]), above=0.0)

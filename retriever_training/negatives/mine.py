@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.fusion import top
+
 FloatArray = NDArray[np.float32]
 
 
@@ -37,6 +39,8 @@ class Mine:
     passage_vectors: FloatArray
     """`(n, dim)`, unit rows, by the current version."""
     lexical: LexicalMatrix
+    texts: Sequence[str] = ()
+    """The passages' texts; without them nothing is found by the words of a passage."""
     seed: int = 13
 
     def __len__(self) -> int:
@@ -70,6 +74,8 @@ class Mined:
     """Each with its reason."""
 
 
+QUESTIONS_AT_ONCE = 256  # × 100,000 passages: a 100 MB matrix
+
 Finder = Callable[[Mine, int], list[list[Candidate]]]
 """Takes a mine and how many to find for each question; gives a list for each question, hardest first."""
 
@@ -78,3 +84,20 @@ def ranked(source: str, passages: Sequence[int], scores: Sequence[float]) -> lis
     """Candidates in the order given, ranks from 1."""
     pairs = zip(passages, scores, strict=True)
     return [Candidate(int(passage), source, rank, float(score)) for rank, (passage, score) in enumerate(pairs, start=1)]
+
+
+def highest(
+    mine: Mine, source: str, n: int, scores_of: Callable[[slice], FloatArray], above: float = -np.inf
+) -> list[list[Candidate]]:
+    """For each question the *n* passages with the highest scores above *above*, its positives left out.
+
+    *scores_of* takes some of the questions, at most QUESTIONS_AT_ONCE, and gives `(q, n_passages)`.
+    """
+    found: list[list[Candidate]] = []
+    for start in range(0, len(mine), QUESTIONS_AT_ONCE):
+        some = slice(start, min(start + QUESTIONS_AT_ONCE, len(mine)))
+        for row, positives in zip(scores_of(some), mine.positives[some], strict=True):
+            first = top(row, n + len(positives)).tolist()
+            best = [passage for passage in first if row[passage] > above and passage not in positives][:n]
+            found.append(ranked(source, best, row[best].tolist()))
+    return found
