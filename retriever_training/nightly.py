@@ -27,6 +27,7 @@ from retriever_training.learn_towers import learn_towers
 from retriever_training.negatives.denoise import View
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.question_vectors import question_vectors
+from retriever_training.views import view_of
 
 log = logging.getLogger(__name__)
 
@@ -126,16 +127,8 @@ class _Run:
         """How the base and, where it is another one, the current version see the training questions."""
         base = self.app.registry.base()
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
-        return [self._view(version) for version in versions]
-
-    def _view(self, version: Version) -> View:
-        encoder = self.app.open_encoder(version.encoder_id)
-        vectors = self.app.vectors(version.passage_side)
-        vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
-        train = self.evidence.asked("train").questions
-        questions = question_vectors(self.app.engine, encoder, train, self.watch("encode questions", len(train)))
-        name = f"version {version.encoder_id}" if version.tier else "the base"
-        return View(name, questions, self.evidence.matrix(vectors))
+        questions = self.evidence.asked("train").questions
+        return [view_of(self.app, self.evidence, version, questions, self.watch) for version in versions]
 
     def _register(self, made: Made) -> Version:
         note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded}

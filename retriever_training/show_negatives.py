@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from rag.assemble import App
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.evidence import Asked, Evidence, gather
 from retriever_training.judgments import normalised
 from retriever_training.learn_towers import make_mine, training_rows
-from retriever_training.negatives.denoise import View
 from retriever_training.negatives.mix import as_json, mine_all
 from retriever_training.nightly import NightPlan
-from retriever_training.question_vectors import question_vectors
+from retriever_training.views import view_of
 
 
 def night_rows(app: App, plan: NightPlan, watch: Watch = unwatched) -> Iterator[dict[str, Any]]:
     """The rows a tier-3 night would train on now."""
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
-    view = _view(app, evidence, evidence.asked("train").questions, watch)
+    view = view_of(app, evidence, app.current(), evidence.asked("train").questions, watch)
     mine, rows, _ = training_rows(evidence, [view], plan.towers.seed, watch)
     return as_json(mine, rows)
 
@@ -32,7 +29,7 @@ def negatives_for(app: App, question: str, n: int) -> dict[str, Any]:
         app, trusted=app.settings.feedback.trusted, max_per_person=app.settings.feedback.max_judgments_per_person
     )
     asked = _with_neighbours(evidence, question)
-    view = _view(app, evidence, asked.questions, unwatched)
+    view = view_of(app, evidence, app.current(), asked.questions, unwatched)
     mine = make_mine(evidence, asked, view, app.settings.night.seed)
     by_source = mine_all(mine, [view], evidence.texts, pool=n)
     candidates = []
@@ -60,11 +57,3 @@ def _with_neighbours(evidence: Evidence, question: str) -> Asked:
                 right.append(split.right[place])
                 rejected.append(split.rejected[place])
     return Asked(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]))
-
-
-def _view(app: App, evidence: Evidence, questions: tuple[str, ...], watch: Watch) -> View:
-    version = app.current()
-    encoder, vectors = app.open_encoder(version.encoder_id), app.vectors(version.passage_side)
-    vectors.fill(encoder, watch("encode passages", vectors.missing()))
-    encoded = question_vectors(app.engine, encoder, questions, watch("encode questions", len(questions)))
-    return View(f"version {version.encoder_id}", np.asarray(encoded), evidence.matrix(vectors))

@@ -1,0 +1,21 @@
+"""How a version sees questions and the night's passages, from vectors that are encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.assemble import App
+from rag.registry import Version
+from retriever_training.candidate import Watch
+from retriever_training.evidence import Evidence
+from retriever_training.negatives.denoise import View
+from retriever_training.question_vectors import question_vectors
+
+
+def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[str], watch: Watch) -> View:
+    """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded."""
+    encoder, vectors = app.open_encoder(version.encoder_id), app.vectors(version.passage_side)
+    vectors.fill(encoder, watch("encode passages", vectors.missing()))
+    encoded = question_vectors(app.engine, encoder, questions, watch("encode questions", len(questions)))
+    name = f"version {version.encoder_id}" if version.tier else "the base"
+    return View(name, encoded, evidence.matrix(vectors))
