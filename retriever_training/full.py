@@ -78,6 +78,7 @@ def _trainer(
     from transformers import PrinterCallback
 
     disable_progress_bars()  # the trainer counts words for a model card of its own; ours is written at the end
+    model.model_card_data.widget = [{"text": ""}]  # an example is there, so it computes none, with a bar of its own
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,

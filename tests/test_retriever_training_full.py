@@ -42,6 +42,15 @@ def test_training_makes_a_new_passage_side(base_folder: Path, trained: Path) -> 
     assert passage_side_of(trained) != passage_side_of(base_folder)
 
 
+def test_training_writes_nothing_to_the_terminal_but_its_own_bar(
+    base_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_towers(base_folder, PAIRS, tmp_path, Plan(epochs=1, batch_size=5))
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "widget" not in printed.err
+
+
 def test_a_finished_training_is_not_run_again(base_folder: Path, trained: Path) -> None:
     before = (trained / "model.safetensors").stat().st_mtime_ns
     steps: list[int] = []
