@@ -16,8 +16,8 @@ from rag.vectors import Vectors
 from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
-from retriever_training.negatives.denoise import View, count_removed
-from retriever_training.negatives.mine import Mine
+from retriever_training.negatives.denoise import count_removed
+from retriever_training.negatives.mine import Mine, View
 from retriever_training.negatives.mix import Row, choose, mine_all
 from retriever_training.question_vectors import question_vectors
 from retriever_training.tune import DevSet, best_weight

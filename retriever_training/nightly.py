@@ -24,7 +24,7 @@ from retriever_training.evidence import Evidence, gather
 from retriever_training.full import Plan
 from retriever_training.learn_map import learn_map
 from retriever_training.learn_towers import learn_towers
-from retriever_training.negatives.denoise import View
+from retriever_training.negatives.mine import View
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.question_vectors import question_vectors
 from retriever_training.views import view_of

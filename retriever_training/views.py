@@ -8,7 +8,7 @@ from rag.assemble import App
 from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
-from retriever_training.negatives.denoise import View
+from retriever_training.negatives.mine import View
 from retriever_training.question_vectors import question_vectors
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rag.lexical import Lexical
 from retriever_training.negatives import FINDERS
-from retriever_training.negatives.denoise import View, clean, count_removed
-from retriever_training.negatives.mine import Candidate, Mine, Mined, ranked
+from retriever_training.negatives.denoise import clean, count_removed
+from retriever_training.negatives.mine import Candidate, Mine, Mined, View, ranked
 from retriever_training.negatives.mix import choose, mine_all
 
 TEXTS = [

@@ -5,30 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from retriever_training.negatives.mine import Candidate, Mine, Mined
-
-FloatArray = NDArray[np.float32]
+from retriever_training.negatives.mine import Candidate, Mine, Mined, View
 
 MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
 NEAR_DUPLICATE = 0.97
 """Cosine from which two passages say the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How one version sees the mine's questions and passages."""
-
-    name: str
-    question_vectors: FloatArray
-    """`(q, dim)`, unit rows."""
-    passage_vectors: FloatArray
-    """`(n, dim)`, unit rows."""
 
 
 def clean(

@@ -22,6 +22,17 @@ class LexicalMatrix(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """How one version sees the mine's questions and passages."""
+
+    name: str
+    question_vectors: FloatArray
+    """`(q, dim)`, unit rows."""
+    passage_vectors: FloatArray
+    """`(n, dim)`, unit rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mine:
     """Questions with what is known of them, and all passages, as vectors that exist: mining encodes nothing.
 
@@ -42,6 +53,8 @@ class Mine:
     texts: Sequence[str] = ()
     """The passages' texts; without them nothing is found by the words of a passage."""
     seed: int = 13
+    earlier: tuple[View, ...] = ()
+    """Versions before the current one, newest first, as far as their vectors are there."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -63,6 +76,8 @@ class Candidate:
     """1-based, among what the finder found for the question."""
     score: float
     """In the finder's own unit: cosine, BM25, a probability; 0 where it has none."""
+    version: str = ""
+    """The `encoder_id` whose vectors found it; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True)

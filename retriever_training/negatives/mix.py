@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from retriever_training.negatives import FINDERS
-from retriever_training.negatives.denoise import View, clean
-from retriever_training.negatives.mine import Candidate, Mine, Mined
+from retriever_training.negatives.denoise import clean
+from retriever_training.negatives.mine import Candidate, Mine, Mined, View
 
 POOL = 20  # candidates asked of each source before cleaning
 QUOTAS: Mapping[str, int] = {"feedback": 2, "dense": 1, "bm25": 1, "random": 1}
