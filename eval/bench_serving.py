@@ -24,9 +24,10 @@ class ServingBench:
     """What went wrong, one sentence a request."""
     versions: tuple[str, ...]
     """The versions that answered, in order; two of them are one switch."""
-    p50_ms: float
-    p95_ms: float
-    max_ms: float
+    p50_ms: float | None
+    """None, like the two below, where no request was answered."""
+    p95_ms: float | None
+    max_ms: float | None
 
 
 def measure_serving(
@@ -61,7 +62,7 @@ def measure_serving(
                 if not versions or versions[-1] != version:
                     versions.append(version)
             progress(1)
-    p50, p95, largest = np.percentile(times, [50, 95, 100]).tolist() if times else [float("nan")] * 3
+    p50, p95, largest = np.percentile(times, [50, 95, 100]).tolist() if times else (None, None, None)
     return ServingBench(n_requests, tuple(failures), tuple(versions), p50, p95, largest)
 
 

@@ -122,13 +122,17 @@ def serving(
     if as_json:
         print_json(asdict(measured))
     else:
-        typer.echo(f"{measured.n_requests:,} requests, {len(measured.failures):,} failed; p50 {measured.p50_ms:.0f} ms, "
-                   f"p95 {measured.p95_ms:.0f} ms, max {measured.max_ms:.0f} ms; "
+        typer.echo(f"{measured.n_requests:,} requests, {len(measured.failures):,} failed; p50 {_ms(measured.p50_ms)}, "
+                   f"p95 {_ms(measured.p95_ms)}, max {_ms(measured.max_ms)}; "
                    f"answered by {' → '.join(measured.versions) or 'no version'}")  # fmt: skip
         for failure in measured.failures[:10]:
             typer.echo(failure, err=True)
     if measured.failures:
         raise typer.Exit(1)
+
+
+def _ms(time: float | None) -> str:
+    return "–" if time is None else f"{time:.0f} ms"
 
 
 def _beir_texts(folder: Path, n_questions: int) -> tuple[list[str], list[str]]:

@@ -91,17 +91,12 @@ def _give(app: App, dataset: BeirDataset, split: str, wrong: float, ratings: Pat
 def _shown(app: App, dataset: BeirDataset, split: str) -> dict[str, list[str]]:
     """What the current version shows for each question, by the passages' ids in the data set."""
     from eval.datasets import locate
+    from ui.commands.simulating import shown_now
 
     external = {inside: outside for outside, inside in locate(dataset, app.library).items()}
-    retriever = app.retriever_of(app.current().encoder_id)
-    shown = {}
-    query_ids = sorted(dataset.split(split))
-    with progress("what is shown", len(query_ids), "questions") as advance:
-        for query_id in query_ids:
-            hits = retriever.search(dataset.queries[query_id], k=10)
-            shown[query_id] = [external[hit.passage.passage_id] for hit in hits]
-            advance(1)
-    return shown
+    asked = {query_id: dataset.queries[query_id] for query_id in sorted(dataset.split(split))}
+    shown = shown_now(app, list(dict.fromkeys(asked.values())))
+    return {query_id: [external[one.passage_id] for one in shown[text]] for query_id, text in asked.items()}
 
 
 def _means(scores: RetrievalScores) -> dict[str, Any]:

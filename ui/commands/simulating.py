@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,10 +86,22 @@ def drawn_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: in
 
 
 def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[Asked]:
-    from rag.errors import UsageError
-    from rag.library import chunks
     from rag.records import now
     from retriever_training.simulate import simulate as let_people_ask
+
+    shown = shown_now(app, list(right))
+    encoder_id = app.current().encoder_id
+    return list(let_people_ask(right, shown, encoder_id=encoder_id, asked_at=now(), behaviour=behaviour, seed=seed))
+
+
+def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
+    """What the current version shows for each question, computed for many at once and by exact search.
+
+    Raises:
+        UsageError: some passages have no vectors yet.
+    """
+    from rag.errors import UsageError
+    from rag.library import chunks
     from retriever_training.simulate import what_is_shown
 
     version = app.current()
@@ -98,8 +111,8 @@ def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behav
     if passage_ids != lexical.passage_ids:
         raise UsageError('some passages are not encoded yet: run "nightjar ingest" again, it goes on where it stopped')
     shown: dict[str, tuple[Shown, ...]] = {}
-    with progress("asking", len(right), "questions") as advance:
-        for some in chunks(list(right), 256):
+    with progress("asking", len(questions), "questions") as advance:
+        for some in chunks(questions, 256):
             shown |= what_is_shown(
                 some,
                 encoder.encode_queries(some),
@@ -111,9 +124,7 @@ def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behav
                 candidates=app.settings.retrieval.candidates,
             )
             advance(len(some))
-    return list(
-        let_people_ask(right, shown, encoder_id=version.encoder_id, asked_at=now(), behaviour=behaviour, seed=seed)
-    )
+    return shown
 
 
 def counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, Any]:
