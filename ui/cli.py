@@ -20,6 +20,7 @@ from ui.commands import (
     learning,
     library,
     measuring,
+    mining,
     operations,
     simulating,
 )
@@ -72,5 +73,17 @@ def main(
     context.obj = {"data": data, "config": config}
 
 
-for group in (library, answers, feedback, learning, measuring, simulating, operations, configuring, demo, bench):
+for group in (
+    library,
+    answers,
+    feedback,
+    learning,
+    mining,
+    measuring,
+    simulating,
+    operations,
+    configuring,
+    demo,
+    bench,
+):
     group.register(app)
