@@ -1,0 +1,41 @@
+"""From easy to hard: which part of a row's negatives an epoch may draw from.
+
+A negative is as hard as the version that mines takes it for: its cosine with the question, less that of the right
+passage. Below 0 the version tells them apart already; above 0 it is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+START = 0.5  # of the pool in the first epoch; the paper's 0.01 is for thousands of steps, and nights have few epochs
+
+
+def competence(epoch: int, epochs: int, start: float = START) -> float:
+    """The share of the pool, easiest first, that is open in *epoch*, counted from 0: *start* at first, 1 at the last.
+
+    √(t · (1 - c₀²) / T + c₀²), so that what is added grows smaller as the pool grows (Platanios et al., NAACL 2019:
+    competence-based curriculum). There t counts steps, here epochs, and T is the last of them.
+
+    >>> [round(competence(epoch, 3), 3) for epoch in range(3)]
+    [0.5, 0.791, 1.0]
+    >>> competence(0, 1)
+    1.0
+    """
+    if epochs <= 1:
+        return 1.0
+    return min(1.0, math.sqrt(epoch * (1 - start**2) / (epochs - 1) + start**2))
+
+
+def easiest(difficulties: Sequence[float], share: float, at_least: int) -> list[int]:
+    """The places of the easiest *share*, rounded up, and never fewer than *at_least*; in the order given.
+
+    >>> easiest([0.1, -0.4, -0.1, -0.3], 0.5, at_least=1)
+    [1, 3]
+    >>> easiest([0.1, -0.4, -0.1, -0.3], 0.5, at_least=3)
+    [1, 2, 3]
+    """
+    n_open = max(at_least, math.ceil(share * len(difficulties)))
+    by_difficulty = sorted(range(len(difficulties)), key=difficulties.__getitem__)
+    return sorted(by_difficulty[:n_open])

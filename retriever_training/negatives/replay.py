@@ -1,0 +1,34 @@
+"""What was learnt before, once more: a share of older rows among the new ones, so that nothing is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rag.errors import UsageError
+from retriever_training.negatives.mix import Row
+
+
+def replayed(rows: Sequence[Row], old_rows: Sequence[Row], share: float, seed: int) -> list[Row]:
+    """*rows*, and behind them older ones, drawn without replacement, until these are *share* of all.
+
+    Old are the rows that the current version was trained on, or pairs made of the library itself. A pair of question
+    and right passage that is among *rows* does not come twice. Fewer are added where there are no more. Their split
+    reads "replay". Experience replay against forgetting: Rolnick et al., NeurIPS 2019.
+
+    >>> new, old = [Row("new?", "a", 1.0, ())] * 3, [Row("new?", "a", 1.0, ()), Row("old?", "b", 1.0, ())]
+    >>> [(row.question, row.split) for row in replayed(new, old, 0.25, 13)]
+    [('new?', 'train'), ('new?', 'train'), ('new?', 'train'), ('old?', 'replay')]
+
+    Raises:
+        UsageError: the share is not from 0 to below 1.
+    """
+    if not 0 <= share < 1:
+        raise UsageError(f"share of replayed rows is {share!r}: it must be from 0 to below 1")
+    known = {(row.question, row.positive_id) for row in rows}
+    others = [row for row in old_rows if (row.question, row.positive_id) not in known]
+    n_wanted = min(len(others), round(len(rows) * share / (1 - share)))
+    order = np.random.default_rng([seed, *b"replay"]).permutation(len(others)).tolist()
+    return [*rows, *(replace(others[place], split="replay") for place in sorted(order[:n_wanted]))]
