@@ -1,17 +1,126 @@
-"""Takes false negatives out: passages that nobody judged but that are probably right."""
+"""Takes false negatives out: passages that nobody judged but that are probably right.
+
+A list of rules, each with a name that is its reason. A candidate goes with the first rule that objects to it.
+"""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.answers import has_answer
+from retriever_training.negatives.grounds import (
+    NOTHING_MORE,
+    BoolArray,
+    Grounds,
+    IntArray,
+    Known,
+    Pairs,
+    cosines,
+)
 from retriever_training.negatives.mine import Candidate, Mine, Mined, View
 
 MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
 NEAR_DUPLICATE = 0.97
 """Cosine from which two passages say the same."""
+CONTAINED = 0.8
+"""Share of the shorter passage's shingles from which it says the same as the longer one."""
+LOOK_ALIKE = 0.5
+"""Cosine from which shingles are counted: of 189 pairs in feedbackqa-uk that share CONTAINED, the least had .59."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way for a candidate to be right after all."""
+
+    reason: str
+    objects: Callable[[Grounds, Pairs], BoolArray]
+    """`(m,)`: to which of the pairs it objects."""
+    also_to_rejected: bool = False
+    """Whether it holds for passages that people rejected too: a person who looked knows more than a margin."""
+
+
+def is_positive(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """It is known to be right."""
+    return np.isin(grounds.keys(pairs), grounds.positives)
+
+
+def says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """It has the words of a positive, in their order."""
+    return grounds.any_positive(
+        pairs, lambda passages, positives: grounds.text_numbers(passages) == grounds.text_numbers(positives)
+    )
+
+
+def shares_wording(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """It and a positive share CONTAINED of the shorter one's shingles: one was cut out of the other."""
+    return grounds.any_positive(pairs, partial(_share_wording, grounds))
+
+
+def nearly_says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """Its vector by the first view, the base, is that of a positive."""
+    return grounds.any_positive(
+        pairs, lambda passages, positives: _alike(grounds, passages, positives) >= NEAR_DUPLICATE
+    )
+
+
+def right_for_near_question(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """People called it right for a question that asks nearly the same."""
+    return np.isin(grounds.keys(pairs), grounds.right_for_near_questions)
+
+
+def called_helpful(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """Somebody called it helpful for this question, and was outvoted."""
+    return np.isin(grounds.keys(pairs), grounds.suspected)
+
+
+def holds_answer(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """An answer to the question stands in it."""
+    answers = grounds.known.answers
+    if not answers:
+        return np.zeros(len(pairs), np.bool_)
+    found = (
+        has_answer(grounds.plain(passage), answers[question])
+        for question, passage in zip(pairs.questions.tolist(), pairs.passages.tolist(), strict=True)
+    )
+    return np.fromiter(found, np.bool_, len(pairs))
+
+
+def as_close(view: View, margin: float, grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """It is nearer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least similar positive.
+
+    Where s⁺ is above 0 that is NV-Retriever's s⁻ > margin · s⁺, and below it `mine_hard_negatives`'s bound too.
+    A question without a positive has no bound.
+    """
+    worst = grounds.worst_positive(view)[pairs.questions]
+    scores = cosines(view.question_vectors, pairs.questions, view.passage_vectors, pairs.passages)
+    bounded = np.isfinite(worst)
+    return np.asarray(bounded & (scores > worst - (1 - margin) * np.abs(np.where(bounded, worst, 0.0))))
+
+
+NEAR_DUPLICATES: tuple[Rule, ...] = (
+    Rule("is a positive", is_positive, also_to_rejected=True),
+    Rule("says the same as a positive", says_the_same, also_to_rejected=True),
+    Rule("nearly says the same as a positive", nearly_says_the_same, also_to_rejected=True),
+    Rule("shares its wording with a positive", shares_wording, also_to_rejected=True),
+)
+LIKELY_RIGHT: tuple[Rule, ...] = (
+    Rule("somebody called it helpful", called_helpful),
+    Rule("right for nearly the same question", right_for_near_question),
+    Rule("holds an answer", holds_answer),
+)
+
+
+def rules(views: Sequence[View], margin: float = MARGIN) -> tuple[Rule, ...]:
+    """All rules in the order in which they are asked, cheap ones first where they overlap; a margin for every view."""
+    margins = (Rule(f"as close as a positive, under {view.name}", partial(as_close, view, margin)) for view in views)
+    return (*NEAR_DUPLICATES, *margins, *LIKELY_RIGHT)
 
 
 def clean(
@@ -20,14 +129,41 @@ def clean(
     views: Sequence[View],
     texts: Sequence[str],
     margin: float = MARGIN,
+    *,
+    known: Known = NOTHING_MORE,
 ) -> list[Mined]:
     """Keeps, for each question, the candidates that no rule objects to; what is removed carries the reason.
 
-    *texts* are the passages' texts, in the mine's order. People's rejections answer to the rule of near-duplicates
-    only: a person who looked knows more than a margin.
+    *texts* are the passages' texts, in the mine's order. For several sources in a row, `clean_on` with the same
+    grounds reads every text once.
     """
-    plain = [_plain(text) for text in texts]
-    return [_clean_one(mine, row, candidates, views, plain, margin) for row, candidates in enumerate(found)]
+    return clean_on(Grounds(mine, views, texts, known), found, rules(views, margin))
+
+
+def clean_on(grounds: Grounds, found: Sequence[Sequence[Candidate]], rules: Sequence[Rule]) -> list[Mined]:
+    """`clean` by chosen rules on grounds that are at hand."""
+    questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
+    passages = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
+    rejected = np.fromiter((one.source == "feedback" for some in found for one in some), np.bool_, len(questions))
+    objections = first_objections(grounds, Pairs(questions, passages), rejected, rules)
+    mined, start = [], 0
+    for candidates in found:
+        reasons = objections[start : start + len(candidates)].tolist()
+        mined.append(_mined(candidates, reasons, rules))
+        start += len(candidates)
+    return mined
+
+
+def first_objections(grounds: Grounds, pairs: Pairs, rejected: BoolArray, rules: Sequence[Rule]) -> IntArray:
+    """`(m,)`: the place of the first rule that objects to each pair, -1 where none does.
+
+    *rejected* says which of them people rejected.
+    """
+    objections = np.full(len(pairs), -1, np.int64)
+    for place, rule in enumerate(rules):
+        asked = np.flatnonzero((objections < 0) & (~rejected | rule.also_to_rejected))
+        objections[asked[rule.objects(grounds, pairs.at(asked))]] = place
+    return objections
 
 
 def count_removed(mined: Iterable[Mined]) -> dict[str, int]:
@@ -35,51 +171,22 @@ def count_removed(mined: Iterable[Mined]) -> dict[str, int]:
     return dict(Counter(reason for one in mined for _, reason in one.removed))
 
 
-def _clean_one(
-    mine: Mine, row: int, candidates: Sequence[Candidate], views: Sequence[View], plain: Sequence[str], margin: float
-) -> Mined:
-    kept: list[Candidate] = []
-    removed: list[tuple[Candidate, str]] = []
-    for candidate in candidates:
-        reason = _objection(mine, row, candidate, views, plain, margin)
-        if reason:
-            removed.append((candidate, reason))
-        else:
-            kept.append(candidate)
-    return Mined(tuple(kept), tuple(removed))
+def _mined(candidates: Sequence[Candidate], objections: Sequence[int], rules: Sequence[Rule]) -> Mined:
+    marked = list(zip(candidates, objections, strict=True))
+    return Mined(
+        tuple(candidate for candidate, objection in marked if objection < 0),
+        tuple((candidate, rules[objection].reason) for candidate, objection in marked if objection >= 0),
+    )
 
 
-def _objection(
-    mine: Mine, row: int, candidate: Candidate, views: Sequence[View], plain: Sequence[str], margin: float
-) -> str | None:
-    positives = mine.positives[row]
-    if candidate.passage in positives:
-        return "is a positive"
-    for positive in positives:
-        if plain[candidate.passage] == plain[positive]:
-            return "says the same as a positive"
-        similarity = views[0].passage_vectors[candidate.passage] @ views[0].passage_vectors[positive]
-        if similarity >= NEAR_DUPLICATE:
-            return "nearly says the same as a positive"
-    if candidate.source == "feedback" or not positives:
-        return None
-    for view in views:
-        if not _below_margin(view, row, candidate.passage, positives, margin):
-            return f"as close as a positive, under {view.name}"
-    return None
+def _alike(grounds: Grounds, passages: IntArray, positives: IntArray) -> NDArray[np.float64]:
+    """`(m,)`: cosines between passages by the first view."""
+    vectors = grounds.views[0].passage_vectors
+    return cosines(vectors, passages, vectors, positives)
 
 
-def _below_margin(view: View, row: int, passage: int, positives: frozenset[int], margin: float) -> bool:
-    """s⁻ ≤ margin · s⁺, with the least similar positive; where that is below 0 its own score is the bound."""
-    query = view.question_vectors[row]
-    worst = min(float(view.passage_vectors[positive] @ query) for positive in positives)
-    return float(view.passage_vectors[passage] @ query) <= (margin * worst if worst > 0 else worst)
-
-
-def _plain(text: str) -> str:
-    """The words of a text, so that case, marks and spaces make no difference.
-
-    >>> _plain("Wash  your hands!") == _plain("wash your HANDS")
-    True
-    """
-    return " ".join(re.findall(r"\w+", text.casefold()))
+def _share_wording(grounds: Grounds, passages: IntArray, positives: IntArray) -> BoolArray:
+    found = np.zeros(len(passages), np.bool_)
+    near = np.flatnonzero(_alike(grounds, passages, positives) >= LOOK_ALIKE)
+    found[near] = grounds.shingled.containments(passages[near], positives[near]) >= CONTAINED
+    return found

@@ -1,0 +1,170 @@
+"""What the rules of cleaning look at: candidates as columns, and what is known of questions and passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.mine import QUESTIONS_AT_ONCE, FloatArray, Mine, View
+from retriever_training.negatives.shingles import Shingled, plain
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+SAME_QUESTION = 0.9
+"""Cosine, by the first view, from which two questions ask nearly the same."""
+PAIRS_AT_ONCE = 16_384  # × 2 vectors of 384 numbers: 50 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a mine's questions beside their positives; what is not known is left empty."""
+
+    answers: Sequence[Sequence[str]] = ()
+    """The answers to each question, as text."""
+    suspected: Sequence[frozenset[int]] = ()
+    """For each question the passages that somebody called helpful for it, though people settled otherwise."""
+
+
+NOTHING_MORE = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Questions and passages by their rows, one candidate a place."""
+
+    questions: IntArray
+    """`(m,)`"""
+    passages: IntArray
+    """`(m,)`"""
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def at(self, places: NDArray[Any]) -> Pairs:
+        """Some of the pairs, by place or by mask."""
+        return Pairs(self.questions[places], self.passages[places])
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """A mine, the versions whose margins count, and all that rules work out from them once and look at often.
+
+    It is worth keeping from source to source: a passage's words are read once.
+    """
+
+    mine: Mine
+    views: Sequence[View]
+    texts: Sequence[str]
+    """Of the passages, in the mine's order."""
+    known: Known = NOTHING_MORE
+    _plain: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+    _texts: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+
+    def plain(self, passage: int) -> str:
+        """Its plain words."""
+        words = self._plain.get(passage)
+        if words is None:
+            words = self._plain[passage] = plain(self.texts[passage])
+        return words
+
+    def text_numbers(self, passages: IntArray) -> IntArray:
+        """`(m,)`: the same number for passages of the same plain words."""
+        rows, places = np.unique(passages, return_inverse=True)
+        numbers = (self._texts.setdefault(self.plain(row), len(self._texts)) for row in rows.tolist())
+        return np.fromiter(numbers, np.int64, len(rows))[places]
+
+    @cached_property
+    def shingled(self) -> Shingled:
+        """The passages' shingles."""
+        return Shingled(self.plain)
+
+    def keys(self, pairs: Pairs) -> IntArray:
+        """One number a pair, for looking it up."""
+        return pairs.questions * len(self.mine.passage_ids) + pairs.passages
+
+    def keys_of(self, passages_of_questions: Iterable[Iterable[int]]) -> IntArray:
+        """The keys of passages that are listed by question."""
+        width = len(self.mine.passage_ids)
+        return np.fromiter(
+            (row * width + passage for row, passages in enumerate(passages_of_questions) for passage in passages),
+            np.int64,
+        )
+
+    @cached_property
+    def positives(self) -> IntArray:
+        """The keys of the known right pairs."""
+        return self.keys_of(self.mine.positives)
+
+    @cached_property
+    def suspected(self) -> IntArray:
+        """The keys of `Known.suspected`."""
+        return self.keys_of(self.known.suspected)
+
+    def with_positives(self, pairs: Pairs) -> tuple[IntArray, IntArray]:
+        """Every pair beside each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
+        counts = self._n_positives[pairs.questions]
+        places = np.repeat(np.arange(len(pairs)), counts)
+        first = np.cumsum(counts) - counts
+        offsets = np.arange(len(places)) - first[places]
+        starts = np.cumsum(self._n_positives) - self._n_positives
+        return places, self._positives[starts[pairs.questions[places]] + offsets]
+
+    def any_positive(self, pairs: Pairs, alike: Callable[[IntArray, IntArray], BoolArray]) -> BoolArray:
+        """`(m,)`: whether *alike*, which takes passages and positives, holds for any positive of the pair's question."""
+        places, positives = self.with_positives(pairs)
+        found = np.zeros(len(pairs), np.bool_)
+        found[places[alike(pairs.passages[places], positives)]] = True
+        return found
+
+    @cached_property
+    def right_for_near_questions(self) -> IntArray:
+        """The keys of passages that are right for another question whose cosine with this one is at least SAME_QUESTION."""
+        vectors, found = self.views[0].question_vectors, []
+        for start in range(0, len(self.mine), QUESTIONS_AT_ONCE):
+            cosines = vectors[start : start + QUESTIONS_AT_ONCE] @ vectors.T
+            ones, others = np.nonzero(cosines >= SAME_QUESTION)
+            different = ones + start != others
+            found.append(self._right_there(ones[different] + start, others[different]))
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+    def _right_there(self, questions: NDArray[Any], others: NDArray[Any]) -> IntArray:
+        places, positives = self.with_positives(Pairs(others, others))
+        return self.keys(Pairs(questions[places], positives))
+
+    @cached_property
+    def _n_positives(self) -> IntArray:
+        return np.fromiter((len(some) for some in self.mine.positives), np.int64, len(self.mine))
+
+    @cached_property
+    def _positives(self) -> IntArray:
+        """All of them, question after question."""
+        return np.fromiter((row for some in self.mine.positives for row in sorted(some)), np.int64)
+
+    def worst_positive(self, view: View) -> NDArray[np.float64]:
+        """`(q,)`: the cosine of each question with its least similar positive, under *view*; infinite without one."""
+        questions = np.repeat(np.arange(len(self.mine)), self._n_positives)
+        worst = np.full(len(self.mine), np.inf)
+        np.minimum.at(
+            worst, questions, cosines(view.question_vectors, questions, view.passage_vectors, self._positives)
+        )
+        return worst
+
+
+def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
+    """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
+
+    >>> axes = np.eye(2, dtype=np.float32)
+    >>> cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
+    [1.0, 0.0]
+    """
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), PAIRS_AT_ONCE):
+        some = slice(start, start + PAIRS_AT_ONCE)
+        found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
+    return found
