@@ -57,7 +57,7 @@ class Vectors:
         for some in chunks(self._longest_first(todo), FILL_BATCH):
             texts = self._texts({text_sha256: todo[text_sha256] for text_sha256 in some})
             if texts:
-                self._store(list(texts), encoder.encode_passages(list(texts.values())))
+                store(self.engine, self.passage_side, list(texts), encoder.encode_passages(list(texts.values())))
             n_encoded += len(texts)
             progress(len(some))
         return n_encoded
@@ -126,20 +126,21 @@ class Vectors:
             if passage is not None and passage.text_sha256 == text_sha256
         }
 
-    def _store(self, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
-        rows = [
-            {"passage_side": self.passage_side, "text_sha256": name, "vector": vector.astype("<f4").tobytes()}
-            for name, vector in zip(text_sha256s, encoded, strict=True)
-        ]
-        with self.engine.begin() as connection:
-            # Another process may have encoded the same text meanwhile; the first one stands.
-            have = set(
-                connection.scalars(
-                    select(vectors.c.text_sha256).where(
-                        vectors.c.passage_side == self.passage_side, vectors.c.text_sha256.in_(list(text_sha256s))
-                    )
-                )
-            )
-            fresh = [row for row in rows if row["text_sha256"] not in have]
-            if fresh:
-                connection.execute(insert(vectors), fresh)
+
+def store(engine: Engine, passage_side: str, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
+    """Keeps the rows of *encoded*, `(n, dim)`, under the hashes of their texts.
+
+    Another process may have encoded the same text meanwhile; the first one stands.
+    """
+    rows = [
+        {"passage_side": passage_side, "text_sha256": name, "vector": vector.astype("<f4").tobytes()}
+        for name, vector in zip(text_sha256s, encoded, strict=True)
+    ]
+    with engine.begin() as connection:
+        have: set[str] = set()
+        for some in chunks(text_sha256s, SQL_BATCH):
+            named = (vectors.c.passage_side == passage_side) & vectors.c.text_sha256.in_(some)
+            have.update(connection.scalars(select(vectors.c.text_sha256).where(named)))
+        fresh = [row for row in rows if row["text_sha256"] not in have]
+        if fresh:
+            connection.execute(insert(vectors), fresh)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from rag.encoder import Encoder
 from rag.fusion import normalised_lexical
 from rag.lexical import Lexical
+from rag.question_vectors import question_vectors
 from rag.vectors import Vectors
 from retriever_training.adapter import RIDGES, STEPS, Rows, apply_map, fit_maps, merge, save_adapter
 from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.negatives.denoise import NEAR_DUPLICATE
-from retriever_training.question_vectors import question_vectors
 from retriever_training.tune import DevSet, by_weight, mean, nearly_best
 
 FloatArray = NDArray[np.float32]

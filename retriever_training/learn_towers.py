@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.encoder import Encoder, Precision
+from rag.question_vectors import question_vectors
 from rag.vectors import Vectors
 from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
@@ -19,7 +20,6 @@ from retriever_training.full import Example, Plan, merge_towers, n_steps, train_
 from retriever_training.negatives.denoise import count_removed
 from retriever_training.negatives.mine import Mine, View
 from retriever_training.negatives.mix import Row, choose, mine_all
-from retriever_training.question_vectors import question_vectors
 from retriever_training.tune import DevSet, best_weight
 
 FloatArray = NDArray[np.float32]

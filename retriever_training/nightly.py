@@ -17,6 +17,7 @@ from eval.retrieval import RetrievalScores, evaluate
 from rag.assemble import App
 from rag.index import ChromaIndex
 from rag.locks import FileLock
+from rag.question_vectors import question_vectors
 from rag.registry import Version
 from retriever_training.candidate import Made, Watch, unwatched
 from retriever_training.choose_tier import TierChoice, choose_tier, passages_per_second
@@ -26,7 +27,6 @@ from retriever_training.learn_map import learn_map
 from retriever_training.learn_towers import learn_towers
 from retriever_training.negatives.mine import View
 from retriever_training.nights import Night, Nights, finish
-from retriever_training.question_vectors import question_vectors
 from retriever_training.views import view_of
 
 log = logging.getLogger(__name__)

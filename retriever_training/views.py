@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.assemble import App
+from rag.question_vectors import question_vectors
 from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.negatives.mine import View
-from retriever_training.question_vectors import question_vectors
 
 
 def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[str], watch: Watch) -> View:

@@ -165,7 +165,7 @@ def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
 
 def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
     """The judged training questions that are most like this one, with what was said."""
-    from retriever_training.question_vectors import question_vectors
+    from rag.question_vectors import question_vectors
 
     encoder: Any = app.open_encoder(app.registry.base().encoder_id)
     standing = [one for one in app.feedback.standing() if one.verdict in ("pin", "helpful") and one.passage_id]
