@@ -6,7 +6,7 @@ A list of rules, each with a name that is its reason. A candidate goes with the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,7 @@ from retriever_training.negatives.grounds import (
     cosines,
 )
 from retriever_training.negatives.mine import Candidate, Mine, Mined, View
+from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Teacher, finalists, zone
 
 MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
@@ -131,27 +132,33 @@ def clean(
     margin: float = MARGIN,
     *,
     known: Known = NOTHING_MORE,
+    teacher: Teacher | None = None,
 ) -> list[Mined]:
     """Keeps, for each question, the candidates that no rule objects to; what is removed carries the reason.
 
-    *texts* are the passages' texts, in the mine's order. For several sources in a row, `clean_on` with the same
-    grounds reads every text once.
+    *texts* are the passages' texts, in the mine's order. Give what all sources found in one call: then no text is read
+    twice. With a *teacher* only the finalists that it read are kept, except for what people rejected; give a
+    `Remembered` one and ask `read_candidates` for its scores.
     """
-    return clean_on(Grounds(mine, views, texts, known), found, rules(views, margin))
+    grounds, asked = Grounds(mine, views, texts, known), rules(views, margin)
+    pairs, rejected = columns(found)
+    objections = first_objections(grounds, pairs, rejected, asked)
+    reasons = [rule.reason for rule in asked]
+    mined = []
+    start = 0
+    for candidates in found:
+        some = objections[start : start + len(candidates)].tolist()
+        mined.append(_mined(candidates, [reasons[place] if place >= 0 else None for place in some]))
+        start += len(candidates)
+    return mined if teacher is None else _read(mine, texts, mined, teacher)
 
 
-def clean_on(grounds: Grounds, found: Sequence[Sequence[Candidate]], rules: Sequence[Rule]) -> list[Mined]:
-    """`clean` by chosen rules on grounds that are at hand."""
+def columns(found: Sequence[Sequence[Candidate]]) -> tuple[Pairs, BoolArray]:
+    """All candidates of all questions as pairs, and which of them people rejected, `(m,)`."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
     passages = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
     rejected = np.fromiter((one.source == "feedback" for some in found for one in some), np.bool_, len(questions))
-    objections = first_objections(grounds, Pairs(questions, passages), rejected, rules)
-    mined, start = [], 0
-    for candidates in found:
-        reasons = objections[start : start + len(candidates)].tolist()
-        mined.append(_mined(candidates, reasons, rules))
-        start += len(candidates)
-    return mined
+    return Pairs(questions, passages), rejected
 
 
 def first_objections(grounds: Grounds, pairs: Pairs, rejected: BoolArray, rules: Sequence[Rule]) -> IntArray:
@@ -171,12 +178,32 @@ def count_removed(mined: Iterable[Mined]) -> dict[str, int]:
     return dict(Counter(reason for one in mined for _, reason in one.removed))
 
 
-def _mined(candidates: Sequence[Candidate], objections: Sequence[int], rules: Sequence[Rule]) -> Mined:
-    marked = list(zip(candidates, objections, strict=True))
+def _mined(candidates: Sequence[Candidate], reasons: Sequence[str | None]) -> Mined:
+    marked = list(zip(candidates, reasons, strict=True))
     return Mined(
-        tuple(candidate for candidate, objection in marked if objection < 0),
-        tuple((candidate, rules[objection].reason) for candidate, objection in marked if objection >= 0),
+        tuple(candidate for candidate, reason in marked if reason is None),
+        tuple((candidate, reason) for candidate, reason in marked if reason is not None),
     )
+
+
+def _read(mine: Mine, texts: Sequence[str], mined: Sequence[Mined], teacher: Teacher) -> list[Mined]:
+    """The same, less what the teacher takes for right and what it does not read."""
+    result = []
+    for question, one in zip(mine.questions, mined, strict=True):
+        unjudged = [candidate for candidate in one.kept if candidate.source != "feedback"]
+        rows = finalists([candidate.passage for candidate in unjudged], [candidate.rank for candidate in unjudged])
+        scores = dict(zip(rows, teacher.scores(question, [texts[row] for row in rows]).tolist(), strict=True))
+        again = _mined(one.kept, [_after_reading(candidate, scores) for candidate in one.kept])
+        result.append(Mined(again.kept, one.removed + again.removed))
+    return result
+
+
+def _after_reading(candidate: Candidate, scores: Mapping[int, float]) -> str | None:
+    if candidate.source == "feedback":
+        return None
+    if candidate.passage not in scores:
+        return UNREAD
+    return TAKEN_FOR_RIGHT if zone(scores[candidate.passage]) == "suspect" else None
 
 
 def _alike(grounds: Grounds, passages: IntArray, positives: IntArray) -> NDArray[np.float64]:
