@@ -1,28 +1,31 @@
-"""Tier 3: both towers, by the SentenceTransformerTrainer, in-batch negatives plus mined ones, from the base."""
+"""Tier 3: both towers, by the SentenceTransformerTrainer, weighted masked InfoNCE over batches that teach, from the base.
+
+On many GPUs the same function runs under `accelerate launch`, one process each: batches are `batch_size` rows a process,
+every process's passages are negatives for all (the vectors are gathered with their gradients), and the first process writes.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from rag.errors import UsageError
+from retriever_training.batches import Batches, n_batches, topics_of
+from retriever_training.side_tables import Example, Lexical, SideTable, Vectors
+from retriever_training.towers_loss import TowersLoss
+
+__all__ = ["Example", "Plan", "merge_towers", "n_steps", "train_towers"]
 
 log = logging.getLogger(__name__)
 
 FINISHED = "finished"
-SCALE = 20.0  # inverse temperature, the usual one for unit vectors
 CHECKPOINT_STEPS = 25  # what a kill can cost: about half a minute on two cores
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One row as texts."""
-
-    question: str
-    positive: str
-    negatives: tuple[str, ...] = ()
+NEAR_DUPLICATE = 0.97  # cosine under the base from which two passages say the same, as when mined negatives are cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +37,51 @@ class Plan:
     learning_rate: float = 1e-4
     seed: int = 13
     bf16: bool = False
+    n_negatives: int = 1
+    """Columns of mined negatives; an example may have fewer."""
+    emphasis: float = 1.0
+    """A row's own negative counts in its softmax as if it stood there so many times."""
+    topic_share: float = 0.0
+    """Share of a batch that is about near topics, so that its passages are hard negatives for each other."""
+    suspected_above: float = 0.0
+    """In-batch passages above this share of the positive's cosine under the base are no negatives; 0: all are."""
+    frozen_layers: int = 0
+    """So many lower layers, and the embeddings below them, stay as in the base; 0: all learn."""
+    anchor: float = 0.0
+    """Weight of the distance to the base's vectors of the same texts."""
+    anchor_by: Literal["vectors", "scores"] = "vectors"
+    """Hold the vectors themselves, or each question's distribution over the batch's passages."""
+    distil: float = 0.0
+    """Weight of the distance to a teacher's scores of a row's own passages, where it has them."""
+    distil_by: Literal["kl", "margin_mse"] = "kl"
+    loss: Literal["info_nce", "triplet"] = "info_nce"
+    """Against all passages of the batch, or against the row's own negatives alone, by a margin."""
+    chunk: int = 16
+    """Texts a forward pass."""
+    cached: bool = False
+    """One chunk's activations in memory at a time, for batches that do not fit; a third more work."""
 
 
 def train_towers(
-    base: Path, examples: Sequence[Example], work: Path, plan: Plan, progress: Callable[[int], None] = lambda n: None
+    base: Path,
+    examples: Sequence[Example],
+    work: Path,
+    plan: Plan,
+    progress: Callable[[int], None] = lambda n: None,
+    lexical: Lexical | None = None,
+    seen_by_base: tuple[Vectors, Vectors] | None = None,
 ) -> Path:
     """Trains from *base* and returns the folder of the trained model, inside *work*.
 
     Killed and called again with the same arguments it goes on from its last checkpoint; finished, it returns at
     once. The loss is InfoNCE over the batch's positives and negatives (van den Oord et al. 2018; in-batch
-    negatives as in DPR, Karpukhin et al. 2020); no text occurs twice in a batch, so that no question's own
-    passage is its negative.
+    negatives as in DPR, Karpukhin et al. 2020), each row by its weight; what is right for a question, or near to it,
+    is no negative of it. *lexical* gives what BM25 adds in serving: then it is added in training too. *seen_by_base*
+    gives the base's vectors of questions and of passages; with it near-duplicates of the positive are masked, and
+    without it what needs vectors encodes its own.
+
+    Raises:
+        UsageError: *frozen_layers* of a model that has no such layers.
     """
     trained = work / "towers"
     if (work / FINISHED).exists():
@@ -54,38 +91,94 @@ def train_towers(
     from rag.encoder import load_model
 
     set_seed(plan.seed)
+    if seen_by_base is None and needs_vectors(plan):
+        seen_by_base = _by_encoder(base)
+    table = SideTable.of(examples, plan.n_negatives, lexical, seen_by_base, NEAR_DUPLICATE)
     model = load_model(base)
-    trainer = _trainer(model, examples, work / "checkpoints", plan, progress)
+    freeze(model, plan.frozen_layers)
+    trainer = _trainer(model, examples, table, work / "checkpoints", plan, progress)
     trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
-    model.save_pretrained(str(trained), create_model_card=False)
-    (work / FINISHED).touch()
+    if trainer.is_world_process_zero():
+        model.save_pretrained(str(trained), create_model_card=False)
+        (work / FINISHED).touch()
+    trainer.accelerator.wait_for_everyone()
     return trained
+
+
+def needs_vectors(plan: Plan) -> bool:
+    """Whether the plan asks how the base sees the texts.
+
+    >>> needs_vectors(Plan()), needs_vectors(Plan(anchor=0.1))
+    (False, True)
+    """
+    return bool(plan.topic_share or plan.suspected_above or plan.anchor)
+
+
+def _by_encoder(base: Path) -> tuple[Vectors, Vectors]:
+    from rag.encoder import Encoder
+
+    encoder = Encoder.open(base)
+    return encoder.encode_queries, encoder.encode_passages
+
+
+def freeze(model: Any, n_layers: int) -> None:
+    """Keeps the lowest *n_layers* layers of the transformer, and the embeddings below them, from learning.
+
+    Raises:
+        UsageError: the model does not have so many.
+    """
+    if not n_layers:
+        return
+    numbers = {name: _layer(name) for name, _ in model.named_parameters()}
+    n_there = len({number for number in numbers.values() if number is not None and number >= 0})
+    if n_there < n_layers:
+        raise UsageError(f"frozen_layers={n_layers}, but the model has {n_there} layers: freeze at most {n_there}")
+    for name, parameter in model.named_parameters():
+        number = numbers[name]
+        if number is not None and number < n_layers:
+            parameter.requires_grad_(requires_grad=False)
+
+
+def _layer(name: str) -> int | None:
+    """The number of the layer that a parameter belongs to; -1 for embeddings, None for what lies above.
+
+    >>> _layer("0.auto_model.encoder.layer.3.output.dense.weight"), _layer("0.auto_model.embeddings.LayerNorm.bias")
+    (3, -1)
+    """
+    found = re.search(r"\.layers?\.(\d+)\.", name)
+    if found:
+        return int(found[1])
+    return -1 if re.search(r"\.embed(dings|_tokens)\b", name) else None
 
 
 def n_steps(n_examples: int, plan: Plan) -> int:
     """Optimiser steps of a whole training."""
-    return plan.epochs * max(1, n_examples // plan.batch_size)
+    return plan.epochs * n_batches(n_examples, plan.batch_size)
 
 
 def _trainer(
-    model: Any, examples: Sequence[Example], checkpoints: Path, plan: Plan, progress: Callable[[int], None]
+    model: Any,
+    examples: Sequence[Example],
+    table: SideTable,
+    checkpoints: Path,
+    plan: Plan,
+    progress: Callable[[int], None],
 ) -> Any:
     import torch
     from datasets import disable_progress_bars
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-    from sentence_transformers.base.sampler import BatchSamplers
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from transformers import PrinterCallback
 
     disable_progress_bars()  # the trainer counts words for a model card of its own; ours is written at the end
     model.model_card_data.widget = [{"text": ""}]  # an example is there, so it computes none, with a bar of its own
+    batches = _batches(examples, table, plan)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
         warmup_steps=0.1,  # below 1 it is a share of all steps
-        batch_sampler=BatchSamplers.NO_DUPLICATES,
+        prompts=_prompts(model, table.n_negatives),
         bf16=plan.bf16,
         use_cpu=not torch.cuda.is_available(),
         save_strategy="steps",
@@ -95,28 +188,72 @@ def _trainer(
         report_to="none",
         disable_tqdm=True,
         seed=plan.seed,
-        dataloader_drop_last=len(examples) >= 2 * plan.batch_size,
+        dataloader_drop_last=batches.drop_last,
     )
-    trainer = SentenceTransformerTrainer(
+
+    class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]  # sentence-transformers has no types here
+        """With our batches; as an argument they would have to be pickled into every checkpoint."""
+
+        def get_batch_sampler(self, *_: Any, **__: Any) -> Batches:
+            return batches
+
+    trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=_dataset(examples),
-        loss=MultipleNegativesRankingLoss(model, scale=SCALE),
+        train_dataset=_dataset(examples, table),
+        loss=_loss(model, table, plan),
         callbacks=[_progress_callback(progress)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
     return trainer
 
 
-def _dataset(examples: Sequence[Example]) -> Any:
-    """Columns anchor, positive, negative_1 …: as many negatives as the example with the fewest has."""
+def _loss(model: Any, table: SideTable, plan: Plan) -> Any:
+    from retriever_training.losses import trainer_loss
+
+    loss = TowersLoss(
+        table,
+        kind=plan.loss,
+        emphasis=plan.emphasis,
+        suspected_above=plan.suspected_above,
+        anchor=plan.anchor,
+        anchor_by=plan.anchor_by,
+        distil=plan.distil,
+        distil_by=plan.distil_by,
+    )
+    return trainer_loss(model, loss, chunk=plan.chunk, cached=plan.cached)
+
+
+def _batches(examples: Sequence[Example], table: SideTable, plan: Plan) -> Batches:
+    """Rows share no passage and no question."""
+    n_passages = len(table.passages)
+    question = {text: n_passages + place for place, text in enumerate(dict.fromkeys(one.question for one in examples))}
+    texts = [
+        frozenset({question[one.question], *(int(passage) for passage in own if passage >= 0)})
+        for one, own in zip(examples, table.columns, strict=True)
+    ]
+    topics = None
+    if plan.topic_share and table.base is not None:
+        topics = topics_of(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
+    return Batches(texts, plan.batch_size, plan.seed, topics, plan.topic_share)
+
+
+def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
+    """What the model puts before questions and passages, by column."""
+    kinds = {"anchor": "query", "positive": "document"}
+    kinds |= {f"negative_{place + 1}": "document" for place in range(n_negatives)}
+    return {column: model.prompts[kind] for column, kind in kinds.items() if model.prompts.get(kind)}
+
+
+def _dataset(examples: Sequence[Example], table: SideTable) -> Any:
+    """Columns anchor, positive, negative_1 …, and the row's number as the label."""
     from datasets import Dataset
 
-    n_negatives = min((len(example.negatives) for example in examples), default=0)
-    columns = {"anchor": [e.question for e in examples], "positive": [e.positive for e in examples]}
-    for place in range(n_negatives):
-        columns[f"negative_{place + 1}"] = [example.negatives[place] for example in examples]
-    return Dataset.from_dict(columns)
+    columns: dict[str, Any] = {"anchor": [one.question for one in examples]}
+    for place in range(table.n_negatives + 1):
+        name = f"negative_{place}" if place else "positive"
+        columns[name] = [table.text(row, place) for row in range(len(examples))]
+    return Dataset.from_dict({**columns, "label": list(range(len(examples)))})
 
 
 def _progress_callback(progress: Callable[[int], None]) -> Any:

@@ -1,0 +1,146 @@
+"""Which rows share a batch: no text twice, and, where wanted, questions of near topics, whose passages are hard negatives."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+ROUNDS = 10  # of k-means; batches do not need the last word on where a topic ends
+
+
+def n_batches(n_rows: int, batch_size: int) -> int:
+    """How many batches an epoch has: all of one size where there are two or more, and else whatever there is.
+
+    >>> n_batches(70, 32), n_batches(40, 32), n_batches(5, 32)
+    (2, 2, 1)
+    """
+    return n_rows // batch_size if n_rows >= 2 * batch_size else ceil(n_rows / batch_size)
+
+
+class Batches:
+    """A batch sampler for the SentenceTransformerTrainer: another order every epoch, the same under one seed."""
+
+    def __init__(
+        self,
+        texts: Sequence[frozenset[int]],
+        batch_size: int,
+        seed: int,
+        topics: IntArray | None = None,
+        topic_share: float = 0.0,
+    ) -> None:
+        """*texts*: the numbers of each row's texts; *topics*: `(r,)`, each row's topic as `topics_of` gives it."""
+        self._texts = texts
+        self.batch_size = batch_size
+        self.drop_last = len(texts) >= 2 * batch_size
+        self._seed = seed
+        self._topics = topics
+        self._topic_share = topic_share if topics is not None else 0.0
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return n_batches(len(self._texts), self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self._seed, self._epoch])
+        shuffled = generator.permutation(len(self._texts))
+        n_topical = round(self._topic_share * len(shuffled))
+        near = shuffled[:n_topical]
+        if n_topical and self._topics is not None:
+            near = _topic_by_topic(near, self._topics, generator)
+        streams = deque(near.tolist()), deque(shuffled[n_topical:].tolist())
+        per_batch = round(self._topic_share * self.batch_size)
+        made = [fill(streams, self._texts, self.batch_size, per_batch) for _ in range(len(self))]
+        for place in generator.permutation(len(made)):
+            yield made[place]
+
+
+def fill(streams: tuple[deque[int], deque[int]], texts: Sequence[frozenset[int]], size: int, n_first: int) -> list[int]:
+    """Takes a batch off the streams: *n_first* rows of the first, the rest of the second, or of either if one is dry.
+
+    A row that shares a text with the batch is left for the next one; when nothing else is left it is taken all the
+    same, for the loss masks what is no negative.
+
+    >>> streams = deque([0, 1, 2]), deque([3])
+    >>> fill(streams, [frozenset({7}), frozenset({7}), frozenset({8}), frozenset({9})], 3, 2), streams
+    ([0, 2, 3], (deque([1]), deque([])))
+    """
+    taken: list[int] = []
+    used: set[int] = set()
+    for stream, limit in ((streams[0], n_first), (streams[1], size), (streams[0], size)):
+        postponed: list[int] = []
+        while stream and len(taken) < limit:
+            row = stream.popleft()
+            if used.isdisjoint(texts[row]):
+                taken.append(row)
+                used |= texts[row]
+            else:
+                postponed.append(row)
+        stream.extendleft(reversed(postponed))
+    for stream in streams:
+        while stream and len(taken) < size:
+            taken.append(stream.popleft())
+    return taken
+
+
+def topics_of(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:
+    """`(n,)`, the topic of each of `(n, dim)` unit vectors, by spherical k-means (Dhillon and Modha 2001).
+
+    Topics are numbered so that neighbours in number are near: from one to the nearest that has no number yet.
+
+    >>> vectors = np.array([[1, 0], [0, 1], [0.98, 0.2], [0.2, 0.98]], np.float32)
+    >>> topics = topics_of(vectors, 2, seed=1)
+    >>> bool(topics[0] == topics[2] != topics[1] == topics[3])
+    True
+    """
+    generator = np.random.default_rng(seed)
+    n_topics = min(n_topics, len(vectors))
+    centres = vectors[generator.choice(len(vectors), n_topics, replace=False)].copy()
+    nearest = np.zeros(len(vectors), np.int64)
+    for _ in range(ROUNDS):
+        nearest = _nearest(vectors, centres)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, vectors)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), centres)
+    number = np.empty(n_topics, np.int64)
+    number[_chain(centres)] = np.arange(n_topics)
+    return np.asarray(number[nearest], np.int64)
+
+
+def _nearest(vectors: FloatArray, centres: FloatArray, at_once: int = 4096) -> IntArray:
+    """`(n,)`, the centre of the highest cosine."""
+    blocks = [
+        (vectors[start : start + at_once] @ centres.T).argmax(axis=1) for start in range(0, len(vectors), at_once)
+    ]
+    return np.concatenate(blocks).astype(np.int64)
+
+
+def _chain(centres: FloatArray) -> list[int]:
+    """All centres, each followed by the nearest one that has not come yet."""
+    left = np.ones(len(centres), bool)
+    chain = [0]
+    left[0] = False
+    while left.any():
+        near = np.where(left, centres @ centres[chain[-1]], -np.inf)
+        chain.append(int(near.argmax()))
+        left[chain[-1]] = False
+    return chain
+
+
+def _topic_by_topic(rows: NDArray[Any], topics: IntArray, generator: np.random.Generator) -> NDArray[Any]:
+    """The rows, topic after topic from a random one on; inside a topic in the order they come in."""
+    n_topics = int(topics.max()) + 1
+    start = int(generator.integers(n_topics))
+    return rows[np.argsort((topics[rows] - start) % n_topics, kind="stable")]

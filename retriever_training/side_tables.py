@@ -1,0 +1,168 @@
+"""What the loss knows of a batch beside its texts: which passages are no negatives, what BM25 adds, where the base puts them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+PADDING = -1  # in place of a negative that a row does not have
+QUESTIONS_AT_ONCE = 256
+LEXICAL_KEPT = 1_000  # passages that BM25 adds most to, for each row
+
+Lexical = Callable[[Sequence[str], Sequence[str]], FloatArray]
+"""Takes questions and passages; gives what BM25 adds to their cosines in serving, `(q, p)`."""
+Vectors = Callable[[Sequence[str]], FloatArray]
+"""Takes texts; gives the base's vectors, `(n, dim)`, unit rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row as texts."""
+
+    question: str
+    positive: str
+    negatives: tuple[str, ...] = ()
+    """As many as there are; a row may have fewer than others."""
+    weight: float = 1.0
+    """How far the positive is believed, 0 to 1."""
+    spared: tuple[str, ...] = ()
+    """Passages that are no negatives for the question: its other known and suspected positives."""
+    teacher: tuple[float, ...] = ()
+    """A teacher's scores of the positive and of each negative; empty where there is no teacher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """How the base sees the texts of a training; every vector exists before it starts."""
+
+    questions: FloatArray
+    """`(r, dim)`, unit rows, one for each example."""
+    passages: FloatArray
+    """`(p, dim)`, unit rows, in the order of `SideTable.passages`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideTable:
+    """The rows of a training by number; a passage's number is the place of its text among all that take part."""
+
+    passages: tuple[str, ...]
+    columns: IntArray
+    """`(r, 1 + n)`: the positive, then the negatives, PADDING where there are fewer."""
+    weight: FloatArray
+    """`(r,)`."""
+    spared: tuple[IntArray, ...]
+    """For each row, passages that are no negatives for it, its own positive among them."""
+    lexical: csr_array | None
+    """`(r, p)`."""
+    base: Base | None
+    teacher: FloatArray
+    """`(r, 1 + n)`, NaN where the teacher said nothing."""
+
+    @classmethod
+    def of(
+        cls,
+        examples: Sequence[Example],
+        n_negatives: int,
+        lexical: Lexical | None = None,
+        base: tuple[Vectors, Vectors] | None = None,
+        near_duplicate: float = 2.0,
+    ) -> SideTable:
+        """Numbers the texts of the examples; *base* gives vectors of questions and of passages.
+
+        Passages as near to the positive as *near_duplicate*, a cosine under the base, are spared too.
+        """
+        texts = [(one.positive, *one.negatives[:n_negatives]) for one in examples]
+        number = {text: place for place, text in enumerate(dict.fromkeys(text for row in texts for text in row))}
+        width = max((len(row) for row in texts), default=1)
+        columns = np.full((len(examples), width), PADDING, np.int64)
+        for row, own in enumerate(texts):
+            columns[row, : len(own)] = [number[text] for text in own]
+        passages = tuple(number)
+        questions = [one.question for one in examples]
+        seen = Base(base[0](questions), base[1](passages)) if base is not None else None
+        return cls(
+            passages,
+            columns,
+            np.array([one.weight for one in examples], np.float32),
+            _spared(examples, number, columns[:, 0], seen, near_duplicate),
+            None if lexical is None else _lexical_table(lexical, questions, passages),
+            seen,
+            _teacher(examples, width),
+        )
+
+    @property
+    def n_negatives(self) -> int:
+        """Columns of negatives."""
+        return int(self.columns.shape[1]) - 1
+
+    def text(self, row: int, column: int) -> str:
+        """What stands there; an empty text for PADDING."""
+        passage = self.columns[row, column]
+        return "" if passage == PADDING else self.passages[passage]
+
+    def masked(self, rows: IntArray, passages: IntArray) -> NDArray[np.bool_]:
+        """`(b, c)`: which of the batch's passages are no negatives of each of its rows."""
+        masked = np.stack([np.isin(passages, self.spared[row]) for row in rows])
+        return np.asarray(masked | (passages == PADDING))
+
+    def suspected(self, rows: IntArray, passages: IntArray, share: float) -> NDArray[np.bool_]:
+        """`(b, c)`: passages above *share* of the positive's cosine under the base.
+
+        The guided in-batch masking of GISTEmbed (Solatorio 2024, arXiv 2402.16829) with the margin of NV-Retriever.
+        """
+        assert self.base is not None
+        asked = self.base.questions[rows]
+        of_positive = (asked * self.base.passages[self.columns[rows, 0]]).sum(axis=1, keepdims=True)
+        return np.asarray(asked @ self.base.passages[passages].T > share * of_positive)
+
+    def offsets(self, rows: IntArray, passages: IntArray) -> FloatArray:
+        """`(b, c)`: what BM25 adds to the cosines."""
+        assert self.lexical is not None
+        return np.asarray(self.lexical[rows].toarray()[:, passages], np.float32)
+
+
+def _spared(
+    examples: Sequence[Example], number: dict[str, int], positive: IntArray, base: Base | None, near: float
+) -> tuple[IntArray, ...]:
+    of_question: dict[str, set[int]] = defaultdict(set)
+    for one, own in zip(examples, positive, strict=True):
+        of_question[one.question] |= {int(own)} | {number[text] for text in one.spared if text in number}
+    spared = []
+    for one, own in zip(examples, positive, strict=True):
+        twins: list[int] = []
+        if base is not None:
+            twins = np.flatnonzero(base.passages @ base.passages[own] >= near).tolist()
+        spared.append(np.array(sorted(of_question[one.question].union(twins)), np.int64))
+    return tuple(spared)
+
+
+def _teacher(examples: Sequence[Example], width: int) -> FloatArray:
+    scores = np.full((len(examples), width), np.nan, np.float32)
+    for row, one in enumerate(examples):
+        some = one.teacher[:width]
+        scores[row, : len(some)] = some
+    return scores
+
+
+def _lexical_table(lexical: Lexical, questions: Sequence[str], passages: Sequence[str]) -> csr_array:
+    from scipy.sparse import csr_array, vstack
+
+    blocks = []
+    for start in range(0, len(questions), QUESTIONS_AT_ONCE):
+        scores = lexical(questions[start : start + QUESTIONS_AT_ONCE], passages).astype(np.float32)
+        if scores.shape[1] > LEXICAL_KEPT:
+            least = -np.partition(-scores, LEXICAL_KEPT - 1, axis=1)[:, LEXICAL_KEPT - 1 : LEXICAL_KEPT]
+            scores[scores < least] = 0.0
+        blocks.append(csr_array(scores))
+    return csr_array(vstack(blocks, format="csr"))
