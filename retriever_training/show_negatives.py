@@ -2,46 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from rag.assemble import App
+from rag.errors import TooLittleDataError, UsageError
+from rag.records import Passage
 from retriever_training.candidate import Watch, unwatched
-from retriever_training.evidence import Asked, Evidence, gather
+from retriever_training.evidence import Asked, Evidence, best_supported, gather
 from retriever_training.judgments import normalised
-from retriever_training.learn_towers import make_mine, training_rows
-from retriever_training.negatives.mix import as_json, mine_all
+from retriever_training.learn_towers import N_NEGATIVES, make_mine
+from retriever_training.negatives import FINDERS
+from retriever_training.negatives.mine import Candidate, Mine, View
+from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
 from retriever_training.nightly import NightPlan
 from retriever_training.views import view_of
 
 
-def night_rows(app: App, plan: NightPlan, watch: Watch = unwatched) -> Iterator[dict[str, Any]]:
-    """The rows a tier-3 night would train on now."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What rows to make; the defaults are those of a tier-3 night."""
+
+    n_negatives: int = N_NEGATIVES
+    sources: tuple[str, ...] = tuple(QUOTAS)
+    pool: int = 0
+    """How many negatives a row keeps for the epochs to take turns with; 0 for as many as one epoch needs."""
+    epochs: int = 1
+    easy_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MinedRows:
+    """Rows as `as_json` tells them, what was left out on the way, and the passages that they name."""
+
+    lines: list[dict[str, Any]]
+    """With more than one epoch: all rows of the first, with `epoch` 0, then those of the next."""
+    removed: Mapping[str, int]
+    passages: Mapping[str, Passage]
+
+
+def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatched) -> MinedRows:
+    """The rows that a tier-3 night would train on now, or others that are wanted in their place.
+
+    Raises:
+        TooLittleDataError: no judgment of the training split names a right passage.
+        UsageError: a source is not known.
+    """
+    check_sources(wanted.sources)
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
-    view = view_of(app, evidence, app.current(), evidence.asked("train").questions, watch)
-    mine, rows, _ = training_rows(evidence, [view], plan.towers.seed, watch)
-    return as_json(mine, rows)
+    train = evidence.asked("train")
+    right = [best_supported(one) for one in train.right]
+    if not any(right):
+        raise TooLittleDataError('nobody has named a right passage yet, so there are no rows: give verdicts, or run '
+                                 '"nightjar feedback import"')  # fmt: skip
+    views = _views(app, evidence, train.questions, watch)
+    mine = make_mine(evidence, train, views[-1], plan.towers.seed)
+    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources)
+    quotas = {source: QUOTAS.get(source, 1) for source in wanted.sources}
+    rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
+    return MinedRows(
+        _lines(mine, rows, wanted), removed, {passage.passage_id: passage for passage in evidence.passages}
+    )
 
 
-def negatives_for(app: App, question: str, n: int) -> dict[str, Any]:
-    """What every source finds for *question*, kept or removed with the reason, and the known right passages."""
+def negatives_for(app: App, question: str, n: int, sources: Sequence[str] = tuple(FINDERS)) -> dict[str, Any]:
+    """What every source finds for *question*, kept or removed with the reason, and the known right passages.
+
+    A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
+    where no right passage is known.
+
+    Raises:
+        UsageError: a source is not known.
+    """
+    check_sources(sources)
     evidence = gather(
         app, trusted=app.settings.feedback.trusted, max_per_person=app.settings.feedback.max_judgments_per_person
     )
     asked = _with_neighbours(evidence, question)
-    view = view_of(app, evidence, app.current(), asked.questions, unwatched)
-    mine = make_mine(evidence, asked, view, app.settings.night.seed)
-    by_source = mine_all(mine, [view], evidence.texts, pool=n)
+    views = _views(app, evidence, asked.questions, unwatched)
+    mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
+    by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n)
     candidates = []
-    for source, mined in by_source.items():
+    for mined in by_source.values():
         marked = [(one, None) for one in mined[0].kept] + list(mined[0].removed)
         for one, removed in sorted(marked, key=lambda pair: pair[0].rank):
-            passage = evidence.passages[one.passage]
-            candidates.append({"source": source, "rank": one.rank, "score": round(one.score, 4),
-                               "passage_id": passage.public_id, "title": passage.title, "removed": removed})  # fmt: skip
+            candidates.append(_told(mine, one, removed, evidence.passages[one.passage]))
     right = [evidence.passages[row] for row in asked.right[0]]
     positives = [{"passage_id": passage.public_id, "title": passage.title} for passage in right]
     return {"question": question, "positives": positives, "candidates": candidates}
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """
+    Raises:
+        UsageError: one is no way of finding negatives, or none is given.
+    """
+    for source in sources or ("",):
+        if source not in FINDERS:
+            near = get_close_matches(source, FINDERS, 1)
+            raise UsageError(f"no source {source!r} of negatives" + (f", did you mean {near[0]!r}?" if near else "")
+                             + f": there are {', '.join(FINDERS)}")  # fmt: skip
+
+
+def _lines(mine: Mine, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:
+    if wanted.epochs == 1:
+        return list(as_json(mine, rows))
+    lines = []
+    for epoch in range(wanted.epochs):
+        due = of_epoch(rows, wanted.n_negatives, epoch, wanted.epochs, mine.seed, easy_first=wanted.easy_first)
+        lines += [{**line, "epoch": epoch} for line in as_json(mine, due)]
+    return lines
+
+
+def _views(app: App, evidence: Evidence, questions: Sequence[str], watch: Watch) -> list[View]:
+    """As in the night: how the base and, where it is another one, the current version see the questions."""
+    versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
+    return [view_of(app, evidence, version, questions, watch) for version in versions.values()]
+
+
+def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
+    query, positives = mine.question_vectors[0], sorted(mine.positives[0])
+    of_positives = mine.passage_vectors[positives] @ query
+    margin = float(np.min(of_positives) - mine.passage_vectors[one.passage] @ query) if positives else None
+    return {"source": one.source, "rank": one.rank, "score": round(one.score, 4),
+            "margin": None if margin is None else round(margin, 4), "version": one.version,
+            "passage_id": passage.public_id, "title": passage.title, "removed": removed}  # fmt: skip
 
 
 def _with_neighbours(evidence: Evidence, question: str) -> Asked:

@@ -194,8 +194,15 @@ def test_the_slice_starts_at_the_epoch_times_n_modulo_the_pool() -> None:
     pool = [4, 8, 15, 16, 23]
     for epoch in range(7):
         offset = epoch * 3 % 5
-        assert turn(pool, epoch, 3) == (pool * 2)[offset : offset + 3]
-    assert turn([], 1, 3) == []
+        assert turn(pool, 3, [pool] * (epoch + 1)) == (pool * 2)[offset : offset + 3]
+    assert turn([], 3, [pool, pool]) == []
+    assert turn([4], 3, [pool, pool]) == [4]
+
+
+def test_what_a_curriculum_opens_comes_at_once() -> None:
+    """Two of four are open at first; 15 and 23 open in the second epoch and have not come yet."""
+    assert turn([15, 4, 8, 23], 2, [{4, 8}]) == [4, 8]
+    assert turn([15, 4, 8, 23], 2, [{4, 8}, {4, 8, 15, 23}]) == [15, 23]
 
 
 def test_every_row_has_an_order_of_its_own_and_keeps_it() -> None:

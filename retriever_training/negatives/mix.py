@@ -123,7 +123,8 @@ def of_epoch(rows: Sequence[Row], n: int, epoch: int, epochs: int, seed: int, *,
     The negatives of a row are its pool: in an order of its own, they take turns. With *easy_first* the first epoch
     draws from the easier half only, and the last from all.
     """
-    return [_due(row, n, epoch, competence(epoch, epochs) if easy_first else 1.0, seed) for row in rows]
+    shares = [competence(past, epochs) if easy_first else 1.0 for past in range(epoch + 1)]
+    return [_due(row, n, shares, seed) for row in rows]
 
 
 def as_json(mine: Mine, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -184,11 +185,11 @@ def _cosines(mine: Mine, questions: Sequence[int] | NDArray[np.int64], passages:
     return cosines
 
 
-def _due(row: Row, n: int, epoch: int, share: float, seed: int) -> Row:
-    places = easiest([-margin for margin in row.margins], share, n)
-    order = shuffled([row.negatives[place].passage for place in places], f"{row.question}\n{row.positive_id}", seed)
-    place_of = {row.negatives[place].passage: place for place in places}
-    due = [place_of[passage] for passage in turn(order, epoch, n)]
+def _due(row: Row, n: int, shares: Sequence[float], seed: int) -> Row:
+    hardness = [-margin for margin in row.margins]
+    place_of = {one.passage: place for place, one in enumerate(row.negatives)}
+    order = [place_of[passage] for passage in shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
+    due = turn(order, n, [easiest(hardness, share, n) for share in shares])
     return replace(
         row,
         negatives=tuple(row.negatives[place] for place in due),

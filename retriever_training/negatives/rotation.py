@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 
-def turn(pool: Sequence[int], epoch: int, n: int) -> list[int]:
-    """The *n* that are due in *epoch*, counted from 0: from place epoch · n on, and round to the beginning.
+def turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[int]:
+    """The *n* that are due in the last of the epochs: those that came least often, first come in the pool first.
 
-    A pool with fewer than *n* is given whole; nothing comes twice.
+    *opened* says for each epoch so far which part of the pool it may draw from. Where all is open this is the slice
+    that starts at epoch · n modulo the pool's size and goes round to the beginning, as in Tevatron. A pool with fewer
+    than *n* is given whole; there, unlike in Tevatron, nothing comes twice.
 
-    >>> [turn([7, 8, 9], epoch, 2) for epoch in range(4)]
+    >>> everything = range(10)
+    >>> [turn([7, 8, 9], 2, [everything] * n_epochs) for n_epochs in (1, 2, 3, 4)]
     [[7, 8], [9, 7], [8, 9], [7, 8]]
-    >>> turn([7], 3, 2)
+    >>> turn([7, 8, 9], 1, [{8}, everything])
     [7]
     """
-    start = epoch * n % len(pool) if pool else 0
-    return [*pool[start:], *pool[:start]][:n]
+    came: Counter[int] = Counter()
+    due: list[int] = []
+    for some in opened:
+        due = sorted((one for one in pool if one in some), key=came.__getitem__)[:n]
+        came.update(due)
+    return due
 
 
 def shuffled(pool: Sequence[int], item: str, seed: int) -> list[int]:

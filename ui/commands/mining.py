@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 from ui.commands.learning import plan_of
+
+SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
 
 def register(app: typer.Typer) -> None:
@@ -21,48 +24,102 @@ def register(app: typer.Typer) -> None:
 def negatives(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="A question, best one that was judged.")],
-    n: Annotated[int, typer.Option("-n", help="Candidates of each source.")] = 5,
+    n: Annotated[int, typer.Option("-n", min=1, help="Candidates of each source.")] = 5,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only this way of finding them; may be repeated.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Shows, side by side, the negatives that each way finds for a question: kept or not, and why not."""
-    from rag.assemble import open_app
-    from retriever_training.show_negatives import negatives_for
+    """Shows, side by side, the negatives that each way finds for a question: kept or not, and why not.
 
-    found = negatives_for(open_app(settings_of(context)), question, n)
+    The margin is the right passage's cosine with the question less the candidate's; below 0 the version takes the
+    candidate for the better one.
+    """
+    from rag.assemble import open_app
+    from retriever_training.negatives import FINDERS
+    from retriever_training.show_negatives import check_sources, negatives_for
+
+    check_sources(sources := source or tuple(FINDERS))
+    found = negatives_for(open_app(settings_of(context)), question, n, sources)
     if as_json:
         print_json(found)
         return
     for positive in found["positives"]:
         typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
     rows = [
-        [
-            one["source"],
-            str(one["rank"]),
-            f"{one['score']:.3f}",
-            one["passage_id"],
-            one["removed"] or "kept",
-            one["title"],
-        ]
+        [one["source"], one["version"], str(one["rank"]), f"{one['score']:.3f}",
+         "–" if one["margin"] is None else f"{one['margin']:+.3f}", one["passage_id"], one["removed"] or "kept",
+         one["title"]]
         for one in found["candidates"]
-    ]
-    print_table(["source", "rank", "score", "passage", "kept?", "title"], rows)
+    ]  # fmt: skip
+    print_table(["source", "version", "rank", "score", "margin", "passage", "kept?", "title"], rows)
 
 
 def mine(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="File for the rows, one JSON object a line; - for stdout.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where the rows go; - for stdout (jsonl only).", show_default=False)],
+    row_format: Annotated[
+        Literal["jsonl", "datasets", "dpr"],
+        typer.Option("--format", help="JSON lines, a folder for sentence-transformers, or DPR's file."),
+    ] = "jsonl",
+    n_negatives: Annotated[
+        int | None,
+        typer.Option("--negatives", min=0, help="A row; left out, as many as the night's.", show_default=False),
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option(help=SOURCES_HELP + " Left out, the night's.", show_default=False)
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Rows for so many epochs, in which a row's negatives take turns.")
+    ] = 1,
+    pool: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Negatives that take turns in a row; left out, enough for all epochs.", show_default=False
+        ),
+    ] = None,
+    easy_first: Annotated[bool, typer.Option("--easy-first", help="Earlier epochs draw from the easier ones.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Left out, the night's.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
 ) -> None:
-    """Writes the night's training rows with the provenance of every negative."""
-    from rag.assemble import open_app
-    from retriever_training.show_negatives import night_rows
+    """Writes the night's training rows with the provenance of every negative.
 
-    settings = settings_of(context)
+    [bold]Examples[/bold]
+
+    nightjar mine --out rows.jsonl
+
+    nightjar mine --out rows --format datasets --negatives 4 --sources feedback,dense,bm25
+
+    nightjar mine --out - --epochs 3 --easy-first
+    """
+    from rag.assemble import open_app
+    from rag.errors import UsageError
+    from retriever_training.rows import check_free, write_rows
+    from retriever_training.show_negatives import Wanted, check_sources, night_rows
+
+    to_stdout = str(out) == "-"
+    if to_stdout and row_format != "jsonl":
+        raise UsageError(f"--format {row_format} can't go to stdout: name a place with --out, or use jsonl")
+    if epochs == 1 and (easy_first or pool):
+        raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
+    if not to_stdout:
+        check_free(out, row_format, force=force)
+    n = Wanted().n_negatives if n_negatives is None else n_negatives
+    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first)
+    if sources is not None:
+        wanted = replace(wanted, sources=tuple(word.strip() for word in sources.split(",")))
+        check_sources(wanted.sources)
+    settings = settings_of(context, **({} if seed is None else {"night": {"seed": seed}}))
     with stages() as watch:
-        rows = list(night_rows(open_app(settings), plan_of(settings), watch))
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    if str(out) == "-":
-        for line in lines:
-            typer.echo(line)
-    else:
-        out.write_text("".join(line + "\n" for line in lines), "utf-8")
-        typer.echo(f"{len(lines)} rows written to {out}", err=True)
+        mined = night_rows(open_app(settings), plan_of(settings), wanted, watch)
+    for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
+        typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
+    if to_stdout:
+        for line in mined.lines:
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        return
+    n_written = write_rows(out, row_format, mined.lines, mined.passages, n, force=force)
+    few = len(mined.lines) - n_written
+    left_out = f"; {few:,} with fewer than {n} negatives were left out" if few else ""
+    typer.echo(f"{n_written:,} rows written to {out}{left_out}", err=True)
