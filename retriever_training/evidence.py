@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -18,10 +19,12 @@ from rag.database import reading, shown
 from rag.lexical import Lexical
 from rag.records import Judgment, Passage
 from rag.vectors import Vectors
-from retriever_training.judgments import Judgments, Split, judge, normalised
+from retriever_training.judgments import Judgments, judge
+from retriever_training.splits import Split, normalised
 
 FloatArray = NDArray[np.float32]
 CONFIRMED_FROM = 100  # so many questions on which two people agree are measured on alone; see DECISIONS.md
+NEWEST_SHARE = 0.2  # of the held-out questions, by time, are looked at on their own
 RIGHT_FROM = 0.5  # weight from which a positive is taken for right when measuring: not a kind word on the whole answer
 
 
@@ -34,6 +37,8 @@ class Asked:
     """row → weight, for each question."""
     rejected: tuple[tuple[int, ...], ...]
     """Surest first."""
+    given_at: tuple[datetime, ...] = ()
+    """When somebody last judged the question."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -50,7 +55,18 @@ class Asked:
             tuple(self.questions[place] for place in kept),
             tuple(sure[place] for place in kept),
             tuple(self.rejected[place] for place in kept),
+            tuple(self.given_at[place] for place in kept),
         )
+
+    def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
+        """`(n,)`: the questions judged last, *share* of them at most; none where the times do not tell them apart.
+
+        What people ask changes: a version may be better on the whole and worse on what they ask now.
+        """
+        times = sorted(self.given_at)
+        n_older = len(times) - int(share * len(times))
+        since = times[n_older - 1] if times else None
+        return np.array([since is not None and given_at > since for given_at in self.given_at], np.bool_)
 
 
 def best_supported(right: Mapping[int, float]) -> dict[int, float]:
@@ -111,6 +127,7 @@ class Evidence:
                 {self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups
             ),
             tuple(self._rejected(group) for group in groups),
+            tuple(max(one.latest_at for one in group) for group in groups),
         )
 
     def matrix(self, vectors: Vectors) -> FloatArray:
@@ -135,7 +152,7 @@ class Evidence:
         return tuple(self.row[one.passage_id] for one in negatives)
 
 
-def gather(app: App, *, trusted: Sequence[str], max_per_person: int) -> Evidence:
+def gather(app: App, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()) -> Evidence:
     """A snapshot of the library and of what people's standing verdicts add up to on it."""
     lexical = app.lexical()
     found = app.library.get(lexical.passage_ids)
@@ -146,6 +163,7 @@ def gather(app: App, *, trusted: Sequence[str], max_per_person: int) -> Evidence
         frozenset(found),
         trusted=trusted,
         max_per_person=max_per_person,
+        quarantined=quarantined,
     )
     return Evidence(passages, lexical, judgments)
 

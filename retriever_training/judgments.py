@@ -1,39 +1,24 @@
-"""Verdicts → judgments: who counts, how much, what a conflict settles to, and what is held out."""
+"""Verdicts → judgments: who counts, how much, what a conflict settles to, and what nobody may dominate."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.records import Judgment, Verdict
-
-Split = Literal["train", "dev", "gate"]
-
-DEV_SHARE = 0.10  # chooses ridge, merge and lexical weight
-GATE_SHARE = 0.20  # decides, and nothing else; 300 questions see a difference of three points
-
-BESIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
-"""What a verdict becomes where the same person pinned another passage for the same question."""
-
-KIND_WEIGHT: Mapping[str, float] = {
-    "pin": 1.0,
-    "helpful": 0.8,
-    "helpful beside a pin": 0.3,  # whoever names the right passage has said that the others are not it
-    "answer_helpful": 0.3,
-    "not_relevant": 1.0,
-    "rejected beside a pin": 1.0,
-}
-"""How much each verdict says of its passage. The others say nothing of it."""
-
-RECORD_PRIOR = (8.0, 2.0)
-"""Beta prior of how often a person is right: people we have tested err on one verdict in five."""
+from retriever_training.people import Person, people_of, unchecked
+from retriever_training.splits import Split, normalised, place_of, split_of, too_near_held_out
+from retriever_training.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, collect_votes, is_positive
 
 NEGATIVE_FROM = 0.8
 """The least probability at which a rejected passage counts as a negative."""
+
+MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
+NEGATIVE_OF = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
+POSITIVE_OF = (50, 0.10)  # and right for so many; see `_share`
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +27,9 @@ class Judgments:
 
     judgments: tuple[Judgment, ...]
     dropped: Mapping[str, int]
-    """Verdicts or pairs left out, by reason."""
+    """Verdicts, votes or judgments left out, by reason."""
+    people: Mapping[str, Person] = field(default_factory=dict)
+    """Everybody whose votes were looked at, by name."""
 
     def split(self, name: Split) -> list[Judgment]:
         """The judgments of one split, in a fixed order."""
@@ -56,108 +43,48 @@ def judge(
     *,
     trusted: Collection[str],
     max_per_person: int,
+    quarantined: Collection[str] = (),
 ) -> Judgments:
     """Settles standing *verdicts* into one judgment for each (question, passage).
 
     *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
-    *known_passages* drop out, so that what was deleted is forgotten. A conflict is settled by the log-odds
-    of everyone's record (the one-coin model of Dawid and Skene 1979).
+    *known_passages* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
+    `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
+    (the one-coin model of Dawid and Skene 1979).
     """
     dropped: Counter[str] = Counter()
-    votes = _votes(verdicts, cited, known_passages, max_per_person, dropped)
-    records = person_records(votes)
-    judgments = [_settle(pair, people, records, trusted, dropped) for pair, people in sorted(votes.items())]
-    return Judgments(tuple(judgment for judgment in judgments if judgment), dict(dropped))
+    votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
+    people = people_of(votes, trusted=trusted, quarantined=quarantined)
+    counting = _counting(votes, people, trusted, dropped)
+    settled = (_settle(pair, said, people, trusted, dropped) for pair, said in sorted(counting.items()))
+    judgments = _within_shares([judgment for judgment in settled if judgment], dropped)
+    return Judgments(tuple(_apart(judgments, dropped)), dict(+dropped), people)
 
 
-Pair = tuple[str, str]  # question, normalised, and passage id
-Votes = dict[Pair, dict[str, Verdict]]  # pair → person → what that person said last
-
-
-def _votes(
-    verdicts: Iterable[Verdict],
-    cited: Mapping[str, Sequence[str]],
-    known: Collection[str],
-    max_per_person: int,
-    dropped: Counter[str],
-) -> Votes:
-    votes: Votes = defaultdict(dict)
-    by_person: Counter[str] = Counter()
-    for verdict in verdicts:
-        if verdict.verdict not in KIND_WEIGHT:
-            dropped["says nothing of a passage"] += 1
-            continue
-        targets = [verdict.passage_id] if verdict.passage_id else list(cited.get(verdict.turn_id, ()))
-        for passage_id in targets:
-            if passage_id not in known:
-                dropped["passage no longer in the library"] += 1
-            elif by_person[verdict.user] >= max_per_person:
-                dropped["person over their share"] += 1
-            else:
-                by_person[verdict.user] += 1
-                _cast(votes[normalised(verdict.question), passage_id], verdict)
-    return _seen_beside_pins(votes)
-
-
-def _seen_beside_pins(votes: Votes) -> Votes:
-    """Marks what somebody said of a passage who pinned another one for the same question.
-
-    "Helpful" loses most of its weight; "not relevant" gains the second signal that a negative needs.
-    """
-    pinned = {
-        (user, pair[0]) for pair, people in votes.items() for user, vote in people.items() if vote.verdict == "pin"
+def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:
+    """The votes of those who do not wait, without what nobody can check and is too much."""
+    present = {
+        pair: {name: vote for name, vote in said.items() if not people[name].waits} for pair, said in votes.items()
     }
-    return {
-        pair: {
-            user: replace(vote, verdict=BESIDE_PIN[vote.verdict])
-            if vote.verdict in BESIDE_PIN and (user, pair[0]) in pinned
-            else vote
-            for user, vote in people.items()
-        }
-        for pair, people in votes.items()
-    }
-
-
-def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
-    """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one stands."""
-    before = people.get(verdict.user)
-    if before is None or KIND_WEIGHT[verdict.verdict] >= KIND_WEIGHT[before.verdict] or verdict.passage_id:
-        people[verdict.user] = verdict
-
-
-def is_positive(verdict: Verdict) -> bool:
-    """Whether the verdict speaks for its passage."""
-    return verdict.verdict not in ("not_relevant", BESIDE_PIN["not_relevant"])
-
-
-def person_records(votes: Votes) -> dict[str, float]:
-    """For each person, how often they are right: the mean of a Beta posterior over agreement with the others.
-
-    Only passages on which at least two others voted teach us anything of a person.
-    """
-    right: Counter[str] = Counter()
-    judged: Counter[str] = Counter()
-    for people in votes.values():
-        for_it = sum(is_positive(vote) for vote in people.values())
-        for user, vote in people.items():
-            others_for = for_it - is_positive(vote)
-            others_against = len(people) - 1 - others_for
-            if others_for + others_against >= 2 and others_for != others_against:
-                judged[user] += 1
-                right[user] += is_positive(vote) == (others_for > others_against)
-    users = {user for people in votes.values() for user in people}
-    agreed, differed = RECORD_PRIOR
-    return {user: (agreed + right[user]) / (agreed + differed + judged[user]) for user in users}
+    over = unchecked({pair: said for pair, said in present.items() if said}, people, trusted)
+    counting: Votes = {}
+    for pair, said in present.items():
+        dropped["person in quarantine"] += len(votes[pair]) - len(said)
+        kept = {name: vote for name, vote in said.items() if (name, pair[0]) not in over}
+        dropped["nobody can check so much of one person"] += len(said) - len(kept)
+        if kept:
+            counting[pair] = kept
+    return counting
 
 
 def _settle(
     pair: Pair,
     people: Mapping[str, Verdict],
-    records: Mapping[str, float],
+    persons: Mapping[str, Person],
     trusted: Collection[str],
     dropped: Counter[str],
 ) -> Judgment | None:
-    probability = _probability(people, records)
+    probability = _probability(people, {user: persons[user].record for user in people})
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
     sure = probability if label == "positive" else 1 - probability
@@ -198,21 +125,49 @@ def _counts_as_negative(
     return len(agreeing) >= 2 or named_another or any(user in trusted for user in agreeing)
 
 
-def normalised(question: str) -> str:
-    """A question without what does not change it: case, spaces, a final mark.
+def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list[Judgment]:
+    """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
+    of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
+    for one in judgments:
+        of_question[normalised(one.question), one.label].append(one)
+    over = {id(one) for some in of_question.values() for one in sorted(some, key=_surest_first)[MAX_PER_QUESTION:]}
+    kept = [one for one in judgments if id(one) not in over]
+    dropped["question over its share"] += len(over)
+    n_questions = len({normalised(one.question) for one in kept})
+    of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
+    for one in kept:
+        of_passage[one.passage_id, one.label].append(one)
+    n_passages = len({one.passage_id for one in kept})
+    over = {id(one) for (_, label), some in of_passage.items()
+            for one in sorted(some, key=_surest_first)[_share(label, n_questions, n_passages) :]}  # fmt: skip
+    dropped["passage over its share"] += len(over)
+    return [one for one in kept if id(one) not in over]
 
-    >>> normalised("  Who  am I?")
-    'who am i'
+
+def _share(label: str, n_questions: int, n_passages: int) -> int:
+    """How many questions one passage may be right, or wrong, for.
+
+    A passage that everybody is told is wrong would sink for the questions that it answers, and one that is right for
+    everything would rise everywhere. Where a library has few passages, three times an even share is no excess.
+
+    >>> _share("negative", 5000, 900), _share("positive", 5000, 900), _share("positive", 5000, 10)
+    (50, 500, 1500)
     """
-    return " ".join(question.casefold().split()).rstrip("?!. ")
+    least, share = NEGATIVE_OF if label == "negative" else POSITIVE_OF
+    even = 3 * n_questions // n_passages if label == "positive" else 0
+    return max(least, int(share * n_questions), even)
 
 
-def split_of(question: str) -> Split:
-    """The split a question belongs to, for ever: what is held out once never trains a later version.
+def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
+    """For sorting; among equals by the question's hash, so that no spelling is preferred."""
+    return -judgment.probability, -judgment.n_people, place_of(judgment.question)
 
-    >>> split_of("Who am I?") == split_of("who am i")
-    True
-    """
-    digest = hashlib.sha256(normalised(question).encode("utf-8", "backslashreplace")).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    return "dev" if place < DEV_SHARE else "gate" if place < DEV_SHARE + GATE_SHARE else "train"
+
+def _apart(judgments: Sequence[Judgment], dropped: Counter[str]) -> Iterator[Judgment]:
+    """Those whose question is not too near one that is held out from it."""
+    near = too_near_held_out({normalised(one.question) for one in judgments})
+    for one in judgments:
+        if normalised(one.question) in near:
+            dropped["too near a held-out question"] += 1
+        else:
+            yield one
