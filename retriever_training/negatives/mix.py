@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retriever_training.negatives import FINDERS
 from retriever_training.negatives.curriculum import competence, easiest
 from retriever_training.negatives.denoise import clean, count_removed
+from retriever_training.negatives.grounds import NOTHING_MORE, Known, cosines
 from retriever_training.negatives.mine import Candidate, Mine, Mined, View
 from retriever_training.negatives.rotation import shuffled, turn
+from retriever_training.negatives.teacher import Teacher
 
 POOL = 20  # candidates asked of each source before cleaning
 QUOTAS: Mapping[str, int] = {"feedback": 2, "dense": 1, "bm25": 1, "random": 1}
@@ -24,7 +25,6 @@ MAX_SHARE = 1 / 32
 """Of all rows, how many may hold the same passage: once a batch. No batch takes a text twice, so one that more rows
 hold leaves the last batches to these rows alone."""
 ALWAYS_ALLOWED = 5  # rows, whatever the share: a night of forty questions must not run out of passages
-PAIRS_AT_ONCE = 8192  # × 384 numbers: two blocks of 13 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,22 @@ class Row:
 
 
 def mine_all(
-    mine: Mine, views: Sequence[View], texts: Sequence[str], finders: Sequence[str] = tuple(FINDERS), pool: int = POOL
+    mine: Mine,
+    views: Sequence[View],
+    texts: Sequence[str],
+    finders: Sequence[str] = tuple(FINDERS),
+    pool: int = POOL,
+    *,
+    known: Known = NOTHING_MORE,
+    teacher: Teacher | None = None,
 ) -> dict[str, list[Mined]]:
     """Every source's candidates for every question, cleaned: source → one `Mined` a question.
 
-    What all sources found is cleaned at once, so that a rule looks at a question and its right passages one time.
+    What all sources found is cleaned at once, so that no text is read twice; *known* and *teacher* are for `clean`.
     """
     found = {name: FINDERS[name](mine, pool) for name in finders}
     together = [[one for source in found.values() for one in source[row]] for row in range(len(mine))]
-    cleaned = clean(mine, together, views, texts)
+    cleaned = clean(mine, together, views, texts, known=known, teacher=teacher)
     return {name: [_of_source(mined, name) for mined in cleaned] for name in finders}
 
 
@@ -162,27 +169,18 @@ def _within(
 
 
 def _with_margins(mine: Mine, right: Sequence[Mapping[int, float]], rows: Sequence[Row]) -> list[Row]:
-    pairs = [(place, positive) for place, positives in enumerate(right) for positive in positives]
-    of_positives = _cosines(mine, [place for place, _ in pairs], [positive for _, positive in pairs])
+    asked = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
+    positives = np.fromiter((positive for some in right for positive in some), np.int64)
+    negatives = np.fromiter((one.passage for row in rows for one in row.negatives), np.int64)
     lengths = [len(row.negatives) for row in rows]
-    asked = np.repeat(np.array([place for place, _ in pairs], np.int64), lengths)
-    of_negatives = _cosines(mine, asked, [one.passage for row in rows for one in row.negatives])
+    of_positives = cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
+    of_negatives = cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
     margins = (np.repeat(of_positives, lengths) - of_negatives).tolist()
     ends = np.cumsum(lengths).tolist()
     return [
         replace(row, margins=tuple(margins[end - length : end]))
         for row, length, end in zip(rows, lengths, ends, strict=True)
     ]
-
-
-def _cosines(mine: Mine, questions: Sequence[int] | NDArray[np.int64], passages: Sequence[int]) -> NDArray[np.float32]:
-    """The cosine of each question with the passage at its place, both by their rows."""
-    cosines = np.empty(len(passages), np.float32)
-    for start in range(0, len(passages), PAIRS_AT_ONCE):
-        some = slice(start, start + PAIRS_AT_ONCE)
-        asked, given = mine.question_vectors[list(questions[some])], mine.passage_vectors[list(passages[some])]
-        cosines[some] = np.einsum("ij,ij->i", asked, given)
-    return cosines
 
 
 def _due(row: Row, n: int, shares: Sequence[float], seed: int) -> Row:

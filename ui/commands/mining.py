@@ -1,4 +1,4 @@
-"""The night's negatives: for one question to look at, or all training rows as a file."""
+"""The night's negatives: for one question to look at, or all training rows as a file; and other people's rows as labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
 from ui.commands.learning import plan_of
 
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
@@ -17,7 +17,7 @@ SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one aske
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (negatives, mine):
+    for command in (negatives, mine, convert_dpr):
         app.command()(command)
 
 
@@ -123,3 +123,35 @@ def mine(
     few = len(mined.lines) - n_written
     left_out = f"; {few:,} with fewer than {n} negatives were left out" if few else ""
     typer.echo(f"{n_written:,} rows written to {out}{left_out}", err=True)
+
+
+def convert_dpr(
+    context: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to make.", show_default=False)],
+    train: Annotated[Path | None, typer.Option(help="DPR's file of training questions.", show_default=False)] = None,
+    dev: Annotated[Path | None, typer.Option(help="Of questions to choose by.", show_default=False)] = None,
+    test: Annotated[Path | None, typer.Option(help="Of questions to measure on.", show_default=False)] = None,
+) -> None:
+    """Makes a BEIR folder of DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
+
+    Right passages get grade 1, hard negatives grade 0; the corpus holds every passage that the files name.
+
+    [bold]Examples[/bold]
+
+    nightjar convert-dpr --train biencoder-nq-train.json --test biencoder-nq-dev.json --out datasets/nq
+
+    nightjar ingest --beir datasets/nq
+    """
+    from eval.dpr import to_beir
+    from rag.errors import UsageError
+
+    files = {split: file for split, file in (("train", train), ("dev", dev), ("test", test)) if file is not None}
+    if not files:
+        raise UsageError("no file to convert: name one with --train, --dev or --test")
+    with progress("converting", None, "questions") as advance:
+        converted = to_beir(files, out, advance)
+    for reason, count in converted.left_out.items():
+        typer.echo(f"{count:,} {reason}", err=True)
+    questions = ", ".join(f"{count:,} {split} questions" for split, count in converted.n_questions.items())
+    typer.echo(f"{converted.n_passages:,} passages and {questions} written to {out}", err=True)

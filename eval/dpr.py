@@ -1,0 +1,230 @@
+"""DPR's retriever files (biencoder-nq-train.json and its like) as a BEIR folder, which everything else reads.
+
+An entry is {"question", "answers", "positive_ctxs", "negative_ctxs", "hard_negative_ctxs"}, a context {"title", "text",
+"passage_id" or "psg_id"} (Karpukhin et al. 2020). A positive gets grade 1 and a hard negative grade 0. Easy negatives
+only join the corpus: nobody chose them for the question. Hard negatives do not become verdicts either, for a search
+found them, and no person looked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from rag.errors import NotFoundError, UsageError
+
+CHUNK = 1024**2  # characters read at once
+MAX_ENTRY = 64 * 1024**2  # characters; a longer entry is none, but a file that is not closed where it should be
+KINDS = ("positive_ctxs", "negative_ctxs", "hard_negative_ctxs")
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of DPR's files."""
+
+    n_questions: Mapping[str, int]
+    """By split; a question that comes twice counts once."""
+    n_passages: int
+    left_out: Mapping[str, int]
+    """What was not taken as it stood, with its reason."""
+
+
+def to_beir(files: Mapping[str, Path], folder: Path, progress: Callable[[int], None] = lambda n: None) -> Converted:
+    """Writes the BEIR folder of one file for each split, entry by entry: no file is held in memory.
+
+    Equal questions become one. Passages keep their ids; one without an id is named by its content, and so is one whose
+    id another text has already. *progress* is told of every entry.
+
+    Raises:
+        NotFoundError: a file, or the folder's parent, is not there.
+        UsageError: the folder is there already, or an entry can't be read; it is named.
+    """
+    for file in files.values():
+        if not file.is_file():
+            raise NotFoundError(f"no file {str(file)!r}: name a retriever file of DPR, such as biencoder-nq-dev.json")
+    if folder.exists():
+        raise UsageError(f"{str(folder)!r} is there already: choose another name")
+    if not folder.resolve().parent.is_dir():
+        raise NotFoundError(f"no folder {str(folder.resolve().parent)!r} to write {folder.name!r} in: make it first")
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        with ExitStack() as stack:
+            writer = _Writer(beside, tuple(files), stack)
+            for split, file in files.items():
+                for place, entry in entries(file):
+                    writer.add(split, place, entry)
+                    progress(1)
+            converted = writer.close()
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return converted
+
+
+def entries(file: Path) -> Iterator[tuple[str, Entry]]:
+    """("file, entry 1", object) one at a time, of a JSON list or of JSON lines, gzipped or not.
+
+    Raises:
+        UsageError: it is not JSON, or an entry is no object; the entry is named.
+    """
+    with _open(file) as stream:
+        number = 0
+        try:
+            for number, value in enumerate(_values(stream), start=1):
+                place = f"{file}, entry {number}"
+                if not isinstance(value, dict):
+                    raise UsageError(f"{place} is a {type(value).__name__}: it must be an object with a question")
+                yield place, value
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UsageError(f"{file}, entry {number + 1} is not JSON ({error}): a file of DPR is a list of "
+                             "objects") from error  # fmt: skip
+        except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+            raise UsageError(f"{file} can't be read after entry {number} ({error}): is it whole, and UTF-8?") from error
+
+
+def _open(file: Path) -> IO[str]:
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8-sig")
+    return file.open(encoding="utf-8-sig")
+
+
+def _values(stream: IO[str]) -> Iterator[Any]:
+    """The elements of a JSON list, or JSON values that follow each other, decoded as they are read."""
+    decoder = json.JSONDecoder()
+    buffer, start, n_open, at_end = "", 0, 0, False
+    while True:
+        before, start = start, _next_value(buffer, start)
+        n_open += buffer.count("[", before, start) - buffer.count("]", before, start)
+        if start < len(buffer):
+            try:
+                value, start = decoder.raw_decode(buffer, start)
+            except json.JSONDecodeError as error:
+                if at_end or len(buffer) - start > MAX_ENTRY or not _may_be_cut_off(error, buffer):
+                    raise
+            else:
+                yield value
+                continue
+        elif at_end:
+            if n_open:
+                raise json.JSONDecodeError("the file ends within the list", buffer, start)
+            return
+        piece = stream.read(max(CHUNK, len(buffer) - start))  # twice what is there: a long entry is tried seldom
+        buffer, start, at_end = buffer[start:] + piece, 0, not piece
+
+
+def _next_value(buffer: str, start: int) -> int:
+    """Past blanks, commas and the list's own brackets; an entry begins with none of these."""
+    while start < len(buffer) and buffer[start] in " \t\r\n,[]":
+        start += 1
+    return start
+
+
+def _may_be_cut_off(error: json.JSONDecodeError, buffer: str) -> bool:
+    """Whether the rest of the file may mend it: the fault is an open string, or lies where the text ends."""
+    return error.msg.startswith("Unterminated string") or error.pos >= len(buffer) - 16
+
+
+@dataclass
+class _Question:
+    query_id: str
+    answers: dict[str, None] = field(default_factory=dict)
+    right: dict[str, set[str]] = field(default_factory=dict)
+    """split → ids of its right passages; those of grade 0 are only written."""
+
+
+class _Writer:
+    """The files of one BEIR folder, open; of passages it remembers ids and hashes only."""
+
+    def __init__(self, folder: Path, splits: tuple[str, ...], stack: ExitStack) -> None:
+        (folder / "qrels").mkdir(parents=True)
+
+        def opened(name: str) -> IO[str]:
+            return stack.enter_context((folder / name).open("w", encoding="utf-8"))
+
+        self._corpus, self._queries = opened("corpus.jsonl"), opened("queries.jsonl")
+        self._qrels = {split: opened(f"qrels/{split}.tsv") for split in splits}
+        for file in self._qrels.values():
+            file.write("query-id\tcorpus-id\tscore\n")
+        self._questions: dict[str, _Question] = {}
+        self._hash_of: dict[str, bytes] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def add(self, split: str, place: str, entry: Entry) -> None:
+        text = entry.get("question")
+        if not isinstance(text, str) or not text.strip():
+            raise UsageError(f"{place} has no question, or one that is no text ({text!r}): every entry needs one")
+        place = f"{place} ({text[:40]!r})"
+        question = self._questions.setdefault(text, _Question(f"q{len(self._questions)}"))
+        question.answers.update(dict.fromkeys(_answers(entry, place)))
+        ids = {kind: [self._passage_id(*one) for one in _contexts(entry, kind, place)] for kind in KINDS}
+        right = question.right.setdefault(split, set())
+        new = {one for one in ids["positive_ctxs"] if one} - right
+        right |= new
+        if not ids["positive_ctxs"]:
+            self._left_out["questions without a right passage, which are not measured"] += 1
+        wrong = {one for one in ids["hard_negative_ctxs"] if one} - right
+        for grade, some in ((0, sorted(wrong)), (1, sorted(new))):  # the last line of a pair is what readers take
+            self._qrels[split].writelines(f"{question.query_id}\t{one}\t{grade}\n" for one in some)
+
+    def _passage_id(self, given: str, title: str, text: str) -> str:
+        """The id that the passage has in the corpus, after writing it there if it is new; empty for one without words."""
+        if not (title.strip() or text.strip()):
+            self._left_out["passages without a word"] += 1
+            return ""
+        digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "backslashreplace")).digest()[:8]
+        passage_id = given or f"p{digest.hex()}"
+        if self._hash_of.get(passage_id, digest) != digest:
+            passage_id = f"{passage_id}-{digest.hex()}"
+            if passage_id not in self._hash_of:
+                self._left_out["passages renamed, because another text has their id"] += 1
+        if passage_id not in self._hash_of:
+            self._hash_of[passage_id] = digest
+            self._corpus.write(_json_line({"_id": passage_id, "title": title, "text": text}))
+        return passage_id
+
+    def close(self) -> Converted:
+        for text, question in self._questions.items():
+            answers = {"metadata": {"answers": list(question.answers)}} if question.answers else {}
+            self._queries.write(_json_line({"_id": question.query_id, "text": text, **answers}))
+        n_questions = {
+            split: sum(split in question.right for question in self._questions.values()) for split in self._qrels
+        }
+        return Converted(n_questions, len(self._hash_of), dict(self._left_out))
+
+
+def _json_line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n"
+
+
+def _answers(entry: Entry, place: str) -> list[str]:
+    answers = entry.get("answers") or []
+    if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+        raise UsageError(f"{place} has answers {str(answers)[:40]!r}: they must be a list of texts")
+    return answers
+
+
+def _contexts(entry: Entry, kind: str, place: str) -> Iterator[tuple[str, str, str]]:
+    """(id or empty, title, text) of each context of one kind; a kind that is absent has none."""
+    contexts = entry.get(kind) or []
+    if not isinstance(contexts, list):
+        raise UsageError(f"{place}: {kind} is a {type(contexts).__name__}, and must be a list of contexts")
+    for number, context in enumerate(contexts, start=1):
+        if not isinstance(context, dict):
+            raise UsageError(f"{place}: {kind} {number} is a {type(context).__name__}, and must be an object")
+        title, text = context.get("title") or "", context.get("text")
+        if not isinstance(title, str) or not isinstance(text, str):
+            raise UsageError(f'{place}: {kind} {number} has no "text", or a "title" that is no text')
+        given = next((str(context[key]) for key in ("passage_id", "psg_id") if context.get(key) is not None), "")
+        yield ("".join(given.split()), title, text)
