@@ -14,12 +14,12 @@ from rag.errors import TooLittleDataError, UsageError
 from rag.records import Passage
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.evidence import Asked, Evidence, best_supported, gather
-from retriever_training.judgments import normalised
 from retriever_training.learn_towers import N_NEGATIVES, make_mine
 from retriever_training.negatives import FINDERS
 from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
 from retriever_training.nightly import NightPlan
+from retriever_training.splits import normalised
 from retriever_training.views import view_of
 
 
