@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
+EXCHANGES = 50  # batches that are asked to take one of two rows with the same text
 ROUNDS = 10  # of k-means; batches do not need the last word on where a topic ends
 
 
@@ -62,6 +63,7 @@ class Batches:
         streams = deque(near.tolist()), deque(shuffled[n_topical:].tolist())
         per_batch = round(self._topic_share * self.batch_size)
         made = [fill(streams, self._texts, self.batch_size, per_batch) for _ in range(len(self))]
+        part_twins(made, self._texts)
         for place in generator.permutation(len(made)):
             yield made[place]
 
@@ -92,6 +94,41 @@ def fill(streams: tuple[deque[int], deque[int]], texts: Sequence[frozenset[int]]
         while stream and len(taken) < size:
             taken.append(stream.popleft())
     return taken
+
+
+def part_twins(batches: list[list[int]], texts: Sequence[frozenset[int]]) -> None:
+    """Exchanges rows between batches, in place, until no two of a batch share a text, as far as that can be had.
+
+    The last batches are filled with what is left, whatever it is.
+
+    >>> batches = [[0, 1], [2, 3]]
+    >>> part_twins(batches, [frozenset({7}), frozenset({8}), frozenset({9}), frozenset({9})])
+    >>> batches
+    [[2, 1], [0, 3]]
+    """
+    counts = [Counter(text for row in batch for text in texts[row]) for batch in batches]
+    for here, batch in enumerate(batches):
+        for place, row in enumerate(batch):
+            if max(counts[here][text] for text in texts[row]) > 1:
+                _exchange(batches, texts, counts, here, place)
+
+
+def _exchange(
+    batches: list[list[int]], texts: Sequence[frozenset[int]], counts: list[Counter[int]], here: int, place: int
+) -> None:
+    row = batches[here][place]
+    counts[here].subtract(texts[row])
+    for there in sorted(range(len(batches)), key=lambda other: abs(other - here))[1 : 1 + EXCHANGES]:
+        if any(counts[there][text] > 0 for text in texts[row]):
+            continue
+        for its_place, other in enumerate(batches[there]):
+            if all(counts[here][text] == 0 for text in texts[other]):
+                batches[here][place], batches[there][its_place] = other, row
+                counts[there].subtract(texts[other])
+                counts[there].update(texts[row])
+                counts[here].update(texts[other])
+                return
+    counts[here].update(texts[row])
 
 
 def topics_of(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:

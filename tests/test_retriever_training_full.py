@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from rag.encoder import Encoder
+from rag.encoder import Encoder, load_model
+from rag.errors import UsageError
 from rag.version_files import passage_side_of
-from retriever_training.choose_tier import choose_tier
-from retriever_training.full import Example, Plan, merge_towers, train_towers
+from retriever_training.full import Example, Plan, freeze, merge_towers, n_steps, train_towers
 from tests import jargon
 
 PAIRS = [
@@ -24,6 +26,10 @@ PLAN = Plan(epochs=6, batch_size=5, learning_rate=2e-4)
 @pytest.fixture(scope="module")
 def trained(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_towers(base_folder, PAIRS, tmp_path_factory.mktemp("work"), PLAN)
+
+
+def passages_by(folder: Path) -> np.ndarray:
+    return Encoder.open(folder, precision="fp32").encode_passages([pair.positive for pair in PAIRS])
 
 
 def margin(folder: Path) -> float:
@@ -51,6 +57,57 @@ def test_training_writes_nothing_to_the_terminal_but_its_own_bar(
     assert "widget" not in printed.err
 
 
+class Killed(Exception):
+    """What a kill is here."""
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at step 4 it goes on from the checkpoint of step 3, which is in the middle of an epoch."""
+    monkeypatch.setattr("retriever_training.full.CHECKPOINT_STEPS", 3)
+    plan = Plan(epochs=3, batch_size=5, n_negatives=0, topic_share=0.5, anchor=0.1)
+    uninterrupted = train_towers(base_folder, PAIRS, tmp_path / "whole", plan)
+    done = 0
+
+    def die_at_4(steps: int) -> None:
+        nonlocal done
+        done += steps
+        if done == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_towers(base_folder, PAIRS, tmp_path / "killed", plan, die_at_4)
+    resumed: list[int] = []
+    again = train_towers(base_folder, PAIRS, tmp_path / "killed", plan, resumed.append)
+    assert resumed[0] == 3
+    assert sum(resumed) == n_steps(len(PAIRS), plan)
+    np.testing.assert_allclose(passages_by(again), passages_by(uninterrupted), atol=1e-5)
+
+
+def test_frozen_layers_stay_as_in_the_base(base_folder: Path, tmp_path: Path) -> None:
+    before = load_model(base_folder).state_dict()
+    after = load_model(train_towers(base_folder, PAIRS, tmp_path, Plan(1, 5, frozen_layers=2))).state_dict()
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert not any("embeddings" in name or ".layer.0." in name or ".layer.1." in name for name in moved)
+    assert any(".layer.2." in name for name in moved)
+
+
+def test_more_frozen_layers_than_there_are_are_refused(base_folder: Path) -> None:
+    with pytest.raises(UsageError, match="frozen_layers=7, but the model has 6 layers"):
+        freeze(load_model(base_folder), 7)
+
+
+def test_a_cached_training_makes_the_same_model(base_folder: Path, tmp_path: Path) -> None:
+    """One row has no negative: it is padded, and the others keep theirs."""
+    examples = [*PAIRS[:9], replace(PAIRS[9], negatives=())]
+    plan = Plan(epochs=1, batch_size=5, chunk=3)
+    plain = train_towers(base_folder, examples, tmp_path / "plain", plan)
+    cached = train_towers(base_folder, examples, tmp_path / "cached", replace(plan, cached=True))
+    np.testing.assert_allclose(passages_by(cached), passages_by(plain), atol=1e-5)
+    assert np.abs(passages_by(cached) - passages_by(base_folder)).max() > 1e-3
+
+
 def test_a_finished_training_is_not_run_again(base_folder: Path, trained: Path) -> None:
     before = (trained / "model.safetensors").stat().st_mtime_ns
     steps: list[int] = []
@@ -64,15 +121,3 @@ def test_a_merge_of_nothing_is_the_base(base_folder: Path, trained: Path, tmp_pa
     texts = ["What does the red light mean?"]
     again = Encoder.open(tmp_path / "base-again", precision="fp32").encode_queries(texts)
     np.testing.assert_allclose(again, Encoder.open(base_folder, precision="fp32").encode_queries(texts), atol=1e-6)
-
-
-def test_auto_takes_both_towers_where_the_night_is_long_enough() -> None:
-    long_enough = choose_tier("auto", 1200, 1200, 1000, 40.0, 120.0, Plan())
-    assert long_enough.tier == 3
-    assert "may take 120" in long_enough.why
-    assert choose_tier("auto", 1200, 1200, 1000, 40.0, 2.0, Plan()).tier == 1
-
-
-def test_auto_leaves_both_towers_alone_where_there_is_little_to_learn_from() -> None:
-    assert choose_tier("auto", 50, 50, 100, 1000.0, 120.0, Plan()).tier == 1
-    assert choose_tier("3", 50, 50, 100, 1000.0, 120.0, Plan()).tier == 3
