@@ -103,7 +103,7 @@ class Answerer:
         question = standalone(checked(question), [earlier for earlier, _ in history])[-MAX_QUESTION:]
         started, asked_at = time.perf_counter(), now()
         retriever = self._retriever()
-        hits = tuple(retriever.search(question, k or self._k))
+        hits = tuple(retriever.search(question, k or self._k, user))
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits)
         draft = Draft()
         try:

@@ -28,6 +28,7 @@ from rag.registry import Registry, Version
 from rag.retrieve import DenseSearch, Retriever
 from rag.serving import ServingIndex
 from rag.settings import Settings
+from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Live:
     state: tuple[int, int, int]
     """Latest promotion, library revision and vectors revision."""
     index: ServingIndex | None
+    today: UntilTonight | None
 
 
 class App:
@@ -136,7 +138,9 @@ class App:
         """A retriever for any version, searching exactly; for comparisons."""
         version = self.registry.version(encoder_id)
         vectors = self.vectors(version.passage_side)
-        return self._retriever(version, self.quick_encoder(version.encoder_id), ExactIndex(vectors), self.lexical())
+        return self._retriever(
+            version, self.quick_encoder(version.encoder_id), ExactIndex(vectors), self.lexical(), None
+        )
 
     @cached_property
     def answerer(self) -> Answerer:
@@ -156,6 +160,12 @@ class App:
 
         What answered goes on answering until its successor stands; then one assignment switches.
         """
+        changed = self._take_in_changes()
+        if self.serve and not changed and self.live.today:  # not while somebody waits for the new version
+            self.live.today.catch_up()
+        return changed
+
+    def _take_in_changes(self) -> bool:
         with self._refreshing:
             self.current()
             # The state before what it names is read: what changes in between is taken in by the next refresh.
@@ -187,20 +197,33 @@ class App:
             encoder = self._warm_encoder(version) if self.serve and before else self.quick_encoder(version.encoder_id)
         lexical = self._lexical(before, state[1])
         vectors = self.vectors(version.passage_side)
+        today = self._today(version, encoder)
         index = self._index(before, version, vectors) if self.serve else None  # last, for it holds a lock
-        return Live(
-            self._retriever(version, encoder, index or ExactIndex(vectors), lexical), version, lexical, state, index
-        )
+        retriever = self._retriever(version, encoder, index or ExactIndex(vectors), lexical, today)
+        return Live(retriever, version, lexical, state, index, today)
 
     def _with_full_encoder(self, live: Live) -> Live:
         """An application that serves moves on from numpy to sentence-transformers, at its first refresh with nothing to do."""
         if not self.serve or isinstance(live.retriever.encoder, Encoder):
             return live
         dense = live.index or ExactIndex(self.vectors(live.version.passage_side))
-        retriever = self._retriever(live.version, self._warm_encoder(live.version), dense, live.lexical)
-        return replace(live, retriever=retriever)
+        encoder = self._warm_encoder(live.version)
+        today = self._today(live.version, encoder)
+        retriever = self._retriever(live.version, encoder, dense, live.lexical, today)
+        return replace(live, retriever=retriever, today=today)
 
-    def _retriever(self, version: Version, encoder: AnyEncoder, dense: DenseSearch, lexical: Lexical) -> Retriever:
+    def _today(self, version: Version, encoder: AnyEncoder) -> UntilTonight | None:
+        """What people said since *version* learned, where the settings let it count."""
+        if not self.settings.retrieval.until_tonight:
+            return None
+        after = taught_until(version, self.feedback)
+        return UntilTonight(
+            self.feedback, encoder, after=after, trusted=self.settings.feedback.trusted, catches_up=self.serve
+        )
+
+    def _retriever(
+        self, version: Version, encoder: AnyEncoder, dense: DenseSearch, lexical: Lexical, today: UntilTonight | None
+    ) -> Retriever:
         return Retriever(
             encoder,
             dense,
@@ -209,6 +232,7 @@ class App:
             self.vectors(version.passage_side),
             lexical_weight=version.lexical_weight,
             candidates=self.settings.retrieval.candidates,
+            today=today,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

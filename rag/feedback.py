@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, Select, func, insert, select
+from sqlalchemy import Engine, Select, delete, func, insert, select
 
 from rag.blocks import storable
 from rag.database import passages, reading, shown, state, turns, verdict_events
@@ -33,7 +33,7 @@ PROMISES = {
 
 
 class Feedback:
-    """Turns and verdicts in SQL. Nothing is ever changed or deleted; the latest event of a target stands."""
+    """Turns and verdicts in SQL. Nothing is ever changed; the latest event of a target stands."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -147,6 +147,26 @@ class Feedback:
             for row in connection.execute(query):
                 yield Verdict(row.user, row.turn_id, row.question, row.passage_id or None, row.verdict, row.comment,
                               datetime.fromisoformat(row.given_at))  # fmt: skip
+
+    def latest_event(self, before: datetime | None = None) -> int:
+        """The number of the last event, 0 where there is none: it grows with everything that is said, taken back or
+        forgotten. With *before*, of the last one that was given by then.
+        """
+        query = select(func.max(verdict_events.c.event_id))
+        if before is not None:
+            query = query.where(verdict_events.c.given_at <= before.isoformat())
+        with reading(self.engine) as connection:
+            return int(connection.scalar(query) or 0)
+
+    def forget(self, user: str) -> int:
+        """Deletes every verdict event and comment of *user*; returns how many there were.
+
+        The person's questions stay.
+        """
+        with self.engine.begin() as connection:
+            # An event without content comes first: who watches `latest_event` sees a change, and no number is given twice.
+            connection.execute(insert(verdict_events), _event_row(Verdict("", "", "", None, WITHDRAWN)))
+            return connection.execute(delete(verdict_events).where(verdict_events.c.user == user)).rowcount
 
     # ---- tokens
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.fusion import normalised_lexical, top, top_fused
+from rag.fusion import fused, normalised_lexical, top, top_fused
 from rag.library import Library
 from rag.records import Hit
 from rag.vectors import Vectors
@@ -46,6 +46,13 @@ class LexicalSearch(Protocol):
         """`(n_passages,)`, in the order of passage_ids."""
 
 
+class Today(Protocol):
+    """What people said since the version learned."""
+
+    def lifts(self, query: FloatArray, user: str) -> Mapping[str, float]:
+        """passage id → what to add to its fused score when *user* asks a question with the vector *query*, `(dim,)`."""
+
+
 class Retriever:
     """One version over the library as it is now. Immutable: a new version or library gets a new one."""
 
@@ -59,10 +66,12 @@ class Retriever:
         *,
         lexical_weight: float,
         candidates: int = 100,
+        today: Today | None = None,
     ) -> None:
         self.encoder = encoder
         self.encoder_id = encoder.encoder_id
         self.lexical_weight = lexical_weight
+        self.today = today
         self._dense = dense
         self._lexical = lexical
         self._library = library
@@ -70,23 +79,49 @@ class Retriever:
         self._candidates = candidates
         self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
 
-    def search(self, question: str, k: int = 6) -> list[Hit]:
-        """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer."""
+    def search(self, question: str, k: int = 6, user: str | None = None) -> list[Hit]:
+        """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer.
+
+        Where it is said which *user* asks, today's votes count too. Whoever measures does not say it.
+        """
         query = self.encoder.encode_queries([question])[0]
         candidates = max(self._candidates, k)
         dense, lexical = self._scores(question, query, candidates)
-        best = top_fused(dense, lexical, self.lexical_weight, candidates, k)
-        ids = [self._lexical.passage_ids[row] for row in best if dense[row] > NOT_A_CANDIDATE]
-        passages = self._library.get(ids)  # one that was removed a moment ago is left out
-        hits = [
-            (passages[i], float(dense[self._position[i]]), float(lexical[self._position[i]]))
-            for i in ids
-            if i in passages
-        ]
+        lift = self._lifts(query, user, dense)
+        # All that may be among the best k: without the lifted ones the best k stay, and each one lowered lets one in.
+        best = top_fused(dense, lexical, self.lexical_weight, candidates, k + len(lift))
+        pool = np.union1d(best, list(lift)).astype(np.intp)
+        scores = fused(dense, lexical, self.lexical_weight)[pool] + [lift.get(row, 0.0) for row in pool]
+        rows = [row for row in pool[top(scores, k)] if dense[row] > NOT_A_CANDIDATE]
+        return self._hits(rows, dense, lexical, lift)
+
+    def _hits(
+        self, rows: Sequence[int], dense: FloatArray, lexical: FloatArray, lift: Mapping[int, float]
+    ) -> list[Hit]:
+        ids = self._lexical.passage_ids
+        passages = self._library.get([ids[row] for row in rows])  # one that was removed a moment ago is left out
+        found = [row for row in rows if ids[row] in passages]
         return [
-            Hit(passage, rank, cosine + self.lexical_weight * bm25, cosine, bm25)
-            for rank, (passage, cosine, bm25) in enumerate(hits, start=1)
+            Hit(
+                passages[ids[row]],
+                rank,
+                float(dense[row]) + self.lexical_weight * float(lexical[row]) + lift.get(row, 0.0),
+                float(dense[row]),
+                float(lexical[row]),
+                lift.get(row, 0.0),
+            )
+            for rank, row in enumerate(found, start=1)
         ]
+
+    def _lifts(self, query: FloatArray, user: str | None, dense: FloatArray) -> dict[int, float]:
+        """row → what today's votes add; fills in the cosines of passages that they alone put forward."""
+        if self.today is None or user is None:
+            return {}
+        found = self.today.lifts(query, user)
+        lift = {self._position[one]: amount for one, amount in found.items() if one in self._position}
+        lifted = [row for row, amount in lift.items() if amount > 0 and dense[row] == NOT_A_CANDIDATE]
+        self._add_cosines(lifted, dense, query)
+        return lift
 
     def _scores(self, question: str, query: FloatArray, candidates: int) -> tuple[FloatArray, FloatArray]:
         """Dense and normalised lexical scores, each `(n_passages,)`; dense ones for candidates of either side."""
@@ -101,9 +136,13 @@ class Retriever:
 
     def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray, n: int) -> None:
         """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""
-        ids = self._lexical.passage_ids
-        absent = [ids[row] for row in top(lexical, n) if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
-        for passage_id, vector in self._vectors.rows(absent).items():
+        absent = [row for row in top(lexical, n) if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
+        self._add_cosines(absent, dense, query)
+
+    def _add_cosines(self, rows: Sequence[int], dense: FloatArray, query: FloatArray) -> None:
+        if not rows:
+            return
+        for passage_id, vector in self._vectors.rows([self._lexical.passage_ids[row] for row in rows]).items():
             dense[self._position[passage_id]] = np.clip(vector @ query, -1, 1)
 
 

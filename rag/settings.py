@@ -53,6 +53,7 @@ class RetrievalSettings(Section):
     lexical_weight: float = Field(
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
     )
+    until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
 
 
 class GeneratorSettings(Section):
