@@ -204,6 +204,16 @@ def test_mine_writes_rows_to_stdout_and_reasons_to_stderr(state: Path) -> None:
     assert again.stdout == result.stdout
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "datasets", "dpr"])
+def test_mine_writes_every_format_and_does_not_overwrite(state: Path, tmp_path: Path, kind: str) -> None:
+    words = ("mine", "--out", str(tmp_path / "rows"), "--format", kind)
+    assert "rows written to" in nightjar(state, *words).stderr
+    assert names_in(tmp_path) == ["rows"]
+    with pytest.raises(UsageError, match="--force"):
+        nightjar(state, *words)
+    assert nightjar(state, *words, "--force").stdout == ""
+
+
 def test_mine_asks_only_the_sources_named(state: Path) -> None:
     result = nightjar(state, "mine", "--out", "-", "--negatives", "3", "--sources", "bm25,neighbour")
     rows = [json.loads(line) for line in result.stdout.splitlines()]

@@ -60,7 +60,8 @@ def mine_all(
     found = {name: FINDERS[name](mine, pool) for name in finders}
     together = [[one for source in found.values() for one in source[row]] for row in range(len(mine))]
     cleaned = clean(mine, together, views, texts, known=known, teacher=teacher)
-    return {name: [_of_source(mined, name) for mined in cleaned] for name in finders}
+    parted = [_parted(mined, finders) for mined in cleaned]
+    return {name: [one[name] for one in parted] for name in finders}
 
 
 def choose(
@@ -152,11 +153,15 @@ def as_json(mine: Mine, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _of_source(mined: Mined, source: str) -> Mined:
-    return Mined(
-        tuple(one for one in mined.kept if one.source == source),
-        tuple(pair for pair in mined.removed if pair[0].source == source),
-    )
+def _parted(mined: Mined, sources: Sequence[str]) -> dict[str, Mined]:
+    """The same by source, each in its order."""
+    kept: dict[str, list[Candidate]] = {name: [] for name in sources}
+    removed: dict[str, list[tuple[Candidate, str]]] = {name: [] for name in sources}
+    for candidate in mined.kept:
+        kept[candidate.source].append(candidate)
+    for candidate, reason in mined.removed:
+        removed[candidate.source].append((candidate, reason))
+    return {name: Mined(tuple(kept[name]), tuple(removed[name])) for name in sources}
 
 
 def _within(
