@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from rag.lexical import Lexical
 from retriever_training.negatives import FINDERS
-from retriever_training.negatives.denoise import clean, count_removed
-from retriever_training.negatives.mine import Candidate, Mine, Mined, View, ranked
-from retriever_training.negatives.mix import choose, mine_all
+from retriever_training.negatives.mine import Candidate, Mine, Mined
+from retriever_training.negatives.mix import choose
 
 TEXTS = [
     "the cat sat on the mat",
@@ -103,48 +102,6 @@ def test_feedback_finds_what_people_rejected(mine: Mine) -> None:
 
 def test_in_batch_finds_the_right_passages_of_others(mine: Mine) -> None:
     assert [[candidate.passage for candidate in found] for found in FINDERS["in_batch"](mine, 5)] == [[5], [0]]
-
-
-def cleaned(mine: Mine, source: str, *passages: int) -> Mined:
-    view = View("the base", mine.question_vectors, mine.passage_vectors)
-    return clean(mine, [ranked(source, passages, [0.0] * len(passages)), []], [view], TEXTS)[0]
-
-
-def test_a_passage_that_says_the_same_in_other_letters_is_removed(mine: Mine) -> None:
-    assert [reason for _, reason in cleaned(mine, "bm25", 2).removed] == ["says the same as a positive"]
-
-
-def test_a_near_duplicate_by_cosine_is_removed(mine: Mine) -> None:
-    vectors = PASSAGES.copy()
-    vectors[3] = vectors[0]
-    view = View("the base", mine.question_vectors, vectors)
-    (result, _) = clean(mine, [ranked("bm25", [3], [0.0]), []], [view], TEXTS)
-    assert [reason for _, reason in result.removed] == ["nearly says the same as a positive"]
-
-
-def test_the_margin_of_every_view_counts(mine: Mine) -> None:
-    """Passage 1 lies below 95 % of the positive's score under the base, and above it under a second version."""
-    base = View("the base", mine.question_vectors, mine.passage_vectors)
-    assert [one.passage for one in clean(mine, [ranked("dense", [1], [0.0]), []], [base], TEXTS)[0].kept] == [1]
-    second = View("version b", unit([[0.9, 0.5, 0], [0, 0, 1]]), mine.passage_vectors)
-    (result, _) = clean(mine, [ranked("dense", [1], [0.0]), []], [base, second], TEXTS)
-    assert [reason for _, reason in result.removed] == ["as close as a positive, under version b"]
-
-
-def test_what_people_rejected_answers_to_no_margin(mine: Mine) -> None:
-    high = View("the base", unit([[0.5, 1, 0], [0, 0, 1]]), mine.passage_vectors)
-    (result, _) = clean(mine, [ranked("feedback", [3], [0.0]), []], [high], TEXTS)
-    assert [one.passage for one in result.kept] == [3]
-
-
-def test_every_removal_is_counted(mine: Mine) -> None:
-    view = View("the base", mine.question_vectors, mine.passage_vectors)
-    by_source = mine_all(mine, [view], TEXTS, pool=10)
-    asked = sum(len(FINDERS[name](mine, 10)[row]) for name in FINDERS for row in range(len(mine)))
-    kept = sum(len(one.kept) for mined in by_source.values() for one in mined)
-    removed = sum(sum(count_removed(mined).values()) for mined in by_source.values())
-    assert asked == kept + removed
-    assert removed > 0
 
 
 def test_quotas_come_first_and_what_is_left_fills_up() -> None:

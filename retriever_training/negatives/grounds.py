@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.mine import QUESTIONS_AT_ONCE, FloatArray, Mine, View
+from retriever_training.negatives.mine import FloatArray, Mine, View
 from retriever_training.negatives.shingles import Shingled, plain
 
 IntArray = NDArray[np.int64]
@@ -18,6 +18,7 @@ BoolArray = NDArray[np.bool_]
 
 SAME_QUESTION = 0.9
 """Cosine, by the first view, from which two questions ask nearly the same."""
+ROWS_AT_ONCE = 128  # × 100,000 passages: 50 MB
 PAIRS_AT_ONCE = 16_384  # × 2 vectors of 384 numbers: 50 MB
 
 
@@ -126,8 +127,8 @@ class Grounds:
     def right_for_near_questions(self) -> IntArray:
         """The keys of passages that are right for another question whose cosine with this one is at least SAME_QUESTION."""
         vectors, found = self.views[0].question_vectors, []
-        for start in range(0, len(self.mine), QUESTIONS_AT_ONCE):
-            cosines = vectors[start : start + QUESTIONS_AT_ONCE] @ vectors.T
+        for start in range(0, len(self.mine), ROWS_AT_ONCE):
+            cosines = vectors[start : start + ROWS_AT_ONCE] @ vectors.T
             ones, others = np.nonzero(cosines >= SAME_QUESTION)
             different = ones + start != others
             found.append(self._right_there(ones[different] + start, others[different]))
@@ -146,14 +147,47 @@ class Grounds:
         """All of them, question after question."""
         return np.fromiter((row for some in self.mine.positives for row in sorted(some)), np.int64)
 
-    def worst_positive(self, view: View) -> NDArray[np.float64]:
-        """`(q,)`: the cosine of each question with its least similar positive, under *view*; infinite without one."""
-        questions = np.repeat(np.arange(len(self.mine)), self._n_positives)
-        worst = np.full(len(self.mine), np.inf)
-        np.minimum.at(
-            worst, questions, cosines(view.question_vectors, questions, view.passage_vectors, self._positives)
+    @cached_property
+    def told(self) -> Pairs:
+        """Every question beside each of its positives, `(p,)`."""
+        return Pairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
+
+    def worst(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`(q,)`: the lowest score of each question's positives, infinite without one; *scores* are those of `told`."""
+        lowest = np.full(len(self.mine), np.inf)
+        np.minimum.at(lowest, self.told.questions, scores)
+        return lowest
+
+    def by_question_words(self, pairs: Pairs) -> NDArray[np.float64]:
+        """`(m,)`: BM25 of the passage for the question, over the question's best."""
+        questions, lexical = self.mine.questions, self.mine.lexical
+        return gathered(
+            lambda rows: lexical.score_matrix([questions[row] for row in rows]), pairs.questions, pairs.passages
         )
-        return worst
+
+
+def gathered(
+    scores_of: Callable[[Sequence[int]], FloatArray], rows: IntArray, columns: IntArray
+) -> NDArray[np.float64]:
+    """`(m,)`: chosen elements of a matrix, each over the largest of its row; 0 in rows without any above 0.
+
+    *scores_of* gives some of the matrix's rows, so that it never stands there as a whole.
+
+    >>> gathered(lambda rows: np.array([[4.0, 1.0], [0.0, 0.0]])[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()
+    [0.0, 0.25, 1.0]
+    """
+    found = np.zeros(len(rows))
+    wanted, places = np.unique(rows, return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    for start in range(0, len(wanted), ROWS_AT_ONCE):
+        matrix = scores_of(wanted[start : start + ROWS_AT_ONCE].tolist())
+        largest = matrix.max(axis=1)
+        first, end = np.searchsorted(places, [start, start + len(matrix)], sorter=order)
+        some = order[first:end]
+        some = some[largest[places[some] - start] > 0]
+        lines = places[some] - start
+        found[some] = matrix[lines, columns[some]] / largest[lines]
+    return found
 
 
 def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
