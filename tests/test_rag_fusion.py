@@ -19,6 +19,12 @@ def test_bm25_is_divided_by_its_maximum_for_the_question() -> None:
     assert normalised_lexical(np.array([8.0, 2.0, 0.0, -4.0])).tolist() == [1.0, 0.25, 0.0, -0.5]
 
 
+@given(st.integers(1, 3000), st.integers(0, 60), st.integers(1, 40))
+def test_the_top_of_many_scores_is_what_sorting_them_all_puts_first(n_scores: int, k: int, n_values: int) -> None:
+    scores = np.random.default_rng(n_scores).integers(n_values, size=n_scores).astype(np.float32)
+    assert top(scores, k).tolist() == sorted(range(n_scores), key=lambda place: (-scores[place], place))[:k]
+
+
 def test_where_no_word_matches_bm25_says_nothing() -> None:
     """BM25's negative idf would else turn the least bad passage into a perfect match."""
     assert normalised_lexical(np.array([-1.0, -3.0])).tolist() == [0.0, 0.0]
