@@ -80,6 +80,7 @@ class FeedbackSettings(Section):
     trusted: tuple[str, ...] = Field(
         default=("local",), description="people whose negative counts without a second one"
     )
+    quarantined: tuple[str, ...] = Field(default=(), description="people whose verdicts do not count for now")
     max_judgments_per_person: int = Field(
         default=5000, ge=1, description="a night uses at most this many of one person"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -157,15 +157,27 @@ def gather(app: App, *, trusted: Sequence[str], max_per_person: int, quarantined
     lexical = app.lexical()
     found = app.library.get(lexical.passage_ids)
     passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
-    judgments = judge(
+    judgments = judged(app, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
+    return Evidence(passages, lexical, judgments)
+
+
+def judged(
+    app: App,
+    passage_ids: Collection[str],
+    *,
+    trusted: Sequence[str],
+    max_per_person: int,
+    quarantined: Sequence[str] = (),
+) -> Judgments:
+    """What people's standing verdicts add up to on these passages."""
+    return judge(
         app.feedback.standing(),
         _cited(app.engine),
-        frozenset(found),
+        frozenset(passage_ids),
         trusted=trusted,
         max_per_person=max_per_person,
         quarantined=quarantined,
     )
-    return Evidence(passages, lexical, judgments)
 
 
 def _cited(engine: Engine) -> dict[str, list[str]]:

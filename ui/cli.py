@@ -22,6 +22,7 @@ from ui.commands import (
     measuring,
     mining,
     operations,
+    people,
     simulating,
 )
 
@@ -81,6 +82,7 @@ for group in (
     mining,
     measuring,
     simulating,
+    people,
     operations,
     configuring,
     demo,

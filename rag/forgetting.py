@@ -1,0 +1,96 @@
+"""Forgetting a person: what they asked and said goes out of the database, and the next night never saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.engine import Connection
+
+from rag.database import shown, turns, vectors, verdict_events
+from rag.errors import NotFoundError
+from rag.library import SQL_BATCH, chunks
+from rag.records import sha256_of
+
+NOBODY = "forgotten"
+"""Who asked a turn that stays because others judged it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was, or would be, removed."""
+
+    n_verdicts: int
+    """Events, also those that no longer stood."""
+    n_turns: int
+    """Questions that they alone asked and judged, with the answers and with what was shown."""
+    n_turns_kept: int
+    """Questions of theirs that others judged: the text stays, without answer and name."""
+    n_question_vectors: int
+    first_at: str | None
+    """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
+
+
+def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
+    """Removes, in one transaction, the verdicts of *user*, the turns they asked, and the vectors of these questions.
+
+    A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
+    but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
+    verdicts stay until a night or a rollback replaces them; backups and files that were exported stay as well.
+
+    Raises:
+        NotFoundError: nobody of this name asked or judged anything.
+    """
+    with engine.begin() as connection:
+        by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
+        asked = {row.turn_id: row.question for row in connection.execute(by_them)}
+        times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
+        if not asked and not times:
+            raise NotFoundError(f'nobody named {user!r} asked or judged anything: "nightjar people" lists who did')
+        shared = _judged_by_others(connection, user, asked)
+        alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
+        hashes = _unused_questions(connection, alone)
+        n_vectors = _question_vectors(connection, hashes, remove=not dry_run)
+        if not dry_run:
+            connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
+            _remove_turns(connection, list(alone))
+            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer=""))
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
+
+
+def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
+    query = select(verdict_events.c.turn_id).where(verdict_events.c.user != user).distinct()
+    return {turn_id for some in chunks(sorted(turn_ids), SQL_BATCH)
+            for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
+
+
+def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str]:
+    """Hashes of the questions that no other turn asks in the same words."""
+    questions = sorted(set(alone.values()))
+    still_asked = {
+        question
+        for some in chunks(questions, SQL_BATCH)
+        for turn_id, question in connection.execute(
+            select(turns.c.turn_id, turns.c.question).where(turns.c.question.in_(some))
+        )
+        if turn_id not in alone
+    }
+    return [sha256_of(question) for question in questions if question not in still_asked]
+
+
+def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool) -> int:
+    """How many vectors of these questions there are, by all versions; with *remove*, they go."""
+    n = 0
+    for some in chunks(hashes, SQL_BATCH):
+        theirs = vectors.c.passage_side.like("questions:%") & vectors.c.text_sha256.in_(some)
+        n += len(list(connection.scalars(select(vectors.c.text_sha256).where(theirs))))
+        if remove:
+            connection.execute(delete(vectors).where(theirs))
+    return n
+
+
+def _remove_turns(connection: Connection, turn_ids: list[str]) -> None:
+    for some in chunks(turn_ids, SQL_BATCH):
+        connection.execute(delete(shown).where(shown.c.turn_id.in_(some)))
+        connection.execute(delete(turns).where(turns.c.turn_id.in_(some)))
