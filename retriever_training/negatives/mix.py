@@ -189,6 +189,7 @@ def _with_margins(mine: Mine, right: Sequence[Mapping[int, float]], rows: Sequen
 
 
 def _due(row: Row, n: int, shares: Sequence[float], seed: int) -> Row:
+    assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix"
     hardness = [-margin for margin in row.margins]
     place_of = {one.passage: place for place, one in enumerate(row.negatives)}
     order = [place_of[passage] for passage in shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
