@@ -89,7 +89,9 @@ class FeedbackSettings(Section):
 class NightSettings(Section):
     """How a night learns."""
 
-    tier: Literal["auto", "1", "3"] = Field(default="auto", description="1: query map, seconds; 3: both towers, long")
+    tier: Literal["auto", "1", "2", "3"] = Field(
+        default="auto", description="1: query map, seconds; 2: query tower, minutes; 3: both towers, long"
+    )
     max_minutes: float = Field(default=120.0, gt=0, description="time that --tier auto may plan with")
     epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")

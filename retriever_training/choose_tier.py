@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from rag.encoder import Encoder
 from retriever_training.full import Plan
+from retriever_training.query_tower import QueryTowerPlan
 
-MIN_FOR_TOWERS = 200  # training questions; with fewer, both towers learnt nothing that the map had not
+MIN_FOR_TOWERS = 200  # training questions; with fewer, transformers learnt nothing that the map had not
 BACKWARD = 2.0  # a training step costs its forward pass and twice that again
 PROBE_TEXTS = 64
 
@@ -22,29 +23,52 @@ class TierChoice:
     why: str
 
 
-def choose_tier(wanted: str, n_questions: int, n_rows: int, n_passages: int, per_second: float, max_minutes: float,
-                plan: Plan, n_negatives: int = 1) -> TierChoice:  # fmt: skip
-    """Tier 3 where there is enough to learn from and the night is long enough for it, else tier 1.
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a night would have to do, and how fast this machine is."""
 
-    *per_second* is how many passages this machine encodes. Tier 3 passes over each row's passages forwards and
-    backwards once an epoch, and then encodes the library.
+    n_questions: int
+    n_rows: int
+    n_passages: int
+    question_length: float
+    """Of a question over that of a passage."""
+    per_second: float
+    """Passages that this machine encodes."""
 
-    >>> choose_tier("auto", 1000, 1000, 1000, 50.0, 120.0, Plan()).tier
+    def minutes(self, tier: int, epochs: int, n_negatives: int = 1) -> float:
+        """About how long training takes, and for tier 3 encoding the library anew.
+
+        >>> Load(100, 100, 600, 0.1, 1.0).minutes(3, epochs=1)
+        20.0
+        >>> Load(100, 100, 600, 0.1, 1.0).minutes(2, epochs=2)
+        1.0
+        """
+        texts = self.question_length if tier == 2 else 1 + n_negatives
+        trained = self.n_rows * epochs * texts * (1 + BACKWARD)
+        return (trained + (self.n_passages if tier == 3 else 0)) / self.per_second / 60
+
+
+def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query_tower: QueryTowerPlan) -> TierChoice:
+    """The highest tier that there is enough to learn from for, and time.
+
+    >>> plans = Plan(), QueryTowerPlan()
+    >>> choose_tier("auto", Load(1000, 1000, 1000, 0.1, 50.0), 120.0, *plans).tier
     3
-    >>> choose_tier("auto", 1000, 1000, 1_000_000, 50.0, 120.0, Plan()).tier
+    >>> choose_tier("auto", Load(1000, 1000, 1_000_000, 0.1, 50.0), 120.0, *plans).tier
+    2
+    >>> choose_tier("auto", Load(50, 50, 1000, 0.1, 50.0), 120.0, *plans).tier
     1
     """
     if wanted != "auto":
         return TierChoice(int(wanted), f"Tier {wanted} was asked for.")
-    if n_questions < MIN_FOR_TOWERS:
-        return TierChoice(
-            1, f"Tier 1: {n_questions} training questions are too few for both towers, which need {MIN_FOR_TOWERS}."
-        )
-    trained = n_rows * plan.epochs * (1 + n_negatives) * (1 + BACKWARD)
-    minutes = (trained + n_passages) / per_second / 60
-    told = (f"both towers would take about {minutes:.0f} minutes at {per_second:.0f} passages a second, "
-            f"and the night may take {max_minutes:.0f}")  # fmt: skip
-    return TierChoice(3, f"Tier 3: {told}.") if minutes <= max_minutes else TierChoice(1, f"Tier 1: {told}.")
+    if load.n_questions < MIN_FOR_TOWERS:
+        return TierChoice(1, f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
+                             f"which needs {MIN_FOR_TOWERS}.")  # fmt: skip
+    both, one = load.minutes(3, towers.epochs), load.minutes(2, query_tower.epochs)
+    told = (f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
+            f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}")  # fmt: skip
+    tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1
+    return TierChoice(tier, f"Tier {tier}: {told}.")
 
 
 def passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from rag.locks import FileLock
 from rag.question_vectors import question_vectors
 from rag.registry import Version
 from retriever_training.candidate import Made, Watch, unwatched
-from retriever_training.choose_tier import TierChoice, choose_tier, passages_per_second
+from retriever_training.choose_tier import Load, TierChoice, choose_tier, passages_per_second
 from retriever_training.evidence import Evidence, gather
 from retriever_training.full import Plan
 from retriever_training.learn_map import learn_map
+from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
 from retriever_training.negatives.mine import View
 from retriever_training.nights import Night, Nights, finish
+from retriever_training.query_tower import QueryTowerPlan
 from retriever_training.views import view_of
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class NightPlan:
 
     tier: str = "auto"
     max_minutes: float = 120.0
+    query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
     towers: Plan = field(default_factory=Plan)
     rules: Rules = field(default_factory=Rules)
     trusted: tuple[str, ...] = ("local",)
@@ -67,14 +71,15 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     started = time.monotonic()
     current = app.current()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
-    if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(_held_out(evidence)) < plan.rules.min_questions:
-        return _too_little(evidence, plan, started)
+    held_out = _held_out(evidence)
+    if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
+        return _too_little(evidence, len(held_out), plan, started)
     choice = _choose(app, evidence, plan)
     nights = Nights(app.engine)
     night = _night(nights, evidence, plan, choice.tier, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    return _Run(app, plan, watch, evidence, nights, night, choice, current, started).through()
+    return _Run(app, plan, watch, evidence, held_out, nights, night, choice, current, started).through()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class _Run:
     plan: NightPlan
     watch: Watch
     evidence: Evidence
+    held_out: HeldOut
     nights: Nights
     night: Night
     choice: TierChoice
@@ -119,6 +125,9 @@ class _Run:
             return learn_map(
                 self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch
             )
+        if self.choice.tier == 2:
+            plan = replace(self.plan.query_tower, seed=self.plan.towers.seed)
+            return learn_query_tower(self.evidence, encoder, vectors, base.lexical_weight, self.work, plan, self.watch)
         settings = self.app.settings.encoder
         return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
                             self.watch, settings.precision)  # fmt: skip
@@ -144,7 +153,7 @@ class _Run:
         before = self._scores(self.current, seen)
         after = self._scores(candidate, seen)
         encoder = self.app.open_encoder(candidate.encoder_id)
-        questions = question_vectors(self.app.engine, encoder, list(_held_out(self.evidence).questions_by_id.values()))
+        questions = question_vectors(self.app.engine, encoder, list(self.held_out.questions_by_id.values()))
         passages = self.app.vectors(candidate.passage_side).matrix()[1]
         faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
                   *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
@@ -154,10 +163,9 @@ class _Run:
         encoder = self.app.open_encoder(version.encoder_id)
         vectors = self.app.vectors(version.passage_side)
         vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
-        held_out = _held_out(self.evidence)
         return evaluate(
-            held_out.questions_by_id,
-            held_out.qrels(self.evidence.passage_ids),
+            self.held_out.questions_by_id,
+            self.held_out.qrels(self.evidence.passage_ids),
             encode_queries=lambda texts: question_vectors(self.app.engine, encoder, texts),
             passage_ids=self.evidence.passage_ids,
             passage_vectors=self.evidence.matrix(vectors),
@@ -165,7 +173,7 @@ class _Run:
             weight=version.lexical_weight,
             seen=seen,
             candidates=self.app.settings.retrieval.candidates,
-            progress=self.watch(f"measure {version.encoder_id}", len(held_out)),
+            progress=self.watch(f"measure {version.encoder_id}", len(self.held_out)),
         )
 
     def _build_index(self, candidate: Version) -> None:
@@ -251,16 +259,29 @@ def _held_out(evidence: Evidence) -> HeldOut:
 
 def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
     train = evidence.asked("train")
-    n_rows = sum(len(right) for right in train.right)
-    per_second = 0.0
+    per_second = math.inf
     if plan.tier == "auto":
         per_second = passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
-    return choose_tier(plan.tier, len(train), n_rows, len(evidence.passages), per_second, plan.max_minutes, plan.towers)
+    load = Load(
+        n_questions=len(train),
+        n_rows=sum(len(right) for right in train.right),
+        n_passages=len(evidence.passages),
+        question_length=_mean_length(train.questions) / _mean_length(evidence.texts),
+        per_second=per_second,
+    )
+    return choose_tier(plan.tier, load, plan.max_minutes, plan.towers, plan.query_tower)
+
+
+def _mean_length(texts: Sequence[str]) -> float:
+    return sum(map(len, texts)) / max(1, len(texts))
 
 
 def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, current: Version) -> Night:
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
-    parameters = json.dumps({"towers": asdict(plan.towers), "rules": asdict(plan.rules)}, sort_keys=True)
+    parameters = json.dumps(
+        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules)},
+        sort_keys=True,
+    )
     fingerprint = evidence.fingerprint(RECIPE, tier, parameters)
     known = nights.latest(fingerprint)
     promoted_since = (
@@ -269,8 +290,8 @@ def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, curre
     return known if known is not None and not promoted_since else nights.start(fingerprint, tier)
 
 
-def _too_little(evidence: Evidence, plan: NightPlan, started: float) -> dict[str, Any]:
-    n_train, n_gate = len(evidence.asked("train")), len(_held_out(evidence))
+def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float) -> dict[str, Any]:
+    n_train = len(evidence.asked("train"))
     reason = (f"There are {n_train} training questions and {n_gate} held-out ones with a right passage; "
               f"a night needs {MIN_TRAIN_QUESTIONS} and {plan.rules.min_questions}. Nothing was trained: "
               "ask, vote, and let it try again tomorrow.")  # fmt: skip

@@ -11,6 +11,8 @@ from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.negatives.mine import View
 
+MAX_EARLIER = 3  # versions that negatives are taken from beside the current one
+
 
 def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[str], watch: Watch) -> View:
     """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded."""
@@ -19,3 +21,14 @@ def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[
     encoded = question_vectors(app.engine, encoder, questions, watch("encode questions", len(questions)))
     name = f"version {version.encoder_id}" if version.tier else "the base"
     return View(name, encoded, evidence.matrix(vectors))
+
+
+def earlier_views(app: App, evidence: Evidence, questions: Sequence[str], watch: Watch) -> tuple[View, ...]:
+    """The same by versions before the current one, newest first, MAX_EARLIER at most.
+
+    Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
+    """
+    current = app.current().encoder_id
+    older = [version for version in reversed(app.registry.versions()) if version.encoder_id != current]
+    there = [one for one in older if one.folder.is_dir() and not app.vectors(one.passage_side).missing()]
+    return tuple(view_of(app, evidence, version, questions, watch) for version in there[:MAX_EARLIER])

@@ -9,7 +9,8 @@ import pytest
 
 from rag.encoder import Encoder, load_model
 from rag.version_files import passage_side_of
-from retriever_training.adapter import EMPHASIS, SCALE, Rows, _loss, apply_map, fit_maps, merge, save_adapter
+from retriever_training.adapter import apply_map, fit_maps, merge, save_adapter
+from retriever_training.all_passages import EMPHASIS, SCALE, Rows, loss
 
 RNG = np.random.default_rng(3)
 
@@ -35,8 +36,8 @@ def rows(questions: np.ndarray, passages: np.ndarray, positives: list[int], **ch
 def loss_of(given: Rows) -> float:
     import torch
 
-    weights = torch.eye(given.passages.shape[1])
-    return float(_loss(given, np.arange(len(given.weight)), weights, torch.from_numpy(given.passages)))
+    queries = torch.from_numpy(given.questions[given.question_of])
+    return float(loss(given, np.arange(len(given.weight)), queries, torch.from_numpy(given.passages)))
 
 
 AXES = np.eye(3, dtype=np.float32)

@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 def nightly(
     context: typer.Context,
-    tier: Annotated[str | None, typer.Option(help="auto, 1 (a query map, seconds) or 3 (both towers, long).")] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="auto, 1 (query map, seconds), 2 (query tower, minutes) or 3 (both towers, long)."),
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Runs one whole night: judgments, negatives, training, measurement, gate, and promotion if it is better.

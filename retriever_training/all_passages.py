@@ -1,0 +1,70 @@
+"""The softmax over all passages: what tiers 1 and 2 minimise, whose passage vectors are constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+SCALE = 20.0  # inverse temperature; 10 and 50 were worse by half a point on feedbackqa-uk's dev questions
+EMPHASIS = 3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Training rows as arrays: question r[i] has the right passage p[i]."""
+
+    questions: FloatArray
+    """`(q, dim)`, unit rows: base vectors of the questions."""
+    passages: FloatArray
+    """`(n, dim)`, unit rows: every passage that takes part in the softmax."""
+    question_of: NDArray[np.int64]
+    """`(r,)`, into *questions*."""
+    positive_of: NDArray[np.int64]
+    """`(r,)`, into *passages*."""
+    weight: FloatArray
+    """`(r,)`, 0 to 1."""
+    masked: tuple[NDArray[np.int64], ...]
+    """For each row, the passages that are not negatives for it: its question's other known and suspected positives."""
+    emphasised: tuple[NDArray[np.int64], ...]
+    """For each row, passages that people rejected for its question; they count EMPHASIS times."""
+    lexical: tuple[tuple[NDArray[np.int64], FloatArray], ...] = ()
+    """For each question, passages that BM25 finds and what it adds to their cosine; empty: no such part."""
+
+
+def loss(rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any) -> Any:
+    """The weighted cross-entropy of the right passage among all passages, over the rows of a *batch*, as a scalar tensor.
+
+    InfoNCE (van den Oord et al. 2018) with in-batch negatives taken to the limit; passages are constants, as in ADORE
+    (Zhan et al., SIGIR 2021). A score is put together as in serving, cosine plus weighted BM25: what BM25 finds anyway
+    teaches little, and what it misses much. *queries* `(len(batch), dim)` has unit rows and a gradient; *passages* is
+    `rows.passages` as a tensor.
+    """
+    import torch
+
+    scores = SCALE * queries @ passages.T + torch.from_numpy(offsets(rows, batch)).to(queries.device)
+    right = torch.from_numpy(rows.positive_of[batch]).to(queries.device)
+    losses = torch.nn.functional.cross_entropy(scores, right, reduction="none")
+    weight = torch.from_numpy(rows.weight[batch]).to(queries.device)
+    return (losses * weight).sum() / weight.sum()
+
+
+def offsets(rows: Rows, batch: NDArray[np.int64]) -> FloatArray:
+    """`(len(batch), n)`, added to the scores: BM25's part, log EMPHASIS at rejected passages, and minus infinity, in
+    effect, at masked ones.
+    """  # fmt: skip
+    added = np.zeros((len(batch), len(rows.passages)), np.float32)
+    for line, row in enumerate(batch):
+        if rows.lexical:
+            found, bonus = rows.lexical[rows.question_of[row]]
+            added[line, found] = SCALE * bonus
+        right = rows.positive_of[row]
+        of_right = added[line, right]
+        added[line, rows.emphasised[row]] += np.log(EMPHASIS)
+        added[line, rows.masked[row]] = -1e4
+        added[line, right] = of_right
+    return added

@@ -1,0 +1,125 @@
+"""What tiers 1 and 2 learn from: rows over all passages, and the dev questions that choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.encoder import Encoder
+from rag.fusion import normalised_lexical
+from rag.lexical import Lexical
+from rag.question_vectors import question_vectors
+from rag.vectors import Vectors
+from retriever_training.all_passages import Rows
+from retriever_training.candidate import Watch
+from retriever_training.evidence import Asked, Evidence, best_supported
+from retriever_training.negatives.denoise import NEAR_DUPLICATE
+from retriever_training.tune import DevSet
+
+FloatArray = NDArray[np.float32]
+
+LEXICAL_SHARE = 0.5  # of BM25's weight in serving: half was best or nearly so on the dev questions of two sets
+LEXICAL_KEPT = 1_000  # passages with the highest BM25 for a question; what the others get is lost in the softmax
+MAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hardest and by random passages
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySide:
+    """A night of a tier that leaves the passages' vectors as they are: what it trains on, and what chooses."""
+
+    train: Asked
+    rows: Rows
+    passages: FloatArray
+    """`(n, dim)`: the whole library by the base."""
+    dev: Asked
+    dev_questions: FloatArray
+    """`(d, dim)`, by the base."""
+    dev_set: DevSet
+    training_positives: list[str]
+    """Ids of the passages that the rows hold as right."""
+    n_encoded: int
+
+    @classmethod
+    def gather(
+        cls, evidence: Evidence, encoder: Encoder, vectors: Vectors, default_weight: float, seed: int, watch: Watch
+    ) -> QuerySide:
+        """*encoder* and *vectors* are the base's; only what they have not encoded yet is encoded."""
+        n_encoded = vectors.fill(encoder, watch("encode passages", vectors.missing()))
+        passages = evidence.matrix(vectors)
+        train, dev = evidence.asked("train"), evidence.held_out("dev")
+        encoded = watch("encode questions", len(train) + len(dev))
+        asked = question_vectors(vectors.engine, encoder, train.questions, encoded)
+        dev_questions = question_vectors(vectors.engine, encoder, dev.questions, encoded)
+        dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
+        rows = training_rows(train, asked, passages, seed, evidence.lexical, LEXICAL_SHARE * default_weight)
+        positives = sorted({evidence.passage_ids[row] for right in train.right for row in best_supported(right)})
+        return cls(train, rows, passages, dev, dev_questions, dev_set, positives, n_encoded)
+
+    def counts(self) -> dict[str, int]:
+        """What a version's note says of its data."""
+        return {
+            "n_train_questions": len(self.train),
+            "n_dev_questions": len(self.dev),
+            "n_rows": len(self.rows.weight),
+        }
+
+
+def training_rows(
+    train: Asked, asked: FloatArray, passages: FloatArray, seed: int, lexical: Lexical, weight: float
+) -> Rows:
+    """One row for each best supported passage of each question, over the passages that take part.
+
+    The question's other right passages are no negatives.
+    *asked* `(q, dim)` and *passages* `(n, dim)` are by the base; *lexical* counts *weight* times.
+    """
+    taking_part = participants(train, asked, passages, seed)
+    place = {int(row): position for position, row in enumerate(taking_part)}
+    chosen = passages[taking_part]
+    pairs = [
+        (question, row, weight)
+        for question, right in enumerate(train.right)
+        for row, weight in best_supported(right).items()
+    ]
+    masked = []
+    for question, row, _ in pairs:
+        others = [place[other] for other in train.right[question] if other != row]
+        twins = np.flatnonzero(chosen @ passages[row] >= NEAR_DUPLICATE)
+        masked.append(np.union1d(np.array(others, np.int64), twins).astype(np.int64))
+    return Rows(
+        asked,
+        chosen,
+        np.array([question for question, _, _ in pairs], np.int64),
+        np.array([place[row] for _, row, _ in pairs], np.int64),
+        np.array([weight for _, _, weight in pairs], np.float32),
+        tuple(masked),
+        tuple(np.array([place[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs),
+        tuple(
+            _lexical_bonus(weight * normalised_lexical(lexical.scores(question))[taking_part])
+            for question in train.questions
+        ),
+    )
+
+
+def _lexical_bonus(bonus: NDArray[np.float64]) -> tuple[NDArray[np.int64], FloatArray]:
+    """The LEXICAL_KEPT places where BM25 adds most, and what it adds."""
+    found = np.flatnonzero(bonus > 0)
+    if len(found) > LEXICAL_KEPT:
+        found = found[np.argpartition(-bonus[found], LEXICAL_KEPT)[:LEXICAL_KEPT]]
+    return found.astype(np.int64), bonus[found].astype(np.float32)
+
+
+def participants(train: Asked, asked: FloatArray, passages: FloatArray, seed: int) -> NDArray[np.int64]:
+    """Rows of the passages in the softmax: all of them, or what was judged, the hardest for any question, and a sample."""
+    n = len(passages)
+    if n <= MAX_PASSAGES:
+        return np.arange(n)
+    judged = {row for right in train.right for row in right} | {row for rows in train.rejected for row in rows}
+    hardest = np.full(n, -1.0, np.float32)
+    for start in range(0, len(asked), 256):
+        np.maximum(hardest, (asked[start : start + 256] @ passages.T).max(axis=0), out=hardest)
+    half = (MAX_PASSAGES - len(judged)) // 2
+    near = np.argsort(-hardest, kind="stable")[: max(half, 0)]
+    sample = np.random.default_rng(seed).choice(n, max(half, 0), replace=False)
+    return np.unique(np.concatenate([near, sample, np.array(sorted(judged), np.int64)])).astype(np.int64)
