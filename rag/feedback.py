@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, Select, delete, func, insert, select
+from sqlalchemy import Engine, Select, func, insert, select
+from sqlalchemy.engine import Connection
 
 from rag.blocks import storable
 from rag.database import passages, reading, shown, state, turns, verdict_events
@@ -31,9 +32,19 @@ PROMISES = {
 }
 """What each verdict will do, in one sentence for the person who gave it."""
 
+PROMISES_AT_ONCE = PROMISES | {
+    "helpful": "From now on this passage comes higher for questions like this one, and tonight it becomes a right "
+    "answer to yours.",
+    "pin": "From now on this passage comes much higher for questions like this one, and tonight it becomes the right "
+    "answer to yours.",
+    "not_relevant": "From now on this passage comes lower for questions like this one, and tonight it becomes a "
+    "candidate for a wrong answer; it counts once it is sure enough.",
+}
+"""The same where votes count until tonight; see rag/until_tonight.py."""
+
 
 class Feedback:
-    """Turns and verdicts in SQL. Nothing is ever changed; the latest event of a target stands."""
+    """Turns and verdicts in SQL. Nothing is ever changed or deleted here; the latest event of a target stands."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -149,24 +160,15 @@ class Feedback:
                               datetime.fromisoformat(row.given_at))  # fmt: skip
 
     def latest_event(self, before: datetime | None = None) -> int:
-        """The number of the last event, 0 where there is none: it grows with everything that is said, taken back or
-        forgotten. With *before*, of the last one that was given by then.
+        """The number of the last event, 0 where there is none; it grows with everything that is said or taken back.
+
+        With *before*, of the last one that was given by then.
         """
         query = select(func.max(verdict_events.c.event_id))
         if before is not None:
             query = query.where(verdict_events.c.given_at <= before.isoformat())
         with reading(self.engine) as connection:
             return int(connection.scalar(query) or 0)
-
-    def forget(self, user: str) -> int:
-        """Deletes every verdict event and comment of *user*; returns how many there were.
-
-        The person's questions stay.
-        """
-        with self.engine.begin() as connection:
-            # An event without content comes first: who watches `latest_event` sees a change, and no number is given twice.
-            connection.execute(insert(verdict_events), _event_row(Verdict("", "", "", None, WITHDRAWN)))
-            return connection.execute(delete(verdict_events).where(verdict_events.c.user == user)).rowcount
 
     # ---- tokens
 
@@ -193,6 +195,14 @@ class Feedback:
                     found = secrets.token_hex(32)
                     connection.execute(insert(state).values(name="signing_key", value=found))
         return bytes.fromhex(found)
+
+
+def mark_deletion(connection: Connection) -> None:
+    """Appends an event without content, to be called before verdict events are deleted in the same transaction.
+
+    Whoever watches `latest_event` sees that something changed, and no number of an event is ever given twice.
+    """
+    connection.execute(insert(verdict_events), _event_row(Verdict("", "", "", None, WITHDRAWN)))
 
 
 def _check_verdict(verdict: str, passage_id: str | None, comment: str) -> None:

@@ -75,7 +75,10 @@ def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx
     found = client.get("/api/search", params={"q": "barn owls", "k": 2}).json()
     assert set(found) == {"hits", "encoder_id"}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
-    assert set(found["hits"][0]) == {"rank", "passage_id", "source", "title", "text", "score", "dense", "lexical"}
+    assert set(found["hits"][0]) == {
+        *("rank", "passage_id", "source", "title", "text"),
+        *("score", "dense", "lexical", "today"),
+    }
     assert "church towers" in found["hits"][0]["text"]
 
 
@@ -88,7 +91,8 @@ def test_a_verdict_is_stored_and_promises_what_it_will_do(client: httpx.Client, 
     given = client.post("/api/verdicts", json={**target, "verdict": "helpful", "comment": "found it"})
     assert given.json() == {
         "verdict": "helpful",
-        "promise": "Tonight this passage becomes a right answer to your question.",
+        "promise": "From now on this passage comes higher for questions like this one, and tonight it becomes a right "
+        "answer to yours.",
     }
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
     assert [(one.passage_id, one.verdict, one.comment) for one in stored] == [(passage_id, "helpful", "found it")]

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -114,6 +115,12 @@ def test_hostile_text_leaves_no_sign_that_html_markdown_or_tex_reads() -> None:
 
 def test_text_that_turns_around_or_steers_is_shown_without_that() -> None:
     assert escaped("a\u202eb\x1b[2Jc\ud800") == "ab&#91;2Jc"
+
+
+@pytest.mark.parametrize(("lift", "said"), [(0.5, "higher by today&#39;s votes"), (-0.5, "lower by today&#39;s votes"), (0.0, None)])
+def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
+    shown = card(replace(hit("Owls hunt mice."), lift=lift), [])
+    assert (said in shown) if said else ("by today" not in shown)
 
 
 def test_a_card_marks_exactly_what_the_answer_quotes() -> None:

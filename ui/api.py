@@ -86,7 +86,7 @@ def _add_questions(api: FastAPI, opening: Opening) -> None:
     def search(q: str, k: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
         """Finds passages, best first. Nothing is remembered."""
         retriever = opening.app().retriever
-        return hits_json(retriever.search(checked(q), k)) | {"encoder_id": retriever.encoder_id}
+        return hits_json(retriever.search(checked(q), k, LOCAL)) | {"encoder_id": retriever.encoder_id}
 
 
 def _add_verdicts(api: FastAPI, opening: Opening) -> None:
@@ -95,7 +95,8 @@ def _add_verdicts(api: FastAPI, opening: Opening) -> None:
         """Records what a person says of a passage or an answer; in place of what the same person said before."""
         app, passage_id = opening.app(), _target(opening.app(), given)
         app.feedback.give(LOCAL, given.turn_id, passage_id, given.verdict, given.comment)
-        return {"verdict": given.verdict, "promise": promise_of(given.verdict)}
+        at_once = app.settings.retrieval.until_tonight
+        return {"verdict": given.verdict, "promise": promise_of(given.verdict, at_once=at_once)}
 
     @api.delete("/api/verdicts")
     def withdraw(target: Target) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = la
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
-        server = make_server(opening, settings.retrieval.k, grace_s=GRACE_S, any_host=any_host)
+        retrieval = settings.retrieval
+        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper = Keeper(opening)
         thread.start()

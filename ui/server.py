@@ -29,16 +29,21 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, n_cards: int, *, grace_s: int, any_host: bool) -> Server:
-    """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name."""
-    return asyncio.run(_make_server(opening, n_cards, grace_s, None if any_host else LOOPBACK))
+def make_server(opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool) -> Server:
+    """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
+
+    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so.
+    """
+    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK))
 
 
-async def _make_server(opening: Opening, n_cards: int, grace_s: int, hosts: frozenset[str] | None) -> Server:
+async def _make_server(
+    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None
+) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     api = create_api(opening)
     mounted = gr.mount_gradio_app(
-        api, build_page(opening, n_cards), path="/", theme=make_theme(), css_paths=[CSS],
+        api, build_page(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
         footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
         enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
     )  # fmt: skip

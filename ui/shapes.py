@@ -49,4 +49,5 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "dense": hit.dense,
         "lexical": hit.lexical,
+        "today": hit.lift,
     }

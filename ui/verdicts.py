@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag.feedback import PROMISES, Feedback
+from rag.feedback import PROMISES, PROMISES_AT_ONCE, Feedback
 
 LOCAL = "local"
 """Who votes, as long as there are no accounts: whoever sits at this machine."""
@@ -27,6 +27,7 @@ def toggle(feedback: Feedback, turn_id: str, passage_id: str | None, verdict: st
     return verdict
 
 
-def promise_of(verdict: str | None) -> str:
-    """What a verdict will do, in one sentence; nothing where none stands."""
-    return PROMISES[verdict] if verdict else ""
+def promise_of(verdict: str | None, *, at_once: bool) -> str:
+    """What a verdict will do, in one sentence; nothing where none stands. *at_once*: votes count until tonight."""
+    promises = PROMISES_AT_ONCE if at_once else PROMISES
+    return promises[verdict] if verdict else ""

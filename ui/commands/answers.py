@@ -63,17 +63,19 @@ def search(
 ) -> None:
     """Show the passages found for a question, best first, with every score that put them there.
 
-    Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum).
+    Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
+    votes on questions like this one add or take away.
 
     Example: nightjar search "business grant" -k 5
     """
     from rag.answer import checked
     from rag.assemble import open_app
+    from ui.verdicts import LOCAL
 
     question = checked(question)
     opened = open_app(settings_of(context))
     try:
-        hits = opened.retriever.search(question, k)
+        hits = opened.retriever.search(question, k, LOCAL)
     finally:
         opened.close()
     if as_json:
@@ -100,7 +102,8 @@ def _sources(answer: Answer) -> Iterator[str]:
 
 def _hit_lines(hit: Hit) -> Iterator[str]:
     passage = hit.passage
-    scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f})"
+    today = f", today {hit.lift:+.3f}" if hit.lift else ""
+    scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f}{today})"
     yield f"{hit.rank:>3}  {scores}  {_printable(passage.public_id)}"
     above = " › ".join(part for part in (passage.title, passage.heading) if part)
     yield f"     {_on_one_line(above or passage.source)}"

@@ -17,7 +17,7 @@ from rag.errors import NightjarError
 from rag.records import Answer
 from ui.opening import Opening
 from ui.shapes import hits_json
-from ui.verdicts import LOCAL, standing_on, toggle
+from ui.verdicts import LOCAL, promise_of, standing_on, toggle
 from ui.web import texts
 from ui.web.evidence import Evidence, note_line, pressed, vote_button
 from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions
@@ -77,7 +77,7 @@ def _answered(text: str) -> dict[str, str]:
 class ChatPage:
     """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
 
-    def __init__(self, opening: Opening, n_cards: int) -> None:
+    def __init__(self, opening: Opening, n_cards: int, *, at_once: bool) -> None:
         self._opening = opening
         self.conversation = gr.State(Conversation(), time_to_live=KEPT_S)
         with gr.Row(elem_classes="nj-top"):
@@ -92,7 +92,7 @@ class ChatPage:
                 self._make_answer_votes()
                 self.question = _question_box()
             with gr.Column(scale=2, min_width=320, elem_classes="nj-evidence"):
-                self.evidence = Evidence(n_cards)
+                self.evidence = Evidence(n_cards, at_once=at_once)
 
     def _make_answer_votes(self) -> None:
         with gr.Row(visible=False, elem_classes="nj-votes") as self.answer_row:
@@ -205,7 +205,8 @@ class ChatPage:
 
     def _answer_judged(self, stands: str | None, *, asking_why: bool = False) -> Updates:
         labels = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}
-        updates = pressed({"answer_helpful": self.good, **self.reasons}, labels, self.answer_note, stands)
+        buttons = {"answer_helpful": self.good, **self.reasons}
+        updates = pressed(buttons, labels, self.answer_note, stands, promise_of(stands, at_once=False))
         return updates | {
             self.answer_row: gr.update(visible=True),
             self.bad: gr.update(variant="primary" if stands in self.reasons else "secondary"),
@@ -242,10 +243,10 @@ class ChatPage:
         return self._answer_judged(stands, asking_why=True)
 
 
-def build_page(opening: Opening, n_cards: int) -> gr.Blocks:
-    """The whole page, ready to be mounted."""
+def build_page(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
+    """The whole page, ready to be mounted; *at_once*: votes count until tonight, and say so."""
     with gr.Blocks(analytics_enabled=False, title=texts.TITLE, fill_width=True, fill_height=True) as blocks:
-        page = ChatPage(opening, n_cards)
+        page = ChatPage(opening, n_cards, at_once=at_once)
         page.listen()
         blocks.load(partial(_welcome, opening), None, page.chat, api_visibility="private", show_progress="hidden")
         _offer_to_programs(opening)
@@ -276,7 +277,7 @@ def _offer_to_programs(opening: Opening) -> None:
 
     def search(query: str, k: int = 6) -> dict[str, Any]:
         """Finds passages for a question, best first, with their scores."""
-        return hits_json(opening.app().retriever.search(checked(query), max(1, min(k, 100))))
+        return hits_json(opening.app().retriever.search(checked(query), max(1, min(k, 100)), LOCAL))
 
     gr.api(chat, api_name="chat", concurrency_limit=AT_ONCE, concurrency_id="answers")
     gr.api(search, api_name="search", concurrency_limit=AT_ONCE)

@@ -27,16 +27,18 @@ class Slot:
     buttons: Mapping[str, Any]
     """Verdict → its button."""
     note: Any
+    at_once: bool
+    """Whether votes count until tonight."""
 
     @classmethod
-    def make(cls) -> Slot:
+    def make(cls, *, at_once: bool) -> Slot:
         """An empty, hidden place, inside the Gradio container that is open."""
         with gr.Column(visible=False, elem_classes="nj-card", min_width=0) as box:
             text = shown_html()
             with gr.Row(elem_classes="nj-votes"):
                 buttons = {verdict: vote_button(label, verdict) for verdict, label in texts.PASSAGE_BUTTONS.items()}
             note = note_line()
-        return cls(box, text, buttons, note)
+        return cls(box, text, buttons, note, at_once)
 
     @property
     def parts(self) -> list[Any]:
@@ -46,20 +48,24 @@ class Slot:
     def fill(self, hit: Hit, citations: Sequence[Citation], stands: str | None, *, open_to_votes: bool) -> Updates:
         """Shows one passage."""
         updates = {self.box: gr.update(visible=True), self.card: card(hit, citations)}
-        return updates | pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands, open_to_votes=open_to_votes)
+        return updates | self._pressed(stands, open_to_votes=open_to_votes)
 
     def judged(self, stands: str | None) -> Updates:
         """Shows what the person says of it now."""
-        return pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands)
+        return self._pressed(stands, open_to_votes=True)
+
+    def _pressed(self, stands: str | None, *, open_to_votes: bool) -> Updates:
+        promise = promise_of(stands, at_once=self.at_once)
+        return pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands, promise, open_to_votes=open_to_votes)
 
 
 class Evidence:
     """All cards, below their heading."""
 
-    def __init__(self, n_cards: int) -> None:
+    def __init__(self, n_cards: int, *, at_once: bool) -> None:
         self.heading = gr.Markdown(texts.EVIDENCE, elem_classes="nj-heading")
         self.empty = gr.Markdown(texts.NO_EVIDENCE, elem_classes="nj-quiet")
-        self.slots = [Slot.make() for _ in range(n_cards)]
+        self.slots = [Slot.make(at_once=at_once) for _ in range(n_cards)]
 
     @property
     def parts(self) -> list[Any]:
@@ -117,9 +123,9 @@ def note_line() -> gr.Markdown:
     return gr.Markdown(visible=False, elem_classes="nj-note")
 
 
-def pressed(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, *,
+def pressed(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, promise: str, *,
             open_to_votes: bool = True) -> Updates:  # fmt: skip
-    """The buttons with the standing verdict pressed, and the promise it earns."""
+    """The buttons with the standing verdict pressed, and the promise it earns, where it is that of a button."""
     updates: Updates = {
         button: gr.update(
             value=labels[verdict] + (texts.PRESSED if verdict == stands else ""),
@@ -128,5 +134,5 @@ def pressed(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Mark
         )
         for verdict, button in buttons.items()
     }
-    promise = f"{promise_of(stands)} {texts.TAKE_BACK}" if stands in buttons else ""
-    return updates | {note: gr.update(value=promise, visible=bool(promise))}
+    line = f"{promise} {texts.TAKE_BACK}" if stands in buttons else ""
+    return updates | {note: gr.update(value=line, visible=bool(line))}

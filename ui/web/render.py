@@ -77,6 +77,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         *([texts.PAGE.format(page=passage.page)] if passage.page else []),
         _hinted(texts.DENSE.format(score=hit.dense), texts.DENSE_HINT),
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
+        *([_today(hit.lift)] if hit.lift else []),
         *([f'<span class="nj-cited">{texts.CITED}</span>'] if quoted else []),
     ]
     return (
@@ -91,6 +92,11 @@ def title(passage: Passage) -> str:
     """Title and headings, or the source where there is neither."""
     above = " › ".join(part for part in (passage.title, passage.heading) if part) or passage.source
     return above if len(above) <= MAX_TITLE else above[: MAX_TITLE - 1] + "…"
+
+
+def _today(lift: float) -> str:
+    text = texts.HIGHER_TODAY if lift > 0 else texts.LOWER_TODAY
+    return _hinted(escaped(text), texts.TODAY_HINT.format(lift=lift))
 
 
 def _hinted(text: str, hint: str) -> str:

@@ -52,6 +52,10 @@ DENSE_HINT = "Cosine of question and passage under this version's encoder"
 LEXICAL = "words {score:.2f}"
 LEXICAL_HINT = "BM25, as a share of the best passage for the question"
 
+HIGHER_TODAY = "higher by today's votes"
+LOWER_TODAY = "lower by today's votes"
+TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, until a night has learned from them"
+
 WAKING = "Nightjar is waking up and answers in a few seconds …"
 DECLINED = "No answer, because {reason}."
 QUIET = "Version {version} · {n} passages · {seconds} · {index}"
