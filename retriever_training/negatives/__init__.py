@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from retriever_training.negatives import bm25, dense, feedback, in_batch, neighbour, random, word_neighbour
+from retriever_training.negatives import bm25, dense, earlier, feedback, in_batch, neighbour, random, word_neighbour
 from retriever_training.negatives.mine import Finder
 
 FINDERS: Mapping[str, Finder] = {
     "feedback": feedback.find,
     "dense": dense.find,
+    "earlier": earlier.find,
     "bm25": bm25.find,
     "neighbour": neighbour.find,
     "word_neighbour": word_neighbour.find,

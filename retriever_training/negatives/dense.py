@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.mine import Candidate, Mine, highest
+from retriever_training.negatives.mine import Candidate, Mine, View, most_positives, without_positives
+from retriever_training.negatives.nearest import nearest
 
 
 def find(mine: Mine, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest cosine for each question, its positives left out."""
-    return highest(mine, "dense", n, lambda some: mine.question_vectors[some] @ mine.passage_vectors.T)
+    return find_by(mine, mine.current, "dense", n)
+
+
+def find_by(mine: Mine, view: View, source: str, n: int) -> list[list[Candidate]]:
+    """The same, as one version sees the mine."""
+    found = nearest(view.question_vectors, view.passage_vectors, n + most_positives(mine), seed=mine.seed)
+    return without_positives(mine, source, n, found.rows, found.scores, view.version)

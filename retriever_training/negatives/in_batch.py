@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.mine import Candidate, Mine, ranked
+import numpy as np
+
+from retriever_training.negatives.mine import Candidate, Mine, most_positives, without_positives
+from retriever_training.negatives.sampling import distinct
+
+SPARE = 4  # drawn beyond n, so that n remain
 
 
 def find(mine: Mine, n: int) -> list[list[Candidate]]:
     """For each question the right passages of *n* other questions, drawn as a batch would put them together."""
-    generator = mine.generator("in_batch")
-    found: list[list[Candidate]] = []
-    everyone = sorted({row for positives in mine.positives for row in positives})
-    for positives in mine.positives:
-        others = [row for row in everyone if row not in positives]
-        places = generator.choice(len(others), min(n, len(others)), replace=False) if others else ()
-        found.append(ranked("in_batch", [others[place] for place in places], [0.0] * len(places)))
-    return found
+    everyone = np.array(sorted({row for positives in mine.positives for row in positives}), np.int64)
+    n_drawn = min(n + most_positives(mine) + SPARE, len(everyone))
+    drawn = distinct(mine.generator("in_batch"), len(mine), len(everyone), n_drawn)
+    rows = np.append(everyone, -1)[drawn]  # -1 stays -1
+    return without_positives(mine, "in_batch", n, rows, np.zeros(rows.shape, np.float32))

@@ -9,13 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.fusion import top
-
 FloatArray = NDArray[np.float32]
 
 
 class LexicalMatrix(Protocol):
     """BM25 over the passages of the mine, in its order."""
+
+    def scores(self, question: str) -> NDArray[np.float64]:
+        """`(n,)`."""
 
     def score_matrix(self, questions: Sequence[str]) -> FloatArray:
         """`(q, n)` float32."""
@@ -30,6 +31,8 @@ class View:
     """`(q, dim)`, unit rows."""
     passage_vectors: FloatArray
     """`(n, dim)`, unit rows."""
+    version: str = ""
+    """Its `encoder_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,16 @@ class Mine:
     seed: int = 13
     earlier: tuple[View, ...] = ()
     """Versions before the current one, newest first, as far as their vectors are there."""
+    version: str = ""
+    """The `encoder_id` of the current version."""
 
     def __len__(self) -> int:
         return len(self.questions)
+
+    @property
+    def current(self) -> View:
+        """How the current version sees the mine."""
+        return View("the current version", self.question_vectors, self.passage_vectors, self.version)
 
     def generator(self, stream: str) -> np.random.Generator:
         """Random numbers for one finder: the same for the same seed and mine, and independent of the other finders."""
@@ -89,30 +99,33 @@ class Mined:
     """Each with its reason."""
 
 
-QUESTIONS_AT_ONCE = 256  # × 100,000 passages: a 100 MB matrix
-
 Finder = Callable[[Mine, int], list[list[Candidate]]]
 """Takes a mine and how many to find for each question; gives a list for each question, hardest first."""
 
 
-def ranked(source: str, passages: Sequence[int], scores: Sequence[float]) -> list[Candidate]:
+def ranked(source: str, passages: Sequence[int], scores: Sequence[float], version: str = "") -> list[Candidate]:
     """Candidates in the order given, ranks from 1."""
     pairs = zip(passages, scores, strict=True)
-    return [Candidate(int(passage), source, rank, float(score)) for rank, (passage, score) in enumerate(pairs, start=1)]
+    return [
+        Candidate(int(passage), source, rank, float(score), version)
+        for rank, (passage, score) in enumerate(pairs, start=1)
+    ]
 
 
-def highest(
-    mine: Mine, source: str, n: int, scores_of: Callable[[slice], FloatArray], above: float = -np.inf
+def most_positives(mine: Mine) -> int:
+    """How many right passages a question has at most: so many more have to be looked for."""
+    return max((len(positives) for positives in mine.positives), default=0)
+
+
+def without_positives(
+    mine: Mine, source: str, n: int, rows: NDArray[np.int64], scores: FloatArray, version: str = ""
 ) -> list[list[Candidate]]:
-    """For each question the *n* passages with the highest scores above *above*, its positives left out.
+    """The first *n* of the rows found for each question that are no positive of it.
 
-    *scores_of* takes some of the questions, at most QUESTIONS_AT_ONCE, and gives `(q, n_passages)`.
+    *rows* and *scores* are `(q, k)`, best first; a row below 0 stands for nothing.
     """
-    found: list[list[Candidate]] = []
-    for start in range(0, len(mine), QUESTIONS_AT_ONCE):
-        some = slice(start, min(start + QUESTIONS_AT_ONCE, len(mine)))
-        for row, positives in zip(scores_of(some), mine.positives[some], strict=True):
-            first = top(row, n + len(positives)).tolist()
-            best = [passage for passage in first if row[passage] > above and passage not in positives][:n]
-            found.append(ranked(source, best, row[best].tolist()))
+    found = []
+    for some, theirs, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
+        kept = [pair for pair in zip(some, theirs, strict=True) if pair[0] >= 0 and pair[0] not in positives][:n]
+        found.append(ranked(source, [row for row, _ in kept], [score for _, score in kept], version))
     return found

@@ -6,20 +6,43 @@ and yet they are what an answer would be mistaken for.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from retriever_training.negatives.mine import Candidate, FloatArray, Mine, highest
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.mine import Candidate, FloatArray, Mine, most_positives, ranked
+from retriever_training.negatives.nearest import nearest
+
+Around = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
+"""Takes passages and how many to find around each; gives their rows, -1 for none, and scores, best first."""
 
 
 def find(mine: Mine, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest cosine with any of the question's positives, these left out."""
-    return highest(mine, "neighbour", n, lambda some: _nearest(mine, some), above=-1.0)
+    return find_around(mine, "neighbour", n, lambda passages, k: _nearest(mine, passages, k), mine.version)
 
 
-def _nearest(mine: Mine, some: slice) -> FloatArray:
-    """`(q, n)`: each passage's largest cosine with a positive; -1 for questions without one."""
-    scores = np.full((some.stop - some.start, len(mine.passage_ids)), -1.0, np.float32)
-    for line, positives in enumerate(mine.positives[some]):
-        if positives:
-            scores[line] = (mine.passage_vectors[sorted(positives)] @ mine.passage_vectors.T).max(axis=0)
-    return scores
+def find_around(mine: Mine, source: str, n: int, around: Around, version: str = "") -> list[list[Candidate]]:
+    """The *n* passages of highest score around any of a question's positives, these left out.
+
+    Each passage that is right for several questions is looked around once.
+    """
+    right = sorted({row for positives in mine.positives for row in positives})
+    rows, scores = around(right, n + most_positives(mine))
+    near = dict(zip(right, zip(rows.tolist(), scores.tolist(), strict=True), strict=True))
+    found = []
+    for positives in mine.positives:
+        best: dict[int, float] = {}
+        for positive in sorted(positives):
+            for row, score in zip(*near[positive], strict=True):
+                if row >= 0 and row not in positives and score > best.get(row, -np.inf):
+                    best[row] = score
+        first = sorted(best, key=lambda row: (-best[row], row))[:n]
+        found.append(ranked(source, first, [best[row] for row in first], version))
+    return found
+
+
+def _nearest(mine: Mine, passages: list[int], k: int) -> tuple[NDArray[np.int64], FloatArray]:
+    found = nearest(mine.passage_vectors[passages], mine.passage_vectors, k, seed=mine.seed)
+    return found.rows, found.scores

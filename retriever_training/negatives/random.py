@@ -1,17 +1,26 @@
-"""Random negatives: any passage that is not known to be right. Easy, cheap, and almost never false."""
+"""Random negatives: any passage that is neither known nor likely to be right. Easy, cheap, and almost never false."""
 
 from __future__ import annotations
 
-from retriever_training.negatives.mine import Candidate, Mine, ranked
+import numpy as np
+
+from retriever_training.negatives.closeness import worst_positive
+from retriever_training.negatives.grounds import cosines
+from retriever_training.negatives.margins import Margin, below
+from retriever_training.negatives.mine import Candidate, Mine, most_positives, without_positives
+from retriever_training.negatives.sampling import distinct
+
+SUSPECTED = Margin("percent", 0.95)
+"""Closer to the question than that, a passage is not drawn: cleaning would take it away again."""
+SPARE = 8  # drawn beyond n, so that n remain
 
 
 def find(mine: Mine, n: int) -> list[list[Candidate]]:
-    """*n* passages drawn without replacement for each question, its positives left out."""
-    generator = mine.generator("random")
-    found: list[list[Candidate]] = []
-    for positives in mine.positives:
-        n_drawn = min(n + len(positives), len(mine.passage_ids))
-        drawn = generator.choice(len(mine.passage_ids), n_drawn, replace=False)
-        rows = [int(row) for row in drawn if int(row) not in positives][:n]
-        found.append(ranked("random", rows, [0.0] * len(rows)))
-    return found
+    """*n* passages drawn without replacement for each question, its positives and what is nearly as close left out."""
+    n_passages = len(mine.passage_ids)
+    drawn = distinct(mine.generator("random"), len(mine), n_passages, min(n + most_positives(mine) + SPARE, n_passages))
+    questions = np.repeat(np.arange(len(mine)), drawn.shape[1])
+    view = mine.current
+    scores = cosines(view.question_vectors, questions, view.passage_vectors, drawn.ravel())
+    kept = below(SUSPECTED, worst_positive(view, mine.positives)[questions], scores).reshape(drawn.shape)
+    return without_positives(mine, "random", n, np.where(kept, drawn, -1), np.zeros(drawn.shape, np.float32))

@@ -1,0 +1,128 @@
+"""The nearest passages of many questions, by FAISS, over vectors that exist; exact unless that takes very long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Method = Literal["auto", "exact", "ivf"]
+
+EXACT_UP_TO = 5_000_000_000
+"""Pairs of a question and a passage up to which the search is exact.
+
+Measured on one core of an AMD EPYC (AVX-512), 384 dimensions, k = 30: FAISS compares 100 million pairs a second, numpy's
+product and partition 38 million, torch's topk 66 million. 10,000 questions over 100,000 passages so take 10 s, and an
+inverted file 8 s, finding 97 %: nothing to give exactness up for. Over 1,000,000 passages they take 90 s, and an
+inverted file 32 s (17 of them to build it), finding 96 %.
+"""
+AT_ONCE = 4096  # questions; FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
+GATHERED = 8_000_000  # numbers of passages' vectors gathered at once to score them anew, 32 MB
+TARGET_RECALL = 0.95
+SAMPLE = 256  # questions to choose the number of lists on, and as many others to state the recall on
+SPARE = 8  # nearest beyond k, so that equal scores at its border are settled by row and not by rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest passages of each question, and how they were found."""
+
+    rows: NDArray[np.int64]
+    """`(q, k)`, nearest first, equal ones by row; -1 where an inverted file found fewer."""
+    scores: FloatArray
+    """`(q, k)`, inner products; minus infinity where the row is -1."""
+    method: Literal["exact", "ivf"]
+    recall: float
+    """Share of the true nearest that were found, measured on a sample of the questions; 1 for exact."""
+
+
+def nearest(questions: FloatArray, passages: FloatArray, k: int, method: Method = "auto", seed: int = 13) -> Nearest:
+    """The *k* passages of largest inner product for each question, or all where there are fewer.
+
+    *questions* are `(q, dim)`, *passages* `(n, dim)`; neither is copied by the exact search. An inverted file holds a
+    copy of the passages. It reads as many of its lists as find TARGET_RECALL of the true nearest of a sample; where a
+    quarter of the lists does not, the search is exact after all. An HNSW graph, which FAISS has as well, built in 10 s
+    over 100,000 passages, found 93 % at the speed at which the inverted file found 97 %.
+
+    Scores are computed anew for what was found, so that they depend on neither method, threads nor block sizes.
+    FAISS uses as many threads as OMP_NUM_THREADS and the process's processors allow; on Linux its OpenMP and torch's
+    are both GNU's and live in one process.
+    """
+    k = min(k, len(passages))
+    if k < 1 or not len(questions):
+        return Nearest(np.zeros((len(questions), 0), np.int64), np.zeros((len(questions), 0), np.float32), "exact", 1.0)
+    questions, passages = (np.ascontiguousarray(side, np.float32) for side in (questions, passages))
+    wanted = min(k + SPARE, len(passages))
+    if method == "ivf" or (method == "auto" and len(questions) * len(passages) > EXACT_UP_TO):
+        approximate = _by_lists(questions, passages, wanted, seed)
+        if approximate is not None:
+            rows, recall = approximate
+            return Nearest(*_scored(questions, passages, rows, k), "ivf", recall)
+    return Nearest(*_scored(questions, passages, _exact(questions, passages, wanted), k), "exact", 1.0)
+
+
+def _exact(questions: FloatArray, passages: FloatArray, k: int) -> NDArray[np.int64]:
+    """`(q, k)` rows by brute force: what IndexFlatIP does, without its copy of the passages."""
+    import faiss
+
+    # Below it (333 questions of 384 dimensions) FAISS compares one by one, at a ninth of the speed.
+    faiss.cvar.distance_compute_blas_threshold = 1
+    found = [
+        faiss.knn(questions[start : start + AT_ONCE], passages, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        for start in range(0, len(questions), AT_ONCE)
+    ]
+    return np.concatenate(found).astype(np.int64)
+
+
+def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) -> tuple[NDArray[np.int64], float] | None:
+    """`(q, k)` rows by an inverted file, and their recall; None where it would have to read too much."""
+    import faiss
+
+    n_lists = max(1, round(len(passages) ** 0.5))
+    quantizer = faiss.IndexFlatIP(passages.shape[1])
+    index = faiss.IndexIVFFlat(quantizer, passages.shape[1], n_lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed, index.cp.niter = seed, 8
+    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, 64
+    index.train(passages)
+    index.add(passages)
+    drawn = np.random.default_rng(seed).permutation(len(questions))[: 2 * SAMPLE]
+    tried, told = questions[drawn[: (len(drawn) + 1) // 2]], questions[drawn[len(drawn) // 2 :]]
+    true = _exact(tried, passages, k)
+    index.nprobe = 1
+    while recall_of(index.search(tried, k)[1], true) < TARGET_RECALL:
+        index.nprobe *= 2
+        if index.nprobe > n_lists / 4:
+            return None
+    recall = recall_of(index.search(told, k)[1], _exact(told, passages, k))
+    found = [index.search(questions[start : start + AT_ONCE], k)[1] for start in range(0, len(questions), AT_ONCE)]
+    return np.concatenate(found).astype(np.int64), recall
+
+
+def recall_of(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+    """The share of the true rows, `(q, k)`, that were found for the same question.
+
+    >>> recall_of(np.array([[4, 7], [1, -1]]), np.array([[7, 9], [1, 2]]))
+    0.5
+    """
+    shared = [len(np.intersect1d(some, those)) for some, those in zip(found, true, strict=True)]
+    return sum(shared) / max(1, true.size)
+
+
+def _scored(
+    questions: FloatArray, passages: FloatArray, rows: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """The best *k* of the rows of each question, by inner products computed one by one, equal ones by row."""
+    best, scores = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    at_once = max(1, GATHERED // (rows.shape[1] * passages.shape[1]))
+    for start in range(0, len(rows), at_once):
+        some = slice(start, start + at_once)
+        by_row = np.sort(rows[some], axis=1)
+        products = np.einsum("qd,qkd->qk", questions[some], passages[by_row])
+        products[by_row < 0] = -np.inf
+        order = np.argsort(-products, axis=1, kind="stable")[:, :k]
+        best[some] = np.take_along_axis(by_row, order, axis=1)
+        scores[some] = np.take_along_axis(products, order, axis=1)
+    return best, scores

@@ -1,0 +1,18 @@
+"""A source's negatives within a window and by a way of sampling, before anything is cleaned."""
+
+from __future__ import annotations
+
+from retriever_training.negatives import FINDERS
+from retriever_training.negatives.mine import Candidate, Mine
+from retriever_training.negatives.sampling import Sampling, sample
+from retriever_training.negatives.window import Window, within
+
+
+def select(mine: Mine, source: str, n: int, window: Window, sampling: Sampling) -> list[list[Candidate]]:
+    """Up to *n* candidates of one finder for each question.
+
+    The finder is asked for as many as the window reaches to, or else *n*: where scores or margins take some away, set
+    the window's last rank deeper than *n*.
+    """
+    found = FINDERS[source](mine, window.n_asked(n))
+    return sample(mine, within(mine, found, window), n, sampling, source)
