@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from rag.lexical import Lexical
 from rag.records import Judgment, Passage
 from retriever_training.evidence import CONFIRMED_FROM, Evidence
-from retriever_training.judgments import Judgments, split_of
+from retriever_training.judgments import Judgments
+from retriever_training.splits import split_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HELD_OUT = [text for text in (f"question {n}" for n in range(3000)) if split_of(text) == "gate"]
@@ -50,3 +51,25 @@ def test_where_enough_questions_are_confirmed_the_others_wait() -> None:
     assert len(evidence(*confirmed, alone).held_out("gate")) == CONFIRMED_FROM
     assert alone.question not in evidence(*confirmed, alone).held_out("gate").questions
     assert alone.question in evidence(*confirmed[1:], alone).held_out("gate").questions
+
+
+def judged_on(day: int, question: str, passage_id: str = "a") -> Judgment:
+    return Judgment(question, passage_id, "positive", 0.9, 1, 0.9, NOON + timedelta(days=day))
+
+
+def test_the_newest_fifth_of_the_held_out_questions_can_be_looked_at_alone() -> None:
+    days = [3, 9, 1, 7, 5, 8, 2, 6, 4, 0]
+    held_out = evidence(*(judged_on(day, text) for day, text in zip(days, HELD_OUT, strict=False))).held_out("gate")
+    newest = {text for text, is_new in zip(held_out.questions, held_out.newest(), strict=True) if is_new}
+    assert newest == {HELD_OUT[days.index(9)], HELD_OUT[days.index(8)]}
+
+
+def test_a_question_is_as_new_as_the_last_word_on_it() -> None:
+    held_out = evidence(judged_on(0, HELD_OUT[0]), judged_on(5, HELD_OUT[0], "b")).asked("gate")
+    assert held_out.given_at == (NOON + timedelta(days=5),)
+
+
+def test_questions_judged_at_one_time_have_no_newest() -> None:
+    held_out = evidence(*(judged_on(0, text) for text in HELD_OUT[:20])).held_out("gate")
+    assert not held_out.newest().any()
+    assert not evidence().held_out("gate").newest().any()

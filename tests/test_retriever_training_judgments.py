@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag.records import Judgment, Verdict
-from retriever_training.judgments import Judgments, judge, normalised, split_of
+from retriever_training.judgments import Judgments, judge
+from retriever_training.splits import normalised, split_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PASSAGES = {"right", "wrong", "other"}
@@ -140,3 +141,63 @@ def test_splits_are_about_seventy_ten_twenty_and_never_change() -> None:
 
 def test_normalised_keeps_the_words() -> None:
     assert normalised(" What IS it?? ") == "what is it"
+
+
+# ---- nothing dominates
+
+
+def rejected_everywhere(n_questions: int, n_rejected: int) -> Judgments:
+    """Two people pin a passage of its own for each question, and reject the same other one for the first of them."""
+    votes = []
+    for number in range(n_questions):
+        votes += [said(user, f"p{number}", "pin", f"about thing{number}") for user in ("ann", "bob")]
+        if number < n_rejected:
+            votes += [said(user, "target", "not_relevant", f"about thing{number}") for user in ("ann", "bob")]
+    known = {"target", *(f"p{number}" for number in range(n_questions))}
+    return judge(votes, {}, known, trusted=(), max_per_person=10_000)
+
+
+def test_a_passage_that_is_voted_down_everywhere_is_wrong_for_ten_questions_at_most() -> None:
+    judgments = rejected_everywhere(200, 150)
+    assert sum(one.label == "negative" for one in judgments.judgments) == 10
+    assert judgments.dropped["passage over its share"] == 140
+    assert sum(one.label == "positive" for one in judgments.judgments) == 200
+
+
+def test_which_of_the_rejections_stay_does_not_depend_on_spelling() -> None:
+    kept = sorted(one.question for one in rejected_everywhere(200, 150).judgments if one.label == "negative")
+    assert kept != sorted(f"about thing{number}" for number in range(150))[:10]
+    assert rejected_everywhere(200, 150).judgments == rejected_everywhere(200, 150).judgments
+
+
+def test_a_passage_pinned_everywhere_is_right_for_fifty_questions_at_most() -> None:
+    votes = [said("ann", f"p{number}", "pin", f"honest thing{number}") for number in range(100)]
+    votes += [said(user, "spam", "pin", f"about thing{number}") for user in ("x", "y") for number in range(90)]
+    known = {"spam", *(f"p{number}" for number in range(100))}
+    judgments = judge(votes, {}, known, trusted=(), max_per_person=1000)
+    assert sum(one.passage_id == "spam" for one in judgments.judgments) == 50
+    assert judgments.dropped == {"passage over its share": 40}
+
+
+def test_in_a_library_of_two_passages_each_may_be_right_for_all_questions() -> None:
+    votes = [said("ann", ("right", "other")[number % 2], "pin", f"about thing{number}") for number in range(300)]
+    assert len(judged(*votes, cap=1000).judgments) == 300
+
+
+def test_a_question_with_thousands_of_votes_has_ten_right_passages_at_most() -> None:
+    votes = [said(f"person {number}", f"p{number % 40}", "pin", "Everybody asks this?") for number in range(2000)]
+    votes += [said("last", "p3", "pin", "Everybody asks this?")]
+    judgments = judge(votes, {}, {f"p{number}" for number in range(40)}, trusted=(), max_per_person=100)
+    assert len(judgments.judgments) == 10
+    assert judgments.dropped == {"question over its share": 30}
+    assert "p3" in {one.passage_id for one in judgments.judgments}, "the surest stay"
+
+
+def test_a_train_question_too_near_a_held_out_one_is_counted_and_left_out() -> None:
+    spellings = [f"{before} heating grant {after}" for before in ("the", "a", "my", "do you", "is") for after in
+                 ("", "for me", "and", "or not", "so", "then")]  # fmt: skip
+    train = next(text for text in spellings if split_of(text) == "train")
+    gate = next(text for text in spellings if split_of(text) == "gate")
+    judgments = judged(said("ann", "right", "pin", train), said("bob", "right", "pin", gate))
+    assert [one.question for one in judgments.judgments] == [gate]
+    assert judgments.dropped == {"too near a held-out question": 1}
