@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,7 +20,7 @@ from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
 from retriever_training.nightly import NightPlan
 from retriever_training.splits import normalised
-from retriever_training.views import view_of
+from retriever_training.views import earlier_views, view_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,18 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
         UsageError: a source is not known.
     """
     check_sources(wanted.sources)
-    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
+    evidence = gather(
+        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=app.settings.feedback.quarantined
+    )
     train = evidence.asked("train")
     right = [best_supported(one) for one in train.right]
     if not any(right):
         raise TooLittleDataError('nobody has named a right passage yet, so there are no rows: give verdicts, or run '
                                  '"nightjar feedback import"')  # fmt: skip
     views = _views(app, evidence, train.questions, watch)
+    earlier = earlier_views(app, evidence, train.questions, watch) if "earlier" in wanted.sources else ()
     mine = make_mine(evidence, train, views[-1], plan.towers.seed)
+    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
     by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources)
     quotas = {source: QUOTAS.get(source, 1) for source in wanted.sources}
     rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
@@ -79,12 +83,18 @@ def negatives_for(app: App, question: str, n: int, sources: Sequence[str] = tupl
         UsageError: a source is not known.
     """
     check_sources(sources)
+    feedback = app.settings.feedback
     evidence = gather(
-        app, trusted=app.settings.feedback.trusted, max_per_person=app.settings.feedback.max_judgments_per_person
+        app,
+        trusted=feedback.trusted,
+        max_per_person=feedback.max_judgments_per_person,
+        quarantined=feedback.quarantined,
     )
     asked = _with_neighbours(evidence, question)
     views = _views(app, evidence, asked.questions, unwatched)
+    earlier = earlier_views(app, evidence, asked.questions, unwatched) if "earlier" in sources else ()
     mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
+    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
     by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n)
     candidates = []
     for mined in by_source.values():

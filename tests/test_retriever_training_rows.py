@@ -258,7 +258,7 @@ def test_negatives_tell_the_margin_and_the_reason(state: Path) -> None:
     result = nightjar(state, "negatives", question, "-n", "3", "--source", "dense", "--source", "bm25", "--json")
     told = json.loads(result.stdout)
     assert [one["passage_id"] for one in told["positives"]] == [right]
-    assert {one["source"] for one in told["candidates"]} == {"dense", "bm25"}
+    assert {(one["source"], bool(one["version"])) for one in told["candidates"]} == {("dense", True), ("bm25", False)}
     for one in told["candidates"]:
         if one["removed"] is None:
             assert one["margin"] > 0, "what is kept is less similar than the right passage"
