@@ -20,6 +20,7 @@ from rag.index import ChromaIndex
 from rag.locks import FileLock
 from rag.question_vectors import question_vectors
 from rag.registry import Version
+from rag.until_tonight import VERDICTS_UNTIL
 from retriever_training.candidate import Made, Watch, unwatched
 from retriever_training.choose_tier import Load, TierChoice, choose_tier, passages_per_second
 from retriever_training.evidence import Evidence, gather
@@ -70,6 +71,7 @@ def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, 
 def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     started = time.monotonic()
     current = app.current()
+    verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
     held_out = _held_out(evidence)
     if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
@@ -79,7 +81,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     night = _night(nights, evidence, plan, choice.tier, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    return _Run(app, plan, watch, evidence, held_out, nights, night, choice, current, started).through()
+    return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class _Run:
     app: App
     plan: NightPlan
     watch: Watch
+    verdicts_until: int
+    """The last verdict event that the evidence may hold."""
     evidence: Evidence
     held_out: HeldOut
     nights: Nights
@@ -140,7 +144,8 @@ class _Run:
         return [view_of(self.app, self.evidence, version, questions, self.watch) for version in versions]
 
     def _register(self, made: Made) -> Version:
-        note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded}
+        note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded,
+                VERDICTS_UNTIL: self.verdicts_until}  # fmt: skip
         return self.app.registry.register(
             made.folder, tier=self.choice.tier, parent_id=self.app.registry.base().encoder_id,
             lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
