@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_night import night
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
 
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(serving)
     group.command()(night)
+    group.command()(false_negatives)
     app.add_typer(group, name="bench")
 
 
