@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.encoder import Encoder, Precision
+from rag.fusion import normalised_lexical
 from rag.question_vectors import question_vectors
 from rag.vectors import Vectors
 from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
-from retriever_training.negatives.denoise import count_removed
 from retriever_training.negatives.mine import Mine, View
-from retriever_training.negatives.mix import Row, choose, mine_all
+from retriever_training.negatives.mix import QUOTAS, Row, mine_all, mix
+from retriever_training.query_rows import LEXICAL_SHARE
+from retriever_training.side_tables import Lexical
+from retriever_training.side_tables import Vectors as TextVectors
 from retriever_training.tune import DevSet, best_weight
 
 FloatArray = NDArray[np.float32]
@@ -47,10 +51,17 @@ def learn_towers(
     *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect.
     """
     mine, rows, removed = training_rows(evidence, views, plan.seed, watch)
-    examples = [_example(evidence, row) for row in rows]
+    texts = _Texts(evidence)
+    examples = texts.examples(rows)
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     trained = train_towers(
-        encoder.folder, examples, work, plan, watch("train both towers", n_steps(len(examples), plan))
+        encoder.folder,
+        examples,
+        work,
+        plan,
+        watch("train both towers", n_steps(len(examples), plan)),
+        lexical=texts.lexical(LEXICAL_SHARE * default_weight),
+        seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
     alpha = _choose_alpha(evidence, encoder, vectors, trained, default_weight, work, watch)
     made = work / "candidate"
@@ -69,18 +80,13 @@ def learn_towers(
 def training_rows(
     evidence: Evidence, views: Sequence[View], seed: int, watch: Watch
 ) -> tuple[Mine, list[Row], dict[str, int]]:
-    """The night's rows with their negatives, and how many candidates were removed, by reason."""
+    """The night's rows with their negatives, and how many candidates were left out, by reason."""
     train = evidence.asked("train")
     mine = make_mine(evidence, train, views[-1], seed)
     advance = watch("mine negatives", len(mine))
-    by_source = mine_all(mine, views, evidence.texts, finders=("feedback", "dense", "bm25", "random"))
-    rows = []
-    for place, question in enumerate(train.questions):
-        negatives = tuple(choose(by_source, place, N_NEGATIVES))
-        for row, weight in best_supported(train.right[place]).items():
-            rows.append(Row(question, evidence.passage_ids[row], weight, negatives))
-        advance(1)
-    removed = count_removed(mined for source in by_source.values() for mined in source)
+    by_source = mine_all(mine, views, evidence.texts, finders=tuple(QUOTAS))
+    rows, removed = mix(mine, by_source, [best_supported(right) for right in train.right], N_NEGATIVES)
+    advance(len(mine))
     return mine, rows, removed
 
 
@@ -96,12 +102,50 @@ def make_mine(evidence: Evidence, asked: Asked, view: View, seed: int) -> Mine:
         evidence.lexical,
         evidence.texts,
         seed,
+        version=view.version,
     )
 
 
-def _example(evidence: Evidence, row: Row) -> Example:
-    negatives = tuple(evidence.texts[negative.passage] for negative in row.negatives)
-    return Example(row.question, evidence.texts[evidence.row[row.positive_id]], negatives)
+@dataclass(frozen=True)
+class _Texts:
+    """The night's passages by what encoders read, which is how the trainer names them."""
+
+    evidence: Evidence
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """text → row; of passages with one text the last."""
+        return {text: row for row, text in enumerate(self.evidence.texts)}
+
+    def examples(self, rows: Sequence[Row]) -> list[Example]:
+        """Rows as texts; a question's other right passages are spared, the less supported ones too."""
+        train = self.evidence.asked("train")
+        right = dict(zip(train.questions, train.right, strict=True))
+        texts = self.evidence.texts
+        return [
+            Example(
+                row.question,
+                texts[self.evidence.row[row.positive_id]],
+                tuple(texts[negative.passage] for negative in row.negatives),
+                row.weight,
+                tuple(texts[other] for other in right[row.question]),
+            )
+            for row in rows
+        ]
+
+    def lexical(self, weight: float) -> Lexical:
+        """What BM25 adds to cosines where it counts *weight* times."""
+
+        def added(questions: Sequence[str], passages: Sequence[str]) -> FloatArray:
+            columns = [self.row[text] for text in passages]
+            scores = self.evidence.lexical.score_matrix(questions)
+            return np.stack([weight * normalised_lexical(line)[columns] for line in scores]).astype(np.float32)
+
+        return added
+
+    def vectors(self, matrix: FloatArray) -> TextVectors:
+        """The passages' vectors, `(n, dim)`, by text."""
+        return lambda texts: matrix[[self.row[text] for text in texts]]
 
 
 def _choose_alpha(

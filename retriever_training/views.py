@@ -20,7 +20,7 @@ def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[
     vectors.fill(encoder, watch("encode passages", vectors.missing()))
     encoded = question_vectors(app.engine, encoder, questions, watch("encode questions", len(questions)))
     name = f"version {version.encoder_id}" if version.tier else "the base"
-    return View(name, encoded, evidence.matrix(vectors))
+    return View(name, encoded, evidence.matrix(vectors), version.encoder_id)
 
 
 def earlier_views(app: App, evidence: Evidence, questions: Sequence[str], watch: Watch) -> tuple[View, ...]:
