@@ -216,9 +216,13 @@ class App:
         """What people said since *version* learned, where the settings let it count."""
         if not self.settings.retrieval.until_tonight:
             return None
-        after = taught_until(version, self.feedback)
         return UntilTonight(
-            self.feedback, encoder, after=after, trusted=self.settings.feedback.trusted, catches_up=self.serve
+            self.feedback,
+            encoder,
+            after=taught_until(version, self.feedback),
+            trusted=self.settings.feedback.trusted,
+            quarantined=self.settings.feedback.quarantined,
+            catches_up=self.serve,
         )
 
     def _retriever(

@@ -65,12 +65,14 @@ def lift(verdict: str, cosine: float) -> float:
     return strength * closeness if closeness > 0 else 0.0
 
 
-def lifts(near: Iterable[tuple[Vote, float]], user: str, trusted: Collection[str]) -> dict[str, float]:
+def lifts(
+    near: Iterable[tuple[Vote, float]], user: str, trusted: Collection[str], quarantined: Collection[str] = ()
+) -> dict[str, float]:
     """passage id → what today's votes add to its score when *user* asks.
 
     *near* holds votes with the cosine of their question and the new one, oldest first. Of several votes of one person
     on one passage the one for the closest question counts, of equally close ones the latest. The asking person's own
-    vote decides alone; without one, the others' do where they are `agreed`.
+    vote decides alone; without one, the others' do where they are `agreed`, but for those who are *quarantined*.
 
     >>> vote = Vote("ann", "q", "p", "pin")
     >>> lifts([(vote, 1.0)], "ann", trusted=()), lifts([(vote, 1.0)], "bob", trusted=())
@@ -83,8 +85,8 @@ def lifts(near: Iterable[tuple[Vote, float]], user: str, trusted: Collection[str
             said[vote.passage_id][vote.user] = cosine, amount
     found = {}
     for passage_id, people in said.items():
-        amounts = {person: amount for person, (_, amount) in people.items()}
-        found[passage_id] = amounts[user] if user in amounts else agreed(amounts, trusted)
+        others = {person: amount for person, (_, amount) in people.items() if person not in quarantined}
+        found[passage_id] = people[user][1] if user in people else agreed(others, trusted)
     return {passage_id: amount for passage_id, amount in found.items() if amount}
 
 
@@ -145,13 +147,15 @@ class UntilTonight:
         encoder: QuestionEncoder,
         *,
         after: int,
-        trusted: Collection[str],
+        trusted: Collection[str] = (),
+        quarantined: Collection[str] = (),
         catches_up: bool = False,
     ) -> None:
         self._feedback = feedback
         self._encoder = encoder
         self._after = after
         self._trusted = frozenset(trusted)
+        self._quarantined = frozenset(quarantined)
         self._catches_up = catches_up
         self._day = Day()
         self._swapping = threading.Lock()
@@ -162,7 +166,7 @@ class UntilTonight:
         latest = self._feedback.latest_event()
         if day.event_id != latest:
             day = self._take(self._read(day, latest, AT_A_QUESTION, keep=not self._catches_up))
-        return lifts(day.near(query), user, self._trusted)
+        return lifts(day.near(query), user, self._trusted, self._quarantined)
 
     def catch_up(self) -> None:
         """Reads what changed and encodes some judged questions that wait; for a thread that calls it again and again."""

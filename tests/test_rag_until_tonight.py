@@ -208,6 +208,15 @@ def test_two_people_who_agree_count_for_everybody_and_so_does_a_trusted_one(app)
     assert lift_of(app, "moth", "dora") == 1
 
 
+def test_votes_of_quarantined_people_count_for_nobody_else(opened) -> None:
+    app = opened(feedback={"trusted": ["chief"], "quarantined": ["ann", "chief"]})
+    before = found(app, GRANT, "dora")
+    for user in ("ann", "bob", "chief"):
+        vote(app, user, "grant", "not_relevant")
+    assert found(app, GRANT, "dora") == before
+    assert lift_of(app, "grant", "ann") == -0.5
+
+
 # ---- until when
 
 
@@ -347,7 +356,7 @@ class Counting:
 
 
 def today(app: App, encoder, **how) -> UntilTonight:
-    return UntilTonight(app.feedback, encoder, after=0, trusted=(), **how)
+    return UntilTonight(app.feedback, encoder, after=0, **how)
 
 
 def test_a_judged_question_is_encoded_once_for_a_version(app) -> None:

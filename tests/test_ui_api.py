@@ -101,6 +101,20 @@ def test_a_verdict_is_stored_and_promises_what_it_will_do(client: httpx.Client, 
     assert server.opening.app().feedback.standing("local", answer["turn_id"]) == []
 
 
+def test_a_vote_moves_its_passage_in_the_next_search_for_the_same_question(client: httpx.Client, answer: dict) -> None:
+    passage_id = answer["citations"][0]["passage_id"]
+    target = {"turn_id": answer["turn_id"], "token": answer["token"], "passage_id": passage_id}
+
+    def today() -> dict[str, float]:
+        found = client.get("/api/search", params={"q": "Who can get the grant?", "k": 100}).json()["hits"]
+        return {hit["passage_id"]: round(hit["today"], 3) for hit in found if hit["today"]}
+
+    client.post("/api/verdicts", json={**target, "verdict": "not_relevant"})
+    assert today() == {passage_id: -0.5}
+    client.request("DELETE", "/api/verdicts", json=target)
+    assert today() == {}
+
+
 def test_a_verdict_on_the_answer_names_no_passage(client: httpx.Client, server: Running, answer: dict) -> None:
     target = {"turn_id": answer["turn_id"], "token": answer["token"]}
     assert client.post("/api/verdicts", json={**target, "verdict": "answer_wrong"}).status_code == 200
