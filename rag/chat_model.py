@@ -76,23 +76,9 @@ class ChatModel:
         Raises:
             SettingsError: there is no such provider, its package is not installed, or it refuses what it is given.
         """
-        from langchain.chat_models import init_chat_model
-
-        provider = _checked_provider(name)
-        _check_url(base_url)
-        how: dict[str, Any] = {"max_tokens": max_tokens, "timeout": timeout_s, "max_retries": 0}
-        if provider == "ollama":  # it has names of its own, and ignores the common ones without a word
-            how = {"num_predict": max_tokens, "client_kwargs": {"timeout": timeout_s}}
-        how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
-        try:
-            model = init_chat_model(name, **how)
-        except ImportError as error:
-            raise SettingsError(f"generator.model is {name!r}, and what it needs is not installed: "
-                                f"{_way_to_install(provider, error)}") from error  # fmt: skip
-        except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
-            _refuse(name, error, api_key)
+        model = open_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens)
         return cls(model, timeout_s=timeout_s, max_characters=max_tokens * CHARACTERS_PER_TOKEN,
-                   end_mark=END_MARKS.get(provider), secret=api_key)  # fmt: skip
+                   end_mark=END_MARKS.get(_checked_provider(name)), secret=api_key)  # fmt: skip
 
     def stream(self, question: str, hits: Sequence[Hit], history: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
         """The answer in pieces; none at all where the model finds no answer in the passages.
@@ -176,6 +162,32 @@ class ChatModel:
         """Not chained: the message of a server may hold the key that it refused."""
         log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
         return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
+
+
+def open_model(
+    name: str, *, base_url: str | None, api_key: SecretStr | None, timeout_s: float, max_tokens: int
+) -> BaseChatModel:
+    """LangChain's own chat model, as `ChatModel.open` takes it; for what is not an answer.
+
+    Raises:
+        SettingsError: there is no such provider, its package is not installed, or it refuses what it is given.
+    """
+    from langchain.chat_models import init_chat_model
+
+    provider = _checked_provider(name)
+    _check_url(base_url)
+    how: dict[str, Any] = {"max_tokens": max_tokens, "timeout": timeout_s, "max_retries": 0}
+    if provider == "ollama":  # it has names of its own, and ignores the common ones without a word
+        how = {"num_predict": max_tokens, "client_kwargs": {"timeout": timeout_s}}
+    how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
+    try:
+        model: BaseChatModel = init_chat_model(name, **how)
+    except ImportError as error:
+        raise SettingsError(f"generator.model is {name!r}, and what it needs is not installed: "
+                            f"{_way_to_install(provider, error)}") from error  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
+        _refuse(name, error, api_key)
+    return model
 
 
 def kind_of(failure: BaseException) -> str:

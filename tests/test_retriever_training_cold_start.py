@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from rag.lexical import Lexical
 from rag.records import Passage
+from retriever_training.all_passages import Rows
+from retriever_training.cold_rows import _weighed, beside, cold_start_rows
 from retriever_training.cold_start import MAX_DOCUMENTS, MAX_PASSAGES, PseudoQuestion, draw
-from retriever_training.consistency import cold_start_rows, consistent
+from retriever_training.consistency import consistent
 from tests import jargon
+from ui.cli import app
 
 
 def passage(
@@ -164,7 +171,43 @@ def test_rows_are_the_same_twice_and_every_question_is_counted(base_encoder) -> 
 
 
 def test_what_may_answer_too_is_no_negative_and_no_training_row() -> None:
-    from retriever_training.consistency import _weighed
-
     assert _weighed(asks("which", 1, 2), [2], 0.2) == {1: 0.1, 2: 0.2}
     assert _weighed(asks("which", 1, 2, source="summary", says_it=0), [2], 0.2) == {0: 0.1, 2: 0.2}
+
+
+# ---- the command
+
+
+def test_the_command_writes_questions_with_what_is_left_of_their_passages(tmp_path: Path) -> None:
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    lines = [("1", "Farming | Growing oats", OATS), ("2", "Farming | Growing rye", RYE)]
+    corpus = (json.dumps({"_id": name, "title": title, "text": text}) + "\n" for name, title, text in lines)
+    (folder / "corpus.jsonl").write_text("".join(corpus))
+    data = ["--data", str(tmp_path / "data")]
+    for command in ([*data, "ingest", "--beir", str(folder)], [*data, "cold-start", "--out", str(tmp_path / "out")]):
+        assert CliRunner().invoke(app, command).exit_code == 0
+    written = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert {
+        "query": "Growing oats",
+        "source": "heading",
+        "passages": [{"passage_id": "1", "text": f"Farming\n{OATS_LEFT}"}],
+    } in written
+    assert {one["source"] for one in written} == {"heading", "first sentence"}
+
+
+# ---- beside people's
+
+
+def test_each_kind_of_row_sees_passages_of_its_own_kind_only() -> None:
+    def rows(weight: float, masked: int, rejected: int) -> Rows:
+        return Rows(AXES[:1], AXES[:2], np.array([0]), np.array([1]), np.array([weight], np.float32),
+                    (np.array([masked]),), (np.array([rejected]),), ((np.array([1]), np.array([0.5], np.float32)),))  # fmt: skip
+
+    both = beside(rows(1.0, 0, 0), rows(0.2, 0, 0))
+    assert both.question_of.tolist() == [0, 1]
+    assert both.positive_of.tolist() == [1, 3]
+    assert both.weight.tolist() == pytest.approx([1.0, 0.2])
+    assert [sorted(masked.tolist()) for masked in both.masked] == [[0, 2, 3], [0, 1, 2]]
+    assert [rejected.tolist() for rejected in both.emphasised] == [[0], [2]]
+    assert [found.tolist() for found, _ in both.lexical] == [[1], [3]]

@@ -14,6 +14,7 @@ from rag.errors import NightjarError
 from ui.commands import (
     answers,
     bench,
+    cold_start,
     configuring,
     demo,
     feedback,
@@ -87,5 +88,6 @@ for group in (
     configuring,
     demo,
     bench,
+    cold_start,
 ):
     group.register(app)
