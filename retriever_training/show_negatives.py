@@ -16,6 +16,7 @@ from retriever_training.candidate import Watch, unwatched
 from retriever_training.evidence import Asked, Evidence, best_supported, gather
 from retriever_training.learn_towers import N_NEGATIVES, make_mine
 from retriever_training.negatives import FINDERS
+from retriever_training.negatives.audit import Audited, sample
 from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
 from retriever_training.nightly import NightPlan
@@ -33,6 +34,8 @@ class Wanted:
     """How many negatives a row keeps for the epochs to take turns with; 0 for as many as one epoch needs."""
     epochs: int = 1
     easy_first: bool = False
+    n_audited: int = 0
+    """Candidates of each source and outcome to read; see `negatives.audit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class MinedRows:
     """With more than one epoch: all rows of the first, with `epoch` 0, then those of the next."""
     removed: Mapping[str, int]
     passages: Mapping[str, Passage]
+    audited: list[Audited]
 
 
 def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatched) -> MinedRows:
@@ -68,9 +72,9 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
     by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources)
     quotas = {source: QUOTAS.get(source, 1) for source in wanted.sources}
     rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
-    return MinedRows(
-        _lines(mine, rows, wanted), removed, {passage.passage_id: passage for passage in evidence.passages}
-    )
+    audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []
+    passages = {passage.passage_id: passage for passage in evidence.passages}
+    return MinedRows(_lines(mine, rows, wanted), removed, passages, audited)
 
 
 def negatives_for(app: App, question: str, n: int, sources: Sequence[str] = tuple(FINDERS)) -> dict[str, Any]:

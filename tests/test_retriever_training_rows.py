@@ -220,6 +220,15 @@ def test_mine_asks_only_the_sources_named(state: Path) -> None:
     assert {one["source"] for row in rows for one in row["negatives"]} == {"bm25", "neighbour"}
 
 
+def test_mine_reads_a_sample_aloud_without_touching_stdout(state: Path) -> None:
+    words = ("mine", "--out", "-", "--sources", "dense,bm25")
+    silent, told = nightjar(state, *words), nightjar(state, *words, "--audit", "1")
+    assert told.stdout == silent.stdout
+    assert "  right: " in told.stderr
+    assert "  kept: " in told.stderr
+    assert "  right: " not in silent.stderr
+
+
 def test_mine_gives_each_epoch_other_negatives(state: Path) -> None:
     result = nightjar(state, "mine", "--out", "-", "--epochs", "2", "--easy-first")
     rows = [json.loads(line) for line in result.stdout.splitlines()]

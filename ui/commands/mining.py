@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
 from ui.commands.learning import plan_of
+
+if TYPE_CHECKING:
+    from retriever_training.negatives.audit import Audited
 
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
@@ -81,6 +85,9 @@ def mine(
     ] = None,
     easy_first: Annotated[bool, typer.Option("--easy-first", help="Earlier epochs draw from the easier ones.")] = False,
     seed: Annotated[int | None, typer.Option(help="Left out, the night's.", show_default=False)] = None,
+    audit: Annotated[
+        int, typer.Option(min=0, help="Print so many candidates of each source and outcome to stderr.")
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
 ) -> None:
     """Writes the night's training rows with the provenance of every negative.
@@ -92,6 +99,8 @@ def mine(
     nightjar mine --out rows --format datasets --negatives 4 --sources feedback,dense,bm25
 
     nightjar mine --out - --epochs 3 --easy-first
+
+    nightjar mine --out rows.jsonl --audit 3
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
@@ -106,7 +115,7 @@ def mine(
     if not to_stdout:
         check_free(out, row_format, force=force)
     n = Wanted().n_negatives if n_negatives is None else n_negatives
-    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first)
+    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=audit)
     if sources is not None:
         wanted = replace(wanted, sources=tuple(word.strip() for word in sources.split(",")))
         check_sources(wanted.sources)
@@ -115,6 +124,8 @@ def mine(
         mined = night_rows(open_app(settings), plan_of(settings), wanted, watch)
     for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
         typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
+    for one in mined.audited:
+        typer.echo(_read_aloud(one), err=True)
     if to_stdout:
         for line in mined.lines:
             typer.echo(json.dumps(line, ensure_ascii=False))
@@ -123,6 +134,13 @@ def mine(
     few = len(mined.lines) - n_written
     left_out = f"; {few:,} with fewer than {n} negatives were left out" if few else ""
     typer.echo(f"{n_written:,} rows written to {out}{left_out}", err=True)
+
+
+def _read_aloud(one: Audited) -> str:
+    """A candidate between its question and the right passage, each on a line of its own."""
+    texts = (("question", one.question), ("right", one.positive), (one.removed or "kept", one.candidate))
+    lines = [f"  {label}: {shorten(text, 240, placeholder=' …')}" for label, text in texts]
+    return "\n".join([f"{one.source}, rank {one.rank}, score {one.score:.3f}, {one.passage_id}", *lines])
 
 
 def convert_dpr(
