@@ -36,7 +36,7 @@ from retriever_training.views import view_of
 log = logging.getLogger(__name__)
 
 MIN_TRAIN_QUESTIONS = 10
-RECIPE = 2  # raise it where the same judgments would make another candidate: then they are tried again
+RECIPE = 3  # raise it where the same judgments would make another candidate: then they are tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class NightPlan:
     rules: Rules = field(default_factory=Rules)
     trusted: tuple[str, ...] = ("local",)
     max_per_person: int = 5000
+    quarantined: tuple[str, ...] = ()
 
 
 def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     started = time.monotonic()
     current = app.current()
     verdicts_until = app.feedback.latest_event()
-    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person)
+    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
     held_out = _held_out(evidence)
     if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
         return _too_little(evidence, len(held_out), plan, started)

@@ -154,7 +154,7 @@ def test_an_unknown_flag_is_refused_with_the_nearest_name(flags, told) -> None:
     [
         ("[retrieval]\nk = 0", r"'retrieval.k' is 0, .*greater than or equal to 1"),
         ("[retrieval]\nlexical_weight = nan", r"'retrieval.lexical_weight' is nan"),
-        ("[night]\ntier = '9'", r"'night.tier' is '9', .*'auto', '1' or '3'"),
+        ("[night]\ntier = '9'", r"'night.tier' is '9', .*'auto', '1', '2' or '3'"),
         ("[schedule]\nat = '25:00'", r"'schedule.at' is '25:00', .*pattern"),
         ("[server]\nport = 'http'", r"'server.port' is 'http', .*valid integer"),
         ("encoder = 'x'", r"'encoder' is 'x', .*valid dictionary"),

@@ -69,6 +69,7 @@ def plan_of(settings: Settings) -> NightPlan:
         rules=Rules(alpha=gate.alpha, min_questions=gate.min_questions, unseen_margin=gate.unseen_margin),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
+        quarantined=settings.feedback.quarantined,
     )
 
 
