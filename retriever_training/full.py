@@ -1,7 +1,8 @@
 """Tier 3: both towers, by the SentenceTransformerTrainer, weighted masked InfoNCE over batches that teach, from the base.
 
-On many GPUs the same function runs under `accelerate launch`, one process each: batches are `batch_size` rows a process,
-every process's passages are negatives for all (the vectors are gathered with their gradients), and the first process writes.
+On many GPUs the same function runs under `accelerate launch` or `torchrun`, one process each: batches are `batch_size`
+rows a process, every process's passages are negatives for all (the vectors are gathered with their gradients), and the first
+process writes. Tried with two processes on a CPU (`torchrun --nproc_per_node 2`); there `accelerate launch --cpu` starts one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 from rag.errors import UsageError
 from retriever_training.batches import Batches, n_batches, topics_of
+from retriever_training.negatives.denoise import NEAR_DUPLICATE
 from retriever_training.side_tables import Example, Lexical, SideTable, Vectors
 from retriever_training.towers_loss import TowersLoss
 
@@ -25,7 +27,6 @@ log = logging.getLogger(__name__)
 
 FINISHED = "finished"
 CHECKPOINT_STEPS = 25  # what a kill can cost: about half a minute on two cores
-NEAR_DUPLICATE = 0.97  # cosine under the base from which two passages say the same, as when mined negatives are cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _layer(name: str) -> int | None:
 
 
 def n_steps(n_examples: int, plan: Plan) -> int:
-    """Optimiser steps of a whole training."""
+    """Optimiser steps of a whole training in one process; n processes take an n-th of them each."""
     return plan.epochs * n_batches(n_examples, plan.batch_size)
 
 

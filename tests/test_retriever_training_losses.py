@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing
 from sentence_transformers.sentence_transformer.losses import (
     DistillKLDivLoss,
     EmbedDistillLoss,
@@ -246,6 +249,41 @@ def test_only_rows_with_a_teacher_are_distilled(by: str) -> None:
     gradient = torch.autograd.grad(added, questions)[0]
     assert gradient[0].abs().max().item() > 0
     assert gradient[1].abs().max().item() == pytest.approx(0, abs=1e-6)
+
+
+# ---- in several processes
+
+
+def half_a_batch(rank: int, folder: str) -> None:
+    """One of two processes: its half's loss and gradient, averaged over both as a distributed training does."""
+    from torch import distributed
+
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    loss, gradient = through_a_map(slice(3 * rank, 3 * rank + 3))
+    for one in (loss, gradient):
+        distributed.all_reduce(one)
+    np.save(f"{folder}/{rank}.npy", np.append(gradient.numpy().ravel(), loss.numpy()) / 2)
+    distributed.destroy_process_group()
+
+
+def through_a_map(some: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    examples = [replace(one, weight=0.3 + 0.1 * row) for row, one in enumerate(EXAMPLES)]
+    examples[1] = replace(examples[1], spared=("positive 5", "negative 0"))
+    examples[4] = replace(examples[4], negatives=())
+    weights = torch.eye(DIM, requires_grad=True)
+    columns = [vectors(BATCH, seed).detach()[some] @ weights for seed in (1, 2, 3)]
+    loss = TowersLoss(SideTable.of(examples, 1), emphasis=2.0)(
+        columns[0], torch.cat(columns[1:]), torch.arange(BATCH)[some]
+    )
+    return loss.detach(), torch.autograd.grad(loss, weights)[0]
+
+
+def test_two_processes_with_half_a_batch_each_have_the_whole_batchs_gradient(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(half_a_batch, (str(tmp_path),), nprocs=2)
+    loss, gradient = through_a_map(slice(None))
+    whole = np.append(gradient.numpy().ravel(), loss.numpy())
+    for rank in range(2):
+        np.testing.assert_allclose(np.load(tmp_path / f"{rank}.npy"), whole, rtol=1e-5, atol=1e-5)
 
 
 # ---- through a model
