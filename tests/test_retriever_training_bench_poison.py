@@ -9,10 +9,10 @@ import pytest
 
 from rag.lexical import Lexical
 from rag.records import Passage
-from retriever_training.bench_poison import ATTACKS, N_NIGHTS, World, _said, _shown, run_attack
+from retriever_training.bench_poison import ATTACKS, N_NIGHTS, Outcome, World, _said, _shown, run_attack
 from retriever_training.simulate import Behaviour
 
-DIM, N_PASSAGES, N_ASKED, N_GOLDEN = 12, 60, 900, 200
+DIM, N_PASSAGES, N_ASKED, N_GOLDEN = 12, 60, 420, 150
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -37,20 +37,24 @@ def world() -> World:
                  dict(zip(questions, vectors, strict=True)))  # fmt: skip
 
 
-def test_honest_people_get_a_better_version(world: World) -> None:
-    outcome = run_attack(world, "nobody", 1)
-    assert outcome.n_promoted == 1
-    assert outcome.golden_change > 0.05
-    assert outcome.waiting == ()
+@pytest.fixture(scope="module")
+def clean(world: World) -> Outcome:
+    return run_attack(world, "nobody", 1)
 
 
-def test_three_wrong_votes_in_ten_keep_most_of_the_gain(world: World) -> None:
-    clean, flipped = run_attack(world, "nobody", 1), run_attack(world, "30 % flipped", 1)
+def test_honest_people_get_a_better_version(clean: Outcome) -> None:
+    assert clean.n_promoted == 1
+    assert clean.golden_change > 0.05
+    assert clean.waiting == ()
+
+
+def test_three_wrong_votes_in_ten_keep_most_of_the_gain(world: World, clean: Outcome) -> None:
+    flipped = run_attack(world, "30 % flipped", 1)
     assert flipped.n_promoted == 1
     assert flipped.golden_change >= 0.7 * clean.golden_change
 
 
-@pytest.mark.parametrize("attack", ["50 % flipped", "one liar", "one passage", "5 % for seven nights"])
+@pytest.mark.parametrize("attack", ["50 % flipped", "one liar", "one passage"])
 def test_no_attack_promotes_what_costs_a_point(world: World, attack: str) -> None:
     outcome = run_attack(world, attack, 2)
     assert outcome.worst_promotion > -0.01
@@ -58,7 +62,9 @@ def test_no_attack_promotes_what_costs_a_point(world: World, attack: str) -> Non
 
 
 def test_who_always_votes_against_the_truth_is_found_out_within_seven_nights(world: World) -> None:
-    assert set(run_attack(world, "5 % for seven nights", 3).waiting) == {"liar-01", "liar-02"}
+    outcome = run_attack(world, "5 % for seven nights", 3)
+    assert set(outcome.waiting) == {"liar-01", "liar-02"}
+    assert outcome.worst_promotion > -0.01
 
 
 def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(world: World) -> None:
