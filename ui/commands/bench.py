@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.bench_false_negatives import false_negatives
+from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
 from ui.commands.cold_start import bench_cold_start
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     group.command()(night)
     group.command()(poison)
     group.command("cold-start")(bench_cold_start)
+    group.command()(mining)
     group.command()(false_negatives)
     app.add_typer(group, name="bench")
 
