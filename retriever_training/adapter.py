@@ -13,7 +13,7 @@ from retriever_training.router import save_router
 
 FloatArray = NDArray[np.float32]
 
-RIDGES = (100.0, 30.0, 10.0)
+RIDGES = (100.0, 30.0, 10.0, 3.0)
 """Strengths of the pull towards the identity, strongest first: each starts where the one before ended."""
 LEARNING_RATE = 1e-3
 STEPS = 120

@@ -44,7 +44,7 @@ def learn_query_tower(
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     steps = watch("train the query tower", n_steps(len(side.rows.weight), plan))
     trained = work / "query-tower"
-    train_query_tower(encoder.folder, side.train.questions, side.rows, plan, steps).save_pretrained(
+    train_query_tower(encoder.folder, side.questions, side.rows, plan, steps).save_pretrained(
         str(trained), create_model_card=False
     )
     tried: dict[Setting, NDArray[np.float64]] = {}

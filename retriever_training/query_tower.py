@@ -18,10 +18,10 @@ from retriever_training.router import save_router
 class QueryTowerPlan:
     """How long and how hard to train the query side."""
 
-    epochs: int = 4
+    epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 1e-4
-    frozen_layers: int = 0
+    frozen_layers: int = 3
     seed: int = 13
     bf16: bool = False
 
