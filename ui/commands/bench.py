@@ -12,6 +12,7 @@ from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
+from ui.commands.bench_training import training
 from ui.commands.cold_start import bench_cold_start
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command()(night)
     group.command()(poison)
     group.command("cold-start")(bench_cold_start)
+    group.command()(training)
     group.command()(mining)
     group.command()(false_negatives)
     app.add_typer(group, name="bench")

@@ -1,0 +1,89 @@
+"""Plots for guides and reports: SVG as text, the same bytes for the same figures, no font or file of anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+INK, PALE, OURS, THEIRS = "#222222", "#d8d8d8", "#1f5fa8", "#b3611b"
+SHAPES = {"seen": ">", "unseen": "<"}
+STYLE: Mapping[str, Any] = {
+    "svg.hashsalt": "nightjar",  # ids of marks come from it, and else from chance
+    "svg.fonttype": "none",  # words stay words: they can be searched and read aloud
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One line of a dot plot."""
+
+    label: str
+    at: float
+    low: float
+    """End of the line through the dot."""
+    high: float
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Smaller marks on the same line: "seen", "unseen"."""
+    beside: bool = False
+    """Drawn in the second colour, below the others."""
+
+
+def ladder(dots: Sequence[Dot], title: str, unit: str = "served nDCG@10", start: str = "base") -> str:
+    """A horizontal dot plot as SVG text, first dot on top, with a dashed line through the dot labelled *start*."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
+    style: Any = dict(STYLE)  # its type names three hundred keys
+    with rc_context(style):
+        figure = Figure(figsize=(8.0, 1.1 + 0.32 * len(ordered)), layout="constrained", facecolor="white")
+        axes = figure.add_subplot()
+        _draw(axes, ordered, start)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlabel(unit)
+        made = BytesIO()
+        canvas: Any = FigureCanvasSVG(figure)  # matplotlib leaves its methods untyped
+        canvas.print_svg(made, metadata={"Date": None, "Creator": None})
+    return made.getvalue().decode("utf-8")
+
+
+def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
+    for line, one in enumerate(dots):
+        colour = THEIRS if one.beside else OURS
+        axes.hlines(line, one.low, one.high, color=colour, linewidth=2)
+        axes.plot([one.at], [line], "o", color=colour, markersize=7)
+        for name, at in one.others.items():
+            axes.plot([at], [line], SHAPES[name], color=colour, markersize=5, fillstyle="none")
+        if one.label == start:
+            axes.axvline(one.at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_yticks(range(len(dots)), [f"{one.label}   {one.at:.3f}" for one in dots])
+    axes.set_ylim(len(dots) - 0.5, -0.5)
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    _explain(axes, {name for one in dots for name in one.others})
+
+
+def _explain(axes: Any, names: set[str]) -> None:
+    """A key for the smaller marks."""
+    from matplotlib.lines import Line2D
+
+    marks = [
+        Line2D([], [], color=INK, marker=shape, linestyle="none", fillstyle="none", markersize=5, label=name)
+        for name, shape in SHAPES.items()
+        if name in names
+    ]
+    if marks:
+        axes.legend(handles=marks, loc="lower right", frameon=False, ncols=len(marks), fontsize=9)
