@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+UNIT = "served nDCG@10; lines: 95 % intervals of the gain over the base"
 INK, PALE, OURS, THEIRS = "#222222", "#d8d8d8", "#1f5fa8", "#b3611b"
-SHAPES = {"seen": ">", "unseen": "<"}
+SHAPES = {"seen": "^", "unseen": "^"}
+FILLED: Mapping[str, Any] = {"seen": "none", "unseen": "full"}
+BELOW = 0.3  # lines, so that the smaller marks do not hide the interval
+GAP = 0.5  # between ours and what is beside
 STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "nightjar",  # ids of marks come from it, and else from chance
     "svg.fonttype": "none",  # words stay words: they can be searched and read aloud
@@ -37,8 +41,11 @@ class Dot:
     """Drawn in the second colour, below the others."""
 
 
-def ladder(dots: Sequence[Dot], title: str, unit: str = "served nDCG@10", start: str = "base") -> str:
-    """A horizontal dot plot as SVG text, first dot on top, with a dashed line through the dot labelled *start*."""
+def ladder(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base") -> str:
+    """A horizontal dot plot as SVG text, first dot on top, with a dashed line through the dot labelled *start*.
+
+    What the line through a dot means is for *unit* to say.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -46,7 +53,7 @@ def ladder(dots: Sequence[Dot], title: str, unit: str = "served nDCG@10", start:
     ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
     style: Any = dict(STYLE)  # its type names three hundred keys
     with rc_context(style):
-        figure = Figure(figsize=(8.0, 1.1 + 0.32 * len(ordered)), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(8.0, 1.1 + 0.34 * len(ordered)), layout="constrained", facecolor="white")
         axes = figure.add_subplot()
         _draw(axes, ordered, start)
         axes.set_title(title, loc="left", fontsize=11)
@@ -58,16 +65,17 @@ def ladder(dots: Sequence[Dot], title: str, unit: str = "served nDCG@10", start:
 
 
 def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
-    for line, one in enumerate(dots):
+    lines = [place + GAP * one.beside for place, one in enumerate(dots)]
+    for line, one in zip(lines, dots, strict=True):
         colour = THEIRS if one.beside else OURS
         axes.hlines(line, one.low, one.high, color=colour, linewidth=2)
         axes.plot([one.at], [line], "o", color=colour, markersize=7)
         for name, at in one.others.items():
-            axes.plot([at], [line], SHAPES[name], color=colour, markersize=5, fillstyle="none")
+            axes.plot([at], [line + BELOW], SHAPES[name], color=colour, markersize=4, fillstyle=FILLED[name])
         if one.label == start:
             axes.axvline(one.at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_yticks(range(len(dots)), [f"{one.label}   {one.at:.3f}" for one in dots])
-    axes.set_ylim(len(dots) - 0.5, -0.5)
+    axes.set_yticks(lines, [f"{one.label}   {one.at:.3f}" for one in dots])
+    axes.set_ylim(max(lines, default=0) + 0.6, -0.6)
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
@@ -77,13 +85,14 @@ def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
 
 
 def _explain(axes: Any, names: set[str]) -> None:
-    """A key for the smaller marks."""
+    """A key for the smaller marks, above the lines."""
     from matplotlib.lines import Line2D
 
     marks = [
-        Line2D([], [], color=INK, marker=shape, linestyle="none", fillstyle="none", markersize=5, label=name)
+        Line2D([], [], color=INK, marker=shape, linestyle="none", fillstyle=FILLED[name], markersize=4, label=name)
         for name, shape in SHAPES.items()
         if name in names
     ]
     if marks:
-        axes.legend(handles=marks, loc="lower right", frameon=False, ncols=len(marks), fontsize=9)
+        axes.legend(handles=marks, loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=len(marks),
+                    fontsize=9, borderaxespad=0.2, handletextpad=0.1)  # fmt: skip

@@ -36,8 +36,8 @@ class Result:
     values: Values
     cost: Cost
     peak_mib: float | None
-    """The process's largest resident memory while it ran, with the GPU's beside it in *note*; None where the system does
-    not tell."""
+    """The process's largest resident memory while it ran, libraries and the set included; None where the system does not
+    tell."""
     note: Mapping[str, Any]
 
 
@@ -61,19 +61,16 @@ def climb(
     """Climbs every rung under every seed, one seed after the other; *told* gets each result as it comes.
 
     What `bench.folder` holds from an earlier run is read, not made again; *told* gets it too.
-
-    Raises:
-        UsageError: the folder belongs to a ladder of another set or budget.
     """
-    _claim(bench)
     results = []
     for seed in seeds:
         for name in rungs:
             if not ALL[name].is_drawn and seed != seeds[0]:
                 continue
             file = bench.folder / f"{name}-{seed if ALL[name].is_drawn else 'any'}.json"
-            result = _read(file) if file.exists() else _climbed(bench, name, seed, watch)
-            _write(file, asdict(result))
+            if not file.exists():
+                _write(file, asdict(_climbed(bench, name, seed, watch)))
+            result = _read(file)
             told(result)
             results.append(result)
     return results
@@ -178,25 +175,6 @@ def dots(told: Mapping[str, Any]) -> list[Dot]:
 
 
 # ---- on disk
-
-
-def _claim(bench: Bench) -> None:
-    """Notes in the folder what its results hold for.
-
-    Raises:
-        UsageError: they hold for something else.
-    """
-    data = bench.data
-    ours = {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": bench.encoder.encoder_id,
-            "default_weight": bench.default_weight, **asdict(bench.budget)}  # fmt: skip
-    file = bench.folder / "ladder.json"
-    theirs = json.loads(file.read_text("utf-8")) if file.exists() else ours
-    different = [name for name in ours if theirs.get(name) != ours[name]]
-    if different:
-        name = different[0]
-        raise UsageError(f"{str(bench.folder)!r} holds a ladder with {name} {theirs.get(name)!r}, this one has "
-                         f"{ours[name]!r}: give another folder to --out")  # fmt: skip
-    _write(file, ours)
 
 
 def _write(file: Path, value: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from rag.fusion import reciprocal_rank_fusion
 from retriever_training.candidate import Watch
 from retriever_training.full import Plan, freeze
 from retriever_training.ladder import Rung
+from retriever_training.ladder_rows import mine_of
 from retriever_training.negatives import FINDERS
-from retriever_training.negatives.mine import Mine
 from retriever_training.workbench import Bench, Climbed, Cost
 
 RELATIVE_MARGIN = 0.05  # as the docstring of `mine_hard_negatives` recommends, with sampling_strategy="top"
@@ -94,8 +94,7 @@ def rank_window(bench: Bench, seed: int, watch: Watch) -> Climbed:
 
     data = bench.data
     started = time.perf_counter()
-    mine = Mine(data.train.questions, data.positives, data.train.rejected, data.passage_ids, bench.train_questions,
-                bench.base.passages, data.lexical, data.texts, seed)  # fmt: skip
+    mine = mine_of(bench, seed)
     generator = mine.generator("rank window")
     columns: dict[str, list[str]] = {"anchor": [], "positive": [], "negative": []}
     for question, right, found in zip(

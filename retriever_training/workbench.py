@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from eval.retrieval import evaluate
 from rag.encoder import Encoder
+from rag.errors import UsageError
 from retriever_training.candidate import Watch
 from retriever_training.labelled_set import LabelledSet
 from retriever_training.tune import DevSet, best_weight
@@ -127,7 +129,13 @@ class Bench:
     def open(
         cls, data: LabelledSet, encoder: Encoder, budget: Budget, default_weight: float, folder: Path, watch: Watch
     ) -> Bench:
-        """Encodes the set by the base, or reads the vectors that are in *folder* from an earlier run."""
+        """Encodes the set by the base, or reads the vectors that are in *folder* from an earlier run.
+
+        Raises:
+            UsageError: what is in *folder* belongs to another set, base or budget.
+        """
+        claim(folder, {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": encoder.encoder_id,
+                       "default_weight": default_weight, **asdict(budget)})  # fmt: skip
         advance = watch("encode by the base", len(data.texts))
         passages = _kept(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
         dev = encoder.encode_queries(data.dev.questions)
@@ -181,3 +189,18 @@ def _kept(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
             np.save(out, make())
         part.replace(file)
     return np.asarray(np.load(file), np.float32)
+
+
+def claim(folder: Path, ours: Mapping[str, Any]) -> None:
+    """Notes in *folder* what its results hold for.
+
+    Raises:
+        UsageError: they hold for something else.
+    """
+    file = folder / "ladder.json"
+    theirs = json.loads(file.read_text("utf-8")) if file.exists() else ours
+    for name, value in ours.items():
+        if theirs.get(name) != value:
+            raise UsageError(f"{str(folder)!r} holds a ladder with {name} {theirs.get(name)!r}, this one has "
+                             f"{value!r}: give another folder to --out")  # fmt: skip
+    file.write_text(json.dumps(ours), "utf-8")

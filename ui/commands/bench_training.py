@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,8 +84,8 @@ def _bench(
     settings = settings_of(context)
     data = LabelledSet.of(load_beir(beir), split)
     steps, batch, frozen_layers = budget
-    if not (folder / "base").exists():
-        save_base(settings.encoder.model, settings.encoder.max_tokens, folder / "base")
+    shutil.rmtree(folder / "base", ignore_errors=True)  # the settings may name another one than last time
+    save_base(settings.encoder.model, settings.encoder.max_tokens, folder / "base")
     encoder = Encoder.open(folder / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
     spent = Budget(steps or default_steps(data.n_rows, batch), batch, frozen_layers)
     return Bench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
