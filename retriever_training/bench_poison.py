@@ -13,13 +13,12 @@ from eval.gate import Decision, Rules, decide
 from eval.retrieval import RetrievalScores, evaluate
 from rag.lexical import Lexical
 from rag.records import Passage, Shown, Verdict
-from retriever_training.adapter import apply_map, fit_maps, merge
-from retriever_training.evidence import Evidence, best_supported
+from retriever_training.adapter import apply_map
+from retriever_training.evidence import Evidence
 from retriever_training.judgments import judge
-from retriever_training.learn_map import ALPHAS, Setting, plainest
-from retriever_training.query_rows import LEXICAL_SHARE, training_rows
+from retriever_training.learn_map import choose_map
+from retriever_training.query_rows import QuerySide
 from retriever_training.simulate import Behaviour, simulate, what_is_shown
-from retriever_training.tune import DevSet, by_weight, nearly_best
 
 FloatArray = NDArray[np.float32]
 
@@ -29,6 +28,7 @@ SHOWN = 6
 N_LIES = 1000
 N_NIGHTS = 7
 TOO_FEW = 10  # training questions, as in a real night
+NIGHT_SEED = 13  # whatever people do, nights draw as they always do
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class World:
     """question → ids of its right passages."""
     golden: Mapping[str, frozenset[str]]
     vector_of: Mapping[str, FloatArray]
-    """question → `(dim,)`, by the base."""
+    """question → `(dim,)`, by the base; the library's own are among them."""
     default_weight: float = 0.25
 
     @property
@@ -100,7 +100,7 @@ def run_attack(world: World, name: str, seed: int) -> Outcome:
     evidence, decision = _no_evidence(world), Decision("invalid", ("nobody voted",))
     for verdicts in ATTACKS[name](world, _shown(world), seed):
         evidence = _evidence(world, verdicts)
-        candidate = learn(world, evidence, seed)
+        candidate = learn(world, evidence)
         decision = _gate(world, evidence, current, candidate)
         if candidate and decision.decision == "promoted":
             current, n_promoted = candidate, n_promoted + 1
@@ -112,26 +112,13 @@ def run_attack(world: World, name: str, seed: int) -> Outcome:
     )
 
 
-def learn(world: World, evidence: Evidence, seed: int) -> Served | None:
+def learn(world: World, evidence: Evidence) -> Served | None:
     """The map that a tier-1 night would choose; None where there is too little to learn from."""
-    train, dev = evidence.asked("train"), evidence.held_out("dev")
-    if len(train) < TOO_FEW:
+    if len(evidence.asked("train")) < TOO_FEW:
         return None
-    questions = world.vectors(train.questions)
-    rows = training_rows(train, questions, world.matrix, seed, world.lexical, LEXICAL_SHARE * world.default_weight)
-    dev_set = DevSet.of(world.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
-    dev_questions = world.vectors(dev.questions) if len(dev) else questions[:0]
-    tried: dict[Setting, NDArray[np.float64]] = {}
-    maps: dict[float, FloatArray] = {}
-    for ridge, weights in fit_maps(rows, seed):
-        maps[ridge] = weights
-        for alpha in ALPHAS:
-            mapped = apply_map(merge(weights, alpha), dev_questions)
-            for weight, values in by_weight(dev_set, mapped, world.matrix, world.default_weight).items():
-                tried[ridge, alpha, weight] = values
-    ridge, alpha, weight = plainest(nearly_best(tried), world.default_weight)
-    seen = frozenset(evidence.passage_ids[row] for right in train.right for row in best_supported(right))
-    return Served(merge(maps[ridge], alpha), weight, seen)
+    side = QuerySide.of(evidence, world.vectors, world.matrix, world.default_weight, NIGHT_SEED)
+    chosen = choose_map(side, world.default_weight, NIGHT_SEED)
+    return Served(chosen.weights, chosen.lexical_weight, frozenset(side.training_positives))
 
 
 def golden_ndcg(world: World, version: Served) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,32 @@ def learn_map(
     *encoder* and *vectors* are the base's.
     """
     side = QuerySide.gather(evidence, encoder, vectors, default_weight, seed, watch)
+    chosen = choose_map(side, default_weight, seed, watch("fit maps", STEPS * len(RIDGES)))
+    save_adapter(encoder.folder, chosen.weights, work / "candidate")
+    note = {"ridge": chosen.ridge, "alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(),
+            "seed": seed}  # fmt: skip
+    return Made(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A map, and what dev said of it."""
+
+    weights: FloatArray
+    """`(dim, dim)`, merged with the identity already."""
+    lexical_weight: float
+    ridge: float
+    alpha: float
+    dev_ndcg: float
+
+
+def choose_map(
+    side: QuerySide, default_weight: float, seed: int, progress: Callable[[int], None] = lambda n: None
+) -> Chosen:
+    """Fits maps of several ridges, merges each with the identity, and lets dev choose among them and the weights."""
     maps: dict[float, FloatArray] = {}
     tried: dict[Setting, NDArray[np.float64]] = {}
-    for ridge, weights in fit_maps(side.rows, seed, watch("fit maps", STEPS * len(RIDGES))):
+    for ridge, weights in fit_maps(side.rows, seed, progress):
         maps[ridge] = weights
         for alpha in ALPHAS:
             mapped = apply_map(merge(weights, alpha), side.dev_questions)
@@ -49,15 +73,7 @@ def learn_map(
                 tried[ridge, alpha, weight] = values
             log.info("ridge %g, alpha %g: nDCG@10 %.4f on dev", ridge, alpha, mean(tried[ridge, alpha, default_weight]))
     ridge, alpha, weight = setting = plainest(nearly_best(tried), default_weight)
-    save_adapter(encoder.folder, merge(maps[ridge], alpha), work / "candidate")
-    note = {
-        "ridge": ridge,
-        "alpha": alpha,
-        "dev_ndcg@10": round(mean(tried[setting]), 4),
-        **side.counts(),
-        "seed": seed,
-    }
-    return Made(work / "candidate", weight, side.training_positives, side.n_encoded, note)
+    return Chosen(merge(maps[ridge], alpha), weight, ridge, alpha, mean(tried[setting]))
 
 
 def plainest(settings: Iterable[Setting], default_weight: float) -> Setting:

@@ -63,14 +63,15 @@ def learn_towers(
         lexical=texts.lexical(LEXICAL_SHARE * default_weight),
         seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
-    alpha = _choose_alpha(evidence, encoder, vectors, trained, default_weight, work, watch)
+    dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
+    alpha = _choose_alpha(evidence, dev, encoder, vectors, trained, default_weight, work, watch)
     made = work / "candidate"
     shutil.rmtree(made, ignore_errors=True)
     merge_towers(encoder.folder, trained, alpha, made)
     candidate = Encoder.open(made, precision=precision)
     side = Vectors(vectors.engine, candidate.passage_side)
     n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
-    weight, on_dev = _tune(evidence, candidate, side, default_weight)
+    weight, on_dev = _tune(evidence, dev, candidate, side, default_weight)
     note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
             "negatives": _by_source(rows), "removed": removed, "epochs": plan.epochs, "batch_size": plan.batch_size,
             "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
@@ -149,10 +150,16 @@ class _Texts:
 
 
 def _choose_alpha(
-    evidence: Evidence, encoder: Encoder, vectors: Vectors, trained: Path, default: float, work: Path, watch: Watch
+    evidence: Evidence,
+    dev: Asked,
+    encoder: Encoder,
+    vectors: Vectors,
+    trained: Path,
+    default: float,
+    work: Path,
+    watch: Watch,
 ) -> float:
     """The alpha of the best merge on dev, over the passages that can make a difference there."""
-    dev = evidence.held_out("dev")
     by_base = question_vectors(vectors.engine, encoder, dev.questions)
     rows = _dev_passages(dev, by_base, evidence.matrix(vectors))
     place = {int(row): position for position, row in enumerate(rows)}
@@ -185,9 +192,8 @@ def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> ND
     return np.union1d(hardest, np.array(sorted(right), np.int64)).astype(np.int64)
 
 
-def _tune(evidence: Evidence, candidate: Encoder, side: Vectors, default: float) -> tuple[float, float]:
+def _tune(evidence: Evidence, dev: Asked, candidate: Encoder, side: Vectors, default: float) -> tuple[float, float]:
     """The lexical weight of the model as it will serve, over the whole library."""
-    dev = evidence.held_out("dev")
     dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
     questions = candidate.encode_queries(dev.questions)
     return best_weight(dev_set, questions, evidence.matrix(side), default)

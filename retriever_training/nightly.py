@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     current = app.current()
     verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-    held_out = _held_out(evidence)
+    held_out = _held_out(app, evidence)
     if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
         return _too_little(evidence, len(held_out), plan, started)
     choice = _choose(app, evidence, plan)
@@ -254,8 +255,9 @@ class HeldOut:
         return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
 
 
-def _held_out(evidence: Evidence) -> HeldOut:
-    asked = evidence.held_out("gate")
+def _held_out(app: App, evidence: Evidence) -> HeldOut:
+    base = app.open_encoder(app.registry.base().encoder_id)
+    asked = evidence.held_out("gate", partial(question_vectors, app.engine, base))
     ids = [f"gate-{place}" for place in range(len(asked))]
     return HeldOut(
         dict(zip(ids, asked.questions, strict=True)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,17 +56,35 @@ class QuerySide:
     ) -> QuerySide:
         """*encoder* and *vectors* are the base's; only what they have not encoded yet is encoded."""
         n_encoded = vectors.fill(encoder, watch("encode passages", vectors.missing()))
-        passages = evidence.matrix(vectors)
-        train, dev = evidence.asked("train"), evidence.held_out("dev")
-        own = own_questions(evidence.passages, seed)
-        encoded = watch("encode questions", len(train) + len(own) + len(dev))
-        every = joined(train, own)
-        asked = question_vectors(vectors.engine, encoder, every.questions, encoded)
-        dev_questions = question_vectors(vectors.engine, encoder, dev.questions, encoded)
+        n_questions = len(evidence.asked("train")) + len(evidence.held_out("dev"))
+        encoded = watch("encode questions", n_questions)
+
+        def vectors_of(questions: Sequence[str]) -> FloatArray:
+            return question_vectors(vectors.engine, encoder, questions, encoded)
+
+        return cls.of(evidence, vectors_of, evidence.matrix(vectors), default_weight, seed, n_encoded)
+
+    @classmethod
+    def of(
+        cls,
+        evidence: Evidence,
+        vectors_of: Callable[[Sequence[str]], FloatArray],
+        passages: FloatArray,
+        default_weight: float,
+        seed: int,
+        n_encoded: int = 0,
+    ) -> QuerySide:
+        """*vectors_of* gives the base's vectors of questions, *passages* are those of the evidence's passages."""
+        train, dev = evidence.asked("train"), evidence.held_out("dev", vectors_of)
+        every = joined(train, own_questions(evidence.passages, seed))
+        rows = training_rows(
+            every, vectors_of(every.questions), passages, seed, evidence.lexical, LEXICAL_SHARE * default_weight
+        )
         dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
-        rows = training_rows(every, asked, passages, seed, evidence.lexical, LEXICAL_SHARE * default_weight)
         positives = sorted({evidence.passage_ids[row] for right in train.right for row in best_supported(right)})
-        return cls(train, every.questions, rows, passages, dev, dev_questions, dev_set, positives, n_encoded)
+        return cls(
+            train, every.questions, rows, passages, dev, vectors_of(dev.questions), dev_set, positives, n_encoded
+        )
 
     def counts(self) -> dict[str, int]:
         """What a version's note says of its data."""

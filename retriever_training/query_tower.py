@@ -18,7 +18,7 @@ from retriever_training.router import save_router
 class QueryTowerPlan:
     """How long and how hard to train the query side."""
 
-    epochs: int = 2
+    epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 1e-4
     frozen_layers: int = 3

@@ -10,7 +10,7 @@ import pytest
 from rag.encoder import Encoder, load_model
 from rag.version_files import passage_side_of
 from retriever_training.adapter import apply_map, fit_maps, merge, save_adapter
-from retriever_training.all_passages import EMPHASIS, SCALE, Rows, loss
+from retriever_training.all_passages import DOUBT, EMPHASIS, SCALE, Rows, loss
 
 RNG = np.random.default_rng(3)
 
@@ -40,26 +40,43 @@ def loss_of(given: Rows) -> float:
     return float(loss(given, np.arange(len(given.weight)), queries, torch.from_numpy(given.passages)))
 
 
+def doubted(surprise: float) -> float:
+    """(1 − p^q) / q of the probability that −log p = *surprise* tells."""
+    return float((1 - np.exp(-surprise) ** DOUBT) / DOUBT)
+
+
 AXES = np.eye(3, dtype=np.float32)
 QUESTION = np.array([[0.6, 0.8, 0.0]], np.float32)
 
 
-def test_the_loss_is_the_cross_entropy_over_all_passages() -> None:
+def test_the_loss_is_the_generalised_cross_entropy_over_all_passages() -> None:
     scores = SCALE * np.array([0.6, 0.8, 0.0])
     expected = np.log(np.exp(scores).sum()) - scores[0]
-    assert loss_of(rows(QUESTION, AXES, [0])) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(rows(QUESTION, AXES, [0])) == pytest.approx(doubted(expected), rel=1e-5)
+
+
+def test_what_surprises_most_pulls_no_harder_than_what_is_in_doubt() -> None:
+    import torch
+
+    def pull(cosine_of_right: float) -> float:
+        query = torch.tensor([[cosine_of_right, (1 - cosine_of_right**2) ** 0.5, 0.0]], requires_grad=True)
+        loss(rows(QUESTION, AXES, [0]), np.array([0]), query, torch.from_numpy(AXES)).backward()  # type: ignore[no-untyped-call]
+        assert query.grad is not None
+        return float(query.grad[0, 0].abs())
+
+    assert pull(0.1) < 0.2 * pull(0.68)
 
 
 def test_a_masked_passage_is_no_negative() -> None:
     scores = SCALE * np.array([0.6, 0.0])
     expected = np.log(np.exp(scores).sum()) - scores[0]
-    assert loss_of(rows(QUESTION, AXES, [0], masked=(np.array([1]),))) == pytest.approx(expected, abs=1e-6)
+    assert loss_of(rows(QUESTION, AXES, [0], masked=(np.array([1]),))) == pytest.approx(doubted(expected), abs=1e-6)
 
 
 def test_a_rejected_passage_counts_as_often_as_emphasis_says() -> None:
     scores = np.exp(SCALE * np.array([0.6, 0.8, 0.0]))
     expected = np.log(scores[0] + EMPHASIS * scores[1] + scores[2]) - np.log(scores[0])
-    assert loss_of(rows(QUESTION, AXES, [0], emphasised=(np.array([1]),))) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(rows(QUESTION, AXES, [0], emphasised=(np.array([1]),))) == pytest.approx(doubted(expected), rel=1e-5)
 
 
 def test_the_right_passage_is_never_masked_or_emphasised_against_itself() -> None:
@@ -72,9 +89,9 @@ def test_what_bm25_adds_in_serving_is_added_in_training() -> None:
     scores = SCALE * (np.array([0.6, 0.8, 0.0]) + np.array([0.25, 0.0, 0.1]))
     expected = np.log(np.exp(scores).sum()) - scores[0]
     bonus = (np.array([0, 2]), np.array([0.25, 0.1], np.float32))
-    assert loss_of(rows(QUESTION, AXES, [0], lexical=(bonus,))) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(rows(QUESTION, AXES, [0], lexical=(bonus,))) == pytest.approx(doubted(expected), rel=1e-5)
     everything = rows(QUESTION, AXES, [0], lexical=(bonus,), masked=(np.array([0]),), emphasised=(np.array([0]),))
-    assert loss_of(everything) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(everything) == pytest.approx(doubted(expected), rel=1e-5)
 
 
 def test_a_row_counts_by_its_weight() -> None:

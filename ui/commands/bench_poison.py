@@ -23,7 +23,7 @@ def poison(
     beir: Annotated[Path, typer.Option(help="A BEIR folder with train and test labels.", show_default=False)],
     seeds: Annotated[int, typer.Option(min=1, help="How often each attack is drawn.")] = 5,
     first_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
-    questions: Annotated[int, typer.Option(min=50, help="How many train questions people ask.")] = 600,
+    questions: Annotated[int, typer.Option(min=50, help="How many train questions people ask.")] = 2_000,
     attack: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be repeated.", show_default=False)
     ] = None,
@@ -88,7 +88,8 @@ def _world(settings: Settings, beir: Path, n_questions: int) -> World:
     from rag.encoder import Encoder
     from rag.lexical import Lexical
     from rag.records import Passage
-    from retriever_training.bench_poison import World
+    from retriever_training.bench_poison import NIGHT_SEED, World
+    from retriever_training.query_rows import own_questions
 
     dataset = load_beir(beir)
     passages = [Passage(name, name, name, title, "", text, 0, len(text)) for name, title, text in dataset.corpus()]
@@ -107,7 +108,7 @@ def _world(settings: Settings, beir: Path, n_questions: int) -> World:
         encoder = Encoder.open(base, precision=settings.encoder.precision, threads=settings.encoder.threads)
         with progress("encoding", len(texts)) as advance:
             matrix = encoder.encode_passages(texts, advance)
-        questions = [*asked, *right["test"]]
+        questions = [*asked, *right["test"], *own_questions(passages, NIGHT_SEED).questions]
         vector_of = dict(zip(questions, encoder.encode_queries(questions), strict=True))
     lexical = Lexical.build([passage.passage_id for passage in passages], texts)
     return World(passages, matrix, lexical, asked, right["test"], vector_of, settings.retrieval.lexical_weight)
