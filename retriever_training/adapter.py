@@ -18,7 +18,7 @@ RIDGES = (100.0, 30.0, 10.0, 3.0)
 LEARNING_RATE = 1e-3
 STEPS = 120
 BATCH = 2048  # rows of one step, at most
-SCORES = 1 << 23  # of one step, rows × passages, at most: 32 MiB, and a third of a second
+SCORES = 1 << 22  # of one step, rows × passages, at most: 16 MiB, and a sixth of a second
 
 
 def fit_maps(

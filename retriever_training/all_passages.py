@@ -43,9 +43,10 @@ def loss(rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any) -> A
 
     As q goes to 0 it is −log p: InfoNCE (van den Oord et al. 2018) with in-batch negatives taken to the limit; passages
     are constants, as in ADORE (Zhan et al., SIGIR 2021). Above 0 it is the generalised cross-entropy (Zhang and Sabuncu,
-    NeurIPS 2018, equation 6): a pair that stays improbable, as a mistaken one does, pulls less. A score is put together as in serving, cosine plus weighted BM25: what BM25 finds anyway
-    teaches little, and what it misses much. *queries* `(len(batch), dim)` has unit rows and a gradient; *passages* is
-    `rows.passages` as a tensor.
+    NeurIPS 2018, equation 6): a pair that stays improbable, as a mistaken one does, pulls less.
+
+    A score is put together as in serving, cosine plus weighted BM25: what BM25 finds anyway teaches little, and what it
+    misses much. *queries* `(len(batch), dim)` has unit rows and a gradient; *passages* is `rows.passages` as a tensor.
     """
     import torch
 

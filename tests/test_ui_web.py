@@ -117,7 +117,9 @@ def test_text_that_turns_around_or_steers_is_shown_without_that() -> None:
     assert escaped("a\u202eb\x1b[2Jc\ud800") == "ab&#91;2Jc"
 
 
-@pytest.mark.parametrize(("lift", "said"), [(0.5, "higher by today&#39;s votes"), (-0.5, "lower by today&#39;s votes"), (0.0, None)])
+@pytest.mark.parametrize(
+    ("lift", "said"), [(0.5, "higher by today&#39;s votes"), (-0.5, "lower by today&#39;s votes"), (0.0, None)]
+)
 def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
     shown = card(replace(hit("Owls hunt mice."), lift=lift), [])
     assert (said in shown) if said else ("by today" not in shown)
