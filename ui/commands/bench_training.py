@@ -117,8 +117,8 @@ def _print(told: Mapping[str, Any]) -> None:
             "" if one["peak_mib"] is None else f"{one['peak_mib']:,.0f}",
         ])  # fmt: skip
     columns = ["", "dense", "served", "seen", "unseen", "over base", "over in-batch", "s", "passages", "MiB"]
-    print_table(columns, rows, f"nDCG@10 on {_title(told)}, {max(1, len(told['seeds']))} seeds")
-    typer.echo(f"Every training of both towers took {budget['steps']:,} steps of {budget['passages_a_step']} passages: "
+    print_table(columns, rows, f"nDCG@10 on {_title(told)}; seeds: {max(1, len(told['seeds']))}")
+    typer.echo(f"Budget of every training of both towers: {budget['steps']:,} steps of {budget['passages_a_step']} passages: "
                f"{budget['rows_in_batch']} rows where negatives come from the batch alone, "
                f"{budget['rows_with_a_negative']} where each row holds one.")  # fmt: skip
 
