@@ -37,12 +37,15 @@ HEAVY_AT_THE_TOP = {
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/look.py": "gradio: the same",
+    "ui/web/negatives.py": "gradio: the same",
+    "ui/web/pages.py": "gradio: the same",
 }
 OUTER_DOORS = {
     "rag/chat_model.py": "each provider's package raises errors of its own; they become a SettingsError, or quoted sentences",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
+    "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 

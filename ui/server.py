@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import warnings
 from typing import Any
 
 import gradio as gr
@@ -12,8 +13,8 @@ import uvicorn
 from ui.api import create_api
 from ui.opening import Opening
 from ui.shield import LOOPBACK, Shield
-from ui.web.chat import build_page
 from ui.web.look import CSS, make_theme
+from ui.web.pages import build_pages
 
 
 class Server(uvicorn.Server):
@@ -42,11 +43,14 @@ async def _make_server(
 ) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     api = create_api(opening)
-    mounted = gr.mount_gradio_app(
-        api, build_page(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
-        footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
-        enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
+        warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
+        mounted = gr.mount_gradio_app(
+            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
+            footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
+            enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
+        )  # fmt: skip
     gradio_app: Any = mounted.routes[-1].app
     config = uvicorn.Config(Shield(mounted, hosts), log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=grace_s)  # fmt: skip

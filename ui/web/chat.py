@@ -19,7 +19,7 @@ from ui.opening import Opening
 from ui.shapes import hits_json
 from ui.verdicts import LOCAL, promise_of, standing_on, toggle
 from ui.web import texts
-from ui.web.evidence import Evidence, note_line, pressed, vote_button
+from ui.web.evidence import Evidence, note_line, page_links, pressed, vote_button
 from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,7 @@ class ChatPage:
         self.conversation = gr.State(Conversation(), time_to_live=KEPT_S)
         with gr.Row(elem_classes="nj-top"):
             gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-brand")
+            page_links("")
             self.fresh = gr.Button(
                 texts.NEW_CONVERSATION, size="sm", variant="secondary", min_width=0, elem_classes="nj-new"
             )
@@ -243,15 +244,12 @@ class ChatPage:
         return self._answer_judged(stands, asking_why=True)
 
 
-def build_page(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
-    """The whole page, ready to be mounted; *at_once*: votes count until tonight, and say so."""
-    with gr.Blocks(analytics_enabled=False, title=texts.TITLE, fill_width=True, fill_height=True) as blocks:
-        page = ChatPage(opening, n_cards, at_once=at_once)
-        page.listen()
-        blocks.load(partial(_welcome, opening), None, page.chat, api_visibility="private", show_progress="hidden")
-        _offer_to_programs(opening)
-    blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)
-    return blocks
+def fill_chat_page(blocks: gr.Blocks, opening: Opening, n_cards: int, *, at_once: bool) -> None:
+    """Makes the page inside *blocks*, which are open; *at_once*: votes count until tonight, and say so."""
+    page = ChatPage(opening, n_cards, at_once=at_once)
+    page.listen()
+    blocks.load(partial(_welcome, opening), None, page.chat, api_visibility="private", show_progress="hidden")
+    _offer_to_programs(opening)
 
 
 def _welcome(opening: Opening) -> gr.Chatbot:

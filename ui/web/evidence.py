@@ -11,7 +11,7 @@ import gradio as gr
 from rag.records import Answer, Citation, Hit
 from ui.verdicts import promise_of
 from ui.web import texts
-from ui.web.render import card
+from ui.web.render import card, links
 
 Updates = dict[Any, Any]
 Standing = Mapping[str | None, str]
@@ -103,6 +103,11 @@ class Evidence:
 
 
 # ---- the pieces that cards and the answer's own row share
+
+
+def page_links(current: str) -> gr.Markdown:
+    """The way from page to page; addresses are relative, so that a proxy may serve them below a path of its own."""
+    return gr.Markdown(links(current), elem_classes="nj-pages", latex_delimiters=[])
 
 
 def shown_html() -> gr.Markdown:

@@ -68,3 +68,81 @@ INDEX = {
     "busy": "index held by another process, searched exactly",
 }
 FAILED = "Something went wrong here, and it was logged. Your question is still in the box."
+
+# ---- the page of negatives
+
+PAGES = {"": "Chat", "negatives": "Negatives"}
+"""Path of each page → its name."""
+NEGATIVES_TITLE = "Negatives"
+NEGATIVES_TAGLINE = (
+    "What a night could push away from a question, by every way of finding it: what is kept, and why not."
+)
+NEGATIVES_PLACEHOLDER = "A question, best one that somebody judged"
+NEGATIVES_BEGIN = (
+    "A negative is a passage that looks right for a question and is not. Type a question or pick one to see which "
+    "passages each way finds, how near they come to the right one, and which the night would not use."
+)
+LOOK = "Look"
+JUDGED_QUESTIONS = "Judged questions"
+SAMPLE_QUESTIONS = "Questions to try; nobody has judged any yet"
+LOOKING = "Looking through the library in eight ways …"
+
+WAYS = {
+    "feedback": ("Rejected by people", "Shown for this question, and not relevant to those who looked.",
+                 "Nobody has rejected a passage for this question, or too few people for it to count."),
+    "dense": ("Near in meaning", "What the version that answers now takes for right.", ""),
+    "earlier": ("Near by an earlier version", "What a version before the current one took for right.",
+                "There is no earlier version, or its vectors are gone."),
+    "bm25": ("The question’s words", "Passages that share words with the question, by BM25.",
+             "No other passage shares a word with the question."),
+    "neighbour": ("Near the right passage", "Neighbours of the right passage in meaning, whatever the question.",
+                  "It starts from a right passage, and none is known."),
+    "word_neighbour": ("The right passage’s words", "Passages that share words with the right passage, by BM25.",
+                       "It starts from a right passage, and none is known."),
+    "random": ("Random", "Any passage that is neither known nor likely to be right.", ""),
+    "in_batch": ("In the same batch", "Right passages of other questions.",
+                 "No other question has a right passage yet."),
+}  # fmt: skip
+"""Way of finding negatives → its name, what it finds, and why it found nothing."""
+NOTHING_FOUND = "It found nothing."
+
+SCORES = {
+    "dense": "cosine {score:.2f}", "earlier": "cosine {score:.2f}", "bm25": "BM25 {score:.1f}",
+    "neighbour": "cosine to the right one {score:.2f}", "word_neighbour": "BM25 {score:.1f}",
+}  # fmt: skip
+"""The unit of each way's score; the others have none."""
+MARGIN = "margin {margin:+.2f}"
+MARGIN_HINT = (
+    "Margin: the right passage’s cosine with the question, less this passage’s. Below 0 the version that answers now "
+    "takes this passage for the better one. With several right passages, the least similar one counts."
+)
+FOUND_BY = "version {version}"
+ALSO_FOUND = "also in: {ways}"
+N_FOUND = "{found} found, {kept} kept"
+N_UNCHECKED = "{found} found, not checked"
+KEPT = "Kept"
+REMOVED = "Removed: {reason}"
+UNCHECKED = "Not checked"
+RIGHT_PASSAGES = "Right for this question"
+RIGHT = "Right, by people’s judgments"
+NO_RIGHT_PASSAGE = "Nobody has named a right passage for this question yet"
+CAN_NOT_KNOW = (
+    "Without it the rules can’t tell how near a passage comes to the right one (the margin), whether it says the same "
+    "as the right one, or whether it is served as high; and nothing can be found around it. So any passage below may "
+    "be the answer, and the night makes no row of this question. Ask it in the chat, mark the right passage, and look "
+    "again."
+)
+WHY_REMOVED = "Why passages were removed"
+REASONS = {
+    "is a positive": "People’s judgments name it as right for this question.",
+    "says the same as a positive": "It has the words of a right passage in the same order.",
+    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more.",
+    "shares its wording with a positive": "One was cut out of the other: they share most runs of five words.",
+    "as close as a positive, under": "Its cosine with the question is above 0.95 times that of the right passage, so it "
+    "may be right as well, and nobody has said so.",
+    "somebody called it helpful": "Somebody called it helpful for this question, and was outvoted.",
+    "right for nearly the same question": "People called it right for a question that asks nearly the same.",
+    "holds an answer": "A known answer to the question stands in it.",
+    "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
+}
+"""How a rule's reason begins → what it means."""
