@@ -63,20 +63,30 @@ class Decision:
 
 
 def decide(
-    current: Served, candidate: Served, unseen: Bools, faults: Sequence[str] = (), rules: Rules = Rules()
+    current: Served,
+    candidate: Served,
+    unseen: Bools,
+    faults: Sequence[str] = (),
+    rules: Rules = Rules(),
+    decisive: Bools | None = None,
 ) -> Decision:
     """Promotes the candidate where what it serves is better beyond chance, and no guard objects.
 
     *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training. *faults* are
     what `embedding_faults` found. One primary measure decides (served nDCG@10, two-sided paired randomisation); the
-    guards (unseen questions, recall@10 under Holm's correction, embeddings, hubs) can only veto.
+    guards (unseen questions, recall@10 under Holm's correction, embeddings, hubs) can only veto. Where *decisive* `(n,)`
+    is given, the primary measure and recall look at these questions alone; the guard of unseen ones looks at all.
     """
-    n = len(current.ndcg)
-    assert len(unseen) == n == len(candidate.ndcg), "both versions answer the same questions, in one order"
+    every = len(current.ndcg)
+    decisive = np.ones(every, np.bool_) if decisive is None else decisive
+    assert len(unseen) == len(decisive) == every == len(candidate.ndcg), (
+        "both versions answer the same questions, in one order"
+    )
+    n = int(decisive.sum())
     if n < max(2, rules.min_questions):
         return Decision("invalid", (_too_few(n, rules),), {"n": n})
-    primary = paired(current.ndcg, candidate.ndcg)
-    recall = paired(current.recall, candidate.recall)
+    primary = paired(current.ndcg[decisive], candidate.ndcg[decisive])
+    recall = paired(current.recall[decisive], candidate.recall[decisive])
     of_unseen = paired(current.ndcg[unseen], candidate.ndcg[unseen]) if unseen.sum() >= 2 else None
     recall_p, unseen_p = holm([recall.p, of_unseen.p if of_unseen else 1.0])
     guards = [

@@ -232,7 +232,8 @@ def _no_evidence(world: World) -> Evidence:
 
 def _gate(world: World, evidence: Evidence, current: Served, candidate: Served | None) -> Decision:
     rules = Rules()
-    held_out = evidence.held_out("gate", world.vectors)
+    held_out = evidence.held_out("gate")
+    confirmed = set(evidence.held_out("gate", world.vectors).questions)
     if candidate is None or len(held_out) < max(2, rules.min_questions):
         return Decision("invalid", (f"{len(held_out)} held-out questions are too few",))
     ids = evidence.passage_ids
@@ -241,7 +242,8 @@ def _gate(world: World, evidence: Evidence, current: Served, candidate: Served |
         for question, rows in zip(held_out.questions, held_out.right, strict=True)
     }
     before, after = (_scores(world, version, right, right, candidate.seen) for version in (current, candidate))
-    return decide(before.served(), after.served(), after.unseen, (), rules)
+    decisive = np.array([question in confirmed for question in held_out.questions], np.bool_)
+    return decide(before.served(), after.served(), after.unseen, (), rules, decisive)
 
 
 def _scores(

@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eval.gate import Decision, Rules, decide, embedding_faults
 from eval.report import write_report
 from eval.retrieval import RetrievalScores, evaluate
@@ -164,7 +167,7 @@ class _Run:
         passages = self.app.vectors(candidate.passage_side).matrix()[1]
         faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
                   *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
-        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules)
+        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules, self.held_out.decisive)
 
     def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
         encoder = self.app.open_encoder(version.encoder_id)
@@ -246,6 +249,8 @@ class HeldOut:
 
     questions_by_id: dict[str, str]
     right: dict[str, tuple[int, ...]]
+    decisive: NDArray[np.bool_]
+    """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
 
     def __len__(self) -> int:
         return len(self.right)
@@ -257,11 +262,13 @@ class HeldOut:
 
 def _held_out(app: App, evidence: Evidence) -> HeldOut:
     base = app.open_encoder(app.registry.base().encoder_id)
-    asked = evidence.held_out("gate", partial(question_vectors, app.engine, base))
+    asked = evidence.held_out("gate")
+    decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
     ids = [f"gate-{place}" for place in range(len(asked))]
     return HeldOut(
         dict(zip(ids, asked.questions, strict=True)),
         {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
+        np.array([question in decisive for question in asked.questions], np.bool_),
     )
 
 

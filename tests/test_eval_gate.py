@@ -164,3 +164,14 @@ def test_collapsed_vectors_are_a_fault() -> None:
 
 def test_decision_is_the_same_for_the_same_input() -> None:
     assert decided(BEFORE + 0.01 + NOISE) == decided(BEFORE + 0.01 + NOISE)
+
+
+def test_only_decisive_questions_decide_and_all_unseen_ones_guard() -> None:
+    """The candidate wins on the decisive half and loses elsewhere; unseen questions lie in the other half."""
+    decisive = np.arange(len(BEFORE)) < len(BEFORE) // 2
+    after = np.where(decisive, BEFORE + 0.1 + NOISE, BEFORE - 0.1 + NOISE)
+    current, candidate = Served(BEFORE, FULL_RECALL), Served(after, FULL_RECALL)
+    nobody = np.zeros(len(BEFORE), bool)
+    assert decide(current, candidate, nobody).decision == "kept"
+    assert decide(current, candidate, nobody, decisive=decisive).decision == "promoted"
+    assert decide(current, candidate, ~decisive, decisive=decisive).decision == "kept"
