@@ -11,7 +11,7 @@ import gradio as gr
 from rag.records import Answer, Citation, Hit
 from ui.verdicts import promise_of
 from ui.web import texts
-from ui.web.render import card, links
+from ui.web.render import card
 
 Updates = dict[Any, Any]
 Standing = Mapping[str | None, str]
@@ -105,9 +105,15 @@ class Evidence:
 # ---- the pieces that cards and the answer's own row share
 
 
-def page_links(current: str) -> gr.Markdown:
-    """The way from page to page; addresses are relative, so that a proxy may serve them below a path of its own."""
-    return gr.Markdown(links(current), elem_classes="nj-pages", latex_delimiters=[])
+def page_links(current: str) -> None:
+    """The way from page to page; addresses are relative, so that a proxy may serve them below a path of its own.
+
+    Buttons, for Gradio 6.31 opens the links of a gr.Markdown in a new tab.
+    """
+    with gr.Row(elem_classes="nj-pages"):
+        for path, name in texts.PAGES.items():
+            here = ["nj-here"] if path == current else []
+            gr.Button(name, link=path or "./", size="sm", min_width=0, elem_classes=["nj-page-link", *here])
 
 
 def shown_html() -> gr.Markdown:

@@ -158,20 +158,6 @@ def answer_text(answer: Answer) -> str:
     return plain(answer.text) + plain(declined)
 
 
-# ---- from page to page
-
-
-def links(current: str) -> str:
-    """The pages by name, in a row; the current one is told apart by more than its colour.
-
-    >>> links("negatives")
-    '<nav><a href="./">Chat</a> <a href="negatives" class="nj-here" aria-current="page">Negatives</a></nav>'
-    """
-    here = ' class="nj-here" aria-current="page"'
-    anchors = (f'<a href="{path or "./"}"{here * (path == current)}>{name}</a>' for path, name in texts.PAGES.items())
-    return f"<nav>{' '.join(anchors)}</nav>"
-
-
 # ---- negatives
 
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
