@@ -117,7 +117,7 @@ def learn(world: World, evidence: Evidence) -> Served | None:
     if len(evidence.asked("train")) < TOO_FEW:
         return None
     side = QuerySide.of(evidence, world.vectors, world.matrix, world.default_weight, NIGHT_SEED)
-    chosen = choose_map(side, world.default_weight, NIGHT_SEED)
+    chosen = choose_map(side, NIGHT_SEED)
     return Served(chosen.weights, chosen.lexical_weight, frozenset(side.training_positives))
 
 

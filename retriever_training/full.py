@@ -130,14 +130,18 @@ def freeze(model: Any, n_layers: int) -> None:
     """
     if not n_layers:
         return
-    numbers = {name: _layer(name) for name, _ in model.named_parameters()}
-    n_there = len({number for number in numbers.values() if number is not None and number >= 0})
+    n_there = count_layers(model)
     if n_there < n_layers:
         raise UsageError(f"frozen_layers={n_layers}, but the model has {n_there} layers: freeze at most {n_there}")
     for name, parameter in model.named_parameters():
-        number = numbers[name]
+        number = _layer(name)
         if number is not None and number < n_layers:
             parameter.requires_grad_(requires_grad=False)
+
+
+def count_layers(model: Any) -> int:
+    """How many layers the transformer has; 0 for a model that is none."""
+    return len({number for name, _ in model.named_parameters() if (number := _layer(name)) is not None and number >= 0})
 
 
 def _layer(name: str) -> int | None:

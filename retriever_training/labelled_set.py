@@ -19,6 +19,7 @@ class LabelledSet:
 
     name: str
     sha256: str
+    passages: tuple[Passage, ...]
     passage_ids: tuple[str, ...]
     texts: tuple[str, ...]
     """What encoders read."""
@@ -45,8 +46,9 @@ class LabelledSet:
         """
         lines = list(dataset.corpus())
         ids = tuple(name for name, _, _ in lines)
-        texts = tuple(Passage(name, name, name, title, "", text, 0, len(text)).encoded_text
-                      for name, title, text in lines)  # fmt: skip
+        passages = tuple(Passage(name, name, name, title, "", text, 0, len(text), None, name)
+                         for name, title, text in lines)  # fmt: skip
+        texts = tuple(passage.encoded_text for passage in passages)
         row = {name: place for place, name in enumerate(ids)}
         dev, reported = gathered(dataset, "dev", row), dataset.split(split)
         held_out = {normalised(one) for one in (*dev, *(dataset.queries[name] for name in reported))}
@@ -55,7 +57,7 @@ class LabelledSet:
         if not kept:
             raise TooLittleDataError(f"every train question of {dataset.name!r} is held out too: there is nothing "
                                      "to train on, choose another folder")  # fmt: skip
-        return cls(dataset.name, dataset.sha256, ids, texts, Lexical.build(ids, texts), _asked(kept), _asked(dev),
+        return cls(dataset.name, dataset.sha256, passages, ids, texts, Lexical.build(ids, texts), _asked(kept), _asked(dev),
                    split, {name: dataset.queries[name] for name in reported}, reported,
                    len(train) - len(kept))  # fmt: skip
 

@@ -40,7 +40,7 @@ def learn_map(
     *encoder* and *vectors* are the base's.
     """
     side = QuerySide.gather(evidence, encoder, vectors, default_weight, seed, watch)
-    chosen = choose_map(side, default_weight, seed, watch("fit maps", STEPS * len(RIDGES)))
+    chosen = choose_map(side, seed, watch("fit maps", STEPS * len(RIDGES)))
     save_adapter(encoder.folder, chosen.weights, work / "candidate")
     note = {"ridge": chosen.ridge, "alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(),
             "seed": seed}  # fmt: skip
@@ -59,9 +59,7 @@ class Chosen:
     dev_ndcg: float
 
 
-def choose_map(
-    side: QuerySide, default_weight: float, seed: int, progress: Callable[[int], None] = lambda n: None
-) -> Chosen:
+def choose_map(side: QuerySide, seed: int, progress: Callable[[int], None] = lambda n: None) -> Chosen:
     """Fits maps of several ridges, merges each with the identity, and lets dev choose among them and the weights."""
     maps: dict[float, FloatArray] = {}
     tried: dict[Setting, NDArray[np.float64]] = {}
@@ -69,19 +67,20 @@ def choose_map(
         maps[ridge] = weights
         for alpha in ALPHAS:
             mapped = apply_map(merge(weights, alpha), side.dev_questions)
-            for weight, values in by_weight(side.dev_set, mapped, side.passages, default_weight).items():
+            for weight, values in by_weight(side.dev_set, mapped, side.passages, side.usual_weight).items():
                 tried[ridge, alpha, weight] = values
-            log.info("ridge %g, alpha %g: nDCG@10 %.4f on dev", ridge, alpha, mean(tried[ridge, alpha, default_weight]))
-    ridge, alpha, weight = setting = plainest(nearly_best(tried), default_weight)
+            on_dev = mean(tried[ridge, alpha, side.usual_weight])
+            log.info("ridge %g, alpha %g: nDCG@10 %.4f on dev", ridge, alpha, on_dev)
+    ridge, alpha, weight = setting = plainest(nearly_best(tried), side.usual_weight)
     return Chosen(merge(maps[ridge], alpha), weight, ridge, alpha, mean(tried[setting]))
 
 
-def plainest(settings: Iterable[Setting], default_weight: float) -> Setting:
-    """The one nearest to the usual: the library's lexical weight, the weakest ridge, and all of the map.
+def plainest(settings: Iterable[Setting], usual_weight: float) -> Setting:
+    """The one nearest to the usual: the usual lexical weight, the weakest ridge, and all of the map.
 
     The usual was best or nearly so on the dev questions of two sets; stronger ridges are for when dev objects.
 
-    >>> plainest([(30.0, 1.0, 0.25), (10.0, 0.5, 0.25), (10.0, 1.0, 0.3)], 0.25)
-    (10.0, 0.5, 0.25)
+    >>> plainest([(30.0, 1.0, 0.15), (10.0, 0.5, 0.15), (10.0, 1.0, 0.3)], 0.15)
+    (10.0, 0.5, 0.15)
     """
-    return min(settings, key=lambda setting: (abs(setting[2] - default_weight), setting[0], -setting[1]))
+    return min(settings, key=lambda setting: (abs(setting[2] - usual_weight), setting[0], -setting[1]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ FloatArray = NDArray[np.float32]
 Setting = tuple[float, float]  # alpha, lexical weight
 
 ALPHAS = (1.0, 0.8, 0.6)
+TRIALS = "query-towers"  # the folder of a night's trained and merged towers
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +45,38 @@ def learn_query_tower(
     side = QuerySide.gather(evidence, encoder, vectors, default_weight, plan.seed, watch)
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     steps = watch("train the query tower", n_steps(len(side.rows.weight), plan))
-    trained = work / "query-tower"
-    train_query_tower(encoder.folder, side.questions, side.rows, plan, steps).save_pretrained(
-        str(trained), create_model_card=False
+    chosen = choose_tower(side, encoder.folder, work, plan, steps)
+    save_query_tower(encoder.folder, chosen.folder, work / "candidate")
+    shutil.rmtree(work / TRIALS)
+    note = {"alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(), **asdict(plan)}
+    return Made(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTower:
+    """A query tower, and what dev said of it."""
+
+    folder: Path
+    """Merged with the base already."""
+    lexical_weight: float
+    alpha: float
+    dev_ndcg: float
+
+
+def choose_tower(
+    side: QuerySide, base: Path, work: Path, plan: QueryTowerPlan, progress: Callable[[int], None] = lambda n: None
+) -> ChosenTower:
+    """Trains a tower from *base*, merges it with the base, and lets dev choose how far; all below *work*."""
+    trials = work / TRIALS
+    train_query_tower(base, side.questions, side.rows, plan, progress).save_pretrained(
+        str(trials / "trained"), create_model_card=False
     )
     tried: dict[Setting, NDArray[np.float64]] = {}
-    advance = watch("choose the merge on dev", len(ALPHAS))
     for alpha in ALPHAS:
-        merge_towers(encoder.folder, trained, alpha, work / f"merged-{alpha}")
-        queries = Encoder.open(work / f"merged-{alpha}").encode_queries(side.dev.questions)
-        for weight, values in by_weight(side.dev_set, queries, side.passages, default_weight).items():
+        merge_towers(base, trials / "trained", alpha, trials / f"{alpha}")
+        queries = Encoder.open(trials / f"{alpha}").encode_queries(side.dev.questions)
+        for weight, values in by_weight(side.dev_set, queries, side.passages, side.usual_weight).items():
             tried[alpha, weight] = values
-        log.info("alpha %g: nDCG@10 %.4f on dev", alpha, mean(tried[alpha, default_weight]))
-        advance(1)
-    alpha, weight = setting = min(nearly_best(tried), key=lambda one: (abs(one[1] - default_weight), -one[0]))
-    save_query_tower(encoder.folder, work / f"merged-{alpha}", work / "candidate")
-    for folder in (trained, *work.glob("merged-*")):
-        shutil.rmtree(folder)
-    note = {"alpha": alpha, "dev_ndcg@10": round(mean(tried[setting]), 4), **side.counts(), **asdict(plan)}
-    return Made(work / "candidate", weight, side.training_positives, side.n_encoded, note)
+        log.info("alpha %g: nDCG@10 %.4f on dev", alpha, mean(tried[alpha, side.usual_weight]))
+    alpha, weight = setting = min(nearly_best(tried), key=lambda one: (abs(one[1] - side.usual_weight), -one[0]))
+    return ChosenTower(trials / f"{alpha}", weight, alpha, mean(tried[setting]))

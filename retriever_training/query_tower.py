@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retriever_training.all_passages import Rows, loss
-from retriever_training.full import freeze
+from retriever_training.full import count_layers, freeze
 from retriever_training.router import save_router
 
 
@@ -22,6 +22,7 @@ class QueryTowerPlan:
     batch_size: int = 32
     learning_rate: float = 1e-4
     frozen_layers: int = 3
+    """The lowest, and the embeddings below them; at most half of those that the model has."""
     seed: int = 13
     bf16: bool = False
 
@@ -45,7 +46,7 @@ def train_query_tower(
 
     torch.manual_seed(plan.seed)
     model = load_model(base)
-    freeze(model, plan.frozen_layers)
+    freeze(model, min(plan.frozen_layers, count_layers(model) // 2))
     passages = torch.from_numpy(rows.passages).to(model.device)
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate)

@@ -52,8 +52,8 @@ def by_weight(
 ) -> dict[float, NDArray[np.float64]]:
     """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
     dense = questions @ passages.T
-    weights = LEXICAL_WEIGHTS if len(dev.right) >= MIN_DEV_QUESTIONS else (default,)
-    return {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in weights}
+    weights = {default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default}
+    return {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in sorted(weights)}
 
 
 def nearly_best(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
