@@ -279,7 +279,7 @@ def _real(model: Path) -> Any:
     quiet_libraries()
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(model), device="cpu")
+    return SentenceTransformer(str(model), device="cpu", local_files_only=True, trust_remote_code=False)
 
 
 def _n_threads() -> int:
