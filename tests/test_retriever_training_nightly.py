@@ -18,7 +18,9 @@ from rag.errors import BusyError
 from rag.locks import FileLock
 from rag.settings import Settings
 from retriever_training.evidence import gather
+from retriever_training.full import Plan
 from retriever_training.nightly import NightPlan, run_night
+from retriever_training.query_tower import QueryTowerPlan
 from tests import jargon
 
 COMMAND = [sys.executable, "-m", "ui", "nightly", "--tier", "1", "--json"]
@@ -38,6 +40,27 @@ def test_a_second_night_is_told_to_try_later(app: App) -> None:
         run_night(app, NightPlan(tier="1"))
     lock.release()
     assert caught.value.exit_code == 75
+
+
+def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> None:
+    before = app.current()
+    summary = run_night(app, NightPlan(tier="2", query_tower=QueryTowerPlan(epochs=2, learning_rate=2e-4)))
+    made = app.registry.version(summary["version"])
+    assert (summary["decision"], summary["tier"], summary["n_passages_encoded"]) == ("promoted", 2, 0)
+    assert made.passage_side == before.passage_side
+    assert made.note["verdicts_until"] == app.feedback.latest_event()
+    assert not list((app.settings.data / "nights").rglob("query-towers"))
+
+
+def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_came_from(app: App) -> None:
+    before = app.current()
+    summary = run_night(app, NightPlan(tier="3", towers=Plan(epochs=1)))
+    made = app.registry.version(summary["version"])
+    assert (summary["decision"], summary["n_passages_encoded"]) == ("promoted", 288)
+    assert made.passage_side != before.passage_side
+    assert sum(made.note["negatives"].values()) == made.note["n_rows"]
+    assert app.vectors(made.passage_side).missing() == 0
+    assert not list((app.settings.data / "nights").rglob("checkpoints"))
 
 
 def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
