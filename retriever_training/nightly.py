@@ -40,7 +40,7 @@ from retriever_training.views import view_of
 log = logging.getLogger(__name__)
 
 MIN_TRAIN_QUESTIONS = 10
-RECIPE = 3  # raise it where the same judgments would make another candidate: then they are tried again
+RECIPE = 4  # raise it where the same judgments would make another candidate: then they are tried again
 
 
 @dataclass(frozen=True, slots=True)

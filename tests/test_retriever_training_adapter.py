@@ -10,7 +10,7 @@ import pytest
 from rag.encoder import Encoder, load_model
 from rag.version_files import passage_side_of
 from retriever_training.adapter import apply_map, fit_maps, merge, save_adapter
-from retriever_training.all_passages import DOUBT, EMPHASIS, SCALE, Rows, loss
+from retriever_training.all_passages import DOUBT, EMPHASIS, SCALE, Rows, in_faster_precision, loss
 
 RNG = np.random.default_rng(3)
 
@@ -136,3 +136,20 @@ def test_the_saved_model_is_one_that_plain_sentence_transformers_loads(base_fold
     np.testing.assert_allclose(made.encode_query([question]), mapped, atol=1e-5)
     np.testing.assert_allclose(made.encode_document([passage]), base.encode_passages([passage]), atol=1e-6)
     assert passage_side_of(tmp_path / "made") == passage_side_of(base_folder)
+
+
+def test_maps_learnt_in_the_faster_precision_are_the_same_maps() -> None:
+    """Where a CPU multiplies faster in bf16 a map is learnt so; it must not matter."""
+    import torch
+
+    passages = unit(RNG.normal(size=(600, 32)))
+    given = rows(unit(passages[:200] + 0.3 * RNG.normal(size=(200, 32))), passages, list(range(200)))
+    fast = in_faster_precision(passages)
+    assert fast.dtype in {torch.float32, torch.bfloat16}
+    np.testing.assert_allclose(fast.float().numpy(), passages, atol=0.004)
+    queries = torch.from_numpy(given.questions)
+    values = [
+        float(loss(given, np.arange(200), queries, torch.from_numpy(passages).to(precision)))
+        for precision in (torch.float32, torch.bfloat16)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=0.01)
