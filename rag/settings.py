@@ -105,6 +105,9 @@ class GateSettings(Section):
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
     min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")
     unseen_margin: float = Field(default=0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
+    newest_margin: float = Field(
+        default=0.02, ge=0, le=1, description="nDCG@10 of the newest questions may not fall by more"
+    )
 
 
 class ServerSettings(Section):

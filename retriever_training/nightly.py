@@ -83,7 +83,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
         return _too_little(evidence, len(held_out), plan, started)
     choice = _choose(app, evidence, plan)
     nights = Nights(app.engine)
-    night = _night(nights, evidence, plan, choice.tier, current)
+    night = _night(nights, evidence, held_out, plan, choice.tier, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
     return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
@@ -167,7 +167,8 @@ class _Run:
         passages = self.app.vectors(candidate.passage_side).matrix()[1]
         faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
                   *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
-        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules, self.held_out.decisive)
+        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules,
+                      self.held_out.decisive, self.held_out.newest)  # fmt: skip
 
     def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
         encoder = self.app.open_encoder(version.encoder_id)
@@ -251,6 +252,8 @@ class HeldOut:
     right: dict[str, tuple[int, ...]]
     decisive: NDArray[np.bool_]
     """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
+    newest: NDArray[np.bool_]
+    """`(n,)`: those that were judged last, see `Asked.newest`."""
 
     def __len__(self) -> int:
         return len(self.right)
@@ -269,6 +272,7 @@ def _held_out(app: App, evidence: Evidence) -> HeldOut:
         dict(zip(ids, asked.questions, strict=True)),
         {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
         np.array([question in decisive for question in asked.questions], np.bool_),
+        asked.newest(),
     )
 
 
@@ -291,12 +295,15 @@ def _mean_length(texts: Sequence[str]) -> float:
     return sum(map(len, texts)) / max(1, len(texts))
 
 
-def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, current: Version) -> Night:
+def _night(
+    nights: Nights, evidence: Evidence, held_out: HeldOut, plan: NightPlan, tier: int, current: Version
+) -> Night:
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
     parameters = json.dumps(
-        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules)},
+        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
+         "newest": np.flatnonzero(held_out.newest).tolist()},
         sort_keys=True,
-    )
+    )  # fmt: skip
     fingerprint = evidence.fingerprint(RECIPE, tier, parameters)
     known = nights.latest(fingerprint)
     promoted_since = (
