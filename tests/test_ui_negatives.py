@@ -77,12 +77,12 @@ def test_a_judged_question_shows_its_right_passage_and_what_is_kept_and_removed_
     assert "Zorvex&#58; take the filter out" in right
     assert right.count("nj-fate nj-right") == 1
     dense, random = column(ways, "dense"), column(ways, "random")
-    assert "Removed&#58; shares its wording with a positive" in dense
+    assert escaped("Removed: as close as a positive, under the base") in dense
     assert re.search(r"cosine 0\.\d\d · margin [+-]0\.\d\d", dense)
     assert "5 found, 0 kept" in dense
     assert "5 found, 5 kept" in random
     assert random.count('nj-fate nj-kept">Kept<') == 5
-    assert escaped(texts.REASONS["shares its wording with a positive"]) in ways
+    assert escaped(texts.REASONS["as close as a positive, under"]) in ways
 
 
 def test_a_way_that_found_nothing_says_why_and_comes_last(app: App) -> None:
@@ -303,7 +303,7 @@ class TestInABrowser:
         assert kept.text == "Kept"
         sign = page.browser.execute_script("return getComputedStyle(arguments[0], '::before').content", kept)
         assert "✓" in sign
-        assert page.see(".nj-way-dense .nj-fate").text == "Removed: shares its wording with a positive"
+        assert page.see(".nj-way-dense .nj-fate").text == "Removed: as close as a positive, under the base"
 
     def test_a_judged_question_is_picked_by_keyboard(self, page: Page) -> None:
         from selenium.webdriver.common.keys import Keys

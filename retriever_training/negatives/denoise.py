@@ -64,15 +64,17 @@ def says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
 
 
 def shares_wording(grounds: Grounds, pairs: Pairs) -> BoolArray:
-    """It and a positive share CONTAINED of the shorter one's shingles: one was cut out of the other."""
+    """It and a positive share CONTAINED of the shorter one's shingles, and no name or number tells them apart.
+
+    Then one was cut out of the other, or is another version of it. Where names or numbers differ, both were cut from one
+    template and say different things.
+    """
     return grounds.any_positive(pairs, partial(_share_wording, grounds))
 
 
 def nearly_says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
-    """Its vector by the first view, the base, is that of a positive."""
-    return grounds.any_positive(
-        pairs, lambda passages, positives: _alike(grounds, passages, positives) >= NEAR_DUPLICATE
-    )
+    """Its vector by the first view, the base, is that of a positive, and no name or number tells them apart."""
+    return grounds.any_positive(pairs, partial(_nearly_the_same, grounds))
 
 
 def right_for_near_question(grounds: Grounds, pairs: Pairs) -> BoolArray:
@@ -239,4 +241,16 @@ def _share_wording(grounds: Grounds, passages: IntArray, positives: IntArray) ->
     found = np.zeros(len(passages), np.bool_)
     near = np.flatnonzero(_alike(grounds, passages, positives) >= LOOK_ALIKE)
     found[near] = grounds.shingled.containments(passages[near], positives[near]) >= CONTAINED
-    return found
+    return _not_told_apart(grounds, found, passages, positives)
+
+
+def _nearly_the_same(grounds: Grounds, passages: IntArray, positives: IntArray) -> BoolArray:
+    return _not_told_apart(grounds, _alike(grounds, passages, positives) >= NEAR_DUPLICATE, passages, positives)
+
+
+def _not_told_apart(grounds: Grounds, alike: BoolArray, passages: IntArray, positives: IntArray) -> BoolArray:
+    """Those of the *alike* pairs, `(m,)`, whose words tell the same."""
+    same = alike.copy()
+    places = np.flatnonzero(alike)
+    same[places] = ~grounds.tell_apart(passages[places], positives[places])
+    return same
