@@ -9,12 +9,10 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.gate import Decision, Rules, decide, embedding_faults
 from eval.report import write_report
@@ -29,6 +27,7 @@ from retriever_training.candidate import Made, Watch, unwatched
 from retriever_training.choose_tier import Load, TierChoice, choose_tier, passages_per_second
 from retriever_training.evidence import Evidence, gather
 from retriever_training.full import Plan
+from retriever_training.held_out import HeldOut, held_out_questions
 from retriever_training.learn_map import learn_map
 from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
@@ -78,7 +77,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     current = app.current()
     verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-    held_out = _held_out(app, evidence)
+    held_out = held_out_questions(app, evidence)
     if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
         return _too_little(evidence, len(held_out), plan, started)
     choice = _choose(app, evidence, plan)
@@ -242,38 +241,6 @@ class _Run:
             "night_id": self.night.night_id,
             "report": str(self.work / "report" / "report.md"),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """The gate's questions."""
-
-    questions_by_id: dict[str, str]
-    right: dict[str, tuple[int, ...]]
-    decisive: NDArray[np.bool_]
-    """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
-    newest: NDArray[np.bool_]
-    """`(n,)`: those that were judged last, see `Asked.newest`."""
-
-    def __len__(self) -> int:
-        return len(self.right)
-
-    def qrels(self, passage_ids: tuple[str, ...]) -> dict[str, dict[str, int]]:
-        """query id → passage id → 1."""
-        return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
-
-
-def _held_out(app: App, evidence: Evidence) -> HeldOut:
-    base = app.open_encoder(app.registry.base().encoder_id)
-    asked = evidence.held_out("gate")
-    decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
-    ids = [f"gate-{place}" for place in range(len(asked))]
-    return HeldOut(
-        dict(zip(ids, asked.questions, strict=True)),
-        {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
-        np.array([question in decisive for question in asked.questions], np.bool_),
-        asked.newest(),
-    )
 
 
 def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
