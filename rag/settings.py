@@ -93,6 +93,9 @@ class NightSettings(Section):
         default="auto", description="1: query map, seconds; 2: query tower, minutes; 3: both towers, long"
     )
     max_minutes: float = Field(default=120.0, gt=0, description="time that --tier auto may plan with")
+    cold_start: bool = Field(
+        default=True, description="too few questions to train on: learn from the library's own, if the gate agrees"
+    )
     epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")

@@ -65,6 +65,7 @@ def plan_of(settings: Settings) -> NightPlan:
     return NightPlan(
         tier=night.tier,
         max_minutes=night.max_minutes,
+        cold_start=night.cold_start,
         towers=Plan(night.epochs, night.batch_size, night.learning_rate, night.seed),
         rules=Rules(
             alpha=gate.alpha,
