@@ -16,6 +16,7 @@ from rag.errors import EncoderError
 from rag.fusion import fused, normalised_lexical
 from rag.lexical import Lexical
 from retriever_training.negatives import FINDERS, denoise
+from retriever_training.negatives import shingles as shingling
 from retriever_training.negatives.answers import has_answer
 from retriever_training.negatives.denoise import clean, count_removed, rules
 from retriever_training.negatives.grounds import NOTHING_MORE, Grounds, Known, Pairs
@@ -326,7 +327,10 @@ def test_what_is_kept_obeys_every_rule_and_what_goes_breaks_the_one_it_names(see
             assert given_reason == min(slow, key=order.index, default=None)
 
 
-def test_shingles_of_many_pairs_are_those_of_each() -> None:
+@pytest.mark.parametrize("at_once", [shingling.PASSAGES_AT_ONCE, 3])
+def test_shingles_of_many_pairs_are_those_of_each(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Texts are cut up many at once; where one batch ends is nothing to them."""
+    monkeypatch.setattr(shingling, "PASSAGES_AT_ONCE", at_once)
     rng = np.random.default_rng(3)
     texts = [" ".join(rng.choice(["a", "b", "c"], size)) for size in [0, 1, 3, 4, 5, 6, *rng.integers(7, 60, 30)]]
     left, right = (places.ravel() for places in np.indices((len(texts), len(texts))))
