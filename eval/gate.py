@@ -31,6 +31,11 @@ class Rules:
     """nDCG@10 of the unseen questions may not fall by more."""
     min_unseen: int = 30
     """With fewer, the unseen slice vetoes only where its whole interval lies below zero."""
+    newest_margin: float = 0.02
+    """nDCG@10 of the questions that were judged last may not fall by more: a fifth of all, so chance moves them further.
+    Of candidates whose gain is just significant on 150 questions it would veto 5 % by chance, 0.01 would 10 %."""
+    min_newest: int = 30
+    """As `min_unseen`, of the newest slice."""
     max_mean_cosine: float = 0.95
     """Vectors that all point the same way tell nothing apart."""
     max_hub_share: float = 0.20
@@ -69,17 +74,20 @@ def decide(
     faults: Sequence[str] = (),
     rules: Rules = Rules(),
     decisive: Bools | None = None,
+    newest: Bools | None = None,
 ) -> Decision:
     """Promotes the candidate where what it serves is better beyond chance, and no guard objects.
 
-    *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training. *faults* are
-    what `embedding_faults` found. One primary measure decides (served nDCG@10, two-sided paired randomisation); the
-    guards (unseen questions, recall@10 under Holm's correction, embeddings, hubs) can only veto. Where *decisive* `(n,)`
-    is given, the primary measure and recall look at these questions alone; the guard of unseen ones looks at all.
+    *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training, *newest* those
+    that were judged last. *faults* are what `embedding_faults` found. One primary measure decides (served nDCG@10,
+    two-sided paired randomisation); the guards (recall@10, unseen and newest questions under Holm's correction,
+    embeddings, hubs) can only veto. Where *decisive* `(n,)` is given, the primary measure and recall look at these
+    questions alone; the guards of unseen and newest ones look at all.
     """
     every = len(current.ndcg)
     decisive = np.ones(every, np.bool_) if decisive is None else decisive
-    assert len(unseen) == len(decisive) == every == len(candidate.ndcg), (
+    newest = np.zeros(every, np.bool_) if newest is None else newest
+    assert len(unseen) == len(newest) == len(decisive) == every == len(candidate.ndcg), (
         "both versions answer the same questions, in one order"
     )
     n = int(decisive.sum())
@@ -87,10 +95,15 @@ def decide(
         return Decision("invalid", (_too_few(n, rules),), {"n": n})
     primary = paired(current.ndcg[decisive], candidate.ndcg[decisive])
     recall = paired(current.recall[decisive], candidate.recall[decisive])
-    of_unseen = paired(current.ndcg[unseen], candidate.ndcg[unseen]) if unseen.sum() >= 2 else None
-    recall_p, unseen_p = holm([recall.p, of_unseen.p if of_unseen else 1.0])
+    slices = [
+        _Slice.of(current, candidate, unseen, "Unseen passages", "ask for one", "whose passage was never trained on",
+                  rules.unseen_margin, rules.min_unseen),
+        _Slice.of(current, candidate, newest, "Newest questions", "stand out by their time", "that were judged last",
+                  rules.newest_margin, rules.min_newest),
+    ]  # fmt: skip
+    recall_p, unseen_p, newest_p = _after_holm(recall, *slices)
     guards = [
-        _guard_unseen(of_unseen, int(unseen.sum()), unseen_p, rules),
+        *(_guard_slice(one, p, rules.alpha) for one, p in zip(slices, (unseen_p, newest_p), strict=True)),
         _guard_recall(recall, recall_p, rules),
         _guard_hubs(current.hub_share, candidate.hub_share, rules),
         *((False, fault) for fault in faults),
@@ -100,7 +113,8 @@ def decide(
     figures = {
         "n": n,
         "primary": asdict(primary),
-        "unseen": asdict(of_unseen) | {"p_holm": unseen_p} if of_unseen else None,
+        "unseen": slices[0].told(unseen_p),
+        "newest": slices[1].told(newest_p),
         "recall": asdict(recall) | {"p_holm": recall_p},
         "hub_share": {"current": current.hub_share, "candidate": candidate.hub_share},
     }
@@ -177,19 +191,61 @@ def _primary(figures: Paired, rules: Rules) -> str:
             f"so many questions show a true change of {_plain(figures.detectable)} or more.")  # fmt: skip
 
 
-def _guard_unseen(figures: Paired | None, n: int, p: float, rules: Rules) -> tuple[bool, str]:
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Some of the held-out questions, which may not get worse for what the others gain."""
+
+    name: str
+    belonging: str
+    """What its questions do: "ask for one"."""
+    which: str
+    """The same behind "the questions": "whose passage was never trained on"."""
+    n: int
+    figures: Paired | None
+    """None of fewer than two questions."""
+    margin: float
+    at_least: int
+    """Questions; with fewer it vetoes only where its whole interval lies below zero."""
+
+    @classmethod
+    def of(cls, current: Served, candidate: Served, inside: Bools, name: str, belonging: str, which: str,
+           margin: float, at_least: int) -> _Slice:  # fmt: skip
+        """Measures nDCG@10 of the questions *inside*, `(n,)`."""
+        n = int(inside.sum())
+        figures = paired(current.ndcg[inside], candidate.ndcg[inside]) if n >= 2 else None
+        return cls(name, belonging, which, n, figures, margin, at_least)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether it is judged by its p-value."""
+        return self.figures is not None and self.n >= self.at_least
+
+    def told(self, p: float) -> dict[str, Any] | None:
+        """Its figures, *p* being after Holm; that is None where an interval judges in its place."""
+        return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
+
+
+def _after_holm(recall: Paired, *slices: _Slice) -> list[float]:
+    """The p-values of recall and of each slice, corrected for as many as are tested; 1 of the others."""
+    tested = [one for one in slices if one.is_tested]
+    corrected = iter(holm([recall.p, *(one.figures.p for one in tested if one.figures)]))
+    return [next(corrected), *(next(corrected) if one.is_tested else 1.0 for one in slices)]
+
+
+def _guard_slice(one: _Slice, p: float, alpha: float) -> tuple[bool, str]:
+    figures = one.figures
     if figures is None:
-        return True, f"Unseen passages: {n} of the held-out questions ask for one, too few to guard."
-    said = f"on the {n:,} questions whose passage was never trained on, nDCG@10 {_moved(figures)}"
-    if n < rules.min_unseen:
+        return True, f"{one.name}: {one.n} of the held-out questions {one.belonging}, too few to guard."
+    said = f"on the {one.n:,} questions {one.which}, nDCG@10 {_moved(figures)}"
+    if not one.is_tested:
         if figures.high < 0:
             return False, f"Veto: {said} ({_evidence(figures)}); few questions, but clearly worse."
-        return True, f"Unseen passages: {said}: too few to guard (fewer than {rules.min_unseen})."
-    if figures.difference < -rules.unseen_margin:
-        return False, f"Veto: {said}, a fall of more than {_plain(rules.unseen_margin)}."
-    if figures.difference < 0 and p < rules.alpha:
+        return True, f"{one.name}: {said}: too few to guard (fewer than {one.at_least})."
+    if figures.difference < -one.margin:
+        return False, f"Veto: {said}, a fall of more than {_plain(one.margin)}."
+    if figures.difference < 0 and p < alpha:
         return False, f"Veto: {said}, a small fall, but beyond chance ({_p(p)} after Holm)."
-    return True, f"Unseen passages: {said} ({_evidence(figures)}): no harm."
+    return True, f"{one.name}: {said} ({_evidence(figures)}): no harm."
 
 
 def _guard_recall(figures: Paired, p: float, rules: Rules) -> tuple[bool, str]:

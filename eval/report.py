@@ -18,7 +18,12 @@ HEADLINES = {
     "kept": "Kept: the current version stays",
     "invalid": "Invalid: too little data to decide; the current version stays",
 }
-ROWS = {"primary": "served nDCG@10", "unseen": "of it, unseen passages", "recall": "recall@10"}
+ROWS = {
+    "primary": "served nDCG@10",
+    "unseen": "of it, unseen passages",
+    "newest": "of it, newest questions",
+    "recall": "recall@10",
+}
 
 
 def write_report(folder: Path, decision: Decision, facts: Mapping[str, Any]) -> Path:

@@ -70,8 +70,7 @@ class Lexical:
     def __init__(self, passage_ids: list[str], vocabulary: dict[str, int], matrix: csr_array) -> None:
         self.passage_ids = passage_ids
         self._vocabulary = vocabulary
-        self._matrix = matrix  # (words, passages) float64: rank_bm25's figures, to the last bits
-        self._columns = matrix.indices.astype(np.intp)  # adding at numpy's own integers takes half the time
+        self._matrix = _narrow(matrix)  # (words, passages) float64: rank_bm25's figures, to the last bits
 
     @classmethod
     def build(cls, passage_ids: Sequence[str], texts: Iterable[str]) -> Lexical:
@@ -105,13 +104,14 @@ class Lexical:
         counts as often; words in more than half of the passages get rank_bm25's floor.
         All zeros where no word is known.
         """
-        found = np.zeros(len(self.passage_ids))
-        indptr, data = self._matrix.indptr, self._matrix.data
-        for word, n_times in Counter(tokenize(question)).items():
-            row = self._vocabulary.get(word)
-            if row is not None:
-                some = slice(indptr[row], indptr[row + 1])
-                found[self._columns[some]] += n_times * data[some]  # a passage stands once in a row, so += is safe
+        n_times = {
+            self._vocabulary[word]: times
+            for word, times in Counter(tokenize(question)).items()
+            if word in self._vocabulary
+        }
+        if not n_times:
+            return np.zeros(len(self.passage_ids))
+        found: NDArray[np.float64] = self._matrix[list(n_times)].T @ np.array([*n_times.values()], np.float64)
         return found
 
     def score_matrix(self, questions: Sequence[str]) -> NDArray[np.float32]:
@@ -194,6 +194,16 @@ def _compile(passages: Iterator[list[int]], vocabulary: dict[str, int]) -> csr_a
     idf = np.fromiter((bm25.idf[word] for word in range(len(vocabulary))), np.float64, len(vocabulary))
     scores[:] = idf[words] * (scores * (bm25.k1 + 1) / (scores + np.repeat(norm, lengths)))
     return csr_array((scores, words, indptr), shape=(n_passages, len(vocabulary))).T.tocsr()
+
+
+def _narrow(matrix: csr_array) -> csr_array:
+    """The same matrix with places of 32 bits, where they suffice: a long text is scored in a fifth less time."""
+    from scipy.sparse import csr_array
+
+    if matrix.nnz >= 2**31:
+        return matrix
+    places = (matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32))
+    return csr_array((matrix.data, *places), shape=matrix.shape)
 
 
 def _count(passages: Iterator[list[int]]) -> tuple[Any, int]:

@@ -1,8 +1,11 @@
-"""Vectors of questions, kept in SQL like those of passages: a question that was judged once is encoded once a version."""
+"""Vectors of questions, kept in SQL like those of passages: a question that was judged once is encoded once a version.
+
+What somebody only typed is encoded in passing, and nothing of it is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -28,15 +31,21 @@ class QuestionEncoder(Protocol):
 
 
 def question_vectors(
-    engine: Engine, encoder: QuestionEncoder, questions: Sequence[str], progress: Callable[[int], None] = lambda n: None
+    engine: Engine,
+    encoder: QuestionEncoder,
+    questions: Sequence[str],
+    progress: Callable[[int], None] = lambda n: None,
+    in_passing: Collection[str] = (),
 ) -> FloatArray:
-    """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and kept."""
+    """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and, unless *in_passing*, kept."""
     known = known_question_vectors(engine, encoder.encoder_id, questions)
     progress(sum(question in known for question in questions))
     fresh = [question for question in dict.fromkeys(questions) if question not in known]
     for some in chunks(fresh, ENCODE_BATCH):
         encoded = encoder.encode_queries(some)
-        store(engine, _side(encoder.encoder_id), [sha256_of(question) for question in some], encoded)
+        kept = [place for place, question in enumerate(some) if question not in in_passing]
+        if kept:
+            store(engine, _side(encoder.encoder_id), [sha256_of(some[place]) for place in kept], encoded[kept])
         known.update(zip(some, encoded, strict=True))
         progress(len(some))
     return np.stack([known[question] for question in questions]) if questions else encoder.encode_queries([])

@@ -93,6 +93,9 @@ class NightSettings(Section):
         default="auto", description="1: query map, seconds; 2: query tower, minutes; 3: both towers, long"
     )
     max_minutes: float = Field(default=120.0, gt=0, description="time that --tier auto may plan with")
+    cold_start: bool = Field(
+        default=True, description="too few questions to train on: learn from the library's own, if the gate agrees"
+    )
     epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
@@ -105,6 +108,9 @@ class GateSettings(Section):
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
     min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")
     unseen_margin: float = Field(default=0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
+    newest_margin: float = Field(
+        default=0.02, ge=0, le=1, description="nDCG@10 of the newest questions may not fall by more"
+    )
 
 
 class ServerSettings(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,17 @@ from eval.statistics import Paired, paired
 from rag.encoder import Encoder
 from rag.lexical import Lexical
 from rag.records import Passage
-from retriever_training.adapter import RIDGES, apply_map, fit_maps, merge
+from retriever_training.adapter import apply_map
 from retriever_training.all_passages import Rows
 from retriever_training.cold_rows import ColdStart, beside, cold_start_rows
 from retriever_training.cold_start import SOURCES
 from retriever_training.evidence import Asked, best_supported
+from retriever_training.learn_cold import half_map
 from retriever_training.query_rows import LEXICAL_SHARE, training_rows
 
 FloatArray = NDArray[np.float32]
 Qrels = Mapping[str, Mapping[str, int]]
 
-ALPHA = 0.5  # how far to go from the base; there may be no dev questions to choose by, and all of it was too far
 ALL = "all of them"
 
 
@@ -72,8 +72,7 @@ class Bench:
         """What is served after learning from both; from nothing, the base."""
         rows = self._rows(people, cold)
         if rows is not None:
-            ((_, weights),) = fit_maps(rows, self.seed, ridges=RIDGES[-1:])
-            asked = apply_map(merge(weights, ALPHA), asked)
+            asked = apply_map(half_map(rows, self.seed), asked)
         vector = dict(zip((self.questions[query_id] for query_id in self.measured), asked, strict=True))
         right = [*people.right, *(cold.asked.right if cold else ())]
         return evaluate(
@@ -124,13 +123,7 @@ class Line:
 
 def of_source(cold: ColdStart, source: str) -> ColdStart:
     """The questions of one source; the passages still lack what the others took."""
-    places = [place for place, one in enumerate(cold.sources) if one == source]
-    asked = Asked(
-        tuple(cold.asked.questions[place] for place in places),
-        tuple(cold.asked.right[place] for place in places),
-        ((),) * len(places),
-    )
-    return replace(cold, asked=asked, sources=(source,) * len(places), question_vectors=cold.question_vectors[places])
+    return cold.only([place for place, one in enumerate(cold.sources) if one == source])
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

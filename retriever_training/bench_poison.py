@@ -243,7 +243,7 @@ def _gate(world: World, evidence: Evidence, current: Served, candidate: Served |
     }
     before, after = (_scores(world, version, right, right, candidate.seen) for version in (current, candidate))
     decisive = np.array([question in confirmed for question in held_out.questions], np.bool_)
-    return decide(before.served(), after.served(), after.unseen, (), rules, decisive)
+    return decide(before.served(), after.served(), after.unseen, (), rules, decisive, held_out.newest())
 
 
 def _scores(

@@ -21,6 +21,8 @@ class TierChoice:
 
     tier: int
     why: str
+    from_own: bool = False
+    """Whether it learns from the library's own questions, and from nobody's judgments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,16 @@ def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query
             f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}")  # fmt: skip
     tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1
     return TierChoice(tier, f"Tier {tier}: {told}.")
+
+
+def cold_choice(n_questions: int, needed: int) -> TierChoice:
+    """Tier 1 from the library's own questions, whatever tier was wanted: people's do not suffice.
+
+    >>> cold_choice(3, 10).why
+    "Tier 1 from the library's own questions: people gave 3 training questions, and a night learns from 10 or more."
+    """
+    return TierChoice(1, f"Tier 1 from the library's own questions: people gave {n_questions} training questions, and "
+                         f"a night learns from {needed} or more.", from_own=True)  # fmt: skip
 
 
 def passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +48,16 @@ class ColdStart:
     """BM25 over *texts*."""
     counts: Mapping[str, int]
     """How many questions were kept and dropped, by "source: reason"."""
+
+    def only(self, places: Sequence[int]) -> ColdStart:
+        """The questions at these places; the passages still lack what the others took."""
+        asked = Asked(
+            tuple(self.asked.questions[place] for place in places),
+            tuple(self.asked.right[place] for place in places),
+            ((),) * len(places),
+        )
+        sources = tuple(self.sources[place] for place in places)
+        return replace(self, asked=asked, sources=sources, question_vectors=self.question_vectors[list(places)])
 
 
 def cold_start_rows(

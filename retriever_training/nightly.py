@@ -7,14 +7,12 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.gate import Decision, Rules, decide, embedding_faults
 from eval.report import write_report
@@ -26,9 +24,12 @@ from rag.question_vectors import question_vectors
 from rag.registry import Version
 from rag.until_tonight import VERDICTS_UNTIL
 from retriever_training.candidate import Made, Watch, unwatched
-from retriever_training.choose_tier import Load, TierChoice, choose_tier, passages_per_second
+from retriever_training.choose_tier import Load, TierChoice, choose_tier, cold_choice, passages_per_second
+from retriever_training.cold_start import draw
 from retriever_training.evidence import Evidence, gather
 from retriever_training.full import Plan
+from retriever_training.held_out import HeldOut, held_out_questions
+from retriever_training.learn_cold import learn_cold
 from retriever_training.learn_map import learn_map
 from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
@@ -49,6 +50,8 @@ class NightPlan:
 
     tier: str = "auto"
     max_minutes: float = 120.0
+    cold_start: bool = True
+    """Whether a library's own questions train where people gave fewer than MIN_TRAIN_QUESTIONS."""
     query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
     towers: Plan = field(default_factory=Plan)
     rules: Rules = field(default_factory=Rules)
@@ -78,12 +81,14 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     current = app.current()
     verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-    held_out = _held_out(app, evidence)
-    if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS or len(held_out) < plan.rules.min_questions:
+    held_out = held_out_questions(app, evidence)
+    n_train = len(evidence.asked("train"))
+    from_own = n_train < MIN_TRAIN_QUESTIONS and _n_own(evidence, plan) > 0
+    if len(held_out) < plan.rules.min_questions or (n_train < MIN_TRAIN_QUESTIONS and not from_own):
         return _too_little(evidence, len(held_out), plan, started)
-    choice = _choose(app, evidence, plan)
+    choice = cold_choice(n_train, MIN_TRAIN_QUESTIONS) if from_own else _choose(app, evidence, plan)
     nights = Nights(app.engine)
-    night = _night(nights, evidence, plan, choice.tier, current)
+    night = _night(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
     return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
@@ -131,7 +136,8 @@ class _Run:
         encoder = self.app.open_encoder(base.encoder_id)
         vectors = self.app.vectors(base.passage_side)
         if self.choice.tier == 1:
-            return learn_map(
+            learn = learn_cold if self.choice.from_own else learn_map
+            return learn(
                 self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch
             )
         if self.choice.tier == 2:
@@ -149,8 +155,9 @@ class _Run:
         return [view_of(self.app, self.evidence, version, questions, self.watch) for version in versions]
 
     def _register(self, made: Made) -> Version:
+        learned_until = 0 if self.choice.from_own else self.verdicts_until
         note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded,
-                VERDICTS_UNTIL: self.verdicts_until}  # fmt: skip
+                VERDICTS_UNTIL: learned_until}  # fmt: skip
         return self.app.registry.register(
             made.folder, tier=self.choice.tier, parent_id=self.app.registry.base().encoder_id,
             lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
@@ -167,7 +174,8 @@ class _Run:
         passages = self.app.vectors(candidate.passage_side).matrix()[1]
         faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
                   *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
-        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules, self.held_out.decisive)
+        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules,
+                      self.held_out.decisive, self.held_out.newest)  # fmt: skip
 
     def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
         encoder = self.app.open_encoder(version.encoder_id)
@@ -243,35 +251,6 @@ class _Run:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """The gate's questions."""
-
-    questions_by_id: dict[str, str]
-    right: dict[str, tuple[int, ...]]
-    decisive: NDArray[np.bool_]
-    """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
-
-    def __len__(self) -> int:
-        return len(self.right)
-
-    def qrels(self, passage_ids: tuple[str, ...]) -> dict[str, dict[str, int]]:
-        """query id → passage id → 1."""
-        return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
-
-
-def _held_out(app: App, evidence: Evidence) -> HeldOut:
-    base = app.open_encoder(app.registry.base().encoder_id)
-    asked = evidence.held_out("gate")
-    decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
-    ids = [f"gate-{place}" for place in range(len(asked))]
-    return HeldOut(
-        dict(zip(ids, asked.questions, strict=True)),
-        {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
-        np.array([question in decisive for question in asked.questions], np.bool_),
-    )
-
-
 def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
     train = evidence.asked("train")
     per_second = math.inf
@@ -291,18 +270,21 @@ def _mean_length(texts: Sequence[str]) -> float:
     return sum(map(len, texts)) / max(1, len(texts))
 
 
-def _night(nights: Nights, evidence: Evidence, plan: NightPlan, tier: int, current: Version) -> Night:
+def _night(
+    nights: Nights, evidence: Evidence, held_out: HeldOut, plan: NightPlan, choice: TierChoice, current: Version
+) -> Night:
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
     parameters = json.dumps(
-        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules)},
+        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
+         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.from_own},
         sort_keys=True,
-    )
-    fingerprint = evidence.fingerprint(RECIPE, tier, parameters)
+    )  # fmt: skip
+    fingerprint = evidence.fingerprint(RECIPE, choice.tier, parameters)
     known = nights.latest(fingerprint)
     promoted_since = (
         known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
     )
-    return known if known is not None and not promoted_since else nights.start(fingerprint, tier)
+    return known if known is not None and not promoted_since else nights.start(fingerprint, choice.tier)
 
 
 def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float) -> dict[str, Any]:
@@ -310,6 +292,21 @@ def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float
     reason = (f"There are {n_train} training questions and {n_gate} held-out ones with a right passage; "
               f"a night needs {MIN_TRAIN_QUESTIONS} and {plan.rules.min_questions}. Nothing was trained: "
               "ask, vote, and let it try again tomorrow.")  # fmt: skip
-    return {"decision": "invalid", "version": None, "tier": None, "reasons": [reason],
+    reasons = [reason, *_of_its_own(evidence, n_gate, plan)]
+    return {"decision": "invalid", "version": None, "tier": None, "reasons": reasons,
             "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
             "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip
+
+
+def _of_its_own(evidence: Evidence, n_gate: int, plan: NightPlan) -> Iterator[str]:
+    """What the library could train on before people do, and what is missing for it: own questions never judge."""
+    n_missing = plan.rules.min_questions - n_gate
+    if n_missing > 0 and (n_own := _n_own(evidence, plan)):
+        yield (f"The library asks {n_own:,} questions of its own, which \"nightjar cold-start\" shows, less those that "
+               f"its passages do not answer. A night learns from them once {n_missing} more held-out questions with a "
+               "right passage can judge what came of it; one question in five is held out.")  # fmt: skip
+
+
+def _n_own(evidence: Evidence, plan: NightPlan) -> int:
+    """How many questions the library asks of itself, where they may be learnt from; not all are consistent."""
+    return len(draw(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from rag.assemble import App
 from rag.errors import TooLittleDataError, UsageError
+from rag.question_vectors import QuestionEncoder
 from rag.records import Passage
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.evidence import Asked, Evidence, best_supported, gather
@@ -77,11 +78,18 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
     return MinedRows(_lines(mine, rows, wanted), removed, passages, audited)
 
 
-def negatives_for(app: App, question: str, n: int, sources: Sequence[str] = tuple(FINDERS)) -> dict[str, Any]:
+def negatives_for(
+    app: App,
+    question: str,
+    n: int,
+    sources: Sequence[str] = tuple(FINDERS),
+    opened: QuestionEncoder | None = None,
+) -> dict[str, Any]:
     """What every source finds for *question*, kept or removed with the reason, and the known right passages.
 
     A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
-    where no right passage is known.
+    where no right passage is known. Nothing is kept of a question that nobody judged. *opened* is an encoder that
+    need not be opened again.
 
     Raises:
         UsageError: a source is not known.
@@ -95,8 +103,9 @@ def negatives_for(app: App, question: str, n: int, sources: Sequence[str] = tupl
         quarantined=feedback.quarantined,
     )
     asked = _with_neighbours(evidence, question)
-    views = _views(app, evidence, asked.questions, unwatched)
-    earlier = earlier_views(app, evidence, asked.questions, unwatched) if "earlier" in sources else ()
+    typed = () if any(question == one.question for one in evidence.judgments.judgments) else (question,)
+    views = _views(app, evidence, asked.questions, unwatched, typed, opened)
+    earlier = earlier_views(app, evidence, asked.questions, unwatched, typed) if "earlier" in sources else ()
     mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
     by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n)
@@ -132,10 +141,17 @@ def _lines(mine: Mine, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, An
     return lines
 
 
-def _views(app: App, evidence: Evidence, questions: Sequence[str], watch: Watch) -> list[View]:
+def _views(
+    app: App,
+    evidence: Evidence,
+    questions: Sequence[str],
+    watch: Watch,
+    in_passing: Sequence[str] = (),
+    opened: QuestionEncoder | None = None,
+) -> list[View]:
     """As in the night: how the base and, where it is another one, the current version see the questions."""
     versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
-    return [view_of(app, evidence, version, questions, watch) for version in versions.values()]
+    return [view_of(app, evidence, version, questions, watch, in_passing, opened) for version in versions.values()]
 
 
 def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:

@@ -60,12 +60,16 @@ def too_near_held_out(questions: Collection[str]) -> frozenset[str]:
     for question in sorted(questions):
         by_split[split_of(question)].append(question)
     held_out = by_split["dev"] + by_split["gate"]
-    near = set(_near(by_split["train"], held_out)) | set(_near(by_split["dev"], by_split["gate"]))
+    near = set(too_near(by_split["train"], held_out)) | set(too_near(by_split["dev"], by_split["gate"]))
     return frozenset(near)
 
 
-def _near(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Those of *questions* that have a Jaccard coefficient of NEAR or more with one of *others*."""
+def too_near(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Those of *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
+
+    >>> list(too_near(["Resetting the router", "Reset it?"], ["resetting a router"]))
+    ['Resetting the router']
+    """
     import numpy as np
     from scipy.sparse import csr_array
 

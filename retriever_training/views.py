@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rag.assemble import App
-from rag.question_vectors import question_vectors
+from rag.question_vectors import QuestionEncoder, question_vectors
 from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
@@ -14,16 +14,31 @@ from retriever_training.negatives.mine import View
 MAX_EARLIER = 3  # versions that negatives are taken from beside the current one
 
 
-def view_of(app: App, evidence: Evidence, version: Version, questions: Sequence[str], watch: Watch) -> View:
-    """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded."""
+def view_of(
+    app: App,
+    evidence: Evidence,
+    version: Version,
+    questions: Sequence[str],
+    watch: Watch,
+    in_passing: Collection[str] = (),
+    opened: QuestionEncoder | None = None,
+) -> View:
+    """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded.
+
+    The vectors of questions *in_passing* are not kept. Where *opened* is of that version it encodes them: else its
+    weights would be read a second time.
+    """
     encoder, vectors = app.open_encoder(version.encoder_id), app.vectors(version.passage_side)
     vectors.fill(encoder, watch("encode passages", vectors.missing()))
-    encoded = question_vectors(app.engine, encoder, questions, watch("encode questions", len(questions)))
+    asks = opened if opened is not None and opened.encoder_id == version.encoder_id else encoder
+    encoded = question_vectors(app.engine, asks, questions, watch("encode questions", len(questions)), in_passing)
     name = f"version {version.encoder_id}" if version.tier else "the base"
     return View(name, encoded, evidence.matrix(vectors), version.encoder_id)
 
 
-def earlier_views(app: App, evidence: Evidence, questions: Sequence[str], watch: Watch) -> tuple[View, ...]:
+def earlier_views(
+    app: App, evidence: Evidence, questions: Sequence[str], watch: Watch, in_passing: Collection[str] = ()
+) -> tuple[View, ...]:
     """The same by versions before the current one, newest first, MAX_EARLIER at most.
 
     Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
@@ -31,4 +46,4 @@ def earlier_views(app: App, evidence: Evidence, questions: Sequence[str], watch:
     current = app.current().encoder_id
     older = [version for version in reversed(app.registry.versions()) if version.encoder_id != current]
     there = [one for one in older if one.folder.is_dir() and not app.vectors(one.passage_side).missing()]
-    return tuple(view_of(app, evidence, version, questions, watch) for version in there[:MAX_EARLIER])
+    return tuple(view_of(app, evidence, version, questions, watch, in_passing) for version in there[:MAX_EARLIER])

@@ -101,6 +101,70 @@ def test_without_unseen_questions_the_gate_says_that_it_can_not_guard_them() -> 
     assert decision.reasons[1] == "Unseen passages: 0 of the held-out questions ask for one, too few to guard."
 
 
+NEWEST = np.arange(N) >= 160  # the last fifth, half of it unseen
+
+
+def test_newest_questions_that_fall_veto_a_gain_on_the_rest() -> None:
+    """The fall of .08 on a fifth of the questions leaves the whole, and its unseen half, far better."""
+    decision = decided(BEFORE + np.where(NEWEST, -0.08, 0.2) + NOISE, newest=NEWEST)
+    assert decision.decision == "kept"
+    assert decision.figures["primary"]["p"] < 0.05
+    assert decision.figures["unseen"]["difference"] > 0
+    assert decision.figures["newest"]["n"] == 40
+    (veto,) = (reason for reason in decision.reasons if reason.startswith("Veto"))
+    assert veto.startswith("Veto: on the 40 questions that were judged last, nDCG@10 fell from")
+    assert veto.endswith("a fall of more than .020.")
+
+
+def test_newest_questions_may_fall_within_their_margin_where_chance_explains_it() -> None:
+    wobble = np.where(np.arange(N) % 4 < 2, 0.10, -0.12)  # of the newest: mean -0.01, half up, half down
+    decision = decided(BEFORE + np.where(NEWEST, wobble, 0.2), newest=NEWEST)
+    assert decision.figures["newest"]["difference"] == pytest.approx(-0.01)
+    assert decision.decision == "promoted"
+    assert any("Newest questions: on the 40 questions that were judged last" in reason for reason in decision.reasons)
+    assert decided(
+        BEFORE + np.where(NEWEST, wobble, 0.2), newest=NEWEST, rules=Rules(newest_margin=0.005)
+    ).decision == ("kept")
+
+
+def test_newest_questions_may_not_fall_beyond_chance_even_within_their_margin() -> None:
+    decision = decided(BEFORE + np.where(NEWEST, -0.005, 0.2), newest=NEWEST)
+    assert decision.decision == "kept"
+    assert any("judged last" in reason and "beyond chance" in reason for reason in decision.reasons)
+
+
+def test_few_newest_questions_do_not_veto_unless_clearly_worse() -> None:
+    newest = np.arange(N) >= 180
+    mild = decided(BEFORE + np.where(newest, np.where(HALF, 0.10, -0.18), 0.1), newest=newest)
+    assert mild.decision == "promoted"
+    assert mild.figures["newest"]["p_holm"] is None
+    assert any("judged last" in one and "too few to guard (fewer than 30)" in one for one in mild.reasons)
+    clear = decided(BEFORE + np.where(newest, -0.15 + NOISE, 0.1), newest=newest)
+    assert clear.decision == "kept"
+    assert any("few questions, but clearly worse" in reason for reason in clear.reasons)
+
+
+def test_without_times_the_gate_says_that_it_can_not_guard_the_newest() -> None:
+    decision = decided(BEFORE + 0.1)
+    assert decision.reasons[2] == (
+        "Newest questions: 0 of the held-out questions stand out by their time, too few to guard."
+    )
+    assert decision.figures["newest"] is None
+
+
+def test_only_guards_that_are_tested_share_in_the_correction() -> None:
+    """Three tests at once triple the least p-value; where the newest are too few to test, two double it."""
+    rng = np.random.default_rng(5)
+    after = BEFORE + rng.normal(0.02, 0.1, N)
+    recall = np.where(np.arange(N) < 6, 0.0, 1.0)
+    three = decided(after, recall=recall, newest=NEWEST).figures["recall"]
+    two = decided(after, recall=recall, newest=np.arange(N) >= 190).figures["recall"]
+    one = decided(after, np.zeros(N, bool), recall=recall).figures["recall"]
+    assert three["p_holm"] == pytest.approx(3 * three["p"])
+    assert two["p_holm"] == pytest.approx(2 * two["p"])
+    assert one["p_holm"] == one["p"]
+
+
 def test_recall_that_falls_beyond_chance_vetoes() -> None:
     recall = np.where(np.arange(N) < 20, 0.0, 1.0)
     decision = decided(BEFORE + 0.1 + NOISE, recall=recall)
@@ -175,3 +239,4 @@ def test_only_decisive_questions_decide_and_all_unseen_ones_guard() -> None:
     assert decide(current, candidate, nobody).decision == "kept"
     assert decide(current, candidate, nobody, decisive=decisive).decision == "promoted"
     assert decide(current, candidate, ~decisive, decisive=decisive).decision == "kept"
+    assert decide(current, candidate, nobody, decisive=decisive, newest=~decisive).decision == "kept"

@@ -15,7 +15,8 @@ from eval.report import as_markdown, write_report
 def a_decision() -> Decision:
     before = np.array([0.5] * 40)
     after = before + np.array([0.05, 0.15] * 20)
-    return decide(Served(before, np.ones(40)), Served(after, np.ones(40)), np.arange(40) < 35)
+    return decide(Served(before, np.ones(40)), Served(after, np.ones(40)), np.arange(40) < 35,
+                  newest=np.arange(40) >= 32)  # fmt: skip
 
 
 def test_report_holds_page_numbers_and_manifest(tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_table_has_one_row_a_tested_measure() -> None:
     page = as_markdown(a_decision(), {})
     assert "| served nDCG@10 | 40 | 0.5000 | 0.6000 | +0.1000 |" in page
     assert "| of it, unseen passages | 35 |" in page
+    assert "| of it, newest questions | 8 |" in page
     assert "| recall@10 | 40 | 1.0000 | 1.0000 | +0.0000 |" in page
 
 

@@ -16,6 +16,7 @@ from rag.errors import EncoderError
 from rag.fusion import fused, normalised_lexical
 from rag.lexical import Lexical
 from retriever_training.negatives import FINDERS, denoise
+from retriever_training.negatives import shingles as shingling
 from retriever_training.negatives.answers import has_answer
 from retriever_training.negatives.denoise import clean, count_removed, rules
 from retriever_training.negatives.grounds import NOTHING_MORE, Grounds, Known, Pairs
@@ -55,7 +56,7 @@ def mine_of(
     """A mine over given vectors; questions without words have nothing for BM25."""
     ids = tuple(f"p{row}" for row in range(len(texts)))
     return Mine(
-        tuple(words) or tuple(f"q{row}" for row in range(len(questions))),
+        tuple(words) or tuple("?" * (row + 1) for row in range(len(questions))),
         tuple(frozenset(rows) for rows in positives),
         ((),) * len(questions),
         ids,
@@ -125,6 +126,44 @@ def test_a_passage_that_was_cut_out_of_a_positive_is_removed() -> None:
     assert reason(mine, 2) is None
 
 
+REST = "takes one two three four five six seven eight nine ten eleven twelve"
+"""With a word before it, ten runs of five words, nine of which do not hold that word: 90 %."""
+
+
+def two(first: str, second: str, *others: str, cosine: float = 0.8) -> Mine:
+    """Two passages at a cosine, the first of which is right, and others of which nothing is near."""
+    at = [[1, 0, 0], [cosine, np.sqrt(1 - cosine**2), 0], *([[0, 0, 1]] * len(others))]
+    return mine_of([first, second, *others], at, [[1, -0.6, 0]], [{0}])
+
+
+@pytest.mark.parametrize(("mine", "other"), [("X100", "X200"), ("4", "6"), ("Zorvex", "Quillon"), ("A4", "Letter")])
+def test_passages_of_one_template_with_another_name_or_number_are_negatives(mine: str, other: str) -> None:
+    assert containment(shingles(f"{mine} {REST}"), shingles(f"{other} {REST}")) == 0.9
+    assert reason(two(f"{mine} {REST}", f"{other} {REST}"), 1) is None
+    assert reason(two(f"{mine} {REST}", f"{other} {REST}"), 1, source="feedback") is None
+    assert reason(two(f"{mine} {REST}", f"{other} {REST}", cosine=0.98), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ("a mask", "a covering"),  # plain words in its place
+        ("Masks", "Coverings"),  # a first word, which the library writes small elsewhere
+        ("X100", ""),  # the other has nothing in its place: cut out
+        ("x100 x100", "X100"),  # and no other number
+        ("3. Masks\n", "4. Masks\n"),  # the number of a heading says where it stands
+    ],
+)
+def test_versions_of_one_paragraph_are_no_negatives(mine: str, other: str) -> None:
+    library = two(f"{mine} {REST}", f"{other} {REST}", "they call masks coverings")
+    assert reason(library, 1) == reason(library, 1, source="feedback") == "shares its wording with a positive"
+
+
+def test_another_name_must_stand_in_the_same_place() -> None:
+    """Two windows of one text share twelve of fourteen words; one begins with a name, the other ends with one."""
+    assert reason(two(f"Zorvex {REST}", f"{REST} Quillon"), 1) == "shares its wording with a positive"
+
+
 def test_the_margin_of_every_view_counts() -> None:
     """Passage 1, at .870 of .995, lies below 95 % under the base, and above the positive under a second version."""
     assert reason(CATS, 1) is None
@@ -170,6 +209,15 @@ def test_what_is_right_for_nearly_the_same_question_is_no_negative() -> None:
     assert reason(mine, 1) == "right for nearly the same question"
     assert reason(mine, 2) is None
     assert reason(mine, 1, source="feedback") is None
+
+
+def test_what_is_right_for_a_question_about_another_thing_may_be_a_negative() -> None:
+    """cos = .95, but one asks for the X200 and the other for the X100; a third names nothing at all."""
+    questions = [[1, 0, 0], [0.95, np.sqrt(1 - 0.95**2), 0], [0.95, 0, np.sqrt(1 - 0.95**2)]]
+    words = ["how heavy is the x100", "How heavy is the X200?", "How heavy is it?"]
+    mine = mine_of(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], questions, [{0}, {1}, {2}], words)
+    assert reason(mine, 1) is None
+    assert reason(mine, 2) == "right for nearly the same question"
 
 
 def test_what_somebody_called_helpful_is_no_negative() -> None:
@@ -279,7 +327,10 @@ def test_what_is_kept_obeys_every_rule_and_what_goes_breaks_the_one_it_names(see
             assert given_reason == min(slow, key=order.index, default=None)
 
 
-def test_shingles_of_many_pairs_are_those_of_each() -> None:
+@pytest.mark.parametrize("at_once", [shingling.PASSAGES_AT_ONCE, 3])
+def test_shingles_of_many_pairs_are_those_of_each(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Texts are cut up many at once; where one batch ends is nothing to them."""
+    monkeypatch.setattr(shingling, "PASSAGES_AT_ONCE", at_once)
     rng = np.random.default_rng(3)
     texts = [" ".join(rng.choice(["a", "b", "c"], size)) for size in [0, 1, 3, 4, 5, 6, *rng.integers(7, 60, 30)]]
     left, right = (places.ravel() for places in np.indices((len(texts), len(texts))))

@@ -81,6 +81,11 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
     assert report["decision"] == "kept"
 
 
+def test_a_night_guards_the_fifth_of_its_questions_that_was_judged_last(app: App) -> None:
+    figures = run_night(app, NightPlan(tier="1"))["figures"]
+    assert figures["newest"]["n"] == figures["primary"]["n"] // 5
+
+
 def test_the_next_night_holds_nothing_of_a_person_who_took_everything_back(app: App) -> None:
     mine = [verdict for verdict in app.feedback.standing() if verdict.user == "person-3"]
     assert mine

@@ -6,20 +6,25 @@ import asyncio
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sqlalchemy import func, select
 
 from rag.assemble import App, open_app
+from rag.database import reading, vectors
 from rag.errors import SettingsError
 from rag.ingest import ingest_paths
+from rag.question_vectors import known_question_vectors
 from rag.records import Passage, Turn, Verdict, now
 from rag.settings import Settings, load_settings
 from retriever_training.negatives import FINDERS
 from retriever_training.negatives.denoise import rules
 from retriever_training.negatives.mine import View
+from retriever_training.show_negatives import negatives_for
 from tests import jargon
 from tests.test_ui_browser import CHROMIUM, DRIVER, HOSTILE, Page, browser
 from ui.opening import Opening
@@ -77,12 +82,12 @@ def test_a_judged_question_shows_its_right_passage_and_what_is_kept_and_removed_
     assert "Zorvex&#58; take the filter out" in right
     assert right.count("nj-fate nj-right") == 1
     dense, random = column(ways, "dense"), column(ways, "random")
-    assert "Removed&#58; shares its wording with a positive" in dense
+    assert escaped("Removed: as close as a positive, under the base") in dense
     assert re.search(r"cosine 0\.\d\d · margin [+-]0\.\d\d", dense)
     assert "5 found, 0 kept" in dense
     assert "5 found, 5 kept" in random
     assert random.count('nj-fate nj-kept">Kept<') == 5
-    assert escaped(texts.REASONS["shares its wording with a positive"]) in ways
+    assert escaped(texts.REASONS["as close as a positive, under"]) in ways
 
 
 def test_a_way_that_found_nothing_says_why_and_comes_last(app: App) -> None:
@@ -117,13 +122,42 @@ def test_a_hostile_document_is_text(app: App) -> None:
     assert "<script" not in page and "<img" not in page and "http:" not in page
 
 
-def test_looking_with_the_opened_encoder_keeps_the_questions_vector(app: App) -> None:
-    """Or every look would load a second copy of the encoder that answers."""
-    from rag.question_vectors import known_question_vectors
+def n_vectors(app: App) -> int:
+    with reading(app.engine) as connection:
+        return int(connection.execute(select(func.count()).select_from(vectors)).scalar_one())
 
+
+def test_nothing_is_kept_of_a_typed_question_that_nobody_judged(app: App) -> None:
+    """Neither its own vector, nor one of the same words in other letters; a judged one's is kept, as the night keeps it."""
+    looked_at(app, FILTER)
+    before = n_vectors(app)
     looked_at(app, UNJUDGED)
-    kept = known_question_vectors(app.engine, app.current().encoder_id, [UNJUDGED])[UNJUDGED]
-    assert np.array_equal(kept, app.live.retriever.encoder.encode_queries([UNJUDGED])[0])
+    looked_at(app, FILTER.upper())
+    assert n_vectors(app) == before
+    kept = known_question_vectors(app.engine, app.current().encoder_id, [UNJUDGED, FILTER.upper(), FILTER])
+    assert list(kept) == [FILTER]
+    assert np.array_equal(kept[FILTER], app.live.retriever.encoder.encode_queries([FILTER])[0])
+
+
+class Opened:
+    """The encoder that answers, which notes what it is asked."""
+
+    def __init__(self, app: App) -> None:
+        self.encoder_id = app.current().encoder_id
+        self.asked: list[str] = []
+        self._encoder = app.live.retriever.encoder
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        return self._encoder.encode_queries(list(texts))
+
+
+def test_the_encoder_that_answers_looks_at_a_question_and_no_second_one_is_loaded(app: App) -> None:
+    opened = Opened(app)
+    first = negatives_for(app, UNJUDGED, 5, opened=opened)
+    assert opened.asked[0] == UNJUDGED
+    assert negatives_for(app, UNJUDGED, 5, opened=opened) == first
+    assert opened.asked[-1] == UNJUDGED and opened.asked.count(UNJUDGED) == 2, "kept nowhere, so encoded again"
 
 
 # ---- cards
@@ -303,7 +337,7 @@ class TestInABrowser:
         assert kept.text == "Kept"
         sign = page.browser.execute_script("return getComputedStyle(arguments[0], '::before').content", kept)
         assert "✓" in sign
-        assert page.see(".nj-way-dense .nj-fate").text == "Removed: shares its wording with a positive"
+        assert page.see(".nj-way-dense .nj-fate").text == "Removed: as close as a positive, under the base"
 
     def test_a_judged_question_is_picked_by_keyboard(self, page: Page) -> None:
         from selenium.webdriver.common.keys import Keys

@@ -64,15 +64,17 @@ def says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
 
 
 def shares_wording(grounds: Grounds, pairs: Pairs) -> BoolArray:
-    """It and a positive share CONTAINED of the shorter one's shingles: one was cut out of the other."""
+    """It and a positive share CONTAINED of the shorter one's shingles, and no name or number tells them apart.
+
+    Then one was cut out of the other, or is another version of it. Where names or numbers differ, both were cut from one
+    template and say different things.
+    """
     return grounds.any_positive(pairs, partial(_share_wording, grounds))
 
 
 def nearly_says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
-    """Its vector by the first view, the base, is that of a positive."""
-    return grounds.any_positive(
-        pairs, lambda passages, positives: _alike(grounds, passages, positives) >= NEAR_DUPLICATE
-    )
+    """Its vector by the first view, the base, is that of a positive, and no name or number tells them apart."""
+    return grounds.any_positive(pairs, partial(_nearly_the_same, grounds))
 
 
 def right_for_near_question(grounds: Grounds, pairs: Pairs) -> BoolArray:
@@ -112,9 +114,9 @@ def served_as_high(view: View, grounds: Grounds, pairs: Pairs) -> BoolArray:
     Two retrievers see more than one: on 223 questions of FeedbackQA (dev) whose passages people had rated, the cosine's
     margin let 34 of 118 hidden right passages through as negatives, both margins 14.
     """
-    positives, candidates = (
-        fused(_cosines(view, some), grounds.by_question_words(some), LEXICAL_WEIGHT) for some in (grounds.told, pairs)
-    )
+    both = grounds.told + pairs  # at once: each question's BM25 is worked out over the whole library
+    served = fused(_cosines(view, both), grounds.by_question_words(both), LEXICAL_WEIGHT)
+    positives, candidates = np.split(served, [len(grounds.told)])
     return _beyond(SERVED_MARGIN, grounds.worst(positives)[pairs.questions], candidates)
 
 
@@ -239,4 +241,16 @@ def _share_wording(grounds: Grounds, passages: IntArray, positives: IntArray) ->
     found = np.zeros(len(passages), np.bool_)
     near = np.flatnonzero(_alike(grounds, passages, positives) >= LOOK_ALIKE)
     found[near] = grounds.shingled.containments(passages[near], positives[near]) >= CONTAINED
-    return found
+    return _not_told_apart(grounds, found, passages, positives)
+
+
+def _nearly_the_same(grounds: Grounds, passages: IntArray, positives: IntArray) -> BoolArray:
+    return _not_told_apart(grounds, _alike(grounds, passages, positives) >= NEAR_DUPLICATE, passages, positives)
+
+
+def _not_told_apart(grounds: Grounds, alike: BoolArray, passages: IntArray, positives: IntArray) -> BoolArray:
+    """Those of the *alike* pairs, `(m,)`, whose words tell the same."""
+    same = alike.copy()
+    places = np.flatnonzero(alike)
+    same[places] = ~grounds.tell_apart(passages[places], positives[places])
+    return same

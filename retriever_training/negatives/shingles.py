@@ -7,16 +7,22 @@ little, for most words of the larger are missing; it is contained in it all the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rag.library import chunks
 
 IntArray = NDArray[np.int64]
 
 K = 5
 """Words a shingle: shorter runs are shared by chance, longer ones break at every changed word."""
 PAIRS_AT_ONCE = 8192  # × 2 passages of 100 shingles: 20 MB
+PASSAGES_AT_ONCE = 2048  # × 100 words, 8 bytes, and a few such arrays: 10 MB
+NO_WORD = ""  # number 0, which fills up a text that is shorter than K: its only run
 
 _WORD = re.compile(r"\w+")
 _FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, K + 1)], np.uint64)
@@ -67,7 +73,7 @@ class Shingled:
 
     def __init__(self, plain: Callable[[int], str]) -> None:
         self._plain = plain
-        self._words: dict[str, int] = {}
+        self._numbers: defaultdict[str, int] = defaultdict(count(1).__next__, {NO_WORD: 0})
         self._hashes: dict[int, NDArray[np.uint32]] = {}
 
     def containments(self, left: IntArray, right: IntArray) -> NDArray[np.float64]:
@@ -82,7 +88,8 @@ class Shingled:
         from scipy.sparse import csr_array
 
         rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-        hashes = [self._of(int(row)) for row in rows]
+        self._cut([row for row in rows.tolist() if row not in self._hashes])
+        hashes = [self._hashes[row] for row in rows.tolist()]
         sizes = np.array([len(some) for some in hashes], np.int64)
         indptr = np.concatenate([[0], np.cumsum(sizes)])
         columns = np.concatenate(hashes).astype(np.int64)
@@ -91,15 +98,30 @@ class Shingled:
         shared = (matrix[one] * matrix[other]).sum(axis=1)
         return np.asarray(shared / np.maximum(1, np.minimum(sizes[one], sizes[other])))
 
-    def _of(self, row: int) -> NDArray[np.uint32]:
-        """The different hashes of a passage's shingles, in order: Σ word · factor over the run, its upper half."""
-        if row not in self._hashes:
-            words = self._plain(row).split()
-            numbers = np.array([self._words.setdefault(word, len(self._words) + 1) for word in words], np.uint64)
-            if 0 < len(numbers) < K:
-                numbers = np.pad(numbers, (0, K - len(numbers)))  # word 0 is none: a short text's only run
-            runs = np.lib.stride_tricks.sliding_window_view(numbers, K) if len(numbers) else np.zeros((0, K), np.uint64)
-            self._hashes[row] = np.unique(
-                ((runs * _FACTORS).sum(axis=1, dtype=np.uint64) >> np.uint64(32)).astype(np.uint32)
-            )
-        return self._hashes[row]
+    def _cut(self, rows: Sequence[int]) -> None:
+        """Notes the different hashes of each passage's shingles, in order; all passages at once."""
+        for some in chunks(rows, PASSAGES_AT_ONCE):
+            texts = [self._plain(row).split() for row in some]
+            padded = [words + [NO_WORD] * (K - len(words)) if 0 < len(words) < K else words for words in texts]
+            lengths = np.fromiter(map(len, padded), np.int64, len(padded))
+            words = chain.from_iterable(padded)
+            numbers = np.fromiter(map(self._numbers.__getitem__, words), np.uint64, int(lengths.sum()))
+            for row, found in zip(some, _hashed_runs(numbers, lengths), strict=True):
+                self._hashes[row] = found
+
+
+def _hashed_runs(numbers: NDArray[np.uint64], lengths: IntArray) -> list[NDArray[np.uint32]]:
+    """For each text the different hashes of its runs of K words: Σ word · factor over the run, its upper half.
+
+    *numbers* are the words of all texts, one after the other, *lengths* how many each has: none, or at least K.
+    """
+    n_runs = np.maximum(0, lengths - K + 1)
+    if not n_runs.sum():
+        return [np.zeros(0, np.uint32)] * len(lengths)
+    text = np.repeat(np.arange(len(lengths)), n_runs)
+    starts = np.arange(len(text)) + (np.cumsum(lengths) - lengths - np.cumsum(n_runs) + n_runs)[text]
+    sums = sum((numbers[starts + place] * _FACTORS[place] for place in range(K)), np.zeros(len(text), np.uint64))
+    keys = np.sort(text.astype(np.uint64) << np.uint64(32) | sums >> np.uint64(32))  # np.unique hashes: twice as long
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    ends = np.searchsorted(keys, np.arange(1, len(lengths)).astype(np.uint64) << np.uint64(32))
+    return np.split(keys.astype(np.uint32), ends)

@@ -65,8 +65,14 @@ def plan_of(settings: Settings) -> NightPlan:
     return NightPlan(
         tier=night.tier,
         max_minutes=night.max_minutes,
+        cold_start=night.cold_start,
         towers=Plan(night.epochs, night.batch_size, night.learning_rate, night.seed),
-        rules=Rules(alpha=gate.alpha, min_questions=gate.min_questions, unseen_margin=gate.unseen_margin),
+        rules=Rules(
+            alpha=gate.alpha,
+            min_questions=gate.min_questions,
+            unseen_margin=gate.unseen_margin,
+            newest_margin=gate.newest_margin,
+        ),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
         quarantined=settings.feedback.quarantined,

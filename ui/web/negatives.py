@@ -11,7 +11,6 @@ import gradio as gr
 from rag.answer import MAX_QUESTION, checked
 from rag.assemble import App
 from rag.errors import NightjarError
-from rag.question_vectors import question_vectors
 from ui.opening import Opening
 from ui.web import texts
 from ui.web.evidence import page_links, shown_html
@@ -90,8 +89,7 @@ def looked_at(app: App, question: str) -> str:
     """What every way finds for *question*, as HTML."""
     from retriever_training.show_negatives import negatives_for  # heavy: not while the page is made
 
-    question_vectors(app.engine, app.live.retriever.encoder, [question])  # kept, so no second encoder is loaded for it
-    told = negatives_for(app, question, N_OF_EACH)
+    told = negatives_for(app, question, N_OF_EACH, opened=app.live.retriever.encoder)
     public_ids = {one["passage_id"] for one in (*told["positives"], *told["candidates"])}
     of_public = app.library.resolve(public_ids)
     passages = app.library.get(list(of_public.values()))
