@@ -54,6 +54,9 @@ class RetrievalSettings(Section):
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
     )
     until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
+    reranker: Path | None = Field(default=None, description="a cross-encoder's folder; reads the first hits once more")
+    rerank_k: int = Field(default=20, ge=1, le=100, description="hits that the reranker reads")
+    rerank_s: float = Field(default=2.0, gt=0, description="time for that; what is unread then stays below, as served")
 
 
 class GeneratorSettings(Section):
