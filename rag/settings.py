@@ -100,6 +100,7 @@ class NightSettings(Section):
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
     seed: int = Field(default=13, ge=0, description="another one draws other batches")
+    teacher: Path | None = Field(default=None, description="a cross-encoder's folder; cleans negatives, teaches tier 3")
 
 
 class GateSettings(Section):
