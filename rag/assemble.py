@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.encoder import Encoder
 from rag.errors import EncoderError, NotFoundError, SettingsError
@@ -25,6 +26,7 @@ from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
+from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.serving import ServingIndex
 from rag.settings import Settings
@@ -135,12 +137,23 @@ class App:
         return self.live.retriever
 
     def retriever_of(self, encoder_id: str) -> Retriever:
-        """A retriever for any version, searching exactly; for comparisons."""
+        """A retriever for any version, searching exactly and without a reranker; for comparisons."""
         version = self.registry.version(encoder_id)
-        vectors = self.vectors(version.passage_side)
-        return self._retriever(
-            version, self.quick_encoder(version.encoder_id), ExactIndex(vectors), self.lexical(), None
-        )
+        encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
+        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical())
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """What reads the first hits once more, where the settings name it.
+
+        Raises:
+            EncoderError: the folder that they name is no cross-encoder.
+        """
+        chosen = self.settings.retrieval
+        if chosen.reranker is None:
+            return None
+        reader = CrossEncoder(chosen.reranker, threads=self.settings.encoder.threads)
+        return Reranker(reader, chosen.rerank_k, chosen.rerank_s)
 
     @cached_property
     def answerer(self) -> Answerer:
@@ -199,7 +212,8 @@ class App:
         vectors = self.vectors(version.passage_side)
         today = self._today(version, encoder)
         index = self._index(before, version, vectors) if self.serve else None  # last, for it holds a lock
-        retriever = self._retriever(version, encoder, index or ExactIndex(vectors), lexical, today)
+        dense = index or ExactIndex(vectors)
+        retriever = self._retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
         return Live(retriever, version, lexical, state, index, today)
 
     def _with_full_encoder(self, live: Live) -> Live:
@@ -209,7 +223,8 @@ class App:
         dense = live.index or ExactIndex(self.vectors(live.version.passage_side))
         encoder = self._warm_encoder(live.version)
         today = self._today(live.version, encoder)
-        retriever = self._retriever(live.version, encoder, dense, live.lexical, today)
+        reranker = self._ready_reranker(encoder)
+        retriever = self._retriever(live.version, encoder, dense, live.lexical, today, reranker)
         return replace(live, retriever=retriever, today=today)
 
     def _today(self, version: Version, encoder: AnyEncoder) -> UntilTonight | None:
@@ -225,8 +240,22 @@ class App:
             catches_up=self.serve,
         )
 
+    def _ready_reranker(self, encoder: AnyEncoder) -> Reranker | None:
+        """The reranker; in an application that serves, once torch is there, with its weights loaded."""
+        if self.reranker is None or (self.serve and not isinstance(encoder, Encoder)):
+            return None
+        if self.serve:
+            self.reranker.reader.load()  # now, not at somebody's question
+        return self.reranker
+
     def _retriever(
-        self, version: Version, encoder: AnyEncoder, dense: DenseSearch, lexical: Lexical, today: UntilTonight | None
+        self,
+        version: Version,
+        encoder: AnyEncoder,
+        dense: DenseSearch,
+        lexical: Lexical,
+        today: UntilTonight | None = None,
+        reranker: Reranker | None = None,
     ) -> Retriever:
         return Retriever(
             encoder,
@@ -237,6 +266,7 @@ class App:
             lexical_weight=version.lexical_weight,
             candidates=self.settings.retrieval.candidates,
             today=today,
+            reranker=reranker,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

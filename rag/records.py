@@ -90,13 +90,15 @@ class Hit:
     rank: int
     """1-based."""
     score: float
-    """What decided the rank: dense + lexical_weight · lexical + lift."""
+    """dense + lexical_weight · lexical + lift; decides the rank, with `rerank` beside it where that is there."""
     dense: float
     """Cosine of question and passage, -1 to 1."""
     lexical: float
     """BM25 over its maximum for the question, 0 to 1."""
     lift: float = 0.0
     """What today's votes on questions like this one added; below 0 where they took away. 0 in all measuring."""
+    rerank: float | None = None
+    """The reranker's probability that the passage is right, 0 to 1; None where it was not read."""
 
 
 @dataclass(frozen=True, slots=True)

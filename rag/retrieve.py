@@ -1,8 +1,9 @@
-"""A question → hits: dense and lexical candidates, fused by the version's own weight."""
+"""A question → hits: dense and lexical candidates, fused by the version's own weight, and reranked where that is on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rag.fusion import fused, normalised_lexical, top, top_fused
 from rag.library import Library
 from rag.records import Hit
+from rag.rerank import Reranker
 from rag.vectors import Vectors
 
 FloatArray = NDArray[np.float32]
@@ -53,6 +55,15 @@ class Today(Protocol):
         """passage id → what to add to its fused score when *user* asks a question with the vector *query*, `(dim,)`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits for a question, rank 1 first, and how far they were reranked."""
+
+    hits: list[Hit]
+    rerank_is_cut: bool = False
+    """Whether the reranker's time was spent before it had read all that it was to read."""
+
+
 class Retriever:
     """One version over the library as it is now. Immutable: a new version or library gets a new one."""
 
@@ -67,11 +78,13 @@ class Retriever:
         lexical_weight: float,
         candidates: int = 100,
         today: Today | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self.encoder = encoder
         self.encoder_id = encoder.encoder_id
         self.lexical_weight = lexical_weight
         self.today = today
+        self.reranker = reranker
         self._dense = dense
         self._lexical = lexical
         self._library = library
@@ -84,6 +97,17 @@ class Retriever:
 
         Where it is said which *user* asks, today's votes count too. Whoever measures does not say it.
         """
+        return self.find(question, k, user).hits
+
+    def find(self, question: str, k: int = 6, user: str | None = None) -> Found:
+        """As of `search`, and whether the reranker came to its end."""
+        if self.reranker is None:
+            return Found(self._served(question, k, user))
+        reranked = self.reranker.rerank(question, self._served(question, max(k, self.reranker.k), user))
+        return Found(reranked.hits[:k], reranked.is_cut)
+
+    def _served(self, question: str, k: int, user: str | None) -> list[Hit]:
+        """The best *k* by fused score."""
         query = self.encoder.encode_queries([question])[0]
         candidates = max(self._candidates, k)
         dense, lexical = self._scores(question, query, candidates)

@@ -54,6 +54,9 @@ class RetrievalSettings(Section):
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
     )
     until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
+    reranker: Path | None = Field(default=None, description="a cross-encoder's folder; reads the first hits once more")
+    rerank_k: int = Field(default=20, ge=1, le=100, description="hits that the reranker reads")
+    rerank_s: float = Field(default=2.0, gt=0, description="time for that; what is unread then stays below, as served")
 
 
 class GeneratorSettings(Section):
@@ -100,6 +103,7 @@ class NightSettings(Section):
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
     seed: int = Field(default=13, ge=0, description="another one draws other batches")
+    teacher: Path | None = Field(default=None, description="a cross-encoder's folder; cleans negatives, teaches tier 3")
 
 
 class GateSettings(Section):

@@ -35,6 +35,11 @@ def encoder_id_of(folder: Path) -> str:
         EncoderError: the folder is no sentence-transformers model, or holds files that run code on loading.
     """
     check_safe(folder)
+    return files_id(folder)
+
+
+def files_id(folder: Path) -> str:
+    """A hash of the names and contents of all files that change what a model computes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in UNNAMED_FILES)
     return _digest((path.relative_to(folder).as_posix(), _sha256(path)) for path in files)
 
@@ -88,6 +93,14 @@ def check_safe(folder: Path) -> None:
     if not (folder / "modules.json").is_file():
         raise EncoderError(f"{str(folder)!r} has no modules.json, so it is no sentence-transformers model: "
                            "name a folder that SentenceTransformer.save_pretrained wrote")  # fmt: skip
+    refuse_code(folder)
+
+
+def refuse_code(folder: Path) -> None:
+    """
+    Raises:
+        EncoderError: the folder holds files that run code on loading.
+    """
     for path in folder.rglob("*"):
         if path.suffix.lower() in REFUSED_SUFFIXES:
             raise EncoderError(f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are accepted; "

@@ -21,6 +21,7 @@ from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
 from retriever_training.negatives.mine import Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, mine_all, mix
+from retriever_training.negatives.teacher import Teacher, logits
 from retriever_training.query_rows import LEXICAL_SHARE
 from retriever_training.side_tables import Lexical
 from retriever_training.side_tables import Vectors as TextVectors
@@ -45,13 +46,15 @@ def learn_towers(
     plan: Plan,
     watch: Watch,
     precision: Precision = "auto",
+    teacher: Teacher | None = None,
 ) -> Made:
     """Mines, trains, merges and re-encodes; everything below *work* is kept, so that a killed night goes on.
 
-    *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect.
+    *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. With a
+    *teacher* negatives are cleaned by it too, and its scores go into `plan.distil`; give a `Remembered` one.
     """
-    mine, rows, removed = training_rows(evidence, views, plan.seed, watch)
-    texts = _Texts(evidence)
+    mine, rows, removed = training_rows(evidence, views, plan.seed, watch, teacher)
+    texts = _Texts(evidence, teacher)
     examples = texts.examples(rows)
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     trained = train_towers(
@@ -79,13 +82,13 @@ def learn_towers(
 
 
 def training_rows(
-    evidence: Evidence, views: Sequence[View], seed: int, watch: Watch
+    evidence: Evidence, views: Sequence[View], seed: int, watch: Watch, teacher: Teacher | None = None
 ) -> tuple[Mine, list[Row], dict[str, int]]:
     """The night's rows with their negatives, and how many candidates were left out, by reason."""
     train = evidence.asked("train")
     mine = make_mine(evidence, train, views[-1], seed)
     advance = watch("mine negatives", len(mine))
-    by_source = mine_all(mine, views, evidence.texts, finders=tuple(QUOTAS))
+    by_source = mine_all(mine, views, evidence.texts, finders=tuple(QUOTAS), teacher=teacher)
     rows, removed = mix(mine, by_source, [best_supported(right) for right in train.right], N_NEGATIVES)
     advance(len(mine))
     return mine, rows, removed
@@ -112,6 +115,7 @@ class _Texts:
     """The night's passages by what encoders read, which is how the trainer names them."""
 
     evidence: Evidence
+    teacher: Teacher | None = None
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -130,9 +134,17 @@ class _Texts:
                 tuple(texts[negative.passage] for negative in row.negatives),
                 row.weight,
                 tuple(texts[other] for other in right[row.question]),
+                self.taught(row),
             )
             for row in rows
         ]
+
+    def taught(self, row: Row) -> tuple[float, ...]:
+        """What the teacher says of the row's own passages, the right one first, as logits; nothing without a teacher."""
+        if self.teacher is None:
+            return ()
+        own = [self.evidence.row[row.positive_id], *(negative.passage for negative in row.negatives)]
+        return tuple(logits(self.teacher.scores(row.question, [self.evidence.texts[place] for place in own])).tolist())
 
     def lexical(self, weight: float) -> Lexical:
         """What BM25 adds to cosines where it counts *weight* times."""

@@ -18,6 +18,7 @@ from eval.gate import Decision, Rules, decide, embedding_faults
 from eval.report import write_report
 from eval.retrieval import RetrievalScores, evaluate
 from rag.assemble import App
+from rag.cross_encoder import CrossEncoder
 from rag.index import ChromaIndex
 from rag.locks import FileLock
 from rag.question_vectors import question_vectors
@@ -34,6 +35,7 @@ from retriever_training.learn_map import learn_map
 from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
 from retriever_training.negatives.mine import View
+from retriever_training.negatives.teacher import Remembered
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.query_tower import QueryTowerPlan
 from retriever_training.views import view_of
@@ -58,6 +60,8 @@ class NightPlan:
     trusted: tuple[str, ...] = ("local",)
     max_per_person: int = 5000
     quarantined: tuple[str, ...] = ()
+    teacher: CrossEncoder | None = None
+    """Cleans tier 3's negatives beside the rules, and gives the scores for `towers.distil`."""
 
 
 def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
@@ -144,8 +148,9 @@ class _Run:
             plan = replace(self.plan.query_tower, seed=self.plan.towers.seed)
             return learn_query_tower(self.evidence, encoder, vectors, base.lexical_weight, self.work, plan, self.watch)
         settings = self.app.settings.encoder
+        teacher = Remembered(self.plan.teacher) if self.plan.teacher else None
         return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
-                            self.watch, settings.precision)  # fmt: skip
+                            self.watch, settings.precision, teacher)  # fmt: skip
 
     def _views(self) -> list[View]:
         """How the base and, where it is another one, the current version see the training questions."""
@@ -274,9 +279,10 @@ def _night(
     nights: Nights, evidence: Evidence, held_out: HeldOut, plan: NightPlan, choice: TierChoice, current: Version
 ) -> Night:
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
+    taught_by = {"teacher": plan.teacher.cross_encoder_id} if plan.teacher else {}
     parameters = json.dumps(
         {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
-         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.from_own},
+         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.from_own, **taught_by},
         sort_keys=True,
     )  # fmt: skip
     fingerprint = evidence.fingerprint(RECIPE, choice.tier, parameters)

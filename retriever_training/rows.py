@@ -61,7 +61,7 @@ def write_rows(
     check_free(out, kind, force=force)
     if kind == "datasets":
         lines = _with_enough(lines, n_negatives)
-    with _in_place_of(out) as beside:
+    with in_place_of(out) as beside:
         if kind == "jsonl":
             _write_lines(beside, lines)
         elif kind == "dpr":
@@ -137,7 +137,7 @@ def _write_dataset(folder: Path, texts: Mapping[str, list[str]]) -> None:
 
 
 @contextmanager
-def _in_place_of(out: Path) -> Iterator[Path]:
+def in_place_of(out: Path) -> Iterator[Path]:
     """A path beside *out* that takes its place when all went well, and vanishes otherwise."""
     beside, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     try:

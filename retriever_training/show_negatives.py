@@ -20,6 +20,7 @@ from retriever_training.negatives import FINDERS
 from retriever_training.negatives.audit import Audited, sample
 from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
+from retriever_training.negatives.teacher import Remembered
 from retriever_training.nightly import NightPlan
 from retriever_training.splits import normalised
 from retriever_training.views import earlier_views, view_of
@@ -70,7 +71,8 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
     earlier = earlier_views(app, evidence, train.questions, watch) if "earlier" in wanted.sources else ()
     mine = make_mine(evidence, train, views[-1], plan.towers.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
-    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources)
+    teacher = Remembered(plan.teacher) if plan.teacher else None
+    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, teacher=teacher)
     quotas = {source: QUOTAS.get(source, 1) for source in wanted.sources}
     rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
     audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []

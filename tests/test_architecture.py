@@ -18,13 +18,13 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 
 LEVELS = (
     ("records", "errors"),
-    ("settings", "database", "migrations.env", "version_files", "encoder", "quick_encoder", "base_model", "model_card",
-     "locks", "blocks", "fusion"),
+    ("settings", "database", "migrations.env", "version_files", "encoder", "cross_encoder", "quick_encoder", "base_model",
+     "model_card", "locks", "blocks", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_html", "format_docx", "format_pdf",
      "pdf_layout", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact", "chroma_client",
      "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "feedback",
      "feedback_files", "forgetting", "registry", "until_tonight"),
-    ("retrieve", "extract", "prompt", "chat_model", "generate", "cite", "followup"),
+    ("rerank", "retrieve", "extract", "prompt", "chat_model", "generate", "cite", "followup"),
     ("answer",),
     ("assemble",),
 )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.errors import EncoderError
 from rag.fusion import fused, normalised_lexical
 from rag.lexical import Lexical
 from retriever_training.negatives import FINDERS, denoise
@@ -26,7 +24,6 @@ from retriever_training.negatives.shingles import Shingled, containment, plain, 
 from retriever_training.negatives.teacher import (
     TAKEN_FOR_RIGHT,
     UNREAD,
-    CrossEncoderTeacher,
     Remembered,
     read_candidates,
 )
@@ -451,42 +448,6 @@ def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> No
         13: "negative",
     }
     assert len(marks.read) == 8
-
-
-@pytest.fixture(scope="session")
-def cross_encoder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny one with random weights, saved by sentence-transformers itself."""
-    import torch
-    from sentence_transformers import CrossEncoder
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    torch.manual_seed(5)
-    folder = tmp_path_factory.mktemp("teacher")
-    config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_labels=1,
-                        initializer_range=2.0)  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(folder / "bare")
-    AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder / "bare")
-    CrossEncoder(str(folder / "bare"), activation_fn=torch.nn.Identity()).save_pretrained(str(folder / "saved"))
-    return folder / "saved"
-
-
-def test_a_cross_encoder_gives_probabilities_whatever_it_was_saved_with(cross_encoder: Path) -> None:
-    from sentence_transformers import CrossEncoder
-
-    scores = CrossEncoderTeacher(cross_encoder).scores("who wears a mask", LIBRARY)
-    logits = CrossEncoder(str(cross_encoder)).predict([("who wears a mask", text) for text in LIBRARY])
-    assert scores.dtype == np.float32
-    assert scores == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
-    assert CrossEncoderTeacher(cross_encoder).scores("who wears a mask", []).shape == (0,)
-
-
-def test_a_cross_encoder_that_may_run_code_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"no config\.json"):
-        CrossEncoderTeacher(tmp_path)
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "pytorch_model.bin").write_text("")
-    with pytest.raises(EncoderError, match="may run code"):
-        CrossEncoderTeacher(tmp_path)
 
 
 def test_no_question_is_asked_of_a_teacher_for_nothing() -> None:

@@ -67,8 +67,20 @@ def test_ask_says_why_it_declines(data):
 
 def test_search_json_has_the_promised_keys_best_first(data):
     (hit,) = json.loads(run(data, "search", GRANT, "-k", "1", "--json").stdout)["hits"]
-    assert list(hit) == ["rank", "passage_id", "source", "title", "text", "score", "dense", "lexical", "today"]
+    assert list(hit) == [
+        "rank",
+        "passage_id",
+        "source",
+        "title",
+        "text",
+        "score",
+        "dense",
+        "lexical",
+        "today",
+        "rerank",
+    ]
     assert (hit["rank"], hit["passage_id"], hit["title"], hit["text"]) == (1, "uk-1", "Grants", TEXT)
+    assert hit["rerank"] is None
     assert hit["score"] == pytest.approx(hit["dense"] + 0.25 * hit["lexical"], abs=1e-6)
 
 

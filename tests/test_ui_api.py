@@ -73,11 +73,11 @@ def test_a_turn_asked_over_http_is_stored_with_its_conversation(client: httpx.Cl
 
 def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx.Client) -> None:
     found = client.get("/api/search", params={"q": "barn owls", "k": 2}).json()
-    assert set(found) == {"hits", "encoder_id"}
+    assert set(found) == {"hits", "encoder_id", "rerank_cut"}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
     assert set(found["hits"][0]) == {
         *("rank", "passage_id", "source", "title", "text"),
-        *("score", "dense", "lexical", "today"),
+        *("score", "dense", "lexical", "today", "rerank"),
     }
     assert "church towers" in found["hits"][0]["text"]
 

@@ -130,6 +130,11 @@ def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
     assert (said in shown) if said else ("by today" not in shown)
 
 
+def test_a_card_says_what_the_reranker_read_and_nothing_without_one() -> None:
+    assert "read 0.25" in card(replace(hit("Owls hunt mice."), rerank=0.25), [])
+    assert "read 0." not in card(hit("Owls hunt mice."), [])
+
+
 def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
     citation = Citation(1, "p", "a.md", 3, 105, 115, "Bring milk", 1.0)
     shown = card(hit("Yes. Bring milk.", page=3), [citation])

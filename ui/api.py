@@ -20,7 +20,7 @@ from rag.database import state
 from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
 from rag.feedback import MAX_COMMENT
 from ui.opening import Opening
-from ui.shapes import answer_json, hits_json
+from ui.shapes import answer_json, found_json
 from ui.verdicts import LOCAL, promise_of
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _add_questions(api: FastAPI, opening: Opening) -> None:
     def search(q: str, k: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
         """Finds passages, best first. Nothing is remembered."""
         retriever = opening.app().retriever
-        return hits_json(retriever.search(checked(q), k, LOCAL)) | {"encoder_id": retriever.encoder_id}
+        return found_json(retriever.find(checked(q), k, LOCAL)) | {"encoder_id": retriever.encoder_id}
 
 
 def _add_verdicts(api: FastAPI, opening: Opening) -> None:

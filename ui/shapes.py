@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from rag.records import Answer, Citation, Hit
+from rag.retrieve import Found
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -21,9 +21,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def hits_json(hits: Sequence[Hit]) -> dict[str, Any]:
-    """What `nightjar search --json` prints, best first."""
-    return {"hits": [_hit_json(hit) for hit in hits]}
+def found_json(found: Found) -> dict[str, Any]:
+    """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
+    return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
 
 
 def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
@@ -50,4 +50,5 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "dense": hit.dense,
         "lexical": hit.lexical,
         "today": hit.lift,
+        "rerank": hit.rerank,
     }

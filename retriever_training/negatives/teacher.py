@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encoder import quiet_libraries
-from rag.errors import EncoderError
-from rag.version_files import REFUSED_SUFFIXES
 from retriever_training.negatives.mine import FloatArray, Mine, Mined
 
 NEGATIVE_BELOW = 0.1
@@ -31,7 +27,7 @@ Zone = Literal["negative", "soft", "suspect"]
 
 
 class Teacher(Protocol):
-    """Whatever can say how well a passage answers a question."""
+    """Whatever can say how well a passage answers a question; `rag.cross_encoder.CrossEncoder` is one."""
 
     def scores(self, question: str, passages: Sequence[str]) -> FloatArray:
         """`(n,)` float32, the probability in 0 to 1 that each passage is right."""
@@ -44,50 +40,6 @@ def zone(score: float) -> Zone:
     ('negative', 'soft', 'soft', 'suspect')
     """
     return "negative" if score < NEGATIVE_BELOW else "suspect" if score > SUSPECT_ABOVE else "soft"
-
-
-class CrossEncoderTeacher:
-    """A sentence-transformers CrossEncoder in a folder of this machine. Loads its weights with the first question."""
-
-    def __init__(self, folder: Path) -> None:
-        """Checks the folder.
-
-        Raises:
-            EncoderError: *folder* is no model, or holds files that run code on loading.
-        """
-        if not (folder / "config.json").is_file():
-            raise EncoderError(f"{str(folder)!r} has no config.json, so it is no cross-encoder: "
-                               "name a folder that CrossEncoder.save_pretrained wrote")  # fmt: skip
-        for path in folder.rglob("*"):
-            if path.suffix.lower() in REFUSED_SUFFIXES:
-                raise EncoderError(f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are "
-                                   "accepted; save the model again with safetensors")  # fmt: skip
-        self.folder = folder
-        self._model: Any = None
-
-    def scores(self, question: str, passages: Sequence[str]) -> FloatArray:
-        """As of `Teacher`; the sigmoid of the model's logit, whatever activation it was saved with."""
-        if not passages:
-            return np.zeros(0, np.float32)
-        import torch
-
-        if self._model is None:
-            self._model = self._load()
-        pairs = [(question, passage) for passage in passages]
-        found = self._model.predict(pairs, activation_fn=torch.nn.Sigmoid(), show_progress_bar=False)
-        return np.asarray(found, np.float32)
-
-    def _load(self) -> Any:
-        quiet_libraries()
-        from sentence_transformers import CrossEncoder
-
-        model = CrossEncoder(
-            str(self.folder), local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
-        if model.num_labels != 1:
-            raise EncoderError(f"the cross-encoder in {str(self.folder)!r} gives {model.num_labels} scores a pair: "
-                               "name one with a single score, trained to rank passages")  # fmt: skip
-        return model
 
 
 class Remembered:
@@ -104,6 +56,16 @@ class Remembered:
             for passage, score in zip(new, self._teacher.scores(question, new).tolist(), strict=True):
                 self._scores[question, passage] = score
         return np.array([self._scores[question, passage] for passage in passages], np.float32)
+
+
+def logits(scores: FloatArray) -> FloatArray:
+    """Probabilities on the scale of a softmax; those nearer than a thousandth to 0 or 1 count as so near.
+
+    >>> logits(np.array([0.5, 1.0], np.float32)).round(2).tolist()
+    [0.0, 6.9099998474121094]
+    """
+    bounded = np.clip(scores, 0.001, 0.999)
+    return np.asarray(np.log(bounded / (1 - bounded)), np.float32)
 
 
 def finalists(passages: Sequence[int], ranks: Sequence[int], n: int = FINALISTS) -> list[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, settings_of
-from ui.shapes import answer_json, hits_json
+from ui.shapes import answer_json, found_json
 
 if TYPE_CHECKING:
     from rag.records import Answer, Hit
@@ -64,7 +64,7 @@ def search(
     """Show the passages found for a question, best first, with every score that put them there.
 
     Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
-    votes on questions like this one add or take away.
+    votes on questions like this one add or take away. Where a reranker is on, its probability is shown as "read".
 
     Example: nightjar search "business grant" -k 5
     """
@@ -75,15 +75,17 @@ def search(
     question = checked(question)
     opened = open_app(settings_of(context))
     try:
-        hits = opened.retriever.search(question, k, LOCAL)
+        found = opened.retriever.find(question, k, LOCAL)
     finally:
         opened.close()
     if as_json:
-        print_json(hits_json(hits))
+        print_json(found_json(found))
         return
-    for hit in hits:
+    for hit in found.hits:
         typer.echo("\n".join(_hit_lines(hit)))
-    if not hits:
+    if found.rerank_is_cut:
+        typer.echo("The reranker's time was spent before it had read all: see retrieval.rerank_s.", err=True)
+    if not found.hits:
         typer.echo('Nothing found: the library holds no documents yet. Add some with "nightjar ingest PATH".')
 
 
@@ -103,7 +105,8 @@ def _sources(answer: Answer) -> Iterator[str]:
 def _hit_lines(hit: Hit) -> Iterator[str]:
     passage = hit.passage
     today = f", today {hit.lift:+.3f}" if hit.lift else ""
-    scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f}{today})"
+    read = "" if hit.rerank is None else f", read {hit.rerank:.3f}"
+    scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f}{today}{read})"
     yield f"{hit.rank:>3}  {scores}  {_printable(passage.public_id)}"
     above = " › ".join(part for part in (passage.title, passage.heading) if part)
     yield f"     {_on_one_line(above or passage.source)}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.nightly import NightPlan
 
+DISTIL = 0.5  # of a teacher's scores beside the labels', where there is a teacher
 EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
 
 
@@ -56,8 +57,13 @@ def nightly(
 
 
 def plan_of(settings: Settings) -> NightPlan:
-    """What the settings say of a night."""
+    """What the settings say of a night.
+
+    Raises:
+        EncoderError: the folder that they name as teacher is no cross-encoder.
+    """
     from eval.gate import Rules
+    from rag.cross_encoder import CrossEncoder
     from retriever_training.full import Plan
     from retriever_training.nightly import NightPlan
 
@@ -66,7 +72,13 @@ def plan_of(settings: Settings) -> NightPlan:
         tier=night.tier,
         max_minutes=night.max_minutes,
         cold_start=night.cold_start,
-        towers=Plan(night.epochs, night.batch_size, night.learning_rate, night.seed),
+        towers=Plan(
+            night.epochs,
+            night.batch_size,
+            night.learning_rate,
+            night.seed,
+            distil=DISTIL if night.teacher else 0.0,
+        ),
         rules=Rules(
             alpha=gate.alpha,
             min_questions=gate.min_questions,
@@ -76,6 +88,7 @@ def plan_of(settings: Settings) -> NightPlan:
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
         quarantined=settings.feedback.quarantined,
+        teacher=CrossEncoder(night.teacher, threads=settings.encoder.threads) if night.teacher else None,
     )
 
 

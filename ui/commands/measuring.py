@@ -70,6 +70,9 @@ def retrieval(
         measured = app.registry.version(version) if version else app.current()
         loaded = load_beir(dataset)
         _say_what_differs(app, loaded, split)
+        if app.settings.retrieval.reranker:
+            typer.echo("retrieval.reranker is on and is no part of these figures, nor of the gate's: a version is measured "
+                       'by itself; "nightjar cross-encoder train" says what reranking adds', err=True)  # fmt: skip
         scores = measure(app, loaded, split, measured, _seen(app, measured, seen_from))
     finally:
         app.close()

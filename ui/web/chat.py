@@ -16,7 +16,7 @@ from rag.assemble import App
 from rag.errors import NightjarError
 from rag.records import Answer
 from ui.opening import Opening
-from ui.shapes import hits_json
+from ui.shapes import found_json
 from ui.verdicts import LOCAL, promise_of, standing_on, toggle
 from ui.web import texts
 from ui.web.evidence import Evidence, note_line, page_links, pressed, vote_button
@@ -275,7 +275,7 @@ def _offer_to_programs(opening: Opening) -> None:
 
     def search(query: str, k: int = 6) -> dict[str, Any]:
         """Finds passages for a question, best first, with their scores."""
-        return hits_json(opening.app().retriever.search(checked(query), max(1, min(k, 100)), LOCAL))
+        return found_json(opening.app().retriever.find(checked(query), max(1, min(k, 100)), LOCAL))
 
     gr.api(chat, api_name="chat", concurrency_limit=AT_ONCE, concurrency_id="answers")
     gr.api(search, api_name="search", concurrency_limit=AT_ONCE)

@@ -79,6 +79,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         *([texts.PAGE.format(page=passage.page)] if passage.page else []),
         _hinted(texts.DENSE.format(score=hit.dense), texts.DENSE_HINT),
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
+        *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
         *([_today(hit.lift)] if hit.lift else []),
         *([f'<span class="nj-cited">{texts.CITED}</span>'] if quoted else []),
     ]

@@ -51,6 +51,8 @@ DENSE = "meaning {score:.2f}"
 DENSE_HINT = "Cosine of question and passage under this version's encoder"
 LEXICAL = "words {score:.2f}"
 LEXICAL_HINT = "BM25, as a share of the best passage for the question"
+READ = "read {score:.2f}"
+READ_HINT = "The reranker’s probability that the passage is right"
 
 HIGHER_TODAY = "higher by today's votes"
 LOWER_TODAY = "lower by today's votes"
