@@ -14,7 +14,8 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 
 if TYPE_CHECKING:
     from rag.settings import Settings
-    from retriever_training.bench_poison import Outcome, World
+    from retriever_training.bench_poison import Outcome
+    from retriever_training.world import World
 
 
 def poison(
@@ -88,8 +89,8 @@ def _world(settings: Settings, beir: Path, n_questions: int) -> World:
     from rag.encoder import Encoder
     from rag.lexical import Lexical
     from rag.records import Passage
-    from retriever_training.bench_poison import NIGHT_SEED, World
     from retriever_training.query_rows import own_questions
+    from retriever_training.world import NIGHT_SEED, World
 
     dataset = load_beir(beir)
     passages = [Passage(name, name, name, title, "", text, 0, len(text)) for name, title, text in dataset.corpus()]
