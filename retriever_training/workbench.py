@@ -15,7 +15,7 @@ from eval.retrieval import evaluate
 from rag.encoder import Encoder
 from rag.errors import UsageError
 from retriever_training.candidate import Watch
-from retriever_training.kept_vectors import kept
+from retriever_training.kept import kept
 from retriever_training.labelled_set import LabelledSet
 from retriever_training.tune import DevSet, best_weight
 
@@ -140,8 +140,7 @@ class Bench:
         passages = kept(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
         dev = encoder.encode_queries(data.dev.questions)
         reported = encoder.encode_queries(list(data.questions.values()))
-        lexical = data.lexical.score_matrix(data.dev.questions)
-        dev_set = DevSet.of(lexical, [frozenset(right) for right in data.dev.right])
+        dev_set = DevSet.asking(data.lexical, data.dev.questions, [frozenset(right) for right in data.dev.right])
         train = encoder.encode_queries(data.train.questions)
         sight = Sight(passages, dev, reported)
         return cls(data, encoder, sight, train, dev_set, budget, default_weight,
