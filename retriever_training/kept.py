@@ -1,10 +1,12 @@
-"""Vectors in files: what a benchmark encoded once is read by every later run."""
+"""What a benchmark made once and every later run reads: vectors, and figures as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +36,15 @@ def kept_vectors(
     folder.mkdir(parents=True, exist_ok=True)
     named = sha256_of("\0".join([encoded_by, *texts]))[:20]
     return kept(folder / f"{named}.npy", lambda: encode(texts))
+
+
+def kept_figures(file: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON object in *file*, which is made and written where it is absent; all of it or nothing."""
+    if not file.exists():
+        made = json.dumps(make(), ensure_ascii=False)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_text(made, "utf-8")
+        part.replace(file)
+    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return told

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.datasets import BeirDataset
 from eval.gate import Decision, Rules, decide
 from eval.retrieval import RetrievalScores, evaluate
+from rag.encoder import Encoder
 from rag.lexical import Lexical
 from rag.records import Passage, Shown, Verdict
 from retriever_training.adapter import apply_map
+from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.judgments import judge
+from retriever_training.kept import kept_vectors
 from retriever_training.learn_map import choose_map
-from retriever_training.query_rows import QuerySide
+from retriever_training.query_rows import QuerySide, own_questions
 from retriever_training.simulate import Behaviour, simulate, what_is_shown
 
 FloatArray = NDArray[np.float32]
@@ -56,6 +61,26 @@ class World:
     """question → `(dim,)`, by the base; the library's own are among them."""
     default_weight: float = 0.25
 
+    @classmethod
+    def open(
+        cls, dataset: BeirDataset, encoder: Encoder, default_weight: float, n_questions: int, folder: Path, watch: Watch
+    ) -> World:
+        """A data set by the base: at most *n_questions* of its train questions are asked, its test questions are golden.
+
+        Vectors are read from *folder* where an earlier run has left them.
+        """
+        passages = [Passage(name, name, name, title, "", text, 0, len(text)) for name, title, text in dataset.corpus()]
+        texts = [passage.encoded_text for passage in passages]
+        train, test = _right(dataset, "train"), _right(dataset, "test")
+        drawn = np.random.default_rng(13).permutation(sorted(train.keys() - test.keys()))[:n_questions]
+        asked = {str(text): train[str(text)] for text in drawn}
+        advance = watch(f"encode {dataset.name}", len(texts))
+        matrix = kept_vectors(folder, encoder.passage_side, texts, lambda some: encoder.encode_passages(some, advance))
+        questions = [*asked, *test, *own_questions(passages, NIGHT_SEED).questions]
+        vectors = kept_vectors(folder, encoder.encoder_id, questions, encoder.encode_queries)
+        lexical = Lexical.build([passage.passage_id for passage in passages], texts)
+        return cls(passages, matrix, lexical, asked, test, dict(zip(questions, vectors, strict=True)), default_weight)
+
     @property
     def passage_ids(self) -> list[str]:
         """In the order of *matrix*."""
@@ -69,6 +94,16 @@ class World:
     def vectors(self, questions: Sequence[str]) -> FloatArray:
         """`(q, dim)`, by the base."""
         return np.stack([self.vector_of[question] for question in questions])
+
+
+def _right(dataset: BeirDataset, split: str) -> dict[str, frozenset[str]]:
+    """question → its right passages; one text asked twice has those of both."""
+    right: dict[str, frozenset[str]] = {}
+    for query_id, grades in sorted(dataset.split(split).items()):
+        positives = frozenset(name for name, grade in grades.items() if grade > 0)
+        text = dataset.queries[query_id]
+        right[text] = right.get(text, frozenset()) | positives
+    return right
 
 
 # ---- people
