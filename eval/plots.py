@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 UNIT = "served nDCG@10; lines: 95 % intervals of the gain over the base"
 INK, PALE, OURS, THEIRS = "#222222", "#d8d8d8", "#1f5fa8", "#b3611b"
@@ -46,18 +46,23 @@ def ladder(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base
 
     What the line through a dot means is for *unit* to say.
     """
+    ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
+    return _svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
+
+
+def _svg(draw: Callable[[Any], None], title: str, below: str, height: float) -> str:
+    """What *draw* puts on a pair of axes, as SVG text; *height* in inches."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
     style: Any = dict(STYLE)  # its type names three hundred keys
     with rc_context(style):
-        figure = Figure(figsize=(8.0, 1.1 + 0.34 * len(ordered)), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(8.0, height), layout="constrained", facecolor="white")
         axes = figure.add_subplot()
-        _draw(axes, ordered, start)
+        draw(axes)
         axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlabel(unit)
+        axes.set_xlabel(below)
         made = BytesIO()
         canvas: Any = FigureCanvasSVG(figure)  # matplotlib leaves its methods untyped
         canvas.print_svg(made, metadata={"Date": None, "Creator": None})
@@ -82,6 +87,42 @@ def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     _explain(axes, {name for one in dots for name in one.others})
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a plot over nights."""
+
+    label: str
+    at: Sequence[float]
+    """One value a night, the first night first."""
+    kind: Literal["ours", "theirs", "pale"] = "ours"
+    """"pale" ones are thin, and have their name at their end only."""
+
+
+def curves(lines: Sequence[Curve], title: str, below: str, bar: float) -> str:
+    """Lines over nights as SVG text, with one dashed line at 0 and one, named, at *bar*."""
+    return _svg(lambda axes: _draw_curves(axes, lines, bar), title, below, 4.2)
+
+
+def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
+    longest = max((len(one.at) for one in lines), default=0)
+    for one in lines:
+        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#9a9a9a"}[one.kind]
+        nights = list(range(1, len(one.at) + 1))
+        axes.plot(
+            nights, list(one.at), color=colour, linewidth=1 if one.kind == "pale" else 2.4, drawstyle="steps-post"
+        )
+        axes.annotate(one.label, (longest, one.at[-1]), xytext=(4, 0), textcoords="offset points", va="center",
+                      fontsize=8, color=colour)  # fmt: skip
+    axes.axhline(0.0, color=INK, linewidth=0.8)
+    axes.axhline(bar, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(f"bar {bar:+.3f}", (1, bar), xytext=(0, -10), textcoords="offset points", fontsize=8)
+    axes.set_xlim(1, max(longest, 2))
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def _explain(axes: Any, names: set[str]) -> None:

@@ -59,7 +59,7 @@ def rankings(
     ([0, 1], [2, 1], [2, 0])
     """
     found = Rankings([], [], [])
-    for rows in _pieces(len(queries), len(passages)):
+    for rows in pieces(len(queries), len(passages)):
         cosines = queries[rows] @ passages.T
         words = np.zeros_like(cosines) if lexical is None else lexical[rows]
         for dense_row, lexical_row in zip(cosines, words, strict=True):
@@ -149,7 +149,7 @@ def evaluate(
     """
     found: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
     query_ids = list(qrels)
-    for rows in _pieces(len(query_ids), len(passage_ids)):
+    for rows in pieces(len(query_ids), len(passage_ids)):
         some = query_ids[rows]
         texts = [questions[query_id] for query_id in some]
         words = lexical.score_matrix(texts) if lexical else None
@@ -170,7 +170,8 @@ def _right(grades: Mapping[str, int]) -> set[str]:
     return {passage_id for passage_id, grade in grades.items() if grade > 0}
 
 
-def _pieces(n_questions: int, n_passages: int) -> Iterator[slice]:
+def pieces(n_questions: int, n_passages: int) -> Iterator[slice]:
+    """The questions, so many at once that their scores of all passages stay within SCORES_AT_ONCE."""
     size = max(1, SCORES_AT_ONCE // max(1, n_passages))
     for start in range(0, n_questions, size):
         yield slice(start, start + size)

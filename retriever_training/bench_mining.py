@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ from eval.bench_lexical import zipf_texts
 from eval.datasets import load_beir
 from rag.errors import TooLittleDataError
 from rag.lexical import Lexical
+from retriever_training.apart import apart, peak_gib
 from retriever_training.negatives.mine import Mine, View
 from retriever_training.negatives.mix import choose, mine_all
 
@@ -35,7 +32,6 @@ N_NEGATIVES = 4
 TOPICS = 1000  # around which made-up vectors gather: without them no passage is hard
 DIMENSIONS = 384
 SAMPLE = 256  # texts of each kind that are really encoded, where the vectors are made up
-GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +155,10 @@ def of_beir(folder: Path, n_questions: int, model: Path) -> Workload:
 def measure_mining(workload: Workload, folder: Path, model: Path) -> MiningBench:
     """Mines N_NEGATIVES for each question on both sides, one after the other; *folder* is for what they read."""
     workload.save(folder)
-    ours = _apart(_mine_ours, folder)
-    theirs = _apart(_mine_theirs, folder, model)
+    ours = apart(_mine_ours, folder)
+    theirs = apart(_mine_theirs, folder, model)
     n_questions, n_passages = len(workload.questions), len(workload.passages)
     return MiningBench(n_questions, n_passages, _n_threads(), ours, theirs, workload.encoding)
-
-
-def _apart(work: Any, *arguments: Path) -> Mined:
-    """What *work* returns from a fresh process, so that its peak of memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        mined: Mined = pool.submit(work, *arguments).result()
-    return mined
 
 
 def _mine_ours(folder: Path) -> Mined:
@@ -188,13 +177,13 @@ def _mine_ours(folder: Path) -> Mined:
         tuple(texts["questions"]), tuple(frozenset(rows) for rows in texts["positives"]), rejected,
         tuple(map(str, range(len(passages)))), questions, passages, lexical, texts["passages"], 13, (earlier,), "current",
     )  # fmt: skip
-    loaded = _peak_gib()
+    loaded = peak_gib()
     started, cpu = time.perf_counter(), time.process_time()
     by_source = mine_all(mine, [mine.current], mine.texts)
     chosen = [choose(by_source, row, N_NEGATIVES) for row in range(len(mine))]
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     looked_at = sum(len(one.kept) + len(one.removed) for mined in by_source.values() for one in mined)
-    return Mined(seconds, cpu_s, _peak_gib(), loaded, sum(map(len, chosen)), looked_at)
+    return Mined(seconds, cpu_s, peak_gib(), loaded, sum(map(len, chosen)), looked_at)
 
 
 def _mine_theirs(folder: Path, model: Path) -> Mined:
@@ -211,11 +200,11 @@ def _mine_theirs(folder: Path, model: Path) -> Mined:
         for row in rows
     ]
     dataset = Dataset.from_dict({"question": [one for one, _ in pairs], "right": [one for _, one in pairs]})
-    loaded = _peak_gib()
+    loaded = peak_gib()
     started, cpu = time.perf_counter(), time.process_time()
     mined = mine_hard_negatives(dataset, handed, corpus=texts["passages"], num_negatives=N_NEGATIVES, verbose=False)
     seconds, cpu_s = time.perf_counter() - started - handed.seconds, time.process_time() - cpu - handed.cpu_s
-    return Mined(seconds, cpu_s, _peak_gib(), loaded, len(mined), len(mined))
+    return Mined(seconds, cpu_s, peak_gib(), loaded, len(mined), len(mined))
 
 
 class Handed:
@@ -286,19 +275,6 @@ def _n_threads() -> int:
     import faiss
 
     return int(faiss.omp_get_max_threads())
-
-
-def _peak_gib() -> float:
-    """The most memory that this process held so far.
-
-    From /proc where that is: there `getrusage` goes on with the peak of the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text("utf-8").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / GIB
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / GIB
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], length: float) -> FloatArray:

@@ -99,11 +99,14 @@ def confirmed_nearby(asked: Asked, others: Sequence[Asked], vectors_of: VectorsO
     """
     among = (asked, *others)
     vectors = vectors_of([question for one in among for question in one.questions])
-    right = [frozenset(rows) for one in among for rows in one.right]
+    naming: dict[int, list[int]] = defaultdict(list)
+    for place, rows in enumerate(rows for one in among for rows in one.right):
+        for row in rows:
+            naming[row].append(place)
     confirmed = np.zeros(len(asked), np.bool_)
-    for place in range(len(asked)):
-        near = np.flatnonzero(vectors @ vectors[place] >= NEARBY)
-        confirmed[place] = any(right[place] & right[other] for other in near if other != place)
+    for place, rows in enumerate(asked.right):
+        same = sorted({other for row in rows for other in naming[row]} - {place})
+        confirmed[place] = bool((vectors[same] @ vectors[place] >= NEARBY).any())
     return confirmed
 
 
@@ -165,7 +168,21 @@ class Evidence:
         )
 
     def matrix(self, vectors: Vectors) -> FloatArray:
-        """`(n, dim)`, the vectors of the snapshot's passages; the side must have been filled."""
+        """`(n, dim)`, the vectors of the snapshot's passages; the side must have been filled.
+
+        Those of the side that was asked for last are kept: a night asks for the base's four times.
+        """
+        if self._matrices.keys() != {vectors.passage_side}:
+            self._matrices.clear()
+            self._matrices[vectors.passage_side] = self._read(vectors)
+        return self._matrices[vectors.passage_side]
+
+    @cached_property
+    def _matrices(self) -> dict[str, FloatArray]:
+        """passage side → matrix; one at most."""
+        return {}
+
+    def _read(self, vectors: Vectors) -> FloatArray:
         ids, matrix = vectors.matrix()
         if tuple(ids) == self.passage_ids:
             return matrix

@@ -21,7 +21,7 @@ from retriever_training.ladder_rows import RECIPES, Recipe, added_by_words, rows
 from retriever_training.learn_towers import ALPHAS
 from retriever_training.negatives.mine import View
 from retriever_training.tune import best_weight
-from retriever_training.workbench import Bench, Climbed, Cost
+from retriever_training.workbench import Bench, Climbed, Cost, Sight
 
 Climb = Callable[[Bench, int, Watch], Climbed]
 """Takes the bench, a seed, and who watches."""
@@ -63,22 +63,28 @@ def towers(name: str, bench: Bench, seed: int, watch: Watch) -> Climbed:
 def merged(name: str, bench: Bench, seed: int, watch: Watch) -> Climbed:
     """A recipe's version, moved back towards the base as far as dev likes it best (WiSE-FT, Wortsman et al. 2022)."""
     folder, cost, note = trained(name, bench, seed, watch)
-    tried = []
     started = time.perf_counter()
+    alpha, sight = best_merge(bench, folder, watch)
+    if name not in BUILT_ON:
+        shutil.rmtree(folder.parent)
+    values, weight = bench.measured(sight)
+    cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(ALPHAS) * len(sight.passages))
+    return Climbed(values, cost, {**note, "alpha": alpha, "lexical_weight": weight})
+
+
+def best_merge(bench: Bench, towers: Path, watch: Watch) -> tuple[float, Sight]:
+    """How much of the trained *towers* dev likes best beside the base, and how that version sees the set."""
+    tried = []
     for alpha in ALPHAS:
-        made = bench.folder / "models" / f"merged-{seed}"
+        made = towers.parent / "merged"
         shutil.rmtree(made, ignore_errors=True)
-        merge_towers(bench.encoder.folder, folder, alpha, made)
+        merge_towers(bench.encoder.folder, towers, alpha, made)
         sight = bench.look(Encoder.open(made), watch)
         _, on_dev = best_weight(bench.dev_set, sight.dev, sight.passages, bench.default_weight)
         tried.append((on_dev, alpha, sight))
         shutil.rmtree(made)
-    if name not in BUILT_ON:
-        shutil.rmtree(folder.parent)
     _, alpha, sight = max(tried, key=lambda one: one[:2])
-    values, weight = bench.measured(sight)
-    cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(ALPHAS) * len(sight.passages))
-    return Climbed(values, cost, {**note, "alpha": alpha, "lexical_weight": weight})
+    return alpha, sight
 
 
 def trained(name: str, bench: Bench, seed: int, watch: Watch) -> tuple[Path, Cost, dict[str, Any]]:

@@ -176,7 +176,7 @@ class _Run:
         after = self._scores(candidate, seen)
         encoder = self.app.open_encoder(candidate.encoder_id)
         questions = question_vectors(self.app.engine, encoder, list(self.held_out.questions_by_id.values()))
-        passages = self.app.vectors(candidate.passage_side).matrix()[1]
+        passages = self.evidence.matrix(self.app.vectors(candidate.passage_side))
         faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
                   *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
         return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules,

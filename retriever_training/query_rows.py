@@ -103,7 +103,7 @@ class QuerySide:
         rows = training_rows(
             every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * default_weight
         )
-        dev_set = DevSet.of(lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
+        dev_set = DevSet.asking(lexical, dev.questions, [frozenset(right) for right in dev.right])
         positives = sorted({library[row].passage_id for right in train.right for row in best_supported(right)})
         return cls(
             train, every.questions, rows, passages, dev, vectors_of(dev.questions), dev_set, positives, n_encoded,

@@ -6,13 +6,14 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from rag.encoder import Encoder
 from retriever_training.adapter import RIDGES, STEPS, apply_map
 from retriever_training.candidate import Watch
 from retriever_training.ladder import Rung
-from retriever_training.learn_map import choose_map
-from retriever_training.learn_query_tower import choose_tower
+from retriever_training.learn_map import Chosen, choose_map
+from retriever_training.learn_query_tower import ChosenTower, choose_tower
 from retriever_training.query_rows import QuerySide
 from retriever_training.query_tower import QueryTowerPlan, n_steps
 from retriever_training.workbench import Bench, Climbed, Cost, Sight
@@ -21,7 +22,7 @@ from retriever_training.workbench import Bench, Climbed, Cost, Sight
 def tier1(bench: Bench, seed: int, watch: Watch) -> Climbed:
     """A linear map of the questions, chosen on dev as a night does."""
     started = time.perf_counter()
-    chosen = choose_map(_side(bench, seed), seed, watch("train: tier 1", STEPS * len(RIDGES)))
+    chosen = learnt_map(bench, seed, watch)
     cost = Cost(train_s=time.perf_counter() - started)
     asked = apply_map(chosen.weights, bench.base.reported)
     return Climbed(bench.at_weight(replace(bench.base, reported=asked), chosen.lexical_weight), cost,
@@ -33,10 +34,7 @@ def tier2(bench: Bench, seed: int, watch: Watch) -> Climbed:
     started = time.perf_counter()
     work = bench.folder / "models" / f"tier2-{seed}"
     shutil.rmtree(work, ignore_errors=True)
-    side = _side(bench, seed)
-    plan = QueryTowerPlan(seed=seed, bf16=bench.bf16)
-    steps = n_steps(len(side.rows.weight), plan)
-    chosen = choose_tower(side, bench.encoder.folder, work, plan, watch("train: tier 2", steps))
+    chosen, steps = learnt_tower(bench, seed, work, watch)
     encoder = Encoder.open(chosen.folder)
     sight = Sight(bench.base.passages, encoder.encode_queries(bench.data.dev.questions),
                   encoder.encode_queries(list(bench.data.questions.values())))  # fmt: skip
@@ -44,6 +42,19 @@ def tier2(bench: Bench, seed: int, watch: Watch) -> Climbed:
     cost = Cost(train_s=time.perf_counter() - started)
     return Climbed(bench.at_weight(sight, chosen.lexical_weight), cost,
                    {"alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight, "steps": steps})  # fmt: skip
+
+
+def learnt_map(bench: Bench, seed: int, watch: Watch) -> Chosen:
+    """Tier 1's map, and what dev said of it."""
+    return choose_map(_side(bench, seed), seed, watch("train: tier 1", STEPS * len(RIDGES)))
+
+
+def learnt_tower(bench: Bench, seed: int, work: Path, watch: Watch) -> tuple[ChosenTower, int]:
+    """Tier 2's query tower, below *work*, and after how many steps."""
+    side = _side(bench, seed)
+    plan = QueryTowerPlan(seed=seed, bf16=bench.bf16)
+    steps = n_steps(len(side.rows.weight), plan)
+    return choose_tower(side, bench.encoder.folder, work, plan, watch("train: tier 2", steps)), steps
 
 
 def _side(bench: Bench, seed: int) -> QuerySide:

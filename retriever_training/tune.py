@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.fusion import normalised_lexical, top_fused
+from eval.retrieval import LexicalMatrix, pieces
+from rag.fusion import fused, normalised_lexical, top
 
 FloatArray = NDArray[np.float32]
 Setting = TypeVar("Setting")
@@ -20,18 +21,56 @@ MIN_DEV_QUESTIONS = 20  # with fewer the default stands: nine weights would fit 
 
 @dataclass(frozen=True, slots=True)
 class DevSet:
-    """Held-out questions for choosing, as rows of one passage matrix."""
+    """Held-out questions for choosing, over one passage matrix; passages by their row."""
 
-    lexical: FloatArray
-    """`(q, n)`, normalised BM25."""
+    words: tuple[Words, ...]
+    """For each question what BM25 says."""
     right: tuple[frozenset[int], ...]
     """Right passages of each question."""
 
     @classmethod
     def of(cls, lexical: FloatArray, right: Sequence[frozenset[int]]) -> DevSet:
-        """From raw BM25 scores."""
-        rows = [normalised_lexical(row) for row in lexical]
-        return cls(np.stack(rows) if rows else np.zeros((0, 0), np.float32), tuple(right))
+        """From raw BM25 scores, `(q, n)`."""
+        return cls(tuple(Words.of(row) for row in lexical), tuple(right))
+
+    @classmethod
+    def asking(cls, lexical: LexicalMatrix, questions: Sequence[str], right: Sequence[frozenset[int]]) -> DevSet:
+        """From texts, one after the other: a thousand questions over 100,000 passages are 400 MB of scores at once."""
+        return cls(tuple(Words.of(lexical.score_matrix([question])[0]) for question in questions), tuple(right))
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Normalised BM25 of one question, without the passages that share no word with it."""
+
+    rows: NDArray[np.intp]
+    """Ascending."""
+    values: FloatArray
+
+    @classmethod
+    def of(cls, scores: FloatArray) -> Words:
+        """From raw scores of all passages, `(n,)`.
+
+        >>> Words.of(np.array([0.0, 4.0, 0.0, 1.0], np.float32)).at(np.array([1, 2, 3])).tolist()
+        [1.0, 0.0, 0.25]
+        """
+        normalised = normalised_lexical(scores)
+        rows = np.flatnonzero(normalised)
+        return cls(rows, np.asarray(normalised[rows], np.float32))
+
+    def top(self, k: int) -> NDArray[np.intp]:
+        """Rows of the *k* passages that share most words with the question; fewer where fewer share any."""
+        matching = self.values > 0
+        return self.rows[matching][top(self.values[matching], k)]
+
+    def at(self, rows: NDArray[np.intp]) -> FloatArray:
+        """What BM25 says of the passages in these rows."""
+        found = np.zeros(len(rows), np.float32)
+        if len(self.rows):
+            place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            known = self.rows[place] == rows
+            found[known] = self.values[place[known]]
+        return found
 
 
 def best_weight(
@@ -51,9 +90,22 @@ def by_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> dict[float, NDArray[np.float64]]:
     """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
-    dense = questions @ passages.T
-    weights = {default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default}
-    return {weight: _ndcg_by_question(dev, dense, weight, candidates) for weight in sorted(weights)}
+    weights = sorted({default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default})
+    values = np.zeros((len(weights), len(dev.right)))
+    for some in pieces(len(questions), len(passages)):
+        dense = questions[some] @ passages.T
+        for cosines, place in zip(dense, range(len(dev.right))[some], strict=True):
+            values[:, place] = _ndcg_by_weight(cosines, dev.words[place], dev.right[place], weights, candidates)
+    return dict(zip(weights, values, strict=True))
+
+
+def _ndcg_by_weight(
+    cosines: FloatArray, words: Words, right: frozenset[int], weights: Sequence[float], candidates: int
+) -> list[float]:
+    """One question's nDCG@10 at each weight: `rag.fusion.top_fused`, whose candidates no weight changes, cut in two."""
+    union = np.union1d(top(cosines, candidates), words.top(candidates))
+    dense, lexical = cosines[union], words.at(union)
+    return [ndcg(union[top(fused(dense, lexical, weight), 10)], right) for weight in weights]
 
 
 def nearly_best(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
@@ -74,14 +126,6 @@ def mean(values: NDArray[np.float64]) -> float:
 def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
     """Whether the mean of paired differences is at most its standard error."""
     return not len(behind) or bool(behind.mean() <= behind.std() / len(behind) ** 0.5 + 1e-12)
-
-
-def _ndcg_by_question(dev: DevSet, dense: FloatArray, weight: float, candidates: int) -> NDArray[np.float64]:
-    values = [
-        ndcg(top_fused(cosines, words, weight, candidates, 10), right)
-        for cosines, words, right in zip(dense, dev.lexical, dev.right, strict=True)
-    ]
-    return np.array(values, np.float64)
 
 
 def ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from eval.retrieval import evaluate
 from rag.encoder import Encoder
 from rag.errors import UsageError
 from retriever_training.candidate import Watch
+from retriever_training.kept import kept
 from retriever_training.labelled_set import LabelledSet
 from retriever_training.tune import DevSet, best_weight
 
@@ -137,11 +137,10 @@ class Bench:
         claim(folder, {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": encoder.encoder_id,
                        "default_weight": default_weight, **asdict(budget)})  # fmt: skip
         advance = watch("encode by the base", len(data.texts))
-        passages = _kept(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
+        passages = kept(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
         dev = encoder.encode_queries(data.dev.questions)
         reported = encoder.encode_queries(list(data.questions.values()))
-        lexical = data.lexical.score_matrix(data.dev.questions)
-        dev_set = DevSet.of(lexical, [frozenset(right) for right in data.dev.right])
+        dev_set = DevSet.asking(data.lexical, data.dev.questions, [frozenset(right) for right in data.dev.right])
         train = encoder.encode_queries(data.train.questions)
         sight = Sight(passages, dev, reported)
         return cls(data, encoder, sight, train, dev_set, budget, default_weight,
@@ -179,16 +178,6 @@ class Bench:
             [all(grade <= 0 or name not in seen for name, grade in grades.items())
              for grades in self.data.qrels.values()], np.bool_
         )  # fmt: skip
-
-
-def _kept(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
-    """The array in *file*, which is made and written where it is absent."""
-    if not file.exists():
-        part = file.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as out:
-            np.save(out, make())
-        part.replace(file)
-    return np.asarray(np.load(file), np.float32)
 
 
 def claim(folder: Path, ours: Mapping[str, Any]) -> None:

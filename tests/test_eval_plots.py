@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from eval.plots import Dot, ladder
+from eval.plots import Curve, Dot, curves, ladder
 
 DOTS = [
     Dot("base", 0.6, 0.6, 0.6, {"seen": 0.61, "unseen": 0.59}),
@@ -35,3 +35,11 @@ def test_nothing_is_fetched_and_no_date_is_kept() -> None:
 
 def test_the_background_is_light() -> None:
     assert "fill: #ffffff" in ladder(DOTS, "a set")
+
+
+def test_curves_name_every_line_and_the_bar_and_are_the_same_bytes_again() -> None:
+    lines = [Curve("a set & more", [0.0, -0.01], "pale"), Curve("mean", [0.0, 0.01, 0.02])]
+    drawn = curves(lines, "a title", "night", -0.005)
+    assert drawn == curves(lines, "a title", "night", -0.005)
+    words = [text for one in ElementTree.fromstring(drawn).iter() if (text := (one.text or "").strip())]
+    assert {"a title", "night", "a set & more", "mean", "bar -0.005"} <= set(words)

@@ -9,8 +9,9 @@ import pytest
 
 from rag.lexical import Lexical
 from rag.records import Passage
-from retriever_training.bench_poison import ATTACKS, N_NIGHTS, Outcome, World, _said, _shown, run_attack
+from retriever_training.bench_poison import ATTACKS, N_NIGHTS, Outcome, run_attack
 from retriever_training.simulate import Behaviour
+from retriever_training.world import World, said, shown_by
 
 DIM, N_PASSAGES, N_ASKED, N_GOLDEN = 12, 60, 420, 150
 
@@ -68,7 +69,7 @@ def test_who_always_votes_against_the_truth_is_found_out_within_seven_nights(wor
 
 
 def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(world: World) -> None:
-    (verdicts,) = ATTACKS["one liar"](world, _shown(world), 1)
+    (verdicts,) = ATTACKS["one liar"](world, shown_by(world, world.base), 1)
     lies = [one for one in verdicts if one.user == "liar"]
     assert len(lies) == 2 * N_ASKED // 3
     assert not any(one.passage_id in world.asked[one.question] for one in lies)
@@ -76,14 +77,14 @@ def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(wo
 
 
 def test_seven_nights_ask_every_question_and_forget_no_vote(world: World) -> None:
-    nights = list(ATTACKS["5 % for seven nights"](world, _shown(world), 1))
+    nights = list(ATTACKS["5 % for seven nights"](world, shown_by(world, world.base), 1))
     assert len(nights) == N_NIGHTS
     assert all(set(before) <= set(after) for before, after in pairwise(nights))
-    honest = _said(world.asked, _shown(world), Behaviour(voices=3), 1)
+    honest = said(world.asked, shown_by(world, world.base), Behaviour(voices=3), 1)
     assert len({one.question for one in nights[-1]}) == pytest.approx(len({one.question for one in honest}), rel=0.05)
 
 
 def test_equal_seeds_give_equal_attacks(world: World) -> None:
     for name in ("30 % flipped", "one liar", "one passage"):
-        first, again = (next(ATTACKS[name](world, _shown(world), 4)) for _ in range(2))
+        first, again = (next(ATTACKS[name](world, shown_by(world, world.base), 4)) for _ in range(2))
         assert first == again

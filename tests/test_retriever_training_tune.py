@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from eval.metrics import from_rankings, per_question
-from retriever_training.tune import LEXICAL_WEIGHTS, MIN_DEV_QUESTIONS, DevSet, best_weight, ndcg, nearly_best
+from rag.fusion import normalised_lexical, top_fused
+from rag.lexical import Lexical
+from retriever_training.tune import (
+    LEXICAL_WEIGHTS,
+    MIN_DEV_QUESTIONS,
+    DevSet,
+    best_weight,
+    by_weight,
+    ndcg,
+    nearly_best,
+)
 
 N = 40
 
@@ -40,6 +50,33 @@ def test_with_few_dev_questions_the_default_stands() -> None:
 def test_without_dev_questions_nothing_is_measured() -> None:
     empty = DevSet.of(np.zeros((0, 3), np.float32), [])
     assert best_weight(empty, QUESTIONS[:0], PASSAGES, default=0.25) == (0.25, 0.0)
+
+
+def test_every_weight_is_measured_as_it_serves() -> None:
+    """Against `top_fused`, question by question; scores of few values, so that there are ties."""
+    rng = np.random.default_rng(3)
+    passages, questions = (np.round(rng.normal(size=(n, 8)), 1).astype(np.float32) for n in (400, MIN_DEV_QUESTIONS))
+    scores = np.maximum(rng.integers(-3, 4, size=(MIN_DEV_QUESTIONS, 400)), 0).astype(np.float32)
+    scores[0] = 0.0
+    right = [frozenset(map(int, rng.integers(400, size=3))) for _ in questions]
+    for candidates in (15, 100, 1000):
+        found = by_weight(DevSet.of(scores, right), questions, passages, 0.33, candidates)
+        assert list(found) == sorted({0.33, *LEXICAL_WEIGHTS})
+        for weight, values in found.items():
+            served = [
+                ndcg(top_fused(cosines, normalised_lexical(words), weight, candidates, 10), one)
+                for cosines, words, one in zip(questions @ passages.T, scores, right, strict=True)
+            ]
+            assert values.tolist() == served
+
+
+def test_questions_are_asked_one_by_one_with_the_same_scores() -> None:
+    lexical = Lexical.build(["a", "b", "c"], ["red fox", "red hen", "blue hen"])
+    questions, right = ["Which red hen?", "nothing"], [frozenset({1}), frozenset({0})]
+    asked, at_once = (DevSet.asking(lexical, questions, right), DevSet.of(lexical.score_matrix(questions), right))
+    for one, other in zip(asked.words, at_once.words, strict=True):
+        assert (one.rows.tolist(), one.values.tolist()) == (other.rows.tolist(), other.values.tolist())
+    assert asked.words[1].top(3).tolist() == []
 
 
 @pytest.mark.parametrize("right", [{7}, {7, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {99}])

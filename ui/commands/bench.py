@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.bench_big_night import big_night
 from ui.commands.bench_false_negatives import false_negatives
+from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
@@ -32,7 +34,9 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(serving)
     group.command()(night)
+    group.command("big-night")(big_night)
     group.command()(poison)
+    group.command()(forgetting)
     group.command("cold-start")(bench_cold_start)
     group.command()(training)
     group.command()(mining)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
 
 if TYPE_CHECKING:
     from rag.settings import Settings
-    from retriever_training.bench_poison import Outcome, World
+    from retriever_training.bench_poison import Outcome
+    from retriever_training.world import World
 
 
 def poison(
@@ -81,34 +82,14 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
 
 def _world(settings: Settings, beir: Path, n_questions: int) -> World:
     """Encodes the folder's passages and questions once; the questions that people ask are drawn once, too."""
-    import numpy as np
-
     from eval.datasets import load_beir
     from rag.base_model import save_base
     from rag.encoder import Encoder
-    from rag.lexical import Lexical
-    from rag.records import Passage
-    from retriever_training.bench_poison import NIGHT_SEED, World
-    from retriever_training.query_rows import own_questions
+    from retriever_training.world import World
 
-    dataset = load_beir(beir)
-    passages = [Passage(name, name, name, title, "", text, 0, len(text)) for name, title, text in dataset.corpus()]
-    texts = [passage.encoded_text for passage in passages]
-    right: dict[str, dict[str, frozenset[str]]] = {"train": {}, "test": {}}
-    for split, by_question in right.items():
-        for query_id, grades in sorted(dataset.split(split).items()):
-            positives = frozenset(name for name, grade in grades.items() if grade > 0)
-            text = dataset.queries[query_id]
-            by_question[text] = by_question.get(text, frozenset()) | positives
-    drawn = np.random.default_rng(13).permutation(sorted(right["train"].keys() - right["test"].keys()))[:n_questions]
-    asked = {str(text): right["train"][str(text)] for text in drawn}
-    with TemporaryDirectory(prefix="nightjar-bench-") as folder:
-        base = Path(folder) / "base"
-        save_base(settings.encoder.model, settings.encoder.max_tokens, base)
-        encoder = Encoder.open(base, precision=settings.encoder.precision, threads=settings.encoder.threads)
-        with progress("encoding", len(texts)) as advance:
-            matrix = encoder.encode_passages(texts, advance)
-        questions = [*asked, *right["test"], *own_questions(passages, NIGHT_SEED).questions]
-        vector_of = dict(zip(questions, encoder.encode_queries(questions), strict=True))
-    lexical = Lexical.build([passage.passage_id for passage in passages], texts)
-    return World(passages, matrix, lexical, asked, right["test"], vector_of, settings.retrieval.lexical_weight)
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder, stages() as watch:
+        work = Path(folder)
+        save_base(settings.encoder.model, settings.encoder.max_tokens, work / "base")
+        encoder = Encoder.open(work / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
+        weight = settings.retrieval.lexical_weight
+        return World.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)
