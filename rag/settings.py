@@ -102,6 +102,15 @@ class NightSettings(Section):
     epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
     batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
+    sources: tuple[str, ...] = Field(
+        default=("feedback", "dense", "bm25", "random"), description="of tier 3's negatives, the first one asked first"
+    )
+    negatives: int = Field(default=1, ge=1, le=16, description="that a row of tier 3 holds beside those of its batch")
+    pool: int = Field(default=1, ge=1, le=64, description="negatives of a row that take turns from epoch to epoch")
+    easy_first: bool = Field(default=False, description="the first epoch draws from the easier half of the pool")
+    rounds: int = Field(
+        default=1, ge=1, le=5, description="trainings of tier 3, each mining the errors of the one before"
+    )
     seed: int = Field(default=13, ge=0, description="another one draws other batches")
     teacher: Path | None = Field(default=None, description="a cross-encoder's folder; cleans negatives, teaches tier 3")
 

@@ -36,11 +36,17 @@ class Batches:
         seed: int,
         topics: IntArray | None = None,
         topic_share: float = 0.0,
+        n_parts: int = 1,
     ) -> None:
-        """*texts*: the numbers of each row's texts; *topics*: `(r,)`, each row's topic as `topics_of` gives it."""
+        """*texts*: the numbers of each row's texts; *topics*: `(r,)`, each row's topic as `topics_of` gives it.
+
+        The rows are *n_parts* of one size; all batches of one part come before those of the next.
+        """
+        assert len(texts) % n_parts == 0, "every part has as many rows"
         self._texts = texts
         self.batch_size = batch_size
-        self.drop_last = len(texts) >= 2 * batch_size
+        self._parts = np.arange(len(texts)).reshape(n_parts, -1)
+        self.drop_last = self._parts.shape[1] >= 2 * batch_size
         self._seed = seed
         self._topics = topics
         self._topic_share = topic_share if topics is not None else 0.0
@@ -51,18 +57,22 @@ class Batches:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return n_batches(len(self._texts), self.batch_size)
+        return len(self._parts) * n_batches(self._parts.shape[1], self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = np.random.default_rng([self._seed, self._epoch])
-        shuffled = generator.permutation(len(self._texts))
+        for number, part in enumerate(self._parts):
+            yield from self._of_part(part, np.random.default_rng([self._seed, self._epoch + number]))
+
+    def _of_part(self, part: NDArray[Any], generator: np.random.Generator) -> Iterator[list[int]]:
+        shuffled = generator.permutation(part)
         n_topical = round(self._topic_share * len(shuffled))
         near = shuffled[:n_topical]
         if n_topical and self._topics is not None:
             near = _topic_by_topic(near, self._topics, generator)
         streams = deque(near.tolist()), deque(shuffled[n_topical:].tolist())
         per_batch = round(self._topic_share * self.batch_size)
-        made = [fill(streams, self._texts, self.batch_size, per_batch) for _ in range(len(self))]
+        n_made = n_batches(len(part), self.batch_size)
+        made = [fill(streams, self._texts, self.batch_size, per_batch) for _ in range(n_made)]
         part_twins(made, self._texts)
         for place in generator.permutation(len(made)):
             yield made[place]

@@ -37,17 +37,24 @@ class Load:
     per_second: float
     """Passages that this machine encodes."""
 
-    def minutes(self, tier: int, epochs: int, n_negatives: int = 1) -> float:
-        """About how long training takes, and for tier 3 encoding the library anew.
+    def of_towers(self, plan: Plan) -> float:
+        """Minutes that tier 3 takes, about: training, and encoding the library anew after every round.
 
-        >>> Load(100, 100, 600, 0.1, 1.0).minutes(3, epochs=1)
+        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1))
         20.0
-        >>> Load(100, 100, 600, 0.1, 1.0).minutes(2, epochs=2)
+        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, rounds=2, sources=("feedback",)))
+        30.0
+        """
+        trained = self.n_rows * plan.epochs * (1 + plan.n_mined) * (1 + BACKWARD)
+        return plan.rounds * (trained + self.n_passages) / self.per_second / 60
+
+    def of_query_tower(self, plan: QueryTowerPlan) -> float:
+        """Minutes that tier 2 takes, about.
+
+        >>> Load(100, 100, 600, 0.1, 1.0).of_query_tower(QueryTowerPlan(epochs=2))
         1.0
         """
-        texts = self.question_length if tier == 2 else 1 + n_negatives
-        trained = self.n_rows * epochs * texts * (1 + BACKWARD)
-        return (trained + (self.n_passages if tier == 3 else 0)) / self.per_second / 60
+        return self.n_rows * plan.epochs * self.question_length * (1 + BACKWARD) / self.per_second / 60
 
 
 def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query_tower: QueryTowerPlan) -> TierChoice:
@@ -66,7 +73,7 @@ def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query
     if load.n_questions < MIN_FOR_TOWERS:
         return TierChoice(1, f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
                              f"which needs {MIN_FOR_TOWERS}.")  # fmt: skip
-    both, one = load.minutes(3, towers.epochs), load.minutes(2, query_tower.epochs)
+    both, one = load.of_towers(towers), load.of_query_tower(query_tower)
     told = (f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
             f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}")  # fmt: skip
     tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1

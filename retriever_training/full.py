@@ -18,6 +18,7 @@ from typing import Any, Literal
 from rag.errors import UsageError
 from retriever_training.batches import Batches, n_batches, topics_of
 from retriever_training.negatives.denoise import NEAR_DUPLICATE
+from retriever_training.negatives.mix import QUOTAS
 from retriever_training.side_tables import Example, Lexical, SideTable, Vectors
 from retriever_training.towers_loss import TowersLoss
 
@@ -38,8 +39,16 @@ class Plan:
     learning_rate: float = 1e-4
     seed: int = 13
     bf16: bool = False
+    sources: tuple[str, ...] = tuple(QUOTAS)
+    """Ways of finding the negatives of a row beside those of its batch, the first one asked first."""
     n_negatives: int = 1
     """Columns of mined negatives; an example may have fewer."""
+    pool: int = 1
+    """Mined negatives of a row that take turns, so many epochs as there are; a row holds *n_negatives* at a time."""
+    easy_first: bool = False
+    """Whether the first epoch draws from the easier half of a larger pool, and only the last one from all of it."""
+    rounds: int = 1
+    """Trainings, each from the base; a later one's negatives are what the version of the one before takes for right."""
     emphasis: float = 1.0
     """A row's own negative counts in its softmax as if it stood there so many times."""
     topic_share: float = 0.0
@@ -61,6 +70,16 @@ class Plan:
     """Texts a forward pass."""
     cached: bool = False
     """One chunk's activations in memory at a time, for batches that do not fit; a third more work."""
+
+    @property
+    def n_mined(self) -> int:
+        """Negatives that nearly every row holds; what people rejected, few rows have."""
+        return self.n_negatives if set(self.sources) - {"feedback"} else 0
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether every epoch has rows of its own: then the examples are those of all epochs, one after the other."""
+        return self.epochs > 1 and self.pool > self.n_negatives > 0
 
 
 def train_towers(
@@ -157,8 +176,13 @@ def _layer(name: str) -> int | None:
 
 
 def n_steps(n_examples: int, plan: Plan) -> int:
-    """Optimiser steps of a whole training in one process; n processes take an n-th of them each."""
-    return plan.epochs * n_batches(n_examples, plan.batch_size)
+    """Optimiser steps of a whole training in one process; n processes take an n-th of them each.
+
+    >>> n_steps(128, Plan(epochs=2)), n_steps(2 * 128, Plan(epochs=2, pool=4))
+    (8, 8)
+    """
+    an_epoch = n_examples // plan.epochs if plan.takes_turns else n_examples
+    return plan.epochs * n_batches(an_epoch, plan.batch_size)
 
 
 def _trainer(
@@ -179,7 +203,7 @@ def _trainer(
     batches = _batches(examples, table, plan)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=plan.epochs,
+        num_train_epochs=1 if plan.takes_turns else plan.epochs,
         per_device_train_batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
         warmup_steps=0.1,  # below 1 it is a share of all steps
@@ -240,7 +264,8 @@ def _batches(examples: Sequence[Example], table: SideTable, plan: Plan) -> Batch
     topics = None
     if plan.topic_share and table.base is not None:
         topics = topics_of(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
-    return Batches(texts, plan.batch_size, plan.seed, topics, plan.topic_share)
+    n_parts = plan.epochs if plan.takes_turns else 1
+    return Batches(texts, plan.batch_size, plan.seed, topics, plan.topic_share, n_parts)
 
 
 def _prompts(model: Any, n_negatives: int) -> dict[str, str]:

@@ -20,7 +20,7 @@ from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
 from retriever_training.negatives.mine import Mine, View
-from retriever_training.negatives.mix import QUOTAS, Row, mine_all, mix
+from retriever_training.negatives.mix import Row, mine_all, mix, of_epoch
 from retriever_training.negatives.teacher import Teacher, logits
 from retriever_training.query_rows import LEXICAL_SHARE
 from retriever_training.side_tables import Lexical
@@ -47,25 +47,25 @@ def learn_towers(
     watch: Watch,
     precision: Precision = "auto",
     teacher: Teacher | None = None,
+    earlier: tuple[View, ...] = (),
 ) -> Made:
     """Mines, trains, merges and re-encodes; everything below *work* is kept, so that a killed night goes on.
 
     *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. With a
-    *teacher* negatives are cleaned by it too, and its scores go into `plan.distil`; give a `Remembered` one.
+    *teacher* negatives are cleaned by it too, and its scores go into `plan.distil`; give a `Remembered` one. *earlier*
+    versions give negatives where they are among the plan's sources.
     """
-    mine, rows, removed = training_rows(evidence, views, plan.seed, watch, teacher)
-    texts = _Texts(evidence, teacher)
-    examples = texts.examples(rows)
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
-    trained = train_towers(
-        encoder.folder,
-        examples,
-        work,
-        plan,
-        watch("train both towers", n_steps(len(examples), plan)),
+    texts = _Texts(evidence, teacher)
+    learnt = _Learnt(
         lexical=texts.lexical(LEXICAL_SHARE * default_weight),
         seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
+    for number in range(1, plan.rounds + 1):
+        mine, rows, removed = training_rows(evidence, views, plan, watch, teacher, earlier)
+        trained = _train_round(number, encoder.folder, texts.of_epochs(rows, plan), work, plan, watch, learnt)
+        if number < plan.rounds:
+            views = [*views, _view_of_round(number, evidence, trained, precision, watch)]
     dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
     alpha = _choose_alpha(evidence, dev, encoder, vectors, trained, default_weight, work, watch)
     made = work / "candidate"
@@ -76,20 +76,54 @@ def learn_towers(
     n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
     weight, on_dev = _tune(evidence, dev, candidate, side, default_weight)
     note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
-            "negatives": _by_source(rows), "removed": removed, "epochs": plan.epochs, "batch_size": plan.batch_size,
-            "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
+            "negatives": _by_source(rows), "removed": removed, "rounds": plan.rounds, "epochs": plan.epochs,
+            "batch_size": plan.batch_size, "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
     return Made(made, weight, sorted({row.positive_id for row in rows}), n_encoded, note)
 
 
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What every round knows of the texts."""
+
+    lexical: Lexical
+    seen_by_base: tuple[TextVectors, TextVectors]
+
+
+def _train_round(
+    number: int, base: Path, examples: Sequence[Example], work: Path, plan: Plan, watch: Watch, learnt: _Learnt
+) -> Path:
+    """Trains from the base, whatever round it is: what a later one has of the one before are its negatives."""
+    name = "train both towers" if plan.rounds == 1 else f"train both towers, round {number} of {plan.rounds}"
+    progress = watch(name, n_steps(len(examples), plan))
+    folder = work / f"round-{number}"
+    return train_towers(
+        base, examples, folder, plan, progress, lexical=learnt.lexical, seen_by_base=learnt.seen_by_base
+    )
+
+
+def _view_of_round(number: int, evidence: Evidence, trained: Path, precision: Precision, watch: Watch) -> View:
+    """How the version of a round sees the train questions and the library: as DPR mines its second round's negatives."""
+    encoder, texts = Encoder.open(trained, precision=precision), evidence.texts
+    passages = encoder.encode_passages(texts, watch(f"encode the library by round {number}", len(texts)))
+    questions = encoder.encode_queries(evidence.asked("train").questions)
+    return View(f"round {number}", questions, passages, encoder.encoder_id)
+
+
 def training_rows(
-    evidence: Evidence, views: Sequence[View], seed: int, watch: Watch, teacher: Teacher | None = None
+    evidence: Evidence,
+    views: Sequence[View],
+    plan: Plan,
+    watch: Watch,
+    teacher: Teacher | None = None,
+    earlier: tuple[View, ...] = (),
 ) -> tuple[Mine, list[Row], dict[str, int]]:
-    """The night's rows with their negatives, and how many candidates were left out, by reason."""
+    """The night's rows, each with its pool of negatives, and how many candidates were left out, by reason."""
     train = evidence.asked("train")
-    mine = make_mine(evidence, train, views[-1], seed)
+    mine = replace(make_mine(evidence, train, views[-1], plan.seed), earlier=earlier)
     advance = watch("mine negatives", len(mine))
-    by_source = mine_all(mine, views, evidence.texts, finders=tuple(QUOTAS), teacher=teacher)
-    rows, removed = mix(mine, by_source, [best_supported(right) for right in train.right], N_NEGATIVES)
+    by_source = mine_all(mine, views, evidence.texts, finders=plan.sources, teacher=teacher)
+    pool = max(plan.n_negatives, plan.pool)
+    rows, removed = mix(mine, by_source, [best_supported(right) for right in train.right], pool)
     advance(len(mine))
     return mine, rows, removed
 
@@ -121,6 +155,18 @@ class _Texts:
     def row(self) -> dict[str, int]:
         """text → row; of passages with one text the last."""
         return {text: row for row, text in enumerate(self.evidence.texts)}
+
+    def of_epochs(self, rows: Sequence[Row], plan: Plan) -> list[Example]:
+        """The rows as the trainer takes them: once, or where negatives take turns once for every epoch."""
+        if not plan.takes_turns:
+            return self.examples(rows)
+        return [
+            example
+            for epoch in range(plan.epochs)
+            for example in self.examples(
+                of_epoch(rows, plan.n_negatives, epoch, plan.epochs, plan.seed, easy_first=plan.easy_first)
+            )
+        ]
 
     def examples(self, rows: Sequence[Row]) -> list[Example]:
         """Rows as texts; a question's other right passages are spared, the less supported ones too."""

@@ -38,7 +38,7 @@ from retriever_training.negatives.mine import View
 from retriever_training.negatives.teacher import Remembered
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.query_tower import QueryTowerPlan
-from retriever_training.views import view_of
+from retriever_training.views import earlier_views, view_of
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class _Run:
         settings = self.app.settings.encoder
         teacher = Remembered(self.plan.teacher) if self.plan.teacher else None
         return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
-                            self.watch, settings.precision, teacher)  # fmt: skip
+                            self.watch, settings.precision, teacher, self._earlier())  # fmt: skip
 
     def _views(self) -> list[View]:
         """How the base and, where it is another one, the current version see the training questions."""
@@ -158,6 +158,12 @@ class _Run:
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
         questions = self.evidence.asked("train").questions
         return [view_of(self.app, self.evidence, version, questions, self.watch) for version in versions]
+
+    def _earlier(self) -> tuple[View, ...]:
+        """How versions before the current one see them, where negatives are to come from these."""
+        if "earlier" not in self.plan.towers.sources:
+            return ()
+        return earlier_views(self.app, self.evidence, self.evidence.asked("train").questions, self.watch)
 
     def _register(self, made: Made) -> Version:
         learned_until = 0 if self.choice.from_own else self.verdicts_until
@@ -226,9 +232,8 @@ class _Run:
             with self.app.engine.begin() as connection:
                 finish(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
             self._discard(candidate)
-        for leftover in ("checkpoints", "towers", "finished"):
-            path = self.work / leftover
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for leftover in self.work.glob("round-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def _discard(self, candidate: Version) -> None:
         """A refused version keeps its row and its report; its files and vectors go, unless others use them."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from rag.assemble import App
-from rag.errors import TooLittleDataError, UsageError
+from rag.errors import TooLittleDataError
 from rag.question_vectors import QuestionEncoder
 from rag.records import Passage
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.evidence import Asked, Evidence, best_supported, gather
 from retriever_training.learn_towers import N_NEGATIVES, make_mine
-from retriever_training.negatives import FINDERS
+from retriever_training.negatives import FINDERS, check_sources
 from retriever_training.negatives.audit import Audited, sample
 from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
@@ -119,18 +118,6 @@ def negatives_for(
     right = [evidence.passages[row] for row in asked.right[0]]
     positives = [{"passage_id": passage.public_id, "title": passage.title} for passage in right]
     return {"question": question, "positives": positives, "candidates": candidates}
-
-
-def check_sources(sources: Sequence[str]) -> None:
-    """
-    Raises:
-        UsageError: one is no way of finding negatives, or none is given.
-    """
-    for source in sources or ("",):
-        if source not in FINDERS:
-            near = get_close_matches(source, FINDERS, 1)
-            raise UsageError(f"no source {source!r} of negatives" + (f", did you mean {near[0]!r}?" if near else "")
-                             + f": there are {', '.join(FINDERS)}")  # fmt: skip
 
 
 def _lines(mine: Mine, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:

@@ -90,3 +90,11 @@ def test_topical_batches_hold_every_row_once() -> None:
     for epoch in range(2):
         made = of_epoch(Batches(UNRELATED, 10, 1, topics, 0.5), epoch)
         assert sorted(row for batch in made for row in batch) == list(range(100))
+
+
+def test_parts_come_one_after_the_other_and_each_is_whole() -> None:
+    batches = Batches(UNRELATED[:40], 5, seed=1, n_parts=2)
+    made = [row for batch in of_epoch(batches, 0) for row in batch]
+    assert len(batches) == 8
+    assert sorted(made[:20]) == list(range(20))
+    assert sorted(made[20:]) == list(range(20, 40))

@@ -20,8 +20,11 @@ from rag.errors import EncoderError, NotFoundError, TooLittleDataError, UsageErr
 from rag.settings import Settings
 from retriever_training.calibrate import Calibration, log_odds, platt, sigmoid
 from retriever_training.candidate import unwatched
+from retriever_training.choose_tier import TierChoice
 from retriever_training.cross_encoder import CrossEncoderPlan, calibrate, label_of, n_steps, train_cross_encoder
 from retriever_training.evidence import Evidence, gather
+from retriever_training.full import Plan
+from retriever_training.held_out import held_out_questions
 from retriever_training.learn_towers import _Texts, training_rows
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
 from retriever_training.nightly import NightPlan, _night
@@ -223,7 +226,7 @@ def evidence(app: App) -> Evidence:
 def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App, evidence: Evidence) -> None:
     view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
     teacher = Remembered(Suspicious())
-    _, rows, removed = training_rows(evidence, [view], 13, unwatched, teacher)
+    _, rows, removed = training_rows(evidence, [view], Plan(), unwatched, teacher)
     examples = _Texts(evidence, teacher).examples(rows)
     assert removed[TAKEN_FOR_RIGHT] > 0
     assert not any("refund" in text for example in examples for text in example.negatives)
@@ -235,7 +238,7 @@ def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App,
 
 def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: Evidence) -> None:
     view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
-    _, rows, removed = training_rows(evidence, [view], 13, unwatched)
+    _, rows, removed = training_rows(evidence, [view], Plan(), unwatched)
     assert {example.teacher for example in _Texts(evidence).examples(rows)} == {()}
     assert TAKEN_FOR_RIGHT not in removed
 
@@ -247,8 +250,11 @@ def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
     assert (plain.teacher, plain.towers.distil) == (None, 0.0)
     assert taught.teacher is not None and taught.teacher.folder == trained
     assert taught.towers.distil == DISTIL
-    nights = Nights(app.engine)
-    of = [_night(nights, evidence, plan, 3, app.current()).night_id for plan in (plain, taught, replace(plain))]
+    nights, held_out = Nights(app.engine), held_out_questions(app, evidence)
+    of = [
+        _night(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
+        for plan in (plain, taught, replace(plain))
+    ]
     assert of[0] == of[2] != of[1]
 
 

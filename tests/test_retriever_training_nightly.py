@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,23 @@ def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_cam
     assert sum(made.note["negatives"].values()) == made.note["n_rows"]
     assert app.vectors(made.passage_side).missing() == 0
     assert not list((app.settings.data / "nights").rglob("checkpoints"))
+    assert not list((app.settings.data / "nights").rglob("round-*"))
+
+
+def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_turn(app: App) -> None:
+    stages: list[str] = []
+
+    def watch(stage: str, _total: int) -> Callable[[int], None]:
+        stages.append(stage)
+        return lambda n: None
+
+    towers = Plan(epochs=2, rounds=2, pool=3, easy_first=True, sources=("feedback", "dense", "earlier"))
+    summary = run_night(app, NightPlan(tier="3", towers=towers), watch)
+    note = app.registry.version(summary["version"]).note
+    trained = [stage for stage in stages if stage.startswith("train")]
+    assert trained == ["train both towers, round 1 of 2", "train both towers, round 2 of 2"]
+    assert "as close as a positive, under round 1" in note["removed"]
+    assert sum(note["negatives"].values()) > note["n_rows"], "a row keeps a pool"
 
 
 def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
+from rag.errors import UsageError
 from retriever_training.negatives import bm25, dense, earlier, feedback, in_batch, neighbour, random, word_neighbour
 from retriever_training.negatives.mine import Finder
 
@@ -18,3 +20,15 @@ FINDERS: Mapping[str, Finder] = {
     "in_batch": in_batch.find,
 }
 """In the order in which they are asked: what several find belongs to the first."""
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """
+    Raises:
+        UsageError: one is no way of finding negatives, or none is given.
+    """
+    for source in sources or ("",):
+        if source not in FINDERS:
+            near = get_close_matches(source, FINDERS, 1)
+            raise UsageError(f"no source {source!r} of negatives" + (f", did you mean {near[0]!r}?" if near else "")
+                             + f": there are {', '.join(FINDERS)}")  # fmt: skip

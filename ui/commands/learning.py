@@ -61,13 +61,16 @@ def plan_of(settings: Settings) -> NightPlan:
 
     Raises:
         EncoderError: the folder that they name as teacher is no cross-encoder.
+        UsageError: one of the sources of negatives is none.
     """
     from eval.gate import Rules
     from rag.cross_encoder import CrossEncoder
     from retriever_training.full import Plan
+    from retriever_training.negatives import check_sources
     from retriever_training.nightly import NightPlan
 
     night, gate = settings.night, settings.gate
+    check_sources(night.sources)
     return NightPlan(
         tier=night.tier,
         max_minutes=night.max_minutes,
@@ -77,6 +80,11 @@ def plan_of(settings: Settings) -> NightPlan:
             night.batch_size,
             night.learning_rate,
             night.seed,
+            sources=night.sources,
+            n_negatives=night.negatives,
+            pool=night.pool,
+            easy_first=night.easy_first,
+            rounds=night.rounds,
             distil=DISTIL if night.teacher else 0.0,
         ),
         rules=Rules(

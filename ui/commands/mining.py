@@ -40,8 +40,8 @@ def negatives(
     candidate for the better one.
     """
     from rag.assemble import open_app
-    from retriever_training.negatives import FINDERS
-    from retriever_training.show_negatives import check_sources, negatives_for
+    from retriever_training.negatives import FINDERS, check_sources
+    from retriever_training.show_negatives import negatives_for
 
     check_sources(sources := source or tuple(FINDERS))
     found = negatives_for(open_app(settings_of(context)), question, n, sources)
@@ -104,8 +104,9 @@ def mine(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
+    from retriever_training.negatives import check_sources
     from retriever_training.rows import check_free, write_rows
-    from retriever_training.show_negatives import Wanted, check_sources, night_rows
+    from retriever_training.show_negatives import Wanted, night_rows
 
     to_stdout = str(out) == "-"
     if to_stdout and row_format != "jsonl":
