@@ -63,7 +63,7 @@ def learn_cross_encoder(
     As every training it starts from the base and reads all judgments that count today; so no earlier cross-encoder
     cleans its rows. The dev questions, which nothing here was trained on, make its scores probabilities and say what
     reading the current version's first *rerank_k* hits is worth, without a limit of time; with too few of them neither
-    is done. Two numbers are fitted there and hardly favour it: on their own they change no order of what was read.
+    is done. Only two numbers are fitted there, and no order by its scores alone depends on them.
 
     Raises:
         UsageError, NotFoundError: as of `check_free`.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.records import Answer, Citation, Hit
-from rag.retrieve import Found
+
+if TYPE_CHECKING:
+    from rag.retrieve import Found
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
