@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.all_passages import Rows, in_faster_precision, loss
+from retriever_training.all_passages import Rows, in_faster_precision, kept_offsets, loss
 from retriever_training.router import save_router
 
 FloatArray = NDArray[np.float32]
@@ -35,6 +35,7 @@ def fit_maps(
 
     generator = torch.Generator().manual_seed(seed)
     questions, passages = torch.from_numpy(rows.questions), in_faster_precision(rows.passages)
+    added = kept_offsets(rows)
     identity = torch.eye(rows.passages.shape[1])
     size = max(1, min(BATCH, SCORES // len(rows.passages)))
     weights = identity.clone().requires_grad_(True)
@@ -45,7 +46,7 @@ def fit_maps(
             mapped = torch.nn.functional.normalize(questions[rows.question_of[batch]] @ weights.T, dim=1)
             pull = ridge / len(identity) * ((weights - identity) ** 2).sum()
             optimiser.zero_grad()
-            (loss(rows, batch, mapped, passages) + pull).backward()
+            (loss(rows, batch, mapped, passages, added) + pull).backward()
             optimiser.step()
             progress(1)
         yield ridge, weights.detach().numpy().copy()

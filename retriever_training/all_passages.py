@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ SCALE = 20.0  # inverse temperature; 10 and 50 were worse by half a point on fee
 DOUBT = 0.2  # q of the generalised cross-entropy; 0 would believe every pair, 1 learn least from what surprises most
 PROBED = 512  # rows multiplied with each other to see which precision is faster: a few milliseconds
 PAYS = 1.5
+KEPT = 1 << 25  # numbers: 128 MiB
 EMPHASIS = 3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
 
 
@@ -40,7 +43,9 @@ class Rows:
     """For each question, passages that BM25 finds and what it adds to their cosine; empty: no such part."""
 
 
-def loss(rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any) -> Any:
+def loss(
+    rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any, added: Callable[..., FloatArray] | None = None
+) -> Any:
     """Weighted mean of (1 − p^q) / q over the rows of a *batch*, as a scalar tensor; p is the softmax, over all
     passages, at the right one, and q is DOUBT.
 
@@ -50,12 +55,12 @@ def loss(rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any) -> A
 
     A score is put together as in serving, cosine plus weighted BM25: what BM25 finds anyway teaches little, and what it
     misses much. *queries* `(len(batch), dim)` has unit rows and a gradient; *passages* is `rows.passages` as a tensor,
-    and the products are made in its precision.
+    and the products are made in its precision. *added* gives what `offsets` gives, where it is known already.
     """
     import torch
 
     products = (queries.to(passages.dtype) @ passages.T).float()
-    scores = SCALE * products + torch.from_numpy(offsets(rows, batch)).to(queries.device)
+    scores = SCALE * products + torch.from_numpy((added or partial(offsets, rows))(batch)).to(queries.device)
     right = torch.from_numpy(rows.positive_of[batch]).to(queries.device)
     surprise = torch.nn.functional.cross_entropy(scores, right, reduction="none")
     losses = (1 - torch.exp(-DOUBT * surprise)) / DOUBT
@@ -84,6 +89,13 @@ def _product_s(passages: Any) -> float:
     started = time.perf_counter()
     some @ some.T
     return time.perf_counter() - started
+
+
+def kept_offsets(rows: Rows) -> Callable[[NDArray[np.int64]], FloatArray]:
+    """What `offsets` gives for a batch, from a table of all rows where that is small enough: steps ask again and again."""
+    if len(rows.weight) * len(rows.passages) > KEPT:
+        return partial(offsets, rows)
+    return offsets(rows, np.arange(len(rows.weight))).__getitem__
 
 
 def offsets(rows: Rows, batch: NDArray[np.int64]) -> FloatArray:

@@ -10,7 +10,16 @@ import pytest
 from rag.encoder import Encoder, load_model
 from rag.version_files import passage_side_of
 from retriever_training.adapter import apply_map, fit_maps, merge, save_adapter
-from retriever_training.all_passages import DOUBT, EMPHASIS, SCALE, Rows, in_faster_precision, loss
+from retriever_training.all_passages import (
+    DOUBT,
+    EMPHASIS,
+    SCALE,
+    Rows,
+    in_faster_precision,
+    kept_offsets,
+    loss,
+    offsets,
+)
 
 RNG = np.random.default_rng(3)
 
@@ -153,3 +162,11 @@ def test_maps_learnt_in_the_faster_precision_are_the_same_maps() -> None:
         for precision in (torch.float32, torch.bfloat16)
     ]
     assert values[1] == pytest.approx(values[0], rel=0.01)
+
+
+def test_offsets_that_are_kept_are_those_of_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    bonus = (np.array([0, 2]), np.array([0.25, 0.1], np.float32))
+    given = rows(np.repeat(QUESTION, 2, axis=0), AXES, [0, 1], lexical=(bonus, bonus), masked=(np.array([1]),) * 2)
+    for kept in (0, 1 << 20):
+        monkeypatch.setattr("retriever_training.all_passages.KEPT", kept)
+        np.testing.assert_array_equal(kept_offsets(given)(np.array([1])), offsets(given, np.array([1])))
