@@ -36,6 +36,9 @@ class Rules:
     Of candidates whose gain is just significant on 150 questions it would veto 5 % by chance, 0.01 would 10 %."""
     min_newest: int = 30
     """As `min_unseen`, of the newest slice."""
+    harm_alpha: float = 0.4
+    """A fall of a slice beyond its margin vetoes where p, two-sided and of this slice alone, lies below: one in five that
+    change nothing. Without it chance on 50 questions would veto more than one in three."""
     max_mean_cosine: float = 0.95
     """Vectors that all point the same way tell nothing apart."""
     max_hub_share: float = 0.20
@@ -103,7 +106,7 @@ def decide(
     ]  # fmt: skip
     recall_p, unseen_p, newest_p = _after_holm(recall, *slices)
     guards = [
-        *(_guard_slice(one, p, rules.alpha) for one, p in zip(slices, (unseen_p, newest_p), strict=True)),
+        *(_guard_slice(one, p, rules) for one, p in zip(slices, (unseen_p, newest_p), strict=True)),
         _guard_recall(recall, recall_p, rules),
         _guard_hubs(current.hub_share, candidate.hub_share, rules),
         *((False, fault) for fault in faults),
@@ -232,7 +235,7 @@ def _after_holm(recall: Paired, *slices: _Slice) -> list[float]:
     return [next(corrected), *(next(corrected) if one.is_tested else 1.0 for one in slices)]
 
 
-def _guard_slice(one: _Slice, p: float, alpha: float) -> tuple[bool, str]:
+def _guard_slice(one: _Slice, p: float, rules: Rules) -> tuple[bool, str]:
     figures = one.figures
     if figures is None:
         return True, f"{one.name}: {one.n} of the held-out questions {one.belonging}, too few to guard."
@@ -241,11 +244,12 @@ def _guard_slice(one: _Slice, p: float, alpha: float) -> tuple[bool, str]:
         if figures.high < 0:
             return False, f"Veto: {said} ({_evidence(figures)}); few questions, but clearly worse."
         return True, f"{one.name}: {said}: too few to guard (fewer than {one.at_least})."
-    if figures.difference < -one.margin:
-        return False, f"Veto: {said}, a fall of more than {_plain(one.margin)}."
-    if figures.difference < 0 and p < alpha:
+    if figures.difference < -one.margin and figures.p < rules.harm_alpha:
+        return False, f"Veto: {said}, a fall of more than {_plain(one.margin)} ({_p(figures.p)})."
+    if figures.difference < 0 and p < rules.alpha:
         return False, f"Veto: {said}, a small fall, but beyond chance ({_p(p)} after Holm)."
-    return True, f"{one.name}: {said} ({_evidence(figures)}): no harm."
+    verdict = "no harm" if figures.difference >= -one.margin else "chance alone could do that"
+    return True, f"{one.name}: {said} ({_evidence(figures)}): {verdict}."
 
 
 def _guard_recall(figures: Paired, p: float, rules: Rules) -> tuple[bool, str]:

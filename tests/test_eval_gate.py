@@ -113,7 +113,7 @@ def test_newest_questions_that_fall_veto_a_gain_on_the_rest() -> None:
     assert decision.figures["newest"]["n"] == 40
     (veto,) = (reason for reason in decision.reasons if reason.startswith("Veto"))
     assert veto.startswith("Veto: on the 40 questions that were judged last, nDCG@10 fell from")
-    assert veto.endswith("a fall of more than .020.")
+    assert veto.endswith("a fall of more than .020 (p < .001).")
 
 
 def test_newest_questions_may_fall_within_their_margin_where_chance_explains_it() -> None:
@@ -122,9 +122,15 @@ def test_newest_questions_may_fall_within_their_margin_where_chance_explains_it(
     assert decision.figures["newest"]["difference"] == pytest.approx(-0.01)
     assert decision.decision == "promoted"
     assert any("Newest questions: on the 40 questions that were judged last" in reason for reason in decision.reasons)
-    assert decided(
-        BEFORE + np.where(NEWEST, wobble, 0.2), newest=NEWEST, rules=Rules(newest_margin=0.005)
-    ).decision == ("kept")
+
+
+def test_a_fall_beyond_its_margin_vetoes_only_where_chance_seldom_makes_it() -> None:
+    """Both fall by .03 on the newest 40 questions: p is .15 where they move by .13, and .63 where they move by .4."""
+    for by, decision in ((0.13, "kept"), (0.4, "promoted")):
+        wobble = np.where(np.arange(N) % 4 < 2, by, -by) - 0.03
+        said = decided(BEFORE + np.where(NEWEST, wobble, 0.2), newest=NEWEST)
+        assert said.decision == decision
+        assert said.figures["newest"]["difference"] == pytest.approx(-0.03)
 
 
 def test_newest_questions_may_not_fall_beyond_chance_even_within_their_margin() -> None:
