@@ -20,7 +20,7 @@ from retriever_training.calibrate import Calibration, log_odds, platt
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.cross_encoder import CrossEncoderPlan, calibrate, examples_of, n_steps, train_cross_encoder
 from retriever_training.evidence import gather
-from retriever_training.nightly import NightPlan
+from retriever_training.night_plan import NightPlan
 from retriever_training.rows import Line, in_place_of
 from retriever_training.show_negatives import Wanted, night_rows
 

@@ -27,7 +27,8 @@ from retriever_training.full import Plan
 from retriever_training.held_out import held_out_questions
 from retriever_training.learn_towers import _Texts, training_rows
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
-from retriever_training.nightly import NightPlan, _night
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import _night
 from retriever_training.nights import Nights
 from retriever_training.show_negatives import Wanted, night_rows
 from retriever_training.side_tables import Example
