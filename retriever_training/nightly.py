@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import time
@@ -35,8 +34,6 @@ from retriever_training.night_of import night_of
 from retriever_training.night_plan import NightPlan
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.views import earlier_views, view_of
-
-log = logging.getLogger(__name__)
 
 MIN_TRAIN_QUESTIONS = 10
 
