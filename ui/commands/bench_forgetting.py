@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.bench_folder import base_in, bench_folder
 from ui.commands.console import JSON_OPTION, print_json, settings_of, stages
 from ui.commands.forgetting_told import lines, print_forgetting
 
@@ -66,7 +64,7 @@ def forgetting(
     """  # fmt: skip
     _check(model, version, train, tier, nights, plot)
     asked = _Asked(on, split, range(FIRST_SEED, FIRST_SEED + seeds), tier, nights, error, voices)
-    with _folder(out) as folder, stages() as watch:
+    with bench_folder(out) as folder, stages() as watch:
         bench = _open(context, asked, train, folder, watch)
         told = bench.of_nights(train) if train and nights else bench.of_versions(context, model, version, train)
     if plot:
@@ -194,27 +192,13 @@ class _Bench:
 ALL = 1_000_000  # train questions that people ask: as many as there are
 
 
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
-    else:
-        with TemporaryDirectory(prefix="nightjar-bench-") as folder:
-            yield Path(folder)
-
-
 def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Path, watch: Watch) -> _Bench:
     from eval.datasets import load_beir
-    from rag.base_model import save_base
-    from rag.encoder import Encoder
     from retriever_training.bench_forgetting import refuse_trained_on
     from retriever_training.reported_set import ReportedSet
 
     settings = settings_of(context)
-    shutil.rmtree(folder / "base", ignore_errors=True)  # the settings may name another one than last time
-    save_base(settings.encoder.model, settings.encoder.max_tokens, folder / "base")
-    encoder = Encoder.open(folder / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
+    encoder = base_in(folder, settings.encoder)
 
     def opened(beir: Path) -> ReportedSet:
         return ReportedSet.open(load_beir(beir), asked.split, encoder, folder / "vectors", watch)
