@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -18,10 +15,11 @@ from rag.answer import Answerer
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.encoder import Encoder
-from rag.errors import EncoderError, NotFoundError, SettingsError
+from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
 from rag.generate import make_generator
+from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
@@ -68,20 +66,9 @@ class App:
 
     def current(self) -> Version:
         """The version that answers; the base is installed first where there is none, or where the settings changed it."""
-        wanted = {"model": self.settings.encoder.model, "max_tokens": self.settings.encoder.max_tokens}
-        if not self._has_base(wanted):
-            self._install_base(wanted)
+        encoder, weight = self.settings.encoder, self.settings.retrieval.lexical_weight
+        install_base(self.registry, encoder.model, encoder.max_tokens, weight)
         return self.registry.current()
-
-    def _has_base(self, wanted: Mapping[str, object]) -> bool:
-        """Whether the installed base is the one of the settings; BM25's weight counts until a night has chosen one."""
-        try:
-            base = self.registry.base()
-        except NotFoundError:
-            return False
-        answers = self.registry.latest_promotion().encoder_id == base.encoder_id
-        weight = self.settings.retrieval.lexical_weight if answers else base.lexical_weight
-        return base.lexical_weight == weight and all(base.note.get(name) == value for name, value in wanted.items())
 
     def quick_encoder(self, encoder_id: str) -> AnyEncoder:
         """The encoder of a version for a few texts in a process that then ends."""
@@ -284,20 +271,6 @@ class App:
             before.index.refresh()
             return before.index
         return open_index(self.settings, vectors)
-
-    def _install_base(self, wanted: dict[str, object]) -> None:
-        from rag.base_model import save_base
-
-        self.registry.folder.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix="base-", dir=self.registry.folder))
-        try:
-            save_base(self.settings.encoder.model, self.settings.encoder.max_tokens, made)
-            version = self.registry.register(
-                made, tier=0, parent_id=None, lexical_weight=self.settings.retrieval.lexical_weight, note=wanted
-            )
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-        self.registry.promote(version.encoder_id, f"base {self.settings.encoder.model}", kind="install")
 
 
 def open_index(settings: Settings, vectors: Vectors) -> ServingIndex:

@@ -23,7 +23,8 @@ from rag.records import Document, Passage, Shown, Turn, Verdict, sha256_of
 from rag.vectors import store
 from retriever_training.apart import peak_gib
 from retriever_training.candidate import Watch
-from retriever_training.nightly import NightPlan, run_night
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import run_night
 
 FloatArray = NDArray[np.float32]
 

@@ -15,7 +15,8 @@ from rag.encoder import Encoder, load_model
 from rag.errors import TooLittleDataError
 from rag.fusion import reciprocal_rank_fusion
 from retriever_training.candidate import Watch
-from retriever_training.full import Plan, freeze
+from retriever_training.freeze import freeze
+from retriever_training.full import Plan
 from retriever_training.ladder import Rung
 from retriever_training.ladder_rows import mine_of
 from retriever_training.negatives import FINDERS

@@ -16,7 +16,7 @@ from rag.records import Verdict, sha256_of
 from retriever_training.bench_forgetting import Beside, beside, served_change
 from retriever_training.evidence import Evidence
 from retriever_training.kept import kept_figures
-from retriever_training.nightly import RECIPE
+from retriever_training.night_of import RECIPE
 from retriever_training.reported_set import ReportedSet
 from retriever_training.simulate import Behaviour
 from retriever_training.world import START, Served, World, evidence_of, gate, learn, said, shown_by

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rag.errors import UsageError
 from retriever_training.batches import Batches, n_batches, topics_of
+from retriever_training.freeze import freeze
 from retriever_training.negatives.denoise import NEAR_DUPLICATE
 from retriever_training.negatives.mix import QUOTAS
 from retriever_training.side_tables import Example, Lexical, SideTable, Vectors
@@ -139,40 +138,6 @@ def _by_encoder(base: Path) -> tuple[Vectors, Vectors]:
 
     encoder = Encoder.open(base)
     return encoder.encode_queries, encoder.encode_passages
-
-
-def freeze(model: Any, n_layers: int) -> None:
-    """Keeps the lowest *n_layers* layers of the transformer, and the embeddings below them, from learning.
-
-    Raises:
-        UsageError: the model does not have so many.
-    """
-    if not n_layers:
-        return
-    n_there = count_layers(model)
-    if n_there < n_layers:
-        raise UsageError(f"frozen_layers={n_layers}, but the model has {n_there} layers: freeze at most {n_there}")
-    for name, parameter in model.named_parameters():
-        number = _layer(name)
-        if number is not None and number < n_layers:
-            parameter.requires_grad_(requires_grad=False)
-
-
-def count_layers(model: Any) -> int:
-    """How many layers the transformer has; 0 for a model that is none."""
-    return len({number for name, _ in model.named_parameters() if (number := _layer(name)) is not None and number >= 0})
-
-
-def _layer(name: str) -> int | None:
-    """The number of the layer that a parameter belongs to; -1 for embeddings, None for what lies above.
-
-    >>> _layer("0.auto_model.encoder.layer.3.output.dense.weight"), _layer("0.auto_model.embeddings.LayerNorm.bias")
-    (3, -1)
-    """
-    found = re.search(r"\.layers?\.(\d+)\.", name)
-    if found:
-        return int(found[1])
-    return -1 if re.search(r"\.embed(dings|_tokens)\b", name) else None
 
 
 def n_steps(n_examples: int, plan: Plan) -> int:

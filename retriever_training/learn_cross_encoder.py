@@ -13,15 +13,16 @@ from typing import Any
 from eval.reranking import RerankWorth, read_served, rerank_worth
 from rag.assemble import App
 from rag.cross_encoder import CrossEncoder
-from rag.errors import NotFoundError, TooLittleDataError, UsageError
+from rag.errors import TooLittleDataError, UsageError
 from rag.records import now
 from rag.rerank import WEIGHT, Reranker
 from retriever_training.calibrate import Calibration, log_odds, platt
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.cross_encoder import CrossEncoderPlan, calibrate, examples_of, n_steps, train_cross_encoder
 from retriever_training.evidence import gather
-from retriever_training.nightly import NightPlan
-from retriever_training.rows import Line, in_place_of
+from retriever_training.night_plan import NightPlan
+from retriever_training.place import check_place, in_place_of
+from retriever_training.rows import Line
 from retriever_training.show_negatives import Wanted, night_rows
 
 MANIFEST = "manifest.json"
@@ -37,13 +38,8 @@ def check_free(out: Path, *, force: bool) -> None:
         UsageError: it is there and *force* is not given, or it is no cross-encoder of ours.
         NotFoundError: the folder that it should lie in is not there.
     """
-    if not out.resolve().parent.is_dir():
-        raise NotFoundError(f"no folder {str(out.resolve().parent)!r} to write {out.name!r} in: make it first")
-    if not out.exists():
-        return
-    if not force:
-        raise UsageError(f"{str(out)!r} is there already: choose another name, or replace it with --force")
-    if not _is_ours(out):
+    check_place(out, force=force)
+    if out.exists() and not _is_ours(out):
         raise UsageError(f"{str(out)!r} was not written by this command and is not replaced: choose another name")
 
 

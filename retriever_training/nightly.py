@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from eval.gate import Decision, Rules, decide, embedding_faults
+from eval.gate import Decision, decide, embedding_faults
 from eval.report import write_report
 from eval.retrieval import RetrievalScores, evaluate
 from rag.assemble import App
-from rag.cross_encoder import CrossEncoder
 from rag.index import ChromaIndex
 from rag.locks import FileLock
 from rag.question_vectors import question_vectors
@@ -28,7 +23,6 @@ from retriever_training.candidate import Made, Watch, unwatched
 from retriever_training.choose_tier import Load, TierChoice, choose_tier, cold_choice, passages_per_second
 from retriever_training.cold_start import draw
 from retriever_training.evidence import Evidence, gather
-from retriever_training.full import Plan
 from retriever_training.held_out import HeldOut, held_out_questions
 from retriever_training.learn_cold import learn_cold
 from retriever_training.learn_map import learn_map
@@ -36,32 +30,12 @@ from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
 from retriever_training.negatives.mine import View
 from retriever_training.negatives.teacher import Remembered
+from retriever_training.night_of import night_of
+from retriever_training.night_plan import NightPlan
 from retriever_training.nights import Night, Nights, finish
-from retriever_training.query_tower import QueryTowerPlan
 from retriever_training.views import earlier_views, view_of
 
-log = logging.getLogger(__name__)
-
 MIN_TRAIN_QUESTIONS = 10
-RECIPE = 4  # raise it where the same judgments would make another candidate: then they are tried again
-
-
-@dataclass(frozen=True, slots=True)
-class NightPlan:
-    """How a night learns and decides."""
-
-    tier: str = "auto"
-    max_minutes: float = 120.0
-    cold_start: bool = True
-    """Whether a library's own questions train where people gave fewer than MIN_TRAIN_QUESTIONS."""
-    query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
-    towers: Plan = field(default_factory=Plan)
-    rules: Rules = field(default_factory=Rules)
-    trusted: tuple[str, ...] = ("local",)
-    max_per_person: int = 5000
-    quarantined: tuple[str, ...] = ()
-    teacher: CrossEncoder | None = None
-    """Cleans tier 3's negatives beside the rules, and gives the scores for `towers.distil`."""
 
 
 def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
@@ -92,7 +66,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
         return _too_little(evidence, len(held_out), plan, started)
     choice = cold_choice(n_train, MIN_TRAIN_QUESTIONS) if from_own else _choose(app, evidence, plan)
     nights = Nights(app.engine)
-    night = _night(nights, evidence, held_out, plan, choice, current)
+    night = night_of(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
     return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
@@ -278,24 +252,6 @@ def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
 
 def _mean_length(texts: Sequence[str]) -> float:
     return sum(map(len, texts)) / max(1, len(texts))
-
-
-def _night(
-    nights: Nights, evidence: Evidence, held_out: HeldOut, plan: NightPlan, choice: TierChoice, current: Version
-) -> Night:
-    """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
-    taught_by = {"teacher": plan.teacher.cross_encoder_id} if plan.teacher else {}
-    parameters = json.dumps(
-        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
-         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.from_own, **taught_by},
-        sort_keys=True,
-    )  # fmt: skip
-    fingerprint = evidence.fingerprint(RECIPE, choice.tier, parameters)
-    known = nights.latest(fingerprint)
-    promoted_since = (
-        known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
-    )
-    return known if known is not None and not promoted_since else nights.start(fingerprint, choice.tier)
 
 
 def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retriever_training.all_passages import Rows, loss
-from retriever_training.full import count_layers, freeze
+from retriever_training.freeze import count_layers, freeze
 from retriever_training.router import save_router
 
 

@@ -6,16 +6,14 @@ Each is written beside its place and renamed, so that a file that is there is wh
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from rag.errors import NotFoundError, TooLittleDataError, UsageError
+from rag.errors import TooLittleDataError, UsageError
 from rag.records import Passage
+from retriever_training.place import check_place, in_place_of
 
 RowFormat = Literal["jsonl", "datasets", "dpr"]
 
@@ -35,12 +33,9 @@ def check_free(out: Path, kind: RowFormat, *, force: bool) -> None:
         UsageError: it is there and *force* is not given, or it holds something that we did not write.
         NotFoundError: the folder that it should lie in is not there.
     """
-    if not out.resolve().parent.is_dir():
-        raise NotFoundError(f"no folder {str(out.resolve().parent)!r} to write {out.name!r} in: make it first")
+    check_place(out, force=force)
     if not out.exists():
         return
-    if not force:
-        raise UsageError(f"{str(out)!r} is there already: choose another name, or replace it with --force")
     ours = out.is_dir() and (out / PROVENANCE).is_file()
     if out.is_dir() != (kind == "datasets") or (out.is_dir() and not ours):
         raise UsageError(f"{str(out)!r} is a {'folder' if out.is_dir() else 'file'} that this command did not write, "
@@ -134,18 +129,3 @@ def _write_dataset(folder: Path, texts: Mapping[str, list[str]]) -> None:
 
     disable_progress_bars()
     Dataset.from_dict(dict(texts)).save_to_disk(str(folder))
-
-
-@contextmanager
-def in_place_of(out: Path) -> Iterator[Path]:
-    """A path beside *out* that takes its place when all went well, and vanishes otherwise."""
-    beside, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
-    try:
-        yield beside
-        if out.is_dir():
-            out.rename(before)
-        beside.replace(out)
-        shutil.rmtree(before, ignore_errors=True)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from retriever_training.negatives.audit import Audited, sample
 from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
 from retriever_training.negatives.teacher import Remembered
-from retriever_training.nightly import NightPlan
+from retriever_training.night_plan import NightPlan
 from retriever_training.splits import normalised
 from retriever_training.views import earlier_views, view_of
 

@@ -23,7 +23,7 @@ LEVELS = (
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_html", "format_docx", "format_pdf",
      "pdf_layout", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact", "chroma_client",
      "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "feedback",
-     "feedback_files", "forgetting", "registry", "until_tonight"),
+     "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
     ("rerank", "retrieve", "extract", "prompt", "chat_model", "generate", "cite", "followup"),
     ("answer",),
     ("assemble",),

@@ -10,7 +10,8 @@ import pytest
 
 from rag.assemble import App, open_app
 from rag.settings import Settings
-from retriever_training.nightly import NightPlan, run_night
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import run_night
 from tests import jargon
 
 QUESTION = "How do I reset the camera to factory settings?"

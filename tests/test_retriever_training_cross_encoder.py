@@ -27,7 +27,8 @@ from retriever_training.full import Plan
 from retriever_training.held_out import held_out_questions
 from retriever_training.learn_towers import _Texts, training_rows
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
-from retriever_training.nightly import NightPlan, _night
+from retriever_training.night_of import night_of
+from retriever_training.night_plan import NightPlan
 from retriever_training.nights import Nights
 from retriever_training.show_negatives import Wanted, night_rows
 from retriever_training.side_tables import Example
@@ -252,7 +253,7 @@ def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
     assert taught.towers.distil == DISTIL
     nights, held_out = Nights(app.engine), held_out_questions(app, evidence)
     of = [
-        _night(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
+        night_of(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
         for plan in (plain, taught, replace(plain))
     ]
     assert of[0] == of[2] != of[1]

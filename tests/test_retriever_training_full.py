@@ -12,7 +12,8 @@ import torch
 from rag.encoder import Encoder, load_model
 from rag.errors import UsageError
 from rag.version_files import passage_side_of
-from retriever_training.full import Example, Plan, freeze, merge_towers, n_steps, train_towers
+from retriever_training.freeze import freeze
+from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
 from tests import jargon
 
 PAIRS = [

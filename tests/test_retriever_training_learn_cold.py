@@ -19,7 +19,8 @@ from retriever_training.cold_rows import ColdStart
 from retriever_training.evidence import Asked, Evidence, gather
 from retriever_training.judgments import Judgments
 from retriever_training.learn_cold import apart_from_held_out, learn_cold
-from retriever_training.nightly import NightPlan, run_night
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import run_night
 from retriever_training.splits import split_of
 from tests import jargon
 from tests.jargon import PRODUCTS, TASKS

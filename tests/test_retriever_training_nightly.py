@@ -20,7 +20,8 @@ from rag.locks import FileLock
 from rag.settings import Settings
 from retriever_training.evidence import gather
 from retriever_training.full import Plan
-from retriever_training.nightly import NightPlan, run_night
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import run_night
 from retriever_training.query_tower import QueryTowerPlan
 from tests import jargon
 

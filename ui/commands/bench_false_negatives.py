@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.bench_folder import base_in
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
 
 if TYPE_CHECKING:
@@ -40,14 +41,11 @@ def false_negatives(
     nightjar bench false-negatives --beir datasets/feedbackqa --ratings datasets/feedbackqa/feedback.jsonl --audit 2
     """
     from eval.datasets import load_beir
-    from rag.base_model import save_base
-    from rag.encoder import Encoder
     from retriever_training.bench_false_negatives import measure_false_negatives
 
     dataset, encoder = load_beir(beir), settings_of(context).encoder
     with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress("encoding", None, "texts") as advance:
-        save_base(encoder.model, encoder.max_tokens, Path(folder) / "base")
-        base = Encoder.open(Path(folder) / "base", precision=encoder.precision, threads=encoder.threads)
+        base = base_in(Path(folder), encoder)
         measured = measure_false_negatives(
             dataset, base, split=split, ratings=ratings, n_audited=audit, progress=advance
         )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.bench_folder import base_in, bench_folder
+from ui.commands.console import JSON_OPTION, print_json, settings_of, stages
+from ui.commands.forgetting_told import lines, print_forgetting
 
 if TYPE_CHECKING:
-    from eval.plots import Curve
     from rag.encoder import Encoder
     from retriever_training.bench_forgetting import Beside, Model
     from retriever_training.candidate import Watch
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from retriever_training.reported_set import ReportedSet
 
 FIRST_SEED = 13
-LOOKS = ("served", "dense", "own_weights")
 
 
 def forgetting(
@@ -67,7 +64,7 @@ def forgetting(
     """  # fmt: skip
     _check(model, version, train, tier, nights, plot)
     asked = _Asked(on, split, range(FIRST_SEED, FIRST_SEED + seeds), tier, nights, error, voices)
-    with _folder(out) as folder, stages() as watch:
+    with bench_folder(out) as folder, stages() as watch:
         bench = _open(context, asked, train, folder, watch)
         told = bench.of_nights(train) if train and nights else bench.of_versions(context, model, version, train)
     if plot:
@@ -75,11 +72,11 @@ def forgetting(
         from retriever_training.bench_forgetting import BAR
 
         title = f"tier 1, night after night on {told['trained_on']['name']}, {100 * error:g} % mistaken"
-        plot.write_text(curves(_lines(told), title, "night; change of served nDCG@10 over the base", BAR), "utf-8")
+        plot.write_text(curves(lines(told), title, "night; change of served nDCG@10 over the base", BAR), "utf-8")
     if as_json:
         print_json(told)
     else:
-        _print(told)
+        print_forgetting(told)
 
 
 def _check(
@@ -195,27 +192,13 @@ class _Bench:
 ALL = 1_000_000  # train questions that people ask: as many as there are
 
 
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
-    else:
-        with TemporaryDirectory(prefix="nightjar-bench-") as folder:
-            yield Path(folder)
-
-
 def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Path, watch: Watch) -> _Bench:
     from eval.datasets import load_beir
-    from rag.base_model import save_base
-    from rag.encoder import Encoder
     from retriever_training.bench_forgetting import refuse_trained_on
     from retriever_training.reported_set import ReportedSet
 
     settings = settings_of(context)
-    shutil.rmtree(folder / "base", ignore_errors=True)  # the settings may name another one than last time
-    save_base(settings.encoder.model, settings.encoder.max_tokens, folder / "base")
-    encoder = Encoder.open(folder / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
+    encoder = base_in(folder, settings.encoder)
 
     def opened(beir: Path) -> ReportedSet:
         return ReportedSet.open(load_beir(beir), asked.split, encoder, folder / "vectors", watch)
@@ -237,74 +220,3 @@ def _version(context: typer.Context, name: str) -> Model:
         return Model(found.folder, found.lexical_weight)
     finally:
         app.close()
-
-
-# ---- what people read
-
-
-def _print(told: Mapping[str, Any]) -> None:
-    if "nights" in told:
-        _print_nights(told["nights"])
-    of_set = told["trained_on"]
-    rows = [_row(f"{of_set['name']} (trained on)", of_set)] if of_set else []
-    rows += [_row(one["name"], one) for one in told["sets"]]
-    mean = told["mean"]
-    rows.append(["mean, not trained on", "", "", "", *(_change(mean[side]) for side in LOOKS)])
-    columns = ["set", "questions", "base", "version", "served", "dense", "each at its own weight"]
-    weights = ", ".join(f"{one:g}" for one in dict.fromkeys(told["lexical_weights"]))
-    title = f"nDCG@10 on {told['split']} questions, BM25 at {weights} on both sides; changes in points"
-    print_table(columns, rows, title)
-    typer.echo(_verdict(told))
-
-
-def _row(name: str, one: Mapping[str, Any]) -> list[str]:
-    served = one["served"]
-    return [name, f"{one['n_questions']:,}", f"{served['base']:.4f}", f"{served['version']:.4f}",
-            *(_change(one[side]) for side in LOOKS)]  # fmt: skip
-
-
-def _change(one: Mapping[str, float]) -> str:
-    """In points, with its interval."""
-    return f"{100 * one['difference']:+.2f} ({100 * one['low']:+.2f} to {100 * one['high']:+.2f})"
-
-
-def _verdict(told: Mapping[str, Any]) -> str:
-    said = told["verdict"]
-    name = "Nothing forgotten" if said["holds"] else "Forgotten"
-    return (f"{name}: {_change(told['mean']['served'])} points served, mean over {len(told['sets'])} sets, where the bar "
-            f"is {100 * said['bar']:+.1f}; worst of them {said['worst_set']} ({100 * said['worst']:+.2f}). With each side at "
-            f"its own weight of BM25, as people would see it: {_change(told['mean']['own_weights'])}.")  # fmt: skip
-
-
-def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
-    rows = []
-    for number in sorted({one["night"] for one in nights}):
-        some = [one for one in nights if one["night"] == number]
-        worst = [min(one["elsewhere"].items(), key=lambda pair: pair[1]) for one in some]
-        name, least = min(worst, key=lambda pair: pair[1])
-        promoted = sum(one["decision"] == "promoted" for one in some)
-        rows.append([str(number), f"{_mean(some, 'n_asked'):,.0f}", f"{_mean(some, 'n_votes'):,.0f}",
-                     f"{promoted} of {len(some)}", *(f"{100 * _mean(some, key):+.2f}" for key in ("own", "mean_elsewhere")),
-                     f"{100 * least:+.2f} ({name})"])  # fmt: skip
-    columns = ["night", "questions", "votes", "promoted", "own set", "mean elsewhere", "worst elsewhere"]
-    print_table(columns, rows, "what answers after each night: change of served nDCG@10 over the base, in points")
-
-
-def _mean(some: Sequence[Mapping[str, Any]], key: str) -> float:
-    return sum(float(one[key]) for one in some) / len(some)
-
-
-def _lines(told: Mapping[str, Any]) -> list[Curve]:
-    """The trained set, the mean of the others, and each of them; mean over the seeds."""
-    from eval.plots import Curve
-
-    numbers = sorted({one["night"] for one in told["nights"]})
-    by_night = [[one for one in told["nights"] if one["night"] == number] for number in numbers]
-    pale = [
-        Curve(
-            one["name"], [sum(each["elsewhere"][one["name"]] for each in some) / len(some) for some in by_night], "pale"
-        )
-        for one in told["sets"]
-    ]
-    return [*pale, Curve("mean elsewhere", [_mean(some, "mean_elsewhere") for some in by_night], "theirs"),
-            Curve(told["trained_on"]["name"], [_mean(some, "own") for some in by_night])]  # fmt: skip

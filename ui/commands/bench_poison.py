@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.bench_folder import base_in
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
 
 if TYPE_CHECKING:
@@ -83,13 +84,10 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
 def _world(settings: Settings, beir: Path, n_questions: int) -> World:
     """Encodes the folder's passages and questions once; the questions that people ask are drawn once, too."""
     from eval.datasets import load_beir
-    from rag.base_model import save_base
-    from rag.encoder import Encoder
     from retriever_training.world import World
 
     with TemporaryDirectory(prefix="nightjar-bench-") as folder, stages() as watch:
         work = Path(folder)
-        save_base(settings.encoder.model, settings.encoder.max_tokens, work / "base")
-        encoder = Encoder.open(work / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
+        encoder = base_in(work, settings.encoder)
         weight = settings.retrieval.lexical_weight
         return World.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)

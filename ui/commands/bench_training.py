@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.bench_folder import base_in, bench_folder
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def training(
     from retriever_training.bench_training import chosen_rungs, climb, dots, summary
 
     chosen = chosen_rungs(rung or [])
-    with _folder(out) as folder, stages() as watch:
+    with bench_folder(out) as folder, stages() as watch:
         bench = _bench(context, folder, beir, split, (steps, batch, frozen_layers), watch)
         results = climb(bench, chosen, range(13, 13 + seeds), watch, _tell)
         told = summary(bench, results)
@@ -62,31 +60,17 @@ def training(
         _print(told)
 
 
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
-    else:
-        with TemporaryDirectory(prefix="nightjar-bench-") as folder:
-            yield Path(folder)
-
-
 def _bench(
     context: typer.Context, folder: Path, beir: Path, split: str, budget: tuple[int, int, int], watch: Any
 ) -> Bench:
     from eval.datasets import load_beir
-    from rag.base_model import save_base
-    from rag.encoder import Encoder
     from retriever_training.labelled_set import LabelledSet
     from retriever_training.workbench import Bench, Budget, default_steps
 
     settings = settings_of(context)
     data = LabelledSet.of(load_beir(beir), split)
     steps, batch, frozen_layers = budget
-    shutil.rmtree(folder / "base", ignore_errors=True)  # the settings may name another one than last time
-    save_base(settings.encoder.model, settings.encoder.max_tokens, folder / "base")
-    encoder = Encoder.open(folder / "base", precision=settings.encoder.precision, threads=settings.encoder.threads)
+    encoder = base_in(folder, settings.encoder)
     spent = Budget(steps or default_steps(data.n_rows, batch), batch, frozen_layers)
     return Bench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
 

@@ -11,7 +11,7 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, settings_o
 if TYPE_CHECKING:
     from rag.registry import Version
     from rag.settings import Settings
-    from retriever_training.nightly import NightPlan
+    from retriever_training.night_plan import NightPlan
 
 DISTIL = 0.5  # of a teacher's scores beside the labels', where there is a teacher
 EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
@@ -67,7 +67,7 @@ def plan_of(settings: Settings) -> NightPlan:
     from rag.cross_encoder import CrossEncoder
     from retriever_training.full import Plan
     from retriever_training.negatives import check_sources
-    from retriever_training.nightly import NightPlan
+    from retriever_training.night_plan import NightPlan
 
     night, gate = settings.night, settings.gate
     check_sources(night.sources)
