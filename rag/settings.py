@@ -100,10 +100,10 @@ class NightSettings(Section):
         default=True, description="too few questions to train on: learn from the library's own, if the gate agrees"
     )
     epochs: int = Field(default=3, ge=1, le=20, description="of tier 3")
-    batch_size: int = Field(default=32, ge=2, le=4096, description="of tier 3")
+    batch_size: int = Field(default=64, ge=2, le=4096, description="of tier 3")
     learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="of tier 3")
     sources: tuple[str, ...] = Field(
-        default=("feedback", "dense", "bm25", "random"), description="of tier 3's negatives, the first one asked first"
+        default=("feedback",), description="of negatives beside those of tier 3's batch: also dense, bm25, random …"
     )
     negatives: int = Field(default=1, ge=1, le=16, description="that a row of tier 3 holds beside those of its batch")
     pool: int = Field(default=1, ge=1, le=64, description="negatives of a row that take turns from epoch to epoch")

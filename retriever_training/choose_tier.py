@@ -40,9 +40,9 @@ class Load:
     def of_towers(self, plan: Plan) -> float:
         """Minutes that tier 3 takes, about: training, and encoding the library anew after every round.
 
-        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1))
+        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, sources=("dense",)))
         20.0
-        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, rounds=2, sources=("feedback",)))
+        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, rounds=2))
         30.0
         """
         trained = self.n_rows * plan.epochs * (1 + plan.n_mined) * (1 + BACKWARD)

@@ -94,6 +94,9 @@ def _settle(
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
         dropped["rejected by one person only"] += 1
         return None
+    if not agreeing:  # a record below one half turns odds round, and nobody named the passage
+        dropped["said only by people who are mostly mistaken"] += 1
+        return None
     kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question

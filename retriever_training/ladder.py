@@ -161,5 +161,6 @@ RUNGS: Mapping[str, Rung] = {
     "distilled": Rung("+ dense, cleaned, distilled", partial(towers, "distilled")),
     "anchored": Rung("+ dense, cleaned, anchored", partial(towers, "anchored")),
     "merged": Rung("+ dense, cleaned, merged", partial(merged, "dense_cleaned")),
+    "mixed": Rung("+ mixed, cleaned, BM25 in the loss, merged", partial(merged, "mixed")),
     "tier3": Rung("tier 3: as a night trains", partial(merged, "night")),
 }

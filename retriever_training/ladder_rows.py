@@ -40,8 +40,10 @@ class Recipe:
     """A recipe whose version is the earlier one, which mines its own negatives; empty: there is none."""
     taught: bool = False
     """Whether the base's fused scores are the teacher's."""
+    is_mixed: bool = False
+    """Whether rows hold negatives of several sources, as `nightjar mine` mixes them."""
     as_at_night: bool = False
-    """Whether rows are mixed of several sources, and BM25 and near-duplicates are part of the loss, as at night."""
+    """Whether BM25 and near-duplicates are part of the loss."""
     plan: Plan = field(default_factory=Plan)
 
 
@@ -56,7 +58,8 @@ RECIPES: Mapping[str, Recipe] = {
     "verdicts": Recipe("feedback", cleaned=True),
     "distilled": Recipe("dense", cleaned=True, taught=True, plan=Plan(distil=1.0)),
     "anchored": Recipe("dense", cleaned=True, plan=Plan(anchor=1.0)),
-    "night": Recipe("dense", cleaned=True, as_at_night=True),
+    "mixed": Recipe("dense", cleaned=True, is_mixed=True, as_at_night=True),
+    "night": Recipe(as_at_night=True),
 }
 
 
@@ -79,7 +82,7 @@ def rows_of(recipe: Recipe, bench: Bench, seed: int, earlier: Sequence[View] = (
         return Rows(tuple(Example(question, data.texts[row]) for question, right in pairs for row in right), {}, {})
     mine = mine_of(bench, seed, earlier, rejected=recipe.source == "feedback")
     views = [View("the base", mine.question_vectors, mine.passage_vectors), *earlier]
-    chosen, removed = mixed(mine, views) if recipe.as_at_night else negatives(recipe, mine, views)
+    chosen, removed = mixed(mine, views) if recipe.is_mixed else negatives(recipe, mine, views)
     examples = []
     for place, (question, right) in enumerate(zip(data.train.questions, data.train.right, strict=True)):
         own = [one.passage for one in chosen[place]]
@@ -123,7 +126,7 @@ def negatives(recipe: Recipe, mine: Mine, views: Sequence[View]) -> Chosen:
 
 
 def mixed(mine: Mine, views: Sequence[View]) -> Chosen:
-    """The negatives of each question's rows as a night mixes them."""
+    """The negatives of each question's rows as `nightjar mine` mixes them."""
     by_source = mine_all(mine, views, mine.texts, tuple(QUOTAS))
     right = [dict.fromkeys(sorted(positives), 1.0) for positives in mine.positives]
     rows, removed = mix(mine, by_source, right, N_NEGATIVES)

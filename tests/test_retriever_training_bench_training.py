@@ -143,7 +143,7 @@ def test_every_row_trains_equally_often_whatever_the_budget() -> None:
     assert {*scheduled("abcd", 6, seed=1)} == set("abcd")
 
 
-@pytest.mark.parametrize("name", ["triplet", "bm25", "dense", "dense_cleaned", "neighbour", "verdicts", "night"])
+@pytest.mark.parametrize("name", ["triplet", "bm25", "dense", "dense_cleaned", "neighbour", "verdicts", "mixed"])
 def test_every_row_holds_one_negative_that_no_label_calls_right(opened: Bench, name: str) -> None:
     rows = rows_of(RECIPES[name], opened, 13)
     right = dict(zip(opened.data.train.questions, opened.data.positives, strict=True))

@@ -69,6 +69,16 @@ def test_a_person_who_is_always_outvoted_loses_their_say() -> None:
     assert [one.label for one in last] == ["negative"]
 
 
+def test_what_an_unreliable_person_rejects_alone_is_not_made_right_by_it() -> None:
+    """A record below one half turns odds round; but a passage that nobody named is nobody's right passage."""
+    questions = [f"Question {number}?" for number in range(12)]
+    agreed = [said(user, "right", "pin", question) for question in questions for user in ("ann", "bob", "cat")]
+    against = [said("eve", "right", "not_relevant", question) for question in questions]
+    judgments = judged(*agreed, *against, said("eve", "wrong", "not_relevant", "Another one?"))
+    assert all(judgment.passage_id == "right" for judgment in judgments.judgments)
+    assert judgments.dropped["said only by people who are mostly mistaken"] == 1
+
+
 def test_a_helpful_answer_makes_its_cited_passages_weak_positives() -> None:
     one = only(judged(said("ann", None, "answer_helpful"), cited={"turn-ann": ["right"]}))
     assert (one.label, one.passage_id) == ("positive", "right")

@@ -20,6 +20,7 @@ from rag.locks import FileLock
 from rag.settings import Settings
 from retriever_training.evidence import gather
 from retriever_training.full import Plan
+from retriever_training.negatives.mix import QUOTAS
 from retriever_training.night_plan import NightPlan
 from retriever_training.nightly import run_night
 from retriever_training.query_tower import QueryTowerPlan
@@ -56,7 +57,7 @@ def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> N
 
 def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_came_from(app: App) -> None:
     before = app.current()
-    summary = run_night(app, NightPlan(tier="3", towers=Plan(epochs=1)))
+    summary = run_night(app, NightPlan(tier="3", towers=Plan(epochs=1, sources=tuple(QUOTAS))))
     made = app.registry.version(summary["version"])
     assert (summary["decision"], summary["n_passages_encoded"]) == ("promoted", 288)
     assert made.passage_side != before.passage_side
@@ -73,7 +74,7 @@ def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_tur
         stages.append(stage)
         return lambda n: None
 
-    towers = Plan(epochs=2, rounds=2, pool=3, easy_first=True, sources=("feedback", "dense", "earlier"))
+    towers = Plan(epochs=2, rounds=2, pool=3, easy_first=True, sources=(*QUOTAS, "earlier"))
     summary = run_night(app, NightPlan(tier="3", towers=towers), watch)
     note = app.registry.version(summary["version"]).note
     trained = [stage for stage in stages if stage.startswith("train")]
