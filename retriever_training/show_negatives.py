@@ -27,7 +27,7 @@ from retriever_training.views import earlier_views, view_of
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What rows to make; the defaults are those of a tier-3 night."""
+    """What rows to make of a night's questions and right passages."""
 
     n_negatives: int = N_NEGATIVES
     sources: tuple[str, ...] = tuple(QUOTAS)
@@ -51,7 +51,7 @@ class MinedRows:
 
 
 def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatched) -> MinedRows:
-    """The rows that a tier-3 night would train on now, or others that are wanted in their place.
+    """Rows of the questions and right passages that a tier-3 night would train on now, with the negatives wanted.
 
     Raises:
         TooLittleDataError: no judgment of the training split names a right passage.

@@ -69,10 +69,10 @@ def mine(
     ] = "jsonl",
     n_negatives: Annotated[
         int | None,
-        typer.Option("--negatives", min=0, help="A row; left out, as many as the night's.", show_default=False),
+        typer.Option("--negatives", min=0, help="A row; left out, one.", show_default=False),
     ] = None,
     sources: Annotated[
-        str | None, typer.Option(help=SOURCES_HELP + " Left out, the night's.", show_default=False)
+        str | None, typer.Option(help=SOURCES_HELP + " Left out: people, dense, BM25, random.", show_default=False)
     ] = None,
     epochs: Annotated[
         int, typer.Option(min=1, help="Rows for so many epochs, in which a row's negatives take turns.")
@@ -90,7 +90,9 @@ def mine(
     ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
 ) -> None:
-    """Writes the night's training rows with the provenance of every negative.
+    """Writes the night's questions and right passages, with negatives of all sources and where each came from.
+
+    To be read, or for other trainers. A night of tier 3 takes its own negatives from night.sources in the settings.
 
     [bold]Examples[/bold]
 
