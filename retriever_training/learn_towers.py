@@ -20,7 +20,7 @@ from retriever_training.candidate import Made, Watch
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.full import Example, Plan, merge_towers, n_steps, train_towers
 from retriever_training.negatives.mine import Mine, View
-from retriever_training.negatives.mix import Row, mine_all, mix, of_epoch
+from retriever_training.negatives.mix import Row, mine_all, mix, of_epoch, quotas_of
 from retriever_training.negatives.teacher import Teacher, logits
 from retriever_training.query_rows import LEXICAL_SHARE
 from retriever_training.side_tables import Lexical
@@ -123,7 +123,8 @@ def training_rows(
     advance = watch("mine negatives", len(mine))
     by_source = mine_all(mine, views, evidence.texts, finders=plan.sources, teacher=teacher)
     pool = max(plan.n_negatives, plan.pool)
-    rows, removed = mix(mine, by_source, [best_supported(right) for right in train.right], pool)
+    right = [best_supported(one) for one in train.right]
+    rows, removed = mix(mine, by_source, right, pool, quotas_of(plan.sources))
     advance(len(mine))
     return mine, rows, removed
 

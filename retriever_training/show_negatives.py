@@ -18,7 +18,7 @@ from retriever_training.learn_towers import N_NEGATIVES, make_mine
 from retriever_training.negatives import FINDERS, check_sources
 from retriever_training.negatives.audit import Audited, sample
 from retriever_training.negatives.mine import Candidate, Mine, View
-from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch
+from retriever_training.negatives.mix import QUOTAS, Row, as_json, mine_all, mix, of_epoch, quotas_of
 from retriever_training.negatives.teacher import Remembered
 from retriever_training.night_plan import NightPlan
 from retriever_training.splits import normalised
@@ -72,7 +72,7 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
     teacher = Remembered(plan.teacher) if plan.teacher else None
     by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, teacher=teacher)
-    quotas = {source: QUOTAS.get(source, 1) for source in wanted.sources}
+    quotas = quotas_of(wanted.sources)
     rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
     audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []
     passages = {passage.passage_id: passage for passage in evidence.passages}

@@ -64,6 +64,15 @@ def mine_all(
     return {name: [one[name] for one in parted] for name in finders}
 
 
+def quotas_of(sources: Sequence[str]) -> dict[str, int]:
+    """How many of each of these sources a row gets at most, in their order; 1 of those that QUOTAS does not name.
+
+    >>> quotas_of(("neighbour", "feedback"))
+    {'neighbour': 1, 'feedback': 2}
+    """
+    return {source: QUOTAS.get(source, 1) for source in sources}
+
+
 def choose(
     by_source: Mapping[str, Sequence[Mined]],
     row: int,
