@@ -26,6 +26,7 @@ from retriever_training.evidence import Evidence, gather
 from retriever_training.full import Plan
 from retriever_training.held_out import held_out_questions
 from retriever_training.learn_towers import _Texts, training_rows
+from retriever_training.negatives.mix import QUOTAS
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
 from retriever_training.night_of import night_of
 from retriever_training.night_plan import NightPlan
@@ -227,7 +228,7 @@ def evidence(app: App) -> Evidence:
 def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App, evidence: Evidence) -> None:
     view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
     teacher = Remembered(Suspicious())
-    _, rows, removed = training_rows(evidence, [view], Plan(), unwatched, teacher)
+    _, rows, removed = training_rows(evidence, [view], Plan(sources=tuple(QUOTAS)), unwatched, teacher)
     examples = _Texts(evidence, teacher).examples(rows)
     assert removed[TAKEN_FOR_RIGHT] > 0
     assert not any("refund" in text for example in examples for text in example.negatives)
@@ -239,7 +240,7 @@ def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App,
 
 def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: Evidence) -> None:
     view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
-    _, rows, removed = training_rows(evidence, [view], Plan(), unwatched)
+    _, rows, removed = training_rows(evidence, [view], Plan(sources=tuple(QUOTAS)), unwatched)
     assert {example.teacher for example in _Texts(evidence).examples(rows)} == {()}
     assert TAKEN_FOR_RIGHT not in removed
 
