@@ -34,6 +34,7 @@ VERDICTS_UNTIL = "verdicts_until"
 RULES: Mapping[str, tuple[float, float]] = {"pin": (1.0, 0.90), "helpful": (0.5, 0.90), "not_relevant": (-0.5, 0.95)}
 """verdict → (strength, threshold); the other verdicts move nothing."""
 
+SAME = 1 - 1e-6  # from here a question is asked again: float32 leaves its cosine with itself a few 1e-7 away from 1
 NEAREST = min(threshold for _, threshold in RULES.values())
 PER_PERSON = 500  # the latest votes of one person that are remembered
 AT_MOST = 5000  # votes remembered altogether: one product of 5,000 × 384 takes half a millisecond
@@ -57,11 +58,12 @@ def lift(verdict: str, cosine: float) -> float:
 
     Strength · closeness; closeness rises in a straight line from 0 at the threshold to 1 at a cosine of 1.
 
-    >>> round(lift("pin", 1.0), 3), round(lift("pin", 0.95), 3), lift("pin", 0.9), lift("not_relevant", 0.9)
+    >>> lift("pin", 0.9999999), round(lift("pin", 0.95), 3), lift("pin", 0.9), lift("not_relevant", 0.9)
     (1.0, 0.5, 0.0, 0.0)
     """
     strength, threshold = RULES[verdict]
-    closeness = (min(cosine, 1.0) - threshold) / (1 - threshold)
+    cosine = 1.0 if cosine > SAME else cosine
+    closeness = (cosine - threshold) / (1 - threshold)
     return strength * closeness if closeness > 0 else 0.0
 
 
