@@ -14,12 +14,16 @@ from sqlalchemy import Engine
 from rag.answer import Answerer
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
+from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
+from rag.find_files import Found
 from rag.generate import make_generator
+from rag.ingest import IngestReport, ingest_found
 from rag.install_base import install_base
+from rag.jobs import Jobs
 from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
@@ -28,6 +32,7 @@ from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.serving import ServingIndex
 from rag.settings import Settings
+from rag.steps import Tell, nobody
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
@@ -58,6 +63,7 @@ class App:
         self.serve = serve
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
         self._live: Live | None = None
         self._refreshing = threading.Lock()
@@ -104,9 +110,46 @@ class App:
         vectors = self.vectors()
         if not vectors.missing():
             return 0
-        n_encoded = vectors.fill(self.open_encoder(), progress)
+        n_encoded = vectors.fill(self._encoder_to_fill(), progress)
         self.library.vectors_arrived()
         return n_encoded
+
+    def ingest(
+        self,
+        found: Found,
+        *,
+        tell: Tell = nobody,
+        stopped: Callable[[], bool] = lambda: False,
+        encoding_rest: Callable[[int], None] = lambda n: None,
+        n_readers: int | None = None,
+    ) -> tuple[IngestReport, Encoded]:
+        """Brings files in and makes them findable: passages are encoded while other files are still being read.
+
+        At the end what earlier ingests left without a vector is encoded too; *encoding_rest* gets how many just were.
+        Where *stopped* turns true no further file is begun, and what is not encoded yet is left to the next one.
+        """
+        self.current()
+        with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
+            report = ingest_found(
+                self.library, found, max_words=self.settings.passages.max_words,
+                tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+            )  # fmt: skip
+            encoded = beside.finish()
+        if encoded.n_encoded:
+            self.library.vectors_arrived()
+        n_rest = 0 if stopped() else self.encode_missing(encoding_rest)
+        if self.serve:
+            self.refresh()
+        return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest)
+
+    def _encoder_to_fill(self) -> Encoder:
+        """The one that answers, where that is of this version and complete; else one of its own."""
+        live, current = self._live, self.current()
+        if live and live.version.encoder_id == current.encoder_id and isinstance(live.retriever.encoder, Encoder):
+            return live.retriever.encoder
+        encoder = self.open_encoder(current.encoder_id)
+        _ = encoder.model  # loads the weights now: it is told apart from the encoding
+        return encoder
 
     # ---- answering
 
