@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -11,12 +12,14 @@ from datetime import datetime
 from typing import Literal, TypedDict, Unpack
 
 from rag.blocks import storable
+from rag.chat_model import NEVER
 from rag.cite import cite
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.followup import standalone
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
+from rag.marks import MarkFilter
 from rag.records import Answer, Hit, Shown, Turn, now
 from rag.retrieve import Retriever
 
@@ -54,6 +57,7 @@ class Asking(TypedDict, total=False):
     conversation_id: str | None
     k: int | None
     origin: Origin
+    stopped: threading.Event
 
 
 class Answerer:
@@ -89,6 +93,7 @@ class Answerer:
         conversation_id: str | None = None,
         k: int | None = None,
         origin: Origin = "asked",
+        stopped: threading.Event = NEVER,
     ) -> Iterator[Searched | Text | Answer]:
         """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
 
@@ -108,7 +113,7 @@ class Answerer:
         draft = Draft()
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history)):
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
                 draft += piece
                 if piece.text:
                     yield Text(piece.text)
@@ -123,8 +128,19 @@ class Answerer:
             empty = self._library.n_passages() == 0
             yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else "no passage was found for the question")
             return
-        for piece in self._generator.stream(evidence):
-            yield replace(piece, text=NOTHING_FOUND) if piece.declined and not piece.text else piece
+        yield from _marked(self._generator.stream(evidence), {hit.rank for hit in evidence.hits})
+
+
+def _marked(pieces: Iterator[Draft], valid: set[int]) -> Iterator[Draft]:
+    """The pieces without marks that name no hit, none of them ending inside a mark; what brings citations is left as it is."""
+    marks = MarkFilter(valid)
+    for piece in pieces:
+        if piece.declined or piece.citations:
+            yield Draft(marks.rest())
+            yield replace(piece, text=piece.text or NOTHING_FOUND)
+        else:
+            yield replace(piece, text=marks.add(piece.text))
+    yield Draft(marks.rest())
 
 
 def checked(question: str) -> str:
@@ -150,7 +166,8 @@ def _finished(answer: Answer, draft: Draft, seconds: float) -> Answer:
     cited = cite(draft.text, answer.hits)
     if cited.unsupported:
         log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
-    return replace(answer, text=cited.text, citations=cited.citations, seconds=seconds)
+    # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.
+    return replace(answer, text=draft.text, citations=cited.citations, seconds=seconds)
 
 
 def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, origin: Origin) -> Turn:

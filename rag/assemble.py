@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
-from rag.generate import make_generator
+from rag.generate import EXTRACTIVE, generator_of
 from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
@@ -59,6 +60,8 @@ class App:
         self.library = Library(engine)
         self.feedback = Feedback(engine)
         self.registry = Registry(engine, settings.data)
+        self.tell: Callable[[str], None] = log.info
+        """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
         self._refreshing = threading.Lock()
 
@@ -143,16 +146,33 @@ class App:
         return Reranker(reader, chosen.rerank_k, chosen.rerank_s)
 
     @cached_property
-    def answerer(self) -> Answerer:
-        """The one call that the product exists for. Takes the retriever anew for every question."""
+    def chat_model(self) -> ChatModel | None:
+        """The language model that the settings name; None where answers are quoted.
+
+        Raises:
+            SettingsError: there is none of this name, or what it needs is not installed.
+        """
         chosen = self.settings.generator
-        generator = make_generator(
+        if chosen.model == EXTRACTIVE:
+            return None
+        return ChatModel.open(
             chosen.model,
             base_url=chosen.base_url,
             api_key=chosen.api_key,
+            connect_s=chosen.connect_s,
+            silence_s=chosen.silence_s,
             timeout_s=chosen.timeout_s,
             max_tokens=chosen.max_tokens,
+            retries=chosen.retries,
+            rest_after=chosen.rest_after,
+            rest_s=chosen.rest_s,
+            tell=self.tell,
         )
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """The one call that the product exists for. Takes the retriever anew for every question."""
+        generator = generator_of(self.chat_model)
         return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
 
     def refresh(self) -> bool:

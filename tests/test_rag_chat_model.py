@@ -243,7 +243,7 @@ def test_the_answer_arrives_in_pieces(ask, endpoint):
         if isinstance(event, Text):
             pieces.append(event.delta)
             read.set()
-    assert pieces == ["Small ", "firms [1]."]
+    assert pieces == ["Small", " firms [1]."]  # a blank may belong to a mark that names no passage
 
 
 def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
@@ -337,15 +337,17 @@ def test_where_the_reader_leaves_the_model_is_told_to_stop(ask, endpoint):
 @pytest.mark.parametrize(
     ("behave", "n_asked"),
     [
-        pytest.param(refuses(500), 2, id="500"),
-        pytest.param(refuses(429), 2, id="429"),
+        pytest.param(refuses(500), 3, id="500"),
+        pytest.param(refuses(503), 3, id="503"),
+        pytest.param(refuses(429), 3, id="429"),
+        pytest.param(refuses(400), 1, id="400"),
         pytest.param(refuses(401), 1, id="401"),
         pytest.param(says(""), 1, id="empty"),
-        pytest.param(sends(""), None, id="no event"),
-        pytest.param(sends("data: [DONE]\n\n"), None, id="no answer"),
-        pytest.param(sends("data: {broken\n\n"), None, id="broken JSON"),
-        pytest.param(sends('data: {"choices": "x"}\n\n'), None, id="other JSON"),
-        pytest.param(sends("<html>Log in</html>", "text/html"), None, id="HTML"),
+        pytest.param(sends(""), 1, id="no event"),
+        pytest.param(sends("data: [DONE]\n\n"), 1, id="no answer"),
+        pytest.param(sends("data: {broken\n\n"), 1, id="broken JSON"),
+        pytest.param(sends('data: {"choices": "x"}\n\n'), 1, id="other JSON"),
+        pytest.param(sends("<html>Log in</html>", "text/html"), 1, id="HTML"),
     ],
 )
 def test_where_the_model_fails_the_best_sentences_are_quoted_and_it_is_said(ask, endpoint, library, behave, n_asked):
@@ -354,7 +356,7 @@ def test_where_the_model_fails_the_best_sentences_are_quoted_and_it_is_said(ask,
     assert answer.text.startswith(f"{NOT_WRITTEN}\n\n{QUOTED}")
     assert not answer.declined
     assert quoted(library, answer)[0] == (1, "Small firms that lost a third of their income can get the grant.")
-    assert len(endpoint.asked) in ([n_asked] if n_asked else [1, 2])
+    assert len(endpoint.asked) == n_asked
 
 
 @pytest.mark.parametrize("behave", [hangs, drips])
