@@ -16,7 +16,7 @@ from rag.chat_model import NEVER
 from rag.cite import cite
 from rag.errors import UsageError
 from rag.feedback import Feedback
-from rag.followup import standalone
+from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
 from rag.marks import MarkFilter
@@ -26,6 +26,9 @@ from rag.retrieve import Retriever
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
 NOTHING_FOUND = "I found nothing in your documents that answers this."
 EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
+"""A question and the earlier questions and answers → the question as it can be searched alone."""
 
 Origin = Literal["asked", "imported", "simulated"]
 
@@ -40,6 +43,8 @@ class Searched:
     encoder_id: str
     seconds: float
     turn_id: str
+    question: str
+    """As it was searched; another one than was asked where a follow-up was made to stand alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,14 @@ class Answerer:
         feedback: Feedback,
         *,
         k: int = 6,
+        standalone: Standalone | None = None,
     ) -> None:
         self._retriever = retriever
         self._generator = generator
         self._library = library
         self._feedback = feedback
         self._k = k
+        self._standalone = standalone or _by_heuristic
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -99,20 +106,20 @@ class Answerer:
 
         One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
         reader leaves half way is stored as far as it got: its passages were shown.
-        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, and stored,
-        together with the question before it. *k* is how many passages are shown.
+        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, answered and stored
+        as a question that stands alone. *k* is how many passages are shown. Setting *stopped* ends the writing.
 
         Raises:
             UsageError: the question is empty or longer than MAX_QUESTION characters.
         """
-        question = standalone(checked(question), [earlier for earlier, _ in history])[-MAX_QUESTION:]
-        started, asked_at = time.perf_counter(), now()
+        asked, started, asked_at = checked(question), time.perf_counter(), now()
+        question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
         hits = tuple(retriever.search(question, k or self._k, user))
-        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits)
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
         draft = Draft()
         try:
-            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id)
+            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
             for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
                 draft += piece
                 if piece.text:
@@ -141,6 +148,10 @@ def _marked(pieces: Iterator[Draft], valid: set[int]) -> Iterator[Draft]:
         else:
             yield replace(piece, text=marks.add(piece.text))
     yield Draft(marks.rest())
+
+
+def _by_heuristic(question: str, history: Sequence[tuple[str, str]]) -> str:
+    return with_earlier(question, [earlier for earlier, _ in history])
 
 
 def checked(question: str) -> str:

@@ -27,6 +27,7 @@ from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
+from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.until_tonight import UntilTonight, taught_until
@@ -172,8 +173,15 @@ class App:
     @cached_property
     def answerer(self) -> Answerer:
         """The one call that the product exists for. Takes the retriever anew for every question."""
-        generator = generator_of(self.chat_model)
-        return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
+        model, within_s = self.chat_model, self.settings.generator.rewrite_s
+        return Answerer(
+            lambda: self.retriever,
+            generator_of(model),
+            self.library,
+            self.feedback,
+            k=self.settings.retrieval.k,
+            standalone=Rewriter(model, within_s).standalone if model and within_s else None,
+        )
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.

@@ -154,9 +154,7 @@ class ChatModel:
         if text.strip() != NO_ANSWER and text[told:]:
             yield text[told:]
 
-    def ask(
-        self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event = NEVER
-    ) -> Iterator[str]:
+    def ask(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event = NEVER) -> Iterator[str]:
         """What the model says to these messages, as it is written, kept to *patience*.
 
         Raises:
@@ -169,6 +167,16 @@ class ChatModel:
                 yield piece
             if not has_words and not stopped.is_set():
                 raise ChatModelError("the answer was empty")
+
+    def ask_aside(self, said: Sequence[BaseMessage], patience: Patience) -> Iterator[str]:
+        """As `ask`, for what can be done without: not asked unless the circuit is closed, and failing does not open it.
+
+        Raises:
+            ChatModelError: as of `stream`.
+        """
+        if self._breaker.state != "closed":
+            raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
+        yield from self._pieces(said, patience, NEVER)
 
     def _window(self) -> Window | None:
         return Window(self._here.window - self._max_tokens, self._here.count_tokens) if self._here else None

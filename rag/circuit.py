@@ -61,7 +61,9 @@ class CircuitBreaker:
         with self._lock:
             self._n_failures += 1
             if self._n_failures >= self._most:
-                log.warning("the language model failed %d times in a row: not asked for %.0f s", self._n_failures, self._rest_s)
+                log.warning(
+                    "the language model failed %d times in a row: not asked for %.0f s", self._n_failures, self._rest_s
+                )
                 self._opened_at, self._probing = self._clock(), False
 
     def undecided(self) -> None:

@@ -62,7 +62,7 @@ class OpenWeights:
         try:
             self._loaded.set_result(self._load())
             self.stage = "ready"
-        except Exception as failure:  # noqa: BLE001 - handed to everyone who waits for the model
+        except Exception as failure:
             self.stage = "failed"
             log.exception("the weights of the language model can't be read")
             self._loaded.set_exception(ChatModelError(f"its weights can't be read ({type(failure).__name__})"))

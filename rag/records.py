@@ -134,6 +134,8 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
     seconds: float = 0.0
+    asked: str = ""
+    """The question as it was typed; `question` is what was searched for."""
 
 
 @dataclass(frozen=True, slots=True)

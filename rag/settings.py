@@ -73,7 +73,9 @@ class GeneratorSettings(Section):
     timeout_s: float = Field(default=60.0, gt=0, description="for a whole answer of the language model")
     max_tokens: int = Field(default=512, ge=16, description="the longest answer of the language model")
     retries: int = Field(default=2, ge=0, le=10, description="further tries where none of the answer has come yet")
-    rest_after: int = Field(default=3, ge=1, description="failures in a row after which the model is not asked for a while")
+    rest_after: int = Field(
+        default=3, ge=1, description="failures in a row after which the model is not asked for a while"
+    )
     rest_s: float = Field(default=60.0, gt=0, description="for how long it is not asked then")
     rewrite_s: float = Field(
         default=4.0, ge=0, description="for the model to rewrite a follow-up question; 0: it never does"

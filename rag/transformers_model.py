@@ -98,12 +98,12 @@ class TransformersChat(BaseChatModel):
             try:
                 for text in running.streamer:
                     if text:
-                        yield ChatGenerationChunk(message=AIMessageChunk(text))
+                        yield ChatGenerationChunk(message=AIMessageChunk(content=text))
             finally:
                 has_left.set()
                 running.join()
             why = running.outcome()
-            yield ChatGenerationChunk(message=AIMessageChunk("", response_metadata={"finish_reason": why}))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata={"finish_reason": why}))
 
     @contextmanager
     def _one_at_a_time(self, is_over: IsOver) -> Iterator[None]:
@@ -165,23 +165,20 @@ class _Generation:
 
     def _generate(self) -> None:
         import torch
-        from transformers import StoppingCriteria, StoppingCriteriaList
+        from transformers import StoppingCriteriaList
 
-        is_over = self._is_over
-
-        class Over(StoppingCriteria):
-            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-                return torch.full((input_ids.shape[0],), is_over(), device=input_ids.device, dtype=torch.bool)
+        def over(input_ids: Any, _scores: Any, **_: Any) -> Any:
+            return torch.full((input_ids.shape[0],), self._is_over(), device=input_ids.device, dtype=torch.bool)
 
         model = self._model
         prompt = torch.tensor([self._ids], device=model.device)
-        with torch.inference_mode(), stoppable(model, is_over):
+        with torch.inference_mode(), stoppable(model, self._is_over):
             written = model.generate(
                 prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=self._max_tokens,
-                streamer=self.streamer, stopping_criteria=StoppingCriteriaList([Over()]), **self._how,
+                streamer=self.streamer, stopping_criteria=StoppingCriteriaList([over]), **self._how,
             )  # fmt: skip
         self._n_written = written.shape[1] - len(self._ids)
-        if is_over():
+        if self._is_over():
             raise StoppedError("the reader left, or the time was spent")
 
 
@@ -220,9 +217,7 @@ def chat_ids(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
 
 
 def _templated(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
-    said = [
-        {"role": ROLES[message.type], "content": without_special(message.text, tokenizer)} for message in messages
-    ]
+    said = [{"role": ROLES[message.type], "content": without_special(message.text, tokenizer)} for message in messages]
     ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
     return list(ids)
 

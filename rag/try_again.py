@@ -26,7 +26,14 @@ def attempts(
     says how long to wait, not less than that. There is no try that would begin after *within_s*, and none once
     *has_left* is set or *may_retry* says no. The last failure is raised.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_exponential, wait_random
+    from tenacity import (
+        Retrying,
+        retry_if_exception,
+        stop_after_attempt,
+        stop_before_delay,
+        wait_exponential,
+        wait_random,
+    )
     from tenacity.nap import sleep_using_event
 
     spread = wait_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S) + wait_random(0, FIRST_PAUSE_S)

@@ -25,7 +25,7 @@ LEVELS = (
      "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "feedback",
      "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit", "try_again",
-     "chat_model", "generate", "cite", "marks", "followup"),
+     "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),
     ("assemble",),
 )  # fmt: skip

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one."""
+    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one.
+
+    "question" is what was searched for: another one than "asked" where a follow-up was made to stand alone.
+    """
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     return {
         "turn_id": answer.turn_id,
+        "asked": answer.asked,
+        "question": answer.question,
         "answer": answer.text,
         "declined": answer.declined,
         "reason": answer.reason,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,28 +30,41 @@ def ask(
     k: Annotated[
         int | None, typer.Option("-k", min=1, max=100, help="Passages to answer from.", show_default=False)
     ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="A name of yours: questions under it may follow up on each other.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Answer a question from the library, with sources; says so where the documents don't answer it.
 
-    The question and the passages shown are remembered, so that you can say which of them helped.
+    The question and the passages shown are remembered, so that you can say which of them helped. Ctrl-C ends the writing.
 
-    Example: nightjar ask "Who can get the grant?"
+    [bold]Examples[/bold]
+
+    nightjar ask "Who can get the grant?"
+
+    nightjar ask --conversation grants "And for nurses?"
     """
     from rag.answer import Searched, Text
     from rag.assemble import open_app
+    from ui.verdicts import LOCAL
 
     opened = open_app(settings_of(context))
+    opened.tell = partial(typer.echo, err=True)
     try:
-        for event in opened.answerer.stream(question, k=k):
-            if isinstance(event, Text):
+        history = opened.feedback.history(conversation, LOCAL) if conversation else []
+        for event in opened.answerer.stream(question, history=history, user=LOCAL, conversation_id=conversation, k=k):
+            if isinstance(event, Searched):
+                if event.question != question.strip():
+                    typer.echo(f"searched for: {_on_one_line(event.question)}", err=True)
+            elif isinstance(event, Text):
                 if not as_json:
                     typer.echo(_printable(event.delta), nl=False)
-            elif not isinstance(event, Searched):
-                if as_json:
-                    print_json(answer_json(event))
-                else:
-                    typer.echo("\n" + "\n".join(_sources(event)))
+            elif as_json:
+                print_json(answer_json(event))
+            else:
+                typer.echo("\n" + "\n".join(_sources(event)))
     finally:
         opened.close()
 
