@@ -27,6 +27,7 @@ CONTEXT = 80  # characters of heading encoded with a sentence; what stands neare
 # cosine of the bare sentence .47/.72 and .71/.90; with its heading .54/.88 and .72/.89; by this sum .56/.91, .83/.96.
 COVERAGE_WEIGHT = 0.3
 HIT_WEIGHT = 0.5
+PASSAGE_WEIGHT = 0.2
 MARGIN = 0.2  # a sentence this far below the best one is left out; on average 2.3 remain
 SAME = 0.7  # share of the shorter sentence's words from which the other one says it too
 
@@ -94,11 +95,13 @@ def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Extr
     covered = np.array([coverage(wanted, one.words, weights) for one in candidates])
     prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([one.hit.score for one in candidates])
     prior += FITS * _fits(question, candidates)
+    passages = {hit.rank: coverage(wanted, _words(hit.passage), weights) for hit in hits}
+    by_passage = np.array([passages[one.hit.rank] for one in candidates])
+    prior += PASSAGE_WEIGHT * by_passage
     encoded = np.sort(np.argsort(-prior, kind="stable")[:ENCODED])
     candidates = [candidates[row] for row in encoded]
     cosines = _cosines(question, candidates, encoder)
-    passages = {hit.rank: coverage(wanted, _words(hit.passage), weights) for hit in hits}
-    support = _support(cosines, covered[encoded], np.array([passages[one.hit.rank] for one in candidates]), hits)
+    support = _support(cosines, covered[encoded], by_passage[encoded], hits)
     if support < LEAST_SUPPORT:
         return Extract((), support, _reason(hits, support))
     chosen = _choose(candidates, cosines + prior[encoded])
