@@ -153,7 +153,14 @@ class App:
             timeout_s=chosen.timeout_s,
             max_tokens=chosen.max_tokens,
         )
-        return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
+        return Answerer(
+            lambda: self.retriever,
+            generator,
+            self.library,
+            self.feedback,
+            k=self.settings.retrieval.k,
+            drops_unsupported=chosen.unsupported == "drop",
+        )
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.

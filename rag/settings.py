@@ -69,6 +69,9 @@ class GeneratorSettings(Section):
     api_key: SecretStr | None = Field(default=None, description="of the language model; better in the environment")
     timeout_s: float = Field(default=60.0, gt=0, description="for a whole answer of the language model")
     max_tokens: int = Field(default=512, ge=16, description="the longest answer of the language model")
+    unsupported: Literal["mark", "drop"] = Field(
+        default="mark", description="its sentences that no cited passage supports: told below the answer, or left out"
+    )
 
 
 class IndexSettings(Section):
