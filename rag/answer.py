@@ -13,14 +13,14 @@ from typing import Literal, TypedDict, Unpack
 
 from rag.blocks import storable
 from rag.chat_model import NEVER
-from rag.cite import cite
+from rag.cite import cite, without_unsupported
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
 from rag.marks import MarkFilter
-from rag.records import Answer, Hit, Shown, Turn, now
+from rag.records import Answer, Checked, Hit, Shown, Turn, now
 from rag.retrieve import Retriever
 
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
@@ -29,6 +29,7 @@ EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ing
 
 Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
 """A question and the earlier questions and answers → the question as it can be searched alone."""
+NOT_SUPPORTED = "no sentence of the language model's answer is supported by the passages that it names"
 
 Origin = Literal["asked", "imported", "simulated"]
 
@@ -77,13 +78,16 @@ class Answerer:
         *,
         k: int = 6,
         standalone: Standalone | None = None,
+        drops_unsupported: bool = False,
     ) -> None:
+        """*drops_unsupported* leaves out what a language model writes and no passage supports."""
         self._retriever = retriever
         self._generator = generator
         self._library = library
         self._feedback = feedback
         self._k = k
         self._standalone = standalone or _by_heuristic
+        self._drops = drops_unsupported
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -122,10 +126,12 @@ class Answerer:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
             for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
                 draft += piece
-                if piece.text:
+                if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)
+            if self._drops and not _quotes(draft):  # only now is it known which sentences stay
+                yield Text(_finished(answer, draft, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
-            answer = _finished(answer, draft, time.perf_counter() - started)
+            answer = _finished(answer, draft, time.perf_counter() - started, drops=self._drops)
             self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
         yield answer
 
@@ -169,16 +175,25 @@ def checked(question: str) -> str:
     return question
 
 
-def _finished(answer: Answer, draft: Draft, seconds: float) -> Answer:
+def _quotes(draft: Draft) -> bool:
+    """Whether it says only what the generator itself can prove, or that there is no answer."""
+    return bool(draft.declined or draft.citations)
+
+
+def _finished(answer: Answer, draft: Draft, seconds: float, *, drops: bool) -> Answer:
     """The answer with the draft's text; citations are found here where the generator gave none."""
-    if draft.declined or draft.citations:
+    if _quotes(draft):
+        checked = tuple(Checked(one.quote, one.support) for one in draft.citations)
         return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
-                       citations=draft.citations, seconds=seconds)  # fmt: skip
-    cited = cite(draft.text, answer.hits)
+                       citations=draft.citations, checked=checked, seconds=seconds)  # fmt: skip
+    text = without_unsupported(draft.text, answer.hits) if drops else draft.text
+    if drops and draft.text and not text:
+        return replace(answer, text=NOTHING_FOUND, declined=True, reason=NOT_SUPPORTED, seconds=seconds)
+    cited = cite(text, answer.hits)
     if cited.unsupported:
         log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
     # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.
-    return replace(answer, text=draft.text, citations=cited.citations, seconds=seconds)
+    return replace(answer, text=text, citations=cited.citations, checked=cited.checked, seconds=seconds)
 
 
 def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, origin: Origin) -> Turn:

@@ -181,6 +181,7 @@ class App:
             self.feedback,
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
+            drops_unsupported=self.settings.generator.unsupported == "drop",
         )
 
     def refresh(self) -> bool:

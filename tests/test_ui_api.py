@@ -59,7 +59,9 @@ def answer(client: httpx.Client) -> dict:
 
 
 def test_an_answer_has_the_shape_of_ask_json_and_a_token(answer: dict) -> None:
-    assert set(answer) == {"turn_id", "answer", "declined", "reason", "encoder_id", "citations", "token"}
+    assert set(answer) == {
+        "turn_id", "answer", "declined", "reason", "encoder_id", "citations", "sentences", "supported_share", "token"
+    }  # fmt: skip
     assert "Nurses who work at night can get the grant of 500 pounds." in answer["answer"]
     assert set(answer["citations"][0]) == {"n", "passage_id", "source", "page", "start", "end", "quote", "support"}
     assert answer["citations"][0]["source"].endswith("grant.md")

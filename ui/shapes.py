@@ -25,6 +25,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "reason": answer.reason,
         "encoder_id": answer.encoder_id,
         "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
+        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.checked],
+        "supported_share": answer.supported_share,
     }
 
 
@@ -43,6 +45,7 @@ def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
         "end": citation.end,
         "quote": citation.quote,
         "support": citation.support,
+        "found": citation.found,
     }
 
 

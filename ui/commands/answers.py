@@ -13,7 +13,7 @@ from ui.commands.console import JSON_OPTION, print_json, settings_of
 from ui.shapes import answer_json, found_json
 
 if TYPE_CHECKING:
-    from rag.records import Answer, Hit
+    from rag.records import Answer, Citation, Hit
 
 QUESTION = typer.Argument(help="What you want to know, in your own words.")
 
@@ -107,13 +107,28 @@ def _sources(answer: Answer) -> Iterator[str]:
     """Below an answer: each cited passage with the quotes from it; below none, the reason."""
     if answer.declined:
         yield f"({_printable(answer.reason)})"
+        yield from _closest(answer)
+    yield from (f"{one.found}: “{_on_one_line(one.text)}”" for one in answer.checked if one.found != "supported")
     passages = {hit.rank: hit.passage for hit in answer.hits}
     for n, citations in groupby(sorted(answer.citations, key=lambda citation: citation.n), lambda citation: citation.n):
         passage = passages[n]
         page = f", page {passage.page}" if passage.page else ""
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
-        yield from (f"    “{_on_one_line(citation.quote)}”" for citation in citations)
+        yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
+
+
+def _closest(answer: Answer) -> Iterator[str]:
+    """The passages that came nearest where there is no answer."""
+    if answer.hits:
+        yield "\nClosest passages:"
+    for hit in answer.hits:
+        title = " › ".join(part for part in (hit.passage.title, hit.passage.heading) if part) or hit.passage.source
+        yield f"[{hit.rank}] {_on_one_line(title)}: {_on_one_line(hit.passage.text)[:100]}"
+
+
+def _how_well(citation: Citation) -> str:
+    return "" if citation.found == "supported" else f" ({citation.found})"
 
 
 def _hit_lines(hit: Hit) -> Iterator[str]:
