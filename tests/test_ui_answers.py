@@ -54,7 +54,7 @@ def test_ask_json_has_the_promised_keys_and_beir_ids(data):
                             "sentences", "supported_share"]  # fmt: skip
     assert (answer["declined"], answer["reason"]) == (False, "")
     citation = answer["citations"][0]
-    assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support"]
+    assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support", "found"]
     assert (citation["passage_id"], citation["page"], citation["support"]) == ("uk-1", 2, 1.0)
     assert citation["quote"] == TEXT[citation["start"] : citation["end"]]
 
