@@ -63,8 +63,8 @@ def refusal(path: PurePath) -> str | None:
 
     >>> refusal(PurePath("notes.MD")) is None
     True
-    >>> refusal(PurePath("talk.ppt"))[:79]
-    'old PowerPoint slides (.ppt) can not be read: save them as .pptx or PDF. Readable'
+    >>> refusal(PurePath("talk.ppt"))[:72]
+    'old PowerPoint slides (.ppt) can not be read: save them as .pptx or PDF.'
     """
     suffix = path.suffix.lower()
     if suffix in READABLE:
@@ -130,8 +130,8 @@ def _format(data: bytes, suffix: str) -> str:
     if READABLE.get(suffix) in _BINARY:
         if head[:14].lower() == b"<!doctype html" or b"<html" in head.lower():
             return "html"
-        raise DocumentError(f"the name ends in {suffix!r}, but the content is neither that nor a PDF, an Office file or a "
-                            "web page: is it damaged, or wrongly named?")  # fmt: skip
+        raise DocumentError(f"the name ends in {suffix!r}, but the content is neither a PDF, an Office file, an e-book "
+                            "nor a web page: is it damaged, or wrongly named?")  # fmt: skip
     reason = refusal(PurePath(f"x{suffix}"))
     if reason is not None:
         raise DocumentError(reason)

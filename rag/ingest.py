@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 
+from rag.archive import ingest_archive, is_archive
 from rag.beir import BadLine, Entry, corpus_of, read_corpus, stored
 from rag.errors import DocumentError
 from rag.formats import refusal
@@ -46,6 +47,12 @@ class Found:
     files: tuple[Path, ...] = ()
     skipped: tuple[Outcome, ...] = ()
     failed: tuple[Outcome, ...] = ()
+    named: Mapping[Path, str] = field(default_factory=dict)
+    """Sources of files that are not called by their path, as those unpacked from archives are."""
+
+    def source(self, path: Path) -> str:
+        """The name that a file of these has in the library."""
+        return self.named.get(path) or source_of(path)
 
 
 # ---- files
@@ -140,11 +147,31 @@ def ingest_found(
     limits: Limits | None = None,
 ) -> IngestReport:
     """The second half of `ingest_paths`, for those who want to count the files first."""
-    hashes, unreadable = _hashes(found.files)
+    report = IngestReport(skipped=found.skipped, failed=found.failed)
+
+    def members(files: Mapping[Path, str]) -> int:
+        nonlocal report
+        read = _ingest_files(library, Found(tuple(files), named=files), max_words, lambda n: None, limits)
+        report += read
+        return len(read.failed)
+
+    # Archives first: what has left one must be gone before a file could be taken for its copy.
+    for path in filter(is_archive, found.files):
+        outcomes = ingest_archive(library, path, found.source(path), members, limits)
+        report += IngestReport(**outcomes)
+        progress(1)
+    files = tuple(path for path in found.files if not is_archive(path))
+    return report + _ingest_files(library, Found(files, named=found.named), max_words, progress, limits)
+
+
+def _ingest_files(
+    library: Library, found: Found, max_words: int, progress: Callable[[int], None], limits: Limits | None
+) -> IngestReport:
+    hashes, unreadable = _hashes(found)
     run = _Run(library, max_words, hashes)
     with Parser(limits) as parser:
         for path in found.files:
-            source = source_of(path)
+            source = found.source(path)
             if source in hashes:
                 run.take(parser, path, source)
             progress(1)
@@ -153,22 +180,21 @@ def ingest_found(
         changed=tuple(run.changed),
         unchanged=tuple(run.unchanged),
         duplicates=tuple(run.duplicates),
-        skipped=found.skipped,
-        failed=(*found.failed, *unreadable, *run.failed),
+        failed=(*unreadable, *run.failed),
         n_passages_new=run.n_passages_new,
     )
 
 
-def _hashes(files: Iterable[Path]) -> tuple[dict[str, str], list[Outcome]]:
+def _hashes(found: Found) -> tuple[dict[str, str], list[Outcome]]:
     """The sha256 of every file by source, and what can't be opened."""
     hashes: dict[str, str] = {}
     failed: list[Outcome] = []
-    for path in files:
+    for path in found.files:
         try:
             with path.open("rb") as file:
-                hashes[source_of(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+                hashes[found.source(path)] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            failed.append((source_of(path), f"it can't be read ({error.strerror}): check its rights"))
+            failed.append((found.source(path), f"it can't be read ({error.strerror}): check its rights"))
     return hashes, failed
 
 
