@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
@@ -33,11 +33,11 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _WORDS = {word: str(n) for n, word in enumerate(
-    "two three four five six seven eight nine ten eleven twelve".split(), start=2)}  # fmt: skip
+    ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2)}  # fmt: skip
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w’'-]*\w|\b[A-Z](?=\b)")
 _OPENING = re.compile(r"(?:^|[.!?:…]\s+|\n|[“\"(]\s*)$")
-_NEVER_A_NAME = frozenset("I’m I'm I’ve I've I’ll I'll".split())
+_NEVER_A_NAME = frozenset(["I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"])
 
 
 def stated(text: str) -> frozenset[str]:

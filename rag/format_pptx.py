@@ -89,7 +89,9 @@ def _shape(shape: Any, path: tuple[str, ...], page: int) -> Iterator[Block]:
         for text, kind in _paragraphs(shape):
             yield Block(text, kind, path, page)
     elif getattr(shape, "has_table", False):
-        cells = [["" if cell.is_spanned else " ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows]
+        cells = [
+            ["" if cell.is_spanned else " ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows
+        ]
         header = header_of(cells)
         for row in cells[1:] if header else cells:
             yield Block(row_text(header, row), "row", path, page)

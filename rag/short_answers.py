@@ -20,10 +20,35 @@ _DATE = re.compile(
     rf"\b(?:{_YEAR}-\d\d-\d\d|{_DAY}(?: of)? {_MONTH}(?:,? {_YEAR})?|{_MONTH} {_DAY}(?:,? {_YEAR})?|{_MONTH},? {_YEAR}"
     rf"|{_YEAR})(?![\w-]|[.,]\d)"
 )
-_WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
-).split()
+_WORDS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+]
 _NUMBER_WORD = rf"(?:{'|'.join(_WORDS)})(?:-(?:{'|'.join(_WORDS[:9])}))?"
 _UNIT = (
     r"%|percent|per cent|[mck]?m|k?g|mg|miles?|km/h|mph|feet|foot|ft|inch(?:es)?|met(?:re|er)s?|kilomet(?:re|er)s?"
@@ -55,7 +80,32 @@ _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNO
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
 _MEASURED = re.compile(rf"(?<![a-z])(?:{_UNIT})$|^[$€£]", re.IGNORECASE)
 _COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what stands right behind a number, before any comma
-_CAPITAL_ANYWAY = frozenset("the a an in on at it its he she his her they this that these those and but for from i".split())
+_CAPITAL_ANYWAY = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "it",
+        "its",
+        "he",
+        "she",
+        "his",
+        "her",
+        "they",
+        "this",
+        "that",
+        "these",
+        "those",
+        "and",
+        "but",
+        "for",
+        "from",
+        "i",
+    ]
+)
 
 
 def kind_asked(question: str) -> Kind | None:
@@ -124,7 +174,9 @@ def _of_what_is_asked(found: list[Span], question: str, sentence: str) -> list[S
     if asked is None:
         return [(start, end) for start, end in found if _MEASURED.search(sentence[start:end])]
     wanted = set(content_words(asked.group(1)))
-    return [(start, end) for start, end in found if wanted & set(content_words(_with_what_follows(sentence, start, end)))]
+    return [
+        (start, end) for start, end in found if wanted & set(content_words(_with_what_follows(sentence, start, end)))
+    ]
 
 
 def _with_what_follows(sentence: str, start: int, end: int) -> str:
