@@ -107,7 +107,7 @@ def _reason_to_skip(name: str) -> str:
     return refusal(PurePosixPath(name)) or ""
 
 
-def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:
+def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:  # noqa: PLR0911 - a list of reasons
     """Why a member is not touched; '' where it may be unpacked."""
     if name.startswith("/") or (name[1:2] == ":" and name[:1].isalpha()):
         return "its name is an absolute path, which leads out of the archive"
