@@ -111,7 +111,9 @@ def _parts(message: EmailMessage) -> Iterator[EmailMessage]:
 def _name(part: EmailMessage, number: int) -> str:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload(0)
-        return _header(inner, "Subject") or f"e-mail {number}" if isinstance(inner, EmailMessage) else f"e-mail {number}"
+        return (
+            _header(inner, "Subject") or f"e-mail {number}" if isinstance(inner, EmailMessage) else f"e-mail {number}"
+        )
     try:
         named = part.get_filename()
     except (ValueError, TypeError, AttributeError):
@@ -133,5 +135,3 @@ def _read(name: str, part: EmailMessage, read: Read, depth: int) -> Parsed:
     if suffix == ".eml":
         return read_eml(content if isinstance(content, bytes) else b"", read, depth + 1)
     return read(content if isinstance(content, bytes) else b"", suffix)
-
-

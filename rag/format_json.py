@@ -28,7 +28,9 @@ def read_json(data: bytes) -> Parsed:
             return _lines(text)
         raise DocumentError(f"it is no JSON ({error}): check that it was saved completely") from error
     headings = Headings()
-    title = next((value[key] for key in _TITLES if isinstance(value.get(key), str)), "") if isinstance(value, dict) else ""
+    title = (
+        next((value[key] for key in _TITLES if isinstance(value.get(key), str)), "") if isinstance(value, dict) else ""
+    )
     return Parsed(tuple(_blocks(value, headings)), title, "application/json")
 
 

@@ -36,14 +36,13 @@ def read_pptx(data: bytes) -> Parsed:
 
 
 def _presentation(data: bytes) -> Presentation:
-    from lxml.etree import XMLSyntaxError
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
     opened(data, "PowerPoint file").close()
     try:
         return Presentation(io.BytesIO(data))
-    except (*Damaged, PythonPptxError, XMLSyntaxError, AttributeError) as error:
+    except (*Damaged, PythonPptxError, SyntaxError, AttributeError) as error:
         raise damaged("PowerPoint file", error) from error
 
 
@@ -89,7 +88,9 @@ def _shape(shape: Any, path: tuple[str, ...], page: int) -> Iterator[Block]:
         for text, kind in _paragraphs(shape):
             yield Block(text, kind, path, page)
     elif getattr(shape, "has_table", False):
-        cells = [["" if cell.is_spanned else " ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows]
+        cells = [
+            ["" if cell.is_spanned else " ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows
+        ]
         header = header_of(cells)
         for row in cells[1:] if header else cells:
             yield Block(row_text(header, row), "row", path, page)

@@ -154,7 +154,9 @@ def _zip_format(data: bytes) -> str:
         return "epub"
     found = _OPEN_DOCUMENTS.get(kind.rpartition(b".")[2], "zip")
     if "[Content_Types].xml" in names:
-        found = next((reader for part, reader in _PACKAGES if any(name.lower().startswith(part) for name in names)), found)
+        found = next(
+            (reader for part, reader in _PACKAGES if any(name.lower().startswith(part) for name in names)), found
+        )
     if found.startswith("."):
         raise DocumentError(f"{refusal(PurePath('x' + found))}")
     return found
