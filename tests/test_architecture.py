@@ -25,8 +25,8 @@ LEVELS = (
      "pdf_layout", "unpack", "archive", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "feedback",
      "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
-    ("rerank", "retrieve", "facts", "short_answers", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit", "try_again",
-     "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
+    ("rerank", "retrieve", "facts", "short_answers", "extract", "prompt", "open_weights", "transformers_model", "chat_provider",
+     "circuit", "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),
     ("assemble",),
 )  # fmt: skip
