@@ -88,9 +88,7 @@ def without_unsupported(answer: str, hits: Sequence[Hit]) -> str:
     starts = [_with_marks(answer, one.start) for one in sentences(bare)]
     stretches = pairwise([0, *starts[1:], len(answer)]) if starts else ()
     checked = cite(answer, hits).checked
-    kept = [
-        answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"
-    ]
+    kept = [answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"]
     return "".join(kept).strip()
 
 

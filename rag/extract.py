@@ -200,7 +200,14 @@ def _lead(question: str, first: _Candidate) -> tuple[Quote, ...]:
     passage, (start, _) = first.hit.passage, _span(first)
     text = first.sentence.text[slice(*span)]
     citation = Citation(
-        first.hit.rank, passage.passage_id, passage.source, passage.page, start + span[0], start + span[1], text, support=1.0
+        first.hit.rank,
+        passage.passage_id,
+        passage.source,
+        passage.page,
+        start + span[0],
+        start + span[1],
+        text,
+        support=1.0,
     )
     return (Quote(f"{readable(text)} — ", citation),)
 

@@ -55,7 +55,9 @@ _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNO
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
 _MEASURED = re.compile(rf"(?<![a-z])(?:{_UNIT})$|^[$€£]", re.IGNORECASE)
 _COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what stands right behind a number, before any comma
-_CAPITAL_ANYWAY = frozenset("the a an in on at it its he she his her they this that these those and but for from i".split())
+_CAPITAL_ANYWAY = frozenset(
+    "the a an in on at it its he she his her they this that these those and but for from i".split()
+)
 
 
 def kind_asked(question: str) -> Kind | None:
@@ -124,7 +126,9 @@ def _of_what_is_asked(found: list[Span], question: str, sentence: str) -> list[S
     if asked is None:
         return [(start, end) for start, end in found if _MEASURED.search(sentence[start:end])]
     wanted = set(content_words(asked.group(1)))
-    return [(start, end) for start, end in found if wanted & set(content_words(_with_what_follows(sentence, start, end)))]
+    return [
+        (start, end) for start, end in found if wanted & set(content_words(_with_what_follows(sentence, start, end)))
+    ]
 
 
 def _with_what_follows(sentence: str, start: int, end: int) -> str:

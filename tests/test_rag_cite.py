@@ -77,7 +77,9 @@ def test_name_in_the_title_of_the_passage_is_known():
 
 
 def test_unsupported_sentences_are_left_out_with_their_marks():
-    answer = "Masks must be worn in shops [2]. Children under 12 need none. [2] It is paid within six weeks [1]. Ask me."
+    answer = (
+        "Masks must be worn in shops [2]. Children under 12 need none. [2] It is paid within six weeks [1]. Ask me."
+    )
     assert without_unsupported(answer, hits_of(GRANT, MASKS)) == (
         "Masks must be worn in shops [2]. It is paid within six weeks [1]."
     )
