@@ -47,7 +47,7 @@ class Given:
     text: str
     """Without citation marks; empty where it declined."""
     first: str
-    """What stands first: the first sentence, or the short answer and that sentence."""
+    """The first sentence."""
     short: str
     """The short answer in front; empty where there is none."""
     declined: bool
@@ -154,10 +154,9 @@ def extractive(retriever: Callable[[frozenset[str]], Retriever], k: int) -> Side
         started = time.perf_counter()
         made = extract(question, chosen.search(question, k), chosen.encoder)
         ms = 1000 * (time.perf_counter() - started)
-        texts = [quote.citation.quote for quote in made.quotes]
-        n_first = 2 if made.lead else 1
-        sentences = texts[1:] if made.lead else texts
-        return Given("\n".join(sentences), "\n".join(texts[:n_first][-1:]), made.lead, bool(made.declined), made.support, ms,
-                     tuple(quote.citation for quote in made.quotes))  # fmt: skip
+        texts = [quote.citation.quote for quote in made.quotes][1 if made.lead else 0 :]
+        spans = tuple(quote.citation for quote in made.quotes)
+        first = texts[0] if texts else ""
+        return Given("\n".join(texts), first, made.lead, bool(made.declined), made.support, ms, spans)
 
     return answer

@@ -43,7 +43,8 @@ class TenLines:
         """The passage that similarity search puts first."""
         started = time.perf_counter()
         found = self._search(question, without)
-        return _given(found[0][0].metadata["text"], found[0][1], started)
+        text = found[0][0].metadata["text"]
+        return _given(text, _SENTENCE_END.split(text)[0], found[0][1], started)
 
     def best_sentence(self, question: str, without: frozenset[str] = frozenset()) -> Given:
         """The sentence of the K passages found whose cosine with the question is highest."""
@@ -51,15 +52,16 @@ class TenLines:
         found = self._search(question, without)
         sentences = [one for document, _ in found for one in _SENTENCE_END.split(document.metadata["text"])]
         cosines = self._encoder.encode_passages(sentences) @ self._encoder.encode_queries([question])[0]
-        return _given(sentences[int(cosines.argmax())], float(cosines.max()), started)
+        best = sentences[int(cosines.argmax())]
+        return _given(best, best, float(cosines.max()), started)
 
     def _search(self, question: str, without: frozenset[str]) -> list[tuple[Any, float]]:
         chosen: Callable[[Any], bool] | None = (lambda one: one.metadata["id"] not in without) if without else None
         return self._store.similarity_search_with_score(question, k=K, filter=chosen)
 
 
-def _given(text: str, score: float, started: float) -> Given:
-    return Given(text, text, "", declined=False, support=score, ms=1000 * (time.perf_counter() - started))
+def _given(text: str, first: str, score: float, started: float) -> Given:
+    return Given(text, first, "", declined=False, support=score, ms=1000 * (time.perf_counter() - started))
 
 
 def _embeddings(encoder: PassageEncoder, known: Mapping[str, Sequence[float]]) -> Any:
