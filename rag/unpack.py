@@ -107,7 +107,7 @@ def _reason_to_skip(name: str) -> str:
     return refusal(PurePosixPath(name)) or ""
 
 
-def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:  # noqa: PLR0911 - a list of reasons
+def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:
     """Why a member is not touched; '' where it may be unpacked."""
     is_zip = PurePosixPath(name).suffix.lower() == ".zip"
     names = {

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -139,7 +138,7 @@ def test_a_stop_ends_the_reading_of_a_long_prompt_between_two_layers(endless):
 
 def test_a_deadline_ends_the_generation_too(endless):
     model = ChatModel.open(f"transformers:{endless}", max_tokens=900_000, timeout_s=0.5)
-    with pytest.raises(ChatModelError, match="TimeoutError|StoppedError"):
+    with pytest.raises(ChatModelError, match=r"TimeoutError|StoppedError"):
         list(model.stream(QUESTION, HITS))
     assert generating() == []
 
@@ -151,7 +150,8 @@ def test_the_next_one_waits_for_its_turn_and_is_told_when_it_takes_too_long(endl
     with pytest.raises(ChatModelSkippedError, match="busy"):
         list(model.stream(QUESTION))
     first.close()
-    assert next(again := model.stream(QUESTION)).text
+    again = model.stream(QUESTION)
+    assert next(again).text
     again.close()
 
 
