@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +12,24 @@ from datetime import datetime
 from typing import Literal, TypedDict, Unpack
 
 from rag.blocks import storable
-from rag.cite import cite
+from rag.chat_model import NEVER
+from rag.cite import cite, without_unsupported
 from rag.errors import UsageError
 from rag.feedback import Feedback
-from rag.followup import standalone
+from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
-from rag.records import Answer, Hit, Shown, Turn, now
+from rag.marks import MarkFilter
+from rag.records import Answer, Checked, Hit, Shown, Turn, now
 from rag.retrieve import Retriever
 
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
 NOTHING_FOUND = "I found nothing in your documents that answers this."
 EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
+"""A question and the earlier questions and answers → the question as it can be searched alone."""
+NOT_SUPPORTED = "no sentence of the language model's answer is supported by the passages that it names"
 
 Origin = Literal["asked", "imported", "simulated"]
 
@@ -37,6 +44,8 @@ class Searched:
     encoder_id: str
     seconds: float
     turn_id: str
+    question: str
+    """As it was searched; another one than was asked where a follow-up was made to stand alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Asking(TypedDict, total=False):
     conversation_id: str | None
     k: int | None
     origin: Origin
+    stopped: threading.Event
 
 
 class Answerer:
@@ -67,12 +77,17 @@ class Answerer:
         feedback: Feedback,
         *,
         k: int = 6,
+        standalone: Standalone | None = None,
+        drops_unsupported: bool = False,
     ) -> None:
+        """*drops_unsupported* leaves out what a language model writes and no passage supports."""
         self._retriever = retriever
         self._generator = generator
         self._library = library
         self._feedback = feedback
         self._k = k
+        self._standalone = standalone or _by_heuristic
+        self._drops = drops_unsupported
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -89,31 +104,34 @@ class Answerer:
         conversation_id: str | None = None,
         k: int | None = None,
         origin: Origin = "asked",
+        stopped: threading.Event = NEVER,
     ) -> Iterator[Searched | Text | Answer]:
         """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
 
         One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
         reader leaves half way is stored as far as it got: its passages were shown.
-        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, and stored,
-        together with the question before it. *k* is how many passages are shown.
+        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, answered and stored
+        as a question that stands alone. *k* is how many passages are shown. Setting *stopped* ends the writing.
 
         Raises:
             UsageError: the question is empty or longer than MAX_QUESTION characters.
         """
-        question = standalone(checked(question), [earlier for earlier, _ in history])[-MAX_QUESTION:]
-        started, asked_at = time.perf_counter(), now()
+        asked, started, asked_at = checked(question), time.perf_counter(), now()
+        question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
         hits = tuple(retriever.search(question, k or self._k, user))
-        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits)
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
         draft = Draft()
         try:
-            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history)):
+            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
                 draft += piece
-                if piece.text:
+                if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)
+            if self._drops and not _quotes(draft):  # only now is it known which sentences stay
+                yield Text(_finished(answer, draft, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
-            answer = _finished(answer, draft, time.perf_counter() - started)
+            answer = _finished(answer, draft, time.perf_counter() - started, drops=self._drops)
             self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
         yield answer
 
@@ -123,8 +141,23 @@ class Answerer:
             empty = self._library.n_passages() == 0
             yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else "no passage was found for the question")
             return
-        for piece in self._generator.stream(evidence):
-            yield replace(piece, text=NOTHING_FOUND) if piece.declined and not piece.text else piece
+        yield from _marked(self._generator.stream(evidence), {hit.rank for hit in evidence.hits})
+
+
+def _marked(pieces: Iterator[Draft], valid: set[int]) -> Iterator[Draft]:
+    """The pieces without marks that name no hit, none of them ending inside a mark; what brings citations is left as it is."""
+    marks = MarkFilter(valid)
+    for piece in pieces:
+        if piece.declined or piece.citations:
+            yield Draft(marks.rest())
+            yield replace(piece, text=piece.text or NOTHING_FOUND)
+        else:
+            yield replace(piece, text=marks.add(piece.text))
+    yield Draft(marks.rest())
+
+
+def _by_heuristic(question: str, history: Sequence[tuple[str, str]]) -> str:
+    return with_earlier(question, [earlier for earlier, _ in history])
 
 
 def checked(question: str) -> str:
@@ -142,15 +175,25 @@ def checked(question: str) -> str:
     return question
 
 
-def _finished(answer: Answer, draft: Draft, seconds: float) -> Answer:
+def _quotes(draft: Draft) -> bool:
+    """Whether it says only what the generator itself can prove, or that there is no answer."""
+    return bool(draft.declined or draft.citations)
+
+
+def _finished(answer: Answer, draft: Draft, seconds: float, *, drops: bool) -> Answer:
     """The answer with the draft's text; citations are found here where the generator gave none."""
-    if draft.declined or draft.citations:
+    if _quotes(draft):
+        checked = tuple(Checked(one.quote, one.support) for one in draft.citations)
         return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
-                       citations=draft.citations, seconds=seconds)  # fmt: skip
-    cited = cite(draft.text, answer.hits)
+                       citations=draft.citations, checked=checked, seconds=seconds)  # fmt: skip
+    text = without_unsupported(draft.text, answer.hits) if drops else draft.text
+    if drops and draft.text and not text:
+        return replace(answer, text=NOTHING_FOUND, declined=True, reason=NOT_SUPPORTED, seconds=seconds)
+    cited = cite(text, answer.hits)
     if cited.unsupported:
         log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
-    return replace(answer, text=cited.text, citations=cited.citations, seconds=seconds)
+    # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.
+    return replace(answer, text=text, citations=cited.citations, checked=cited.checked, seconds=seconds)
 
 
 def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, origin: Origin) -> Turn:

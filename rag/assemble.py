@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.encode_beside import EncodeBeside, Encoded
@@ -20,7 +21,7 @@ from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
 from rag.find_files import Found
-from rag.generate import make_generator
+from rag.generate import EXTRACTIVE, generator_of
 from rag.ingest import IngestReport, ingest_found
 from rag.install_base import install_base
 from rag.jobs import Jobs
@@ -30,6 +31,7 @@ from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
+from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.steps import Tell, nobody
@@ -65,6 +67,8 @@ class App:
         self.feedback = Feedback(engine)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
+        self.tell: Callable[[str], None] = log.info
+        """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
         self._refreshing = threading.Lock()
 
@@ -186,17 +190,42 @@ class App:
         return Reranker(reader, chosen.rerank_k, chosen.rerank_s)
 
     @cached_property
-    def answerer(self) -> Answerer:
-        """The one call that the product exists for. Takes the retriever anew for every question."""
+    def chat_model(self) -> ChatModel | None:
+        """The language model that the settings name; None where answers are quoted.
+
+        Raises:
+            SettingsError: there is none of this name, or what it needs is not installed.
+        """
         chosen = self.settings.generator
-        generator = make_generator(
+        if chosen.model == EXTRACTIVE:
+            return None
+        return ChatModel.open(
             chosen.model,
             base_url=chosen.base_url,
             api_key=chosen.api_key,
+            connect_s=chosen.connect_s,
+            silence_s=chosen.silence_s,
             timeout_s=chosen.timeout_s,
             max_tokens=chosen.max_tokens,
+            retries=chosen.retries,
+            rest_after=chosen.rest_after,
+            rest_s=chosen.rest_s,
+            tell=self.tell,
         )
-        return Answerer(lambda: self.retriever, generator, self.library, self.feedback, k=self.settings.retrieval.k)
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """The one call that the product exists for. Takes the retriever anew for every question."""
+        model, within_s = self.chat_model, self.settings.generator.rewrite_s
+        return Answerer(
+            lambda: self.retriever,
+            generator_of(model),
+            self.library,
+            self.feedback,
+            k=self.settings.retrieval.k,
+            standalone=Rewriter(model, within_s).standalone if model and within_s else None,
+            drops_unsupported=self.settings.generator.unsupported == "drop",
+        )
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.

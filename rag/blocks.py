@@ -14,6 +14,7 @@ _INVISIBLE = {ord(c): None for c in "\u00ad\u200b\u2060\ufeff"}  # soft hyphen, 
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
 _UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)], "\ufffd")  # NUL and lone surrogates: no SQL text holds them
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+MAX_LISTED = 20  # of pages and the like in one note
 _TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
 
 
@@ -59,6 +60,10 @@ class Headings:
     def title(self) -> str:
         """The first heading of the outermost level that there was; empty without headings."""
         return self._top[1] if self._top else ""
+
+    def leave(self) -> None:
+        """Ends what all headings so far are above, as a slide without a title does."""
+        self._open.clear()
 
     def enter(self, level: int, text: str, page: int | None = None) -> Block:
         """The heading as a block; what follows is below it. A lower *level* is further out.
@@ -125,3 +130,22 @@ def header_of(rows: Sequence[Sequence[str]]) -> list[str]:
     first = [cell.strip() for cell in rows[0]] if rows else []
     named = all(0 < len(cell) <= 60 and any(c.isalpha() for c in cell) and cell[-1] not in ".:;" for cell in first)
     return first if len(rows) > 1 and named and len(set(first)) == len(first) else []
+
+
+def numbers_of(what: str, numbers: Sequence[int]) -> str:
+    """Some pages, slides or lines by their numbers in order, for a note; runs of three and more as a range.
+
+    >>> numbers_of("page", [2, 5, 7, 8, 9]), numbers_of("slide", [4])
+    ('pages 2, 5 and 7-9', 'slide 4')
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [part for run in runs for part in ([f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run))]
+    if len(parts) > MAX_LISTED:
+        parts = [*parts[:MAX_LISTED], "others"]
+    last = f" and {parts[-1]}" if len(parts) > 1 else parts[-1]
+    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(parts[:-1])}{last}"

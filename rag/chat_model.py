@@ -1,33 +1,41 @@
-"""An answer written by a chat model from numbered passages: streamed, kept to a length and a deadline."""
+"""An answer written by a chat model from numbered passages: streamed, kept to a length and to deadlines."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from rag.errors import ChatModelError, SettingsError
-from rag.prompt import NO_ANSWER, earlier, numbered, prompt, sendable
+from rag.chat_provider import TRANSFORMERS, open_model, parted, without_secret
+from rag.circuit import CircuitBreaker
+from rag.errors import ChatModelError, ChatModelSkippedError
+from rag.prompt import NO_ANSWER, Window, messages, sendable
 from rag.records import Hit
+from rag.try_again import attempts, kind_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
     from pydantic import SecretStr
 
+    from rag.transformers_model import TransformersChat
+
 CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
+LOOK_S = 0.05  # between two looks at whether the reader pressed Stop
+JOIN_S = 30.0  # for a model in this process, which looks before every layer whether it shall stop
 
-END_MARKS = {"openai": "finish_reason", "ollama": "done_reason"}
+END_MARKS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
 """What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
-
-PAUSE_S = 0.5  # before the second try
 
 Told = str | Exception | None
 """A piece, what went wrong, or the end."""
+
+NEVER = threading.Event()  # nobody sets it
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +45,26 @@ class ChatModelOptions(TypedDict, total=False):
 
     base_url: str | None
     api_key: SecretStr | None
+    connect_s: float
+    silence_s: float
     timeout_s: float
     max_tokens: int
+    retries: int
+    rest_after: int
+    rest_s: float
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a chat model is waited for."""
+
+    timeout_s: float = 60.0
+    """For a whole answer, further tries included."""
+    silence_s: float = 30.0
+    """For its first word, further tries included, and then between two pieces."""
+    n_retries: int = 2
+    """Further tries, as long as no word has come."""
 
 
 class ChatModel:
@@ -46,18 +72,23 @@ class ChatModel:
 
     def __init__(
         self,
+        name: str,
         model: BaseChatModel,
+        breaker: CircuitBreaker,
+        patience: Patience,
         *,
-        timeout_s: float = 60.0,
-        max_characters: int = 5_120,
-        end_mark: str | None = None,
+        max_tokens: int = 512,
         secret: SecretStr | None = None,
     ) -> None:
-        self._chain = prompt() | model
-        self._timeout_s = timeout_s
-        self._max_characters = max_characters
-        self._end_mark = end_mark
+        self.name = name
+        self._model = model
+        self._breaker = breaker
+        self._patience = patience
+        self._max_tokens = max_tokens
         self._secret = secret
+        provider, _ = parted(name)
+        self._end_mark = END_MARKS.get(provider)
+        self._here = cast("TransformersChat", model) if provider == TRANSFORMERS else None
 
     @classmethod
     def open(
@@ -66,94 +97,151 @@ class ChatModel:
         *,
         base_url: str | None = None,
         api_key: SecretStr | None = None,
+        connect_s: float = 5.0,
+        silence_s: float = 30.0,
         timeout_s: float = 60.0,
         max_tokens: int = 512,
+        retries: int = 2,
+        rest_after: int = 3,
+        rest_s: float = 60.0,
+        tell: Callable[[str], None] = log.info,
     ) -> ChatModel:
-        """The model "PROVIDER:NAME" of LangChain's `init_chat_model`; asks it nothing yet.
+        """The model "PROVIDER:NAME"; asks it nothing yet. Times are those of `Patience`.
 
-        *timeout_s* is for a whole answer, one more try included. *max_tokens* is the longest answer.
+        *max_tokens* is the longest answer. After *rest_after* failures in a row it is not asked for *rest_s*.
+        *tell* gets the stages of loading a model into this process.
 
         Raises:
-            SettingsError: there is no such provider, its package is not installed, or it refuses what it is given.
+            SettingsError: as of `open_model`.
         """
-        model = open_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens)
-        return cls(model, timeout_s=timeout_s, max_characters=max_tokens * CHARACTERS_PER_TOKEN,
-                   end_mark=END_MARKS.get(_checked_provider(name)), secret=api_key)  # fmt: skip
+        model = open_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens,
+                           connect_s=connect_s, wait_s=min(silence_s, timeout_s) / 2, tell=tell)  # fmt: skip
+        breaker, patience = CircuitBreaker(rest_after, rest_s), Patience(timeout_s, silence_s, retries)
+        return cls(name, model, breaker, patience, max_tokens=max_tokens, secret=api_key)
 
-    def stream(self, question: str, hits: Sequence[Hit], history: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs in this process: what fails here fails again at once."""
+        return self._here is not None
+
+    def health(self) -> dict[str, str]:
+        """Its name, its circuit, and how far its weights are where they are in this process."""
+        told = {"model": self.name, "circuit": self._breaker.state}
+        return told | ({"weights": self._here.stage} if self._here else {})
+
+    def stream(
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        history: Sequence[tuple[str, str]] = (),
+        stopped: threading.Event = NEVER,
+    ) -> Iterator[str]:
         """The answer in pieces; none at all where the model finds no answer in the passages.
 
-        *history* holds earlier questions and their answers, oldest first. A reader that leaves ends the writing.
+        *history* holds earlier questions and their answers, oldest first. A reader that leaves, or sets *stopped*, ends
+        the writing.
 
         Raises:
-            ChatModelError: the model failed, took too long, broke off, or wrote nothing. Pieces may have come before.
+            ChatModelSkippedError: it was not asked, or had no time; it is not to blame.
+            ChatModelError: it failed, took too long, broke off, or wrote nothing. Pieces may have come before.
         """
-        inputs: dict[str, object] = {
-            "history": earlier(history),
-            "passages": numbered(hits),
-            "question": sendable(question),
-        }
         text, told = "", 0
-        for piece in self._pieces(inputs):
+        for piece in self.ask(messages(question, hits, history, self._window()), self._patience, stopped):
             text += piece
             if not NO_ANSWER.startswith(text.strip()):  # else it may still become that sentence, and is held back
                 yield text[told:]
                 told = len(text)
-        if not text.strip():
-            raise ChatModelError("the answer was empty")
         if text.strip() != NO_ANSWER and text[told:]:
             yield text[told:]
 
-    def _pieces(self, inputs: dict[str, object]) -> Iterator[str]:
+    def ask(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event = NEVER) -> Iterator[str]:
+        """What the model says to these messages, as it is written, kept to *patience*.
+
+        Raises:
+            ChatModelError: as of `stream`.
+        """
+        has_words = False
+        with self._watched(stopped):
+            for piece in self._pieces(said, patience, stopped):
+                has_words = has_words or bool(piece.strip())
+                yield piece
+            if not has_words and not stopped.is_set():
+                raise ChatModelError("the answer was empty")
+
+    def ask_aside(self, said: Sequence[BaseMessage], patience: Patience) -> Iterator[str]:
+        """As `ask`, for what can be done without: not asked unless the circuit is closed, and failing does not open it.
+
+        Raises:
+            ChatModelError: as of `stream`.
+        """
+        if self._breaker.state != "closed":
+            raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
+        yield from self._pieces(said, patience, NEVER)
+
+    def _window(self) -> Window | None:
+        return Window(self._here.window - self._max_tokens, self._here.count_tokens) if self._here else None
+
+    @contextmanager
+    def _watched(self, stopped: threading.Event) -> Iterator[None]:
+        """Tells the breaker what became of a question.
+
+        Raises:
+            ChatModelSkippedError: the breaker lets none through.
+        """
+        if not self._breaker.allows():
+            raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
+        decided = False
+        try:
+            yield
+            if not stopped.is_set():
+                self._breaker.succeeded()
+                decided = True
+        except ChatModelSkippedError:
+            raise
+        except ChatModelError:
+            self._breaker.failed()
+            decided = True
+            raise
+        finally:
+            if not decided:
+                self._breaker.undecided()
+
+    def _pieces(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event) -> Iterator[str]:
         """What the model writes in a thread of its own: a read from the network can't be ended, but it can be left.
 
-        A thread that is left ends with its next piece, or when the connection does.
+        A thread that is left ends with its next piece, or when the connection does; one in this process is waited for.
         """
         told: SimpleQueue[Told] = SimpleQueue()
-        has_left, deadline = threading.Event(), time.monotonic() + self._timeout_s
+        has_left, deadline = threading.Event(), time.monotonic() + patience.timeout_s
 
         def is_over() -> bool:
-            return has_left.is_set() or time.monotonic() > deadline
+            return has_left.is_set() or stopped.is_set() or time.monotonic() > deadline
 
-        threading.Thread(target=self._write, args=(inputs, told.put, is_over), name="chat model", daemon=True).start()
+        writing = _Writing(self, said, told.put, is_over, has_left, patience)
+        thread = threading.Thread(target=writing.run, name="chat model", daemon=True)
+        thread.start()
         try:
-            while (piece := _next(told, deadline)) is not None:
+            while (piece := _next(told, min(deadline, time.monotonic() + patience.silence_s), stopped)) is not None:
                 if isinstance(piece, Exception):
                     raise self._failed(piece)
                 yield piece
         finally:
             has_left.set()
+            if self._here:
+                thread.join(JOIN_S)
 
-    def _write(self, inputs: dict[str, object], tell: Callable[[Told], None], is_over: Callable[[], bool]) -> None:
-        """Tells the pieces as they come, then None, or what went wrong. Tries once more where nothing was told yet."""
-        has_begun = False
-        for is_last in (False, True):
-            try:
-                with closing(self._attempt(inputs)) as pieces:
-                    for piece in pieces:
-                        if piece:
-                            tell(piece)
-                            has_begun = True
-                        if is_over():
-                            raise TimeoutError
-                return tell(None)
-            except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
-                if is_last or has_begun or is_over() or not may_pass(error):
-                    return tell(error)
-                time.sleep(PAUSE_S)
-        return None
-
-    def _attempt(self, inputs: dict[str, object]) -> Generator[str]:
-        """The model's pieces, some of them empty, no further than the longest answer."""
+    def attempt(self, said: Sequence[BaseMessage], is_over: Callable[[], bool]) -> Iterator[str]:
+        """The model's pieces, some of them empty, no further than the longest answer; not tried again, nor waited for."""
         from langsmith import tracing_context
 
         n_characters, ended = 0, set[str]()
-        with tracing_context(enabled=False):  # nothing phones home, whatever the environment says
-            for chunk in self._chain.stream(inputs):
+        how: dict[str, Any] = {"is_over": is_over} if self._here else {}
+        with tracing_context(enabled=False), closing(cast("Any", self._model.stream(list(said), **how))) as chunks:
+            for chunk in chunks:  # nothing phones home, whatever the environment says
                 ended |= {name for name, value in chunk.response_metadata.items() if value}
                 yield sendable(chunk.text)
                 n_characters += len(chunk.text)
-                if n_characters > self._max_characters:
+                if n_characters > self._max_tokens * CHARACTERS_PER_TOKEN:
                     return
         if self._end_mark and self._end_mark not in ended:
             raise ChatModelError("the answer was cut off")
@@ -161,102 +249,53 @@ class ChatModel:
     def _failed(self, failure: Exception) -> ChatModelError:
         """Not chained: the message of a server may hold the key that it refused."""
         log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
+        if self._here and self._here.stage == "loading":
+            return ChatModelSkippedError("its weights are still being read")
         return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
 
 
-def open_model(
-    name: str, *, base_url: str | None, api_key: SecretStr | None, timeout_s: float, max_tokens: int
-) -> BaseChatModel:
-    """LangChain's own chat model, as `ChatModel.open` takes it; for what is not an answer.
+@dataclass(slots=True)
+class _Writing:
+    """One question on its way through the model, in a thread of its own."""
 
-    Raises:
-        SettingsError: there is no such provider, its package is not installed, or it refuses what it is given.
-    """
-    from langchain.chat_models import init_chat_model
+    model: ChatModel
+    said: Sequence[BaseMessage]
+    tell: Callable[[Told], None]
+    is_over: Callable[[], bool]
+    has_left: threading.Event
+    patience: Patience
+    has_begun: bool = False
 
-    provider = _checked_provider(name)
-    _check_url(base_url)
-    how: dict[str, Any] = {"max_tokens": max_tokens, "timeout": timeout_s, "max_retries": 0}
-    if provider == "ollama":  # it has names of its own, and ignores the common ones without a word
-        how = {"num_predict": max_tokens, "client_kwargs": {"timeout": timeout_s}}
-    how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
-    try:
-        model: BaseChatModel = init_chat_model(name, **how)
-    except ImportError as error:
-        raise SettingsError(f"generator.model is {name!r}, and what it needs is not installed: "
-                            f"{_way_to_install(provider, error)}") from error  # fmt: skip
-    except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
-        _refuse(name, error, api_key)
-    return model
+    def run(self) -> None:
+        """Tells the pieces as they come, then None, or what went wrong. Tries again where nothing was told yet."""
+        within_s = min(self.patience.timeout_s, self.patience.silence_s)
+        try:
+            for attempt in attempts(self.patience.n_retries, within_s, self._may_retry, self.has_left):
+                with attempt:
+                    self._write()
+            self.tell(None)
+        except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
+            self.tell(error)
 
+    def _may_retry(self) -> bool:
+        return not self.has_begun and not self.is_over() and not self.model.is_here
 
-def kind_of(failure: BaseException) -> str:
-    """What kind of failure it was, in the words of the provider's package; without its message, which may quote anything.
-
-    >>> kind_of(TimeoutError("sk-123"))
-    'TimeoutError'
-    """
-    failures = [failure]
-    while failures[-1].__cause__ and len(failures) < 4:  # a refused connection is wrapped three times
-        failures.append(failures[-1].__cause__)
-    status = getattr(failure, "status_code", None)
-    names = " from ".join(type(one).__name__ for one in failures)
-    return f"{names}, HTTP {status}" if isinstance(status, int) else names
+    def _write(self) -> None:
+        with closing(cast("Any", self.model.attempt(self.said, self.is_over))) as pieces:
+            for piece in pieces:
+                if piece:
+                    self.tell(piece)
+                    self.has_begun = True
+                if self.is_over():
+                    raise TimeoutError
 
 
-def may_pass(failure: Exception) -> bool:
-    """Whether the same question, asked again at once, may succeed: not where the server refuses it.
-
-    >>> may_pass(ConnectionError())
-    True
-    """
-    status = getattr(failure, "status_code", None)
-    refused = isinstance(status, int) and status < 500 and status != 429
-    return not refused and not isinstance(failure, ChatModelError)
-
-
-def without_secret(text: str, secret: SecretStr | None) -> str:
-    """The text with the secret masked.
-
-    >>> from pydantic import SecretStr
-    >>> without_secret("wrong key sk-123", SecretStr("sk-123"))
-    'wrong key **********'
-    """
-    return text.replace(secret.get_secret_value(), str(secret)) if secret else text
-
-
-def _next(told: SimpleQueue[Told], deadline: float) -> Told:
-    """The next piece, waited for until *deadline*, in seconds of the monotonic clock."""
-    try:
-        return told.get(timeout=max(0.0, deadline - time.monotonic()))
-    except Empty:
-        return TimeoutError()
-
-
-def _checked_provider(name: str) -> str:
-    provider, _, model = name.partition(":")
-    if not provider or not model:
-        raise SettingsError(f"generator.model is {name!r}, and this names no provider: write 'extractive', which quotes "
-                            "the best sentences and needs no weights, or 'openai:NAME' or 'ollama:NAME'")  # fmt: skip
-    return provider
-
-
-def _check_url(base_url: str | None) -> None:
-    if base_url is None:
-        return
-    parts = urlsplit(base_url)
-    if "@" in parts.netloc:  # the value is not told: it holds a password
-        raise SettingsError("generator.base_url holds a name or password: give the key as generator.api_key")
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise SettingsError(f"generator.base_url is {base_url!r}: write an address such as http://localhost:8000/v1")
-
-
-def _way_to_install(provider: str, error: ImportError) -> str:
-    return f"pip install 'nightjar-rag[{provider}]'" if provider in END_MARKS else str(error)
-
-
-def _refuse(name: str, error: Exception, secret: SecretStr | None) -> NoReturn:
-    """Not chained: a provider's message may hold what it was given."""
-    said = without_secret(str(error).partition("\n")[0], secret)
-    raise SettingsError(f"generator.model {name!r} can't be opened ({type(error).__name__}: {said}): correct it, or give "
-                        "generator.api_key; a server that asks for no key takes any word") from None  # fmt: skip
+def _next(told: SimpleQueue[Told], until: float, stopped: threading.Event) -> Told:
+    """The next piece, waited for until *until*, in seconds of the monotonic clock; None where *stopped* came first."""
+    while not stopped.is_set():
+        try:
+            return told.get(timeout=max(0.0, min(LOOK_S, until - time.monotonic())))
+        except Empty:
+            if time.monotonic() >= until:
+                return TimeoutError()
+    return None

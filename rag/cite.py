@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rag.records import Citation, Hit, Passage
+from rag.facts import missing, names
+from rag.records import Checked, Citation, Hit, Passage
 from rag.sentences import Sentence, sentences
 from rag.words import content_words, coverage, rarity
 
-SUPPORTED = 0.5
-"""The least support of a claim: half of its meaning, by the weight of its words, stands in one stretch."""
-
-UNPROVEN_NUMBER = 0.3  # the most support that a claim with a number gets which the stretch does not have
+UNPROVEN_NUMBER = 0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
+UNPROVEN_NAME = 0.45  # and of one with a name that the passage, its title and its headings do not have: "partly"
 
 _MARKS = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"\w+")
 
 
@@ -44,8 +42,13 @@ class Cited:
     """The answer, less the marks that name no hit."""
     citations: tuple[Citation, ...]
     """One for each sentence and hit that it names, in reading order."""
-    unsupported: tuple[str, ...]
-    """Sentences that no stretch of a hit they name supports."""
+    checked: tuple[Checked, ...] = ()
+    """Every sentence, with the support of the stretch that supports it best."""
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """Sentences that no stretch of a hit they name supports."""
+        return tuple(one.text for one in self.checked if one.found != "supported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,27 @@ def cite(answer: str, hits: Sequence[Hit]) -> Cited:
     split = {rank: sentences(passage.text) for rank, passage in passages.items()}
     weights = rarity(content_words(one.text) for some in split.values() for one in some)
     citations: list[Citation] = []
-    unsupported: list[str] = []
+    checked: list[Checked] = []
     for claim in claims(answer):
         named = [rank for rank in dict.fromkeys(claim.numbers) if rank in passages]
-        spans = [(rank, find_support(claim.text, passages[rank].text, split[rank], weights)) for rank in named]
+        spans = [(rank, _supporting(claim.text, passages[rank], split[rank], weights)) for rank in named]
         citations.extend(_citation(rank, passages[rank], span) for rank, span in spans)
-        if max((span.support for _, span in spans), default=0.0) < SUPPORTED:
-            unsupported.append(claim.text)
-    return Cited(without_dead_marks(answer, set(passages)), tuple(citations), tuple(unsupported))
+        checked.append(Checked(claim.text, round(max((span.support for _, span in spans), default=0.0), 4)))
+    return Cited(without_dead_marks(answer, set(passages)), tuple(citations), tuple(checked))
+
+
+def without_unsupported(answer: str, hits: Sequence[Hit]) -> str:
+    """The answer less the sentences that are not supported, and the marks behind them.
+
+    >>> without_unsupported("Nobody knows. Perhaps [7].", [])
+    ''
+    """
+    bare, _ = _take_marks_out(answer)
+    starts = [_with_marks(answer, one.start) for one in sentences(bare)]
+    stretches = pairwise([0, *starts[1:], len(answer)]) if starts else ()
+    checked = cite(answer, hits).checked
+    kept = [answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"]
+    return "".join(kept).strip()
 
 
 def claims(answer: str) -> Iterator[Claim]:
@@ -131,10 +147,19 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
     wanted = content_words(claim)
     for start, end in [(one.start, one.end) for one in split] + [(a.start, b.end) for a, b in pairwise(split)]:
         share = min(0.99, coverage(wanted, content_words(passage[start:end]), weights))
-        share = share if _has_numbers(claim, passage[start:end]) else min(share, UNPROVEN_NUMBER)
+        share = min(share, UNPROVEN_NUMBER) if missing(claim, passage[start:end]) else share
         if share > best.support:  # the first and shortest of equals
             best = Span(start, end, share)
     return best
+
+
+def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> Span:
+    """The stretch that supports the claim best; partly at most, where the passage does not know a name of the claim."""
+    span = find_support(claim, passage.text, split, weights)
+    known = passage.encoded_text.casefold()
+    if all(name in known for name in names(claim)):
+        return span
+    return replace(span, support=min(span.support, UNPROVEN_NAME))
 
 
 def find_words(claim: str, passage: str) -> tuple[int, int] | None:
@@ -164,10 +189,6 @@ def _with_punctuation(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _has_numbers(claim: str, stretch: str) -> bool:
-    return set(_NUMBER.findall(claim)) <= set(_NUMBER.findall(stretch))
-
-
 def _numbers(mark: re.Match[str]) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", mark.group(1))]
 
@@ -183,6 +204,15 @@ def _take_marks_out(answer: str) -> tuple[str, list[tuple[int, list[int]]]]:
         marks.append((length, _numbers(mark)))
         position = mark.end()
     return "".join([*pieces, answer[position:]]), marks
+
+
+def _with_marks(answer: str, place: int) -> int:
+    """The place in the answer of a place in the answer without marks."""
+    for mark in _MARKS.finditer(answer):
+        if mark.start() > place:
+            break
+        place += len(mark.group())
+    return place
 
 
 def _citation(n: int, passage: Passage, span: Span) -> Citation:

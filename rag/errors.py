@@ -8,6 +8,7 @@ NightjarError                    exit 1   something that we foresaw went wrong
 ├── EncoderError                 exit 1   a version's files are absent, changed or not what they claim
 ├── IndexTornError               exit 1   Chroma's files are damaged; they are rebuilt from SQL
 ├── ChatModelError               exit 1   a language model wrote no answer; the best sentences are quoted instead
+│   └── ChatModelSkippedError    exit 1   it was not asked: it rests, is busy, or its window is too small
 ├── TrainingError                exit 1   a night can't go on
 ├── TooLittleDataError           exit 4   too few judgments or questions to say anything
 └── BusyError                    exit 75  another process holds what is needed; try later
@@ -52,6 +53,10 @@ class IndexTornError(NightjarError):
 
 class ChatModelError(NightjarError):
     """A language model wrote no answer, or not all of it; the best sentences are quoted instead."""
+
+
+class ChatModelSkippedError(ChatModelError):
+    """A language model was not asked: it rests after failures, is busy, or the question does not fit its window."""
 
 
 class TrainingError(NightjarError):

@@ -27,5 +27,13 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     >>> standalone("Which forms must a small company send to the tax office?", ["Who gets the grant?"])
     'Which forms must a small company send to the tax office?'
     """
-    refers = len(content_words(question)) <= SHORT or _POINTS_BACK.search(question) is not None
-    return f"{earlier[-1]} {question}" if earlier and refers else question
+    return f"{earlier[-1]} {question}" if earlier and refers(question) else question
+
+
+def refers(question: str) -> bool:
+    """Whether the question is short, or points back at what was said.
+
+    >>> refers("And for nurses?"), refers("Which forms must a small company send to the tax office?")
+    (True, False)
+    """
+    return len(content_words(question)) <= SHORT or _POINTS_BACK.search(question) is not None

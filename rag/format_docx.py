@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rag.blocks import Block, Headings, Parsed, header_of, row_text
-from rag.errors import DocumentError
+from rag.packed import Damaged, damaged, opened
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -31,7 +30,6 @@ _SKIPPED = {
 _TEXT = {f"{_W}t", "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"}
 _CHARACTERS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HEADING_STYLE = re.compile(r"heading ?([1-9])")
-MAX_UNPACKED = 512 * 1024**2  # bytes; more inside one Word file is an attack or a mistake
 LONG_CELL = 300  # characters; a table with longer cells lays out a page
 
 
@@ -50,17 +48,11 @@ def _opened(data: bytes) -> Document:
     from docx.opc.exceptions import PackageNotFoundError
     from lxml.etree import XMLSyntaxError
 
+    opened(data, "Word file").close()
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MAX_UNPACKED:
-            size, most = unpacked // 1024**2, MAX_UNPACKED // 1024**2
-            raise DocumentError(f"the Word file unpacks to {size} MiB, more than the {most} MiB allowed: take the "
-                                "pictures out, or split it")  # fmt: skip
         return docx.Document(io.BytesIO(data))
-    except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError, XMLSyntaxError) as error:
-        raise DocumentError(f"the Word file is damaged or incomplete ({error}): open it in Word and save it "
-                            "again") from error  # fmt: skip
+    except (*Damaged, PackageNotFoundError, XMLSyntaxError) as error:
+        raise damaged("Word file", error) from error
 
 
 class _Styles:

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from rag.blocks import Block, Parsed
+from rag.blocks import Block, Parsed, numbers_of
 from rag.errors import DocumentError
 from rag.pdf_layout import WORD, Bookmarks, Line, blocks_of, letters
 
@@ -18,7 +18,7 @@ _HYPHENS = (2, 0xFFFE)  # what pdfium gives for a hyphen that ends a line; the n
 _BOLD = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _NO_TITLE = re.compile(r"untitled|microsoft (word|powerpoint|excel)|\.(docx?|pptx?|xlsx?|indd|qxd|tex|pdf|rtf)\b",
                        re.IGNORECASE)  # fmt: skip
-MAX_HEADINGWORDS = 14
+FEW_CHARACTERS = 40  # a page number, a stamp or a scanner's mark
 
 
 def read_pdf(data: bytes) -> Parsed:
@@ -29,13 +29,42 @@ def read_pdf(data: bytes) -> Parsed:
     """
     document = _opened(data)
     pages = [_lines(document[index], index + 1) for index in range(len(document))]
-    without_text = [number for number, lines in enumerate(pages, 1) if not lines]
-    if len(without_text) == len(pages):
-        raise DocumentError(f"scanned: none of its {len(pages)} page(s) has a text layer: run it through text "
-                            "recognition (OCR) first, for example ocrmypdf")  # fmt: skip
+    scanned = [number for number, lines in enumerate(pages, 1) if _is_scanned(document, number, lines)]
+    empty = [number for number, lines in enumerate(pages, 1) if not lines and number not in scanned]
+    if not any(pages):
+        raise DocumentError(_without_text(len(pages), scanned))
     blocks = tuple(blocks_of(pages, _bookmarks(document)))
-    note = f"no text on page(s) {', '.join(map(str, without_text[:20]))}" if without_text else ""
-    return Parsed(blocks, _title(document, blocks), "application/pdf", note)
+    return Parsed(blocks, _title(document, blocks), "application/pdf", _note(scanned, empty))
+
+
+def _without_text(n_pages: int, scanned: list[int]) -> str:
+    if scanned:
+        return (f"scanned: none of its {n_pages} page(s) has a text layer: run it through text recognition (OCR) first, "
+                "for example ocrmypdf")  # fmt: skip
+    return f"there is no text in it: its {n_pages} page(s) are empty, or drawn in lines: export it again, with text"
+
+
+def _note(scanned: list[int], empty: list[int]) -> str:
+    notes = [f"{numbers_of('page', empty)} without text"] if empty else []
+    if scanned:
+        what = "is a picture" if len(scanned) == 1 else "are pictures"
+        notes.insert(0, f"{numbers_of('page', scanned)} {what} without text: run the file through text recognition "
+                        "(OCR), for example ocrmypdf, to find what is on them")  # fmt: skip
+    return "; ".join(notes)
+
+
+def _is_scanned(document: PdfDocument, number: int, lines: list[Line]) -> bool:
+    """True where pictures cover most of a page that has hardly any text, such as a stamped page number."""
+    if sum(len(line.text) for line in lines) > FEW_CHARACTERS:
+        return False
+    from pypdfium2 import raw
+
+    page = document[number - 1]
+    width, height = page.get_size()
+    boxes = [picture.get_bounds() for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)]
+    area = sum((right - left) * (top - bottom) for left, bottom, right, top in boxes)
+    page.close()
+    return bool(boxes) and (not lines or area > 0.5 * width * height)
 
 
 def _opened(data: bytes) -> PdfDocument:

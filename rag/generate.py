@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, Unpack
 
-from rag.chat_model import ChatModel, ChatModelOptions
-from rag.errors import ChatModelError
+from rag.chat_model import NEVER, ChatModel, ChatModelOptions
+from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.extract import Extract, PassageEncoder, extract
 from rag.records import Citation, Hit
 
@@ -17,7 +18,13 @@ EXTRACTIVE = "extractive"
 NOT_WRITTEN = (
     "The language model could not answer, so here are the best sentences of your documents instead, word for word."
 )
+NOT_ASKED = (
+    "The language model was not asked this time ({reason}), so here are the best sentences of your documents instead, "
+    "word for word."
+)
 BROKEN_OFF = "The language model broke off, so here are the best sentences of your documents instead, word for word."
+STOPPED = "Stopped."
+WAS_STOPPED = "it was stopped before anything was written"
 NOT_IN_PASSAGES = "the language model found no answer in the passages that were found"
 
 log = logging.getLogger(__name__)
@@ -34,6 +41,8 @@ class Evidence:
     """Of the version that found the hits."""
     history: Sequence[tuple[str, str]] = ()
     """Earlier questions of the conversation and their answers, oldest first."""
+    stopped: threading.Event = NEVER
+    """Set by a reader who has read enough: what was written by then is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +79,16 @@ def make_generator(model: str = EXTRACTIVE, **how: Unpack[ChatModelOptions]) -> 
     Raises:
         SettingsError: there is none of this name, or what it needs is not installed.
     """
+    return generator_of(None if model == EXTRACTIVE else ChatModel.open(model, **how))
+
+
+def generator_of(model: ChatModel | None) -> Generator:
+    """Writes by *model*; without one, quotes."""
     from langchain_core.runnables import RunnableLambda
 
-    if model == EXTRACTIVE:
+    if model is None:
         return RunnableLambda(quote_best, name=EXTRACTIVE)
-    return RunnableLambda(partial(write, ChatModel.open(model, **how)), name=model)
+    return RunnableLambda(partial(write, model), name=model.name)
 
 
 def quote_best(evidence: Evidence) -> Iterator[Draft]:
@@ -83,6 +97,8 @@ def quote_best(evidence: Evidence) -> Iterator[Draft]:
     if extract_of.declined:
         yield Draft(declined=extract_of.declined)
     for quote in extract_of.quotes:
+        if evidence.stopped.is_set():
+            return
         yield Draft(quote.text, (quote.citation,))
 
 
@@ -94,20 +110,25 @@ def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
         return
     has_begun = False
     try:
-        for piece in model.stream(evidence.question, evidence.hits, evidence.history):
+        for piece in model.stream(evidence.question, evidence.hits, evidence.history, evidence.stopped):
             has_begun = True
             yield Draft(piece)
     except ChatModelError as error:
         log.warning("the language model failed (%s): the best sentences are quoted instead", error)
-        yield from _instead(extract_of, has_begun=has_begun)
+        yield from _instead(extract_of, BROKEN_OFF if has_begun else _why_not(error), has_begun=has_begun)
         return
     if not has_begun:
-        yield Draft(declined=NOT_IN_PASSAGES)
+        was_stopped = evidence.stopped.is_set()
+        yield Draft(STOPPED, declined=WAS_STOPPED) if was_stopped else Draft(declined=NOT_IN_PASSAGES)
 
 
-def _instead(extract_of: Extract, *, has_begun: bool) -> Iterator[Draft]:
+def _why_not(error: ChatModelError) -> str:
+    return NOT_ASKED.format(reason=error) if isinstance(error, ChatModelSkippedError) else NOT_WRITTEN
+
+
+def _instead(extract_of: Extract, why: str, *, has_begun: bool) -> Iterator[Draft]:
     """The quotes, after a sentence that says why. Below a piece of an answer they bring no citations: rag.cite has to
     find those of the whole text then."""
-    yield Draft(f"\n\n{BROKEN_OFF}\n\n" if has_begun else f"{NOT_WRITTEN}\n\n")
+    yield Draft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n")
     for quote in extract_of.quotes:
         yield Draft(quote.text, () if has_begun else (quote.citation,))

@@ -21,6 +21,7 @@ from typing import IO, Any, Self
 
 from rag.blocks import Block, Parsed, cleaned
 from rag.errors import DocumentError
+from rag.unpack import Member
 
 _ROOT = Path(__file__).resolve().parents[1]
 _READ_BYTES = 1024**2
@@ -69,28 +70,39 @@ class Parser:
         Raises:
             DocumentError: the file is refused, or its reader crashed or broke a limit.
         """
+        return _parsed(self._answered({"path": str(path.absolute())}))
+
+    def unpack(self, path: Path, into: Path) -> list[Member]:
+        """Unpacks an archive's files into a folder, under names of ours, and says what became of each.
+
+        Raises:
+            DocumentError: the archive is refused as a whole, or broke a limit.
+        """
+        answer = self._answered({"path": str(path.absolute()), "into": str(into.absolute())})
+        return [Member(**member) for member in answer["members"]]
+
+    def _answered(self, request: dict[str, Any]) -> dict[str, Any]:
         was_used = self._n_served > 0
         try:
-            answer = self._ask(path)
+            answer = self._ask(request)
         except _Crash as crash:
             if not was_used:
                 raise DocumentError(str(crash)) from crash
-            answer = self._ask_once_more(path)  # what served other files may have suffered from them
+            answer = self._ask_once_more(request)  # what served other files may have suffered from them
         if "refused" in answer:
             raise DocumentError(str(answer["refused"]))
-        return _parsed(answer)
+        return answer
 
-    def _ask_once_more(self, path: Path) -> dict[str, Any]:
+    def _ask_once_more(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._ask(path)
+            return self._ask(request)
         except _Crash as crash:
             raise DocumentError(str(crash)) from crash
 
-    def _ask(self, path: Path) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._running()
         assert child.stdin is not None  # it was opened with pipes
-        limits = self.limits
-        request = {"path": str(path.absolute()), "file_mib": limits.file_mib, "timeout_s": limits.timeout_s}
+        request |= {"file_mib": self.limits.file_mib, "timeout_s": self.limits.timeout_s}
         try:
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()

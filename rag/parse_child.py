@@ -1,7 +1,8 @@
 """The child process that reads untrusted files: limits itself, then answers one request a line.
 
 Started by rag.parse. A request is {"path", "file_mib", "timeout_s"}; an answer has the keys of `Parsed`, or
-"refused". What is not foreseen ends the process; the parent tells the file's fate from that.
+"refused". With "into", a folder, an archive is unpacked into it, and the answer has "members". What is not foreseen
+ends the process; the parent tells the file's fate from that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 
 from rag.errors import DocumentError
 from rag.formats import read
+from rag.unpack import unpack
 
 STDERR_BYTES = 1024**2
 
@@ -57,12 +59,23 @@ def _limit_cpu(timeout_s: float) -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
+        if "into" in request:
+            return {"members": _unpacked(path, Path(request["into"]), request["file_mib"])}
         data = _bytes(path, request["file_mib"])
         answer = asdict(read(data, path.suffix))
     except DocumentError as refused:
         return {"refused": str(refused)}
     answer["sha256"] = hashlib.sha256(data).hexdigest()
     return answer
+
+
+def _unpacked(path: Path, into: Path, file_mib: int) -> list[dict[str, Any]]:
+    """Here alone files are written: as large as one may be, and to the folder that the parent gave."""
+    _limit(resource.RLIMIT_FSIZE, max(STDERR_BYTES, file_mib * 1024**2))
+    try:
+        return [asdict(member) for member in unpack(path, into, file_mib)]
+    finally:
+        _limit(resource.RLIMIT_FSIZE, STDERR_BYTES)
 
 
 def _bytes(path: Path, file_mib: int) -> bytes:

@@ -13,6 +13,13 @@ VerdictName = Literal["helpful", "not_relevant", "pin", "outdated"]
 AnswerVerdictName = Literal["answer_helpful", "answer_wrong_source", "answer_wrong", "answer_not_in_documents"]
 """What a person can say of an answer. Only the first reaches the retriever, as a weak positive."""
 
+SupportName = Literal["supported", "partly", "not found"]
+"""How far what is cited supports a sentence of an answer."""
+
+SUPPORTED = 0.5
+"""The least support of a supported sentence: half of its meaning, by the weight of its words, stands in one stretch."""
+PARTLY = 0.25
+
 PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
 ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
 
@@ -20,6 +27,15 @@ ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
 def now() -> datetime:
     """The time in UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+def support_name(support: float) -> SupportName:
+    """The word for a support of 0 to 1.
+
+    >>> [support_name(support) for support in (0.5, 0.3, 0.0)]
+    ['supported', 'partly', 'not found']
+    """
+    return "supported" if support >= SUPPORTED else "partly" if support >= PARTLY else "not found"
 
 
 def sha256_of(text: str) -> str:
@@ -118,6 +134,26 @@ class Citation:
     support: float
     """How well the stretch supports the sentence, 0 to 1."""
 
+    @property
+    def found(self) -> SupportName:
+        """The same in a word."""
+        return support_name(self.support)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One sentence of an answer, after it was looked for in the passages that it cites."""
+
+    text: str
+    """Without its marks."""
+    support: float
+    """Of the passage that supports it best, 0 to 1; 0 where it cites none."""
+
+    @property
+    def found(self) -> SupportName:
+        """The same in a word."""
+        return support_name(self.support)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -134,6 +170,15 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
     seconds: float = 0.0
+    asked: str = ""
+    """The question as it was typed; `question` is what was searched for."""
+    checked: tuple[Checked, ...] = ()
+    """Every sentence of the text, in reading order."""
+
+    @property
+    def supported_share(self) -> float:
+        """The share of sentences that are supported, 0 to 1; 1 where there is none."""
+        return sum(one.found == "supported" for one in self.checked) / len(self.checked) if self.checked else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,26 @@ class GeneratorSettings(Section):
     """Who writes the answer."""
 
     model: str = Field(
-        default="extractive", description="extractive quotes the best sentences; or openai:NAME, ollama:NAME"
+        default="extractive",
+        description="extractive quotes the best sentences; or transformers:FOLDER, openai:NAME, ollama:NAME",
     )
     base_url: str | None = Field(default=None, description="where the language model answers, http://HOST:PORT/v1")
     api_key: SecretStr | None = Field(default=None, description="of the language model; better in the environment")
+    connect_s: float = Field(default=5.0, gt=0, description="for reaching the language model's server")
+    silence_s: float = Field(default=30.0, gt=0, description="for its first word, and then between two pieces")
     timeout_s: float = Field(default=60.0, gt=0, description="for a whole answer of the language model")
     max_tokens: int = Field(default=512, ge=16, description="the longest answer of the language model")
+    retries: int = Field(default=2, ge=0, le=10, description="further tries where none of the answer has come yet")
+    rest_after: int = Field(
+        default=3, ge=1, description="failures in a row after which the model is not asked for a while"
+    )
+    rest_s: float = Field(default=60.0, gt=0, description="for how long it is not asked then")
+    rewrite_s: float = Field(
+        default=4.0, ge=0, description="for the model to rewrite a follow-up question; 0: it never does"
+    )
+    unsupported: Literal["mark", "drop"] = Field(
+        default="mark", description="its sentences that no cited passage supports: told below the answer, or left out"
+    )
 
 
 class IndexSettings(Section):

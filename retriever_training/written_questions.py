@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag.chat_model import kind_of
 from rag.errors import ChatModelError
 from rag.library import chunks
 from rag.prompt import sendable
 from rag.records import Passage
+from rag.try_again import kind_of
 from retriever_training.cold_start import WRITTEN
 
 if TYPE_CHECKING:

@@ -19,12 +19,15 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 LEVELS = (
     ("records", "errors"),
     ("settings", "database", "migrations.env", "version_files", "encoder", "cross_encoder", "quick_encoder", "base_model",
-     "model_card", "locks", "blocks", "fusion"),
-    ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_html", "format_docx", "format_pdf",
-     "pdf_layout", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact", "chroma_client",
-     "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "feedback",
-     "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
-    ("rerank", "retrieve", "extract", "prompt", "chat_model", "generate", "cite", "followup"),
+     "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
+    ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
+     "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
+     "pdf_layout", "unpack", "archive", "passages", "beir", "library", "steps", "find_files", "read_files", "store_files",
+     "ingest", "jobs", "encode_beside", "vectors", "question_vectors", "exact",
+     "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "facts",
+     "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
+    ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
+      "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),
     ("assemble",),
 )  # fmt: skip
@@ -33,6 +36,7 @@ LEVELS = (
 HEAVY = {"torch", "transformers", "sentence_transformers", "gradio", "chromadb", "langchain", "langchain_core", "sklearn",
          "pandas", "datasets", "accelerate", "scipy.stats", "scipy.sparse", "ir_measures"}  # fmt: skip
 HEAVY_AT_THE_TOP = {
+    "rag/transformers_model.py": "langchain_core: its one class is a LangChain chat model; imported where the settings name it",
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
     "ui/web/evidence.py": "gradio: the same",
@@ -41,7 +45,10 @@ HEAVY_AT_THE_TOP = {
     "ui/web/pages.py": "gradio: the same",
 }
 OUTER_DOORS = {
-    "rag/chat_model.py": "each provider's package raises errors of its own; they become a SettingsError, or quoted sentences",
+    "rag/chat_model.py": "each provider's package raises errors of its own; they become quoted sentences",
+    "rag/chat_provider.py": "the same; they become a SettingsError",
+    "rag/open_weights.py": "whatever fails while weights are read in the background is logged and told to who waits for them",
+    "rag/transformers_model.py": "whatever fails in the thread that generates is raised where the answer is read",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.cite import SUPPORTED, UNPROVEN_NUMBER, cite, claims, find_words, without_dead_marks, without_marks
-from rag.records import Hit, Passage
+from rag.cite import (
+    UNPROVEN_NAME,
+    UNPROVEN_NUMBER,
+    cite,
+    claims,
+    find_words,
+    without_dead_marks,
+    without_marks,
+    without_unsupported,
+)
+from rag.records import SUPPORTED, Hit, Passage
 from rag.sentences import readable, sentences
 
 GRANT = "Small firms that lost a third of their income can get the grant. It is paid within six weeks."
@@ -42,6 +51,38 @@ def test_wrong_number_is_not_supported():
     cited = cite("Children under 12 need none [1].", hits_of(MASKS))
     assert cited.citations[0].support <= UNPROVEN_NUMBER
     assert cited.unsupported == ("Children under 12 need none.",)
+
+
+@pytest.mark.parametrize(
+    ("claim", "found"),
+    [
+        ("The pump was sold from March 3, 2024 for 1,250 euros [1].", "supported"),
+        ("The pump was sold from 2024-03-03 for €1250 [1].", "supported"),
+        ("The pump was sold from 4 March 2024 for 1250 euros [1].", "not found"),
+        ("The pump was sold from 3 March 2024 for 1250 dollars [1].", "not found"),
+        ("The pump by Siemens was sold from 3 March 2024 for 1250 euros [1].", "partly"),
+    ],
+)
+def test_numbers_dates_units_and_names_must_stand_in_what_is_cited(claim, found):
+    cited = cite(claim, hits_of("The pump was sold by Acme from 3 March 2024 for 1 250 € or 1250 euros."))
+    assert [citation.found for citation in cited.citations] == [found]
+    assert [one.found for one in cited.checked] == [found]
+
+
+def test_name_in_the_title_of_the_passage_is_known():
+    passage = Passage("p", "d", "d.txt", "Paris", "", "The tower is 330 metres tall.", 0, 29)
+    claim = "The tower in Paris is 330 m tall [1]."
+    assert cite(claim, [Hit(passage, 1, 0.5, 0.5, 0.0)]).checked[0].support > UNPROVEN_NAME
+    assert cite(claim, hits_of(passage.text)).checked[0].support == UNPROVEN_NAME
+
+
+def test_unsupported_sentences_are_left_out_with_their_marks():
+    answer = (
+        "Masks must be worn in shops [2]. Children under 12 need none. [2] It is paid within six weeks [1]. Ask me."
+    )
+    assert without_unsupported(answer, hits_of(GRANT, MASKS)) == (
+        "Masks must be worn in shops [2]. It is paid within six weeks [1]."
+    )
 
 
 def test_marks_that_name_no_hit_are_taken_out():

@@ -15,7 +15,8 @@ import pytest
 
 from rag.database import open_database
 from rag.errors import NotFoundError
-from rag.ingest import IngestReport, find_files, ingest_beir, ingest_paths, source_of
+from rag.find_files import find_files, source_of
+from rag.ingest import IngestReport, ingest_beir, ingest_paths
 from rag.library import Library
 
 
@@ -46,13 +47,13 @@ def guide(*sections: str) -> str:
 
 
 def test_a_folder_goes_in_and_what_is_skipped_is_listed(library, here) -> None:
-    for name in ("docs/a.md", "docs/sub/b.txt", "docs/talk.pptx", "docs/.git/c.md", "docs/.hidden.md", "docs/data.bin"):
+    for name in ("docs/a.md", "docs/sub/b.txt", "docs/talk.ppt", "docs/.git/c.md", "docs/.hidden.md", "docs/data.bin"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(f"Text of {name}.")
     report = ingest(library, "docs")
     assert names(report.added) == ["docs/a.md", "docs/sub/b.txt"]
-    assert sorted(names(report.skipped)) == ["docs/.git", "docs/.hidden.md", "docs/data.bin", "docs/talk.pptx"]
-    assert "can not be read yet: export them as PDF" in dict(report.skipped)["docs/talk.pptx"]
+    assert sorted(names(report.skipped)) == ["docs/.git", "docs/.hidden.md", "docs/data.bin", "docs/talk.ppt"]
+    assert "can not be read: save them as .pptx or PDF" in dict(report.skipped)["docs/talk.ppt"]
     assert report.n_passages_new == 2
     (passage,) = [p for p in library.passages() if p.source == "docs/sub/b.txt"]
     assert (passage.title, passage.text) == ("b", "Text of docs/sub/b.txt.")

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import docx
+import pypdfium2
 import pytest
 from docx.oxml import parse_xml
+from PIL import Image
 
 from rag.errors import DocumentError
 from rag.format_text import decode
@@ -309,7 +311,7 @@ def test_a_word_file_whose_styles_are_not_defined_is_read() -> None:
 
 
 def test_a_word_file_that_unpacks_to_too_much_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr("rag.format_docx.MAX_UNPACKED", 20 * 1024**2)
+    monkeypatch.setattr("rag.packed.MAX_UNPACKED", 20 * 1024**2)
     stream = io.BytesIO(word(lambda document: document.add_paragraph("small")))
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/bomb.xml", b"\0" * 21 * 1024**2)
@@ -357,11 +359,35 @@ def test_running_heads_and_page_numbers_are_left_out() -> None:
 
 def test_a_pdf_without_text_is_told_to_be_scanned() -> None:
     with pytest.raises(DocumentError, match=r"scanned: none of its 2 page\(s\) has a text layer"):
+        read(pictures(None, None), ".pdf")
+    with pytest.raises(DocumentError, match=r"its 2 page\(s\) are empty"):
         read(pdf([], []), ".pdf")
 
 
-def test_pages_without_text_are_noted() -> None:
-    assert read(pdf([(50, 700, 10, "Only here is text.")], []), ".pdf").note == "no text on page(s) 2"
+def pictures(*texts: str | None) -> bytes:
+    """A PDF with a picture over each page, or instead of it a line of text; as a scanner with a cover sheet makes."""
+    shown = []
+    for text in texts:
+        picture = Image.new("RGB", (600, 800), "white")
+        stream = io.BytesIO()
+        picture.save(stream, "PDF")
+        shown.append(stream.getvalue() if text is None else pdf([(50, 700, 10, text)]))
+    whole = pypdfium2.PdfDocument.new()
+    for one in shown:
+        whole.import_pages(pypdfium2.PdfDocument(one))
+    out = io.BytesIO()
+    whole.save(out)
+    return out.getvalue()
+
+
+def test_pages_that_are_pictures_are_noted_by_their_numbers() -> None:
+    note = read(pictures("Only here is text.", None, "And here.", None, None, None), ".pdf").note
+    assert note.startswith("pages 2 and 4-6 are pictures without text: run the file through text recognition (OCR)")
+    assert read(pictures("Some text.", None), ".pdf").note.startswith("page 2 is a picture without text")
+
+
+def test_empty_pages_are_noted_and_are_no_pictures() -> None:
+    assert read(pdf([(50, 700, 10, "Only here is text.")], []), ".pdf").note == "page 2 without text"
 
 
 def test_a_broken_pdf_is_told_to_be_damaged() -> None:
@@ -383,15 +409,15 @@ def test_the_content_decides_where_the_name_is_wrong() -> None:
     [
         (b"", ".txt", r"empty \(0 bytes\)"),
         (b" \n\t\n", ".txt", "no text in it"),
-        (b"{\\rtf1 hi}", ".rtf", r"rich text \(\.rtf\) can not be read yet: save it as \.docx"),
-        (b"{\\rtf1 hi}", ".txt", r"rich text"),
+        (b"{\\rtf1}", ".rtf", "no text in it"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..", ".ppt", "old PowerPoint slides"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..", ".docx", "one with a password"),
-        (b"just text", ".docx", "neither a PDF, a Word file nor a web page"),
+        (b"just text", ".docx", "neither a PDF, an Office file, an e-book nor a web page"),
         (b"PK\x03\x04broken", ".docx", "damaged or incomplete"),
-        (b"text", ".xyz", r"type '\.xyz' is unknown\. Readable are \.txt \.md \.html \.pdf \.docx \.csv"),
+        (b"text", ".xyz", r"type '\.xyz' is unknown\. Readable are \.txt \.md \.rst \.html \.pdf \.docx"),
         (b"text", "", "no ending that tells its type"),
-        (b"From: a", ".eml", "an e-mail"),
+        (b"no header", ".eml", "it is no e-mail"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..", ".msg", "an Outlook message .* save it as"),
     ],
 )
 def test_a_refusal_says_why_and_what_to_do(data, suffix, reason) -> None:
@@ -400,13 +426,22 @@ def test_a_refusal_says_why_and_what_to_do(data, suffix, reason) -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "what"),
-    [("ppt/a.xml", "PowerPoint"), ("xl/a.xml", "Excel"), ("content.xml", "OpenDocument"), ("a.txt", "archive")],
+    ("members", "what"),
+    [
+        ({"[Content_Types].xml": "x", "ppt/a.xml": "x"}, "PowerPoint file is damaged"),
+        ({"[Content_Types].xml": "x", "xl/a.xml": "x"}, "Excel workbook is damaged"),
+        ({"[Content_Types].xml": "x", "xl/workbook.bin": "x"}, "a binary Excel workbook"),
+        ({"mimetype": "application/vnd.oasis.opendocument.text"}, "OpenDocument text is damaged"),
+        ({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}, "an OpenDocument sheet"),
+        ({"mimetype": "application/epub+zip"}, "e-book is damaged"),
+        ({"ppt/a.txt": "x"}, "an archive is read only as a file of its own"),
+    ],
 )
-def test_a_zip_is_told_by_what_is_in_it(member, what) -> None:
+def test_a_zip_is_told_by_what_is_in_it(members, what) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr(member, "x")
+        for name, content in members.items():
+            archive.writestr(name, content)
     with pytest.raises(DocumentError, match=what):
         read(stream.getvalue(), ".docx")
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import SecretStr
 
-from rag.chat_model import open_model
+from rag.chat_provider import open_model
 from rag.errors import ChatModelError
 from rag.records import Passage
 from retriever_training.cold_start import WRITTEN, draw

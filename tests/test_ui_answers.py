@@ -50,10 +50,11 @@ def test_a_document_does_not_drive_the_terminal(data):
 
 def test_ask_json_has_the_promised_keys_and_beir_ids(data):
     answer = json.loads(run(data, "ask", GRANT, "--json").stdout)
-    assert list(answer) == ["turn_id", "answer", "declined", "reason", "encoder_id", "citations"]
+    assert list(answer) == ["turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations",
+                            "sentences", "supported_share"]  # fmt: skip
     assert (answer["declined"], answer["reason"]) == (False, "")
     citation = answer["citations"][0]
-    assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support"]
+    assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support", "found"]
     assert (citation["passage_id"], citation["page"], citation["support"]) == ("uk-1", 2, 1.0)
     assert citation["quote"] == TEXT[citation["start"] : citation["end"]]
 
@@ -63,6 +64,14 @@ def test_ask_says_why_it_declines(data):
     assert result.exit_code == 0
     assert "I found nothing in your documents" in result.stdout
     assert "comes close enough" in result.stdout
+
+
+def test_a_conversation_by_name_says_what_a_follow_up_was_searched_as(data):
+    run(data, "ask", "--conversation", "grants", GRANT)
+    result = run(data, "ask", "--conversation", "grants", "When is it paid?")
+    assert result.stderr.splitlines()[-1] == f"searched for: {GRANT} When is it paid?"
+    assert "within six weeks" in result.stdout
+    assert "searched for" not in run(data, "ask", "When is it paid?").stderr
 
 
 def test_search_json_has_the_promised_keys_best_first(data):

@@ -19,6 +19,7 @@ from rag.assemble import App
 from rag.database import state
 from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
 from rag.feedback import MAX_COMMENT
+from rag.generate import EXTRACTIVE
 from ui.opening import Opening
 from ui.shapes import answer_json, found_json
 from ui.verdicts import LOCAL, promise_of
@@ -77,9 +78,15 @@ def _version() -> str:
 def _add_questions(api: FastAPI, opening: Opening) -> None:
     @api.post("/api/ask")
     def ask(asked: Asked) -> dict[str, Any]:
-        """Answers a question; the token that comes with the answer is needed to give verdicts on it."""
-        app = opening.app()
-        answer = app.answerer.answer(asked.question, user=LOCAL, conversation_id=asked.conversation_id, k=asked.k)
+        """Answers a question; the token that comes with the answer is needed to give verdicts on it.
+
+        Questions with the same conversation_id are a conversation: a follow-up is made to stand alone, see "question".
+        """
+        app, conversation_id = opening.app(), asked.conversation_id
+        history = app.feedback.history(conversation_id, LOCAL) if conversation_id else []
+        answer = app.answerer.answer(
+            asked.question, history=history, user=LOCAL, conversation_id=conversation_id, k=asked.k
+        )
         return answer_json(answer) | {"token": app.feedback.token(answer.turn_id)}
 
     @api.get("/api/search")
@@ -152,7 +159,8 @@ def _add_health(api: FastAPI, opening: Opening) -> None:
 
     @api.get("/readyz")
     def ready() -> dict[str, Any]:
-        """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too."""
+        """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too; so is an
+        application whose language model fails: it quotes."""
         app = opening.app(NOW_S)
         try:
             with app.engine.begin() as connection:  # changes nothing, but needs a database that takes writes
@@ -160,7 +168,12 @@ def _add_health(api: FastAPI, opening: Opening) -> None:
         except SQLAlchemyError as error:
             log.warning("not ready: %s", error)
             raise BusyError("the database takes no writes: see whether its disk is full or read-only") from error
-        return {"status": "ready", "encoder_id": app.live.version.encoder_id, "index": _index_json(app)}
+        return {
+            "status": "ready",
+            "encoder_id": app.live.version.encoder_id,
+            "index": _index_json(app),
+            "generator": app.chat_model.health() if app.chat_model else {"model": EXTRACTIVE},
+        }
 
 
 def _index_json(app: App) -> dict[str, str]:

@@ -11,15 +11,22 @@ if TYPE_CHECKING:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one."""
+    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one.
+
+    "question" is what was searched for: another one than "asked" where a follow-up was made to stand alone.
+    """
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     return {
         "turn_id": answer.turn_id,
+        "asked": answer.asked,
+        "question": answer.question,
         "answer": answer.text,
         "declined": answer.declined,
         "reason": answer.reason,
         "encoder_id": answer.encoder_id,
         "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
+        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.checked],
+        "supported_share": answer.supported_share,
     }
 
 
@@ -38,6 +45,7 @@ def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
         "end": citation.end,
         "quote": citation.quote,
         "support": citation.support,
+        "found": citation.found,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ui.commands.console import JSON_OPTION, print_json, settings_of
 from ui.shapes import answer_json, found_json
 
 if TYPE_CHECKING:
-    from rag.records import Answer, Hit
+    from rag.records import Answer, Citation, Hit
 
 QUESTION = typer.Argument(help="What you want to know, in your own words.")
 
@@ -29,28 +30,41 @@ def ask(
     k: Annotated[
         int | None, typer.Option("-k", min=1, max=100, help="Passages to answer from.", show_default=False)
     ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="A name of yours: questions under it may follow up on each other.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Answer a question from the library, with sources; says so where the documents don't answer it.
 
-    The question and the passages shown are remembered, so that you can say which of them helped.
+    The question and the passages shown are remembered, so that you can say which of them helped. Ctrl-C ends the writing.
 
-    Example: nightjar ask "Who can get the grant?"
+    [bold]Examples[/bold]
+
+    nightjar ask "Who can get the grant?"
+
+    nightjar ask --conversation grants "And for nurses?"
     """
     from rag.answer import Searched, Text
     from rag.assemble import open_app
+    from ui.verdicts import LOCAL
 
     opened = open_app(settings_of(context))
+    opened.tell = partial(typer.echo, err=True)
     try:
-        for event in opened.answerer.stream(question, k=k):
-            if isinstance(event, Text):
+        history = opened.feedback.history(conversation, LOCAL) if conversation else []
+        for event in opened.answerer.stream(question, history=history, user=LOCAL, conversation_id=conversation, k=k):
+            if isinstance(event, Searched):
+                if event.question != question.strip():
+                    typer.echo(f"searched for: {_on_one_line(event.question)}", err=True)
+            elif isinstance(event, Text):
                 if not as_json:
                     typer.echo(_printable(event.delta), nl=False)
-            elif not isinstance(event, Searched):
-                if as_json:
-                    print_json(answer_json(event))
-                else:
-                    typer.echo("\n" + "\n".join(_sources(event)))
+            elif as_json:
+                print_json(answer_json(event))
+            else:
+                typer.echo("\n" + "\n".join(_sources(event)))
     finally:
         opened.close()
 
@@ -93,13 +107,28 @@ def _sources(answer: Answer) -> Iterator[str]:
     """Below an answer: each cited passage with the quotes from it; below none, the reason."""
     if answer.declined:
         yield f"({_printable(answer.reason)})"
+        yield from _closest(answer)
+    yield from (f"{one.found}: “{_on_one_line(one.text)}”" for one in answer.checked if one.found != "supported")
     passages = {hit.rank: hit.passage for hit in answer.hits}
     for n, citations in groupby(sorted(answer.citations, key=lambda citation: citation.n), lambda citation: citation.n):
         passage = passages[n]
         page = f", page {passage.page}" if passage.page else ""
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
-        yield from (f"    “{_on_one_line(citation.quote)}”" for citation in citations)
+        yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
+
+
+def _closest(answer: Answer) -> Iterator[str]:
+    """The passages that came nearest where there is no answer."""
+    if answer.hits:
+        yield "\nClosest passages:"
+    for hit in answer.hits:
+        title = " › ".join(part for part in (hit.passage.title, hit.passage.heading) if part) or hit.passage.source
+        yield f"[{hit.rank}] {_on_one_line(title)}: {_on_one_line(hit.passage.text)[:100]}"
+
+
+def _how_well(citation: Citation) -> str:
+    return "" if citation.found == "supported" else f" ({citation.found})"
 
 
 def _hit_lines(hit: Hit) -> Iterator[str]:

@@ -161,7 +161,7 @@ def _rows(app: App, write_for: int) -> tuple[list[Passage], ColdStart]:
 def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, str]]:
     from collections import Counter
 
-    from rag.chat_model import open_model
+    from rag.chat_provider import open_model
     from retriever_training.written_questions import write_questions
 
     chosen = app.settings.generator

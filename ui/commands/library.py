@@ -13,7 +13,8 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 
 if TYPE_CHECKING:
     from rag.assemble import App
-    from rag.ingest import IngestReport, Outcome
+    from rag.find_files import Outcome
+    from rag.ingest import IngestReport
 
 MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
 
@@ -81,7 +82,8 @@ def ingest(
 
 def _stored(app: App, paths: list[Path], beir: Path | None) -> IngestReport:
     from rag.beir import corpus_of
-    from rag.ingest import IngestReport, find_files, ingest_beir, ingest_found
+    from rag.find_files import find_files
+    from rag.ingest import IngestReport, ingest_beir, ingest_found
 
     report = IngestReport()
     if beir is not None:
@@ -216,7 +218,7 @@ def remove(
 def _removed(app: App, source: str) -> int:
     """Sources are tried as they are written, then as `ingest` would name the path."""
     from rag.errors import NotFoundError
-    from rag.ingest import source_of
+    from rag.find_files import source_of
 
     try:
         return app.library.remove(source)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rag.library import Library
-from rag.records import Answer, Citation, Hit, Passage
+from rag.records import Answer, Checked, Citation, Hit, Passage, support_name
 from ui.web import texts
 
 Span = tuple[int, int]
@@ -81,7 +81,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
         *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
         *([_today(hit.lift)] if hit.lift else []),
-        *([f'<span class="nj-cited">{texts.CITED}</span>'] if quoted else []),
+        *([f'<span class="nj-cited">{_badge(citations, passage)}</span>'] if quoted else []),
     ]
     return (
         f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> '
@@ -89,6 +89,12 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         f'<div class="nj-meta">{" · ".join(meta)}</div>'
         f"{_text(passage.text, quoted)}"
     )
+
+
+def _badge(citations: Sequence[Citation], passage: Passage) -> str:
+    """What the best of a passage's citations says of the answer."""
+    found = support_name(max(one.support for one in citations if one.passage_id == passage.passage_id))
+    return {"supported": texts.CITED, "partly": texts.PARTLY_CITED, "not found": texts.NOT_FOUND_CITED}[found]
 
 
 def title(passage: Passage) -> str:
@@ -149,14 +155,28 @@ def quiet_line(answer: Answer, index_state: str, asked: str) -> str:
     """Which version answered, from how much, how fast, and by what kind of search."""
     line = texts.QUIET.format(version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s",
                               index=texts.INDEX[index_state])  # fmt: skip
-    rewritten = answer.question != asked.strip()
-    return line + (" · " + texts.SEARCHED_AS.format(question=escaped(answer.question)) if rewritten else "")
+    return " · ".join(part for part in (line, searched_line(answer.question, asked)) if part)
+
+
+def searched_line(question: str, asked: str) -> str:
+    """What was searched for, where a follow-up was made to stand alone; else nothing.
+
+    >>> searched_line("Who gets it? And nurses?", "And nurses?")
+    'searched for: “Who gets it&#63; And nurses&#63;”'
+    """
+    return texts.SEARCHED_AS.format(question=escaped(question)) if question != asked.strip() else ""
 
 
 def answer_text(answer: Answer) -> str:
-    """What the chat shows: the text, and below it the reason where there is no answer."""
-    declined = "\n\n" + texts.DECLINED.format(reason=answer.reason.rstrip(".")) if answer.declined else ""
-    return plain(answer.text) + plain(declined)
+    """What the chat shows: the text, and below it the reason where there is no answer, or what no passage supports."""
+    below = [texts.DECLINED.format(reason=answer.reason.rstrip("."))] if answer.declined else []
+    below += [_doubt(one) for one in answer.checked if one.found != "supported"]
+    return plain("\n\n".join([answer.text, *below]))
+
+
+def _doubt(sentence: Checked) -> str:
+    told = texts.PARTLY_SUPPORTED if sentence.found == "partly" else texts.UNSUPPORTED
+    return told.format(sentence=sentence.text)
 
 
 # ---- negatives

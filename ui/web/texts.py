@@ -46,6 +46,10 @@ TAKEN_BACK = "Taken back."
 VOTE_REFUSED = "That did not work: {reason}"
 
 CITED = "quoted in the answer"
+PARTLY_CITED = "partly supports the answer"
+NOT_FOUND_CITED = "named in the answer, which was not found in it"
+UNSUPPORTED = "Not found in the passages it names: “{sentence}”"
+PARTLY_SUPPORTED = "Only partly supported by the passages it names: “{sentence}”"
 PAGE = "page {page}"
 DENSE = "meaning {score:.2f}"
 DENSE_HINT = "Cosine of question and passage under this version's encoder"
@@ -61,7 +65,7 @@ TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, u
 WAKING = "Nightjar is waking up and answers in a few seconds …"
 DECLINED = "No answer, because {reason}."
 QUIET = "Version {version} · {n} passages · {seconds} · {index}"
-SEARCHED_AS = "searched as “{question}”"
+SEARCHED_AS = "searched for: “{question}”"
 INDEX = {
     "ready": "index ready",
     "building": "index building, searched exactly meanwhile",

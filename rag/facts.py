@@ -1,0 +1,119 @@
+"""Numbers, dates, units and names of a text in one form each, so that "3 March 2024" is "2024-03-03" and 1,250 is 1250."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_SHORT_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
+_MONTHS = _SHORT_MONTHS.split()
+_MONTH = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+)
+_DATES = (
+    re.compile(r"\b(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)\b"),
+    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m>{_MONTH})(?:,? (?P<y>\d{{4}})\b)?"),
+    re.compile(rf"\b(?P<m>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!,\d)(?:,? (?P<y>\d{{4}})\b)?"),
+    re.compile(rf"\b(?P<m>{_MONTH}),? (?P<y>\d{{4}})\b(?P<d>)"),
+)
+_UNITS = {
+    "%": "%|percent|per cent", "kg": "kg|kilograms?|kilos?", "g": "g|grams?", "mg": "mg|milligrams?",
+    "t": "tonnes?", "km": "km|kilomet(?:re|er)s?", "m": "m|met(?:re|er)s?", "cm": "cm|centimet(?:re|er)s?",
+    "mm": "mm|millimet(?:re|er)s?", "mile": "miles?", "foot": "ft|feet|foot", "inch": "inch(?:es)?",
+    "second": "s|secs?|seconds?", "minute": "min|mins|minutes?", "hour": "h|hrs?|hours?", "day": "days?",
+    "week": "weeks?", "month": "months?", "year": "years?", "dollar": "dollars?|usd", "euro": "euros?|eur",
+    "pound": "pounds?|gbp", "watt": "w|watts?", "kw": "kw|kilowatts?", "kwh": "kwh", "°c": "°c", "°f": "°f",
+    "litre": "l|lit(?:re|er)s?", "ml": "ml|millilit(?:re|er)s?", "bar": "bar", "volt": "v|volts?",
+}  # fmt: skip
+_SIGNS = {"$": "dollar", "€": "euro", "£": "pound"}
+_SCALES = {"thousand": 3, "million": 6, "billion": 9}
+_NUMBER = re.compile(
+    r"(?<![\w.,])(?P<sign>[$€£])?\s?(?P<n>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion)\b)?"
+    rf"(?:[\s-]?(?P<unit>{'|'.join(_UNITS.values())})(?!\w))?",
+    re.IGNORECASE,
+)
+_SMALL = "two three four five six seven eight nine ten eleven twelve"
+_WORDS = {word: str(number) for number, word in enumerate(_SMALL.split(), start=2)}
+_NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_NAME = re.compile(r"\b[A-ZÀ-Þ][\w’'-]*\w|\b[A-Z](?=\b)")
+_OPENING = re.compile(r"(?:^|[.!?:…]\s+|\n|[“\"(]\s*)$")
+_NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
+
+
+def stated(text: str) -> frozenset[str]:
+    """The numbers and dates that *text* states, each with its unit where it has one.
+
+    >>> sorted(stated("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
+    ['1250 kg', '2024-03-03', '50 %']
+    """
+    rest, dates = _without_dates(text)
+    return frozenset(dates) | {f"{number} {unit}".strip() for number, unit in _numbers(rest)}
+
+
+def missing(claim: str, evidence: str) -> frozenset[str]:
+    """What *claim* states and *evidence* does not; a year is found in a date, a bare number whatever its unit.
+
+    A number with a unit is found where the same number stands without one, as in a table, but not with another one.
+
+    >>> missing("It was 1,250 kg in 2024", "On 3 March 2024 it was 1250 kilograms")
+    frozenset()
+    >>> sorted(missing("It took 5 weeks and 3 days", "It took five days and 3 hours"))
+    ['3 day', '5 week']
+    """
+    rest, dates = _without_dates(evidence)
+    offered = {date[:length] for date in dates for length in (4, 7, 10)}
+    offered |= {f"--{date[5:]}" for date in dates}
+    for number, unit in (*_numbers(rest), *_spelt(rest)):
+        offered |= {number, f"{number} {unit or '*'}"}
+    return frozenset(
+        fact for fact in stated(claim) if fact not in offered and f"{fact.partition(' ')[0]} *" not in offered
+    )
+
+
+def names(text: str) -> frozenset[str]:
+    """The capitalised words of *text* that do not open a sentence, in lower case.
+
+    >>> sorted(names("The grant was paid by Ada Byron’s bank. It is in Paris."))
+    ['ada', 'byron', 'paris']
+    """
+    return frozenset(
+        re.sub(r"[’']s$", "", match.group()).casefold()
+        for match in _NAME.finditer(text)
+        if match.group() not in _NEVER_A_NAME and len(match.group()) > 1 and not _OPENING.search(text, 0, match.start())
+    )
+
+
+def _without_dates(text: str) -> tuple[str, list[str]]:
+    """The text with its dates blanked out, and the dates as far as they go: 2024-03-03, 2024-03, or --03-03."""
+    dates = []
+    for pattern in _DATES:
+        for match in pattern.finditer(text):
+            month = match["m"]
+            number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+            day = f"-{int(match['d']):02}" if match["d"] else ""
+            dates.append(f"{match['y'] or '---'}-{number:02}{day}".replace("----", "--"))
+        text = pattern.sub(lambda match: " " * len(match.group()), text)
+    return text, dates
+
+
+def _numbers(text: str) -> Iterator[tuple[str, str]]:
+    """(number, unit) of every number in figures; the unit is empty where there is none that is known."""
+    for match in _NUMBER.finditer(text):
+        number = match["n"].replace(",", "")
+        number = number.rstrip("0").rstrip(".") if "." in number else number
+        if match["scale"]:
+            number = f"{float(number) * 10 ** _SCALES[match['scale'].lower()]:.0f}"
+        yield number, _SIGNS.get(match["sign"] or "") or _unit(match["unit"])
+
+
+def _spelt(text: str) -> Iterator[tuple[str, str]]:
+    """The same of small numbers in words."""
+    for match in _NUMBER_WORD.finditer(text):
+        yield next(_numbers(_WORDS[match.group().lower()] + text[match.end() : match.end() + 14]))
+
+
+def _unit(written: str | None) -> str:
+    if not written:
+        return ""
+    return next(unit for unit, forms in _UNITS.items() if re.fullmatch(forms, written, re.IGNORECASE))
