@@ -29,6 +29,7 @@ from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
+from rag.remove_documents import Removal, gone_files
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.rewrite import Rewriter
@@ -67,6 +68,7 @@ class App:
         self.feedback = Feedback(engine)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
+        self.removal = Removal(self.library, self.registry, self.feedback)
         self.tell: Callable[[str], None] = log.info
         """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
@@ -124,26 +126,32 @@ class App:
         *,
         tell: Tell = nobody,
         stopped: Callable[[], bool] = lambda: False,
-        encoding_rest: Callable[[int], None] = lambda n: None,
+        progress: Callable[[int], None] = lambda n: None,
+        remove_vanished: bool = False,
         n_readers: int | None = None,
     ) -> tuple[IngestReport, Encoded]:
         """Brings files in and makes them findable: passages are encoded while other files are still being read.
 
-        At the end what earlier ingests left without a vector is encoded too; *encoding_rest* gets how many just were.
-        Where *stopped* turns true no further file is begun, and what is not encoded yet is left to the next one.
+        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file. Where
+        *stopped* turns true no further file is begun, and what is not encoded yet is left to the next ingest.
         """
         self.current()
+        gone = gone_files(self.library, found)
+        if remove_vanished:  # first: else a file that was renamed would be taken for a copy of itself
+            self.removal.exactly(gone)
         with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
             report = ingest_found(
                 self.library, found, max_words=self.settings.passages.max_words,
-                tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+                progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
             )  # fmt: skip
             encoded = beside.finish()
         if encoded.n_encoded:
             self.library.vectors_arrived()
-        n_rest = 0 if stopped() else self.encode_missing(encoding_rest)
+        n_rest = 0 if stopped() else self.encode_missing()
         if self.serve:
             self.refresh()
+        note = "removed" if remove_vanished else ""
+        report += IngestReport(vanished=tuple((source, note) for source in gone))
         return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest)
 
     def _encoder_to_fill(self) -> Encoder:

@@ -31,6 +31,8 @@ class IngestReport:
     skipped: tuple[Outcome, ...] = ()
     """Found in a folder and passed over."""
     failed: tuple[Outcome, ...] = ()
+    vanished: tuple[Outcome, ...] = ()
+    """In the library, and no longer in the folders that were looked through."""
     n_passages_new: int = 0
 
     def __add__(self, other: IngestReport) -> IngestReport:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Engine, case, delete, func, insert, select, update
@@ -19,9 +20,21 @@ from rag.steps import ENDS, Stage, Step
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 OVER: tuple[JobState, ...] = ("done", "failed", "cancelled")
+Door = Literal["application", "command"]
 MAX_STARTS = 3  # of a job that takes the application with it each time
-KEPT_JOBS = 200  # that are over; older ones are forgotten
+KEPT_JOBS = 20  # that are over; older ones are forgotten
+SILENT_S = 60.0  # without a sign of life; the command that ran it has ended, for it gives one every second
 _STORED: tuple[Stage, ...] = ("stored", "encoding", "indexed")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to ingest."""
+
+    paths: tuple[str, ...]
+    here: str
+    """The folder that relative paths, and the names of documents, begin at."""
+    remove_vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,8 @@ class Job:
     state: JobState
     stage: str
     """What it is at: "finding", "reading", "encoding" or "indexing"; empty before and after."""
-    asked: Mapping[str, Any]
+    door: Door
+    asked: Asked
     note: str
     """Why it failed, or that it was interrupted."""
     n_starts: int
@@ -89,13 +103,14 @@ class Jobs:
 
     # ---- changing
 
-    def create(self, asked: Mapping[str, Any], job_id: str | None = None) -> Job:
-        """A new job, which waits."""
-        job_id = job_id or uuid.uuid4().hex
+    def create(self, asked: Asked, door: Door = "application") -> Job:
+        """A new job, which waits for the application; that of a command runs already."""
+        job_id, at = uuid.uuid4().hex, now().isoformat()
+        runs = {"state": "running", "n_starts": 1, "started_at": at, "beat_at": at}
         with self.engine.begin() as connection:
-            connection.execute(insert(jobs).values(
-                job_id=job_id, state="waiting", stage="", asked=json.dumps(asked, ensure_ascii=False), note="",
-                n_starts=0, cancel=0, created_at=now().isoformat()))  # fmt: skip
+            connection.execute(insert(jobs).values({
+                "job_id": job_id, "state": "waiting", "stage": "", "door": door, "note": "", "n_starts": 0, "cancel": 0,
+                "asked": json.dumps(asdict(asked)), "created_at": at} | (runs if door == "command" else {})))  # fmt: skip
             _forget_old(connection)
         return self.get(job_id)
 
@@ -109,7 +124,7 @@ class Jobs:
             started = func.coalesce(jobs.c.started_at, now().isoformat())
             connection.execute(
                 update(jobs).where(jobs.c.job_id == job_id)
-                .values(state="running", n_starts=jobs.c.n_starts + 1, started_at=started)
+                .values(state="running", n_starts=jobs.c.n_starts + 1, started_at=started, beat_at=now().isoformat())
             )  # fmt: skip
         return self.get(job_id)
 
@@ -120,7 +135,8 @@ class Jobs:
         """
         latest = {step.source: step for step in steps}
         with self.engine.begin() as connection:
-            connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(stage=stage))
+            beat = {"stage": stage, "beat_at": now().isoformat()}
+            connection.execute(update(jobs).where(jobs.c.job_id == job_id, jobs.c.state == "running").values(beat))
             for some in chunks(list(latest.values()), SQL_BATCH):
                 _keep_steps(connection, job_id, some)
 
@@ -153,12 +169,33 @@ class Jobs:
             connection.execute(update(jobs).where(waits).values(state="cancelled", finished_at=now().isoformat()))
         return self.get(job_id)
 
+    def postpone(self, job_id: str) -> None:
+        """Has a job wait for the next start of an application that ends as it should; this start does not count."""
+        this = (jobs.c.job_id == job_id) & (jobs.c.state == "running")
+        with self.engine.begin() as connection:
+            connection.execute(update(jobs).where(this).values(state="waiting", stage="", n_starts=jobs.c.n_starts - 1))
+
+    def end_silent(self) -> None:
+        """Ends the jobs of commands that were killed."""
+        before = (now() - timedelta(seconds=SILENT_S)).isoformat()
+        silent = (jobs.c.state == "running") & (jobs.c.door == "command") & (jobs.c.beat_at < before)
+        why = "its command ended before it was done: run it again, it goes on where it stopped"
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(jobs).where(silent).values(state="failed", stage="", note=why, finished_at=now().isoformat())
+            )
+
+    def are_running(self) -> bool:
+        """Whether any job runs, here or in a command."""
+        with reading(self.engine) as connection:
+            return connection.scalar(select(jobs.c.job_id).where(jobs.c.state == "running").limit(1)) is not None
+
     def put_back(self, note: str) -> list[str]:
         """Has jobs that ran when their application ended wait again; returns their ids.
 
         One that was started MAX_STARTS times, or whose end somebody wants, is over instead.
         """
-        runs = jobs.c.state == "running"
+        runs = (jobs.c.state == "running") & (jobs.c.door == "application")
         with self.engine.begin() as connection:
             ended = {"finished_at": now().isoformat(), "stage": ""}
             connection.execute(update(jobs).where(runs, jobs.c.cancel == 1).values(state="cancelled", **ended))
@@ -221,7 +258,12 @@ def _counts(connection: Connection, job_ids: list[str]) -> dict[str, list[tuple[
 def _job(row: Mapping[Any, Any], counts: Mapping[str, list[tuple[str, int, int, int]]]) -> Job:
     of_job = counts.get(row["job_id"], [])
     return Job(
-        row["job_id"], row["state"], row["stage"], json.loads(row["asked"]), row["note"], row["n_starts"],
+        row["job_id"], row["state"], row["stage"], row["door"], _asked(row["asked"]), row["note"], row["n_starts"],
         row["created_at"], row["started_at"], row["finished_at"], {stage: n for stage, n, _, _ in sorted(of_job)},
         sum(n for _, _, n, _ in of_job), sum(n for _, _, _, n in of_job),
     )  # fmt: skip
+
+
+def _asked(written: str) -> Asked:
+    asked: dict[str, Any] = json.loads(written)
+    return Asked(tuple(asked["paths"]), asked["here"], asked["remove_vanished"])

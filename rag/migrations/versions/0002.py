@@ -16,12 +16,14 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(), primary_key=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("door", sa.Text(), nullable=False),
         sa.Column("asked", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("n_starts", sa.Integer(), nullable=False),
         sa.Column("cancel", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),
         sa.Column("started_at", sa.Text()),
+        sa.Column("beat_at", sa.Text()),
         sa.Column("finished_at", sa.Text()),
     )
     op.create_index("ix_jobs_state", "jobs", ["state"])
