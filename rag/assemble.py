@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +25,7 @@ from rag.find_files import Found
 from rag.generate import EXTRACTIVE, generator_of
 from rag.ingest import IngestReport, ingest_found
 from rag.install_base import install_base
-from rag.jobs import Jobs
+from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
 from rag.quick_encoder import QuickEncoder
@@ -127,13 +128,15 @@ class App:
         tell: Tell = nobody,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int], None] = lambda n: None,
+        enter: Callable[[JobStage], None] = lambda stage: None,
         remove_vanished: bool = False,
         n_readers: int | None = None,
     ) -> tuple[IngestReport, Encoded]:
         """Brings files in and makes them findable: passages are encoded while other files are still being read.
 
-        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file. Where
-        *stopped* turns true no further file is begun, and what is not encoded yet is left to the next ingest.
+        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file, *enter*
+        what comes after the reading. Where *stopped* turns true no further file is begun, and what is not encoded yet
+        is left to the next ingest.
         """
         self.current()
         gone = gone_files(self.library, found)
@@ -144,15 +147,19 @@ class App:
                 self.library, found, max_words=self.settings.passages.max_words,
                 progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
             )  # fmt: skip
+            enter("encoding")
             encoded = beside.finish()
         if encoded.n_encoded:
             self.library.vectors_arrived()
+        started = time.perf_counter()
         n_rest = 0 if stopped() else self.encode_missing()
+        rest_s = time.perf_counter() - started if n_rest else 0.0
+        enter("indexing")
         if self.serve:
             self.refresh()
         note = "removed" if remove_vanished else ""
         report += IngestReport(vanished=tuple((source, note) for source in gone))
-        return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest)
+        return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest, encoding_s=encoded.encoding_s + rest_s)
 
     def _encoder_to_fill(self) -> Encoder:
         """The one that answers, where that is of this version and complete; else one of its own."""

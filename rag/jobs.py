@@ -20,6 +20,7 @@ from rag.steps import ENDS, Stage, Step
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 OVER: tuple[JobState, ...] = ("done", "failed", "cancelled")
+JobStage = Literal["", "finding", "reading", "encoding", "indexing"]
 Door = Literal["application", "command"]
 MAX_STARTS = 3  # of a job that takes the application with it each time
 KEPT_JOBS = 20  # that are over; older ones are forgotten
@@ -43,8 +44,8 @@ class Job:
 
     job_id: str
     state: JobState
-    stage: str
-    """What it is at: "finding", "reading", "encoding" or "indexing"; empty before and after."""
+    stage: JobStage
+    """What it is at; empty before and after."""
     door: Door
     asked: Asked
     note: str
@@ -128,7 +129,7 @@ class Jobs:
             )  # fmt: skip
         return self.get(job_id)
 
-    def record(self, job_id: str, stage: str, steps: Iterable[Step]) -> None:
+    def record(self, job_id: str, stage: JobStage, steps: Iterable[Step]) -> None:
         """Keeps what the job is at, and the latest step of some files, in one transaction.
 
         A file that an earlier start of the job stored stays "stored", though it is unchanged now.

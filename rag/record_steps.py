@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from rag.jobs import Jobs
+from rag.jobs import Jobs, JobStage
 from rag.steps import Step
 
 EVERY_S = 0.5  # between two writes: what people see is at most this old
@@ -17,7 +17,7 @@ class Recorder:
 
     def __init__(self, jobs: Jobs, job_id: str) -> None:
         self.job_id = job_id
-        self.stage = "finding"
+        self.stage: JobStage = "finding"
         """What the job is at; whoever runs it says so here."""
         self._jobs = jobs
         self._latest: dict[str, Step] = {}
