@@ -39,6 +39,7 @@ HEAVY_AT_THE_TOP = {
     "rag/transformers_model.py": "langchain_core: its one class is a LangChain chat model; imported where the settings name it",
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
+    "ui/web/documents.py": "gradio: the same",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/look.py": "gradio: the same",
     "ui/web/negatives.py": "gradio: the same",
@@ -53,6 +54,7 @@ OUTER_DOORS = {
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
+    "ui/web/documents.py": "the same",
     "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
