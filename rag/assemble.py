@@ -23,6 +23,7 @@ from rag.generate import EXTRACTIVE, generator_of
 from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.passages import Splitting
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
@@ -30,6 +31,7 @@ from rag.retrieve import DenseSearch, Retriever
 from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
+from rag.tokens import Tokens
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
@@ -98,6 +100,13 @@ class App:
     def lexical(self) -> Lexical:
         """BM25 over the library as it is now; compiled once for each state of the library."""
         return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
+
+    @property
+    def splitting(self) -> Splitting:
+        """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text."""
+        tokens = Tokens(self.current().folder)
+        longest = self.settings.encoder.max_tokens - tokens.n_around
+        return Splitting(self.settings.passages.max_tokens, longest, tokens.starts)
 
     def missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""

@@ -18,8 +18,8 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 
 LEVELS = (
     ("records", "errors"),
-    ("settings", "database", "migrations.env", "version_files", "encoder", "cross_encoder", "quick_encoder", "base_model",
-     "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
+    ("settings", "database", "migrations.env", "version_files", "tokens", "encoder", "cross_encoder", "quick_encoder",
+     "base_model", "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
      "pdf_layout", "unpack", "archive", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact", "chroma_client",

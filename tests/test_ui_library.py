@@ -38,12 +38,13 @@ def test_sources_are_listed_and_removed_however_the_path_is_spelled(nightjar, tm
     from rag.database import open_database
     from rag.ingest import ingest_paths
     from rag.library import Library
+    from rag.passages import Splitting
 
     (tmp_path / "docs").mkdir()
     for name in ("a.md", "b.md"):
         (tmp_path / "docs" / name).write_text(f"Text of {name}.")
     engine = open_database(f"sqlite:///{tmp_path / 'state' / 'nightjar.db'}")
-    ingest_paths(Library(engine), [tmp_path / "docs"], max_words=90)
+    ingest_paths(Library(engine), [tmp_path / "docs"], splitting=Splitting(90))
     engine.dispose()
     assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/a.md", "docs/b.md"]
     assert "docs/a.md" in nightjar("sources").stdout
