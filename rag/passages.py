@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from rag.blocks import Block, Parsed
-from rag.records import LEVEL_MARK, Document, Passage, encoded_text, sha256_of
+from rag.records import LEVEL_MARK, LONGEST_HEADING, Document, Passage, encoded_text, sha256_of
 from rag.tokens import WORD, Starts, word_starts
 
 _SENTENCE_END = re.compile(
@@ -65,20 +65,30 @@ class _Counted:
 def document_of(source: str, stem: str, parsed: Parsed, splitting: Splitting) -> tuple[Document, list[Passage]]:
     """The document to be stored for a file, and its passages.
 
-    The title is the file's own, else *stem*. Passages end at headings and pages; they fill up with whole paragraphs,
-    list items and rows, then sentences, then lines, then words, then tokens. Text that repeats below the same headings
-    is one passage, where it stands first.
+    The title is the file's own, else *stem*; of one of more than 120 characters the beginning, for every passage is
+    encoded with it. Passages end at headings and pages; they fill up with whole paragraphs, list items and rows, then
+    sentences, then lines, then words, then tokens. Text that repeats below the same headings is one passage, where it
+    stands first.
     """
-    title = parsed.title or stem
+    named = parsed.title or stem
+    title = _shortened(named)
     text, placed = _stored(parsed.blocks)
     document = Document(document_id_of(source), source, title, parsed.media_type, parsed.sha256, text)
     found: dict[str, Passage] = {}
-    for heading, page, start, end in _spans(text, placed, title, splitting):
+    for heading, page, start, end in _spans(text, placed, named, splitting):
         passage_id = passage_id_of(document.document_id, heading, text[start:end])
         if passage_id not in found:
             found[passage_id] = Passage(passage_id, document.document_id, source, title, heading, text[start:end],
                                         start, end, page)  # fmt: skip
     return document, list(found.values())
+
+
+def _shortened(title: str) -> str:
+    """
+    >>> _shortened("Figure S1: " + "x" * 120)
+    'Figure S1: …'
+    """
+    return title if len(title) <= LONGEST_HEADING else title[:LONGEST_HEADING].rsplit(" ", 1)[0] + " …"
 
 
 def document_id_of(source: str) -> str:
@@ -121,7 +131,8 @@ def _stored(blocks: Sequence[Block]) -> tuple[str, list[tuple[Block, Span]]]:
 def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...], int | None, list[Span]]]:
     """(headings, page, places of the blocks) of the text between two headings or pages.
 
-    Headings are in every passage's `heading`. One with nothing below it would be lost that way: it is text.
+    Headings are in every passage's `heading`. One with nothing below it would be lost that way, and of a long one most
+    is not encoded: these are text.
     """
     n_headings = 0
     keyed = []
@@ -129,7 +140,7 @@ def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...
         below = (*block.headings, block.text)
         is_bare = following is None or following[0].headings[: len(below)] != below
         n_headings += block.kind == "heading"
-        if block.kind != "heading" or is_bare:
+        if block.kind != "heading" or is_bare or len(block.text) > LONGEST_HEADING:
             keyed.append(((block.headings, block.page, n_headings * (block.kind != "heading")), span))
     for (path, page, _), members in groupby(keyed, key=lambda member: member[0]):
         yield path, page, [span for _, span in members]
@@ -139,13 +150,13 @@ def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...
 
 
 def _spans(
-    text: str, placed: list[tuple[Block, Span]], title: str, splitting: Splitting
+    text: str, placed: list[tuple[Block, Span]], named: str, splitting: Splitting
 ) -> Iterator[tuple[str, int | None, int, int]]:
-    """(headings, page, start, end) of every passage."""
+    """(headings, page, start, end) of every passage of a document *named* so, which no heading repeats."""
     counted = _Counted(text, _starts(placed, splitting))
     for path, page, spans in _sections(placed):
-        heading = LEVEL_MARK.join(path[1:] if path[:1] == (title,) else path)
-        most = splitting.room(encoded_text(title, heading, ""))
+        heading = LEVEL_MARK.join(path[1:] if path[:1] == (named,) else path)
+        most = splitting.room(encoded_text(_shortened(named), heading, ""))
         waiting: list[_Unit] = []
         for start, end in spans:
             unit = counted.unit(start, end)
