@@ -22,7 +22,7 @@ LEVELS = (
      "base_model", "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
-     "pdf_layout", "unpack", "archive", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
+     "pdf_layout", "unpack", "archive", "passages", "recut", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "facts",
      "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
