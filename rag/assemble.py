@@ -23,13 +23,16 @@ from rag.generate import EXTRACTIVE, generator_of
 from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.passages import Splitting
 from rag.quick_encoder import QuickEncoder
+from rag.recut import cut_by
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
+from rag.tokens import Tokens
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
@@ -98,6 +101,18 @@ class App:
     def lexical(self) -> Lexical:
         """BM25 over the library as it is now; compiled once for each state of the library."""
         return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
+
+    def splitting(self) -> Splitting:
+        """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
+
+        For those who ingest then: what other settings cut is marked to be read again.
+        """
+        encoder, most = self.settings.encoder, self.settings.passages.max_tokens
+        tokens = Tokens(self.current().folder)
+        if cut_by(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
+            self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
+                      "passages that become others lose their verdicts")  # fmt: skip
+        return Splitting(most, encoder.max_tokens - tokens.n_around, tokens.starts)
 
     def missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""

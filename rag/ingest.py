@@ -14,7 +14,7 @@ from rag.errors import DocumentError
 from rag.formats import refusal
 from rag.library import Library
 from rag.parse import Limits, Parser
-from rag.passages import document_of
+from rag.passages import Splitting, document_of
 
 BEIR_BATCH = 500  # lines between two commits
 Outcome = tuple[str, str]
@@ -62,7 +62,7 @@ def ingest_paths(
     library: Library,
     paths: Iterable[Path],
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
 ) -> IngestReport:
@@ -70,7 +70,7 @@ def ingest_paths(
 
     A file whose bytes are known costs one hash. A file is stored in one transaction: it is there whole, or not at all.
     """
-    return ingest_found(library, find_files(paths), max_words=max_words, progress=progress, limits=limits)
+    return ingest_found(library, find_files(paths), splitting=splitting, progress=progress, limits=limits)
 
 
 def find_files(paths: Iterable[Path]) -> Found:
@@ -142,7 +142,7 @@ def ingest_found(
     library: Library,
     found: Found,
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
 ) -> IngestReport:
@@ -151,7 +151,7 @@ def ingest_found(
 
     def members(files: Mapping[Path, str]) -> int:
         nonlocal report
-        read = _ingest_files(library, Found(tuple(files), named=files), max_words, lambda n: None, limits)
+        read = _ingest_files(library, Found(tuple(files), named=files), splitting, lambda n: None, limits)
         report += read
         return len(read.failed)
 
@@ -161,14 +161,14 @@ def ingest_found(
         report += IngestReport(one.added, one.changed, one.unchanged, one.duplicates, one.skipped, one.failed)
         progress(1)
     files = tuple(path for path in found.files if not is_archive(path))
-    return report + _ingest_files(library, Found(files, named=found.named), max_words, progress, limits)
+    return report + _ingest_files(library, Found(files, named=found.named), splitting, progress, limits)
 
 
 def _ingest_files(
-    library: Library, found: Found, max_words: int, progress: Callable[[int], None], limits: Limits | None
+    library: Library, found: Found, splitting: Splitting, progress: Callable[[int], None], limits: Limits | None
 ) -> IngestReport:
     hashes, unreadable = _hashes(found)
-    run = _Run(library, max_words, hashes)
+    run = _Run(library, splitting, hashes)
     with Parser(limits) as parser:
         for path in found.files:
             source = found.source(path)
@@ -203,7 +203,7 @@ class _Run:
     """What one run has done so far."""
 
     library: Library
-    max_words: int
+    splitting: Splitting
     hashes: dict[str, str]
     """Of the files of this run, as they are now."""
     known: dict[str, str] = field(init=False)
@@ -245,7 +245,7 @@ class _Run:
             kept = "; what was read of it before is kept" if is_known else ""
             self.failed.append((source, f"{error}{kept}"))
             return
-        document, passages = document_of(source, PurePosixPath(source).stem, parsed, self.max_words)
+        document, passages = document_of(source, PurePosixPath(source).stem, parsed, self.splitting)
         self.n_passages_new += self.library.put(document, passages)
         self.owners[document.sha256] = source
         (self.changed if is_known else self.added).append((source, parsed.note))

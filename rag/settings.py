@@ -17,6 +17,11 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from rag.errors import SettingsError
 
+REPLACED = {
+    "passages.max_words": 'passages are measured in the encoder\'s tokens now: set "passages.max_tokens", 4 for 3 words'
+}
+"""Settings that were, and what to do instead."""
+
 
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
@@ -42,7 +47,9 @@ class EncoderSettings(Section):
 class PassageSettings(Section):
     """How documents are split."""
 
-    max_words: int = Field(default=90, ge=10, le=2000, description="a passage ends before it grows past this")
+    max_tokens: int = Field(
+        default=96, ge=16, le=8000, description="a passage's text ends before it grows past this; headings come on top"
+    )
 
 
 class RetrievalSettings(Section):
@@ -256,7 +263,7 @@ def _explain(problem: ErrorDetails) -> str:
     *parents, key = (str(part) for part in problem["loc"])
     where = ".".join((*parents, key))
     if problem["type"] == "extra_forbidden":
-        return f"unknown setting {where!r}: {_nearest(key, _section(parents))}"
+        return f"unknown setting {where!r}: {REPLACED.get(where) or _nearest(key, _section(parents))}"
     value = "has a value that" if _has_secrets((*parents, key)[0]) else f"is {problem.get('input')!r}, which"
     return f'setting {where!r} {value} is refused: {problem["msg"]}; see "nightjar config show"'
 

@@ -18,11 +18,11 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 
 LEVELS = (
     ("records", "errors", "one_at_a_time"),
-    ("settings", "database", "migrations.env", "version_files", "encoder", "cross_encoder", "quick_encoder", "base_model",
-     "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
+    ("settings", "database", "migrations.env", "version_files", "tokens", "encoder", "cross_encoder", "quick_encoder",
+     "base_model", "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
-     "pdf_layout", "unpack", "archive", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
+     "pdf_layout", "unpack", "archive", "passages", "recut", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "facts",
      "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",

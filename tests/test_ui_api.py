@@ -14,6 +14,7 @@ import pytest
 from rag.assemble import App
 from rag.errors import UsageError
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.settings import Settings, load_settings
 from ui.keeping import Leftovers
 from ui.serve import Running, check_host, running
@@ -28,7 +29,7 @@ def settings_for(data: Path, **sections: object) -> Settings:
 
 
 def fill(app: App, documents: Path) -> None:
-    ingest_paths(app.library, [documents], max_words=90)
+    ingest_paths(app.library, [documents], splitting=Splitting(90))
     app.encode_missing()
 
 
@@ -285,7 +286,7 @@ def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: R
 def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(server: Running, tmp_path: Path) -> None:
     app, leftovers = server.opening.app(), Leftovers(stays_s=0)
     (tmp_path / "moles.md").write_text("# Moles\n\nMoles dig in the garden at dawn.\n", "utf-8")
-    ingest_paths(app.library, [tmp_path], max_words=90)
+    ingest_paths(app.library, [tmp_path], splitting=Splitting(90))
     app.refresh()
     leftovers.look(app)  # something has just changed: whoever brought it may be encoding it
     assert app.missing_vectors() == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.settings import load_settings
 from ui.serve import Running, running
 from ui.web import texts
@@ -44,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         (documents / name).write_text(text, "utf-8")
 
     def fill(app) -> None:
-        ingest_paths(app.library, [documents], max_words=90)
+        ingest_paths(app.library, [documents], splitting=Splitting(90))
         app.encode_missing()
 
     with running(load_settings(home / "data", server={"port": 0}), prepare=fill) as started:

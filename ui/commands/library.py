@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,20 +63,27 @@ def ingest(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
+    from rag.recut import n_waiting
 
     if not paths and beir is None:
         raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
     app = open_app(settings_of(context))
+    app.tell = partial(typer.echo, err=True)
     try:
         report = _stored(app, paths or [], beir)
         encoding = _encoded(app)
         n_passages = app.library.n_passages()
+        n_cut_before = n_waiting(app.engine)
     finally:
         app.close()
     if as_json:
-        print_json(_as_json(report, encoding))
+        print_json(_as_json(report, encoding) | {"n_cut_before": n_cut_before})
     else:
         _print(report, encoding, n_passages)
+        if n_cut_before:
+            typer.echo(
+                f"{n_cut_before:,} documents are still cut by former settings: ingest them again to change that."
+            )
     raise typer.Exit(1 if report.failed else 0)
 
 
@@ -92,8 +100,7 @@ def _stored(app: App, paths: list[Path], beir: Path | None) -> IngestReport:
     if paths:
         found = find_files(paths)
         with progress("reading", len(found.files), "files") as advance:
-            max_words = app.settings.passages.max_words
-            report += ingest_found(app.library, found, max_words=max_words, progress=advance)
+            report += ingest_found(app.library, found, splitting=app.splitting(), progress=advance)
     return report
 
 
