@@ -152,6 +152,9 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; this machine alone by default")
     port: int = Field(default=7860, ge=0, le=65535, description="0 takes a free one")
+    folders: tuple[Path, ...] = Field(
+        default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
+    )
 
 
 class ScheduleSettings(Section):

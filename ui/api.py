@@ -20,6 +20,7 @@ from rag.database import state
 from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
 from rag.feedback import MAX_COMMENT
 from rag.generate import EXTRACTIVE
+from ui.api_documents import add_documents
 from ui.opening import Opening
 from ui.shapes import answer_json, found_json
 from ui.verdicts import LOCAL, promise_of
@@ -63,6 +64,7 @@ def create_api(opening: Opening) -> FastAPI:
     api = FastAPI(title="Nightjar", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     _add_questions(api, opening)
     _add_verdicts(api, opening)
+    add_documents(api, opening)
     _add_health(api, opening)
     _add_errors(api)
     return api
