@@ -125,6 +125,41 @@ def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
         axes.spines[side].set_visible(False)
 
 
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One line of a risk–coverage plot."""
+
+    label: str
+    coverage: Sequence[float]
+    """Shares of the questions that are answered, rising."""
+    risk: Sequence[float]
+    """For each, the share of those answers that are wrong."""
+    kind: Literal["ours", "theirs", "pale"] = "ours"
+
+
+def risks(lines: Sequence[Risk], title: str) -> str:
+    """Risk over coverage as SVG text; the lower line is the better one."""
+    return _svg(
+        lambda axes: _draw_risks(axes, lines),
+        title,
+        "share of questions answered, the surest first; up: wrong ones",
+        4.2,
+    )
+
+
+def _draw_risks(axes: Any, lines: Sequence[Risk]) -> None:
+    for one in lines:
+        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#7a7a7a"}[one.kind]
+        axes.plot(list(one.coverage), list(one.risk), color=colour, linewidth=2.4 if one.kind == "ours" else 1.4,
+                  label=one.label)  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
 def _explain(axes: Any, names: set[str]) -> None:
     """A key for the smaller marks, above the lines."""
     from matplotlib.lines import Line2D

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rag.errors import DocumentError
@@ -20,11 +21,21 @@ from rag.unpack import Member
 
 MEDIA_TYPE = "application/zip"
 Outcome = tuple[str, str]
-Outcomes = dict[str, tuple[Outcome, ...]]
-"""(source, note) by the fields of an IngestReport."""
 ReadMembers = Callable[[Mapping[Path, str]], int]
 """Ingests unpacked files under the sources that are given; returns how many failed."""
 _REFUSED = "refused"  # stands for the hash of what was not unpacked: it is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What became of an archive, and of those of its members that were not unpacked."""
+
+    added: tuple[Outcome, ...] = ()
+    changed: tuple[Outcome, ...] = ()
+    unchanged: tuple[Outcome, ...] = ()
+    duplicates: tuple[Outcome, ...] = ()
+    skipped: tuple[Outcome, ...] = ()
+    failed: tuple[Outcome, ...] = ()
 
 
 def is_archive(path: Path) -> bool:
@@ -34,7 +45,7 @@ def is_archive(path: Path) -> bool:
 
 def ingest_archive(
     library: Library, path: Path, source: str, read_members: ReadMembers, limits: Limits | None = None
-) -> Outcomes:
+) -> Opened:
     """Brings an archive's members in by *read_members*, and says what became of the archive itself.
 
     Members that are gone from it leave the library. While one can't be read, the archive is opened every time.
@@ -44,21 +55,21 @@ def ingest_archive(
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return {"failed": ((source, f"it can't be read ({error.strerror}): check its rights"),)}
+        return Opened(failed=((source, f"it can't be read ({error.strerror}): check its rights"),))
     if known.get(source) == digest and _is_whole(library, source, known):
-        return {"unchanged": ((source, ""),)}
+        return Opened(unchanged=((source, ""),))
     owner = next((other for other, there in known.items() if there == digest and other != source), None)
     if owner is not None:
         if source in known:
             library.remove(source)
-        return {"duplicates": ((source, f"same bytes as {owner}"),)}
+        return Opened(duplicates=((source, f"same bytes as {owner}"),))
     with tempfile.TemporaryDirectory(prefix="nightjar-") as folder:
         try:
             with Parser(limits) as parser:
                 members = parser.unpack(path, Path(folder))
         except DocumentError as error:
             kept = "; what was read of it before is kept" if source in known else ""
-            return {"failed": ((source, f"{error}{kept}"),)}
+            return Opened(failed=((source, f"{error}{kept}"),))
         return _stored(library, source, digest, Path(folder), members, read_members)
 
 
@@ -70,7 +81,7 @@ def _is_whole(library: Library, source: str, known: Mapping[str, str]) -> bool:
 
 def _stored(
     library: Library, source: str, digest: str, folder: Path, members: list[Member], read_members: ReadMembers
-) -> Outcomes:
+) -> Opened:
     known = library.hashes()
     library.put(_document(source, digest, members), [])
     _remove_vanished(library, source, known, members)
@@ -79,11 +90,11 @@ def _stored(
     files = {folder / member.file: f"{source}/{member.name}" for member in members if member.file}
     if not files:
         failed.append((source, f"none of the {len(members)} file(s) in it can be read: each is listed with its reason"))
-        return {"failed": tuple(failed), "skipped": tuple(skipped)}
+        return Opened(skipped=tuple(skipped), failed=tuple(failed))
     n_read = len(files) - read_members(files)
-    state = "changed" if source in known else "added"
-    note = f"an archive: {n_read} of {len(members)} file(s) read"
-    return {"failed": tuple(failed), "skipped": tuple(skipped), state: ((source, note),)}
+    outcome = ((source, f"an archive: {n_read} of {len(members)} file(s) read"),)
+    added, changed = ((), outcome) if source in known else (outcome, ())
+    return Opened(added, changed, skipped=tuple(skipped), failed=tuple(failed))
 
 
 def _remove_vanished(library: Library, source: str, known: Iterable[str], members: list[Member]) -> None:

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.cite import without_marks
+from rag.disagree import disagree, same_subject
 from rag.records import Citation, Hit, Passage
 from rag.sentences import Sentence, readable, sentences
 from rag.short_answers import kind_asked, short_answer, short_answers
 from rag.words import content_words, coverage, rarity
 
 FloatArray = NDArray[np.float32]
+
+DISAGREE = "Your documents disagree:"
 
 MAX_QUOTES = 4
 ENCODED = (
@@ -87,7 +90,7 @@ class _Candidate:
 
 def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Extract:
     """Chooses 1 to 4 sentences of *hits* that answer *question* best, or none and the reason."""
-    candidates = [candidate for hit in hits for candidate in _candidates(hit)]
+    everything = candidates = [candidate for hit in hits for candidate in _candidates(hit)]
     if not candidates:
         return Extract((), 0.0, "the passages that were found hold no sentence to quote")
     wanted = content_words(question)
@@ -106,8 +109,9 @@ def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Extr
         return Extract((), support, _reason(hits, support))
     chosen = _choose(candidates, cosines + prior[encoded])
     named = content_words(f"{chosen[0].context} {chosen[0].sentence.text}")
-    lead = _lead(question, chosen[0]) if coverage(wanted, named, weights) >= LEAD_COVERAGE else ()
-    return Extract((*lead, *_quotes(chosen)), support, "", lead[0].citation.quote if lead else "")
+    against = _against(chosen, everything)
+    lead = _lead(question, chosen[0]) if not against and coverage(wanted, named, weights) >= LEAD_COVERAGE else ()
+    return Extract((*lead, *_quotes(chosen), *against), support, "", lead[0].citation.quote if lead else "")
 
 
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
@@ -184,12 +188,27 @@ def _quotes(chosen: Sequence[_Candidate]) -> tuple[Quote, ...]:
         text = without_marks(readable(one.sentence.text))
         broken = "\n" in text or (quotes and "\n" in quotes[-1].text)
         parting = "" if not quotes else "\n" if broken else " "
-        passage, (start, end) = one.hit.passage, _span(one)
-        citation = Citation(
-            one.hit.rank, passage.passage_id, passage.source, passage.page, start, end, one.sentence.text, support=1.0
-        )
-        quotes.append(Quote(f"{parting}{text} [{one.hit.rank}]", citation))
+        quotes.append(Quote(f"{parting}{text} [{one.hit.rank}]", _citation(one, _span(one))))
     return tuple(quotes)
+
+
+def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
+    """*span* is in the document's text."""
+    passage, (start, end) = one.hit.passage, span
+    quote = passage.text[start - passage.start : end - passage.start]
+    return Citation(one.hit.rank, passage.passage_id, passage.source, passage.page, start, end, quote, support=1.0)
+
+
+def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[Quote, ...]:
+    """A line that sets a sentence of another passage beside a chosen one that it contradicts; () where none does."""
+    for one in chosen:
+        for other in candidates:
+            if same_subject(one.hit.passage, other.hit.passage) and disagree(one.sentence.text, other.sentence.text):
+                said = [
+                    f"[{each.hit.rank}] says “{without_marks(readable(each.sentence.text))}”" for each in (one, other)
+                ]
+                return (Quote(f"\n{DISAGREE} {', '.join(said)}", _citation(other, _span(other))),)
+    return ()
 
 
 def _lead(question: str, first: _Candidate) -> tuple[Quote, ...]:
@@ -197,19 +216,9 @@ def _lead(question: str, first: _Candidate) -> tuple[Quote, ...]:
     span = short_answer(question, first.sentence.text)
     if span is None:
         return ()
-    passage, (start, _) = first.hit.passage, _span(first)
-    text = first.sentence.text[slice(*span)]
-    citation = Citation(
-        first.hit.rank,
-        passage.passage_id,
-        passage.source,
-        passage.page,
-        start + span[0],
-        start + span[1],
-        text,
-        support=1.0,
-    )
-    return (Quote(f"{readable(text)} — ", citation),)
+    start, _ = _span(first)
+    citation = _citation(first, (start + span[0], start + span[1]))
+    return (Quote(f"{readable(citation.quote)} — ", citation),)
 
 
 def _words(passage: Passage) -> set[str]:

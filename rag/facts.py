@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_SHORT_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
+_MONTHS = _SHORT_MONTHS.split()
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
@@ -32,12 +33,12 @@ _NUMBER = re.compile(
     rf"(?:[\s-]?(?P<unit>{'|'.join(_UNITS.values())})(?!\w))?",
     re.IGNORECASE,
 )
-_WORDS = {word: str(n) for n, word in enumerate(
-    ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2)}  # fmt: skip
+_SMALL = "two three four five six seven eight nine ten eleven twelve"
+_WORDS = {word: str(number) for number, word in enumerate(_SMALL.split(), start=2)}
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w’'-]*\w|\b[A-Z](?=\b)")
 _OPENING = re.compile(r"(?:^|[.!?:…]\s+|\n|[“\"(]\s*)$")
-_NEVER_A_NAME = frozenset(["I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"])
+_NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
 
 
 def stated(text: str) -> frozenset[str]:

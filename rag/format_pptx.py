@@ -36,14 +36,13 @@ def read_pptx(data: bytes) -> Parsed:
 
 
 def _presentation(data: bytes) -> Presentation:
-    from lxml.etree import XMLSyntaxError
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
     opened(data, "PowerPoint file").close()
     try:
         return Presentation(io.BytesIO(data))
-    except (*Damaged, PythonPptxError, XMLSyntaxError, AttributeError) as error:
+    except (*Damaged, PythonPptxError, SyntaxError, AttributeError) as error:
         raise damaged("PowerPoint file", error) from error
 
 

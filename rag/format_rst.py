@@ -58,7 +58,7 @@ def _plain_directive() -> Any:
     from docutils import nodes
     from docutils.parsers.rst import Directive
 
-    class Plain(Directive):
+    class Plain(Directive):  # type: ignore[misc]  # docutils has no types
         """Its argument as a paragraph, then what is inside it as text."""
 
         optional_arguments = 1

@@ -30,8 +30,6 @@ def read_xlsx(data: bytes) -> Parsed:
     Raises:
         DocumentError: it is damaged, has too many cells, or holds formulas that nothing was computed of.
     """
-    from xml.etree.ElementTree import ParseError
-
     headings = Headings()
     blocks: list[Block] = []
     with opened(data, "Excel workbook") as package:
@@ -42,7 +40,7 @@ def read_xlsx(data: bytes) -> Parsed:
             for sheet, rows in _rows(visible):
                 found = list(blocks_of(rows, (sheet.title,), _merged(_xml(package, sheet))))
                 blocks += [headings.enter(1, sheet.title), *found] if found else []
-        except (*Damaged, ParseError, TypeError, IndexError, AttributeError) as error:
+        except (*Damaged, SyntaxError, TypeError, IndexError, AttributeError) as error:  # a SyntaxError is XML's
             raise damaged("Excel workbook", error) from error
     hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
     note = _note(hidden, n_uncomputed)

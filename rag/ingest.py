@@ -157,8 +157,8 @@ def ingest_found(
 
     # Archives first: what has left one must be gone before a file could be taken for its copy.
     for path in filter(is_archive, found.files):
-        outcomes = ingest_archive(library, path, found.source(path), members, limits)
-        report += IngestReport(**outcomes)
+        one = ingest_archive(library, path, found.source(path), members, limits)
+        report += IngestReport(one.added, one.changed, one.unchanged, one.duplicates, one.skipped, one.failed)
         progress(1)
     files = tuple(path for path in found.files if not is_archive(path))
     return report + _ingest_files(library, Found(files, named=found.named), max_words, progress, limits)

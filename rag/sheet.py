@@ -28,15 +28,13 @@ def blocks_of(rows: list[Row], path: tuple[str, ...], merged: Sequence[Merged] =
     the one above goes on with that one's.
     """
     wide = _spread(rows, merged)
-    above: tuple[range, Row] = (range(0), [])
+    above: dict[range, Row] = {}
     for here, columns in _rectangles(rows, range(len(rows)), range(max(map(len, rows), default=0))):
         part = [_cut(rows[i], columns) for i in here]
         lines, names, body = _table(part, {i: _cut(wide[i], columns) for i in here if i in wide}, here.start)
         yield from (Block(line, "paragraph", path) for line in lines)
-        if not names and above[0] == columns:
-            names = above[1]
-        if names:
-            above = (columns, names)
+        if body:
+            names = above[columns] = names or above.get(columns, [])
         yield from (Block(row_text(names, row, "\n"), "record", path) for row in body)
 
 

@@ -20,35 +20,11 @@ _DATE = re.compile(
     rf"\b(?:{_YEAR}-\d\d-\d\d|{_DAY}(?: of)? {_MONTH}(?:,? {_YEAR})?|{_MONTH} {_DAY}(?:,? {_YEAR})?|{_MONTH},? {_YEAR}"
     rf"|{_YEAR})(?![\w-]|[.,]\d)"
 )
-_WORDS = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-]
+_IN_WORDS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+)
+_WORDS = _IN_WORDS.split()
 _NUMBER_WORD = rf"(?:{'|'.join(_WORDS)})(?:-(?:{'|'.join(_WORDS[:9])}))?"
 _UNIT = (
     r"%|percent|per cent|[mck]?m|k?g|mg|miles?|km/h|mph|feet|foot|ft|inch(?:es)?|met(?:re|er)s?|kilomet(?:re|er)s?"
@@ -80,32 +56,8 @@ _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNO
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
 _MEASURED = re.compile(rf"(?<![a-z])(?:{_UNIT})$|^[$€£]", re.IGNORECASE)
 _COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what stands right behind a number, before any comma
-_CAPITAL_ANYWAY = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "in",
-        "on",
-        "at",
-        "it",
-        "its",
-        "he",
-        "she",
-        "his",
-        "her",
-        "they",
-        "this",
-        "that",
-        "these",
-        "those",
-        "and",
-        "but",
-        "for",
-        "from",
-        "i",
-    ]
-)
+_OPENERS = "the a an in on at it its he she his her they this that these those and but for from i"
+_CAPITAL_ANYWAY = frozenset(_OPENERS.split())
 
 
 def kind_asked(question: str) -> Kind | None:

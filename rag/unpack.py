@@ -109,27 +109,30 @@ def _reason_to_skip(name: str) -> str:
 
 def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:
     """Why a member is not touched; '' where it may be unpacked."""
-    if name.startswith("/") or (name[1:2] == ":" and name[:1].isalpha()):
-        return "its name is an absolute path, which leads out of the archive"
-    if ".." in PurePosixPath(name).parts:
-        return "its name has '..' in it, which leads out of the archive"
-    if _printable(name) != name:
-        return "its name has control characters in it: rename it"
-    if len(name) > MAX_NAME or name.count("/") > MAX_LEVELS:
-        return f"its name has more than {MAX_NAME} characters or {MAX_LEVELS} folders: rename it"
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        return "it is a link, and links in archives are not followed"
-    if _reason_to_skip(name):
-        return ""
-    if PurePosixPath(name).suffix.lower() == ".zip":
-        return "an archive inside an archive is not read: unpack it, or give it as a file of its own"
-    if entry.flag_bits & _ENCRYPTED:
-        return "it needs a password: pack it again without one"
-    if is_bomb(entry):
-        return f"it unpacks to more than {MAX_RATIO} times its size: it looks like an attack"
-    if entry.file_size > file_mib * 1024**2:
-        return f"it is larger than the {file_mib} MiB that one file may have: split it"
-    return ""
+    is_zip = PurePosixPath(name).suffix.lower() == ".zip"
+    names = {
+        "its name is an absolute path, which leads out of the archive": _is_absolute(name),
+        "its name has '..' in it, which leads out of the archive": ".." in PurePosixPath(name).parts,
+        "its name has control characters in it: rename it": _printable(name) != name,
+        f"its name has more than {MAX_NAME} characters or {MAX_LEVELS} folders: rename it": _is_long(name),
+        "it is a link, and links in archives are not followed": stat.S_ISLNK(entry.external_attr >> 16),
+    }
+    contents = {
+        "an archive inside an archive is not read: unpack it, or give it as a file of its own": is_zip,
+        "it needs a password: pack it again without one": bool(entry.flag_bits & _ENCRYPTED),
+        f"it unpacks to more than {MAX_RATIO} times its size: it looks like an attack": is_bomb(entry),
+        f"it is larger than the {file_mib} MiB that one file may have: split it": entry.file_size > file_mib * 1024**2,
+    }
+    reasons = names if _reason_to_skip(name) else names | contents
+    return next((reason for reason, is_so in reasons.items() if is_so), "")
+
+
+def _is_absolute(name: str) -> bool:
+    return name.startswith("/") or (name[1:2] == ":" and name[:1].isalpha())
+
+
+def _is_long(name: str) -> bool:
+    return len(name) > MAX_NAME or name.count("/") > MAX_LEVELS
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

@@ -66,6 +66,14 @@ def test_ask_says_why_it_declines(data):
     assert "comes close enough" in result.stdout
 
 
+def test_a_conversation_by_name_says_what_a_follow_up_was_searched_as(data):
+    run(data, "ask", "--conversation", "grants", GRANT)
+    result = run(data, "ask", "--conversation", "grants", "When is it paid?")
+    assert result.stderr.splitlines()[-1] == f"searched for: {GRANT} When is it paid?"
+    assert "within six weeks" in result.stdout
+    assert "searched for" not in run(data, "ask", "When is it paid?").stderr
+
+
 def test_search_json_has_the_promised_keys_best_first(data):
     (hit,) = json.loads(run(data, "search", GRANT, "-k", "1", "--json").stdout)["hits"]
     assert list(hit) == [

@@ -60,10 +60,21 @@ def answer(client: httpx.Client) -> dict:
 
 def test_an_answer_has_the_shape_of_ask_json_and_a_token(answer: dict) -> None:
     assert set(answer) == {
-        "turn_id", "answer", "declined", "reason", "encoder_id", "citations", "sentences", "supported_share", "token"
+        "turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations", "sentences",
+        "supported_share", "token",
     }  # fmt: skip
     assert "Nurses who work at night can get the grant of 500 pounds." in answer["answer"]
-    assert set(answer["citations"][0]) == {"n", "passage_id", "source", "page", "start", "end", "quote", "support"}
+    assert set(answer["citations"][0]) == {
+        "n",
+        "passage_id",
+        "source",
+        "page",
+        "start",
+        "end",
+        "quote",
+        "support",
+        "found",
+    }
     assert answer["citations"][0]["source"].endswith("grant.md")
 
 
@@ -71,6 +82,15 @@ def test_a_turn_asked_over_http_is_stored_with_its_conversation(client: httpx.Cl
     asked = client.post("/api/ask", json={"question": "Where do owls nest?", "conversation_id": "c-1", "k": 1}).json()
     turn = server.opening.app().feedback.turn(asked["turn_id"])
     assert (turn.question, turn.conversation_id, len(turn.shown)) == ("Where do owls nest?", "c-1", 1)
+
+
+def test_a_follow_up_over_http_is_searched_with_the_question_before_it_and_says_so(client: httpx.Client) -> None:
+    first = {"question": "Who can get the grant?", "conversation_id": "c-2"}
+    assert client.post("/api/ask", json=first).json()["question"] == "Who can get the grant?"
+    then = client.post("/api/ask", json={"question": "How much is it?", "conversation_id": "c-2"}).json()
+    assert (then["asked"], then["question"]) == ("How much is it?", "Who can get the grant? How much is it?")
+    elsewhere = client.post("/api/ask", json={"question": "How much is it?", "conversation_id": "c-3"}).json()
+    assert elsewhere["question"] == "How much is it?"
 
 
 def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx.Client) -> None:
@@ -210,6 +230,7 @@ def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, s
         "status": "ready",
         "encoder_id": live.version.encoder_id,
         "index": {"state": "ready", "reason": ""},
+        "generator": {"model": "extractive"},
     }
     version = client.get("/api/version").json()
     assert (version["tier"], version["n_passages"], version["lexical_weight"]) == (

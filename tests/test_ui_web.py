@@ -167,9 +167,9 @@ def test_an_answer_that_declines_says_why() -> None:
 def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
     answer = Answer("t", "Who gets it? And nurses?", "", False, "", "v1", seconds=0.123)
     assert quiet_line(answer, "ready", "And nurses?") == (
-        "Version v1 · 0 passages · 0.12 s · index ready · searched as “Who gets it&#63; And nurses&#63;”"
+        "Version v1 · 0 passages · 0.12 s · index ready · searched for: “Who gets it&#63; And nurses&#63;”"
     )
-    assert "searched as" not in quiet_line(answer, "ready", "Who gets it? And nurses?")
+    assert "searched for" not in quiet_line(answer, "ready", "Who gets it? And nurses?")
 
 
 def test_an_empty_conversation_offers_headings_that_are_questions_first(server: Running) -> None:

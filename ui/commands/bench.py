@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(search)
     group.command()(serving)
+    group.command()(answers)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from ui.shapes import found_json
 from ui.verdicts import LOCAL, promise_of, standing_on, toggle
 from ui.web import texts
 from ui.web.evidence import Evidence, note_line, page_links, pressed, vote_button
-from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions
+from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions, searched_line
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class ChatPage:
 
     def __init__(self, opening: Opening, n_cards: int, *, at_once: bool) -> None:
         self._opening = opening
+        self._writing: dict[str, threading.Event] = {}
+        """Of each browser tab that an answer is being written for: set to stop it."""
         self.conversation = gr.State(Conversation(), time_to_live=KEPT_S)
         with gr.Row(elem_classes="nj-top"):
             gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-brand")
@@ -115,6 +118,7 @@ class ChatPage:
             "concurrency_limit": AT_ONCE,
             "concurrency_id": "answers",
         }
+        self.question.stop(self.stop, None, None, **quick)
         self.question.submit(self.ask, [self.question, self.conversation], **answering)
         self.chat.example_select(self.ask_sample, [self.conversation], **answering)
         self.chat.select(self.look_back, [self.conversation], self._all, **quick)
@@ -136,33 +140,49 @@ class ChatPage:
 
     # ---- asking
 
-    def ask(self, asked: str, conversation: Conversation) -> Iterator[Updates]:
-        """Streams what is found, then the answer."""
+    def ask(self, asked: str, conversation: Conversation, request: gr.Request) -> Iterator[Updates]:
+        """Streams what is found, then the answer; until it is there the question's button stops it."""
         if not asked.strip():
             return
-        before = conversation.messages()
+        before, tab = conversation.messages(), request.session_hash or ""
         waking = "" if self._opening.is_over() else texts.WAKING
-        yield {self.question: "", self.chat: [*before, _said(asked), *([_answered(waking)] if waking else [])]}
+        writing = gr.update(value="", submit_btn=False, stop_btn=True)
+        yield {self.question: writing, self.chat: [*before, _said(asked), *([_answered(waking)] if waking else [])]}
+        stopped = self._writing[tab] = threading.Event()
+        again = gr.update(value=asked, submit_btn=True, stop_btn=False)
         try:
-            yield from self._answer(asked, conversation, before)
+            yield from self._answer(asked, conversation, before, stopped)
+            yield {self.question: gr.update(submit_btn=True, stop_btn=False)}
         except NightjarError as error:
-            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(str(error))]}
+            yield {self.question: again, self.chat: [*before, _said(asked), _answered(str(error))]}
         except Exception:
             log.exception("a question failed")
-            yield {self.question: asked, self.chat: [*before, _said(asked), _answered(texts.FAILED)]}
+            yield {self.question: again, self.chat: [*before, _said(asked), _answered(texts.FAILED)]}
+        finally:
+            stopped.set()  # where the tab was closed, too
+            if self._writing.get(tab) is stopped:
+                del self._writing[tab]
 
-    def ask_sample(self, conversation: Conversation, event: gr.SelectData) -> Iterator[Updates]:
+    def ask_sample(self, conversation: Conversation, request: gr.Request, event: gr.SelectData) -> Iterator[Updates]:
         """Asks one of the questions that an empty conversation offers."""
-        yield from self.ask(str(event.value["text"]), conversation)
+        yield from self.ask(str(event.value["text"]), conversation, request)
 
-    def _answer(self, asked: str, conversation: Conversation, before: list[dict[str, str]]) -> Iterator[Updates]:
+    def stop(self, request: gr.Request) -> None:
+        """Ends the answer that is being written for this tab; what there is of it becomes the answer."""
+        writing = self._writing.get(request.session_hash or "")
+        if writing:
+            writing.set()
+
+    def _answer(
+        self, asked: str, conversation: Conversation, before: list[dict[str, str]], stopped: threading.Event
+    ) -> Iterator[Updates]:
         app = self._opening.app()
         conversation = replace(conversation, conversation_id=conversation.conversation_id or uuid.uuid4().hex)
         text = ""
-        for event in app.answerer.stream(asked, history=conversation.history(), user=LOCAL,
+        for event in app.answerer.stream(asked, history=conversation.history(), user=LOCAL, stopped=stopped,
                                          conversation_id=conversation.conversation_id):  # fmt: skip
             if isinstance(event, Searched):
-                yield self.evidence.searched(event.hits) | self._hidden_answer_parts()
+                yield self.evidence.searched(event.hits) | self._hidden_answer_parts() | self._searched(event, asked)
             elif isinstance(event, Text):
                 text += event.delta
                 yield {self.chat: [*before, _said(asked), _answered(text)]}
@@ -198,6 +218,11 @@ class ChatPage:
             | {self.quiet: gr.update(value=line, visible=True)}
             | self._answer_judged(standing.get(None))
         )
+
+    def _searched(self, event: Searched, asked: str) -> Updates:
+        """The question as it was searched, while the answer is written, where it is not the one that was typed."""
+        line = searched_line(event.question, asked)
+        return {self.quiet: gr.update(value=line, visible=True)} if line else {}
 
     def _hidden_answer_parts(self) -> Updates:
         return {

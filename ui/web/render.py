@@ -155,8 +155,16 @@ def quiet_line(answer: Answer, index_state: str, asked: str) -> str:
     """Which version answered, from how much, how fast, and by what kind of search."""
     line = texts.QUIET.format(version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s",
                               index=texts.INDEX[index_state])  # fmt: skip
-    rewritten = answer.question != asked.strip()
-    return line + (" · " + texts.SEARCHED_AS.format(question=escaped(answer.question)) if rewritten else "")
+    return " · ".join(part for part in (line, searched_line(answer.question, asked)) if part)
+
+
+def searched_line(question: str, asked: str) -> str:
+    """What was searched for, where a follow-up was made to stand alone; else nothing.
+
+    >>> searched_line("Who gets it? And nurses?", "And nurses?")
+    'searched for: “Who gets it&#63; And nurses&#63;”'
+    """
+    return texts.SEARCHED_AS.format(question=escaped(question)) if question != asked.strip() else ""
 
 
 def answer_text(answer: Answer) -> str:
