@@ -32,7 +32,14 @@ class LangChainEnsemble:
     """The same passages, searched by LangChain's parts."""
 
     def __init__(
-        self, passage_ids: Sequence[str], texts: Sequence[str], vectors: FloatArray, encoder: Encoder, root: Path, *, k: int
+        self,
+        passage_ids: Sequence[str],
+        texts: Sequence[str],
+        vectors: FloatArray,
+        encoder: Encoder,
+        root: Path,
+        *,
+        k: int,
     ) -> None:
         """*texts* and *vectors*, `(n, dim)`, in the order of *passage_ids*; *k* results of each of the two."""
         with warnings.catch_warnings():
@@ -51,9 +58,7 @@ class LangChainEnsemble:
         return [str(document.id) for document in self._ensemble.invoke(question)]
 
 
-def _chroma(
-    passage_ids: Sequence[str], texts: Sequence[str], vectors: FloatArray, encoder: Encoder, root: Path
-) -> Any:
+def _chroma(passage_ids: Sequence[str], texts: Sequence[str], vectors: FloatArray, encoder: Encoder, root: Path) -> Any:
     import chromadb
     from langchain_chroma import Chroma
     from langchain_core.embeddings import Embeddings
@@ -62,7 +67,8 @@ def _chroma(
         """The same encoder."""
 
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            return encoder.encode_passages(texts).tolist()
+            rows: list[list[float]] = encoder.encode_passages(texts).tolist()
+            return rows
 
         def embed_query(self, text: str) -> list[float]:
             row: list[float] = encoder.encode_queries([text])[0].tolist()
@@ -73,7 +79,5 @@ def _chroma(
     if store._collection.count() != len(passage_ids):  # an earlier run may have filled it
         for some in chunks(range(len(passage_ids)), BATCH):
             rows = slice(some[0], some[-1] + 1)
-            store._collection.upsert(
-                ids=list(passage_ids[rows]), embeddings=vectors[rows], documents=list(texts[rows])
-            )
+            store._collection.upsert(ids=list(passage_ids[rows]), embeddings=vectors[rows], documents=list(texts[rows]))
     return store

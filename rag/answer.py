@@ -16,6 +16,7 @@ from rag.chat_model import NEVER
 from rag.cite import cite, without_unsupported
 from rag.errors import UsageError
 from rag.feedback import Feedback
+from rag.filters import EVERYTHING, Filter
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
@@ -26,6 +27,8 @@ from rag.retrieve import Retriever
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
 NOTHING_FOUND = "I found nothing in your documents that answers this."
 EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+NO_PASSAGE = "no passage was found for the question, in the documents that were to be searched"
 
 Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
 """A question and the earlier questions and answers → the question as it can be searched alone."""
@@ -62,6 +65,7 @@ class Asking(TypedDict, total=False):
     user: str
     conversation_id: str | None
     k: int | None
+    where: Filter
     origin: Origin
     stopped: threading.Event
 
@@ -103,6 +107,7 @@ class Answerer:
         user: str = "local",
         conversation_id: str | None = None,
         k: int | None = None,
+        where: Filter = EVERYTHING,
         origin: Origin = "asked",
         stopped: threading.Event = NEVER,
     ) -> Iterator[Searched | Text | Answer]:
@@ -111,15 +116,17 @@ class Answerer:
         One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
         reader leaves half way is stored as far as it got: its passages were shown.
         *history* holds earlier questions and their answers, oldest first: a follow-up is searched, answered and stored
-        as a question that stands alone. *k* is how many passages are shown. Setting *stopped* ends the writing.
+        as a question that stands alone. *k* is how many passages are shown, *where* says which documents they may come
+        from. Setting *stopped* ends the writing.
 
         Raises:
+            NotFoundError: no document has a source or type that *where* names.
             UsageError: the question is empty or longer than MAX_QUESTION characters.
         """
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
-        hits = tuple(retriever.search(question, k or self._k, user))
+        hits = tuple(retriever.search(question, k or self._k, user, where))
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
         draft = Draft()
         try:
@@ -139,7 +146,7 @@ class Answerer:
         """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""
         if not evidence.hits:
             empty = self._library.n_passages() == 0
-            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else "no passage was found for the question")
+            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else NO_PASSAGE)
             return
         yield from _marked(self._generator.stream(evidence), {hit.rank for hit in evidence.hits})
 

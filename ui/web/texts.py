@@ -7,6 +7,13 @@ TAGLINE = "Ask your documents. Say which passages helped. Tonight the retriever 
 
 ASK_PLACEHOLDER = "Ask your documents"
 ASK_LABEL = "Your question"
+WHERE = "Where to look"
+WHERE_BOXES = {
+    "File or folder": "everywhere; or notes/, *.pdf",
+    "Types": "all; or pdf, md",
+    "Ingested since": "ever; or 2026-11-25",
+}
+"""Label of each box below the question → what it shows while it is empty."""
 NEW_CONVERSATION = "New conversation"
 WELCOME = "## What would you like to know?\nAnswers are quotes from your documents, with the passages beside them."
 EMPTY_LIBRARY = (
