@@ -97,7 +97,7 @@ class ChatPage:
                 self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
                 self._make_answer_votes()
                 self.question = question_box()
-                self.source, self.kind, self.since = filter_boxes()
+                self.where = filter_boxes()
             with gr.Column(scale=2, min_width=320, elem_classes="nj-evidence"):
                 self.evidence = Evidence(n_cards, at_once=at_once)
 
@@ -122,9 +122,8 @@ class ChatPage:
             "concurrency_id": "answers",
         }
         self.question.stop(self.stop, None, None, **quick)
-        where = [self.source, self.kind, self.since]
-        self.question.submit(self.ask, [self.question, self.conversation, *where], **answering)
-        self.chat.example_select(self.ask_sample, [self.conversation, *where], **answering)
+        self.question.submit(self.ask, [self.question, self.conversation, *self.where], **answering)
+        self.chat.example_select(self.ask_sample, [self.conversation, *self.where], **answering)
         self.chat.select(self.look_back, [self.conversation], self._all, **quick)
         self.fresh.click(self.begin_anew, None, self._all, **quick)
         for place, slot in enumerate(self.evidence.slots):
@@ -145,11 +144,17 @@ class ChatPage:
     # ---- asking
 
     def ask(
-        self, asked: str, conversation: Conversation, source: str, kind: str, since: str, request: gr.Request
+        self,
+        asked: str,
+        conversation: Conversation,
+        source: str | None,
+        kinds: str | None,
+        since: str | None,
+        request: gr.Request,
     ) -> Iterator[Updates]:
         """Streams what is found, then the answer; until it is there the question's button stops it.
 
-        *source*, *kind* and *since* say where to look, each as it was typed.
+        *source*, *kinds* and *since* say where to look, as they were typed; None where nothing was.
         """
         if not asked.strip():
             return
@@ -160,7 +165,7 @@ class ChatPage:
         stopped = self._writing[tab] = threading.Event()
         again = gr.update(value=asked, submit_btn=True, stop_btn=False)
         try:
-            where = filter_of([source], kind.split(","), since.strip())
+            where = filter_of([source or ""], (kinds or "").split(","), (since or "").strip())
             yield from self._answer(asked, conversation, before, stopped, where)
             yield {self.question: gr.update(submit_btn=True, stop_btn=False)}
         except NightjarError as error:
@@ -174,10 +179,16 @@ class ChatPage:
                 del self._writing[tab]
 
     def ask_sample(
-        self, conversation: Conversation, source: str, kind: str, since: str, request: gr.Request, event: gr.SelectData
+        self,
+        conversation: Conversation,
+        source: str | None,
+        kinds: str | None,
+        since: str | None,
+        request: gr.Request,
+        event: gr.SelectData,
     ) -> Iterator[Updates]:
         """Asks one of the questions that an empty conversation offers."""
-        yield from self.ask(str(event.value["text"]), conversation, source, kind, since, request)
+        yield from self.ask(str(event.value["text"]), conversation, source, kinds, since, request)
 
     def stop(self, request: gr.Request) -> None:
         """Ends the answer that is being written for this tab; what there is of it becomes the answer."""

@@ -27,11 +27,10 @@ def question_box() -> gr.Textbox:
     )  # fmt: skip
 
 
-def filter_boxes() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
-    """Where to look: source, types and first day; closed until somebody wants it."""
+def filter_boxes() -> list[gr.Textbox]:
+    """Where to look: source, types and first day; closed until somebody wants them."""
     with gr.Accordion(texts.WHERE, open=False, elem_classes="nj-where"), gr.Row():
-        boxes = [
+        return [
             gr.Textbox(label=label, placeholder=example, max_length=1000, min_width=140, lines=1, max_lines=1)
             for label, example in texts.WHERE_BOXES.items()
         ]
-    return boxes[0], boxes[1], boxes[2]
