@@ -128,6 +128,7 @@ class Served:
             self.watch.watched(library, get="fetch"),
             self.watch.watched(vectors, rows="fetch"),
             lexical_weight=weight,
+            distinct=True,  # as the application does
         )
         encoder.encode_queries(["warm"])
 

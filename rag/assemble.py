@@ -283,6 +283,7 @@ class App:
             candidates=self.settings.retrieval.candidates,
             today=today,
             reranker=reranker,
+            distinct=self.settings.retrieval.distinct,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

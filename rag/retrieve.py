@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.duplicates import collapsed
 from rag.exact import ExactIndex
 from rag.filters import EVERYTHING, Filter
 from rag.fusion import fused, normalised_lexical, top, top_fused
-from rag.library import Library
+from rag.library import Library, chunks
 from rag.records import Hit
 from rag.rerank import Reranker
 from rag.shelves import BoolArray, Shelves
@@ -20,6 +21,7 @@ from rag.vectors import Vectors
 
 FloatArray = NDArray[np.float32]
 NOT_A_CANDIDATE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
+SPARE = 4  # passages fetched beyond those that are shown: as a rule enough for the near-duplicates among them
 FEW = 2_000  # passages whose vectors are looked up one by one, in 13 ms; for more, all are read and kept
 
 
@@ -83,7 +85,9 @@ class Retriever:
         candidates: int = 100,
         today: Today | None = None,
         reranker: Reranker | None = None,
+        distinct: bool = False,
     ) -> None:
+        """*distinct*: a passage that says no more than a better hit is named in that one's `also_in`, not shown."""
         self.encoder = encoder
         self.encoder_id = encoder.encoder_id
         self.lexical_weight = lexical_weight
@@ -94,6 +98,7 @@ class Retriever:
         self._library = library
         self._vectors = vectors
         self._candidates = candidates
+        self._distinct = distinct
         self._shelves = Shelves(library.engine, lexical.passage_ids)
         self._all = ExactIndex(vectors)
         self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
@@ -124,28 +129,39 @@ class Retriever:
         dense, lexical = self._scores(question, query, candidates, keep)
         lift = self._lifts(query, user, dense, keep)
         # All that may be among the best k: without the lifted ones the best k stay, and each one lowered lets one in.
-        best = top_fused(dense, lexical, self.lexical_weight, candidates, k + len(lift))
+        wanted = candidates if self._distinct else k
+        best = top_fused(dense, lexical, self.lexical_weight, candidates, wanted + len(lift))
         pool = np.union1d(best, list(lift)).astype(np.intp)
         scores = fused(dense, lexical, self.lexical_weight)[pool] + [lift.get(row, 0.0) for row in pool]
-        rows = [row for row in pool[top(scores, k)] if dense[row] > NOT_A_CANDIDATE]
-        return self._hits(rows, dense, lexical, lift)
+        rows = [row for row in pool[top(scores, wanted)] if dense[row] > NOT_A_CANDIDATE]
+        return self._first(k, rows, lambda some: self._hits(some, dense, lexical, lift))
+
+    def _first(self, k: int, rows: Sequence[int], hits_of: Callable[[Sequence[int]], list[Hit]]) -> list[Hit]:
+        """The first *k* of *rows* as hits; where distinct ones are wanted, further rows fill up for those that collapse."""
+        found: list[Hit] = []
+        for some in chunks(rows, k + SPARE if self._distinct else k):
+            found = collapsed([*found, *hits_of(some)]) if self._distinct else [*found, *hits_of(some)]
+            if len(found) >= k:
+                break
+        return [replace(hit, rank=rank) for rank, hit in enumerate(found[:k], start=1)]
 
     def _hits(
         self, rows: Sequence[int], dense: FloatArray, lexical: FloatArray, lift: Mapping[int, float]
     ) -> list[Hit]:
+        """Without ranks."""
         ids = self._lexical.passage_ids
         passages = self._library.get([ids[row] for row in rows])  # one that was removed a moment ago is left out
-        found = [row for row in rows if ids[row] in passages]
         return [
             Hit(
                 passages[ids[row]],
-                rank,
+                0,
                 float(dense[row]) + self.lexical_weight * float(lexical[row]) + lift.get(row, 0.0),
                 float(dense[row]),
                 float(lexical[row]),
                 lift.get(row, 0.0),
             )
-            for rank, row in enumerate(found, start=1)
+            for row in rows
+            if ids[row] in passages
         ]
 
     def _lifts(

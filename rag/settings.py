@@ -53,6 +53,9 @@ class RetrievalSettings(Section):
     lexical_weight: float = Field(
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
     )
+    distinct: bool = Field(
+        default=True, description="a passage that says no more than a better one is named there, not shown"
+    )
     until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
     reranker: Path | None = Field(default=None, description="a cross-encoder's folder; reads the first hits once more")
     rerank_k: int = Field(default=20, ge=1, le=100, description="hits that the reranker reads")

@@ -25,7 +25,7 @@ LEVELS = (
      "pdf_layout", "unpack", "archive", "passages", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "facts",
      "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight",
-     "filters", "shelves"),
+     "filters", "shelves", "shingles", "telling", "duplicates"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
       "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),

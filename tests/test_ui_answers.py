@@ -87,6 +87,7 @@ def test_search_json_has_the_promised_keys_best_first(data):
         "lexical",
         "today",
         "rerank",
+        "also_in",
     ]
     assert (hit["rank"], hit["passage_id"], hit["title"], hit["text"]) == (1, "uk-1", "Grants", TEXT)
     assert hit["rerank"] is None

@@ -99,7 +99,7 @@ def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
     assert set(found["hits"][0]) == {
         *("rank", "passage_id", "source", "title", "text"),
-        *("score", "dense", "lexical", "today", "rerank"),
+        *("score", "dense", "lexical", "today", "rerank", "also_in"),
     }
     assert "church towers" in found["hits"][0]["text"]
 

@@ -35,6 +35,17 @@ def found_json(found: Found) -> dict[str, Any]:
     return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
 
 
+NAMED = 3  # sources of near-duplicates that are named; the others are counted
+
+
+def also_in(hit: Hit) -> list[str]:
+    """Where else a hit's text stands, in words: sources, and how many more there are."""
+    places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
+    different = list(dict.fromkeys(places))
+    n_more = len(different) - NAMED
+    return different[:NAMED] + ([f"{n_more} more"] if n_more > 0 else [])
+
+
 def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
     return {
         "n": citation.n,
@@ -61,4 +72,5 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "lexical": hit.lexical,
         "today": hit.lift,
         "rerank": hit.rerank,
+        "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
     }

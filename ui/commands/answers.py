@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, settings_of
-from ui.shapes import answer_json, found_json
+from ui.shapes import also_in, answer_json, found_json
 
 if TYPE_CHECKING:
     from rag.records import Answer, Citation, Hit
@@ -146,6 +146,8 @@ def _sources(answer: Answer) -> Iterator[str]:
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
         yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
+        if also := next(also_in(hit) for hit in answer.hits if hit.rank == n):
+            yield f"    also in {_printable(', '.join(also))}"
 
 
 def _closest(answer: Answer) -> Iterator[str]:
@@ -170,7 +172,10 @@ def _hit_lines(hit: Hit) -> Iterator[str]:
     above = " › ".join(part for part in (passage.title, passage.heading) if part)
     yield f"     {_on_one_line(above or passage.source)}"
     text = _on_one_line(passage.text)
-    yield f"     {text[:200]}{'…' if len(text) > 200 else ''}\n"
+    yield f"     {text[:200]}{'…' if len(text) > 200 else ''}"
+    if hit.also_in:
+        yield f"     also in {_printable(', '.join(also_in(hit)))}"
+    yield ""
 
 
 def _on_one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from rag.library import Library
 from rag.records import Answer, Checked, Citation, Hit, Passage, support_name
+from ui.shapes import also_in
 from ui.web import texts
 
 Span = tuple[int, int]
@@ -81,6 +82,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
         *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
         *([_today(hit.lift)] if hit.lift else []),
+        *([escaped(texts.ALSO_IN.format(sources=", ".join(also_in(hit))))] if hit.also_in else []),
         *([f'<span class="nj-cited">{_badge(citations, passage)}</span>'] if quoted else []),
     ]
     return (

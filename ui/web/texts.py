@@ -65,6 +65,8 @@ LEXICAL_HINT = "BM25, as a share of the best passage for the question"
 READ = "read {score:.2f}"
 READ_HINT = "The reranker’s probability that the passage is right"
 
+ALSO_IN = "also in {sources}"
+
 HIGHER_TODAY = "higher by today's votes"
 LOWER_TODAY = "lower by today's votes"
 TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, until a night has learned from them"
