@@ -127,11 +127,14 @@ class App:
         """The current version over the library as it is now."""
         return self.live.retriever
 
-    def retriever_of(self, encoder_id: str) -> Retriever:
-        """A retriever for any version, searching exactly and without a reranker; for comparisons."""
+    def retriever_of(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
+        """A retriever for any version, searching exactly and without a reranker; for comparisons.
+
+        Near-duplicates collapse as *distinct* says, else as the settings do.
+        """
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
-        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical())
+        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def reranker(self) -> Reranker | None:
@@ -272,6 +275,8 @@ class App:
         lexical: Lexical,
         today: UntilTonight | None = None,
         reranker: Reranker | None = None,
+        *,
+        distinct: bool | None = None,
     ) -> Retriever:
         return Retriever(
             encoder,
@@ -283,7 +288,7 @@ class App:
             candidates=self.settings.retrieval.candidates,
             today=today,
             reranker=reranker,
-            distinct=self.settings.retrieval.distinct,
+            distinct=self.settings.retrieval.distinct if distinct is None else distinct,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

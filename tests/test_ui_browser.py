@@ -199,7 +199,7 @@ def test_a_question_looks_only_where_it_is_told_to(page: Page) -> None:
 
 def test_a_date_that_is_none_is_answered_by_what_to_write(page: Page) -> None:
     page.see(".nj-where button").click()
-    page.browser.find_elements("css selector", ".nj-where input")[2].send_keys("yesterday")
+    page.see(".nj-where input", where=lambda one: "2026" in one.get_attribute("placeholder")).send_keys("yesterday")
     page.see(".nj-question textarea").send_keys("Who can get the grant?", "\n")
     page.see("[data-testid=bot]", where=lambda one: "'yesterday' is no date: write 2026-11-25" in one.text)
     assert page.see(".nj-question textarea").get_attribute("value") == "Who can get the grant?"
