@@ -83,8 +83,12 @@ class Answerer:
         k: int = 6,
         standalone: Standalone | None = None,
         drops_unsupported: bool = False,
+        widen: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
     ) -> None:
-        """*drops_unsupported* leaves out what a language model writes and no passage supports."""
+        """*drops_unsupported* leaves out what a language model writes and no passage supports.
+
+        *widen* gives hits the text around them, for a language model to read; what it writes is checked against that.
+        """
         self._retriever = retriever
         self._generator = generator
         self._library = library
@@ -92,6 +96,7 @@ class Answerer:
         self._k = k
         self._standalone = standalone or _by_heuristic
         self._drops = drops_unsupported
+        self._widen = widen
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -128,17 +133,17 @@ class Answerer:
         retriever = self._retriever()
         hits = tuple(retriever.search(question, k or self._k, user, where))
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
-        draft = Draft()
+        draft, wide = Draft(), tuple(self._widen(hits))
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)
             if self._drops and not _quotes(draft):  # only now is it known which sentences stay
-                yield Text(_finished(answer, draft, 0.0, drops=True).text)
+                yield Text(_finished(answer, draft, wide, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
-            answer = _finished(answer, draft, time.perf_counter() - started, drops=self._drops)
+            answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
             self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
         yield answer
 
@@ -187,16 +192,16 @@ def _quotes(draft: Draft) -> bool:
     return bool(draft.declined or draft.citations)
 
 
-def _finished(answer: Answer, draft: Draft, seconds: float, *, drops: bool) -> Answer:
-    """The answer with the draft's text; citations are found here where the generator gave none."""
+def _finished(answer: Answer, draft: Draft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
+    """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
     if _quotes(draft):
         checked = tuple(Checked(one.quote, one.support) for one in draft.citations)
         return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
                        citations=draft.citations, checked=checked, seconds=seconds)  # fmt: skip
-    text = without_unsupported(draft.text, answer.hits) if drops else draft.text
+    text = without_unsupported(draft.text, wide) if drops else draft.text
     if drops and draft.text and not text:
         return replace(answer, text=NOTHING_FOUND, declined=True, reason=NOT_SUPPORTED, seconds=seconds)
-    cited = cite(text, answer.hits)
+    cited = cite(text, wide)
     if cited.unsupported:
         log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
     # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.

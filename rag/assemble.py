@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
@@ -23,7 +24,9 @@ from rag.generate import EXTRACTIVE, generator_of
 from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
+from rag.records import Hit
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
@@ -185,7 +188,12 @@ class App:
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
+            widen=self._widen if model else tuple,
         )
+
+    def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """The hits with as much of the text around them as the settings let a language model read."""
+        return widened(self.engine, hits, self.settings.generator.around, PASSAGE_CHARACTERS)
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.

@@ -83,6 +83,9 @@ class GeneratorSettings(Section):
     rewrite_s: float = Field(
         default=4.0, ge=0, description="for the model to rewrite a follow-up question; 0: it never does"
     )
+    around: Literal["passage", "neighbours", "section"] = Field(
+        default="neighbours", description="what a language model reads of a hit's document beside the passage itself"
+    )
     unsupported: Literal["mark", "drop"] = Field(
         default="mark", description="its sentences that no cited passage supports: told below the answer, or left out"
     )

@@ -90,6 +90,19 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         f'<span class="nj-title">{escaped(title(passage))}</span></div>'
         f'<div class="nj-meta">{" · ".join(meta)}</div>'
         f"{_text(passage.text, quoted)}"
+        f"{_beside(passage, citations)}"
+    )
+
+
+def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
+    """Quotes from the text around a passage, which a language model has read with it."""
+    quotes = [
+        one.quote
+        for one in citations
+        if one.passage_id == passage.passage_id and not passage.start <= one.start <= one.end <= passage.end
+    ]
+    return "".join(
+        f'<div class="nj-text">{texts.BESIDE} <mark>{escaped(quote)}</mark></div>' for quote in dict.fromkeys(quotes)
     )
 
 

@@ -65,6 +65,7 @@ LEXICAL_HINT = "BM25, as a share of the best passage for the question"
 READ = "read {score:.2f}"
 READ_HINT = "The reranker’s probability that the passage is right"
 
+BESIDE = "Beside this passage:"
 ALSO_IN = "also in {sources}"
 
 HIGHER_TODAY = "higher by today's votes"
