@@ -12,14 +12,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from eval.metrics import Qrels, from_rankings, mean, per_question
+from rag.answer import Answerer, Text
 from rag.encoder import Encoder
+from rag.feedback import Feedback
+from rag.generate import make_generator
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.records import Answer
 from rag.retrieve import Retriever
 from rag.serving import ServingIndex
 from rag.vectors import Vectors
 
 K = 10
+K_ANSWER = 6  # as the application shows
 STAGES = ("encode", "dense", "lexical", "fetch", "fusion")
 """Of one question: its vector, Chroma, BM25, texts and vectors from SQL, and what is left."""
 
@@ -69,6 +74,8 @@ class SearchBench:
     nightjar: Timed
     stages: Mapping[str, Spread]
     """Of Nightjar's time; "fusion" is what is left when the others are taken away."""
+    first_answer: Spread
+    """From the question to the first words of the extractive answer, its search included."""
     theirs: Timed | None
     """None where LangChain's parts are not installed."""
 
@@ -131,6 +138,7 @@ class Served:
             distinct=True,  # as the application does
         )
         encoder.encode_queries(["warm"])
+        self._answerer = Answerer(lambda: self.retriever, make_generator(), library, Feedback(library.engine))
 
     @property
     def state(self) -> str:
@@ -140,6 +148,16 @@ class Served:
     def search(self, question: str) -> list[str]:
         """Passage ids, best first."""
         return [hit.passage.passage_id for hit in self.retriever.search(question, K)]
+
+    def first_words(self, question: str) -> float:
+        """Seconds until the first words of an answer stand there, or why there is none."""
+        start = time.perf_counter()
+        events = self._answerer.stream(question, k=K_ANSWER, origin="simulated")
+        next(one for one in events if isinstance(one, Text | Answer))
+        seconds = time.perf_counter() - start
+        for _ in events:
+            pass
+        return seconds
 
     def close(self) -> None:
         """Lets go of the index."""
@@ -165,8 +183,10 @@ def measure_search(
     rivals: dict[str, Rival] = {"nightjar": ours, **({"theirs": theirs} if theirs else {})}
     seconds: dict[str, list[float]] = defaultdict(list)
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    first = next(iter(questions.values()))
     for rival in rivals.values():
-        rival.search(next(iter(questions.values())))
+        rival.search(first)
+    ours.first_words(first)
     for query_id, question in questions.items():
         ours.watch.seconds.clear()
         for name, rival in rivals.items():
@@ -176,6 +196,7 @@ def measure_search(
         for stage in STAGES[:-1]:
             seconds[stage].append(ours.watch.seconds[stage])
         seconds["fusion"].append(seconds["nightjar"][-1] - sum(ours.watch.seconds.values()))
+        seconds["answer"].append(ours.first_words(question))
         progress(1)
     asked = {query_id: qrels[query_id] for query_id in questions}
     timed = {
@@ -192,6 +213,7 @@ def measure_search(
         n_threads=torch.get_num_threads(),
         nightjar=timed["nightjar"],
         stages={stage: Spread.of(seconds[stage]) for stage in STAGES},
+        first_answer=Spread.of(seconds["answer"]),
         theirs=timed.get("theirs"),
     )
 

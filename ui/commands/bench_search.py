@@ -125,6 +125,7 @@ def _theirs(library: Library, vectors: Vectors, encoder: Encoder, root: Path, k:
 def _print(measured: SearchBench) -> None:
     rows = [["Nightjar", *_cells(measured.nightjar.whole), f"{measured.nightjar.ndcg:.3f}"]]
     rows += [[f"  {told}", *_cells(measured.stages[stage]), ""] for stage, told in STAGES.items()]
+    rows.append(["  first words of an answer", *_cells(measured.first_answer), ""])
     if measured.theirs:
         rows += [["LangChain's ensemble", *_cells(measured.theirs.whole), f"{measured.theirs.ndcg:.3f}"]]
     title = (
