@@ -205,10 +205,13 @@ class Retriever:
             self._add_cosines(rows.tolist(), dense, query)
             return
         passage_ids, cosines = self._all.cosines(query)
-        every = np.fromiter((self._position.get(one, -1) for one in passage_ids), np.intp, len(passage_ids))
-        known = np.full(len(dense), NOT_A_CANDIDATE, np.float32)
-        known[every[every >= 0]] = cosines[every >= 0]
-        dense[rows] = known[rows]
+        if passage_ids == self._lexical.passage_ids:  # as a rule
+            dense[rows] = cosines[rows]
+            return
+        wanted = set(rows.tolist())
+        for passage_id, cosine in zip(passage_ids, cosines.tolist(), strict=True):
+            if self._position.get(passage_id) in wanted:
+                dense[self._position[passage_id]] = cosine
 
     def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray, n: int) -> None:
         """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from rag.beir import Entry, stored
-from rag.database import documents
+from rag.database import documents, vectors
 from rag.encoder import unit_rows
 from rag.errors import NotFoundError, UsageError
 from rag.exact import ExactIndex
@@ -62,12 +62,12 @@ def library(engine) -> Library:
 
 
 def retriever_of(library: Library, encoder, *, dense=None, today=None) -> Retriever:
-    vectors = Vectors(library.engine, encoder.passage_side)
-    vectors.fill(encoder)
+    side = Vectors(library.engine, encoder.passage_side)
+    side.fill(encoder)
     there = library.passages()
     lexical = Lexical.build([one.passage_id for one in there], [one.encoded_text for one in there])
-    index = dense or ExactIndex(vectors)
-    return Retriever(encoder, index, lexical, library, vectors, lexical_weight=0.25, today=today)
+    index = dense or ExactIndex(side)
+    return Retriever(encoder, index, lexical, library, side, lexical_weight=0.25, today=today)
 
 
 def sources(hits) -> set[str]:
@@ -136,6 +136,20 @@ def test_three_of_five_thousand_are_found_though_all_others_are_nearer(engine, b
     whole = retriever_of(library, base_encoder).search(QUESTION, 6)
     assert [hit.passage.passage_id for hit in many] == [hit.passage.passage_id for hit in whole]
     assert [hit.score for hit in many] == pytest.approx([hit.score for hit in whole], abs=1e-5)
+
+
+def test_passages_without_a_vector_yet_are_passed_over_whether_few_or_many_pass(
+    library, base_encoder, monkeypatch
+) -> None:
+    retriever = retriever_of(library, base_encoder)
+    with library.engine.begin() as connection:
+        lacking = library.get(["in manual/lamp.md"])["in manual/lamp.md"].text_sha256
+        connection.execute(delete(vectors).where(vectors.c.text_sha256 == lacking))
+    found = [hit.score for hit in retriever.search(QUESTION, where=filter_of(types=["md", "pdf"]))]
+    monkeypatch.setattr("rag.retrieve.FEW", 1)
+    hits = retriever.search(QUESTION, where=filter_of(types=["md", "pdf"]))
+    assert sources(hits) == {"manual/old/lamp.pdf", "notes/moths.md"}
+    assert [hit.score for hit in hits] == pytest.approx(found, abs=1e-6)
 
 
 def test_bm25s_share_is_of_the_best_that_passes(library, base_encoder) -> None:
