@@ -17,7 +17,7 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 """Each may import itself and those before it."""
 
 LEVELS = (
-    ("records", "errors"),
+    ("records", "errors", "one_at_a_time"),
     ("settings", "database", "migrations.env", "version_files", "encoder", "cross_encoder", "quick_encoder", "base_model",
      "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
