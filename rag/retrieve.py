@@ -237,9 +237,14 @@ def as_langchain(retriever: Retriever, k: int = 6) -> Any:
         k: int = 6
 
         def _get_relevant_documents(
-            self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+            self,
+            query: str,
+            *,
+            run_manager: CallbackManagerForRetrieverRun,
+            k: int | None = None,
+            where: Filter = EVERYTHING,
         ) -> list[Document]:
-            return [_document(hit) for hit in retriever.search(query, k or self.k)]
+            return [_document(hit) for hit in retriever.search(query, k or self.k, where=where)]
 
     def _document(hit: Hit) -> Document:
         metadata = {"source": hit.passage.source, "title": hit.passage.title, "page": hit.passage.page, "rank": hit.rank,
