@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
@@ -29,7 +30,9 @@ from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
 from rag.passages import Splitting
+from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
+from rag.records import Hit
 from rag.recut import cut_by
 from rag.registry import Registry, Version
 from rag.remove_documents import Removal, gone_files
@@ -200,11 +203,14 @@ class App:
         """The current version over the library as it is now."""
         return self.live.retriever
 
-    def retriever_of(self, encoder_id: str) -> Retriever:
-        """A retriever for any version, searching exactly and without a reranker; for comparisons."""
+    def retriever_of(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
+        """A retriever for any version, searching exactly and without a reranker; for comparisons.
+
+        Near-duplicates collapse as *distinct* says, else as the settings do.
+        """
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
-        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical())
+        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def reranker(self) -> Reranker | None:
@@ -255,7 +261,12 @@ class App:
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
+            widen=self._widen if model else tuple,
         )
+
+    def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """The hits with as much of the text around them as the settings let a language model read."""
+        return widened(self.engine, hits, self.settings.generator.around, PASSAGE_CHARACTERS)
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
@@ -345,6 +356,8 @@ class App:
         lexical: Lexical,
         today: UntilTonight | None = None,
         reranker: Reranker | None = None,
+        *,
+        distinct: bool | None = None,
     ) -> Retriever:
         return Retriever(
             encoder,
@@ -356,6 +369,7 @@ class App:
             candidates=self.settings.retrieval.candidates,
             today=today,
             reranker=reranker,
+            distinct=self.settings.retrieval.distinct if distinct is None else distinct,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:
