@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
@@ -28,7 +29,11 @@ from rag.install_base import install_base
 from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.passages import Splitting
+from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
+from rag.records import Hit
+from rag.recut import cut_by
 from rag.registry import Registry, Version
 from rag.remove_documents import Removal, gone_files
 from rag.rerank import Reranker
@@ -37,6 +42,7 @@ from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.steps import Tell, nobody
+from rag.tokens import Tokens
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
@@ -108,6 +114,18 @@ class App:
         """BM25 over the library as it is now; compiled once for each state of the library."""
         return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
 
+    def splitting(self) -> Splitting:
+        """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
+
+        For those who ingest then: what other settings cut is marked to be read again.
+        """
+        encoder, most = self.settings.encoder, self.settings.passages.max_tokens
+        tokens = Tokens(self.current().folder)
+        if cut_by(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
+            self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
+                      "passages that become others lose their verdicts")  # fmt: skip
+        return Splitting(most, encoder.max_tokens - tokens.n_around, tokens.starts)
+
     def missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""
         return self.vectors().missing()
@@ -144,7 +162,7 @@ class App:
             self.removal.exactly(gone)
         with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
             report = ingest_found(
-                self.library, found, max_words=self.settings.passages.max_words,
+                self.library, found, splitting=self.splitting(),
                 progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
             )  # fmt: skip
             enter("encoding")
@@ -185,11 +203,14 @@ class App:
         """The current version over the library as it is now."""
         return self.live.retriever
 
-    def retriever_of(self, encoder_id: str) -> Retriever:
-        """A retriever for any version, searching exactly and without a reranker; for comparisons."""
+    def retriever_of(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
+        """A retriever for any version, searching exactly and without a reranker; for comparisons.
+
+        Near-duplicates collapse as *distinct* says, else as the settings do.
+        """
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
-        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical())
+        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def reranker(self) -> Reranker | None:
@@ -240,7 +261,12 @@ class App:
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
+            widen=self._widen if model else tuple,
         )
+
+    def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """The hits with as much of the text around them as the settings let a language model read."""
+        return widened(self.engine, hits, self.settings.generator.around, PASSAGE_CHARACTERS)
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
@@ -330,6 +356,8 @@ class App:
         lexical: Lexical,
         today: UntilTonight | None = None,
         reranker: Reranker | None = None,
+        *,
+        distinct: bool | None = None,
     ) -> Retriever:
         return Retriever(
             encoder,
@@ -341,6 +369,7 @@ class App:
             candidates=self.settings.retrieval.candidates,
             today=today,
             reranker=reranker,
+            distinct=self.settings.retrieval.distinct if distinct is None else distinct,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

@@ -11,6 +11,7 @@ from rag.beir import BadLine, Entry, corpus_of, read_corpus, stored
 from rag.find_files import Found, Outcome, find_files, source_of
 from rag.library import Library
 from rag.parse import Limits
+from rag.passages import Splitting
 from rag.read_files import Readers
 from rag.records import Passage
 from rag.steps import Stage, Step, Tell, nobody
@@ -47,7 +48,7 @@ def ingest_paths(
     library: Library,
     paths: Iterable[Path],
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
 ) -> IngestReport:
@@ -55,14 +56,14 @@ def ingest_paths(
 
     A file whose bytes are known costs one hash. Each document is stored whole or not at all.
     """
-    return ingest_found(library, find_files(paths), max_words=max_words, progress=progress, limits=limits)
+    return ingest_found(library, find_files(paths), splitting=splitting, progress=progress, limits=limits)
 
 
 def ingest_found(
     library: Library,
     found: Found,
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
     tell: Tell = nobody,
@@ -80,7 +81,7 @@ def ingest_found(
     for source, reason in found.failed:
         tell(Step(source, "refused", reason))
     report = IngestReport(skipped=found.skipped, failed=found.failed)
-    with Readers(max_words, limits, n_readers, tell) as readers:
+    with Readers(splitting, limits, n_readers, tell) as readers:
         door = _Door(library, readers, tell, take, stopped)
         # Archives first: what has left one must be gone before a file could be taken for its copy.
         for path in filter(is_archive, found.files):

@@ -14,7 +14,7 @@ from typing import Self
 
 from rag.errors import DocumentError
 from rag.parse import Limits, Parser
-from rag.passages import document_of
+from rag.passages import Splitting, document_of
 from rag.records import Document, Passage
 from rag.steps import Step, Tell, nobody
 
@@ -53,8 +53,10 @@ def default_readers() -> int:
 class Readers:
     """Reads files in child processes, each started when it is needed. Files come back as they are ready."""
 
-    def __init__(self, max_words: int, limits: Limits | None = None, n: int | None = None, tell: Tell = nobody) -> None:
-        self._max_words = max_words
+    def __init__(
+        self, splitting: Splitting, limits: Limits | None = None, n: int | None = None, tell: Tell = nobody
+    ) -> None:
+        self._splitting = splitting
         self._tell = tell
         self._parsers = [Parser(limits) for _ in range(n or default_readers())]
         self._free: SimpleQueue[Parser] = SimpleQueue()
@@ -116,5 +118,5 @@ class Readers:
         finally:
             self._free.put(parser)
         self._tell(Step(file.source, "splitting"))
-        document, passages = document_of(file.source, PurePosixPath(file.source).stem, parsed, self._max_words)
+        document, passages = document_of(file.source, PurePosixPath(file.source).stem, parsed, self._splitting)
         return Read(file, document, tuple(passages), parsed.note)

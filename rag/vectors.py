@@ -98,16 +98,19 @@ class Vectors:
 
     def rows(self, passage_ids: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors of some passages, each `(dim,)`; passages without one are left out."""
-        found: dict[str, FloatArray] = {}
-        query = select(passages.c.passage_id, vectors.c.vector).join(
-            vectors, vectors.c.text_sha256 == passages.c.text_sha256
-        )
+        # Two statements, not a join: for a hundred passages SQLite walks through every vector of the side instead of looking
+        # these up (of 100,000: 145 ms, and 1 ms so).
+        of_text: dict[str, FloatArray] = {}
+        texts: dict[str, str] = {}
         with reading(self.engine) as connection:
             for some in chunks(passage_ids, SQL_BATCH):
-                named = passages.c.passage_id.in_(some) & (vectors.c.passage_side == self.passage_side)
-                for row in connection.execute(query.where(named)):
-                    found[row.passage_id] = np.frombuffer(row.vector, np.float32)
-        return found
+                named = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(some))
+                texts |= {row.passage_id: row.text_sha256 for row in connection.execute(named)}
+            for some in chunks(list(set(texts.values())), SQL_BATCH):
+                wanted = vectors.c.text_sha256.in_(some) & (vectors.c.passage_side == self.passage_side)
+                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(wanted)):
+                    of_text[row.text_sha256] = np.frombuffer(row.vector, np.float32)
+        return {passage_id: of_text[text] for passage_id, text in texts.items() if text in of_text}
 
     def drop(self) -> None:
         """Forgets every vector of this side; they can be encoded again."""

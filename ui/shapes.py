@@ -70,6 +70,17 @@ def removed_json(removed: Removed) -> dict[str, Any]:
             "versions": list(removed.learnt)}  # fmt: skip
 
 
+NAMED = 3  # sources of near-duplicates that are named; the others are counted
+
+
+def also_in(hit: Hit) -> list[str]:
+    """Where else a hit's text stands, in words: sources, and how many more there are."""
+    places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
+    different = list(dict.fromkeys(places))
+    n_more = len(different) - NAMED
+    return different[:NAMED] + ([f"{n_more} more"] if n_more > 0 else [])
+
+
 def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
     return {
         "n": citation.n,
@@ -96,4 +107,5 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "lexical": hit.lexical,
         "today": hit.lift,
         "rerank": hit.rerank,
+        "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
     }

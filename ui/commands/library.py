@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,19 +71,26 @@ def ingest(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
+    from rag.recut import n_waiting
 
     if not paths and beir is None:
         raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
     app = open_app(settings_of(context))
+    app.tell = partial(typer.echo, err=True)
     try:
         report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
         n_passages = app.library.n_passages()
+        n_cut_before = n_waiting(app.engine)
     finally:
         app.close()
     if as_json:
-        print_json(_as_json(report, encoding))
+        print_json(_as_json(report, encoding) | {"n_cut_before": n_cut_before})
     else:
         _print(report, encoding, n_passages)
+        if n_cut_before:
+            typer.echo(
+                f"{n_cut_before:,} documents are still cut by former settings: ingest them again to change that."
+            )
     raise typer.Exit(1 if report.failed else 0)
 
 

@@ -7,6 +7,13 @@ TAGLINE = "Ask your documents. Say which passages helped. Tonight the retriever 
 
 ASK_PLACEHOLDER = "Ask your documents"
 ASK_LABEL = "Your question"
+WHERE = "Where to look"
+WHERE_BOXES = {
+    "File or folder": "everywhere; or notes/, *.pdf",
+    "Types": "all; or pdf, md",
+    "Ingested since": "ever; or 2026-11-25",
+}
+"""Label of each box below the question → what it shows while it is empty."""
 NEW_CONVERSATION = "New conversation"
 WELCOME = "## What would you like to know?\nAnswers are quotes from your documents, with the passages beside them."
 EMPTY_LIBRARY = (
@@ -57,6 +64,9 @@ LEXICAL = "words {score:.2f}"
 LEXICAL_HINT = "BM25, as a share of the best passage for the question"
 READ = "read {score:.2f}"
 READ_HINT = "The reranker’s probability that the passage is right"
+
+BESIDE = "Beside this passage:"
+ALSO_IN = "also in {sources}"
 
 HIGHER_TODAY = "higher by today's votes"
 LOWER_TODAY = "lower by today's votes"
