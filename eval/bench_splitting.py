@@ -116,7 +116,7 @@ def _rankings(
 ) -> Iterator[list[Piece]]:
     texts = [piece.encoded_text for piece in pieces]
     dense = queries @ vectors.of(texts).T
-    lexical = Lexical.build([str(number) for number in range(len(texts))], texts)
+    lexical = Lexical.build([f"{number:08}" for number in range(len(texts))], texts)
     for one, cosines in zip(questions, dense, strict=True):
         words = normalised_lexical(lexical.scores(one.text))
         yield [pieces[place] for place in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]

@@ -61,6 +61,14 @@ def test_what_a_version_puts_before_passages_is_counted(base_folder: Path, tmp_p
     assert Tokens(folder).n_around == Tokens(base_folder).n_around + 2
 
 
+def test_of_a_version_with_two_sides_the_passages_one_counts(base_folder: Path, base_encoder, tmp_path: Path) -> None:
+    from retriever_training.router import save_router
+
+    modules = list(base_encoder.model)
+    save_router(base_folder, modules, modules, tmp_path / "model")
+    assert Tokens(tmp_path / "model").starts([TEXT]) == Tokens(base_folder).starts([TEXT])
+
+
 def test_a_folder_without_a_fast_tokenizer_is_refused(base_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(base_folder, tmp_path / "model"))
     for file in folder.rglob("tokenizer.json"):
