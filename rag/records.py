@@ -136,6 +136,8 @@ class Hit:
     """What today's votes on questions like this one added; below 0 where they took away. 0 in all measuring."""
     rerank: float | None = None
     """The reranker's probability that the passage is right, 0 to 1; None where it was not read."""
+    also_in: tuple[Passage, ...] = ()
+    """Passages found for the same question that say no more than this one, best first."""
 
 
 @dataclass(frozen=True, slots=True)

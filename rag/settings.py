@@ -60,6 +60,9 @@ class RetrievalSettings(Section):
     lexical_weight: float = Field(
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
     )
+    distinct: bool = Field(
+        default=True, description="a passage that says no more than a better one is named there, not shown"
+    )
     until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
     reranker: Path | None = Field(default=None, description="a cross-encoder's folder; reads the first hits once more")
     rerank_k: int = Field(default=20, ge=1, le=100, description="hits that the reranker reads")
@@ -86,6 +89,9 @@ class GeneratorSettings(Section):
     rest_s: float = Field(default=60.0, gt=0, description="for how long it is not asked then")
     rewrite_s: float = Field(
         default=4.0, ge=0, description="for the model to rewrite a follow-up question; 0: it never does"
+    )
+    around: Literal["passage", "neighbours", "section"] = Field(
+        default="neighbours", description="what a language model reads of a hit's document beside the passage itself"
     )
     unsupported: Literal["mark", "drop"] = Field(
         default="mark", description="its sentences that no cited passage supports: told below the answer, or left out"
@@ -152,6 +158,9 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; this machine alone by default")
     port: int = Field(default=7860, ge=0, le=65535, description="0 takes a free one")
+    folders: tuple[Path, ...] = Field(
+        default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
+    )
 
 
 class ScheduleSettings(Section):

@@ -17,14 +17,17 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 """Each may import itself and those before it."""
 
 LEVELS = (
-    ("records", "errors"),
+    ("records", "errors", "one_at_a_time"),
     ("settings", "database", "migrations.env", "version_files", "tokens", "encoder", "cross_encoder", "quick_encoder",
      "base_model", "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
-     "pdf_layout", "unpack", "archive", "passages", "recut", "beir", "library", "ingest", "vectors", "question_vectors", "exact",
+     "pdf_layout", "unpack", "archive", "passages", "recut", "beir", "library", "steps", "find_files", "read_files",
+     "store_files", "ingest", "jobs", "record_steps", "encode_beside", "remove_documents", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "lexical", "words", "sentences", "facts",
-     "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight"),
+     "short_answers", "disagree", "feedback", "feedback_files", "forgetting", "registry", "install_base", "until_tonight",
+     "filters", "shelves", "shingles", "telling", "duplicates",
+     "around"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
       "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),
@@ -37,7 +40,9 @@ HEAVY = {"torch", "transformers", "sentence_transformers", "gradio", "chromadb",
 HEAVY_AT_THE_TOP = {
     "rag/transformers_model.py": "langchain_core: its one class is a LangChain chat model; imported where the settings name it",
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
+    "ui/web/chat_parts.py": "gradio: as of ui/web/chat.py",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
+    "ui/web/documents.py": "gradio: the same",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/look.py": "gradio: the same",
     "ui/web/negatives.py": "gradio: the same",
@@ -48,9 +53,11 @@ OUTER_DOORS = {
     "rag/chat_provider.py": "the same; they become a SettingsError",
     "rag/open_weights.py": "whatever fails while weights are read in the background is logged and told to who waits for them",
     "rag/transformers_model.py": "whatever fails in the thread that generates is raised where the answer is read",
+    "ui/ingests.py": "the thread that runs ingests: one that fails does not keep the next one from running",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
+    "ui/web/documents.py": "the same",
     "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -15,7 +15,8 @@ import pytest
 
 from rag.database import open_database
 from rag.errors import NotFoundError
-from rag.ingest import IngestReport, find_files, ingest_beir, ingest_paths, source_of
+from rag.find_files import find_files, source_of
+from rag.ingest import IngestReport, ingest_beir, ingest_paths
 from rag.library import Library
 from rag.passages import Splitting
 
@@ -64,7 +65,7 @@ def test_an_unchanged_file_costs_one_hash_and_nothing_else(library, here, monkey
     (here / "a.md").write_text(guide("One.", "Two."))
     ingest(library, "a.md")
     revision = library.revision()
-    monkeypatch.setattr("rag.ingest.Parser.parse", lambda *a: pytest.fail("it was read again"))
+    monkeypatch.setattr("rag.read_files.Parser.parse", lambda *a: pytest.fail("it was read again"))
     report = ingest(library, "a.md")
     assert names(report.unchanged) == ["a.md"]
     assert report.n_passages_new == 0

@@ -184,7 +184,7 @@ def _fields(prefix: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInf
 
 def _cells(field: FieldInfo) -> tuple[str, str, str]:
     default = field.default
-    shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+    shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     shown = shown.lower() if default is None or isinstance(default, bool) else shown
     return f"`{shown}`", _allowed(field), field.description or ""
 

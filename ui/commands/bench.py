@@ -15,6 +15,7 @@ from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
+from ui.commands.bench_search import search
 from ui.commands.bench_splitting import splitting
 from ui.commands.bench_training import training
 from ui.commands.cold_start import bench_cold_start
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(lexical)
     group.command()(ingest)
+    group.command()(search)
     group.command()(serving)
     group.command()(answers)
     group.command()(splitting)

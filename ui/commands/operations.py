@@ -61,7 +61,8 @@ def serve(
 def _fill(app: App, sample: Path | None) -> None:
     """Brings the sample in where there is nothing yet, and encodes what has no vector."""
     if sample is not None and app.library.n_passages() == 0:
-        from rag.ingest import find_files, ingest_found
+        from rag.find_files import find_files
+        from rag.ingest import ingest_found
 
         found = find_files([sample])
         with progress("reading the sample", len(found.files), "files") as advance:
