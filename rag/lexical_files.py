@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from rag.languages import made_by
-from rag.records import sha256_of
 from rag.word_counts import WordCounts
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def save_counts(folder: Path, blocks: Sequence[WordCounts], words: Sequence[str]
     for block in blocks:
         its_words = words[n_before : block.counts.shape[0]]
         n_before = block.counts.shape[0]
-        name = sha256_of(json.dumps([block.passage_ids, block.text_sha256s, its_words]))[:16]
+        name = _name(block, its_words)
         for file, write in _writers(name, block, its_words).items():
             files[file] = there.get(file) or _write_beside(folder / file, write)
     manifest = {"made_by": made_by(), "blocks": list(files), "sha256": files}
@@ -61,6 +60,12 @@ def load_counts(folder: Path) -> tuple[list[WordCounts], list[str]] | None:
             matrix = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
             blocks.append(WordCounts(**of_passages, lengths=arrays["lengths"], counts=matrix))
     return blocks, words
+
+
+def _name(block: WordCounts, words: Sequence[str]) -> str:
+    """Equal for equal passages and words."""
+    told = "\n".join([*block.passage_ids, *block.text_sha256s, *words])
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _writers(name: str, block: WordCounts, words: Sequence[str]) -> dict[str, Callable[[Any], object]]:
