@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from rag.tokens import STOP_WORDS, TOKENIZER_VERSION, words
+from rag.plain_words import STOP_WORDS, TOKENIZER_VERSION, words
 
 _SNOWBALL = """
     ar ca cs da de el en eo es et eu fa fi fr ga hi hu hy id it lt ne nl no pl pt ro ru sr sv ta tr

@@ -56,8 +56,8 @@ class Lexical:
     def build(cls, passage_ids: Sequence[str], texts: Iterable[str]) -> Lexical:
         """Counts the words of the texts, which are read once and not kept, and compiles the scores."""
         vocabulary: dict[str, int] = {}
-        pairs = zip(passage_ids, texts, strict=True)
-        block = WordCounts.of((_Text(passage_id, text) for passage_id, text in pairs), vocabulary)
+        pairs = zip(texts, passage_ids, strict=True)  # texts first: reading them may be what fills the ids
+        block = WordCounts.of((_Text(passage_id, text) for text, passage_id in pairs), vocabulary)
         return cls(list(passage_ids), vocabulary, [block])
 
     @classmethod

@@ -1,48 +1,106 @@
-"""A text → the words that are compared: lower case, without English stop words. No language is asked for here."""
+"""Where the encoder's tokens begin in a text: passages are filled by what the encoder reads, not by words."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-TOKENIZER_VERSION = "3"  # of `tokenize` and of `rag.languages.terms`; an index by another version is built anew
+from rag.errors import EncoderError
+from rag.version_files import document_route, prompt
 
-# Dropping these words from questions and passages moved BM25's nDCG@10 from .520 to .579 on feedbackqa-uk's dev
-# questions (.621 to .665 on stackfaq, .616 to .651 on covidqa, .884 to .880 on newwiki). Lucene's 33 words alone gave
-# .532: what helps is to drop the question words and pronouns.
-_ENGLISH = """
-    a about am an and are aren as at be been being but by can could couldn did didn do does doesn don for from had hadn
-    has hasn have haven how i if in into is isn it its may me my no not of on or our shall should shouldn so such that
-    the their them then there these they this to us was wasn we were weren what when where which who whom why will with
-    would wouldn you your
-"""
-STOP_WORDS = frozenset(_ENGLISH.split())
+Starts = Callable[[Sequence[str]], list["array[int]"]]
+"""Texts → for each, where its tokens begin, in characters, rising."""
 
-# Whole words; of "you're", "don't" and "company’s" only what stands before the apostrophe ("l'eau" stays two words).
-_WORD = r"\b(?!(?<=\w['’])(?:s|t|d|m|re|ve|ll)\b)\w+"
-_ASCII_WORD = re.compile(_WORD)
+AT_ONCE = 1_000_000  # characters: what a tokenizer returns for them fills some 50 MB
+LONGEST_TEXT = 100_000  # characters; of a longer one each such part is read for itself
+LONGEST_TOKEN = 24  # letters; what is longer was not understood as a word
+UNKNOWN_EVERY = 2  # letters: base64 comes to 1.4 letters a token, names in unknown scripts to one or two
+
+# A word is what stands between blanks; a letter of a script without blanks; or 24 letters of anything longer.
+_NO_BLANKS = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{_NO_BLANKS}]|[^\s{_NO_BLANKS}]{{1,{LONGEST_TOKEN}}}")
 
 
-def tokenize(text: str) -> list[str]:
-    """Lower-cased words of a text without English stop words; ligatures and full-width letters are unfolded.
+def word_starts(texts: Sequence[str]) -> list[array[int]]:
+    """Where words begin: what stands in for tokens where no encoder is at hand.
 
-    Does not stem, and does not split scripts that write no spaces.
-
-    >>> tokenize("Where's the ﬁling fee for DON'T-KNOW cases?")
-    ['filing', 'fee', 'know', 'cases']
+    >>> [list(starts) for starts in word_starts(["two words", "再構築", "x" * 49])]
+    [[0, 4], [0, 1, 2], [0, 24, 48]]
     """
-    return [word for word in words(text) if word not in STOP_WORDS]
+    return [array("l", (word.start() for word in WORD.finditer(text))) for text in texts]
 
 
-def words(text: str) -> list[str]:
-    """Lower-cased words of a text, all of them.
+def n_words(text: str) -> int:
+    """How many words a text has, by the same measure.
 
-    >>> words("The हिन्दी for 'tea'")
-    ['the', 'हिन्दी', 'for', 'tea']
+    >>> n_words("two words"), n_words("再構築"), n_words("x" * 49)
+    (2, 3, 3)
     """
-    if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
-    import regex  # its \w, unlike re's, holds the vowel signs of Hindi and Thai
+    return len(WORD.findall(text))
 
-    found: list[str] = regex.findall(_WORD, unicodedata.normalize("NFKC", text).lower())
-    return found
+
+class Tokens:
+    """The tokenizer of the encoder in a folder, without torch: a million characters take a quarter of a second."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the tokenizer of the route that passages take.
+
+        Raises:
+            EncoderError: the version has no tokenizer.json.
+        """
+        self._tokenizer = _open_tokenizer(folder)
+        before = prompt(folder, "document")
+        self.n_around: int = self._tokenizer.num_special_tokens_to_add(False) + len(self.starts([before])[0])
+        """Tokens of every text that are not its own: special ones, and what the version puts before passages."""
+
+    def starts(self, texts: Sequence[str]) -> list[array[int]]:
+        """For each text where its tokens begin, in characters, rising; special tokens are left out.
+
+        A token of more than 24 letters stands for what the tokenizer gave up on, such as a line of base64, which
+        counts by its letters: cut shorter, it would fall into about as many tokens.
+        """
+        starts = [array("l") for _ in texts]
+        for places, parts in _batches(texts):
+            for (number, offset), encoding in zip(places, self._encode(parts), strict=True):
+                for begin, end in encoding.offsets:
+                    starts[number].append(offset + begin)
+                    if end - begin > LONGEST_TOKEN:
+                        starts[number].extend(range(offset + begin + UNKNOWN_EVERY, offset + end, UNKNOWN_EVERY))
+        return starts
+
+    def _encode(self, texts: list[str]) -> Any:
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
+
+def _open_tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    places = [folder, *(module for _, module in document_route(folder))]
+    file = next((place / "tokenizer.json" for place in places if (place / "tokenizer.json").is_file()), None)
+    if file is None:
+        raise EncoderError(f"{str(folder)!r} has no tokenizer.json, which passages are measured with: "
+                           "save the model again with a fast tokenizer")  # fmt: skip
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _batches(texts: Sequence[str]) -> Iterator[tuple[list[tuple[int, int]], list[str]]]:
+    """Parts of the texts, so many at once that memory stays bounded: (number of the text, offset) and the part."""
+    places: list[tuple[int, int]] = []
+    parts: list[str] = []
+    waiting = 0
+    for number, text in enumerate(texts):
+        for offset in range(0, len(text), LONGEST_TEXT):
+            places.append((number, offset))
+            parts.append(text[offset : offset + LONGEST_TEXT])
+            waiting += len(parts[-1])
+            if waiting >= AT_ONCE:
+                yield places, parts
+                places, parts, waiting = [], [], 0
+    if parts:
+        yield places, parts

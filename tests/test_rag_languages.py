@@ -9,7 +9,7 @@ import pytest
 
 from rag.languages import language_of, likeliest, stop_words, terms
 from rag.lexical import Lexical
-from rag.tokens import tokenize
+from rag.plain_words import tokenize
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,19 @@ def test_ids_that_utf_8_cannot_hold_survive_saving(tmp_path):
     assert "p\ud800" in loaded.passage_ids
 
 
+def test_ids_may_be_noted_while_the_texts_are_read():
+    ids: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for number, text in enumerate(PAGES):
+            ids.append(f"p{number}")
+            yield text
+
+    assert Lexical.build(ids, texts()).passage_ids == ["p0", "p1", "p2", "p3", "p4"]
+    with pytest.raises(ValueError, match="shorter"):
+        Lexical.build(["p0", "p1"], ["one text"])
+
+
 def test_a_library_is_read_one_passage_at_a_time(tmp_path):
     """So that building holds the statistics, never the texts as well."""
     alive: list[int] = []
