@@ -325,7 +325,7 @@ def test_ids_may_be_noted_while_the_texts_are_read():
             yield text
 
     assert Lexical.build(ids, texts()).passage_ids == ["p0", "p1", "p2", "p3", "p4"]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer"):
         Lexical.build(["p0", "p1"], ["one text"])
 
 
