@@ -41,6 +41,8 @@ class Lexical:
         self._vocabulary = vocabulary
         self._blocks = tuple(blocks)
         self._languages = Counter(language for block in blocks for language in block.languages if language)
+        if len(self._languages) > 1:
+            likeliest("", self._languages)  # reads the model that tells languages now, not at somebody's question
         self._idf = _idf(blocks, len(vocabulary))
         mean = sum(int(block.lengths.sum()) for block in blocks) / max(1, len(passage_ids)) or 1.0
         self._weights = tuple(  # of the terms in the passages, before idf: `(n_terms, n)` float64
