@@ -74,7 +74,7 @@ class Lexical:
 
         *wanted* and *read* as of `updated`.
         """
-        known = before or cls.load(folder)
+        known = before or cls.load(folder, list(wanted))
         current = (known or cls.build([], [])).updated(wanted, read)
         if current is known:
             return current
@@ -145,13 +145,18 @@ class Lexical:
         save_counts(folder, self._blocks, list(self._vocabulary), anew=anew)
 
     @classmethod
-    def load(cls, folder: Path) -> Lexical | None:
-        """What was saved by the same makers of terms; None where nothing was, or where its files have changed since."""
+    def load(cls, folder: Path, order: Sequence[str] = ()) -> Lexical | None:
+        """What was saved by the same makers of terms; None where nothing was, or where its files have changed since.
+
+        In *order* where that names the same passages, else block by block.
+        """
         found = load_counts(folder)
         if found is None:
             return None
         blocks, words = found
         passage_ids = [passage_id for block in blocks for passage_id in block.passage_ids]
+        if set(order) == set(passage_ids):
+            passage_ids = list(order)
         return cls(passage_ids, {term: row for row, term in enumerate(words)}, blocks)
 
 

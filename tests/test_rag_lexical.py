@@ -248,8 +248,10 @@ def test_a_library_of_two_blocks_is_loaded_as_it_was(tmp_path):
     library.texts["a new one"] = "Die Gebühren für den Reisepass und w3"
     lexical = opened(tmp_path, library, lexical)
     library.read_ids.clear()
+    written = (tmp_path / "manifest.json").stat().st_mtime_ns
     loaded = opened(tmp_path, library)
     assert library.read_ids == []
+    assert (tmp_path / "manifest.json").stat().st_mtime_ns == written, "nothing had changed"
     assert loaded.passage_ids == lexical.passage_ids == sorted(library.texts)
     for question in ("w1 w2 w3", "Welche Gebühr?", "w3"):
         assert loaded.scores(question).tolist() == lexical.scores(question).tolist()
