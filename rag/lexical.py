@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -164,14 +165,11 @@ def _arranged(
     blocks: Sequence[WordCounts], gone: set[str], fresh: WordCounts | None, vocabulary: dict[str, int]
 ) -> tuple[list[WordCounts], dict[str, int]]:
     """The blocks after a change: a large one and a tail, or one alone, rid of the terms that nobody has any more."""
-    large, *rest = (block.without(gone) for block in blocks)
-    rest += [fresh] if fresh else []
-    tail = rest[0] if rest else None
-    for block in rest[1:]:
-        tail = tail.joined(block) if tail else block
-    is_cut = any(after is not before for after, before in zip([large, *rest], blocks, strict=False))
-    n_tail = len(tail.passage_ids) if tail else 0
-    if tail and not is_cut and n_tail <= TAIL * len(large.passage_ids):
+    kept = [block.without(gone) for block in blocks]
+    large, *rest = [*kept, fresh] if fresh else kept
+    tail = reduce(WordCounts.joined, rest) if rest else None
+    is_cut = any(after is not before for after, before in zip(kept, blocks, strict=True))
+    if tail and not is_cut and len(tail.passage_ids) <= TAIL * len(large.passage_ids):
         return [large, tail], vocabulary
     whole, left = (large.joined(tail) if tail else large).pruned(vocabulary)
     return [whole], left
