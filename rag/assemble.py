@@ -110,9 +110,9 @@ class App:
         """The vectors of a passage side, the current one's by default."""
         return Vectors(self.engine, passage_side or self.current().passage_side)
 
-    def lexical(self) -> Lexical:
-        """BM25 over the library as it is now; compiled once for each state of the library."""
-        return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
+    def lexical(self, before: Lexical | None = None) -> Lexical:
+        """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
+        return Lexical.open(self.settings.data / "lexical", self.library.text_hashes(), self.library.some, before)
 
     def splitting(self) -> Splitting:
         """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
@@ -374,7 +374,7 @@ class App:
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:
         unchanged = before is not None and before.state[1] == revision
-        return before.lexical if before and unchanged else self.lexical()
+        return before.lexical if before and unchanged else self.lexical(before.lexical if before else None)
 
     def _warm_encoder(self, version: Version) -> Encoder:
         encoder = self.open_encoder(version.encoder_id)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from rag.lexical import tokenize
+from rag.plain_words import tokenize
 
 _INFLECTION = re.compile(r"(?<=\w{3})(?:ing|ed|es|(?<!s)s)$")
 _FINAL_VOWEL = re.compile(r"(?<=\w{3})[eiy]$")
