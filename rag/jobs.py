@@ -151,7 +151,7 @@ class Jobs:
                 )
             connection.execute(
                 update(jobs).where(jobs.c.job_id == job_id)
-                .values(state=state, stage="", note=note, finished_at=now().isoformat())
+                .values({"state": state, "stage": "", "finished_at": now().isoformat()} | ({"note": note} if note else {}))
             )  # fmt: skip
 
     def cancel(self, job_id: str) -> Job:
