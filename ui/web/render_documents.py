@@ -34,27 +34,39 @@ def _job(job: Job, steps: Sequence[Step]) -> str:
     more = f'<p class="nj-hint">{texts.MORE_FILES.format(n=n_more, job=job.job_id[:8])}</p>' if n_more > 0 else ""
     paths = escaped(", ".join(job.asked.paths))
     return (f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
-            f"{_steps(steps)}{more}</div>")  # fmt: skip
+            f"{_steps(steps) if job.state == 'running' else _folded(steps)}{more}</div>")  # fmt: skip
 
 
 def _steps(steps: Sequence[Step]) -> str:
     if not steps:
         return ""
     rows = "".join(
-        f"<tr><td>{escaped(step.source)}</td><td>{step.stage}</td><td>{_encoded(step)}</td><td>{escaped(step.note)}</td></tr>"
+        f"<tr><td>{escaped(step.source)}</td>{_short(step.stage)}{_short(_encoded(step))}<td>{escaped(step.note)}</td></tr>"
         for step in steps
     )
     return f'<table class="nj-steps"><tbody>{rows}</tbody></table>'
 
 
+def _folded(steps: Sequence[Step]) -> str:
+    """The files of what is over: refused ones in sight, the others when they are asked for."""
+    refused = [step for step in steps if step.stage == "refused"]
+    rest = [step for step in steps if step.stage != "refused"]
+    files = f"<details><summary>{texts.FILES.format(n=len(rest))}</summary>{_steps(rest)}</details>" if rest else ""
+    return _steps(refused) + files
+
+
+def _short(text: str) -> str:
+    return f'<td class="nj-short">{text}</td>'
+
+
 def _encoded(step: Step) -> str:
-    return f"{step.n_encoded} / {step.n_passages}" if step.n_passages else ""
+    return f"{step.n_encoded:,} / {step.n_passages:,}" if step.n_passages else ""
 
 
 def documents_shown(sources: Sequence[Source]) -> str:
     """What the library holds, as HTML."""
     rows = "".join(
-        f"<tr><td>{escaped(one.source)}</td><td>{escaped(one.title)}</td><td>{one.n_passages:,}</td></tr>"
+        f"<tr><td>{escaped(one.source)}</td><td>{escaped(one.title)}</td>{_short(f'{one.n_passages:,}')}</tr>"
         for one in sources[:MAX_DOCUMENTS]
     )
     n_more = len(sources) - MAX_DOCUMENTS
