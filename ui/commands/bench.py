@@ -12,6 +12,7 @@ from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
+from ui.commands.bench_ingest import ingest
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
@@ -19,10 +20,9 @@ from ui.commands.bench_search import search
 from ui.commands.bench_splitting import splitting
 from ui.commands.bench_training import training
 from ui.commands.cold_start import bench_cold_start
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from eval.bench_ingest import IngestBench
     from eval.bench_lexical import LexicalBench
 
 BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder.", show_default=False)]
@@ -79,43 +79,6 @@ def lexical(
         print_json(asdict(measured) | {"times_faster_than_rank_bm25": measured.times_faster})
     else:
         _print_lexical(measured)
-
-
-def ingest(
-    context: typer.Context,
-    *,
-    beir: Annotated[Path, typer.Option(help="A BEIR folder.", show_default=False)],
-    limit: Annotated[int, typer.Option(min=1, help="Of its passages, the first.")] = 500,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each side is timed, in turn.")] = 3,
-    as_json: Annotated[bool, JSON_OPTION] = False,
-) -> None:
-    """Time ingesting, all of it, beside SentenceTransformer.encode alone on the same texts.
-
-    Both use the settings' encoder, its length cap and as many threads. Your library is not touched.
-
-    [bold]Example[/bold]
-
-    nightjar bench ingest --beir datasets/scifact --limit 2000
-    """
-    from tempfile import TemporaryDirectory
-
-    from eval.bench_ingest import measure_ingest
-    from rag.base_model import save_base
-
-    settings = settings_of(context)
-    encoder = settings.encoder
-    with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress("measure", rounds, "rounds") as advance:
-        work = Path(folder)
-        save_base(encoder.model, encoder.max_tokens, work / "base")
-        measured = measure_ingest(
-            beir, work / "base", work / "libraries", limit=limit, n_rounds=rounds,
-            precision=encoder.precision, threads=encoder.threads, progress=advance,
-        )  # fmt: skip
-    if as_json:
-        figures = {name: getattr(measured, name) for name in ("ingest_per_s", "encode_per_s", "ratio")}
-        print_json(asdict(measured) | figures)
-    else:
-        _print_ingest(measured)
 
 
 def serving(
@@ -184,14 +147,3 @@ def _print_lexical(measured: LexicalBench) -> None:
     kept = measured.upkeep
     typer.echo(f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
                f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s.")  # fmt: skip
-
-
-def _print_ingest(measured: IngestBench) -> None:
-    rows = [
-        ["Nightjar's whole ingest", f"{measured.ingest_per_s:.1f}", measured.precision],
-        ["SentenceTransformer.encode alone", f"{measured.encode_per_s:.1f}", "fp32"],
-    ]
-    title = f"{measured.n_passages:,} passages, at most {measured.max_tokens} tokens, {measured.n_threads} threads"
-    print_table(["", "passages a second", "precision"], rows, title)
-    ratios = ", ".join(f"{round_.encode_s / round_.ingest_s:.2f}" for round_ in measured.rounds)
-    typer.echo(f"Ingest runs at {100 * measured.ratio:.0f} % of the speed of encoding alone (rounds: {ratios}).")
