@@ -131,8 +131,10 @@ class Answerer:
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
-        hits = tuple(retriever.search(question, k or self._k, user, where))
-        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
+        found = retriever.find(question, k or self._k, user, where)
+        hits = tuple(found.hits)
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
+                        rerank_is_cut=found.rerank_is_cut)  # fmt: skip
         draft, wide = Draft(), tuple(self._widen(hits))
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)

@@ -197,6 +197,8 @@ class Answer:
     """The question as it was typed; `question` is what was searched for."""
     checked: tuple[Checked, ...] = ()
     """Every sentence of the text, in reading order."""
+    rerank_is_cut: bool = False
+    """Whether the reranker's time was spent before it had read all that it was to read."""
 
     @property
     def supported_share(self) -> float:

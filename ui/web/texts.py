@@ -75,6 +75,7 @@ TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, u
 WAKING = "Nightjar is waking up and answers in a few seconds …"
 DECLINED = "No answer, because {reason}."
 QUIET = "Version {version} · {n} passages · {seconds} · {index}"
+RERANK_CUT = "reranked in part, for its time was spent"
 SEARCHED_AS = "searched for: “{question}”"
 INDEX = {
     "ready": "index ready",
