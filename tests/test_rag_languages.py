@@ -6,8 +6,10 @@ import logging
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rag.languages import language_of, likeliest, stop_words, terms
+from rag.languages import STEMMED, TOLD_APART, language_of, likeliest, stop_words, terms
 from rag.lexical import Lexical
 from rag.plain_words import tokenize
 
@@ -99,6 +101,14 @@ def test_the_list_of_stop_words_leaves_the_log_as_it_was(monkeypatch):
 )
 def test_scripts_without_spaces_give_characters_and_pairs(text, grams):
     assert terms(text, "zh") == grams
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(max_size=40), language=st.sampled_from(sorted(STEMMED | {"zh", ""})))
+def test_any_text_has_a_language_and_terms_that_are_not_empty(text, language):
+    """Lone surrogates, marks without a letter, and letters of no language included."""
+    assert language_of(text) in TOLD_APART | {""}
+    assert all(term.removeprefix("=") for term in terms(text, language))
 
 
 def test_a_question_is_read_in_the_likeliest_language_of_the_library():
