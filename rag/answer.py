@@ -14,6 +14,7 @@ from typing import Literal, TypedDict, Unpack
 from rag.blocks import storable
 from rag.chat_model import NEVER
 from rag.cite import cite, without_unsupported
+from rag.declining import PUBLIC, Bar
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.followup import standalone as with_earlier
@@ -79,8 +80,10 @@ class Answerer:
         k: int = 6,
         standalone: Standalone | None = None,
         drops_unsupported: bool = False,
+        bar_of: Callable[[str], Bar] = lambda encoder_id: PUBLIC,
     ) -> None:
-        """*drops_unsupported* leaves out what a language model writes and no passage supports."""
+        """*drops_unsupported* leaves out what a language model writes and no passage supports; *bar_of* gives the bar that a
+        version declines by."""
         self._retriever = retriever
         self._generator = generator
         self._library = library
@@ -88,6 +91,7 @@ class Answerer:
         self._k = k
         self._standalone = standalone or _by_heuristic
         self._drops = drops_unsupported
+        self._bar_of = bar_of
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -124,7 +128,8 @@ class Answerer:
         draft = Draft()
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped)):
+            bar = self._bar_of(retriever.encoder_id)
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, bar)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)

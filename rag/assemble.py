@@ -15,6 +15,7 @@ from rag.answer import Answerer
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
+from rag.declining import load_bar
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
@@ -182,6 +183,7 @@ class App:
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
+            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
         )
 
     def refresh(self) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol, Unpack
 
 from rag.chat_model import NEVER, ChatModel, ChatModelOptions
+from rag.declining import PUBLIC, Bar
 from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.extract import Extract, PassageEncoder, extract
 from rag.records import Citation, Hit
@@ -43,6 +44,8 @@ class Evidence:
     """Earlier questions of the conversation and their answers, oldest first."""
     stopped: threading.Event = NEVER
     """Set by a reader who has read enough: what was written by then is the answer."""
+    bar: Bar = PUBLIC
+    """What decides whether the hits answer the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def generator_of(model: ChatModel | None) -> Generator:
 
 def quote_best(evidence: Evidence) -> Iterator[Draft]:
     """The best sentences of the hits, word for word, each followed by the number of its hit."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder)
+    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
         yield Draft(declined=extract_of.declined)
     for quote in extract_of.quotes:
@@ -104,7 +107,7 @@ def quote_best(evidence: Evidence) -> Iterator[Draft]:
 
 def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
     """What the chat model makes of the hits; the best sentences where it fails; it is not asked where they support nothing."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder)
+    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
         yield Draft(declined=extract_of.declined)
         return
