@@ -17,6 +17,7 @@ from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
+from rag.declining import load_bar
 from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
@@ -262,6 +263,7 @@ class App:
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
             widen=self._widen if model else tuple,
+            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:

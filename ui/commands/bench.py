@@ -10,6 +10,7 @@ import typer
 
 from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
+from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_ingest import ingest
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command()(serving)
     group.command()(answers)
     group.command()(splitting)
+    group.command()(declining)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)
