@@ -133,13 +133,14 @@ def _fits(tokens: Tokens, text: str, most: int) -> bool:
 
 @given(
     text=st.text(st.sampled_from("abc de. fg, 12\n"), min_size=200, max_size=600),
-    heading=st.sampled_from(["", "Set up", "stone " * 60]),
+    heading=st.sampled_from(["", "Set up", "stone " * 60, "部品と設定" * 30]),
+    title=st.sampled_from(["A guide " * 40, "取扱説明書" * 20]),
 )
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-def test_the_encoder_reads_every_passage_to_its_end(tokens, base_encoder, text: str, heading: str) -> None:
+def test_the_encoder_reads_every_passage_to_its_end(tokens, base_encoder, text: str, heading: str, title: str) -> None:
     splitting = Splitting(96, 128 - tokens.n_around, tokens.starts)
     blocks = (Block(cleaned(text) or "a", headings=(heading.strip(),) if heading else ()),)
-    _, passages = document_of("guide.md", "guide", Parsed(blocks, "A guide " * 40), splitting)
+    _, passages = document_of("guide.md", "guide", Parsed(blocks, title), splitting)
     assert max(read_by(base_encoder, passage.encoded_text) for passage in passages) <= 128
 
 
