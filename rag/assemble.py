@@ -23,6 +23,7 @@ from rag.generate import EXTRACTIVE, generator_of
 from rag.install_base import install_base
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.parse import Limits
 from rag.quick_encoder import QuickEncoder
 from rag.registry import Registry, Version
 from rag.rerank import Reranker
@@ -65,6 +66,13 @@ class App:
         """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
         self._refreshing = threading.Lock()
+
+    @property
+    def limits(self) -> Limits:
+        """What reading one file may cost, and whether pages that are pictures are recognised."""
+        parsing = self.settings.parsing
+        languages = parsing.ocr_languages if parsing.ocr == "auto" else ""
+        return Limits(ocr_languages=languages, ocr_s=parsing.ocr_s)
 
     # ---- versions and their parts
 

@@ -15,6 +15,7 @@ from rag.formats import refusal
 from rag.library import Library
 from rag.parse import Limits, Parser
 from rag.passages import document_of
+from rag.recognise import reading_of
 
 BEIR_BATCH = 500  # lines between two commits
 Outcome = tuple[str, str]
@@ -147,6 +148,7 @@ def ingest_found(
     limits: Limits | None = None,
 ) -> IngestReport:
     """The second half of `ingest_paths`, for those who want to count the files first."""
+    library.read_anew(reading_of(limits.ocr_languages if limits else ""))
     report = IngestReport(skipped=found.skipped, failed=found.failed)
 
     def members(files: Mapping[Path, str]) -> int:

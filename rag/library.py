@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from rag.database import documents, passages, reading, state, vectors
 from rag.errors import NotFoundError
+from rag.recognise import MARK, NOT_READ
 from rag.records import Document, Passage, now
 
 SQL_BATCH = 500  # SQLite takes 32,766 variables a statement; a few hundred rows are as fast
@@ -90,10 +91,22 @@ class Library:
             return [Source(*row) for row in connection.execute(query)]
 
     def hashes(self) -> dict[str, str]:
-        """The sha256 of the bytes of every source."""
+        """The sha256 of the bytes of every source; empty where it is to be read again."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(documents.c.source, documents.c.sha256))
             return {row.source: row.sha256 for row in rows}
+
+    def read_anew(self, ocr: str) -> None:
+        """Lets the next ingest read those documents again whose pictures of pages were not read in this way.
+
+        *ocr* is as `reading_of` gives it. What was read once stays where pictures can't be read any more.
+        """
+        if ocr == NOT_READ:
+            return
+        kind = documents.c.media_type
+        otherwise = kind.contains(MARK, autoescape=True) & ~kind.endswith(MARK + ocr, autoescape=True)
+        with self.engine.begin() as connection:
+            connection.execute(update(documents).where(otherwise, documents.c.sha256 != "").values(sha256=""))
 
     def document(self, document_id: str) -> Document:
         """One document with its stored text.

@@ -93,7 +93,7 @@ def _stored(app: App, paths: list[Path], beir: Path | None) -> IngestReport:
         found = find_files(paths)
         with progress("reading", len(found.files), "files") as advance:
             max_words = app.settings.passages.max_words
-            report += ingest_found(app.library, found, max_words=max_words, progress=advance)
+            report += ingest_found(app.library, found, max_words=max_words, progress=advance, limits=app.limits)
     return report
 
 

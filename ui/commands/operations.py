@@ -65,7 +65,8 @@ def _fill(app: App, sample: Path | None) -> None:
 
         found = find_files([sample])
         with progress("reading the sample", len(found.files), "files") as advance:
-            ingest_found(app.library, found, max_words=app.settings.passages.max_words, progress=advance)
+            max_words = app.settings.passages.max_words
+            ingest_found(app.library, found, max_words=max_words, progress=advance, limits=app.limits)
     n_missing = app.missing_vectors()
     if n_missing:
         with progress("encoding", n_missing) as advance:
