@@ -65,7 +65,7 @@ def _keep(recognised: Recognised, number: int, picture: Picture, found: PictureP
 
 def _rendered(page: PdfPage) -> Picture:
     width, height = page.get_size()
-    scale = min(DPI / 72, math.sqrt(MOST_PIXELS / (width * height)))
+    scale = min(DPI / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
     bitmap = page.render(scale=scale, grayscale=True)
     pixels = bytes(bitmap.buffer)
     picture = Picture(pixels, bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
@@ -104,12 +104,12 @@ def _hyphen_joined(before: Line, line: Line) -> Line:
 def with_recognised(blocks: Sequence[Block], recognised: Recognised) -> list[Block]:
     """The blocks of all pages in order. Sizes on pictures are too rough to tell headings: those of before go on."""
     pages = without_edges([[line for group in groups for line in group] for groups in recognised.paragraphs.values()])
-    kept = {id(line) for page in pages for line in page}
+    kept = {line for page in pages for line in page}
     merged = list(blocks)
     for number, groups in recognised.paragraphs.items():
         at = next((place for place, block in enumerate(merged) if (block.page or 0) > number), len(merged))
         path = _path_after(merged[at - 1]) if at else ()
-        left = [[line for line in group if id(line) in kept] for group in groups]
+        left = [[line for line in group if line in kept] for group in groups]
         merged[at:at] = [block_of(group, path) for group in left if group]
     return merged
 
