@@ -22,8 +22,9 @@ from rag.formats import read
 from rag.ingest import ingest_paths
 from rag.library import Library
 from rag.parse import Limits, Parser
-from rag.passages import document_of
+from rag.passages import Splitting, document_of
 from rag.recognise import Recogniser, reading_of, why_missing
+from rag.recut import pictures_read_by
 from rag.settings import Settings
 
 from .test_rag_parse import pdf
@@ -93,7 +94,7 @@ def test_recognised_pages_stand_between_the_others_below_the_heading_before_them
 @needs_tesseract
 def test_offsets_and_pages_of_recognised_passages_are_exact() -> None:
     parsed = recognised(bound(text_page("The first page has text of its own."), picture(LAMP)))
-    document, passages = document_of("lamp.pdf", "lamp", parsed, 90)
+    document, passages = document_of("lamp.pdf", "lamp", parsed, Splitting(90))
     assert [(p.page, document.text[p.start : p.end] == p.text) for p in passages] == [(1, True), (2, True)]
     assert passages[1].text == " ".join(LAMP)
 
@@ -166,9 +167,9 @@ def test_a_scanned_attachment_of_an_email_is_read() -> None:
 @needs_tesseract
 def test_a_refused_scan_is_read_once_recognition_is_on(library: Library, tmp_path: Path) -> None:
     (tmp_path / "lamp.pdf").write_bytes(picture(LAMP))
-    (failed,) = ingest_paths(library, [tmp_path / "lamp.pdf"], max_words=90).failed
+    (failed,) = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90)).failed
     assert "text recognition is off" in failed[1]
-    assert len(ingest_paths(library, [tmp_path / "lamp.pdf"], max_words=90, limits=OCR).added) == 1
+    assert len(ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90), limits=OCR).added) == 1
 
 
 @needs_tesseract
@@ -176,7 +177,7 @@ def test_a_file_with_unread_pages_is_read_again_once_recognition_is_on(library: 
     (tmp_path / "lamp.pdf").write_bytes(bound(text_page("The first page has text of its own."), picture(LAMP)))
 
     def outcome(limits: Limits | None) -> list[int]:
-        report = ingest_paths(library, [tmp_path / "lamp.pdf"], max_words=90, limits=limits)
+        report = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90), limits=limits)
         return [len(report.added), len(report.changed), len(report.unchanged), library.n_passages()]
 
     assert outcome(None) == [1, 0, 0, 1]
@@ -220,10 +221,10 @@ def test_only_documents_with_pages_read_otherwise_are_read_anew(library: Library
     for name, kind in [("a", "application/pdf"), ("b", "application/pdf; ocr=none"), ("c", "message/rfc822; ocr=deu"),
                        ("d", "application/pdf; ocr=eng")]:  # fmt: skip
         parsed = Parsed(read(b"Some text.", ".txt").blocks, name, kind, sha256=name * 64)
-        library.put(*document_of(name, name, parsed, 90))
-    library.read_anew("none")
+        library.put(*document_of(name, name, parsed, Splitting(90)))
+    pictures_read_by(library.engine, "none")
     assert library.hashes() == {name: name * 64 for name in "abcd"}
-    library.read_anew("eng")
+    pictures_read_by(library.engine, "eng")
     assert library.hashes() == {"a": "a" * 64, "b": "", "c": "", "d": "d" * 64}
 
 

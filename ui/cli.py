@@ -19,6 +19,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    jobs,
     learning,
     library,
     measuring,
@@ -78,6 +79,7 @@ def main(
 
 for group in (
     library,
+    jobs,
     answers,
     feedback,
     learning,
