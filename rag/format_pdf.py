@@ -35,8 +35,7 @@ def read_pdf(data: bytes, recogniser: Recogniser) -> Parsed:
     recognised = recognise(document, scanned, recogniser)
     for number in recognised.paragraphs:
         pages[number - 1] = []  # a stamp in the text layer is on the picture, too
-    of_pictures = {*scanned} - {*recognised.blank}
-    empty = [number for number, lines in enumerate(pages, 1) if not lines and number not in of_pictures]
+    empty = [number for number, lines in enumerate(pages, 1) if not lines and number not in scanned]
     if not any(pages) and not recognised.paragraphs:
         raise DocumentError(_without_text(len(pages), recognised))
     blocks = tuple(with_recognised(list(blocks_of(pages, _bookmarks(document))), recognised))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
 DPI = 300  # what Tesseract's models are made for
+MOST_SPECKLES = {DPI: 0.045, 150: 0.1, 100: 0.12}
+"""By dpi, the share of neighbouring pixels of which one is dark and one is light. Dense text has .030, .056 and .084. On
+speckles Tesseract loses itself for minutes, where no time limit reaches; coarser pictures lose the speckles."""
 MOST_PIXELS = 25_000_000  # a page of A3 has 17 million at 300 dpi; of a larger one the picture is coarser
 
 Paragraphs = list[list[Line]]
@@ -31,8 +34,8 @@ class Recognised:
     """Pages whose text is too doubtful to be stored, with the confidence."""
     blank: list[int] = field(default_factory=list)
     """Pages on which no text was found, such as photographs."""
-    late: list[int] = field(default_factory=list)
-    """Pages that took too long."""
+    hopeless: list[int] = field(default_factory=list)
+    """Pages that are too speckled, or took too long."""
     unread: list[int] = field(default_factory=list)
     why_unread: str = ""
 
@@ -46,14 +49,36 @@ def recognise(document: PdfDocument, numbers: Iterable[int], recogniser: Recogni
         if recognised.why_unread:
             recognised.unread.append(number)
             continue
-        picture = _rendered(document[number - 1])
-        _keep(recognised, number, picture, recogniser.read(picture))
+        page = document[number - 1]
+        read = _read(page, recogniser)
+        if read is None:
+            recognised.hopeless.append(number)
+        else:
+            _keep(recognised, number, *read)
+        page.close()
     return recognised
+
+
+def _read(page: PdfPage, recogniser: Recogniser) -> tuple[Picture, PicturePage] | None:
+    """The page as it is; where its text is doubtful, the surest of all ways to turn it: scanners are fed upside down.
+
+    None where it is too speckled.
+    """
+    tried = []
+    for turned in (0, 180, 90, 270):
+        picture = _rendered(page, turned)
+        if picture is None:
+            return None
+        tried.append((picture, recogniser.read(picture)))
+        confidence = tried[-1][1].confidence
+        if confidence == 0 or confidence >= LEAST_OF_PAGE or recogniser.why_not():
+            break
+    return max(tried, key=lambda one: one[1].confidence)
 
 
 def _keep(recognised: Recognised, number: int, picture: Picture, found: PicturePage) -> None:
     if not found.in_time:
-        recognised.late.append(number)
+        recognised.hopeless.append(number)
     elif found.confidence == 0:
         recognised.blank.append(number)
     elif found.confidence < LEAST_OF_PAGE:
@@ -63,15 +88,25 @@ def _keep(recognised: Recognised, number: int, picture: Picture, found: PictureP
         recognised.confidences[number] = found.confidence
 
 
-def _rendered(page: PdfPage) -> Picture:
+def _rendered(page: PdfPage, turned: int) -> Picture | None:
+    """The page, turned clockwise by so many degrees; coarser where it is speckled, None where that does not help."""
     width, height = page.get_size()
-    scale = min(DPI / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
-    bitmap = page.render(scale=scale, grayscale=True)
-    pixels = bytes(bitmap.buffer)
-    picture = Picture(pixels, bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
-    bitmap.close()
-    page.close()
-    return picture
+    for dpi, most in MOST_SPECKLES.items():
+        scale = min(dpi / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
+        bitmap = page.render(scale=scale, rotation=turned, grayscale=True)
+        picture = Picture(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
+        bitmap.close()
+        if _speckles(picture) <= most:
+            return picture
+    return None
+
+
+def _speckles(picture: Picture) -> float:
+    import numpy as np
+
+    rows = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.bytes_per_row)
+    dark = rows[:, : picture.width] < 128
+    return float((dark[:, 1:] != dark[:, :-1]).mean()) if picture.width > 1 else 0.0
 
 
 def _paragraphs(found: PicturePage, picture: Picture, number: int) -> Iterator[list[Line]]:
@@ -137,13 +172,14 @@ def note_of(recognised: Recognised) -> str:
 def doubts_of(recognised: Recognised) -> list[str]:
     """Which pages were tried in vain, and why."""
     doubts = []
+    if recognised.blank:
+        doubts.append(f"no text was recognised on the picture of {numbers_of('page', recognised.blank)}")
     if recognised.unsure:
         best = max(recognised.unsure.values())
         doubts.append(f"the text recognised on {numbers_of('page', list(recognised.unsure))} is too doubtful to be stored "
                       f"(confidence at most {best:.0%}, {LEAST_OF_PAGE:.0%} is asked): scan upright, at 300 dpi, or "
                       "correct parsing.ocr_languages")  # fmt: skip
-    if recognised.late:
-        doubts.append(
-            f"{numbers_of('page', recognised.late)} took longer than {PAGE_S:g} s to recognise: scan again, cleaner"
-        )
+    if recognised.hopeless:
+        doubts.append(f"{numbers_of('page', recognised.hopeless)} can't be recognised, too speckled or in more than "
+                      f"{PAGE_S:g} s: scan again, cleaner")  # fmt: skip
     return doubts

@@ -18,7 +18,7 @@ MARK = "; ocr="
 """Follows the media type of a document with pages that are pictures; then comes how they were read, see `reading_of`."""
 
 PAGE_S = 20.0  # for one page; a dense one takes two
-LEAST_OF_PAGE = 0.7  # mean confidence of what is stored: below it half of the words are wrong, see DECISIONS.md
+LEAST_OF_PAGE = 0.7  # mean confidence of what is stored: above it two words in three are right, see DECISIONS.md
 LEAST_OF_LINE = 0.3  # a signature, a stamp or a speck is a line to Tesseract
 _FOLDERS = (
     "/usr/share/tesseract-ocr/5/tessdata",  # Debian and Ubuntu

@@ -9,9 +9,10 @@ import sys
 from email.message import EmailMessage
 from pathlib import Path
 
+import numpy as np
 import pypdfium2
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pypdfium2 import raw
 
 from rag.assemble import open_app
@@ -34,14 +35,20 @@ OCR = Limits(ocr_languages="eng")
 needs_tesseract = pytest.mark.skipif(bool(why_missing("eng")), reason=why_missing("eng"))
 
 
-def picture(lines: list[str], turned: int = 0) -> bytes:
-    """One page of 600 by 800 points that is a picture of some lines, turned by some degrees."""
+def picture(lines: list[str], turned: int = 0, blurred: int = 0, speckled: int = 0) -> bytes:
+    """One page of 600 by 800 points that is a picture of some lines.
+
+    It is turned by degrees, blurred by pixels, and speckled by a standard deviation of shades, of which there are 256.
+    """
     image = Image.new("L", (2500, 3333), 255)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
         draw.text((250, 300 + 90 * number), line, fill=0, font=ImageFont.load_default(60))
     out = io.BytesIO()
-    image.rotate(turned).save(out, "PDF", resolution=300)
+    image = image.rotate(turned, expand=True).filter(ImageFilter.GaussianBlur(blurred))
+    noise = np.random.default_rng(0).normal(0, speckled, (image.height, image.width))
+    image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+    image.save(out, "PDF", resolution=300)
     return out.getvalue()
 
 
@@ -113,19 +120,25 @@ def test_rows_of_a_recognised_table_are_blocks_of_their_own() -> None:
     assert [block.kind for block in parsed.blocks] == ["row", "row", "row"]
 
 
-@needs_tesseract
 def test_a_doubtful_page_is_told_and_not_stored() -> None:
-    data = bound(picture(LAMP), picture(LAMP, turned=180))
-    parsed = recognised(data)
+    parsed = recognised(bound(picture(LAMP), picture(LAMP, blurred=7)))
     assert {block.page for block in parsed.blocks} == {1}
     assert "the text recognised on page 2 is too doubtful to be stored (confidence at most " in parsed.note
     with pytest.raises(DocumentError, match=r"scanned: none of its 1 page\(s\) has a text layer, and the text recogn"):
-        recognised(picture(LAMP, turned=180))
+        recognised(picture(LAMP, blurred=7))
 
 
 @needs_tesseract
-def test_a_picture_without_text_counts_as_an_empty_page() -> None:
-    assert recognised(bound(text_page("A page with text."), picture([]))).note == "page 2 without text"
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_page_that_was_scanned_turned_is_read(turned: int) -> None:
+    parsed = recognised(picture(LAMP, turned=turned))
+    assert [(block.page, block.text) for block in parsed.blocks] == [(1, " ".join(LAMP))]
+
+
+@needs_tesseract
+def test_a_picture_without_text_is_told() -> None:
+    note = recognised(bound(text_page("A page with text."), picture([]))).note
+    assert note == "no text was recognised on the picture of page 2"
 
 
 @needs_tesseract
@@ -141,6 +154,18 @@ def test_a_stamp_in_the_text_layer_is_not_there_twice() -> None:
     document.save(out)
     parsed = recognised(out.getvalue())
     assert [block.text for block in parsed.blocks] == [" ".join(LAMP), "Page 7"]
+
+
+@needs_tesseract
+def test_a_speckled_page_is_read_from_a_coarser_picture() -> None:
+    assert " ".join(LAMP) in recognised(picture(LAMP, speckled=60)).blocks[0].text
+
+
+@needs_tesseract
+def test_a_page_of_speckles_alone_is_told_and_not_tried() -> None:
+    """Tesseract would lose itself in them for minutes."""
+    note = recognised(bound(text_page("A page with text."), picture(LAMP, speckled=400))).note
+    assert note == "page 2 can't be recognised, too speckled or in more than 20 s: scan again, cleaner"
 
 
 @needs_tesseract
