@@ -30,6 +30,7 @@ from rag.install_base import install_base
 from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.parse import Limits
 from rag.passages import Splitting
 from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
@@ -81,6 +82,13 @@ class App:
         """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
         self._refreshing = threading.Lock()
+
+    @property
+    def limits(self) -> Limits:
+        """What reading one file may cost, and whether pages that are pictures are recognised."""
+        parsing = self.settings.parsing
+        languages = parsing.ocr_languages if parsing.ocr == "auto" else ""
+        return Limits(ocr_languages=languages, ocr_s=parsing.ocr_s)
 
     # ---- versions and their parts
 
@@ -163,8 +171,8 @@ class App:
             self.removal.exactly(gone)
         with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
             report = ingest_found(
-                self.library, found, splitting=self.splitting(),
-                progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+                self.library, found, splitting=self.splitting(), limits=self.limits, progress=progress,
+                tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
             )  # fmt: skip
             enter("encoding")
             encoded = beside.finish()

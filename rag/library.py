@@ -87,7 +87,7 @@ class Library:
             return [Source(*row) for row in connection.execute(query)]
 
     def hashes(self) -> dict[str, str]:
-        """The sha256 of the bytes of every source."""
+        """The sha256 of the bytes of every source; empty where it is to be read again."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(documents.c.source, documents.c.sha256))
             return {row.source: row.sha256 for row in rows}

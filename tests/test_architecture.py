@@ -22,7 +22,7 @@ LEVELS = (
      "base_model", "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
-     "pdf_layout", "unpack", "archive", "passages", "recut", "beir", "library", "steps", "find_files", "read_files",
+     "pdf_layout", "pdf_pictures", "recognise", "unpack", "archive", "passages", "recut", "beir", "library", "steps", "find_files", "read_files",
      "store_files", "ingest", "jobs", "record_steps", "encode_beside", "remove_documents", "vectors", "question_vectors", "exact",
      "chroma_client", "index_folder", "index_check", "index", "serving", "plain_words", "languages", "word_counts",
      "lexical_files", "lexical", "words", "sentences", "facts", "measures", "short_answers",
