@@ -191,10 +191,12 @@ class Library:
 
     def remove_all(self, sources: Sequence[str], also: Also = lambda c, ids: None) -> int:
         """The same for several sources, and for nothing below them; those that are not there are passed over."""
-        ids: list[str] = []
         with self.engine.begin() as connection:
-            for some in chunks(sources, SQL_BATCH):
-                ids += connection.scalars(select(documents.c.document_id).where(documents.c.source.in_(some)))
+            found = (
+                select(documents.c.document_id).where(documents.c.source.in_(some))
+                for some in chunks(sources, SQL_BATCH)
+            )
+            ids = [document_id for query in found for document_id in connection.scalars(query)]
             if ids:
                 _remove(connection, ids, also)
         return len(ids)

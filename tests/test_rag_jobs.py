@@ -31,7 +31,7 @@ def test_a_job_waits_runs_and_is_done_with_every_stored_file_indexed(jobs: Jobs)
     now = jobs.get(job.job_id)
     assert (now.stage, now.files, now.n_passages, now.n_encoded) == (
         "reading", {"encoding": 1, "refused": 1, "stored": 1}, 9, 2)  # fmt: skip
-    assert [step.source for step in jobs.files(job.job_id)] == ["a.md", "c.md", "b.md"]
+    assert [step.source for step in jobs.files(job.job_id)] == ["c.md", "a.md", "b.md"]
     jobs.finish(job.job_id, "done")
     done = jobs.get(job.job_id)
     assert (done.state, done.files, done.n_encoded) == ("done", {"indexed": 2, "refused": 1}, 9)

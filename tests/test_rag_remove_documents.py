@@ -13,6 +13,7 @@ from rag.feedback import Feedback
 from rag.find_files import find_files
 from rag.ingest import ingest_paths
 from rag.library import Library
+from rag.passages import Splitting
 from rag.records import Shown, Turn, now
 from rag.registry import Registry
 from rag.remove_documents import Removal, Removed, gone_files
@@ -27,7 +28,7 @@ def library(engine, tmp_path, monkeypatch) -> Library:
     (tmp_path / "docs/owls.md").write_text("Owls hunt mice.")
     (tmp_path / "docs/moths.md").write_text("Moths seek light.")
     opened = Library(engine)
-    ingest_paths(opened, [Path("docs")], max_words=30)
+    ingest_paths(opened, [Path("docs")], splitting=Splitting(30))
     return opened
 
 
@@ -70,7 +71,7 @@ def test_a_document_goes_with_its_vectors_and_the_verdicts_on_it_and_no_others(l
     with library.engine.connect() as connection:
         counts = [connection.scalar(select(func.count()).select_from(table)) for table in (passages, vectors)]
     assert counts == [1, 1]
-    ingest_paths(library, [Path("docs")], max_words=30)
+    ingest_paths(library, [Path("docs")], splitting=Splitting(30))
     assert passage_of(library, "docs/owls.md") == owls
     assert [one.passage_id for one in feedback.standing()] == [moths], "what was taken out does not come back by itself"
 
@@ -113,7 +114,7 @@ def test_members_of_an_archive_that_is_there_and_lines_of_beir_have_not_vanished
         archive.writestr("fox.md", "Foxes dig.")
     (tmp_path / "sci").mkdir()
     (tmp_path / "sci/corpus.jsonl").write_text(json.dumps({"_id": "d1", "text": "Lamps."}))
-    ingest_paths(library, [Path("docs")], max_words=30)
+    ingest_paths(library, [Path("docs")], splitting=Splitting(30))
     ingest_beir(library, Path("sci"))
     assert gone_files(library, find_files([Path()])) == []
     (tmp_path / "docs/all.zip").unlink()

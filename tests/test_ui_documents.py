@@ -15,12 +15,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from rag.assemble import open_app
 from rag.database import open_database
 from rag.errors import UsageError
 from rag.ingest import ingest_paths
 from rag.jobs import Asked, Jobs
 from rag.library import Library
-from rag.settings import PassageSettings, load_settings
+from rag.settings import load_settings
 from ui.ingests import check_allowed
 from ui.serve import Running, running
 
@@ -159,11 +160,11 @@ def library(tmp_path: Path) -> Iterator[Library]:
 def whole(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How many passages each document has where nothing was killed."""
     monkeypatch.chdir(tmp_path)
-    engine = open_database(f"sqlite:///{tmp_path / 'whole.db'}")
-    fresh = Library(engine)
-    ingest_paths(fresh, [Path("notes")], max_words=PassageSettings().max_words)
-    engine.dispose()
-    return {one.source: one.n_passages for one in fresh.sources()}
+    app = open_app(load_settings(tmp_path / "whole"))
+    ingest_paths(app.library, [Path("notes")], splitting=app.splitting())
+    found = {one.source: one.n_passages for one in app.library.sources()}
+    app.close()
+    return found
 
 
 def sql(library: Library, query: str) -> object:

@@ -115,3 +115,25 @@ def test_what_is_gone_from_a_folder_is_listed_and_removed_only_when_that_is_said
     assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/light.md"]
     removed = json.loads(nightjar("remove", "docs", "--json").stdout)
     assert removed == [{"source": "docs", "n_documents": 1, "n_passages": 1, "n_verdicts": 0, "versions": []}]
+
+
+def test_the_bench_of_ingesting_times_the_command_beside_the_encoding_alone(nightjar, tmp_path) -> None:
+    result = nightjar("bench", "ingest", "--made", "3", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)["made"]
+    assert (told["n_files"], told["n_failed"], told["again_n_unchanged"]) == (3, 0, 3)
+    assert told["n_passages"] > 3
+    assert 0 < told["encoding_seconds"] < told["seconds"] < told["command_seconds"]
+    assert told["memory_mib"] > 100 and told["reader_memory_mib"] > 10
+    assert "nothing to time" in nightjar("bench", "ingest").stderr
+
+
+def test_made_files_are_the_same_every_time(tmp_path) -> None:
+    from eval.made_files import write_markdown
+
+    first, second = (
+        [path.read_text("utf-8") for path in sorted(write_markdown(tmp_path / name, 3).iterdir())] for name in "ab"
+    )
+    assert first == second
+    assert len(set(first)) == 3
+    assert first[0].count("\n## ") == 3

@@ -41,7 +41,7 @@ def _steps(steps: Sequence[Step]) -> str:
     if not steps:
         return ""
     rows = "".join(
-        f"<tr><td>{escaped(step.source)}</td>{_short(step.stage)}{_short(_encoded(step))}<td>{escaped(step.note)}</td></tr>"
+        f"<tr><td>{escaped(step.source)}</td><td>{step.stage}</td><td>{_encoded(step)}</td><td>{escaped(step.note)}</td></tr>"
         for step in steps
     )
     return f'<table class="nj-steps"><tbody>{rows}</tbody></table>'
@@ -55,10 +55,6 @@ def _folded(steps: Sequence[Step]) -> str:
     return _steps(refused) + files
 
 
-def _short(text: str) -> str:
-    return f'<td class="nj-short">{text}</td>'
-
-
 def _encoded(step: Step) -> str:
     return f"{step.n_encoded:,} / {step.n_passages:,}" if step.n_passages else ""
 
@@ -66,7 +62,7 @@ def _encoded(step: Step) -> str:
 def documents_shown(sources: Sequence[Source]) -> str:
     """What the library holds, as HTML."""
     rows = "".join(
-        f"<tr><td>{escaped(one.source)}</td><td>{escaped(one.title)}</td>{_short(f'{one.n_passages:,}')}</tr>"
+        f"<tr><td>{escaped(one.source)}</td><td>{escaped(one.title)}</td><td>{one.n_passages:,}</td></tr>"
         for one in sources[:MAX_DOCUMENTS]
     )
     n_more = len(sources) - MAX_DOCUMENTS
