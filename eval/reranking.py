@@ -24,6 +24,8 @@ class Read:
     """query_id → the hits in the order served, with `rerank`."""
     ms: float
     """Median time that one question took, in milliseconds."""
+    n_cut: int = 0
+    """Questions whose time was spent before all that was to be read had been."""
 
     def scores(self) -> NDArray[np.float64]:
         """`(n,)`: what was said of every hit that was read, question after question."""
@@ -48,7 +50,7 @@ class Read:
             query_id: [hit if hit.rerank is None else replace(hit, rerank=next(given)) for hit in some]
             for query_id, some in self.hits.items()
         }
-        return Read(hits, self.ms)
+        return replace(self, hits=hits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,18 @@ def read_served(
     *questions* maps query ids to texts.
     """
     read: dict[str, list[Hit]] = {}
-    seconds = []
+    seconds, n_cut = [], 0
     reranker.reader.load()
     for query_id, question in questions.items():
         hits = served(question, max(reranker.k, 10))
         start = time.perf_counter()
-        reranked = reranker.rerank(question, hits).hits
+        reranked = reranker.rerank(question, hits)
         seconds.append(time.perf_counter() - start)
-        said = {hit.passage.passage_id: hit.rerank for hit in reranked}
+        n_cut += reranked.is_cut
+        said = {hit.passage.passage_id: hit.rerank for hit in reranked.hits}
         read[query_id] = [replace(hit, rerank=said[hit.passage.passage_id]) for hit in hits]
         progress(1)
-    return Read(read, 1000 * float(np.median(seconds)) if seconds else 0.0)
+    return Read(read, 1000 * float(np.median(seconds)) if seconds else 0.0, n_cut)
 
 
 def rerank_worth(read: Read, qrels: Qrels, weight: float) -> RerankWorth:

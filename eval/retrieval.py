@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from eval.gate import Served, hub_share
 from eval.metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
 from eval.statistics import mean_interval
-from rag.fusion import normalised_lexical, top, top_fused
+from rag.fusion import normalised_lexical, reciprocal_rank_fusion, top, top_fused
 
 FloatArray = NDArray[np.float32]
 Positions = NDArray[np.intp]
-SIDES = ("dense", "lexical", "fused")
+SIDES = ("dense", "lexical", "rrf", "fused")
 """The fused one is what is served."""
 
 SCORES_AT_ONCE = 8_000_000  # questions × passages in one piece: 32 MB a matrix
@@ -36,6 +36,8 @@ class Rankings:
     dense: list[Positions]
     lexical: list[Positions]
     """Only passages that share a word with the question (score above 0)."""
+    rrf: list[Positions]
+    """Both by their ranks alone, as other retrievers fuse them: `reciprocal_rank_fusion` with k = 60."""
     fused: list[Positions]
 
 
@@ -58,7 +60,7 @@ def rankings(
     >>> result.dense[0].tolist(), result.lexical[0].tolist(), result.fused[0].tolist()
     ([0, 1], [2, 1], [2, 0])
     """
-    found = Rankings([], [], [])
+    found = Rankings([], [], [], [])
     for rows in pieces(len(queries), len(passages)):
         cosines = queries[rows] @ passages.T
         words = np.zeros_like(cosines) if lexical is None else lexical[rows]
@@ -67,8 +69,19 @@ def rankings(
             by_words = top(normalised, k)
             found.dense.append(top(dense_row, k))
             found.lexical.append(by_words[normalised[by_words] > 0])
+            found.rrf.append(by_ranks(found.dense[-1], found.lexical[-1])[:k])
             found.fused.append(top_fused(dense_row, normalised, weight, candidates, k))
     return found
+
+
+def by_ranks(dense: Positions, lexical: Positions) -> Positions:
+    """The positions of both rankings by reciprocal rank fusion, best first, equal ones by position.
+
+    >>> by_ranks(np.array([4, 2]), np.array([2, 1])).tolist()
+    [2, 4, 1]
+    """
+    scores = reciprocal_rank_fusion([dense.tolist(), lexical.tolist()])
+    return np.array(sorted(scores, key=lambda position: (-scores[position], position)), np.intp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from rag.cite import cite, without_unsupported
 from rag.declining import PUBLIC, Bar
 from rag.errors import UsageError
 from rag.feedback import Feedback
+from rag.filters import EVERYTHING, Filter
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
@@ -27,6 +28,8 @@ from rag.retrieve import Retriever
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
 NOTHING_FOUND = "I found nothing in your documents that answers this."
 EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+NO_PASSAGE = "no passage was found for the question, in the documents that were to be searched"
 
 Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
 """A question and the earlier questions and answers → the question as it can be searched alone."""
@@ -63,6 +66,7 @@ class Asking(TypedDict, total=False):
     user: str
     conversation_id: str | None
     k: int | None
+    where: Filter
     origin: Origin
     stopped: threading.Event
 
@@ -81,9 +85,13 @@ class Answerer:
         standalone: Standalone | None = None,
         drops_unsupported: bool = False,
         bar_of: Callable[[str], Bar] = lambda encoder_id: PUBLIC,
+        widen: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
     ) -> None:
-        """*drops_unsupported* leaves out what a language model writes and no passage supports; *bar_of* gives the bar that a
-        version declines by."""
+        """*drops_unsupported* leaves out what a language model writes and no passage supports.
+
+        *bar_of* gives the bar that a version declines by. *widen* gives hits the text around them, for a language model to
+        read; what it writes is checked against that.
+        """
         self._retriever = retriever
         self._generator = generator
         self._library = library
@@ -92,6 +100,7 @@ class Answerer:
         self._standalone = standalone or _by_heuristic
         self._drops = drops_unsupported
         self._bar_of = bar_of
+        self._widen = widen
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -107,6 +116,7 @@ class Answerer:
         user: str = "local",
         conversation_id: str | None = None,
         k: int | None = None,
+        where: Filter = EVERYTHING,
         origin: Origin = "asked",
         stopped: threading.Event = NEVER,
     ) -> Iterator[Searched | Text | Answer]:
@@ -115,28 +125,30 @@ class Answerer:
         One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
         reader leaves half way is stored as far as it got: its passages were shown.
         *history* holds earlier questions and their answers, oldest first: a follow-up is searched, answered and stored
-        as a question that stands alone. *k* is how many passages are shown. Setting *stopped* ends the writing.
+        as a question that stands alone. *k* is how many passages are shown, *where* says which documents they may come
+        from. Setting *stopped* ends the writing.
 
         Raises:
+            NotFoundError: no document has a source or type that *where* names.
             UsageError: the question is empty or longer than MAX_QUESTION characters.
         """
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
-        hits = tuple(retriever.search(question, k or self._k, user))
+        hits = tuple(retriever.search(question, k or self._k, user, where))
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
-        draft = Draft()
+        draft, wide = Draft(), tuple(self._widen(hits))
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
             bar = self._bar_of(retriever.encoder_id)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, bar)):
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide, bar)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)
             if self._drops and not _quotes(draft):  # only now is it known which sentences stay
-                yield Text(_finished(answer, draft, 0.0, drops=True).text)
+                yield Text(_finished(answer, draft, wide, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
-            answer = _finished(answer, draft, time.perf_counter() - started, drops=self._drops)
+            answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
             self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
         yield answer
 
@@ -144,7 +156,7 @@ class Answerer:
         """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""
         if not evidence.hits:
             empty = self._library.n_passages() == 0
-            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else "no passage was found for the question")
+            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else NO_PASSAGE)
             return
         yield from _marked(self._generator.stream(evidence), {hit.rank for hit in evidence.hits})
 
@@ -185,16 +197,16 @@ def _quotes(draft: Draft) -> bool:
     return bool(draft.declined or draft.citations)
 
 
-def _finished(answer: Answer, draft: Draft, seconds: float, *, drops: bool) -> Answer:
-    """The answer with the draft's text; citations are found here where the generator gave none."""
+def _finished(answer: Answer, draft: Draft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
+    """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
     if _quotes(draft):
         checked = tuple(Checked(one.quote, one.support) for one in draft.citations)
         return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
                        citations=draft.citations, checked=checked, seconds=seconds)  # fmt: skip
-    text = without_unsupported(draft.text, answer.hits) if drops else draft.text
+    text = without_unsupported(draft.text, wide) if drops else draft.text
     if drops and draft.text and not text:
         return replace(answer, text=NOTHING_FOUND, declined=True, reason=NOT_SUPPORTED, seconds=seconds)
-    cited = cite(text, answer.hits)
+    cited = cite(text, wide)
     if cited.unsupported:
         log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
     # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.

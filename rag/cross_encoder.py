@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rag.encoder import quiet_libraries
 from rag.errors import EncoderError
+from rag.one_at_a_time import READING
 from rag.version_files import files_id, refuse_code
 
 FloatArray = NDArray[np.float32]
@@ -57,8 +58,9 @@ class CrossEncoder:
         if self._threads:
             torch.set_num_threads(self._threads)
         try:
-            model = Model(str(self.folder), local_files_only=True, trust_remote_code=False,
-                          model_kwargs={"use_safetensors": True})  # fmt: skip
+            with READING:
+                model = Model(str(self.folder), local_files_only=True, trust_remote_code=False,
+                              model_kwargs={"use_safetensors": True})  # fmt: skip
         except (OSError, ValueError, KeyError) as error:
             raise EncoderError(f"the cross-encoder in {str(self.folder)!r} can't be loaded ({type(error).__name__}): "
                                "train it again, or copy its folder whole") from error  # fmt: skip

@@ -129,6 +129,32 @@ nights = Table(
     Column("finished_at", Text),
     Column("summary", Text, nullable=False),  # JSON: what `nightjar nightly --json` prints
 )
+jobs = Table(
+    "jobs",
+    schema,
+    Column("job_id", Text, primary_key=True),
+    Column("state", Text, nullable=False, index=True),  # waiting, running, done, failed or cancelled
+    Column("stage", Text, nullable=False),
+    Column("door", Text, nullable=False),  # application or command: who runs it
+    Column("asked", Text, nullable=False),  # JSON: what to ingest
+    Column("note", Text, nullable=False),
+    Column("n_starts", Integer, nullable=False),  # more than one where the application ended meanwhile
+    Column("cancel", Integer, nullable=False),  # somebody wants its end
+    Column("created_at", Text, nullable=False, index=True),
+    Column("started_at", Text),
+    Column("beat_at", Text),  # when it last said that it is alive
+    Column("finished_at", Text),
+)
+job_files = Table(
+    "job_files",
+    schema,
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("n_passages", Integer, nullable=False),
+    Column("n_encoded", Integer, nullable=False),
+)
 state = Table(
     "state",
     schema,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import EncoderError
+from rag.one_at_a_time import READING
 from rag.version_files import check_safe, encoder_id_of, passage_side_of
 
 FloatArray = NDArray[np.float32]
@@ -119,7 +120,8 @@ def load_model(folder: Path, threads: int = 0) -> Any:
 
     if threads:
         torch.set_num_threads(threads)
-    return SentenceTransformer(str(folder), device=_device(), local_files_only=True, trust_remote_code=False)
+    with READING:
+        return SentenceTransformer(str(folder), device=_device(), local_files_only=True, trust_remote_code=False)
 
 
 def quiet_libraries() -> None:

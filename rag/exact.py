@@ -44,6 +44,18 @@ class ExactIndex:
             found += [[(ids[i], float(row[i])) for i in nearest(row, k)] for row in cosines]
         return found
 
+    def cosines(self, query: FloatArray) -> tuple[list[str], FloatArray]:
+        """The ids of all passages that have a vector, and their cosines with *query*, `(dim,)`, as `(n,)` float32.
+
+        Raises:
+            EncoderError: the query has another dimension than the passages.
+        """
+        ids, matrix = self._read()
+        if not ids:
+            return [], np.zeros(0, np.float32)
+        check_dimension(query[None, :], matrix.shape[1])
+        return ids, np.clip(matrix @ query, -1, 1)
+
     def count(self) -> int:
         """How many passages can be found."""
         return len(self._read()[0])

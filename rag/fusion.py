@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[Any]  # float32 or float64
+Name = TypeVar("Name", bound=Hashable)
 BLOCK = 64
 
 
@@ -73,15 +74,15 @@ def top_fused(dense: Scores, lexical: Scores, weight: float, candidates: int, k:
     return union[top(fused(dense[union], lexical[union], weight), k)]
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]], k: int = 60) -> dict[str, float]:
-    """Score ids by the sum of 1 / (k + rank) over the rankings, rank counted from 1; kept for comparison.
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[Name]], k: int = 60) -> dict[Name, float]:
+    """Score names by the sum of 1 / (k + rank) over the rankings, rank counted from 1; measured beside what is served.
 
-    Ids absent from a ranking get nothing from it. Cormack, Clarke and Büttcher, SIGIR 2009.
+    Names absent from a ranking get nothing from it. Cormack, Clarke and Büttcher, SIGIR 2009.
 
     >>> reciprocal_rank_fusion([["a", "b"], ["b"]], k=0)
     {'a': 1.0, 'b': 1.5}
     """
-    scores: dict[str, float] = {}
+    scores: dict[Name, float] = {}
     for ranking in rankings:
         for rank, name in enumerate(ranking, start=1):
             scores[name] = scores.get(name, 0.0) + 1.0 / (k + rank)

@@ -44,6 +44,8 @@ class Evidence:
     """Earlier questions of the conversation and their answers, oldest first."""
     stopped: threading.Event = NEVER
     """Set by a reader who has read enough: what was written by then is the answer."""
+    wide: Sequence[Hit] = ()
+    """The hits with the text around them, for a model that reads; none where it is to read the hits alone."""
     bar: Bar = PUBLIC
     """What decides whether the hits answer the question."""
 
@@ -113,7 +115,7 @@ def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
         return
     has_begun = False
     try:
-        for piece in model.stream(evidence.question, evidence.hits, evidence.history, evidence.stopped):
+        for piece in model.stream(evidence.question, evidence.hits, evidence.history, evidence.stopped, evidence.wide):
             has_begun = True
             yield Draft(piece)
     except ChatModelError as error:

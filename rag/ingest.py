@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 from rag.archive import ingest_archive, is_archive
 from rag.beir import BadLine, Entry, corpus_of, read_corpus, stored
-from rag.errors import DocumentError
-from rag.formats import refusal
+from rag.find_files import Found, Outcome, find_files, source_of
 from rag.library import Library
-from rag.parse import Limits, Parser
-from rag.passages import document_of
+from rag.parse import Limits
+from rag.passages import Splitting
+from rag.read_files import Readers
+from rag.records import Passage
+from rag.steps import Stage, Step, Tell, nobody
+from rag.store_files import FileRun
 
 BEIR_BATCH = 500  # lines between two commits
-Outcome = tuple[str, str]
-"""A source, and a reason or note, which may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +32,13 @@ class IngestReport:
     skipped: tuple[Outcome, ...] = ()
     """Found in a folder and passed over."""
     failed: tuple[Outcome, ...] = ()
+    vanished: tuple[Outcome, ...] = ()
+    """In the library, and no longer in the folders that were looked through."""
     n_passages_new: int = 0
 
     def __add__(self, other: IngestReport) -> IngestReport:
         """Both, one after the other."""
         return IngestReport(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What some paths lead to."""
-
-    files: tuple[Path, ...] = ()
-    skipped: tuple[Outcome, ...] = ()
-    failed: tuple[Outcome, ...] = ()
-    named: Mapping[Path, str] = field(default_factory=dict)
-    """Sources of files that are not called by their path, as those unpacked from archives are."""
-
-    def source(self, path: Path) -> str:
-        """The name that a file of these has in the library."""
-        return self.named.get(path) or source_of(path)
 
 
 # ---- files
@@ -62,193 +48,97 @@ def ingest_paths(
     library: Library,
     paths: Iterable[Path],
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
 ) -> IngestReport:
     """Brings files, and all below folders, into the library; *progress* gets 1 for every file.
 
-    A file whose bytes are known costs one hash. A file is stored in one transaction: it is there whole, or not at all.
+    A file whose bytes are known costs one hash. Each document is stored whole or not at all.
     """
-    return ingest_found(library, find_files(paths), max_words=max_words, progress=progress, limits=limits)
-
-
-def find_files(paths: Iterable[Path]) -> Found:
-    """The files that can be read below some paths, each once, in the order of the paths and then by name.
-
-    In folders, what is hidden or of another kind is skipped, and links are followed only to files inside.
-    """
-    files: dict[str, Path] = {}
-    skipped: list[Outcome] = []
-    failed: list[Outcome] = []
-    for path in paths:
-        if path.is_dir():
-            for found, reason in _walk(path, failed):
-                if reason is None:
-                    files.setdefault(source_of(found), found)
-                else:
-                    skipped.append((source_of(found), reason))
-        elif not path.is_file():
-            failed.append((source_of(path), "it is no file or folder: check the spelling"))
-        elif (reason := refusal(path)) is not None:
-            failed.append((source_of(path), reason))
-        else:
-            files.setdefault(source_of(path), path)
-    return Found(tuple(files.values()), tuple(skipped), tuple(failed))
-
-
-def _walk(root: Path, failed: list[Outcome]) -> Iterator[tuple[Path, str | None]]:
-    """Every entry below a folder with the reason why it is skipped; None where it is not."""
-    inside = root.resolve()
-
-    def unreadable(error: OSError) -> None:
-        failed.append(
-            (source_of(Path(error.filename)), f"the folder can't be read ({error.strerror}): check its rights")
-        )
-
-    for folder, folders, names in os.walk(root, onerror=unreadable):
-        here = Path(folder)
-        for name in sorted(folders):
-            if name.startswith(".") or (here / name).is_symlink():
-                yield here / name, "hidden" if name.startswith(".") else "a link to a folder"
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            yield here / name, _reason_to_skip(here / name, inside)
-
-
-def _reason_to_skip(path: Path, inside: Path) -> str | None:
-    if path.name.startswith("."):
-        return "hidden"
-    if path.is_symlink() and not path.resolve().is_relative_to(inside):
-        return "a link that leads out of the folder"
-    if not path.is_file():
-        return "a link to nothing" if path.is_symlink() else "no ordinary file"
-    return refusal(path)
-
-
-def source_of(path: Path) -> str:
-    """The name that a file has in the library: relative to the current folder where it is below it, else absolute.
-
-    >>> source_of(Path("notes/../notes/a.md"))
-    'notes/a.md'
-    """
-    here = Path.cwd()
-    absolute = Path(os.path.normpath(here / path))
-    named = absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
-    return os.fsencode(named.as_posix()).decode("utf-8", "backslashreplace")  # names on Linux are bytes
+    return ingest_found(library, find_files(paths), splitting=splitting, progress=progress, limits=limits)
 
 
 def ingest_found(
     library: Library,
     found: Found,
     *,
-    max_words: int,
+    splitting: Splitting,
     progress: Callable[[int], None] = lambda n: None,
     limits: Limits | None = None,
+    tell: Tell = nobody,
+    take: Callable[[Sequence[Passage]], None] = lambda passages: None,
+    stopped: Callable[[], bool] = lambda: False,
+    n_readers: int | None = None,
 ) -> IngestReport:
-    """The second half of `ingest_paths`, for those who want to count the files first."""
+    """The second half of `ingest_paths`, for those who want to count the files first.
+
+    *tell* gets every step of every file, from several threads; *take* the passages of a document once they are stored.
+    Where *stopped* turns true no further file is begun: what was read is stored, the others are not in the report.
+    """
+    for source, reason in found.skipped:
+        tell(Step(source, "skipped", reason))
+    for source, reason in found.failed:
+        tell(Step(source, "refused", reason))
     report = IngestReport(skipped=found.skipped, failed=found.failed)
-
-    def members(files: Mapping[Path, str]) -> int:
-        nonlocal report
-        read = _ingest_files(library, Found(tuple(files), named=files), max_words, lambda n: None, limits)
-        report += read
-        return len(read.failed)
-
-    # Archives first: what has left one must be gone before a file could be taken for its copy.
-    for path in filter(is_archive, found.files):
-        one = ingest_archive(library, path, found.source(path), members, limits)
-        report += IngestReport(one.added, one.changed, one.unchanged, one.duplicates, one.skipped, one.failed)
-        progress(1)
-    files = tuple(path for path in found.files if not is_archive(path))
-    return report + _ingest_files(library, Found(files, named=found.named), max_words, progress, limits)
+    with Readers(splitting, limits, n_readers, tell) as readers:
+        door = _Door(library, readers, tell, take, stopped)
+        # Archives first: what has left one must be gone before a file could be taken for its copy.
+        for path in filter(is_archive, found.files):
+            if not stopped():
+                report += door.archive(path, found.source(path), limits)
+                progress(1)
+        files = tuple(path for path in found.files if not is_archive(path))
+        return report + door.files(Found(files, named=found.named), progress)
 
 
-def _ingest_files(
-    library: Library, found: Found, max_words: int, progress: Callable[[int], None], limits: Limits | None
-) -> IngestReport:
-    hashes, unreadable = _hashes(found)
-    run = _Run(library, max_words, hashes)
-    with Parser(limits) as parser:
-        for path in found.files:
-            source = found.source(path)
-            if source in hashes:
-                run.take(parser, path, source)
-            progress(1)
-    return IngestReport(
-        added=tuple(run.added),
-        changed=tuple(run.changed),
-        unchanged=tuple(run.unchanged),
-        duplicates=tuple(run.duplicates),
-        failed=(*unreadable, *run.failed),
-        n_passages_new=run.n_passages_new,
-    )
-
-
-def _hashes(found: Found) -> tuple[dict[str, str], list[Outcome]]:
-    """The sha256 of every file by source, and what can't be opened."""
-    hashes: dict[str, str] = {}
-    failed: list[Outcome] = []
-    for path in found.files:
-        try:
-            with path.open("rb") as file:
-                hashes[found.source(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            failed.append((found.source(path), f"it can't be read ({error.strerror}): check its rights"))
-    return hashes, failed
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one run has done so far."""
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What every file of one ingest passes through."""
 
     library: Library
-    max_words: int
-    hashes: dict[str, str]
-    """Of the files of this run, as they are now."""
-    known: dict[str, str] = field(init=False)
-    """Of the sources in the library, as they were read."""
-    owners: dict[str, str] = field(init=False)
-    """The source that stands for a hash; of those that change in this run, not yet any."""
-    added: list[Outcome] = field(default_factory=list)
-    changed: list[Outcome] = field(default_factory=list)
-    unchanged: list[Outcome] = field(default_factory=list)
-    duplicates: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
-    n_passages_new: int = 0
+    readers: Readers
+    tell: Tell
+    take: Callable[[Sequence[Passage]], None]
+    stopped: Callable[[], bool]
 
-    def __post_init__(self) -> None:
-        self.known = self.library.hashes()
-        stay = ((source, digest) for source, digest in self.known.items() if self.hashes.get(source, digest) == digest)
-        self.owners = {digest: source for source, digest in stay}
+    def files(self, found: Found, progress: Callable[[int], None]) -> IngestReport:
+        """Brings in what is no archive."""
+        run = FileRun(self.library, self.tell, self.take, progress)
+        run.plan(found, self.readers)
+        if self.stopped():
+            self.readers.stop()
+        for batch in self.readers.batches():
+            run.keep(batch, self.readers)
+            if self.stopped():
+                self.readers.stop()
+        told = {kind: run.told(kind) for kind in ("added", "changed", "unchanged", "duplicates", "failed")}
+        return IngestReport(**told, n_passages_new=run.n_passages_new)
 
-    def take(self, parser: Parser, path: Path, source: str) -> None:
-        """Brings one file in."""
-        digest = self.hashes[source]
-        if self.known.get(source) == digest:
-            self.unchanged.append((source, ""))
-        elif digest in self.owners:
-            self._drop_copy(source, self.owners[digest])
-        else:
-            self._read(parser, path, source)
+    def archive(self, path: Path, source: str, limits: Limits | None) -> IngestReport:
+        """Brings in an archive: its members are files of their own."""
+        reports = []
 
-    def _drop_copy(self, source: str, owner: str) -> None:
-        if source in self.known:  # it had other content before
-            self.library.remove(source)
-        self.duplicates.append((source, f"same bytes as {owner}"))
+        def members(files: Mapping[Path, str]) -> int:
+            reports.append(self.files(Found(tuple(files), named=files), lambda n: None))
+            return len(reports[-1].failed)
 
-    def _read(self, parser: Parser, path: Path, source: str) -> None:
-        is_known = source in self.known
-        try:
-            parsed = parser.parse(path)
-        except DocumentError as error:
-            kept = "; what was read of it before is kept" if is_known else ""
-            self.failed.append((source, f"{error}{kept}"))
-            return
-        document, passages = document_of(source, PurePosixPath(source).stem, parsed, self.max_words)
-        self.n_passages_new += self.library.put(document, passages)
-        self.owners[document.sha256] = source
-        (self.changed if is_known else self.added).append((source, parsed.note))
+        self.tell(Step(source, "reading"))
+        one = ingest_archive(self.library, path, source, members, limits)
+        outcome = IngestReport(one.added, one.changed, one.unchanged, one.duplicates, one.skipped, one.failed)
+        for step in _steps(outcome):
+            self.tell(step)
+        return sum(reports, IngestReport()) + outcome
+
+
+def _steps(report: IngestReport) -> Iterator[Step]:
+    """Where sources are that nothing more happens to."""
+    kinds: tuple[tuple[tuple[Outcome, ...], Stage], ...] = (
+        ((*report.added, *report.changed), "stored"), (report.unchanged, "unchanged"), (report.duplicates, "copy"),
+        (report.skipped, "skipped"), (report.failed, "refused"))  # fmt: skip
+    for outcomes, stage in kinds:
+        for source, note in outcomes:
+            yield Step(source, stage, note)
 
 
 # ---- BEIR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from rag.database import documents, passages, reading, state, vectors
 from rag.errors import NotFoundError
 from rag.records import Document, Passage, now
 
+Also = Callable[[Connection, Sequence[str]], None]
 SQL_BATCH = 500  # SQLite takes 32,766 variables a statement; a few hundred rows are as fast
 
 _PASSAGE_COLUMNS = (
@@ -168,10 +169,11 @@ class Library:
         with self.engine.begin() as connection:
             _bump(connection, "vectors_revision")
 
-    def remove(self, source: str) -> int:
+    def remove(self, source: str, also: Also = lambda c, ids: None) -> int:
         """Removes a source, or everything below it where it names a folder; returns how many documents went.
 
-        Vectors that no passage uses any more go too. Verdicts stay as events, and count no longer.
+        Vectors that no passage uses any more go too. Verdicts stay as events, and count no longer. *also* does, in the
+        same transaction, what belongs to the removal; it gets the ids of the passages before they go.
 
         Raises:
             NotFoundError: nothing has this source.
@@ -183,13 +185,29 @@ class Library:
             ids = list(connection.scalars(select(documents.c.document_id).where(named)))
             if not ids:
                 raise NotFoundError(f'no source {source!r} in the library: "nightjar sources" lists what there is')
-            for some in chunks(ids, SQL_BATCH):
-                connection.execute(delete(passages).where(passages.c.document_id.in_(some)))
-                connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
-            unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
-            connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
-            _bump(connection, "library_revision")
+            _remove(connection, ids, also)
         return len(ids)
+
+    def remove_all(self, sources: Sequence[str], also: Also = lambda c, ids: None) -> int:
+        """The same for several sources, and for nothing below them; those that are not there are passed over."""
+        ids: list[str] = []
+        with self.engine.begin() as connection:
+            for some in chunks(sources, SQL_BATCH):
+                ids += connection.scalars(select(documents.c.document_id).where(documents.c.source.in_(some)))
+            if ids:
+                _remove(connection, ids, also)
+        return len(ids)
+
+
+def _remove(connection: Connection, document_ids: Sequence[str], also: Also) -> None:
+    for some in chunks(document_ids, SQL_BATCH):
+        of_these = passages.c.document_id.in_(some)
+        also(connection, list(connection.scalars(select(passages.c.passage_id).where(of_these))))
+        connection.execute(delete(passages).where(of_these))
+        connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
+    unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
+    connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
+    _bump(connection, "library_revision")
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

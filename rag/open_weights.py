@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rag.encoder import quiet_libraries
 from rag.errors import ChatModelError, ChatModelSkippedError, SettingsError
+from rag.one_at_a_time import READING
 
 LOOK_S = 0.05  # between two looks at whether anybody still waits
 LONGEST_WINDOW = 1_000_000  # tokenizers that know no limit say 10^30
@@ -72,9 +73,10 @@ class OpenWeights:
 
         started, (device, dtype) = time.perf_counter(), best_device()
         self._tell(f"reading the weights of {self.name}")
-        model = AutoModelForCausalLM.from_pretrained(
-            self.name, config=self._config, dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
+        with READING:
+            model = AutoModelForCausalLM.from_pretrained(
+                self.name, config=self._config, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            )
         model = model.to(device).eval()
         model.generation_config = plain_decoding(model.generation_config, self.tokenizer)
         n_millions, seconds = sum(one.numel() for one in model.parameters()) / 1e6, time.perf_counter() - started

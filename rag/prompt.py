@@ -54,18 +54,25 @@ class Window:
 
 
 def messages(
-    question: str, hits: Sequence[Hit], history: Sequence[tuple[str, str]], window: Window | None = None
+    question: str,
+    hits: Sequence[Hit],
+    history: Sequence[tuple[str, str]],
+    window: Window | None = None,
+    wide: Sequence[Hit] = (),
 ) -> list[BaseMessage]:
     """What the model is told. Passages are cut and left out from the last rank on until all of it fits.
 
-    By characters where there is no *window*, else by its tokens; earlier turns then take a quarter of the room at most.
+    *wide* are the same hits with the text around them, and are told in their place where all of that fits. By characters
+    where there is no *window*, else by its tokens; earlier turns then take a quarter of the room at most.
 
     Raises:
         ChatModelSkippedError: rules and question alone leave no room for a passage.
     """
 
+    n_wide = sum(len(hit.passage.text) for hit in wide)
+
     def told(characters: int, said: Sequence[tuple[str, str]] = ()) -> list[BaseMessage]:
-        passages = numbered(hits, characters)
+        passages = numbered(wide if 0 < n_wide <= characters else hits, characters)
         return prompt().format_messages(history=earlier(said), passages=passages, question=sendable(question))
 
     if window is None:
@@ -74,7 +81,7 @@ def messages(
     turns = range(len(history) + 1)
     first = next(n for n in turns if window.count(told(0, history[n:])) <= bare + window.room // 4)
     kept, whole = history[first:], sum(len(hit.passage.text) for hit in hits)
-    characters = most(whole, lambda n: window.count(told(n, kept)) <= window.room)
+    characters = most(max(whole, n_wide), lambda n: window.count(told(n, kept)) <= window.room)
     if characters < min(LEAST_PASSAGE, whole):
         raise ChatModelSkippedError(f"the model reads {window.room:,} tokens beside its answer, and rules and question take "
                                     f"{bare:,} of them: lower generator.max_tokens, or take a larger model")  # fmt: skip

@@ -23,6 +23,9 @@ PARTLY = 0.25
 PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
 ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
 
+LEVEL_MARK = " › "  # between a heading and the one below it
+LONGEST_HEADING = 120  # characters of the headings that are encoded
+
 
 def now() -> datetime:
     """The time in UTC, to the microsecond."""
@@ -45,6 +48,24 @@ def sha256_of(text: str) -> str:
     'e3b0c442'
     """
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def encoded_text(title: str, heading: str, text: str) -> str:
+    """What the encoder and BM25 read of a passage: title, headings, and then the text.
+
+    Of headings of more than 120 characters (30 tokens of English) only the inner ones: they tell the most, and the
+    text is what must not be cut off.
+
+    >>> encoded_text("Guide", "Setup › Cables", "Use the red one.")
+    'Guide\\nSetup › Cables\\nUse the red one.'
+    >>> encoded_text("", "A" * 110 + LEVEL_MARK + "Cables › Red", "Pull.")
+    'Cables › Red\\nPull.'
+    """
+    if len(heading) > LONGEST_HEADING:
+        heading = heading[-LONGEST_HEADING:].partition(LEVEL_MARK if LEVEL_MARK in heading[-LONGEST_HEADING:] else " ")[
+            2
+        ]
+    return "\n".join(part for part in (title, heading, text) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Passage:
     title: str
     """The document's title; for BEIR, the line's own title."""
     heading: str
-    """The headings above the passage, outermost first, joined by ' › '; may be empty."""
+    """The headings above the passage, outermost first, joined by LEVEL_MARK; may be empty."""
     text: str
     """Exactly `document.text[start:end]`."""
     start: int
@@ -84,8 +105,8 @@ class Passage:
 
     @property
     def encoded_text(self) -> str:
-        """What the encoder and BM25 read: title and headings first, then the text."""
-        return "\n".join(part for part in (self.title, self.heading, self.text) if part)
+        """What the encoder and BM25 read; see `encoded_text`."""
+        return encoded_text(self.title, self.heading, self.text)
 
     @property
     def text_sha256(self) -> str:
@@ -115,6 +136,8 @@ class Hit:
     """What today's votes on questions like this one added; below 0 where they took away. 0 in all measuring."""
     rerank: float | None = None
     """The reranker's probability that the passage is right, 0 to 1; None where it was not read."""
+    also_in: tuple[Passage, ...] = ()
+    """Passages found for the same question that say no more than this one, best first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from rag.errors import SettingsError
 
+REPLACED = {
+    "passages.max_words": 'passages are measured in the encoder\'s tokens now: set "passages.max_tokens", 4 for 3 words'
+}
+"""Settings that were, and what to do instead."""
+
 
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
@@ -42,7 +47,9 @@ class EncoderSettings(Section):
 class PassageSettings(Section):
     """How documents are split."""
 
-    max_words: int = Field(default=90, ge=10, le=2000, description="a passage ends before it grows past this")
+    max_tokens: int = Field(
+        default=96, ge=16, le=8000, description="a passage's text ends before it grows past this; headings come on top"
+    )
 
 
 class RetrievalSettings(Section):
@@ -52,6 +59,9 @@ class RetrievalSettings(Section):
     candidates: int = Field(default=100, ge=1, le=1000, description="taken from each side before fusion")
     lexical_weight: float = Field(
         default=0.25, ge=0, le=10, description="BM25's weight until a night has chosen one on dev"
+    )
+    distinct: bool = Field(
+        default=True, description="a passage that says no more than a better one is named there, not shown"
     )
     until_tonight: bool = Field(default=True, description="votes move passages for near questions until a night learns")
     reranker: Path | None = Field(default=None, description="a cross-encoder's folder; reads the first hits once more")
@@ -79,6 +89,9 @@ class GeneratorSettings(Section):
     rest_s: float = Field(default=60.0, gt=0, description="for how long it is not asked then")
     rewrite_s: float = Field(
         default=4.0, ge=0, description="for the model to rewrite a follow-up question; 0: it never does"
+    )
+    around: Literal["passage", "neighbours", "section"] = Field(
+        default="neighbours", description="what a language model reads of a hit's document beside the passage itself"
     )
     unsupported: Literal["mark", "drop"] = Field(
         default="mark", description="its sentences that no cited passage supports: told below the answer, or left out"
@@ -145,6 +158,9 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; this machine alone by default")
     port: int = Field(default=7860, ge=0, le=65535, description="0 takes a free one")
+    folders: tuple[Path, ...] = Field(
+        default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
+    )
 
 
 class ScheduleSettings(Section):
@@ -256,7 +272,7 @@ def _explain(problem: ErrorDetails) -> str:
     *parents, key = (str(part) for part in problem["loc"])
     where = ".".join((*parents, key))
     if problem["type"] == "extra_forbidden":
-        return f"unknown setting {where!r}: {_nearest(key, _section(parents))}"
+        return f"unknown setting {where!r}: {REPLACED.get(where) or _nearest(key, _section(parents))}"
     value = "has a value that" if _has_secrets((*parents, key)[0]) else f"is {problem.get('input')!r}, which"
     return f'setting {where!r} {value} is refused: {problem["msg"]}; see "nightjar config show"'
 

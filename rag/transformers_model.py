@@ -167,8 +167,12 @@ class _Generation:
         import torch
         from transformers import StoppingCriteriaList
 
+        ended_early = False  # asked after the end, is_over would be true of a reader who left with the last word
+
         def over(input_ids: Any, _scores: Any, **_: Any) -> Any:
-            return torch.full((input_ids.shape[0],), self._is_over(), device=input_ids.device, dtype=torch.bool)
+            nonlocal ended_early
+            ended_early = self._is_over()
+            return torch.full((input_ids.shape[0],), ended_early, device=input_ids.device, dtype=torch.bool)
 
         model = self._model
         prompt = torch.tensor([self._ids], device=model.device)
@@ -178,7 +182,7 @@ class _Generation:
                 streamer=self.streamer, stopping_criteria=StoppingCriteriaList([over]), **self._how,
             )  # fmt: skip
         self._n_written = written.shape[1] - len(self._ids)
-        if self._is_over():
+        if ended_early:
             raise StoppedError("the reader left, or the time was spent")
 
 

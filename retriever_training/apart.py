@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import ParamSpec, TypeVar
 
 GIB = 2**30
@@ -17,9 +20,16 @@ Result = TypeVar("Result")
 
 
 def apart(work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-    """What *work* returns from a fresh process, which ends with it. All of it has to be picklable."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    """What *work* returns from a fresh process, which ends with it or with this one. All of it has to be picklable."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         return pool.submit(work, *arguments, **named).result()
+
+
+def _end_with_parent() -> None:
+    """Ends this process as soon as the one that started it is gone, however that one ended."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
 def peak_gib() -> float:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.passages import LEVEL_MARK, n_words
-from rag.records import Passage
+from rag.records import LEVEL_MARK, Passage
 from rag.sentences import readable, sentences
+from rag.tokens import n_words
 
 Parts = tuple[str, str, str]  # title, heading and text of a passage
 

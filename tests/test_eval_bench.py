@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from eval.bench_ingest import IngestBench, Round, measure_ingest
 from eval.bench_lexical import measure_lexical, zipf_texts
 from eval.bench_serving import measure_serving
+from eval.padded_library import fill_library, open_padded
 from rag.errors import NotFoundError
+from rag.library import Library
+from rag.vectors import Vectors
 from ui.cli import app
 
 
@@ -122,3 +125,38 @@ def test_the_serving_benchmark_without_a_server_has_failures_and_no_times():
     assert len(measured.failures) == 1
     assert measured.versions == ()
     assert (measured.p50_ms, measured.p95_ms, measured.max_ms) == (None, None, None)
+
+
+def test_a_padded_library_keeps_the_real_passages_and_is_left_as_it_is(beir, base_encoder, tmp_path):
+    engine = open_padded(tmp_path / "work")
+    assert fill_library(engine, beir, base_encoder, 40, seed=1) == 6
+    ids, matrix = Vectors(engine, base_encoder.passage_side).matrix()
+    assert (len(ids), Library(engine).n_passages()) == (40, 40)
+    real = base_encoder.encode_passages(["passage number 0 of a small corpus"])[0]
+    assert sum(matrix @ real > 0.999) == 2, "p0 and p5"
+    padding = matrix[[library_source(engine, one).startswith("padding/") for one in ids]]
+    assert ((padding @ real) < 0.95).all()
+    assert fill_library(engine, beir, base_encoder, 40, seed=1) == 6
+    assert Vectors(engine, base_encoder.passage_side).matrix()[0] == ids
+    engine.dispose()
+
+
+def library_source(engine, passage_id: str) -> str:
+    return Library(engine).get([passage_id])[passage_id].source
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_search_benchmark_times_both_on_the_same_questions(beir, tmp_path, alone):
+    if not alone:
+        pytest.importorskip("langchain_chroma")
+        pytest.importorskip("langchain_classic")
+    words = ["--data", str(tmp_path / "data"), "bench", "search", "--beir", str(beir), "--split", "test"]
+    result = CliRunner().invoke(app, [*words, "--passages", "60", "--json", *(["--alone"] if alone else [])])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["n_passages"], told["n_real"], told["n_questions"]) == (60, 6, 1)
+    assert set(told["stages"]) == {"encode", "dense", "lexical", "fetch", "fusion"}
+    assert 0 < told["stages"]["encode"]["median_ms"] < told["nightjar"]["whole"]["median_ms"]
+    assert told["first_answer"]["median_ms"] > 0
+    assert 0 < told["nightjar"]["ndcg"] <= 1
+    assert (told["theirs"] is None) == (told["times_faster"] is None) == alone

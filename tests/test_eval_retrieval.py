@@ -75,7 +75,7 @@ def test_json_has_every_side_and_slice_and_an_empty_slice_is_null() -> None:
     assert printed["slices"]["unseen"]["n_questions"] == 3
     assert printed["slices"]["seen"] == {
         "n_questions": 0,
-        **{side: {"nDCG@10": None, "RR@10": None, "R@10": None} for side in ("dense", "lexical", "fused")},
+        **{side: {"nDCG@10": None, "RR@10": None, "R@10": None} for side in ("dense", "lexical", "rrf", "fused")},
     }
     low, high = printed["intervals"]["all"]["dense"]["RR@10"]
     assert low <= printed["dense"]["RR@10"] <= high

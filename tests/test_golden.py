@@ -34,7 +34,7 @@ def cases() -> list[object]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     opened = open_app(Settings(data=tmp_path_factory.mktemp("golden") / "data"))
-    report = ingest_paths(opened.library, sorted(GOLDEN.glob("*.md")), max_words=opened.settings.passages.max_words)
+    report = ingest_paths(opened.library, sorted(GOLDEN.glob("*.md")), splitting=opened.splitting())
     assert not report.failed
     opened.encode_missing()
     yield opened

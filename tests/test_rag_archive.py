@@ -13,6 +13,7 @@ import pytest
 from rag.ingest import IngestReport, ingest_paths
 from rag.library import Library
 from rag.parse import Limits
+from rag.passages import Splitting
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def ingest(library: Library, *paths: str, limits: Limits | None = None) -> IngestReport:
-    return ingest_paths(library, [Path(path) for path in paths or (".",)], max_words=30, limits=limits)
+    return ingest_paths(library, [Path(path) for path in paths or (".",)], splitting=Splitting(30), limits=limits)
 
 
 def names(outcomes) -> list[str]:

@@ -316,6 +316,7 @@ def test_the_key_is_not_told_when_its_section_is_refused(monkeypatch):
 
 def test_a_missing_package_is_told_with_the_way_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "langchain_ollama", None)
+    monkeypatch.setitem(sys.modules, "langchain_community", None)  # LangChain looks there too
     with pytest.raises(SettingsError, match=r"'ollama:m'.*pip install 'nightjar-rag\[ollama\]'"):
         make_generator("ollama:m")
     monkeypatch.setitem(sys.modules, "langchain_anthropic", None)

@@ -15,8 +15,10 @@ import pytest
 
 from rag.database import open_database
 from rag.errors import NotFoundError
-from rag.ingest import IngestReport, find_files, ingest_beir, ingest_paths, source_of
+from rag.find_files import find_files, source_of
+from rag.ingest import IngestReport, ingest_beir, ingest_paths
 from rag.library import Library
+from rag.passages import Splitting
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def ingest(library: Library, *paths: str) -> IngestReport:
-    return ingest_paths(library, [Path(path) for path in paths], max_words=30)
+    return ingest_paths(library, [Path(path) for path in paths], splitting=Splitting(30))
 
 
 def names(outcomes) -> list[str]:
@@ -63,7 +65,7 @@ def test_an_unchanged_file_costs_one_hash_and_nothing_else(library, here, monkey
     (here / "a.md").write_text(guide("One.", "Two."))
     ingest(library, "a.md")
     revision = library.revision()
-    monkeypatch.setattr("rag.ingest.Parser.parse", lambda *a: pytest.fail("it was read again"))
+    monkeypatch.setattr("rag.read_files.Parser.parse", lambda *a: pytest.fail("it was read again"))
     report = ingest(library, "a.md")
     assert names(report.unchanged) == ["a.md"]
     assert report.n_passages_new == 0
@@ -179,7 +181,7 @@ def test_progress_counts_every_file(library, here) -> None:
     for name in ("a.txt", "b.txt", "c.pdf"):
         (here / name).write_text("Same.")
     done: list[int] = []
-    ingest_paths(library, [here], max_words=30, progress=done.append)
+    ingest_paths(library, [here], splitting=Splitting(30), progress=done.append)
     assert sum(done) == 3
 
 
@@ -275,7 +277,8 @@ from pathlib import Path
 from rag.database import open_database
 from rag.ingest import ingest_paths
 from rag.library import Library
-ingest_paths(Library(open_database(sys.argv[1])), [Path(sys.argv[2])], max_words=30)
+from rag.passages import Splitting
+ingest_paths(Library(open_database(sys.argv[1])), [Path(sys.argv[2])], splitting=Splitting(30))
 """
 
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.blocks import Block, Headings, Parsed, cleaned, header_of
-from rag.passages import document_of, n_words, passage_id_of
+from rag.passages import Splitting, document_of, passage_id_of
+from rag.tokens import n_words
 
 
 def split(*blocks: Block, max_words: int = 90, title: str = "Guide"):
-    return document_of("guide.md", "guide", Parsed(tuple(blocks), title), max_words)
+    return document_of("guide.md", "guide", Parsed(tuple(blocks), title), Splitting(max_words))
 
 
 def texts(*blocks: Block, max_words: int = 90) -> list[str]:

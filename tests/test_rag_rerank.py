@@ -121,6 +121,13 @@ def test_the_worth_is_measured_on_the_same_hits_question_by_question() -> None:
     assert read.right(qrels).tolist() == [False, True, True, False]
 
 
+def test_it_is_counted_how_often_the_time_was_too_short() -> None:
+    """Of six hits four are read in the first second, and the second second is not given."""
+    asked = {"1": "one", "2": "two"}
+    few = {"one": hits(0.1, 0.2), "two": hits(*(place / 10 for place in range(6)))}
+    assert read_served(asked, lambda text, k: few[text], reranker(Marks(), budget_s=0.5)).n_cut == 1
+
+
 def test_other_scores_for_what_was_read_make_another_order() -> None:
     read = read_served({"1": "one"}, lambda text, k: hits(0.0, 1.0, 0.5), reranker(Marks(), k=2))
     said = read.saying(np.array([0.9, 0.1]))

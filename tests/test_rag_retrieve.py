@@ -9,6 +9,7 @@ import pytest
 
 from eval.retrieval import rankings
 from rag.exact import ExactIndex
+from rag.filters import filter_of
 from rag.fusion import normalised_lexical
 from rag.lexical import Lexical
 from rag.library import Library
@@ -189,4 +190,5 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
     assert found[0].metadata == {"source": "p01.txt", "title": "", "page": 3, "rank": 1, "score": hits[0].score,
                                  "dense": hits[0].dense, "lexical": hits[0].lexical}  # fmt: skip
     assert len(wrapped.invoke("lamp", k=5)) == 5
+    assert [one.id for one in wrapped.invoke("lamp", where=filter_of(["p06.txt", "p07.txt"]))] == ["p07", "p06"]
     assert [len(some) for some in wrapped.batch(["lamp", "moths"])] == [3, 3]

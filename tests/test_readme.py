@@ -184,7 +184,7 @@ def _fields(prefix: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInf
 
 def _cells(field: FieldInfo) -> tuple[str, str, str]:
     default = field.default
-    shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+    shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     shown = shown.lower() if default is None or isinstance(default, bool) else shown
     return f"`{shown}`", _allowed(field), field.description or ""
 
@@ -253,11 +253,12 @@ def test_every_python_example_runs(page: Path, tmp_path: Path, monkeypatch: pyte
 def _fill_library(folder: Path) -> None:
     from rag.assemble import open_app
     from rag.ingest import ingest_paths
+    from rag.passages import Splitting
     from rag.settings import load_settings
 
     (folder / "grant.md").write_text("# Grants\n\nSmall firms can get the grant.\n", "utf-8")
     app = open_app(load_settings())
-    ingest_paths(app.library, [folder / "grant.md"], max_words=90)
+    ingest_paths(app.library, [folder / "grant.md"], splitting=Splitting(90))
     app.encode_missing()
     app.close()
 

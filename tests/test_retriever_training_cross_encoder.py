@@ -271,6 +271,12 @@ def test_a_teacher_that_is_no_cross_encoder_is_refused_when_the_plan_is_made(tmp
         plan_of(Settings(data=tmp_path, night={"teacher": tmp_path}))
 
 
+def test_an_easier_half_of_no_choice_is_refused_when_the_plan_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"1 for the 1 a row leaves no choice: set night\.pool to 4"):
+        plan_of(Settings(data=tmp_path, night={"easy_first": True}))
+    assert plan_of(Settings(data=tmp_path, night={"easy_first": True, "pool": 4})).towers.easy_first
+
+
 # ---- measuring a version
 
 

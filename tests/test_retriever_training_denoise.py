@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rag import shingles as shingling
 from rag.fusion import fused, normalised_lexical
 from rag.lexical import Lexical
+from rag.shingles import Shingled, containment, plain, shingles
 from retriever_training.negatives import FINDERS, denoise
-from retriever_training.negatives import shingles as shingling
 from retriever_training.negatives.answers import has_answer
 from retriever_training.negatives.denoise import clean, count_removed, rules
 from retriever_training.negatives.grounds import NOTHING_MORE, Grounds, Known, Pairs
 from retriever_training.negatives.mine import Candidate, Mine, Mined, View, ranked
 from retriever_training.negatives.mix import mine_all
-from retriever_training.negatives.shingles import Shingled, containment, plain, shingles
 from retriever_training.negatives.teacher import (
     TAKEN_FOR_RIGHT,
     UNREAD,

@@ -87,6 +87,7 @@ def test_search_json_has_the_promised_keys_best_first(data):
         "lexical",
         "today",
         "rerank",
+        "also_in",
     ]
     assert (hit["rank"], hit["passage_id"], hit["title"], hit["text"]) == (1, "uk-1", "Grants", TEXT)
     assert hit["rerank"] is None
@@ -112,3 +113,24 @@ def test_empty_question_is_a_usage_error(data, command):
 
 def test_search_of_an_empty_library_says_what_to_do(tmp_path):
     assert "nightjar ingest" in run(tmp_path / "new", "search", GRANT).stdout
+
+
+def test_search_and_ask_look_only_where_they_are_told_to(data):
+    hits = json.loads(run(data, "search", GRANT, "--source", "trips.txt", "--json").stdout)["hits"]
+    assert [hit["source"] for hit in hits] == ["trips.txt"]
+    answer = json.loads(run(data, "ask", GRANT, "--source", "toy/", "--since", "2026-11-01", "--json").stdout)
+    assert {one["source"] for one in answer["citations"]} == {"toy/uk-1"}
+
+
+def test_a_filter_that_leaves_nothing_says_so(data):
+    nothing = run(data, "search", GRANT, "--until", "2001-01-01")
+    assert (nothing.exit_code, nothing.stdout) == (0, "Nothing found: no document passes every filter.\n")
+    answer = json.loads(run(data, "ask", GRANT, "--until", "2001-01-01", "--json").stdout)
+    assert answer["declined"]
+    assert "in the documents that were to be searched" in answer["reason"]
+
+
+def test_a_source_that_is_not_there_ends_with_the_nearest_names(data):
+    result = run(data, "search", GRANT, "--source", "trip.txt")
+    assert result.exit_code == 2
+    assert "did you mean 'trips.txt'?" in result.stderr

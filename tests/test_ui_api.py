@@ -14,6 +14,7 @@ import pytest
 from rag.assemble import App
 from rag.errors import UsageError
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.settings import Settings, load_settings
 from ui.keeping import Leftovers
 from ui.serve import Running, check_host, running
@@ -28,7 +29,7 @@ def settings_for(data: Path, **sections: object) -> Settings:
 
 
 def fill(app: App, documents: Path) -> None:
-    ingest_paths(app.library, [documents], max_words=90)
+    ingest_paths(app.library, [documents], splitting=Splitting(90))
     app.encode_missing()
 
 
@@ -99,9 +100,24 @@ def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
     assert set(found["hits"][0]) == {
         *("rank", "passage_id", "source", "title", "text"),
-        *("score", "dense", "lexical", "today", "rerank"),
+        *("score", "dense", "lexical", "today", "rerank", "also_in"),
     }
     assert "church towers" in found["hits"][0]["text"]
+
+
+def test_a_filter_holds_for_a_search_and_for_an_answer(client: httpx.Client) -> None:
+    found = client.get("/api/search", params={"q": "barn owls", "source": "*/grant.md", "type": "md"}).json()
+    assert {Path(hit["source"]).name for hit in found["hits"]} == {"grant.md"}
+    asked = {"question": "Who can get the grant?", "where": {"sources": ["*/owls.md"], "since": "2026-11-01"}}
+    assert all(one["source"].endswith("owls.md") for one in client.post("/api/ask", json=asked).json()["citations"])
+
+
+def test_a_filter_that_names_nothing_there_is_refused_with_what_there_is(client: httpx.Client) -> None:
+    refused = client.get("/api/search", params={"q": "owls", "type": "pdf"})
+    assert (refused.status_code, refused.json()["error"]) == (
+        404,
+        "no document of type 'pdf' in the library: there is md, text/markdown",
+    )
 
 
 # ---- verdicts
@@ -176,6 +192,10 @@ def test_a_verdict_may_only_name_what_was_shown_unless_it_pins(client: httpx.Cli
         ({"question": "Who?", "top_k": 3}, "top_k: "),
         ({"question": "Who?", "k": 0}, "k: "),
         ({}, "question: "),
+        ({"question": "Who?", "where": {"folders": ["a/"]}}, "where.folders: "),
+        ({"question": "Who?", "where": {"since": "yesterday"}}, "'yesterday' is no date"),
+        ({"question": "Who?", "where": {"since": "2026-11-25", "until": "2026-11-24"}}, "nothing lies between"),
+        ({"question": "Who?", "where": {"types": ["x"] * 51}}, "where.types: "),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_with_its_reason(client: httpx.Client, body: dict, says: str) -> None:
@@ -285,7 +305,7 @@ def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: R
 def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(server: Running, tmp_path: Path) -> None:
     app, leftovers = server.opening.app(), Leftovers(stays_s=0)
     (tmp_path / "moles.md").write_text("# Moles\n\nMoles dig in the garden at dawn.\n", "utf-8")
-    ingest_paths(app.library, [tmp_path], max_words=90)
+    ingest_paths(app.library, [tmp_path], splitting=Splitting(90))
     app.refresh()
     leftovers.look(app)  # something has just changed: whoever brought it may be encoding it
     assert app.missing_vectors() == 1

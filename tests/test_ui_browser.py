@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.settings import load_settings
 from ui.serve import Running, running
 from ui.web import texts
@@ -44,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         (documents / name).write_text(text, "utf-8")
 
     def fill(app) -> None:
-        ingest_paths(app.library, [documents], max_words=90)
+        ingest_paths(app.library, [documents], splitting=Splitting(90))
         app.encode_missing()
 
     with running(load_settings(home / "data", server={"port": 0}), prepare=fill) as started:
@@ -187,6 +188,22 @@ def test_an_earlier_answer_shows_its_passages_again_when_it_is_clicked(page: Pag
     assert page.see(".nj-card").text.startswith("1\nOwls")
     page.see("[data-testid=bot]").click()
     page.see(".nj-card", where=lambda one: one.text.startswith("1\nWho can get the grant?"))
+
+
+def test_a_question_looks_only_where_it_is_told_to(page: Page) -> None:
+    page.see(".nj-where button").click()
+    page.see(".nj-where input").send_keys("*owls.md")
+    page.ask("Who can get the grant?")
+    assert {one.text.split(" · ")[0].split("/")[-1] for one in page.browser.find_elements("css selector", ".nj-meta")
+            if one.is_displayed()} == {"owls.md"}  # fmt: skip
+
+
+def test_a_date_that_is_none_is_answered_by_what_to_write(page: Page) -> None:
+    page.see(".nj-where button").click()
+    page.see(".nj-where input", where=lambda one: "2026" in one.get_attribute("placeholder")).send_keys("yesterday")
+    page.see(".nj-question textarea").send_keys("Who can get the grant?", "\n")
+    page.see("[data-testid=bot]", where=lambda one: "'yesterday' is no date: write 2026-11-25" in one.text)
+    assert page.see(".nj-question textarea").get_attribute("value") == "Who can get the grant?"
 
 
 def test_a_question_without_an_answer_shows_the_closest_passages(page: Page) -> None:

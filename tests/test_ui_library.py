@@ -34,16 +34,37 @@ def test_ingest_lists_failures_exits_with_1_and_encodes_the_rest(nightjar, tmp_p
     assert (again.exit_code, again.stdout) == (0, "1 unchanged; 0 new passages, 1 in the library.\n")
 
 
+def test_other_settings_of_passages_cut_files_anew_when_they_are_ingested_again(
+    nightjar, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in ("lamps", "moths"):
+        sentences = " ".join(f"The {name} of house {n} are red." for n in range(30))
+        (tmp_path / "docs" / f"{name}.md").write_text(f"# {name}\n\nShort.\n\n## Houses\n\n{sentences}\n")
+    first = json.loads(nightjar("ingest", "docs", "--json").stdout)
+    monkeypatch.setenv("NIGHTJAR__PASSAGES__MAX_TOKENS", "40")
+    some = nightjar("ingest", "docs/lamps.md")
+    assert "1 changed" in some.stdout
+    assert "1 documents are still cut by former settings" in some.stdout
+    assert "lose their verdicts" in some.stderr
+    rest = json.loads(nightjar("ingest", "docs", "--json").stdout)
+    assert [one["source"] for one in rest["changed"]] == ["docs/moths.md"]
+    assert rest["n_passages_new"] > first["n_passages_new"] / 2
+    assert rest["n_encoded"] == rest["n_passages_new"]
+    assert (rest["n_cut_before"], len(json.loads(nightjar("ingest", "docs", "--json").stdout)["unchanged"])) == (0, 2)
+
+
 def test_sources_are_listed_and_removed_however_the_path_is_spelled(nightjar, tmp_path) -> None:
     from rag.database import open_database
     from rag.ingest import ingest_paths
     from rag.library import Library
+    from rag.passages import Splitting
 
     (tmp_path / "docs").mkdir()
     for name in ("a.md", "b.md"):
         (tmp_path / "docs" / name).write_text(f"Text of {name}.")
     engine = open_database(f"sqlite:///{tmp_path / 'state' / 'nightjar.db'}")
-    ingest_paths(Library(engine), [tmp_path / "docs"], max_words=90)
+    ingest_paths(Library(engine), [tmp_path / "docs"], splitting=Splitting(90))
     engine.dispose()
     assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/a.md", "docs/b.md"]
     assert "docs/a.md" in nightjar("sources").stdout

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from rag.errors import UsageError
+from tests.test_rag_cross_encoder import saved
 from ui.commands import library, measuring, simulating
 
 TEXTS = {
@@ -66,6 +67,26 @@ def test_scores_are_printed_as_the_interface_says(state: tuple[Path, Path]) -> N
     assert printed["fused"]["RR@10"] == 1.0
     assert printed["slices"]["unseen"]["n_questions"] == 4
     assert printed["slices"]["seen"]["fused"]["nDCG@10"] is None
+
+
+def test_a_reranker_that_the_settings_name_is_measured_beside_what_is_served(
+    state: tuple[Path, Path], base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cross-encoder that nobody trained: what it says is noise, and that shows as a difference with an interval."""
+    data, dataset = state
+    words = ("eval", "retrieval", "--dataset", str(dataset))
+    assert "reranked" not in json.loads(nightjar(data, *words, "--json").stdout)
+    monkeypatch.setenv("NIGHTJAR__RETRIEVAL__RERANKER", str(saved(base_folder, tmp_path / "tiny", n_labels=1)))
+    printed = json.loads(nightjar(data, *words, "--json").stdout)
+    assert printed["reranked"]["served"] == printed["fused"]
+    assert printed["reranked"]["n_questions"] == 4
+    assert printed["reranked"]["n_cut"] == 0
+    assert "ms a question" in nightjar(data, *words).stdout
+
+
+def test_both_searches_by_their_ranks_stand_beside_what_is_served(state: tuple[Path, Path]) -> None:
+    data, dataset = state
+    assert "by ranks" in nightjar(data, "eval", "retrieval", "--dataset", str(dataset)).stdout
 
 
 def test_table_shows_no_slice_where_nothing_was_trained(state: tuple[Path, Path]) -> None:

@@ -18,6 +18,7 @@ from rag.assemble import App, open_app
 from rag.database import reading, vectors
 from rag.errors import SettingsError
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.question_vectors import known_question_vectors
 from rag.records import Passage, Turn, Verdict, now
 from rag.settings import Settings, load_settings
@@ -56,7 +57,7 @@ def judge(app: App, documents: Path) -> None:
     jargon.vote(app, JUDGED)
     documents.mkdir()
     (documents / "hostile.txt").write_text(HOSTILE, "utf-8")
-    ingest_paths(app.library, [documents], max_words=90)
+    ingest_paths(app.library, [documents], splitting=Splitting(90))
     app.encode_missing()
 
 
@@ -240,7 +241,7 @@ def test_where_nobody_judged_headings_are_offered(tmp_path: Path) -> None:
 
     def opened() -> App:
         app = open_app(Settings(data=data))
-        ingest_paths(app.library, [owls], max_words=90)
+        ingest_paths(app.library, [owls], splitting=Splitting(90))
         app.encode_missing()
         return app
 

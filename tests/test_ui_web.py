@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from rag.ingest import ingest_paths
+from rag.passages import Splitting
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
 from ui.night_shift import NightShift, nightly_command
@@ -47,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
 
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "documents"], max_words=90)
+        ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
         app.encode_missing()
 
     with running(load_settings(home / "data", server={"port": 0}), prepare=fill) as started:

@@ -19,7 +19,9 @@ from rag.assemble import App
 from rag.database import state
 from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
 from rag.feedback import MAX_COMMENT
+from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
+from ui.api_documents import add_documents
 from ui.opening import Opening
 from ui.shapes import answer_json, found_json
 from ui.verdicts import LOCAL, promise_of
@@ -27,7 +29,32 @@ from ui.verdicts import LOCAL, promise_of
 log = logging.getLogger(__name__)
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+Term = Annotated[str, Field(min_length=1, max_length=1000)]
+Terms = Annotated[list[Term], Field(max_length=MAX_TERMS)]
 NOW_S = 0.0  # health is asked often, and must not wait
+
+
+class Where(BaseModel):
+    """Which documents are searched; what is left out lets all pass."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: Terms = []
+    """Files, folders, or patterns with * and ?; one suffices."""
+    types: Terms = []
+    """Suffixes such as pdf, or media types; one suffices."""
+    since: Term | None = None
+    """Ingested on this day or at this moment, or later; ISO 8601."""
+    until: Term | None = None
+    """Ingested on this day, or before this moment."""
+
+    def filter(self) -> Filter:
+        """The same for the retriever.
+
+        Raises:
+            UsageError: a date can't be read, or nothing lies between the two.
+        """
+        return filter_of(self.sources, self.types, self.since, self.until)
 
 
 class Asked(BaseModel):
@@ -38,6 +65,7 @@ class Asked(BaseModel):
     question: str
     conversation_id: Id | None = None
     k: Annotated[int, Field(ge=1, le=100)] | None = None
+    where: Where = Where()
 
 
 class Target(BaseModel):
@@ -63,6 +91,7 @@ def create_api(opening: Opening) -> FastAPI:
     api = FastAPI(title="Nightjar", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     _add_questions(api, opening)
     _add_verdicts(api, opening)
+    add_documents(api, opening)
     _add_health(api, opening)
     _add_errors(api)
     return api
@@ -85,15 +114,27 @@ def _add_questions(api: FastAPI, opening: Opening) -> None:
         app, conversation_id = opening.app(), asked.conversation_id
         history = app.feedback.history(conversation_id, LOCAL) if conversation_id else []
         answer = app.answerer.answer(
-            asked.question, history=history, user=LOCAL, conversation_id=conversation_id, k=asked.k
+            asked.question,
+            history=history,
+            user=LOCAL,
+            conversation_id=conversation_id,
+            k=asked.k,
+            where=asked.where.filter(),
         )
         return answer_json(answer) | {"token": app.feedback.token(answer.turn_id)}
 
     @api.get("/api/search")
-    def search(q: str, k: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
-        """Finds passages, best first. Nothing is remembered."""
-        retriever = opening.app().retriever
-        return found_json(retriever.find(checked(q), k, LOCAL)) | {"encoder_id": retriever.encoder_id}
+    def search(
+        q: str,
+        k: Annotated[int, Query(ge=1, le=100)] = 10,
+        source: Annotated[Terms, Query()] = [],  # noqa: B006 - FastAPI copies it
+        type: Annotated[Terms, Query()] = [],  # noqa: B006 - as above
+        since: Term | None = None,
+        until: Term | None = None,
+    ) -> dict[str, Any]:
+        """Finds passages, best first, in the documents that pass. Nothing is remembered."""
+        where, retriever = filter_of(source, type, since, until), opening.app().retriever
+        return found_json(retriever.find(checked(q), k, LOCAL, where)) | {"encoder_id": retriever.encoder_id}
 
 
 def _add_verdicts(api: FastAPI, opening: Opening) -> None:

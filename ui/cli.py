@@ -20,6 +20,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    jobs,
     learning,
     library,
     measuring,
@@ -79,6 +80,7 @@ def main(
 
 for group in (
     library,
+    jobs,
     answers,
     feedback,
     learning,

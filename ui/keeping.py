@@ -57,7 +57,7 @@ class Leftovers:
         """Encodes what is missing where nothing has changed for a while; looks once for each state of the library."""
         if app.live.state != self._state:
             self._state, self._since, self._looked = app.live.state, time.monotonic(), False
-        elif not self._looked and time.monotonic() - self._since >= self._stays_s:
+        elif not self._looked and time.monotonic() - self._since >= self._stays_s and not app.jobs.are_running():
             self._looked = True
             n_encoded = app.encode_missing()
             if n_encoded:

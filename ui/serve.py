@@ -18,6 +18,7 @@ from rag.assemble import App, open_app
 from rag.errors import BusyError, UsageError
 from rag.locks import FileLock
 from rag.settings import Settings
+from ui.ingests import Ingests
 from ui.keeping import Keeper
 from ui.night_shift import NightShift, nightly_command
 from ui.opening import Opening
@@ -98,11 +99,12 @@ def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = la
         retrieval = settings.retrieval
         server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
-        keeper = Keeper(opening)
+        keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()
         try:
             yield Running(address_of(listener), opening, thread)
         finally:
+            ingests.stop()
             keeper.stop()
             server.should_exit = True
             thread.join(GRACE_S + 2)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rag.records import Answer, Citation, Hit
 
 if TYPE_CHECKING:
+    from rag.jobs import Job
+    from rag.remove_documents import Removed
     from rag.retrieve import Found
+    from rag.steps import Step
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -33,6 +36,49 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def found_json(found: Found) -> dict[str, Any]:
     """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
     return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """One ingest: state, stage, and how many of its files are at which stage."""
+    return {
+        "job_id": job.job_id,
+        "state": job.state,
+        "stage": job.stage,
+        "door": job.door,
+        "paths": list(job.asked.paths),
+        "remove_vanished": job.asked.remove_vanished,
+        "note": job.note,
+        "n_starts": job.n_starts,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "files": dict(job.files),
+        "n_passages": job.n_passages,
+        "n_encoded": job.n_encoded,
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """How far one file has come."""
+    return {"source": step.source, "stage": step.stage, "note": step.note, "n_passages": step.n_passages,
+            "n_encoded": step.n_encoded}  # fmt: skip
+
+
+def removed_json(removed: Removed) -> dict[str, Any]:
+    """What went with a document."""
+    return {"n_documents": removed.n_documents, "n_passages": removed.n_passages, "n_verdicts": removed.n_verdicts,
+            "versions": list(removed.learnt)}  # fmt: skip
+
+
+NAMED = 3  # sources of near-duplicates that are named; the others are counted
+
+
+def also_in(hit: Hit) -> list[str]:
+    """Where else a hit's text stands, in words: sources, and how many more there are."""
+    places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
+    different = list(dict.fromkeys(places))
+    n_more = len(different) - NAMED
+    return different[:NAMED] + ([f"{n_more} more"] if n_more > 0 else [])
 
 
 def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
@@ -61,4 +107,5 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "lexical": hit.lexical,
         "today": hit.lift,
         "rerank": hit.rerank,
+        "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from retriever_training.negatives.shingles import plain
+from rag.shingles import plain
 
 ARTICLES = ("a ", "an ", "the ")
 SAYING_NOTHING = frozenset({"", "yes", "no", "true", "false", "none"})

@@ -12,9 +12,9 @@ import numpy as np
 
 from eval.datasets import Grades
 from rag.errors import UsageError
+from rag.shingles import plain
 from retriever_training.negatives.answers import has_answer
 from retriever_training.negatives.mine import Candidate, Mined
-from retriever_training.negatives.shingles import plain
 
 RATINGS: Mapping[str, int] = {"Bad": 0, "Could be improved": 1, "Acceptable": 2, "Excellent": 3}
 """FeedbackQA's scale (Li et al. 2022)."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.shingles import Shingled, plain
+from rag.telling import plain_words, tell_apart, telling_words, words_of
 from retriever_training.negatives.mine import FloatArray, Mine, View
-from retriever_training.negatives.shingles import Shingled, plain
-from retriever_training.negatives.telling import plain_words, tell_apart, telling_words, words_of
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, settings_of
-from ui.shapes import answer_json, found_json
+from ui.shapes import also_in, answer_json, found_json
 
 if TYPE_CHECKING:
     from rag.records import Answer, Citation, Hit
 
 QUESTION = typer.Argument(help="What you want to know, in your own words.")
+SOURCE = typer.Option(
+    "--source", help='Only from this file, folder, or pattern such as "*.md"; more than once: any.', show_default=False
+)
+TYPE = typer.Option(
+    "--type", help="Only from documents of this type: pdf, md, text/html; more than once: any.", show_default=False
+)
+SINCE = typer.Option(help="Only from documents ingested on this day or later: 2026-11-25.", show_default=False)
+UNTIL = typer.Option(help="Only from documents ingested on this day or earlier.", show_default=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +42,10 @@ def ask(
         str | None,
         typer.Option(help="A name of yours: questions under it may follow up on each other.", show_default=False),
     ] = None,
+    source: Annotated[list[str] | None, SOURCE] = None,
+    kind: Annotated[list[str] | None, TYPE] = None,
+    since: Annotated[str | None, SINCE] = None,
+    until: Annotated[str | None, UNTIL] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Answer a question from the library, with sources; says so where the documents don't answer it.
@@ -45,16 +57,23 @@ def ask(
     nightjar ask "Who can get the grant?"
 
     nightjar ask --conversation grants "And for nurses?"
+
+    nightjar ask "What changed?" --source minutes/ --type pdf --since 2026-11-01
     """
     from rag.answer import Searched, Text
     from rag.assemble import open_app
+    from rag.filters import filter_of
     from ui.verdicts import LOCAL
+
+    where = filter_of(source or (), kind or (), since, until)
 
     opened = open_app(settings_of(context))
     opened.tell = partial(typer.echo, err=True)
     try:
         history = opened.feedback.history(conversation, LOCAL) if conversation else []
-        for event in opened.answerer.stream(question, history=history, user=LOCAL, conversation_id=conversation, k=k):
+        for event in opened.answerer.stream(
+            question, history=history, user=LOCAL, conversation_id=conversation, k=k, where=where
+        ):
             if isinstance(event, Searched):
                 if event.question != question.strip():
                     typer.echo(f"searched for: {_on_one_line(event.question)}", err=True)
@@ -73,6 +92,10 @@ def search(
     context: typer.Context,
     question: Annotated[str, QUESTION],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages to show.")] = 10,
+    source: Annotated[list[str] | None, SOURCE] = None,
+    kind: Annotated[list[str] | None, TYPE] = None,
+    since: Annotated[str | None, SINCE] = None,
+    until: Annotated[str | None, UNTIL] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show the passages found for a question, best first, with every score that put them there.
@@ -80,16 +103,21 @@ def search(
     Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
     votes on questions like this one add or take away. Where a reranker is on, its probability is shown as "read".
 
-    Example: nightjar search "business grant" -k 5
+    [bold]Examples[/bold]
+
+    nightjar search "business grant" -k 5
+
+    nightjar search "business grant" --source "council/*.pdf" --since 2026-11-01
     """
     from rag.answer import checked
     from rag.assemble import open_app
+    from rag.filters import filter_of
     from ui.verdicts import LOCAL
 
-    question = checked(question)
+    question, where = checked(question), filter_of(source or (), kind or (), since, until)
     opened = open_app(settings_of(context))
     try:
-        found = opened.retriever.find(question, k, LOCAL)
+        found = opened.retriever.find(question, k, LOCAL, where)
     finally:
         opened.close()
     if as_json:
@@ -99,7 +127,9 @@ def search(
         typer.echo("\n".join(_hit_lines(hit)))
     if found.rerank_is_cut:
         typer.echo("The reranker's time was spent before it had read all: see retrieval.rerank_s.", err=True)
-    if not found.hits:
+    if not found.hits and where:
+        typer.echo("Nothing found: no document passes every filter.")
+    elif not found.hits:
         typer.echo('Nothing found: the library holds no documents yet. Add some with "nightjar ingest PATH".')
 
 
@@ -116,6 +146,8 @@ def _sources(answer: Answer) -> Iterator[str]:
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
         yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
+        if also := next(also_in(hit) for hit in answer.hits if hit.rank == n):
+            yield f"    also in {_printable(', '.join(also))}"
 
 
 def _closest(answer: Answer) -> Iterator[str]:
@@ -140,7 +172,10 @@ def _hit_lines(hit: Hit) -> Iterator[str]:
     above = " › ".join(part for part in (passage.title, passage.heading) if part)
     yield f"     {_on_one_line(above or passage.source)}"
     text = _on_one_line(passage.text)
-    yield f"     {text[:200]}{'…' if len(text) > 200 else ''}\n"
+    yield f"     {text[:200]}{'…' if len(text) > 200 else ''}"
+    if hit.also_in:
+        yield f"     also in {_printable(', '.join(also_in(hit)))}"
+    yield ""
 
 
 def _on_one_line(text: str) -> str:

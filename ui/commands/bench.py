@@ -16,6 +16,8 @@ from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
+from ui.commands.bench_search import search
+from ui.commands.bench_splitting import splitting
 from ui.commands.bench_training import training
 from ui.commands.cold_start import bench_cold_start
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
@@ -34,9 +36,11 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(lexical)
     group.command()(ingest)
+    group.command()(search)
     group.command()(serving)
     group.command()(answers)
     group.command()(declining)
+    group.command()(splitting)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)

@@ -43,6 +43,15 @@ def print_table(columns: list[str], rows: list[list[str]], title: str | None = N
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
+def printable(text: str) -> str:
+    r"""The text, or with escapes where a file's name holds what would steer the terminal.
+
+    >>> printable("a.txt"), printable("a\x1b[2J.txt")
+    ('a.txt', 'a\\x1b[2J.txt')
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields the function that advances it by n.

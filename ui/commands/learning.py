@@ -64,16 +64,22 @@ def plan_of(settings: Settings) -> NightPlan:
 
     Raises:
         EncoderError: the folder that they name as teacher is no cross-encoder.
-        UsageError: one of the sources of negatives is none.
+        UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
     """
     from eval.gate import Rules
     from rag.cross_encoder import CrossEncoder
+    from rag.errors import UsageError
     from retriever_training.full import Plan
     from retriever_training.negatives import check_sources
     from retriever_training.night_plan import NightPlan
 
     night, gate = settings.night, settings.gate
     check_sources(night.sources)
+    if night.easy_first and night.pool <= night.negatives:
+        raise UsageError(
+            f"night.easy_first draws from the easier ones of night.pool, and {night.pool} for the {night.negatives} a row "
+            f"leaves no choice: set night.pool to {4 * max(night.negatives, 1)}, say, or night.easy_first to false"
+        )
     return NightPlan(
         tier=night.tier,
         max_minutes=night.max_minutes,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, print_json, print_table, printable, progress, settings_of
 
 if TYPE_CHECKING:
     from rag.assemble import App
-    from rag.ingest import IngestReport, Outcome
+    from rag.encode_beside import Encoded
+    from rag.find_files import Outcome
+    from rag.ingest import IngestReport
+    from rag.remove_documents import Removed
 
 MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
 
@@ -44,13 +48,18 @@ def ingest(
     beir: Annotated[
         Path | None, typer.Option(help="A BEIR folder: its corpus.jsonl, one passage a line.", show_default=False)
     ] = None,
+    *,
+    remove_vanished: Annotated[
+        bool, typer.Option("--remove-vanished", help="Take out what is no longer in the folders named.")
+    ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Bring documents into the library, and make them findable.
 
     Reads .txt .md .html .pdf .docx and .csv; folders with all that is below them. Run it again whenever something
     has changed: unchanged files cost nothing, changed ones replace only the passages that changed. A file that
-    can't be read is listed with its reason, the others go in, and the exit code is 1.
+    can't be read is listed with its reason, the others go in, and the exit code is 1. Documents whose file is gone
+    from a folder are listed, and removed only where you say so. "nightjar jobs" shows from elsewhere how far it is.
 
     [bold]Examples[/bold]
 
@@ -62,48 +71,72 @@ def ingest(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
+    from rag.recut import n_waiting
 
     if not paths and beir is None:
         raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
     app = open_app(settings_of(context))
+    app.tell = partial(typer.echo, err=True)
     try:
-        report = _stored(app, paths or [], beir)
-        encoding = _encoded(app)
+        report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
         n_passages = app.library.n_passages()
+        n_cut_before = n_waiting(app.engine)
     finally:
         app.close()
     if as_json:
-        print_json(_as_json(report, encoding))
+        print_json(_as_json(report, encoding) | {"n_cut_before": n_cut_before})
     else:
         _print(report, encoding, n_passages)
+        if n_cut_before:
+            typer.echo(
+                f"{n_cut_before:,} documents are still cut by former settings: ingest them again to change that."
+            )
     raise typer.Exit(1 if report.failed else 0)
 
 
-def _stored(app: App, paths: list[Path], beir: Path | None) -> IngestReport:
-    from rag.beir import corpus_of
-    from rag.ingest import IngestReport, find_files, ingest_beir, ingest_found
+def _brought_in(app: App, paths: list[Path], beir: Path | None, remove_vanished: bool) -> tuple[IngestReport, Encoding]:
+    from rag.ingest import IngestReport
 
-    report = IngestReport()
+    report, encoding = IngestReport(), Encoding(0, 0.0)
     if beir is not None:
-        with corpus_of(beir).open("rb") as file:
-            n_lines = sum(1 for _ in file)
-        with progress("reading", n_lines, "lines") as advance:
-            report += ingest_beir(app.library, beir, progress=advance)
+        report += _lines(app, beir)
     if paths:
-        found = find_files(paths)
-        with progress("reading", len(found.files), "files") as advance:
-            max_words = app.settings.passages.max_words
-            report += ingest_found(app.library, found, max_words=max_words, progress=advance)
-    return report
+        from_files, encoded = _files(app, paths, remove_vanished)
+        report += from_files
+        encoding = Encoding(encoded.n_encoded, encoded.opening_s + encoded.encoding_s)
+    rest = _encoded(app)
+    return report, Encoding(encoding.n_encoded + rest.n_encoded, encoding.seconds + rest.seconds)
+
+
+def _lines(app: App, beir: Path) -> IngestReport:
+    from rag.beir import corpus_of
+    from rag.ingest import ingest_beir
+
+    with corpus_of(beir).open("rb") as file:
+        n_lines = sum(1 for _ in file)
+    with progress("reading", n_lines, "lines") as advance:
+        return ingest_beir(app.library, beir, progress=advance)
+
+
+def _files(app: App, paths: list[Path], remove_vanished: bool) -> tuple[IngestReport, Encoded]:
+    from rag.jobs import Asked
+    from ui.commands.ingest_bars import ingest_bars
+    from ui.run_ingest import run_ingest
+
+    asked = Asked(tuple(map(str, paths)), str(Path.cwd()), remove_vanished)
+    job = app.jobs.create(asked, "command")
+    with ingest_bars() as bars:
+        return run_ingest(app, job, bars)
 
 
 def _encoded(app: App) -> Encoding:
     """Encodes what the current version has no vectors for, also what an earlier run left behind."""
     n_missing = app.missing_vectors()
     started = time.perf_counter()
-    if n_missing:
-        with progress("encoding", n_missing) as advance:
-            n_missing = app.encode_missing(advance)
+    if not n_missing:
+        return Encoding(0, 0.0)
+    with progress("encoding", n_missing) as advance:
+        n_missing = app.encode_missing(advance)
     return Encoding(n_missing, time.perf_counter() - started)
 
 
@@ -122,7 +155,8 @@ def _as_json(report: IngestReport, encoding: Encoding) -> dict[str, Any]:
 
 def _print(report: IngestReport, encoding: Encoding, n_passages: int) -> None:
     kinds = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged,
-             "there twice": report.duplicates, "skipped": report.skipped, "failed": report.failed}  # fmt: skip
+             "there twice": report.duplicates, "skipped": report.skipped, "vanished": report.vanished,
+             "failed": report.failed}  # fmt: skip
     counts = ", ".join(f"{len(outcomes):,} {kind}" for kind, outcomes in kinds.items() if outcomes)
     typer.echo(f"{counts or 'no files found'}; {report.n_passages_new:,} new passages, {n_passages:,} in the library.")
     if encoding.n_encoded:
@@ -131,6 +165,9 @@ def _print(report: IngestReport, encoding: Encoding, n_passages: int) -> None:
     _list("Notes", [outcome for outcome in (*report.added, *report.changed) if outcome[1]], MAX_LISTED)
     _list("There twice, stored once", report.duplicates, MAX_LISTED)
     _list("Skipped", report.skipped, MAX_LISTED)
+    is_removed = any(note for _, note in report.vanished)
+    title = "Gone from the folder, and removed" if is_removed else "Gone from the folder, kept (--remove-vanished)"
+    _list(title, report.vanished, MAX_LISTED)
     _list("Failed", report.failed, len(report.failed))
 
 
@@ -139,18 +176,9 @@ def _list(title: str, outcomes: tuple[Outcome, ...] | list[Outcome], most: int) 
         return
     typer.echo(f"\n{title}:")
     for source, note in outcomes[:most]:
-        typer.echo(f"  {printable(source)}: {printable(note)}")
+        typer.echo(f"  {printable(source)}{f': {printable(note)}' if note else ''}")
     if len(outcomes) > most:
         typer.echo(f"  … and {len(outcomes) - most:,} more (all of them with --json)")
-
-
-def printable(text: str) -> str:
-    r"""The text, or with escapes where a file's name holds what would steer the terminal.
-
-    >>> printable("a.txt"), printable("a\x1b[2J.txt")
-    ('a.txt', 'a\\x1b[2J.txt')
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def sources(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
@@ -183,10 +211,13 @@ def sources(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fals
 def remove(
     context: typer.Context,
     named: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Sources, or folders of them.")],
+    *,
+    as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Take documents out of the library, with their passages and vectors.
+    """Take documents out of the library, with their passages, vectors and standing verdicts.
 
-    A folder takes everything below it. Verdicts on what is gone stay on record, and count no longer.
+    A folder takes everything below it. Versions that learnt from what is gone are named; they answer until the next
+    night, which starts from the base without it.
 
     [bold]Examples[/bold]
 
@@ -196,29 +227,44 @@ def remove(
     """
     from rag.assemble import open_app
     from rag.errors import NotFoundError
+    from ui.shapes import removed_json
 
-    missing = []
+    missing, gone = [], []
     app = open_app(settings_of(context))
     try:
         for source in named:
             try:
-                n_removed = _removed(app, source)
+                gone.append((source, _removed(app, source)))
             except NotFoundError as error:
                 missing.append(str(error))
-            else:
-                typer.echo(f"Removed {n_removed:,} document{'s' * (n_removed != 1)}: {printable(source)}")
     finally:
         app.close()
+    if as_json:
+        print_json([{"source": source, **removed_json(removed)} for source, removed in gone])
+    else:
+        for source, removed in gone:
+            _print_removed(source, removed)
     if missing:
         raise NotFoundError("\n".join(missing))
 
 
-def _removed(app: App, source: str) -> int:
+def _removed(app: App, source: str) -> Removed:
     """Sources are tried as they are written, then as `ingest` would name the path."""
     from rag.errors import NotFoundError
-    from rag.ingest import source_of
+    from rag.find_files import source_of
 
     try:
-        return app.library.remove(source)
+        return app.removal.below(source)
     except NotFoundError:
-        return app.library.remove(source_of(Path(source)))
+        return app.removal.below(source_of(Path(source)))
+
+
+def _print_removed(source: str, removed: Removed) -> None:
+    typer.echo(f"Removed {removed.n_documents:,} document{'s' * (removed.n_documents != 1)}: {printable(source)}")
+    if removed.n_verdicts:
+        typer.echo(
+            f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer stand."
+        )
+    if removed.learnt:
+        typer.echo(f"  Learnt from it: {', '.join(removed.learnt)}. The next night starts from the base, without it; "
+                   '"nightjar nightly" runs one now.')  # fmt: skip

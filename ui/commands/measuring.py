@@ -11,12 +11,13 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 
 if TYPE_CHECKING:
     from eval.datasets import BeirDataset
+    from eval.reranking import RerankWorth
     from eval.retrieval import RetrievalScores
     from rag.assemble import App
     from rag.registry import Version
     from rag.vectors import Vectors
 
-LABELS = {"lexical": "BM25", "dense": "dense", "fused": "served"}
+LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
 SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
 
 
@@ -52,9 +53,11 @@ def retrieval(
 ) -> None:
     """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
 
-    Three rankings are measured: BM25, the encoder alone (dense), and both fused, which is what is served. Every
-    passage of the library is a candidate. Questions whose right passage was a positive in training (seen) and the
-    others (unseen) are shown apart: a version that only remembers is good on the first and bad on the second.
+    Four rankings are measured: BM25, the encoder alone (dense), both by their ranks alone (reciprocal rank fusion, for
+    comparison), and both fused by the version's weight, which is what is served. Where retrieval.reranker is set, so is
+    what it makes of that. Every passage of the library is a candidate, near-duplicates too. Questions whose right
+    passage was a positive in training (seen) and the others (unseen) are shown apart: a version that only remembers is
+    good on the first and bad on the second.
 
     [bold]Examples[/bold]
 
@@ -70,16 +73,17 @@ def retrieval(
         measured = app.registry.version(version) if version else app.current()
         loaded = load_beir(dataset)
         _say_what_differs(app, loaded, split)
-        if app.settings.retrieval.reranker:
-            typer.echo("retrieval.reranker is on and is no part of these figures, nor of the gate's: a version is measured "
-                       'by itself; "nightjar cross-encoder train" says what reranking adds', err=True)  # fmt: skip
         scores = measure(app, loaded, split, measured, _seen(app, measured, seen_from))
+        reranked = _reranked(app, loaded, split, measured)
     finally:
         app.close()
     if as_json:
-        print_json(scores.as_json(loaded.name, split, measured.encoder_id))
+        told = {"reranked": reranked[0].as_json() | {"n_cut": reranked[1]}} if reranked else {}
+        print_json(scores.as_json(loaded.name, split, measured.encoder_id) | told)
     else:
         _print(scores, f"{loaded.name}, {split}, version {measured.encoder_id[:12]}")
+        if reranked:
+            _print_reranked(*reranked)
 
 
 def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
@@ -108,6 +112,32 @@ def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: 
             candidates=app.settings.retrieval.candidates,
             progress=advance,
         )
+
+
+def _reranked(app: App, dataset: BeirDataset, split: str, version: Version) -> tuple[RerankWorth, int] | None:
+    """What the settings' reranker makes of the hits served, in the time that it has, and how often that was too short."""
+    from eval.datasets import locate, translated
+    from eval.reranking import read_served, rerank_worth
+
+    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    if app.reranker is None or len(qrels) < 2:
+        return None
+    retriever = app.retriever_of(version.encoder_id, distinct=False)
+    with progress("reading", len(qrels), "questions") as advance:
+        asked = {query_id: dataset.queries[query_id] for query_id in qrels}
+        read = read_served(asked, retriever.search, app.reranker, advance)
+    return rerank_worth(read, qrels, app.reranker.weight), read.n_cut
+
+
+def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
+    told = worth.as_json()
+    means = ", ".join(f"{name} {_plain(value)}" for name, value in told["reranked"].items())
+    low, high = told["interval"]
+    typer.echo(f"reranked: {means}; nDCG@10 {told['difference']:+.3f} ({low:+.3f} to {high:+.3f}), "
+               f"{worth.ms:.0f} ms a question")  # fmt: skip
+    if n_cut:
+        typer.echo(f"The reranker's time was spent before its end for {n_cut:,} of {told['n_questions']:,} questions: "
+                   "see retrieval.rerank_s.")  # fmt: skip
 
 
 def _encode_missing(vectors: Vectors, encoder: object) -> None:

@@ -15,6 +15,7 @@ from ui.commands.learning import plan_of
 
 if TYPE_CHECKING:
     from retriever_training.negatives.audit import Audited
+    from retriever_training.show_negatives import MinedRows, Wanted
 
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
@@ -106,37 +107,58 @@ def mine(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
-    from retriever_training.negatives import check_sources
     from retriever_training.rows import check_free, write_rows
-    from retriever_training.show_negatives import Wanted, night_rows
+    from retriever_training.show_negatives import night_rows
 
     to_stdout = str(out) == "-"
     if to_stdout and row_format != "jsonl":
         raise UsageError(f"--format {row_format} can't go to stdout: name a place with --out, or use jsonl")
-    if epochs == 1 and (easy_first or pool):
-        raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
     if not to_stdout:
         check_free(out, row_format, force=force)
-    n = Wanted().n_negatives if n_negatives is None else n_negatives
-    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=audit)
-    if sources is not None:
-        wanted = replace(wanted, sources=tuple(word.strip() for word in sources.split(",")))
-        check_sources(wanted.sources)
+    wanted = _wanted(n_negatives, sources, epochs, pool, easy_first=easy_first, n_audited=audit)
     settings = settings_of(context, **({} if seed is None else {"night": {"seed": seed}}))
     with stages() as watch:
         mined = night_rows(open_app(settings), plan_of(settings), wanted, watch)
-    for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
-        typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
-    for one in mined.audited:
-        typer.echo(_read_aloud(one), err=True)
+    _tell_what_was_left_out(mined)
     if to_stdout:
         for line in mined.lines:
             typer.echo(json.dumps(line, ensure_ascii=False))
         return
-    n_written = write_rows(out, row_format, mined.lines, mined.passages, n, force=force)
+    n_written = write_rows(out, row_format, mined.lines, mined.passages, wanted.n_negatives, force=force)
     few = len(mined.lines) - n_written
-    left_out = f"; {few:,} with fewer than {n} negatives were left out" if few else ""
+    left_out = f"; {few:,} with fewer than {wanted.n_negatives} negatives were left out" if few else ""
     typer.echo(f"{n_written:,} rows written to {out}{left_out}", err=True)
+
+
+def _wanted(
+    n_negatives: int | None, sources: str | None, epochs: int, pool: int | None, *, easy_first: bool, n_audited: int
+) -> Wanted:
+    """What the options ask for, with a pool that lasts for all epochs.
+
+    Raises:
+        UsageError: an option that has no effect without another, or a source that is none.
+    """
+    from rag.errors import UsageError
+    from retriever_training.negatives import check_sources
+    from retriever_training.show_negatives import Wanted
+
+    if epochs == 1 and (easy_first or pool):
+        raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
+    n = Wanted().n_negatives if n_negatives is None else n_negatives
+    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited)
+    if sources is None:
+        return wanted
+    named = tuple(word.strip() for word in sources.split(","))
+    check_sources(named)
+    return replace(wanted, sources=named)
+
+
+def _tell_what_was_left_out(mined: MinedRows) -> None:
+    """On stderr: candidates by the reason that removed them, and the sample to be read."""
+    for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
+        typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
+    for one in mined.audited:
+        typer.echo(_read_aloud(one), err=True)
 
 
 def _read_aloud(one: Audited) -> str:

@@ -61,11 +61,12 @@ def serve(
 def _fill(app: App, sample: Path | None) -> None:
     """Brings the sample in where there is nothing yet, and encodes what has no vector."""
     if sample is not None and app.library.n_passages() == 0:
-        from rag.ingest import find_files, ingest_found
+        from rag.find_files import find_files
+        from rag.ingest import ingest_found
 
         found = find_files([sample])
         with progress("reading the sample", len(found.files), "files") as advance:
-            ingest_found(app.library, found, max_words=app.settings.passages.max_words, progress=advance)
+            ingest_found(app.library, found, splitting=app.splitting(), progress=advance)
     n_missing = app.missing_vectors()
     if n_missing:
         with progress("encoding", n_missing) as advance:

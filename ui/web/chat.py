@@ -12,14 +12,16 @@ from typing import Any
 
 import gradio as gr
 
-from rag.answer import MAX_QUESTION, Searched, Text, checked
+from rag.answer import Searched, Text, checked
 from rag.assemble import App
 from rag.errors import NightjarError
+from rag.filters import Filter, filter_of
 from rag.records import Answer
 from ui.opening import Opening
 from ui.shapes import found_json
 from ui.verdicts import LOCAL, promise_of, standing_on, toggle
 from ui.web import texts
+from ui.web.chat_parts import chatbot, filter_boxes, question_box
 from ui.web.evidence import Evidence, note_line, page_links, pressed, vote_button
 from ui.web.render import answer_text, as_message, plain, quiet_line, sample_questions, searched_line
 
@@ -91,10 +93,11 @@ class ChatPage:
             )
         with gr.Row(elem_classes="nj-page", equal_height=False):
             with gr.Column(scale=3, min_width=320, elem_classes="nj-chat"):
-                self.chat = _chatbot()
+                self.chat = chatbot()
                 self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
                 self._make_answer_votes()
-                self.question = _question_box()
+                self.question = question_box()
+                self.where = filter_boxes()
             with gr.Column(scale=2, min_width=320, elem_classes="nj-evidence"):
                 self.evidence = Evidence(n_cards, at_once=at_once)
 
@@ -119,8 +122,8 @@ class ChatPage:
             "concurrency_id": "answers",
         }
         self.question.stop(self.stop, None, None, **quick)
-        self.question.submit(self.ask, [self.question, self.conversation], **answering)
-        self.chat.example_select(self.ask_sample, [self.conversation], **answering)
+        self.question.submit(self.ask, [self.question, self.conversation, *self.where], **answering)
+        self.chat.example_select(self.ask_sample, [self.conversation, *self.where], **answering)
         self.chat.select(self.look_back, [self.conversation], self._all, **quick)
         self.fresh.click(self.begin_anew, None, self._all, **quick)
         for place, slot in enumerate(self.evidence.slots):
@@ -140,8 +143,19 @@ class ChatPage:
 
     # ---- asking
 
-    def ask(self, asked: str, conversation: Conversation, request: gr.Request) -> Iterator[Updates]:
-        """Streams what is found, then the answer; until it is there the question's button stops it."""
+    def ask(
+        self,
+        asked: str,
+        conversation: Conversation,
+        source: str | None,
+        kinds: str | None,
+        since: str | None,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Streams what is found, then the answer; until it is there the question's button stops it.
+
+        *source*, *kinds* and *since* say where to look, as they were typed; None where nothing was.
+        """
         if not asked.strip():
             return
         before, tab = conversation.messages(), request.session_hash or ""
@@ -151,7 +165,8 @@ class ChatPage:
         stopped = self._writing[tab] = threading.Event()
         again = gr.update(value=asked, submit_btn=True, stop_btn=False)
         try:
-            yield from self._answer(asked, conversation, before, stopped)
+            where = filter_of([source or ""], (kinds or "").split(","), (since or "").strip())
+            yield from self._answer(asked, conversation, before, stopped, where)
             yield {self.question: gr.update(submit_btn=True, stop_btn=False)}
         except NightjarError as error:
             yield {self.question: again, self.chat: [*before, _said(asked), _answered(str(error))]}
@@ -163,9 +178,17 @@ class ChatPage:
             if self._writing.get(tab) is stopped:
                 del self._writing[tab]
 
-    def ask_sample(self, conversation: Conversation, request: gr.Request, event: gr.SelectData) -> Iterator[Updates]:
+    def ask_sample(
+        self,
+        conversation: Conversation,
+        source: str | None,
+        kinds: str | None,
+        since: str | None,
+        request: gr.Request,
+        event: gr.SelectData,
+    ) -> Iterator[Updates]:
         """Asks one of the questions that an empty conversation offers."""
-        yield from self.ask(str(event.value["text"]), conversation, request)
+        yield from self.ask(str(event.value["text"]), conversation, source, kinds, since, request)
 
     def stop(self, request: gr.Request) -> None:
         """Ends the answer that is being written for this tab; what there is of it becomes the answer."""
@@ -174,13 +197,18 @@ class ChatPage:
             writing.set()
 
     def _answer(
-        self, asked: str, conversation: Conversation, before: list[dict[str, str]], stopped: threading.Event
+        self,
+        asked: str,
+        conversation: Conversation,
+        before: list[dict[str, str]],
+        stopped: threading.Event,
+        where: Filter,
     ) -> Iterator[Updates]:
         app = self._opening.app()
         conversation = replace(conversation, conversation_id=conversation.conversation_id or uuid.uuid4().hex)
         text = ""
         for event in app.answerer.stream(asked, history=conversation.history(), user=LOCAL, stopped=stopped,
-                                         conversation_id=conversation.conversation_id):  # fmt: skip
+                                         where=where, conversation_id=conversation.conversation_id):  # fmt: skip
             if isinstance(event, Searched):
                 yield self.evidence.searched(event.hits) | self._hidden_answer_parts() | self._searched(event, asked)
             elif isinstance(event, Text):
@@ -304,20 +332,3 @@ def _offer_to_programs(opening: Opening) -> None:
 
     gr.api(chat, api_name="chat", concurrency_limit=AT_ONCE, concurrency_id="answers")
     gr.api(search, api_name="search", concurrency_limit=AT_ONCE)
-
-
-def _chatbot() -> gr.Chatbot:
-    # No Markdown in answers, and `as_message` leaves no HTML: what is shown is text, whatever a document or a model
-    # wrote. No copy button: it would copy the escapes.
-    return gr.Chatbot(
-        show_label=False, placeholder=texts.WELCOME, render_markdown=False, sanitize_html=True, allow_tags=False,
-        latex_delimiters=[], feedback_options=None, buttons=[], layout="bubble", height="100%",
-        elem_classes="nj-messages", group_consecutive_messages=False,
-    )  # fmt: skip
-
-
-def _question_box() -> gr.Textbox:
-    return gr.Textbox(
-        show_label=False, label=texts.ASK_LABEL, placeholder=texts.ASK_PLACEHOLDER, lines=1, max_lines=6,
-        max_length=MAX_QUESTION, submit_btn=True, autofocus=True, container=False, elem_classes="nj-question",
-    )  # fmt: skip

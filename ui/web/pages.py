@@ -7,6 +7,7 @@ import gradio as gr
 from ui.opening import Opening
 from ui.web import texts
 from ui.web.chat import AT_ONCE, fill_chat_page
+from ui.web.documents import fill_documents_page
 from ui.web.negatives import fill_negatives_page
 
 
@@ -14,6 +15,8 @@ def build_pages(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
     """All pages, ready to be mounted; *at_once*: votes count until tonight, and say so."""
     with gr.Blocks(analytics_enabled=False, title=texts.TITLE, fill_width=True, fill_height=True) as blocks:
         fill_chat_page(blocks, opening, n_cards, at_once=at_once)
+    with blocks.route(texts.PAGES["documents"], "documents"):
+        fill_documents_page(blocks, opening)
     with blocks.route(texts.PAGES["negatives"], "negatives"):
         fill_negatives_page(blocks, opening)
     blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)

@@ -12,6 +12,7 @@ from itertools import islice
 
 from rag.library import Library
 from rag.records import Answer, Checked, Citation, Hit, Passage, support_name
+from ui.shapes import also_in
 from ui.web import texts
 
 Span = tuple[int, int]
@@ -81,6 +82,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
         *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
         *([_today(hit.lift)] if hit.lift else []),
+        *([escaped(texts.ALSO_IN.format(sources=", ".join(also_in(hit))))] if hit.also_in else []),
         *([f'<span class="nj-cited">{_badge(citations, passage)}</span>'] if quoted else []),
     ]
     return (
@@ -88,6 +90,19 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         f'<span class="nj-title">{escaped(title(passage))}</span></div>'
         f'<div class="nj-meta">{" · ".join(meta)}</div>'
         f"{_text(passage.text, quoted)}"
+        f"{_beside(passage, citations)}"
+    )
+
+
+def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
+    """Quotes from the text around a passage, which a language model has read with it."""
+    quotes = [
+        one.quote
+        for one in citations
+        if one.passage_id == passage.passage_id and not passage.start <= one.start <= one.end <= passage.end
+    ]
+    return "".join(
+        f'<div class="nj-text">{texts.BESIDE} <mark>{escaped(quote)}</mark></div>' for quote in dict.fromkeys(quotes)
     )
 
 

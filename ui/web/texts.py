@@ -7,11 +7,18 @@ TAGLINE = "Ask your documents. Say which passages helped. Tonight the retriever 
 
 ASK_PLACEHOLDER = "Ask your documents"
 ASK_LABEL = "Your question"
+WHERE = "Where to look"
+WHERE_BOXES = {
+    "File or folder": "everywhere; or notes/, *.pdf",
+    "Types": "all; or pdf, md",
+    "Ingested since": "ever; or 2026-11-25",
+}
+"""Label of each box below the question → what it shows while it is empty."""
 NEW_CONVERSATION = "New conversation"
 WELCOME = "## What would you like to know?\nAnswers are quotes from your documents, with the passages beside them."
 EMPTY_LIBRARY = (
     "## Your library is empty\n"
-    "1. Bring documents in, in another terminal: `nightjar ingest my-documents/`\n"
+    "1. Bring documents in, on the page “Documents” or in another terminal: `nightjar ingest my-documents/`\n"
     "2. Ask: they are found as soon as they are in.\n"
     "3. Say which passages helped; the night does the rest."
 )
@@ -58,6 +65,9 @@ LEXICAL_HINT = "BM25, as a share of the best passage for the question"
 READ = "read {score:.2f}"
 READ_HINT = "The reranker’s probability that the passage is right"
 
+BESIDE = "Beside this passage:"
+ALSO_IN = "also in {sources}"
+
 HIGHER_TODAY = "higher by today's votes"
 LOWER_TODAY = "lower by today's votes"
 TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, until a night has learned from them"
@@ -77,7 +87,7 @@ FAILED = "Something went wrong here, and it was logged. Your question is still i
 
 # ---- the page of negatives
 
-PAGES = {"": "Chat", "negatives": "Negatives"}
+PAGES = {"": "Chat", "documents": "Documents", "negatives": "Negatives"}
 """Path of each page → its name."""
 NEGATIVES_TITLE = "Negatives"
 NEGATIVES_TAGLINE = (
@@ -155,3 +165,32 @@ REASONS = {
     "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
 }
 """How a rule's reason begins → what it means."""
+
+# ---- the page of documents
+
+DOCUMENTS_TITLE = "Documents"
+DOCUMENTS_TAGLINE = "What the library holds, and what is on its way into it. You may close this page: the work goes on."
+PATH_LABEL = "A file or folder on the machine that Nightjar runs on"
+PATH_PLACEHOLDER = "my-documents/"
+BRING_IN = "Bring in"
+TAKE_OUT_VANISHED = "Take out what is gone from the folder"
+ASKED_FOR = "It is on its way in."
+CANCEL = "Cancel what runs"
+NOTHING_RUNS = "Nothing runs or waits."
+CANCELLED = "It ends after the files that it is at. What is in stays in."
+REMOVE_LABEL = "A document, or a folder with all below it"
+REMOVE = "Remove"
+NAME_ONE = "Name a document first."
+REMOVED_DOCUMENTS = "Removed {n_documents:,} document(s) with {n_passages:,} passage(s)."
+REMOVED_VERDICTS = "{n:,} verdict(s) on them no longer stand."
+LEARNT = "Learnt from them: {versions}. The next night starts from the base, without them."
+INGESTS = "On their way, and before"
+NO_INGESTS = "Nothing was brought in yet."
+IN_LIBRARY = "In the library: {n:,} document(s)"
+MORE_FILES = "… and {n:,} more; “nightjar jobs {job}” lists them"
+MORE_DOCUMENTS = "… and {n:,} more; “nightjar sources” lists them"
+JOB_STATES = {"waiting": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}
+JOB_STAGES = {
+    "": "", "finding": "looks for files", "reading": "reads and encodes", "encoding": "encodes", "indexing": "makes it findable",
+}  # fmt: skip
+N_ENCODED = "{done:,} of {total:,} passages encoded"

@@ -1,0 +1,68 @@
+"""What a reader gets to see of what is wanted, when only so many tokens are shown.
+
+Recall, precision and intersection over union of excerpts and retrieved tokens as Smith and Troynikov define them
+(Evaluating Chunking Strategies for Retrieval, Chroma, 2024). There a fixed number of passages is shown, which rewards
+large ones; here a fixed number of tokens is, the last passage cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Token = tuple[str, int]
+"""A document, and the number of a token in it."""
+Wanted = tuple[frozenset[Token], ...]
+"""The places of one excerpt; each of them would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a document that a splitting made."""
+
+    document: str
+    start: int
+    """In tokens of the document, as end is."""
+    end: int
+    encoded_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one question got, each from 0 to 1."""
+
+    recall: float
+    """Share of the wanted tokens that are shown; of an excerpt that stands in several places, the best of them."""
+    precision: float
+    """Share of the shown tokens that are wanted; what is shown twice is wanted once."""
+    iou: float
+    """Wanted tokens shown over those shown or wanted."""
+
+
+def seen(ranked: Sequence[Piece], wanted: Sequence[Wanted], budget: int) -> Seen:
+    """What showing the first pieces, *budget* tokens in all, is worth.
+
+    >>> pieces = [Piece("a", 10, 20, ""), Piece("b", 0, 10, "")]
+    >>> excerpts = [(tokens("a", 0, 15),), (tokens("b", 40, 45), tokens("b", 0, 5))]
+    >>> seen(pieces, excerpts, budget=15)
+    Seen(recall=0.5, precision=0.6666666666666666, iou=0.4)
+    """
+    shown = [(one.document, number) for one in ranked for number in range(one.start, one.end)][:budget]
+    once = set(shown)
+    n_found = sum(max(len(once & place) / len(place) for place in one) * len(one[0]) for one in wanted)
+    n_wanted = sum(len(one[0]) for one in wanted)
+    n_right = len(once.intersection(*[set().union(*(place for one in wanted for place in one))]))
+    return Seen(
+        recall=n_found / n_wanted,
+        precision=n_right / len(shown) if shown else 0.0,
+        iou=n_found / (len(shown) + n_wanted - n_found),
+    )
+
+
+def tokens(document: str, start: int, end: int) -> frozenset[Token]:
+    """The tokens of a stretch.
+
+    >>> sorted(tokens("a", 3, 5))
+    [('a', 3), ('a', 4)]
+    """
+    return frozenset((document, number) for number in range(start, end))

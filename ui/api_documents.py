@@ -1,0 +1,69 @@
+"""REST: documents and the ingests that bring them in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from ui.ingests import ask_for, check_removing
+from ui.opening import Opening
+from ui.shapes import job_json, removed_json, step_json
+
+Source = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Wanted(BaseModel):
+    """Files and folders, on the machine that Nightjar runs on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    paths: Annotated[list[Source], Field(min_length=1, max_length=1000)]
+    remove_vanished: bool = False
+
+
+def add_documents(api: FastAPI, opening: Opening) -> None:
+    """Adds these calls."""
+    _add_jobs(api, opening)
+
+    @api.get("/api/documents")
+    def documents() -> list[dict[str, Any]]:
+        """What the library holds, by source."""
+        return [asdict(source) for source in opening.app().library.sources()]
+
+    @api.delete("/api/documents")
+    def remove(source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
+        """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
+        app = opening.app()
+        check_removing(app.settings.server.folders)
+        return removed_json(app.removal.below(source))
+
+
+def _add_jobs(api: FastAPI, opening: Opening) -> None:
+    @api.post("/api/jobs", status_code=202)
+    def start(wanted: Wanted) -> dict[str, Any]:
+        """Begins an ingest in the application; ask for its "job_id" how far it is."""
+        return job_json(ask_for(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
+
+    @api.get("/api/jobs")
+    def jobs(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
+        """Ingests, the newest first."""
+        return [job_json(job) for job in opening.app().jobs.latest(limit)]
+
+    @api.get("/api/jobs/{job_id}")
+    def job(job_id: str) -> dict[str, Any]:
+        """One ingest."""
+        return job_json(opening.app().jobs.get(job_id))
+
+    @api.get("/api/jobs/{job_id}/files")
+    def files(job_id: str, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> list[dict[str, Any]]:
+        """How far each of its files is: those that something happens to first, then by name."""
+        known = opening.app().jobs.get(job_id)
+        return [step_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
+
+    @api.post("/api/jobs/{job_id}/cancel")
+    def cancel(job_id: str) -> dict[str, Any]:
+        """Ends an ingest after the files that it is at; what is stored stays."""
+        return job_json(opening.app().jobs.cancel(job_id))

@@ -1,0 +1,74 @@
+"""Ingests and documents → what their page shows. Everything that comes from files is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.jobs import Job
+from rag.library import Source
+from rag.remove_documents import Removed
+from rag.steps import Step
+from ui.web import texts
+from ui.web.render import escaped
+
+MAX_FILES = 30  # of an ingest
+MAX_DOCUMENTS = 200
+
+
+def jobs_shown(jobs: Sequence[tuple[Job, Sequence[Step]]]) -> str:
+    """Ingests, each with some of its files, as HTML."""
+    shown = "".join(_job(job, steps) for job, steps in jobs)
+    return f'<div class="nj-jobs"><h2>{texts.INGESTS}</h2>{shown or f"<p>{texts.NO_INGESTS}</p>"}</div>'
+
+
+def _job(job: Job, steps: Sequence[Step]) -> str:
+    parts = [
+        texts.JOB_STATES[job.state],
+        texts.JOB_STAGES[job.stage],
+        ", ".join(f"{n:,} {stage}" for stage, n in job.files.items()),
+        texts.N_ENCODED.format(done=job.n_encoded, total=job.n_passages) if job.n_passages else "",
+        escaped(job.note),
+    ]
+    about = " · ".join(part for part in parts if part)
+    n_more = sum(job.files.values()) - len(steps)
+    more = f'<p class="nj-hint">{texts.MORE_FILES.format(n=n_more, job=job.job_id[:8])}</p>' if n_more > 0 else ""
+    paths = escaped(", ".join(job.asked.paths))
+    return (f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
+            f"{_steps(steps)}{more}</div>")  # fmt: skip
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    if not steps:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escaped(step.source)}</td><td>{step.stage}</td><td>{_encoded(step)}</td><td>{escaped(step.note)}</td></tr>"
+        for step in steps
+    )
+    return f'<table class="nj-steps"><tbody>{rows}</tbody></table>'
+
+
+def _encoded(step: Step) -> str:
+    return f"{step.n_encoded} / {step.n_passages}" if step.n_passages else ""
+
+
+def documents_shown(sources: Sequence[Source]) -> str:
+    """What the library holds, as HTML."""
+    rows = "".join(
+        f"<tr><td>{escaped(one.source)}</td><td>{escaped(one.title)}</td><td>{one.n_passages:,}</td></tr>"
+        for one in sources[:MAX_DOCUMENTS]
+    )
+    n_more = len(sources) - MAX_DOCUMENTS
+    more = f'<p class="nj-hint">{texts.MORE_DOCUMENTS.format(n=n_more)}</p>' if n_more > 0 else ""
+    title = texts.IN_LIBRARY.format(n=len(sources))
+    table = f'<table class="nj-steps"><tbody>{rows}</tbody></table>' if rows else ""
+    return f'<div class="nj-jobs"><h2>{title}</h2>{table}{more}</div>'
+
+
+def removed_told(removed: Removed) -> str:
+    """What went, in sentences."""
+    told = [texts.REMOVED_DOCUMENTS.format(n_documents=removed.n_documents, n_passages=removed.n_passages)]
+    if removed.n_verdicts:
+        told.append(texts.REMOVED_VERDICTS.format(n=removed.n_verdicts))
+    if removed.learnt:
+        told.append(texts.LEARNT.format(versions=", ".join(removed.learnt)))
+    return " ".join(told)
