@@ -45,7 +45,7 @@ def test_other_settings_of_passages_cut_files_anew_when_they_are_ingested_again(
     monkeypatch.setenv("NIGHTJAR__PASSAGES__MAX_TOKENS", "40")
     some = nightjar("ingest", "docs/lamps.md")
     assert "1 changed" in some.stdout
-    assert "1 documents are still cut by former settings" in some.stdout
+    assert "1 documents are still read or cut by former settings" in some.stdout
     assert "lose their verdicts" in some.stderr
     rest = json.loads(nightjar("ingest", "docs", "--json").stdout)
     assert [one["source"] for one in rest["changed"]] == ["docs/moths.md"]

@@ -10,6 +10,7 @@ import typer
 
 from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
+from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_ingest import ingest
@@ -23,7 +24,7 @@ from ui.commands.cold_start import bench_cold_start
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from eval.bench_lexical import LexicalBench, Timing
+    from eval.bench_lexical import LexicalBench
 
 BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder.", show_default=False)]
 
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command()(serving)
     group.command()(answers)
     group.command()(splitting)
+    group.command()(declining)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)
@@ -57,9 +59,10 @@ def lexical(
     beir: BeirOption = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s.
+    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s; and what a new file costs.
 
     Each question is scored by all of them in turn, over all passages. Without --beir the words are drawn by Zipf's law.
+    Then a file of 20 passages is added, one of its passages changed, and the file removed, each beside counting all anew.
 
     [bold]Examples[/bold]
 
@@ -127,9 +130,7 @@ def _beir_texts(folder: Path, n_questions: int) -> tuple[list[str], list[str]]:
 
 
 def _print_lexical(measured: LexicalBench) -> None:
-    names: dict[str, Timing | None] = {
-        "Nightjar": measured.nightjar, "bm25s": measured.bm25s, "rank-bm25": measured.rank_bm25
-    }  # fmt: skip
+    names = {"Nightjar": measured.nightjar, "bm25s": measured.bm25s, "rank-bm25": measured.rank_bm25}
     rows = [
         [
             name,
@@ -137,8 +138,6 @@ def _print_lexical(measured: LexicalBench) -> None:
             f"{timing.question_ms:.3f}",
             f"{measured.rank_bm25.question_ms / timing.question_ms:.0f}",
         ]
-        if timing
-        else [name, "", "", "not installed"]
         for name, timing in names.items()
     ]
     title = (
@@ -147,3 +146,6 @@ def _print_lexical(measured: LexicalBench) -> None:
     )
     print_table(["library", "build, s", "ms a question", "times rank-bm25's speed"], rows, title)
     typer.echo(f"Nightjar's scores differ from rank-bm25's by at most {measured.largest_difference:.0e}.")
+    kept = measured.upkeep
+    typer.echo(f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
+               f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s.")  # fmt: skip

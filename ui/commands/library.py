@@ -96,7 +96,7 @@ def ingest(
         _print(report, encoding, n_passages)
         if n_cut_before:
             typer.echo(
-                f"{n_cut_before:,} documents are still cut by former settings: ingest them again to change that."
+                f"{n_cut_before:,} documents are still read or cut by former settings: ingest them again to change that."
             )
     raise typer.Exit(1 if report.failed else 0)
 
