@@ -30,6 +30,7 @@ from rag.install_base import install_base
 from rag.jobs import Jobs, JobStage
 from rag.lexical import Lexical
 from rag.library import Library
+from rag.parse import Limits
 from rag.passages import Splitting
 from rag.prompt import PASSAGE_CHARACTERS
 from rag.quick_encoder import QuickEncoder
@@ -82,6 +83,13 @@ class App:
         self._live: Live | None = None
         self._refreshing = threading.Lock()
 
+    @property
+    def limits(self) -> Limits:
+        """What reading one file may cost, and whether pages that are pictures are recognised."""
+        parsing = self.settings.parsing
+        languages = parsing.ocr_languages if parsing.ocr == "auto" else ""
+        return Limits(ocr_languages=languages, ocr_s=parsing.ocr_s)
+
     # ---- versions and their parts
 
     def current(self) -> Version:
@@ -111,9 +119,9 @@ class App:
         """The vectors of a passage side, the current one's by default."""
         return Vectors(self.engine, passage_side or self.current().passage_side)
 
-    def lexical(self) -> Lexical:
-        """BM25 over the library as it is now; compiled once for each state of the library."""
-        return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
+    def lexical(self, before: Lexical | None = None) -> Lexical:
+        """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
+        return Lexical.open(self.settings.data / "lexical", self.library.text_hashes(), self.library.some, before)
 
     def splitting(self) -> Splitting:
         """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
@@ -163,8 +171,8 @@ class App:
             self.removal.exactly(gone)
         with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
             report = ingest_found(
-                self.library, found, splitting=self.splitting(),
-                progress=progress, tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+                self.library, found, splitting=self.splitting(), limits=self.limits, progress=progress,
+                tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
             )  # fmt: skip
             enter("encoding")
             encoded = beside.finish()
@@ -262,8 +270,8 @@ class App:
             k=self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
-            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
             widen=self._widen if model else tuple,
+            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
@@ -376,7 +384,7 @@ class App:
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:
         unchanged = before is not None and before.state[1] == revision
-        return before.lexical if before and unchanged else self.lexical()
+        return before.lexical if before and unchanged else self.lexical(before.lexical if before else None)
 
     def _warm_encoder(self, version: Version) -> Encoder:
         encoder = self.open_encoder(version.encoder_id)

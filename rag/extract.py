@@ -13,8 +13,8 @@ from rag.cite import without_marks
 from rag.declining import NOTHING, PUBLIC, Bar, Signs, shares_words
 from rag.disagree import disagree, same_subject
 from rag.facts import names
-from rag.lexical import tokenize
 from rag.measures import measure_asked
+from rag.plain_words import tokenize
 from rag.records import Citation, Hit, Passage
 from rag.sentences import Sentence, readable, sentences
 from rag.short_answers import kind_asked, short_answer, short_answers

@@ -69,11 +69,11 @@ def matches_type(kind: str, source: str, media_type: str) -> bool:
     >>> [matches_type(kind, "a.MD", "text/markdown") for kind in (".md", "markdown", "text/*", "text/plain")]
     [True, True, True, False]
     """
-    kind = kind.casefold()
+    kind, media_type = kind.casefold(), media_type.casefold().partition(";")[0]  # "; ocr=eng" follows on scans
     if "/" in kind:
-        return fnmatchcase(media_type.casefold(), kind)
+        return fnmatchcase(media_type, kind)
     wanted = kind.lstrip(".")
-    return wanted in (PurePosixPath(source).suffix.casefold().lstrip("."), media_type.casefold().partition("/")[2])
+    return wanted in (PurePosixPath(source).suffix.casefold().lstrip("."), media_type.partition("/")[2])
 
 
 def _terms(what: str, given: Iterable[str]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rag.blocks import Block, Parsed, numbers_of
 from rag.errors import DocumentError
 from rag.pdf_layout import WORD, Bookmarks, Line, blocks_of, letters
+from rag.pdf_pictures import Recognised, doubts_of, note_of, recognise, with_recognised
+from rag.recognise import Recogniser
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
@@ -21,36 +23,31 @@ _NO_TITLE = re.compile(r"untitled|microsoft (word|powerpoint|excel)|\.(docx?|ppt
 FEW_CHARACTERS = 40  # a page number, a stamp or a scanner's mark
 
 
-def read_pdf(data: bytes) -> Parsed:
-    """The text layer.
+def read_pdf(data: bytes, recogniser: Recogniser) -> Parsed:
+    """The text layer, and what *recogniser* reads on pages that are pictures.
 
     Raises:
-        DocumentError: it is damaged, needs a password, or holds pictures of pages only.
+        DocumentError: it is damaged, needs a password, or has no text that could be read.
     """
     document = _opened(data)
     pages = [_lines(document[index], index + 1) for index in range(len(document))]
     scanned = [number for number, lines in enumerate(pages, 1) if _is_scanned(document, number, lines)]
+    recognised = recognise(document, scanned, recogniser)
+    for number in recognised.paragraphs:
+        pages[number - 1] = []  # a stamp in the text layer is on the picture, too
     empty = [number for number, lines in enumerate(pages, 1) if not lines and number not in scanned]
-    if not any(pages):
-        raise DocumentError(_without_text(len(pages), scanned))
-    blocks = tuple(blocks_of(pages, _bookmarks(document)))
-    return Parsed(blocks, _title(document, blocks), "application/pdf", _note(scanned, empty))
+    if not any(pages) and not recognised.paragraphs:
+        raise DocumentError(_without_text(len(pages), recognised))
+    blocks = tuple(with_recognised(list(blocks_of(pages, _bookmarks(document))), recognised))
+    notes = [note_of(recognised), f"{numbers_of('page', empty)} without text" if empty else ""]
+    return Parsed(blocks, _title(document, blocks), "application/pdf", "; ".join(filter(None, notes)))
 
 
-def _without_text(n_pages: int, scanned: list[int]) -> str:
-    if scanned:
-        return (f"scanned: none of its {n_pages} page(s) has a text layer: run it through text recognition (OCR) first, "
-                "for example ocrmypdf")  # fmt: skip
+def _without_text(n_pages: int, recognised: Recognised) -> str:
+    if recognised.unread or doubts_of(recognised):
+        reasons = "; ".join(filter(None, [recognised.why_unread, *doubts_of(recognised)]))
+        return f"scanned: none of its {n_pages} page(s) has a text layer, and {reasons}"
     return f"there is no text in it: its {n_pages} page(s) are empty, or drawn in lines: export it again, with text"
-
-
-def _note(scanned: list[int], empty: list[int]) -> str:
-    notes = [f"{numbers_of('page', empty)} without text"] if empty else []
-    if scanned:
-        what = "is a picture" if len(scanned) == 1 else "are pictures"
-        notes.insert(0, f"{numbers_of('page', scanned)} {what} without text: run the file through text recognition "
-                        "(OCR), for example ocrmypdf, to find what is on them")  # fmt: skip
-    return "; ".join(notes)
 
 
 def _is_scanned(document: PdfDocument, number: int, lines: list[Line]) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 from importlib import import_module
 from pathlib import PurePath
 
 from rag.blocks import Parsed
 from rag.errors import DocumentError
 from rag.packed import Damaged, damaged
+from rag.recognise import Recogniser
 
 READABLE = {
     ".txt": "text",
@@ -76,14 +78,14 @@ def refusal(path: PurePath) -> str | None:
     return f"{named}. Readable are {_READABLE_NAMES}"
 
 
-def read(data: bytes, suffix: str) -> Parsed:
-    """The blocks of a file with these bytes.
+def read(data: bytes, suffix: str, recogniser: Recogniser | None = None) -> Parsed:
+    """The blocks of a file with these bytes; *recogniser* reads pages that are pictures.
 
     Raises:
         DocumentError: it can't be read, or there is no text in it.
     """
     try:
-        parsed = _read_as(_format(data, suffix.lower()), data)
+        parsed = _read_as(_format(data, suffix.lower()), data, recogniser or Recogniser())
     except RecursionError as error:
         raise DocumentError("it is nested deeper than documents are: save it again, in another format") from error
     if not any(block.text.strip() for block in parsed.blocks):
@@ -92,7 +94,7 @@ def read(data: bytes, suffix: str) -> Parsed:
     return parsed
 
 
-def _read_as(reader: str, data: bytes) -> Parsed:
+def _read_as(reader: str, data: bytes, recogniser: Recogniser) -> Parsed:
     """Each format's library is imported only when a file of it comes."""
     if reader == "zip":
         raise DocumentError("an archive is read only as a file of its own, not inside another file: unpack it and give "
@@ -100,7 +102,11 @@ def _read_as(reader: str, data: bytes) -> Parsed:
     if reader == "eml":
         from rag.format_eml import read_eml
 
-        return read_eml(data, read)
+        return read_eml(data, partial(read, recogniser=recogniser))
+    if reader == "pdf":
+        from rag.format_pdf import read_pdf
+
+        return read_pdf(data, recogniser)
     module, name = _READERS[reader]
     parsed: Parsed = getattr(import_module(module), name)(data)
     return parsed
@@ -108,7 +114,7 @@ def _read_as(reader: str, data: bytes) -> Parsed:
 
 _READERS = {
     reader: (f"rag.format_{'text' if reader == 'csv' else 'json' if reader == 'jsonl' else reader}", f"read_{reader}")
-    for reader in {*READABLE.values()} - {"zip", "eml"}
+    for reader in {*READABLE.values()} - {"zip", "eml", "pdf"}
 }
 """Module and function of each reader."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rag.archive import ingest_archive, is_archive
@@ -13,7 +13,9 @@ from rag.library import Library
 from rag.parse import Limits
 from rag.passages import Splitting
 from rag.read_files import Readers
+from rag.recognise import reading_of
 from rag.records import Passage
+from rag.recut import pictures_read_by
 from rag.steps import Stage, Step, Tell, nobody
 from rag.store_files import FileRun
 
@@ -80,6 +82,7 @@ def ingest_found(
         tell(Step(source, "skipped", reason))
     for source, reason in found.failed:
         tell(Step(source, "refused", reason))
+    pictures_read_by(library.engine, reading_of(limits.ocr_languages if limits else ""))
     report = IngestReport(skipped=found.skipped, failed=found.failed)
     with Readers(splitting, limits, n_readers, tell) as readers:
         door = _Door(library, readers, tell, take, stopped)
@@ -89,7 +92,7 @@ def ingest_found(
                 report += door.archive(path, found.source(path), limits)
                 progress(1)
         files = tuple(path for path in found.files if not is_archive(path))
-        return report + door.files(Found(files, named=found.named), progress)
+        return report + door.files(replace(found, files=files), progress)
 
 
 @dataclass(frozen=True, slots=True)

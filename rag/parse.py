@@ -37,6 +37,10 @@ class Limits:
     file_mib: int = 100
     answer_mib: int = 300
     """Of JSON: small files can unpack to much text."""
+    ocr_languages: str = ""
+    """In which text on pictures of pages is read, as Tesseract names them (`eng+deu`); empty: it is not read."""
+    ocr_s: float = 600.0
+    """For recognising pages, beyond timeout_s; further pages are left out."""
 
 
 class Parser:
@@ -102,15 +106,16 @@ class Parser:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._running()
         assert child.stdin is not None  # it was opened with pipes
-        request |= {"file_mib": self.limits.file_mib, "timeout_s": self.limits.timeout_s}
+        limits = self.limits
+        request |= {"file_mib": limits.file_mib, "timeout_s": limits.timeout_s,
+                    "ocr_languages": limits.ocr_languages, "ocr_s": limits.ocr_s}  # fmt: skip
         try:
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
         except BrokenPipeError:
             raise self._crash() from None
-        line = self._line(child)
+        answer = self._answer(child)
         self._n_served += 1
-        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -128,17 +133,27 @@ class Parser:
             )
         return self._child
 
-    def _line(self, child: subprocess.Popen[bytes]) -> bytes:
-        """One line of the child's, within the limits on time and length."""
+    def _answer(self, child: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """The child's last line; those before it say that a page is being recognised, which gives the file more time."""
+        start = time.monotonic()
+        within_s = self.limits.timeout_s
+        while True:
+            for line in self._lines(child, start, within_s).splitlines():
+                answer: dict[str, Any] = json.loads(line)
+                within_s = min(self.limits.timeout_s + self.limits.ocr_s, within_s + answer.get("more_s", 0))
+            if "more_s" not in answer:
+                return answer
+
+    def _lines(self, child: subprocess.Popen[bytes], start: float, within_s: float) -> bytes:
+        """One or more whole lines of the child's, within the limits on time and length."""
         assert child.stdout is not None  # it was opened with pipes
-        deadline = time.monotonic() + self.limits.timeout_s
         parts: list[bytes] = []
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
             while not parts or not parts[-1].endswith(b"\n"):
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+                if not selector.select(max(0.0, start + within_s - time.monotonic())):
                     self.close()
-                    raise DocumentError(f"reading it took longer than {self.limits.timeout_s:g} s, the most that one "
+                    raise DocumentError(f"reading it took longer than {within_s:g} s, the most that one "
                                         "file may take: split it, or save it in another format")  # fmt: skip
                 parts.append(os.read(child.stdout.fileno(), _READ_BYTES))
                 if not parts[-1]:
@@ -171,7 +186,10 @@ class _Crash(Exception):  # noqa: N818 - an end, not an error that anybody outsi
 
 def _environment() -> dict[str, str]:
     """The child gets no secrets, and finds our packages wherever the parent runs."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX") if name in os.environ
+    }
+    kept["OMP_THREAD_LIMIT"] = "1"  # of Tesseract: its threads wait for each other, and children run side by side
     places = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in places if place)}
 

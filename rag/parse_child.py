@@ -1,8 +1,9 @@
 """The child process that reads untrusted files: limits itself, then answers one request a line.
 
-Started by rag.parse. A request is {"path", "file_mib", "timeout_s"}; an answer has the keys of `Parsed`, or
-"refused". With "into", a folder, an archive is unpacked into it, and the answer has "members". What is not foreseen
-ends the process; the parent tells the file's fate from that.
+Started by rag.parse. A request is {"path", "file_mib", "timeout_s", "ocr_languages", "ocr_s"}; an answer has the keys
+of `Parsed`, or "refused". Lines {"more_s"} before it say that a page is being recognised, for which the file gets more
+time. With "into", a folder, an archive is unpacked into it, and the answer has "members". What is not foreseen ends the
+process; the parent tells the file's fate from that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import os
 import resource
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from rag.errors import DocumentError
 from rag.formats import read
+from rag.recognise import MARK, PAGE_S, Recogniser, reading_of
 from rag.unpack import unpack
 
 STDERR_BYTES = 1024**2
@@ -33,9 +36,22 @@ def main(memory_mib: int) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         _limit_cpu(request["timeout_s"])
-        json.dump(_answer(request), answers)
-        answers.write("\n")
-        answers.flush()
+        recogniser = Recogniser(
+            request["ocr_languages"], request["ocr_s"], partial(_go_on, answers, request["timeout_s"])
+        )
+        _say(answers, _answer(request, recogniser))
+
+
+def _say(answers: TextIO, what: dict[str, Any]) -> None:
+    json.dump(what, answers)
+    answers.write("\n")
+    answers.flush()
+
+
+def _go_on(answers: TextIO, timeout_s: float) -> None:
+    """A page is about to be recognised: the file may take longer, here and for the parent that waits."""
+    _limit_cpu(timeout_s + PAGE_S)
+    _say(answers, {"more_s": PAGE_S})
 
 
 def _own_stdout() -> TextIO:
@@ -56,15 +72,17 @@ def _limit_cpu(timeout_s: float) -> None:
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + timeout_s + 5))
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], recogniser: Recogniser) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if "into" in request:
             return {"members": _unpacked(path, Path(request["into"]), request["file_mib"])}
         data = _bytes(path, request["file_mib"])
-        answer = asdict(read(data, path.suffix))
+        answer = asdict(read(data, path.suffix, recogniser))
     except DocumentError as refused:
         return {"refused": str(refused)}
+    if recogniser.n_asked:  # so that it is read again where pictures can be read, or are in other languages
+        answer["media_type"] += f"{MARK}{reading_of(recogniser.languages)}"
     answer["sha256"] = hashlib.sha256(data).hexdigest()
     return answer
 

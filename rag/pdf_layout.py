@@ -66,6 +66,13 @@ def _repeated_edges(pages: list[list[Line]]) -> set[str]:
     return {pattern for pattern, n in counts.items() if n >= max(3, 0.4 * len(pages))}
 
 
+def without_edges(pages: list[list[Line]]) -> list[list[Line]]:
+    """The pages without running heads and feet; as they are where nothing else is on them."""
+    repeated = _repeated_edges(pages)
+    kept = [[line for line in page if not _is_edge(line, page, repeated)] for page in pages]
+    return kept if any(kept) else pages
+
+
 def _is_edge(line: Line, page: list[Line], repeated: set[str]) -> bool:
     return _pattern(line) in repeated and line in _edges(page)
 
@@ -78,9 +85,7 @@ def blocks_of(pages: list[list[Line]], bookmarks: Bookmarks) -> Iterator[Block]:
 
     Headings are where *bookmarks* say; where there are none, larger or bolder lines that stand alone.
     """
-    repeated = _repeated_edges(pages)
-    lines = [line for page in pages for line in page if not _is_edge(line, page, repeated)]
-    lines = lines or [line for page in pages for line in page]
+    lines = [line for page in without_edges(pages) for line in page]
     look = _Look.of(lines)
     headings = Headings()
     group: list[Line] = []
@@ -88,19 +93,21 @@ def blocks_of(pages: list[list[Line]], bookmarks: Bookmarks) -> Iterator[Block]:
         assert line is not None  # only the first *before* is absent
         level = _bookmarked(line, bookmarks) if bookmarks else look.level(line, before)
         if level is not None or (before is not None and _breaks(before, line, look)):
-            yield from _block(group, headings)
+            if group:
+                yield block_of(group, headings.path)
             group = []
         if level is not None:
             yield headings.enter(level, line.text, line.page)
         else:
             group.append(line)
-    yield from _block(group, headings)
-
-
-def _block(group: list[Line], headings: Headings) -> Iterator[Block]:
     if group:
-        kind: Kind = "row" if group[0].is_row else "paragraph"
-        yield Block(_joined(group), kind, headings.path, group[0].page)
+        yield block_of(group, headings.path)
+
+
+def block_of(group: list[Line], path: tuple[str, ...]) -> Block:
+    """The lines of one paragraph, or of one table row, below the headings of *path*."""
+    kind: Kind = "row" if group[0].is_row else "paragraph"
+    return Block(_joined(group), kind, path, group[0].page)
 
 
 def _joined(group: list[Line]) -> str:

@@ -1,10 +1,14 @@
-"""Other settings of splitting: files are cut anew when they are ingested the next time, and stay as they are until then."""
+"""Other settings of reading or splitting: files are read anew when they are ingested the next time.
+
+They stay as they are until then.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import Engine, func, insert, select, update
 
 from rag.database import documents, passages, reading, state
+from rag.recognise import MARK, NOT_READ
 
 CUT = "cut"
 READ_AGAIN = (
@@ -35,6 +39,21 @@ def cut_by(engine: Engine, cut: str) -> int:
         return int(marked.rowcount)
 
 
+def pictures_read_by(engine: Engine, ocr: str) -> None:
+    """Marks documents to be read again that have pages that are pictures and were not read in this way.
+
+    *ocr* is as `reading_of` gives it. What was read once stays where pictures can't be read any more.
+    """
+    if ocr == NOT_READ:
+        return
+    kind = documents.c.media_type
+    otherwise = kind.contains(MARK, autoescape=True) & ~kind.endswith(MARK + ocr, autoescape=True)
+    with engine.begin() as connection:
+        connection.execute(
+            update(documents).where(otherwise, documents.c.sha256 != READ_AGAIN).values(sha256=READ_AGAIN)
+        )
+
+
 def _noted(engine: Engine) -> str | None:
     with reading(engine) as connection:
         noted: str | None = connection.scalar(select(state.c.value).where(state.c.name == CUT))
@@ -42,7 +61,7 @@ def _noted(engine: Engine) -> str | None:
 
 
 def n_waiting(engine: Engine) -> int:
-    """How many documents are still cut by former settings."""
+    """How many documents are still read or cut by former settings."""
     with reading(engine) as connection:
         query = select(func.count()).select_from(documents).where(documents.c.sha256 == READ_AGAIN)
         return int(connection.scalar(query) or 0)

@@ -44,6 +44,18 @@ class EncoderSettings(Section):
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all this process may use")
 
 
+class ParsingSettings(Section):
+    """How files are read."""
+
+    ocr: Literal["auto", "off"] = Field(
+        default="auto", description="auto: pages that are pictures are read where nightjar-rag[ocr] is installed"
+    )
+    ocr_languages: str = Field(
+        default="eng", pattern=r"^\w+(\+\w+)*$", description="of those pages, as Tesseract names them: eng+deu"
+    )
+    ocr_s: float = Field(default=600.0, ge=20, description="for reading such pages of one file; others are left out")
+
+
 class PassageSettings(Section):
     """How documents are split."""
 
@@ -180,6 +192,7 @@ class Settings(BaseSettings):
     data: Path = Field(default=Path("nightjar-data"), description="the state directory")
     database: DatabaseSettings = DatabaseSettings()
     encoder: EncoderSettings = EncoderSettings()
+    parsing: ParsingSettings = ParsingSettings()
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generator: GeneratorSettings = GeneratorSettings()

@@ -113,7 +113,7 @@ def _any_of(
 
 def _unknown_type(given: str, shelved: Sequence[_Document]) -> str:
     suffixes = {PurePosixPath(one.source).suffix.lstrip(".").casefold() for one in shelved}
-    there = ", ".join(sorted({one.media_type for one in shelved} | (suffixes - {""})))
+    there = ", ".join(sorted({one.media_type.partition(";")[0] for one in shelved} | (suffixes - {""})))
     return f"no document of type {given!r} in the library: there is {there}"
 
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from rag.lexical import tokenize
+from rag.plain_words import tokenize
 
 LEAST_LETTERS = 6  # of a word that may be mistyped; "mayor" and "major" are two words
 

@@ -382,7 +382,7 @@ def pictures(*texts: str | None) -> bytes:
 
 def test_pages_that_are_pictures_are_noted_by_their_numbers() -> None:
     note = read(pictures("Only here is text.", None, "And here.", None, None, None), ".pdf").note
-    assert note.startswith("pages 2 and 4-6 are pictures without text: run the file through text recognition (OCR)")
+    assert note.startswith("pages 2 and 4-6 are pictures without text: text recognition is off")
     assert read(pictures("Some text.", None), ".pdf").note.startswith("page 2 is a picture without text")
 
 

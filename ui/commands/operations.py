@@ -66,7 +66,7 @@ def _fill(app: App, sample: Path | None) -> None:
 
         found = find_files([sample])
         with progress("reading the sample", len(found.files), "files") as advance:
-            ingest_found(app.library, found, splitting=app.splitting(), progress=advance)
+            ingest_found(app.library, found, splitting=app.splitting(), progress=advance, limits=app.limits)
     n_missing = app.missing_vectors()
     if n_missing:
         with progress("encoding", n_missing) as advance:
