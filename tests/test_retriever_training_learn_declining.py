@@ -11,13 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from rag.assemble import open_app
-from rag.declining import NOTHING, PUBLIC, Signs, load_bar
+from rag.declining import FILE, NOTHING, PUBLIC, Signs, load_bar
 from rag.lexical import Lexical
 from rag.records import Passage
 from rag.settings import Settings
 from retriever_training.bench_declining import SetExamples, figures, found_on, table
 from retriever_training.learn_declining import FALSE_DECLINES, fit_lines, with_least
 from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, foreign
+from tests import jargon
 from tests.jargon import PRODUCTS, TASKS
 from tests.test_rag_generate import Everywhere
 from ui.cli import app as cli
@@ -161,3 +162,16 @@ def test_calibrate_says_so_where_the_library_is_too_small(tmp_path):
     result = CliRunner().invoke(cli, ["--data", str(tmp_path / "data"), "calibrate"])
     assert result.exit_code == 4
     assert "30 are needed" in result.output
+
+
+def test_a_night_that_promotes_fits_the_line_on_what_people_marked(manuals):
+    app = open_app(Settings(data=manuals))
+    jargon.vote(app, jargon.questions())
+    run(manuals, "nightly", "--tier", "1")
+    kept = load_bar(manuals, app.current().encoder_id)
+    found_by = json.loads((manuals / FILE).read_text("utf-8"))["found_on"]
+    assert app.current().tier == 1
+    app.close()
+    assert kept.by_words != PUBLIC.by_words
+    assert list(found_by) == ["people"]
+    assert found_by["people"] >= 50
