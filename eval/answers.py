@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rag.lexical import tokenize
+from rag.plain_words import tokenize
 
 Floats = NDArray[np.float64]
 

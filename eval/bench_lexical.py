@@ -1,4 +1,7 @@
-"""How long BM25 takes: ours, rank_bm25, whose scores it reproduces, and bm25s, which a user might pick instead."""
+"""How long BM25 takes: ours, rank_bm25, whose scores it reproduces, and bm25s, which a user might pick instead.
+
+And what a new file costs, beside building everything anew.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from itertools import accumulate
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.lexical import Lexical, tokenize
+from rag.languages import language_of, terms
+from rag.lexical import Lexical
+from rag.records import sha256_of
 
 T = TypeVar("T")
+N_NEW = 20  # passages of a new file
 Score = Callable[[int], NDArray[np.floating]]
 """Question number → scores of all passages."""
 
@@ -29,7 +37,20 @@ class Timing:
     build_s: float
     """From words to an index; ours cuts the texts into words as well."""
     question_ms: float
-    """Mean time to score every passage for one question; ours cuts the question into words as well."""
+    """Median time to score every passage for one question; ours cuts the question into words as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What a change of the library costs, in seconds, each with saving it."""
+
+    n_new: int
+    """Passages of the file that is added, changed in one passage, and removed."""
+    anew_s: float
+    """Reading and counting all other passages."""
+    add_s: float
+    change_s: float
+    remove_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +62,10 @@ class LexicalBench:
     words_per_question: float
     nightjar: Timing
     rank_bm25: Timing
-    bm25s: Timing | None
-    """None where bm25s is not installed."""
+    bm25s: Timing
+    upkeep: Upkeep
     largest_difference: float
-    """Between our scores and rank_bm25's, over all questions and passages."""
+    """Between our scores, with the new file in a block of its own, and rank_bm25's, over all questions and passages."""
 
     @property
     def times_faster(self) -> float:
@@ -73,17 +94,18 @@ def measure_lexical(passages: Sequence[str], questions: Sequence[str]) -> Lexica
     """Builds each index over *passages* and scores every question with each library in turn."""
     from rank_bm25 import BM25Okapi
 
-    words = [tokenize(passage) for passage in passages]
-    asked = [tokenize(question) for question in questions]
-    lexical, our_build_s = _timed(lambda: Lexical.build([str(number) for number in range(len(passages))], passages))
+    words = [terms(passage, language_of(passage)) for passage in passages]
+    ids = [f"{number:09}" for number in range(len(passages))]
+    built, our_build_s = _timed(lambda: Lexical.build(ids, passages))
+    lexical, upkeep = _keep_up(dict(zip(ids, passages, strict=True)))
+    asked = [built.terms(question) for question in questions]
     reference, their_build_s = _timed(lambda: BM25Okapi(words))
+    theirs, bm25s_build_s = _timed(lambda: _bm25s(words, asked))
     scorers: dict[str, Score] = {
         "nightjar": lambda number: lexical.scores(questions[number]),
         "rank_bm25": lambda number: np.asarray(reference.get_scores(asked[number])),
+        "bm25s": theirs,
     }
-    bm25s_build_s = 0.0
-    if find_spec("bm25s"):
-        scorers["bm25s"], bm25s_build_s = _timed(lambda: _bm25s(words, asked))
     ms, difference = _in_turn(scorers, len(questions))
     return LexicalBench(
         n_passages=len(passages),
@@ -91,9 +113,36 @@ def measure_lexical(passages: Sequence[str], questions: Sequence[str]) -> Lexica
         words_per_question=sum(map(len, asked)) / max(1, len(asked)),
         nightjar=Timing(our_build_s, ms["nightjar"]),
         rank_bm25=Timing(their_build_s, ms["rank_bm25"]),
-        bm25s=Timing(bm25s_build_s, ms["bm25s"]) if "bm25s" in ms else None,
+        bm25s=Timing(bm25s_build_s, ms["bm25s"]),
+        upkeep=upkeep,
         largest_difference=difference,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    passage_id: str
+    encoded_text: str
+
+
+def _keep_up(texts: dict[str, str]) -> tuple[Lexical, Upkeep]:
+    """Our index after its last few passages were added to the others, and what that and other changes cost."""
+    n_new = min(N_NEW, len(texts) // 2)
+    first, *_, last = texts
+    old = dict(list(texts.items())[: len(texts) - n_new])
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder:
+
+        def opened(there: dict[str, str], before: Lexical | None) -> tuple[Lexical, float]:
+            wanted = {passage_id: sha256_of(text) for passage_id, text in there.items()}
+            return _timed(lambda: Lexical.open(
+                Path(folder), wanted, lambda ids: (_Text(one, there[one]) for one in ids), before
+            ))  # fmt: skip
+
+        whole, anew_s = opened(old, None)
+        grown, add_s = opened(texts, whole)
+        _, change_s = opened(texts | {first: texts[last]}, grown)
+        _, remove_s = opened(old, grown)
+    return grown, Upkeep(n_new, anew_s, add_s, change_s, remove_s)
 
 
 def _bm25s(words: list[list[str]], asked: list[list[str]]) -> Score:
@@ -106,16 +155,16 @@ def _bm25s(words: list[list[str]], asked: list[list[str]]) -> Score:
 
 
 def _in_turn(scorers: dict[str, Score], n_questions: int) -> tuple[dict[str, float], float]:
-    """Mean milliseconds a question by scorer, and how far ours is from rank_bm25 at most."""
-    seconds = dict.fromkeys(scorers, 0.0)
+    """Median milliseconds a question by scorer, and how far ours is from rank_bm25 at most."""
+    seconds: dict[str, list[float]] = {name: [] for name in scorers}
     difference = 0.0
     for number in range(n_questions):
         scores = {}
         for name, score in scorers.items():
             scores[name], taken_s = _timed(partial(score, number))
-            seconds[name] += taken_s
+            seconds[name].append(taken_s)
         difference = max(difference, float(np.abs(scores["nightjar"] - scores["rank_bm25"]).max(initial=0.0)))
-    return {name: 1000 * total / max(1, n_questions) for name, total in seconds.items()}, difference
+    return {name: 1000 * median(times or [0.0]) for name, times in seconds.items()}, difference
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -33,6 +33,8 @@ MOST_PIECES = 200  # of one ranking: more than any budget shows
 class Encodes(Protocol):
     """The encoder."""
 
+    passage_side: str
+
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
         """`(n, dim)` float32, rows of unit length."""
 
@@ -116,7 +118,7 @@ def _rankings(
 ) -> Iterator[list[Piece]]:
     texts = [piece.encoded_text for piece in pieces]
     dense = queries @ vectors.of(texts).T
-    lexical = Lexical.build([str(number) for number in range(len(texts))], texts)
+    lexical = Lexical.build([f"{number:08}" for number in range(len(texts))], texts)
     for one, cosines in zip(questions, dense, strict=True):
         words = normalised_lexical(lexical.scores(one.text))
         yield [pieces[place] for place in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]
@@ -151,7 +153,7 @@ class _Vectors:
 
     def __init__(self, encoder: Encodes, folder: Path | None) -> None:
         self._encoder = encoder
-        self._file = folder / "vectors.npz" if folder else None
+        self._file = folder / f"vectors-{encoder.passage_side}.npz" if folder else None
         self._known: dict[str, FloatArray] = {}
         if self._file and self._file.is_file():
             with np.load(self._file) as saved:

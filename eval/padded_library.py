@@ -73,8 +73,8 @@ def near(vectors: FloatArray, n: int, draw: np.random.Generator) -> FloatArray:
     """`(n, dim)` float32 unit rows, each at a cosine of NEARNESS to a row of *vectors*, in a random direction from it.
 
     >>> made = near(np.eye(3, dtype=np.float32)[:1], 2, np.random.default_rng(0))
-    >>> made[:, 0].round(4).tolist(), np.linalg.norm(made, axis=1).round(4).tolist()
-    ([0.7, 0.7], [1.0, 1.0])
+    >>> made.shape, bool(np.allclose(made[:, 0], 0.7)), bool(np.allclose(np.linalg.norm(made, axis=1), 1))
+    ((2, 3), True, True)
     """
     chosen = vectors[draw.integers(len(vectors), size=n)]
     away = draw.standard_normal(chosen.shape, np.float32)

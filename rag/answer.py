@@ -14,6 +14,7 @@ from typing import Literal, TypedDict, Unpack
 from rag.blocks import storable
 from rag.chat_model import NEVER
 from rag.cite import cite, without_unsupported
+from rag.declining import PUBLIC, Bar
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
@@ -84,10 +85,12 @@ class Answerer:
         standalone: Standalone | None = None,
         drops_unsupported: bool = False,
         widen: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
+        bar_of: Callable[[str], Bar] = lambda encoder_id: PUBLIC,
     ) -> None:
         """*drops_unsupported* leaves out what a language model writes and no passage supports.
 
         *widen* gives hits the text around them, for a language model to read; what it writes is checked against that.
+        *bar_of* gives the bar that a version declines by.
         """
         self._retriever = retriever
         self._generator = generator
@@ -97,6 +100,7 @@ class Answerer:
         self._standalone = standalone or _by_heuristic
         self._drops = drops_unsupported
         self._widen = widen
+        self._bar_of = bar_of
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -131,12 +135,15 @@ class Answerer:
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
-        hits = tuple(retriever.search(question, k or self._k, user, where))
-        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked)
+        found = retriever.find(question, k or self._k, user, where)
+        hits = tuple(found.hits)
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
+                        rerank_is_cut=found.rerank_is_cut)  # fmt: skip
         draft, wide = Draft(), tuple(self._widen(hits))
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide)):
+            bar = self._bar_of(retriever.encoder_id)
+            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide, bar)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)

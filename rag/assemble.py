@@ -17,6 +17,7 @@ from rag.around import widened
 from rag.chat_model import ChatModel
 from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
+from rag.declining import load_bar
 from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import EncoderError, SettingsError
@@ -118,9 +119,9 @@ class App:
         """The vectors of a passage side, the current one's by default."""
         return Vectors(self.engine, passage_side or self.current().passage_side)
 
-    def lexical(self) -> Lexical:
-        """BM25 over the library as it is now; compiled once for each state of the library."""
-        return Lexical.open(self.settings.data / "lexical", self.library.fingerprint(), self.library.iterate)
+    def lexical(self, before: Lexical | None = None) -> Lexical:
+        """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
+        return Lexical.open(self.settings.data / "lexical", self.library.text_hashes(), self.library.some, before)
 
     def splitting(self) -> Splitting:
         """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
@@ -270,6 +271,7 @@ class App:
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
             widen=self._widen if model else tuple,
+            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
@@ -382,7 +384,7 @@ class App:
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:
         unchanged = before is not None and before.state[1] == revision
-        return before.lexical if before and unchanged else self.lexical()
+        return before.lexical if before and unchanged else self.lexical(before.lexical if before else None)
 
     def _warm_encoder(self, version: Version) -> Encoder:
         encoder = self.open_encoder(version.encoder_id)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from threading import Condition
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from rag.vectors import PassageEncoder, Vectors
 
 AT_LEAST = 256  # texts before a batch begins, while more may come: small ones waste the encoder's time on padding
 BATCH = 512  # texts between two commits, as in rag/vectors.py
+MOST_WAITING = 50_000  # texts, some 50 MB and a quarter of an hour's work; then the reading waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class EncodeBeside:
         self._waiting: dict[str, str] = {}
         self._changed = Condition()
         self._is_over = False
+        self._has_ended = False
         self._progress = _Progress()
         self._n_encoded = 0
         self._opening_s = self._encoding_s = 0.0
@@ -63,8 +66,9 @@ class EncodeBeside:
         self._pool.shutdown()
 
     def take(self, passages: Sequence[Passage]) -> None:
-        """Puts the texts of one source, which is stored, in line."""
+        """Puts the texts of one source, which is stored, in line; waits where the line is long."""
         with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING or self._has_ended)
             texts = {passage.text_sha256: passage.encoded_text for passage in passages}
             if texts:
                 self._progress.add(passages[0].source, texts)
@@ -80,6 +84,14 @@ class EncodeBeside:
         return Encoded(self._n_encoded, self._opening_s, self._encoding_s)
 
     def _run(self) -> None:
+        try:
+            self._encode_all()
+        finally:  # nobody may wait for what has failed
+            with self._changed:
+                self._has_ended = True
+                self._changed.notify_all()
+
+    def _encode_all(self) -> None:
         encoder: PassageEncoder | None = None
         while batch := self._next():
             batch = self._vectors.without_vector(batch)
@@ -96,8 +108,10 @@ class EncodeBeside:
             self._changed.wait_for(lambda: self._is_over or len(self._waiting) >= AT_LEAST)
             if self._stopped():
                 self._waiting.clear()
-            names = list(self._waiting)[:BATCH]
-            return {name: self._waiting.pop(name) for name in names}
+            names = list(islice(self._waiting, BATCH))
+            batch = {name: self._waiting.pop(name) for name in names}
+            self._changed.notify_all()
+            return batch
 
     def _encode(self, encoder: PassageEncoder, texts: dict[str, str]) -> None:
         start = time.perf_counter()

@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.cite import without_marks
+from rag.declining import NOTHING, PUBLIC, Bar, Signs, shares_words
 from rag.disagree import disagree, same_subject
+from rag.facts import names
+from rag.measures import measure_asked
+from rag.plain_words import tokenize
 from rag.records import Citation, Hit, Passage
 from rag.sentences import Sentence, readable, sentences
 from rag.short_answers import kind_asked, short_answer, short_answers
-from rag.words import content_words, coverage, rarity
+from rag.words import as_written, content_words, coverage, rarity, stem
 
 FloatArray = NDArray[np.float32]
 
@@ -39,13 +43,9 @@ FITS = 0.1
 
 LEAD_COVERAGE = 0.5  # of the question's words in the sentence and its heading, for a short answer to be put in front
 
-# How well questions are parted from the same ones with their right passage taken out (AUROC), by this sum and by the one
-# before it, (best cosine of a hit + best of a sentence) / 2 + 0.3 · best coverage: nq-open .890 (.883), covidqa .680
-# (.613), xquad-en .959 (.918), newwiki .883 (.794), feedbackqa-uk .683 (.642).
-SUPPORT_COVERAGE = 0.3
+SUPPORT_COVERAGE = 0.3  # by which the sentence is chosen whose signs decide whether anything answers
 SUPPORT_PASSAGE = 0.3
-SUPPORT_GAP = 0.5
-LEAST_SUPPORT = 0.65
+NO_SENTENCE = "the passages that were found hold no sentence to quote"
 
 
 class PassageEncoder(Protocol):
@@ -73,7 +73,7 @@ class Extract:
 
     quotes: tuple[Quote, ...]
     support: float
-    """How well the hits support an answer; below LEAST_SUPPORT they don't. Between -1 and about 2.5."""
+    """The probability that the hits answer the question, 0 to 1; below the bar's least they don't."""
     declined: str
     """Why nothing was chosen; empty where something was."""
     lead: str = ""
@@ -88,30 +88,92 @@ class _Candidate:
     words: frozenset[str]
 
 
-def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Extract:
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The sentences that were worth encoding, and what speaks for each, every array `(n,)`."""
+
+    everything: list[_Candidate]
+    """Also those that were not worth it."""
+    candidates: list[_Candidate]
+    cosines: FloatArray
+    covered: NDArray[np.float64]
+    """Share of the question's words in the sentence, the rare ones counting more."""
+    by_passage: NDArray[np.float64]
+    """The same of its passage."""
+    scores: NDArray[np.float64]
+    wanted: list[str]
+    rarity: dict[str, float]
+    said: set[str]
+    """The question's words for what it measures, which "12 kg" says."""
+    is_unmeasured: bool
+    """Whether it measures something, and no sentence holds a number with such a unit."""
+    written: set[str]
+    """Every word of the hits."""
+
+    def signs(self, question: str, hits: Sequence[Hit]) -> Signs:
+        """Those of the sentence that answers best, by meaning and by words."""
+        best = int((self.cosines + SUPPORT_COVERAGE * self.covered + SUPPORT_PASSAGE * self.by_passage).argmax())
+        passage = self.candidates[best].hit.passage
+        scores = [hit.score for hit in hits]
+        return Signs(
+            float(self.cosines[best]),
+            float(self.covered[best]),
+            float(self.by_passage[best]),
+            max(scores) - float(np.median(scores)),
+            float(np.mean([hit.lexical for hit in hits])),
+            self.is_unmeasured or bool(set(as_written(sorted(named_in(question)), self.written)) - self.written),
+            bool(self.by_passage[best]) or shares_words(question, passage.encoded_text),
+        )
+
+
+def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder, bar: Bar = PUBLIC) -> Extract:
     """Chooses 1 to 4 sentences of *hits* that answer *question* best, or none and the reason."""
-    everything = candidates = [candidate for hit in hits for candidate in _candidates(hit)]
-    if not candidates:
-        return Extract((), 0.0, "the passages that were found hold no sentence to quote")
-    wanted = content_words(question)
-    weights = rarity(candidate.words for candidate in candidates)
-    covered = np.array([coverage(wanted, one.words, weights) for one in candidates])
-    prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([one.hit.score for one in candidates])
-    prior += FITS * _fits(question, candidates)
-    passages = {hit.rank: coverage(wanted, _words(hit.passage), weights) for hit in hits}
-    by_passage = np.array([passages[one.hit.rank] for one in candidates])
-    prior += PASSAGE_WEIGHT * by_passage
-    encoded = np.sort(np.argsort(-prior, kind="stable")[:ENCODED])
-    candidates = [candidates[row] for row in encoded]
+    weighed = _weigh(question, hits, encoder)
+    if weighed is None:
+        return Extract((), 0.0, NO_SENTENCE)
+    sureness = bar.sureness(weighed.signs(question, hits))
+    if sureness < bar.least:
+        return Extract((), sureness, _reason(hits, sureness, bar.least))
+    chosen = _choose(weighed.candidates, weighed.scores)
+    named = {*content_words(f"{chosen[0].context} {chosen[0].sentence.text}"), *weighed.said}
+    against = _against(chosen, weighed.everything)
+    is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= LEAD_COVERAGE
+    lead = _lead(question, chosen[0]) if is_plain else ()
+    return Extract((*lead, *_quotes(chosen), *against), sureness, "", lead[0].citation.quote if lead else "")
+
+
+def signs_of(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Signs:
+    """What speaks for an answer to *question* among *hits*; all 0 where they hold no sentence."""
+    weighed = _weigh(question, hits, encoder)
+    return weighed.signs(question, hits) if weighed else NOTHING
+
+
+def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weighed | None:
+    """The sentences of the hits that are worth encoding, weighed; None where there is none."""
+    everything = [candidate for hit in hits for candidate in _candidates(hit)]
+    if not everything:
+        return None
+    passages = {hit.rank: _words(hit.passage) for hit in hits}
+    written = {word for hit in hits for word in tokenize(hit.passage.encoded_text)}
+    wanted = [stem(word) for word in as_written(tokenize(question), written)]
+    weights = rarity(candidate.words for candidate in everything)
+    fits = _fits(question, everything)
+    measure = measure_asked(question)
+    said = {stem(word) for word in measure.said} if measure else set()
+    covered = np.zeros(len(everything))
+    for place, (one, fit) in enumerate(zip(everything, fits, strict=True)):
+        covered[place] = coverage(wanted, one.words | said if fit else one.words, weights)
+        if fit:
+            passages[one.hit.rank] |= said
+    shares = {rank: coverage(wanted, words, weights) for rank, words in passages.items()}
+    by_passage = np.array([shares[one.hit.rank] for one in everything])
+    prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([one.hit.score for one in everything])
+    prior += FITS * fits + PASSAGE_WEIGHT * by_passage
+    rows = np.sort(np.argsort(-prior, kind="stable")[:ENCODED])
+    candidates = [everything[row] for row in rows]
     cosines = _cosines(question, candidates, encoder)
-    support = _support(cosines, covered[encoded], by_passage[encoded], hits)
-    if support < LEAST_SUPPORT:
-        return Extract((), support, _reason(hits, support))
-    chosen = _choose(candidates, cosines + prior[encoded])
-    named = content_words(f"{chosen[0].context} {chosen[0].sentence.text}")
-    against = _against(chosen, everything)
-    lead = _lead(question, chosen[0]) if not against and coverage(wanted, named, weights) >= LEAD_COVERAGE else ()
-    return Extract((*lead, *_quotes(chosen), *against), support, "", lead[0].citation.quote if lead else "")
+    return _Weighed(everything, candidates, cosines, covered[rows], by_passage[rows], cosines + prior[rows], wanted, weights,
+                    said, measure is not None and not fits.any(), written)  # fmt: skip
 
 
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
@@ -119,17 +181,6 @@ def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64
     kind = kind_asked(question)
     texts = [one.sentence.text for one in candidates]
     return np.array([1.0 if kind and short_answers(kind, text, question) else 0.0 for text in texts])
-
-
-def _support(
-    cosines: FloatArray, covered: NDArray[np.float64], by_passage: NDArray[np.float64], hits: Sequence[Hit]
-) -> float:
-    """How well the best sentence answers: by meaning, by the question's words in it and in its passage, each `(n,)`; and
-    how far the best hit stands out among the hits, as the right one does."""
-    scores = [hit.score for hit in hits]
-    gap = max(scores) - float(np.median(scores))
-    best = float((cosines + SUPPORT_COVERAGE * covered + SUPPORT_PASSAGE * by_passage).max())
-    return best + SUPPORT_GAP * gap
 
 
 def _candidates(hit: Hit) -> list[_Candidate]:
@@ -221,12 +272,22 @@ def _lead(question: str, first: _Candidate) -> tuple[Quote, ...]:
     return (Quote(f"{readable(citation.quote)} — ", citation),)
 
 
+def named_in(question: str) -> set[str]:
+    """The names of a question, and its words with a figure in them, as `tokenize` writes them.
+
+    >>> sorted(named_in("Does the X200 of Ada's run in Germany?"))
+    ['ada', 'germany', 'x200']
+    """
+    named = {word for name in names(question) for word in tokenize(name)}
+    return named | {word for word in tokenize(question) if any(map(str.isdigit, word))}
+
+
 def _words(passage: Passage) -> set[str]:
     return set(content_words(passage.encoded_text))
 
 
-def _reason(hits: Sequence[Hit], support: float) -> str:
+def _reason(hits: Sequence[Hit], sureness: float, least: float) -> str:
     nearest = hits[0].passage
     named = nearest.title or nearest.source
-    return (f"nothing in the library comes close enough to the question: the nearest passage, from “{named}”, "
-            f"supports an answer by {max(support, 0):.2f}, and {LEAST_SUPPORT} is the least")  # fmt: skip
+    return (f"nothing in the library comes close enough to the question: the nearest passage, from “{named}”, answers it "
+            f"with a probability of {sureness:.2f}, and {least:.2f} is the least")  # fmt: skip

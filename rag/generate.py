@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol, Unpack
 
 from rag.chat_model import NEVER, ChatModel, ChatModelOptions
+from rag.declining import PUBLIC, Bar
 from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.extract import Extract, PassageEncoder, extract
 from rag.records import Citation, Hit
@@ -45,6 +46,8 @@ class Evidence:
     """Set by a reader who has read enough: what was written by then is the answer."""
     wide: Sequence[Hit] = ()
     """The hits with the text around them, for a model that reads; none where it is to read the hits alone."""
+    bar: Bar = PUBLIC
+    """What decides whether the hits answer the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def generator_of(model: ChatModel | None) -> Generator:
 
 def quote_best(evidence: Evidence) -> Iterator[Draft]:
     """The best sentences of the hits, word for word, each followed by the number of its hit."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder)
+    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
         yield Draft(declined=extract_of.declined)
     for quote in extract_of.quotes:
@@ -106,7 +109,7 @@ def quote_best(evidence: Evidence) -> Iterator[Draft]:
 
 def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
     """What the chat model makes of the hits; the best sentences where it fails; it is not asked where they support nothing."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder)
+    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
         yield Draft(declined=extract_of.declined)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rag.archive import ingest_archive, is_archive
@@ -92,7 +92,7 @@ def ingest_found(
                 report += door.archive(path, found.source(path), limits)
                 progress(1)
         files = tuple(path for path in found.files if not is_archive(path))
-        return report + door.files(Found(files, named=found.named), progress)
+        return report + door.files(replace(found, files=files), progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ class Jobs:
 
     def files(self, job_id: str, limit: int | None = None) -> list[Step]:
         """How far each file of a job has come: those that are at it first, then by name."""
-        ends = case((job_files.c.stage.in_([*ENDS, "waiting"]), 1), else_=0)
-        query = select(job_files).where(job_files.c.job_id == job_id).order_by(ends, job_files.c.source).limit(limit)
+        place = case((job_files.c.stage.in_([*ENDS, "waiting"]), 2), (job_files.c.stage == "stored", 1), else_=0)
+        query = select(job_files).where(job_files.c.job_id == job_id).order_by(place, job_files.c.source).limit(limit)
         with reading(self.engine) as connection:
             rows = connection.execute(query).all()
         return [Step(row.source, row.stage, row.note, row.n_passages, row.n_encoded) for row in rows]
@@ -151,7 +151,7 @@ class Jobs:
                 )
             connection.execute(
                 update(jobs).where(jobs.c.job_id == job_id)
-                .values(state=state, stage="", note=note, finished_at=now().isoformat())
+                .values({"state": state, "stage": "", "finished_at": now().isoformat()} | ({"note": note} if note else {}))
             )  # fmt: skip
 
     def cancel(self, job_id: str) -> Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,14 +55,11 @@ class Library:
         """A number that grows with every change of documents or passages."""
         return self._counter("library_revision")
 
-    def fingerprint(self) -> str:
-        """Names the passages that are there: equal for equal ids and texts, whichever database they came from."""
-        digest = hashlib.sha256()
+    def text_hashes(self) -> dict[str, str]:
+        """passage id → sha256 of its encoded text, in the library's one order: by passage id."""
         query = select(passages.c.passage_id, passages.c.text_sha256).order_by(passages.c.passage_id)
         with reading(self.engine) as connection:
-            for passage_id, text_sha256 in connection.execute(query):
-                digest.update(f"{passage_id} {text_sha256}\n".encode())
-        return digest.hexdigest()
+            return {row.passage_id: row.text_sha256 for row in connection.execute(query)}
 
     def vectors_revision(self) -> int:
         """A number that grows when vectors of passages have arrived."""
@@ -118,6 +114,11 @@ class Library:
         with reading(self.engine) as connection:
             for row in connection.execute(_select_passages().order_by(passages.c.passage_id)):
                 yield Passage(*row)
+
+    def some(self, passage_ids: Sequence[str]) -> Iterator[Passage]:
+        """The passages with these ids, in no order, without holding them all; absent ones are left out."""
+        for few in chunks(passage_ids, SQL_BATCH):
+            yield from self.get(few).values()
 
     def get(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages with these ids; absent ones are left out."""
@@ -190,10 +191,12 @@ class Library:
 
     def remove_all(self, sources: Sequence[str], also: Also = lambda c, ids: None) -> int:
         """The same for several sources, and for nothing below them; those that are not there are passed over."""
-        ids: list[str] = []
         with self.engine.begin() as connection:
-            for some in chunks(sources, SQL_BATCH):
-                ids += connection.scalars(select(documents.c.document_id).where(documents.c.source.in_(some)))
+            found = (
+                select(documents.c.document_id).where(documents.c.source.in_(some))
+                for some in chunks(sources, SQL_BATCH)
+            )
+            ids = [document_id for query in found for document_id in connection.scalars(query)]
             if ids:
                 _remove(connection, ids, also)
         return len(ids)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from rag.blocks import Block, Parsed
-from rag.records import LEVEL_MARK, LONGEST_HEADING, Document, Passage, encoded_text, sha256_of
+from rag.records import LEVEL_MARK, LONGEST_HEADING, Document, Passage, encoded_text, heading_length, sha256_of
 from rag.tokens import WORD, Starts, word_starts
 
 _SENTENCE_END = re.compile(
@@ -88,7 +88,10 @@ def _shortened(title: str) -> str:
     >>> _shortened("Figure S1: " + "x" * 120)
     'Figure S1: …'
     """
-    return title if len(title) <= LONGEST_HEADING else title[:LONGEST_HEADING].rsplit(" ", 1)[0] + " …"
+    if heading_length(title) <= LONGEST_HEADING:
+        return title
+    beginning = title[: LONGEST_HEADING * len(title) // heading_length(title)]
+    return beginning.rsplit(" ", 1)[0] + " …"
 
 
 def document_id_of(source: str) -> str:
@@ -140,7 +143,7 @@ def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...
         below = (*block.headings, block.text)
         is_bare = following is None or following[0].headings[: len(below)] != below
         n_headings += block.kind == "heading"
-        if block.kind != "heading" or is_bare or len(block.text) > LONGEST_HEADING:
+        if block.kind != "heading" or is_bare or heading_length(block.text) > LONGEST_HEADING:
             keyed.append(((block.headings, block.page, n_headings * (block.kind != "heading")), span))
     for (path, page, _), members in groupby(keyed, key=lambda member: member[0]):
         yield path, page, [span for _, span in members]

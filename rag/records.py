@@ -24,7 +24,7 @@ PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
 ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
 
 LEVEL_MARK = " › "  # between a heading and the one below it
-LONGEST_HEADING = 120  # characters of the headings that are encoded
+LONGEST_HEADING = 120  # of the headings that are encoded, as `heading_length` counts
 
 
 def now() -> datetime:
@@ -60,12 +60,29 @@ def encoded_text(title: str, heading: str, text: str) -> str:
     'Guide\\nSetup › Cables\\nUse the red one.'
     >>> encoded_text("", "A" * 110 + LEVEL_MARK + "Cables › Red", "Pull.")
     'Cables › Red\\nPull.'
+    >>> encoded_text("", "設" * 90, "Pull.") == "設" * 30 + "\\nPull."
+    True
     """
-    if len(heading) > LONGEST_HEADING:
-        heading = heading[-LONGEST_HEADING:].partition(LEVEL_MARK if LEVEL_MARK in heading[-LONGEST_HEADING:] else " ")[
-            2
-        ]
-    return "\n".join(part for part in (title, heading, text) if part)
+    return "\n".join(part for part in (title, _inner(heading), text) if part)
+
+
+def _inner(heading: str) -> str:
+    if heading_length(heading) <= LONGEST_HEADING:
+        return heading
+    start, left = len(heading), LONGEST_HEADING
+    while (left := left - heading_length(heading[start - 1])) >= 0:
+        start -= 1
+    kept = heading[start:]
+    return kept.partition(LEVEL_MARK if LEVEL_MARK in kept else " ")[2] or kept
+
+
+def heading_length(text: str) -> int:
+    """Its characters; those beyond Latin script count four times, for an encoder makes about a token of each.
+
+    >>> heading_length("Über"), heading_length("設定")
+    (4, 8)
+    """
+    return len(text) if text.isascii() else sum(1 if c < "\u0250" else 4 for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +214,8 @@ class Answer:
     """The question as it was typed; `question` is what was searched for."""
     checked: tuple[Checked, ...] = ()
     """Every sentence of the text, in reading order."""
+    rerank_is_cut: bool = False
+    """Whether the reranker's time was spent before it had read all that it was to read."""
 
     @property
     def supported_share(self) -> float:

@@ -12,6 +12,9 @@ MAX_SENTENCE = 700  # characters; beyond this it is a table or code, and is cut 
 _BULLET = re.compile(r"(?:[-*+•‣▪◦–]|\(?\d{1,2}[.)]|\(?[a-z][.)])[ \t]+", re.IGNORECASE)
 _SYMBOL = re.compile(r"[-*+•‣▪◦–][ \t]+")
 _DEFINITION = re.compile(r"\*?\[[^\]\n]{1,60}\]:")  # of an abbreviation or a link, in markdown
+_ROW = re.compile(
+    r"[^:;\n]+: [^;\n]*; [^:;\n]+: "
+)  # of a table, as our readers write it: "Ticket: Season; Adults: €140"
 _MARKDOWN_HEADING = re.compile(r"#{1,6} ")
 _CLOSING = "\"'”’»)]*_`"
 _SENTENCE_END = re.compile(rf"(?:[.!?…]+[{re.escape(_CLOSING)}]*(?=\s)|[。！？]+[」』”）]*)")
@@ -199,7 +202,9 @@ def _is_heading(text: str, line: tuple[int, int], following: tuple[int, int] | N
         return True
     if following is None or line[1] - line[0] > 80 or text[line[1] - 1] in ".!?:;,…。！？" + _CLOSING:
         return False
-    return text[following[1] - 1] in ".!?:…。！？" and not _BULLET.match(text, line[0])
+    if _BULLET.match(text, line[0]) or _ROW.match(text, line[0], line[1]):
+        return False
+    return text[following[1] - 1] in ".!?:…。！？"
 
 
 # ---- sentences

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from rag.measures import measure_asked
 from rag.words import content_words
 
 Kind = Literal["number", "date", "person", "place"]
@@ -28,7 +29,8 @@ _WORDS = _IN_WORDS.split()
 _NUMBER_WORD = rf"(?:{'|'.join(_WORDS)})(?:-(?:{'|'.join(_WORDS[:9])}))?"
 _UNIT = (
     r"%|percent|per cent|[mck]?m|k?g|mg|miles?|km/h|mph|feet|foot|ft|inch(?:es)?|met(?:re|er)s?|kilomet(?:re|er)s?"
-    r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?|°[CF]|degrees|k?Wh?|litres?|pounds?|dollars|euros|tonnes?"
+    r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?|°\s?[CF]|degrees|k?Wh?|litres?|pounds?|dollars|euros|tonnes?"
+    r"|cm|lbs?|ounces?|oz|(?:kilo|milli)?grams?|(?:centi|milli)met(?:re|er)s?|yards?|knots?|m/s|cents|pence|dB|decibels?"
 )
 _NUMBER = re.compile(
     rf"(?<![\w.,-])(?:[$€£]\s?)?(?:(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|{_NUMBER_WORD})(?:\s(?:hundred|thousand|million|billion|trillion))?"
@@ -44,6 +46,7 @@ _ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         "number",
         re.compile(
             r"\bhow (?:many|much|long|old|far|tall|high|heavy|wide|deep|fast|large|big)\b"
+            r"|\bhow (?:expensive|cheap|hot|cold|warm|loud|noisy)\b"
             r"|\bwhat (?:percentage|number|proportion|share)\b",
             re.IGNORECASE,
         ),
@@ -75,7 +78,9 @@ def short_answers(kind: Kind, sentence: str, question: str) -> list[Span]:
 
     >>> text = "The pump of 2019 weighs 1,250 kg and needs 3 people."
     >>> [text[start:end] for start, end in short_answers("number", text, "How much does the pump of 2019 weigh?")]
-    ['1,250 kg', '3']
+    ['1,250 kg']
+    >>> short_answers("number", text, "How tall is the pump?")
+    []
     >>> text = "It was designed by Ada Byron in March 1843."
     >>> [text[start:end] for start, end in short_answers("date", text, "When was it designed?")]
     ['March 1843']
@@ -86,6 +91,8 @@ def short_answers(kind: Kind, sentence: str, question: str) -> list[Span]:
         found = [match.span() for match in _DATE.finditer(sentence)]
     elif kind == "number":
         found = _numbers(sentence)
+        if measure := measure_asked(question):
+            found = [(start, end) for start, end in found if measure.answers(sentence[start:end])]
     else:
         found = list(_names(sentence))
     named = question.casefold()

@@ -136,13 +136,18 @@ class Vectors:
         return sorted(lengths, key=lambda text_sha256: (-lengths[text_sha256], text_sha256))
 
     def _texts(self, todo: dict[str, str]) -> dict[str, str]:
-        """The texts to be encoded, by hash, without those of passages that were changed or removed meanwhile."""
+        """The texts to be encoded, by hash, without those of passages that were changed or removed meanwhile.
+
+        By the hash that is stored: an earlier Nightjar may have encoded longer headings of the same passage.
+        """
         found = Library(self.engine).get(list(todo.values()))
-        passages_of = ((text_sha256, found.get(passage_id)) for text_sha256, passage_id in todo.items())
+        query = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(todo.values()))
+        with reading(self.engine) as connection:
+            stored = {row.passage_id: row.text_sha256 for row in connection.execute(query)}
         return {
-            text_sha256: passage.encoded_text
-            for text_sha256, passage in passages_of
-            if passage is not None and passage.text_sha256 == text_sha256
+            text_sha256: found[passage_id].encoded_text
+            for text_sha256, passage_id in todo.items()
+            if passage_id in found and stored.get(passage_id) == text_sha256
         }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from rag.lexical import tokenize
+from rag.plain_words import tokenize
+
+LEAST_LETTERS = 6  # of a word that may be mistyped; "mayor" and "major" are two words
 
 _INFLECTION = re.compile(r"(?<=\w{3})(?:ing|ed|es|(?<!s)s)$")
 _FINAL_VOWEL = re.compile(r"(?<=\w{3})[eiy]$")
@@ -29,6 +31,30 @@ def content_words(text: str) -> list[str]:
     ['appl', 'loan']
     """
     return [stem(word) for word in tokenize(text)]
+
+
+def as_written(wanted: Sequence[str], known: Collection[str]) -> list[str]:
+    """The *wanted* words, each as the *known* ones spell it where none is it and one is a single slip away.
+
+    A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
+    word of at least LEAST_LETTERS of them (Damerau, 1964). Numbers and codes are never corrected.
+
+    >>> as_written(["captial", "mayor", "paris", "x300"], {"capital", "major", "paris", "x200"})
+    ['capital', 'mayor', 'paris', 'x300']
+    """
+    found = []
+    for word in wanted:
+        is_open = word not in known and len(word) >= LEAST_LETTERS and word.isalpha()
+        found.append(next((one for one in sorted(known) if _is_a_slip(word, one)), word) if is_open else word)
+    return found
+
+
+def _is_a_slip(word: str, other: str) -> bool:
+    if word[0] != other[:1] or abs(len(word) - len(other)) > 1 or not other.isalpha():
+        return False
+    start = next((at for at, (one, two) in enumerate(zip(word, other, strict=False)) if one != two), len(other))
+    one, two = word[start:], other[start:]
+    return one[1:] == two[1:] or one[1:] == two or one == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
 
 
 def rarity(texts: Iterable[Collection[str]]) -> dict[str, float]:

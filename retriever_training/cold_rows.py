@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rag.lexical import Lexical
 from rag.records import Passage
 from retriever_training.all_passages import Rows
-from retriever_training.cold_start import SOURCES, Drawn, PseudoQuestion, draw
+from retriever_training.cold_start import MAX_QUESTIONS, SOURCES, Drawn, PseudoQuestion, draw
 from retriever_training.consistency import TOP, consistent
 from retriever_training.evidence import Asked
 
@@ -70,13 +70,14 @@ def cold_start_rows(
     written: Iterable[tuple[int, str]] = (),
     sources: Sequence[str] = SOURCES,
     progress: Callable[[int], None] = lambda n: None,
+    n: int = MAX_QUESTIONS,
 ) -> ColdStart:
-    """Draws a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
+    """Draws up to *n* of a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
 
     *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; what was changed by taking a
     question out is encoded anew.
     """
-    drawn = draw(passages, seed, written, sources)
+    drawn = draw(passages, seed, written, sources, n)
     vectors = passage_vectors.copy()
     changed = [row for row, passage in enumerate(passages) if drawn.texts[row] != passage.encoded_text]
     if changed:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
-from rag.lexical import tokenize
+from rag.plain_words import tokenize
 
 Split = Literal["train", "dev", "gate"]
 

@@ -40,11 +40,11 @@ def test_made_up_texts_are_the_same_each_time_and_have_common_words():
 
 
 def test_all_libraries_score_the_same_questions():
-    pytest.importorskip("bm25s")
     measured = measure_lexical(*zipf_texts(200, 5))
-    assert (measured.n_passages, measured.n_questions, measured.words_per_question) == (200, 5, 8)
+    assert (measured.n_passages, measured.n_questions) == (200, 5)
+    assert measured.words_per_question == 16, "each as a stem and as a word"
     assert measured.largest_difference < 1e-9
-    assert measured.bm25s is not None
+    assert measured.upkeep.n_new == 20
     assert measured.times_faster == measured.rank_bm25.question_ms / measured.nightjar.question_ms
 
 
@@ -61,6 +61,7 @@ def test_the_lexical_benchmark_takes_a_folder_and_says_what_it_compared(beir):
     assert result.exit_code == 0
     assert "6 passages, 1 questions" in result.stdout
     assert "rank-bm25" in result.stdout
+    assert "A file of 3 passages: added in" in result.stdout
 
 
 def test_ingest_is_timed_in_turn_with_encoding_alone(beir, base_folder, tmp_path):

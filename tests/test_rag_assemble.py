@@ -183,6 +183,25 @@ def test_new_and_removed_documents_are_taken_in(opened) -> None:
     assert app.refresh() is False
 
 
+def test_the_words_of_the_new_document_alone_are_read_when_it_is_taken_in(opened, monkeypatch) -> None:
+    """At a refresh as at the next start."""
+    app = opened()
+    assert len(app.live.lexical.passage_ids) == 3
+    read: list[str] = []
+    some = app.library.some
+    monkeypatch.setattr(app.library, "some", lambda ids: read.extend(ids) or some(ids))
+    put(app, owl="The owl sleeps by day.")
+    assert app.refresh()
+    assert read == ["owl"]
+    assert app.live.lexical.scores("owls").argmax() == app.live.lexical.passage_ids.index("owl")
+
+    later = opened()
+    monkeypatch.setattr(later.library, "some", lambda ids: read.extend(ids) or some(ids))
+    put(later, fox="The fox hunts.")
+    assert set(later.live.lexical.passage_ids) == {*TEXTS, "owl", "fox"}
+    assert read == ["owl", "fox"]
+
+
 def test_vectors_that_arrive_after_their_document_are_taken_in(opened) -> None:
     app, elsewhere = opened(), opened()
     put(elsewhere, button="Press the red button to switch the lamp on.")

@@ -174,6 +174,14 @@ def test_a_hit_that_was_not_among_those_shown_is_read_and_lifted(app: App) -> No
     assert (told["rank"], told["rerank"]) == (1, 1.0)
 
 
+def test_an_answer_says_where_the_readers_time_was_too_short(app: App) -> None:
+    reader = Codes()
+    app.retriever.reranker = Reranker(reader, budget_s=1.5, clock=lambda: reader.now_s)
+    assert app.answerer.answer(QUESTION).rerank_is_cut
+    app.retriever.reranker = Reranker(Codes())
+    assert not app.answerer.answer(QUESTION).rerank_is_cut
+
+
 def test_more_hits_than_are_read_can_be_shown(app: App) -> None:
     served = app.retriever.search(QUESTION, k=30)
     app.retriever.reranker = Reranker(Codes(), k=5, weight=0.0)

@@ -102,6 +102,12 @@ def test_rows_of_a_table_are_not_taken_for_headings():
     assert texts_of("Name: Ada\nBorn: 1815\nField: mathematics") == ["Name: Ada", "Born: 1815", "Field: mathematics"]
 
 
+def test_the_last_row_of_a_table_is_no_heading_of_what_follows():
+    rows = ["Ticket: Single; Adults: €6.50", "Ticket: Season; Adults: €140.00"]
+    found = sentences("\n".join(rows) + "\n\nThe pool opens at 7:00.")
+    assert [(one.text, one.context) for one in found] == [(row, "") for row in (*rows, "The pool opens at 7:00.")]
+
+
 def test_definitions_of_abbreviations_are_not_quoted():
     assert texts_of("Ask your school.\n*[EHC]: education, health and care plan") == ["Ask your school."]
 

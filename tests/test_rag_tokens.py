@@ -61,6 +61,14 @@ def test_what_a_version_puts_before_passages_is_counted(base_folder: Path, tmp_p
     assert Tokens(folder).n_around == Tokens(base_folder).n_around + 2
 
 
+def test_of_a_version_with_two_sides_the_passages_one_counts(base_folder: Path, base_encoder, tmp_path: Path) -> None:
+    from retriever_training.router import save_router
+
+    modules = list(base_encoder.model)
+    save_router(base_folder, modules, modules, tmp_path / "model")
+    assert Tokens(tmp_path / "model").starts([TEXT]) == Tokens(base_folder).starts([TEXT])
+
+
 def test_a_folder_without_a_fast_tokenizer_is_refused(base_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(base_folder, tmp_path / "model"))
     for file in folder.rglob("tokenizer.json"):
@@ -125,13 +133,14 @@ def _fits(tokens: Tokens, text: str, most: int) -> bool:
 
 @given(
     text=st.text(st.sampled_from("abc de. fg, 12\n"), min_size=200, max_size=600),
-    heading=st.sampled_from(["", "Set up", "stone " * 60]),
+    heading=st.sampled_from(["", "Set up", "stone " * 60, "部品と設定" * 30]),
+    title=st.sampled_from(["A guide " * 40, "取扱説明書" * 20]),
 )
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-def test_the_encoder_reads_every_passage_to_its_end(tokens, base_encoder, text: str, heading: str) -> None:
+def test_the_encoder_reads_every_passage_to_its_end(tokens, base_encoder, text: str, heading: str, title: str) -> None:
     splitting = Splitting(96, 128 - tokens.n_around, tokens.starts)
     blocks = (Block(cleaned(text) or "a", headings=(heading.strip(),) if heading else ()),)
-    _, passages = document_of("guide.md", "guide", Parsed(blocks, "A guide " * 40), splitting)
+    _, passages = document_of("guide.md", "guide", Parsed(blocks, title), splitting)
     assert max(read_by(base_encoder, passage.encoded_text) for passage in passages) <= 128
 
 

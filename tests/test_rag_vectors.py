@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from rag.database import passages
 from rag.errors import EncoderError
 from rag.library import Library
 from rag.passages import document_id_of, passage_id_of
@@ -164,6 +166,16 @@ def test_a_passage_that_changes_while_vectors_are_filled_gets_no_vector_of_anoth
     put(library, "b.txt", "Short.", title="T")  # the text that was to be encoded comes back
     vectors.fill(Letters())
     np.testing.assert_array_equal(vectors.rows([short])[short], Letters().encode_passages(["T\nShort."])[0])
+
+
+def test_a_passage_that_an_earlier_nightjar_hashed_otherwise_gets_its_vector(library, engine) -> None:
+    """What is encoded of long headings has changed; the hash in the library is of what was encoded before."""
+    put(library, "a.txt", "One.")
+    with engine.begin() as connection:
+        connection.execute(update(passages).values(text_sha256="of longer headings"))
+    vectors, encoder = Vectors(engine, "letters"), Letters()
+    assert vectors.fill(encoder) == 1
+    assert (vectors.missing(), encoder.seen) == (0, ["T\nOne."])
 
 
 def test_two_processes_that_fill_at_once_leave_one_vector_each(library, engine) -> None:

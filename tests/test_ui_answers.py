@@ -51,7 +51,7 @@ def test_a_document_does_not_drive_the_terminal(data):
 def test_ask_json_has_the_promised_keys_and_beir_ids(data):
     answer = json.loads(run(data, "ask", GRANT, "--json").stdout)
     assert list(answer) == ["turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations",
-                            "sentences", "supported_share"]  # fmt: skip
+                            "sentences", "supported_share", "rerank_cut"]  # fmt: skip
     assert (answer["declined"], answer["reason"]) == (False, "")
     citation = answer["citations"][0]
     assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support", "found"]

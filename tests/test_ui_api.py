@@ -62,7 +62,7 @@ def answer(client: httpx.Client) -> dict:
 def test_an_answer_has_the_shape_of_ask_json_and_a_token(answer: dict) -> None:
     assert set(answer) == {
         "turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations", "sentences",
-        "supported_share", "token",
+        "supported_share", "rerank_cut", "token",
     }  # fmt: skip
     assert "Nurses who work at night can get the grant of 500 pounds." in answer["answer"]
     assert set(answer["citations"][0]) == {

@@ -79,3 +79,61 @@ def test_ingest_without_anything_says_what_to_name(nightjar) -> None:
     result = nightjar("ingest")
     assert result.exit_code == 2
     assert "name files or folders" in result.stderr
+
+
+def test_an_ingest_is_a_job_whose_files_can_be_looked_up_afterwards(nightjar, tmp_path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/lamp.md").write_text("# Lamp\n\nPress the red button.")
+    (tmp_path / "docs/broken.pdf").write_text("no pdf")
+    assert nightjar("jobs").stdout.startswith("No ingest has run yet")
+    nightjar("ingest", "docs")
+    listed = json.loads(nightjar("jobs", "--json").stdout)
+    assert [(one["state"], one["door"], one["files"], one["n_encoded"]) for one in listed] == [
+        ("done", "command", {"indexed": 1, "refused": 1}, 1)
+    ]
+    job = json.loads(nightjar("jobs", listed[0]["job_id"][:8], "--json").stdout)
+    assert [(one["source"], one["stage"]) for one in job["sources"]] == [
+        ("docs/broken.pdf", "refused"),
+        ("docs/lamp.md", "indexed"),
+    ]
+    assert "docs/lamp.md" in nightjar("jobs", listed[0]["job_id"]).stdout
+    over = nightjar("jobs", listed[0]["job_id"], "--cancel")
+    assert (over.exit_code, "is over (done)" in over.stderr) == (2, True)
+    assert "name the ingest" in nightjar("jobs", "--cancel").stderr
+
+
+def test_what_is_gone_from_a_folder_is_listed_and_removed_only_when_that_is_said(nightjar, tmp_path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/lamp.md").write_text("Press the red button.")
+    nightjar("ingest", "docs")
+    (tmp_path / "docs/lamp.md").rename(tmp_path / "docs/light.md")
+    kept = json.loads(nightjar("ingest", "docs", "--json").stdout)
+    assert kept["vanished"] == [{"source": "docs/lamp.md", "note": ""}]
+    assert kept["duplicates"] == [{"source": "docs/light.md", "note": "same bytes as docs/lamp.md"}]
+    assert "Gone from the folder, kept" in nightjar("ingest", "docs").stdout
+    assert "Gone from the folder, and removed" in nightjar("ingest", "docs", "--remove-vanished").stdout
+    assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/light.md"]
+    removed = json.loads(nightjar("remove", "docs", "--json").stdout)
+    assert removed == [{"source": "docs", "n_documents": 1, "n_passages": 1, "n_verdicts": 0, "versions": []}]
+
+
+def test_the_bench_of_ingesting_times_the_command_beside_the_encoding_alone(nightjar, tmp_path) -> None:
+    result = nightjar("bench", "ingest", "--made", "3", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)["made"]
+    assert (told["n_files"], told["n_failed"], told["again_n_unchanged"]) == (3, 0, 3)
+    assert told["n_passages"] > 3
+    assert 0 < told["encoding_seconds"] < told["seconds"] < told["command_seconds"]
+    assert told["memory_mib"] > 100 and told["reader_memory_mib"] > 10
+    assert "nothing to time" in nightjar("bench", "ingest").stderr
+
+
+def test_made_files_are_the_same_every_time(tmp_path) -> None:
+    from eval.made_files import write_markdown
+
+    first, second = (
+        [path.read_text("utf-8") for path in sorted(write_markdown(tmp_path / name, 3).iterdir())] for name in "ab"
+    )
+    assert first == second
+    assert len(set(first)) == 3
+    assert first[0].count("\n## ") == 3

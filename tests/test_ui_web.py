@@ -173,6 +173,12 @@ def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
     assert "searched for" not in quiet_line(answer, "ready", "Who gets it? And nurses?")
 
 
+def test_the_quiet_line_says_where_the_rerankers_time_was_too_short() -> None:
+    answer = Answer("t", "Who?", "They.", declined=False, reason="", encoder_id="v1")
+    assert texts.RERANK_CUT not in quiet_line(answer, "ready", "Who?")
+    assert texts.RERANK_CUT in quiet_line(replace(answer, rerank_is_cut=True), "ready", "Who?")
+
+
 def test_an_empty_conversation_offers_headings_that_are_questions_first(server: Running) -> None:
     assert sample_questions(server.opening.app().library) == ["What do owls eat?", "Hostile beacons"]
 

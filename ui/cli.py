@@ -14,6 +14,7 @@ from rag.errors import NightjarError
 from ui.commands import (
     answers,
     bench,
+    calibrate,
     cold_start,
     configuring,
     cross_encoder,
@@ -92,6 +93,7 @@ for group in (
     configuring,
     demo,
     bench,
+    calibrate,
     cold_start,
 ):
     group.register(app)

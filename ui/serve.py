@@ -129,8 +129,8 @@ def check_host(host: str, *, no_accounts: bool) -> None:
     if not (is_loopback(host) or no_accounts):
         raise UsageError(
             f"host {host!r} can be reached from other machines, and Nightjar has no accounts yet: whoever reaches it "
-            "may read the documents and vote. Use 127.0.0.1, or --no-accounts where something in front lets only the "
-            "right people in (inside a container, say)"
+            "may read the documents, vote, and bring in or remove documents (server.folders). Use 127.0.0.1, or "
+            "--no-accounts where something in front lets only the right people in (inside a container, say)"
         )
 
 

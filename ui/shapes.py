@@ -30,6 +30,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
         "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.checked],
         "supported_share": answer.supported_share,
+        "rerank_cut": answer.rerank_is_cut,
     }
 
 

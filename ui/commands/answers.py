@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rag.records import Answer, Citation, Hit
 
 QUESTION = typer.Argument(help="What you want to know, in your own words.")
+RERANK_CUT = "The reranker's time was spent before it had read all: see retrieval.rerank_s."
 SOURCE = typer.Option(
     "--source", help='Only from this file, folder, or pattern such as "*.md"; more than once: any.', show_default=False
 )
@@ -84,6 +85,8 @@ def ask(
                 print_json(answer_json(event))
             else:
                 typer.echo("\n" + "\n".join(_sources(event)))
+                if event.rerank_is_cut:
+                    typer.echo(RERANK_CUT, err=True)
     finally:
         opened.close()
 
@@ -126,7 +129,7 @@ def search(
     for hit in found.hits:
         typer.echo("\n".join(_hit_lines(hit)))
     if found.rerank_is_cut:
-        typer.echo("The reranker's time was spent before it had read all: see retrieval.rerank_s.", err=True)
+        typer.echo(RERANK_CUT, err=True)
     if not found.hits and where:
         typer.echo("Nothing found: no document passes every filter.")
     elif not found.hits:

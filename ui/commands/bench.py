@@ -10,8 +10,10 @@ import typer
 
 from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
+from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
+from ui.commands.bench_ingest import ingest
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
@@ -19,11 +21,10 @@ from ui.commands.bench_search import search
 from ui.commands.bench_splitting import splitting
 from ui.commands.bench_training import training
 from ui.commands.cold_start import bench_cold_start
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from eval.bench_ingest import IngestBench
-    from eval.bench_lexical import LexicalBench, Timing
+    from eval.bench_lexical import LexicalBench
 
 BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder.", show_default=False)]
 
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command()(serving)
     group.command()(answers)
     group.command()(splitting)
+    group.command()(declining)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)
@@ -57,9 +59,10 @@ def lexical(
     beir: BeirOption = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s.
+    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s; and what a new file costs.
 
     Each question is scored by all of them in turn, over all passages. Without --beir the words are drawn by Zipf's law.
+    Then a file of 20 passages is added, one of its passages changed, and the file removed, each beside counting all anew.
 
     [bold]Examples[/bold]
 
@@ -78,43 +81,6 @@ def lexical(
         print_json(asdict(measured) | {"times_faster_than_rank_bm25": measured.times_faster})
     else:
         _print_lexical(measured)
-
-
-def ingest(
-    context: typer.Context,
-    *,
-    beir: Annotated[Path, typer.Option(help="A BEIR folder.", show_default=False)],
-    limit: Annotated[int, typer.Option(min=1, help="Of its passages, the first.")] = 500,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each side is timed, in turn.")] = 3,
-    as_json: Annotated[bool, JSON_OPTION] = False,
-) -> None:
-    """Time ingesting, all of it, beside SentenceTransformer.encode alone on the same texts.
-
-    Both use the settings' encoder, its length cap and as many threads. Your library is not touched.
-
-    [bold]Example[/bold]
-
-    nightjar bench ingest --beir datasets/scifact --limit 2000
-    """
-    from tempfile import TemporaryDirectory
-
-    from eval.bench_ingest import measure_ingest
-    from rag.base_model import save_base
-
-    settings = settings_of(context)
-    encoder = settings.encoder
-    with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress("measure", rounds, "rounds") as advance:
-        work = Path(folder)
-        save_base(encoder.model, encoder.max_tokens, work / "base")
-        measured = measure_ingest(
-            beir, work / "base", work / "libraries", limit=limit, n_rounds=rounds,
-            precision=encoder.precision, threads=encoder.threads, progress=advance,
-        )  # fmt: skip
-    if as_json:
-        figures = {name: getattr(measured, name) for name in ("ingest_per_s", "encode_per_s", "ratio")}
-        print_json(asdict(measured) | figures)
-    else:
-        _print_ingest(measured)
 
 
 def serving(
@@ -164,9 +130,7 @@ def _beir_texts(folder: Path, n_questions: int) -> tuple[list[str], list[str]]:
 
 
 def _print_lexical(measured: LexicalBench) -> None:
-    names: dict[str, Timing | None] = {
-        "Nightjar": measured.nightjar, "bm25s": measured.bm25s, "rank-bm25": measured.rank_bm25
-    }  # fmt: skip
+    names = {"Nightjar": measured.nightjar, "bm25s": measured.bm25s, "rank-bm25": measured.rank_bm25}
     rows = [
         [
             name,
@@ -174,8 +138,6 @@ def _print_lexical(measured: LexicalBench) -> None:
             f"{timing.question_ms:.3f}",
             f"{measured.rank_bm25.question_ms / timing.question_ms:.0f}",
         ]
-        if timing
-        else [name, "", "", "not installed"]
         for name, timing in names.items()
     ]
     title = (
@@ -184,14 +146,6 @@ def _print_lexical(measured: LexicalBench) -> None:
     )
     print_table(["library", "build, s", "ms a question", "times rank-bm25's speed"], rows, title)
     typer.echo(f"Nightjar's scores differ from rank-bm25's by at most {measured.largest_difference:.0e}.")
-
-
-def _print_ingest(measured: IngestBench) -> None:
-    rows = [
-        ["Nightjar's whole ingest", f"{measured.ingest_per_s:.1f}", measured.precision],
-        ["SentenceTransformer.encode alone", f"{measured.encode_per_s:.1f}", "fp32"],
-    ]
-    title = f"{measured.n_passages:,} passages, at most {measured.max_tokens} tokens, {measured.n_threads} threads"
-    print_table(["", "passages a second", "precision"], rows, title)
-    ratios = ", ".join(f"{round_.encode_s / round_.ingest_s:.2f}" for round_ in measured.rounds)
-    typer.echo(f"Ingest runs at {100 * measured.ratio:.0f} % of the speed of encoding alone (rounds: {ratios}).")
+    kept = measured.upkeep
+    typer.echo(f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
+               f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s.")  # fmt: skip

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from eval.bench_splitting import SplittingBench
     from eval.excerpts import ExcerptSet
 
-READS = 256  # tokens: all-MiniLM-L6-v2's own cap, so that long passages are not cut off by ours
-
 
 def splitting(
     context: typer.Context,
@@ -26,6 +24,9 @@ def splitting(
         typer.Option(min=1000, help="Of every document the first; all, where not given.", show_default=False),
     ] = None,
     shown: Annotated[list[int] | None, typer.Option(min=1, help="Tokens that are shown.", show_default="512")] = None,
+    reads: Annotated[
+        int, typer.Option(min=8, help="Tokens that the encoder reads; 256 cuts no passage off, as 128 would.")
+    ] = 256,
     only: Annotated[
         list[str] | None, typer.Option(help="Splitters by a part of their name.", show_default="all")
     ] = None,
@@ -53,9 +54,9 @@ def splitting(
     budgets = shown or [512]
     asked = load_excerpts(folder, characters)
     with bench_folder(out) as work:
-        encoder = base_in(work, settings.encoder.model_copy(update={"max_tokens": READS}))
+        encoder = base_in(work, settings.encoder.model_copy(update={"max_tokens": reads}))
         tokens = Tokens(encoder.folder)
-        ways = splitters(tokens.starts, READS - tokens.n_around, settings.passages.max_tokens)
+        ways = splitters(tokens.starts, reads - tokens.n_around, settings.passages.max_tokens)
         ways = [one for one in ways if not only or any(part in one.name for part in only)]
         with progress("splitting and encoding", len(ways), "splitters") as advance:
             measured = measure_splitting(

@@ -95,7 +95,7 @@ def _setting(name: str, value: object, field: FieldInfo) -> Setting:
 def _plain(value: object) -> object:
     """A value as JSON knows it, secrets masked."""
     if isinstance(value, tuple):
-        return list(value)
+        return [_plain(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.calibrate import calibrate_after_night
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def nightly(
     app = open_app(settings)
     with stages() as watch:
         summary = run_night(app, plan_of(settings), watch)
+        if summary["decision"] == "promoted" and not summary.get("repeated"):
+            calibrate_after_night(app, watch)
     if as_json:
         print_json(summary)
     else:

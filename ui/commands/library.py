@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -26,8 +28,10 @@ MAX_LISTED = 20  # of what was skipped or is there twice; failures are all liste
 class Encoding:
     """What encoding the new passages took."""
 
-    n_encoded: int
-    seconds: float
+    n_encoded: int = 0
+    seconds: float = 0.0
+    opening_s: float = 0.0
+    """Of these, until the encoder was there."""
 
     @property
     def passages_per_s(self) -> float:
@@ -78,13 +82,15 @@ def ingest(
     app = open_app(settings_of(context))
     app.tell = partial(typer.echo, err=True)
     try:
+        started = time.perf_counter()
         report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
+        seconds = time.perf_counter() - started
         n_passages = app.library.n_passages()
         n_cut_before = n_waiting(app.engine)
     finally:
         app.close()
     if as_json:
-        print_json(_as_json(report, encoding) | {"n_cut_before": n_cut_before})
+        print_json(_as_json(report, encoding, seconds) | {"n_cut_before": n_cut_before})
     else:
         _print(report, encoding, n_passages)
         if n_cut_before:
@@ -97,15 +103,16 @@ def ingest(
 def _brought_in(app: App, paths: list[Path], beir: Path | None, remove_vanished: bool) -> tuple[IngestReport, Encoding]:
     from rag.ingest import IngestReport
 
-    report, encoding = IngestReport(), Encoding(0, 0.0)
+    report, encoding = IngestReport(), Encoding()
     if beir is not None:
         report += _lines(app, beir)
     if paths:
         from_files, encoded = _files(app, paths, remove_vanished)
         report += from_files
-        encoding = Encoding(encoded.n_encoded, encoded.opening_s + encoded.encoding_s)
+        encoding = Encoding(encoded.n_encoded, encoded.opening_s + encoded.encoding_s, encoded.opening_s)
     rest = _encoded(app)
-    return report, Encoding(encoding.n_encoded + rest.n_encoded, encoding.seconds + rest.seconds)
+    seconds = encoding.seconds + rest.seconds
+    return report, Encoding(encoding.n_encoded + rest.n_encoded, seconds, encoding.opening_s)
 
 
 def _lines(app: App, beir: Path) -> IngestReport:
@@ -134,13 +141,13 @@ def _encoded(app: App) -> Encoding:
     n_missing = app.missing_vectors()
     started = time.perf_counter()
     if not n_missing:
-        return Encoding(0, 0.0)
+        return Encoding()
     with progress("encoding", n_missing) as advance:
         n_missing = app.encode_missing(advance)
     return Encoding(n_missing, time.perf_counter() - started)
 
 
-def _as_json(report: IngestReport, encoding: Encoding) -> dict[str, Any]:
+def _as_json(report: IngestReport, encoding: Encoding, seconds: float) -> dict[str, Any]:
     outcomes = asdict(report)
     n_passages_new = outcomes.pop("n_passages_new")
     listed = {kind: [{"source": source, "note": note} for source, note in outcomes[kind]] for kind in outcomes}
@@ -150,7 +157,18 @@ def _as_json(report: IngestReport, encoding: Encoding) -> dict[str, Any]:
         "n_encoded": encoding.n_encoded,
         "encode_seconds": round(encoding.seconds, 3),
         "passages_per_s": round(encoding.passages_per_s, 1),
+        "seconds": round(seconds, 3),
+        "opening_seconds": round(encoding.opening_s, 3),
+        "encoding_seconds": round(encoding.seconds - encoding.opening_s, 3),
+        "memory_mib": _most_memory_mib(resource.RUSAGE_SELF),
+        "reader_memory_mib": _most_memory_mib(resource.RUSAGE_CHILDREN),
     }
+
+
+def _most_memory_mib(whose: int) -> int:
+    """The most that this process, or the largest of its children that have ended, ever held."""
+    most = resource.getrusage(whose).ru_maxrss
+    return most // (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def _print(report: IngestReport, encoding: Encoding, n_passages: int) -> None:

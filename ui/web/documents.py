@@ -51,7 +51,7 @@ class DocumentsPage:
                 label=texts.REMOVE_LABEL, choices=[], value=None, allow_custom_value=True, scale=3,
                 elem_classes="nj-offered",
             )  # fmt: skip
-            self.remove = gr.Button(texts.REMOVE, size="sm", min_width=0, elem_classes="nj-page-link")
+            self.remove = gr.Button(texts.REMOVE, size="sm", min_width=0, elem_classes=["nj-page-link", "nj-remove"])
         self.documents = shown_html()
         self.seen = gr.State(("", -1))
         self.timer = gr.Timer(EVERY_S)

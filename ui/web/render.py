@@ -170,7 +170,8 @@ def quiet_line(answer: Answer, index_state: str, asked: str) -> str:
     """Which version answered, from how much, how fast, and by what kind of search."""
     line = texts.QUIET.format(version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s",
                               index=texts.INDEX[index_state])  # fmt: skip
-    return " · ".join(part for part in (line, searched_line(answer.question, asked)) if part)
+    cut = texts.RERANK_CUT if answer.rerank_is_cut else ""
+    return " · ".join(part for part in (line, cut, searched_line(answer.question, asked)) if part)
 
 
 def searched_line(question: str, asked: str) -> str:

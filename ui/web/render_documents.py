@@ -34,7 +34,7 @@ def _job(job: Job, steps: Sequence[Step]) -> str:
     more = f'<p class="nj-hint">{texts.MORE_FILES.format(n=n_more, job=job.job_id[:8])}</p>' if n_more > 0 else ""
     paths = escaped(", ".join(job.asked.paths))
     return (f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
-            f"{_steps(steps)}{more}</div>")  # fmt: skip
+            f"{_steps(steps) if job.state == 'running' else _folded(steps)}{more}</div>")  # fmt: skip
 
 
 def _steps(steps: Sequence[Step]) -> str:
@@ -47,8 +47,16 @@ def _steps(steps: Sequence[Step]) -> str:
     return f'<table class="nj-steps"><tbody>{rows}</tbody></table>'
 
 
+def _folded(steps: Sequence[Step]) -> str:
+    """The files of what is over: refused ones in sight, the others when they are asked for."""
+    refused = [step for step in steps if step.stage == "refused"]
+    rest = [step for step in steps if step.stage != "refused"]
+    files = f"<details><summary>{texts.FILES.format(n=len(rest))}</summary>{_steps(rest)}</details>" if rest else ""
+    return _steps(refused) + files
+
+
 def _encoded(step: Step) -> str:
-    return f"{step.n_encoded} / {step.n_passages}" if step.n_passages else ""
+    return f"{step.n_encoded:,} / {step.n_passages:,}" if step.n_passages else ""
 
 
 def documents_shown(sources: Sequence[Source]) -> str:

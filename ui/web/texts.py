@@ -75,6 +75,7 @@ TODAY_HINT = "Votes on questions like this one moved its score by {lift:+.2f}, u
 WAKING = "Nightjar is waking up and answers in a few seconds …"
 DECLINED = "No answer, because {reason}."
 QUIET = "Version {version} · {n} passages · {seconds} · {index}"
+RERANK_CUT = "reranked in part, for its time was spent"
 SEARCHED_AS = "searched for: “{question}”"
 INDEX = {
     "ready": "index ready",
@@ -187,6 +188,7 @@ LEARNT = "Learnt from them: {versions}. The next night starts from the base, wit
 INGESTS = "On their way, and before"
 NO_INGESTS = "Nothing was brought in yet."
 IN_LIBRARY = "In the library: {n:,} document(s)"
+FILES = "{n:,} files"
 MORE_FILES = "… and {n:,} more; “nightjar jobs {job}” lists them"
 MORE_DOCUMENTS = "… and {n:,} more; “nightjar sources” lists them"
 JOB_STATES = {"waiting": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}

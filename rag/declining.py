@@ -1,0 +1,123 @@
+"""How sure it is that the hits answer a question: a few signs, weighed by a line that questions with known answers gave.
+
+Where the words of a question can't stand in a passage, as in another language, its meaning alone is weighed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+FILE = "declining.json"
+
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What can be seen of a question and its hits before anything is answered."""
+
+    meaning: float
+    """Cosine of the question and its best sentence below its heading."""
+    words: float
+    """Share of the question's words in that sentence, the rare ones counting more, 0 to 1."""
+    passage: float
+    """The same of its whole passage, with title and headings."""
+    gap: float
+    """Score of the best hit less the median of all: the right one stands out among the hits."""
+    crowd: float
+    """Mean BM25 of the hits, 0 to 1: high where many passages hold the same few words of the question."""
+    is_strange: bool
+    """Whether a name or a code of the question stands in none of the hits, or no number with a unit of what it measures."""
+    has_words: bool
+    """False where question and passage share no word at all, not even "the": their languages may differ."""
+
+    def values(self) -> tuple[float, ...]:
+        """What a line weighs, in the order of its weights. Words count less where the meaning is clear, so their
+        product is weighed too."""
+        return (self.meaning, self.words, self.passage, self.gap, self.crowd, float(self.is_strange),
+                self.meaning * self.words)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """log-odds of being answered = offset + the weighted sum of the signs' values."""
+
+    offset: float
+    weights: tuple[float, ...]
+
+    def probability(self, signs: Signs) -> float:
+        """0 to 1."""
+        total = self.offset + sum(weight * value for weight, value in zip(self.weights, signs.values(), strict=True))
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, total))))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What decides whether a question is answered."""
+
+    by_words: Line
+    by_meaning: Line
+    """For signs without words: only meaning and gap have a weight."""
+    least: float
+    """Below this probability it is declined."""
+
+    def sureness(self, signs: Signs) -> float:
+        """The probability that the hits answer the question, 0 to 1."""
+        return (self.by_words if signs.has_words else self.by_meaning).probability(signs)
+
+
+NOTHING = Signs(0.0, 0.0, 0.0, 0.0, 0.0, is_strange=False, has_words=False)
+"""Of a question that found no sentence."""
+
+# Found by "nightjar bench declining" on 300 train questions each of nq-open, covidqa, newwiki and feedbackqa-uk.
+PUBLIC = Bar(
+    by_words=Line(-8.41, (12.28, 7.37, 2.06, 4.24, -1.29, -1.12, -10.52)),
+    by_meaning=Line(-4.93, (7.62, 0.0, 0.0, 5.11, 0.0, 0.0, 0.0)),
+    least=0.21,
+)
+
+
+def shares_words(question: str, text: str) -> bool:
+    """True where a word of the question, however common, stands in *text*.
+
+    >>> shares_words("May I mow the lawn?", "Der Rasen darf nicht gemäht werden."), shares_words("the lawn?", "The law")
+    (False, True)
+    """
+    return not set(_LETTERS.findall(question.casefold())).isdisjoint(_LETTERS.findall(text.casefold()))
+
+
+# ---- the library's own bar
+
+
+def save_bar(folder: Path, encoder_id: str, bar: Bar, found_on: Mapping[str, int]) -> None:
+    """Keeps the bar of one version in the state directory: written beside, then renamed. *found_on* says how many questions
+    of which kind it was found on."""
+    beside = folder / f"{FILE}.new"
+    whole = {"encoder_id": encoder_id, "found_on": dict(found_on), **asdict(bar)}
+    beside.write_text(json.dumps(whole, indent=2), "utf-8")
+    beside.replace(folder / FILE)
+
+
+def load_bar(folder: Path, encoder_id: str) -> Bar:
+    """The bar that was found for this version on the library; PUBLIC where none was, or for another version."""
+    file = folder / FILE
+    try:
+        kept: Any = json.loads(file.read_text("utf-8"))
+        if kept["encoder_id"] != encoder_id:
+            return PUBLIC
+        lines = [Line(kept[name]["offset"], tuple(kept[name]["weights"])) for name in ("by_words", "by_meaning")]
+        return Bar(lines[0], lines[1], kept["least"])
+    except FileNotFoundError:
+        return PUBLIC
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning('%s can\'t be read (%s), so the shipped bar declines: run "nightjar calibrate"', file, error)
+        return PUBLIC

@@ -1,0 +1,120 @@
+"""Questions with their right passages, and the same ones with these taken away: what declining is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.declining import Signs
+from rag.extract import PassageEncoder, signs_of
+from rag.fusion import fused, normalised_lexical, top_fused
+from rag.lexical import Lexical
+from rag.records import Hit, Passage
+from retriever_training.cold_rows import ColdStart
+
+FloatArray = NDArray[np.float32]
+
+CANDIDATES = 100  # of each side, as in serving
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What could be seen of a question, and whether a right passage was among what was shown."""
+
+    signs: Signs
+    is_answered: bool
+    nearest: float
+    """The best cosine of a passage: what others decline by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Passages as they are searched here, all in one order."""
+
+    passages: Sequence[Passage]
+    vectors: FloatArray
+    """`(n, dim)`, unit rows."""
+    lexical: Lexical
+    lexical_weight: float
+
+    def hits(self, question: str, vector: FloatArray, k: int, without: Sequence[int] = ()) -> list[Hit]:
+        """The best *k* for *question*, whose vector is `(dim,)`, as if the rows *without* were not there."""
+        words, dense = np.array(self.lexical.scores(question)), self.vectors @ vector
+        words[list(without)], dense[list(without)] = 0.0, -np.inf
+        lexical = normalised_lexical(words)
+        best = top_fused(dense, lexical, self.lexical_weight, CANDIDATES, min(k, len(dense) - len(without)))
+        scores = fused(dense, lexical, self.lexical_weight)
+        return [
+            Hit(self.passages[row], rank, float(scores[row]), float(dense[row]), float(lexical[row]))
+            for rank, row in enumerate(best, start=1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Questions, what they read as, and the rows that answer them."""
+
+    texts: Sequence[str]
+    vectors: FloatArray
+    """`(q, dim)`, unit rows."""
+    right: Sequence[Sequence[int]]
+
+
+class Remembering:
+    """An encoder that encodes no sentence twice: most of what is shown with a passage is shown without it too."""
+
+    def __init__(self, encoder: PassageEncoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, FloatArray] = {}
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """As `PassageEncoder.encode_queries`."""
+        return self._read(texts, "query", self._encoder.encode_queries)
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """As `PassageEncoder.encode_passages`."""
+        return self._read(texts, "passage", self._encoder.encode_passages)
+
+    def _read(self, texts: Sequence[str], side: str, encode: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
+        new = [text for text in dict.fromkeys(texts) if f"{side} {text}" not in self._known]
+        if new:
+            self._known |= {f"{side} {text}": row for text, row in zip(new, encode(new), strict=True)}
+        return np.stack([self._known[f"{side} {text}"] for text in texts])
+
+
+def both_ways(
+    shelf: Shelf,
+    asked: Questions,
+    encoder: PassageEncoder,
+    k: int,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Iterator[tuple[Example, Example]]:
+    """For each question what is seen with its right rows on the shelf, and without them."""
+    for question, vector, rows in zip(asked.texts, asked.vectors, asked.right, strict=True):
+        found = {shelf.passages[row].passage_id for row in rows}
+        there, gone = (shelf.hits(question, vector, k, without) for without in ((), rows))
+        shown = any(hit.passage.passage_id in found for hit in there)
+        yield _example(question, there, encoder, shown), _example(question, gone, encoder, is_answered=False)
+        progress(1)
+
+
+def foreign(shelf: Shelf, asked: Questions, encoder: PassageEncoder, k: int) -> Iterator[Example]:
+    """What is seen of questions that other documents answer."""
+    for question, vector in zip(asked.texts, asked.vectors, strict=True):
+        yield _example(question, shelf.hits(question, vector, k), encoder, is_answered=False)
+
+
+def cut(passages: Sequence[Passage], cold: ColdStart) -> list[Passage]:
+    """The passages as their own questions leave them: what was asked of one does not stand in it."""
+    return [
+        one if left == one.encoded_text else replace(one, title="", heading="", text=left, end=one.start + len(left))
+        for one, left in zip(passages, cold.texts, strict=True)
+    ]
+
+
+def _example(question: str, hits: Sequence[Hit], encoder: PassageEncoder, is_answered: bool) -> Example:
+    nearest = max((hit.dense for hit in hits), default=0.0)
+    return Example(signs_of(question, hits, encoder), is_answered, nearest)

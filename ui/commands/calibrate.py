@@ -1,0 +1,75 @@
+"""`nightjar calibrate`: when to answer and when to decline, found on the library itself."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, settings_of, stages
+
+if TYPE_CHECKING:
+    from rag.assemble import App
+    from retriever_training.calibrate_declining import Calibrated
+    from retriever_training.candidate import Watch
+
+log = logging.getLogger(__name__)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(calibrate)
+
+
+def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Find how sure an answer must be in your library, so that few questions that it answers are declined.
+
+    It asks questions whose passages are known, with these and without them: people's judged questions where there are
+    50, else questions that the library gives of itself. A night that promotes a version does the same at its end.
+
+    [bold]Example[/bold]
+
+    nightjar calibrate
+    """
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    try:
+        app.encode_missing()
+        with stages() as watch:
+            made = calibrated(app, watch)
+    finally:
+        app.close()
+    if as_json:
+        print_json(asdict(made))
+        return
+    ((who, n),) = made.n_questions.items()
+    typer.echo(f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
+               f"and {100 * made.declined_without:.1f} % of them without their passages")  # fmt: skip
+
+
+def calibrated(app: App, watch: Watch) -> Calibrated:
+    """Finds the bar of the current version and keeps it.
+
+    Raises:
+        TooLittleDataError: too few questions are known to be answered.
+    """
+    from retriever_training.calibrate_declining import calibrate_declining
+    from retriever_training.evidence import gather
+
+    people = app.settings.feedback
+    evidence = gather(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
+                      quarantined=people.quarantined)  # fmt: skip
+    return calibrate_declining(app, evidence, watch)
+
+
+def calibrate_after_night(app: App, watch: Watch) -> None:
+    """The same for a version that was just promoted; the shipped bar stays where there is too little to go by."""
+    from rag.errors import TooLittleDataError
+
+    try:
+        calibrated(app, watch)
+    except TooLittleDataError as error:
+        log.info("declining by the shipped bar: %s", error)
