@@ -19,7 +19,7 @@ from rag.assemble import open_app
 from rag.blocks import Parsed
 from rag.database import open_database
 from rag.errors import DocumentError
-from rag.formats import read
+from rag.formats import read, refusal
 from rag.ingest import ingest_paths
 from rag.library import Library
 from rag.parse import Limits, Parser
@@ -235,6 +235,10 @@ def test_without_a_language_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatc
 def test_where_recognition_is_off_pages_that_are_pictures_are_told() -> None:
     note = read(bound(text_page("Only here is text."), picture(LAMP)), ".pdf").note
     assert note == 'page 2 is a picture without text: text recognition is off: set parsing.ocr = "auto"'
+
+
+def test_a_picture_of_its_own_is_refused_with_a_way_out() -> None:
+    assert "a picture (.png) can not be read: save it as PDF" in str(refusal(Path("scan.PNG")))
 
 
 def test_only_documents_with_pages_read_otherwise_are_read_anew(library: Library) -> None:
