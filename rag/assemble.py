@@ -1,4 +1,4 @@
-"""Settings → opened parts. The only place that plugs things together."""
+"""Opened parts → what answers, and how it takes in what changes: the only place that plugs things together."""
 
 from __future__ import annotations
 
@@ -14,43 +14,32 @@ from sqlalchemy import Engine
 
 from rag.answer import Answerer
 from rag.around import widened
-from rag.chat_model import ChatModel
-from rag.cross_encoder import CrossEncoder
 from rag.database import open_database
 from rag.declining import load_bar
 from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
-from rag.errors import EncoderError, SettingsError
+from rag.errors import SettingsError
 from rag.exact import ExactIndex
-from rag.feedback import Feedback
 from rag.find_files import Found
-from rag.generate import EXTRACTIVE, generator_of
+from rag.generate import generator_of
 from rag.ingest import IngestReport, ingest_found
-from rag.install_base import install_base
-from rag.jobs import Jobs, JobStage
+from rag.jobs import JobStage
 from rag.lexical import Lexical
-from rag.library import Library
-from rag.parse import Limits
-from rag.passages import Splitting
+from rag.parts import AnyEncoder, Parts
 from rag.prompt import PASSAGE_CHARACTERS
-from rag.quick_encoder import QuickEncoder
 from rag.records import Hit
-from rag.recut import cut_by
-from rag.registry import Registry, Version
-from rag.remove_documents import Removal, gone_files
+from rag.registry import Version
+from rag.remove_documents import gone_files
 from rag.rerank import Reranker
 from rag.retrieve import DenseSearch, Retriever
 from rag.rewrite import Rewriter
 from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.steps import Tell, nobody
-from rag.tokens import Tokens
 from rag.until_tonight import UntilTonight, taught_until
 from rag.vectors import Vectors
 
 log = logging.getLogger(__name__)
-
-AnyEncoder = Encoder | QuickEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,87 +55,14 @@ class Live:
     today: UntilTonight | None
 
 
-class App:
+class App(Parts):
     """One state directory, opened. `serve` owns the Chroma index; without it search is exact, over SQL."""
 
     def __init__(self, settings: Settings, engine: Engine, *, serve: bool) -> None:
-        self.settings = settings
-        self.engine = engine
+        super().__init__(settings, engine)
         self.serve = serve
-        self.library = Library(engine)
-        self.feedback = Feedback(engine)
-        self.jobs = Jobs(engine)
-        self.registry = Registry(engine, settings.data)
-        self.removal = Removal(self.library, self.registry, self.feedback)
-        self.tell: Callable[[str], None] = log.info
-        """Gets the stages of what takes long, as sentences."""
         self._live: Live | None = None
         self._refreshing = threading.Lock()
-
-    @property
-    def limits(self) -> Limits:
-        """What reading one file may cost, and whether pages that are pictures are recognised."""
-        parsing = self.settings.parsing
-        languages = parsing.ocr_languages if parsing.ocr == "auto" else ""
-        return Limits(ocr_languages=languages, ocr_s=parsing.ocr_s)
-
-    # ---- versions and their parts
-
-    def current(self) -> Version:
-        """The version that answers; the base is installed first where there is none, or where the settings changed it."""
-        encoder, weight = self.settings.encoder, self.settings.retrieval.lexical_weight
-        install_base(self.registry, encoder.model, encoder.max_tokens, weight)
-        return self.registry.current()
-
-    def quick_encoder(self, encoder_id: str) -> AnyEncoder:
-        """The encoder of a version for a few texts in a process that then ends."""
-        version = self.registry.version(encoder_id)
-        try:
-            return QuickEncoder.open(version.folder, encoder_id=version.encoder_id)
-        except EncoderError as error:
-            log.info("no quick encoder (%s)", error)
-            return self.open_encoder(encoder_id)
-
-    def open_encoder(self, encoder_id: str | None = None) -> Encoder:
-        """The encoder of a version, the current one by default."""
-        version = self.registry.version(encoder_id) if encoder_id else self.current()
-        encoder = self.settings.encoder
-        return Encoder.open(
-            version.folder, encoder_id=version.encoder_id, precision=encoder.precision, threads=encoder.threads
-        )
-
-    def vectors(self, passage_side: str | None = None) -> Vectors:
-        """The vectors of a passage side, the current one's by default."""
-        return Vectors(self.engine, passage_side or self.current().passage_side)
-
-    def lexical(self, before: Lexical | None = None) -> Lexical:
-        """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
-        return Lexical.open(self.settings.data / "lexical", self.library.text_hashes(), self.library.some, before)
-
-    def splitting(self) -> Splitting:
-        """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
-
-        For those who ingest then: what other settings cut is marked to be read again.
-        """
-        encoder, most = self.settings.encoder, self.settings.passages.max_tokens
-        tokens = Tokens(self.current().folder)
-        if cut_by(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
-            self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
-                      "passages that become others lose their verdicts")  # fmt: skip
-        return Splitting(most, encoder.max_tokens - tokens.n_around, tokens.starts)
-
-    def missing_vectors(self) -> int:
-        """How many texts the current version has not encoded yet."""
-        return self.vectors().missing()
-
-    def encode_missing(self, progress: Callable[[int], None] = lambda n: None) -> int:
-        """Encodes what the current version has not encoded yet; returns how many texts."""
-        vectors = self.vectors()
-        if not vectors.missing():
-            return 0
-        n_encoded = vectors.fill(self._encoder_to_fill(), progress)
-        self.library.vectors_arrived()
-        return n_encoded
 
     def ingest(
         self,
@@ -169,7 +85,7 @@ class App:
         gone = gone_files(self.library, found)
         if remove_vanished:  # first: else a file that was renamed would be taken for a copy of itself
             self.removal.exactly(gone)
-        with EncodeBeside(self.vectors(), self._encoder_to_fill, tell, stopped) as beside:
+        with EncodeBeside(self.vectors(), self.encoder_to_fill, tell, stopped) as beside:
             report = ingest_found(
                 self.library, found, splitting=self.splitting(), limits=self.limits, progress=progress,
                 tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
@@ -188,14 +104,12 @@ class App:
         report += IngestReport(vanished=tuple((source, note) for source in gone))
         return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest, encoding_s=encoded.encoding_s + rest_s)
 
-    def _encoder_to_fill(self) -> Encoder:
+    def encoder_to_fill(self) -> Encoder:
         """The one that answers, where that is of this version and complete; else one of its own."""
         live, current = self._live, self.current()
         if live and live.version.encoder_id == current.encoder_id and isinstance(live.retriever.encoder, Encoder):
             return live.retriever.encoder
-        encoder = self.open_encoder(current.encoder_id)
-        _ = encoder.model  # loads the weights now: it is told apart from the encoding
-        return encoder
+        return super().encoder_to_fill()
 
     # ---- answering
 
@@ -220,43 +134,6 @@ class App:
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
         return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
-
-    @cached_property
-    def reranker(self) -> Reranker | None:
-        """What reads the first hits once more, where the settings name it.
-
-        Raises:
-            EncoderError: the folder that they name is no cross-encoder.
-        """
-        chosen = self.settings.retrieval
-        if chosen.reranker is None:
-            return None
-        reader = CrossEncoder(chosen.reranker, threads=self.settings.encoder.threads)
-        return Reranker(reader, chosen.rerank_k, chosen.rerank_s)
-
-    @cached_property
-    def chat_model(self) -> ChatModel | None:
-        """The language model that the settings name; None where answers are quoted.
-
-        Raises:
-            SettingsError: there is none of this name, or what it needs is not installed.
-        """
-        chosen = self.settings.generator
-        if chosen.model == EXTRACTIVE:
-            return None
-        return ChatModel.open(
-            chosen.model,
-            base_url=chosen.base_url,
-            api_key=chosen.api_key,
-            connect_s=chosen.connect_s,
-            silence_s=chosen.silence_s,
-            timeout_s=chosen.timeout_s,
-            max_tokens=chosen.max_tokens,
-            retries=chosen.retries,
-            rest_after=chosen.rest_after,
-            rest_s=chosen.rest_s,
-            tell=self.tell,
-        )
 
     @cached_property
     def answerer(self) -> Answerer:
