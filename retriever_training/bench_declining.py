@@ -13,7 +13,7 @@ from eval.answers import auroc
 from rag.declining import Bar
 from rag.extract import PassageEncoder
 from retriever_training.learn_declining import fit_lines, with_least
-from retriever_training.removed import Example, Questions, Remembering, Shelf, both_ways, foreign
+from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, foreign
 
 SHARES = (1.0, 0.5, 0.5)
 """What a set's questions weigh in all: answered, with their passages removed, and other sets' questions."""
@@ -31,7 +31,7 @@ class SetExamples:
 
 
 def see(
-    shelves: Mapping[str, Shelf],
+    libraries: Mapping[str, Holdings],
     asked: Mapping[str, Questions],
     encoder: PassageEncoder,
     *,
@@ -40,12 +40,12 @@ def see(
     seed: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> dict[str, SetExamples]:
-    """What is seen of every set's questions on its shelf, and of *n_foreign* of the others'."""
+    """What is seen of every set's questions in its library, and of *n_foreign* of the others'."""
     seen = {}
-    for name, shelf in shelves.items():
+    for name, holdings in libraries.items():
         reading = Remembering(encoder)
-        pairs = list(both_ways(shelf, asked[name], reading, k, progress))
-        others = list(foreign(shelf, _of_others(asked, name, n_foreign, seed), reading, k))
+        pairs = list(both_ways(holdings, asked[name], reading, k, progress))
+        others = list(foreign(holdings, _of_others(asked, name, n_foreign, seed), reading, k))
         seen[name] = SetExamples(tuple(one for one, _ in pairs), tuple(one for _, one in pairs), tuple(others))
     return seen
 

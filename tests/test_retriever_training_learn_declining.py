@@ -11,13 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from rag.assemble import open_app
-from rag.declining import NOTHING, PUBLIC, Signs, load_bar
+from rag.declining import FILE, NOTHING, PUBLIC, Signs, load_bar
 from rag.lexical import Lexical
 from rag.records import Passage
 from rag.settings import Settings
 from retriever_training.bench_declining import SetExamples, figures, found_on, table
 from retriever_training.learn_declining import FALSE_DECLINES, fit_lines, with_least
-from retriever_training.removed import Example, Questions, Remembering, Shelf, both_ways, foreign
+from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, foreign
+from tests import jargon
 from tests.jargon import PRODUCTS, TASKS
 from tests.test_rag_generate import Everywhere
 from ui.cli import app as cli
@@ -64,15 +65,15 @@ def test_the_bar_declines_three_in_a_hundred_answered_questions():
     assert sum(bar.sureness(one.signs) < bar.least for one in seen) == round(100 * FALSE_DECLINES)
 
 
-def shelf() -> Shelf:
+def holdings() -> Holdings:
     texts = ["The lamp is red.", "The pump weighs 12 kg.", "The door is open."]
     passages = [Passage(f"p{n}", "d", "d.txt", "", "", text, 0, len(text)) for n, text in enumerate(texts)]
-    return Shelf(passages, np.eye(3, dtype=np.float32), Lexical.build(["p0", "p1", "p2"], texts), 0.2)
+    return Holdings(passages, np.eye(3, dtype=np.float32), Lexical.build(["p0", "p1", "p2"], texts), 0.2)
 
 
 def test_a_question_is_seen_with_its_passage_and_without_it():
     asked = Questions(["How heavy is the pump?"], np.eye(3, dtype=np.float32)[1:2], [[1]])
-    ((there, gone),) = both_ways(shelf(), asked, Everywhere(), k=2)
+    ((there, gone),) = both_ways(holdings(), asked, Everywhere(), k=2)
     assert (there.is_answered, gone.is_answered) == (True, False)
     assert (there.nearest, gone.nearest) == (1.0, 0.0)
     assert (there.signs.words, gone.signs.words) == (1.0, 0.0)
@@ -80,13 +81,13 @@ def test_a_question_is_seen_with_its_passage_and_without_it():
 
 def test_a_question_whose_passage_is_not_shown_is_not_answered():
     asked = Questions(["Which lamp?"], np.eye(3, dtype=np.float32)[0:1], [[2]])
-    ((there, _),) = both_ways(shelf(), asked, Everywhere(), k=1)
+    ((there, _),) = both_ways(holdings(), asked, Everywhere(), k=1)
     assert not there.is_answered
 
 
 def test_nothing_is_seen_of_a_question_whose_passages_are_the_whole_library():
     asked = Questions(["Which lamp?"], np.eye(3, dtype=np.float32)[0:1], [[0, 1, 2]])
-    ((_, gone),) = both_ways(shelf(), asked, Everywhere(), k=3)
+    ((_, gone),) = both_ways(holdings(), asked, Everywhere(), k=3)
     assert gone.signs == NOTHING
 
 
@@ -117,7 +118,7 @@ def test_each_set_is_measured_by_the_lines_of_the_others():
 
 def test_others_questions_are_seen_as_unanswered():
     asked = Questions(["Where is Mars?"], np.zeros((1, 3), np.float32), [()])
-    assert [one.is_answered for one in foreign(shelf(), asked, Everywhere(), k=2)] == [False]
+    assert [one.is_answered for one in foreign(holdings(), asked, Everywhere(), k=2)] == [False]
 
 
 # ---- the library's own bar
@@ -161,3 +162,16 @@ def test_calibrate_says_so_where_the_library_is_too_small(tmp_path):
     result = CliRunner().invoke(cli, ["--data", str(tmp_path / "data"), "calibrate"])
     assert result.exit_code == 4
     assert "30 are needed" in result.output
+
+
+def test_a_night_that_promotes_fits_the_line_on_what_people_marked(manuals):
+    app = open_app(Settings(data=manuals))
+    jargon.vote(app, jargon.questions())
+    run(manuals, "nightly", "--tier", "1")
+    kept = load_bar(manuals, app.current().encoder_id)
+    found_by = json.loads((manuals / FILE).read_text("utf-8"))["found_on"]
+    assert app.current().tier == 1
+    app.close()
+    assert kept.by_words != PUBLIC.by_words
+    assert list(found_by) == ["people"]
+    assert found_by["people"] >= 50

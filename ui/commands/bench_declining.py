@@ -13,7 +13,7 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 
 if TYPE_CHECKING:
     from rag.encoder import Encoder
-    from retriever_training.removed import Questions, Shelf
+    from retriever_training.removed import Holdings, Questions
 
 COLUMNS = {
     "auroc": "AUROC, with against without", "auroc_cosine": "best cosine", "auroc_foreign": "against others' questions",
@@ -50,14 +50,14 @@ def declining(
 
     if len(beir) < 2:
         raise UsageError("--beir names one set: name two or more, so that each is measured by the others")
-    shelves: dict[str, Shelf] = {}
+    libraries: dict[str, Holdings] = {}
     asked: dict[str, Questions] = {}
     with bench_folder(out) as folder:
         for one in beir:
             context.obj["data"] = folder / one.name / "data"
-            encoder, shelves[one.name], asked[one.name] = _opened(context, one, split, questions, seed)
+            encoder, libraries[one.name], asked[one.name] = _opened(context, one, split, questions, seed)
         with progress("looking", sum(len(one.texts) for one in asked.values()), "questions") as advance:
-            seen = see(shelves, asked, encoder, k=k, n_foreign=questions // 3, seed=seed, progress=advance)
+            seen = see(libraries, asked, encoder, k=k, n_foreign=questions // 3, seed=seed, progress=advance)
     bar, measured = found_on(list(seen.values())), table(seen)
     if as_json:
         print_json({"split": split, "questions": questions, "seed": seed, "bar": asdict(bar), "sets": measured})
@@ -67,12 +67,12 @@ def declining(
     typer.echo(f"of all sets: {bar}")
 
 
-def _opened(context: typer.Context, beir: Path, split: str, n: int, seed: int) -> tuple[Encoder, Shelf, Questions]:
+def _opened(context: typer.Context, beir: Path, split: str, n: int, seed: int) -> tuple[Encoder, Holdings, Questions]:
     """The set as a library in a folder of its own, and up to *n* of its questions."""
     from eval.datasets import load_beir, locate, translated
     from rag.assemble import open_app
     from rag.ingest import ingest_beir
-    from retriever_training.calibrate_declining import shelf_of
+    from retriever_training.calibrate_declining import holdings_of
     from retriever_training.removed import Questions
 
     dataset = load_beir(beir)
@@ -81,12 +81,12 @@ def _opened(context: typer.Context, beir: Path, split: str, n: int, seed: int) -
         ingest_beir(app.library, beir)
         with progress(f"encoding {beir.name}", app.missing_vectors()) as advance:
             app.encode_missing(advance)
-        encoder, shelf = app.open_encoder(), shelf_of(app)
+        encoder, holdings = app.open_encoder(), holdings_of(app)
         qrels = translated(dataset.split(split), locate(dataset, app.library))
     finally:
         app.close()
     drawn = random.Random(seed).sample(sorted(qrels), min(n, len(qrels)))  # noqa: S311 (a benchmark's questions, no secret)
-    row = {passage.passage_id: place for place, passage in enumerate(shelf.passages)}
+    row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
     texts = [dataset.queries[one] for one in drawn]
     right = [[row[passage] for passage, grade in qrels[one].items() if grade > 0] for one in drawn]
-    return encoder, shelf, Questions(texts, encoder.encode_queries(texts), right)
+    return encoder, holdings, Questions(texts, encoder.encode_queries(texts), right)
