@@ -49,6 +49,10 @@ _WAYS_OUT = {
     ".ods": ("an OpenDocument sheet", "save it as .xlsx or CSV"),
     ".odp": ("OpenDocument slides", "save them as .pptx or PDF"),
     ".mobi": ("a Kindle book", "convert it to .epub"),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".tif", ".tiff"),
+        ("a picture", "save it as PDF, whose pages are recognised where nightjar-rag[ocr] is installed"),
+    ),
     ".7z": ("an archive", "unpack it and give the folder, or pack it as .zip"),
     ".rar": ("an archive", "unpack it and give the folder, or pack it as .zip"),
     ".tar": ("an archive", "unpack it and give the folder, or pack it as .zip"),

@@ -12,12 +12,12 @@ from rag.pdf_layout import Line, block_of, without_edges
 from rag.recognise import LEAST_OF_PAGE, PAGE_S, Picture, PicturePage, Recogniser
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pypdfium2 import PdfDocument, PdfPage
 
-DPI = 300  # what Tesseract's models are made for
-MOST_SPECKLES = {DPI: 0.045, 150: 0.1, 100: 0.12}
-"""By dpi, the share of neighbouring pixels of which one is dark and one is light. Dense text has .030, .056 and .084. On
-speckles Tesseract loses itself for minutes, where no time limit reaches; coarser pictures lose the speckles."""
+DPIS = (300, 150, 100)  # Tesseract's models are made for the first; it is taken unless the page is speckled
+MOST_SPECKLES = 0.002  # of all pixels; clean pages of ours have up to .0003, see DECISIONS.md
 MOST_PIXELS = 25_000_000  # a page of A3 has 17 million at 300 dpi; of a larger one the picture is coarser
 
 Paragraphs = list[list[Line]]
@@ -34,8 +34,8 @@ class Recognised:
     """Pages whose text is too doubtful to be stored, with the confidence."""
     blank: list[int] = field(default_factory=list)
     """Pages on which no text was found, such as photographs."""
-    hopeless: list[int] = field(default_factory=list)
-    """Pages that are too speckled, or took too long."""
+    late: list[int] = field(default_factory=list)
+    """Pages that took too long."""
     unread: list[int] = field(default_factory=list)
     why_unread: str = ""
 
@@ -50,25 +50,16 @@ def recognise(document: PdfDocument, numbers: Iterable[int], recogniser: Recogni
             recognised.unread.append(number)
             continue
         page = document[number - 1]
-        read = _read(page, recogniser)
-        if read is None:
-            recognised.hopeless.append(number)
-        else:
-            _keep(recognised, number, *read)
+        _keep(recognised, number, *_read(page, recogniser))
         page.close()
     return recognised
 
 
-def _read(page: PdfPage, recogniser: Recogniser) -> tuple[Picture, PicturePage] | None:
-    """The page as it is; where its text is doubtful, the surest of all ways to turn it: scanners are fed upside down.
-
-    None where it is too speckled.
-    """
+def _read(page: PdfPage, recogniser: Recogniser) -> tuple[Picture, PicturePage]:
+    """The page as it is; where its text is doubtful, the surest of all ways to turn it: scanners are fed upside down."""
     tried = []
     for turned in (0, 180, 90, 270):
         picture = _rendered(page, turned)
-        if picture is None:
-            return None
         tried.append((picture, recogniser.read(picture)))
         confidence = tried[-1][1].confidence
         if confidence == 0 or confidence >= LEAST_OF_PAGE or recogniser.why_not():
@@ -78,7 +69,7 @@ def _read(page: PdfPage, recogniser: Recogniser) -> tuple[Picture, PicturePage] 
 
 def _keep(recognised: Recognised, number: int, picture: Picture, found: PicturePage) -> None:
     if not found.in_time:
-        recognised.hopeless.append(number)
+        recognised.late.append(number)
     elif found.confidence == 0:
         recognised.blank.append(number)
     elif found.confidence < LEAST_OF_PAGE:
@@ -88,25 +79,50 @@ def _keep(recognised: Recognised, number: int, picture: Picture, found: PictureP
         recognised.confidences[number] = found.confidence
 
 
-def _rendered(page: PdfPage, turned: int) -> Picture | None:
-    """The page, turned clockwise by so many degrees; coarser where it is speckled, None where that does not help."""
+def _rendered(page: PdfPage, turned: int) -> Picture:
+    """The page, turned clockwise by so many degrees.
+
+    Where it is speckled it is coarser, which averages the speckles out: Tesseract loses itself in them, for a minute, in
+    a stage that no time limit ends, and finds nothing.
+    """
     width, height = page.get_size()
-    for dpi, most in MOST_SPECKLES.items():
+    for dpi in DPIS:
         scale = min(dpi / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
         bitmap = page.render(scale=scale, rotation=turned, grayscale=True)
         picture = Picture(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
         bitmap.close()
-        if _speckles(picture) <= most:
-            return picture
-    return None
+        if _speckles(picture) <= MOST_SPECKLES:
+            break
+    return picture
 
 
 def _speckles(picture: Picture) -> float:
+    """The share of pixels that are dark among light ones on all four sides, or light among dark ones."""
     import numpy as np
 
-    rows = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.bytes_per_row)
-    dark = rows[:, : picture.width] < 128
-    return float((dark[:, 1:] != dark[:, :-1]).mean()) if picture.width > 1 else 0.0
+    rows = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.bytes_per_row)[:, : picture.width]
+    if min(rows.shape) < 3:
+        return 0.0
+    dark = rows <= _threshold(np.bincount(rows.ravel(), minlength=256))
+    inner = dark[1:-1, 1:-1]
+    around = (dark[:-2, 1:-1], dark[2:, 1:-1], dark[1:-1, :-2], dark[1:-1, 2:])
+    return float(np.logical_and.reduce([inner != side for side in around]).mean())
+
+
+def _threshold(counts: NDArray[np.intp]) -> int:
+    """The darkest shades, up to this one, against the others: that is how Tesseract parts ink from paper.
+
+    *counts*: (256,), pixels by shade. Otsu, IEEE Trans. Systems, Man and Cybernetics 9(1), 1979: the threshold with the
+    greatest variance between both sides.
+    """
+    import numpy as np
+
+    shades = np.arange(256)
+    n_dark, total = np.cumsum(counts), np.cumsum(counts * shades)
+    n_light = n_dark[-1] - n_dark
+    parted = (n_dark > 0) & (n_light > 0)
+    apart = total / np.maximum(n_dark, 1) - (total[-1] - total) / np.maximum(n_light, 1)
+    return int(np.argmax(np.where(parted, n_dark.astype(float) * n_light * apart**2, 0)))
 
 
 def _paragraphs(found: PicturePage, picture: Picture, number: int) -> Iterator[list[Line]]:
@@ -179,7 +195,7 @@ def doubts_of(recognised: Recognised) -> list[str]:
         doubts.append(f"the text recognised on {numbers_of('page', list(recognised.unsure))} is too doubtful to be stored "
                       f"(confidence at most {best:.0%}, {LEAST_OF_PAGE:.0%} is asked): scan upright, at 300 dpi, or "
                       "correct parsing.ocr_languages")  # fmt: skip
-    if recognised.hopeless:
-        doubts.append(f"{numbers_of('page', recognised.hopeless)} can't be recognised, too speckled or in more than "
-                      f"{PAGE_S:g} s: scan again, cleaner")  # fmt: skip
+    if recognised.late:
+        pages = numbers_of("page", recognised.late)
+        doubts.append(f"{pages} took longer than {PAGE_S:g} s to recognise: scan again, cleaner")
     return doubts

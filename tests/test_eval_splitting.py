@@ -176,3 +176,11 @@ def test_the_benchmark_tells_each_splitter_with_json(folder: Path, tmp_path: Pat
     rows = measured["shown"]["512"]
     assert {"96 tokens", "90 words, as before"} <= {row["splitter"] for row in rows}
     assert all(row["recall"] == 1.0 for row in rows)
+
+
+def test_a_splitter_that_there_is_not_is_refused(folder: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(
+        app, ["--data", str(tmp_path / "data"), "bench", "splitting", str(folder), "--only", "97"]
+    )
+    assert told.exit_code == 2
+    assert "no splitter's name holds any of ['97']" in told.stderr

@@ -47,6 +47,7 @@ def splitting(
     from eval.bench_splitting import measure_splitting
     from eval.excerpts import load_excerpts
     from eval.splitters import splitters
+    from rag.errors import UsageError
     from rag.tokens import Tokens
     from ui.commands.bench_folder import base_in
 
@@ -58,26 +59,29 @@ def splitting(
         tokens = Tokens(encoder.folder)
         ways = splitters(tokens.starts, reads - tokens.n_around, settings.passages.max_tokens)
         ways = [one for one in ways if not only or any(part in one.name for part in only)]
+        if not ways:
+            raise UsageError(f"no splitter's name holds any of {only!r}: leave --only out to see them all")
         with progress("splitting and encoding", len(ways), "splitters") as advance:
             measured = measure_splitting(
                 asked, ways, encoder, tokens.starts,
                 budgets=budgets, lexical_weight=settings.retrieval.lexical_weight, kept=work, progress=advance,
             )  # fmt: skip
-    default = f"{settings.passages.max_tokens} tokens"
+    default = next((one for one in measured if one.name == f"{settings.passages.max_tokens} tokens"), measured[0])
     if as_json:
         print_json(_as_json(asked, measured, budgets, default))
     else:
         _print(asked, measured, budgets, default)
 
 
-def _rows(asked: ExcerptSet, measured: list[SplittingBench], budget: int, default: str) -> list[dict[str, object]]:
+def _rows(
+    asked: ExcerptSet, measured: list[SplittingBench], budget: int, default: SplittingBench
+) -> list[dict[str, object]]:
     from eval.bench_splitting import halves
 
     choose, report = halves(asked.questions)
-    base = next((one for one in measured if one.name == default), measured[0])
     told = []
     for one in measured:
-        against = one.beside_of(base, "recall", budget, report)
+        against = one.beside_of(default, "recall", budget, report)
         told.append({
             "splitter": one.name, "n_passages": one.n_passages, "mean_tokens": round(one.mean_tokens, 1),
             "n_tokens_encoded": one.n_tokens, "recall_choose": one.mean("recall", budget, choose),
@@ -87,18 +91,20 @@ def _rows(asked: ExcerptSet, measured: list[SplittingBench], budget: int, defaul
     return told
 
 
-def _as_json(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int], default: str) -> dict[str, object]:
+def _as_json(
+    asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int], default: SplittingBench
+) -> dict[str, object]:
     return {
         "set": asked.name,
         "n_documents": len(asked.documents),
         "n_questions": len(asked.questions),
         "n_lost": asked.n_lost,
-        "gain_over": default,
+        "gain_over": default.name,
         "shown": {str(budget): _rows(asked, measured, budget, default) for budget in budgets},
     }
 
 
-def _print(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int], default: str) -> None:
+def _print(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int], default: SplittingBench) -> None:
     for budget in budgets:
         rows = [
             [
@@ -114,7 +120,7 @@ def _print(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int]
             f"{asked.name}: {len(asked.documents)} documents, {len(asked.questions)} questions, {budget} tokens shown"
         )
         columns = ["", "passages", "tokens encoded", "recall, to choose by", "recall", "precision", "IoU",
-                   f"recall over {default}, 95 %"]  # fmt: skip
+                   f"recall over {default.name}, 95 %"]  # fmt: skip
         print_table(columns, rows, title)
     typer.echo(f"All but the first recall are of the other half of the questions. {asked.n_lost} excerpts do not stand "
                "in what was read, and were left out.")  # fmt: skip

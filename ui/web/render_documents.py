@@ -12,6 +12,7 @@ from ui.web import texts
 from ui.web.render import escaped
 
 MAX_FILES = 30  # of an ingest
+FEW = 8  # files of an ingest that is over, which need no folding
 MAX_DOCUMENTS = 200
 
 
@@ -48,7 +49,9 @@ def _steps(steps: Sequence[Step]) -> str:
 
 
 def _folded(steps: Sequence[Step]) -> str:
-    """The files of what is over: refused ones in sight, the others when they are asked for."""
+    """The files of what is over: few of them as they are; of many, refused ones in sight and the others when asked for."""
+    if len(steps) <= FEW:
+        return _steps(steps)
     refused = [step for step in steps if step.stage == "refused"]
     rest = [step for step in steps if step.stage != "refused"]
     files = f"<details><summary>{texts.FILES.format(n=len(rest))}</summary>{_steps(rest)}</details>" if rest else ""
