@@ -50,7 +50,7 @@ def search(
 
     Both search the same passages by the same vectors and encode the question by the same encoder, in turn. The folder's
     passages are encoded; the padding has words drawn from them and random vectors around theirs. nDCG@10 is that of
-    the folder's questions in the whole library. LangChain's parts come with the extra nightjar-rag[bench].
+    the folder's questions in the whole library. LangChain's parts come with the extra `bench`.
 
     [bold]Examples[/bold]
 
