@@ -359,7 +359,7 @@ def test_attachments_are_named_and_read_below_their_names() -> None:
         ("From: Ada <ada@example.org>", ("Re: inner", "Re: inner")),
         ("Inner text.", ("Re: inner", "Re: inner")),
     ]
-    assert read_back.note.startswith("attachment 'lamp.png' left out: the type '.png' is unknown")
+    assert read_back.note.startswith("attachment 'lamp.png' left out: a picture (.png) can not be read")
 
 
 def test_emails_are_not_read_deeper_than_three_levels() -> None:
