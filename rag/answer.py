@@ -222,4 +222,4 @@ def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, o
         for hit in answer.hits
     )
     return Turn(answer.turn_id, conversation_id, user, answer.question, answer.text, answer.declined,
-                answer.encoder_id, asked_at, origin, shown)  # fmt: skip
+                answer.encoder_id, asked_at, origin, shown, answer.asked)  # fmt: skip

@@ -71,6 +71,7 @@ turns = Table(
     Column("encoder_id", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("asked_at", Text, nullable=False, index=True),
+    Column("asked", Text, nullable=False, server_default=""),
 )
 shown = Table(
     "shown",

@@ -266,6 +266,7 @@ def _turn_row(turn: Turn) -> dict[str, object]:
         "encoder_id": turn.encoder_id,
         "origin": turn.origin,
         "asked_at": turn.asked_at.isoformat(),
+        "asked": turn.asked,
     }
 
 
@@ -283,7 +284,7 @@ def _shown_row(turn_id: str, one: Shown) -> dict[str, object]:
 
 def _turn(row: Any, seen: tuple[Shown, ...]) -> Turn:
     return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
-                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen)  # fmt: skip
+                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen, row["asked"])  # fmt: skip
 
 
 def _shown(row: Any) -> Shown:

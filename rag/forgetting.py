@@ -55,7 +55,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer=""))
+            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer="", asked=""))
     return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
 
 

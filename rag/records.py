@@ -249,6 +249,8 @@ class Turn:
     asked_at: datetime
     origin: Literal["asked", "imported", "simulated"] = "asked"
     shown: tuple[Shown, ...] = ()
+    asked: str = ""
+    """As it was typed, where a follow-up was searched in other words."""
 
 
 @dataclass(frozen=True, slots=True)

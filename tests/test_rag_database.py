@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from rag.database import open_database, reading, schema, state, turns
 from rag.errors import NightjarError, SettingsError
+from rag.feedback import Feedback
 from rag.library import Library
 
 
@@ -97,6 +98,29 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path) -> None:
         open_database(url)
     assert inspect(half).get_table_names() == ["shown"]
     half.dispose()
+
+
+def test_a_database_of_the_first_release_is_brought_up_with_its_turns(tmp_path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    from rag.database import MIGRATIONS
+
+    url = f"sqlite:///{tmp_path / 'first.db'}"
+    first, config = create_engine(url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with first.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO turns VALUES ('t', 'c', 'ann', 'When?', 'In May.', 0, 'v', 'asked', '2026-11-22T10:00:00+00:00')"
+        )
+    first.dispose()
+    opened = open_database(url)
+    turn = Feedback(opened).turn("t")
+    assert (turn.question, turn.answer, turn.asked) == ("When?", "In May.", "")
+    assert {"jobs", "job_files"} <= set(inspect(opened).get_table_names())
+    opened.dispose()
 
 
 # ---- how it is opened

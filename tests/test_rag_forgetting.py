@@ -29,7 +29,7 @@ class Numbered:
 
 def asks(feedback: Feedback, user: str, turn_id: str, question: str) -> None:
     seen = (Shown("p1", 1, 1.0, 1.0, 0.0, cited=True),)
-    feedback.record_turn(Turn(turn_id, "c", user, question, f"answer to {question}", False, "e", NOON, "asked", seen))
+    feedback.record_turn(Turn(turn_id, "c", user, question, f"answer to {question}", False, "e", NOON, "asked", seen, f"typed {question}"))
 
 
 def says(feedback: Feedback, user: str, turn_id: str, verdict: str = "helpful") -> None:
@@ -73,7 +73,7 @@ def test_what_others_said_stays(feedback: Feedback) -> None:
         ("bob", "a2", "not_relevant"),
     }
     kept = feedback.turn("a2")
-    assert (kept.user, kept.question, kept.answer) == (NOBODY, "judged by bob", "")
+    assert (kept.user, kept.question, kept.answer, kept.asked) == (NOBODY, "judged by bob", "", "")
 
 
 def test_the_vectors_of_questions_that_nobody_else_asked_go(feedback: Feedback) -> None:
