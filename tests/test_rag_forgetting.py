@@ -29,7 +29,11 @@ class Numbered:
 
 def asks(feedback: Feedback, user: str, turn_id: str, question: str) -> None:
     seen = (Shown("p1", 1, 1.0, 1.0, 0.0, cited=True),)
-    feedback.record_turn(Turn(turn_id, "c", user, question, f"answer to {question}", False, "e", NOON, "asked", seen, f"typed {question}"))
+    feedback.record_turn(
+        Turn(
+            turn_id, "c", user, question, f"answer to {question}", False, "e", NOON, "asked", seen, f"typed {question}"
+        )
+    )
 
 
 def says(feedback: Feedback, user: str, turn_id: str, verdict: str = "helpful") -> None:
