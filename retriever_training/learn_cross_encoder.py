@@ -110,7 +110,7 @@ def _on_dev(app: App, plan: NightPlan, folder: Path, k: int, watch: Watch) -> tu
         for query_id, right in zip(questions, dev.right, strict=True)
     }
     reader = CrossEncoder(folder, threads=app.settings.encoder.threads)
-    served = app.retriever_of(app.current().encoder_id).search
+    served = app.retriever_of(app.current().encoder_id, distinct=False).search
     read = read_served(questions, served, Reranker(reader, k, budget_s=float("inf")), watch("read on dev", len(dev)))
     logits = log_odds(read.scores())
     line = platt(logits, read.right(qrels))

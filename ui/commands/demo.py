@@ -159,7 +159,7 @@ def _moved(
 
 
 def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
-    hits = app.retriever_of(version.encoder_id).search(question, k=100)
+    hits = app.retriever_of(version.encoder_id, distinct=False).search(question, k=100)
     return str(next((hit.rank for hit in hits if hit.passage.passage_id == passage_id), "beyond 100"))
 
 
