@@ -18,12 +18,13 @@ from rag.declining import PUBLIC, Bar
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
+from rag.followup import brings_more
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.library import Library
 from rag.marks import MarkFilter
 from rag.records import Answer, Checked, Hit, Shown, Turn, now
-from rag.retrieve import Retriever
+from rag.retrieve import Found, Retriever
 
 MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
 NOTHING_FOUND = "I found nothing in your documents that answers this."
@@ -124,18 +125,17 @@ class Answerer:
 
         One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
         reader leaves half way is stored as far as it got: its passages were shown.
-        *history* holds earlier questions and their answers, oldest first: a follow-up is searched, answered and stored
-        as a question that stands alone. *k* is how many passages are shown, *where* says which documents they may come
-        from. Setting *stopped* ends the writing.
+        *history* holds earlier questions, as they were typed, and their answers, oldest first: a follow-up is searched,
+        answered and stored as a question that stands alone. *k* is how many passages are shown, *where* says which
+        documents they may come from. Setting *stopped* ends the writing.
 
         Raises:
             NotFoundError: no document has a source or type that *where* names.
             UsageError: the question is empty or longer than MAX_QUESTION characters.
         """
         asked, started, asked_at = checked(question), time.perf_counter(), now()
-        question = self._standalone(asked, history)[-MAX_QUESTION:]
         retriever = self._retriever()
-        found = retriever.find(question, k or self._k, user, where)
+        question, found = self._searched(asked, history, lambda text: retriever.find(text, k or self._k, user, where))
         hits = tuple(found.hits)
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
                         rerank_is_cut=found.rerank_is_cut)  # fmt: skip
@@ -153,6 +153,21 @@ class Answerer:
             answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
             self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
         yield answer
+
+    def _searched(
+        self, asked: str, history: Sequence[tuple[str, str]], find: Callable[[str], Found]
+    ) -> tuple[str, Found]:
+        """The question as it is searched, and what it finds.
+
+        Where the questions before a follow-up were only put in front of it, it is searched alone too, and stays alone
+        unless they bring more.
+        """
+        question = self._standalone(asked, history)[-MAX_QUESTION:]
+        found = find(question)
+        if question == asked or question != _by_heuristic(asked, history)[-MAX_QUESTION:]:
+            return question, found
+        alone = find(asked)
+        return (question, found) if brings_more(found.hits, alone.hits) else (asked, alone)
 
     def _drafts(self, evidence: Evidence) -> Iterator[Draft]:
         """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""

@@ -79,11 +79,16 @@ class Feedback:
         return _turn(row._mapping, tuple(_shown(one._mapping) for one in seen))
 
     def history(self, conversation_id: str, user: str, n: int = 10) -> list[tuple[str, str]]:
-        """The last *n* questions that *user* asked in a conversation, with their answers, oldest first."""
+        """The last *n* questions that *user* asked in a conversation, as typed, with their answers, oldest first."""
         of_it = (turns.c.conversation_id == storable(conversation_id)) & (turns.c.user == user)
-        latest = select(turns.c.question, turns.c.answer).where(of_it).order_by(turns.c.asked_at.desc()).limit(n)
+        latest = (
+            select(turns.c.question, turns.c.asked, turns.c.answer)
+            .where(of_it)
+            .order_by(turns.c.asked_at.desc())
+            .limit(n)
+        )
         with reading(self.engine) as connection:
-            return [(row.question, row.answer) for row in connection.execute(latest)][::-1]
+            return [(row.asked or row.question, row.answer) for row in connection.execute(latest)][::-1]
 
     def n_turns(self, origin: Literal["asked", "imported", "simulated"] | None = None) -> int:
         """How many questions were asked, or came from *origin*."""

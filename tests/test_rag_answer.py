@@ -158,6 +158,14 @@ def test_follow_up_is_searched_and_stored_with_the_question_before(library, base
     assert writer.asked[0].history == history
 
 
+def test_a_short_question_that_finds_enough_alone_is_searched_alone(library, base_encoder):
+    answer = answerer_of(library, base_encoder, Writer("On 1 June [1].")).answer(
+        "When do schools open again?", history=[(GRANT, "Small firms.")]
+    )
+    assert answer.question == answer.asked == "When do schools open again?"
+    assert answer.hits[0].passage.passage_id == "p-school"
+
+
 def test_question_that_stands_alone_is_left_alone():
     question = "Which schools open again in the first week of June?"
     assert standalone(question, [GRANT]) == question

@@ -65,8 +65,8 @@ class Conversation:
         return [message for one in self.exchanges for message in (_said(one.asked), _answered(answer_text(one.answer)))]
 
     def history(self) -> list[tuple[str, str]]:
-        """Earlier questions and answers, oldest first."""
-        return [(one.answer.question, one.answer.text) for one in self.exchanges]
+        """Earlier questions, as they were typed, and answers, oldest first."""
+        return [(one.asked, one.answer.text) for one in self.exchanges]
 
 
 def _said(text: str) -> dict[str, str]:
