@@ -237,10 +237,14 @@ def _quotes(chosen: Sequence[_Candidate]) -> tuple[Quote, ...]:
     quotes: list[Quote] = []
     for one in chosen:
         text = without_marks(readable(one.sentence.text))
-        broken = "\n" in text or (quotes and "\n" in quotes[-1].text)
+        broken = _has_lines(text) or (quotes and _has_lines(quotes[-1].text))
         parting = "" if not quotes else "\n" if broken else " "
         quotes.append(Quote(f"{parting}{text} [{one.hit.rank}]", _citation(one, _span(one))))
     return tuple(quotes)
+
+
+def _has_lines(text: str) -> bool:
+    return "\n" in text.strip() or text.lstrip().startswith("- ")
 
 
 def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:

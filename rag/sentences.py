@@ -83,11 +83,16 @@ def sentences(text: str) -> list[Sentence]:
 
 
 def readable(quote: str) -> str:
-    """A quote for reading: wrapped lines joined, each item of a list below a lead-in on a line of its own.
+    """A quote for reading: wrapped lines joined, each item of a list below a lead-in on a line of its own, as rows are.
 
+    >>> readable("Ticket: Once; Adults: €6\\nTicket: Ten times; Adults: €55")
+    '- Ticket: Once; Adults: €6\\n- Ticket: Ten times; Adults: €55'
     >>> readable("You must\\ntake:\\n\\n* a mask of good thick\\nblue cloth\\n* a map")
     'You must take:\\n- a mask of good thick blue cloth\\n- a map'
     """
+    rows = [line for line in quote.splitlines() if line.strip()]
+    if all(map(_ROW.match, rows)):
+        return "\n".join(f"- {' '.join(row.split())}" for row in rows)
     lead_in, colon, items = quote.partition(":\n")
     if not colon:
         return " ".join(quote.split())
