@@ -145,7 +145,7 @@ def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
     *before, last = [(one["role"], one["content"]) for one in asked["messages"]]
     assert before == [("system", RULES), ("user", "What about {braces}?"), ("assistant", "They are fine.")]
     assert last[1].startswith(f"<passages>\n<passage>\n[1] grant\n{PAGES['grant'].replace('[7]', '(7)')}\n</passage>\n")
-    assert last[1].endswith("</passages>\n\nQuestion: What about {braces}? Who can get the grant?")
+    assert last[1].endswith("</passages>\n\nQuestion: Who can get the grant?")
     assert last[1].count("</passage>") == 3  # and not the one that a document brought
 
 
