@@ -72,6 +72,7 @@ turns = Table(
     Column("origin", Text, nullable=False),
     Column("asked_at", Text, nullable=False, index=True),
     Column("asked", Text, nullable=False, server_default=""),
+    Column("details", Text, nullable=False, server_default=""),  # JSON: what a page shows of the answer beside its text
 )
 shown = Table(
     "shown",

@@ -3,7 +3,8 @@
 NightjarError                    exit 1   something that we foresaw went wrong
 ├── UsageError                   exit 2   the request makes no sense as given
 │   ├── SettingsError            exit 2   a setting is unknown, or has a value it can't have
-│   └── NotFoundError            exit 2   an id or a path names nothing
+│   ├── NotFoundError            exit 2   an id or a path names nothing
+│   └── ForbiddenError           exit 2   this person may not do that
 ├── DocumentError                exit 1   one file can't be read; the others go on
 ├── EncoderError                 exit 1   a version's files are absent, changed or not what they claim
 ├── IndexTornError               exit 1   Chroma's files are damaged; they are rebuilt from SQL
@@ -37,6 +38,10 @@ class SettingsError(UsageError):
 
 class NotFoundError(UsageError):
     """An id or a path names nothing."""
+
+
+class ForbiddenError(UsageError):
+    """This person may not do that."""
 
 
 class DocumentError(NightjarError):

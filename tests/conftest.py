@@ -69,3 +69,13 @@ def _manuals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manuals(_manuals: Path, tmp_path: Path) -> Path:
     """A state directory of the test's own that holds the library of manuals (tests/jargon.py) and its vectors."""
     return Path(shutil.copytree(_manuals, tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A headless Chromium, for the tests that tests/browser.py marks."""
+    from tests.browser import open_browser
+
+    opened = open_browser()
+    yield opened
+    opened.quit()

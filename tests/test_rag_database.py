@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert, inspect, select
 from sqlalchemy.pool import NullPool
 
+from rag import app_tables  # noqa: F401 - adds its tables to the schema
 from rag.database import open_database, reading, schema, state, turns
 from rag.errors import NightjarError, SettingsError
 from rag.feedback import Feedback

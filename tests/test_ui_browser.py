@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,20 +10,12 @@ import pytest
 from rag.ingest import ingest_paths
 from rag.passages import Splitting
 from rag.settings import load_settings
+from tests.browser import NEEDS, Page
 from ui.serve import Running, running
 from ui.web import texts
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = NEEDS
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"),
-    # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-
-SEEN_S = 20  # that a page may take on a busy machine
 GRANT = "# Who can get the grant?\n\nNurses who work at night can get the grant of 500 pounds. Apply before the first of May.\n"
 OWLS = "# Owls\n\nOwls hunt mice at night, by hearing alone.\n"
 HOSTILE_NAME = "What is <img src=x onerror=alert(3)> for?.txt"
@@ -54,62 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(settings, prepare=fill) as started:
         started.opening.app()
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    # --no-sandbox: root in a container has no other way; the pages are our own.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1360,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield opened
-    opened.quit()
-
-
-class Page:
-    """What a person sees and does."""
-
-    def __init__(self, browser) -> None:
-        self.browser = browser
-
-    def see(self, css: str, inside=None, *, where: Callable = lambda element: True):
-        """The first visible element, waited for."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        def found(_browser):
-            elements = (inside or self.browser).find_elements("css selector", css)
-            return next((one for one in elements if one.is_displayed() and where(one)), None)
-
-        return WebDriverWait(self.browser, SEEN_S, ignored_exceptions=_stale()).until(found, f"no visible {css}")
-
-    def ask(self, question: str) -> None:
-        n_before = len(self.browser.find_elements("css selector", "[data-testid=bot]"))
-        box = self.see(".nj-question textarea")
-        box.send_keys(question, "\n")
-        self.see(".nj-card .nj-vote", where=lambda one: one.is_enabled() and self.n_answers() > n_before)
-
-    def n_answers(self) -> int:
-        return len(self.browser.find_elements("css selector", "[data-testid=bot]"))
-
-    def card(self, holding: str):
-        return self.see(".nj-card", where=lambda one: holding in one.text)
-
-    def foreign_requests(self, address: str) -> list[str]:
-        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        assert any(url.startswith(address) for url in urls)
-        return [url for url in urls if not url.startswith((address, "data:", "blob:"))]
-
-
-def _stale() -> tuple[type[Exception], ...]:
-    from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
-
-    return NoSuchElementException, StaleElementReferenceException
 
 
 @pytest.fixture

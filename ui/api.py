@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from rag.answer import checked
 from rag.assemble import App
 from rag.database import state
-from rag.errors import BusyError, NightjarError, NotFoundError, UsageError
+from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, UsageError
 from rag.feedback import MAX_COMMENT
 from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
@@ -226,6 +226,7 @@ def _index_json(app: App) -> dict[str, str]:
 
 STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
     (NotFoundError, 404),
+    (ForbiddenError, 403),
     (UsageError, 400),
     (BusyError, 503),
     (NightjarError, 500),

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from rag import app_tables  # noqa: F401 - adds its tables to the schema
 from rag.database import schema
 
 if hasattr(context, "config"):  # not where pytest imports every module, to look for examples in it

@@ -8,7 +8,9 @@ from ui.opening import Opening
 from ui.web import texts
 from ui.web.chat import AT_ONCE, fill_chat_page
 from ui.web.documents import fill_documents_page
+from ui.web.insights import fill_insights_page
 from ui.web.negatives import fill_negatives_page
+from ui.web.training import fill_training_page
 
 
 def build_pages(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
@@ -17,6 +19,10 @@ def build_pages(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
         fill_chat_page(blocks, opening, n_cards, at_once=at_once)
     with blocks.route(texts.PAGES["documents"], "documents"):
         fill_documents_page(blocks, opening)
+    with blocks.route(texts.PAGES["insights"], "insights"):
+        fill_insights_page(blocks, opening)
+    with blocks.route(texts.PAGES["training"], "training"):
+        fill_training_page(blocks, opening)
     with blocks.route(texts.PAGES["negatives"], "negatives"):
         fill_negatives_page(blocks, opening)
     blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)

@@ -88,7 +88,9 @@ FAILED = "Something went wrong here, and it was logged. Your question is still i
 
 # ---- the page of negatives
 
-PAGES = {"": "Chat", "documents": "Documents", "negatives": "Negatives"}
+PAGES = {
+    "": "Chat", "documents": "Library", "insights": "Insights", "training": "Training", "negatives": "Negatives",
+}  # fmt: skip
 """Path of each page → its name."""
 NEGATIVES_TITLE = "Negatives"
 NEGATIVES_TAGLINE = (
@@ -166,6 +168,16 @@ REASONS = {
     "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
 }
 """How a rule's reason begins → what it means."""
+
+# ---- the page of insights
+
+INSIGHTS_TITLE = "Insights"
+INSIGHTS_TAGLINE = "How the answers do, and what your votes did."
+
+# ---- the page of training
+
+TRAINING_TITLE = "Training"
+TRAINING_TAGLINE = "Which version answers, what the last night did, and what waits for a decision."
 
 # ---- the page of documents
 

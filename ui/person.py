@@ -1,0 +1,53 @@
+"""Who a request is from, and what that person may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+from rag.errors import ForbiddenError
+from ui.verdicts import LOCAL
+
+Role = Literal["reader", "voter", "administrator"]
+"""Each may do what those before it may: ask and read; judge passages and answers; change documents and versions."""
+ROLES: tuple[str, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody at the door."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Whether this person has the role, or one above it."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    def must(self, role: Role) -> None:
+        """Refuses what this person may not do.
+
+        Raises:
+            ForbiddenError: the role is above this person's.
+        """
+        if not self.may(role):
+            raise ForbiddenError(
+                f"{self.name!r} is a {self.role}, and this takes a {role}: ask an administrator for it"
+            )
+
+
+WHOEVER_IS_HERE = Person(LOCAL, "administrator")
+"""Whoever sits at this machine, as long as nobody needs an account."""
+
+
+class HasState(Protocol):
+    """A Starlette request, or Gradio's, which hands on what it does not have itself."""
+
+    @property
+    def state(self) -> Any: ...
+
+
+def person_of(request: HasState | None) -> Person:
+    """The person that a request of a page or a program is from; the door has looked that up."""
+    found = getattr(request.state, "person", None) if request is not None else None
+    return found if isinstance(found, Person) else WHOEVER_IS_HERE
