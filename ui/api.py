@@ -17,14 +17,15 @@ from starlette.exceptions import HTTPException
 from rag.answer import checked
 from rag.assemble import App
 from rag.database import state
-from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, UsageError
+from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, TooFastError, UsageError
 from rag.feedback import MAX_COMMENT
 from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
 from ui.api_documents import add_documents
 from ui.opening import Opening
+from ui.person import person_of
 from ui.shapes import answer_json, found_json
-from ui.verdicts import LOCAL, promise_of
+from ui.verdicts import promise_of
 
 log = logging.getLogger(__name__)
 
@@ -106,17 +107,18 @@ def _version() -> str:
 
 def _add_questions(api: FastAPI, opening: Opening) -> None:
     @api.post("/api/ask")
-    def ask(asked: Asked) -> dict[str, Any]:
+    def ask(asked: Asked, request: Request) -> dict[str, Any]:
         """Answers a question; the token that comes with the answer is needed to give verdicts on it.
 
         Questions with the same conversation_id are a conversation: a follow-up is made to stand alone, see "question".
         """
+        user = person_of(request).name
         app, conversation_id = opening.app(), asked.conversation_id
-        history = app.feedback.history(conversation_id, LOCAL) if conversation_id else []
+        history = app.feedback.history(conversation_id, user) if conversation_id else []
         answer = app.answerer.answer(
             asked.question,
             history=history,
-            user=LOCAL,
+            user=user,
             conversation_id=conversation_id,
             k=asked.k,
             where=asked.where.filter(),
@@ -125,6 +127,7 @@ def _add_questions(api: FastAPI, opening: Opening) -> None:
 
     @api.get("/api/search")
     def search(
+        request: Request,
         q: str,
         k: Annotated[int, Query(ge=1, le=100)] = 10,
         source: Annotated[Terms, Query()] = [],  # noqa: B006 - FastAPI copies it
@@ -133,24 +136,29 @@ def _add_questions(api: FastAPI, opening: Opening) -> None:
         until: Term | None = None,
     ) -> dict[str, Any]:
         """Finds passages, best first, in the documents that pass. Nothing is remembered."""
+        user = person_of(request).name
         where, retriever = filter_of(source, type, since, until), opening.app().retriever
-        return found_json(retriever.find(checked(q), k, LOCAL, where)) | {"encoder_id": retriever.encoder_id}
+        return found_json(retriever.find(checked(q), k, user, where)) | {"encoder_id": retriever.encoder_id}
 
 
 def _add_verdicts(api: FastAPI, opening: Opening) -> None:
     @api.post("/api/verdicts")
-    def give(given: Given) -> dict[str, Any]:
+    def give(given: Given, request: Request) -> dict[str, Any]:
         """Records what a person says of a passage or an answer; in place of what the same person said before."""
+        person = person_of(request)
+        person.must("voter")
         app, passage_id = opening.app(), _target(opening.app(), given)
-        app.feedback.give(LOCAL, given.turn_id, passage_id, given.verdict, given.comment)
+        app.feedback.give(person.name, given.turn_id, passage_id, given.verdict, given.comment)
         at_once = app.settings.retrieval.until_tonight
         return {"verdict": given.verdict, "promise": promise_of(given.verdict, at_once=at_once)}
 
     @api.delete("/api/verdicts")
-    def withdraw(target: Target) -> dict[str, Any]:
+    def withdraw(target: Target, request: Request) -> dict[str, Any]:
         """Takes a verdict back; nothing happens where none stands."""
+        person = person_of(request)
+        person.must("voter")
         app, passage_id = opening.app(), _target(opening.app(), target)
-        app.feedback.withdraw(LOCAL, target.turn_id, passage_id)
+        app.feedback.withdraw(person.name, target.turn_id, passage_id)
         return {"verdict": None, "promise": ""}
 
 
@@ -176,8 +184,9 @@ def _target(app: App, target: Target) -> str | None:
 
 def _add_health(api: FastAPI, opening: Opening) -> None:
     @api.get("/api/version")
-    def version() -> dict[str, Any]:
+    def version(request: Request) -> dict[str, Any]:
         """Which retriever version answers, since when and why, over how much, and by what index."""
+        person_of(request).must("reader")
         app = opening.app()
         live, latest = app.live, app.registry.latest_promotion()
         return {
@@ -228,6 +237,7 @@ STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
     (NotFoundError, 404),
     (ForbiddenError, 403),
     (UsageError, 400),
+    (TooFastError, 429),
     (BusyError, 503),
     (NightjarError, 500),
 )
@@ -236,7 +246,10 @@ STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
 def _add_errors(api: FastAPI) -> None:
     @api.exception_handler(NightjarError)
     async def foreseen(_request: Request, error: NightjarError) -> JSONResponse:
-        return error_json(str(error), next(status for kind, status in STATUSES if isinstance(error, kind)))
+        told = error_json(str(error), next(status for kind, status in STATUSES if isinstance(error, kind)))
+        if isinstance(error, TooFastError):
+            told.headers["retry-after"] = f"{max(1, round(error.again_s))}"
+        return told
 
     @api.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ui.ingests import ask_for, check_removing
 from ui.opening import Opening
+from ui.person import person_of
 from ui.shapes import job_json, removed_json, step_json
 
 Source = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -29,13 +30,15 @@ def add_documents(api: FastAPI, opening: Opening) -> None:
     _add_jobs(api, opening)
 
     @api.get("/api/documents")
-    def documents() -> list[dict[str, Any]]:
+    def documents(request: Request) -> list[dict[str, Any]]:
         """What the library holds, by source."""
+        person_of(request).must("reader")
         return [asdict(source) for source in opening.app().library.sources()]
 
     @api.delete("/api/documents")
-    def remove(source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
+    def remove(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
         """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
+        person_of(request).must("administrator")
         app = opening.app()
         check_removing(app.settings.server.folders)
         return removed_json(app.removal.below(source))
@@ -43,27 +46,34 @@ def add_documents(api: FastAPI, opening: Opening) -> None:
 
 def _add_jobs(api: FastAPI, opening: Opening) -> None:
     @api.post("/api/jobs", status_code=202)
-    def start(wanted: Wanted) -> dict[str, Any]:
+    def start(wanted: Wanted, request: Request) -> dict[str, Any]:
         """Begins an ingest in the application; ask for its "job_id" how far it is."""
+        person_of(request).must("administrator")
         return job_json(ask_for(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
 
     @api.get("/api/jobs")
-    def jobs(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
+    def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
         """Ingests, the newest first."""
+        person_of(request).must("administrator")
         return [job_json(job) for job in opening.app().jobs.latest(limit)]
 
     @api.get("/api/jobs/{job_id}")
-    def job(job_id: str) -> dict[str, Any]:
+    def job(job_id: str, request: Request) -> dict[str, Any]:
         """One ingest."""
+        person_of(request).must("administrator")
         return job_json(opening.app().jobs.get(job_id))
 
     @api.get("/api/jobs/{job_id}/files")
-    def files(job_id: str, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> list[dict[str, Any]]:
+    def files(
+        job_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000
+    ) -> list[dict[str, Any]]:
         """How far each of its files is: those that something happens to first, then by name."""
+        person_of(request).must("administrator")
         known = opening.app().jobs.get(job_id)
         return [step_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
 
     @api.post("/api/jobs/{job_id}/cancel")
-    def cancel(job_id: str) -> dict[str, Any]:
+    def cancel(job_id: str, request: Request) -> dict[str, Any]:
         """Ends an ingest after the files that it is at; what is stored stays."""
+        person_of(request).must("administrator")
         return job_json(opening.app().jobs.cancel(job_id))

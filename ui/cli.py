@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    accounts,
     answers,
     bench,
     calibrate,
@@ -89,6 +90,7 @@ for group in (
     measuring,
     simulating,
     people,
+    accounts,
     operations,
     configuring,
     demo,

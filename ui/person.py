@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
+from rag.accounts import ROLES, Role
 from rag.errors import ForbiddenError
 from ui.verdicts import LOCAL
-
-Role = Literal["reader", "voter", "administrator"]
-"""Each may do what those before it may: ask and read; judge passages and answers; change documents and versions."""
-ROLES: tuple[str, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,14 @@ class HasState(Protocol):
 
 
 def person_of(request: HasState | None) -> Person:
-    """The person that a request of a page or a program is from; the door has looked that up."""
-    found = getattr(request.state, "person", None) if request is not None else None
-    return found if isinstance(found, Person) else WHOEVER_IS_HERE
+    """The person that a request of a page or a program is from; None is a call from within, without a request.
+
+    Raises:
+        ForbiddenError: the request did not come through the door (ui/doorman.py), which says who it is from.
+    """
+    if request is None:
+        return WHOEVER_IS_HERE
+    found = getattr(request.state, "person", None)
+    if not isinstance(found, Person):
+        raise ForbiddenError("this request came past the door, so nobody knows who it is from: use the application")
+    return found

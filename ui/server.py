@@ -1,10 +1,11 @@
-"""The API, the page mounted on it and the shield around both, in a uvicorn that can be stopped from outside."""
+"""The API, the page mounted on it and what stands in front of both, in a uvicorn that can be stopped from outside."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ import uvicorn
 
 from ui.api import create_api
 from ui.opening import Opening
-from ui.shield import LOOPBACK, Shield
+from ui.shield import Asgi
 from ui.web.look import CSS, make_theme
 from ui.web.pages import build_pages
 
@@ -30,16 +31,19 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool) -> Server:
-    """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
+def make_server(
+    opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, accounts: bool, front: Callable[[Asgi], Asgi]
+) -> Server:
+    """A server that runs in `run(sockets)` until `should_exit`; *front* puts before the application who lets people in.
 
-    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so.
+    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so; *accounts*: pages
+    say who is signed in.
     """
-    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK))
+    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, accounts, front))
 
 
 async def _make_server(
-    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None
+    opening: Opening, n_cards: int, at_once: bool, grace_s: int, accounts: bool, front: Callable[[Asgi], Asgi]
 ) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     api = create_api(opening)
@@ -47,11 +51,13 @@ async def _make_server(
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted = gr.mount_gradio_app(
-            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
+            api, build_pages(opening, n_cards, at_once=at_once, accounts=accounts), path="/", theme=make_theme(),
+            css_paths=[CSS, CSS.with_name("person.css")],
             footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
             enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
     gradio_app: Any = mounted.routes[-1].app
-    config = uvicorn.Config(Shield(mounted, hosts), log_level="warning", access_log=False, server_header=False,
-                            timeout_graceful_shutdown=grace_s)  # fmt: skip
+    # No proxy_headers: uvicorn believes whoever speaks from this machine. ui/proxies.py believes whom the settings name.
+    config = uvicorn.Config(front(mounted), log_level="warning", access_log=False, server_header=False,
+                            proxy_headers=False, timeout_graceful_shutdown=grace_s)  # fmt: skip
     return Server(config, gradio_app.stop_event)

@@ -18,8 +18,9 @@ from rag.errors import NightjarError
 from rag.filters import Filter, filter_of
 from rag.records import Answer
 from ui.opening import Opening
+from ui.person import person_of
 from ui.shapes import found_json
-from ui.verdicts import LOCAL, promise_of, standing_on, toggle
+from ui.verdicts import promise_of, standing_on, toggle
 from ui.web import texts
 from ui.web.chat_parts import chatbot, filter_boxes, question_box
 from ui.web.evidence import Evidence, note_line, page_links, pressed, vote_button
@@ -166,7 +167,7 @@ class ChatPage:
         again = gr.update(value=asked, submit_btn=True, stop_btn=False)
         try:
             where = filter_of([source or ""], (kinds or "").split(","), (since or "").strip())
-            yield from self._answer(asked, conversation, before, stopped, where)
+            yield from self._answer(asked, conversation, before, stopped, where, person_of(request).name)
             yield {self.question: gr.update(submit_btn=True, stop_btn=False)}
         except NightjarError as error:
             yield {self.question: again, self.chat: [*before, _said(asked), _answered(str(error))]}
@@ -203,11 +204,12 @@ class ChatPage:
         before: list[dict[str, str]],
         stopped: threading.Event,
         where: Filter,
+        user: str,
     ) -> Iterator[Updates]:
         app = self._opening.app()
         conversation = replace(conversation, conversation_id=conversation.conversation_id or uuid.uuid4().hex)
         text = ""
-        for event in app.answerer.stream(asked, history=conversation.history(), user=LOCAL, stopped=stopped,
+        for event in app.answerer.stream(asked, history=conversation.history(), user=user, stopped=stopped,
                                          where=where, conversation_id=conversation.conversation_id):  # fmt: skip
             if isinstance(event, Searched):
                 yield self.evidence.searched(event.hits) | self._hidden_answer_parts() | self._searched(event, asked)
@@ -217,28 +219,30 @@ class ChatPage:
             else:
                 conversation = conversation.after(Exchange(asked, event))
                 yield {self.conversation: conversation, self.chat: conversation.messages()} | self._shown(
-                    app, conversation
+                    app, conversation, user
                 )
 
     # ---- showing
 
-    def look_back(self, conversation: Conversation, event: gr.SelectData) -> Updates:
+    def look_back(self, conversation: Conversation, request: gr.Request, event: gr.SelectData) -> Updates:
         """Shows the passages of an earlier answer, which was clicked."""
         place = event.index if isinstance(event.index, int) else event.index[0]
         conversation = replace(conversation, shown=place // 2)
         if conversation.current is None:
             return {}
-        return {self.conversation: conversation} | self._shown(self._opening.app(), conversation)
+        return {self.conversation: conversation} | self._shown(
+            self._opening.app(), conversation, person_of(request).name
+        )
 
     def begin_anew(self) -> Updates:
         """Empties the page; what was asked stays in SQL."""
         cleared = {self.question: "", self.chat: [], self.conversation: Conversation()}
         return cleared | self.evidence.cleared() | self._hidden_answer_parts()
 
-    def _shown(self, app: App, conversation: Conversation) -> Updates:
+    def _shown(self, app: App, conversation: Conversation, user: str) -> Updates:
         exchange = conversation.current
         assert exchange is not None
-        standing = standing_on(app.feedback, exchange.answer.turn_id)
+        standing = standing_on(app.feedback, exchange.answer.turn_id, user)
         index = app.live.index
         line = quiet_line(exchange.answer, index.state if index else "absent", exchange.asked)
         return (
@@ -269,31 +273,39 @@ class ChatPage:
 
     # ---- judging
 
-    def judge_passage(self, place: int, verdict: str, conversation: Conversation) -> Updates:
+    def judge_passage(self, place: int, verdict: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Gives a verdict on the passage in a slot, or takes it back."""
+        person = person_of(request)
+        person.must("voter")
         exchange = conversation.current
         slot = self.evidence.slots[place]
         if exchange is None or place >= len(exchange.answer.hits):
             return {}
         passage_id = exchange.answer.hits[place].passage.passage_id
-        return slot.judged(toggle(self._opening.app().feedback, exchange.answer.turn_id, passage_id, verdict))
+        return slot.judged(
+            toggle(self._opening.app().feedback, exchange.answer.turn_id, passage_id, verdict, person.name)
+        )
 
-    def judge_answer(self, verdict: str, conversation: Conversation) -> Updates:
+    def judge_answer(self, verdict: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Gives a verdict on the answer shown, or takes it back."""
+        person = person_of(request)
+        person.must("voter")
         if conversation.current is None:
             return {}
         return self._answer_judged(
-            toggle(self._opening.app().feedback, conversation.current.answer.turn_id, None, verdict)
+            toggle(self._opening.app().feedback, conversation.current.answer.turn_id, None, verdict, person.name)
         )
 
-    def ask_why(self, conversation: Conversation) -> Updates:
+    def ask_why(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Opens the row of reasons; where one stands, takes it back."""
+        person = person_of(request)
+        person.must("voter")
         if conversation.current is None:
             return {}
         feedback, turn_id = self._opening.app().feedback, conversation.current.answer.turn_id
-        stands = standing_on(feedback, turn_id).get(None)
+        stands = standing_on(feedback, turn_id, person.name).get(None)
         if stands in self.reasons:
-            return self._answer_judged(toggle(feedback, turn_id, None, stands))
+            return self._answer_judged(toggle(feedback, turn_id, None, stands, person.name))
         return self._answer_judged(stands, asking_why=True)
 
 
@@ -316,19 +328,20 @@ def _welcome(opening: Opening) -> gr.Chatbot:
 def _offer_to_programs(opening: Opening) -> None:
     """The two verbs for gradio_client; programs that vote use the REST interface."""
 
-    def chat(message: str) -> Iterator[str]:
+    def chat(message: str, request: gr.Request) -> Iterator[str]:
         """Answers a question from the documents; streams the text so far."""
         text = ""
-        for event in opening.app().answerer.stream(message, user=LOCAL):
+        for event in opening.app().answerer.stream(message, user=person_of(request).name):
             if isinstance(event, Text):
                 text += event.delta
                 yield plain(text)
             elif isinstance(event, Answer):
                 yield answer_text(event)
 
-    def search(query: str, k: int = 6) -> dict[str, Any]:
+    def search(query: str, request: gr.Request, k: int = 6) -> dict[str, Any]:
         """Finds passages for a question, best first, with their scores."""
-        return found_json(opening.app().retriever.find(checked(query), max(1, min(k, 100)), LOCAL))
+        user = person_of(request).name
+        return found_json(opening.app().retriever.find(checked(query), max(1, min(k, 100)), user))
 
     gr.api(chat, api_name="chat", concurrency_limit=AT_ONCE, concurrency_id="answers")
     gr.api(search, api_name="search", concurrency_limit=AT_ONCE)

@@ -13,6 +13,7 @@ from rag.errors import NightjarError
 from rag.jobs import OVER
 from ui.ingests import ask_for, check_removing
 from ui.opening import Opening
+from ui.person import person_of
 from ui.web import texts
 from ui.web.evidence import page_links, shown_html
 from ui.web.render import escaped
@@ -67,11 +68,12 @@ class DocumentsPage:
         self.timer.tick(self.look, [self.seen], shown, **quiet)
         blocks.load(self.look, [self.seen], shown, **quiet)
 
-    def look(self, seen: Seen) -> Updates:
+    def look(self, seen: Seen, request: gr.Request) -> Updates:
         """What has changed since this page looked last."""
         if not self._opening.is_over():
             return {self.seen: seen}
         try:
+            person_of(request).must("administrator")
             app = self._opening.app()
             jobs, revision = shown_jobs(app), app.library.revision()
         except NightjarError as error:
@@ -85,7 +87,7 @@ class DocumentsPage:
             updates[self.source] = gr.update(choices=[one.source for one in sources[:MAX_DOCUMENTS]])
         return updates
 
-    def bring_in(self, path: str | None, vanished: bool) -> Updates:
+    def bring_in(self, path: str | None, vanished: bool, request: gr.Request) -> Updates:
         """Begins an ingest."""
         if not (path or "").strip():
             return {self.status: texts.PATH_LABEL}
@@ -96,14 +98,14 @@ class DocumentsPage:
             ask_for(app, [wanted], remove_vanished=vanished)
             return texts.ASKED_FOR
 
-        told = self._told(begun)
+        told = self._told(begun, request)
         return {self.status: told, self.path: "" if told == texts.ASKED_FOR else path}
 
-    def cancel_first(self) -> Updates:
+    def cancel_first(self, request: gr.Request) -> Updates:
         """Ends the ingest that runs, or the one that would be next."""
-        return {self.status: self._told(_cancelled)}
+        return {self.status: self._told(_cancelled, request)}
 
-    def take_out(self, source: str | None) -> Updates:
+    def take_out(self, source: str | None, request: gr.Request) -> Updates:
         """Removes a document, or all below a folder, and says what went with it."""
         if not source:
             return {self.status: texts.NAME_ONE}
@@ -112,11 +114,12 @@ class DocumentsPage:
             check_removing(app.settings.server.folders)
             return removed_told(app.removal.below(source))
 
-        return {self.status: self._told(removed), self.source: None}
+        return {self.status: self._told(removed, request), self.source: None}
 
-    def _told(self, act: Callable[[App], str]) -> str:
-        """What the act says, or why it can't be."""
+    def _told(self, act: Callable[[App], str], request: gr.Request) -> str:
+        """What the act of an administrator says, or why it can't be."""
         try:
+            person_of(request).must("administrator")
             return act(self._opening.app())
         except NightjarError as error:
             return escaped(str(error))
