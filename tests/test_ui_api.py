@@ -12,12 +12,11 @@ import httpx
 import pytest
 
 from rag.assemble import App
-from rag.errors import UsageError
 from rag.ingest import ingest_paths
 from rag.passages import Splitting
 from rag.settings import Settings, load_settings
 from ui.keeping import Leftovers
-from ui.serve import Running, check_host, running
+from ui.serve import Running, running
 from ui.shield import MAX_BODY
 
 OWLS = "# Owls\n\nOwls hunt mice at night, by hearing alone.\n\n## Nests\n\nBarn owls nest in church towers.\n"
@@ -228,13 +227,6 @@ def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Cl
         assert "http" not in response.headers["content-security-policy"]
         assert response.headers["x-content-type-options"] == "nosniff"
     assert page.headers["content-security-policy"].count("'sha256-") == 5
-
-
-def test_beyond_loopback_it_needs_a_word_that_there_are_no_accounts() -> None:
-    with pytest.raises(UsageError, match=r"0\.0\.0\.0.*no accounts yet"):
-        check_host("0.0.0.0", no_accounts=False)
-    check_host("0.0.0.0", no_accounts=True)
-    check_host("::1", no_accounts=False)
 
 
 # ---- health, and versions that change

@@ -45,14 +45,13 @@ class HasState(Protocol):
 
 
 def person_of(request: HasState | None) -> Person:
-    """The person that a request of a page or a program is from; None is a call from within, without a request.
+    """The person that a request of a page or a program is from; the door (ui/doorman.py) has looked that up.
 
     Raises:
-        ForbiddenError: the request did not come through the door (ui/doorman.py), which says who it is from.
+        ForbiddenError: nobody looked. Gradio hands a request to a function or method that asks for it by its
+            annotation, and to no `functools.partial`.
     """
-    if request is None:
-        return WHOEVER_IS_HERE
-    found = getattr(request.state, "person", None)
+    found = getattr(request.state, "person", None) if request is not None else None
     if not isinstance(found, Person):
         raise ForbiddenError("this request came past the door, so nobody knows who it is from: use the application")
     return found

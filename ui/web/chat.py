@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -129,9 +129,9 @@ class ChatPage:
         self.fresh.click(self.begin_anew, None, self._all, **quick)
         for place, slot in enumerate(self.evidence.slots):
             for verdict, button in slot.buttons.items():
-                button.click(partial(self.judge_passage, place, verdict), [self.conversation], slot.parts, **quick)
+                button.click(self._passage_judge(place, verdict), [self.conversation], slot.parts, **quick)
         for verdict, button in {"answer_helpful": self.good, **self.reasons}.items():
-            button.click(partial(self.judge_answer, verdict), [self.conversation], self._answer_parts, **quick)
+            button.click(self._answer_judge(verdict), [self.conversation], self._answer_parts, **quick)
         self.bad.click(self.ask_why, [self.conversation], self._answer_parts, **quick)
 
     @property
@@ -295,6 +295,20 @@ class ChatPage:
         return self._answer_judged(
             toggle(self._opening.app().feedback, conversation.current.answer.turn_id, None, verdict, person.name)
         )
+
+    # Not functools.partial: Gradio 6.31 does not see that what it wraps wants the request, and so gives it none.
+
+    def _passage_judge(self, place: int, verdict: str) -> Callable[[Conversation, gr.Request], Updates]:
+        def judge(conversation: Conversation, request: gr.Request) -> Updates:
+            return self.judge_passage(place, verdict, conversation, request)
+
+        return judge
+
+    def _answer_judge(self, verdict: str) -> Callable[[Conversation, gr.Request], Updates]:
+        def judge(conversation: Conversation, request: gr.Request) -> Updates:
+            return self.judge_answer(verdict, conversation, request)
+
+        return judge
 
     def ask_why(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Opens the row of reasons; where one stands, takes it back."""
