@@ -13,6 +13,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from rag.app_tables import people, sessions
+from rag.blocks import storable
 from rag.database import reading
 from rag.errors import NotFoundError, UsageError
 from rag.records import now
@@ -69,7 +70,7 @@ class Accounts:
             NotFoundError: nobody has this name.
         """
         with reading(self.engine) as connection:
-            row = connection.execute(select(people).where(people.c.name == name.casefold())).first()
+            row = connection.execute(select(people).where(people.c.name == folded(name))).first()
         if row is None:
             raise _nobody(name)
         return account_of(row._mapping)
@@ -97,7 +98,7 @@ class Accounts:
         A name that nobody has costs as much work as one that somebody has. The account may be locked.
         """
         with reading(self.engine) as connection:
-            query = select(people).where(people.c.name == name.strip().casefold())
+            query = select(people).where(people.c.name == folded(name))
             row = connection.execute(query).first() if len(name) < 100 else None
         kept = row.password_hash if row and row.password_hash else _of_nobody()
         if not _fits(kept, password) or row is None or not row.password_hash:
@@ -142,7 +143,7 @@ class Accounts:
         self._change(name, locked_at=None)
 
     def _change(self, name: str, *, signs_out: bool = False, **values: Any) -> None:
-        name = name.casefold()
+        name = folded(name)
         with self.engine.begin() as connection:
             if values.get("role", "administrator") != "administrator" or values.get("locked_at"):
                 check_not_last(connection, name)
@@ -172,16 +173,25 @@ def account_of(row: Any) -> Account:
                    bool(row["password_hash"]))  # fmt: skip
 
 
+def folded(name: str) -> str:
+    """A name as it is compared.
+
+    >>> folded(" Ann ")
+    'ann'
+    """
+    return storable(name).strip().casefold()
+
+
 def _nobody(name: str) -> NotFoundError:
     return NotFoundError(f'nobody is called {name!r}: "nightjar accounts list" shows who has an account')
 
 
 def _named(name: str) -> str:
-    folded = name.strip().casefold()
-    if not _NAME.fullmatch(folded) or folded in TAKEN:
+    small = folded(name)
+    if not _NAME.fullmatch(small) or small in TAKEN:
         raise UsageError(f"the name {name!r} is refused: use 1 to 64 letters without accents, digits, and . _ - + @, "
                          f"beginning with a letter or digit, and none of {', '.join(sorted(TAKEN))}")  # fmt: skip
-    return folded
+    return small
 
 
 def _role(role: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.engine import Connection
 
+from rag.accounts import check_not_last
+from rag.app_tables import comparisons, conversations, golden, people, reviews
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
 from rag.library import SQL_BATCH, chunks
@@ -30,24 +32,36 @@ class Forgotten:
     n_question_vectors: int
     first_at: str | None
     """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
+    n_conversations: int = 0
+    n_decisions: int = 0
+    """Comparisons of versions and reviews of negatives."""
+    has_account: bool = False
+    """With its sessions and tokens."""
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
     """Removes, in one transaction, the verdicts of *user*, the turns they asked, and the vectors of these questions.
+
+    Their account goes too, with sessions, tokens, conversations and whatever else they decided. Golden questions that
+    they added stay, without their name.
 
     A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
     but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
     verdicts stay until a night or a rollback replaces them; backups and files that were exported stay as well.
 
     Raises:
-        NotFoundError: nobody of this name asked or judged anything.
+        NotFoundError: nobody of this name asked or judged anything, or has an account.
+        UsageError: they are the last administrator.
     """
     with engine.begin() as connection:
         by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
         asked = {row.turn_id: row.question for row in connection.execute(by_them)}
         times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
-        if not asked and not times:
-            raise NotFoundError(f'nobody named {user!r} asked or judged anything: "nightjar people" lists who did')
+        n_conversations, n_decisions, has_account = _else_of(connection, user)
+        if not (asked or times or n_conversations or n_decisions or has_account):
+            raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
+                                'and "nightjar accounts list" list who did, and who has')  # fmt: skip
+        check_not_last(connection, user)
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
         hashes = _unused_questions(connection, alone)
@@ -55,8 +69,25 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer="", asked=""))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
+            connection.execute(update(turns).where(turns.c.user == user).values(**_NAMELESS))
+            for table, column in _OF_A_PERSON:
+                connection.execute(delete(table).where(column == user))
+            connection.execute(update(golden).where(golden.c.added_by == user).values(added_by=NOBODY))
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_conversations,
+                     n_decisions, has_account)  # fmt: skip
+
+
+_NAMELESS = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+_OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (reviews, reviews.c.user),
+                (people, people.c.name))  # fmt: skip
+"""Sessions and tokens go with the account: the database sees to that."""
+
+
+def _else_of(connection: Connection, user: str) -> tuple[int, int, bool]:
+    """How many conversations and decisions are theirs, and whether they have an account."""
+    n = [int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
+         for table, column in _OF_A_PERSON]  # fmt: skip
+    return n[0], n[1] + n[2], bool(n[3])
 
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:

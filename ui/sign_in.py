@@ -11,7 +11,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from rag.accounts import Accounts
+from rag.accounts import Accounts, folded
 from rag.credentials import Credentials
 from rag.errors import TooFastError, UsageError
 from ui.account_pages import sign_in_page, sign_out_page
@@ -61,7 +61,7 @@ class Desk:
         return await self.one_by_one(partial(self._checked, name, password, address))
 
     def _checked(self, name: str, password: str, address: str) -> str:
-        key = name.casefold()
+        key = folded(name)
         self._attempts.check(key, address)
         account = self.accounts.by_password(name, password)
         if account is None:

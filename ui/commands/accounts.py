@@ -203,10 +203,11 @@ def add_token(
 
     nightjar tokens add ann --label "the wiki's search box"
     """
+    from rag.accounts import folded
     from rag.credentials import Credentials
 
     with _opened(context) as app:
-        made, secret = Credentials(app.engine).make_token(name.casefold(), label)
+        made, secret = Credentials(app.engine).make_token(folded(name), label)
     typer.echo(f"token {made.token_id} of {made.name!r}; it is shown this once:", err=True)
     typer.echo(secret)
 
