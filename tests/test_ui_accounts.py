@@ -463,7 +463,10 @@ def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(comes, held: Credent
     vote = {"turn_id": answer["turn_id"], "token": answer["token"], "verdict": "answer_helpful"}
     refused = rea.post("/api/verdicts", json=vote)
     assert refused.status_code == 403
-    assert "'rea' is a reader, and this takes a voter: ask an administrator for it" in refused.json()["error"]
+    assert (
+        "'rea' has the role reader, and this takes the role voter: ask an administrator for it"
+        in refused.json()["error"]
+    )
     assert vic.post("/api/verdicts", json=vote).status_code == 200
     assert [one.user for one in server.opening.app().feedback.standing(turn_id=answer["turn_id"])] == ["vic"]
 
@@ -488,6 +491,22 @@ def test_a_tab_of_somebody_else_can_not_be_used(comes, held: Credentials) -> Non
         rea.get("/gradio_api/stream/tab-of-vic/1/2/playlist.m3u8"),
     ):
         assert response.status_code == 403, response.request.url
+
+
+def test_what_gradio_offers_beyond_our_pages_is_closed(comes, held: Credentials) -> None:
+    ann = comes(authorization=f"Bearer {held.make_token('ann', 'x')[1]}")
+    for path in ("deep_link?session_hash=a", "proxy=http://evil.example/", "vibe-code", "dev/reload"):
+        assert ann.get(f"/gradio_api/{path}").status_code == 404
+    assert ann.post("/gradio_api/process_recording", files={"file": ("a.wav", b"x")}).status_code == 404
+
+
+def test_two_people_call_one_function_each_for_themselves(comes, held: Credentials) -> None:
+    for name in ("vic", "rea"):
+        client = comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}")
+        called = client.post("/gradio_api/call/chat", json={"data": ["Who can get the grant?"]})
+        assert called.status_code == 200
+        answer = client.get(f"/gradio_api/call/chat/{called.json()['event_id']}").text
+        assert "Nurses who work at night" in answer
 
 
 def test_a_reader_uploads_nothing(comes, held: Credentials) -> None:

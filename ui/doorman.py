@@ -27,6 +27,8 @@ OWN = frozenset({"/sign-in", "/sign-out", "/account"})
 """Pages of the door itself."""
 TAKES: tuple[tuple[str, Role], ...] = ((PREFIX + "upload", "voter"),)
 """What takes a role by its path already; everything else checks for itself."""
+UNUSED = tuple(PREFIX + name for name in ("deep_link", "proxy=", "process_recording", "vibe-", "undo-vibe-", "dev/"))
+"""What Gradio offers and no page of ours uses: it writes to the disk or asks other hosts for whoever is signed in."""
 PROGRAMS = ("/api/", "/v1/", "/gradio_api/", "/config", "/mcp")
 """Where nobody is a page's reader, who could be sent to sign in."""
 UNCHANGING = ("/assets/", "/static/", "/svelte/")
@@ -82,6 +84,9 @@ class Doorman:
 
     async def _admit(self, door: Door, found: Identified, scope: Message, receive: Receive, send: Send) -> None:
         person: Person = scope["state"]["person"]
+        if scope["path"].startswith(UNUSED):
+            await JSONResponse({"error": "not in use here", "detail": "not in use here"}, 404)(scope, receive, send)
+            return
         try:
             door.requests.take(person.name)
             for prefix, role in TAKES:

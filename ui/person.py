@@ -29,7 +29,7 @@ class Person:
         """
         if not self.may(role):
             raise ForbiddenError(
-                f"{self.name!r} is a {self.role}, and this takes a {role}: ask an administrator for it"
+                f"{self.name!r} has the role {self.role}, and this takes the role {role}: ask an administrator for it"
             )
 
 

@@ -17,7 +17,7 @@ from ui.shield import Message, Receive
 N_KEPT = 50_000  # tabs; those that were used last
 PREFIX = "/gradio_api/"
 _IN_PATHS = {"heartbeat": 0, "stream": 0, "call": -1}
-"""Routes that name a tab, or an event of one, in their path → in which of the parts after the first."""
+"""Routes that name a tab, or an event of one, in the path that is read → in which of the parts after the first."""
 
 
 class Tabs:
@@ -47,8 +47,9 @@ async def tabs_in(scope: Message, receive: Receive) -> tuple[list[str], Receive]
         ForbiddenError: it is a form, where Gradio reads such names too, and none of our pages sends one.
     """
     found = [value for key, value in parse_qsl(scope["query_string"].decode("latin-1")) if key == "session_hash"]
-    found += _in_path(scope["path"])
-    if scope["method"] != "POST" or scope["path"].startswith(PREFIX + "upload"):
+    if scope["method"] != "POST":
+        return found + _in_path(scope["path"]), receive
+    if scope["path"].startswith(PREFIX + "upload"):
         return found, receive
     if Headers(scope=scope).get("content-type", "").lower().strip().startswith("multipart/"):
         raise ForbiddenError("forms with files are taken for uploads only: send JSON")
