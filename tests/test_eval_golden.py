@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from eval.golden import Golden, Nugget, read_golden, version_of
+from eval.golden_places import Place, grades, locate_golden, together
 from eval.golden_store import add, add_from_turn, kept, lines_with_passages, retire
 from rag.errors import NotFoundError, UsageError
 from rag.feedback import Feedback
@@ -132,3 +133,74 @@ def test_passage_that_a_line_names_becomes_a_source_and_a_quote(engine: Engine, 
     file = written(tmp_path / "q.jsonl", {"question": "When do owls hunt?", "passage_id": "birds.md-0-19"})
     (one,) = lines_with_passages(read_golden(file), library)
     assert (one.source, one.quote) == ("birds.md", "Owls hunt at night.")
+
+
+# ---- found again
+
+HALVES = ((0, 19), (20, 44), (45, 67), (68, 83))
+QUOTE = "Swifts sleep in the air."
+
+
+def placed(library: Library, **golden: object) -> Place:
+    return locate_golden([Golden(**{"question": "Where?", "source": "birds.md", **golden})], library)[0]
+
+
+def test_quote_is_found_again_however_the_document_is_cut(engine: Engine) -> None:
+    one = {"quote": QUOTE}
+    assert placed(a_library(engine, *HALVES), **one).passage_ids == ("birds.md-20-44",)
+    whole = placed(a_library(engine, (0, 44), (45, 83)), **one)
+    assert (whole.how, whole.passage_ids, whole.is_cut) == ("exact", ("birds.md-0-44",), False)
+    cut = placed(a_library(engine, (0, 30), (31, 83)), **one)
+    assert (cut.how, cut.passage_ids, cut.is_cut) == ("exact", ("birds.md-31-83",), True)  # 13 of its 24 characters
+
+
+def test_quote_of_a_large_passage_is_right_in_each_of_the_small_ones_that_it_became(engine: Engine) -> None:
+    found = placed(a_library(engine, *HALVES), quote=TEXT[:67])
+    assert found.passage_ids == ("birds.md-0-19", "birds.md-20-44", "birds.md-45-67")
+    assert found.is_cut
+
+
+def test_white_space_may_have_changed(engine: Engine) -> None:
+    found = placed(a_library(engine, *HALVES), quote="Swifts  sleep\nin the air.")
+    assert (found.how, found.passage_ids) == ("white space", ("birds.md-20-44",))
+
+
+def test_what_was_edited_is_found_by_its_words_where_one_passage_has_nearly_all_of_them(engine: Engine) -> None:
+    text = "Swifts often sleep high up in the air while flying. Cranes dance in spring. Owls see well."
+    library = a_library(engine, (0, 51), (52, 75), (76, 90), text=text)
+    found = placed(library, quote="Swifts sleep up high in the air.")
+    assert (found.how, found.passage_ids) == ("near", ("birds.md-0-51",))
+    assert placed(library, quote="Swallows nest below roofs.").how == "lost"
+
+
+def test_quote_that_stands_in_several_places_is_not_guessed(engine: Engine) -> None:
+    found = placed(a_library(engine, *HALVES), quote="Owls")
+    assert (found.how, found.is_found) == ("several places", False)
+    assert placed(a_library(engine, (0, 83)), quote="Owls").is_found  # one passage holds both
+
+
+def test_file_that_was_moved_is_followed_by_its_text(engine: Engine) -> None:
+    library = a_library(engine, *HALVES, source="nature/birds.md")
+    found = placed(library, quote=QUOTE)
+    assert (found.how, found.passage_ids) == ("moved", ("nature/birds.md-20-44",))
+    assert placed(library, quote="Swallows nest.").how == "no source"
+    a_library(engine, *HALVES, source="copy.md")
+    assert placed(library, quote=QUOTE).how == "several places"
+
+
+def test_quote_without_a_source_is_looked_for_everywhere(engine: Engine) -> None:
+    found = placed(a_library(engine, *HALVES), quote=QUOTE, source="")
+    assert (found.how, found.passage_ids) == ("exact", ("birds.md-20-44",))
+
+
+def test_questions_with_the_same_words_are_one_question(engine: Engine) -> None:
+    library = a_library(engine, *HALVES)
+    asked = [
+        Golden("Where do birds sleep?", "birds.md", QUOTE),
+        Golden("What is lost?", "birds.md", "Bats."),
+        Golden("where do  birds sleep?", "birds.md", "Cranes dance in spring."),
+        Golden("What do bats eat?", is_answerable=False),
+    ]
+    merged = together(locate_golden(asked, library))
+    assert [one.golden.question for one in merged] == [asked[0].question, asked[1].question, asked[3].question]
+    assert grades(merged) == {asked[0].golden_id: {"birds.md-20-44": 1, "birds.md-45-67": 1}}
