@@ -28,14 +28,12 @@ SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    from ui.commands.eval_answers import answers
+
     group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
-    group.callback()(_evaluation)  # keeps `retrieval` a word of its own while it is the only command
     group.command()(retrieval)
+    group.command()(answers)
     app.add_typer(group, name="eval")
-
-
-def _evaluation() -> None:
-    """Measure a version on questions whose right passages are known."""
 
 
 def retrieval(
@@ -144,7 +142,7 @@ def _measured(app: App, questions: QuestionSet, version: Version, seen: frozense
     qrels = questions.judged()
     encoder = app.open_encoder(version.encoder_id)
     vectors = app.vectors(version.passage_side)
-    _encode_missing(vectors, encoder)
+    encode_missing(vectors, encoder)
     passage_ids, matrix = vectors.matrix()
     lexical = app.lexical()
     if passage_ids != lexical.passage_ids:
@@ -191,8 +189,8 @@ def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
                    "see retrieval.rerank_s.")  # fmt: skip
 
 
-def _encode_missing(vectors: Vectors, encoder: object) -> None:
-    """A version that was never current, or not since the library grew, has passages without a vector."""
+def encode_missing(vectors: Vectors, encoder: object) -> None:
+    """Encodes what is missing: a version that was never current, or not since the library grew, has passages without a vector."""
     from rag.encoder import Encoder
 
     if n_missing := vectors.missing():
