@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import conversations
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
 from rag.library import SQL_BATCH, chunks
@@ -55,8 +56,16 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer="", asked=""))
+            connection.execute(delete(conversations).where(conversations.c.user == user))
+            left = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+            connection.execute(update(turns).where(turns.c.user == user).values(left))
     return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
+
+
+def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:
+    """Removes turns, given as id → question, with what was shown for them and the vectors of questions nobody else asks."""
+    _question_vectors(connection, _unused_questions(connection, asked), remove=True)
+    _remove_turns(connection, list(asked))
 
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
@@ -65,7 +74,7 @@ def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[st
             for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
 
 
-def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str]:
+def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[str]:
     """Hashes of the questions that no other turn asks in the same words."""
     questions = sorted(set(alone.values()))
     still_asked = {

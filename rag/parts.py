@@ -9,6 +9,7 @@ from functools import cached_property
 from sqlalchemy import Engine
 
 from rag.chat_model import ChatModel
+from rag.conversations import Conversations
 from rag.cross_encoder import CrossEncoder
 from rag.encoder import Encoder
 from rag.errors import EncoderError
@@ -42,6 +43,7 @@ class Parts:
         self.engine = engine
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.conversations = Conversations(self.library)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
         self.removal = Removal(self.library, self.registry, self.feedback)
