@@ -13,6 +13,7 @@ import uvicorn
 from ui.api import create_api
 from ui.opening import Opening
 from ui.shield import LOOPBACK, Shield
+from ui.uploads import UploadDoor, UploadRules
 from ui.web.look import CSS, make_theme
 from ui.web.pages import build_pages
 
@@ -30,16 +31,23 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool) -> Server:
+def make_server(
+    opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool, uploads: UploadRules
+) -> Server:
     """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
 
     *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so.
     """
-    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK))
+    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK, uploads))
 
 
 async def _make_server(
-    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None
+    opening: Opening,
+    n_cards: int,
+    at_once: bool,
+    grace_s: int,
+    hosts: frozenset[str] | None,
+    uploads: UploadRules,
 ) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     api = create_api(opening)
@@ -48,10 +56,12 @@ async def _make_server(
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted = gr.mount_gradio_app(
             api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
-            footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
+            footer_links=[], run_history=False, show_error=False, max_file_size=max(1, uploads.max_bytes),
+            allowed_paths=[],
             enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
     gradio_app: Any = mounted.routes[-1].app
-    config = uvicorn.Config(Shield(mounted, hosts), log_level="warning", access_log=False, server_header=False,
+    shielded = Shield(UploadDoor(mounted, uploads), hosts, uploads.max_bytes)
+    config = uvicorn.Config(shielded, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=grace_s)  # fmt: skip
     return Server(config, gradio_app.stop_event)
