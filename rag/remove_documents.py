@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import reviews
 from rag.database import documents, passages, reading, verdict_events
 from rag.feedback import WITHDRAWN, Feedback
 from rag.find_files import Found, vanished
@@ -79,13 +80,14 @@ class _Gone:
         self.n_verdicts = 0
 
     def also(self, connection: Connection, passage_ids: Sequence[str]) -> None:
-        """Notes the passages, and withdraws what stands on them."""
+        """Notes the passages, and withdraws what stands on them; what was decided of them as negatives goes too."""
         self.passage_ids.update(passage_ids)
         for some in chunks(passage_ids, SQL_BATCH):
             on_these = select(func.min(verdict_events.c.event_id)).where(verdict_events.c.passage_id.in_(some))
             events = [event for event in (connection.scalar(on_these), self.first_event) if event is not None]
             self.first_event = min(events, default=None)
             self.n_verdicts += _withdraw(connection, some)
+            connection.execute(delete(reviews).where(reviews.c.passage_id.in_(some)))
 
 
 def gone_files(library: Library, found: Found) -> list[str]:
