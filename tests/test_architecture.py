@@ -27,6 +27,7 @@ LEVELS = (
      "vectors", "question_vectors", "exact", "chroma_client", "index_folder", "index_check", "index", "serving",
      "plain_words", "languages", "word_counts", "lexical_files", "lexical", "words", "sentences", "facts", "measures",
      "short_answers", "disagree", "declining", "feedback", "feedback_files", "forgetting", "registry", "install_base",
+     "version_space",
      "until_tonight", "filters", "shelves", "shingles", "telling", "duplicates", "around"),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
       "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
