@@ -22,6 +22,8 @@ from rag.feedback import MAX_COMMENT
 from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
 from ui.api_documents import add_documents
+from ui.api_reports import add_reports
+from ui.api_training import add_training
 from ui.opening import Opening
 from ui.shapes import answer_json, found_json
 from ui.verdicts import LOCAL, promise_of
@@ -92,6 +94,8 @@ def create_api(opening: Opening) -> FastAPI:
     _add_questions(api, opening)
     _add_verdicts(api, opening)
     add_documents(api, opening)
+    add_training(api, opening)
+    add_reports(api, opening)
     _add_health(api, opening)
     _add_errors(api)
     return api
