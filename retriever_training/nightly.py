@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.gate import Decision, decide, embedding_faults
+from eval.embedding_checks import embedding_faults
+from eval.gate import Decision, decide
 from eval.report import write_report
 from eval.retrieval import RetrievalScores, evaluate
 from rag.assemble import App
