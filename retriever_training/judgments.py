@@ -16,6 +16,9 @@ from retriever_training.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, colle
 NEGATIVE_FROM = 0.8
 """The least probability at which a rejected passage counts as a negative."""
 
+DIVIDED = "people are divided"
+ALONE = "rejected by one person only"
+
 MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
 NEGATIVE_OF = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
 POSITIVE_OF = (50, 0.10)  # and right for so many; see `_share`
@@ -30,6 +33,8 @@ class Judgments:
     """Verdicts, votes or judgments left out, by reason."""
     people: Mapping[str, Person] = field(default_factory=dict)
     """Everybody whose votes were looked at, by name."""
+    unsettled: Mapping[Pair, str] = field(default_factory=dict)
+    """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
 
     def split(self, name: Split) -> list[Judgment]:
         """The judgments of one split, in a fixed order."""
@@ -56,9 +61,11 @@ def judge(
     votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
     people = people_of(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
-    settled = (_settle(pair, said, people, trusted, dropped) for pair, said in sorted(counting.items()))
-    judgments = _within_shares([judgment for judgment in settled if judgment], dropped)
-    return Judgments(tuple(_apart(judgments, dropped)), dict(+dropped), people)
+    settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
+    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str)}
+    dropped.update(unsettled.values())
+    judgments = _within_shares([one for one in settled.values() if isinstance(one, Judgment)], dropped)
+    return Judgments(tuple(_apart(judgments, dropped)), dict(+dropped), people, unsettled=unsettled)
 
 
 def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:
@@ -82,21 +89,18 @@ def _settle(
     people: Mapping[str, Verdict],
     persons: Mapping[str, Person],
     trusted: Collection[str],
-    dropped: Counter[str],
-) -> Judgment | None:
+) -> Judgment | str:
+    """What the votes on one pair come to, or why to nothing."""
     probability = _probability(people, {user: persons[user].record for user in people})
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
     sure = probability if label == "positive" else 1 - probability
     if math.isclose(probability, 0.5):
-        dropped["people are divided"] += 1
-        return None
+        return DIVIDED
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
-        dropped["rejected by one person only"] += 1
-        return None
+        return ALONE
     if not agreeing:  # a record below one half turns odds round, and nobody named the passage
-        dropped["said only by people who are mostly mistaken"] += 1
-        return None
+        return "said only by people who are mostly mistaken"
     kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question
