@@ -30,6 +30,7 @@ LEVELS = (
      "until_tonight", "filters", "shelves", "shingles", "telling", "duplicates", "around", "kept_answers",
      "conversations", "tallies", "catalogue", "gaps",
      "version_space",
+     "insights", "comparisons", "version_numbers",
      ),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
       "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
@@ -46,6 +47,7 @@ HEAVY_AT_THE_TOP = {
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
     "ui/web/chat_parts.py": "gradio: as of ui/web/chat.py",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
+    "ui/web/compare.py": "gradio: the same",
     "ui/web/documents.py": "gradio: the same",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/insights.py": "gradio: the same",
@@ -64,7 +66,9 @@ OUTER_DOORS = {
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
+    "ui/web/compare.py": "the same",
     "ui/web/documents.py": "the same",
+    "ui/web/insights.py": "the same",
     "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -22,6 +22,7 @@ from rag.feedback import MAX_COMMENT
 from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
 from ui.api_documents import add_documents
+from ui.api_insights import add_insights
 from ui.api_reports import add_reports
 from ui.api_training import add_training
 from ui.opening import Opening
@@ -96,6 +97,7 @@ def create_api(opening: Opening) -> FastAPI:
     add_documents(api, opening)
     add_training(api, opening)
     add_reports(api, opening)
+    add_insights(api, opening)
     _add_health(api, opening)
     _add_errors(api)
     return api
