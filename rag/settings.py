@@ -173,6 +173,9 @@ class ServerSettings(Section):
     folders: tuple[Path, ...] = Field(
         default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
     )
+    mcp: bool = Field(
+        default=False, description="serve the tools search and ask at /mcp, to agents; needs nightjar-rag[mcp]"
+    )
 
 
 class ScheduleSettings(Section):

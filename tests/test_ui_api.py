@@ -354,6 +354,29 @@ def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, s
     )
 
 
+def test_metrics_count_requests_by_route_and_votes_by_kind(client: httpx.Client, answer: dict) -> None:
+    def told() -> dict[str, float]:
+        lines = client.get("/metrics").text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    before = told()
+    client.get(f"/api/passages/{answer['citations'][0]['passage_id']}")
+    client.get("/", headers={"accept": "text/html"})
+    vote = {"turn_id": answer["turn_id"], "token": answer["token"], "verdict": "answer_helpful"}
+    client.post("/api/verdicts", json=vote)
+    after = told()
+    for name in (
+        'rag_requests_total{route="/api/passages/{passage_id}",status="200"}',
+        'rag_request_seconds_count{route="/api/verdicts"}',
+        'rag_requests_total{route="page",status="200"}',
+        'rag_feedback_total{target="answer",vote="answer_helpful"}',
+    ):
+        assert after[name] - before.get(name, 0) == 1, name
+    assert not [name for name in after if answer["turn_id"] in name or answer["citations"][0]["passage_id"] in name]
+    assert after["rag_index_documents"] >= 2
+    assert after["rag_disk_free_bytes"] > 0
+
+
 def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(
     client: httpx.Client, server: Running, tmp_path: Path
 ) -> None:

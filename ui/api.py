@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import metadata
+from types import ModuleType
 
 from fastapi import FastAPI
 
+from rag.errors import SettingsError
 from ui.api_describe import describe
 from ui.api_documents import add_documents
 from ui.api_errors import add_errors
@@ -15,28 +17,51 @@ from ui.api_passages import add_passages
 from ui.api_questions import add_questions
 from ui.api_verdicts import add_verdicts
 from ui.asking import Asking
+from ui.metrics import add_metrics
 from ui.openai_door import add_openai
 from ui.opening import Opening
 
 
-def create_api(opening: Opening) -> FastAPI:
-    """The application programming interface, ready for the web page to be mounted on."""
+def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
+    """The application programming interface, ready for the web page to be mounted on; *mcp* adds that door too.
+
+    Raises:
+        SettingsError: *mcp*, and its package is not installed.
+    """
     # FastAPI's own /docs loads its scripts from another host; ours is at /api/docs.
-    api = FastAPI(title="Nightjar", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    asking = Asking(opening)
+    api = FastAPI(title="Nightjar", version=version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    asking = Asking(opening.app)
     add_questions(api, opening, asking)
     add_verdicts(api, opening)
     add_passages(api, opening)
     add_documents(api, opening)
     add_openai(api, opening, asking)
     add_health(api, opening)
+    add_metrics(api, opening)
     add_errors(api)
     describe(api)
     add_page(api)
+    if mcp:
+        mcp_door().add_mcp(api, opening.app, asking)
     return api
 
 
-def _version() -> str:
+def mcp_door() -> ModuleType:
+    """The module, whose package is an extra.
+
+    Raises:
+        SettingsError: it is not installed.
+    """
+    try:
+        from ui import mcp_door as door
+    except ImportError as error:
+        raise SettingsError(f"the Model Context Protocol needs a package that is not here ({error}): "
+                            "pip install 'nightjar-rag[mcp]', or leave server.mcp off") from error  # fmt: skip
+    return door
+
+
+def version() -> str:
+    """The release of the application."""
     try:
         return metadata.version("nightjar-rag")
     except metadata.PackageNotFoundError:

@@ -115,9 +115,8 @@ def curl(method: str, path: str, operation: Json, shapes: Mapping[str, Json]) ->
     address = f"'{ADDRESS}{path}{query}'" if query else f"{ADDRESS}{path}"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     verb = "" if method == "get" or (method == "post" and body) else f" -X {method.upper()}"
-    unbuffered = (
-        " -N" if "text/event-stream" in str(operation["responses"].get("200", {}).get("content", {}).keys()) else ""
-    )
+    answers = list(operation["responses"].get("200", {}).get("content", {}))
+    unbuffered = " -N" if answers == ["text/event-stream"] else ""
     sent = f" \\\n  --json '{json.dumps(example_of(body['schema'], shapes), ensure_ascii=False)}'" if body else ""
     return f"curl{unbuffered}{verb} {address}{sent}"
 

@@ -70,7 +70,11 @@ def _response(status: str, response: Json) -> str:
     told = []
     for media_type, content in response.get("content", {}).items():
         said = f'<p class="quiet">{text_of(status)}, {text_of(media_type)}: {_type(content.get("schema", {}))}</p>'
-        example = f'<pre tabindex="0"><code>{text_of(content["example"])}</code></pre>' if "example" in content else ""
+        example = (
+            f'<pre tabindex="0"><code>{text_of(content["example"].strip())}</code></pre>'
+            if "example" in content
+            else ""
+        )
         told.append(said + example)
     return "".join(told) or f'<p class="quiet">{text_of(status)}: {_prose(response.get("description", ""))}</p>'
 
@@ -79,8 +83,8 @@ def _shape(name: str, schema: Json) -> str:
     needed = set(schema.get("required", ()))
     fields = {key: (one, key in needed) for key, one in schema.get("properties", {}).items()}
     said = f'<span class="quiet">{_prose(_first(schema))}</span>'
-    head = f'<summary><h3><code class="path">{text_of(name)}</code></h3>{said}</summary>'
-    return f'<details id="{_id(name)}">{head}<div>{_fields(fields)}</div></details>'
+    head = f'<h3><code class="path">{text_of(name)}</code></h3>{said}'
+    return f'<section id="{_id(name)}">{head}{_fields(fields)}</section>'
 
 
 def _first(schema: Json) -> str:
@@ -119,7 +123,7 @@ def _bounds(schema: Json) -> str:
         for key, value in found.items()
         if value is not None
     ]
-    return text_of(f" ({' '.join(said)})") if said else ""
+    return text_of(f" ({', '.join(said)})") if said else ""
 
 
 def _prose(text: str) -> str:

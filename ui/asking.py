@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from rag.answer import Searched, Text
+from rag.assemble import App
 from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
 from rag.records import Answer
-from ui.opening import Opening
 
 AT_ONCE = 16  # questions that are worked at at the same time; others wait, and votes and searches pass them by
 LOOK_S = 1.0  # between two looks at whether the client is still there, and that a client hears nothing for
@@ -48,8 +48,9 @@ Event = Searched | Text | Finished
 class Asking:
     """Answers questions from the event loop without ever holding it up. One for all doors of a server."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+    def __init__(self, app: Callable[[], App]) -> None:
+        """*app* may wait until the application answers questions."""
+        self._app = app
         self._lane = CapacityLimiter(AT_ONCE)
 
     async def answer(self, question: Question, request: Request) -> Finished | None:
@@ -89,7 +90,7 @@ class Asking:
                 asyncio.get_running_loop().run_in_executor(None, steps.close)
 
     def _events(self, question: Question, stopped: threading.Event) -> Iterator[Event]:
-        app = self._opening.app()
+        app = self._app()
         for event in app.answerer.stream(
             question.text,
             history=_history(app.feedback, question),

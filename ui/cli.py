@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    agents,
     answers,
     bench,
     calibrate,
@@ -90,6 +91,7 @@ for group in (
     simulating,
     people,
     operations,
+    agents,
     configuring,
     demo,
     bench,

@@ -97,7 +97,8 @@ def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = la
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
         retrieval = settings.retrieval
-        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host)
+        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host,
+                             mcp=settings.server.mcp)  # fmt: skip
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()

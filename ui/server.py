@@ -30,19 +30,21 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool) -> Server:
+def make_server(
+    opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool, mcp: bool = False
+) -> Server:
     """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
 
-    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so.
+    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so. *mcp*: agents are served too.
     """
-    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK))
+    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK, mcp))
 
 
 async def _make_server(
-    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None
+    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None, mcp: bool
 ) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
-    api = create_api(opening)
+    api = create_api(opening, mcp=mcp)
     with warnings.catch_warnings():
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
