@@ -62,6 +62,7 @@ OUTER_DOORS = {
     "rag/chat_provider.py": "the same; they become a SettingsError",
     "rag/open_weights.py": "whatever fails while weights are read in the background is logged and told to who waits for them",
     "rag/transformers_model.py": "whatever fails in the thread that generates is raised where the answer is read",
+    "ui/event_stream.py": "the status of a stream is sent already: the client gets a sentence, the log the traceback",
     "ui/ingests.py": "the thread that runs ingests: one that fails does not keep the next one from running",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",

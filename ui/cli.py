@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    agents,
     answers,
     bench,
     calibrate,
@@ -94,6 +95,7 @@ for group in (
     simulating,
     people,
     operations,
+    agents,
     configuring,
     demo,
     bench,

@@ -22,7 +22,6 @@ from ui.ingests import Ingests
 from ui.keeping import Keeper
 from ui.night_shift import NightShift, nightly_command
 from ui.opening import Opening
-from ui.uploads import UploadRules
 
 Prepare = Callable[[App], None]
 
@@ -98,9 +97,7 @@ def running(
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
-        retrieval = settings.retrieval
-        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host,
-                             uploads=UploadRules.of(settings.server))  # fmt: skip
+        server = make_server(opening, settings, grace_s=GRACE_S, any_host=any_host)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()

@@ -31,7 +31,9 @@ class BringIn:
         self._opening = opening
         self._status = status
         with gr.Column(elem_classes="nj-add") as self.box:
-            self.files = gr.File(label=own_texts.UPLOAD_LABEL, file_count="multiple", height=130, elem_classes="nj-upload")
+            self.files = gr.File(
+                label=own_texts.UPLOAD_LABEL, file_count="multiple", height=130, elem_classes="nj-upload"
+            )
             with gr.Row(elem_classes="nj-pick", equal_height=True):
                 self.path = gr.Textbox(
                     label=own_texts.PATH_LABEL, placeholder=texts.PATH_PLACEHOLDER, lines=1, max_lines=1,

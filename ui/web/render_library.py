@@ -101,9 +101,7 @@ def _outdated_told(by: Mapping[str, int], person: Person) -> str:
 def would_go_told(source: str, would_go: Removed) -> str:
     """What a removal would take, as HTML."""
     told = [
-        texts.WOULD_GO.format(
-            source=escaped(source), n_documents=would_go.n_documents, n_passages=would_go.n_passages
-        ),
+        texts.WOULD_GO.format(source=escaped(source), n_documents=would_go.n_documents, n_passages=would_go.n_passages),
         texts.WOULD_LOSE.format(n=would_go.n_verdicts) if would_go.n_verdicts else "",
         texts.WOULD_UNLEARN.format(versions=", ".join(map(escaped, would_go.learnt)))
         if would_go.learnt
@@ -130,7 +128,9 @@ def _gap(gap: Gap, closest: Passage | None) -> str:
         texts.ASKED_BY.format(times=times, people=people), texts.LAST_ASKED.format(day=escaped(gap.last_at[:10]))
     ])  # fmt: skip
     first, rest = gap.questions[:FEW_QUESTIONS], gap.questions[FEW_QUESTIONS:MOST_QUESTIONS]
-    more = f"<details><summary>{texts.MORE_QUESTIONS.format(n=len(rest))}</summary>{_list(rest)}</details>" if rest else ""
+    more = (
+        f"<details><summary>{texts.MORE_QUESTIONS.format(n=len(rest))}</summary>{_list(rest)}</details>" if rest else ""
+    )
     return (
         f'<div class="nj-card nj-gap"><h2 class="nj-title">{escaped(_short(gap.name))}</h2>'
         f'<div class="nj-meta">{line}</div>{_list(first)}{more}{_closest(gap, closest)}</div>'
