@@ -134,6 +134,7 @@ def retrievers(app: App, version: Version) -> RetrieverOf:
 
     encoder, vectors, lexical = app.open_encoder(version.encoder_id), app.vectors(version.passage_side), app.lexical()
     encode_missing(vectors, encoder)
+    encoder.encode_queries(["warm"])  # loads the weights now, not within the first question's time
     remembering, exact, chosen = Remembering(encoder), ExactIndex(vectors), app.settings.retrieval
 
     def without(gone: frozenset[str]) -> Retriever:
