@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
 from rag.database import reading, turns, verdict_events
+from rag.errors import UsageError
 from rag.records import ANSWER_VERDICTS
 
 Span = Literal[7, 30, 90]
@@ -76,6 +77,18 @@ class OverTime:
     def is_partly_kept(self) -> bool:
         """Whether support and seconds of some questions are unknown: they were asked before these were kept."""
         return self.whole.n_timed < self.whole.n_asked
+
+
+def span_of(days: int) -> Span:
+    """The number of days as one that is counted.
+
+    Raises:
+        UsageError: it is none.
+    """
+    span = next((one for one in SPANS if one == days), None)
+    if span is None:
+        raise UsageError(f"{days} days are not counted: use one of {', '.join(map(str, SPANS))}")
+    return span
 
 
 def over_time(engine: Engine, days: Span, today: date | None = None) -> OverTime:

@@ -13,7 +13,7 @@ from eval.preferences import told
 from rag.answer import checked
 from rag.assemble import App
 from rag.comparisons import Blind, Comparisons, are_alike, moves
-from rag.insights import OverTime, Span, over_time
+from rag.insights import OverTime, Span, over_time, span_of
 from rag.registry import Version
 from ui.comparing import SHOWN, hits_of, names, two_versions
 from ui.opening import Opening
@@ -75,10 +75,10 @@ def add_insights(api: FastAPI, opening: Opening) -> None:
         return VoteLook(app)
 
     @api.get("/api/insights")
-    def insights(request: Request, days: Literal[7, 30, 90] = 30) -> dict[str, Any]:
+    def insights(request: Request, days: int = 30) -> dict[str, Any]:
         """How the answers did over the last days, of all people together."""
         person_of(request)
-        return over_time_json(counted.over_time(opening.app(), days))
+        return over_time_json(counted.over_time(opening.app(), span_of(days)))
 
     @api.get("/api/insights/votes")
     def votes(

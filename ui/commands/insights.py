@@ -37,14 +37,11 @@ def insights(
     nightjar insights --days 90 --json
     """
     from rag.assemble import open_app
-    from rag.errors import UsageError
-    from rag.insights import SPANS, over_time
+    from rag.insights import over_time, span_of
     from ui.shapes_insights import over_time_json
     from ui.web import texts_insights as texts
 
-    span = next((one for one in SPANS if one == days), None)
-    if span is None:
-        raise UsageError(f"--days {days} is not counted: use one of {', '.join(map(str, SPANS))}")
+    span = span_of(days)
     app = open_app(settings_of(context))
     try:
         found = over_time(app.engine, span)

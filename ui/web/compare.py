@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -36,6 +36,8 @@ class Open:
     """What a person looks at, kept on the server: the browser is not told which version is on which side."""
 
     blind: Blind
+    first_id: str
+    """The version that is named first, as soon as names are told: what moved is told from it to the other."""
     left: Sequence[Hit]
     right: Sequence[Hit]
     preferred: Version | None = None
@@ -121,29 +123,32 @@ class CompareTab:
         self, app: App, person: Person, question: str, first: str | None, second: str | None, hide: bool
     ) -> Updates:
         a, b = two_versions(app, first, second)
-        comparisons = Comparisons(app.engine, app.feedback)
         is_blind = hide and person.may("voter")
-        blind = comparisons.begin(question, a.encoder_id, b.encoder_id) if is_blind else Blind("", question, a.encoder_id,
-                                                                                               b.encoder_id)  # fmt: skip
+        blind = Blind("", question, a.encoder_id, b.encoder_id)
+        if is_blind:
+            blind = Comparisons(app.engine, app.feedback).begin(question, a.encoder_id, b.encoder_id)
         left, right = (hits_of(app, app.registry.version(one), question) for one in (blind.left_id, blind.right_id))
+        seen = Open(blind, a.encoder_id, left, right)
         if not is_blind or are_alike(left, right):
             status = words.ALIKE if are_alike(left, right) else ""
-            return {self.status: status} | self._named(app, Open(blind, left, right))
-        shown = columns_shown(moves(left, right), moves(right, left), words.LEFT, words.RIGHT, blind=True)
-        return {
-            self.status: "",
-            self.found: shown,
-            self.which: gr.update(visible=True),
-            self.open: Open(blind, left, right),
-        }
+            return {self.status: status} | self._named(app, seen, judged=False)
+        shown = columns_shown((words.LEFT, moves(left, right)), (words.RIGHT, moves(right, left)))
+        return {self.status: "", self.found: shown, self.which: gr.update(visible=True), self.open: seen}
 
-    def _named(self, app: App, seen: Open) -> Updates:
-        """Both rankings by name, and what people preferred so far."""
+    def _named(self, app: App, seen: Open, *, judged: bool) -> Updates:
+        """Both rankings by name, the first one left, and what people preferred so far."""
         called, blind = names(app), seen.blind
         left, right = called[blind.left_id], called[blind.right_id]
-        sum_of_all = told(Comparisons(app.engine, app.feedback).preferred(blind.left_id, blind.right_id), left, right)
-        line = words.REVEALED.format(left=left, right=right, told=sum_of_all) if blind.comparison_id else sum_of_all
-        columns = columns_shown(moves(seen.left, seen.right), moves(seen.right, seen.left), left, right, blind=False)
+        line = told(Comparisons(app.engine, app.feedback).preferred(blind.left_id, blind.right_id), left, right)
+        sides = [(left, moves(seen.left, seen.right)), (right, moves(seen.right, seen.left))]
+        headings = [left, right]
+        if judged:
+            line = words.REVEALED.format(left=left, right=right, told=line)
+            headings = [words.WAS[side].format(name=name) for side, name in zip(words.WAS, headings, strict=True)]
+        if blind.left_id != seen.first_id:
+            sides.reverse()
+            headings.reverse()
+        columns = columns_shown(sides[0], sides[1], (headings[0], headings[1]))
         return {
             self.found: columns,
             self.result: gr.update(value=line, visible=True),
@@ -163,7 +168,7 @@ class CompareTab:
             return {}
         Comparisons(app.engine, app.feedback).record(seen.blind, person.name, side)
         hits, others = (seen.left, seen.right) if side == "left" else (seen.right, seen.left)
-        updates = self._named(app, seen)
+        updates = self._named(app, seen, judged=True)
         if side == "equal" or not hits or (others and hits[0].passage.passage_id == others[0].passage.passage_id):
             return updates | {self.open: None}
         preferred = app.registry.version(seen.blind.left_id if side == "left" else seen.blind.right_id)
@@ -171,7 +176,7 @@ class CompareTab:
         return updates | {
             self.offer: gr.update(visible=True),
             self.pin: gr.update(value=label, visible=True),
-            self.open: Open(seen.blind, seen.left, seen.right, preferred),
+            self.open: replace(seen, preferred=preferred),
         }
 
     def make_pin(self, seen: Open | None, request: gr.Request) -> Updates:

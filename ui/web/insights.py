@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import NightjarError
-from rag.insights import SPANS, over_time
+from rag.insights import SPANS, over_time, span_of
 from ui.comparing import names
 from ui.opening import Opening
 from ui.person import person_of
@@ -107,8 +107,7 @@ class TimeTab:
         """What the turns of the last days say, of all people together."""
         person_of(request)
         try:
-            span = next((one for one in SPANS if one == days), SPANS[1])
-            return over_time_shown(over_time(self._opening.app().engine, span))
+            return over_time_shown(over_time(self._opening.app().engine, span_of(days)))
         except NightjarError as error:
             return escaped(str(error))
         except Exception:

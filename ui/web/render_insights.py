@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rag.comparisons import Moved
 from rag.insights import OverTime, Stretch
@@ -69,11 +69,8 @@ def effect_card(one: Effect, names: Mapping[str, str], *, mine: bool, at_once: b
 
 def _jump(one: Effect) -> str:
     before, now = rank_told(one.before), rank_told(one.now)
-    if not one.steps:
-        return f'<span class="nj-ranks">{words.UNKNOWN_RANK}</span>'
-    if one.before == one.now:
-        return f'<span class="nj-ranks">{escaped(now)}</span>'
-    return f'<span class="nj-ranks">{escaped(before)} → {escaped(now)}</span>'
+    told = now if one.before == one.now else f"{before} → {now}"
+    return f'<span class="nj-ranks"><small>{words.RANK_WORD}</small> {escaped(told)}</span>'
 
 
 def rank_told(rank: int | None) -> str:
@@ -88,8 +85,7 @@ def rank_told(rank: int | None) -> str:
 def _passage(passage: Passage | None) -> str:
     if passage is None:
         return f'<p class="nj-p">{escaped(words.GONE_PASSAGE)}</p>'
-    text = " ".join(passage.text.split())
-    first = text if len(text) <= FIRST_WORDS else text[: text.rfind(" ", 0, FIRST_WORDS)] + " …"
+    first = first_words(passage)
     return f'<p class="nj-p"><strong>{escaped(title(passage))}</strong> {escaped(first)}</p>'
 
 
@@ -127,6 +123,12 @@ def _notes(one: Effect, names: Mapping[str, str], *, at_once: bool) -> list[str]
         version = names.get(one.steps[0].encoder_id, one.steps[0].encoder_id)
         notes.append(escaped(words.DIFFERS.format(rank=rank_told(one.before), version=version)))
     return notes
+
+
+def first_words(passage: Passage) -> str:
+    """The beginning of its text, in one line."""
+    text = " ".join(passage.text.split())
+    return text if len(text) <= FIRST_WORDS else text[: text.rfind(" ", 0, FIRST_WORDS)] + " …"
 
 
 # ---- over time
@@ -237,37 +239,42 @@ def _days(one: Stretch) -> str:
 # ---- two versions
 
 
-def columns_shown(
-    left: Sequence[Moved], right: Sequence[Moved], left_name: str, right_name: str, *, blind: bool
-) -> str:
-    """Two rankings side by side; unless *blind*, with what moved from the left one to the right one."""
-    gone_left = [one for one in left if one.before is None] if not blind else []
-    return (
-        '<div class="nj-two">'
-        f"{_column(left, left_name, None, gone_left, right_name)}"
-        f"{_column(right, right_name, None if blind else left_name, (), '')}</div>"
+Side = tuple[str, Sequence[Moved]]
+"""What a ranking is called, and its hits."""
+
+
+def columns_shown(left: Side, right: Side, headings: tuple[str, str] | None = None) -> str:
+    """Two rankings side by side; with *headings* they are named, and tell what moved from the left one to the right one."""
+    named = headings is not None
+    heads = headings or (left[0], right[0])
+    columns = (
+        _column(heads[0], left[1], lambda one: _gone(one, right[0]) if named else ""),
+        _column(heads[1], right[1], lambda one: _move(one, left[0], len(left[1])) if named else ""),
     )
+    return f'<div class="nj-two">{"".join(columns)}</div>'
 
 
-def _column(moved: Sequence[Moved], name: str, other: str | None, gone: Sequence[Moved], gone_from: str) -> str:
-    rows = "".join(_ranked(one, other, len(moved), gone_from if one in gone else "") for one in moved)
-    body = f'<ol class="nj-ranking">{rows}</ol>' if moved else f"<p>{escaped(words.NOBODY)}</p>"
-    return f'<div class="nj-side"><h2>{escaped(name)}</h2>{body}</div>'
+def _column(heading: str, hits: Sequence[Moved], mark: Callable[[Moved], str]) -> str:
+    rows = "".join(_ranked(one, mark(one)) for one in hits)
+    body = f'<ol class="nj-ranking">{rows}</ol>' if hits else f"<p>{escaped(words.NOBODY)}</p>"
+    return f'<div class="nj-side"><h2>{escaped(heading)}</h2>{body}</div>'
 
 
-def _ranked(one: Moved, other: str | None, k: int, gone_from: str) -> str:
+def _ranked(one: Moved, mark: str) -> str:
     passage = one.hit.passage
     where = escaped(passage.source) + (f" · {texts.PAGE.format(page=passage.page)}" if passage.page else "")
-    move = _move(one, other, k) if other else ""
-    if gone_from:
-        move = f'<span class="nj-move nj-m-gone">{escaped(words.GONE.format(name=gone_from))}</span>'
-    text = " ".join(passage.text.split())
-    first = text if len(text) <= FIRST_WORDS else text[: text.rfind(" ", 0, FIRST_WORDS)] + " …"
+    first = first_words(passage)
     return (
         f'<li class="nj-card"><div class="nj-head"><span class="nj-n">{one.hit.rank}</span> '
-        f'<span class="nj-title">{escaped(title(passage))}</span>{move}</div>'
+        f'<span class="nj-title">{escaped(title(passage))}</span>{mark}</div>'
         f'<div class="nj-meta">{where}</div><div class="nj-text">{escaped(first)}</div></li>'
     )
+
+
+def _gone(one: Moved, other: str) -> str:
+    """Marks what the other ranking no longer shows."""
+    told = escaped(words.GONE.format(name=other))
+    return f'<span class="nj-move nj-m-gone">{told}</span>' if one.before is None else ""
 
 
 def _move(one: Moved, other: str, k: int) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ui.web.render import escaped
 
-WIDTH, HEIGHT = 420, 150
-LEFT, RIGHT, TOP, BOTTOM = 34, 6, 8, 20  # room for the numbers at the side and the days below
-INNER_W, INNER_H = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+HEIGHT, TOP, BOTTOM = 150, 8, 20  # pixels; below is room for the days
+LEFT, INNER_W = 10.0, 89.0  # per cent of the width, whatever that is: Gradio's sanitiser takes a viewBox away
+INNER_H = HEIGHT - TOP - BOTTOM
 GAP = 0.25  # of a bar's room
 SPARK_W, SPARK_H = 96, 26
 
@@ -42,8 +43,8 @@ def bars(series: Sequence[Series], labels: Sequence[str]) -> str:
             y, height = _y(level + value, most), INNER_H * value / most
             if value:
                 drawn.append(
-                    f'<rect class="nj-p-{one.kind}" x="{LEFT + room * (place + GAP / 2):.1f}" y="{y:.1f}" '
-                    f'width="{room * (1 - GAP):.1f}" height="{height:.1f}"><title>{escaped(label)}: {value:,g} '
+                    f'<rect class="nj-p-{one.kind}" x="{LEFT + room * (place + GAP / 2):.2f}%" y="{y:.1f}" '
+                    f'width="{room * (1 - GAP):.2f}%" height="{height:.1f}"><title>{escaped(label)}: {value:,g} '
                     f"{escaped(one.name)}</title></rect>"
                 )
             level += value
@@ -57,19 +58,19 @@ def lines(series: Sequence[Series], labels: Sequence[str], top: float | None = N
     drawn = []
     for one in series:
         points = [
-            (LEFT + room * (place + 0.5), _y(value, most), labels[place], value)
+            None if value is None else (f"{LEFT + room * (place + 0.5):.2f}%", f"{_y(value, most):.1f}", value)
             for place, value in enumerate(one.values)
-            if value is not None
         ]
-        for run in _runs(one.values):
-            path = " ".join(
-                f"{LEFT + room * (place + 0.5):.1f},{_y(one.values[place] or 0, most):.1f}" for place in run
-            )
-            drawn.append(f'<polyline class="nj-p-line nj-p-{one.kind}" points="{path}"></polyline>')
         drawn += [
-            f'<circle class="nj-p-{one.kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"><title>{escaped(label)}: {value:,.3g} '
+            f'<line class="nj-p-line nj-p-{one.kind}" x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}"></line>'
+            for a, b in pairwise(points)
+            if a and b
+        ]
+        drawn += [
+            f'<circle class="nj-p-{one.kind}" cx="{at[0]}" cy="{at[1]}" r="2.6"><title>{escaped(label)}: {at[2]:,.3g} '
             f"({escaped(one.name)})</title></circle>"
-            for x, y, label, value in points
+            for at, label in zip(points, labels, strict=True)
+            if at
         ]
     return _framed("".join(drawn), most, labels)
 
@@ -84,7 +85,7 @@ def spark(ranks: Sequence[int], deepest: int) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
     return (
-        f'<svg class="nj-spark" viewBox="0 0 {SPARK_W} {SPARK_H}"><polyline class="nj-p-line nj-p-soft" points="{path}">'
+        f'<svg class="nj-spark" width="{SPARK_W}" height="{SPARK_H}"><polyline class="nj-p-line nj-p-soft" points="{path}">'
         f'</polyline><circle class="nj-p-ink" cx="{x:.1f}" cy="{y:.1f}" r="3"></circle></svg>'
     )
 
@@ -103,23 +104,6 @@ def nice_top(most: float) -> float:
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= most)
 
 
-def _runs(values: Sequence[float | None]) -> list[list[int]]:
-    """Places of neighbouring values that are known.
-
-    >>> _runs([1.0, None, 2.0, 3.0])
-    [[0], [2, 3]]
-    """
-    runs: list[list[int]] = []
-    for place, value in enumerate(values):
-        if value is None:
-            continue
-        if runs and runs[-1][-1] == place - 1:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    return runs
-
-
 def _y(value: float, most: float) -> float:
     return TOP + INNER_H * (1 - value / most)
 
@@ -127,16 +111,16 @@ def _y(value: float, most: float) -> float:
 def _framed(drawn: str, most: float, labels: Sequence[str]) -> str:
     """Scale and days around what is drawn."""
     scale = "".join(
-        f'<line class="nj-p-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_y(value, most):.1f}" y2="{_y(value, most):.1f}">'
-        f'</line><text class="nj-p-text" x="{LEFT - 5}" y="{_y(value, most) + 3.5:.1f}" text-anchor="end">{value:,g}</text>'
+        f'<line class="nj-p-grid" x1="{LEFT}%" x2="{LEFT + INNER_W}%" y1="{_y(value, most):.1f}" y2="{_y(value, most):.1f}">'
+        f'</line><text class="nj-p-text" x="{LEFT - 1.2}%" y="{_y(value, most) + 4:.1f}" text-anchor="end">{value:,g}</text>'
         for value in (0, most / 2, most)
     )
     room = INNER_W / max(1, len(labels))
     places = sorted({0, len(labels) // 2, len(labels) - 1}) if labels else []
     anchors = {0: "start", len(labels) - 1: "end"}
     days = "".join(
-        f'<text class="nj-p-text" x="{LEFT + room * (place + 0.5):.1f}" y="{HEIGHT - 5}" '
+        f'<text class="nj-p-text" x="{LEFT + room * (place + 0.5):.2f}%" y="{HEIGHT - 4}" '
         f'text-anchor="{anchors.get(place, "middle")}">{escaped(labels[place])}</text>'
         for place in places
     )
-    return f'<svg class="nj-plot" viewBox="0 0 {WIDTH} {HEIGHT}">{scale}{drawn}{days}</svg>'
+    return f'<svg class="nj-plot" width="100%" height="{HEIGHT}">{scale}{drawn}{days}</svg>'

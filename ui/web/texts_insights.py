@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 VOTES_TAB = "What votes did"
-TIME_TAB = "How the answers do"
-COMPARE_TAB = "Two versions"
+TIME_TAB = "Over time"
+COMPARE_TAB = "Compare"
 
 # ---- what votes did
 
@@ -47,6 +47,7 @@ BY_PEOPLE = "{n} people"
 WHEN_VOTED = "when you voted"
 WHEN_ALL_VOTED = "at the vote"
 RANK = "rank {rank}"
+RANK_WORD = "rank"
 NOT_SHOWN = "not among the {n} shown"
 IMPORTED = "imported, nothing was shown"
 UNKNOWN_RANK = "?"
@@ -188,7 +189,7 @@ WHICH = "### Which one is better?"
 BETTER = {"left": "The left one", "equal": "They are equal", "right": "The right one"}
 ALIKE = "Both rank these passages alike: there is nothing to choose."
 REVEALED = "Left was **{left}**, right was **{right}**. {told}"
-SO_FAR = "{told}"
+WAS = {"left": "{name}, was left", "right": "{name}, was right"}
 OFFER_PIN = "“{title}” is the right passage"
 OFFER_WHY = (
     "You preferred the side with another passage on top. If that passage is the right one, say so: a night learns from it. "
