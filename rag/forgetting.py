@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, func, select, update
@@ -32,15 +32,17 @@ class Forgotten:
     n_question_vectors: int
     first_at: str | None
     """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
+    n_reviews: int = 0
+    """What they decided of doubtful negatives, and what others decided of them for questions that nobody asks any more."""
     n_conversations: int = 0
-    n_decisions: int = 0
-    """Comparisons of versions and reviews of negatives."""
+    n_comparisons: int = 0
+    """Of two versions, side by side."""
     has_account: bool = False
     """With its sessions and tokens."""
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
-    """Removes, in one transaction, the verdicts of *user*, the turns they asked, and the vectors of these questions.
+    """Removes, in one transaction, the verdicts and reviews of *user*, the turns they asked, and these questions' vectors.
 
     Their account goes too, with sessions, tokens, conversations and whatever else they decided. Golden questions that
     they added stay, without their name.
@@ -57,37 +59,48 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
         asked = {row.turn_id: row.question for row in connection.execute(by_them)}
         times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
-        n_conversations, n_decisions, has_account = _else_of(connection, user)
-        if not (asked or times or n_conversations or n_decisions or has_account):
+        others = _n_others(connection, user)
+        if not (asked or times or any(others) or _n_reviews(connection, user)):
             raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
                                 'and "nightjar accounts list" list who did, and who has')  # fmt: skip
         check_not_last(connection, user)
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
-        hashes = _unused_questions(connection, alone)
-        n_vectors = _question_vectors(connection, hashes, remove=not dry_run)
+        unused = _unused_questions(connection, alone)
+        n_vectors = _question_vectors(connection, [sha256_of(question) for question in unused], remove=not dry_run)
+        n_reviews = _n_reviews(connection, user, unused, remove=not dry_run)
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(update(turns).where(turns.c.user == user).values(**_NAMELESS))
+            connection.execute(update(turns).where(turns.c.user == user).values(_NAMELESS))
             for table, column in _OF_A_PERSON:
                 connection.execute(delete(table).where(column == user))
             connection.execute(update(golden).where(golden.c.added_by == user).values(added_by=NOBODY))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_conversations,
-                     n_decisions, has_account)  # fmt: skip
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_reviews, others[0],
+                     others[1], bool(others[2]))  # fmt: skip
 
 
 _NAMELESS = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
-_OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (reviews, reviews.c.user),
-                (people, people.c.name))  # fmt: skip
-"""Sessions and tokens go with the account: the database sees to that."""
+_OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (people, people.c.name))
+"""What goes beside turns, verdicts and reviews. Sessions and tokens go with the account: the database sees to that."""
 
 
-def _else_of(connection: Connection, user: str) -> tuple[int, int, bool]:
-    """How many conversations and decisions are theirs, and whether they have an account."""
-    n = [int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
-         for table, column in _OF_A_PERSON]  # fmt: skip
-    return n[0], n[1] + n[2], bool(n[3])
+def _n_others(connection: Connection, user: str) -> list[int]:
+    """How many rows of theirs each of these tables has."""
+    return [int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
+            for table, column in _OF_A_PERSON]  # fmt: skip
+
+
+def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:
+    """Removes turns, given as id → question, with what was shown for them.
+
+    Vectors and reviews of questions that nobody else asks go too.
+    """
+    unused = _unused_questions(connection, asked)
+    _question_vectors(connection, [sha256_of(question) for question in unused], remove=True)
+    for some in chunks(unused, SQL_BATCH):
+        connection.execute(delete(reviews).where(reviews.c.question.in_(some)))
+    _remove_turns(connection, list(asked))
 
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
@@ -96,8 +109,8 @@ def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[st
             for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
 
 
-def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str]:
-    """Hashes of the questions that no other turn asks in the same words."""
+def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[str]:
+    """The questions that no other turn asks in the same words."""
     questions = sorted(set(alone.values()))
     still_asked = {
         question
@@ -107,7 +120,7 @@ def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str
         )
         if turn_id not in alone
     }
-    return [sha256_of(question) for question in questions if question not in still_asked]
+    return [question for question in questions if question not in still_asked]
 
 
 def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool) -> int:
@@ -119,6 +132,17 @@ def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool
         if remove:
             connection.execute(delete(vectors).where(theirs))
     return n
+
+
+def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (), *, remove: bool = False) -> int:
+    """How many reviews are this person's or name one of the *questions*; with *remove*, they go."""
+    conditions = [reviews.c.user == user, *(reviews.c.question.in_(some) for some in chunks(questions, SQL_BATCH))]
+    found: set[int] = set()
+    for theirs in conditions:
+        found.update(connection.scalars(select(reviews.c.review_id).where(theirs)))
+        if remove:
+            connection.execute(delete(reviews).where(theirs))
+    return len(found)
 
 
 def _remove_turns(connection: Connection, turn_ids: list[str]) -> None:

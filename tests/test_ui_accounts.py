@@ -119,7 +119,8 @@ def test_where_one_is_sent_to_is_relative_and_names_the_page(comes) -> None:
     client = comes()
     assert client.get("/", headers=PAGE).headers["location"] == "sign-in"
     assert client.get("/documents?of=a b", headers=PAGE).headers["location"] == "sign-in?next=documents%3Fof%3Da%2520b"
-    assert client.get("/a/b", headers=PAGE).headers["location"] == "../sign-in?next=a%2Fb"
+    assert client.get("/api/docs", headers=PAGE).headers["location"] == "../sign-in?next=api%2Fdocs"
+    assert sign_in(client, "vic", next="api/docs").headers["location"] == "./api/docs"
 
 
 @pytest.mark.parametrize("path", ["/api/version", "/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=a",

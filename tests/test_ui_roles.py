@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 from html import unescape
@@ -21,7 +22,7 @@ from tests.at_the_door import request_of
 from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.serve import Running, running
-from ui.server import make_server
+from ui.server import make_application
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
@@ -85,7 +86,11 @@ def opening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opening]:
 @pytest.fixture(scope="module")
 def built(opening: Opening) -> Any:
     """The API with the pages on it, and nothing in front."""
-    return make_server(opening, 3, at_once=True, grace_s=1, accounts=True, front=lambda app: app).config.app
+
+    async def make() -> Any:
+        return make_application(opening, Settings(), accounts=True)
+
+    return asyncio.run(make())
 
 
 def own_routes(built: Any) -> set[str]:

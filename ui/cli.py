@@ -13,6 +13,7 @@ import typer
 from rag.errors import NightjarError
 from ui.commands import (
     accounts,
+    agents,
     answers,
     bench,
     calibrate,
@@ -21,6 +22,8 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    golden,
+    insights,
     jobs,
     learning,
     library,
@@ -84,6 +87,8 @@ for group in (
     jobs,
     answers,
     feedback,
+    golden,
+    insights,
     learning,
     mining,
     cross_encoder,
@@ -92,6 +97,7 @@ for group in (
     people,
     accounts,
     operations,
+    agents,
     configuring,
     demo,
     bench,

@@ -29,8 +29,8 @@ TAKES: tuple[tuple[str, Role], ...] = ((PREFIX + "upload", "voter"),)
 """What takes a role by its path already; everything else checks for itself."""
 UNUSED = tuple(PREFIX + name for name in ("deep_link", "proxy=", "process_recording", "vibe-", "undo-vibe-", "dev/"))
 """What Gradio offers and no page of ours uses: it writes to the disk or asks other hosts for whoever is signed in."""
-PROGRAMS = ("/api/", "/v1/", "/gradio_api/", "/config", "/mcp")
-"""Where nobody is a page's reader, who could be sent to sign in."""
+PROGRAMS = ("/gradio_api/", "/config", "/assets/", "/static/")
+"""What a page loads: whoever is sent to sign in from there would see nothing of it."""
 UNCHANGING = ("/assets/", "/static/", "/svelte/")
 N_LOOKUPS = 8  # at the same time; each is one or two queries
 

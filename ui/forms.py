@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from ui.identify import Identified, cookie_name, cookies_of, is_https
 
-_WANTED = re.compile(r"[a-z_-]*(\?[\w=&%.+~-]*)?", re.ASCII)
+_WANTED = re.compile(r"([\w-]+(/[\w-]+)*)?(\?[\w=&%.+~-]*)?", re.ASCII)
 
 
 def wanted_page(text: str) -> str:
-    """The page to open after signing in: one of ours, named without a slash, so that it can't lead elsewhere.
+    """The page to open after signing in: one of ours, without a slash before its name, so that it can't lead elsewhere.
 
     >>> wanted_page("documents?of=a"), wanted_page("//evil.example"), wanted_page("https:evil.example")
     ('documents?of=a', '', '')

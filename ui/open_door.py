@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rag.accounts import Accounts
@@ -77,15 +77,11 @@ def open_door(settings: Settings) -> Iterator[Door | None]:
         engine.dispose()
 
 
-def in_front(settings: Settings, door: Door | None) -> Callable[[Asgi], Asgi]:
-    """What every request passes before it reaches an application: proxies' words, the shield, the doorman."""
+def in_front(settings: Settings, door: Door | None, app: Asgi, max_upload: int) -> Asgi:
+    """What every request passes before it reaches *app*: proxies' words, the shield, the doorman."""
     chosen, proxies = settings.accounts, Proxies.of(settings.accounts.proxies)
-
-    def around(app: Asgi) -> Asgi:
-        guarded = Shield(Doorman(app, door), names_of(settings))
-        return BehindProxies(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
-
-    return around
+    guarded = Shield(Doorman(app, door), names_of(settings), max_upload)
+    return BehindProxies(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
 
 
 def _nobody_yet(host: str) -> str:

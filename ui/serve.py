@@ -20,7 +20,7 @@ from rag.settings import Settings
 from ui.ingests import Ingests
 from ui.keeping import Keeper
 from ui.night_shift import NightShift, nightly_command
-from ui.open_door import in_front, needs_accounts, open_door
+from ui.open_door import needs_accounts, open_door
 from ui.opening import Opening
 from ui.pace import Pace
 
@@ -46,17 +46,13 @@ def serve(
     """
     stop = _stop_signal()
     lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
-    nights = NightShift(settings.schedule.at, nightly_command(settings.data, config))
     try:
-        with running(settings, prepare=prepare) as server:
-            try:
-                if server.is_ready(stop):
-                    announce(server.address)
-                    if settings.schedule.enabled:
-                        nights.start()
-                    server.wait(stop)
-            finally:
-                nights.stop()
+        with running(settings, config=config, prepare=prepare) as server:
+            if server.is_ready(stop):
+                announce(server.address)
+                if settings.schedule.enabled:
+                    server.opening.nights.start()
+                server.wait(stop)
     finally:
         lock.release()
 
@@ -84,8 +80,12 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, *, prepare: Prepare = lambda app: None) -> Iterator[Running]:
+def running(
+    settings: Settings, *, config: Path | None = None, prepare: Prepare = lambda app: None
+) -> Iterator[Running]:
     """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
+
+    Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
 
     Raises:
         UsageError: people have to sign in, and there is no administrator yet.
@@ -95,19 +95,19 @@ def running(settings: Settings, *, prepare: Prepare = lambda app: None) -> Itera
         open_door(settings) as door,
         listening_socket(settings.server.host, settings.server.port) as listener,
     ):
-        opening = Opening(lambda: _opened(settings, prepare))
+        nights = NightShift(settings.schedule.at, nightly_command(settings.data, config), settings.data)
+        opening = Opening(lambda: _opened(settings, prepare), nights)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
-        retrieval = settings.retrieval
-        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S,
-                             accounts=door is not None, front=in_front(settings, door))  # fmt: skip
+        server = make_server(opening, settings, grace_s=GRACE_S, door=door)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()
         try:
             yield Running(address_of(listener), opening, thread)
         finally:
+            nights.stop()
             ingests.stop()
             keeper.stop()
             server.should_exit = True

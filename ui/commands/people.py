@@ -124,10 +124,14 @@ def _print(name: str, gone: Forgotten, learnt: list[str], *, dry_run: bool) -> N
     typer.echo(f"{'Would remove' if dry_run else 'Removed'} all of {name!r}: {gone.n_verdicts:,} verdicts, "
                f"{gone.n_turns:,} questions with their answers, {gone.n_question_vectors:,} vectors of questions.")  # fmt: skip
     others = [f"{gone.n_conversations:,} conversations"] if gone.n_conversations else []
-    others += [f"{gone.n_decisions:,} reviews and comparisons"] if gone.n_decisions else []
+    others += [f"{gone.n_comparisons:,} comparisons of versions"] if gone.n_comparisons else []
     others += ["the account with its sessions and tokens"] if gone.has_account else []
     if others:
         typer.echo(f"Also {', '.join(others)}.")
+    if gone.n_reviews:
+        typer.echo(
+            f"{gone.n_reviews:,} reviews of doubtful negatives, theirs or of questions that nobody asks any more."
+        )
     if gone.n_turns_kept:
         typer.echo(f"{gone.n_turns_kept:,} questions that others judged too stay, without name and answer.")
     if learnt:
