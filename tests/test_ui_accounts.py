@@ -554,7 +554,9 @@ def test_who_asks_too_often_is_told_when_to_try_again(comes, held: Credentials, 
     try:
         asked = [hasty.post("/api/ask", json={"question": "Who can get the grant?"}) for _ in range(11)]
         others = vic.post("/api/ask", json={"question": "Who can get the grant?"})
-        by_openai = hasty.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Who?"}]})
+        by_openai = hasty.post(
+            "/v1/chat/completions", json={"model": "nightjar", "messages": [{"role": "user", "content": "Who?"}]}
+        )
     finally:
         answerer.admit = before
     assert [one.status_code for one in asked] == [200] * 10 + [429]
