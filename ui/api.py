@@ -21,6 +21,7 @@ from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, 
 from rag.feedback import MAX_COMMENT
 from rag.filters import MAX_TERMS, Filter, filter_of
 from rag.generate import EXTRACTIVE
+from ui.api_conversations import add_conversations
 from ui.api_documents import add_documents
 from ui.opening import Opening
 from ui.shapes import answer_json, found_json
@@ -92,6 +93,7 @@ def create_api(opening: Opening) -> FastAPI:
     _add_questions(api, opening)
     _add_verdicts(api, opening)
     add_documents(api, opening)
+    add_conversations(api, opening)
     _add_health(api, opening)
     _add_errors(api)
     return api

@@ -16,6 +16,7 @@ from ui.shield import LOOPBACK, Shield
 from ui.uploads import UploadDoor, UploadRules
 from ui.web.look import CSS, make_theme
 from ui.web.pages import build_pages
+from ui.web.script import SCRIPT_TAG, add_script
 
 
 class Server(uvicorn.Server):
@@ -51,11 +52,13 @@ async def _make_server(
 ) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     api = create_api(opening)
+    add_script(api)
     with warnings.catch_warnings():
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted = gr.mount_gradio_app(
-            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
+            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), head=SCRIPT_TAG,
+            css_paths=[CSS, CSS.with_name("chat.css")],
             footer_links=[], run_history=False, show_error=False, max_file_size=max(1, uploads.max_bytes),
             allowed_paths=[],
             enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
