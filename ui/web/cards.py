@@ -16,7 +16,7 @@ from ui.web.conversation import Conversation
 from ui.web.evidence import Evidence
 from ui.web.render_document import document_shown
 
-AROUND = (2, 5)  # passages shown before and after one that is opened in its document
+AROUND = (1, 5)  # passages shown before and after one that is opened in its document
 
 
 class Cards:

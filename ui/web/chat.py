@@ -97,9 +97,11 @@ class ChatPage:
 
     def _welcomed(self, last: str, person: Person) -> Updates:
         try:
-            return self.opened(last, person)
+            page = self.opened(last, person)
         except NotFoundError:  # it was deleted, or somebody else sits here now
-            return self.opened("", person)
+            page = self.opened("", person)
+        sources = ["upload"] if UploadRules.of(self._opening.app().settings.server).may(person) else []
+        return page | {self.question: gr.update(sources=sources)}  # what was typed meanwhile stays
 
     def opened(self, conversation_id: str, person: Person) -> Updates:
         """The whole page with a conversation of the person's open; "" is a new one.
@@ -110,10 +112,9 @@ class ChatPage:
         app = self._opening.app()
         kept = app.conversations.exchanges(conversation_id, person.name) if conversation_id else []
         conversation = Conversation.of(conversation_id, kept)
-        sources = ["upload"] if UploadRules.of(app.settings.server).may(person) else []
         page = {
             self.last: conversation_id,
-            self.question: gr.update(value=typed(), sources=sources),
+            self.question: typed(),
             self.editing: gr.update(visible=False),
             self.conversation: conversation,
         }

@@ -30,12 +30,12 @@
 
   // On a desk the list is there unless it was folded; on a phone only while somebody looks at it.
   function showList(isOpen) {
-    document.documentElement.classList.toggle("nj-list-open", isOpen);
+    seen(".nj-list")?.classList.toggle("nj-open", isOpen);
     seen(".nj-list-button")?.setAttribute("aria-expanded", String(isOpen));
   }
 
   function toggleList() {
-    const isOpen = !document.documentElement.classList.contains("nj-list-open");
+    const isOpen = !seen(".nj-list")?.classList.contains("nj-open");
     if (isDesk()) localStorage.setItem(FOLDED, isOpen ? "" : "yes");
     showList(isOpen);
   }
@@ -58,7 +58,7 @@
     const label = seen(".nj-question [data-testid=block-info]")?.textContent.trim();
     if (label) name(".nj-question textarea", label);
     const button = seen(".nj-list-button");
-    if (button && !button.hasAttribute("aria-expanded")) {
+    if (button && seen(".nj-list") && !button.hasAttribute("aria-expanded")) {
       showList(isDesk() && localStorage.getItem(FOLDED) !== "yes");
     }
   }
