@@ -90,8 +90,9 @@ class Jobs:
         return [_job(row._mapping, counts) for row in rows]
 
     def files(self, job_id: str, limit: int | None = None) -> list[Step]:
-        """How far each file of a job has come: those that are at it first, then by name."""
-        place = case((job_files.c.stage.in_([*ENDS, "waiting"]), 2), (job_files.c.stage == "stored", 1), else_=0)
+        """How far each file of a job has come: refused ones first, then those that are at it, then by name."""
+        stage = job_files.c.stage
+        place = case((stage == "refused", -1), (stage.in_([*ENDS, "waiting"]), 2), (stage == "stored", 1), else_=0)
         query = select(job_files).where(job_files.c.job_id == job_id).order_by(place, job_files.c.source).limit(limit)
         with reading(self.engine) as connection:
             rows = connection.execute(query).all()

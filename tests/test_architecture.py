@@ -43,9 +43,14 @@ HEAVY_AT_THE_TOP = {
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
     "ui/web/chat_parts.py": "gradio: as of ui/web/chat.py",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
+    "ui/web/acting.py": "gradio: the same",
     "ui/web/documents.py": "gradio: the same",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/insights.py": "gradio: the same",
+    "ui/web/library_add.py": "gradio: the same",
+    "ui/web/library_list.py": "gradio: the same",
+    "ui/web/library_preview.py": "gradio: the same",
+    "ui/web/library_remove.py": "gradio: the same",
     "ui/web/look.py": "gradio: the same",
     "ui/web/negatives.py": "gradio: the same",
     "ui/web/pages.py": "gradio: the same",
@@ -60,7 +65,7 @@ OUTER_DOORS = {
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
-    "ui/web/documents.py": "the same",
+    "ui/web/acting.py": "the same, on the Library page",
     "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

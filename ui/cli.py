@@ -20,6 +20,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    gaps,
     jobs,
     learning,
     library,
@@ -81,6 +82,7 @@ def main(
 for group in (
     library,
     jobs,
+    gaps,
     answers,
     feedback,
     learning,

@@ -12,11 +12,11 @@ from rag.errors import NightjarError, UsageError
 from rag.jobs import Asked, Job
 from ui.opening import Opening
 from ui.run_ingest import run_ingest
+from ui.uploads import FOLDER
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0  # between two looks for a job
-UPLOADS = "uploads"  # below the state directory: what people have sent
 INTERRUPTED = "interrupted by the end of the application; it went on at the next start"
 
 
@@ -91,7 +91,7 @@ def ask_for_refused(app: App, job: Job) -> Job:
     paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
     if not paths:
         raise UsageError("none of the refused files is there any more: bring them in from where they are now")
-    uploads = app.settings.data.resolve() / UPLOADS
+    uploads = app.settings.data.resolve() / FOLDER
     for path in paths:
         if not (here / path).resolve().is_relative_to(uploads):
             check_allowed(path, here, app.settings.server.folders)

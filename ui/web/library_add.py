@@ -31,17 +31,19 @@ class BringIn:
         self._opening = opening
         self._status = status
         with gr.Column(elem_classes="nj-add") as self.box:
-            self.files = gr.File(label=own_texts.UPLOAD_LABEL, file_count="multiple", height=130, elem_classes="nj-upload")
+            self.files = gr.File(
+                label=own_texts.UPLOAD_LABEL, file_count="multiple", height=130, elem_classes="nj-upload"
+            )
             with gr.Row(elem_classes="nj-pick", equal_height=True):
                 self.path = gr.Textbox(
                     label=own_texts.PATH_LABEL, placeholder=texts.PATH_PLACEHOLDER, lines=1, max_lines=1,
                     max_length=4096, submit_btn=texts.BRING_IN, scale=3, elem_classes=["nj-look", "nj-path"],
                 )  # fmt: skip
                 self.vanished = gr.Checkbox(label=texts.TAKE_OUT_VANISHED, value=False, scale=1)
-        self.jobs = shown_html()
         with gr.Row(elem_classes="nj-votes"):
             self.again = _button(own_texts.TRY_AGAIN, "nj-again")
             self.cancel = _button(texts.CANCEL, "nj-cancel")
+        self.jobs = shown_html()
 
     @property
     def shown(self) -> list[Any]:
@@ -77,7 +79,11 @@ class BringIn:
                     n_taken += 1
                 except NightjarError as error:
                     told.append(own_texts.REFUSED_UPLOAD.format(reason=escaped(str(error))))
-            told = [own_texts.UPLOADED.format(n=n_taken), *told] if n_taken else told
+            told = (
+                [own_texts.UPLOADED.format(files=own_texts.counted(n_taken, own_texts.A_FILE)), *told]
+                if n_taken
+                else told
+            )
             return {self._status: "<br>".join(told), self.files: None}
 
         return acted(self._opening, self._status, taken)
@@ -103,7 +109,8 @@ class BringIn:
             job = _refused(app.jobs.latest(N_JOBS))
             if job is None:
                 return {self._status: own_texts.NOTHING_REFUSED}
-            return {self._status: own_texts.TRIED_AGAIN.format(n=len(ask_for_refused(app, job).asked.paths))}
+            n = len(ask_for_refused(app, job).asked.paths)
+            return {self._status: own_texts.TRIED_AGAIN.format(files=own_texts.counted(n, own_texts.A_FILE))}
 
         return acted(self._opening, self._status, begun)
 
