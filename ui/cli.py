@@ -21,6 +21,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    gaps,
     golden,
     insights,
     jobs,
@@ -84,6 +85,7 @@ def main(
 for group in (
     library,
     jobs,
+    gaps,
     answers,
     feedback,
     golden,

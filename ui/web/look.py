@@ -7,8 +7,10 @@ from pathlib import Path
 import gradio as gr
 
 CSS = Path(__file__).with_name("nightjar.css")
-SHEETS = [CSS, *sorted(sheet for sheet in CSS.parent.glob("*.css") if sheet != CSS)]
-"""What all pages share, then what one page adds."""
+PLAIN = CSS.with_name("plain.css")
+"""Of the pages that are not Gradio's; see ui/plain_page.py."""
+SHEETS = [CSS, *sorted(sheet for sheet in CSS.parent.glob("*.css") if sheet not in (CSS, PLAIN))]
+"""What all of Gradio's pages share, then what one page adds."""
 
 
 def make_theme() -> gr.themes.Base:
