@@ -56,7 +56,7 @@ class Asked:
 class Forgetful(Feedback):
     """Takes what happened, and keeps nothing: measuring must not leave turns that nobody asked."""
 
-    def record_turns(self, new: Sequence[Turn]) -> None:
+    def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
         """Does nothing."""
 
 

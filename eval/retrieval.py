@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate import Served, hub_share
+from eval.embedding_checks import hub_share
+from eval.gate import Served
 from eval.metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
 from eval.statistics import mean_interval
 from rag.fusion import normalised_lexical, reciprocal_rank_fusion, top, top_fused
