@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from rag.assemble import open_app
 from rag.settings import Settings
 from tests import jargon
+from tests.chat_endpoint import KEY, Request, in_nobodys_environment, sends, serving
 
 
 def nightjar(data: Path, *words: str) -> Result:
@@ -149,3 +150,29 @@ def test_headings_become_questions_where_the_base_finds_their_passage(tmp_path: 
     listed = printed(data, "golden", "list")
     assert {one["origin"] for one in listed} == {"heading"}
     assert nightjar(data, "golden", "check").exit_code == 0
+
+
+def test_language_model_writes_questions_that_are_kept_only_where_the_base_finds_their_passage(
+    manuals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks half of the passages for what they say, and the others for something that is nowhere."""
+    in_nobodys_environment(monkeypatch)
+
+    def asks(request: Request) -> None:
+        passage = request.server.asked[-1]["messages"][-1]["content"]
+        content = passage.splitlines()[-1][:90] if len(passage) % 2 else f"Who wrote song number {len(passage)}?"
+        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+        sends(json.dumps(whole), "application/json")(request)
+
+    with serving() as endpoint:
+        endpoint.behave = asks
+        monkeypatch.setenv("NIGHTJAR__GENERATOR__MODEL", "openai:m")
+        monkeypatch.setenv("NIGHTJAR__GENERATOR__BASE_URL", endpoint.url)
+        monkeypatch.setenv("NIGHTJAR__GENERATOR__API_KEY", KEY)
+        made = printed(manuals, "golden", "add", "model", "-n", "16")
+    listed = printed(manuals, "golden", "list")
+    assert len(endpoint.asked) == 16
+    assert 0 < made["n_new"] < 16
+    assert {one["origin"] for one in listed} == {"model"}
+    assert not any(one["question"].startswith("Who wrote song") for one in listed)
