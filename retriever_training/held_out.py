@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rag.assemble import App
 from rag.question_vectors import question_vectors
+from rag.records import now
 from retriever_training.evidence import Evidence
 from retriever_training.splits import DEV_SHARE, GATE_SHARE, place_of
 
@@ -31,6 +33,9 @@ class HeldOut:
     locked: NDArray[np.bool_]
     """`(n,)`: those that no decision looks at, see `locked_ones`."""
 
+    half_judged_at: datetime
+    """When half of the questions that may decide had been judged: since then it is the same set, more or less."""
+
     @property
     def n_open(self) -> int:
         """How many of them may decide or guard."""
@@ -50,12 +55,15 @@ def held_out_questions(app: App, evidence: Evidence, lock_from: int) -> HeldOut:
     asked = evidence.held_out("gate")
     decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
     ids = [f"gate-{place}" for place in range(len(asked))]
+    locked = locked_ones(asked.questions, lock_from)
+    times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)
     return HeldOut(
         dict(zip(ids, asked.questions, strict=True)),
         {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
         np.array([question in decisive for question in asked.questions], np.bool_),
         asked.newest(),
-        locked_ones(asked.questions, lock_from),
+        locked,
+        times[len(times) // 2] if times else now(),
     )
 
 

@@ -54,6 +54,8 @@ class Measuring:
     watch: Watch
     current: Version
     candidate: Version
+    look: int
+    """How often these held-out questions have decided, this time included."""
 
     def measured(self) -> Measured:
         """What all versions serve for the held-out questions, and what the gate says of it."""
@@ -69,6 +71,7 @@ class Measuring:
             self.held_out.decisive[is_open],
             self.held_out.newest[is_open],
             Beside(wall=self._wall(), milliseconds=self._milliseconds(), **_declining(sure_before, sure_after)),
+            self.look,
         )
         base = self.app.registry.base()
         anchor = before if base.encoder_id == self.current.encoder_id else self._scores(base)

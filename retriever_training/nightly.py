@@ -154,8 +154,9 @@ class _Run:
     def _measure(self, candidate: Version) -> Measured:
         """What both versions serve for the held-out questions, and what the gate says of it."""
         self.nights.enter(self.night.night_id, "measuring")
+        look = 1 + self.nights.n_decided_since(self.held_out.half_judged_at)
         return Measuring(
-            self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate
+            self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate, look
         ).measured()
 
     def _report(self, measured: Measured, candidate: Version, summary: Mapping[str, Any]) -> None:
