@@ -23,6 +23,7 @@ from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import HeldOut
+from retriever_training.learn_declining import with_least
 from retriever_training.removed import Holdings, Questions, Remembering, both_ways
 from retriever_training.reported_questions import reported_questions
 from retriever_training.splits import Split, place_of
@@ -154,7 +155,11 @@ class Measuring:
         return [self.held_out.questions_by_id[one] for one in drawn], [self.held_out.right[one] for one in drawn]
 
     def _sureness(self, version: Version) -> Sureness | None:
-        """How sure a version is of an answer, with the right passages there and without, by the current version's bar."""
+        """How sure a version is of an answer, with the right passages there and without.
+
+        A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
+        Both versions get the height here that it would give them: what is compared is how well each tells apart.
+        """
         texts, right = self._looked_at
         if not texts:
             return None
@@ -164,7 +169,9 @@ class Measuring:
         seen = list(
             both_ways(self._holdings(version), asked, Remembering(encoder), self.app.settings.retrieval.k, progress)
         )
-        bar = load_bar(self.app.settings.data, self.current.encoder_id)
+        bar = load_bar(self.app.settings.data, version.encoder_id)
+        if any(there.is_answered for there, _ in seen):
+            bar = with_least(bar, [there for there, _ in seen])
         return Sureness(
             np.array([bar.sureness(there.signs) for there, _ in seen]),
             np.array([bar.sureness(gone.signs) for _, gone in seen]),
