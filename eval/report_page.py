@@ -58,12 +58,14 @@ def as_page(
     headline: str = "",
 ) -> str:
     """The page as HTML text; equal input, equal text."""
+    badge, _, rest = (headline or HEADLINES[decision.decision]).partition(": ")
     of_figures = _of_figures(decision, background, comparison, figures) if comparison and figures else {"figures": None}
     return _rendered(
         "report.html.j2",
         **of_figures,
         decision=decision,
-        headline=headline or HEADLINES[decision.decision],
+        badge=badge,
+        headline=rest[:1].upper() + rest[1:],
         background=background,
         advice=advice,
         rulings=decision.rulings or _bare_rulings(decision),

@@ -47,7 +47,7 @@ def forest_of_slices(parts: Sequence[Part]) -> str:
     shown = [(f"{_short(one.name)} ({one.n:,})", one.figures) for one in parts if one.figures]
     hollow = [one.p_adjusted is None for one in parts if one.figures]
     return _inline("slices", lambda axes: _forest(axes, shown, hollow),
-                   "nDCG@10, candidate less current; lines: 95 % intervals; hollow: fewer than 30 questions, not tested",
+                   "nDCG@10, candidate less current; hollow: fewer than 30 questions, not tested",
                    0.9 + 0.28 * len(shown))  # fmt: skip
 
 

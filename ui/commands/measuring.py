@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.reporting import report
 
 if TYPE_CHECKING:
     from eval.datasets import BeirDataset
@@ -24,13 +25,9 @@ SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
-    group.callback()(_evaluation)  # keeps `retrieval` a word of its own while it is the only command
     group.command()(retrieval)
+    group.command()(report)
     app.add_typer(group, name="eval")
-
-
-def _evaluation() -> None:
-    """Measure a version on questions whose right passages are known."""
 
 
 def retrieval(
