@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eval.background import Past
 from eval.compare import DEPTHS, Row
 from eval.comparison import Sureness
-from eval.plots import INK, OURS, PALE, THEIRS, as_svg
+from eval.plots import INK, OURS, PALE, THEIRS, svg
 from eval.slices import Part
 from eval.statistics import Paired
 from eval.wording import measure_name
@@ -144,7 +144,7 @@ def _inline(name: str, draw: Callable[[Any], None], below: str, height: float) -
     with warnings.catch_warnings():
         # Names of documents may be in a script that the measuring font lacks; the reader's own font draws them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawn = as_svg(draw, "", below, height, background="none", width=8.0)
+        drawn = svg(draw, "", below, height, background="none", width=8.0)
     return embedded(drawn, name)
 
 

@@ -209,6 +209,13 @@ class ServerSettings(Section):
     folders: tuple[Path, ...] = Field(
         default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
     )
+    max_upload_mb: int = Field(
+        default=50, ge=0, le=10_000, description="the largest file that a page takes; 0: none can be uploaded"
+    )
+    voters_upload: bool = Field(default=False, description="whether voters may upload files, not administrators only")
+    mcp: bool = Field(
+        default=False, description="serve the tools search and ask at /mcp, to agents; needs nightjar-rag[mcp]"
+    )
 
 
 class ScheduleSettings(Section):

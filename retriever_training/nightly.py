@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from rag.locks import FileLock
 from rag.registry import Version
 from rag.until_tonight import VERDICTS_UNTIL
 from retriever_training.candidate import Made, Watch, unwatched
-from retriever_training.choose_tier import Load, TierChoice, choose_tier, cold_choice, passages_per_second
-from retriever_training.cold_start import draw
+from retriever_training.choose_tier import TierChoice
+from retriever_training.enough import Enough, enough
 from retriever_training.evidence import Evidence, gather
+from retriever_training.foresee import choose
 from retriever_training.held_out import HeldOut, held_out_questions
 from retriever_training.learn_cold import learn_cold
 from retriever_training.learn_map import learn_map
@@ -32,10 +32,10 @@ from retriever_training.negatives.teacher import Remembered
 from retriever_training.night_of import night_of
 from retriever_training.night_plan import NightPlan
 from retriever_training.night_report import NightFacts, background_of
+from retriever_training.night_steps import Steps
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.views import earlier_views, view_of
 
-MIN_TRAIN_QUESTIONS = 10
 TOLD = ("version", "previous", "tier", "seconds", "n_judgments", "n_passages_encoded", "lexical_weight", "night_id")
 """Of the summary, what the report repeats; the rest stands there in other words."""
 
@@ -61,17 +61,17 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     current = app.current()
     verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
+    found = enough(evidence, plan)
+    if not found.is_enough:
+        return _too_little(found, evidence, started)
     held_out = held_out_questions(app, evidence, plan.rules.lock_from)
-    n_train = len(evidence.asked("train"))
-    from_own = n_train < MIN_TRAIN_QUESTIONS and _n_own(evidence, plan) > 0
-    if held_out.n_open < plan.rules.min_questions or (n_train < MIN_TRAIN_QUESTIONS and not from_own):
-        return _too_little(evidence, held_out.n_open, plan, started)
-    choice = cold_choice(n_train, MIN_TRAIN_QUESTIONS) if from_own else _choose(app, evidence, plan)
+    choice = choose(app, evidence, plan, found)
     nights = Nights(app.engine)
     night = night_of(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
+    steps = Steps(nights, night.night_id, watch)
+    return _Run(app, plan, steps, verdicts_until, evidence, held_out, night, choice, current, started).through()
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,11 @@ class _Run:
 
     app: App
     plan: NightPlan
-    watch: Watch
+    steps: Steps
     verdicts_until: int
     """The last verdict event that the evidence may hold."""
     evidence: Evidence
     held_out: HeldOut
-    nights: Nights
     night: Night
     choice: TierChoice
     current: Version
@@ -99,10 +98,16 @@ class _Run:
         decision = measured.decision
         if decision.decision == "promoted":
             self._build_index(candidate)
+        self.steps.enter("deciding")
         summary = self._summary(decision, candidate, made)
         self._report(measured, candidate, summary)
         self._settle(decision, candidate, summary)
         return summary
+
+    @property
+    def watch(self) -> Watch:
+        """Told of every step."""
+        return self.steps.watch
 
     @property
     def work(self) -> Path:
@@ -110,7 +115,7 @@ class _Run:
         return self.app.settings.data / "nights" / self.night.night_id
 
     def _learn(self) -> Made:
-        self.nights.enter(self.night.night_id, "learning")
+        self.steps.enter("learning")
         self.work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.work / "candidate", ignore_errors=True)
         base = self.app.registry.base()
@@ -153,8 +158,8 @@ class _Run:
 
     def _measure(self, candidate: Version) -> Measured:
         """What both versions serve for the held-out questions, and what the gate says of it."""
-        self.nights.enter(self.night.night_id, "measuring")
-        look = 1 + self.nights.n_decided_since(self.held_out.half_judged_at)
+        self.steps.enter("measuring")
+        look = 1 + Nights(self.app.engine).n_decided_since(self.held_out.half_judged_at)
         return Measuring(
             self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate, look
         ).measured()
@@ -171,7 +176,7 @@ class _Run:
         """A new passage side gets its Chroma index before anybody needs it; the serving one is not touched."""
         if candidate.passage_side == self.current.passage_side:
             return
-        self.nights.enter(self.night.night_id, "indexing")
+        self.steps.enter("indexing")
         settings = self.app.settings
         vectors = self.app.vectors(candidate.passage_side)
         encoder = self.app.open_encoder(candidate.encoder_id)
@@ -223,45 +228,7 @@ class _Run:
         }
 
 
-def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
-    train = evidence.asked("train")
-    per_second = math.inf
-    if plan.tier == "auto":
-        per_second = passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
-    load = Load(
-        n_questions=len(train),
-        n_rows=sum(len(right) for right in train.right),
-        n_passages=len(evidence.passages),
-        question_length=_mean_length(train.questions) / _mean_length(evidence.texts),
-        per_second=per_second,
-    )
-    return choose_tier(plan.tier, load, plan.max_minutes, plan.towers, plan.query_tower)
-
-
-def _mean_length(texts: Sequence[str]) -> float:
-    return sum(map(len, texts)) / max(1, len(texts))
-
-
-def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float) -> dict[str, Any]:
-    n_train = len(evidence.asked("train"))
-    reason = (f"There are {n_train} training questions and {n_gate} held-out ones with a right passage; "
-              f"a night needs {MIN_TRAIN_QUESTIONS} and {plan.rules.min_questions}. Nothing was trained: "
-              "ask, vote, and let it try again tomorrow.")  # fmt: skip
-    reasons = [reason, *_of_its_own(evidence, n_gate, plan)]
-    return {"decision": "invalid", "version": None, "tier": None, "reasons": reasons,
+def _too_little(found: Enough, evidence: Evidence, started: float) -> dict[str, Any]:
+    return {"decision": "invalid", "version": None, "tier": None, "reasons": list(found.missing()),
             "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
             "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip
-
-
-def _of_its_own(evidence: Evidence, n_gate: int, plan: NightPlan) -> Iterator[str]:
-    """What the library could train on before people do, and what is missing for it: own questions never judge."""
-    n_missing = plan.rules.min_questions - n_gate
-    if n_missing > 0 and (n_own := _n_own(evidence, plan)):
-        yield (f"The library asks {n_own:,} questions of its own, which \"nightjar cold-start\" shows, less those that "
-               f"its passages do not answer. A night learns from them once {n_missing} more held-out questions with a "
-               "right passage can judge what came of it; one question in five is held out.")  # fmt: skip
-
-
-def _n_own(evidence: Evidence, plan: NightPlan) -> int:
-    """How many questions the library asks of itself, where they may be learnt from; not all are consistent."""
-    return len(draw(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0
