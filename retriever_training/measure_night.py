@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from eval.comparison import Comparison, Found, Sureness
 from eval.embedding_checks import embedding_faults
 from eval.gate import Decision, Served, decide
+from eval.golden_store import kept
 from eval.guards import Beside, Pair
+from eval.questions import Question as GoldenQuestion
+from eval.questions import of_golden
 from eval.retrieval import RetrievalScores, evaluate
 from eval.rules import Rules
 from rag.assemble import App
@@ -71,7 +74,12 @@ class Measuring:
             self.rules,
             self.held_out.decisive[is_open],
             self.held_out.newest[is_open],
-            Beside(wall=self._wall(), milliseconds=self._milliseconds(), **_declining(sure_before, sure_after)),
+            Beside(
+                wall=self._wall(),
+                golden=self._golden(),
+                milliseconds=self._milliseconds(),
+                **_declining(sure_before, sure_after),
+            ),
             self.look,
         )
         base = self.app.registry.base()
@@ -143,6 +151,18 @@ class Measuring:
         ]
         return Pair(*found)
 
+    def _golden(self) -> Pair | None:
+        """nDCG@10 of the golden questions whose passages were found in the library today; None where there are none."""
+        found = [one for one in golden_in(self.app) if one.right]
+        if not found:
+            return None
+        texts, qrels = {one.query_id: one.text for one in found}, {one.query_id: dict(one.grades) for one in found}
+        values = [
+            self._evaluate(version, texts, qrels, "golden questions").array("fused", "nDCG@10")
+            for version in (self.current, self.candidate)
+        ]
+        return Pair(*values)
+
     @cached_property
     def _looked_at(self) -> tuple[list[str], list[Sequence[int]]]:
         """Questions that may decide and their right rows, LOOKED_AT at most, in one order for all versions."""
@@ -195,6 +215,11 @@ class Measuring:
                     holdings.hits(text, encoder.encode_queries([text])[0], self.app.settings.retrieval.k)
                     took[side, row] = min(took[side, row], 1_000 * (time.perf_counter() - started))
         return Pair(took[0], took[1])
+
+
+def golden_in(app: App) -> tuple[GoldenQuestion, ...]:
+    """The library's golden questions; none where nobody has kept any."""
+    return of_golden(app.engine, app.library).questions if kept(app.engine) else ()
 
 
 def _declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
