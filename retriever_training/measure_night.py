@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,7 +26,7 @@ from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import HeldOut
-from retriever_training.learn_declining import with_least
+from retriever_training.learn_declining import FALSE_DECLINES
 from retriever_training.removed import Holdings, Questions, Remembering, both_ways
 from retriever_training.reported_questions import reported_questions
 from retriever_training.splits import Split, place_of
@@ -35,6 +35,7 @@ FloatArray = NDArray[np.float32]
 
 WALL = 500  # judged questions that the regression wall looks at, drawn by hash
 LOOKED_AT = 60  # held-out questions of which the signs of an answer are read, with and without their passages
+FEWEST = 30  # questions whose right passage both versions show, for a height to compare at
 TIMED = 20  # questions whose search is timed,
 TRIES = 3  # so often each; the quickest counts, since a busy machine only ever adds time
 
@@ -64,7 +65,7 @@ class Measuring:
     def measured(self) -> Measured:
         """What all versions serve for the held-out questions, and what the gate says of it."""
         before, after = self._scores(self.current), self._scores(self.candidate)
-        sure_before, sure_after = self._sureness(self.current), self._sureness(self.candidate)
+        sure_before, sure_after = at_one_height(self._sureness(self.current), self._sureness(self.candidate))
         is_open = ~self.held_out.locked
         decision = decide(
             _only(before.served(), is_open),
@@ -175,11 +176,7 @@ class Measuring:
         return [self.held_out.questions_by_id[one] for one in drawn], [self.held_out.right[one] for one in drawn]
 
     def _sureness(self, version: Version) -> Sureness | None:
-        """How sure a version is of an answer, with the right passages there and without.
-
-        A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
-        Both versions get the height here that it would give them: what is compared is how well each tells apart.
-        """
+        """How sure a version is of an answer, with the right passages there and without, by the bar that it has."""
         texts, right = self._looked_at
         if not texts:
             return None
@@ -190,8 +187,6 @@ class Measuring:
             both_ways(self._holdings(version), asked, Remembering(encoder), self.app.settings.retrieval.k, progress)
         )
         bar = load_bar(self.app.settings.data, version.encoder_id)
-        if any(there.is_answered for there, _ in seen):
-            bar = with_least(bar, [there for there, _ in seen])
         return Sureness(
             np.array([bar.sureness(there.signs) for there, _ in seen]),
             np.array([bar.sureness(gone.signs) for _, gone in seen]),
@@ -222,12 +217,26 @@ def golden_in(app: App) -> tuple[GoldenQuestion, ...]:
     return of_golden(app.engine, app.library).questions if kept(app.engine) else ()
 
 
+def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sureness | None, Sureness | None]:
+    """Both with a bar that declines FALSE_DECLINES of the questions whose right passage both show; as they are below FEWEST.
+
+    A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
+    At one share of false declines on the same questions, what is left to compare is how well each tells apart.
+    """
+    if before is None or after is None or (before.is_shown & after.is_shown).sum() < FEWEST:
+        return before, after
+    shown = before.is_shown & after.is_shown
+    return (replace(before, least=float(np.quantile(before.there[shown], FALSE_DECLINES))),
+            replace(after, least=float(np.quantile(after.there[shown], FALSE_DECLINES))))  # fmt: skip
+
+
 def _declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
     """The guards' pairs: answered where the right passage was shown to both versions, declined where it is gone.
 
-    Where a version does not show the right passage, declining is right too, so such questions tell nothing here.
+    Where a version does not show the right passage, declining is right too, so such questions tell nothing here. With
+    few that both show there is no height to compare at, and so no pair.
     """
-    if before is None or after is None:
+    if before is None or after is None or (before.is_shown & after.is_shown).sum() < FEWEST:
         return {}
     shown = before.is_shown & after.is_shown
 
