@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import comparisons
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
 from rag.library import SQL_BATCH, chunks
@@ -33,7 +34,8 @@ class Forgotten:
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
-    """Removes, in one transaction, the verdicts of *user*, the turns they asked, and the vectors of these questions.
+    """Removes, in one transaction, the verdicts of *user*, the turns they asked, the vectors of these questions, and what
+    they said of versions side by side.
 
     A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
     but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
@@ -54,6 +56,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         n_vectors = _question_vectors(connection, hashes, remove=not dry_run)
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
+            connection.execute(delete(comparisons).where(comparisons.c.user == user))
             _remove_turns(connection, list(alone))
             connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer="", asked=""))
     return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
