@@ -10,6 +10,7 @@ from typing import Literal
 
 from rag.records import Judgment, Verdict
 from retriever_training.people import Person, people_of, unchecked
+from retriever_training.reviews import Review, apply_reviews, not_negatives, training_reviews
 from retriever_training.splits import Split, normalised, place_of, split_of, too_near_held_out
 from retriever_training.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, collect_votes, is_positive
 
@@ -33,6 +34,8 @@ class Judgments:
     """Verdicts, votes or judgments left out, by reason."""
     people: Mapping[str, Person] = field(default_factory=dict)
     """Everybody whose votes were looked at, by name."""
+    spared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Question, normalised → passages that a review took out of its negatives."""
     unsettled: Mapping[Pair, str] = field(default_factory=dict)
     """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
 
@@ -49,23 +52,28 @@ def judge(
     trusted: Collection[str],
     max_per_person: int,
     quarantined: Collection[str] = (),
+    reviews: Sequence[Review] = (),
 ) -> Judgments:
     """Settles standing *verdicts* into one judgment for each (question, passage).
 
     *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
     *known_passages* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
     `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
-    (the one-coin model of Dawid and Skene 1979).
+    (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
     """
     dropped: Counter[str] = Counter()
     votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
     people = people_of(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
     settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
-    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str)}
+    confirmed = {one.pair for one in training_reviews(reviews, known_passages) if one.decision == "negative"}
+    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str) and pair not in confirmed}
     dropped.update(unsettled.values())
-    judgments = _within_shares([one for one in settled.values() if isinstance(one, Judgment)], dropped)
-    return Judgments(tuple(_apart(judgments, dropped)), dict(+dropped), people, unsettled=unsettled)
+    reviewed = apply_reviews(
+        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passages, dropped
+    )
+    judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
+    return Judgments(judgments, dict(+dropped), people, not_negatives(reviews, known_passages), unsettled)
 
 
 def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:

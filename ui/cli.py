@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    agents,
     answers,
     bench,
     calibrate,
@@ -20,6 +21,8 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    gaps,
+    golden,
     insights,
     jobs,
     learning,
@@ -82,8 +85,10 @@ def main(
 for group in (
     library,
     jobs,
+    gaps,
     answers,
     feedback,
+    golden,
     insights,
     learning,
     mining,
@@ -92,6 +97,7 @@ for group in (
     simulating,
     people,
     operations,
+    agents,
     configuring,
     demo,
     bench,
