@@ -51,6 +51,9 @@ HEAVY_AT_THE_TOP = {
     "ui/web/negatives.py": "gradio: the same",
     "ui/web/pages.py": "gradio: the same",
     "ui/web/training.py": "gradio: the same",
+    "ui/web/training_night.py": "gradio: the same",
+    "ui/web/training_reviews.py": "gradio: the same",
+    "ui/web/training_versions.py": "gradio: the same",
 }
 OUTER_DOORS = {
     "rag/chat_model.py": "each provider's package raises errors of its own; they become quoted sentences",
@@ -60,6 +63,7 @@ OUTER_DOORS = {
     "ui/ingests.py": "the thread that runs ingests: one that fails does not keep the next one from running",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
+    "ui/web/administrators.py": "an administrator who asked gets a sentence, the log the traceback",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
     "ui/web/documents.py": "the same",
     "ui/web/negatives.py": "the same",

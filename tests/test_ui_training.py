@@ -120,7 +120,9 @@ def test_a_night_by_hand_runs_to_its_end_and_keeps_what_it_said(client: httpx.Cl
     server.opening.nights.start_now("1")
     wait_for(lambda: server.opening.nights.ended is not None)
     assert server.opening.nights.ended.code == 0
-    assert "the same judgments as before, nothing was trained" in "\n".join(client.get("/api/nights/log").json()["lines"])
+    assert "the same judgments as before, nothing was trained" in "\n".join(
+        client.get("/api/nights/log").json()["lines"]
+    )
 
 
 def test_a_night_of_another_process_is_seen(client: httpx.Client, server: Running) -> None:

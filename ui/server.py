@@ -47,7 +47,8 @@ async def _make_server(
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted = gr.mount_gradio_app(
-            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
+            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(),
+            css_paths=[CSS, CSS.with_name("training.css")],
             footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
             enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
