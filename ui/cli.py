@@ -27,6 +27,7 @@ from ui.commands import (
     mining,
     operations,
     people,
+    reviews,
     simulating,
 )
 
@@ -89,6 +90,7 @@ for group in (
     measuring,
     simulating,
     people,
+    reviews,
     operations,
     configuring,
     demo,

@@ -44,15 +44,15 @@ def span(length: timedelta) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-def night_shown(running: Running | None, latest: Night | None, ended: Ended | None, next_at: datetime | None) -> str:
-    """The night that runs, or the last one, as HTML."""
+def now_shown(running: Running | None, ended: Ended | None, next_at: datetime | None) -> str:
+    """The night that runs, or when the next one begins, as HTML."""
     if running is not None:
         told = _who_runs(running) + _steps(running.night, runs=True)
         return f'<div class="nj-night nj-running"><h2>{texts.RUNS}</h2>{told}</div>'
     when = texts.NEXT_AT.format(at=escaped(moment(next_at))) if next_at else texts.NO_SCHEDULE
     outcome = _ended(ended) if ended else ""
     head = f"<h2>{texts.NOTHING_RUNS}</h2><p>{escaped(when) if not next_at else when}</p>{outcome}"
-    return f'<div class="nj-night">{head}</div>{_last(latest)}'
+    return f'<div class="nj-night">{head}</div>'
 
 
 def _who_runs(running: Running) -> str:
@@ -67,7 +67,8 @@ def _ended(ended: Ended) -> str:
     return f'<p class="nj-hint">{escaped(texts.ENDED.format(ago=span(now() - ended.at), outcome=outcome))}</p>'
 
 
-def _last(night: Night | None) -> str:
+def last_shown(night: Night | None) -> str:
+    """The night that ran last, as HTML: its stages, and what came of it and why."""
     if night is None:
         return f'<div class="nj-night"><h2>{texts.LAST_NIGHT}</h2><p>{texts.NO_NIGHT}</p></div>'
     began = f"{texts.LAST_NIGHT} · {escaped(moment(night.started_at))}"
@@ -78,7 +79,7 @@ def _last(night: Night | None) -> str:
 
 
 def _fate(decision: str) -> str:
-    sign = {"promoted": "kept", "kept": "unchecked"}.get(decision, "removed")
+    sign = {"promoted": "kept", "kept": "plain"}.get(decision, "removed")
     return f'<div class="nj-fate nj-{sign}">{escaped(texts.DECISIONS.get(decision, decision))}</div>'
 
 
@@ -126,7 +127,7 @@ def _when(own: Sequence[Step], steps: Sequence[Step]) -> str:
 
 def _of_stage(own: Sequence[Step]) -> str:
     told = "".join(
-        f"<li>{escaped(texts.STEP.format(name=one.name, done=one.done, total=one.total))}</li>"
+        f"<li>{escaped(texts.STEP.format(name=one.name, done=one.done, total=max(one.done, one.total)))}</li>"
         for one in own
         if one.name
     )

@@ -69,7 +69,7 @@ def _plotted(night: Night, primary: Mapping[str, float], reach: float, low: floa
     said = f"{primary['difference']:+.3f} ({primary['low']:+.3f} to {primary['high']:+.3f})"
     served = texts.SERVED.format(before=f"{before:.3f}", after=f"{after:.3f}")
     decision = str(night.decision)
-    label = f"{escaped(moment(night.started_at))}<br>{texts.TIERS.get(night.tier, '')} · {escaped(decision)}"
+    label = f"{escaped(moment(night.started_at))} <br>{texts.TIERS.get(night.tier, '')} · {escaped(decision)}"
     return (
         f'<div class="nj-plotted nj-{escaped(decision)}">'
         f'<div class="nj-label">{label}</div>'
@@ -103,7 +103,7 @@ def _version(entry: Entry) -> str:
         texts.WEIGHT.format(weight=version.lexical_weight),
     ]
     scores = _learnt(version.note) + _gate(entry.night)
-    sign = SIGNS.get(entry.standing, "unchecked")
+    sign = SIGNS.get(entry.standing, "plain")
     why = f"<details><summary>{texts.WHY}</summary>{reasons_shown(entry.night)}</details>" if entry.night else ""
     return (
         f'<div class="nj-card nj-version nj-{entry.standing}"><div class="nj-head">'

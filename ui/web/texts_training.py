@@ -8,7 +8,7 @@ NOT_YOURS = (
 
 # ---- tabs
 
-NIGHT, VERSIONS, REVIEWS, REPORTS = "Night", "Versions", "Doubtful negatives", "Reports"
+NIGHT, VERSIONS, REVIEWS, REPORTS = "Night", "Versions", "Doubts", "Reports"
 
 # ---- the night
 

@@ -12,7 +12,7 @@ from ui.training_room import TrainingRoom
 from ui.web import texts_training as texts
 from ui.web.administrators import Updates, for_administrators
 from ui.web.evidence import shown_html
-from ui.web.render_night import foreseen_told, night_shown, outlook_shown, said_shown
+from ui.web.render_night import foreseen_told, last_shown, now_shown, outlook_shown, said_shown
 
 EVERY_S = 2.0  # between two looks at what runs
 
@@ -31,6 +31,7 @@ class NightPart:
             with gr.Row(elem_classes="nj-acts"):
                 self.train = gr.Button(texts.TRAIN, variant="primary", min_width=0, elem_classes="nj-act")
                 self.cancel = gr.Button(texts.CANCEL, visible=False, min_width=0, elem_classes="nj-act")
+        self.last = shown_html()
         with gr.Accordion(texts.SAID.format(n=200), open=False):
             self.said = shown_html()
         self.seen = gr.State("")
@@ -41,7 +42,7 @@ class NightPart:
     @property
     def looked_at(self) -> list[Any]:
         """What `look` updates."""
-        return [self.status, self.night, self.said, self.train, self.cancel, self.seen, self.round]
+        return [self.status, self.night, self.last, self.said, self.train, self.cancel, self.seen, self.round]
 
     def listen(self, quiet: dict[str, Any]) -> None:
         """Connects the components with what happens."""
@@ -96,15 +97,16 @@ class NightPart:
 
         app, shift = self._room.opening.app(), self._room.opening.nights
         running = self._room.running()
-        newest = Nights(app.engine).newest(1)
-        shown = night_shown(running, newest[0] if newest else None, shift.ended, shift.next_at)
-        said = said_shown(shift.lines())
-        if shown + said == seen:
+        newest = Nights(app.engine).newest(2)
+        shown = now_shown(running, shift.ended, shift.next_at)
+        done = newest[1:2] if running is not None and newest and newest[0] == running.night else newest[:1]
+        before, said = last_shown(done[0] if done else None), said_shown(shift.lines())
+        if shown + before + said == seen:
             return {self.seen: gr.skip()}
         last = f"{newest[0].night_id} {newest[0].decision}" if newest else ""
         turn = f"{app.registry.latest_promotion().promotion_id} {last} {running is not None}"
         ours = running is not None and running.pid is not None
         return {
-            self.night: shown, self.said: said, self.seen: shown + said, self.round: turn,
+            self.night: shown, self.last: before, self.said: said, self.seen: shown + before + said, self.round: turn,
             self.train: gr.update(interactive=running is None), self.cancel: gr.update(visible=ours),
         }  # fmt: skip

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -45,7 +44,7 @@ class ReviewsPart:
     def listen(self, quiet: dict[str, Any]) -> None:
         """Connects the components with what happens."""
         for decision, button in self.buttons.items():
-            button.click(partial(self.decide, decision), [self.shown], self.looked_at, **quiet)
+            button.click(self._deciding(decision), [self.shown], self.looked_at, **quiet)
 
     def look(self, request: gr.Request) -> Iterator[Updates]:
         """Says that it looks, then shows the first doubt."""
@@ -61,6 +60,14 @@ class ReviewsPart:
             return updates | {self.status: f"{texts.DECIDED[decision]} {updates[self.status]}"}
 
         return for_administrators(request, self.status, decided)
+
+    def _deciding(self, decision: str) -> Callable[[Pair, gr.Request], Updates]:
+        """`decide` for one button; Gradio 6.31 sees no request in a `partial`."""
+
+        def decide(shown: Pair, request: gr.Request) -> Updates:
+            return self.decide(decision, shown, request)
+
+        return decide
 
     def _look(self) -> Updates:
         doubts = self._room.doubts()
