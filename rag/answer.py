@@ -151,7 +151,7 @@ class Answerer:
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
             bar = self._bar_of(retriever.encoder_id)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide, bar)):
+            for piece in self._drafts(Evidence(question, hits, retriever.reader, history, stopped, wide, bar)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)

@@ -110,6 +110,17 @@ class GeneratorSettings(Section):
     )
 
 
+class JudgeSettings(Section):
+    """A language model that judges answers when they are measured; none unless it is named."""
+
+    model: str | None = Field(
+        default=None, description="transformers:FOLDER, openai:NAME or ollama:NAME; absent: no judge"
+    )
+    base_url: str | None = Field(default=None, description="where it answers, http://HOST:PORT/v1")
+    api_key: SecretStr | None = Field(default=None, description="of the judge; better in the environment")
+    timeout_s: float = Field(default=60.0, gt=0, description="for one of its replies")
+
+
 class IndexSettings(Section):
     """The Chroma store."""
 
@@ -193,6 +204,14 @@ class GateSettings(Section):
     )
 
 
+class EvalSettings(Section):
+    """When `nightjar eval report` passes."""
+
+    minimum: dict[str, float] = Field(
+        default={}, description='bars by measure, as {"nDCG@10" = 0.6}; a report below one exits with 3'
+    )
+
+
 class ServerSettings(Section):
     """The web application."""
 
@@ -261,10 +280,12 @@ class Settings(BaseSettings):
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    judge: JudgeSettings = JudgeSettings()
     index: IndexSettings = IndexSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     night: NightSettings = NightSettings()
     gate: GateSettings = GateSettings()
+    eval: EvalSettings = EvalSettings()
     server: ServerSettings = ServerSettings()
     accounts: AccountsSettings = AccountsSettings()
     limits: LimitsSettings = LimitsSettings()

@@ -22,6 +22,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    gaps,
     golden,
     insights,
     jobs,
@@ -31,6 +32,7 @@ from ui.commands import (
     mining,
     operations,
     people,
+    reviews,
     simulating,
 )
 
@@ -85,6 +87,7 @@ def main(
 for group in (
     library,
     jobs,
+    gaps,
     answers,
     feedback,
     golden,
@@ -96,6 +99,7 @@ for group in (
     simulating,
     people,
     accounts,
+    reviews,
     operations,
     agents,
     configuring,

@@ -19,6 +19,7 @@ from ui.opening import Opening
 from ui.uploads import UploadDoor, UploadRules
 from ui.web.look import SHEETS, make_theme
 from ui.web.pages import build_pages
+from ui.web.script import SCRIPT_TAG, add_script
 
 
 class Server(uvicorn.Server):
@@ -62,13 +63,15 @@ def make_application(opening: Opening, settings: Settings, *, accounts: bool) ->
         SettingsError: `server.mcp` is set, and its package is not installed.
     """
     api, uploads = create_api(opening, mcp=settings.server.mcp), UploadRules.of(settings.server)
+    add_script(api)
     retrieval = settings.retrieval
     with warnings.catch_warnings():
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted: FastAPI = gr.mount_gradio_app(
             api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight, accounts=accounts), path="/",
-            theme=make_theme(), css_paths=SHEETS, footer_links=[], run_history=False, show_error=False, allowed_paths=[],
+            theme=make_theme(), head=SCRIPT_TAG, css_paths=SHEETS, footer_links=[], run_history=False, show_error=False,
+            allowed_paths=[],
             max_file_size=max(1, uploads.max_bytes), enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
     return mounted
