@@ -113,7 +113,10 @@ def test_answers_are_measured_by_golden_questions_with_the_cause_of_each_failure
     assert sum(told["declining"]["unanswerable"].values()) == 1
     lines = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
     assert [one["question"] for one in lines if not one["in_library"]] == ["How old is the Zorvex?"]
-    shown = nightjar(data, "eval", "answers", "--golden", "--why").stdout
+    cause = {one["question"]: one["cause"] for one in lines}
+    assert cause["How old is the Zorvex?"] == "not in the library"
+    shown = nightjar(data, "eval", "answers", "--golden", "--why", "--before", str(rows)).stdout
+    assert "0 fixed, 0 broken, 4 the same" in shown
     assert "not in the library" in shown
     assert "How old is the Zorvex?" in shown
     app = open_app(Settings(data=data))
