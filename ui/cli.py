@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    accounts,
     agents,
     answers,
     bench,
@@ -31,6 +32,7 @@ from ui.commands import (
     mining,
     operations,
     people,
+    reviews,
     simulating,
 )
 
@@ -96,6 +98,8 @@ for group in (
     measuring,
     simulating,
     people,
+    accounts,
+    reviews,
     operations,
     agents,
     configuring,

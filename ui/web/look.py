@@ -7,10 +7,10 @@ from pathlib import Path
 import gradio as gr
 
 CSS = Path(__file__).with_name("nightjar.css")
-PLAIN = CSS.with_name("plain.css")
-"""Of the pages that are not Gradio's; see ui/plain_page.py."""
-SHEETS = [CSS, *sorted(sheet for sheet in CSS.parent.glob("*.css") if sheet not in (CSS, PLAIN))]
-"""What all of Gradio's pages share, then what one page adds."""
+WITHOUT_GRADIO = frozenset({"accounts.css", "plain.css"})
+"""Sheets of whole pages of their own, which would change Gradio's."""
+SHEETS = [CSS, *sorted(one for one in CSS.parent.glob("*.css") if one != CSS and one.name not in WITHOUT_GRADIO)]
+"""What all pages share, then what one page adds."""
 
 
 def make_theme() -> gr.themes.Base:
