@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from rag.catalogue import Catalogue
 from rag.chat_model import ChatModel
+from rag.conversations import Conversations
 from rag.cross_encoder import CrossEncoder
 from rag.encoder import Encoder
 from rag.errors import EncoderError
@@ -43,6 +44,7 @@ class Parts:
         self.engine = engine
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.conversations = Conversations(self.library)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
         self.removal = Removal(self.library, self.registry, self.feedback)

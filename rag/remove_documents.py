@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import reviews
 from rag.database import documents, passages, reading, verdict_events
 from rag.feedback import WITHDRAWN, Feedback
 from rag.find_files import Found, vanished
@@ -94,10 +95,11 @@ class _Gone:
         self.n_verdicts = 0
 
     def also(self, connection: Connection, passage_ids: Sequence[str]) -> None:
-        """Notes the passages, and withdraws what stands on them."""
+        """Notes the passages, and withdraws what stands on them; what was decided of them as negatives goes too."""
         self.look(connection, passage_ids)
         for some in chunks(passage_ids, SQL_BATCH):
             _withdraw(connection, some)
+            connection.execute(delete(reviews).where(reviews.c.passage_id.in_(some)))
 
     def look(self, connection: Connection, passage_ids: Sequence[str]) -> None:
         """Notes the passages, and counts what stands on them."""

@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    agents,
     answers,
     bench,
     calibrate,
@@ -21,6 +22,8 @@ from ui.commands import (
     demo,
     feedback,
     gaps,
+    golden,
+    insights,
     jobs,
     learning,
     library,
@@ -85,6 +88,8 @@ for group in (
     gaps,
     answers,
     feedback,
+    golden,
+    insights,
     learning,
     mining,
     cross_encoder,
@@ -92,6 +97,7 @@ for group in (
     simulating,
     people,
     operations,
+    agents,
     configuring,
     demo,
     bench,
