@@ -113,7 +113,11 @@ def test_old_jobs_are_forgotten_with_their_files_and_those_that_wait_are_not(job
 
 def test_files_count_as_refused_until_a_later_job_takes_them(jobs: Jobs) -> None:
     first, second = jobs.create(NOTES), jobs.create(NOTES)
-    jobs.record(first.job_id, "reading", [Step("a.md", "refused", "why"), Step("b.md", "refused", "why"), Step("c.md", "stored")])
+    jobs.record(
+        first.job_id,
+        "reading",
+        [Step("a.md", "refused", "why"), Step("b.md", "refused", "why"), Step("c.md", "stored")],
+    )
     jobs.record(second.job_id, "reading", [Step("a.md", "stored"), Step("c.md", "refused", "why")])
     assert jobs.refused([second.job_id, first.job_id]) == {"b.md": first.job_id, "c.md": second.job_id}
     assert jobs.refused([first.job_id]) == {"a.md": first.job_id, "b.md": first.job_id}

@@ -48,8 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def page(browser, server: Running) -> Page:
     browser.get_log("performance"), browser.get_log("browser")  # what came before is another test's
     browser.get(server.address)
+    browser.execute_script("localStorage.clear()")  # a conversation that was open is another test's
+    browser.refresh()
     opened = Page(browser)
-    opened.see(".nj-question textarea")
+    opened.see(".nj-messages .example")
     return opened
 
 
@@ -157,6 +159,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page, dark: bool, tmp_path: P
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         page.browser.refresh()
+        page.see(".nj-messages .example")
         page.ask("Who can get the grant?")
         width = page.browser.execute_script("return document.documentElement.scrollWidth")
         assert width <= 390

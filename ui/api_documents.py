@@ -84,18 +84,23 @@ def _add_jobs(api: FastAPI, opening: Opening) -> None:
         return job_json(ask_for(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
 
     @api.get("/api/jobs")
-    def jobs(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
+    def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
         """Ingests, the newest first."""
+        person_of(request).must("administrator")
         return [job_json(job) for job in opening.app().jobs.latest(limit)]
 
     @api.get("/api/jobs/{job_id}")
-    def job(job_id: str) -> dict[str, Any]:
+    def job(job_id: str, request: Request) -> dict[str, Any]:
         """One ingest."""
+        person_of(request).must("administrator")
         return job_json(opening.app().jobs.get(job_id))
 
     @api.get("/api/jobs/{job_id}/files")
-    def files(job_id: str, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> list[dict[str, Any]]:
+    def files(
+        job_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000
+    ) -> list[dict[str, Any]]:
         """How far each of its files is: those that something happens to first, then by name."""
+        person_of(request).must("administrator")
         known = opening.app().jobs.get(job_id)
         return [step_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
 

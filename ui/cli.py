@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    accounts,
     agents,
     answers,
     bench,
@@ -96,6 +97,7 @@ for group in (
     measuring,
     simulating,
     people,
+    accounts,
     operations,
     agents,
     configuring,
