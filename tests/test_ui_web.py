@@ -255,5 +255,5 @@ def test_the_schedule_waits_for_the_hour_in_local_time() -> None:
 
 def test_the_night_runs_with_the_same_state_at_a_lower_priority(tmp_path: Path) -> None:
     command = nightly_command(tmp_path, tmp_path / "n.toml")
-    assert command[-4:] == ["--config", str(tmp_path / "n.toml"), "nightly", "--json"]
+    assert command[-4:] == ["--config", str(tmp_path / "n.toml"), "--verbose", "nightly"]
     assert command[1:3] == ["-n", "10"]

@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    agents,
     answers,
     bench,
     calibrate,
@@ -20,6 +21,8 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    golden,
+    insights,
     jobs,
     learning,
     library,
@@ -83,6 +86,8 @@ for group in (
     jobs,
     answers,
     feedback,
+    golden,
+    insights,
     learning,
     mining,
     cross_encoder,
@@ -90,6 +95,7 @@ for group in (
     simulating,
     people,
     operations,
+    agents,
     configuring,
     demo,
     bench,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rag.records import Answer, Citation, Hit
 
 if TYPE_CHECKING:
+    from rag.answer import Searched
     from rag.jobs import Job
     from rag.remove_documents import Removed
     from rag.retrieve import Found
@@ -37,6 +38,17 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def found_json(found: Found) -> dict[str, Any]:
     """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
     return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
+
+
+def searched_json(searched: Searched) -> dict[str, Any]:
+    """What is known of an answer before its first word: the question as it was searched, and the hits."""
+    return {
+        "turn_id": searched.turn_id,
+        "question": searched.question,
+        "encoder_id": searched.encoder_id,
+        "seconds": searched.seconds,
+        "hits": [_hit_json(hit) for hit in searched.hits],
+    }
 
 
 def job_json(job: Job) -> dict[str, Any]:

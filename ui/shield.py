@@ -142,7 +142,8 @@ class _Page:
 
 def _add_headers(start: Message, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
-    headers["content-security-policy"] = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
+    if "content-security-policy" not in headers:  # a report brings a stricter one of its own
+        headers["content-security-policy"] = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
     for name, value in HEADERS.items():
         headers[name] = value
 
