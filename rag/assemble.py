@@ -28,6 +28,7 @@ from rag.jobs import JobStage
 from rag.lexical import Lexical
 from rag.parts import AnyEncoder, Parts
 from rag.prompt import PASSAGE_CHARACTERS
+from rag.recent_vectors import RecentVectors
 from rag.records import Hit
 from rag.registry import Version
 from rag.remove_documents import gone_files
@@ -64,6 +65,7 @@ class App(Parts):
         self.serve = serve
         self._live: Live | None = None
         self._refreshing = threading.Lock()
+        self._recent = RecentVectors()
 
     def ingest(
         self,
@@ -264,6 +266,7 @@ class App(Parts):
             today=today,
             reranker=reranker,
             distinct=self.settings.retrieval.distinct if distinct is None else distinct,
+            recent=self._recent if self.serve else None,
         )
 
     def _lexical(self, before: Live | None, revision: int) -> Lexical:

@@ -38,9 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         ingest_paths(app.library, [documents], splitting=Splitting(90))
         app.encode_missing()
 
-    (home / "more").mkdir()
-    (home / "more" / "bats.md").write_text("Bats find moths by echoes.\n", "utf-8")
-    settings = load_settings(home / "data", server={"port": 0, "folders": [home / "more"]})
+    settings = load_settings(home / "data", server={"port": 0})
     with running(settings, prepare=fill) as started:
         started.opening.app()
         yield started
@@ -151,27 +149,6 @@ def test_a_question_without_an_answer_shows_the_closest_passages(page: Page) -> 
     page.see(".nj-heading", where=lambda one: one.text == "Closest passages")
     page.see(".nj-new").click()
     page.see(".nj-messages .example")
-
-
-def test_documents_are_brought_in_watched_and_removed_on_their_page(page: Page, server: Running) -> None:
-    """What is shown survives a reload: it stands in SQL."""
-    more = server.opening.app().settings.server.folders[0]
-    page.browser.get(f"{server.address}/documents")
-    page.see(".nj-jobs", where=lambda one: "owls.md" in one.text)
-    page.see(".nj-look textarea, .nj-look input").send_keys("/etc/hostname", "\n")
-    page.see(".nj-quiet", where=lambda one: "server.folders allows" in one.text)
-    box = page.see(".nj-look textarea, .nj-look input")
-    box.clear()
-    box.send_keys(str(more), "\n")
-    page.see(".nj-job.nj-done", where=lambda one: "bats.md" in one.text and "indexed" in one.text)
-    page.see(".nj-jobs", where=lambda one: "In the library" in one.text and "bats.md" in one.text)
-    page.browser.refresh()
-    page.see(".nj-job.nj-done", where=lambda one: "1 of 1 passages encoded" in one.text)
-    page.see(".nj-offered input").send_keys(str(more / "bats.md"), "\n")
-    page.see(".nj-remove").click()
-    page.see(".nj-quiet", where=lambda one: "Removed 1 document(s) with 1 passage(s)" in one.text)
-    assert "bats.md" not in " ".join(server.opening.app().library.hashes())
-    assert page.foreign_requests(server.address) == []
 
 
 @pytest.mark.parametrize("dark", [False, True])

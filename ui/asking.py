@@ -17,7 +17,8 @@ from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
 from rag.records import Answer
 
-AT_ONCE = 16  # questions that are worked at at the same time; others wait, and votes and searches pass them by
+QUOTING = 3  # questions worked at at the same time: they need this process, and more only fight for Python's lock
+WRITING = 16  # where a language model writes: then most of the time is spent waiting for it
 LOOK_S = 1.0  # between two looks at whether the client is still there, and that a client hears nothing for
 
 
@@ -51,7 +52,8 @@ class Asking:
     def __init__(self, app: Callable[[], App]) -> None:
         """*app* may wait until the application answers questions."""
         self._app = app
-        self._lane = CapacityLimiter(AT_ONCE)
+        self._lane = CapacityLimiter(QUOTING)
+        self._at_once = QUOTING
 
     async def answer(self, question: Question, request: Request) -> Finished | None:
         """The whole answer; None where the client has gone, whose answer then ends where it was.
@@ -77,6 +79,7 @@ class Asking:
         steps = _Steps(self._events(question, stopped), stopped)
         try:
             while True:
+                self._lane.total_tokens = self._at_once
                 step = asyncio.ensure_future(to_thread.run_sync(steps.next, limiter=self._lane))
                 while not (await asyncio.wait({step}, timeout=LOOK_S))[0]:
                     yield None
@@ -91,6 +94,9 @@ class Asking:
 
     def _events(self, question: Question, stopped: threading.Event) -> Iterator[Event]:
         app = self._app()
+        self._at_once = (
+            WRITING if app.chat_model else QUOTING
+        )  # known only now; what the lane is set to at the next step
         for event in app.answerer.stream(
             question.text,
             history=_history(app.feedback, question),

@@ -10,6 +10,7 @@ import typer
 
 from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
+from ui.commands.bench_chat import chat
 from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(search)
     group.command()(serving)
+    group.command()(chat)
     group.command()(answers)
     group.command()(splitting)
     group.command()(declining)

@@ -29,12 +29,14 @@ SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     from ui.commands.eval_answers import answers
+    from ui.commands.eval_judge import judge
     from ui.commands.eval_robustness import robustness
 
     group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
     group.command()(retrieval)
     group.command()(answers)
     group.command()(robustness)
+    group.command()(judge)
     app.add_typer(group, name="eval")
 
 
