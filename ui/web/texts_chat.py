@@ -64,7 +64,7 @@ BADGES = {
 }
 KEEP_AS_TEST = "Keep as a test question"
 KEPT_AS_TEST = "Kept: every night and every report is now measured with it too."
-PIN_FIRST = "Say first which passage is right: “Helpful” or “This is the right passage”."
+PIN_FIRST = "Say first which passage is right, or below “Not good” that the answer is not in the documents."
 
 # ---- files
 
