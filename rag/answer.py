@@ -21,6 +21,7 @@ from rag.filters import EVERYTHING, Filter
 from rag.followup import brings_more
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
+from rag.kept_answers import written
 from rag.library import Library
 from rag.marks import MarkFilter
 from rag.records import Answer, Checked, Hit, Shown, Turn, now
@@ -70,6 +71,7 @@ class Asking(TypedDict, total=False):
     where: Filter
     origin: Origin
     stopped: threading.Event
+    instead_of: str
 
 
 class Answerer:
@@ -102,6 +104,8 @@ class Answerer:
         self._drops = drops_unsupported
         self._widen = widen
         self._bar_of = bar_of
+        self.admit: Callable[[str], None] = lambda user: None
+        """Raises where a user asks too often; the application that many use sets it."""
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -120,6 +124,7 @@ class Answerer:
         where: Filter = EVERYTHING,
         origin: Origin = "asked",
         stopped: threading.Event = NEVER,
+        instead_of: str = "",
     ) -> Iterator[Searched | Text | Answer]:
         """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
 
@@ -127,12 +132,15 @@ class Answerer:
         reader leaves half way is stored as far as it got: its passages were shown.
         *history* holds earlier questions, as they were typed, and their answers, oldest first: a follow-up is searched,
         answered and stored as a question that stands alone. *k* is how many passages are shown, *where* says which
-        documents they may come from. Setting *stopped* ends the writing.
+        documents they may come from. Setting *stopped* ends the writing. *instead_of* is the turn
+        that this one asks again, or in other words.
 
         Raises:
             NotFoundError: no document has a source or type that *where* names.
             UsageError: the question is empty or longer than MAX_QUESTION characters.
+            TooFastError: the user asks too often.
         """
+        self.admit(user)
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         retriever = self._retriever()
         question, found = self._searched(asked, history, lambda text: retriever.find(text, k or self._k, user, where))
@@ -143,7 +151,7 @@ class Answerer:
         try:
             yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
             bar = self._bar_of(retriever.encoder_id)
-            for piece in self._drafts(Evidence(question, hits, retriever.encoder, history, stopped, wide, bar)):
+            for piece in self._drafts(Evidence(question, hits, retriever.reader, history, stopped, wide, bar)):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield Text(piece.text)
@@ -151,7 +159,8 @@ class Answerer:
                 yield Text(_finished(answer, draft, wide, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
             answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
-            self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
+            turn = _turn(answer, conversation_id or answer.turn_id, user, asked_at, origin)
+            self._feedback.record_turn(turn, written(answer, retriever.index_state, instead_of))
         yield answer
 
     def _searched(

@@ -8,10 +8,12 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
+from rag.catalogue import Catalogue
 from rag.chat_model import ChatModel
+from rag.conversations import Conversations
 from rag.cross_encoder import CrossEncoder
 from rag.encoder import Encoder
-from rag.errors import EncoderError
+from rag.errors import EncoderError, SettingsError
 from rag.feedback import Feedback
 from rag.generate import EXTRACTIVE
 from rag.install_base import install_base
@@ -42,6 +44,7 @@ class Parts:
         self.engine = engine
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.conversations = Conversations(self.library)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
         self.removal = Removal(self.library, self.registry, self.feedback)
@@ -83,6 +86,10 @@ class Parts:
     def vectors(self, passage_side: str | None = None) -> Vectors:
         """The vectors of a passage side, the current one's by default."""
         return Vectors(self.engine, passage_side or self.current().passage_side)
+
+    def catalogue(self) -> Catalogue:
+        """The documents as people look them over, by the vectors that searches use now."""
+        return Catalogue(self.engine, self.current().passage_side)
 
     def lexical(self, before: Lexical | None = None) -> Lexical:
         """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
@@ -157,3 +164,19 @@ class Parts:
             rest_s=chosen.rest_s,
             tell=self.tell,
         )
+
+    @cached_property
+    def judge_model(self) -> ChatModel | None:
+        """The language model that judges answers when they are measured; None where the settings name none.
+
+        Raises:
+            SettingsError: there is none of this name, or what it needs is not installed.
+        """
+        chosen = self.settings.judge
+        if chosen.model is None:
+            return None
+        try:
+            return ChatModel.open(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key,
+                                  timeout_s=chosen.timeout_s, tell=self.tell)  # fmt: skip
+        except SettingsError as error:
+            raise SettingsError(str(error).replace("generator.", "judge.")) from None

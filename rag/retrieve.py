@@ -14,6 +14,7 @@ from rag.exact import ExactIndex
 from rag.filters import EVERYTHING, Filter
 from rag.fusion import fused, normalised_lexical, top, top_fused
 from rag.library import Library, chunks
+from rag.recent_vectors import RecentVectors
 from rag.records import Hit
 from rag.rerank import Reranker
 from rag.shelves import BoolArray, Shelves
@@ -30,6 +31,16 @@ class QueryEncoder(Protocol):
 
     encoder_id: str
     passage_side: str
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+class PassageEncoder(Protocol):
+    """The two verbs alone."""
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
         """`(n, dim)` float32, rows of unit length."""
@@ -86,9 +97,15 @@ class Retriever:
         today: Today | None = None,
         reranker: Reranker | None = None,
         distinct: bool = False,
+        recent: RecentVectors | None = None,
     ) -> None:
-        """*distinct*: a passage that says no more than a better hit is named in that one's `also_in`, not shown."""
+        """*distinct*: a passage that says no more than a better hit is named in that one's `also_in`, not shown.
+
+        What was encoded lately is taken from *recent*, where that is given.
+        """
         self.encoder = encoder
+        self.reader: PassageEncoder = recent.of(encoder) if recent is not None else encoder
+        """What questions are encoded by, and the sentences that answer them."""
         self.encoder_id = encoder.encoder_id
         self.lexical_weight = lexical_weight
         self.today = today
@@ -102,6 +119,11 @@ class Retriever:
         self._shelves = Shelves(library.engine, lexical.passage_ids)
         self._all = ExactIndex(vectors)
         self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
+
+    @property
+    def index_state(self) -> str:
+        """How the index stands by which it searches, see `rag.serving.State`; "absent" where it searches exactly."""
+        return str(getattr(self._dense, "state", "absent"))
 
     def search(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> list[Hit]:
         """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer.
@@ -124,7 +146,7 @@ class Retriever:
     def _served(self, question: str, k: int, user: str | None, where: Filter) -> list[Hit]:
         """The best *k* by fused score, of those that pass."""
         keep = self._shelves.passing(where) if where else None
-        query = self.encoder.encode_queries([question])[0]
+        query = self.reader.encode_queries([question])[0]
         candidates = max(self._candidates, k)
         dense, lexical = self._scores(question, query, candidates, keep)
         lift = self._lifts(query, user, dense, keep)

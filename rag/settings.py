@@ -110,6 +110,17 @@ class GeneratorSettings(Section):
     )
 
 
+class JudgeSettings(Section):
+    """A language model that judges answers when they are measured; none unless it is named."""
+
+    model: str | None = Field(
+        default=None, description="transformers:FOLDER, openai:NAME or ollama:NAME; absent: no judge"
+    )
+    base_url: str | None = Field(default=None, description="where it answers, http://HOST:PORT/v1")
+    api_key: SecretStr | None = Field(default=None, description="of the judge; better in the environment")
+    timeout_s: float = Field(default=60.0, gt=0, description="for one of its replies")
+
+
 class IndexSettings(Section):
     """The Chroma store."""
 
@@ -155,13 +166,49 @@ class NightSettings(Section):
 
 
 class GateSettings(Section):
-    """When a candidate is better."""
+    """When a candidate is better: each rule of eval/rules.py by its name."""
 
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
     min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")
     unseen_margin: float = Field(default=0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
+    min_unseen: int = Field(default=30, ge=2, description="fewer unseen questions object only where clearly worse")
     newest_margin: float = Field(
         default=0.02, ge=0, le=1, description="nDCG@10 of the newest questions may not fall by more"
+    )
+    min_newest: int = Field(default=30, ge=2, description="fewer newest questions object only where clearly worse")
+    golden_margin: float = Field(
+        default=0.02, ge=0, le=1, description="nDCG@10 of the golden questions may not fall by more"
+    )
+    min_golden: int = Field(default=10, ge=2, description="fewer golden questions object only where clearly worse")
+    answered_margin: float = Field(
+        default=0.05, ge=0, le=1, description="shares answered rightly and declined rightly may not fall by more"
+    )
+    support_margin: float = Field(
+        default=0.02, ge=0, le=1, description="the share of sentences with support may not fall by more"
+    )
+    min_answers: int = Field(default=30, ge=2, description="fewer answers object only where clearly worse")
+    harm_alpha: float = Field(default=0.4, gt=0, le=1, description="level below which a fall beyond its margin counts")
+    wall_tolerance: float = Field(
+        default=0.05, ge=0, le=1, description="share of what people found that may be lost from the first ten"
+    )
+    max_slower: float = Field(default=1.5, ge=1, description="the slowest searches may take so many times as long")
+    slack_ms: float = Field(default=50.0, ge=0, description="slower by less never counts")
+    min_coverage: float = Field(default=0.95, ge=0, le=1, description="a smaller share measured makes a night INVALID")
+    max_mean_cosine: float = Field(default=0.95, gt=0, le=1, description="vectors nearer to each other have collapsed")
+    max_hub_share: float = Field(
+        default=0.20, gt=0, le=1, description="share of questions one wrong passage may be near"
+    )
+    max_hub_growth: float = Field(default=0.05, ge=0, le=1, description="unless it was so before, less this")
+    lock_from: int = Field(
+        default=150, ge=2, description="so many held-out questions: a fifth of them is locked, for the report only"
+    )
+
+
+class EvalSettings(Section):
+    """When `nightjar eval report` passes."""
+
+    minimum: dict[str, float] = Field(
+        default={}, description='bars by measure, as {"nDCG@10" = 0.6}; a report below one exits with 3'
     )
 
 
@@ -173,6 +220,43 @@ class ServerSettings(Section):
     folders: tuple[Path, ...] = Field(
         default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
     )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="names that browsers may call it by beside localhost; [] beyond this machine: any"
+    )
+    max_upload_mb: int = Field(
+        default=50, ge=0, le=10_000, description="the largest file that a page takes; 0: none can be uploaded"
+    )
+    voters_upload: bool = Field(default=False, description="whether voters may upload files, not administrators only")
+    mcp: bool = Field(
+        default=False, description="serve the tools search and ask at /mcp, to agents; needs nightjar-rag[mcp]"
+    )
+
+
+class AccountsSettings(Section):
+    """Who has to sign in."""
+
+    required: Literal["auto", "always", "never"] = Field(
+        default="auto", description="auto: as soon as other machines can reach it, or a proxy says who it is"
+    )
+    session_hours: float = Field(default=168.0, gt=0, le=8760, description="after which one signs in again")
+    attempts: int = Field(default=5, ge=1, description="wrong passwords before the next try has to wait")
+    proxies: tuple[str, ...] = Field(
+        default=(), description="addresses or networks of proxies in front, whose headers are believed"
+    )
+    proxy_header: str = Field(
+        default="", pattern=r"^[A-Za-z0-9-]*$", description="in which they say who somebody is: X-Remote-User"
+    )
+    proxy_role: Literal["none", "reader", "voter", "administrator"] = Field(
+        default="none", description="of those whom only the proxy knows; none: they need an account here"
+    )
+
+
+class LimitsSettings(Section):
+    """How often one person may do what costs, where accounts are needed; 0: as often as they like."""
+
+    asks_per_minute: float = Field(default=30.0, ge=0, description="questions")
+    votes_per_minute: float = Field(default=120.0, ge=0, description="verdicts, given or taken back")
+    requests_per_minute: float = Field(default=1200.0, ge=0, description="anything: searches, looks at pages")
 
 
 class ScheduleSettings(Section):
@@ -196,11 +280,15 @@ class Settings(BaseSettings):
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    judge: JudgeSettings = JudgeSettings()
     index: IndexSettings = IndexSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     night: NightSettings = NightSettings()
     gate: GateSettings = GateSettings()
+    eval: EvalSettings = EvalSettings()
     server: ServerSettings = ServerSettings()
+    accounts: AccountsSettings = AccountsSettings()
+    limits: LimitsSettings = LimitsSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
     @classmethod

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from rag.assemble import App
-from rag.errors import UsageError
+from rag.errors import NotFoundError
 from rag.ingest import ingest_paths
 from rag.passages import Splitting
-from rag.settings import Settings, load_settings
+from tests.served import fill, served
+from ui.api_describe import example_of, operations
 from ui.keeping import Leftovers
-from ui.serve import Running, check_host, running
+from ui.serve import Running
 from ui.shield import MAX_BODY
-
-OWLS = "# Owls\n\nOwls hunt mice at night, by hearing alone.\n\n## Nests\n\nBarn owls nest in church towers.\n"
-GRANT = "# The grant\n\nNurses who work at night can get the grant of 500 pounds. Apply before the first of May.\n"
-
-
-def settings_for(data: Path, **sections: object) -> Settings:
-    return load_settings(data, server={"port": 0}, **sections)
-
-
-def fill(app: App, documents: Path) -> None:
-    ingest_paths(app.library, [documents], splitting=Splitting(90))
-    app.encode_missing()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home = tmp_path_factory.mktemp("api")
-    documents = home / "documents"
-    documents.mkdir()
-    (documents / "owls.md").write_text(OWLS, "utf-8")
-    (documents / "grant.md").write_text(GRANT, "utf-8")
-    with running(settings_for(home / "data"), prepare=lambda app: fill(app, documents)) as started:
-        started.opening.app()
+    with served(tmp_path_factory.mktemp("api")) as started:
         yield started
 
 
@@ -118,6 +103,115 @@ def test_a_filter_that_names_nothing_there_is_refused_with_what_there_is(client:
         404,
         "no document of type 'pdf' in the library: there is md, text/markdown",
     )
+
+
+# ---- an answer as it is written
+
+
+def events_of(response: httpx.Response) -> list[tuple[str, dict]]:
+    """Name and data of each server-sent event."""
+    blocks = [block.strip().split("\n") for block in "\n".join(response.iter_lines()).split("\n\n") if block.strip()]
+    return [
+        (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+        for name, data in (block for block in blocks if not block[0].startswith(":"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [("/api/ask/stream", "*/*"), ("/api/ask", "text/event-stream"), ("/api/ask/stream", "text/html")],
+)
+def test_a_stream_tells_what_was_found_before_the_first_word_and_ends_with_the_whole(
+    client: httpx.Client, answer: dict, path: str, accept: str
+) -> None:
+    with client.stream(
+        "POST", path, json={"question": "Who can get the grant?"}, headers={"accept": accept}
+    ) as response:
+        events = events_of(response)
+    names = [name for name, _ in events]
+    assert (names[0], set(names[1:-1]), names[-1]) == ("searched", {"text"}, "answer")
+    assert events[0][1]["hits"][0]["source"].endswith("grant.md")
+    whole = events[-1][1]
+    assert "".join(data["delta"] for name, data in events if name == "text") == whole["answer"]
+    assert set(whole) == set(answer)
+    assert (whole["turn_id"], whole["answer"]) == (events[0][1]["turn_id"], answer["answer"])
+
+
+def test_what_is_refused_is_refused_with_its_status_before_the_stream(client: httpx.Client) -> None:
+    refused = client.post("/api/ask/stream", json={"question": " "})
+    assert (refused.status_code, "the question is empty" in refused.json()["error"]) == (400, True)
+
+
+def test_a_client_that_goes_away_leaves_a_turn_with_what_it_was_shown(client: httpx.Client, server: Running) -> None:
+    with client.stream("POST", "/api/ask/stream", json={"question": "Where do owls nest?"}) as response:
+        lines = response.iter_lines()
+        shown = next(json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+    feedback, deadline = server.opening.app().feedback, time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(NotFoundError):  # it is stored once its thread has noticed
+            feedback.turn(shown["turn_id"])
+            break
+        time.sleep(0.05)
+    assert len(feedback.turn(shown["turn_id"]).shown) == len(shown["hits"])
+
+
+# ---- passages, and what describes it all
+
+
+def test_a_passage_is_told_with_its_document_and_offsets_and_to_a_browser_as_text(
+    client: httpx.Client, answer: dict
+) -> None:
+    cited = answer["citations"][0]
+    passage = client.get(f"/api/passages/{cited['passage_id']}").json()
+    assert (passage["source"], passage["page"]) == (cited["source"], None)
+    assert passage["text"][cited["start"] - passage["start"] : cited["end"] - passage["start"]] == cited["quote"]
+    page = client.get(f"/api/passages/{cited['passage_id']}", headers={"accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert cited["quote"] in page.text
+    assert client.get("/api/passages/nothing").status_code == 404
+
+
+def test_every_call_is_described_in_a_line_listed_under_a_word_and_shown_as_curl(client: httpx.Client) -> None:
+    document = client.get("/api/openapi.json").json()
+    calls = {f"{method} {path}": one for method, path, one in operations(document)}
+    assert {"post /api/ask", "post /v1/chat/completions", "post /api/jobs"} <= set(calls)
+    for call, said in calls.items():
+        assert said["summary"].endswith((".", "?")), call
+        assert said["tags"][0] in {one["name"] for one in document["tags"]}, call
+        assert said["x-codeSamples"][0]["source"].startswith("curl "), call
+        assert "422" not in said["responses"], call
+
+
+def test_the_example_of_a_question_in_the_document_is_answered(client: httpx.Client) -> None:
+    document = client.get("/api/openapi.json").json()
+    body = document["paths"]["/api/ask"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert client.post("/api/ask", json=example_of(body, document["components"]["schemas"])).status_code == 200
+
+
+def test_what_is_sent_holds_the_fields_that_the_document_promises(client: httpx.Client, answer: dict) -> None:
+    shapes = client.get("/api/openapi.json").json()["components"]["schemas"]
+    found = client.get("/api/search", params={"q": "owls"}).json()
+    for shape, sent in (
+        ("AnswerShape", answer),
+        ("CitationShape", answer["citations"][0]),
+        ("SentenceShape", answer["sentences"][0]),
+        ("FoundShape", found),
+        ("HitShape", found["hits"][0]),
+        ("VersionShape", client.get("/api/version").json()),
+        ("ReadyShape", client.get("/readyz").json()),
+    ):
+        assert set(shapes[shape]["properties"]) == set(sent), shape
+
+
+def test_the_page_of_the_interface_names_every_call_and_loads_nothing(client: httpx.Client) -> None:
+    page = client.get("/api/docs", headers={"accept": "text/html"})
+    for method, path, _ in operations(client.get("/api/openapi.json").json()):
+        assert f'{method.upper()}</span><h3><code class="path">{path}</code>' in page.text
+    assert "<script" not in page.text
+    assert re.findall(r"""(?:src|href)=["'](?!/|#)[^"']*""", page.text) == []
+    ids = re.findall(r'id="([^"]+)"', page.text)
+    assert set(re.findall(r'href="#([^"]+)"', page.text)) <= set(ids)
+    assert len(ids) == len(set(ids))
 
 
 # ---- verdicts
@@ -230,13 +324,6 @@ def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Cl
     assert page.headers["content-security-policy"].count("'sha256-") == 5
 
 
-def test_beyond_loopback_it_needs_a_word_that_there_are_no_accounts() -> None:
-    with pytest.raises(UsageError, match=r"0\.0\.0\.0.*no accounts yet"):
-        check_host("0.0.0.0", no_accounts=False)
-    check_host("0.0.0.0", no_accounts=True)
-    check_host("::1", no_accounts=False)
-
-
 # ---- health, and versions that change
 
 
@@ -258,6 +345,29 @@ def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, s
         len(live.lexical.passage_ids),
         0.25,
     )
+
+
+def test_metrics_count_requests_by_route_and_votes_by_kind(client: httpx.Client, answer: dict) -> None:
+    def told() -> dict[str, float]:
+        lines = client.get("/metrics").text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    before = told()
+    client.get(f"/api/passages/{answer['citations'][0]['passage_id']}")
+    client.get("/", headers={"accept": "text/html"})
+    vote = {"turn_id": answer["turn_id"], "token": answer["token"], "verdict": "answer_helpful"}
+    client.post("/api/verdicts", json=vote)
+    after = told()
+    for name in (
+        'rag_requests_total{route="/api/passages/{passage_id}",status="200"}',
+        'rag_request_seconds_count{route="/api/verdicts"}',
+        'rag_requests_total{route="page",status="200"}',
+        'rag_feedback_total{target="answer",vote="answer_helpful"}',
+    ):
+        assert after[name] - before.get(name, 0) == 1, name
+    assert not [name for name in after if answer["turn_id"] in name or answer["citations"][0]["passage_id"] in name]
+    assert after["rag_index_documents"] >= 2
+    assert after["rag_disk_free_bytes"] > 0
 
 
 def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(

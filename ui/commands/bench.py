@@ -10,9 +10,11 @@ import typer
 
 from ui.commands.bench_answers import answers
 from ui.commands.bench_big_night import big_night
+from ui.commands.bench_chat import chat
 from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
+from ui.commands.bench_gate import gate
 from ui.commands.bench_ingest import ingest
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
@@ -38,9 +40,11 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(search)
     group.command()(serving)
+    group.command()(chat)
     group.command()(answers)
     group.command()(splitting)
     group.command()(declining)
+    group.command()(gate)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)

@@ -1,0 +1,181 @@
+"""OpenAI's shapes for chat: what its clients send, and what they take for an answer, an error or a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREFIX = "/v1"
+MODEL = "nightjar"
+
+KINDS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+         429: "rate_limit_error"}  # fmt: skip
+
+
+class Lenient(BaseModel):
+    """Fields that we don't know are passed over, as OpenAI's own servers do with what a model can't use."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Part(Lenient):
+    """A piece of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class Message(Lenient):
+    """What was said, and by whom."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+    def text(self) -> str:
+        """Its text; the texts of its parts below each other."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or () if part.type == "text")
+
+    def kinds(self) -> set[str]:
+        """The kinds of its parts."""
+        return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
+
+
+class StreamOptions(Lenient):
+    """What is wanted of a stream."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Lenient):
+    """A question with what was said before it."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"model": MODEL, "messages": [{"role": "user", "content": "Who can get the grant?"}]}]
+        },
+    )
+
+    model: Annotated[str, Field(description=f"Always {MODEL!r}: the version that answers now.")]
+    messages: Annotated[
+        list[Message],
+        Field(min_length=1, description="The last one is the question; those before it are what it follows up."),
+    ]
+    stream: Annotated[bool | None, Field(description="Whether the answer comes in pieces.")] = False
+    stream_options: StreamOptions | None = None
+    n: Annotated[int | None, Field(description="1; there is one answer to a question.")] = 1
+    tools: Annotated[list[Any] | None, Field(description="Refused: Nightjar calls no tools.")] = None
+    functions: Annotated[list[Any] | None, Field(description="Refused, as tools are.")] = None
+    metadata: Annotated[dict[str, str] | None, Field(description="conversation_id: what the turn is stored under.")] = (
+        None
+    )
+
+
+class UrlCitation(BaseModel):
+    """Where a mark such as [1] leads to."""
+
+    start_index: Annotated[int, Field(description="Of the mark, in characters of the message.")]
+    end_index: int
+    title: str
+    url: Annotated[str, Field(description="The passage, here.")]
+    content: Annotated[str, Field(description="The sentence that stands there.")]
+
+
+class Annotation(BaseModel):
+    """As OpenAI's models annotate what they found on the web."""
+
+    type: Literal["url_citation"] = "url_citation"
+    url_citation: UrlCitation
+
+
+class Usage(BaseModel):
+    """In tokens of Nightjar's own encoder."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AnswerMessage(BaseModel):
+    """The answer."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+    annotations: list[Annotation] = []
+
+
+class Choice(BaseModel):
+    """The one answer that there is."""
+
+    index: Literal[0] = 0
+    message: AnswerMessage
+    finish_reason: Literal["stop"] = "stop"
+    logprobs: None = None
+
+
+class Voting(BaseModel):
+    """What OpenAI's shape has no place for; votes go to /api/verdicts."""
+
+    turn_id: str
+    token: Annotated[str, Field(description="Votes carry it.")]
+    encoder_id: str
+    question: Annotated[str, Field(description="As it was searched.")]
+    declined: bool
+    passage_ids: Annotated[list[str], Field(description="That were shown, best first.")]
+
+
+class ChatAnswer(BaseModel):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: Annotated[int, Field(description="Seconds since 1970.")]
+    model: str = MODEL
+    choices: list[Choice]
+    usage: Usage
+    nightjar: Voting
+
+
+class Model(BaseModel):
+    """A model that can be asked."""
+
+    id: str = MODEL
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = MODEL
+
+
+class Models(BaseModel):
+    """All models that can be asked."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class OpenAIProblem(BaseModel):
+    """Why a request was refused."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(BaseModel):
+    """The same, as OpenAI's clients look for it."""
+
+    error: OpenAIProblem
+
+
+def openai_error(message: str, status: int, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """An error as OpenAI's clients read it.
+
+    >>> openai_error("no model 'x'", 404, param="model", code="model_not_found")["error"]["type"]
+    'not_found_error'
+    """
+    kind = KINDS.get(status, "server_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
