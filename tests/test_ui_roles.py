@@ -46,6 +46,17 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "GET /api/jobs/{job_id}": ("administrator", {}),
     "GET /api/jobs/{job_id}/files": ("administrator", {}),
     "POST /api/jobs/{job_id}/cancel": ("administrator", {}),
+    "GET /api/versions": ("administrator", {}),
+    "POST /api/versions/free": ("administrator", {}),
+    "POST /api/promote": ("administrator", {"json": {"version": "v", "confirm": "v", "reason": "r"}}),
+    "POST /api/rollback": ("administrator", {"json": {"confirm": "v", "reason": "r"}}),
+    "GET /api/nights": ("administrator", {}),
+    "GET /api/nights/log": ("administrator", {}),
+    "POST /api/nights/run": ("administrator", {"json": {"tier": "none"}}),
+    "DELETE /api/nights/run": ("administrator", {}),
+    "GET /api/reviews": ("administrator", {}),
+    "POST /api/reviews": ("administrator", {"json": {"question": "q", "passage_id": "p", "decision": "skip"}}),
+    "GET /reports/{name}/{file}": ("administrator", {}),
 }
 """Of our own: who may, and a request that is well formed."""
 
@@ -68,6 +79,18 @@ EVENTS = {
     "DocumentsPage.look": "administrator",
     "NegativesPage.look": "administrator",
     "NegativesPage.offer": "administrator",
+    "TrainingPage.admit": "reader",
+    "NightPart.look": "administrator",
+    "NightPart.count": "administrator",
+    "NightPart.foresee": "administrator",
+    "NightPart.begin": "administrator",
+    "NightPart.end": "administrator",
+    "VersionsPart.look": "administrator",
+    "VersionsPart.let_answer": "administrator",
+    "VersionsPart.free_vectors": "administrator",
+    "ReviewsPart.look": "administrator",
+    "ReviewsPart._deciding.<locals>.decide": "administrator",
+    "ReportsPart.look": "administrator",
 }
 """Of the pages; "anybody": of those who are signed in, without a question of who it is."""
 
