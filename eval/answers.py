@@ -74,6 +74,28 @@ def content_f1(text: str, answers: Sequence[str]) -> float:
     return max((_f1(tokenize(text), tokenize(answer)) for answer in answers), default=0.0)
 
 
+def content_recall(text: str, answers: Sequence[str]) -> float:
+    """The largest share of the content words of one of the *answers* that *text* holds, 0 to 1: how complete it is.
+
+    It rewards length, so the number of words stands beside it wherever it is told.
+
+    >>> content_recall("Owls hunt at night, and swifts sleep", ["Owls hunt mice", "no"])
+    0.6666666666666666
+    """
+    found = Counter(tokenize(text))
+    wanted = (Counter(tokenize(answer)) for answer in answers)
+    return max(((found & one).total() / one.total() for one in wanted if one), default=0.0)
+
+
+def nugget_recall(text: str, nuggets: Sequence[Sequence[str]]) -> float | None:
+    """The share of *nuggets*, each a fact in several spellings, that *text* holds in one of them; None of no nuggets.
+
+    >>> nugget_recall("It opened in May 1843.", [["1843", "in 1843"], ["London"]])
+    0.5
+    """
+    return sum(holds(text, spellings) for spellings in nuggets) / len(nuggets) if nuggets else None
+
+
 def n_words(text: str) -> int:
     """How many words somebody has to read; citation marks are none.
 

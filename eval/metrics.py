@@ -1,4 +1,4 @@
-"""What a ranking is worth, question by question: nDCG@10, reciprocal rank and recall, by ir-measures."""
+"""What a ranking is worth, question by question, by ir-measures: nDCG@10 first, and what else a person may ask for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 MEASURES: tuple[str, ...] = ("nDCG@10", "RR@10", "R@10")
 """As ir-measures writes them; the first one decides at the gate."""
+
+MORE_MEASURES: tuple[str, ...] = (
+    "R@5", "R@20", "R@100", "Success@1", "Success@5", "Judged@10", "nDCG(judged_only=True)@10",
+)  # fmt: skip
+"""What else is told. The last two are for a new retriever, which is punished for passages that nobody judged: the share of
+its first ten that were, and nDCG@10 as if the others were not there."""
+
+ALL_MEASURES = MEASURES + MORE_MEASURES
 
 Qrels = Mapping[str, Mapping[str, int]]
 """query_id → passage_id → grade; a passage is right where its grade is above 0."""
@@ -31,8 +39,8 @@ def from_rankings(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, 
     }
 
 
-def per_question(qrels: Qrels, run: Run) -> PerQuestion:
-    """The value of every measure for every question of *qrels*, in the order of *qrels*.
+def per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> PerQuestion:
+    """The value of each of *measures* for every question of *qrels*, in the order of *qrels*.
 
     A question that the run has nothing for counts as 0, and so does one without a right passage; questions of the run
     that *qrels* don't know are ignored. Grades count in nDCG as gains of the grade itself (Järvelin and Kekäläinen,
@@ -44,11 +52,11 @@ def per_question(qrels: Qrels, run: Run) -> PerQuestion:
     """
     import ir_measures
 
-    values: PerQuestion = {name: dict.fromkeys(qrels, 0.0) for name in MEASURES}
-    measures = [ir_measures.parse_measure(name) for name in MEASURES]
+    values: PerQuestion = {name: dict.fromkeys(qrels, 0.0) for name in measures}
+    parsed = [ir_measures.parse_measure(name) for name in measures]
     judged = {query_id: dict(grades) for query_id, grades in qrels.items()}
-    found = {query_id: dict(run[query_id]) for query_id in qrels if query_id in run}
-    for metric in ir_measures.iter_calc(measures, judged, found):
+    found = {query_id: dict(run[query_id]) for query_id in qrels if run.get(query_id)}
+    for metric in ir_measures.iter_calc(parsed, judged, found):
         values[str(metric.measure)][metric.query_id] = float(metric.value)
     return values
 

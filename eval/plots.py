@@ -47,10 +47,10 @@ def ladder(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base
     What the line through a dot means is for *unit* to say.
     """
     ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
-    return _svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
+    return svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
 
 
-def _svg(draw: Callable[[Any], None], title: str, below: str, height: float) -> str:
+def svg(draw: Callable[[Any], None], title: str, below: str, height: float) -> str:
     """What *draw* puts on a pair of axes, as SVG text; *height* in inches."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -102,7 +102,7 @@ class Curve:
 
 def curves(lines: Sequence[Curve], title: str, below: str, bar: float) -> str:
     """Lines over nights as SVG text, with one dashed line at 0 and one, named, at *bar*."""
-    return _svg(lambda axes: _draw_curves(axes, lines, bar), title, below, 4.2)
+    return svg(lambda axes: _draw_curves(axes, lines, bar), title, below, 4.2)
 
 
 def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
@@ -139,7 +139,7 @@ class Risk:
 
 def risks(lines: Sequence[Risk], title: str) -> str:
     """Risk over coverage as SVG text; the lower line is the better one."""
-    return _svg(
+    return svg(
         lambda axes: _draw_risks(axes, lines),
         title,
         "share of questions answered, the surest first; up: wrong ones",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate import Served, hub_share
+from eval.embedding_checks import hub_share
+from eval.gate import Served
 from eval.metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
 from eval.statistics import mean_interval
 from rag.fusion import normalised_lexical, reciprocal_rank_fusion, top, top_fused
@@ -96,6 +97,13 @@ class RetrievalScores:
     """Of the fused rankings; see `eval.gate.hub_share`."""
     top_ten: Mapping[str, tuple[str, ...]]
     """query_id → the passages served first."""
+    groups: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Further slices by name, each `(n,)`: golden questions by their origin."""
+
+    @property
+    def measures(self) -> list[str]:
+        """What was measured, the first measure deciding."""
+        return list(self.values["fused"])
 
     @property
     def query_ids(self) -> list[str]:
@@ -111,19 +119,22 @@ class RetrievalScores:
         return Served(self.array("fused", "nDCG@10"), self.array("fused", "R@10"), self.hub_share)
 
     def slices(self) -> dict[str, NDArray[np.bool_]]:
-        """The masks of all, seen and unseen questions."""
-        return {"all": np.ones_like(self.unseen), "seen": ~self.unseen, "unseen": self.unseen}
+        """The masks of all, seen and unseen questions, and of the groups."""
+        return {"all": np.ones_like(self.unseen), "seen": ~self.unseen, "unseen": self.unseen, **self.groups}
 
     def means(self, which: str = "all") -> dict[str, dict[str, float | None]]:
         """side → measure → mean over a slice; None where the slice is empty."""
         chosen = self.slices()[which]
         return {
-            side: {name: _rounded(self.array(side, name)[chosen].mean()) if chosen.any() else None for name in MEASURES}
+            side: {
+                name: _rounded(self.array(side, name)[chosen].mean()) if chosen.any() else None
+                for name in self.measures
+            }
             for side in SIDES
         }
 
     def intervals(self, which: str = "all") -> dict[str, dict[str, list[float] | None]]:
-        """side → measure → [low, high] of the 95 % interval of the mean; None with fewer than two questions."""
+        """side → measure of MEASURES → [low, high] of the 95 % interval of the mean; None with fewer than two questions."""
         chosen = self.slices()[which]
         return {side: {name: _interval(self.array(side, name)[chosen]) for name in MEASURES} for side in SIDES}
 
@@ -136,7 +147,7 @@ class RetrievalScores:
             "n_questions": sizes["all"],
             "version": version,
             **self.means(),
-            "slices": {name: {"n_questions": sizes[name], **self.means(name)} for name in ("seen", "unseen")},
+            "slices": {name: {"n_questions": sizes[name], **self.means(name)} for name in sizes if name != "all"},
             "intervals": {name: self.intervals(name) for name in sizes},
         }
 
@@ -152,13 +163,15 @@ def evaluate(
     weight: float,
     seen: Set[str] = frozenset(),
     candidates: int = 100,
+    measures: Sequence[str] = MEASURES,
+    groups: Mapping[str, Set[str]] | None = None,
     progress: Callable[[int], None] = lambda n: None,
 ) -> RetrievalScores:
     """Asks every question of *qrels* and measures what comes back; all of *passage_ids* are candidates.
 
     *questions* maps query ids to texts. *passage_vectors* `(n, dim)` and the columns of *lexical* are in the order of
-    *passage_ids*. *seen* are the passages that were positives of training. *progress* gets the number of questions
-    just done.
+    *passage_ids*. *seen* are the passages that were positives of training. *measures* are taken of rankings 100 deep.
+    *groups* names sets of questions that are shown apart too. *progress* gets the number of questions just done.
     """
     found: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
     query_ids = list(qrels)
@@ -172,10 +185,14 @@ def evaluate(
             found[side].update(zip(some, named, strict=True))
         progress(len(some))
     return RetrievalScores(
-        values={side: per_question(qrels, from_rankings(found[side])) for side in SIDES},
+        values={side: per_question(qrels, from_rankings(found[side]), measures) for side in SIDES},
         unseen=np.array([not _right(qrels[query_id]) & seen for query_id in query_ids], np.bool_),
         hub_share=hub_share(found["fused"].values(), qrels.values(), len(passage_ids)),
         top_ten={query_id: tuple(ranking[:10]) for query_id, ranking in found["fused"].items()},
+        groups={
+            name: np.array([query_id in some for query_id in query_ids], np.bool_)
+            for name, some in (groups or {}).items()
+        },
     )
 
 

@@ -14,6 +14,7 @@ from rag.errors import TooLittleDataError
 Floats = NDArray[np.float64]
 
 N_RESAMPLES = 9_999
+LIGHT = 10_000_000  # as WORK, where many measures or slices are shown beside the one that decides
 WORK = 50_000_000  # questions × resamples: all 9,999 up to 5,000 questions (1.2 s on one core), fewer beyond
 MOST_FOR_BCA = 10_000  # its jackknife is quadratic, and with so many questions it equals the percentile interval
 BATCH = 2_000_000  # numbers held at once, 16 MB
@@ -50,7 +51,7 @@ class Paired:
     """The smallest true difference that n questions would show with a probability of 80 %."""
 
 
-def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13) -> Paired:
+def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13, work: int = WORK) -> Paired:
     """Compares two retrievers on the same questions in the same order, each `(n,)`, float.
 
     The interval is a BCa bootstrap over questions (Efron, JASA 1987), p comes from a paired randomisation test
@@ -67,7 +68,7 @@ def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13) -> Paired:
     before, after = np.asarray(current, np.float64), np.asarray(candidate, np.float64)
     assert before.shape == after.shape and before.ndim == 1, "both retrievers answer the same questions, in one order"
     differences = np.round(after - before, 12)  # what differs only by rounding is a tie
-    interval = mean_interval(differences, seed)
+    interval = mean_interval(differences, seed, work)
     return Paired(
         n=interval.n,
         mean_current=float(before.mean()),
@@ -75,7 +76,7 @@ def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13) -> Paired:
         difference=interval.mean,
         low=interval.low,
         high=interval.high,
-        p=randomisation_p(differences, seed),
+        p=randomisation_p(differences, seed, work),
         wins=int((differences > 0).sum()),
         ties=int((differences == 0).sum()),
         losses=int((differences < 0).sum()),
@@ -83,7 +84,7 @@ def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13) -> Paired:
     )
 
 
-def mean_interval(values: ArrayLike, seed: int = 13) -> Interval:
+def mean_interval(values: ArrayLike, seed: int = 13, work: int = WORK) -> Interval:
     """The mean of `(n,)` values and its 95 % BCa interval; of equal values, the interval is the value itself.
 
     Where BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval stands in for it.
@@ -101,11 +102,11 @@ def mean_interval(values: ArrayLike, seed: int = 13) -> Interval:
     centre = float(numbers.mean())
     if np.ptp(numbers) < 1e-12:  # equal but for rounding; BCa would divide by zero
         return Interval(len(numbers), centre, centre, centre)
-    low, high = _bootstrap(numbers, seed)
+    low, high = _bootstrap(numbers, seed, work)
     return Interval(len(numbers), centre, low, high)
 
 
-def randomisation_p(differences: ArrayLike, seed: int = 13) -> float:
+def randomisation_p(differences: ArrayLike, seed: int = 13, work: int = WORK) -> float:
     """The two-sided p-value of a mean difference under random signs; 1 where nothing differs.
 
     Questions without a difference weigh nothing under any sign, so they are left out first: exact, and quicker.
@@ -125,7 +126,7 @@ def randomisation_p(differences: ArrayLike, seed: int = 13) -> float:
         np.mean,
         permutation_type="samples",  # with one sample: random signs
         vectorized=True,
-        n_resamples=_n_resamples(len(numbers)),
+        n_resamples=_n_resamples(len(numbers), work),
         batch=_batch(len(numbers)),
         rng=np.random.default_rng(seed),
     )
@@ -146,7 +147,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _bootstrap(numbers: Floats, seed: int) -> tuple[float, float]:
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusts p-values of exploring many slices, in the order given (Benjamini and Hochberg, 1995).
+
+    Of the slices below .10 so adjusted, one in ten is chance; so they are for looking, not for deciding.
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03])
+    [0.03, 0.04, 0.04]
+    """
+    from scipy import stats
+
+    return [float(p) for p in stats.false_discovery_control(p_values)] if len(p_values) else []
+
+
+def _bootstrap(numbers: Floats, seed: int, work: int) -> tuple[float, float]:
     import warnings
 
     from scipy import stats
@@ -155,15 +169,17 @@ def _bootstrap(numbers: Floats, seed: int) -> tuple[float, float]:
     method = "BCa" if len(numbers) <= MOST_FOR_BCA else "percentile"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # answered by the percentile interval below
-        result = stats.bootstrap((numbers,), np.mean, n_resamples=_n_resamples(len(numbers)), method=method, **options)
+        result = stats.bootstrap(
+            (numbers,), np.mean, n_resamples=_n_resamples(len(numbers), work), method=method, **options
+        )
     if not np.isfinite(result.confidence_interval).all():
         result = stats.bootstrap((numbers,), np.mean, n_resamples=0, method="percentile", bootstrap_result=result,
                                  **options)  # fmt: skip
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def _n_resamples(n: int) -> int:
-    return int(min(N_RESAMPLES, max(999, WORK // n)))
+def _n_resamples(n: int, work: int) -> int:
+    return int(min(N_RESAMPLES, max(999, work // n)))
 
 
 def _batch(n: int) -> int:

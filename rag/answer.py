@@ -21,6 +21,7 @@ from rag.filters import EVERYTHING, Filter
 from rag.followup import brings_more
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
+from rag.kept_answers import written
 from rag.library import Library
 from rag.marks import MarkFilter
 from rag.records import Answer, Checked, Hit, Shown, Turn, now
@@ -70,6 +71,7 @@ class Asking(TypedDict, total=False):
     where: Filter
     origin: Origin
     stopped: threading.Event
+    instead_of: str
 
 
 class Answerer:
@@ -120,6 +122,7 @@ class Answerer:
         where: Filter = EVERYTHING,
         origin: Origin = "asked",
         stopped: threading.Event = NEVER,
+        instead_of: str = "",
     ) -> Iterator[Searched | Text | Answer]:
         """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
 
@@ -127,7 +130,8 @@ class Answerer:
         reader leaves half way is stored as far as it got: its passages were shown.
         *history* holds earlier questions, as they were typed, and their answers, oldest first: a follow-up is searched,
         answered and stored as a question that stands alone. *k* is how many passages are shown, *where* says which
-        documents they may come from. Setting *stopped* ends the writing.
+        documents they may come from. Setting *stopped* ends the writing. *instead_of* is the turn
+        that this one asks again, or in other words.
 
         Raises:
             NotFoundError: no document has a source or type that *where* names.
@@ -151,7 +155,8 @@ class Answerer:
                 yield Text(_finished(answer, draft, wide, 0.0, drops=True).text)
         finally:  # also where the reader left, or the generator failed: what was shown stays known
             answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
-            self._feedback.record_turn(_turn(answer, conversation_id or answer.turn_id, user, asked_at, origin))
+            turn = _turn(answer, conversation_id or answer.turn_id, user, asked_at, origin)
+            self._feedback.record_turn(turn, written(answer, retriever.index_state, instead_of))
         yield answer
 
     def _searched(

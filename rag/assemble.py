@@ -20,8 +20,9 @@ from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import SettingsError
 from rag.exact import ExactIndex
+from rag.feedback import Feedback
 from rag.find_files import Found
-from rag.generate import generator_of
+from rag.generate import Generator, generator_of
 from rag.ingest import IngestReport, ingest_found
 from rag.jobs import JobStage
 from rag.lexical import Lexical
@@ -140,13 +141,19 @@ class App(Parts):
     @cached_property
     def answerer(self) -> Answerer:
         """The one call that the product exists for. Takes the retriever anew for every question."""
+        return self.answerer_over(lambda: self.retriever, generator_of(self.chat_model), self.feedback)
+
+    def answerer_over(
+        self, retriever: Callable[[], Retriever], generator: Generator, feedback: Feedback, k: int = 0
+    ) -> Answerer:
+        """Answers as the settings say, by other parts than those that serve; for measuring. *k* 0: as many as are shown."""
         model, within_s = self.chat_model, self.settings.generator.rewrite_s
         return Answerer(
-            lambda: self.retriever,
-            generator_of(model),
+            retriever,
+            generator,
             self.library,
-            self.feedback,
-            k=self.settings.retrieval.k,
+            feedback,
+            k=k or self.settings.retrieval.k,
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
             widen=self._widen if model else tuple,

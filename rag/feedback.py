@@ -51,16 +51,16 @@ class Feedback:
 
     # ---- turns
 
-    def record_turn(self, turn: Turn) -> None:
-        """Stores a turn with everything that was shown for it."""
-        self.record_turns([turn])
+    def record_turn(self, turn: Turn, details: str = "") -> None:
+        """Stores a turn with everything that was shown for it; *details* as of `rag.kept_answers.written`."""
+        self.record_turns([turn], details)
 
-    def record_turns(self, new: Sequence[Turn]) -> None:
+    def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
         """Stores several turns in one transaction; those whose id is there already are left as they are."""
         with self.engine.begin() as connection:
             for turn in new:
                 if connection.scalar(select(turns.c.turn_id).where(turns.c.turn_id == turn.turn_id)) is None:
-                    connection.execute(insert(turns), _turn_row(turn))
+                    connection.execute(insert(turns), _turn_row(turn) | {"details": details})
                     if turn.shown:
                         connection.execute(insert(shown), [_shown_row(turn.turn_id, one) for one in turn.shown])
 

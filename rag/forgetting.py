@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import conversations, reviews
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
 from rag.library import SQL_BATCH, chunks
@@ -30,10 +31,12 @@ class Forgotten:
     n_question_vectors: int
     first_at: str | None
     """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
+    n_reviews: int = 0
+    """What they decided of doubtful negatives, and what others decided of them for questions that nobody asks any more."""
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
-    """Removes, in one transaction, the verdicts of *user*, the turns they asked, and the vectors of these questions.
+    """Removes, in one transaction, the verdicts and reviews of *user*, the turns they asked, and these questions' vectors.
 
     A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
     but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
@@ -46,17 +49,32 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
         asked = {row.turn_id: row.question for row in connection.execute(by_them)}
         times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
-        if not asked and not times:
+        if not asked and not times and not _n_reviews(connection, user):
             raise NotFoundError(f'nobody named {user!r} asked or judged anything: "nightjar people" lists who did')
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
-        hashes = _unused_questions(connection, alone)
-        n_vectors = _question_vectors(connection, hashes, remove=not dry_run)
+        unused = _unused_questions(connection, alone)
+        n_vectors = _question_vectors(connection, [sha256_of(question) for question in unused], remove=not dry_run)
+        n_reviews = _n_reviews(connection, user, unused, remove=not dry_run)
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(update(turns).where(turns.c.user == user).values(user=NOBODY, answer="", asked=""))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None))
+            connection.execute(delete(conversations).where(conversations.c.user == user))
+            left = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+            connection.execute(update(turns).where(turns.c.user == user).values(left))
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_reviews)
+
+
+def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:
+    """Removes turns, given as id → question, with what was shown for them.
+
+    Vectors and reviews of questions that nobody else asks go too.
+    """
+    unused = _unused_questions(connection, asked)
+    _question_vectors(connection, [sha256_of(question) for question in unused], remove=True)
+    for some in chunks(unused, SQL_BATCH):
+        connection.execute(delete(reviews).where(reviews.c.question.in_(some)))
+    _remove_turns(connection, list(asked))
 
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
@@ -65,8 +83,8 @@ def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[st
             for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
 
 
-def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str]:
-    """Hashes of the questions that no other turn asks in the same words."""
+def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[str]:
+    """The questions that no other turn asks in the same words."""
     questions = sorted(set(alone.values()))
     still_asked = {
         question
@@ -76,7 +94,7 @@ def _unused_questions(connection: Connection, alone: dict[str, str]) -> list[str
         )
         if turn_id not in alone
     }
-    return [sha256_of(question) for question in questions if question not in still_asked]
+    return [question for question in questions if question not in still_asked]
 
 
 def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool) -> int:
@@ -88,6 +106,17 @@ def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool
         if remove:
             connection.execute(delete(vectors).where(theirs))
     return n
+
+
+def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (), *, remove: bool = False) -> int:
+    """How many reviews are this person's or name one of the *questions*; with *remove*, they go."""
+    conditions = [reviews.c.user == user, *(reviews.c.question.in_(some) for some in chunks(questions, SQL_BATCH))]
+    found: set[int] = set()
+    for theirs in conditions:
+        found.update(connection.scalars(select(reviews.c.review_id).where(theirs)))
+        if remove:
+            connection.execute(delete(reviews).where(theirs))
+    return len(found)
 
 
 def _remove_turns(connection: Connection, turn_ids: list[str]) -> None:

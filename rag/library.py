@@ -179,15 +179,24 @@ class Library:
         Raises:
             NotFoundError: nothing has this source.
         """
+        with self.engine.begin() as connection:
+            ids = self.below(connection, source)
+            _remove(connection, ids, also)
+        return len(ids)
+
+    def below(self, connection: Connection, source: str) -> list[str]:
+        """The ids of the document with this source, or of all below it where it names a folder.
+
+        Raises:
+            NotFoundError: nothing has this source.
+        """
         below = f"{source.rstrip('/')}/" if source else "\0"  # nothing is not the root folder
         # Not LIKE: in SQLite it takes capital and small letters for the same, and Notes/ is another folder than notes/.
         named = or_(documents.c.source == source, func.substr(documents.c.source, 1, len(below)) == below)
-        with self.engine.begin() as connection:
-            ids = list(connection.scalars(select(documents.c.document_id).where(named)))
-            if not ids:
-                raise NotFoundError(f'no source {source!r} in the library: "nightjar sources" lists what there is')
-            _remove(connection, ids, also)
-        return len(ids)
+        ids = list(connection.scalars(select(documents.c.document_id).where(named)))
+        if not ids:
+            raise NotFoundError(f'no source {source!r} in the library: "nightjar sources" lists what there is')
+        return ids
 
     def remove_all(self, sources: Sequence[str], also: Also = lambda c, ids: None) -> int:
         """The same for several sources, and for nothing below them; those that are not there are passed over."""

@@ -34,6 +34,35 @@ class FileLock:
             self.fd = -1
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of this file now.
+
+    It is asked of the kernel only where the process that took it last is alive: for the time of the question, who wants
+    the lock would be refused.
+    """
+    if not _is_alive(path):
+        return False
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether the process that the file names is there; not if none ever held it."""
+    try:
+        os.kill(int(path.read_text()), 0)
+    except PermissionError:
+        return True  # it is somebody else's
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _open_and_lock(path: Path, what: str) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

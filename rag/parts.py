@@ -8,7 +8,9 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
+from rag.catalogue import Catalogue
 from rag.chat_model import ChatModel
+from rag.conversations import Conversations
 from rag.cross_encoder import CrossEncoder
 from rag.encoder import Encoder
 from rag.errors import EncoderError
@@ -42,6 +44,7 @@ class Parts:
         self.engine = engine
         self.library = Library(engine)
         self.feedback = Feedback(engine)
+        self.conversations = Conversations(self.library)
         self.jobs = Jobs(engine)
         self.registry = Registry(engine, settings.data)
         self.removal = Removal(self.library, self.registry, self.feedback)
@@ -83,6 +86,10 @@ class Parts:
     def vectors(self, passage_side: str | None = None) -> Vectors:
         """The vectors of a passage side, the current one's by default."""
         return Vectors(self.engine, passage_side or self.current().passage_side)
+
+    def catalogue(self) -> Catalogue:
+        """The documents as people look them over, by the vectors that searches use now."""
+        return Catalogue(self.engine, self.current().passage_side)
 
     def lexical(self, before: Lexical | None = None) -> Lexical:
         """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""

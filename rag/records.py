@@ -247,7 +247,7 @@ class Turn:
     declined: bool
     encoder_id: str
     asked_at: datetime
-    origin: Literal["asked", "imported", "simulated"] = "asked"
+    origin: Literal["asked", "imported", "simulated", "compared"] = "asked"
     shown: tuple[Shown, ...] = ()
     asked: str = ""
     """As it was typed, where a follow-up was searched in other words."""

@@ -117,6 +117,19 @@ class Registry:
                 for row in connection.execute(query)
             ]
 
+    def before_current(self) -> str | None:
+        """The version that a rollback would make current; None where there is none.
+
+        A rollback undoes the step before it, so that steps pair up like brackets.
+        """
+        stack: list[str] = []
+        for promotion in reversed(self.history()):
+            if promotion.kind == "rollback" and stack:
+                stack.pop()
+            if not stack or stack[-1] != promotion.encoder_id:  # making the current version current is no step
+                stack.append(promotion.encoder_id)
+        return stack[-2] if len(stack) > 1 else None
+
     def base(self) -> Version:
         """The immutable base that every night starts from: the tier-0 version made current last.
 
@@ -182,7 +195,7 @@ class Registry:
         Raises:
             UsageError: there is nothing before the current version.
         """
-        before = self._before_current()
+        before = self.before_current()
         if before is None:
             raise UsageError('there is no version before the current one: "nightjar versions" shows the history')
         return self.promote(before, reason, kind="rollback")
@@ -202,16 +215,6 @@ class Registry:
             return
         (version.folder / MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
         shutil.rmtree(version.folder, ignore_errors=True)
-
-    def _before_current(self) -> str | None:
-        """A rollback undoes the step before it, so that steps pair up like brackets."""
-        stack: list[str] = []
-        for promotion in reversed(self.history()):
-            if promotion.kind == "rollback" and stack:
-                stack.pop()
-            if not stack or stack[-1] != promotion.encoder_id:  # making the current version current is no step
-                stack.append(promotion.encoder_id)
-        return stack[-2] if len(stack) > 1 else None
 
     def _settle(self, made: Path, version: Version) -> None:
         manifest = {

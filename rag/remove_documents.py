@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
+from rag.app_tables import reviews
 from rag.database import documents, passages, reading, verdict_events
 from rag.feedback import WITHDRAWN, Feedback
 from rag.find_files import Found, vanished
@@ -55,6 +57,20 @@ class Removal:
         gone = _Gone()
         return self._removed(gone, self._library.remove_all(sources, gone.also))
 
+    def would_go(self, source: str) -> Removed:
+        """What `below` would take, for people to be asked first; nothing goes.
+
+        Raises:
+            NotFoundError: nothing has this source.
+        """
+        gone = _Gone()
+        with reading(self._library.engine) as connection:
+            document_ids = self._library.below(connection, source)
+            for some in chunks(document_ids, SQL_BATCH):
+                of_these = select(passages.c.passage_id).where(passages.c.document_id.in_(some))
+                gone.look(connection, list(connection.scalars(of_these)))
+        return self._removed(gone, len(document_ids))
+
     def _removed(self, gone: _Gone, n_documents: int) -> Removed:
         return Removed(n_documents, len(gone.passage_ids), gone.n_verdicts, self._learnt(gone))
 
@@ -79,13 +95,20 @@ class _Gone:
         self.n_verdicts = 0
 
     def also(self, connection: Connection, passage_ids: Sequence[str]) -> None:
-        """Notes the passages, and withdraws what stands on them."""
+        """Notes the passages, and withdraws what stands on them; what was decided of them as negatives goes too."""
+        self.look(connection, passage_ids)
+        for some in chunks(passage_ids, SQL_BATCH):
+            _withdraw(connection, some)
+            connection.execute(delete(reviews).where(reviews.c.passage_id.in_(some)))
+
+    def look(self, connection: Connection, passage_ids: Sequence[str]) -> None:
+        """Notes the passages, and counts what stands on them."""
         self.passage_ids.update(passage_ids)
         for some in chunks(passage_ids, SQL_BATCH):
             on_these = select(func.min(verdict_events.c.event_id)).where(verdict_events.c.passage_id.in_(some))
             events = [event for event in (connection.scalar(on_these), self.first_event) if event is not None]
             self.first_event = min(events, default=None)
-            self.n_verdicts += _withdraw(connection, some)
+            self.n_verdicts += len(_standing(connection, some))
 
 
 def gone_files(library: Library, found: Found) -> list[str]:
@@ -98,15 +121,19 @@ def gone_files(library: Library, found: Found) -> list[str]:
         return vanished(found, connection.scalars(query).all())
 
 
-def _withdraw(connection: Connection, passage_ids: Sequence[str]) -> int:
-    """Appends the end of every verdict that stands on these passages; returns how many."""
+def _standing(connection: Connection, passage_ids: Sequence[str]) -> Sequence[Row[Any, Any, Any]]:
+    """Person, turn and passage of every verdict that stands on these passages."""
     event = verdict_events.c
     latest = select(func.max(event.event_id)).where(event.passage_id.in_(passage_ids))
     latest = latest.group_by(event.user, event.turn_id, event.passage_id)
     standing = select(event.user, event.turn_id, event.passage_id)
-    rows = connection.execute(standing.where(event.event_id.in_(latest), event.verdict != WITHDRAWN)).all()
+    return connection.execute(standing.where(event.event_id.in_(latest), event.verdict != WITHDRAWN)).all()
+
+
+def _withdraw(connection: Connection, passage_ids: Sequence[str]) -> None:
+    """Appends the end of every verdict that stands on these passages."""
     at = now().isoformat()
-    ends = [{**row._mapping, "verdict": WITHDRAWN, "comment": "", "given_at": at} for row in rows]
+    ends = [{**row._mapping, "verdict": WITHDRAWN, "comment": "", "given_at": at}
+            for row in _standing(connection, passage_ids)]  # fmt: skip
     if ends:
         connection.execute(insert(verdict_events), ends)
-    return len(ends)

@@ -120,6 +120,11 @@ class Retriever:
         self._all = ExactIndex(vectors)
         self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
 
+    @property
+    def index_state(self) -> str:
+        """How the index stands by which it searches, see `rag.serving.State`; "absent" where it searches exactly."""
+        return str(getattr(self._dense, "state", "absent"))
+
     def search(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> list[Hit]:
         """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer.
 

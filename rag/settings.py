@@ -155,13 +155,41 @@ class NightSettings(Section):
 
 
 class GateSettings(Section):
-    """When a candidate is better."""
+    """When a candidate is better: each rule of eval/rules.py by its name."""
 
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
     min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")
     unseen_margin: float = Field(default=0.01, ge=0, le=1, description="unseen nDCG@10 may not fall by more")
+    min_unseen: int = Field(default=30, ge=2, description="fewer unseen questions object only where clearly worse")
     newest_margin: float = Field(
         default=0.02, ge=0, le=1, description="nDCG@10 of the newest questions may not fall by more"
+    )
+    min_newest: int = Field(default=30, ge=2, description="fewer newest questions object only where clearly worse")
+    golden_margin: float = Field(
+        default=0.02, ge=0, le=1, description="nDCG@10 of the golden questions may not fall by more"
+    )
+    min_golden: int = Field(default=10, ge=2, description="fewer golden questions object only where clearly worse")
+    answered_margin: float = Field(
+        default=0.05, ge=0, le=1, description="shares answered rightly and declined rightly may not fall by more"
+    )
+    support_margin: float = Field(
+        default=0.02, ge=0, le=1, description="the share of sentences with support may not fall by more"
+    )
+    min_answers: int = Field(default=30, ge=2, description="fewer answers object only where clearly worse")
+    harm_alpha: float = Field(default=0.4, gt=0, le=1, description="level below which a fall beyond its margin counts")
+    wall_tolerance: float = Field(
+        default=0.05, ge=0, le=1, description="share of what people found that may be lost from the first ten"
+    )
+    max_slower: float = Field(default=1.5, ge=1, description="the slowest searches may take so many times as long")
+    slack_ms: float = Field(default=50.0, ge=0, description="slower by less never counts")
+    min_coverage: float = Field(default=0.95, ge=0, le=1, description="a smaller share measured makes a night INVALID")
+    max_mean_cosine: float = Field(default=0.95, gt=0, le=1, description="vectors nearer to each other have collapsed")
+    max_hub_share: float = Field(
+        default=0.20, gt=0, le=1, description="share of questions one wrong passage may be near"
+    )
+    max_hub_growth: float = Field(default=0.05, ge=0, le=1, description="unless it was so before, less this")
+    lock_from: int = Field(
+        default=150, ge=2, description="so many held-out questions: a fifth of them is locked, for the report only"
     )
 
 
@@ -173,6 +201,10 @@ class ServerSettings(Section):
     folders: tuple[Path, ...] = Field(
         default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
     )
+    max_upload_mb: int = Field(
+        default=50, ge=0, le=10_000, description="the largest file that a page takes; 0: none can be uploaded"
+    )
+    voters_upload: bool = Field(default=False, description="whether voters may upload files, not administrators only")
     mcp: bool = Field(
         default=False, description="serve the tools search and ask at /mcp, to agents; needs nightjar-rag[mcp]"
     )

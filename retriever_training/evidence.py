@@ -21,6 +21,8 @@ from rag.lexical import Lexical
 from rag.records import Judgment, Passage
 from rag.vectors import Vectors
 from retriever_training.judgments import Judgments, judge
+from retriever_training.negatives.grounds import Known
+from retriever_training.reviews import Reviews, told
 from retriever_training.splits import Split, normalised
 
 FloatArray = NDArray[np.float32]
@@ -43,9 +45,20 @@ class Asked:
     """Surest first."""
     given_at: tuple[datetime, ...] = ()
     """When somebody last judged the question."""
+    spared: tuple[tuple[int, ...], ...] = ()
+    """Passages that are no negatives of it, though nobody called them right; nothing where nobody reviewed any."""
 
     def __len__(self) -> int:
         return len(self.questions)
+
+    def spared_of(self, place: int) -> tuple[int, ...]:
+        """Those of one question."""
+        return self.spared[place] if self.spared else ()
+
+    @property
+    def known(self) -> Known:
+        """The same for mining, which takes none of them."""
+        return Known(reviewed=tuple(frozenset(some) for some in self.spared))
 
     def judged_right(self) -> Asked:
         """What may be measured on: the questions with a passage that is right beyond a kind word on the answer.
@@ -64,6 +77,7 @@ class Asked:
             tuple(self.right[place] for place in places),
             tuple(self.rejected[place] for place in places),
             tuple(self.given_at[place] for place in places),
+            tuple(self.spared_of(place) for place in places) if self.spared else (),
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
@@ -165,6 +179,7 @@ class Evidence:
             ),
             tuple(self._rejected(group) for group in groups),
             tuple(max(one.latest_at for one in group) for group in groups),
+            tuple(self._spared(group[0].question) for group in groups) if self.judgments.spared else (),
         )
 
     def matrix(self, vectors: Vectors) -> FloatArray:
@@ -196,11 +211,17 @@ class Evidence:
             digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
         for judgment in self.judgments.judgments:
             digest.update(f"{judgment.question} {judgment.passage_id} {judgment.label} {judgment.weight}\n".encode())
+        for line in told(self.judgments.spared):
+            digest.update(f"spared {line}\n".encode())
         return digest.hexdigest()
 
     def _rejected(self, group: Sequence[Judgment]) -> tuple[int, ...]:
         negatives = sorted((one for one in group if one.label == "negative"), key=lambda one: -one.probability)
         return tuple(self.row[one.passage_id] for one in negatives)
+
+    def _spared(self, question: str) -> tuple[int, ...]:
+        spared = self.judgments.spared.get(normalised(question), frozenset())
+        return tuple(self.row[passage_id] for passage_id in sorted(spared) if passage_id in self.row)
 
 
 def gather(app: App, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()) -> Evidence:
@@ -228,6 +249,7 @@ def judged(
         trusted=trusted,
         max_per_person=max_per_person,
         quarantined=quarantined,
+        reviews=Reviews(app.engine).standing(without=quarantined),
     )
 
 

@@ -10,11 +10,15 @@ from typing import Literal
 
 from rag.records import Judgment, Verdict
 from retriever_training.people import Person, people_of, unchecked
+from retriever_training.reviews import Review, apply_reviews, not_negatives, training_reviews
 from retriever_training.splits import Split, normalised, place_of, split_of, too_near_held_out
 from retriever_training.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, collect_votes, is_positive
 
 NEGATIVE_FROM = 0.8
 """The least probability at which a rejected passage counts as a negative."""
+
+DIVIDED = "people are divided"
+ALONE = "rejected by one person only"
 
 MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
 NEGATIVE_OF = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
@@ -30,6 +34,10 @@ class Judgments:
     """Verdicts, votes or judgments left out, by reason."""
     people: Mapping[str, Person] = field(default_factory=dict)
     """Everybody whose votes were looked at, by name."""
+    spared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Question, normalised → passages that a review took out of its negatives."""
+    unsettled: Mapping[Pair, str] = field(default_factory=dict)
+    """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
 
     def split(self, name: Split) -> list[Judgment]:
         """The judgments of one split, in a fixed order."""
@@ -44,21 +52,28 @@ def judge(
     trusted: Collection[str],
     max_per_person: int,
     quarantined: Collection[str] = (),
+    reviews: Sequence[Review] = (),
 ) -> Judgments:
     """Settles standing *verdicts* into one judgment for each (question, passage).
 
     *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
     *known_passages* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
     `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
-    (the one-coin model of Dawid and Skene 1979).
+    (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
     """
     dropped: Counter[str] = Counter()
     votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
     people = people_of(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
-    settled = (_settle(pair, said, people, trusted, dropped) for pair, said in sorted(counting.items()))
-    judgments = _within_shares([judgment for judgment in settled if judgment], dropped)
-    return Judgments(tuple(_apart(judgments, dropped)), dict(+dropped), people)
+    settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
+    confirmed = {one.pair for one in training_reviews(reviews, known_passages) if one.decision == "negative"}
+    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str) and pair not in confirmed}
+    dropped.update(unsettled.values())
+    reviewed = apply_reviews(
+        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passages, dropped
+    )
+    judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
+    return Judgments(judgments, dict(+dropped), people, not_negatives(reviews, known_passages), unsettled)
 
 
 def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:
@@ -82,21 +97,18 @@ def _settle(
     people: Mapping[str, Verdict],
     persons: Mapping[str, Person],
     trusted: Collection[str],
-    dropped: Counter[str],
-) -> Judgment | None:
+) -> Judgment | str:
+    """What the votes on one pair come to, or why to nothing."""
     probability = _probability(people, {user: persons[user].record for user in people})
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
     sure = probability if label == "positive" else 1 - probability
     if math.isclose(probability, 0.5):
-        dropped["people are divided"] += 1
-        return None
+        return DIVIDED
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
-        dropped["rejected by one person only"] += 1
-        return None
+        return ALONE
     if not agreeing:  # a record below one half turns odds round, and nobody named the passage
-        dropped["said only by people who are mostly mistaken"] += 1
-        return None
+        return "said only by people who are mostly mistaken"
     kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question

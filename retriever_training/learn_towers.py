@@ -121,7 +121,7 @@ def training_rows(
     train = evidence.asked("train")
     mine = replace(make_mine(evidence, train, views[-1], plan.seed), earlier=earlier)
     advance = watch("mine negatives", len(mine))
-    by_source = mine_all(mine, views, evidence.texts, finders=plan.sources, teacher=teacher)
+    by_source = mine_all(mine, views, evidence.texts, finders=plan.sources, known=train.known, teacher=teacher)
     pool = max(plan.n_negatives, plan.pool)
     right = [best_supported(one) for one in train.right]
     rows, removed = mix(mine, by_source, right, pool, quotas_of(plan.sources))
@@ -170,9 +170,13 @@ class _Texts:
         ]
 
     def examples(self, rows: Sequence[Row]) -> list[Example]:
-        """Rows as texts; a question's other right passages are spared, the less supported ones too."""
+        """Rows as texts; spared are a question's other right passages, the less supported ones too, and what a review
+        took out of its negatives."""
         train = self.evidence.asked("train")
-        right = dict(zip(train.questions, train.right, strict=True))
+        spared = {
+            question: (*right, *train.spared_of(place))
+            for place, (question, right) in enumerate(zip(train.questions, train.right, strict=True))
+        }
         texts = self.evidence.texts
         return [
             Example(
@@ -180,7 +184,7 @@ class _Texts:
                 texts[self.evidence.row[row.positive_id]],
                 tuple(texts[negative.passage] for negative in row.negatives),
                 row.weight,
-                tuple(texts[other] for other in right[row.question]),
+                tuple(texts[other] for other in spared[row.question]),
                 self.taught(row),
             )
             for row in rows

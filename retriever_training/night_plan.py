@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eval.gate import Rules
+from eval.rules import Rules
 from rag.cross_encoder import CrossEncoder
 from retriever_training.full import Plan
 from retriever_training.query_tower import QueryTowerPlan

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.gate import Decision, decide, embedding_faults
+from eval.embedding_checks import embedding_faults
+from eval.gate import Decision, decide
 from eval.report import write_report
 from eval.retrieval import RetrievalScores, evaluate
 from rag.assemble import App
@@ -20,9 +20,10 @@ from rag.question_vectors import question_vectors
 from rag.registry import Version
 from rag.until_tonight import VERDICTS_UNTIL
 from retriever_training.candidate import Made, Watch, unwatched
-from retriever_training.choose_tier import Load, TierChoice, choose_tier, cold_choice, passages_per_second
-from retriever_training.cold_start import draw
+from retriever_training.choose_tier import TierChoice
+from retriever_training.enough import Enough, enough
 from retriever_training.evidence import Evidence, gather
+from retriever_training.foresee import choose
 from retriever_training.held_out import HeldOut, held_out_questions
 from retriever_training.learn_cold import learn_cold
 from retriever_training.learn_map import learn_map
@@ -32,10 +33,9 @@ from retriever_training.negatives.mine import View
 from retriever_training.negatives.teacher import Remembered
 from retriever_training.night_of import night_of
 from retriever_training.night_plan import NightPlan
+from retriever_training.night_steps import Steps
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.views import earlier_views, view_of
-
-MIN_TRAIN_QUESTIONS = 10
 
 
 def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
@@ -59,17 +59,17 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     current = app.current()
     verdicts_until = app.feedback.latest_event()
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
+    found = enough(evidence, plan)
+    if not found.is_enough:
+        return _too_little(found, evidence, started)
     held_out = held_out_questions(app, evidence)
-    n_train = len(evidence.asked("train"))
-    from_own = n_train < MIN_TRAIN_QUESTIONS and _n_own(evidence, plan) > 0
-    if len(held_out) < plan.rules.min_questions or (n_train < MIN_TRAIN_QUESTIONS and not from_own):
-        return _too_little(evidence, len(held_out), plan, started)
-    choice = cold_choice(n_train, MIN_TRAIN_QUESTIONS) if from_own else _choose(app, evidence, plan)
+    choice = choose(app, evidence, plan, found)
     nights = Nights(app.engine)
     night = night_of(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    return _Run(app, plan, watch, verdicts_until, evidence, held_out, nights, night, choice, current, started).through()
+    steps = Steps(nights, night.night_id, watch)
+    return _Run(app, plan, steps, verdicts_until, evidence, held_out, night, choice, current, started).through()
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,11 @@ class _Run:
 
     app: App
     plan: NightPlan
-    watch: Watch
+    steps: Steps
     verdicts_until: int
     """The last verdict event that the evidence may hold."""
     evidence: Evidence
     held_out: HeldOut
-    nights: Nights
     night: Night
     choice: TierChoice
     current: Version
@@ -96,10 +95,16 @@ class _Run:
         decision = self._measure(candidate)
         if decision.decision == "promoted":
             self._build_index(candidate)
+        self.steps.enter("deciding")
         summary = self._summary(decision, candidate, made)
         write_report(self.work / "report", decision, summary)
         self._settle(decision, candidate, summary)
         return summary
+
+    @property
+    def watch(self) -> Watch:
+        """Told of every step."""
+        return self.steps.watch
 
     @property
     def work(self) -> Path:
@@ -107,7 +112,7 @@ class _Run:
         return self.app.settings.data / "nights" / self.night.night_id
 
     def _learn(self) -> Made:
-        self.nights.enter(self.night.night_id, "learning")
+        self.steps.enter("learning")
         self.work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.work / "candidate", ignore_errors=True)
         base = self.app.registry.base()
@@ -150,7 +155,7 @@ class _Run:
 
     def _measure(self, candidate: Version) -> Decision:
         """What both versions serve for the held-out questions, and what the gate says of it."""
-        self.nights.enter(self.night.night_id, "measuring")
+        self.steps.enter("measuring")
         seen = self.app.registry.training_positives(candidate.encoder_id)
         before = self._scores(self.current, seen)
         after = self._scores(candidate, seen)
@@ -183,7 +188,7 @@ class _Run:
         """A new passage side gets its Chroma index before anybody needs it; the serving one is not touched."""
         if candidate.passage_side == self.current.passage_side:
             return
-        self.nights.enter(self.night.night_id, "indexing")
+        self.steps.enter("indexing")
         settings = self.app.settings
         vectors = self.app.vectors(candidate.passage_side)
         encoder = self.app.open_encoder(candidate.encoder_id)
@@ -235,45 +240,7 @@ class _Run:
         }
 
 
-def _choose(app: App, evidence: Evidence, plan: NightPlan) -> TierChoice:
-    train = evidence.asked("train")
-    per_second = math.inf
-    if plan.tier == "auto":
-        per_second = passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
-    load = Load(
-        n_questions=len(train),
-        n_rows=sum(len(right) for right in train.right),
-        n_passages=len(evidence.passages),
-        question_length=_mean_length(train.questions) / _mean_length(evidence.texts),
-        per_second=per_second,
-    )
-    return choose_tier(plan.tier, load, plan.max_minutes, plan.towers, plan.query_tower)
-
-
-def _mean_length(texts: Sequence[str]) -> float:
-    return sum(map(len, texts)) / max(1, len(texts))
-
-
-def _too_little(evidence: Evidence, n_gate: int, plan: NightPlan, started: float) -> dict[str, Any]:
-    n_train = len(evidence.asked("train"))
-    reason = (f"There are {n_train} training questions and {n_gate} held-out ones with a right passage; "
-              f"a night needs {MIN_TRAIN_QUESTIONS} and {plan.rules.min_questions}. Nothing was trained: "
-              "ask, vote, and let it try again tomorrow.")  # fmt: skip
-    reasons = [reason, *_of_its_own(evidence, n_gate, plan)]
-    return {"decision": "invalid", "version": None, "tier": None, "reasons": reasons,
+def _too_little(found: Enough, evidence: Evidence, started: float) -> dict[str, Any]:
+    return {"decision": "invalid", "version": None, "tier": None, "reasons": list(found.missing()),
             "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
             "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip
-
-
-def _of_its_own(evidence: Evidence, n_gate: int, plan: NightPlan) -> Iterator[str]:
-    """What the library could train on before people do, and what is missing for it: own questions never judge."""
-    n_missing = plan.rules.min_questions - n_gate
-    if n_missing > 0 and (n_own := _n_own(evidence, plan)):
-        yield (f"The library asks {n_own:,} questions of its own, which \"nightjar cold-start\" shows, less those that "
-               f"its passages do not answer. A night learns from them once {n_missing} more held-out questions with a "
-               "right passage can judge what came of it; one question in five is held out.")  # fmt: skip
-
-
-def _n_own(evidence: Evidence, plan: NightPlan) -> int:
-    """How many questions the library asks of itself, where they may be learnt from; not all are consistent."""
-    return len(draw(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0

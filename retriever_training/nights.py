@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,22 @@ from sqlalchemy.engine import Connection
 
 from rag.database import nights, reading
 from rag.records import now
+
+STEPS = "steps"
+"""Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a night does."""
+
+    stage: str
+    name: str
+    """In words; empty at the beginning of a stage."""
+    total: int
+    done: int
+    """Of *total*: passages, questions, training steps, whatever it counts."""
+    began_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,8 @@ class Night:
     started_at: datetime
     finished_at: datetime | None
     summary: Mapping[str, Any]
+    steps: tuple[Step, ...] = ()
+    """What it has told of itself, first things first."""
 
 
 class Nights:
@@ -46,6 +64,12 @@ class Nights:
             row = connection.execute(query).first()
         return _night(row._mapping) if row else None
 
+    def newest(self, limit: int | None = None) -> list[Night]:
+        """All nights, or the *limit* that were started last, the latest first."""
+        query = select(nights).order_by(nights.c.started_at.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return [_night(row._mapping) for row in connection.execute(query)]
+
     def start(self, fingerprint: str, tier: int) -> Night:
         """A new night."""
         started = now()
@@ -61,17 +85,28 @@ class Nights:
         with self.engine.begin() as connection:
             connection.execute(update(nights).where(nights.c.night_id == night_id).values(stage=stage))
 
+    def tell(self, night_id: str, steps: Sequence[Step]) -> None:
+        """Keeps what a night that runs has done so far, for whoever watches."""
+        told = json.dumps({STEPS: [asdict(one) | {"began_at": one.began_at.isoformat()} for one in steps]})
+        with self.engine.begin() as connection:
+            open_ = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
+            connection.execute(update(nights).where(open_).values(summary=told))
+
 
 def finish(
     connection: Connection, night_id: str, decision: str, candidate_id: str | None, summary: Mapping[str, Any]
 ) -> None:
     """Writes a night's decision; in the caller's transaction, so that a promotion and its night are one."""
+    before = connection.scalar(select(nights.c.summary).where(nights.c.night_id == night_id)) or "{}"
+    kept = {**summary, STEPS: json.loads(before).get(STEPS, [])}
     values = {"decision": decision, "candidate_id": candidate_id, "stage": "finished", "finished_at": now().isoformat(),
-              "summary": json.dumps(summary, ensure_ascii=False)}  # fmt: skip
+              "summary": json.dumps(kept, ensure_ascii=False)}  # fmt: skip
     connection.execute(update(nights).where(nights.c.night_id == night_id).values(**values))
 
 
 def _night(row: Mapping[Any, Any]) -> Night:
     finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
+    summary = json.loads(row["summary"])
+    steps = tuple(Step(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS, []))
     return Night(row["night_id"], row["fingerprint"], row["tier"], row["stage"], row["decision"], row["candidate_id"],
-                 datetime.fromisoformat(row["started_at"]), finished, json.loads(row["summary"]))  # fmt: skip
+                 datetime.fromisoformat(row["started_at"]), finished, summary, steps)  # fmt: skip

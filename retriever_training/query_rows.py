@@ -148,6 +148,7 @@ def joined(people: Asked, own: Asked) -> Asked:
         people.questions + tuple(own.questions[place] for place in new),
         people.right + tuple(own.right[place] for place in new),
         people.rejected + tuple(own.rejected[place] for place in new),
+        spared=people.spared + ((),) * len(new) if people.spared else (),
     )
 
 
@@ -156,7 +157,7 @@ def training_rows(
 ) -> Rows:
     """One row for each best supported passage of each question, over the passages that take part.
 
-    The question's other right passages are no negatives.
+    The question's other right passages are no negatives, nor is what a review took out of them.
     *asked* `(q, dim)` and *passages* `(n, dim)` are by the base; *lexical* counts *weight* times.
     """
     taking_part = participants(train, asked, passages, seed)
@@ -171,6 +172,7 @@ def training_rows(
     masked = []
     for question, row, _ in pairs:
         others = [place[other] for other in train.right[question] if other != row]
+        others += [place[other] for other in train.spared_of(question) if other != row and other in place]
         masked.append(np.union1d(np.array(others, np.int64), twins[row]).astype(np.int64))
     return Rows(
         asked,

@@ -71,7 +71,7 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
     mine = make_mine(evidence, train, views[-1], plan.towers.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
     teacher = Remembered(plan.teacher) if plan.teacher else None
-    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, teacher=teacher)
+    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, known=train.known, teacher=teacher)
     quotas = quotas_of(wanted.sources)
     rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
     audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []
@@ -109,7 +109,7 @@ def negatives_for(
     earlier = earlier_views(app, evidence, asked.questions, unwatched, typed) if "earlier" in sources else ()
     mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
-    by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n)
+    by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
     candidates = []
     for mined in by_source.values():
         marked = [(one, None) for one in mined[0].kept] + list(mined[0].removed)
@@ -155,13 +155,15 @@ def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> 
 def _with_neighbours(evidence: Evidence, question: str) -> Asked:
     """The question first, with its judgments of whatever split; then others, whose right passages are in-batch negatives."""
     splits = [evidence.asked("train"), evidence.asked("dev"), evidence.asked("gate")]
-    questions, right, rejected = [question], [dict[int, float]()], [tuple[int, ...]()]
+    questions, right, rejected, spared = [question], [dict[int, float]()], [tuple[int, ...]()], [tuple[int, ...]()]
     for split in splits:
         for place, other in enumerate(split.questions):
             if normalised(other) == normalised(question):
                 right[0], rejected[0] = dict(split.right[place]), split.rejected[place]
+                spared[0] = split.spared_of(place)
             elif split is splits[0]:
                 questions.append(other)
                 right.append(split.right[place])
                 rejected.append(split.rejected[place])
-    return Asked(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]))
+                spared.append(split.spared_of(place))
+    return Asked(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]), spared=tuple(spared[:32]))

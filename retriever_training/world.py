@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.datasets import BeirDataset
-from eval.gate import Decision, Rules, decide
+from eval.gate import Decision, decide
 from eval.retrieval import RetrievalScores, evaluate
+from eval.rules import Rules
 from rag.encoder import Encoder
 from rag.lexical import Lexical
 from rag.records import Passage, Shown, Verdict

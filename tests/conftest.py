@@ -71,6 +71,27 @@ def manuals(_manuals: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_manuals, tmp_path / "data"))
 
 
+@pytest.fixture(scope="session")
+def _after_a_night(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of manuals after one night; `after_a_night` hands out copies."""
+    from tests.one_night import live_through_it
+
+    data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("night") / "data"))
+    live_through_it(data)
+    return data
+
+
+@pytest.fixture
+def after_a_night(_after_a_night: Path, tmp_path: Path) -> Path:
+    """A state directory of the test's own whose night has learnt from votes (tests/one_night.py)."""
+    return Path(shutil.copytree(_after_a_night, tmp_path / "night", copy_function=_copied))
+
+
+def _copied(source: str, target: str) -> None:
+    """Weights are never written to: two versions' would be 180 MB for each test."""
+    (os.link if source.endswith(".safetensors") else shutil.copy2)(source, target)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     """A headless Chromium, for the tests that tests/browser.py marks."""

@@ -27,7 +27,11 @@ LEVELS = (
      "vectors", "question_vectors", "exact", "chroma_client", "index_folder", "index_check", "index", "serving",
      "plain_words", "languages", "word_counts", "lexical_files", "lexical", "words", "sentences", "facts", "measures",
      "short_answers", "disagree", "declining", "feedback", "feedback_files", "forgetting", "registry", "install_base",
-     "until_tonight", "filters", "shelves", "shingles", "telling", "duplicates", "around"),
+     "until_tonight", "filters", "shelves", "shingles", "telling", "duplicates", "around", "kept_answers",
+     "conversations", "tallies", "catalogue", "gaps",
+     "version_space",
+     "insights", "comparisons", "version_numbers",
+     ),
     ("rerank", "retrieve", "extract", "prompt", "open_weights", "transformers_model", "chat_provider", "circuit",
       "try_again", "chat_model", "generate", "cite", "marks", "followup", "rewrite"),
     ("answer",),
@@ -43,6 +47,7 @@ HEAVY_AT_THE_TOP = {
     "ui/server.py": "gradio: the page is mounted there; `serve` imports it when it starts",
     "ui/web/chat_parts.py": "gradio: as of ui/web/chat.py",
     "ui/web/chat.py": "gradio: the page is made of its parts; `serve` imports it when it starts",
+    "ui/web/compare.py": "gradio: the same",
     "ui/web/documents.py": "gradio: the same",
     "ui/web/evidence.py": "gradio: the same",
     "ui/web/insights.py": "gradio: the same",
@@ -52,6 +57,7 @@ HEAVY_AT_THE_TOP = {
     "ui/web/training.py": "gradio: the same",
 }
 OUTER_DOORS = {
+    "eval/asking.py": "a question whose answering fails is a row with an error; the others are measured all the same",
     "rag/chat_model.py": "each provider's package raises errors of its own; they become quoted sentences",
     "rag/chat_provider.py": "the same; they become a SettingsError",
     "rag/open_weights.py": "whatever fails while weights are read in the background is logged and told to who waits for them",
@@ -61,7 +67,9 @@ OUTER_DOORS = {
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
     "ui/web/chat.py": "a person who asked gets a sentence, the log the traceback",
+    "ui/web/compare.py": "the same",
     "ui/web/documents.py": "the same",
+    "ui/web/insights.py": "the same",
     "ui/web/negatives.py": "the same",
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

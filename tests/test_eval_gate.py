@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.gate import Bools, Decision, Floats, Rules, Served, decide, embedding_faults, hub_share
+from eval.embedding_checks import embedding_faults, hub_share
+from eval.gate import Bools, Decision, Floats, Served, decide
+from eval.rules import Rules
 
 N = 200
 RNG = np.random.default_rng(3)

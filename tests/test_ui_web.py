@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
         app.encode_missing()
 
-    with running(load_settings(home / "data", server={"port": 0}), prepare=fill) as started:
+    with running(load_settings(home / "data", server={"port": 0, "max_upload_mb": 1}), prepare=fill) as started:
         started.opening.app()
         yield started
 
@@ -96,9 +96,14 @@ def test_the_page_names_no_other_host_in_what_it_loads(server: Running) -> None:
     assert 'rel="stylesheet" href="http' not in page
 
 
-def test_files_can_not_be_uploaded(server: Running) -> None:
-    response = httpx.post(f"{server.address}/gradio_api/upload", files={"files": ("a.txt", b"some bytes")})
-    assert response.status_code == 413
+def test_files_larger_than_the_setting_are_not_received(server: Running) -> None:
+    sent = {"files": ("a.txt", b"x" * 1_400_000)}
+    assert httpx.post(f"{server.address}/gradio_api/upload", files=sent).status_code == 413
+
+
+def test_no_other_place_takes_what_is_larger_than_a_question(server: Running) -> None:
+    sent = {"files": ("a.txt", b"x" * 300_000)}
+    assert httpx.post(f"{server.address}/gradio_api/process_recording", files=sent).status_code == 413
 
 
 # ---- what is shown
@@ -250,5 +255,5 @@ def test_the_schedule_waits_for_the_hour_in_local_time() -> None:
 
 def test_the_night_runs_with_the_same_state_at_a_lower_priority(tmp_path: Path) -> None:
     command = nightly_command(tmp_path, tmp_path / "n.toml")
-    assert command[-4:] == ["--config", str(tmp_path / "n.toml"), "nightly", "--json"]
+    assert command[-4:] == ["--config", str(tmp_path / "n.toml"), "--verbose", "nightly"]
     assert command[1:3] == ["-n", "10"]

@@ -12,9 +12,12 @@ from ui.api_describe import describe
 from ui.api_documents import add_documents
 from ui.api_errors import add_errors
 from ui.api_health import add_health
+from ui.api_insights import add_insights
 from ui.api_page import add_page
 from ui.api_passages import add_passages
 from ui.api_questions import add_questions
+from ui.api_reports import add_reports
+from ui.api_training import add_training
 from ui.api_verdicts import add_verdicts
 from ui.asking import Asking
 from ui.metrics import add_metrics
@@ -35,6 +38,9 @@ def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
     add_verdicts(api, opening)
     add_passages(api, opening)
     add_documents(api, opening)
+    add_training(api, opening)
+    add_reports(api, opening)
+    add_insights(api, opening)
     add_openai(api, opening, asking)
     add_health(api, opening)
     add_metrics(api, opening)

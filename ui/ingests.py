@@ -16,6 +16,7 @@ from ui.run_ingest import run_ingest
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0  # between two looks for a job
+UPLOADS = "uploads"  # below the state directory: what people have sent
 INTERRUPTED = "interrupted by the end of the application; it went on at the next start"
 
 
@@ -77,6 +78,29 @@ def ask_for(app: App, paths: Sequence[str], *, remove_vanished: bool = False) ->
     for path in paths:
         check_allowed(Path(path), here, app.settings.server.folders)
     return app.jobs.create(Asked(tuple(paths), str(here), remove_vanished))
+
+
+def ask_for_refused(app: App, job: Job) -> Job:
+    """A job for the files that another one refused; of a member of an archive, for the archive.
+
+    Raises:
+        UsageError: a file is not there any more, or is not below a folder of `server.folders`; what was uploaded may.
+    """
+    here = Path(job.asked.here)
+    refused = [step.source for step in app.jobs.files(job.job_id) if step.stage == "refused"]
+    paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
+    if not paths:
+        raise UsageError("none of the refused files is there any more: bring them in from where they are now")
+    uploads = app.settings.data.resolve() / UPLOADS
+    for path in paths:
+        if not (here / path).resolve().is_relative_to(uploads):
+            check_allowed(path, here, app.settings.server.folders)
+    return app.jobs.create(Asked(tuple(map(str, paths)), str(here)))
+
+
+def _on_disk(here: Path, source: str) -> Path | None:
+    """The file that a source is called by, or the archive that it is a member of; None where neither is there."""
+    return next((path for path in (Path(source), *Path(source).parents) if (here / path).is_file()), None)
 
 
 def check_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from rag.assemble import App
-from rag.errors import BusyError
+from rag.errors import BusyError, UsageError
+from ui.night_shift import NightShift
 
 PATIENCE_S = 60.0  # that a question waits for the start
 
 
 class Opening:
-    """An `App` that is there now or soon. Threads may share it."""
+    """An `App` that is there now or soon, and who runs its nights. Threads may share it."""
 
-    def __init__(self, open_: Callable[[], App]) -> None:
+    def __init__(self, open_: Callable[[], App], nights: NightShift | None = None) -> None:
+        self._nights = nights
         self._opened: Future[App] = Future()
         threading.Thread(target=self._run, args=(open_,), name="opening", daemon=True).start()
 
@@ -29,6 +31,17 @@ class Opening:
             return self._opened.result(patience_s)
         except TimeoutError as error:
             raise BusyError("Nightjar is still waking up: try again in a few seconds") from error
+
+    @property
+    def nights(self) -> NightShift:
+        """Who runs the nights of this application.
+
+        Raises:
+            UsageError: it runs none.
+        """
+        if self._nights is None:
+            raise UsageError('this application runs no nights: run "nightjar nightly" beside it')
+        return self._nights
 
     def is_over(self) -> bool:
         """Whether questions are answered by now, or opening failed."""

@@ -47,17 +47,13 @@ def serve(
     check_host(settings.server.host, no_accounts=no_accounts)
     stop = _stop_signal()
     lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
-    nights = NightShift(settings.schedule.at, nightly_command(settings.data, config))
     try:
-        with running(settings, any_host=no_accounts, prepare=prepare) as server:
-            try:
-                if server.is_ready(stop):
-                    announce(server.address)
-                    if settings.schedule.enabled:
-                        nights.start()
-                    server.wait(stop)
-            finally:
-                nights.stop()
+        with running(settings, config=config, any_host=no_accounts, prepare=prepare) as server:
+            if server.is_ready(stop):
+                announce(server.address)
+                if settings.schedule.enabled:
+                    server.opening.nights.start()
+                server.wait(stop)
     finally:
         lock.release()
 
@@ -85,26 +81,30 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, *, any_host: bool = False, prepare: Prepare = lambda app: None) -> Iterator[Running]:
+def running(
+    settings: Settings, *, config: Path | None = None, any_host: bool = False, prepare: Prepare = lambda app: None
+) -> Iterator[Running]:
     """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
+
+    Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
 
     Raises:
         BusyError: another process has the port.
     """
     with listening_socket(settings.server.host, settings.server.port) as listener:
-        opening = Opening(lambda: _opened(settings, prepare))
+        nights = NightShift(settings.schedule.at, nightly_command(settings.data, config), settings.data)
+        opening = Opening(lambda: _opened(settings, prepare), nights)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
-        retrieval = settings.retrieval
-        server = make_server(opening, retrieval.k, at_once=retrieval.until_tonight, grace_s=GRACE_S, any_host=any_host,
-                             mcp=settings.server.mcp)  # fmt: skip
+        server = make_server(opening, settings, grace_s=GRACE_S, any_host=any_host)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()
         try:
             yield Running(address_of(listener), opening, thread)
         finally:
+            nights.stop()
             ingests.stop()
             keeper.stop()
             server.should_exit = True

@@ -10,10 +10,12 @@ from typing import Any
 import gradio as gr
 import uvicorn
 
+from rag.settings import Settings
 from ui.api import create_api
 from ui.opening import Opening
 from ui.shield import LOOPBACK, Shield
-from ui.web.look import CSS, make_theme
+from ui.uploads import UploadDoor, UploadRules
+from ui.web.look import SHEETS, make_theme
 from ui.web.pages import build_pages
 
 
@@ -30,30 +32,29 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(
-    opening: Opening, n_cards: int, *, at_once: bool, grace_s: int, any_host: bool, mcp: bool = False
-) -> Server:
+def make_server(opening: Opening, settings: Settings, *, grace_s: int, any_host: bool) -> Server:
     """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
 
-    *n_cards* passages are shown beside an answer; *at_once*: votes count until tonight, and say so. *mcp*: agents are served too.
+    Raises:
+        SettingsError: `server.mcp` is set, and its package is not installed.
     """
-    return asyncio.run(_make_server(opening, n_cards, at_once, grace_s, None if any_host else LOOPBACK, mcp))
+    return asyncio.run(_make_server(opening, settings, grace_s, None if any_host else LOOPBACK))
 
 
-async def _make_server(
-    opening: Opening, n_cards: int, at_once: bool, grace_s: int, hosts: frozenset[str] | None, mcp: bool
-) -> Server:
+async def _make_server(opening: Opening, settings: Settings, grace_s: int, hosts: frozenset[str] | None) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
-    api = create_api(opening, mcp=mcp)
+    api, uploads = create_api(opening, mcp=settings.server.mcp), UploadRules.of(settings.server)
+    retrieval = settings.retrieval
     with warnings.catch_warnings():
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted = gr.mount_gradio_app(
-            api, build_pages(opening, n_cards, at_once=at_once), path="/", theme=make_theme(), css_paths=[CSS],
-            footer_links=[], run_history=False, show_error=False, max_file_size=1, allowed_paths=[],
-            enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
+            api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight), path="/", theme=make_theme(),
+            css_paths=SHEETS, footer_links=[], run_history=False, show_error=False, allowed_paths=[],
+            max_file_size=max(1, uploads.max_bytes), enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
     gradio_app: Any = mounted.routes[-1].app
-    config = uvicorn.Config(Shield(mounted, hosts), log_level="warning", access_log=False, server_header=False,
+    shielded = Shield(UploadDoor(mounted, uploads), hosts, uploads.max_bytes)
+    config = uvicorn.Config(shielded, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=grace_s)  # fmt: skip
     return Server(config, gradio_app.stop_event)

@@ -18,7 +18,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
-MAX_BODY = 256 * 1024  # bytes of a request; a question has 2,000 characters, and nothing is uploaded here
+MAX_BODY = 256 * 1024  # bytes of a request; a question has 2,000 characters
+UPLOAD = "/gradio_api/upload"  # the one place that files are sent to; see ui/uploads.py
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -42,10 +43,14 @@ _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.D
 class Shield:
     """An ASGI application around another one."""
 
-    def __init__(self, app: Asgi, hosts: frozenset[str] | None = LOOPBACK) -> None:
-        """*hosts* are the names we go by; None takes any, where a proxy in front knows better."""
+    def __init__(self, app: Asgi, hosts: frozenset[str] | None = LOOPBACK, max_upload: int = 0) -> None:
+        """*hosts* are the names we go by; None takes any, where a proxy in front knows better.
+
+        *max_upload*: bytes of files that one request may bring.
+        """
         self._app = app
         self._hosts = hosts
+        self._max_upload = max_upload
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Lets a request through, or refuses it."""
@@ -57,7 +62,12 @@ class Shield:
         page = "text/html" in Headers(scope=scope).get("accept", "")
         if page:  # its inline scripts are read below, so it must not come compressed
             scope["headers"] = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
-        await answer(scope, _capped(receive), _Page(send) if page else _plain(send))
+        capped = _capped(receive, self._max_bytes(scope))
+        await answer(scope, capped, _Page(send) if page else _plain(send))
+
+    def _max_bytes(self, scope: Message) -> int:
+        """What a request may bring: its form around the files is as small as any other request."""
+        return MAX_BODY + (self._max_upload if scope["path"] == UPLOAD else 0)
 
     def _refusal(self, scope: Message) -> tuple[int, str] | None:
         """Status and reason, where a request is not for us.
@@ -73,12 +83,13 @@ class Shield:
         if scope["method"] not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:
             return 403, f"requests from pages of {origin[:100]!r} are not taken"
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
-            return 413, f"a request may have {MAX_BODY:,} bytes"
+        max_bytes = self._max_bytes(scope)
+        if not length.isdecimal() or int(length) > max_bytes:
+            return 413, f"a request may have {max_bytes:,} bytes"
         return None
 
 
-def _capped(receive: Receive) -> Receive:
+def _capped(receive: Receive, max_bytes: int) -> Receive:
     """Ends a request that turns out larger than it said."""
     n_received = 0
 
@@ -86,8 +97,8 @@ def _capped(receive: Receive) -> Receive:
         nonlocal n_received
         message = await receive()
         n_received += len(message.get("body", b""))
-        if n_received > MAX_BODY:
-            raise HTTPException(413, f"a request may have {MAX_BODY:,} bytes")
+        if n_received > max_bytes:
+            raise HTTPException(413, f"a request may have {max_bytes:,} bytes")
         return message
 
     return receive_some
@@ -131,7 +142,8 @@ class _Page:
 
 def _add_headers(start: Message, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
-    headers["content-security-policy"] = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
+    if "content-security-policy" not in headers:  # a report brings a stricter one of its own
+        headers["content-security-policy"] = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
     for name, value in HEADERS.items():
         headers[name] = value
 

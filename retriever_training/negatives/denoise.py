@@ -26,6 +26,7 @@ from retriever_training.negatives.grounds import (
 )
 from retriever_training.negatives.mine import Candidate, Mine, Mined, View
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Teacher, finalists, zone
+from retriever_training.reviews import NOT_A_NEGATIVE
 
 MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
@@ -54,6 +55,11 @@ class Rule:
 def is_positive(grounds: Grounds, pairs: Pairs) -> BoolArray:
     """It is known to be right."""
     return np.isin(grounds.keys(pairs), grounds.positives)
+
+
+def is_reviewed(grounds: Grounds, pairs: Pairs) -> BoolArray:
+    """Somebody looked at it as a negative of this question, and said that it is none."""
+    return np.isin(grounds.keys(pairs), grounds.reviewed)
 
 
 def says_the_same(grounds: Grounds, pairs: Pairs) -> BoolArray:
@@ -122,6 +128,7 @@ def served_as_high(view: View, grounds: Grounds, pairs: Pairs) -> BoolArray:
 
 NEAR_DUPLICATES: tuple[Rule, ...] = (
     Rule("is a positive", is_positive, also_to_rejected=True),
+    Rule(NOT_A_NEGATIVE, is_reviewed, also_to_rejected=True),
     Rule("says the same as a positive", says_the_same, also_to_rejected=True),
     Rule("nearly says the same as a positive", nearly_says_the_same, also_to_rejected=True),
     Rule("shares its wording with a positive", shares_wording, also_to_rejected=True),

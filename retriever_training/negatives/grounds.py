@@ -31,6 +31,8 @@ class Known:
     """The answers to each question, as text."""
     suspected: Sequence[frozenset[int]] = ()
     """For each question the passages that somebody called helpful for it, though people settled otherwise."""
+    reviewed: Sequence[frozenset[int]] = ()
+    """For each question the passages that a review took out of its negatives."""
 
 
 NOTHING_MORE = Known()
@@ -133,6 +135,11 @@ class Grounds:
     def suspected(self) -> IntArray:
         """The keys of `Known.suspected`."""
         return self.keys_of(self.known.suspected)
+
+    @cached_property
+    def reviewed(self) -> IntArray:
+        """The keys of `Known.reviewed`."""
+        return self.keys_of(self.known.reviewed)
 
     def with_positives(self, pairs: Pairs) -> tuple[IntArray, IntArray]:
         """Every pair beside each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""

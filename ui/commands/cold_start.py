@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +53,7 @@ def cold_start(
 
     app = open_app(settings_of(context))
     try:
-        passages, cold = _rows(app, write_for)
+        passages, cold = rows_of(app, write_for)
     finally:
         app.close()
     lines = list(_lines(passages, cold))
@@ -145,8 +145,12 @@ def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: 
         app.close()
 
 
-def _rows(app: App, write_for: int) -> tuple[list[Passage], ColdStart]:
+def rows_of(
+    app: App, write_for: int, sources: Sequence[str] | None = None, n: int | None = None
+) -> tuple[list[Passage], ColdStart]:
+    """The library's passages, and the questions that they give of themselves: of *sources*, *n* at most."""
     from retriever_training.cold_rows import cold_start_rows
+    from retriever_training.cold_start import MAX_QUESTIONS, SOURCES
 
     app.current()
     base, passages = app.registry.base(), app.library.passages()
@@ -155,7 +159,8 @@ def _rows(app: App, write_for: int) -> tuple[list[Passage], ColdStart]:
         vectors.fill(encoder, advance)
     written = list(_written(app, passages, write_for)) if write_for else []
     weight, seed = base.lexical_weight, app.settings.night.seed
-    return passages, cold_start_rows(passages, encoder, vectors.matrix()[1], weight, WEIGHT, seed, written)
+    return passages, cold_start_rows(passages, encoder, vectors.matrix()[1], weight, WEIGHT, seed, written,
+                                     SOURCES if sources is None else sources, n=n or MAX_QUESTIONS)  # fmt: skip
 
 
 def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, str]]:

@@ -66,7 +66,7 @@ def plan_of(settings: Settings) -> NightPlan:
         EncoderError: the folder that they name as teacher is no cross-encoder.
         UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
     """
-    from eval.gate import Rules
+    from eval.rules import Rules
     from rag.cross_encoder import CrossEncoder
     from rag.errors import UsageError
     from retriever_training.full import Plan
@@ -96,12 +96,7 @@ def plan_of(settings: Settings) -> NightPlan:
             rounds=night.rounds,
             distil=DISTIL if night.teacher else 0.0,
         ),
-        rules=Rules(
-            alpha=gate.alpha,
-            min_questions=gate.min_questions,
-            unseen_margin=gate.unseen_margin,
-            newest_margin=gate.newest_margin,
-        ),
+        rules=Rules(**gate.model_dump()),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
         quarantined=settings.feedback.quarantined,

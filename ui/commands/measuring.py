@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 
 if TYPE_CHECKING:
     from eval.datasets import BeirDataset
+    from eval.questions import QuestionSet
     from eval.reranking import RerankWorth
     from eval.retrieval import RetrievalScores
     from rag.assemble import App
@@ -18,25 +19,30 @@ if TYPE_CHECKING:
     from rag.vectors import Vectors
 
 LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
+DATASET_OPTION = Annotated[
+    Path | None, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)
+]
+GOLDEN_OPTION = Annotated[bool, typer.Option("--golden", help="The library's golden questions instead.")]
 SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
+    from ui.commands.eval_answers import answers
+    from ui.commands.eval_robustness import robustness
+
     group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
-    group.callback()(_evaluation)  # keeps `retrieval` a word of its own while it is the only command
     group.command()(retrieval)
+    group.command()(answers)
+    group.command()(robustness)
     app.add_typer(group, name="eval")
-
-
-def _evaluation() -> None:
-    """Measure a version on questions whose right passages are known."""
 
 
 def retrieval(
     context: typer.Context,
     *,
-    dataset: Annotated[Path, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)],
+    dataset: DATASET_OPTION = None,
+    golden: GOLDEN_OPTION = False,
     split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
     version: Annotated[
         str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
@@ -49,6 +55,9 @@ def retrieval(
             show_default=False,
         ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also recall at 5, 20 and 100, success, and what nobody judged.")
+    ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
@@ -64,44 +73,85 @@ def retrieval(
     nightjar eval retrieval --dataset datasets/scifact
 
     nightjar eval retrieval --dataset datasets/scifact --version 3f2a --json > scores.json
+
+    nightjar eval retrieval --golden --all
     """
-    from eval.datasets import load_beir
     from rag.assemble import open_app
 
     app = open_app(settings_of(context))
     try:
         measured = app.registry.version(version) if version else app.current()
-        loaded = load_beir(dataset)
-        _say_what_differs(app, loaded, split)
-        scores = measure(app, loaded, split, measured, _seen(app, measured, seen_from))
-        reranked = _reranked(app, loaded, split, measured)
+        questions = questions_of(app, dataset, split, golden=golden)
+        scores = _measured(app, questions, measured, _seen(app, measured, seen_from))
+        reranked = _reranked(app, questions, measured)
     finally:
         app.close()
     if as_json:
-        told = {"reranked": reranked[0].as_json() | {"n_cut": reranked[1]}} if reranked else {}
-        print_json(scores.as_json(loaded.name, split, measured.encoder_id) | told)
+        told: dict[str, Any] = {"reranked": reranked[0].as_json() | {"n_cut": reranked[1]}} if reranked else {}
+        told |= {"questions_sha256": questions.sha256, **_lost_json(questions)}
+        print_json(scores.as_json(questions.name, questions.split, measured.encoder_id) | told)
     else:
-        _print(scores, f"{loaded.name}, {split}, version {measured.encoder_id[:12]}")
+        name = ", ".join(filter(None, (questions.name, questions.split)))
+        _print(scores, f"{name}, version {measured.encoder_id[:12]}")
+        if everything:
+            _print_everything(scores)
         if reranked:
             _print_reranked(*reranked)
 
 
+def questions_of(app: App, dataset: Path | None, split: str, *, golden: bool) -> QuestionSet:
+    """The questions that a command was told to measure with; on stderr, which of them can't be.
+
+    Raises:
+        UsageError: neither a data set nor the golden questions were named, or both.
+    """
+    from eval.datasets import load_beir
+    from eval.questions import of_beir, of_golden, told_lost
+    from rag.errors import UsageError
+
+    if golden == (dataset is not None):
+        raise UsageError("name the questions: --dataset FOLDER, or --golden for the library's own")
+    if dataset is not None:
+        loaded = load_beir(dataset)
+        _say_what_differs(app, loaded, split)
+        return of_beir(loaded, split, app.library)
+    questions = of_golden(app.engine, app.library)
+    for one in told_lost(questions.lost):
+        typer.echo(
+            f"not measured with, {one['why']}: {one['question']!r} ({one['source'] or 'any document'})", err=True
+        )
+    return questions
+
+
+def _lost_json(questions: QuestionSet) -> dict[str, Any]:
+    from eval.questions import told_lost
+
+    return {"lost": told_lost(questions.lost)} if questions.lost else {}
+
+
 def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
-    from eval.datasets import locate, translated
+    """What a version is worth on a split of a data set that is in the library."""
+    from eval.questions import of_beir
+
+    return _measured(app, of_beir(dataset, split, app.library), version, seen)
+
+
+def _measured(app: App, questions: QuestionSet, version: Version, seen: frozenset[str]) -> RetrievalScores:
+    from eval.metrics import ALL_MEASURES
     from eval.retrieval import evaluate
     from rag.errors import BusyError
 
-    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    qrels = questions.judged()
     encoder = app.open_encoder(version.encoder_id)
     vectors = app.vectors(version.passage_side)
-    _encode_missing(vectors, encoder)
+    encode_missing(vectors, encoder)
     passage_ids, matrix = vectors.matrix()
     lexical = app.lexical()
     if passage_ids != lexical.passage_ids:
         raise BusyError("the library changed while it was read: run this again")
     with progress("asking", len(qrels), "questions") as advance:
         return evaluate(
-            dataset.queries,
+            questions.texts,
             qrels,
             encode_queries=encoder.encode_queries,
             passage_ids=passage_ids,
@@ -110,21 +160,22 @@ def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: 
             weight=version.lexical_weight,
             seen=seen,
             candidates=app.settings.retrieval.candidates,
+            measures=ALL_MEASURES,
+            groups=questions.origins,
             progress=advance,
         )
 
 
-def _reranked(app: App, dataset: BeirDataset, split: str, version: Version) -> tuple[RerankWorth, int] | None:
+def _reranked(app: App, questions: QuestionSet, version: Version) -> tuple[RerankWorth, int] | None:
     """What the settings' reranker makes of the hits served, in the time that it has, and how often that was too short."""
-    from eval.datasets import locate, translated
     from eval.reranking import read_served, rerank_worth
 
-    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    qrels = questions.judged()
     if app.reranker is None or len(qrels) < 2:
         return None
     retriever = app.retriever_of(version.encoder_id, distinct=False)
     with progress("reading", len(qrels), "questions") as advance:
-        asked = {query_id: dataset.queries[query_id] for query_id in qrels}
+        asked = {query_id: questions.texts[query_id] for query_id in qrels}
         read = read_served(asked, retriever.search, app.reranker, advance)
     return rerank_worth(read, qrels, app.reranker.weight), read.n_cut
 
@@ -140,8 +191,8 @@ def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
                    "see retrieval.rerank_s.")  # fmt: skip
 
 
-def _encode_missing(vectors: Vectors, encoder: object) -> None:
-    """A version that was never current, or not since the library grew, has passages without a vector."""
+def encode_missing(vectors: Vectors, encoder: object) -> None:
+    """Encodes what is missing: a version that was never current, or not since the library grew, has passages without a vector."""
     from rag.encoder import Encoder
 
     if n_missing := vectors.missing():
@@ -176,10 +227,16 @@ def _print(scores: RetrievalScores, title: str) -> None:
             continue  # an empty slice, or the same questions once more
         means, intervals = scores.means(name), scores.intervals(name)
         for side, label in LABELS.items():
-            of_slice = f"{SLICES[name]} ({mask.sum():,})" if side == "lexical" else ""
-            cells = [cell(means[side][measure], intervals[side][measure]) for measure in means[side]]
+            of_slice = f"{SLICES.get(name, name)} ({mask.sum():,})" if side == "lexical" else ""
+            cells = [cell(means[side][measure], intervals[side][measure]) for measure in intervals[side]]
             rows.append([of_slice, label, *cells])
     print_table(["", "", "nDCG@10", "MRR@10", "recall@10"], rows, title)
+
+
+def _print_everything(scores: RetrievalScores) -> None:
+    means = scores.means()
+    rows = [[name, *(_plain(means[side][name] or 0.0) for side in LABELS)] for name in scores.measures]
+    print_table(["all questions", *LABELS.values()], rows)
 
 
 def cell(mean: float | None, interval: list[float] | None) -> str:

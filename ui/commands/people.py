@@ -122,6 +122,10 @@ def _may_have_learnt(app: App, gone: Forgotten) -> list[str]:
 def _print(name: str, gone: Forgotten, learnt: list[str], *, dry_run: bool) -> None:
     typer.echo(f"{'Would remove' if dry_run else 'Removed'} all of {name!r}: {gone.n_verdicts:,} verdicts, "
                f"{gone.n_turns:,} questions with their answers, {gone.n_question_vectors:,} vectors of questions.")  # fmt: skip
+    if gone.n_reviews:
+        typer.echo(
+            f"{gone.n_reviews:,} reviews of doubtful negatives, theirs or of questions that nobody asks any more."
+        )
     if gone.n_turns_kept:
         typer.echo(f"{gone.n_turns_kept:,} questions that others judged too stay, without name and answer.")
     if learnt:

@@ -1,8 +1,7 @@
-"""The page of documents: what is on its way into the library, stage by stage, and what it holds."""
+"""The Library page: documents and their passages, what is on its way in, and what people asked for in vain."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,134 +9,160 @@ import gradio as gr
 
 from rag.assemble import App
 from rag.errors import NightjarError
-from rag.jobs import OVER
-from ui.ingests import ask_for, check_removing
+from ui.gaps import gaps_for
 from ui.opening import Opening
-from ui.web import texts
+from ui.person import person_of
+from ui.web import texts_library as texts
+from ui.web.acting import QUIET, Updates, acted
 from ui.web.evidence import page_links, shown_html
+from ui.web.library_add import BringIn
+from ui.web.library_list import DocumentList, View
+from ui.web.library_preview import Preview
+from ui.web.library_remove import RemoveRow
 from ui.web.render import escaped
-from ui.web.render_documents import MAX_DOCUMENTS, MAX_FILES, documents_shown, jobs_shown, removed_told
-
-log = logging.getLogger(__name__)
+from ui.web.render_library import gaps_shown
 
 EVERY_S = 1.0  # between two looks at what runs
-N_JOBS = 5  # that are shown
-FEW_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "documents"}
-"""Every open page looks once a second, which must not take the room of those who chat."""
-Updates = dict[Any, Any]
-Seen = tuple[str, int]
+Seen = tuple[str, tuple[int, int]]
 """What is shown of the ingests, and the state of the library that is shown."""
+NOTHING: Seen = ("", (-1, -1))
 
 
-class DocumentsPage:
+class LibraryPage:
     """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         with gr.Row(elem_classes="nj-top"):
-            gr.Markdown(f"# {texts.DOCUMENTS_TITLE}\n{texts.DOCUMENTS_TAGLINE}", elem_classes="nj-brand")
+            gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_classes="nj-brand")
             page_links("documents")
-        with gr.Row(elem_classes="nj-pick", equal_height=True):
-            self.path = gr.Textbox(
-                label=texts.PATH_LABEL, placeholder=texts.PATH_PLACEHOLDER, lines=1, max_lines=1, max_length=4096,
-                submit_btn=texts.BRING_IN, scale=3, elem_classes="nj-look",
-            )  # fmt: skip
-            self.vanished = gr.Checkbox(label=texts.TAKE_OUT_VANISHED, value=False, scale=1)
-            self.cancel = gr.Button(texts.CANCEL, size="sm", min_width=0, elem_classes="nj-page-link")
-        self.status = gr.Markdown("", latex_delimiters=[], elem_classes="nj-quiet")
-        self.jobs = shown_html()
-        with gr.Row(elem_classes="nj-pick", equal_height=True):
-            self.source = gr.Dropdown(
-                label=texts.REMOVE_LABEL, choices=[], value=None, allow_custom_value=True, scale=3,
-                elem_classes="nj-offered",
-            )  # fmt: skip
-            self.remove = gr.Button(texts.REMOVE, size="sm", min_width=0, elem_classes=["nj-page-link", "nj-remove"])
-        self.documents = shown_html()
-        self.seen = gr.State(("", -1))
+        self.status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
+        with gr.Tabs(elem_classes="nj-tabs"):
+            with gr.Tab(texts.TAB_DOCUMENTS):
+                with gr.Column(elem_classes="nj-list") as self.list_box:
+                    self.documents = DocumentList(opening, self.status)
+                    self._make_folder_removal()
+                with gr.Column(visible=False, elem_classes="nj-reading") as self.preview_box:
+                    self.preview = Preview(opening, self.status)
+            with gr.Tab(texts.TAB_ADD) as self.add_tab:
+                self.adding = BringIn(opening, self.status)
+            with gr.Tab(texts.TAB_GAPS) as self.gaps_tab:
+                gr.Markdown(texts.GAPS_HINT, elem_classes="nj-quiet")
+                self.gaps = shown_html()
+        self.seen = gr.State(NOTHING)
         self.timer = gr.Timer(EVERY_S)
+
+    def _make_folder_removal(self) -> None:
+        with gr.Accordion(texts.REMOVE_FOLDER, open=False, elem_classes="nj-folder") as self.folder_box:
+            self.folder = gr.Textbox(
+                label=texts.REMOVE_LABEL, placeholder=texts.REMOVE_PLACEHOLDER, lines=1, max_lines=1, max_length=4096,
+                submit_btn=texts.REMOVE_WHAT, elem_classes="nj-look",
+            )  # fmt: skip
+            self.sure = RemoveRow(self._opening, self.status)
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"} | FEW_AT_A_TIME
-        shown = [self.jobs, self.documents, self.source, self.seen]
-        self.path.submit(self.bring_in, [self.path, self.vanished], [self.path, self.status], **quiet)
-        self.cancel.click(self.cancel_first, None, [self.status], **quiet)
-        self.remove.click(self.take_out, [self.source], [self.source, self.status], **quiet)
+        self.documents.listen()
+        self.preview.listen()
+        self.adding.listen()
+        boxes = [self.list_box, self.preview_box, self.status]
+        for place, row in enumerate(self.documents.rows):
+            row.name.click(self._opener(place), [self.documents.view], [*boxes, *self.preview.outputs], **QUIET)
+        back = [*boxes, *self.documents.outputs]
+        self.preview.back.click(self.back, [self.documents.view], back, **QUIET)
+        self.folder.submit(self.ask, [self.folder], self.sure.outputs, **QUIET)
+        self.sure.listen().then(self.refresh, [self.documents.view], self.documents.outputs, **QUIET)
+        self.preview.sure.listen().then(self.leave_gone, [self.preview.reading, self.documents.view], back, **QUIET)
+        self.gaps_tab.select(self.gather, None, [self.gaps, self.status], **QUIET)
         # A page that is loaded anew has seen nothing: the same look shows it all.
-        self.timer.tick(self.look, [self.seen], shown, **quiet)
-        blocks.load(self.look, [self.seen], shown, **quiet)
+        looked = [self.seen, *self.adding.shown, *self.documents.outputs, self.status]
+        self.timer.tick(self.look, [self.seen, self.documents.view], looked, **QUIET)
+        rights = [self.add_tab, self.folder_box]
+        blocks.load(self.begin, None, [*rights, *boxes, *self.preview.outputs], **QUIET)
 
-    def look(self, seen: Seen) -> Updates:
+    def begin(self, request: gr.Request) -> Updates:
+        """What the person may do is shown; and the document that the page's address names, with a passage marked."""
+        person = person_of(request)
+        is_administrator = person.may("administrator")
+        updates: Updates = {
+            self.add_tab: gr.update(visible=is_administrator),
+            self.folder_box: gr.update(visible=is_administrator),
+        }
+        wanted = request.query_params or {}
+        document_id, passage_id = wanted.get("document"), wanted.get("passage")
+        if not document_id:
+            return updates
+
+        def opened(app: App) -> Updates:
+            return self._reading() | self.preview.opened(app, document_id, person, passage_id)
+
+        return updates | acted(self._opening, self.status, opened)
+
+    def look(self, seen: Seen, view: View, request: gr.Request) -> Updates:
         """What has changed since this page looked last."""
         if not self._opening.is_over():
             return {self.seen: seen}
         try:
             app = self._opening.app()
-            jobs, revision = shown_jobs(app), app.library.revision()
+            jobs, shown = self.adding.look(app)
+            revision = (app.library.revision(), app.library.vectors_revision())
+            updates: Updates = {self.seen: (jobs, revision)}
+            if jobs != seen[0]:
+                updates |= shown
+            if revision != seen[1]:
+                updates |= self.documents.shown(app, view, person_of(request))
         except NightjarError as error:
-            return {self.jobs: escaped(str(error)), self.seen: seen}
-        updates: Updates = {self.seen: (jobs, revision)}
-        if jobs != seen[0]:
-            updates[self.jobs] = jobs
-        if revision != seen[1]:
-            sources = app.library.sources()
-            updates[self.documents] = documents_shown(sources)
-            updates[self.source] = gr.update(choices=[one.source for one in sources[:MAX_DOCUMENTS]])
+            return {self.status: escaped(str(error)), self.seen: seen}
         return updates
 
-    def bring_in(self, path: str | None, vanished: bool) -> Updates:
-        """Begins an ingest."""
-        if not (path or "").strip():
-            return {self.status: texts.PATH_LABEL}
-        assert path is not None
-        wanted = path.strip()
+    def _opener(self, place: int) -> Callable[..., Updates]:
+        def open_row(view: View, request: gr.Request) -> Updates:
+            def opened(app: App) -> Updates:
+                found = self.preview.opened(app, view.ids[place], person_of(request))
+                return self._reading() | found | {self.status: ""}
 
-        def begun(app: App) -> str:
-            ask_for(app, [wanted], remove_vanished=vanished)
-            return texts.ASKED_FOR
+            return acted(self._opening, self.status, opened)
 
-        told = self._told(begun)
-        return {self.status: told, self.path: "" if told == texts.ASKED_FOR else path}
+        return open_row
 
-    def cancel_first(self) -> Updates:
-        """Ends the ingest that runs, or the one that would be next."""
-        return {self.status: self._told(_cancelled)}
+    def _reading(self, yes: bool = True) -> Updates:
+        """Shows one document in place of the list, or the list again."""
+        return {self.list_box: gr.update(visible=not yes), self.preview_box: gr.update(visible=yes)}
 
-    def take_out(self, source: str | None) -> Updates:
-        """Removes a document, or all below a folder, and says what went with it."""
-        if not source:
-            return {self.status: texts.NAME_ONE}
+    def back(self, view: View, request: gr.Request) -> Updates:
+        """The list again, as it was left."""
 
-        def removed(app: App) -> str:
-            check_removing(app.settings.server.folders)
-            return removed_told(app.removal.below(source))
+        def listed(app: App) -> Updates:
+            return self._reading(False) | self.documents.shown(app, view, person_of(request)) | {self.status: ""}
 
-        return {self.status: self._told(removed), self.source: None}
+        return acted(self._opening, self.status, listed)
 
-    def _told(self, act: Callable[[App], str]) -> str:
-        """What the act says, or why it can't be."""
-        try:
-            return act(self._opening.app())
-        except NightjarError as error:
-            return escaped(str(error))
-        except Exception:
-            log.exception("the page of documents failed")
-            return texts.FAILED
+    def ask(self, source: str | None, request: gr.Request) -> Updates:
+        """Asks before a folder is removed."""
+        return self.sure.ask(source, person_of(request))
 
+    def refresh(self, view: View, request: gr.Request) -> Updates:
+        """The list as it is now."""
+        return self.documents.shown(self._opening.app(), view, person_of(request))
 
-def shown_jobs(app: App) -> str:
-    """The latest ingests with their files, as HTML."""
-    return jobs_shown([(job, app.jobs.files(job.job_id, MAX_FILES)) for job in app.jobs.latest(N_JOBS)])
+    def leave_gone(self, reading: Any, view: View, request: gr.Request) -> Updates:
+        """The list again, where the document that was read is gone."""
+        app = self._opening.app()
+        if reading.source in app.library.hashes():
+            return {self.status: gr.skip()}
+        return self._reading(False) | self.documents.shown(app, view, person_of(request))
 
+    def gather(self, request: gr.Request) -> Updates:
+        """Questions that found nothing, gathered; everybody's for an administrator, else one's own."""
+        person = person_of(request)
 
-def _cancelled(app: App) -> str:
-    going = [job for job in app.jobs.latest(100) if job.state not in OVER]
-    if not going:
-        return texts.NOTHING_RUNS
-    app.jobs.cancel(min(going, key=lambda job: (job.state != "running", job.created_at)).job_id)
-    return texts.CANCELLED
+        def gathered(app: App) -> Updates:
+            own = "" if person.may("administrator") else f'<p class="nj-quiet">{texts.GAPS_OWN}</p>'
+            return {self.gaps: own + gaps_shown(gaps_for(app, person))}
+
+        return acted(self._opening, self.status, gathered)
 
 
 def fill_documents_page(blocks: gr.Blocks, opening: Opening) -> None:
     """Makes the page inside *blocks*, which are open."""
-    DocumentsPage(opening).listen(blocks)
+    LibraryPage(opening).listen(blocks)

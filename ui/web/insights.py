@@ -1,27 +1,131 @@
-"""The page of insights: how the answers do, and what votes did."""
+"""The page of insights: what votes did, how the answers do, and two versions side by side."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from typing import Any
+
 import gradio as gr
 
+from rag.errors import NightjarError
+from rag.insights import SPANS, over_time, span_of
+from ui.comparing import names
 from ui.opening import Opening
+from ui.person import person_of
+from ui.vote_look import LOOKED_AT, MOST_LOOKED_AT, Look, VoteLook
 from ui.web import texts
-from ui.web.evidence import page_links
+from ui.web import texts_insights as words
+from ui.web.compare import CompareTab
+from ui.web.evidence import page_links, shown_html
+from ui.web.render import escaped
+from ui.web.render_insights import look_shown, over_time_shown
+
+log = logging.getLogger(__name__)
+
+Updates = dict[Any, Any]
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
+                                 "show_progress": "hidden"}  # fmt: skip
+"""Looking searches and counts, so it must not take the room of those who chat; more wait in line."""
+DEFAULT_DAYS = 30
 
 
-class InsightsPage:
-    """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
+class VotesTab:
+    """What votes did."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
-        with gr.Row(elem_classes="nj-top"):
-            gr.Markdown(f"# {texts.INSIGHTS_TITLE}\n{texts.INSIGHTS_TAGLINE}", elem_classes="nj-brand")
-            page_links("insights")
+        self._look: VoteLook | None = None
+        self.whose = gr.Radio(
+            choices=[(words.MINE, "mine"), (words.ALL, "all")], value="all", label=words.WHOSE, visible=False,
+            elem_classes="nj-whose",
+        )  # fmt: skip
+        self.status = gr.Markdown(words.WAKING, latex_delimiters=[], elem_classes="nj-quiet")
+        self.found = shown_html()
+        self.further = gr.Button(visible=False, size="sm", min_width=0, elem_classes="nj-further")
+        self.n = gr.State(LOOKED_AT)
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
+        shown = [self.whose, self.status, self.found, self.further, self.n]
+        blocks.load(self.look, [self.whose, self.n], shown, **ONE_AT_A_TIME)
+        self.whose.input(self.look, [self.whose, self.n], shown, **ONE_AT_A_TIME)
+        self.further.click(self.look_further, [self.whose, self.n], shown, **ONE_AT_A_TIME)
+
+    def look_further(self, whose: str, n: int, request: gr.Request) -> Iterator[Updates]:
+        """Looks at some more votes."""
+        yield from self.look(whose, min(n + LOOKED_AT, MOST_LOOKED_AT), request)
+
+    def look(self, whose: str, n: int, request: gr.Request) -> Iterator[Updates]:
+        """Says how far it has looked, then shows what it found. What others said is for administrators."""
+        person = person_of(request)
+        may_see_all = person.may("administrator")
+        mine = whose == "mine" or not may_see_all
+        yield {self.whose: gr.update(visible=may_see_all), self.n: n}
+        try:
+            app = self._opening.app()
+            self._look = self._look or VoteLook(app)
+            for step in self._look.steps(person.name if mine else None, n):
+                if isinstance(step, Look):
+                    yield self._shown(step, names(app), mine=mine, at_once=app.settings.retrieval.until_tonight)
+                else:
+                    yield {self.status: words.LOOKING.format(done=step[0], all=step[1])}
+        except NightjarError as error:
+            yield {self.status: escaped(str(error))}
+        except Exception:
+            log.exception("looking at votes failed")
+            yield {self.status: words.FAILED}
+
+    def _shown(self, look: Look, called: dict[str, str], *, mine: bool, at_once: bool) -> Updates:
+        n_more = min(LOOKED_AT, look.n_votes - look.n_looked_at)
+        nothing = (words.NO_VOTES_OF_YOURS if mine else words.NO_VOTES) if not look.effects else ""
+        more = n_more > 0 and len(look.effects) < MOST_LOOKED_AT
+        return {
+            self.status: nothing,
+            self.found: look_shown(look, called, mine=mine, at_once=at_once),
+            self.further: gr.update(value=words.LOOK_FURTHER.format(n=n_more), visible=more),
+        }
+
+
+class TimeTab:
+    """How the answers do."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self.days = gr.Radio(
+            choices=[(words.DAYS_CHOICES[days], days) for days in SPANS], value=DEFAULT_DAYS, label=words.DAYS,
+            elem_classes="nj-whose",
+        )  # fmt: skip
+        self.found = shown_html()
+
+    def listen(self, blocks: gr.Blocks) -> None:
+        """Connects the components with what happens."""
+        blocks.load(self.look, [self.days], [self.found], **ONE_AT_A_TIME)
+        self.days.input(self.look, [self.days], [self.found], **ONE_AT_A_TIME)
+
+    def look(self, days: int, request: gr.Request) -> str:
+        """What the turns of the last days say, of all people together."""
+        person_of(request)
+        try:
+            return over_time_shown(over_time(self._opening.app().engine, span_of(days)))
+        except NightjarError as error:
+            return escaped(str(error))
+        except Exception:
+            log.exception("counting over time failed")
+            return words.FAILED
 
 
 def fill_insights_page(blocks: gr.Blocks, opening: Opening) -> None:
     """Makes the page inside *blocks*, which are open."""
-    InsightsPage(opening).listen(blocks)
+    with gr.Row(elem_classes="nj-top"):
+        gr.Markdown(f"# {texts.INSIGHTS_TITLE}\n{texts.INSIGHTS_TAGLINE}", elem_classes="nj-brand")
+        page_links("insights")
+    with gr.Tabs(elem_classes="nj-insights"):
+        with gr.Tab(words.VOTES_TAB):
+            votes = VotesTab(opening)
+        with gr.Tab(words.TIME_TAB):
+            time = TimeTab(opening)
+        with gr.Tab(words.COMPARE_TAB):
+            compare = CompareTab(opening)
+    for tab in (votes, time, compare):
+        tab.listen(blocks)

@@ -1,4 +1,4 @@
-"""How the page looks: colours of dusk, fonts that Gradio brings along, one style sheet."""
+"""How the page looks: colours of dusk, fonts that Gradio brings along, a style sheet for all pages and one for each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 CSS = Path(__file__).with_name("nightjar.css")
+SHEETS = [CSS, *sorted(sheet for sheet in CSS.parent.glob("*.css") if sheet != CSS)]
+"""What all pages share, then what one page adds."""
 
 
 def make_theme() -> gr.themes.Base:

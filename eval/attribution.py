@@ -1,0 +1,195 @@
+"""Why a question failed, its first cause; and what became of it from one version to the next. Pure: no library, no model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Cause = Literal[
+    "error",
+    "answered the unanswerable",
+    "citation wrong",
+    "not in the library",
+    "not in the top 100",
+    "retrieved but not used",
+    "cut by the splitting",
+    "declined wrongly",
+    "answer wrong",
+    "right",
+]
+
+CAUSES: tuple[Cause, ...] = (
+    "right",
+    "not in the library",
+    "not in the top 100",
+    "retrieved but not used",
+    "cut by the splitting",
+    "answer wrong",
+    "citation wrong",
+    "declined wrongly",
+    "answered the unanswerable",
+    "error",
+)
+"""In the order in which they are told: along the way from the library to the answer."""
+
+DEPTH = 100
+"""Ranks in which a right passage counts as retrieved."""
+
+assert set(CAUSES) == set(get_args(Cause))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What became of one question on its way from the library to the answer."""
+
+    query_id: str
+    question: str
+    is_answerable: bool = True
+    """False where declining is right."""
+    error: str = ""
+    """What went wrong; empty where the question was answered or declined."""
+    declined: bool = False
+    is_right: bool = False
+    """Whether the answer is right, by the strictest thing that is known of it."""
+    is_cited_right: bool = True
+    """Whether each sentence is supported by what it cites."""
+    in_library: bool = True
+    """Whether a right passage is in the library."""
+    rank: int | None = None
+    """Of the best right passage, 1-based; None where it is not among the first DEPTH."""
+    n_read: int = 0
+    """How many passages the answer was made of."""
+    is_read: bool = False
+    """Whether a right passage is among them."""
+    is_cut: bool = False
+    """Whether no passage holds the whole of what is right: the splitting goes through it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """A question and its first cause."""
+
+    query_id: str
+    question: str
+    cause: Cause
+    rank: int | None
+    error: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def first_cause(trace: Trace) -> Cause:
+    """The first thing that went wrong, from the library to the answer; "right" where nothing did.
+
+    An answer that is right is not asked how it came about: another passage may have held it.
+
+    >>> first_cause(Trace("q", "Who?", rank=3, is_read=True, is_right=True))
+    'right'
+    >>> first_cause(Trace("q", "Who?", declined=True, rank=None))
+    'not in the top 100'
+    >>> first_cause(Trace("q", "Who?", declined=True, rank=1, is_read=True))
+    'declined wrongly'
+    """
+    if trace.error:
+        return "error"
+    if not trace.is_answerable:
+        return "right" if trace.declined else "answered the unanswerable"
+    if trace.is_right and not trace.declined:
+        return "right" if trace.is_cited_right else "citation wrong"
+    return _on_the_way(trace)
+
+
+def _on_the_way(trace: Trace) -> Cause:
+    if not trace.in_library:
+        return "not in the library"
+    if trace.rank is None:
+        return "not in the top 100"
+    if not trace.is_read:
+        return "retrieved but not used"
+    if trace.is_cut:
+        return "cut by the splitting"
+    return "declined wrongly" if trace.declined else "answer wrong"
+
+
+def attribute(traces: Sequence[Trace]) -> list[Attributed]:
+    """Every question with its first cause, in the order given."""
+    return [Attributed(one.query_id, one.question, first_cause(one), one.rank, one.error) for one in traces]
+
+
+def counts(attributed: Sequence[Attributed]) -> dict[Cause, int]:
+    """How many questions each cause has, in the order of CAUSES; those that none has are 0."""
+    found = Counter(one.cause for one in attributed)
+    return {cause: found[cause] for cause in CAUSES}
+
+
+def worst(attributed: Sequence[Attributed], n: int = 20) -> list[Attributed]:
+    """Up to *n* questions that failed; those first whose cause comes first, for what is mended there helps all later steps."""
+    failed = [one for one in attributed if one.cause != "right"]
+    return sorted(failed, key=lambda one: (CAUSES.index(one.cause), one.query_id))[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One question under two versions."""
+
+    query_id: str
+    question: str
+    before: Cause
+    after: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """What became of the same questions from one version to the next."""
+
+    moves: tuple[Transition, ...]
+
+    @property
+    def fixed(self) -> tuple[Transition, ...]:
+        """Wrong before, right now."""
+        return tuple(one for one in self.moves if one.before != "right" and one.after == "right")
+
+    @property
+    def broken(self) -> tuple[Transition, ...]:
+        """Right before, wrong now."""
+        return tuple(one for one in self.moves if one.before == "right" and one.after != "right")
+
+    @property
+    def same(self) -> tuple[Transition, ...]:
+        """Right both times, or wrong both times; the cause may be another one."""
+        return tuple(one for one in self.moves if (one.before == "right") == (one.after == "right"))
+
+    def table(self) -> dict[str, dict[str, int]]:
+        """cause before → cause after → questions, without rows and columns of zeros."""
+        found = Counter((one.before, one.after) for one in self.moves)
+        rows = [cause for cause in CAUSES if any(before == cause for before, _ in found)]
+        columns = [cause for cause in CAUSES if any(after == cause for _, after in found)]
+        return {before: {after: found[before, after] for after in columns} for before in rows}
+
+    def as_json(self) -> dict[str, Any]:
+        """For JSON: numbers, the table, and the questions that changed sides."""
+        return {
+            "n_questions": len(self.moves),
+            "n_fixed": len(self.fixed),
+            "n_broken": len(self.broken),
+            "n_same": len(self.same),
+            "table": self.table(),
+            "fixed": [asdict(one) for one in self.fixed],
+            "broken": [asdict(one) for one in self.broken],
+        }
+
+
+def transitions(before: Sequence[Attributed], after: Sequence[Attributed]) -> Transitions:
+    """The questions that both versions were asked, in the order of *after*."""
+    causes: Mapping[str, Cause] = {one.query_id: one.cause for one in before}
+    return Transitions(
+        tuple(
+            Transition(one.query_id, one.question, causes[one.query_id], one.cause)
+            for one in after
+            if one.query_id in causes
+        )
+    )

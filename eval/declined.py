@@ -1,0 +1,64 @@
+"""Whether declining is right: answered or declined, where the documents answer and where they do not, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Declining:
+    """The four numbers. An error is none of them."""
+
+    answered: int
+    """Questions that the documents answer, and that got an answer, right or wrong."""
+    refused: int
+    """Questions that the documents answer, and that were declined."""
+    hallucinated: int
+    """Questions that they do not answer, and that got an answer all the same."""
+    declined: int
+    """Questions that they do not answer, and that were declined."""
+
+    @property
+    def precision(self) -> float | None:
+        """Of what was declined, the share that had to be."""
+        return _share(self.declined, self.declined + self.refused)
+
+    @property
+    def recall(self) -> float | None:
+        """Of what had to be declined, the share that was."""
+        return _share(self.declined, self.declined + self.hallucinated)
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of both; None where nothing had to be declined and nothing was."""
+        total = 2 * self.declined + self.refused + self.hallucinated
+        return 2 * self.declined / total if total else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The table, and what it comes to."""
+        return {
+            "answerable": {"answered": self.answered, "declined": self.refused},
+            "unanswerable": {"answered": self.hallucinated, "declined": self.declined},
+            "answer_rate": _share(self.answered, self.answered + self.refused),
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
+
+
+def declining(is_answerable: Sequence[bool], declined: Sequence[bool]) -> Declining:
+    """Counts the questions, each `(n,)` in one order.
+
+    >>> declining([True, True, False, False], [False, True, True, True])
+    Declining(answered=1, refused=1, hallucinated=0, declined=2)
+    """
+    pairs = list(zip(is_answerable, declined, strict=True))
+    return Declining(
+        pairs.count((True, False)), pairs.count((True, True)), pairs.count((False, False)), pairs.count((False, True))
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,202 @@
+"""Versions, nights, promotion, rollback and reviews over HTTP, on a library that learnt twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rag.assemble import App, open_app
+from rag.records import Turn, Verdict, now
+from rag.settings import Settings, load_settings
+from retriever_training.night_plan import NightPlan
+from retriever_training.nightly import run_night
+from retriever_training.splits import split_of
+from tests import jargon
+from ui.serve import Running, running
+
+SOON_S = 120
+RIGHT = jargon.questions()
+TRAIN = [question for question in RIGHT if split_of(question) == "train"]
+
+
+@pytest.fixture(scope="module")
+def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The library of manuals: votes, a night that was promoted, and a rejection of one person alone."""
+    import shutil
+
+    data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("training") / "data"))
+    app = open_app(Settings(data=data))
+    jargon.vote(app, RIGHT)
+    app.feedback.record_turns([Turn("zoe-1", "c", "zoe", TRAIN[0], "", False, "", now())])
+    app.feedback.append([Verdict("zoe", "zoe-1", TRAIN[0], passage(app, TRAIN[1]), "not_relevant")])
+    assert run_night(app, NightPlan(tier="1"))["decision"] == "promoted"
+    app.close()
+    with running(load_settings(data, server={"port": 0})) as started:
+        started.opening.app()
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(server: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address, timeout=60) as opened:
+        yield opened
+
+
+def passage(app: App, question: str) -> str:
+    return app.library.resolve([RIGHT[question]])[RIGHT[question]]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_timeline_says_where_each_version_stands_and_what_it_costs(client: httpx.Client) -> None:
+    told = client.get("/api/versions").json()
+    made, base = told["versions"]
+    assert (made["standing"], base["standing"]) == ("current", "previous")
+    assert (made["version"], made["tier"], made["parent"]) == (told["current"], 1, base["version"])
+    assert made["note"]["n_train_questions"] == len(TRAIN)
+    assert made["promotions"][0]["reason"].startswith("Served nDCG@10 rose")
+    assert made["space"]["vectors"] == base["space"]["vectors"] == 288 * 384 * 4
+    assert 0 < made["space"]["files"] < 5_000_000 < base["space"]["files"], "a map links the base's weights"
+
+
+def test_a_night_says_how_it_ended_step_by_step_and_what_the_next_one_has(client: httpx.Client) -> None:
+    told = client.get("/api/nights").json()
+    (night,) = told["nights"]
+    assert (night["decision"], night["stage"], night["n_judgments"]) == ("promoted", "finished", 288)
+    stages = [step["stage"] for step in night["steps"] if not step["name"]]
+    assert stages == ["learning", "measuring", "deciding"]
+    fitted = next(step for step in night["steps"] if step["name"] == "fit maps")
+    assert fitted["done"] == fitted["total"] > 0
+    assert (told["running"], told["next_at"]) == (None, None), "nobody started the schedule"
+    assert told["outlook"]["is_enough"]
+    assert told["outlook"]["train"] == {"n": len(TRAIN), "needed": 10}
+    assert told["outlook"]["tiers"]["1"]["why"] == "Tier 1 was asked for."
+    assert told["outlook"]["tiers"]["auto"]["tier"] == 3 or "too few" in told["outlook"]["tiers"]["auto"]["why"]
+
+
+def test_rolling_back_takes_the_short_name_and_a_reason_and_is_taken_in_at_once(
+    client: httpx.Client, server: Running
+) -> None:
+    made, base = client.get("/api/versions").json()["versions"]
+    refused = client.post("/api/rollback", json={"confirm": made["version"][:8], "reason": "worse"})
+    assert (refused.status_code, base["version"][:8] in refused.json()["error"]) == (400, True)
+    assert client.post("/api/rollback", json={"confirm": base["version"][:8], "reason": " "}).status_code == 400
+    done = client.post("/api/rollback", json={"confirm": base["version"][:8], "reason": "worse on  printers"})
+    assert done.json() == {"version": base["version"]}
+    assert client.get("/api/version").json()["encoder_id"] == base["version"]
+    assert server.opening.app().registry.latest_promotion().reason == "worse on printers (local)"
+
+    again = {"version": made["version"][:8], "confirm": made["version"][:8], "reason": "it was not"}
+    assert client.post("/api/promote", json=again).json() == {"version": made["version"]}
+    assert client.get("/api/version").json()["encoder_id"] == made["version"]
+    assert client.post("/api/promote", json=again | {"version": "nothing"}).status_code == 404
+
+
+def test_a_night_is_begun_by_hand_once_and_can_be_ended(client: httpx.Client, server: Running) -> None:
+    assert client.post("/api/nights/run", json={"tier": "4"}).status_code == 400
+    assert client.delete("/api/nights/run").json() == {"cancelled": False}
+    begun = client.post("/api/nights/run", json={"tier": "1"})
+    assert begun.status_code == 202
+    second = client.post("/api/nights/run", json={"tier": "1"})
+    assert (second.status_code, f"process {begun.json()['pid']}" in second.json()["error"]) == (503, True)
+    assert client.get("/api/nights").json()["running"]["pid"] == begun.json()["pid"]
+    assert client.delete("/api/nights/run").json() == {"cancelled": True}
+    wait_for(lambda: server.opening.nights.ended is not None)
+    assert client.get("/api/nights").json()["running"] is None
+
+
+def test_a_night_by_hand_runs_to_its_end_and_keeps_what_it_said(client: httpx.Client, server: Running) -> None:
+    """The same judgments: it trains nothing, and says so."""
+    server.opening.nights.start_now("1")
+    wait_for(lambda: server.opening.nights.ended is not None)
+    assert server.opening.nights.ended.code == 0
+    assert "the same judgments as before, nothing was trained" in "\n".join(
+        client.get("/api/nights/log").json()["lines"]
+    )
+
+
+def test_a_night_of_another_process_is_seen(client: httpx.Client, server: Running) -> None:
+    from rag.locks import FileLock
+
+    lock = FileLock(server.opening.app().settings.data / "night.lock", "the night")
+    try:
+        assert client.get("/api/nights").json()["running"]["pid"] is None
+        assert "another process" in client.post("/api/nights/run", json={}).json()["error"]
+        assert client.post("/api/versions/free").status_code == 503
+    finally:
+        lock.release()
+    assert client.get("/api/nights").json()["running"] is None
+
+
+def test_what_one_person_alone_rejected_waits_for_a_decision_and_is_gone_after_it(
+    client: httpx.Client, server: Running
+) -> None:
+    doubts = client.get("/api/reviews").json()["doubts"]
+    first = doubts[0]
+    assert (first["question"], first["kind"]) == (TRAIN[0], "alone")
+    assert first["passage"]["passage_id"] == RIGHT[TRAIN[1]]
+    assert [one["passage_id"] for one in first["right"]] == [RIGHT[TRAIN[0]]]
+    assert {one["kind"] for one in doubts} >= {"suspected"}, "cleaning is unsure of some too"
+    assert all(split_of(one["question"]) == "train" for one in doubts)
+
+    decision = {"question": first["question"], "passage_id": first["passage"]["passage_id"], "decision": "negative"}
+    assert client.post("/api/reviews", json=decision).json()["user"] == "local"
+    told = client.get("/api/reviews").json()
+    assert (first["question"], first["passage"]["passage_id"]) not in [
+        (one["question"], one["passage"]["passage_id"]) for one in told["doubts"]
+    ]
+    assert [one["decision"] for one in told["reviews"]] == ["negative"]
+    assert client.post("/api/reviews", json=decision | {"decision": "perhaps"}).status_code == 400
+    assert client.post("/api/reviews", json=decision | {"question": "never asked"}).status_code == 404
+
+
+# ---- reports
+
+
+def test_a_report_is_read_with_a_policy_of_its_own(client: httpx.Client) -> None:
+    night_id = client.get("/api/nights").json()["nights"][0]["night_id"]
+    read = client.get(f"/reports/{night_id}/report.md", headers={"accept": "text/html"})
+    assert read.status_code == 200
+    assert read.text.startswith("# Promoted")
+    assert read.headers["content-type"].startswith("text/plain")
+    assert read.headers["content-security-policy"].startswith("default-src 'none'")
+    assert read.headers["x-content-type-options"] == "nosniff"
+    assert json.loads(client.get(f"/reports/{night_id}/metrics.json").text)["decision"] == "promoted"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["{night}/secret.txt", "{night}/..%2f..%2f..%2fnightjar.db", "..%2f..%2fdata/nightjar.db", "%2e%2e/nightjar.db",
+     "loose/report.md", "{night}/link.md"],
+)  # fmt: skip
+def test_nothing_but_the_files_of_a_report_is_served(path: str, client: httpx.Client, server: Running) -> None:
+    data = server.opening.app().settings.data
+    night = client.get("/api/nights").json()["nights"][0]["night_id"]
+    folder = data / "nights" / night / "report"
+    (folder / "secret.txt").write_text("secret")
+    (data / "reports" / "loose").mkdir(parents=True, exist_ok=True)
+    (data / "reports" / "loose" / "report.md").write_text("no manifest, no report")
+    assert client.get(f"/reports/{path.format(night=night)}").status_code == 404
+
+
+def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: Running, client: httpx.Client) -> None:
+    data = server.opening.app().settings.data
+    folder = data / "reports" / "forged"
+    folder.mkdir(parents=True)
+    (folder / "page.html").write_text("<p>fine</p>")
+    (folder / "out.md").symlink_to(data / "nightjar.db")
+    names = {"page.html": "", "out.md": "", "../../nightjar.db": "", "..": "", ".hidden": ""}
+    (folder / "manifest.json").write_text(json.dumps({"files": names}))
+    assert client.get("/reports/forged/page.html").text == "<p>fine</p>"
+    for name in ("out.md", "..%2f..%2fnightjar.db", "nightjar.db", ".hidden"):
+        assert client.get(f"/reports/forged/{name}").status_code == 404

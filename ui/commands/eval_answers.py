@@ -1,0 +1,214 @@
+"""`nightjar eval answers`: are the answers right, do their citations hold, and why does a question fail?"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, questions_of
+
+if TYPE_CHECKING:
+    from eval.answer_figures import AnswerScores
+    from eval.asking import RetrieverOf
+    from eval.questions import Question, QuestionSet
+    from rag.assemble import App
+    from rag.records import Citation
+    from rag.registry import Version
+
+ROWS = {
+    "exact_match": "exact match", "first_exact_match": "  of what stands first", "token_f1": "token F1",
+    "first_token_f1": "  of what stands first", "content_f1": "content-word F1", "first_content_f1": "  of what stands first",
+    "contains_answer": "answer held", "first_contains_answer": "  by what stands first",
+    "content_recall": "content-word recall", "nuggets_vital": "vital nuggets held", "nuggets_okay": "other nuggets held",
+    "words": "words", "k_precision": "K-precision", "facts_supported": "numbers, dates and names supported",
+    "citation_recall": "citation recall", "citation_precision": "citation precision",
+    "citations_valid": "marks that name a passage", "spans_exact": "spans equal to the stored text",
+    "right_cited_precision": "cited passages that are right", "right_cited_recall": "right passages that are cited",
+}  # fmt: skip
+
+
+def answers(
+    context: typer.Context,
+    *,
+    dataset: DATASET_OPTION = None,
+    golden: GOLDEN_OPTION = False,
+    split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
+    version: Annotated[
+        str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 300,
+    without: Annotated[
+        bool | None,
+        typer.Option(
+            help="Ask each question once more with its right passages taken away; as a rule of a data set.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    why: Annotated[
+        bool, typer.Option("--why", help="Name the questions that fail, and each one's first cause.")
+    ] = False,
+    rows: Annotated[
+        Path | None, typer.Option(help="Writes every question with its answer, a line each.", show_default=False)
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure the answers: right, supported, cited, declined where they must be, and why they fail.
+
+    Questions are asked as people ask them, by the settings in force, and nothing is kept. A question whose answering
+    fails counts as wrong; where more than one in twenty fails, the figures are not valid.
+
+    [bold]Examples[/bold]
+
+    nightjar eval answers --golden --why
+
+    nightjar eval answers --dataset datasets/nq-open --questions 60 --rows answers.jsonl
+    """
+    from eval.answer_figures import scores_of
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    try:
+        measured = app.registry.version(version) if version else app.current()
+        asked = questions_of(app, dataset, split, golden=golden)
+        drawn = drawn_of(asked, questions, seed)
+        scores = scores_of(_rows(app, measured, drawn, without=(not golden) if without is None else without))
+    finally:
+        app.close()
+    if rows:
+        lines = [json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in scores.rows]
+        rows.write_text("".join(lines), "utf-8")
+    if plot:
+        plot.write_text(_curve(scores, asked.name), "utf-8")
+    told = _about(asked, measured, app, len(drawn)) | scores.as_json()
+    if as_json:
+        print_json(told)
+    else:
+        _print(scores, told, why=why)
+
+
+def drawn_of(asked: QuestionSet, n: int, seed: int) -> list[Question]:
+    """Up to *n* of the questions, in their order."""
+    places = range(len(asked.questions))
+    chosen = random.Random(seed).sample(places, min(n, len(places)))  # noqa: S311 (which questions are asked is no secret)
+    return [asked.questions[place] for place in sorted(chosen)]
+
+
+def _rows(app: App, version: Version, drawn: Sequence[Question], *, without: bool) -> list[Any]:
+    from eval.answer_rows import measure_row
+    from eval.asking import Forgetful, ask_all
+    from rag.declining import load_bar
+    from rag.generate import generator_of
+    from rag.tokens import Tokens
+
+    feedback, generator = Forgetful(app.engine), generator_of(app.chat_model)
+    stored, tokens = _stored(app), Tokens(version.folder)
+    with progress("answering", len(drawn), "questions") as advance:
+        return [
+            measure_row(one, stored, lambda text: len(tokens.starts([text])[0]))
+            for one in ask_all(
+                drawn,
+                retrievers(app, version),
+                lambda retriever: app.answerer_over(lambda: retriever, generator, feedback),
+                load_bar(app.settings.data, version.encoder_id),
+                without_too=without,
+                progress=advance,
+            )
+        ]
+
+
+def retrievers(app: App, version: Version) -> RetrieverOf:
+    """Passages that are not there → a version over the others, as the settings serve it, searching exactly."""
+    from eval.asking import Remembering
+    from eval.without import DenseWithout, LexicalWithout
+    from rag.exact import ExactIndex
+    from rag.retrieve import Retriever
+    from ui.commands.measuring import encode_missing
+
+    encoder, vectors, lexical = app.open_encoder(version.encoder_id), app.vectors(version.passage_side), app.lexical()
+    encode_missing(vectors, encoder)
+    encoder.encode_queries(["warm"])  # loads the weights now, not within the first question's time
+    remembering, exact, chosen = Remembering(encoder), ExactIndex(vectors), app.settings.retrieval
+
+    def without(gone: frozenset[str]) -> Retriever:
+        dense, words = (DenseWithout(exact, gone), LexicalWithout(lexical, gone)) if gone else (exact, lexical)
+        return Retriever(remembering, dense, words, app.library, vectors, lexical_weight=version.lexical_weight,
+                         candidates=chosen.candidates, reranker=app.reranker, distinct=chosen.distinct)  # fmt: skip
+
+    return without
+
+
+def _stored(app: App) -> Any:
+    def stored(citation: Citation) -> str:
+        passage = app.library.get([citation.passage_id])[citation.passage_id]
+        return app.library.document(passage.document_id).text[citation.start : citation.end]
+
+    return stored
+
+
+def _about(asked: QuestionSet, version: Version, app: App, n: int) -> dict[str, Any]:
+    """What can move a figure: the questions, the version, who writes, what supports."""
+    from eval.citations import BY_SPANS
+    from eval.questions import told_lost
+
+    return {
+        "dataset": asked.name,
+        "split": asked.split,
+        "questions_sha256": asked.sha256,
+        "n_drawn": n,
+        "version": version.encoder_id,
+        "generator": app.settings.generator.model,
+        "support_test": BY_SPANS,
+        "lost": told_lost(asked.lost),
+    }
+
+
+def _curve(scores: AnswerScores, name: str) -> str:
+    from eval.plots import Risk, risks
+
+    return risks([Risk("answers", *scores.curve())], f"{name}: wrong answers by how many are given")  # type: ignore[arg-type]  # arrays are sequences here
+
+
+def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
+    means, table, risk, cost = (told[name] for name in ("measures", "declining", "risk", "cost"))
+    rows = [["answered right", _cell(told["right"]["share"]), f"{told['right']['n']:,}"]]
+    rows += [
+        [label, _cell(means[name]["mean"]), f"{means[name]['n']:,}"] for name, label in ROWS.items() if name in means
+    ]
+    rows += [["area under risk and coverage (AURC)", _cell(risk["aurc"]), f"{told['n_questions']:,}"]]
+    title = f"{told['dataset']}, version {told['version'][:12]}, {told['generator']}"
+    print_table(["", "mean", "questions"], rows, title)
+    cells = [
+        [name, *(f"{table[name][key]:,}" for key in ("answered", "declined"))]
+        for name in ("answerable", "unanswerable")
+    ]
+    print_table(["the documents", "answered", "declined"], cells)
+    typer.echo(f"median {cost['p50_ms']:,.0f} ms, 95th percentile {cost['p95_ms']:,.0f} ms; tokens read "
+               f"{cost['tokens_read']:,.0f}, written {cost['tokens_written']:,.0f} a question")  # fmt: skip
+    for name, of_origin in told["origins"].items():
+        typer.echo(f"origin {name} ({of_origin['n_questions']:,}): answered right {_cell(of_origin['right']['share'])}")
+    if told["n_errors"]:
+        valid = "" if told["is_valid"] else "; no figure here is valid"
+        typer.echo(f"{told['n_errors']:,} of {told['n_questions']:,} failed and count as wrong{valid}")
+    if why:
+        _print_why(scores, told)
+
+
+def _print_why(scores: AnswerScores, told: dict[str, Any]) -> None:
+    from eval.attribution import worst
+
+    print_table(["first cause", "questions"], [[cause, f"{n:,}"] for cause, n in told["causes"].items() if n])
+    failed = worst(scores.attributed(), len(scores.rows))
+    rows = [[one.cause, one.question, str(one.rank or "–"), one.query_id] for one in failed]
+    print_table(["why", "question", "rank", "id"], rows)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}" if value <= 1 else f"{value:.1f}"

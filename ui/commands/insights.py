@@ -1,0 +1,151 @@
+"""`nightjar insights` and `votes`: how the answers do, and what votes did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rag.insights import Stretch
+    from retriever_training.vote_effects import Effect
+    from ui.vote_look import Look
+
+LONGEST = 44  # characters of a question or title in a table
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(insights)
+    app.command()(votes)
+
+
+def insights(
+    context: typer.Context,
+    *,
+    days: Annotated[int, typer.Option(help="7, 30, or 90 (by week).")] = 30,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Shows how the answers did over time: asked, answered, declined, liked, supported, and how fast.
+
+    [bold]Example[/bold]
+
+    nightjar insights --days 90 --json
+    """
+    from rag.assemble import open_app
+    from rag.insights import over_time, span_of
+    from ui.shapes_insights import over_time_json
+    from ui.web import texts_insights as texts
+
+    span = span_of(days)
+    app = open_app(settings_of(context))
+    try:
+        found = over_time(app.engine, span)
+    finally:
+        app.close()
+    if as_json:
+        print_json(over_time_json(found))
+        return
+    print_table(list(texts.COLUMNS), [_row(one) for one in (*found.stretches, found.whole)])
+    if found.is_partly_kept:
+        since = found.kept_since
+        typer.echo(texts.KEPT_SINCE.format(day=since) if since else texts.NEVER_KEPT)
+
+
+def _row(one: Stretch) -> list[str]:
+    from ui.web.render_insights import cells
+
+    return cells(one)
+
+
+def votes(
+    context: typer.Context,
+    *,
+    person: Annotated[
+        str | None, typer.Option(help="Whose votes; everybody’s where left out.", show_default=False)
+    ] = None,
+    last: Annotated[int, typer.Option(help="How many votes to look at, the latest ones.", min=1, max=200)] = 20,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Shows what votes did: where each passage stood and where it stands now, by which version, or why it does not count.
+
+    Ranks are those of today's library, by each version alone: without the day's votes and without a reranker.
+
+    [bold]Examples[/bold]
+
+    nightjar votes --person ann
+
+    nightjar votes --last 100 --json
+    """
+    from rag.assemble import open_app
+    from ui.comparing import names
+    from ui.shapes_insights import look_json
+    from ui.vote_look import VoteLook
+    from ui.web import texts_insights as texts
+
+    app = open_app(settings_of(context))
+    try:
+        app.current()
+        look = _looked(VoteLook(app).steps(person, last))
+        called = names(app)
+    finally:
+        app.close()
+    if as_json:
+        print_json(look_json(look, called))
+        return
+    for line in texts.summary_told(look.counts, mine=False):
+        if line:
+            typer.echo(line.replace("*", ""))
+    if look.effects:
+        columns = ["question", "passage", "verdict", "shown", *("before", "now"), "moved by", "what it did"]
+        print_table(columns, [_vote_row(one, called) for one in look.effects])
+    else:
+        typer.echo('No votes yet: "nightjar serve" and "nightjar feedback import" bring them in.')
+
+
+def _looked(steps: Iterator[tuple[int, int] | Look]) -> Look:
+    """The look at the end of *steps*, with a bar on stderr until it is there."""
+    first = next(steps)
+    if not isinstance(first, tuple):
+        return first
+    n_before = 0
+    with progress("looking up ranks", first[1], "searches") as advance:
+        for step in steps:
+            if not isinstance(step, tuple):
+                advance(first[1] - n_before)
+                return step
+            advance(step[0] - n_before)
+            n_before = step[0]
+    raise AssertionError("the last step is the look")
+
+
+def _vote_row(one: Effect, names: Mapping[str, str]) -> list[str]:
+    from ui.web import texts_insights as texts
+    from ui.web.render_insights import rank_told
+
+    title = (one.passage.title or one.passage.source) if one.passage else one.cast.passage_id
+    outcome = texts.OUTCOMES[one.outcome]
+    return [
+        short(one.cast.question),
+        short(title),
+        texts.VERDICTS[one.cast.verdict],
+        str(one.cast.shown_rank or "–"),
+        rank_told(one.before),
+        rank_told(one.now),
+        names.get(one.turned_by or "", ""),
+        f"{outcome}: {texts.why_told(one.why)}" if one.why else outcome,
+    ]
+
+
+def short(text: str) -> str:
+    """The text in one line of a table.
+
+    >>> short("a" * 60)[-2:]
+    'a…'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,100 @@
+"""One document of the Library: its facts, its text with the places where passages begin and end, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from rag.assemble import App
+from ui.opening import Opening
+from ui.person import Person, person_of
+from ui.web import texts_library as texts
+from ui.web.acting import QUIET, Updates, acted
+from ui.web.evidence import shown_html
+from ui.web.library_remove import RemoveRow
+from ui.web.render_document import document_shown
+from ui.web.render_library import document_head, range_told
+
+N_PASSAGES = 30  # on a page of a document
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one browser tab reads. Kept on the server."""
+
+    document_id: str = ""
+    offset: int = 0
+    """Passages before the first one shown."""
+    passage_id: str | None = None
+    """The one that is marked."""
+    source: str = ""
+
+
+class Preview:
+    """The components of one document. Made once, inside the Gradio container that is open, and hidden at first."""
+
+    def __init__(self, opening: Opening, status: gr.Markdown) -> None:
+        self._opening = opening
+        self._status = status
+        self.reading = gr.State(Reading())
+        with gr.Row(elem_classes="nj-pager"):
+            self.back = gr.Button(texts.BACK, size="sm", min_width=0, elem_classes=["nj-vote", "nj-back"])
+            self.remove = gr.Button(texts.REMOVE, size="sm", min_width=0, elem_classes=["nj-vote", "nj-ask"])
+        self.sure = RemoveRow(opening, status)
+        self.head = shown_html()
+        self.text = shown_html()
+        with gr.Row(elem_classes="nj-pager"):
+            self.earlier = gr.Button(texts.EARLIER, size="sm", min_width=0, elem_classes="nj-vote")
+            self.range = gr.Markdown("", elem_classes="nj-quiet")
+            self.later = gr.Button(texts.LATER, size="sm", min_width=0, elem_classes="nj-vote")
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `shown` updates."""
+        return [self.reading, self.head, self.text, self.range, self.earlier, self.later, self.remove, self.sure.box]
+
+    def listen(self) -> None:
+        """Connects the components with what happens inside."""
+        out = [*self.outputs, self._status]
+        self.earlier.click(self._turner(-N_PASSAGES), [self.reading], out, **QUIET)
+        self.later.click(self._turner(N_PASSAGES), [self.reading], out, **QUIET)
+        self.remove.click(self.ask, [self.reading], self.sure.outputs, **QUIET)
+
+    def ask(self, reading: Reading, request: gr.Request) -> Updates:
+        """Asks before the document is removed."""
+        return self.sure.ask(reading.source, person_of(request))
+
+    def opened(self, app: App, document_id: str, person: Person, passage_id: str | None = None) -> Updates:
+        """The document from its beginning, or from the page of it that holds a passage, which is then marked."""
+        place = app.catalogue().place(document_id, passage_id) if passage_id else 0
+        return self.shown(app, Reading(document_id, place // N_PASSAGES * N_PASSAGES, passage_id), person)
+
+    def shown(self, app: App, reading: Reading, person: Person) -> Updates:
+        """The page of the document that *reading* is at."""
+        catalogue = app.catalogue()
+        one, document = catalogue.get(reading.document_id), app.library.document(reading.document_id)
+        found = catalogue.passages(reading.document_id, N_PASSAGES, reading.offset)
+        tallies = {passage.passage_id: tally for passage, tally in found}
+        passages = [passage for passage, _ in found]
+        outdated_by = catalogue.outdated_by(reading.document_id) if one.tally.outdated else {}
+        is_long = one.n_passages > N_PASSAGES
+        return {
+            self.reading: replace(reading, source=one.source),
+            self.head: document_head(one, outdated_by, person),
+            self.text: document_shown(document, passages, reading.passage_id, tallies),
+            self.range: range_told(texts.PASSAGES, reading.offset, len(found), one.n_passages),
+            self.earlier: gr.update(interactive=reading.offset > 0, visible=is_long),
+            self.later: gr.update(interactive=reading.offset + N_PASSAGES < one.n_passages, visible=is_long),
+            self.remove: gr.update(visible=person.may("administrator")),
+            self.sure.box: gr.update(visible=False),
+        }
+
+    def _turner(self, by: int) -> Callable[..., Updates]:
+        def turn(reading: Reading, request: gr.Request) -> Updates:
+            turned = replace(reading, offset=max(0, reading.offset + by))
+            return acted(self._opening, self._status, lambda app: self.shown(app, turned, person_of(request)))
+
+        return turn

@@ -1,0 +1,208 @@
+"""Every English string of the page of insights, and of the commands that tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VOTES_TAB = "What votes did"
+TIME_TAB = "Over time"
+COMPARE_TAB = "Compare"
+
+# ---- what votes did
+
+WHOSE = "Whose votes"
+MINE, ALL = "Mine", "Everybody’s, without names"
+LOOK_FURTHER = "Look at {n} more"
+LOOKING = "Looking up where the passages stand under each version: {done} of {all} …"
+LOOKED = (
+    "Ranks are those of today’s library, by each version alone. {looked} of {all} votes are shown, the latest first."
+)
+NO_VOTES = (
+    "### No votes yet\n"
+    "Ask something, and say which passages helped and which did not. A night learns from it; here you see what it did: "
+    "where each passage stood when you voted, and where it stands now."
+)
+NO_VOTES_OF_YOURS = (
+    "### You have not voted yet\n"
+    "Ask something in the chat, and say which passages helped and which did not. Here you see what it did: where each "
+    "passage stood when you voted, and where it stands now."
+)
+
+OUTCOMES = {
+    "moved": "Moved as wanted",
+    "first": "Was first, and stays first",
+    "not_yet": "Has not moved",
+    "other_way": "Moved the other way",
+    "tonight": "Counts tonight",
+    "left_out": "Does not count",
+    "untold": "Can’t be told",
+}
+SIGNS = {"moved": "✓", "first": "★", "not_yet": "=", "other_way": "✕", "tonight": "☾", "left_out": "○", "untold": "?"}
+TONIGHT = "The version that answers now has not learnt from it yet."
+TONIGHT_AT_ONCE = (
+    "The version that answers now has not learnt from it yet; until then it moves the passage for you by itself."
+)
+VERDICTS = {"pin": "Right passage", "helpful": "Helpful", "not_relevant": "Not relevant"}
+BY_PEOPLE = "{n} people"
+WHEN_VOTED = "when you voted"
+WHEN_ALL_VOTED = "at the vote"
+RANK = "rank {rank}"
+RANK_WORD = "rank"
+NOT_SHOWN = "not among the {n} shown"
+IMPORTED = "imported, nothing was shown"
+UNKNOWN_RANK = "?"
+UNKNOWN_HINT = "This version has not encoded all that is in the library now, or its files are gone"
+BEYOND = "beyond 100"
+CHANGED_IN = "moved by {version}, {day}"
+HELD_OUT = "measures versions, and never trains one"
+HELD_OUT_HINT = "Three questions in ten are held out: a version is promoted only if it does better on them"
+DIFFERS = (
+    "Today’s library puts it at {rank} under {version}: documents have come or gone since, or that day’s votes and the "
+    "reranker counted then."
+)
+GONE_PASSAGE = "The passage is no longer in the library"
+
+WHY: Mapping[str, str] = {
+    "rejected by one person only": "One person alone can’t make a passage wrong: it needs a second one, or a pin of the "
+    "right passage.",
+    "people are divided": "As many people say the opposite.",
+    "said only by people who are mostly mistaken": "Nobody says so but people whom the others mostly contradict.",
+    "overruled": "Others said the opposite, and they weigh more.",
+    "passage no longer in the library": "The document was removed or changed, so its votes no longer stand.",
+    "too much or too near": "Left out: the question is too near one that measures versions, or there are more votes on this "
+    "question or passage, or by this person, than count.",
+}
+"""A night's reason → what it means for who voted."""
+WHY_WAITS = "These votes wait: {reason}."
+
+LEARNT = "Of {whose} {n} that a night has learnt from, {parts}."
+LEARNT_PARTS = {
+    "moved": "**{n:,} moved the passage as {who}wanted**",
+    "first": "{n:,} found it first and it stays there",
+    "not_yet": "{n:,} not yet",
+    "other_way": "{n:,} the other way",
+    "untold": "{n:,} can’t be told",
+}
+NONE_LEARNT = "No night has learnt from {whose} {n} yet."
+REST_PARTS = {"tonight": "{n} more count tonight", "left_out": "{n} count for nothing, and say why"}
+REST_PARTS_ONE = {"tonight": "1 more counts tonight", "left_out": "1 counts for nothing, and says why"}
+
+
+def summary_told(counts: Mapping[str, int], *, mine: bool) -> tuple[str, str]:
+    """What the votes did, in a sentence and a line below it; either may be empty.
+
+    >>> counts = {"moved": 9, "first": 0, "not_yet": 2, "other_way": 1, "tonight": 1, "left_out": 0, "untold": 0}
+    >>> summary_told(counts, mine=True)[0].replace("*", "")
+    'Of your 12 votes that a night has learnt from, 9 moved the passage as you wanted, 2 not yet, 1 the other way.'
+    >>> summary_told(counts, mine=True)[1]
+    '1 more counts tonight.'
+    """
+    whose = "your" if mine else "the"
+    n_learnt = sum(counts[name] for name in LEARNT_PARTS)
+    n_all = sum(counts.values())
+    if not n_all:
+        return "", ""
+    who = "you " if mine else ""
+    parts = [text.format(n=counts[name], who=who) for name, text in LEARNT_PARTS.items() if counts[name]]
+    sentence = (
+        LEARNT.format(whose=whose, n=n_votes(n_learnt), parts=", ".join(parts))
+        if n_learnt
+        else NONE_LEARNT.format(whose=whose, n=n_votes(n_all))
+    )
+    rest = [
+        (REST_PARTS_ONE if counts[name] == 1 else REST_PARTS)[name].format(n=counts[name])
+        for name in REST_PARTS
+        if counts[name]
+    ]
+    line = ", ".join(rest).replace(" more", "" if not n_learnt else " more")
+    return sentence, f"{line}." if line else ""
+
+
+def n_votes(n: int) -> str:
+    """
+    >>> n_votes(1), n_votes(1200)
+    ('1 vote', '1,200 votes')
+    """
+    return f"{n:,} vote{'' if n == 1 else 's'}"
+
+
+def why_told(why: str) -> str:
+    """Why a vote counts for nothing, for who gave it.
+
+    >>> why_told("waits: 301 votes within an hour")
+    'These votes wait: 301 votes within an hour.'
+    """
+    if why.startswith("waits: "):
+        return WHY_WAITS.format(reason=why.removeprefix("waits: "))
+    return WHY.get(why, f"{why[:1].upper()}{why[1:]}.")
+
+
+# ---- over time
+
+DAYS = "The last"
+DAYS_CHOICES = {7: "7 days", 30: "30 days", 90: "90 days, by week"}
+NO_QUESTIONS = "Nobody has asked anything in these days."
+TILES = {
+    "asked": "Questions",
+    "answered": "Answered",
+    "supported": "Sentences supported",
+    "liked": "Answers liked",
+    "disliked": "Answers disliked",
+    "seconds": "Half were answered within",
+}
+BEFORE = "before: {value}"
+SLOWEST = "95 % within {seconds}"
+PANELS = {
+    "asked": "Questions: answered and declined",
+    "judged": "Answers liked and disliked",
+    "supported": "Sentences that their passages support, in %",
+    "seconds": "Seconds to the end of the answer",
+}
+SERIES = {
+    "answered": "answered", "declined": "declined", "liked": "liked", "disliked": "disliked",
+    "supported": "supported", "p50": "half of them", "p95": "95 % of them",
+}  # fmt: skip
+KEPT_SINCE = "Support and seconds are kept since {day}; of earlier questions they are not known."
+NEVER_KEPT = "Support and seconds were not kept for these questions."
+AS_TABLE = "The same as a table"
+TABLE_CAPTION = "Days are UTC’s. Imported, simulated and compared questions do not count."
+COLUMNS = ("days", "questions", "answered", "declined", "liked", "disliked", "supported", "50 % within", "95 % within")
+
+# ---- two versions
+
+COMPARE_QUESTION = "A question to ask both"
+COMPARE_PLACEHOLDER = "What both versions are to look for"
+COMPARE = "Compare"
+FIRST, SECOND = "Version", "and version"
+BLIND = "Hide which is which, so that I can judge"
+CURRENT = "{name} · answers now · {day}"
+EARLIER = "{name} · {day}"
+ONE_VERSION = (
+    "There is one version so far. Once a night has learnt from votes and was promoted, you can compare the two here."
+)
+COMPARE_BEGIN = (
+    "Ask both versions the same and see which passages moved. Hidden, you can judge without knowing which is which."
+)
+COMPARING = "Asking both versions …"
+LEFT, RIGHT = "Left", "Right"
+WHICH = "### Which one is better?"
+BETTER = {"left": "The left one", "equal": "They are equal", "right": "The right one"}
+ALIKE = "Both rank these passages alike: there is nothing to choose."
+REVEALED = "Left was **{left}**, right was **{right}**. {told}"
+WAS = {"left": "{name}, was left", "right": "{name}, was right"}
+OFFER_PIN = "“{title}” is the right passage"
+OFFER_WHY = (
+    "You preferred the side with another passage on top. If that passage is the right one, say so: a night learns from it. "
+    "The comparison alone teaches nothing."
+)
+PINNED = "Noted. Tonight this passage becomes the right answer to the question."
+UP, DOWN = "▲ {n}", "▼ {n}"
+STAYED, NEW, GONE = "=", "new", "gone from {name}"
+MOVE_HINTS = {
+    "up": "{n} higher than in {name}", "down": "{n} lower than in {name}", "same": "same rank in {name}",
+    "new": "not among the first {k} of {name}",
+}  # fmt: skip
+NOBODY = "No passage was found."
+ONLY_VOTERS = "Judging needs the role “voter”: you can look at the names at once."
+FAILED = "Something went wrong here, and it was logged."
+WAKING = "Nightjar is waking up …"
