@@ -159,7 +159,7 @@ def _is_right(asked: Asked, text: str, cited: Sequence[str]) -> tuple[bool, Righ
         return holds(text, short), "answer"
     if one.answers:
         return content_recall(text, one.answers) >= HALF, "reference"
-    if one.right:
+    if one.right or not one.in_library:
         return bool(text) and bool(set(cited) & one.right), "passage"
     return bool(text), "nothing"
 

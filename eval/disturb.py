@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from eval.answers import holds
 from rag.records import Passage
 
 CHANGED = " (changed)"
@@ -65,7 +66,7 @@ def placed(case: Case, rank: int, k: int) -> list[Passage] | None:
 
 
 def counterfactual(case: Case, others: Sequence[str]) -> Counterfactual | None:
-    """The first right passage with its answer changed everywhere; None where no rule applies.
+    """The first right passage with its answer changed everywhere; None where no rule applies, or where it still answers.
 
     A number becomes another one of about its size. A name becomes the next one in the alphabet of *others*, the answers to
     other questions, with as many words and capitals.
@@ -74,7 +75,8 @@ def counterfactual(case: Case, others: Sequence[str]) -> Counterfactual | None:
     for was in sorted(case.answers, key=len, reverse=True):
         now = _another(was, others, passage.text)
         if now and (found := _word(was).search(passage.text)):
-            return Counterfactual(_saying(passage, was, now), found.group(), now)
+            made = _saying(passage, was, now)
+            return None if holds(made.encoded_text, case.answers) else Counterfactual(made, found.group(), now)
     return None
 
 

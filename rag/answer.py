@@ -104,6 +104,8 @@ class Answerer:
         self._drops = drops_unsupported
         self._widen = widen
         self._bar_of = bar_of
+        self.admit: Callable[[str], None] = lambda user: None
+        """Raises where a user asks too often; the application that many use sets it."""
 
     def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -136,7 +138,9 @@ class Answerer:
         Raises:
             NotFoundError: no document has a source or type that *where* names.
             UsageError: the question is empty or longer than MAX_QUESTION characters.
+            TooFastError: the user asks too often.
         """
+        self.admit(user)
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         retriever = self._retriever()
         question, found = self._searched(asked, history, lambda text: retriever.find(text, k or self._k, user, where))

@@ -1,4 +1,4 @@
-"""What stands around a hit in its document, for a model that reads: the passages before and after it, or its section."""
+"""What stands around a hit in its document, for a model or a person that reads: passages before and after it, or its section."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal
 from sqlalchemy import Engine, func, select
 
 from rag.database import documents, passages, reading
-from rag.records import Hit
+from rag.library import Library
+from rag.records import Hit, Passage
 
 Around = Literal["passage", "neighbours", "section"]
 """Nothing, one passage on each side, or as much of the section as SECTION_CHARACTERS hold."""
@@ -43,6 +44,15 @@ def widened(engine: Engine, hits: Sequence[Hit], around: Around, room: int) -> t
         room -= end - start - len(hit.passage.text)
         wide.append(_with_text(engine, hit, start, end))
     return tuple(wide)
+
+
+def passages_near(library: Library, passage: Passage, n_before: int, n_after: int) -> list[Passage]:
+    """A passage with those before and after it in its document, as they stand there."""
+    order = [one.passage_id for one in _places(library.engine, {passage.document_id}).get(passage.document_id, ())]
+    at = order.index(passage.passage_id) if passage.passage_id in order else 0
+    wanted = order[max(0, at - n_before) : at + n_after + 1]
+    found = library.get(wanted)
+    return [found[one] for one in wanted if one in found]
 
 
 def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Sequence[_Place]]:

@@ -13,6 +13,7 @@ NightjarError                    exit 1   something that we foresaw went wrong
 ├── TrainingError                exit 1   a night can't go on
 ├── TooLittleDataError           exit 4   too few judgments or questions to say anything
 └── BusyError                    exit 75  another process holds what is needed; try later
+    └── TooFastError             exit 75  this person asks or votes more often than is allowed; try later
 
 A message has three parts: the value, the rule, the way out.
 """
@@ -78,3 +79,12 @@ class BusyError(NightjarError):
     """Another process holds what is needed; try later."""
 
     exit_code = 75
+
+
+class TooFastError(BusyError):
+    """Somebody asks, votes or tries to sign in more often than is allowed."""
+
+    def __init__(self, message: str, again_s: float) -> None:
+        """*again_s* is after how many seconds it may be tried again."""
+        super().__init__(message)
+        self.again_s = again_s

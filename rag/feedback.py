@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -48,6 +48,8 @@ class Feedback:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.admit: Callable[[str], None] = lambda user: None
+        """Raises where a user votes too often; the application that many use sets it."""
 
     # ---- turns
 
@@ -107,7 +109,9 @@ class Feedback:
         Raises:
             NotFoundError: no such turn, or nothing in the library for a pin.
             UsageError: the verdict is unknown, the comment too long, or the passage was not shown.
+            TooFastError: the user votes too often.
         """
+        self.admit(user)
         turn = self.turn(turn_id)
         _check_verdict(verdict, passage_id, comment)
         if passage_id is not None and passage_id not in {one.passage_id for one in turn.shown}:
@@ -117,7 +121,12 @@ class Feedback:
         return given
 
     def withdraw(self, user: str, turn_id: str, passage_id: str | None) -> None:
-        """Takes the standing verdict of *user* on a target back; nothing happens where there is none."""
+        """Takes the standing verdict of *user* on a target back; nothing happens where there is none.
+
+        Raises:
+            TooFastError: the user votes too often.
+        """
+        self.admit(user)
         self.append([Verdict(user, turn_id, "", passage_id, WITHDRAWN)])
 
     def append(self, given: Sequence[Verdict], *, once: bool = False) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.engine import Connection
 
-from rag.app_tables import conversations, reviews
+from rag.accounts import check_not_last
+from rag.app_tables import comparisons, conversations, golden, people, reviews
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
 from rag.library import SQL_BATCH, chunks
@@ -33,24 +34,37 @@ class Forgotten:
     """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
     n_reviews: int = 0
     """What they decided of doubtful negatives, and what others decided of them for questions that nobody asks any more."""
+    n_conversations: int = 0
+    n_comparisons: int = 0
+    """Of two versions, side by side."""
+    has_account: bool = False
+    """With its sessions and tokens."""
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
-    """Removes, in one transaction, the verdicts and reviews of *user*, the turns they asked, and these questions' vectors.
+    """Removes, in one transaction, the verdicts, reviews and comparisons of *user*, the turns they asked, and these
+    questions' vectors.
+
+    Their account goes too, with sessions, tokens, conversations and whatever else they decided. Golden questions that
+    they added stay, without their name.
 
     A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
     but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
     verdicts stay until a night or a rollback replaces them; backups and files that were exported stay as well.
 
     Raises:
-        NotFoundError: nobody of this name asked or judged anything.
+        NotFoundError: nobody of this name asked or judged anything, or has an account.
+        UsageError: they are the last administrator.
     """
     with engine.begin() as connection:
         by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
         asked = {row.turn_id: row.question for row in connection.execute(by_them)}
         times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
-        if not asked and not times and not _n_reviews(connection, user):
-            raise NotFoundError(f'nobody named {user!r} asked or judged anything: "nightjar people" lists who did')
+        others = _n_others(connection, user)
+        if not (asked or times or any(others) or _n_reviews(connection, user)):
+            raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
+                                'and "nightjar accounts list" list who did, and who has')  # fmt: skip
+        check_not_last(connection, user)
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
         unused = _unused_questions(connection, alone)
@@ -59,10 +73,23 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
             _remove_turns(connection, list(alone))
-            connection.execute(delete(conversations).where(conversations.c.user == user))
-            left = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
-            connection.execute(update(turns).where(turns.c.user == user).values(left))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_reviews)
+            connection.execute(update(turns).where(turns.c.user == user).values(_NAMELESS))
+            for table, column in _OF_A_PERSON:
+                connection.execute(delete(table).where(column == user))
+            connection.execute(update(golden).where(golden.c.added_by == user).values(added_by=NOBODY))
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_reviews, others[0],
+                     others[1], bool(others[2]))  # fmt: skip
+
+
+_NAMELESS = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+_OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (people, people.c.name))
+"""What goes beside turns, verdicts and reviews. Sessions and tokens go with the account: the database sees to that."""
+
+
+def _n_others(connection: Connection, user: str) -> list[int]:
+    """How many rows of theirs each of these tables has."""
+    return [int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
+            for table, column in _OF_A_PERSON]  # fmt: skip
 
 
 def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -90,12 +90,25 @@ class Jobs:
         return [_job(row._mapping, counts) for row in rows]
 
     def files(self, job_id: str, limit: int | None = None) -> list[Step]:
-        """How far each file of a job has come: those that are at it first, then by name."""
-        place = case((job_files.c.stage.in_([*ENDS, "waiting"]), 2), (job_files.c.stage == "stored", 1), else_=0)
+        """How far each file of a job has come: refused ones first, then those that are at it, then by name."""
+        stage = job_files.c.stage
+        place = case((stage == "refused", -1), (stage.in_([*ENDS, "waiting"]), 2), (stage == "stored", 1), else_=0)
         query = select(job_files).where(job_files.c.job_id == job_id).order_by(place, job_files.c.source).limit(limit)
         with reading(self.engine) as connection:
             rows = connection.execute(query).all()
         return [Step(row.source, row.stage, row.note, row.n_passages, row.n_encoded) for row in rows]
+
+    def refused(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Source → job, of files that the last of these jobs which met them refused; *job_ids* are newest first."""
+        of_these = job_files.c.job_id.in_(job_ids)
+        ever = select(job_files.c.source).where(of_these, job_files.c.stage == "refused")
+        query = select(job_files.c.source, job_files.c.job_id, job_files.c.stage)
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.where(of_these, job_files.c.source.in_(ever))).all()
+        last: dict[str, tuple[str, str]] = {}
+        for row in sorted(rows, key=lambda row: job_ids.index(row.job_id)):
+            last.setdefault(row.source, (row.job_id, row.stage))
+        return {source: job_id for source, (job_id, stage) in last.items() if stage == "refused"}
 
     def is_cancelled(self, job_id: str) -> bool:
         """Whether somebody wants the job's end."""

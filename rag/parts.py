@@ -13,7 +13,7 @@ from rag.chat_model import ChatModel
 from rag.conversations import Conversations
 from rag.cross_encoder import CrossEncoder
 from rag.encoder import Encoder
-from rag.errors import EncoderError
+from rag.errors import EncoderError, SettingsError
 from rag.feedback import Feedback
 from rag.generate import EXTRACTIVE
 from rag.install_base import install_base
@@ -164,3 +164,19 @@ class Parts:
             rest_s=chosen.rest_s,
             tell=self.tell,
         )
+
+    @cached_property
+    def judge_model(self) -> ChatModel | None:
+        """The language model that judges answers when they are measured; None where the settings name none.
+
+        Raises:
+            SettingsError: there is none of this name, or what it needs is not installed.
+        """
+        chosen = self.settings.judge
+        if chosen.model is None:
+            return None
+        try:
+            return ChatModel.open(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key,
+                                  timeout_s=chosen.timeout_s, tell=self.tell)  # fmt: skip
+        except SettingsError as error:
+            raise SettingsError(str(error).replace("generator.", "judge.")) from None

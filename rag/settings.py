@@ -110,6 +110,17 @@ class GeneratorSettings(Section):
     )
 
 
+class JudgeSettings(Section):
+    """A language model that judges answers when they are measured; none unless it is named."""
+
+    model: str | None = Field(
+        default=None, description="transformers:FOLDER, openai:NAME or ollama:NAME; absent: no judge"
+    )
+    base_url: str | None = Field(default=None, description="where it answers, http://HOST:PORT/v1")
+    api_key: SecretStr | None = Field(default=None, description="of the judge; better in the environment")
+    timeout_s: float = Field(default=60.0, gt=0, description="for one of its replies")
+
+
 class IndexSettings(Section):
     """The Chroma store."""
 
@@ -193,6 +204,14 @@ class GateSettings(Section):
     )
 
 
+class EvalSettings(Section):
+    """When `nightjar eval report` passes."""
+
+    minimum: dict[str, float] = Field(
+        default={}, description='bars by measure, as {"nDCG@10" = 0.6}; a report below one exits with 3'
+    )
+
+
 class ServerSettings(Section):
     """The web application."""
 
@@ -201,6 +220,9 @@ class ServerSettings(Section):
     folders: tuple[Path, ...] = Field(
         default=(Path(),), description="below which page and API may bring documents in; [] also forbids removing there"
     )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="names that browsers may call it by beside localhost; [] beyond this machine: any"
+    )
     max_upload_mb: int = Field(
         default=50, ge=0, le=10_000, description="the largest file that a page takes; 0: none can be uploaded"
     )
@@ -208,6 +230,33 @@ class ServerSettings(Section):
     mcp: bool = Field(
         default=False, description="serve the tools search and ask at /mcp, to agents; needs nightjar-rag[mcp]"
     )
+
+
+class AccountsSettings(Section):
+    """Who has to sign in."""
+
+    required: Literal["auto", "always", "never"] = Field(
+        default="auto", description="auto: as soon as other machines can reach it, or a proxy says who it is"
+    )
+    session_hours: float = Field(default=168.0, gt=0, le=8760, description="after which one signs in again")
+    attempts: int = Field(default=5, ge=1, description="wrong passwords before the next try has to wait")
+    proxies: tuple[str, ...] = Field(
+        default=(), description="addresses or networks of proxies in front, whose headers are believed"
+    )
+    proxy_header: str = Field(
+        default="", pattern=r"^[A-Za-z0-9-]*$", description="in which they say who somebody is: X-Remote-User"
+    )
+    proxy_role: Literal["none", "reader", "voter", "administrator"] = Field(
+        default="none", description="of those whom only the proxy knows; none: they need an account here"
+    )
+
+
+class LimitsSettings(Section):
+    """How often one person may do what costs, where accounts are needed; 0: as often as they like."""
+
+    asks_per_minute: float = Field(default=30.0, ge=0, description="questions")
+    votes_per_minute: float = Field(default=120.0, ge=0, description="verdicts, given or taken back")
+    requests_per_minute: float = Field(default=1200.0, ge=0, description="anything: searches, looks at pages")
 
 
 class ScheduleSettings(Section):
@@ -231,11 +280,15 @@ class Settings(BaseSettings):
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    judge: JudgeSettings = JudgeSettings()
     index: IndexSettings = IndexSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     night: NightSettings = NightSettings()
     gate: GateSettings = GateSettings()
+    eval: EvalSettings = EvalSettings()
     server: ServerSettings = ServerSettings()
+    accounts: AccountsSettings = AccountsSettings()
+    limits: LimitsSettings = LimitsSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
     @classmethod

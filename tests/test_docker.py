@@ -120,11 +120,12 @@ def test_the_commands_and_flags_of_the_containers_exist(services: dict[str, Any]
     for name, *flags in (services["app"]["command"], pod["containers"][0]["args"]):
         command: click.Command = root.commands[name]  # type: ignore[attr-defined]
         known = {flag for option in command.params for flag in [*option.opts, *option.secondary_opts]}
-        assert {flag for flag in flags if flag.startswith("--")} <= known
+        chosen = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", flag) for flag in flags]
+        assert {flag for flag in chosen if flag.startswith("--")} <= known
 
 
 def test_the_environment_of_the_containers_is_accepted(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    """With nothing set, every variable has the default of its setting."""
+    """With nothing set, every variable has the default of its setting, save the names that are answered to."""
     from rag.settings import Settings, load_settings
 
     for name, value in services["app"]["environment"].items():
@@ -132,7 +133,18 @@ def test_the_environment_of_the_containers_is_accepted(services: dict[str, Any],
         assert default is not None, name
         if name.startswith("NIGHTJAR"):
             monkeypatch.setenv(name, default.group(1))
-    assert load_settings().model_dump() == Settings().model_dump()
+    accepted, ours = load_settings(), Settings()
+    assert accepted.server.hosts == ("localhost",)
+    assert accepted.model_copy(update={"server": ours.server}).model_dump() == ours.model_dump()
+
+
+def test_without_accounts_only_this_machines_names_are_answered_to(services: dict[str, Any]):
+    from rag.settings import load_settings
+    from ui.open_door import names_of
+
+    assert services["app"]["command"][-1] == "${NIGHTJAR_SIGN_IN:---no-accounts}"
+    served = load_settings(server={"host": "0.0.0.0", "hosts": ["localhost"]}, accounts={"required": "never"})
+    assert names_of(served) == {"localhost", "127.0.0.1", "::1"}
 
 
 def test_the_night_of_compose_sleeps_until_the_hour(services: dict[str, Any]):

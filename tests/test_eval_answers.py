@@ -213,6 +213,8 @@ def test_short_answer_in_front_is_what_stands_first() -> None:
          "Owls hunt. [1]", False, "reference"),
         (replace(QUESTION, answers=()), "Anything. [1]", True, "passage"),
         (replace(QUESTION, answers=(), grades={"p9": 1}), "Anything. [1]", False, "passage"),
+        (replace(QUESTION, answers=(), grades={}, in_library=False), "Anything. [1]", False, "passage"),
+        (replace(QUESTION, answers=(), grades={}), "Anything. [1]", True, "nothing"),
         (replace(QUESTION, is_answerable=False, grades={}), "Anything. [1]", False, "declining"),
     ],
 )  # fmt: skip

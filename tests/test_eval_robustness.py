@@ -72,6 +72,9 @@ def test_name_becomes_a_name_of_the_same_shape_that_the_passage_does_not_hold() 
     assert made.passage.text == "The mill was built in 1843 by Bo Li."
     assert counterfactual(case, ["Ada Byron", "the owl", "Zoe"]) is None
     assert counterfactual(replace(CASE, answers=("1999",)), []) is None  # does not stand in the passage
+    assert (
+        counterfactual(replace(CASE, answers=("Ada Byron", "Ada Byron.", "the mill")), ["Bo Li"]) is None
+    )  # still answers
 
 
 @pytest.mark.parametrize(

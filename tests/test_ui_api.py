@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rag.errors import NotFoundError, UsageError
+from rag.errors import NotFoundError
 from rag.ingest import ingest_paths
 from rag.passages import Splitting
 from tests.served import fill, served
 from ui.api_describe import example_of, operations
 from ui.keeping import Leftovers
-from ui.serve import Running, check_host
+from ui.serve import Running
 from ui.shield import MAX_BODY
 
 
@@ -336,13 +336,6 @@ def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Cl
         assert "http" not in response.headers["content-security-policy"]
         assert response.headers["x-content-type-options"] == "nosniff"
     assert page.headers["content-security-policy"].count("'sha256-") == 5
-
-
-def test_beyond_loopback_it_needs_a_word_that_there_are_no_accounts() -> None:
-    with pytest.raises(UsageError, match=r"0\.0\.0\.0.*no accounts yet"):
-        check_host("0.0.0.0", no_accounts=False)
-    check_host("0.0.0.0", no_accounts=True)
-    check_host("::1", no_accounts=False)
 
 
 # ---- health, and versions that change

@@ -38,9 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         ingest_paths(app.library, [documents], splitting=Splitting(90))
         app.encode_missing()
 
-    (home / "more").mkdir()
-    (home / "more" / "bats.md").write_text("Bats find moths by echoes.\n", "utf-8")
-    settings = load_settings(home / "data", server={"port": 0, "folders": [home / "more"]})
+    settings = load_settings(home / "data", server={"port": 0})
     with running(settings, prepare=fill) as started:
         started.opening.app()
         yield started
@@ -50,8 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def page(browser, server: Running) -> Page:
     browser.get_log("performance"), browser.get_log("browser")  # what came before is another test's
     browser.get(server.address)
+    browser.execute_script("localStorage.clear()")  # a conversation that was open is another test's
+    browser.refresh()
     opened = Page(browser)
-    opened.see(".nj-question textarea")
+    opened.see(".nj-messages .example")
     return opened
 
 
@@ -151,27 +151,6 @@ def test_a_question_without_an_answer_shows_the_closest_passages(page: Page) -> 
     page.see(".nj-messages .example")
 
 
-def test_documents_are_brought_in_watched_and_removed_on_their_page(page: Page, server: Running) -> None:
-    """What is shown survives a reload: it stands in SQL."""
-    more = server.opening.app().settings.server.folders[0]
-    page.browser.get(f"{server.address}/documents")
-    page.see(".nj-jobs", where=lambda one: "owls.md" in one.text)
-    page.see(".nj-look textarea, .nj-look input").send_keys("/etc/hostname", "\n")
-    page.see(".nj-quiet", where=lambda one: "server.folders allows" in one.text)
-    box = page.see(".nj-look textarea, .nj-look input")
-    box.clear()
-    box.send_keys(str(more), "\n")
-    page.see(".nj-job.nj-done", where=lambda one: "bats.md" in one.text and "indexed" in one.text)
-    page.see(".nj-jobs", where=lambda one: "In the library" in one.text and "bats.md" in one.text)
-    page.browser.refresh()
-    page.see(".nj-job.nj-done", where=lambda one: "1 of 1 passages encoded" in one.text)
-    page.see(".nj-offered input").send_keys(str(more / "bats.md"), "\n")
-    page.see(".nj-remove").click()
-    page.see(".nj-quiet", where=lambda one: "Removed 1 document(s) with 1 passage(s)" in one.text)
-    assert "bats.md" not in " ".join(server.opening.app().library.hashes())
-    assert page.foreign_requests(server.address) == []
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_phone_needs_no_sideways_scrolling(page: Page, dark: bool, tmp_path: Path) -> None:
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
@@ -180,6 +159,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page, dark: bool, tmp_path: P
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         page.browser.refresh()
+        page.see(".nj-messages .example")
         page.ask("Who can get the grant?")
         width = page.browser.execute_script("return document.documentElement.scrollWidth")
         assert width <= 390

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,21 +10,36 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 from sqlalchemy import text
 
 from rag.assemble import open_app
+from rag.catalogue import Wanted
 from rag.database import open_database
 from rag.errors import UsageError
 from rag.ingest import ingest_paths
-from rag.jobs import Asked, Jobs
+from rag.jobs import Asked, Job, Jobs
 from rag.library import Library
+from rag.records import Document, Passage, Turn, now
+from rag.remove_documents import Removed
 from rag.settings import load_settings
-from ui.ingests import check_allowed
+from rag.steps import Step
+from rag.tallies import Tally
+from ui.api import create_api
+from ui.ingests import ask_again, check_allowed, refused_last
+from ui.person import Person, Role
 from ui.serve import Running, running
+from ui.web.documents import LibraryPage
+from ui.web.render_document import document_shown
+from ui.web.render_documents import jobs_shown, share_done
+from ui.web.render_library import document_head, would_go_told
 
 SOON_S = 60
 N_NOTES = 120
@@ -69,6 +85,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def over(client: httpx.Client, job_id: str) -> dict:
     wait_for(lambda: client.get(f"/api/jobs/{job_id}").json()["state"] in ("done", "failed", "cancelled"))
     return client.get(f"/api/jobs/{job_id}").json()
+
+
+@pytest.fixture
+def docs_in(client: httpx.Client, home: Path) -> dict:
+    """The job that has just brought the folder of documents in, one of which is broken."""
+    return over(client, client.post("/api/jobs", json={"paths": [str(home / "docs")]}).json()["job_id"])
 
 
 def test_a_job_whose_application_was_killed_is_gone_on_with(client: httpx.Client) -> None:
@@ -120,6 +142,170 @@ def test_a_job_that_is_over_can_not_be_cancelled_and_an_unknown_one_is_not_found
     assert client.post(f"/api/jobs/{done}/cancel").status_code == 400
     assert client.get("/api/jobs/unknown").status_code == 404
     assert client.get("/api/jobs/unknown/files").status_code == 404
+
+
+def test_documents_come_a_page_at_a_time_with_what_people_said_of_them(client: httpx.Client, docs_in: dict) -> None:
+    everything = client.get("/api/documents")
+    assert everything.headers["x-total-count"] == str(len(everything.json()))
+    page = client.get("/api/documents", params={"limit": 1, "sort": "-source"})
+    assert [one["source"] for one in page.json()] == [everything.json()[-1]["source"]]
+    assert client.get("/api/documents", params={"offset": len(everything.json())}).json() == []
+    found = client.get("/api/documents", params={"q": "OWLS.md"}).json()
+    assert [(one["title"], one["n_passages"], one["state"]) for one in found] == [("Owls", 1, "indexed")]
+    assert found[0]["verdicts"] == {"helpful": 0, "not_relevant": 0, "outdated": 0}
+    assert client.get("/api/documents", params={"sort": "colour"}).status_code == 400
+    assert client.get("/api/documents", params={"limit": 0}).status_code == 400
+
+
+def test_one_document_comes_with_its_passages_and_the_verdicts_on_each(client: httpx.Client, docs_in: dict) -> None:
+    answer = client.post("/api/ask", json={"question": "What do owls hunt at night?"}).json()
+    target = {
+        "turn_id": answer["turn_id"],
+        "token": answer["token"],
+        "passage_id": answer["citations"][0]["passage_id"],
+    }
+    assert client.post("/api/verdicts", json=target | {"verdict": "outdated"}).status_code == 200
+    document_id = client.get("/api/documents", params={"q": "owls.md"}).json()[0]["document_id"]
+    told = client.get(f"/api/documents/{document_id}").json()
+    passage = told["passages"][0]
+    assert (passage["text"], passage["verdicts"]["outdated"], passage["cited"]) == ("Owls hunt mice at night.", 1, 1)
+    assert passage["end"] - passage["start"] == len(passage["text"])
+    assert (told["verdicts"]["outdated"], told["cited"]) == (1, 1)
+    assert [one["source"] for one in client.get("/api/documents", params={"only": "outdated"}).json()] == [
+        told["source"]
+    ]
+    client.request("DELETE", "/api/verdicts", json=target)
+    assert client.get(f"/api/documents/{document_id}", params={"offset": 1}).json()["passages"] == []
+    assert client.get("/api/documents/unknown").status_code == 404
+
+
+def test_files_that_were_refused_are_tried_again_until_they_go_in(
+    client: httpx.Client, server: Running, home: Path, docs_in: dict
+) -> None:
+    app = server.opening.app()
+    refused = refused_last(app, 20)
+    assert refused is not None
+    assert [Path(one).name for one in refused[1]] == ["broken.pdf"]
+    (home / "docs/broken.pdf").rename(home / "docs/kept.pdf")
+    with pytest.raises(UsageError, match="none of the refused files is there any more"):
+        ask_again(app, *refused)
+    (home / "docs/kept.pdf").rename(home / "docs/broken.pdf")
+    job = over(client, ask_again(app, *refused).job_id)
+    assert job["files"] == {"refused": 1}
+    again = refused_last(app, 20)
+    assert again is not None
+    assert again[0].job_id == job["job_id"], "the latest that refused it"
+    with pytest.raises(UsageError, match=r"server\.folders allows"):
+        ask_again(app, replace(again[0], asked=Asked((), "/etc")), ["hostname"])
+
+
+# ---- who may
+
+
+def as_person(server: Running, person: Person, method: str, path: str, **options: Any) -> httpx.Response:
+    """What the API answers to *person*."""
+    api = create_api(server.opening)
+
+    async def door(scope, receive, send) -> None:
+        await api(scope | {"state": {"person": person}}, receive, send)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://localhost") as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("role", ["reader", "voter"])
+def test_who_is_no_administrator_may_look_and_change_nothing(
+    server: Running, home: Path, docs_in: dict, role: Role
+) -> None:
+    ada = Person("ada", role)
+    listed = as_person(server, ada, "GET", "/api/documents")
+    assert listed.status_code == 200
+    source = listed.json()[0]["source"]
+    for method, path, options in (("DELETE", "/api/documents", {"params": {"source": source}}),
+                                  ("POST", "/api/jobs", {"json": {"paths": [str(home / "docs")]}}),
+                                  ("POST", "/api/jobs/x/cancel", {})):  # fmt: skip
+        assert as_person(server, ada, method, path, **options).status_code == 403
+    assert source in server.opening.app().library.hashes()
+
+
+def test_only_administrators_see_the_gaps_of_others_and_nobody_sees_names(server: Running) -> None:
+    for number, user in enumerate(("ada", "ben")):
+        turn = Turn(f"gap{number}", "c", user, f"Which volcano did {user} climb?", "", True, "v", now())
+        server.opening.app().feedback.record_turn(turn)
+
+    def told(person: Person) -> list[dict]:
+        return as_person(server, person, "GET", "/api/gaps").json()
+
+    assert [one["questions"] for one in told(Person("ada", "voter"))] == [["Which volcano did ada climb?"]]
+    everybodys = told(Person("root", "administrator"))
+    assert {question for one in everybodys for question in one["questions"]} >= {"Which volcano did ben climb?"}
+    assert all(set(one) == {"name", "questions", "n_asked", "n_people", "last_at", "closest"} for one in everybodys)
+
+
+def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(server: Running, docs_in: dict) -> None:
+    async def made() -> LibraryPage:  # inside a loop: else Gradio 6.31 opens some of its own, and closes none
+        with gr.Blocks():
+            return LibraryPage(server.opening)
+
+    page = asyncio.run(made())
+    ada: Any = SimpleNamespace(state=SimpleNamespace(person=Person("ada", "voter")), query_params={})
+    source = next(iter(server.opening.app().library.hashes()))
+    for refused in (page.ask(source, ada), page.sure.go(source, "", ada), page.adding.bring_in("docs", False, ada),
+                    page.adding.try_again(ada), page.adding.cancel_first(ada)):  # fmt: skip
+        assert "&#39;ada&#39; is a voter" in refused[page.status]
+    assert source in server.opening.app().library.hashes()
+    begun = page.begin(ada)
+    assert begun[page.add_tab]["visible"] is begun[page.folder_box]["visible"] is False
+    assert "Which volcano did ben climb" not in page.gather(ada)[page.gaps]
+    listed = server.opening.app().catalogue().page(Wanted(), 1)[0][0]
+    assert "by&#32;" not in document_head(listed, {"ben": 2, "cy": 1}, Person("ada", "voter"))
+    assert "Called outdated 3 times by 2 people." in document_head(listed, {"ben": 2, "cy": 1}, Person("ada", "voter"))
+    assert "Called outdated by ben (2×), cy (1×)." in document_head(
+        listed, {"ben": 2, "cy": 1}, Person("root", "administrator")
+    )
+
+
+# ---- what is shown
+
+
+def test_passages_that_overlap_show_each_word_once_and_what_is_between_them(base_passage: Passage) -> None:
+    text = "Heading\n\nOne two three four five.\n\nEnd"
+    document = Document("d", "a.md", "", "text/plain", "", text)
+    first = replace(base_passage, passage_id="1", text=text[9:22], start=9, end=22, page=1)
+    second = replace(base_passage, passage_id="2", text=text[17:33], start=17, end=33, page=2, heading="Part › Heading")
+    shown = document_shown(document, [second, first], "2", {"1": Tally(helpful=1, cited=3)})
+    assert shown.count("three") == 1
+    assert shown.index("Page 1") < shown.index("1 helpful") < shown.index("Page 2") < shown.index("four")
+    assert "cited 3 times" in shown and "begins in the passage above" in shown
+    assert shown.count("nj-this") == 1
+    apart = document_shown(document, [first, replace(second, start=34, end=38, text=text[34:38])])
+    assert 'class="nj-between">four five' in apart
+
+
+@pytest.fixture
+def base_passage() -> Passage:
+    return Passage("p", "d", "a.md", "", "", "", 0, 0)
+
+
+def test_an_ingest_shows_its_refused_files_first_and_how_much_is_done() -> None:
+    job = Job("j", "running", "encoding", "application", Asked(("<b>",), "."), "", 1, "", None, None,
+              {"indexed": 2, "encoding": 1, "refused": 1, "waiting": 1}, 20, 10)  # fmt: skip
+    assert share_done(job) == pytest.approx((3 + 1 * 0.5) / 5)
+    assert share_done(replace(job, files={})) == 0
+    shown = jobs_shown([(job, [Step("a.md", "indexed"), Step("z<i>.pdf", "refused", "it is damaged")])])
+    assert 'value="70" max="100"' in shown
+    assert shown.index("it is damaged") < shown.index("a&#46;md")
+    assert "<b>" not in shown and "<i>" not in shown
+
+
+def test_a_removal_says_what_would_go() -> None:
+    told = would_go_told("<notes>", Removed(2, 3, 1, ("v1", "v2")))
+    assert "“&#60;notes&#62;” out for good: 2 documents with 3 passages. 1 verdict on them" in told
+    assert "Learnt from them: v1, v2." in told and "stay where they are" in told
+    assert "With it: 1 uploaded file." in would_go_told("uploads/a.md", Removed(1, 1, 0, ()), n_copies=1)
 
 
 # ---- killed

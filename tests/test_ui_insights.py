@@ -23,7 +23,7 @@ from ui.api import create_api
 from ui.cli import app as command
 from ui.comparing import choosable, hits_of, names, pin_from_comparison, two_versions
 from ui.opening import Opening
-from ui.person import Person
+from ui.person import WHOEVER_IS_HERE, Person
 
 QUESTION = {"question": ASKED}
 
@@ -35,7 +35,7 @@ def app(after_a_night: Path) -> Iterator[App]:
     opened.close()
 
 
-def client_of(app: App, person: Person | None = None) -> TestClient:
+def client_of(app: App, person: Person = WHOEVER_IS_HERE) -> TestClient:
     """Asks as *person*, as whom the accounts would let in."""
     opening = Opening(lambda: app)
     api = create_api(opening)

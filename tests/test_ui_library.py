@@ -137,3 +137,37 @@ def test_made_files_are_the_same_every_time(tmp_path) -> None:
     assert first == second
     assert len(set(first)) == 3
     assert first[0].count("\n## ") == 3
+
+
+def test_sources_are_narrowed_sorted_and_counted(nightjar, tmp_path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name, text in (("lamp", "Press the red button."), ("moth", "Moths fly.\n\n## Night\n\nThey sleep by day.")):
+        (tmp_path / "docs" / f"{name}.md").write_text(f"# {name}\n\n{text}\n")
+    nightjar("ingest", "docs")
+    found = json.loads(nightjar("sources", "--sort=-passages", "--json").stdout)
+    assert [(one["source"], one["n_passages"], one["state"]) for one in found] == [
+        ("docs/moth.md", 2, "indexed"), ("docs/lamp.md", 1, "indexed")]  # fmt: skip
+    narrowed = nightjar("sources", "--match", "LAMP").stdout
+    assert "docs/lamp.md" in narrowed and "docs/moth.md" not in narrowed
+    assert "… and 1 more (--limit)" in nightjar("sources", "--limit", "1").stdout
+    refused = nightjar("sources", "--sort", "colour")
+    assert (refused.exit_code, "can't be sorted by 'colour'" in refused.stderr) == (2, True)
+
+
+def test_gaps_are_told_without_names(nightjar, tmp_path) -> None:
+    from rag.assemble import open_app
+    from rag.records import Turn, now
+    from rag.settings import Settings
+
+    (tmp_path / "lamp.md").write_text("# Lamp\n\nPress the red button.")
+    nightjar("ingest", "lamp.md")
+    assert nightjar("gaps").stdout == "No question is without an answer.\n"
+    app = open_app(Settings(data=tmp_path / "state"))
+    for number, user in enumerate(("ada", "ben")):
+        app.feedback.record_turn(Turn(f"t{number}", "c", user, "Where can I park?", "", True, "v", now()))
+    app.close()
+    [gap] = json.loads(nightjar("gaps", "--json").stdout)
+    assert (gap["name"], gap["questions"], gap["n_asked"], gap["n_people"]) == ("park", ["Where can I park?"], 2, 2)
+    assert gap["closest"]["source"] == "lamp.md"
+    table = nightjar("gaps").stdout
+    assert "Where can I park?" in table and "lamp.md" in table and "ada" not in table

@@ -27,7 +27,9 @@ from retriever_training.negatives.denoise import rules
 from retriever_training.negatives.mine import View
 from retriever_training.show_negatives import negatives_for
 from tests import jargon
-from tests.test_ui_browser import CHROMIUM, DRIVER, HOSTILE, Page, browser
+from tests.at_the_door import request_of
+from tests.browser import CHROMIUM, DRIVER, Page
+from tests.test_ui_browser import HOSTILE
 from ui.opening import Opening
 from ui.serve import Running, running
 from ui.web import texts
@@ -45,7 +47,6 @@ in_a_browser = [
     pytest.mark.browser,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"),
 ]
-__all__ = ["browser"]  # a fixture of the other file
 
 JUDGED = dict(list(jargon.questions().items())[::2])
 FILTER = "How do I clean the filter of my printer?"
@@ -247,7 +248,7 @@ def test_where_nobody_judged_headings_are_offered(tmp_path: Path) -> None:
 
     opening = Opening(opened)
     page = page_over(opening)
-    offered = page.offer()[page.offered]
+    offered = page.offer(request_of())[page.offered]
     assert (offered["label"], offered["choices"]) == (texts.SAMPLE_QUESTIONS, ["What do owls eat?"])
     opening.close()
 
@@ -255,8 +256,8 @@ def test_where_nobody_judged_headings_are_offered(tmp_path: Path) -> None:
 def test_an_empty_library_is_told_how_it_is_filled(tmp_path: Path) -> None:
     opening = Opening(lambda: open_app(Settings(data=tmp_path / "data")))
     page = page_over(opening)
-    assert page.offer() == {page.status: texts.EMPTY_LIBRARY}
-    assert list(page.look("Who?"))[-1] == {page.status: texts.EMPTY_LIBRARY, page.found: ""}
+    assert page.offer(request_of()) == {page.status: texts.EMPTY_LIBRARY}
+    assert list(page.look("Who?", request_of()))[-1] == {page.status: texts.EMPTY_LIBRARY, page.found: ""}
     opening.close()
 
 
@@ -265,11 +266,11 @@ def test_an_error_is_a_sentence_and_nothing_typed_is_nothing_asked(caplog: pytes
         raise SettingsError("the disk <is> full")
 
     page = page_over(Opening(refuse))
-    assert list(page.look("Who?"))[-1] == {page.status: "the disk &#60;is&#62; full"}
-    assert list(page.look("  ")) == []
+    assert list(page.look("Who?", request_of()))[-1] == {page.status: "the disk &#60;is&#62; full"}
+    assert list(page.look("  ", request_of())) == []
     broken = page_over(Opening(lambda: None))
     with caplog.at_level(logging.ERROR, "ui.web.negatives"):
-        assert list(broken.look("Who?"))[-1] == {broken.status: texts.FAILED}
+        assert list(broken.look("Who?", request_of()))[-1] == {broken.status: texts.FAILED}
     assert "looking at a question's negatives failed" in caplog.text
 
 

@@ -145,7 +145,7 @@ def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
     citation = Citation(1, "p", "a.md", 3, 105, 115, "Bring milk", 1.0)
     shown = card(hit("Yes. Bring milk.", page=3), [citation])
     assert "Yes&#46; <mark>Bring milk</mark>&#46;" in shown
-    assert "page 3" in shown and "quoted in the answer" in shown
+    assert "page 3" in shown and "supports the answer" in shown
     assert "meaning 0.70" in shown and "words 0.80" in shown
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from fastapi import FastAPI
 
 from rag.errors import SettingsError
+from ui.api_conversations import add_conversations
 from ui.api_describe import describe
 from ui.api_documents import add_documents
 from ui.api_errors import add_errors
@@ -40,6 +41,7 @@ def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
     add_passages(api, opening)
     add_own_conversations(api, opening)
     add_documents(api, opening)
+    add_conversations(api, opening)
     add_training(api, opening)
     add_reports(api, opening)
     add_insights(api, opening)

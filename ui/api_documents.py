@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag.catalogue import Wanted
+from ui.gaps import N_GAPS, gaps_for
 from ui.ingests import ask_for, check_removing
 from ui.opening import Opening
-from ui.shapes import job_json, removed_json, step_json
+from ui.person import person_of
+from ui.removing import remove
+from ui.shapes import gap_json, job_json, listed_json, removed_json, step_json, told_passage_json
 
-Source = Annotated[str, Field(min_length=1, max_length=4096)]
+MAX_OFFSET = 10**9  # what any database takes
+Id = Annotated[str, Path(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class Wanted(BaseModel):
+class Asked(BaseModel):
     """Files and folders, on the machine that Nightjar runs on."""
 
     model_config = ConfigDict(extra="forbid")
 
-    paths: Annotated[list[Source], Field(min_length=1, max_length=1000)]
+    paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     remove_vanished: bool = False
 
 
@@ -29,41 +34,78 @@ def add_documents(api: FastAPI, opening: Opening) -> None:
     _add_jobs(api, opening)
 
     @api.get("/api/documents")
-    def documents() -> list[dict[str, Any]]:
-        """What the library holds, by source."""
-        return [asdict(source) for source in opening.app().library.sources()]
+    def documents(
+        response: Response,
+        q: Annotated[str, Query(max_length=1000)] = "",
+        sort: str = "source",
+        only: str = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    ) -> list[dict[str, Any]]:
+        """What the library holds, a page at a time; the header "x-total-count" says how many documents there are.
+
+        "q" stands in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
+        outdated or cited, with a minus before it the other way round. "only" is outdated, encoding or replaced.
+        """
+        listed, n = opening.app().catalogue().page(Wanted(q, sort, only), limit, offset)
+        response.headers["x-total-count"] = str(n)
+        return [listed_json(one) for one in listed]
+
+    @api.get("/api/documents/{document_id}")
+    def document(
+        document_id: Id,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    ) -> dict[str, Any]:
+        """One document and, in reading order, some of its passages with what became of them."""
+        catalogue = opening.app().catalogue()
+        passages = catalogue.passages(document_id, limit, offset)
+        return listed_json(catalogue.get(document_id)) | {"passages": [told_passage_json(*one) for one in passages]}
 
     @api.delete("/api/documents")
-    def remove(source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
+    def take_out(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
         """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
         app = opening.app()
+        person_of(request).must("administrator")
         check_removing(app.settings.server.folders)
-        return removed_json(app.removal.below(source))
+        return removed_json(remove(app, source))
+
+    @api.get("/api/gaps")
+    def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = N_GAPS) -> list[dict[str, Any]]:
+        """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
+        return [gap_json(*one) for one in gaps_for(opening.app(), person_of(request), limit)]
 
 
 def _add_jobs(api: FastAPI, opening: Opening) -> None:
     @api.post("/api/jobs", status_code=202)
-    def start(wanted: Wanted) -> dict[str, Any]:
+    def start(wanted: Asked, request: Request) -> dict[str, Any]:
         """Begins an ingest in the application; ask for its "job_id" how far it is."""
+        person_of(request).must("administrator")
         return job_json(ask_for(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
 
     @api.get("/api/jobs")
-    def jobs(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
+    def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
         """Ingests, the newest first."""
+        person_of(request).must("administrator")
         return [job_json(job) for job in opening.app().jobs.latest(limit)]
 
     @api.get("/api/jobs/{job_id}")
-    def job(job_id: str) -> dict[str, Any]:
+    def job(job_id: str, request: Request) -> dict[str, Any]:
         """One ingest."""
+        person_of(request).must("administrator")
         return job_json(opening.app().jobs.get(job_id))
 
     @api.get("/api/jobs/{job_id}/files")
-    def files(job_id: str, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> list[dict[str, Any]]:
+    def files(
+        job_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000
+    ) -> list[dict[str, Any]]:
         """How far each of its files is: those that something happens to first, then by name."""
+        person_of(request).must("administrator")
         known = opening.app().jobs.get(job_id)
         return [step_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
 
     @api.post("/api/jobs/{job_id}/cancel")
-    def cancel(job_id: str) -> dict[str, Any]:
+    def cancel(job_id: str, request: Request) -> dict[str, Any]:
         """Ends an ingest after the files that it is at; what is stored stays."""
+        person_of(request).must("administrator")
         return job_json(opening.app().jobs.cancel(job_id))

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, UsageError
+from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, TooFastError, UsageError
 from ui.openai_shapes import PREFIX, openai_error
 
 UNFORESEEN = "something went wrong here, and it was logged"
@@ -19,6 +19,7 @@ STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
     (NotFoundError, 404),
     (ForbiddenError, 403),
     (UsageError, 400),
+    (TooFastError, 429),
     (BusyError, 503),
     (NightjarError, 500),
 )
@@ -29,7 +30,10 @@ def add_errors(api: FastAPI) -> None:
 
     @api.exception_handler(NightjarError)
     async def foreseen(request: Request, error: NightjarError) -> JSONResponse:
-        return _told(request, str(error), status_of(error))
+        told = _told(request, str(error), status_of(error))
+        if isinstance(error, TooFastError):
+            told.headers["retry-after"] = f"{max(1, round(error.again_s))}"
+        return told
 
     @api.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -12,6 +12,7 @@ import typer
 
 from rag.errors import NightjarError
 from ui.commands import (
+    accounts,
     agents,
     answers,
     bench,
@@ -21,6 +22,7 @@ from ui.commands import (
     cross_encoder,
     demo,
     feedback,
+    gaps,
     golden,
     insights,
     jobs,
@@ -30,6 +32,7 @@ from ui.commands import (
     mining,
     operations,
     people,
+    reviews,
     simulating,
 )
 
@@ -84,6 +87,7 @@ def main(
 for group in (
     library,
     jobs,
+    gaps,
     answers,
     feedback,
     golden,
@@ -94,6 +98,8 @@ for group in (
     measuring,
     simulating,
     people,
+    accounts,
+    reviews,
     operations,
     agents,
     configuring,

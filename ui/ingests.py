@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rag.assemble import App
 from rag.errors import NightjarError, UsageError
-from rag.jobs import Asked, Job
+from rag.jobs import OVER, Asked, Job
 from ui.opening import Opening
 from ui.run_ingest import run_ingest
+from ui.uploads import FOLDER
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0  # between two looks for a job
-UPLOADS = "uploads"  # below the state directory: what people have sent
 INTERRUPTED = "interrupted by the end of the application; it went on at the next start"
 
 
@@ -80,18 +80,25 @@ def ask_for(app: App, paths: Sequence[str], *, remove_vanished: bool = False) ->
     return app.jobs.create(Asked(tuple(paths), str(here), remove_vanished))
 
 
-def ask_for_refused(app: App, job: Job) -> Job:
+def refused_last(app: App, n_jobs: int) -> tuple[Job, list[str]] | None:
+    """The latest job that is over and refused files which no later one took, with their sources; None where all went in."""
+    latest = app.jobs.latest(n_jobs)
+    refused = app.jobs.refused([job.job_id for job in latest])
+    job = next((job for job in latest if job.state in OVER and job.job_id in refused.values()), None)
+    return (job, [source for source, job_id in refused.items() if job_id == job.job_id]) if job else None
+
+
+def ask_again(app: App, job: Job, refused: Sequence[str]) -> Job:
     """A job for the files that another one refused; of a member of an archive, for the archive.
 
     Raises:
         UsageError: a file is not there any more, or is not below a folder of `server.folders`; what was uploaded may.
     """
     here = Path(job.asked.here)
-    refused = [step.source for step in app.jobs.files(job.job_id) if step.stage == "refused"]
     paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
     if not paths:
         raise UsageError("none of the refused files is there any more: bring them in from where they are now")
-    uploads = app.settings.data.resolve() / UPLOADS
+    uploads = app.settings.data.resolve() / FOLDER
     for path in paths:
         if not (here / path).resolve().is_relative_to(uploads):
             check_allowed(path, here, app.settings.server.folders)

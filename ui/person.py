@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
+from rag.accounts import ROLES, Role
 from rag.errors import ForbiddenError
 from ui.verdicts import LOCAL
-
-Role = Literal["reader", "voter", "administrator"]
-"""Each may do what those before it may: ask and read; judge passages and answers; change documents and versions."""
-ROLES: tuple[str, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Person:
         """
         if not self.may(role):
             raise ForbiddenError(
-                f"{self.name!r} is a {self.role}, and this takes a {role}: ask an administrator for it"
+                f"{self.name!r} has the role {self.role}, and this takes the role {role}: ask an administrator for it"
             )
 
 
@@ -48,6 +45,13 @@ class HasState(Protocol):
 
 
 def person_of(request: HasState | None) -> Person:
-    """The person that a request of a page or a program is from; the door has looked that up."""
+    """The person that a request of a page or a program is from; the door (ui/doorman.py) has looked that up.
+
+    Raises:
+        ForbiddenError: nobody looked. Gradio hands a request to a function or method that asks for it by its
+            annotation, and to no `functools.partial`.
+    """
     found = getattr(request.state, "person", None) if request is not None else None
-    return found if isinstance(found, Person) else WHOEVER_IS_HERE
+    if not isinstance(found, Person):
+        raise ForbiddenError("this request came past the door, so nobody knows who it is from: use the application")
+    return found

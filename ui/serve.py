@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import signal
 import socket
@@ -21,7 +20,9 @@ from rag.settings import Settings
 from ui.ingests import Ingests
 from ui.keeping import Keeper
 from ui.night_shift import NightShift, nightly_command
+from ui.open_door import needs_accounts, open_door
 from ui.opening import Opening
+from ui.pace import Pace
 
 Prepare = Callable[[App], None]
 
@@ -32,7 +33,6 @@ def serve(
     settings: Settings,
     *,
     config: Path | None = None,
-    no_accounts: bool = False,
     prepare: Prepare = lambda app: None,
     announce: Callable[[str], None] = lambda address: None,
 ) -> None:
@@ -41,14 +41,13 @@ def serve(
     *prepare* may change the opened application before it answers; *announce* gets the address once it does.
 
     Raises:
-        UsageError: the host is not this machine alone, and *no_accounts* was not said.
+        UsageError: people have to sign in, and there is no administrator yet.
         BusyError: another process serves this state directory, or has the port.
     """
-    check_host(settings.server.host, no_accounts=no_accounts)
     stop = _stop_signal()
     lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
     try:
-        with running(settings, config=config, any_host=no_accounts, prepare=prepare) as server:
+        with running(settings, config=config, prepare=prepare) as server:
             if server.is_ready(stop):
                 announce(server.address)
                 if settings.schedule.enabled:
@@ -82,22 +81,26 @@ class Running:
 
 @contextmanager
 def running(
-    settings: Settings, *, config: Path | None = None, any_host: bool = False, prepare: Prepare = lambda app: None
+    settings: Settings, *, config: Path | None = None, prepare: Prepare = lambda app: None
 ) -> Iterator[Running]:
     """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
 
     Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
 
     Raises:
+        UsageError: people have to sign in, and there is no administrator yet.
         BusyError: another process has the port.
     """
-    with listening_socket(settings.server.host, settings.server.port) as listener:
+    with (
+        open_door(settings) as door,
+        listening_socket(settings.server.host, settings.server.port) as listener,
+    ):
         nights = NightShift(settings.schedule.at, nightly_command(settings.data, config), settings.data)
         opening = Opening(lambda: _opened(settings, prepare), nights)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from ui.server import make_server  # heavy: meanwhile the application opens in its own thread
 
-        server = make_server(opening, settings, grace_s=GRACE_S, any_host=any_host)
+        server = make_server(opening, settings, grace_s=GRACE_S, door=door)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
         keeper, ingests = Keeper(opening), Ingests(opening)
         thread.start()
@@ -115,36 +118,13 @@ def running(
 def _opened(settings: Settings, prepare: Prepare) -> App:
     app = open_app(settings, serve=True)
     prepare(app)
+    if needs_accounts(settings):
+        app.answerer.admit = Pace("questions", settings.limits.asks_per_minute).take
+        app.feedback.admit = Pace("verdicts", settings.limits.votes_per_minute).take
     return app
 
 
 # ---- where it listens
-
-
-def check_host(host: str, *, no_accounts: bool) -> None:
-    """Refuses to be reached by others as long as there are no accounts.
-
-    Raises:
-        UsageError: *host* is not loopback, and *no_accounts* was not said.
-    """
-    if not (is_loopback(host) or no_accounts):
-        raise UsageError(
-            f"host {host!r} can be reached from other machines, and Nightjar has no accounts yet: whoever reaches it "
-            "may read the documents, vote, and bring in or remove documents (server.folders). Use 127.0.0.1, or "
-            "--no-accounts where something in front lets only the right people in (inside a container, say)"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("example.org")
-    (True, True, False, False)
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The API, the page mounted on it and the shield around both, in a uvicorn that can be stopped from outside."""
+"""The API, the page mounted on it and what stands in front of both, in a uvicorn that can be stopped from outside."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
+from fastapi import FastAPI
 
 from rag.settings import Settings
 from ui.api import create_api
+from ui.doorman import Door
+from ui.open_door import in_front
 from ui.opening import Opening
-from ui.shield import LOOPBACK, Shield
 from ui.uploads import UploadDoor, UploadRules
 from ui.web.look import SHEETS, make_theme
 from ui.web.pages import build_pages
+from ui.web.script import SCRIPT_TAG, add_script
 
 
 class Server(uvicorn.Server):
@@ -32,29 +35,43 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, settings: Settings, *, grace_s: int, any_host: bool) -> Server:
-    """A server that runs in `run(sockets)` until `should_exit`; *any_host* takes requests by any name.
+def make_server(opening: Opening, settings: Settings, *, grace_s: int, door: Door | None = None) -> Server:
+    """A server that runs in `run(sockets)` until `should_exit`; people come in through *door*, where there is one.
 
     Raises:
         SettingsError: `server.mcp` is set, and its package is not installed.
     """
-    return asyncio.run(_make_server(opening, settings, grace_s, None if any_host else LOOPBACK))
+    return asyncio.run(_make_server(opening, settings, grace_s, door))
 
 
-async def _make_server(opening: Opening, settings: Settings, grace_s: int, hosts: frozenset[str] | None) -> Server:
+async def _make_server(opening: Opening, settings: Settings, grace_s: int, door: Door | None) -> Server:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
+    uploads = UploadRules.of(settings.server)
+    mounted = make_application(opening, settings, accounts=door is not None)
+    gradio_app: Any = mounted.routes[-1]
+    front = in_front(settings, door, UploadDoor(mounted, uploads), uploads.max_bytes)
+    # No proxy_headers: uvicorn believes whoever speaks from this machine. ui/proxies.py believes whom the settings name.
+    config = uvicorn.Config(front, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+                            timeout_graceful_shutdown=grace_s)  # fmt: skip
+    return Server(config, gradio_app.app.stop_event)
+
+
+def make_application(opening: Opening, settings: Settings, *, accounts: bool) -> FastAPI:
+    """API and pages, with nobody in front; *accounts*: the pages say who is signed in.
+
+    Raises:
+        SettingsError: `server.mcp` is set, and its package is not installed.
+    """
     api, uploads = create_api(opening, mcp=settings.server.mcp), UploadRules.of(settings.server)
+    add_script(api)
     retrieval = settings.retrieval
     with warnings.catch_warnings():
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
-        mounted = gr.mount_gradio_app(
-            api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight), path="/", theme=make_theme(),
-            css_paths=SHEETS, footer_links=[], run_history=False, show_error=False, allowed_paths=[],
+        mounted: FastAPI = gr.mount_gradio_app(
+            api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight, accounts=accounts), path="/",
+            theme=make_theme(), head=SCRIPT_TAG, css_paths=SHEETS, footer_links=[], run_history=False, show_error=False,
+            allowed_paths=[],
             max_file_size=max(1, uploads.max_bytes), enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip
-    gradio_app: Any = mounted.routes[-1].app
-    shielded = Shield(UploadDoor(mounted, uploads), hosts, uploads.max_bytes)
-    config = uvicorn.Config(shielded, log_level="warning", access_log=False, server_header=False,
-                            timeout_graceful_shutdown=grace_s)  # fmt: skip
-    return Server(config, gradio_app.stop_event)
+    return mounted

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag.records import Answer, Citation, Hit
+from rag.records import Answer, Citation, Hit, Passage
 
 if TYPE_CHECKING:
     from rag.answer import Searched
+    from rag.catalogue import Listed
+    from rag.gaps import Gap
     from rag.jobs import Job
     from rag.remove_documents import Removed
     from rag.retrieve import Found
     from rag.steps import Step
+    from rag.tallies import Tally
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -81,6 +84,53 @@ def removed_json(removed: Removed) -> dict[str, Any]:
     """What went with a document."""
     return {"n_documents": removed.n_documents, "n_passages": removed.n_passages, "n_verdicts": removed.n_verdicts,
             "versions": list(removed.learnt)}  # fmt: skip
+
+
+def listed_json(one: Listed) -> dict[str, Any]:
+    """A document as it is listed; "verdicts" stand on its passages, and "cited" counts the answers that cite them."""
+    return {
+        "document_id": one.document_id,
+        "source": one.source,
+        "title": one.title,
+        "media_type": one.media_type,
+        "n_passages": one.n_passages,
+        "n_characters": one.n_characters,
+        "added_at": one.added_at,
+        "state": one.state,
+        **_tally_json(one.tally),
+    }
+
+
+def told_passage_json(passage: Passage, tally: Tally) -> dict[str, Any]:
+    """A passage of a document, where it stands in the stored text, and what became of it."""
+    return {
+        "passage_id": passage.public_id,
+        "heading": passage.heading,
+        "page": passage.page,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        **_tally_json(tally),
+    }
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    verdicts = {"helpful": tally.helpful, "not_relevant": tally.not_relevant, "outdated": tally.outdated}
+    return {"verdicts": verdicts, "cited": tally.cited}
+
+
+def gap_json(gap: Gap, closest: Passage | None) -> dict[str, Any]:
+    """Questions that found nothing, without the names of those who asked."""
+    return {
+        "name": gap.name,
+        "questions": list(gap.questions),
+        "n_asked": gap.n_asked,
+        "n_people": gap.n_people,
+        "last_at": gap.last_at,
+        "closest": {"passage_id": closest.public_id, "source": closest.source, "cosine": gap.cosine}
+        if closest
+        else None,
+    }
 
 
 NAMED = 3  # sources of near-duplicates that are named; the others are counted

@@ -142,10 +142,9 @@ class _Page:
 
 def _add_headers(start: Message, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
-    if "content-security-policy" not in headers:  # a report brings a stricter one of its own
-        headers["content-security-policy"] = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
-    for name, value in HEADERS.items():
-        headers[name] = value
+    policy = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
+    for name, value in {"content-security-policy": policy, **HEADERS}.items():
+        headers.setdefault(name, value)  # reports and the door's own pages bring stricter ones
 
 
 def script_hashes(page: bytes) -> list[str]:

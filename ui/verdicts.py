@@ -13,7 +13,9 @@ def standing_on(feedback: Feedback, turn_id: str, user: str = LOCAL) -> dict[str
     return {one.passage_id: one.verdict for one in feedback.standing(user, turn_id)}
 
 
-def toggle(feedback: Feedback, turn_id: str, passage_id: str | None, verdict: str, user: str = LOCAL) -> str | None:
+def toggle(
+    feedback: Feedback, turn_id: str, passage_id: str | None, verdict: str, user: str = LOCAL, comment: str = ""
+) -> str | None:
     """Gives a verdict, or takes it back where it stands already; returns what stands now.
 
     Raises:
@@ -23,7 +25,7 @@ def toggle(feedback: Feedback, turn_id: str, passage_id: str | None, verdict: st
     if standing_on(feedback, turn_id, user).get(passage_id) == verdict:
         feedback.withdraw(user, turn_id, passage_id)
         return None
-    feedback.give(user, turn_id, passage_id, verdict)
+    feedback.give(user, turn_id, passage_id, verdict, comment)
     return verdict
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.eval_judge import judged_by_model, of_rows, tell
 from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, questions_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def answers(
     why: Annotated[
         bool, typer.Option("--why", help="Name the questions that fail, and each one's first cause.")
     ] = False,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Let judge.model grade the answers, three times each.")
+    ] = False,
     rows: Annotated[
         Path | None, typer.Option(help="Writes every question with its answer, a line each.", show_default=False)
     ] = None,
@@ -80,14 +84,17 @@ def answers(
         asked = questions_of(app, dataset, split, golden=golden)
         drawn = drawn_of(asked, questions, seed)
         scores = scores_of(_rows(app, measured, drawn, without=(not golden) if without is None else without))
+        judged = judged_by_model(app, of_rows(app, scores.rows)) if judge else None
     finally:
         app.close()
     if rows:
-        lines = [json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in scores.rows]
+        grades = {one.item_id: one.mean for one in judged.judged} if judged else {}
+        lines = [json.dumps(row.as_json() | ({"judge": grades.get(row.query_id)} if judged else {}), ensure_ascii=False)
+                 + "\n" for row in scores.rows]  # fmt: skip
         rows.write_text("".join(lines), "utf-8")
     if plot:
         plot.write_text(_curve(scores, asked.name), "utf-8")
-    told = _about(asked, measured, app, len(drawn)) | scores.as_json()
+    told = _about(asked, measured, app, len(drawn)) | scores.as_json() | ({"judge": judged.as_json()} if judged else {})
     if as_json:
         print_json(told)
     else:
@@ -197,6 +204,8 @@ def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
     if told["n_errors"]:
         valid = "" if told["is_valid"] else "; no figure here is valid"
         typer.echo(f"{told['n_errors']:,} of {told['n_questions']:,} failed and count as wrong{valid}")
+    if "judge" in told:
+        tell(told["judge"])
     if why:
         _print_why(scores, told)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from rag.encode_beside import Encoded
     from rag.find_files import Outcome
     from rag.ingest import IngestReport
+    from rag.library import Source
     from rag.remove_documents import Removed
 
+LISTED = 100  # documents with their counts, unless somebody asks for more
 MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
 
 
@@ -200,22 +202,61 @@ def _list(title: str, outcomes: tuple[Outcome, ...] | list[Outcome], most: int) 
         typer.echo(f"  … and {len(outcomes) - most:,} more (all of them with --json)")
 
 
-def sources(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+def sources(
+    context: typer.Context,
+    *,
+    match: Annotated[str, typer.Option(help="Only those with this in their name or title.", show_default=False)] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="source, title, type, passages, size, added, helpful, not_relevant, outdated "
+            "or cited; -outdated: the most first."
+        ),
+    ] = "source",
+    only: Annotated[str, typer.Option(help="outdated, encoding or replaced.", show_default=False)] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=500, help="With counts, at most so many.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
     """List the documents in the library.
+
+    With any of --match, --sort, --only and --limit, at most 100 unless --limit says otherwise, with their state, the
+    verdicts on their passages, and how often answers cite them.
 
     [bold]Examples[/bold]
 
     nightjar sources
 
-    nightjar sources --json
-    """
-    from rag.assemble import open_app
+    nightjar sources --match 2026 --sort=-cited
 
+    nightjar sources --only outdated --sort=-outdated --json
+    """  # fmt: skip
+    from rag.assemble import open_app
+    from rag.catalogue import Wanted
+    from ui.shapes import listed_json
+
+    wanted = Wanted(match, sort, only)
     app = open_app(settings_of(context))
     try:
-        listed = app.library.sources()
+        if wanted == Wanted() and limit is None:
+            _print_sources(app.library.sources(), as_json=as_json)
+            return
+        listed, n = app.catalogue().page(wanted, limit or LISTED)
     finally:
         app.close()
+    if as_json:
+        print_json([listed_json(one) for one in listed])
+        return
+    rows = [[printable(one.source), printable(one.title), one.state, f"{one.n_passages:,}", f"{one.n_characters:,}",
+             one.added_at[:10], *(f"{n:,}" for n in astuple(one.tally))] for one in listed]  # fmt: skip
+    print_table(["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated",
+                 "cited"], rows)  # fmt: skip
+    if n > len(listed):
+        typer.echo(f"… and {n - len(listed):,} more (--limit)")
+
+
+def _print_sources(listed: list[Source], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(source) for source in listed])
         return
@@ -271,11 +312,12 @@ def _removed(app: App, source: str) -> Removed:
     """Sources are tried as they are written, then as `ingest` would name the path."""
     from rag.errors import NotFoundError
     from rag.find_files import source_of
+    from ui.removing import remove as take_out
 
     try:
-        return app.removal.below(source)
+        return take_out(app, source)
     except NotFoundError:
-        return app.removal.below(source_of(Path(source)))
+        return take_out(app, source_of(Path(source)))
 
 
 def _print_removed(source: str, removed: Removed) -> None:

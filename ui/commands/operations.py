@@ -28,9 +28,14 @@ def serve(
     sample: Annotated[
         Path | None, typer.Option(help="Documents to begin with, where the library is empty.", show_default=False)
     ] = None,
-    no_accounts: Annotated[
-        bool, typer.Option("--no-accounts", help="Listen beyond this machine, though anyone there may read and vote.")
-    ] = False,
+    accounts: Annotated[
+        bool | None,
+        typer.Option(
+            "--accounts/--no-accounts",
+            help="Whether people must sign in; else they must as soon as other machines can reach it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Open the web page and the REST interface, and run the night by schedule.
 
@@ -41,6 +46,8 @@ def serve(
     nightjar serve
 
     nightjar serve --port 8000 --no-schedule
+
+    nightjar serve --host 0.0.0.0
     """
     from ui.serve import serve as serve_until_stopped
 
@@ -49,10 +56,11 @@ def serve(
     }
     if not schedule:
         flags["schedule"] = {"enabled": False}
+    if accounts is not None:
+        flags["accounts"] = {"required": "always" if accounts else "never"}
     serve_until_stopped(
         settings_of(context, **{name: section for name, section in flags.items() if section}),
         config=context.obj["config"],
-        no_accounts=no_accounts,
         prepare=lambda app: _fill(app, sample),
         announce=lambda address: typer.echo(f"Nightjar answers at {address} (Ctrl-C ends it)"),
     )

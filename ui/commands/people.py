@@ -74,9 +74,10 @@ def forget_person(
 ) -> None:
     """Remove what a person asked and said, for good: the next night never saw it.
 
-    Their verdicts, their questions with the answers, and the vectors of these questions go in one transaction. A
-    question that others judged too stays, without name and answer. Versions that learnt from the person answer until
-    the next night is promoted, or until a rollback; backups and exported files are yours to clean.
+    Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
+    account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
+    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback;
+    backups and exported files are yours to clean.
 
     [bold]Examples[/bold]
 
@@ -122,6 +123,11 @@ def _may_have_learnt(app: App, gone: Forgotten) -> list[str]:
 def _print(name: str, gone: Forgotten, learnt: list[str], *, dry_run: bool) -> None:
     typer.echo(f"{'Would remove' if dry_run else 'Removed'} all of {name!r}: {gone.n_verdicts:,} verdicts, "
                f"{gone.n_turns:,} questions with their answers, {gone.n_question_vectors:,} vectors of questions.")  # fmt: skip
+    others = [f"{gone.n_conversations:,} conversations"] if gone.n_conversations else []
+    others += [f"{gone.n_comparisons:,} comparisons of versions"] if gone.n_comparisons else []
+    others += ["the account with its sessions and tokens"] if gone.has_account else []
+    if others:
+        typer.echo(f"Also {', '.join(others)}.")
     if gone.n_reviews:
         typer.echo(
             f"{gone.n_reviews:,} reviews of doubtful negatives, theirs or of questions that nobody asks any more."

@@ -1,17 +1,42 @@
-"""The boxes that a chat is made of, each with the reason for how it is set."""
+"""The boxes that a chat is made of, each with the reason for how it is set, and how its handlers act."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 
 from rag.answer import MAX_QUESTION
+from rag.errors import NightjarError
 from ui.web import texts
+from ui.web import texts_chat as said
+from ui.web.render import escaped
+
+log = logging.getLogger(__name__)
+
+Updates = dict[Any, Any]
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK: dict[str, Any] = PRIVATE | {"queue": False}
+"""Of every listener that answers at once: it waits for no answer that is being written."""
+
+
+def acted(act: Callable[[], Updates], line: gr.Markdown) -> Updates:
+    """The updates that an act makes; where it can't be done, the reason in *line*."""
+    try:
+        return act()
+    except NightjarError as error:
+        return {line: gr.update(value=escaped(str(error)), visible=True)}
+    except Exception:
+        log.exception("the chat page failed")
+        return {line: gr.update(value=texts.FAILED, visible=True)}
 
 
 def chatbot() -> gr.Chatbot:
     """What was said."""
     # No Markdown in answers, and `as_message` leaves no HTML: what is shown is text, whatever a document or a model
-    # wrote. No copy button: it would copy the escapes.
+    # wrote. No copy button: it would copy the escapes; see `copied_text`.
     return gr.Chatbot(
         show_label=False, placeholder=texts.WELCOME, render_markdown=False, sanitize_html=True, allow_tags=False,
         latex_delimiters=[], feedback_options=None, buttons=[], layout="bubble", height="100%",
@@ -19,12 +44,19 @@ def chatbot() -> gr.Chatbot:
     )  # fmt: skip
 
 
-def question_box() -> gr.Textbox:
-    """Where the next question is typed; its button stops an answer that is being written."""
-    return gr.Textbox(
+def question_box() -> gr.MultimodalTextbox:
+    """Where the next question is typed and files are dropped; its button stops an answer that is being written."""
+    return gr.MultimodalTextbox(
         show_label=False, label=texts.ASK_LABEL, placeholder=texts.ASK_PLACEHOLDER, lines=1, max_lines=6,
-        max_length=MAX_QUESTION, submit_btn=True, autofocus=True, container=False, elem_classes="nj-question",
+        max_plain_text_length=50 * MAX_QUESTION,  # what is pasted stays a question, and one that is too long is told so
+        file_count="multiple", sources=["upload"], submit_btn=True, autofocus=True, container=False,
+        elem_classes="nj-question",
     )  # fmt: skip
+
+
+def typed(text: str = "") -> dict[str, Any]:
+    """What the box of questions holds."""
+    return {"text": text, "files": []}
 
 
 def filter_boxes() -> list[gr.Textbox]:
@@ -34,3 +66,13 @@ def filter_boxes() -> list[gr.Textbox]:
             gr.Textbox(label=label, placeholder=example, max_length=1000, min_width=140, lines=1, max_lines=1)
             for label, example in texts.WHERE_BOXES.items()
         ]
+
+
+def chip(kind: str) -> gr.Button:
+    """A small note that is taken back by a click; hidden as long as there is nothing to say."""
+    return gr.Button("", size="sm", min_width=0, visible=False, elem_classes=["nj-chip", f"nj-{kind}"])
+
+
+def copied_text() -> gr.Textbox:
+    """The answer as text, for nightjar.js to copy; never seen."""
+    return gr.Textbox(label=said.COPY_LABEL, visible="hidden", interactive=False, elem_classes="nj-to-copy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import gradio as gr
 from rag.records import Answer, Citation, Hit
 from ui.verdicts import promise_of
 from ui.web import texts
-from ui.web.render import card
+from ui.web import texts_chat as said
+from ui.web.render import card, removed_card
 
 Updates = dict[Any, Any]
 Standing = Mapping[str | None, str]
@@ -27,6 +28,9 @@ class Slot:
     buttons: Mapping[str, Any]
     """Verdict → its button."""
     note: Any
+    open: Any
+    """The button that shows the document around the passage, and hides it again."""
+    document: Any
     at_once: bool
     """Whether votes count until tonight."""
 
@@ -37,18 +41,38 @@ class Slot:
             text = shown_html()
             with gr.Row(elem_classes="nj-votes"):
                 buttons = {verdict: vote_button(label, verdict) for verdict, label in texts.PASSAGE_BUTTONS.items()}
+                opener = vote_button(said.OPEN, "open")
             note = note_line()
-        return cls(box, text, buttons, note, at_once)
+            document = gr.Markdown(visible=False, sanitize_html=True, latex_delimiters=[], header_links=False,
+                                   elem_classes="nj-around")  # fmt: skip
+        return cls(box, text, buttons, note, opener, document, at_once)
 
     @property
     def parts(self) -> list[Any]:
         """Every component that updates may name."""
-        return [self.box, self.card, *self.buttons.values(), self.note]
+        return [self.box, self.card, *self.buttons.values(), self.note, self.open, self.document]
 
-    def fill(self, hit: Hit, citations: Sequence[Citation], stands: str | None, *, open_to_votes: bool) -> Updates:
-        """Shows one passage."""
-        updates = {self.box: gr.update(visible=True), self.card: card(hit, citations)}
-        return updates | self._pressed(stands, open_to_votes=open_to_votes)
+    @property
+    def around(self) -> list[Any]:
+        """What opening the document changes."""
+        return [self.open, self.document]
+
+    def fill(
+        self, hit: Hit, citations: Sequence[Citation], stands: str | None, *, open_to_votes: bool, removed: bool = False
+    ) -> Updates:
+        """Shows one passage; of one that was *removed* since, that it was."""
+        updates = {
+            self.box: gr.update(visible=True),
+            self.card: removed_card(hit) if removed else card(hit, citations),
+            self.open: gr.update(value=said.OPEN, visible=not removed),
+            self.document: gr.update(value="", visible=False),
+        }
+        return updates | self._pressed(stands, open_to_votes=open_to_votes and not removed)
+
+    def opened(self, shown: str) -> Updates:
+        """Shows the document, given as HTML, below the card; nothing closes it."""
+        label = said.CLOSE if shown else said.OPEN
+        return {self.document: gr.update(value=shown, visible=bool(shown)), self.open: gr.update(value=label)}
 
     def judged(self, stands: str | None) -> Updates:
         """Shows what the person says of it now."""
@@ -76,10 +100,15 @@ class Evidence:
         """The passages found, before the answer is written; votes wait for the answer."""
         return self._filled(hits, (), {}, open_to_votes=False)
 
-    def answered(self, answer: Answer, standing: Standing) -> Updates:
-        """The passages with the quoted stretches marked, and what the person says of them."""
+    def answered(
+        self, answer: Answer, standing: Standing, *, removed: Collection[str] = (), open_to_votes: bool = True
+    ) -> Updates:
+        """The passages with the quoted stretches marked, and what the person says of them.
+
+        *removed* are ids of those that are no longer in the library.
+        """
         heading = texts.CLOSEST if answer.declined and answer.hits else texts.EVIDENCE
-        filled = self._filled(answer.hits, answer.citations, standing, open_to_votes=True)
+        filled = self._filled(answer.hits, answer.citations, standing, open_to_votes=open_to_votes, removed=removed)
         return filled | {self.heading: heading}
 
     def cleared(self) -> Updates:
@@ -90,13 +119,20 @@ class Evidence:
         }
 
     def _filled(
-        self, hits: Sequence[Hit], citations: Sequence[Citation], standing: Standing, *, open_to_votes: bool
+        self,
+        hits: Sequence[Hit],
+        citations: Sequence[Citation],
+        standing: Standing,
+        *,
+        open_to_votes: bool,
+        removed: Collection[str] = (),
     ) -> Updates:
         updates: Updates = {self.empty: gr.update(value=texts.NO_PASSAGES, visible=not hits)}
         for place, slot in enumerate(self.slots):
             if place < len(hits):
-                stands = standing.get(hits[place].passage.passage_id)
-                updates |= slot.fill(hits[place], citations, stands, open_to_votes=open_to_votes)
+                one = hits[place].passage.passage_id
+                updates |= slot.fill(hits[place], citations, standing.get(one), open_to_votes=open_to_votes,
+                                     removed=one in removed)  # fmt: skip
             else:
                 updates[slot.box] = gr.update(visible=False)
         return updates

@@ -9,8 +9,8 @@ import gradio as gr
 
 from rag.assemble import App
 from rag.errors import NightjarError
-from rag.jobs import OVER, Job
-from ui.ingests import ask_for, ask_for_refused
+from rag.jobs import OVER
+from ui.ingests import ask_again, ask_for, refused_last
 from ui.opening import Opening
 from ui.person import person_of
 from ui.uploads import keep_upload
@@ -40,10 +40,10 @@ class BringIn:
                     max_length=4096, submit_btn=texts.BRING_IN, scale=3, elem_classes=["nj-look", "nj-path"],
                 )  # fmt: skip
                 self.vanished = gr.Checkbox(label=texts.TAKE_OUT_VANISHED, value=False, scale=1)
-        self.jobs = shown_html()
         with gr.Row(elem_classes="nj-votes"):
             self.again = _button(own_texts.TRY_AGAIN, "nj-again")
             self.cancel = _button(texts.CANCEL, "nj-cancel")
+        self.jobs = shown_html()
 
     @property
     def shown(self) -> list[Any]:
@@ -63,7 +63,7 @@ class BringIn:
         html = jobs_shown([(job, app.jobs.files(job.job_id, MAX_FILES)) for job in latest])
         return html, {
             self.jobs: html,
-            self.again: gr.update(visible=_refused(latest) is not None),
+            self.again: gr.update(visible=refused_last(app, N_JOBS) is not None),
             self.cancel: gr.update(visible=any(job.state not in OVER for job in latest)),
         }
 
@@ -79,7 +79,11 @@ class BringIn:
                     n_taken += 1
                 except NightjarError as error:
                     told.append(own_texts.REFUSED_UPLOAD.format(reason=escaped(str(error))))
-            told = [own_texts.UPLOADED.format(n=n_taken), *told] if n_taken else told
+            told = (
+                [own_texts.UPLOADED.format(files=own_texts.counted(n_taken, own_texts.A_FILE)), *told]
+                if n_taken
+                else told
+            )
             return {self._status: "<br>".join(told), self.files: None}
 
         return acted(self._opening, self._status, taken)
@@ -102,10 +106,11 @@ class BringIn:
 
         def begun(app: App) -> Updates:
             person_of(request).must("administrator")
-            job = _refused(app.jobs.latest(N_JOBS))
-            if job is None:
+            refused = refused_last(app, N_JOBS)
+            if refused is None:
                 return {self._status: own_texts.NOTHING_REFUSED}
-            return {self._status: own_texts.TRIED_AGAIN.format(n=len(ask_for_refused(app, job).asked.paths))}
+            n = len(ask_again(app, *refused).asked.paths)
+            return {self._status: own_texts.TRIED_AGAIN.format(files=own_texts.counted(n, own_texts.A_FILE))}
 
         return acted(self._opening, self._status, begun)
 
@@ -125,8 +130,3 @@ class BringIn:
 
 def _button(label: str, name: str) -> gr.Button:
     return gr.Button(label, size="sm", min_width=0, visible=False, elem_classes=["nj-vote", name])
-
-
-def _refused(jobs: list[Job]) -> Job | None:
-    """The latest of these that is over and refused a file."""
-    return next((job for job in jobs if job.state in OVER and job.files.get("refused")), None)

@@ -65,7 +65,9 @@ class DocumentList:
     def listen(self) -> None:
         """Connects the components with what happens."""
         out = [*self.outputs, self._status]
-        gr.on([self.match.submit, self.only.input], self.find, [self.view, self.match, self.only], out, **QUIET)
+        # Not "once", Gradio's default: what is chosen while the answer before is under way would be lost.
+        gr.on([self.match.submit, self.only.input], self.find, [self.view, self.match, self.only], out,
+              trigger_mode="always_last", **QUIET)  # fmt: skip
         self.earlier.click(self._turner(-N_ROWS), [self.view], out, **QUIET)
         self.later.click(self._turner(N_ROWS), [self.view], out, **QUIET)
         for key, column in self.columns.items():

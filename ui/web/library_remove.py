@@ -10,6 +10,7 @@ from rag.assemble import App
 from ui.ingests import check_removing
 from ui.opening import Opening
 from ui.person import Person, person_of
+from ui.removing import copies, remove
 from ui.web import texts_library as texts
 from ui.web.acting import QUIET, Updates, acted
 from ui.web.evidence import shown_html
@@ -45,14 +46,16 @@ class RemoveRow:
     def ask(self, source: str | None, person: Person) -> Updates:
         """Says what would go with *source*, and asks."""
 
+        named = (source or "").strip()
+
         def asked(app: App) -> Updates:
             person.must("administrator")
             check_removing(app.settings.server.folders)
-            would_go = app.removal.would_go((source or "").strip())
+            would_go = app.removal.would_go(named)
             return {
-                self.source: (source or "").strip(),
+                self.source: named,
                 self.box: gr.update(visible=True),
-                self.told: would_go_told((source or "").strip(), would_go),
+                self.told: would_go_told(named, would_go, n_copies=len(copies(app, named))),
                 self.typed: gr.update(value="", visible=would_go.n_documents > 1),
                 self._status: "",
             }
@@ -68,7 +71,7 @@ class RemoveRow:
             n = app.removal.would_go(source).n_documents
             if n > 1 and (typed or "").strip() != source:
                 return {self._status: texts.TYPED_WRONG.format(source=escaped(source), n=n)}
-            return self._closed(removed_told(app.removal.below(source)))
+            return self._closed(removed_told(remove(app, source)))
 
         return acted(self._opening, self._status, gone)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import gradio as gr
 
 CSS = Path(__file__).with_name("nightjar.css")
-SHEETS = [CSS, *sorted(sheet for sheet in CSS.parent.glob("*.css") if sheet != CSS)]
+WITHOUT_GRADIO = frozenset({"accounts.css", "plain.css"})
+"""Sheets of whole pages of their own, which would change Gradio's."""
+SHEETS = [CSS, *sorted(one for one in CSS.parent.glob("*.css") if one != CSS and one.name not in WITHOUT_GRADIO)]
 """What all pages share, then what one page adds."""
 
 

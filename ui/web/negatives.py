@@ -12,6 +12,7 @@ from rag.answer import MAX_QUESTION, checked
 from rag.assemble import App
 from rag.errors import NightjarError
 from ui.opening import Opening
+from ui.person import person_of
 from ui.web import texts
 from ui.web.evidence import page_links, shown_html
 from ui.web.render import Found, escaped, negatives_shown, plain, sample_questions
@@ -53,9 +54,10 @@ class NegativesPage:
         blocks.load(self.offer, None, [self.offered, self.status], api_visibility="private", show_progress="hidden",
                     **ONE_AT_A_TIME)  # fmt: skip
 
-    def offer(self) -> Updates:
+    def offer(self, request: gr.Request) -> Updates:
         """Questions to pick from: those that people judged, or headings of the library where there are none."""
         try:
+            person_of(request).must("administrator")
             app = self._opening.app()
         except NightjarError as error:
             return {self.status: escaped(str(error))}
@@ -66,14 +68,16 @@ class NegativesPage:
         label = texts.JUDGED_QUESTIONS if judged else texts.SAMPLE_QUESTIONS
         return {self.offered: gr.update(choices=choices, label=label, visible=bool(choices))}
 
-    def look(self, asked: str | None) -> Iterator[Updates]:
+    def look(self, asked: str | None, request: gr.Request) -> Iterator[Updates]:
         """Says that it is looking, then shows what was found, or why nothing can be."""
+        person = person_of(request)
         if not (asked or "").strip():
             return
         assert asked is not None
         looking = texts.LOOKING if self._opening.is_over() else texts.WAKING
         yield {self.question: asked, self.status: looking, self.found: ""}
         try:
+            person.must("administrator")
             app = self._opening.app()
             shown = looked_at(app, checked(asked)) if app.library.n_passages() else ""
         except NightjarError as error:

@@ -6,24 +6,38 @@ import gradio as gr
 
 from ui.opening import Opening
 from ui.web import texts
-from ui.web.chat import AT_ONCE, fill_chat_page
+from ui.web.chat import fill_chat_page
+from ui.web.chat_programs import AT_ONCE
 from ui.web.documents import fill_documents_page
 from ui.web.insights import fill_insights_page
 from ui.web.negatives import fill_negatives_page
+from ui.web.person import show_person
 from ui.web.training import fill_training_page
 
+SWEEP_S = (600, 3600)  # how often received files are looked through that nobody brought in, and how old they get
 
-def build_pages(opening: Opening, n_cards: int, *, at_once: bool) -> gr.Blocks:
-    """All pages, ready to be mounted; *at_once*: votes count until tonight, and say so."""
-    with gr.Blocks(analytics_enabled=False, title=texts.TITLE, fill_width=True, fill_height=True) as blocks:
+
+def build_pages(opening: Opening, n_cards: int, *, at_once: bool, accounts: bool = False) -> gr.Blocks:
+    """All pages, ready to be mounted.
+
+    *at_once*: votes count until tonight, and say so; *accounts*: each page says who is signed in.
+    """
+    with gr.Blocks(
+        analytics_enabled=False, delete_cache=SWEEP_S, title=texts.TITLE, fill_width=True, fill_height=True
+    ) as blocks:
+        show_person(blocks, accounts=accounts)
         fill_chat_page(blocks, opening, n_cards, at_once=at_once)
     with blocks.route(texts.PAGES["documents"], "documents"):
+        show_person(blocks, accounts=accounts)
         fill_documents_page(blocks, opening)
     with blocks.route(texts.PAGES["insights"], "insights"):
+        show_person(blocks, accounts=accounts)
         fill_insights_page(blocks, opening)
     with blocks.route(texts.PAGES["training"], "training"):
+        show_person(blocks, accounts=accounts)
         fill_training_page(blocks, opening)
     with blocks.route(texts.PAGES["negatives"], "negatives"):
+        show_person(blocks, accounts=accounts)
         fill_negatives_page(blocks, opening)
     blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)
     return blocks

@@ -14,6 +14,7 @@ from rag.library import Library
 from rag.records import Answer, Checked, Citation, Hit, Passage, support_name
 from ui.shapes import also_in
 from ui.web import texts
+from ui.web import texts_chat as said
 
 Span = tuple[int, int]
 EXCERPT = 900  # characters of a passage that are shown at once; the rest opens below it
@@ -83,14 +84,22 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
         *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
         *([_today(hit.lift)] if hit.lift else []),
         *([escaped(texts.ALSO_IN.format(sources=", ".join(also_in(hit))))] if hit.also_in else []),
-        *([f'<span class="nj-cited">{_badge(citations, passage)}</span>'] if quoted else []),
     ]
     return (
         f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> '
         f'<span class="nj-title">{escaped(title(passage))}</span></div>'
+        f"{_badge(citations, passage)}"
         f'<div class="nj-meta">{" · ".join(meta)}</div>'
         f"{_text(passage.text, quoted)}"
         f"{_beside(passage, citations)}"
+    )
+
+
+def removed_card(hit: Hit) -> str:
+    """What is left of a passage that is no longer in the library."""
+    return (
+        f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> <span class="nj-title">{said.REMOVED_TITLE}</span></div>'
+        f'<div class="nj-meta">{said.REMOVED}</div>'
     )
 
 
@@ -107,9 +116,12 @@ def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
 
 
 def _badge(citations: Sequence[Citation], passage: Passage) -> str:
-    """What the best of a passage's citations says of the answer."""
-    found = support_name(max(one.support for one in citations if one.passage_id == passage.passage_id))
-    return {"supported": texts.CITED, "partly": texts.PARTLY_CITED, "not found": texts.NOT_FOUND_CITED}[found]
+    """What the best of a passage's citations says of the answer; nothing where the answer does not name the passage."""
+    supports = [one.support for one in citations if one.passage_id == passage.passage_id]
+    if not supports:
+        return ""
+    found = support_name(max(supports))
+    return f'<div class="nj-badge nj-{found.replace(" ", "-")}">{said.BADGES[found]}</div>'
 
 
 def title(passage: Passage) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rag.records import Document, Passage
+from rag.records import LEVEL_MARK, Document, Passage
 from rag.tallies import Tally
 from ui.web import texts_library as texts
 from ui.web.render import escaped, marked
@@ -33,16 +33,21 @@ def document_shown(
         if one.page is not None and one.page != page:
             shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=one.page)}</h3>')
             page = one.page
-        shown.append(_passage(document, one, max(one.start, done), one.passage_id == marked_passage_id, tallies))
+        is_marked = one.passage_id == marked_passage_id
+        shown.append(_passage(document, one, max(one.start, done), between, is_marked, tallies))
         done = max(done, one.end)
     return f'<div class="nj-document">{"".join(shown)}</div>'
 
 
-def _passage(document: Document, one: Passage, start: int, is_marked: bool, tallies: Mapping[str, Tally]) -> str:
+def _passage(
+    document: Document, one: Passage, start: int, above: str, is_marked: bool, tallies: Mapping[str, Tally]
+) -> str:
     """One box; where passages overlap, the text that stands in the box before is not repeated."""
     text = marked(document.text[start : one.end].strip("\n"), ())
+    is_above = above.endswith(one.heading.rpartition(LEVEL_MARK)[2])  # as the text has it: not said twice
+    heading = escaped(one.heading) if one.heading and not is_above else ""
     tally = tally_told(tallies.get(one.passage_id, Tally()))
-    facts = [escaped(one.heading) if one.heading else "", texts.THIS_PASSAGE if is_marked else "", *tally]
+    facts = [heading, texts.THIS_PASSAGE if is_marked else "", *tally]
     line = " · ".join(fact for fact in facts if fact)
     head = f'<div class="nj-meta">{line}</div>' if line else ""
     overlap = f'<div class="nj-meta">{texts.OVERLAPS}</div>' if start > one.start else ""

@@ -13,6 +13,7 @@ from ui.person import Person
 from ui.web import texts_library as texts
 from ui.web.render import escaped, marked, plain, title
 from ui.web.render_document import tally_told
+from ui.web.texts_library import counted
 
 MAX_NAME = 200  # characters of a title or source on a button
 FEW_QUESTIONS = 4  # of a gap that are shown at once
@@ -60,7 +61,9 @@ def cells(one: Listed) -> str:
 def _number(name: str, n: int) -> str:
     if not n:
         return f'<span class="nj-number nj-nought">{texts.NOUGHT}</span>'
-    return f'<span class="nj-number nj-said-{name}">{n:,}<span class="nj-unit"> {texts.UNITS[name]}</span></span>'
+    return (
+        f'<span class="nj-number nj-said-{name}">{n:,}<span class="nj-unit"> {texts.UNITS[name][n != 1]}</span></span>'
+    )
 
 
 def range_told(what: str, offset: int, n_shown: int, n: int) -> str:
@@ -81,8 +84,8 @@ def document_head(one: Listed, outdated_by: Mapping[str, int], person: Person) -
         escaped(one.source) if one.title else "",
         escaped(kind_of(one)),
         texts.STATES[one.state],
-        texts.N_PASSAGES.format(n=one.n_passages),
-        texts.N_CHARACTERS.format(n=one.n_characters),
+        counted(one.n_passages, texts.UNITS["passages"]),
+        counted(one.n_characters, texts.UNITS["size"]),
         texts.ADDED.format(day=escaped(one.added_at[:10])),
         *tally_told(one.tally),
     ]
@@ -93,20 +96,22 @@ def document_head(one: Listed, outdated_by: Mapping[str, int], person: Person) -
 
 def _outdated_told(by: Mapping[str, int], person: Person) -> str:
     if not person.may("administrator"):
-        return texts.OUTDATED_BY_SOME.format(n=sum(by.values()), n_people=len(by))
-    people = ", ".join(texts.TIMES.format(name=escaped(name), n=n) for name, n in by.items())
-    return texts.OUTDATED_BY.format(people=people)
+        times, people = counted(sum(by.values()), texts.A_TIME), counted(len(by), texts.A_PERSON)
+        return texts.OUTDATED_BY_SOME.format(times=times, people=people)
+    named = ", ".join(texts.TIMES.format(name=escaped(name), n=n) for name, n in by.items())
+    return texts.OUTDATED_BY.format(people=named)
 
 
-def would_go_told(source: str, would_go: Removed) -> str:
-    """What a removal would take, as HTML."""
+def would_go_told(source: str, would_go: Removed, n_copies: int = 0) -> str:
+    """What a removal would take, as HTML; *n_copies* of uploaded files go with it."""
+    n_documents = counted(would_go.n_documents, texts.A_DOCUMENT)
+    n_passages = counted(would_go.n_passages, texts.A_PASSAGE)
+    versions = ", ".join(map(escaped, would_go.learnt))
     told = [
-        texts.WOULD_GO.format(source=escaped(source), n_documents=would_go.n_documents, n_passages=would_go.n_passages),
-        texts.WOULD_LOSE.format(n=would_go.n_verdicts) if would_go.n_verdicts else "",
-        texts.WOULD_UNLEARN.format(versions=", ".join(map(escaped, would_go.learnt)))
-        if would_go.learnt
-        else texts.WOULD_LEARN_NOTHING,
-        texts.WOULD_KEEP_FILES,
+        texts.WOULD_GO.format(source=escaped(source), documents=n_documents, passages=n_passages),
+        texts.WOULD_LOSE.format(verdicts=counted(would_go.n_verdicts, texts.A_VERDICT)) if would_go.n_verdicts else "",
+        texts.WOULD_UNLEARN.format(versions=versions) if versions else texts.WOULD_LEARN_NOTHING,
+        texts.WOULD_GO_TOO.format(copies=counted(n_copies, texts.A_COPY)) if n_copies else texts.WOULD_KEEP_FILES,
     ]
     return " ".join(sentence for sentence in told if sentence)
 
@@ -122,14 +127,15 @@ def gaps_shown(gaps: Sequence[tuple[Gap, Passage | None]]) -> str:
 
 
 def _gap(gap: Gap, closest: Passage | None) -> str:
-    times = texts.ONE_TIME if gap.n_asked == 1 else texts.N_TIMES.format(n=gap.n_asked)
-    people = texts.ONE_PERSON if gap.n_people == 1 else texts.N_PEOPLE.format(n=gap.n_people)
-    line = " · ".join([
-        texts.ASKED_BY.format(times=times, people=people), texts.LAST_ASKED.format(day=escaped(gap.last_at[:10]))
-    ])  # fmt: skip
+    asked = texts.ASKED_BY.format(
+        times=counted(gap.n_asked, texts.A_TIME), people=counted(gap.n_people, texts.A_PERSON)
+    )
+    line = f"{asked} · {texts.LAST_ASKED.format(day=escaped(gap.last_at[:10]))}"
     first, rest = gap.questions[:FEW_QUESTIONS], gap.questions[FEW_QUESTIONS:MOST_QUESTIONS]
     more = (
-        f"<details><summary>{texts.MORE_QUESTIONS.format(n=len(rest))}</summary>{_list(rest)}</details>" if rest else ""
+        f"<details><summary>{counted(len(rest), texts.A_FURTHER_QUESTION)}</summary>{_list(rest)}</details>"
+        if rest
+        else ""
     )
     return (
         f'<div class="nj-card nj-gap"><h2 class="nj-title">{escaped(_short(gap.name))}</h2>'

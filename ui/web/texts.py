@@ -18,7 +18,7 @@ NEW_CONVERSATION = "New conversation"
 WELCOME = "## What would you like to know?\nAnswers are quotes from your documents, with the passages beside them."
 EMPTY_LIBRARY = (
     "## Your library is empty\n"
-    "1. Bring documents in, on the page “Documents” or in another terminal: `nightjar ingest my-documents/`\n"
+    "1. Bring documents in, on the page “Library” or in another terminal: `nightjar ingest my-documents/`\n"
     "2. Ask: they are found as soon as they are in.\n"
     "3. Say which passages helped; the night does the rest."
 )
@@ -52,9 +52,6 @@ TAKE_BACK = "Click again to take it back."
 TAKEN_BACK = "Taken back."
 VOTE_REFUSED = "That did not work: {reason}"
 
-CITED = "quoted in the answer"
-PARTLY_CITED = "partly supports the answer"
-NOT_FOUND_CITED = "named in the answer, which was not found in it"
 UNSUPPORTED = "Not found in the passages it names: “{sentence}”"
 PARTLY_SUPPORTED = "Only partly supported by the passages it names: “{sentence}”"
 PAGE = "page {page}"
@@ -154,6 +151,8 @@ CAN_NOT_KNOW = (
 WHY_REMOVED = "Why passages were removed"
 REASONS = {
     "is a positive": "People’s judgments name it as right for this question.",
+    "reviewed: not a negative": "Somebody looked at it on the page Training, and decided that it is no negative of this "
+    "question.",
     "says the same as a positive": "It has the words of a right passage in the same order.",
     "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number tells "
     "them apart.",
@@ -181,9 +180,6 @@ TRAINING_TAGLINE = "Which version answers, what the last night did, and what wai
 
 # ---- the page of documents
 
-DOCUMENTS_TITLE = "Documents"
-DOCUMENTS_TAGLINE = "What the library holds, and what is on its way into it. You may close this page: the work goes on."
-PATH_LABEL = "A file or folder on the machine that Nightjar runs on"
 PATH_PLACEHOLDER = "my-documents/"
 BRING_IN = "Bring in"
 TAKE_OUT_VANISHED = "Take out what is gone from the folder"
@@ -191,18 +187,13 @@ ASKED_FOR = "It is on its way in."
 CANCEL = "Cancel what runs"
 NOTHING_RUNS = "Nothing runs or waits."
 CANCELLED = "It ends after the files that it is at. What is in stays in."
-REMOVE_LABEL = "A document, or a folder with all below it"
-REMOVE = "Remove"
-NAME_ONE = "Name a document first."
 REMOVED_DOCUMENTS = "Removed {n_documents:,} document(s) with {n_passages:,} passage(s)."
 REMOVED_VERDICTS = "{n:,} verdict(s) on them no longer stand."
 LEARNT = "Learnt from them: {versions}. The next night starts from the base, without them."
 INGESTS = "On their way, and before"
 NO_INGESTS = "Nothing was brought in yet."
-IN_LIBRARY = "In the library: {n:,} document(s)"
 FILES = "{n:,} files"
 MORE_FILES = "… and {n:,} more; “nightjar jobs {job}” lists them"
-MORE_DOCUMENTS = "… and {n:,} more; “nightjar sources” lists them"
 JOB_STATES = {"waiting": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}
 JOB_STAGES = {
     "": "", "finding": "looks for files", "reading": "reads and encodes", "encoding": "encodes", "indexing": "makes it findable",

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+
+def counted(n: int, names: tuple[str, str]) -> str:
+    """A number with what is counted, by its names for one and for more.
+
+    >>> counted(1, ("passage", "passages")), counted(2000, ("passage", "passages"))
+    ('1 passage', '2,000 passages')
+    """
+    return f"{n:,} {names[n != 1]}"
+
+
 TITLE = "Library"
 TAGLINE = "What the library holds, what is on its way into it, and what people asked for in vain."
 TAB_DOCUMENTS = "Documents"
@@ -22,8 +32,9 @@ COLUMNS = {"source": "Document", "state": "State", "type": "Type", "passages": "
 """What a document is sorted by, and its state, which it is not → heading of the column."""
 UP, DOWN = " ↑", " ↓"
 STATES = {"indexed": "searchable", "encoding": "being encoded", "replaced": "to be read anew"}
-UNITS = {"passages": "passages", "size": "characters", "helpful": "helpful", "not_relevant": "not relevant",
-         "outdated": "outdated", "cited": "cited"}  # fmt: skip
+UNITS = {"passages": ("passage", "passages"), "size": ("character", "characters"), "helpful": ("helpful", "helpful"),
+         "not_relevant": ("not relevant", "not relevant"), "outdated": ("outdated", "outdated"),
+         "cited": ("citation", "citations")}  # fmt: skip
 """Behind the numbers, where there are no headings: on a phone, and for screen readers."""
 NOUGHT = "–"
 RANGE = "{what} {first:,}–{last:,} of {n:,}"
@@ -32,7 +43,6 @@ EARLIER, LATER = "← Previous", "Next →"
 NONE_YET = "The library is empty. The tab “Bring in” takes files and folders."
 NONE_YET_READER = "The library is empty. Ask an administrator to bring documents in."
 NONE_SUCH = "No document is like that. Search for less, or show all documents."
-OPEN_HINT = "Choose a document to read it with its passages."
 
 # ---- one document
 
@@ -43,13 +53,10 @@ OVERLAPS = "begins in the passage above"
 TALLY = {"helpful": "{n:,} helpful", "not_relevant": "{n:,} not relevant", "outdated": "{n:,} outdated",
          "cited": "cited {n:,} times"}  # fmt: skip
 TALLY_ONE = {"helpful": "1 helpful", "not_relevant": "1 not relevant", "outdated": "1 outdated", "cited": "cited once"}
-N_PASSAGES = "{n:,} passages"
-N_CHARACTERS = "{n:,} characters"
 ADDED = "added {day}"
 OUTDATED_BY = "Called outdated by {people}."
-OUTDATED_BY_SOME = "Called outdated {n:,} times, by {n_people:,} people."
+OUTDATED_BY_SOME = "Called outdated {times} by {people}."
 TIMES = "{name} ({n:,}×)"
-GONE = "This document is no longer in the library."
 
 # ---- removing
 
@@ -58,10 +65,13 @@ REMOVE_FOLDER = "Remove a folder, or a document by its name"
 REMOVE_LABEL = "A document, or a folder with all below it"
 REMOVE_PLACEHOLDER = "notes/old/"
 REMOVE_WHAT = "What would go?"
-WOULD_GO = "This takes “{source}” out for good: {n_documents:,} document(s) with {n_passages:,} passage(s)."
-WOULD_LOSE = "{n:,} verdict(s) on them will no longer stand."
+WOULD_GO = "This takes “{source}” out for good: {documents} with {passages}."
+WOULD_LOSE = "{verdicts} on them will no longer stand."
+A_DOCUMENT, A_PASSAGE, A_VERDICT = ("document", "documents"), ("passage", "passages"), ("verdict", "verdicts")
 WOULD_UNLEARN = "Learnt from them: {versions}. They go on answering until the next night, which starts without them."
 WOULD_LEARN_NOTHING = "No version has learnt from them."
+WOULD_GO_TOO = "With it: {copies}."
+A_COPY = ("uploaded file", "uploaded files")
 WOULD_KEEP_FILES = "The files themselves stay where they are."
 TYPE_NAME = "To remove several documents, type the name as it stands above"
 TYPED_WRONG = "Nothing was removed: type “{source}” to remove {n:,} documents."
@@ -71,20 +81,18 @@ KEPT = "Nothing was removed."
 
 # ---- bringing in
 
-ADD_HINT = "You may close this page: the work goes on."
-UPLOAD_LABEL = "Files from your computer: drop them here, or click to choose"
-UPLOADED = "{n:,} file(s) on the way in."
+UPLOAD_LABEL = "Files from your computer"
+UPLOADED = "{files} on the way in."
+A_FILE = ("file", "files")
 REFUSED_UPLOAD = "Not taken: {reason}"
 PATH_LABEL = "Or a file or folder on the machine that Nightjar runs on"
-ONLY_ADMINISTRATORS = "Only administrators bring documents in."
 JOB_DONE_SHARE = "{percent} % done"
 TRY_AGAIN = "Try the refused files again"
-TRIED_AGAIN = "{n:,} refused file(s) on the way in again."
+TRIED_AGAIN = "{files} on the way in again."
 NOTHING_REFUSED = "No file of the latest ingests was refused."
-STEP_STAGES = {"waiting": "waits", "reading": "is read", "splitting": "is cut", "stored": "stored", "encoding": "is encoded",
-               "indexed": "searchable", "unchanged": "unchanged", "copy": "there already", "skipped": "passed over",
-               "refused": "refused"}  # fmt: skip
-ON_ITS_WAY = "{n:,} ingest(s) under way: see “Bring in”."
+STEP_STAGES = {"waiting": "waiting", "reading": "being read", "splitting": "being cut", "stored": "stored",
+               "encoding": "being encoded", "indexed": "searchable", "unchanged": "unchanged", "copy": "there already",
+               "skipped": "passed over", "refused": "refused"}  # fmt: skip
 
 # ---- gaps
 
@@ -93,12 +101,10 @@ GAPS_HINT = (
     "wrong source. Those that ask for nearly the same stand together. A document that answers them would close the gap."
 )
 GAPS_OWN = "You see your own questions; administrators see everybody’s, without names."
-GATHERING = "Gathering questions …"
 NO_GAPS = "No question is without an answer. Gaps show up here as people ask."
 ASKED_BY = "asked {times} by {people}"
-ONE_TIME, N_TIMES = "once", "{n:,} times"
-ONE_PERSON, N_PEOPLE = "one person", "{n:,} people"
+A_TIME, A_PERSON = ("time", "times"), ("person", "people")
 LAST_ASKED = "last on {day}"
 CLOSEST = "Closest passage, similarity {cosine:.2f}"
 NO_CLOSEST = "The library has no passage yet."
-MORE_QUESTIONS = "{n:,} more questions"
+A_FURTHER_QUESTION = ("more question", "more questions")

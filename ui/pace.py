@@ -1,0 +1,60 @@
+"""How often somebody may do something: a bucket of tokens that fills up again; in the memory of this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from rag.errors import TooFastError
+
+N_KEPT = 10_000  # buckets; those that were used last
+BURST_S = 20.0  # of the allowed pace may come at once
+
+
+class Pace:
+    """At most so many a minute of each name, with bursts. Threads may share it."""
+
+    def __init__(self, what: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """*what* says in a message what there is too much of; 0 *per_minute* lets everything pass."""
+        self._what = what
+        self._per_s = per_minute / 60
+        self._most = max(1.0, self._per_s * BURST_S)
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """Of each name: tokens left, and when that was counted."""
+        self._lock = threading.Lock()
+
+    def take(self, name: str) -> None:
+        """Takes one for *name*.
+
+        Raises:
+            TooFastError: there is none left for now.
+        """
+        if not self._per_s:
+            return
+        with self._lock:
+            at = self._clock()
+            left, since = self._left.pop(name, (self._most, at))
+            left = min(self._most, left + (at - since) * self._per_s)
+            enough = left >= 1
+            self._left[name] = (left - 1 if enough else left, at)
+            if len(self._left) > N_KEPT:
+                self._left.popitem(last=False)
+        if not enough:
+            again_s = (1 - left) / self._per_s
+            raise TooFastError(f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
+                               f"try again in {in_words(again_s)}", again_s)  # fmt: skip
+
+
+def in_words(seconds: float) -> str:
+    """A time to wait.
+
+    >>> in_words(0.2), in_words(42), in_words(600)
+    ('1 second', '42 seconds', '10 minutes')
+    """
+    n = max(1, round(seconds))
+    if n < 120:
+        return f"{n} second{'s' * (n > 1)}"
+    return f"{round(n / 60)} minutes"
