@@ -30,11 +30,25 @@ pytestmark = [
 ]
 
 TURN = {"turn_id": "t", "token": "t"}
+CHAT = {"model": "nightjar", "messages": [{"role": "user", "content": "Who?"}]}
 ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "GET /livez": ("open", {}),
     "GET /readyz": ("open", {}),
     "GET /api/openapi.json": ("reader", {}),
     "POST /api/ask": ("reader", {"json": {"question": "Who?"}}),
+    "POST /api/ask/stream": ("reader", {"json": {"question": "Who?"}}),
+    "GET /api/docs": ("reader", {}),
+    "GET /api/passages/{passage_id}": ("reader", {}),
+    "GET /api/conversations": ("reader", {}),
+    "GET /api/conversations/{conversation_id}": ("reader", {}),
+    "PATCH /api/conversations/{conversation_id}": ("reader", {"json": {"title": "Grants"}}),
+    "DELETE /api/conversations/{conversation_id}": ("reader", {}),
+    "POST /v1/chat/completions": ("reader", {"json": CHAT}),
+    "GET /v1/models": ("reader", {}),
+    "GET /v1/models/{model_id}": ("reader", {}),
+    "GET /v1/{path:path}": ("reader", {}),
+    "POST /v1/{path:path}": ("reader", {}),
+    "GET /metrics": ("administrator", {}),
     "GET /api/search": ("reader", {"params": {"q": "Who?"}}),
     "GET /api/version": ("reader", {}),
     "GET /api/documents": ("reader", {}),
