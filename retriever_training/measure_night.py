@@ -33,11 +33,11 @@ from retriever_training.splits import Split, place_of
 
 FloatArray = NDArray[np.float32]
 
-WALL = 500  # judged questions that the regression wall looks at, drawn by hash
-LOOKED_AT = 60  # held-out questions of which the signs of an answer are read, with and without their passages
-FEWEST = 30  # questions whose right passage both versions show, for a height to compare at
+WALL = 300  # judged questions that the regression wall looks at, drawn by hash
+LOOKED_AT = 40  # held-out questions of which the signs of an answer are read, with and without their passages
+FEWEST = 30  # of them; fewer are too little to compare at
 TIMED = 20  # questions whose search is timed,
-TRIES = 3  # so often each; the quickest counts, since a busy machine only ever adds time
+TRIES = 2  # so often each; the quickest counts, since a busy machine only ever adds time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ class Measuring:
     def measured(self) -> Measured:
         """What all versions serve for the held-out questions, and what the gate says of it."""
         before, after = self._scores(self.current), self._scores(self.candidate)
-        sure_before, sure_after = at_one_height(self._sureness(self.current), self._sureness(self.candidate))
+        looked_at = self._shown_by_both(before, after)
+        sure_before, sure_after = at_one_height(
+            self._sureness(self.current, looked_at), self._sureness(self.candidate, looked_at)
+        )
         is_open = ~self.held_out.locked
         decision = decide(
             _only(before.served(), is_open),
@@ -164,22 +167,37 @@ class Measuring:
         ]
         return Pair(*values)
 
+    def _shown_by_both(self, before: RetrievalScores, after: RetrievalScores) -> list[str]:
+        """Ids of questions that may decide, and whose right passage both versions show: LOOKED_AT at most, by hash.
+
+        Where a version does not show the right passage, declining is right too, so such questions tell nothing. Of fewer
+        than FEWEST there are none: too little to compare at, and reading their sentences costs seconds.
+        """
+        k, ids = self.app.settings.retrieval.k, self.evidence.passage_ids
+        right = {query_id: {ids[row] for row in rows} for query_id, rows in self.held_out.right.items()}
+        shown = [
+            query_id
+            for query_id in self._open_ids
+            if all(right[query_id].intersection(one.found[query_id][:k]) for one in (before, after))
+        ]
+        return shown[:LOOKED_AT] if len(shown) >= FEWEST else []
+
     @cached_property
-    def _looked_at(self) -> tuple[list[str], list[Sequence[int]]]:
-        """Questions that may decide and their right rows, LOOKED_AT at most, in one order for all versions."""
+    def _open_ids(self) -> list[str]:
+        """The questions that may decide, by hash, so that one night draws those of the night before."""
         ids = [
             query_id
             for query_id, is_locked in zip(self.held_out.right, self.held_out.locked, strict=True)
             if not is_locked
         ]
-        drawn = sorted(ids, key=lambda query_id: place_of(self.held_out.questions_by_id[query_id]))[:LOOKED_AT]
-        return [self.held_out.questions_by_id[one] for one in drawn], [self.held_out.right[one] for one in drawn]
+        return sorted(ids, key=lambda query_id: place_of(self.held_out.questions_by_id[query_id]))
 
-    def _sureness(self, version: Version) -> Sureness | None:
+    def _sureness(self, version: Version, query_ids: Sequence[str]) -> Sureness | None:
         """How sure a version is of an answer, with the right passages there and without, by the bar that it has."""
-        texts, right = self._looked_at
-        if not texts:
+        if not query_ids:
             return None
+        texts = [self.held_out.questions_by_id[one] for one in query_ids]
+        right = [self.held_out.right[one] for one in query_ids]
         encoder = self.app.open_encoder(version.encoder_id)
         asked = Questions(texts, question_vectors(self.app.engine, encoder, texts), right)
         progress = self.watch("how sure it is", len(texts))
@@ -200,7 +218,7 @@ class Measuring:
 
     def _milliseconds(self) -> Pair:
         """What a search takes from the words of the question to its hits, the versions taking turns."""
-        texts = self._looked_at[0][:TIMED]
+        texts = [self.held_out.questions_by_id[one] for one in self._open_ids[:TIMED]]
         sides = [(self.app.open_encoder(one.encoder_id), self._holdings(one)) for one in (self.current, self.candidate)]
         took = np.full((len(sides), len(texts)), np.inf)
         for row, text in enumerate(texts):
@@ -218,33 +236,27 @@ def golden_in(app: App) -> tuple[GoldenQuestion, ...]:
 
 
 def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sureness | None, Sureness | None]:
-    """Both with a bar that declines FALSE_DECLINES of the questions whose right passage both show; as they are below FEWEST.
+    """Both with a bar that declines FALSE_DECLINES of the questions, which are the same ones for both.
 
     A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
-    At one share of false declines on the same questions, what is left to compare is how well each tells apart.
+    At one share of false declines, what is left to compare is how well each tells apart.
     """
-    if before is None or after is None or (before.is_shown & after.is_shown).sum() < FEWEST:
+    if before is None or after is None:
         return before, after
-    shown = before.is_shown & after.is_shown
-    return (replace(before, least=float(np.quantile(before.there[shown], FALSE_DECLINES))),
-            replace(after, least=float(np.quantile(after.there[shown], FALSE_DECLINES))))  # fmt: skip
+    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINES))),
+            replace(after, least=float(np.quantile(after.there, FALSE_DECLINES))))  # fmt: skip
 
 
 def _declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
-    """The guards' pairs: answered where the right passage was shown to both versions, declined where it is gone.
-
-    Where a version does not show the right passage, declining is right too, so such questions tell nothing here. With
-    few that both show there is no height to compare at, and so no pair.
-    """
-    if before is None or after is None or (before.is_shown & after.is_shown).sum() < FEWEST:
+    """The guards' pairs: answered where the right passage is there, declined where it is taken away."""
+    if before is None or after is None:
         return {}
-    shown = before.is_shown & after.is_shown
 
     def pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pair:
         return Pair(first.astype(np.float64), second.astype(np.float64))
 
     return {
-        "answered": pair((before.there >= before.least)[shown], (after.there >= after.least)[shown]),
+        "answered": pair(before.there >= before.least, after.there >= after.least),
         "declined": pair(before.gone < before.least, after.gone < after.least),
     }
 

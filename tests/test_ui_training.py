@@ -217,48 +217,6 @@ def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: Running, cl
         assert client.get(f"/reports/forged/{name}").status_code == 404
 
 
-# ---- who may
-
-
-class AsRita:
-    """The API as somebody meets it who may vote, and no more."""
-
-    def __init__(self, server: Running) -> None:
-        from starlette.testclient import TestClient
-
-        from ui.api import create_api
-
-        api = create_api(server.opening)
-
-        @api.middleware("http")
-        async def as_rita(request, call_next):
-            request.state.person = Person("rita", "voter")
-            return await call_next(request)
-
-        self.client = TestClient(api)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/api/versions", None),
-        ("POST", "/api/promote", {"version": "a", "confirm": "a", "reason": "a"}),
-        ("POST", "/api/rollback", {"confirm": "a", "reason": "a"}),
-        ("POST", "/api/versions/free", None),
-        ("GET", "/api/nights", None),
-        ("GET", "/api/nights/log", None),
-        ("POST", "/api/nights/run", {"tier": "1"}),
-        ("DELETE", "/api/nights/run", None),
-        ("GET", "/api/reviews", None),
-        ("POST", "/api/reviews", {"question": "q", "passage_id": "p", "decision": "negative"}),
-        ("GET", "/reports/any/report.md", None),
-    ],
-)
-def test_whoever_is_no_administrator_is_refused(method: str, path: str, body: dict | None, server: Running) -> None:
-    refused = AsRita(server).client.request(method, path, json=body)
-    assert (refused.status_code, "'rita' is a voter" in refused.json()["error"]) == (403, True)
-
-
 # ---- the page
 
 

@@ -18,8 +18,8 @@ Updates = dict[Any, Any]
 
 def for_administrators(request: HasState | None, status: Any, act: Callable[[Person], Updates]) -> Updates:
     """What *act* updates, which gets the administrator; else *status* says why nothing is done."""
-    person = person_of(request)
     try:
+        person = person_of(request)
         person.must("administrator")
         return act(person)
     except NightjarError as error:

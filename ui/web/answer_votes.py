@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval.golden_store import add_from_turn
 from rag.records import Answer
 from ui.opening import Opening
 from ui.person import Person, person_of
@@ -34,6 +35,7 @@ class AnswerVotes:
             self.again = vote_button(said.AGAIN, "again")
             self.edit = vote_button(said.EDIT, "edit")
             self.copy = vote_button(said.COPY, "copy")
+            self.test = vote_button(said.KEEP_AS_TEST, "test")
         self.text = copied_text()
         with gr.Column(visible=False, elem_classes="nj-wrong", min_width=0) as self.wrong:
             with gr.Row(elem_classes=["nj-votes", "nj-reasons"]):
@@ -49,7 +51,7 @@ class AnswerVotes:
     @property
     def own(self) -> list[Any]:
         """The components that a vote on the answer changes."""
-        return [self.row, self.good, self.bad, self.again, self.edit, self.copy, self.text, self.wrong,
+        return [self.row, self.good, self.bad, self.again, self.edit, self.copy, self.test, self.text, self.wrong,
                 *self.reasons.values(), self.comment, self.note]  # fmt: skip
 
     @property
@@ -62,6 +64,7 @@ class AnswerVotes:
         for verdict, button in {"answer_helpful": self.good, **self.reasons}.items():
             button.click(self._judge(verdict), [self._conversation, self.comment], self.parts, **QUICK)
         self.bad.click(self.ask_why, [self._conversation], self.parts, **QUICK)
+        self.test.click(self.keep_as_test, [self._conversation], [self.note], **QUICK)
         self.comment.submit(self.say, [self.comment, self._conversation], self.parts, **QUICK)
 
     # ---- what is shown
@@ -93,6 +96,7 @@ class AnswerVotes:
         bad = "primary" if stands in self.reasons else "secondary"
         return updates | {
             self.row: gr.update(visible=True),
+            self.test: gr.update(visible=person.may("administrator")),
             self.bad: gr.update(variant=bad, interactive=may),
             self.wrong: gr.update(visible=asking_why or stands in self.reasons),
         }
@@ -145,3 +149,21 @@ class AnswerVotes:
             return {self.note: gr.update(value=said.REASON_FIRST, visible=True)}
         feedback.give(person.name, turn_id, None, stands, comment)
         return {self.note: gr.update(value=said.COMMENT_KEPT, visible=True)}
+
+    def keep_as_test(self, conversation: Conversation, request: gr.Request) -> Updates:
+        """Has every night and report be measured with the question, and the passage that the person marked as right."""
+        return acted(lambda: self._keep_as_test(conversation, person_of(request)), self.note)
+
+    def _keep_as_test(self, conversation: Conversation, person: Person) -> Updates:
+        person.must("administrator")  # what the gate measures with decides which version answers everybody
+        if conversation.current is None:
+            return {}
+        app, turn_id = self._opening.app(), conversation.current.answer.turn_id
+        said_of = {
+            verdict: passage_id for passage_id, verdict in standing_on(app.feedback, turn_id, person.name).items()
+        }
+        first = next((one for one in ("pin", "helpful", "answer_not_in_documents") if one in said_of), None)
+        if first is None:
+            return {self.note: gr.update(value=said.PIN_FIRST, visible=True)}
+        add_from_turn(app.engine, app.library, turn_id, said_of[first], person.name)
+        return {self.note: gr.update(value=said.KEPT_AS_TEST, visible=True)}

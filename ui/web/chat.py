@@ -54,8 +54,9 @@ class ChatPage:
 
     def _make_chat(self, *, at_once: bool) -> None:
         self.chat = chatbot()
-        self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
-        self.votes = AnswerVotes(self._opening, self.conversation, at_once=at_once)
+        with gr.Column(min_width=0, elem_classes="nj-below"):
+            self.quiet = gr.Markdown(visible=False, latex_delimiters=[], elem_classes="nj-quiet")
+            self.votes = AnswerVotes(self._opening, self.conversation, at_once=at_once)
         with gr.Row(elem_classes="nj-chips"):
             self.editing = chip("editing")
             self.only = chip("only")

@@ -32,7 +32,6 @@ DELETED_BUT = "Deleted; {n} of its questions stay(s) for learning, for votes sta
 AGAIN = "Ask again"
 EDIT = "Edit the question"
 COPY = "Copy"
-COPIED = "Copied ✓"
 ASKED_AGAIN = "↻ Asked again below."
 EDITING = "You edit your last question; its answer stays above. ✕ Leave it"
 COPY_LABEL = "The answer as text"
@@ -49,16 +48,13 @@ IN_THIS_DOCUMENT = "**Is the answer in your documents after all?** Show it where
 SEARCH_LABEL = "Search the library"
 SEARCH_PLACEHOLDER = "Words of the right passage"
 DOCUMENT_LABEL = "or: the answer is in this document"
-DOCUMENT_CHOOSE = "Choose a document"
 NOTHING_LIKE_IT = "No passage is like that."
 PIN_IT = "This is the right passage"
-SHOW_WHERE = "Show the right passage"
 
 # ---- passages
 
 OPEN = "Open in the document"
 CLOSE = "Close the document"
-THIS_PASSAGE = "the passage above"
 REMOVED_TITLE = "A passage that is no longer in the library"
 REMOVED = "It was shown for this answer. Its document was removed or changed since."
 BADGES = {
@@ -68,11 +64,10 @@ BADGES = {
 }
 KEEP_AS_TEST = "Keep as a test question"
 KEPT_AS_TEST = "Kept: every night and every report is now measured with it too."
-PIN_FIRST = "Say first which passage is right: “Helpful” or “This is the right passage”."
+PIN_FIRST = "Say first which passage is right, or below “Not good” that the answer is not in the documents."
 
 # ---- files
 
-ATTACH = "Drop files into the box below, or attach them with the paperclip"
 ON_THEIR_WAY = "On the way into the library"
 WAITS_FOR_FILES = "Your question is asked as soon as they are in …"
 ONLY_THIS = "Ask only {name}"
@@ -82,7 +77,6 @@ FILE_STAGES = {
     "indexing": "becomes findable", "done": "can be asked now", "failed": "was not taken", "cancelled": "was cancelled",
 }  # fmt: skip
 FILE_PASSAGES = "{done:,} of {total:,} passages"
-TOO_LONG = "Bringing the files in takes longer than usual: ask again in a moment."
 
 # ---- how things stand
 
@@ -100,4 +94,3 @@ INGESTING_FIRST = "Documents are on their way in. What is in can be asked."
 GENERATOR_AWAY = "The language model {model} does not answer now: until it does, answers are quoted sentences."
 GENERATOR_LOADS = "The language model {model} is being loaded: until then, answers are quoted sentences."
 DISK_LOW = "The disk is nearly full: {free} left. Free some space, or votes and conversations can't be kept."
-MAY_NOT_JUDGE = "You may read and ask; to vote, ask an administrator for the role of a voter."

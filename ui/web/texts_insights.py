@@ -39,7 +39,10 @@ OUTCOMES = {
 }
 SIGNS = {"moved": "✓", "first": "★", "not_yet": "=", "other_way": "✕", "tonight": "☾", "left_out": "○", "untold": "?"}
 TONIGHT = "The version that answers now has not learnt from it yet."
-TONIGHT_AT_ONCE = "The version that answers now has not learnt from it yet; until then it moves the passage at once for whoever gave it."
+TONIGHT_AT_ONCE = (
+    "The version that answers now has not learnt from it yet; "
+    "until then it moves the passage at once for whoever gave it."
+)
 VERDICTS = {"pin": "Right passage", "helpful": "Helpful", "not_relevant": "Not relevant"}
 BY_PEOPLE = "{n} people"
 WHEN_VOTED = "when you voted"

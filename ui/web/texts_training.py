@@ -20,8 +20,8 @@ NEXT_AT = "The next one begins by itself on {at}."
 NO_SCHEDULE = "None begins by itself: the schedule is off (schedule.enabled), or this application runs without it."
 LAST_NIGHT = "The last night"
 NO_NIGHT = "No night has trained anything here yet."
-CUT_OFF = "It was cut off in this step. The next night goes on where it was."
-ENDED = "It ended {ago} ago: {outcome}."
+CUT_OFF = "It was cut off before its end. The next night goes on where it was."
+ENDED = "The latest one, {ago} ago: {outcome}."
 OUTCOMES = {
     0: "promoted", 3: "kept, the gate said no", 4: "too little data, nothing was trained", 75: "another night was running",
     -15: "ended by hand",

@@ -93,5 +93,8 @@ class ReportsPart:
 
     def look(self, request: gr.Request) -> Updates:
         """The reports that there are."""
-        data = self._room.opening.app().settings.data
-        return for_administrators(request, self.status, lambda _person: {self.reports: reports_shown(reports(data))})
+
+        def listed(_person: Person) -> Updates:
+            return {self.reports: reports_shown(reports(self._room.opening.app().settings.data))}
+
+        return for_administrators(request, self.status, listed)
