@@ -1,11 +1,15 @@
-"""Why a question failed, its first cause; and what became of it from one version to the next. Pure: no library, no model."""
+"""Why a question failed, its first cause; and what became of it from one version to the next. No library, no model."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
+
+from rag.errors import NotFoundError, UsageError
 
 Cause = Literal[
     "error",
@@ -193,3 +197,24 @@ def transitions(before: Sequence[Attributed], after: Sequence[Attributed]) -> Tr
             if one.query_id in causes
         )
     )
+
+
+def read_attributed(file: Path) -> list[Attributed]:
+    """The questions and causes of a run, from the lines that `nightjar eval answers --rows` wrote.
+
+    Raises:
+        NotFoundError: there is no such file.
+        UsageError: a line is none of these.
+    """
+    if not file.is_file():
+        raise NotFoundError(f'no file {str(file)!r}: name one that "nightjar eval answers --rows" wrote')
+    found = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            cause: Cause = CAUSES[CAUSES.index(row["cause"])]
+            found.append(Attributed(row["query_id"], row["question"], cause, row["rank"], row["error"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{file.name}:{number} is no row of a measured answer ({error!r}): write the file anew with "
+                             "\"nightjar eval answers --rows\"") from error  # fmt: skip
+    return found

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.comparison import Comparison, Found, Question
-from eval.metrics import Qrels, from_rankings
+from eval.metrics import Qrels, from_rankings, per_question
 from eval.statistics import LIGHT, WORK, Interval, Paired, holm, mean_interval, paired
 
 Floats = NDArray[np.float64]
@@ -68,14 +68,9 @@ class Moved:
 
 def values_of(found: Found, questions: Sequence[Question], measures: Sequence[str] = REPORTED) -> dict[str, Floats]:
     """measure → `(n,)`, a question without results 0, one with an error NaN; by ir-measures."""
-    import ir_measures
-
     qrels: Qrels = {one.query_id: dict(one.right) for one in questions}
     run = from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
-    values = {name: dict.fromkeys(qrels, 0.0) for name in measures}
-    parsed = {ir_measures.parse_measure(name): name for name in measures}
-    for metric in ir_measures.iter_calc(list(parsed), qrels, run):
-        values[parsed[metric.measure]][metric.query_id] = float(metric.value)
+    values = per_question(qrels, run, measures)
     failed = np.array([query_id in found.errors for query_id in qrels], np.bool_)
     return {
         name: np.where(failed, np.nan, np.fromiter(of_query.values(), np.float64)) for name, of_query in values.items()

@@ -16,7 +16,7 @@ from eval.wording import evidence, moved, plain, said_p
 
 Floats = NDArray[np.float64]
 Outcome = Literal["passed", "failed", "untested"]
-Family = Literal["decision", "quality", "answers", "health"]
+Family = Literal["decision", "quality", "answers", "health", "bars"]
 
 FEWEST_TIMED = 20  # searches: the slowest twentieth is one
 FEWEST_FOUND = 30  # questions of the wall

@@ -15,6 +15,7 @@ BELOW = 0.3  # lines, so that the smaller marks do not hide the interval
 GAP = 0.5  # between ours and what is beside
 STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "nightjar",  # ids of marks come from it, and else from chance
+    "text.parse_math": False,  # a dollar in the name of a document is a dollar
     "svg.fonttype": "none",  # words stay words: they can be searched and read aloud
     "font.family": "sans-serif",
     "font.size": 10,
@@ -50,15 +51,17 @@ def ladder(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base
     return svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
 
 
-def svg(draw: Callable[[Any], None], title: str, below: str, height: float) -> str:
-    """What *draw* puts on a pair of axes, as SVG text; *height* in inches."""
+def svg(
+    draw: Callable[[Any], None], title: str, below: str, height: float, background: str = "white", width: float = 8.0
+) -> str:
+    """What *draw* puts on a pair of axes, as SVG text; *height* and *width* in inches."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     style: Any = dict(STYLE)  # its type names three hundred keys
     with rc_context(style):
-        figure = Figure(figsize=(8.0, height), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor=background)
         axes = figure.add_subplot()
         draw(axes)
         axes.set_title(title, loc="left", fontsize=11)

@@ -1,4 +1,4 @@
-"""A night's decision on one page for people (report.md) and in one file for programs (metrics.json)."""
+"""A decision in a folder: for people a page and a summary, for programs every figure, and for CI the rules."""
 
 from __future__ import annotations
 
@@ -6,40 +6,55 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.advice import advice
+from eval.background import EMPTY, MANIFEST, Background, past_reports
+from eval.comparison import Comparison
+from eval.figures import Figures, as_json, figures_of
 from eval.gate import Decision
+from eval.report_files import junit, question_lines, trec_qrels, trec_run
+from eval.report_page import as_index, as_page
+from eval.report_summary import as_markdown
 
-MANIFEST = "manifest.json"
-HEADLINES = {
-    "promoted": "Promoted: the candidate answers from now on",
-    "kept": "Kept: the current version stays",
-    "invalid": "Invalid: too little data to decide; the current version stays",
-}
-ROWS = {
-    "primary": "served nDCG@10",
-    "unseen": "of it, unseen passages",
-    "newest": "of it, newest questions",
-    "recall": "recall@10",
-}
+SCHEMA = 2
+"""Of metrics.json; 2 added rules, comparison, checks and next."""
 
 
-def write_report(folder: Path, decision: Decision, facts: Mapping[str, Any]) -> Path:
-    """Writes report.md and metrics.json into *folder*, all at once, and returns the path of report.md.
+def write_report(
+    folder: Path,
+    decision: Decision,
+    facts: Mapping[str, Any],
+    comparison: Comparison | None = None,
+    background: Background = EMPTY,
+    headline: str = "",
+) -> Path:
+    """Writes a report into *folder*, all at once, and returns the path of report.md.
 
     A folder without manifest.json is not a report: everything is written beside it, the manifest last, and then
     renamed. A report that is there already is replaced. *facts* say what was compared (versions, tier, seconds,
-    counts); equal input writes equal bytes.
+    counts); equal input writes equal bytes. Without a *comparison* there are no figures of single questions.
     """
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    metrics = {"schema": 1, "decision": decision.decision, "reasons": list(decision.reasons),
-               "figures": decision.figures, "facts": dict(facts)}  # fmt: skip
+    figures = figures_of(comparison) if comparison else None
+    if comparison and figures:
+        _write_comparison(beside, comparison, figures)
+        said = advice(decision, comparison, figures, background)
+    else:
+        said = [*background.advice] or list(decision.reasons)
+    metrics = {"schema": SCHEMA, "decision": decision.decision, "reasons": list(decision.reasons),
+               "rules": [_rule(one) for one in decision.rulings], "figures": decision.figures, "facts": dict(facts),
+               "comparison": as_json(figures) if figures else None, "next": said,
+               "checks": [_check(one) for one in background.checks]}  # fmt: skip
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
-    (beside / "report.md").write_text(as_markdown(decision, facts), "utf-8")
+    (beside / "report.md").write_text(as_markdown(decision, facts, said, figures, headline), "utf-8")
+    page = as_page(decision, facts, background, said, comparison, figures, headline)
+    (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
+    (beside / "junit.xml").write_bytes(junit(decision))
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}
     (beside / MANIFEST).write_text(_json(hashes), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -47,49 +62,36 @@ def write_report(folder: Path, decision: Decision, facts: Mapping[str, Any]) -> 
     return folder / "report.md"
 
 
-def as_markdown(decision: Decision, facts: Mapping[str, Any]) -> str:
-    """The page: what was decided, why, the numbers, and what was compared.
-
-    >>> print(as_markdown(Decision("invalid", ("Too few.",)), {"tier": 1}))
-    # Invalid: too little data to decide; the current version stays
-    <BLANKLINE>
-    - Too few.
-    <BLANKLINE>
-    |  |  |
-    |---|---|
-    | tier | 1 |
-    <BLANKLINE>
-    """
-    lines = [f"# {HEADLINES[decision.decision]}", "", *(f"- {_cell(reason)}" for reason in decision.reasons), ""]
-    tested = {name: decision.figures[key] for key, name in ROWS.items() if decision.figures.get(key)}
-    if tested:
-        lines += ["| measure | n | current | candidate | difference | 95 % interval | p | better · same · worse |",
-                  "|---|---|---|---|---|---|---|---|"]  # fmt: skip
-        lines += [_row(name, figures) for name, figures in tested.items()] + [""]
-    lines += ["|  |  |", "|---|---|", *(f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()), ""]
-    return "\n".join(lines)
+def write_index(folder: Path) -> Path:
+    """Writes index.html, which lists the reports `NAME/report` below *folder*, newest first; beside, then renamed."""
+    listed = []
+    for past in reversed(past_reports(folder, n=1_000)):
+        page = "report.html" if (folder / past.name / "report" / "report.html").is_file() else "report.md"
+        listed.append((past, page))
+    beside = folder / f".index.html.{os.getpid()}"
+    beside.write_text(as_index(listed), "utf-8", "xmlcharrefreplace")
+    return beside.replace(folder / "index.html")
 
 
-def _row(name: str, figures: Mapping[str, Any]) -> str:
-    cells = (
-        name,
-        figures["n"],
-        f"{figures['mean_current']:.4f}",
-        f"{figures['mean_candidate']:.4f}",
-        f"{figures['difference']:+.4f}",
-        f"{figures['low']:+.4f} to {figures['high']:+.4f}",
-        f"{figures['p']:.4f}",
-        f"{figures['wins']} · {figures['ties']} · {figures['losses']}",
-    )
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+def _write_comparison(beside: Path, comparison: Comparison, figures: Figures) -> None:
+    for name, found in comparison.versions.items():
+        if name != "anchor":
+            _write_lines(beside / f"run_{name}.trec", trec_run(found, name))
+    _write_lines(beside / "qrels.trec", trec_qrels(comparison))
+    _write_lines(beside / "per_question.jsonl", question_lines(comparison, figures))
 
 
-def _cell(value: object) -> str:
-    """One line of plain text: names and titles in the facts come from documents, so they may hold no markup."""
-    text = " ".join(str(value).split())
-    for sign in "\\`*_[]<>|!":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+def _write_lines(file: Path, lines: Iterable[str]) -> None:
+    with file.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.writelines(lines)
+
+
+def _rule(ruling: Any) -> dict[str, str]:
+    return {"name": ruling.name, "family": ruling.family, "outcome": ruling.outcome, "sentence": ruling.sentence}
+
+
+def _check(check: Any) -> dict[str, Any]:
+    return {"name": check.name, "is_fine": check.is_fine, "sentence": check.sentence}
 
 
 def _json(value: object) -> str:

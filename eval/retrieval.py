@@ -94,11 +94,16 @@ class RetrievalScores:
     unseen: NDArray[np.bool_]
     """`(n,)`: no right passage of the question was a positive of training."""
     hub_share: float
-    """Of the fused rankings; see `eval.gate.hub_share`."""
-    top_ten: Mapping[str, tuple[str, ...]]
-    """query_id → the passages served first."""
+    """Of the fused rankings; see `eval.embedding_checks.hub_share`."""
+    found: Mapping[str, tuple[str, ...]]
+    """query_id → the passages served, best first, 100 at most."""
     groups: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     """Further slices by name, each `(n,)`: golden questions by their origin."""
+
+    @property
+    def top_ten(self) -> dict[str, tuple[str, ...]]:
+        """query_id → the passages served first."""
+        return {query_id: ranking[:10] for query_id, ranking in self.found.items()}
 
     @property
     def measures(self) -> list[str]:
@@ -188,7 +193,7 @@ def evaluate(
         values={side: per_question(qrels, from_rankings(found[side]), measures) for side in SIDES},
         unseen=np.array([not _right(qrels[query_id]) & seen for query_id in query_ids], np.bool_),
         hub_share=hub_share(found["fused"].values(), qrels.values(), len(passage_ids)),
-        top_ten={query_id: tuple(ranking[:10]) for query_id, ranking in found["fused"].items()},
+        found={query_id: tuple(ranking) for query_id, ranking in found["fused"].items()},
         groups={
             name: np.array([query_id in some for query_id in query_ids], np.bool_)
             for name, some in (groups or {}).items()

@@ -86,7 +86,7 @@ DIMENSIONS: tuple[tuple[str, Callable[[Question], str]], ...] = (
     ("training", lambda one: "passage never trained on" if one.is_unseen else "passage trained on"),
     ("time", lambda one: "judged last" if one.is_newest else "judged before"),
     ("question length", length_of),
-    ("right passages", lambda one: "one" if len(one.right_ids) <= 1 else "two or more"),
+    ("right passages", lambda one: "one right passage" if len(one.right_ids) <= 1 else "several right passages"),
     ("language", lambda one: one.language or "not told"),
     ("document", lambda one: one.source or "not known"),
 )

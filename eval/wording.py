@@ -31,6 +31,26 @@ def said_p(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p = {plain(p)}"
 
 
+def bare_p(p: float) -> str:
+    """The same in a column of its own.
+
+    >>> bare_p(0.0004), bare_p(0.04)
+    ('< .001', '.040')
+    """
+    return said_p(p).removeprefix("p ").removeprefix("= ")
+
+
+def measure_name(measure: str) -> str:
+    """A measure of ir-measures for people.
+
+    >>> measure_name("nDCG(judged_only=True)@10"), measure_name("R@5")
+    ('nDCG@10, judged only', 'recall@5')
+    """
+    if "(judged_only=True)" in measure:
+        return measure.replace("(judged_only=True)", "") + ", judged only"
+    return measure.replace("R@", "recall@") if measure.startswith("R@") else measure
+
+
 def plain(value: float) -> str:
     """Three decimals without the leading zero, as such tables are printed.
 

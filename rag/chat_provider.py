@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TRANSFORMERS = "transformers"
 INSTALLED_WITH_US = ("openai", "ollama")  # names of our extras
 CONNECT_S = 5.0
+ASKED_BY_US = {"x-nightjar-asks": "1"}
+"""Goes with every request to OpenAI's interface: a Nightjar that asks a language model itself refuses it (ui/openai_door.py)."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def open_model(
 
     how = _timeouts(provider, timeout_s, connect_s)
     how |= {"num_predict": max_tokens} if provider == "ollama" else {"max_tokens": max_tokens, "max_retries": 0}
+    how |= {"default_headers": ASKED_BY_US} if provider == "openai" else {}
     how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
     try:
         model: BaseChatModel = init_chat_model(name, **how)

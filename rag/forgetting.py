@@ -42,7 +42,8 @@ class Forgotten:
 
 
 def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
-    """Removes, in one transaction, the verdicts and reviews of *user*, the turns they asked, and these questions' vectors.
+    """Removes, in one transaction, the verdicts, reviews and comparisons of *user*, the turns they asked, and these
+    questions' vectors.
 
     Their account goes too, with sessions, tokens, conversations and whatever else they decided. Golden questions that
     they added stay, without their name.

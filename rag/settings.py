@@ -204,6 +204,14 @@ class GateSettings(Section):
     )
 
 
+class EvalSettings(Section):
+    """When `nightjar eval report` passes."""
+
+    minimum: dict[str, float] = Field(
+        default={}, description='bars by measure, as {"nDCG@10" = 0.6}; a report below one exits with 3'
+    )
+
+
 class ServerSettings(Section):
     """The web application."""
 
@@ -277,6 +285,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     night: NightSettings = NightSettings()
     gate: GateSettings = GateSettings()
+    eval: EvalSettings = EvalSettings()
     server: ServerSettings = ServerSettings()
     accounts: AccountsSettings = AccountsSettings()
     limits: LimitsSettings = LimitsSettings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Literal, get_args
 
 import numpy as np
@@ -20,7 +20,7 @@ from retriever_training.negatives.mine import Candidate, Mine, View
 from retriever_training.negatives.mix import mine_all
 from retriever_training.negatives.teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
 from retriever_training.night_plan import NightPlan
-from retriever_training.reviews import NOT_A_NEGATIVE, Reviews
+from retriever_training.reviews import NOT_A_NEGATIVE, Review, Reviews
 from retriever_training.splits import normalised, split_of
 from retriever_training.views import view_of
 from retriever_training.votes import Pair
@@ -62,21 +62,23 @@ class Doubt:
 
 
 def find_doubts(app: App, plan: NightPlan, n: int = N_DOUBTS) -> list[Doubt]:
-    """Up to *n*, those of people first; what was decided is left out, and what was skipped comes last.
-
-    Only training questions: nothing learns from the others.
-    """
+    """Up to *n* that nobody has decided on, those of people first. Only training questions: nothing learns from others."""
     evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-    reviewed = {review.pair: review.decision for review in Reviews(app.engine).standing(without=plan.quarantined)}
+    found = [*_of_people(evidence), *_mined(app, evidence, plan)]
     by_kind: dict[Kind, list[Doubt]] = defaultdict(list)
-    for doubt in chain(_of_people(evidence), _mined(app, evidence, plan)):
-        if reviewed.get(doubt.pair, "skip") == "skip":
-            by_kind[doubt.kind].append(doubt)
+    for doubt in undecided(found, Reviews(app.engine).standing(without=plan.quarantined)):
+        by_kind[doubt.kind].append(doubt)
     people = [*by_kind["alone"], *by_kind["divided"], *by_kind["overruled"]]
     others = [sorted(by_kind[kind], key=_margin) for kind in ("read", "suspected", "inside")]
     queue = chain(people, (one for turn in zip_longest(*others) for one in turn if one is not None))
-    chosen = list(_few_of_each_question(queue))
-    return sorted(chosen, key=lambda doubt: doubt.pair in reviewed)[:n]
+    return list(islice(_few_of_each_question(queue), n))
+
+
+def undecided(doubts: Iterable[Doubt], reviews: Iterable[Review]) -> list[Doubt]:
+    """Those that no review has decided; what somebody skipped comes last."""
+    decisions = {review.pair: review.decision for review in reviews}
+    left = [doubt for doubt in doubts if decisions.get(doubt.pair, "skip") == "skip"]
+    return sorted(left, key=lambda doubt: doubt.pair in decisions)
 
 
 def _of_people(evidence: Evidence) -> Iterator[Doubt]:

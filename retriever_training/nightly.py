@@ -9,14 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.embedding_checks import embedding_faults
-from eval.gate import Decision, decide
-from eval.report import write_report
-from eval.retrieval import RetrievalScores, evaluate
+from eval.gate import Decision
+from eval.report import write_index, write_report
 from rag.assemble import App
 from rag.index import ChromaIndex
 from rag.locks import FileLock
-from rag.question_vectors import question_vectors
 from rag.registry import Version
 from rag.until_tonight import VERDICTS_UNTIL
 from retriever_training.candidate import Made, Watch, unwatched
@@ -29,13 +26,18 @@ from retriever_training.learn_cold import learn_cold
 from retriever_training.learn_map import learn_map
 from retriever_training.learn_query_tower import learn_query_tower
 from retriever_training.learn_towers import learn_towers
+from retriever_training.measure_night import Measured, Measuring
 from retriever_training.negatives.mine import View
 from retriever_training.negatives.teacher import Remembered
 from retriever_training.night_of import night_of
 from retriever_training.night_plan import NightPlan
+from retriever_training.night_report import NightFacts, background_of
 from retriever_training.night_steps import Steps
 from retriever_training.nights import Night, Nights, finish
 from retriever_training.views import earlier_views, view_of
+
+TOLD = ("version", "previous", "tier", "seconds", "n_judgments", "n_passages_encoded", "lexical_weight", "night_id")
+"""Of the summary, what the report repeats; the rest stands there in other words."""
 
 
 def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
     found = enough(evidence, plan)
     if not found.is_enough:
         return _too_little(found, evidence, started)
-    held_out = held_out_questions(app, evidence)
+    held_out = held_out_questions(app, evidence, plan.rules.lock_from)
     choice = choose(app, evidence, plan, found)
     nights = Nights(app.engine)
     night = night_of(nights, evidence, held_out, plan, choice, current)
@@ -92,12 +94,13 @@ class _Run:
         """Every stage in order."""
         made = self._learn()
         candidate = self._register(made)
-        decision = self._measure(candidate)
+        measured = self._measure(candidate)
+        decision = measured.decision
         if decision.decision == "promoted":
             self._build_index(candidate)
         self.steps.enter("deciding")
         summary = self._summary(decision, candidate, made)
-        write_report(self.work / "report", decision, summary)
+        self._report(measured, candidate, summary)
         self._settle(decision, candidate, summary)
         return summary
 
@@ -153,36 +156,21 @@ class _Run:
             lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
         )  # fmt: skip
 
-    def _measure(self, candidate: Version) -> Decision:
+    def _measure(self, candidate: Version) -> Measured:
         """What both versions serve for the held-out questions, and what the gate says of it."""
         self.steps.enter("measuring")
-        seen = self.app.registry.training_positives(candidate.encoder_id)
-        before = self._scores(self.current, seen)
-        after = self._scores(candidate, seen)
-        encoder = self.app.open_encoder(candidate.encoder_id)
-        questions = question_vectors(self.app.engine, encoder, list(self.held_out.questions_by_id.values()))
-        passages = self.evidence.matrix(self.app.vectors(candidate.passage_side))
-        faults = [*embedding_faults("the candidate's passages", passages, self.plan.rules),
-                  *embedding_faults("the candidate's questions", questions, self.plan.rules)]  # fmt: skip
-        return decide(before.served(), after.served(), after.unseen, faults, self.plan.rules,
-                      self.held_out.decisive, self.held_out.newest)  # fmt: skip
+        look = 1 + Nights(self.app.engine).n_decided_since(self.held_out.half_judged_at)
+        return Measuring(
+            self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate, look
+        ).measured()
 
-    def _scores(self, version: Version, seen: frozenset[str]) -> RetrievalScores:
-        encoder = self.app.open_encoder(version.encoder_id)
-        vectors = self.app.vectors(version.passage_side)
-        vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
-        return evaluate(
-            self.held_out.questions_by_id,
-            self.held_out.qrels(self.evidence.passage_ids),
-            encode_queries=lambda texts: question_vectors(self.app.engine, encoder, texts),
-            passage_ids=self.evidence.passage_ids,
-            passage_vectors=self.evidence.matrix(vectors),
-            lexical=self.evidence.lexical,
-            weight=version.lexical_weight,
-            seen=seen,
-            candidates=self.app.settings.retrieval.candidates,
-            progress=self.watch(f"measure {version.encoder_id}", len(self.held_out)),
-        )
+    def _report(self, measured: Measured, candidate: Version, summary: Mapping[str, Any]) -> None:
+        night = NightFacts(self.night.night_id, self.night.fingerprint, self.choice.tier, self.plan, self.evidence,
+                           self.held_out, self.current, candidate)  # fmt: skip
+        facts = {name: summary[name] for name in TOLD if name in summary} | {"settings": night.settings()}
+        background = background_of(night, self.work.parent)
+        write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
+        write_index(self.work.parent)
 
     def _build_index(self, candidate: Version) -> None:
         """A new passage side gets its Chroma index before anybody needs it; the serving one is not touched."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from rag.database import nights, reading
@@ -63,6 +63,16 @@ class Nights:
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         return _night(row._mapping) if row else None
+
+    def n_decided_since(self, moment: datetime) -> int:
+        """How many nights that began after *moment* promoted or kept a version: each looked at the held-out questions."""
+        query = (
+            select(func.count())
+            .select_from(nights)
+            .where(nights.c.started_at > moment.isoformat(), nights.c.decision.in_(("promoted", "kept")))
+        )
+        with reading(self.engine) as connection:
+            return int(connection.scalar(query) or 0)
 
     def newest(self, limit: int | None = None) -> list[Night]:
         """All nights, or the *limit* that were started last, the latest first."""

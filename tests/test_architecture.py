@@ -69,6 +69,9 @@ HEAVY_AT_THE_TOP = {
     "ui/web/right_passage.py": "gradio: the same",
     "ui/web/person.py": "gradio: the same",
     "ui/web/training.py": "gradio: the same",
+    "ui/web/training_night.py": "gradio: the same",
+    "ui/web/training_reviews.py": "gradio: the same",
+    "ui/web/training_versions.py": "gradio: the same",
 }
 OUTER_DOORS = {
     "eval/asking.py": "a question whose answering fails is a row with an error; the others are measured all the same",
@@ -80,6 +83,7 @@ OUTER_DOORS = {
     "ui/ingests.py": "the thread that runs ingests: one that fails does not keep the next one from running",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
+    "ui/web/administrators.py": "an administrator who asked gets a sentence, the log the traceback",
     "ui/web/acting.py": "the same, on the Library page",
     "ui/web/asking.py": "a person who asked gets a sentence, the log the traceback",
     "ui/web/chat_parts.py": "the same",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from eval.attribution import CAUSES, Trace, attribute, counts, first_cause, transitions, worst
+from eval.attribution import CAUSES, Trace, attribute, counts, first_cause, read_attributed, transitions, worst
+from rag.errors import NotFoundError, UsageError
 
 GOOD = Trace("q", "When?", is_right=True, rank=2, n_read=6, is_read=True)
 BAD = replace(GOOD, is_right=False)
@@ -74,3 +76,15 @@ def test_transitions_tell_fixed_broken_and_same() -> None:
 
 def test_only_questions_that_both_versions_were_asked_are_compared() -> None:
     assert transitions(attribute(named(GOOD)), attribute(named(BAD, BAD))).as_json()["n_questions"] == 1
+
+
+def test_causes_are_read_from_what_a_run_wrote_and_nothing_else_is_taken_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    row = {"query_id": "q0", "question": "When?", "cause": "right", "rank": 2, "error": "", "text": "x"}
+    file.write_text(json.dumps(row), "utf-8")
+    assert read_attributed(file) == attribute(named(GOOD))
+    file.write_text(json.dumps(row | {"cause": "bad luck"}), "utf-8")
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1 is no row"):
+        read_attributed(file)
+    with pytest.raises(NotFoundError):
+        read_attributed(tmp_path / "gone.jsonl")

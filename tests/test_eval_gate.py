@@ -7,7 +7,10 @@ import pytest
 
 from eval.embedding_checks import embedding_faults, hub_share
 from eval.gate import Bools, Decision, Floats, Served, decide
+from eval.guards import Beside, Pair
 from eval.rules import Rules
+from eval.simulate_gate import many_nights, one_night, power
+from rag.settings import GateSettings
 
 N = 200
 RNG = np.random.default_rng(3)
@@ -248,3 +251,115 @@ def test_only_decisive_questions_decide_and_all_unseen_ones_guard() -> None:
     assert decide(current, candidate, nobody, decisive=decisive).decision == "promoted"
     assert decide(current, candidate, ~decisive, decisive=decisive).decision == "kept"
     assert decide(current, candidate, nobody, decisive=decisive, newest=~decisive).decision == "kept"
+
+
+# ---- what is looked at beside the rankings
+
+
+def pair(before: object, after: object) -> Pair:
+    return Pair(np.asarray(before, np.float64), np.asarray(after, np.float64))
+
+
+def outcome(name: str, **beside: Pair) -> str:
+    """What one guard says of a candidate that is better by far."""
+    decision = decided(BEFORE + 0.1 + NOISE, beside=Beside(**beside))
+    (ruling,) = (one for one in decision.rulings if one.name == name)
+    assert (decision.decision == "promoted") == (ruling.outcome != "failed")
+    return ruling.outcome
+
+
+def test_the_wall_vetoes_where_more_is_lost_than_chance_explains() -> None:
+    assert outcome("wall", wall=pair(np.ones(100), np.arange(100) >= 20)) == "failed"  # 20 %, at least 13 %
+    assert outcome("wall", wall=pair(np.ones(100), np.arange(100) >= 8)) == "passed"  # 8 %, perhaps 4 %
+    assert outcome("wall", wall=pair(np.ones(20), np.zeros(20))) == "untested"
+
+
+def test_what_was_never_found_is_no_loss() -> None:
+    assert outcome("wall", wall=pair(np.arange(200) < 100, np.arange(200) < 100)) == "passed"
+
+
+def test_golden_questions_that_fall_veto() -> None:
+    golden = np.tile([0.5, 1.0], 10)
+    assert outcome("golden", golden=pair(golden, golden - 0.1)) == "failed"
+    assert outcome("golden", golden=pair(golden, golden)) == "passed"
+
+
+def test_few_golden_questions_veto_only_where_clearly_worse() -> None:
+    assert outcome("golden", golden=pair([1.0, 0.5, 1.0], [0.9, 0.6, 0.9])) == "untested"
+    assert outcome("golden", golden=pair([1.0, 0.9, 1.0], [0.1, 0.2, 0.3])) == "failed"
+
+
+def test_declining_where_the_documents_answer_vetoes_and_so_does_answering_where_they_do_not() -> None:
+    known = np.ones(60)
+    assert outcome("answered", answered=pair(known, np.arange(60) >= 10)) == "failed"
+    assert outcome("declined", declined=pair(known, np.arange(60) >= 10)) == "failed"
+    assert outcome("declined", declined=pair(known, np.arange(60) >= 1)) == "passed"
+
+
+def test_answers_with_less_support_veto() -> None:
+    assert outcome("support", support=pair(np.ones(40), np.tile([0.8, 1.0], 20))) == "failed"
+
+
+def test_slower_searches_veto_only_beyond_both_bars() -> None:
+    assert outcome("latency", milliseconds=pair(np.full(40, 100.0), np.full(40, 200.0))) == "failed"
+    assert outcome("latency", milliseconds=pair(np.full(40, 5.0), np.full(40, 50.0))) == "passed"  # by less than 50 ms
+    assert outcome("latency", milliseconds=pair(np.full(40, 1000.0), np.full(40, 1200.0))) == "passed"  # 1.2 times
+    assert outcome("latency", milliseconds=pair(np.full(5, 1.0), np.full(5, 9e3))) == "untested"
+
+
+def test_what_is_beside_joins_holms_family() -> None:
+    """The unseen slice has the smallest p, so recall is the second of two tests, and then the second of five."""
+    after = np.where(np.arange(N) < 9, 0.0, 1.0)
+    alone = decided(BEFORE + 0.1, recall=after).figures["recall"]
+    same = pair(np.ones(40), np.ones(40))
+    beside = decided(BEFORE + 0.1, recall=after, beside=Beside(golden=same, answered=same, declined=same))
+    assert alone["p_holm"] == pytest.approx(alone["p"])
+    assert beside.figures["recall"]["p_holm"] == pytest.approx(4 * alone["p"])
+
+
+# ---- failures, and looking often
+
+
+def test_questions_that_failed_are_left_out_and_too_many_of_them_are_invalid() -> None:
+    some, many = BEFORE + 0.1 + NOISE, BEFORE + 0.1 + NOISE
+    some[:10], many[:11] = np.nan, np.nan
+    assert (decided(some).decision, decided(some).figures["n"]) == ("promoted", 190)
+    assert decided(many).decision == "invalid"
+    assert decided(many).reasons[0].startswith("Invalid: only 189 of 200 held-out questions could be measured")
+
+
+def test_a_later_look_at_the_same_questions_has_to_be_surer() -> None:
+    after = BEFORE + 0.006 + NOISE * 2
+    p = decided(after).figures["primary"]["p"]
+    assert 0.05 / 10 < p < 0.05
+    assert decided(after).decision == "promoted"
+    tenth = decided(after, look=10)
+    assert tenth.decision == "kept"
+    assert "not enough for look 10 at these questions, where p must lie below 0.0050" in tenth.reasons[0]
+
+
+def test_every_rule_is_a_setting_with_the_same_default() -> None:
+    assert Rules(**GateSettings().model_dump()) == Rules()
+
+
+# ---- the word it keeps; "nightjar bench gate" does the same a thousand times
+
+
+def test_equal_candidates_are_seldom_promoted_and_better_ones_as_often_as_predicted() -> None:
+    equal, better = one_night(0.0, 60, 60, seed=1), one_night(0.12, 60, 20, seed=1)
+    assert equal.share.k <= 3
+    assert better.share.low <= better.predicted <= better.share.high
+
+
+def test_predicted_power_is_four_in_five_at_the_detectable_difference() -> None:
+    # sd of a change: √(.5 · (.3² + (.049 / .5)²) − .049²) = .217; 2.8 · .217 / √150 = .0497
+    assert power(0.0497, 150) == pytest.approx(0.80, abs=0.01)
+
+
+def test_thirty_nights_on_one_set_of_questions_promote_no_oftener_a_night_than_one() -> None:
+    full = many_nights(0.0, 0.0, shares_level=False, n_series=12, seed=2)
+    shared = many_nights(0.0, 0.0, shares_level=True, n_series=12, seed=2)
+    assert full.per_night.value <= 0.05
+    assert shared.any_night.k < full.any_night.k, "what a later look gets is a part of the level"
+    assert full.apparent > 0.005, "choosing on one set flatters what was chosen,"
+    assert abs(full.locked) < full.apparent, "and the locked questions do not join in"

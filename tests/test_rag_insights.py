@@ -15,6 +15,7 @@ from rag.comparisons import Comparisons, Moved, Preferred, are_alike, moves
 from rag.database import turns
 from rag.errors import UsageError
 from rag.feedback import Feedback
+from rag.forgetting import forget_person
 from rag.insights import over_time, stretches_of
 from rag.records import Hit, Passage, Turn
 from rag.registry import Promotion
@@ -203,3 +204,13 @@ def test_few_comparisons_say_that_they_are_few() -> None:
     assert "p = 0.002: chance alone seldom does that" in told(Preferred(0, 10, 0), "v1", "v2")
     assert sign_p(0, 10) == 2 / 2**10
     assert told(Preferred(0, 0, 2), "v1", "v2") == "Nobody has preferred one of the two so far (2 more were equal)."
+
+
+def test_who_is_forgotten_has_compared_nothing(database: Engine, comparisons: Comparisons) -> None:
+    ask(database, "1", "2026-11-20T08:00:00")
+    comparisons.record(comparisons.begin("q", "v1", "v2"), "ann", "equal")
+    comparisons.record(comparisons.begin("q", "v1", "v2"), "bob", "equal")
+    forget_person(database, "ann", dry_run=True)
+    assert comparisons.preferred("v1", "v2").n_equal == 2
+    forget_person(database, "ann")
+    assert comparisons.preferred("v1", "v2").n_equal == 1

@@ -31,7 +31,7 @@ def test_a_job_waits_runs_and_is_done_with_every_stored_file_indexed(jobs: Jobs)
     now = jobs.get(job.job_id)
     assert (now.stage, now.files, now.n_passages, now.n_encoded) == (
         "reading", {"encoding": 1, "refused": 1, "stored": 1}, 9, 2)  # fmt: skip
-    assert [step.source for step in jobs.files(job.job_id)] == ["c.md", "a.md", "b.md"]
+    assert [step.source for step in jobs.files(job.job_id)] == ["b.md", "c.md", "a.md"]
     jobs.finish(job.job_id, "done")
     done = jobs.get(job.job_id)
     assert (done.state, done.files, done.n_encoded) == ("done", {"indexed": 2, "refused": 1}, 9)
@@ -109,3 +109,16 @@ def test_old_jobs_are_forgotten_with_their_files_and_those_that_wait_are_not(job
     assert waiting.job_id in kept
     assert len(kept & {job.job_id for job in over}) == KEPT_JOBS
     assert jobs.files(over[0].job_id) == []
+
+
+def test_files_count_as_refused_until_a_later_job_takes_them(jobs: Jobs) -> None:
+    first, second = jobs.create(NOTES), jobs.create(NOTES)
+    jobs.record(
+        first.job_id,
+        "reading",
+        [Step("a.md", "refused", "why"), Step("b.md", "refused", "why"), Step("c.md", "stored")],
+    )
+    jobs.record(second.job_id, "reading", [Step("a.md", "stored"), Step("c.md", "refused", "why")])
+    assert jobs.refused([second.job_id, first.job_id]) == {"b.md": first.job_id, "c.md": second.job_id}
+    assert jobs.refused([first.job_id]) == {"a.md": first.job_id, "b.md": first.job_id}
+    assert jobs.refused([]) == {}

@@ -252,7 +252,7 @@ def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
     assert (plain.teacher, plain.towers.distil) == (None, 0.0)
     assert taught.teacher is not None and taught.teacher.folder == trained
     assert taught.towers.distil == DISTIL
-    nights, held_out = Nights(app.engine), held_out_questions(app, evidence)
+    nights, held_out = Nights(app.engine), held_out_questions(app, evidence, 150)
     of = [
         night_of(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
         for plan in (plain, taught, replace(plain))

@@ -79,6 +79,20 @@ def test_a_follow_up_over_http_is_searched_with_the_question_before_it_and_says_
     assert elsewhere["question"] == "How much is it?"
 
 
+def test_a_conversation_is_listed_read_renamed_and_deleted(client: httpx.Client) -> None:
+    first = {"question": "Where do barn owls nest?", "conversation_id": "c-9"}
+    asked = client.post("/api/ask", json=first).json()
+    found = client.get("/api/conversations", params={"words": "where do barn owls"}).json()
+    assert [(one["conversation_id"], one["title"]) for one in found] == [("c-9", "Where do barn owls nest?")]
+    (turn,) = client.get("/api/conversations/c-9").json()["turns"]
+    assert (turn["turn_id"], turn["answer"], turn["token"]) == (asked["turn_id"], asked["answer"], asked["token"])
+    assert turn["citations"] == asked["citations"]
+    assert client.patch("/api/conversations/c-9", json={"title": "Owls"}).json()["title"] == "Owls"
+    assert client.delete("/api/conversations/c-9").json() == {"n_turns": 1, "n_kept": 0}
+    gone = client.get("/api/conversations/c-9")
+    assert (gone.status_code, "no conversation 'c-9' of yours" in gone.json()["error"]) == (404, True)
+
+
 def test_search_has_the_shape_of_search_json_and_names_the_version(client: httpx.Client) -> None:
     found = client.get("/api/search", params={"q": "barn owls", "k": 2}).json()
     assert set(found) == {"hits", "encoder_id", "rerank_cut"}

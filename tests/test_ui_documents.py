@@ -36,7 +36,8 @@ from ui.api import create_api
 from ui.ingests import ask_again, check_allowed, refused_last
 from ui.person import Person, Role
 from ui.serve import Running, running
-from ui.web.documents import LibraryPage
+from ui.web.documents import NOTHING, LibraryPage
+from ui.web.library_list import View
 from ui.web.render_document import document_shown
 from ui.web.render_documents import jobs_shown, share_done
 from ui.web.render_library import document_head, would_go_told
@@ -257,6 +258,7 @@ def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(ser
                     page.adding.try_again(ada), page.adding.cancel_first(ada)):  # fmt: skip
         assert "&#39;ada&#39; is a voter" in refused[page.status]
     assert source in server.opening.app().library.hashes()
+    assert page.adding.jobs not in page.look(NOTHING, View(), ada), "who brings in what is for administrators"
     begun = page.begin(ada)
     assert begun[page.add_tab]["visible"] is begun[page.folder_box]["visible"] is False
     assert "Which volcano did ben climb" not in page.gather(ada)[page.gaps]

@@ -113,7 +113,10 @@ def test_answers_are_measured_by_golden_questions_with_the_cause_of_each_failure
     assert sum(told["declining"]["unanswerable"].values()) == 1
     lines = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
     assert [one["question"] for one in lines if not one["in_library"]] == ["How old is the Zorvex?"]
-    shown = nightjar(data, "eval", "answers", "--golden", "--why").stdout
+    cause = {one["question"]: one["cause"] for one in lines}
+    assert cause["How old is the Zorvex?"] == "not in the library"
+    shown = nightjar(data, "eval", "answers", "--golden", "--why", "--before", str(rows)).stdout
+    assert "0 fixed, 0 broken, 4 the same" in shown
     assert "not in the library" in shown
     assert "How old is the Zorvex?" in shown
     app = open_app(Settings(data=data))
@@ -140,16 +143,28 @@ def test_what_people_liked_becomes_the_regression_wall(manuals: Path) -> None:
     assert printed(manuals, "golden", "add", "liked")["n_new"] == 0
 
 
-def test_headings_become_questions_where_the_base_finds_their_passage(tmp_path: Path) -> None:
-    guide = "# Owls\n\n## When owls hunt\n\nOwls hunt mice at night, for they hear them in the dark.\n\n" \
-            "## How owls nest\n\nOwls nest in barns and in hollow trees that others have left.\n"  # fmt: skip
+def test_headings_become_questions_and_outlive_another_way_to_cut_the_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (
+        "# Owls\n\n## When owls hunt\n\nOwls hunt mice at night, for they hear them in the dark. Voles and shrews are "
+        "caught on winter afternoons as well, when there is snow on the fields.\n\n"
+        "## How owls nest\n\nOwls nest in barns and in hollow trees that others have left. Three to six white eggs "
+        "are laid in April, on bare wood without any straw.\n"
+    )
     (tmp_path / "owls.md").write_text(guide, "utf-8")
     data = tmp_path / "data"
     assert nightjar(data, "ingest", str(tmp_path / "owls.md")).exit_code == 0
     assert printed(data, "golden", "add", "headings")["n_new"] >= 1
     listed = printed(data, "golden", "list")
     assert {one["origin"] for one in listed} == {"heading"}
-    assert nightjar(data, "golden", "check").exit_code == 0
+    before = printed(data, "golden", "check")
+    assert (before["lost"], before["cut"]) == ([], [])
+    monkeypatch.setenv("NIGHTJAR__PASSAGES__MAX_TOKENS", "16")
+    assert "new passages" in nightjar(data, "ingest", str(tmp_path / "owls.md")).stdout
+    after = printed(data, "golden", "check")
+    assert (after["lost"], after["sha256"]) == ([], before["sha256"])
+    assert len(after["cut"]) == len(listed)  # each quote is in two passages and more now, and that is told
 
 
 def test_language_model_writes_questions_that_are_kept_only_where_the_base_finds_their_passage(

@@ -60,6 +60,8 @@ def test_insights_tell_the_days_without_a_gap(app: App) -> None:
         *("n_timed", "p50_s", "p95_s", "answered_share"),
     }
     assert told["whole"]["n_asked"] == sum(one["n_asked"] for one in told["stretches"]) > 3
+    assert told["whole"]["n_timed"] == 3, "those that were answered here keep their seconds"
+    assert told["whole"]["p50_s"] > 0
 
 
 def test_days_that_are_not_counted_are_refused(app: App) -> None:

@@ -88,7 +88,7 @@ def rows(page: Page) -> list[str]:
 def find(page: Page, text: str) -> None:
     from selenium.webdriver import Keys
 
-    box = page.see(".nj-find input, .nj-find textarea")
+    box = page.see(".nj-seek input, .nj-seek textarea")
     # Selenium's clear() tells the page of no input.
     box.send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.BACKSPACE, text, "\n")
 
@@ -116,9 +116,9 @@ def test_documents_are_paged_sorted_found_and_narrowed_by_what_people_said(page:
     find(page, "NOTE 1")
     page.see(".nj-pager", where=lambda one: "of 11" in one.text)
     find(page, "no such document")
-    page.see(".nj-list .nj-quiet", where=lambda one: one.text == texts.NONE_SUCH)
+    page.see(".nj-documents .nj-quiet", where=lambda one: one.text == texts.NONE_SUCH)
     find(page, "")
-    page.see(".nj-find .nj-offered input").click()
+    page.see(".nj-seek .nj-offered input").click()
     page.see("[role=option]", where=lambda one: "outdated" in one.text).click()
     page.see(".nj-pager", where=lambda one: "Documents 1–1 of 1" in one.text)
     assert rows(page)[0].startswith("Lamps")
@@ -126,14 +126,14 @@ def test_documents_are_paged_sorted_found_and_narrowed_by_what_people_said(page:
 
 def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Page, server: Running) -> None:
     find(page, "lamps.md")
-    page.see(".nj-row .nj-open", where=lambda one: one.text.startswith("Lamps")).click()
+    page.see(".nj-row .nj-entry", where=lambda one: one.text.startswith("Lamps")).click()
     page.see(".nj-reading", where=lambda one: "Called outdated by ada (1×)." in one.text)
     page.see(".nj-passage", where=lambda one: one.text == "Part 1 tells of lamps.")
     page.see(".nj-reading .nj-pager", where=lambda one: "Passages 1–30 of 40" in one.text)
     page.see(".nj-reading .nj-pager button", where=lambda one: one.text == texts.LATER).click()
     page.see(".nj-passage", where=lambda one: "1 outdated · cited once" in one.text and "Part 35" in one.text)
     page.see(".nj-back").click()
-    page.see(".nj-row .nj-open", where=lambda one: one.text.startswith("Lamps"))
+    page.see(".nj-row .nj-entry", where=lambda one: one.text.startswith("Lamps"))
 
 
 def test_an_address_opens_a_document_at_a_passage(page: Page, server: Running) -> None:
@@ -144,12 +144,12 @@ def test_an_address_opens_a_document_at_a_passage(page: Page, server: Running) -
 
 def test_a_hostile_name_and_text_stay_text(page: Page, server: Running) -> None:
     find(page, "onerror")
-    page.see(".nj-row .nj-open", where=lambda one: HOSTILE_NAME in one.text).click()
+    page.see(".nj-row .nj-entry", where=lambda one: HOSTILE_NAME in one.text).click()
     page.see(".nj-passage", where=lambda one: '<script>document.title="owned"</script>' in one.text)
     planted = "img[src=x], [src*=evil], [href*=evil], .nj-document :is(img, script, a)"
     assert page.browser.find_elements("css selector", planted) == []
     page.see(".nj-ask").click()
-    page.see(".nj-sure", where=lambda one: HOSTILE_NAME in one.text)
+    page.see(".nj-removal", where=lambda one: HOSTILE_NAME in one.text)
     assert page.browser.find_elements("css selector", planted) == []
     assert page.foreign_requests(server.address) == []
     complaints = [one["message"] for one in page.browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
@@ -179,13 +179,15 @@ def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy
     assert not any(one.is_displayed() for one in gone), "nothing is left to try"
     tab(page, texts.TAB_DOCUMENTS)
     find(page, "uploads/")
-    page.see(".nj-row .nj-open", where=lambda one: "bats.pdf" in one.text).click()
+    page.see(".nj-row .nj-entry", where=lambda one: "bats.pdf" in one.text).click()
     page.see(".nj-passage", where=lambda one: "Bats find moths by echoes." in one.text)
     page.see(".nj-ask").click()
-    page.see(".nj-sure", where=lambda one: "1 document with 1 passage." in one.text and "1 uploaded file" in one.text)
-    page.see(".nj-sure .nj-remove").click()
+    page.see(
+        ".nj-removal", where=lambda one: "1 document with 1 passage." in one.text and "1 uploaded file" in one.text
+    )
+    page.see(".nj-removal .nj-remove").click()
     status(page, "Removed 1 document(s)")
-    page.see(".nj-row .nj-open", where=lambda one: "broken.pdf" in one.text)
+    page.see(".nj-row .nj-entry", where=lambda one: "broken.pdf" in one.text)
     assert "bats.pdf" not in sources(server)
     assert not (server.opening.app().settings.data / "uploads" / "bats.pdf").exists()
 
@@ -206,7 +208,7 @@ def test_a_folder_comes_in_and_goes_only_when_its_name_is_typed(page: Page, serv
     tab(page, texts.TAB_DOCUMENTS)
     page.see(".nj-folder button").click()
     page.see(".nj-folder .nj-look input, .nj-folder .nj-look textarea").send_keys(str(more), "\n")
-    sure = page.see(".nj-folder .nj-sure", where=lambda one: "2 documents with 2 passages." in one.text)
+    sure = page.see(".nj-folder .nj-removal", where=lambda one: "2 documents with 2 passages." in one.text)
     page.see(".nj-remove", sure).click()
     status(page, "Nothing was removed: type")
     assert "hares.md" in sources(server)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
+from rag.generate import NOT_WRITTEN
 from tests.served import served
 from ui.serve import Running
 
@@ -148,3 +151,15 @@ def test_a_stream_that_is_refused_has_its_status_and_no_events(client: openai.Op
 def test_an_unknown_call_below_v1_is_told_as_openai_would(http: httpx.Client) -> None:
     refused = http.post("/v1/embeddings", json={})
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_url")
+
+
+def test_a_nightjar_that_is_its_own_language_model_quotes_and_asks_itself_no_further(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    itself = {"model": "openai:nightjar", "base_url": f"http://127.0.0.1:{port}/v1", "api_key": "any", "retries": 0}
+    with served(tmp_path, server={"port": port}, generator=itself) as server:
+        asked = {"model": "nightjar", "messages": GRANT}
+        answer = httpx.post(f"{server.address}/v1/chat/completions", json=asked, timeout=60).json()
+        assert "Nurses who work at night" in answer["choices"][0]["message"]["content"]
+        assert NOT_WRITTEN in answer["choices"][0]["message"]["content"]
+        assert server.opening.app().feedback.n_turns("asked") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -30,22 +31,52 @@ pytestmark = [
 ]
 
 TURN = {"turn_id": "t", "token": "t"}
+PAIR = {"question": "Who?", "a": "v", "b": "w"}
 ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "GET /livez": ("open", {}),
     "GET /readyz": ("open", {}),
+    "GET /metrics": ("administrator", {}),
     "GET /api/openapi.json": ("reader", {}),
-    "POST /api/ask": ("reader", {"json": {"question": "Who?"}}),
-    "GET /api/search": ("reader", {"params": {"q": "Who?"}}),
+    "GET /api/docs": ("reader", {}),
     "GET /api/version": ("reader", {}),
-    "GET /api/documents": ("reader", {}),
+    # questions
+    "POST /api/ask": ("reader", {"json": {"question": "Who?"}}),
+    "POST /api/ask/stream": ("reader", {"json": {"question": "Who?"}}),
+    "GET /api/search": ("reader", {"params": {"q": "Who?"}}),
+    "GET /api/passages/{id}": ("reader", {}),
+    "POST /v1/chat/completions": ("reader", {"json": {"messages": [{"role": "user", "content": "Who?"}]}}),
+    "GET /v1/models": ("reader", {}),
+    "GET /v1/models/{id}": ("reader", {}),
+    "GET /v1/{path:path}": ("reader", {}),
+    "POST /v1/{path:path}": ("reader", {}),
+    # verdicts and comparisons
     "POST /api/verdicts": ("voter", {"json": TURN | {"verdict": "helpful"}}),
     "DELETE /api/verdicts": ("voter", {"json": TURN}),
+    "GET /api/compare": ("reader", {"params": {"question": "Who?"}}),
+    "POST /api/compare": ("voter", {"json": {"question": "Who?"}}),
+    "POST /api/compare/{id}": ("voter", {"json": PAIR | {"token": "t", "better": "left"}}),
+    "GET /api/insights": ("reader", {}),
+    "GET /api/insights/votes": ("administrator", {"params": {"whose": "all"}}),
+    # documents
+    "GET /api/documents": ("reader", {}),
     "DELETE /api/documents": ("administrator", {"params": {"source": "s"}}),
     "POST /api/jobs": ("administrator", {"json": {"paths": ["p"]}}),
     "GET /api/jobs": ("administrator", {}),
-    "GET /api/jobs/{job_id}": ("administrator", {}),
-    "GET /api/jobs/{job_id}/files": ("administrator", {}),
-    "POST /api/jobs/{job_id}/cancel": ("administrator", {}),
+    "GET /api/jobs/{id}": ("administrator", {}),
+    "GET /api/jobs/{id}/files": ("administrator", {}),
+    "POST /api/jobs/{id}/cancel": ("administrator", {}),
+    # versions and nights
+    "GET /reports/{id}/{file}": ("administrator", {}),
+    "GET /api/versions": ("administrator", {}),
+    "POST /api/promote": ("administrator", {"json": {"version": "v", "confirm": "v", "reason": "r"}}),
+    "POST /api/rollback": ("administrator", {"json": {"confirm": "v", "reason": "r"}}),
+    "POST /api/versions/free": ("administrator", {}),
+    "GET /api/nights": ("administrator", {}),
+    "POST /api/nights/run": ("administrator", {"json": {"tier": "none that could begin"}}),
+    "DELETE /api/nights/run": ("administrator", {}),
+    "GET /api/nights/log": ("administrator", {}),
+    "GET /api/reviews": ("administrator", {}),
+    "POST /api/reviews": ("administrator", {"json": {"question": "q", "passage_id": "p", "decision": "skip"}}),
 }
 """Of our own: who may, and a request that is well formed."""
 
@@ -58,16 +89,50 @@ EVENTS = {
     "ChatPage.ask_sample": "reader",
     "ChatPage.look_back": "reader",
     "ChatPage.begin_anew": "anybody",
-    "ChatPage.stop": "anybody",
+    "ChatPage.stop": "reader",
     "ChatPage.ask_why": "voter",
     "ChatPage._passage_judge.<locals>.judge": "voter",
     "ChatPage._answer_judge.<locals>.judge": "voter",
-    "DocumentsPage.bring_in": "administrator",
-    "DocumentsPage.cancel_first": "administrator",
-    "DocumentsPage.take_out": "administrator",
-    "DocumentsPage.look": "administrator",
+    "LibraryPage.begin": "reader",
+    "LibraryPage.look": "reader",
+    "LibraryPage.refresh": "reader",
+    "LibraryPage.gather": "reader",
+    "LibraryPage.back": "reader",
+    "LibraryPage.leave_gone": "reader",
+    "LibraryPage._opener.<locals>.open_row": "reader",
+    "LibraryPage.ask": "administrator",
+    "DocumentList.find": "reader",
+    "DocumentList._turner.<locals>.turn": "reader",
+    "DocumentList._sorter.<locals>.sort": "reader",
+    "Preview._turner.<locals>.turn": "reader",
+    "Preview.ask": "administrator",
+    "BringIn.upload": "administrator",
+    "BringIn.bring_in": "administrator",
+    "BringIn.try_again": "administrator",
+    "BringIn.cancel_first": "administrator",
+    "RemoveRow.go": "administrator",
+    "RemoveRow.leave": "anybody",
+    "VotesTab.look": "reader",
+    "VotesTab.look_further": "reader",
+    "TimeTab.look": "reader",
+    "CompareTab.offer_versions": "reader",
+    "CompareTab.compare": "reader",
+    "CompareTab._judging.<locals>.judge": "voter",
+    "CompareTab.make_pin": "voter",
     "NegativesPage.look": "administrator",
     "NegativesPage.offer": "administrator",
+    "TrainingPage.admit": "reader",
+    "NightPart.look": "administrator",
+    "NightPart.count": "administrator",
+    "NightPart.foresee": "administrator",
+    "NightPart.begin": "administrator",
+    "NightPart.end": "administrator",
+    "VersionsPart.look": "administrator",
+    "VersionsPart.let_answer": "administrator",
+    "VersionsPart.free_vectors": "administrator",
+    "ReviewsPart.look": "administrator",
+    "ReviewsPart._deciding.<locals>.decide": "administrator",
+    "ReportsPart.look": "administrator",
 }
 """Of the pages; "anybody": of those who are signed in, without a question of who it is."""
 
@@ -94,7 +159,8 @@ def built(opening: Opening) -> Any:
 
 
 def own_routes(built: Any) -> set[str]:
-    found = {f"{method} {route.path}" for route in built.routes[:-1] for method in route.methods}
+    found = {f"{method} {re.sub(r'{[a-z]+_id}|{name}', '{id}', route.path)}" for route in built.routes[:-1]
+             for method in route.methods}  # fmt: skip
     return {route for route in found if not route.startswith("HEAD")}
 
 
@@ -148,7 +214,7 @@ def clients(server: Running) -> Iterator[dict[str, httpx.Client]]:
 
 @pytest.mark.parametrize("route", sorted(ROUTES))
 def test_a_route_refuses_who_is_below_its_role(clients: dict[str, httpx.Client], route: str) -> None:
-    method, path = route.replace("{job_id}", "j").split(" ")
+    method, path = re.sub(r"{[^}]+}", "x", route).split(" ")
     role, asked = ROUTES[route]
     statuses = {name: client.request(method, path, **asked).status_code for name, client in clients.items()}
     if role == "open":
@@ -180,14 +246,24 @@ def test_every_event_that_asks_who_it_is_gets_the_request(built: Any) -> None:
 
     for name, function in events(built).items():
         hints = {getattr(one, "__name__", "") for one in get_type_hints(function).values()}
-        assert ("Request" in hints) or EVENTS[name] == "anybody" or name == "ChatPage.stop", name
+        assert ("Request" in hints) or EVENTS[name] == "anybody", name
+
+
+class Word(str):
+    """Stands for whatever an event is given: text, or the state of a page."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> str:
+        return "x"
 
 
 def outcome_of(function: Any, person: Person | None) -> str:
     """Everything that the event shows to *person*, or the refusal; other arguments are words that mean nothing."""
     request = request_of(person)
     given = [
-        request if "Request" in str(one.annotation) else "x" for one in inspect.signature(function).parameters.values()
+        request if "Request" in str(one.annotation) else Word("x")
+        for one in inspect.signature(function).parameters.values()
     ]
     try:
         result = function(*given)
@@ -201,7 +277,7 @@ def test_an_event_refuses_who_is_below_its_role(built: Any, name: str) -> None:
     function = events(built)[name]
     for role in BELOW[EVENTS[name]]:
         told = outcome_of(function, Person("somebody", role))  # type: ignore[arg-type]
-        assert f"has the role {role}, and this takes the role {EVENTS[name]}" in told
+        assert f"the role {EVENTS[name]}" in told or "ask an administrator" in told
     assert "came past the door" in outcome_of(function, None)
 
 

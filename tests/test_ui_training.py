@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import httpx
 import pytest
 
 from rag.assemble import App, open_app
 from rag.records import Turn, Verdict, now
 from rag.settings import Settings, load_settings
+from retriever_training.doubts import Doubt
+from retriever_training.enough import Enough
 from retriever_training.night_plan import NightPlan
 from retriever_training.nightly import run_night
+from retriever_training.nights import Night, Step
+from retriever_training.reviews import Reviews
 from retriever_training.splits import split_of
+from retriever_training.timeline import timeline
 from tests import jargon
+from ui.person import Person
 from ui.serve import Running, running
+from ui.training_room import Outlook
+from ui.web import texts_training as ours
+from ui.web.render_night import last_shown, outlook_shown, said_shown
+from ui.web.render_versions import doubt_shown
+from ui.web.training import TrainingPage
 
 SOON_S = 120
 RIGHT = jargon.questions()
@@ -27,8 +44,6 @@ TRAIN = [question for question in RIGHT if split_of(question) == "train"]
 @pytest.fixture(scope="module")
 def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The library of manuals: votes, a night that was promoted, and a rejection of one person alone."""
-    import shutil
-
     data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("training") / "data"))
     app = open_app(Settings(data=data))
     jargon.vote(app, RIGHT)
@@ -200,3 +215,140 @@ def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: Running, cl
     assert client.get("/reports/forged/page.html").text == "<p>fine</p>"
     for name in ("out.md", "..%2f..%2fnightjar.db", "nightjar.db", ".hidden"):
         assert client.get(f"/reports/forged/{name}").status_code == 404
+
+
+# ---- the page
+
+
+class Asking:
+    """A request of the page, as far as handlers look at it."""
+
+    def __init__(self, person: Person) -> None:
+        self.state = SimpleNamespace(person=person)
+
+
+ADMIN, RITA = Asking(Person("ada", "administrator")), Asking(Person("rita", "voter"))
+
+
+@pytest.fixture(scope="module")
+def page(server: Running) -> TrainingPage:
+    """Made in a running loop, as by the server: else Gradio 6.31 opens one for its locks, and closes none."""
+
+    async def make() -> TrainingPage:
+        with gr.Blocks(analytics_enabled=False):
+            return TrainingPage(server.opening)
+
+    return asyncio.run(make())
+
+
+def test_the_page_shows_itself_to_administrators_only(page: TrainingPage) -> None:
+    shown = page.admit(RITA)
+    assert shown[page.body]["visible"] is False
+    assert "“rita”" in html.unescape(shown[page.refusal]["value"])
+    assert page.admit(ADMIN)[page.body]["visible"] is True
+
+
+def test_no_handler_of_the_page_does_anything_for_others(page: TrainingPage, server: Running) -> None:
+    n_changes = len(server.opening.app().registry.history())
+    night, versions, reviews = page.night, page.versions, page.reviews
+    current = server.opening.app().current().encoder_id
+    for updates, status in (
+        (night.look("", RITA), night.status),
+        (night.begin("1", RITA), night.status),
+        (night.end(RITA), night.status),
+        (night.foresee("1", RITA), night.status),
+        (list(night.count("1", RITA))[-1], night.status),
+        (versions.look(RITA), versions.status),
+        (versions.let_answer(current, current, "because", RITA), versions.status),
+        (versions.free_vectors(RITA), versions.status),
+        (list(reviews.look(RITA))[-1], reviews.status),
+        (reviews.decide("skip", (TRAIN[2], "p"), RITA), reviews.status),
+        (page.reports.look(RITA), page.reports.status),
+    ):
+        assert set(updates) == {status}
+        assert "rita" in html.unescape(updates[status])
+    assert not server.opening.nights.is_running
+    assert len(server.opening.app().registry.history()) == n_changes
+
+
+def test_the_page_tells_the_last_night_by_its_stages_and_reasons(page: TrainingPage) -> None:
+    shown = page.night.look("", ADMIN)
+    last = html.unescape(shown[page.night.last])
+    assert last.count('class="nj-stage nj-done"') == 4
+    assert "fit maps: 240 of 240" in last
+    assert "Served nDCG@10 rose" in last
+    assert ours.NO_SCHEDULE in html.unescape(shown[page.night.night])
+    assert set(page.night.look(shown[page.night.seen], ADMIN)) == {page.night.seen}, "nothing has changed since"
+    told = list(page.night.count("1", ADMIN))[-1]
+    assert ours.ENOUGH in told[page.night.outlook]
+    assert "seconds to a few minutes" in html.unescape(told[page.night.told])
+
+
+def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: TrainingPage, server: Running) -> None:
+    app = server.opening.app()
+    before, current = app.registry.before_current(), app.current().encoder_id
+    wrong = page.versions.let_answer(before, current[:8], "for a test", ADMIN)
+    assert "does not confirm it" in html.unescape(wrong[page.versions.status])
+    done = page.versions.let_answer(before, before[:8], "for a test", ADMIN)
+    assert before[:8] in done[page.versions.status]
+    assert (app.registry.latest_promotion().kind, app.registry.latest_promotion().reason) == (
+        "rollback",
+        "for a test (ada)",
+    )
+    page.versions.let_answer(current, current[:8], "back", ADMIN)
+
+    first = list(page.reviews.look(ADMIN))[-1]
+    pair = first[page.reviews.shown]
+    after = page.reviews.decide("not_negative", pair, ADMIN)
+    assert after[page.reviews.shown] != pair
+    review = next(one for one in Reviews(app.engine).standing() if (one.question, one.passage_id) == pair)
+    assert (review.user, review.decision) == ("ada", "not_negative")
+
+
+def test_too_few_verdicts_are_told_by_how_many_there_are_and_are_needed() -> None:
+    shown = html.unescape(outlook_shown(Outlook(Enough(14, 9, 10, 30), {})))
+    assert "23 of about 128 before the next night" in shown
+    assert "9 held out for the gate" in shown
+
+
+def test_a_night_that_was_cut_off_says_in_which_step() -> None:
+    steps = (Step("learning", "", 0, 0, now()), Step("learning", "train the query tower", 90, 31, now()))
+    cut = Night("n", "f", 2, "learning", None, None, now(), None, {}, steps)
+    shown = html.unescape(last_shown(cut))
+    assert 'class="nj-stage nj-cut"><span>Learn' in shown
+    assert "train the query tower: 31 of 90" in shown
+    assert shown.count("nj-waits") == 2
+
+
+def test_what_people_and_documents_wrote_stays_text(server: Running) -> None:
+    hostile = '<img src=x onerror="alert(1)">'
+    passage_of = next(server.opening.app().library.iterate())
+    passage_of = replace(passage_of, title=hostile, text=hostile, source=hostile)
+    doubt = Doubt(hostile, ("r",), "p", "suspected", hostile)
+    reasons = {"reasons": [hostile], "dropped": {hostile: 1}, "n_judgments": 1}
+    night = Night("n", "f", 1, "finished", "kept", "c", now(), now(), reasons)
+    for shown in (doubt_shown(doubt, {"p": passage_of, "r": passage_of}), last_shown(night), said_shown([hostile])):
+        assert "<img" not in shown
+
+
+def test_vectors_far_back_in_the_history_are_freed_and_the_current_ones_stay(manuals: Path) -> None:
+    from rag.vectors import Vectors, store
+    from rag.version_space import free_vectors, freeable
+
+    app = open_app(Settings(data=manuals))
+    app.current()
+    sides = []
+    for number in range(5):  # five versions with passage sides of their own, the last four once current
+        made = shutil.copytree(app.registry.base().folder, manuals / f"made-{number}")
+        (made / "config.json").write_text(json.dumps({"number": number}))
+        version = app.registry.register(made, tier=3, parent_id=None, lexical_weight=0.1, note={})
+        app.registry.promote(version.encoder_id, "a test")
+        _, matrix = Vectors(app.engine, app.registry.base().passage_side).matrix()
+        store(app.engine, version.passage_side, [f"text-{number}"], matrix[:1])
+        sides.append(version.passage_side)
+    assert freeable(app.registry) == sorted(sides[:2])
+    freed = free_vectors(app.engine, manuals, app.registry)
+    assert (freed.sides, freed.n_vectors, freed.n_bytes) == (tuple(sorted(sides[:2])), 2, 2 * 384 * 4)
+    assert [entry.space.n_vectors for entry in timeline(app)] == [1, 1, 1, 0, 0, 288]
+    assert free_vectors(app.engine, manuals, app.registry).sides == ()
+    app.close()

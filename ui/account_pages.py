@@ -78,7 +78,9 @@ def _sign_outs(found: Identified, csrf: str) -> str:
         return f'<div class="card"><p>{texts.BY_PROXY}</p></div>'
     everywhere = _form("account", csrf, _hidden("do", "everywhere"), texts.EVERYWHERE, quiet=True)
     here = _form("sign-out", csrf, "", texts.SIGN_OUT, quiet=True)
-    return f'<div class="card row"><span class="soft">{texts.EVERYWHERE_HINT}</span>{here}{everywhere}</div>'
+    return (
+        f'<div class="card"><div class="row">{here}{everywhere}</div><p class="soft">{texts.EVERYWHERE_HINT}</p></div>'
+    )
 
 
 def _password_card(csrf: str, name: str) -> str:

@@ -14,6 +14,7 @@ from ui.api_documents import add_documents
 from ui.api_errors import add_errors
 from ui.api_health import add_health
 from ui.api_insights import add_insights
+from ui.api_own_conversations import add_own_conversations
 from ui.api_page import add_page
 from ui.api_passages import add_passages
 from ui.api_questions import add_questions
@@ -38,6 +39,7 @@ def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
     add_questions(api, opening, asking)
     add_verdicts(api, opening)
     add_passages(api, opening)
+    add_own_conversations(api, opening)
     add_documents(api, opening)
     add_conversations(api, opening)
     add_training(api, opening)

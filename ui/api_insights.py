@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -13,9 +12,10 @@ from eval.preferences import told
 from rag.answer import checked
 from rag.assemble import App
 from rag.comparisons import Blind, Comparisons, are_alike, moves
-from rag.insights import OverTime, Span, over_time, span_of
+from rag.insights import span_of
 from rag.registry import Version
 from ui.comparing import SHOWN, hits_of, names, two_versions
+from ui.counted import Counted
 from ui.opening import Opening
 from ui.person import person_of
 from ui.shapes_insights import look_json, over_time_json, preferred_json, ranking_json
@@ -23,7 +23,6 @@ from ui.vote_look import LOOKED_AT, MOST_LOOKED_AT, VoteLook
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 K = Annotated[int, Field(ge=1, le=100)]
-FRESH_S = 60.0  # counting a million turns takes seconds, so what was counted a minute ago is told again
 
 
 class Pair(BaseModel):
@@ -51,21 +50,6 @@ class Compared(Pair):
     better: Literal["left", "right", "equal"]
 
 
-class Counted:
-    """What was counted lately, by days."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Span, tuple[float, OverTime]] = {}
-
-    def over_time(self, app: App, days: Span) -> OverTime:
-        """What the turns say, as of a minute ago at most."""
-        at, found = self._kept.get(days, (0.0, None))
-        if found is None or time.monotonic() - at > FRESH_S:
-            found = over_time(app.engine, days)
-            self._kept[days] = time.monotonic(), found
-        return found
-
-
 def add_insights(api: FastAPI, opening: Opening) -> None:
     """Adds these calls."""
     counted = Counted()
@@ -78,7 +62,7 @@ def add_insights(api: FastAPI, opening: Opening) -> None:
     def insights(request: Request, days: int = 30) -> dict[str, Any]:
         """How the answers did over the last days, of all people together."""
         person_of(request)
-        return over_time_json(counted.over_time(opening.app(), span_of(days)))
+        return over_time_json(counted.over_time(opening.app().engine, span_of(days)))
 
     @api.get("/api/insights/votes")
     def votes(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
-from rag.answer import Searched, Text
+from rag.answer import Searched, Text, checked
 from rag.assemble import App
 from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
@@ -97,9 +97,12 @@ class Asking:
         self._at_once = (
             WRITING if app.chat_model else QUOTING
         )  # known only now; what the lane is set to at the next step
+        history = _history(app.feedback, question)
+        if question.conversation_id:
+            app.conversations.enter(question.conversation_id, question.user, checked(question.text))
         for event in app.answerer.stream(
             question.text,
-            history=_history(app.feedback, question),
+            history=history,
             user=question.user,
             conversation_id=question.conversation_id,
             k=question.k,

@@ -32,6 +32,7 @@ from ui.commands import (
     mining,
     operations,
     people,
+    reviews,
     simulating,
 )
 
@@ -98,6 +99,7 @@ for group in (
     simulating,
     people,
     accounts,
+    reviews,
     operations,
     agents,
     configuring,

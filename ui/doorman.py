@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse
 from rag.accounts import Role
 from rag.errors import ForbiddenError, TooFastError
 from ui.identify import Identified, Identify
+from ui.openai_shapes import PREFIX as OPENAI
+from ui.openai_shapes import openai_error
 from ui.pace import Pace
 from ui.person import WHOEVER_IS_HERE, Person
 from ui.shield import Asgi, Message, Receive, Send
@@ -85,7 +87,7 @@ class Doorman:
     async def _admit(self, door: Door, found: Identified, scope: Message, receive: Receive, send: Send) -> None:
         person: Person = scope["state"]["person"]
         if scope["path"].startswith(UNUSED):
-            await JSONResponse({"error": "not in use here", "detail": "not in use here"}, 404)(scope, receive, send)
+            await _told(scope["path"], "not in use here", 404)(scope, receive, send)
             return
         try:
             door.requests.take(person.name)
@@ -97,17 +99,22 @@ class Doorman:
                 for tab in tabs:
                     self._tabs.claim(tab, person.name)
         except (ForbiddenError, TooFastError) as error:
-            await refused(error)(scope, receive, send)
+            await refused(scope["path"], error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def refused(error: ForbiddenError | TooFastError) -> JSONResponse:
-    """A refusal for programs; "detail" is what Gradio's pages show."""
-    told = {"error": str(error), "detail": str(error)}
+def refused(path: str, error: ForbiddenError | TooFastError) -> JSONResponse:
+    """A refusal for programs."""
     if isinstance(error, TooFastError):
-        return JSONResponse(told, 429, {"retry-after": f"{max(1, round(error.again_s))}"})
-    return JSONResponse(told, 403)
+        return _told(path, str(error), 429, {"retry-after": f"{max(1, round(error.again_s))}"})
+    return _told(path, str(error), 403)
+
+
+def _told(path: str, message: str, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
+    """As those who ask below *path* read it; "detail" is what Gradio's pages show."""
+    told = openai_error(message, status) if path.startswith(f"{OPENAI}/") else {"error": message, "detail": message}
+    return JSONResponse(told, status, headers)
 
 
 def _with_person(scope: Message, person: Person) -> None:
@@ -125,7 +132,7 @@ def _refusal(scope: Message) -> Asgi:
         return RedirectResponse(f"{here}sign-in" + (f"?next={quote(wanted, safe='')}" if wanted else ""), 303)
     reason = ("nobody is signed in, or the token does not hold: sign in, or send one as \"Authorization: Bearer nj_…\"; "
               '"nightjar tokens add" and the page "account" make them')  # fmt: skip
-    return JSONResponse({"error": reason, "detail": reason}, 401, {"www-authenticate": 'Bearer realm="Nightjar"'})
+    return _told(path, reason, 401, {"www-authenticate": 'Bearer realm="Nightjar"'})
 
 
 def _kept_nowhere(scope: Message, send: Send) -> Send:

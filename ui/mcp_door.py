@@ -21,7 +21,7 @@ from rag.errors import NightjarError
 from rag.filters import filter_of
 from rag.records import Hit
 from ui.asking import Asking, Finished, Question
-from ui.person import person_of
+from ui.person import WHOEVER_IS_HERE, Person, person_of
 from ui.shield import MAX_BODY
 
 PATH = "/mcp"
@@ -90,7 +90,7 @@ def make_mcp(app: Callable[[], App], asking: Asking, version: str) -> MCPServer:
         sources: Sources = None,
     ) -> FoundPassages:
         """Finds the passages of the person's documents that a question is about, best first."""
-        user = person_of(context.request_context.request).name
+        user = _person(context).name
 
         def find() -> list[Hit]:
             return app().retriever.search(checked(question), k, user, filter_of(sources or ()))
@@ -109,7 +109,7 @@ def make_mcp(app: Callable[[], App], asking: Asking, version: str) -> MCPServer:
         sources: Sources = None,
     ) -> Answered:
         """Answers a question from the person's documents, with quotes; says so where they do not answer it."""
-        user = person_of(context.request_context.request).name
+        user = _person(context).name
         with _told():
             asked = Question(question, user, None, conversation_id, where=filter_of(sources or ()))
             async with aclosing(asking.stream(asked)) as events:  # closed too where the client cancels
@@ -117,6 +117,12 @@ def make_mcp(app: Callable[[], App], asking: Asking, version: str) -> MCPServer:
         return _answered(finished[0])
 
     return server
+
+
+def _person(context: Context) -> Person:
+    """Who a call is from; over stdio there is no request, and it is whoever started the command."""
+    request = context.request_context.request
+    return WHOEVER_IS_HERE if request is None else person_of(request)
 
 
 @contextmanager

@@ -176,7 +176,7 @@ class NightShift:
             beside.replace(file)
 
     def _log_file(self) -> Path | None:
-        return self._data / "night.log" if self._data else None
+        return self._data / "nights" / "latest.log" if self._data else None
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

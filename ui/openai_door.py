@@ -9,6 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Header, Path, Request
 from fastapi.responses import JSONResponse, Response
 
+from rag.chat_provider import ASKED_BY_US
 from rag.errors import UsageError
 from ui.api_errors import gone
 from ui.asking import Asking, Event, Finished, Question
@@ -35,10 +36,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 NOW_S = 0.0  # the event loop must not wait
 DONE = "data: [DONE]\n\n"
 KEPT = 10  # questions before this one that are read; as of a conversation that is kept here
-ITSELF = "x-nightjar-asks"
-"""A header of the requests that Nightjar sends to its own language model."""
 
-Asked = Annotated[str | None, Header(alias=ITSELF, include_in_schema=False)]
+Asked = Annotated[str | None, Header(alias=next(iter(ASKED_BY_US)), include_in_schema=False)]
 
 
 def add_openai(api: FastAPI, opening: Opening, asking: Asking) -> None:

@@ -85,9 +85,12 @@ class TrainingRoom:
         return found
 
     def doubts(self) -> list[Doubt]:
-        """The queue of doubtful negatives; as of `outlook`."""
+        """The queue of doubtful negatives; as of `outlook`, and a review alone costs no second look at the library."""
+        from retriever_training.doubts import undecided
+        from retriever_training.reviews import Reviews
+
         found: list[Doubt] = self._once("doubts", _doubts)
-        return found
+        return undecided(found, Reviews(self.opening.app().engine).standing())
 
     # ---- nights
 
@@ -165,7 +168,7 @@ class TrainingRoom:
         """What *look* finds, or what it found where nothing has changed since; one thread at a time looks."""
         app = self.opening.app()
         with self._looking:
-            state = _state(app)
+            state = _state(app) if name == "outlook" else _state(app)[:-2]
             known = self._kept.get(name)
             if known is None or known[0] != state:
                 known = state, look(app)
@@ -224,7 +227,7 @@ def _doubts(app: App) -> list[Doubt]:
 
 
 def _state(app: App) -> State:
-    """Changes with everything that a night would look at, also where somebody was forgotten."""
+    """Changes with everything that a night would look at, also where somebody was forgotten; reviews come last."""
     promotion = app.registry.latest_promotion().promotion_id
     counts: list[int] = []
     with reading(app.engine) as connection:

@@ -27,6 +27,11 @@ class Look:
     """The latest vote first."""
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every vote was looked at."""
+        return self.n_looked_at == self.n_votes
+
+    @property
     def counts(self) -> dict[str, int]:
         """Outcome → votes, of those looked at."""
         return summed_up(self.effects)

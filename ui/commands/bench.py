@@ -14,6 +14,7 @@ from ui.commands.bench_chat import chat
 from ui.commands.bench_declining import declining
 from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
+from ui.commands.bench_gate import gate
 from ui.commands.bench_ingest import ingest
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command()(answers)
     group.command()(splitting)
     group.command()(declining)
+    group.command()(gate)
     group.command()(night)
     group.command("big-night")(big_night)
     group.command()(poison)

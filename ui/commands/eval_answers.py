@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, questions_of
 if TYPE_CHECKING:
     from eval.answer_figures import AnswerScores
     from eval.asking import RetrieverOf
+    from eval.judge import Judging
     from eval.questions import Question, QuestionSet
     from rag.assemble import App
     from rag.records import Citation
@@ -61,6 +62,10 @@ def answers(
     rows: Annotated[
         Path | None, typer.Option(help="Writes every question with its answer, a line each.", show_default=False)
     ] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option(help="Rows of an earlier run: which questions are fixed, and which broken?", show_default=False),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -76,8 +81,10 @@ def answers(
     nightjar eval answers --dataset datasets/nq-open --questions 60 --rows answers.jsonl
     """
     from eval.answer_figures import scores_of
+    from eval.attribution import read_attributed, transitions
     from rag.assemble import open_app
 
+    earlier = read_attributed(before) if before else []
     app = open_app(settings_of(context))
     try:
         measured = app.registry.version(version) if version else app.current()
@@ -87,14 +94,13 @@ def answers(
         judged = judged_by_model(app, of_rows(app, scores.rows)) if judge else None
     finally:
         app.close()
+    moved = transitions(earlier, scores.attributed()) if before else None
     if rows:
-        grades = {one.item_id: one.mean for one in judged.judged} if judged else {}
-        lines = [json.dumps(row.as_json() | ({"judge": grades.get(row.query_id)} if judged else {}), ensure_ascii=False)
-                 + "\n" for row in scores.rows]  # fmt: skip
-        rows.write_text("".join(lines), "utf-8")
+        rows.write_text("".join(_lines(scores, judged)), "utf-8")
     if plot:
         plot.write_text(_curve(scores, asked.name), "utf-8")
-    told = _about(asked, measured, app, len(drawn)) | scores.as_json() | ({"judge": judged.as_json()} if judged else {})
+    told = _about(asked, measured, app, len(drawn)) | scores.as_json()
+    told |= ({"judge": judged.as_json()} if judged else {}) | ({"transitions": moved.as_json()} if moved else {})
     if as_json:
         print_json(told)
     else:
@@ -206,8 +212,28 @@ def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
         typer.echo(f"{told['n_errors']:,} of {told['n_questions']:,} failed and count as wrong{valid}")
     if "judge" in told:
         tell(told["judge"])
+    if "transitions" in told:
+        _print_transitions(told["transitions"])
     if why:
         _print_why(scores, told)
+
+
+def _print_transitions(moved: dict[str, Any]) -> None:
+    typer.echo(f"{moved['n_fixed']:,} fixed, {moved['n_broken']:,} broken, {moved['n_same']:,} the same")
+    columns = list(next(iter(moved["table"].values()), {}))
+    rows = [[cause, *(f"{n:,}" if n else "" for n in after.values())] for cause, after in moved["table"].items()]
+    print_table(["before \\ now", *columns], rows)
+    for name in ("broken", "fixed"):
+        for one in moved[name]:
+            typer.echo(f"{name}: {one['question']} ({one['before']} → {one['after']})")
+
+
+def _lines(scores: AnswerScores, judged: Judging | None) -> Iterator[str]:
+    """A line for every question: its answer, its values, and its cause."""
+    grades = {one.item_id: one.mean for one in judged.judged} if judged else {}
+    for row, one in zip(scores.rows, scores.attributed(), strict=True):
+        grade = {"judge": grades.get(row.query_id)} if judged else {}
+        yield json.dumps(row.as_json() | {"cause": one.cause} | grade, ensure_ascii=False) + "\n"
 
 
 def _print_why(scores: AnswerScores, told: dict[str, Any]) -> None:

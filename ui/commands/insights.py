@@ -97,7 +97,7 @@ def votes(
     if as_json:
         print_json(look_json(look, called))
         return
-    for line in texts.summary_told(look.counts, mine=False):
+    for line in texts.summary_told(look.counts, mine=False, all_of_them=look.is_whole):
         if line:
             typer.echo(line.replace("*", ""))
     if look.effects:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.reporting import report
 
 if TYPE_CHECKING:
     from eval.datasets import BeirDataset
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
 
     group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
     group.command()(retrieval)
+    group.command()(report)
     group.command()(answers)
     group.command()(robustness)
     group.command()(judge)

@@ -39,7 +39,7 @@ class LibraryPage:
         self.status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
         with gr.Tabs(elem_classes="nj-tabs"):
             with gr.Tab(texts.TAB_DOCUMENTS):
-                with gr.Column(elem_classes="nj-list") as self.list_box:
+                with gr.Column(elem_classes="nj-documents") as self.list_box:
                     self.documents = DocumentList(opening, self.status)
                     self._make_folder_removal()
                 with gr.Column(visible=False, elem_classes="nj-reading") as self.preview_box:
@@ -104,13 +104,14 @@ class LibraryPage:
             return {self.seen: seen}
         try:
             app = self._opening.app()
-            jobs, shown = self.adding.look(app)
+            person = person_of(request)
+            jobs, shown = self.adding.look(app) if person.may("administrator") else ("", {})
             revision = (app.library.revision(), app.library.vectors_revision())
             updates: Updates = {self.seen: (jobs, revision)}
             if jobs != seen[0]:
                 updates |= shown
             if revision != seen[1]:
-                updates |= self.documents.shown(app, view, person_of(request))
+                updates |= self.documents.shown(app, view, person)
         except NightjarError as error:
             return {self.status: escaped(str(error)), self.seen: seen}
         return updates

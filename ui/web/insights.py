@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import NightjarError
-from rag.insights import SPANS, over_time, span_of
+from rag.insights import SPANS, span_of
 from ui.comparing import names
+from ui.counted import Counted
 from ui.opening import Opening
 from ui.person import person_of
 from ui.vote_look import LOOKED_AT, MOST_LOOKED_AT, Look, VoteLook
@@ -92,6 +93,7 @@ class TimeTab:
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
+        self._counted = Counted()
         self.days = gr.Radio(
             choices=[(words.DAYS_CHOICES[days], days) for days in SPANS], value=DEFAULT_DAYS, label=words.DAYS,
             elem_classes="nj-whose",
@@ -107,7 +109,7 @@ class TimeTab:
         """What the turns of the last days say, of all people together."""
         person_of(request)
         try:
-            return over_time_shown(over_time(self._opening.app().engine, span_of(days)))
+            return over_time_shown(self._counted.over_time(self._opening.app().engine, span_of(days)))
         except NightjarError as error:
             return escaped(str(error))
         except Exception:

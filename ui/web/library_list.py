@@ -38,7 +38,7 @@ class DocumentList:
         self._opening = opening
         self._status = status
         self.view = gr.State(View())
-        with gr.Row(elem_classes=["nj-pick", "nj-find"], equal_height=True):
+        with gr.Row(elem_classes=["nj-pick", "nj-seek"], equal_height=True):
             self.match = gr.Textbox(
                 label=texts.SEARCH_LABEL, placeholder=texts.SEARCH_PLACEHOLDER, lines=1, max_lines=1, max_length=1000,
                 submit_btn=texts.FIND, scale=3, elem_classes="nj-look",
@@ -133,7 +133,7 @@ class _Row:
     def make(cls) -> _Row:
         """An empty, hidden place."""
         with gr.Row(visible=False, elem_classes="nj-row") as box:
-            name = gr.Button("", size="sm", min_width=0, elem_classes="nj-open")
+            name = gr.Button("", size="sm", min_width=0, elem_classes="nj-entry")
             return cls(box, name, shown_html())
 
 

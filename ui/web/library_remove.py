@@ -26,7 +26,7 @@ class RemoveRow:
         self._opening = opening
         self._status = status
         self.source = gr.State("")
-        with gr.Column(visible=False, elem_classes=["nj-card", "nj-sure"]) as self.box:
+        with gr.Column(visible=False, elem_classes=["nj-card", "nj-removal"]) as self.box:
             self.told = shown_html()
             self.typed = gr.Textbox(label=texts.TYPE_NAME, lines=1, max_lines=1, max_length=4096, visible=False)
             with gr.Row(elem_classes="nj-votes"):

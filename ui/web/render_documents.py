@@ -44,7 +44,7 @@ def _bar(job: Job) -> str:
         return ""
     percent = round(100 * share_done(job))
     told = own_texts.JOB_DONE_SHARE.format(percent=percent)
-    return f'<div class="nj-bar"><progress value="{percent}" max="100" title="{told}"></progress> {told}</div>'
+    return f'<div class="nj-progress"><progress value="{percent}" max="100" title="{told}"></progress> {told}</div>'
 
 
 def share_done(job: Job) -> float:

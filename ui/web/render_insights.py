@@ -25,7 +25,7 @@ def look_shown(look: Look, names: Mapping[str, str], *, mine: bool, at_once: boo
     """All votes that were looked at: the sum first, then one card each. *at_once*: votes count until tonight."""
     if not look.effects:
         return ""
-    sentence, line = words.summary_told(look.counts, mine=mine)
+    sentence, line = words.summary_told(look.counts, mine=mine, all_of_them=look.is_whole)
     cards = "".join(effect_card(one, names, mine=mine, at_once=at_once) for one in look.effects)
     looked = words.LOOKED.format(looked=f"{look.n_looked_at:,}", all=f"{look.n_votes:,}")
     below = f'<p class="nj-sum-rest">{escaped(line)}</p>' if line else ""
@@ -105,7 +105,9 @@ def _chips(one: Effect, names: Mapping[str, str], *, mine: bool) -> str:
         name = escaped(names.get(step.encoder_id, step.encoder_id))
         chips.append(f'<li class="nj-chip{marked}"{hint}>{name}: <strong>{escaped(rank_told(step.rank))}</strong></li>')
     ranks = [step.rank for step in one.steps if step.rank is not None]
-    return f'<ul class="nj-chips">{"".join(chips)}<li class="nj-line">{spark(ranks, 9)}</li></ul>'
+    if len(ranks) > 2:  # two are read as quickly as seen
+        chips.append(f'<li class="nj-line">{spark(ranks, 9)}</li>')
+    return f'<ul class="nj-chips">{"".join(chips)}</ul>'
 
 
 def _notes(one: Effect, names: Mapping[str, str], *, at_once: bool) -> list[str]:
@@ -113,6 +115,8 @@ def _notes(one: Effect, names: Mapping[str, str], *, at_once: bool) -> list[str]
     notes = [f"{escaped(words.VERDICTS[cast.verdict])}, {cast.given_at:%Y-%m-%d}"]
     if cast.n_votes > 1:
         notes.append(words.BY_PEOPLE.format(n=cast.n_votes))
+    if one.turned_by:
+        notes.append(escaped(words.CHANGED_IN.format(version=names.get(one.turned_by, one.turned_by))))
     if one.why:
         notes.append(escaped(words.why_told(one.why)))
     if one.outcome == "tonight":

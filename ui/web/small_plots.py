@@ -76,10 +76,11 @@ def lines(series: Sequence[Series], labels: Sequence[str], top: float | None = N
 
 
 def spark(ranks: Sequence[int], deepest: int) -> str:
-    """Ranks from version to version as a line, rank 1 on top; on a root scale, for the first ranks matter most."""
-    if len(ranks) < 2:
-        return ""
-    scale = max(deepest, *ranks) ** 0.5 - 1 or 1.0
+    """Two ranks or more from version to version, rank 1 on top; on a root scale, for the first ranks matter most.
+
+    The scale reaches to *deepest* at least, which is more than 1.
+    """
+    scale = max(deepest, *ranks) ** 0.5 - 1
     step = (SPARK_W - 8) / (len(ranks) - 1)
     points = [(4 + step * place, 4 + (SPARK_H - 8) * (rank**0.5 - 1) / scale) for place, rank in enumerate(ranks)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

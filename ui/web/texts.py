@@ -151,6 +151,8 @@ CAN_NOT_KNOW = (
 WHY_REMOVED = "Why passages were removed"
 REASONS = {
     "is a positive": "People’s judgments name it as right for this question.",
+    "reviewed: not a negative": "Somebody looked at it on the page Training, and decided that it is no negative of this "
+    "question.",
     "says the same as a positive": "It has the words of a right passage in the same order.",
     "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number tells "
     "them apart.",

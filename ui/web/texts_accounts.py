@@ -14,7 +14,7 @@ SIGN_OUT = "Sign out"
 SIGN_OUT_QUESTION = "Sign out of Nightjar in this browser?"
 SIGNED_OUT = "You are signed out."
 EVERYWHERE = "Sign out everywhere"
-EVERYWHERE_HINT = "Ends your sessions in all browsers. Tokens go on."
+EVERYWHERE_HINT = "Everywhere: in all your browsers. Tokens go on."
 BY_PROXY = "You came in through a proxy, which also signs you out."
 
 ACCOUNT = "Your account"

@@ -40,7 +40,8 @@ OUTCOMES = {
 SIGNS = {"moved": "✓", "first": "★", "not_yet": "=", "other_way": "✕", "tonight": "☾", "left_out": "○", "untold": "?"}
 TONIGHT = "The version that answers now has not learnt from it yet."
 TONIGHT_AT_ONCE = (
-    "The version that answers now has not learnt from it yet; until then it moves the passage for you by itself."
+    "The version that answers now has not learnt from it yet; "
+    "until then it moves the passage at once for whoever gave it."
 )
 VERDICTS = {"pin": "Right passage", "helpful": "Helpful", "not_relevant": "Not relevant"}
 BY_PEOPLE = "{n} people"
@@ -49,11 +50,11 @@ WHEN_ALL_VOTED = "at the vote"
 RANK = "rank {rank}"
 RANK_WORD = "rank"
 NOT_SHOWN = "not among the {n} shown"
-IMPORTED = "imported, nothing was shown"
+IMPORTED = "nothing was shown"
 UNKNOWN_RANK = "?"
 UNKNOWN_HINT = "This version has not encoded all that is in the library now, or its files are gone"
 BEYOND = "beyond 100"
-CHANGED_IN = "moved by {version}, {day}"
+CHANGED_IN = "moved by {version}"
 HELD_OUT = "measures versions, and never trains one"
 HELD_OUT_HINT = "Three questions in ten are held out: a version is promoted only if it does better on them"
 DIFFERS = (
@@ -83,32 +84,44 @@ LEARNT_PARTS = {
     "other_way": "{n:,} the other way",
     "untold": "{n:,} can’t be told",
 }
+LEARNT_ONE = "{whose} one vote that a night has learnt from {part}."
+LEARNT_PARTS_ONE = {
+    "moved": "**moved the passage as {who}wanted**",
+    "first": "found it first, and it stays there",
+    "not_yet": "has not moved it yet",
+    "other_way": "was followed by a move the other way",
+    "untold": "can’t be told",
+}
 NONE_LEARNT = "No night has learnt from {whose} {n} yet."
 REST_PARTS = {"tonight": "{n} more count tonight", "left_out": "{n} count for nothing, and say why"}
 REST_PARTS_ONE = {"tonight": "1 more counts tonight", "left_out": "1 counts for nothing, and says why"}
 
 
-def summary_told(counts: Mapping[str, int], *, mine: bool) -> tuple[str, str]:
-    """What the votes did, in a sentence and a line below it; either may be empty.
+def summary_told(counts: Mapping[str, int], *, mine: bool, all_of_them: bool = True) -> tuple[str, str]:
+    """What the votes did, in a sentence and a line below it; either may be empty. Unless *all_of_them*, the latest ones.
 
     >>> counts = {"moved": 9, "first": 0, "not_yet": 2, "other_way": 1, "tonight": 1, "left_out": 0, "untold": 0}
     >>> summary_told(counts, mine=True)[0].replace("*", "")
     'Of your 12 votes that a night has learnt from, 9 moved the passage as you wanted, 2 not yet, 1 the other way.'
     >>> summary_told(counts, mine=True)[1]
     '1 more counts tonight.'
+    >>> summary_told(dict.fromkeys(counts, 0) | {"not_yet": 1}, mine=False)[0]
+    'The one vote that a night has learnt from has not moved it yet.'
     """
-    whose = "your" if mine else "the"
+    whose = ("your" if mine else "the") + ("" if all_of_them else " latest")
     n_learnt = sum(counts[name] for name in LEARNT_PARTS)
     n_all = sum(counts.values())
     if not n_all:
         return "", ""
     who = "you " if mine else ""
     parts = [text.format(n=counts[name], who=who) for name, text in LEARNT_PARTS.items() if counts[name]]
-    sentence = (
-        LEARNT.format(whose=whose, n=n_votes(n_learnt), parts=", ".join(parts))
-        if n_learnt
-        else NONE_LEARNT.format(whose=whose, n=n_votes(n_all))
-    )
+    if n_learnt == 1:
+        part = next(text for name, text in LEARNT_PARTS_ONE.items() if counts[name])
+        sentence = LEARNT_ONE.format(whose=whose.capitalize(), part=part.format(who=who))
+    elif n_learnt:
+        sentence = LEARNT.format(whose=whose, n=n_votes(n_learnt), parts=", ".join(parts))
+    else:
+        sentence = NONE_LEARNT.format(whose=whose, n=n_votes(n_all))
     rest = [
         (REST_PARTS_ONE if counts[name] == 1 else REST_PARTS)[name].format(n=counts[name])
         for name in REST_PARTS

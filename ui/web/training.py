@@ -1,25 +1,65 @@
-"""The page of training: versions, nights, and what waits for a decision."""
+"""The page of training, for administrators: nights, versions, doubtful negatives and reports."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import gradio as gr
 
 from ui.opening import Opening
+from ui.person import person_of
+from ui.training_room import TrainingRoom
 from ui.web import texts
+from ui.web import texts_training as ours
 from ui.web.evidence import page_links
+from ui.web.render import escaped
+from ui.web.training_night import NightPart
+from ui.web.training_reviews import ReportsPart, ReviewsPart
+from ui.web.training_versions import VersionsPart
+
+FEW_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "training"}
+"""Every open page looks every two seconds, which must not take the room of those who chat."""
+Updates = dict[Any, Any]
 
 
 class TrainingPage:
     """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
 
     def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+        room = TrainingRoom(opening)
         with gr.Row(elem_classes="nj-top"):
             gr.Markdown(f"# {texts.TRAINING_TITLE}\n{texts.TRAINING_TAGLINE}", elem_classes="nj-brand")
             page_links("training")
+        self.refusal = gr.Markdown("", visible=False, latex_delimiters=[])
+        with gr.Column(visible=False) as self.body, gr.Tabs(elem_classes="nj-tabs"):
+            with gr.Tab(ours.NIGHT):
+                self.night = NightPart(room)
+            with gr.Tab(ours.VERSIONS):
+                self.versions = VersionsPart(room)
+            with gr.Tab(ours.REVIEWS) as self.reviews_tab:
+                self.reviews = ReviewsPart(room)
+            with gr.Tab(ours.REPORTS) as self.reports_tab:
+                self.reports = ReportsPart(room)
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"} | FEW_AT_A_TIME
+        night, versions, reports = self.night, self.versions, self.reports
+        for part in (night, versions, self.reviews):
+            part.listen(quiet)
+        blocks.load(self.admit, None, [self.refusal, self.body], **quiet)
+        blocks.load(night.look, [night.seen], night.looked_at, **quiet)
+        night.round.change(versions.look, None, versions.looked_at, **quiet)
+        self.reviews_tab.select(self.reviews.look, None, self.reviews.looked_at, **quiet)
+        self.reports_tab.select(reports.look, None, [reports.status, reports.reports], **quiet)
+
+    def admit(self, request: gr.Request) -> Updates:
+        """Shows the page to administrators, and a sentence to others."""
+        person = person_of(request)
+        if person.may("administrator"):
+            return {self.refusal: gr.update(visible=False), self.body: gr.update(visible=True)}
+        told = escaped(ours.NOT_YOURS.format(name=person.name, role=person.role))
+        return {self.refusal: gr.update(value=told, visible=True), self.body: gr.update(visible=False)}
 
 
 def fill_training_page(blocks: gr.Blocks, opening: Opening) -> None:

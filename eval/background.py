@@ -1,0 +1,101 @@
+"""What a report tells beside its figures: what was compared, what may be wrong with it, and what came before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Lines = tuple[tuple[str, str], ...]
+"""(name, value), as a table shows them."""
+
+NIGHTS_SHOWN = 30
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at whether the figures can be trusted."""
+
+    name: str
+    is_fine: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One earlier report, as the history shows it."""
+
+    name: str
+    decision: str
+    n: int
+    current: float | None
+    """nDCG@10 of the version that answered before; None where nothing was measured."""
+    candidate: float | None
+    anchor: float | None
+    locked: float | None
+    """nDCG@10 of the candidate on the locked questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the caller knows of a comparison."""
+
+    title: str = "Report"
+    changed: tuple[tuple[str, Lines], ...] = ()
+    """(heading, lines): data, negatives, settings."""
+    checks: tuple[Check, ...] = ()
+    history: tuple[Past, ...] = ()
+    """Oldest first, this report not among them."""
+    reproduce: Lines = ()
+    advice: tuple[str, ...] = ()
+    """Sentences that only the caller can say of what to do next."""
+
+
+EMPTY = Background()
+
+
+def past_reports(folder: Path, before: str = "", n: int = NIGHTS_SHOWN) -> tuple[Past, ...]:
+    """The last *n* whole reports below *folder*, `NAME/report` each, oldest first; those of names from *before* on are not.
+
+    A report of an earlier release, or one that can't be read, is passed over: it is history, not a measure.
+    """
+    whole = sorted(one.parent for one in folder.glob(f"*/report/{MANIFEST}"))
+    names = [one for one in whole if not before or one.parent.name < before]
+    return tuple(past for one in names[-n:] if (past := _past(one)))
+
+
+def _past(folder: Path) -> Past | None:
+    try:
+        metrics: Any = json.loads((folder / "metrics.json").read_text("utf-8"))
+        figures = metrics["figures"]
+        primary, drift = figures.get("primary") or {}, (metrics.get("comparison") or {}).get("drift") or {}
+        return Past(
+            folder.parent.name, str(metrics["decision"]), int(figures.get("n", 0)),
+            _number(primary, "mean_current"), _number(primary, "mean_candidate"),
+            _number(drift.get("since_anchor"), "mean_current"), _number(drift.get("locked"), "mean_candidate"),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _number(figures: Mapping[str, Any] | None, key: str) -> float | None:
+    value = (figures or {}).get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def duplicates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(place, place of the first) of every question that says again what an earlier one said, but for case and marks.
+
+    >>> list(duplicates(["Who am I?", "What?", "who  am i"]))
+    [(2, 0)]
+    """
+    first: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        key = " ".join(text.casefold().split()).rstrip("?!. ")
+        if key in first:
+            yield place, first[key]
+        else:
+            first[key] = place
