@@ -167,18 +167,6 @@ EVENTS = {
     "ReportsPart.look": "administrator",
     "NegativesPage.look": "administrator",
     "NegativesPage.offer": "administrator",
-    "TrainingPage.admit": "reader",
-    "NightPart.look": "administrator",
-    "NightPart.count": "administrator",
-    "NightPart.foresee": "administrator",
-    "NightPart.begin": "administrator",
-    "NightPart.end": "administrator",
-    "VersionsPart.look": "administrator",
-    "VersionsPart.let_answer": "administrator",
-    "VersionsPart.free_vectors": "administrator",
-    "ReviewsPart.look": "administrator",
-    "ReviewsPart._deciding.<locals>.decide": "administrator",
-    "ReportsPart.look": "administrator",
 }
 """Of the pages; "anybody": of those who are signed in, without a question of who it is."""
 
