@@ -18,7 +18,7 @@ from rag.declining import PUBLIC, Bar
 from rag.errors import UsageError
 from rag.feedback import Feedback
 from rag.filters import EVERYTHING, Filter
-from rag.followup import brings_more
+from rag.followup import NEARBY, brings_more, keeps_to_subject, points_back
 from rag.followup import standalone as with_earlier
 from rag.generate import Draft, Evidence, Generator
 from rag.kept_answers import written
@@ -143,7 +143,11 @@ class Answerer:
         self.admit(user)
         asked, started, asked_at = checked(question), time.perf_counter(), now()
         retriever = self._retriever()
-        question, found = self._searched(asked, history, lambda text: retriever.find(text, k or self._k, user, where))
+
+        def find(text: str, n: int = k or self._k) -> Found:
+            return retriever.find(text, n, user, where)
+
+        question, found = self._searched(asked, history, find)
         hits = tuple(found.hits)
         answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
                         rerank_is_cut=found.rerank_is_cut)  # fmt: skip
@@ -164,19 +168,22 @@ class Answerer:
         yield answer
 
     def _searched(
-        self, asked: str, history: Sequence[tuple[str, str]], find: Callable[[str], Found]
+        self, asked: str, history: Sequence[tuple[str, str]], find: Callable[..., Found]
     ) -> tuple[str, Found]:
-        """The question as it is searched, and what it finds.
+        """The question as it is searched, and what it finds. *find* takes a text and, if need be, how many hits.
 
         Where the questions before a follow-up were only put in front of it, it is searched alone too, and stays alone
-        unless they bring more.
+        unless they bring more, and something that it asks for itself.
         """
         question = self._standalone(asked, history)[-MAX_QUESTION:]
         found = find(question)
         if question == asked or question != _by_heuristic(asked, history)[-MAX_QUESTION:]:
             return question, found
         alone = find(asked)
-        return (question, found) if brings_more(found.hits, alone.hits) else (asked, alone)
+        goes_on = brings_more(found.hits, alone.hits) and (
+            points_back(asked) or keeps_to_subject(found.hits, find(asked, NEARBY).hits)
+        )
+        return (question, found) if goes_on else (asked, alone)
 
     def _drafts(self, evidence: Evidence) -> Iterator[Draft]:
         """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""

@@ -10,6 +10,7 @@ from rag.words import content_words
 
 SHORT = 3  # content words; fewer rarely name what they are about
 MARGIN = 0.05  # of the best hit's score, that what stood before has to bring
+NEARBY = 50  # hits of a question alone, among which the passage that it is really about still stands
 
 _POINTS_BACK = re.compile(
     r"\b(it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|ones?|both|same|else|more|another)\b"
@@ -47,10 +48,29 @@ def brings_more(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
     return max((hit.score for hit in joined), default=0.0) > max((hit.score for hit in alone), default=0.0) + MARGIN
 
 
+def keeps_to_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
+    """Whether the best hit of a question behind the one before it stands among the NEARBY hits of the question alone.
+
+    "Which volcano erupted on Jupiter?" is short and finds little, so any question in front of it finds more, about
+    something else. Asked of short questions that do not `points_back`: on the sets of `brings_more` nDCG@10 stays .875,
+    and rises from .659 to .666 where the subject changes. Asked of all, .861 and .693.
+    """
+    return bool(joined) and joined[0].passage.passage_id in {hit.passage.passage_id for hit in alone}
+
+
 def refers(question: str) -> bool:
     """Whether the question is short, or points back at what was said.
 
     >>> refers("And for nurses?"), refers("Which forms must a small company send to the tax office?")
     (True, False)
     """
-    return len(content_words(question)) <= SHORT or _POINTS_BACK.search(question) is not None
+    return len(content_words(question)) <= SHORT or points_back(question)
+
+
+def points_back(question: str) -> bool:
+    """Whether a word of it means something that was said before.
+
+    >>> points_back("And for nurses?"), points_back("Which volcano erupted?")
+    (True, False)
+    """
+    return _POINTS_BACK.search(question) is not None

@@ -32,10 +32,15 @@ GRANT = "Who can get the grant?"
 @pytest.fixture
 def library(engine: Engine) -> Library:
     filled = Library(engine)
-    for name, text in PAGES.items():
+    put(filled, PAGES)
+    return filled
+
+
+def put(filled: Library, pages: dict[str, str]) -> None:
+    """One document and one passage a page."""
+    for name, text in pages.items():
         document = Document(f"d-{name}", f"{name}.txt", name, "text/plain", name, text)
         filled.put(document, [Passage(f"p-{name}", f"d-{name}", f"{name}.txt", name, "", text, 0, len(text), 3)])
-    return filled
 
 
 def retriever_of(library: Library, encoder: Encoder) -> Retriever:
@@ -164,6 +169,18 @@ def test_a_short_question_that_finds_enough_alone_is_searched_alone(library, bas
     )
     assert answer.question == answer.asked == "When do schools open again?"
     assert answer.hits[0].passage.passage_id == "p-school"
+
+
+def test_a_short_question_about_something_else_is_not_answered_with_what_was_asked_before(library, base_encoder):
+    """It finds little alone, and so would find more behind any question."""
+    put(library, {f"star-{n}": f"Star number {n} is a hot giant that shines above planet {n}." for n in range(60)})
+    answerer = answerer_of(library, base_encoder, Writer("Nothing."))
+    answer = answerer.answer("Which volcano erupted on Jupiter?", history=[(GRANT, "Small firms.")])
+    assert answer.question == answer.asked
+    assert "p-grant" not in {hit.passage.passage_id for hit in answer.hits}
+    assert (
+        answerer.answer("When is it paid?", history=[(GRANT, "Small firms.")]).hits[0].passage.passage_id == "p-grant"
+    )
 
 
 def test_question_that_stands_alone_is_left_alone():
