@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -44,6 +45,10 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "POST /api/ask/stream": ("reader", {"json": {"question": "Who?"}}),
     "GET /api/search": ("reader", {"params": {"q": "Who?"}}),
     "GET /api/passages/{id}": ("reader", {}),
+    "GET /api/conversations": ("reader", {}),
+    "GET /api/conversations/{id}": ("reader", {}),
+    "PATCH /api/conversations/{id}": ("reader", {"json": {"title": "Grants"}}),
+    "DELETE /api/conversations/{id}": ("reader", {}),
     "POST /v1/chat/completions": ("reader", {"json": {"messages": [{"role": "user", "content": "Who?"}]}}),
     "GET /v1/models": ("reader", {}),
     "GET /v1/models/{id}": ("reader", {}),
@@ -59,6 +64,10 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
     "GET /api/insights/votes": ("administrator", {"params": {"whose": "all"}}),
     # documents
     "GET /api/documents": ("reader", {}),
+    "GET /api/documents/{id}": ("reader", {}),
+    "GET /api/gaps": ("reader", {}),
+    "GET /nightjar.js": ("reader", {}),
+    "GET /api/conversations/{id}/{kind}": ("reader", {}),
     "DELETE /api/documents": ("administrator", {"params": {"source": "s"}}),
     "POST /api/jobs": ("administrator", {"json": {"paths": ["p"]}}),
     "GET /api/jobs": ("administrator", {}),
@@ -82,17 +91,40 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
 
 EVENTS = {
     "who": "reader",
-    "_welcome": "anybody",
-    "_offer_to_programs.<locals>.chat": "reader",
-    "_offer_to_programs.<locals>.search": "reader",
-    "ChatPage.ask": "reader",
-    "ChatPage.ask_sample": "reader",
+    "offer_to_programs.<locals>.chat": "reader",
+    "offer_to_programs.<locals>.search": "reader",
+    # chat
+    "ChatPage.welcome": "reader",
+    "ChatPage.look": "reader",
     "ChatPage.look_back": "reader",
-    "ChatPage.begin_anew": "anybody",
-    "ChatPage.stop": "reader",
-    "ChatPage.ask_why": "voter",
-    "ChatPage._passage_judge.<locals>.judge": "voter",
-    "ChatPage._answer_judge.<locals>.judge": "voter",
+    "Asking.stop": "reader",
+    "Asking.ask": "reader",
+    "Asking.ask_sample": "reader",
+    "Asking.ask_again": "reader",
+    "Asking.edit": "anybody",
+    "Asking.leave_edit": "anybody",
+    "Asking.tell_where": "anybody",
+    "Asking.listen.<locals>.<lambda>": "anybody",
+    "Cards._opener.<locals>.open_": "anybody",
+    "Cards._judge.<locals>.judge": "voter",
+    "AnswerVotes._judge.<locals>.judge": "voter",
+    "AnswerVotes.ask_why": "voter",
+    "AnswerVotes.say": "voter",
+    "RightPassage.look_for": "reader",
+    "RightPassage.look_into": "reader",
+    "RightPassage._pinner.<locals>.pin": "voter",
+    "ConversationList.listen.<locals>.opened": "reader",
+    "ConversationList.listen.<locals>.begin_anew": "reader",
+    "ConversationList.listen.<locals>.deleted": "reader",
+    "ConversationList.listen.<locals>.<lambda>": "anybody",
+    "ConversationList.find": "reader",
+    "ConversationList.show_older": "reader",
+    "ConversationList.ask_name": "reader",
+    "ConversationList.give_name": "reader",
+    "ConversationList.ask_whether": "reader",
+    "DroppedFiles.look": "anybody",
+    "DroppedFiles.look_only_there": "anybody",
+    # library
     "LibraryPage.begin": "reader",
     "LibraryPage.look": "reader",
     "LibraryPage.refresh": "reader",
@@ -112,6 +144,7 @@ EVENTS = {
     "BringIn.cancel_first": "administrator",
     "RemoveRow.go": "administrator",
     "RemoveRow.leave": "anybody",
+    # insights
     "VotesTab.look": "reader",
     "VotesTab.look_further": "reader",
     "TimeTab.look": "reader",
@@ -119,8 +152,7 @@ EVENTS = {
     "CompareTab.compare": "reader",
     "CompareTab._judging.<locals>.judge": "voter",
     "CompareTab.make_pin": "voter",
-    "NegativesPage.look": "administrator",
-    "NegativesPage.offer": "administrator",
+    # training
     "TrainingPage.admit": "reader",
     "NightPart.look": "administrator",
     "NightPart.count": "administrator",
@@ -133,6 +165,8 @@ EVENTS = {
     "ReviewsPart.look": "administrator",
     "ReviewsPart._deciding.<locals>.decide": "administrator",
     "ReportsPart.look": "administrator",
+    "NegativesPage.look": "administrator",
+    "NegativesPage.offer": "administrator",
 }
 """Of the pages; "anybody": of those who are signed in, without a question of who it is."""
 
@@ -245,8 +279,8 @@ def test_every_event_that_asks_who_it_is_gets_the_request(built: Any) -> None:
     from gradio.utils import get_type_hints
 
     for name, function in events(built).items():
-        hints = {getattr(one, "__name__", "") for one in get_type_hints(function).values()}
-        assert ("Request" in hints) or EVENTS[name] == "anybody", name
+        hints = get_type_hints(function).values()
+        assert any(one in (gr.Request, gr.Request | None) for one in hints) or EVENTS[name] == "anybody", name
 
 
 class Word(str):
