@@ -56,6 +56,7 @@ class Page:
         box = self.see(".nj-question textarea")
         box.send_keys(question, "\n")
         self.see(".nj-card .nj-vote", where=lambda one: one.is_enabled() and self.n_answers() > n_before)
+        self.see(".nj-chat .nj-votes")  # it comes with the whole answer
 
     def n_answers(self) -> int:
         return len(self.browser.find_elements("css selector", "[data-testid=bot]"))

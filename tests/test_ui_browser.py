@@ -63,7 +63,7 @@ def standing(server: Running) -> list[tuple[str | None, str]]:
 def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page, server: Running) -> None:
     page.ask("Who can get the grant?")
     card = page.card("500 pounds")
-    assert card.find_element("css selector", "mark").text == "Nurses who work at night can get the grant of 500 pounds."
+    assert page.see("mark", card).text == "Nurses who work at night can get the grant of 500 pounds."
     assert "grant.md" in card.text and "meaning" in card.text and "words" in card.text
 
     page.see(".nj-helpful", card).click()
