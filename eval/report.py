@@ -51,8 +51,9 @@ def write_report(
                "comparison": as_json(figures) if figures else None, "next": said,
                "checks": [_check(one) for one in background.checks]}  # fmt: skip
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
-    (beside / "report.md").write_text(as_markdown(decision, facts, said, figures, headline), "utf-8")
-    page = as_page(decision, facts, background, said, comparison, figures, headline)
+    told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
+    (beside / "report.md").write_text(as_markdown(decision, told, said, figures, headline), "utf-8")
+    page = as_page(decision, told, background, said, comparison, figures, headline)
     (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
     (beside / "junit.xml").write_bytes(junit(decision))
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}

@@ -14,6 +14,7 @@ from rag.registry import Promotion
 from rag.until_tonight import taught_until
 from retriever_training.judgments import Judgments
 from retriever_training.ranks import Ranks, Target
+from retriever_training.reviews import NOT_A_NEGATIVE
 from retriever_training.splits import normalised, split_of
 from retriever_training.votes_cast import Cast
 
@@ -160,6 +161,8 @@ def left_out_because(
     if pair in settled:
         agrees = (settled[pair] == "positive") == (WANTED[cast.verdict] == "up")
         return "" if agrees else OVERRULED
+    if WANTED[cast.verdict] == "down" and cast.passage_id in judgments.spared.get(pair[0], ()):
+        return NOT_A_NEGATIVE
     return judgments.unsettled.get(pair, CROWDED_OUT)
 
 

@@ -41,7 +41,7 @@ class Page:
     def __init__(self, browser) -> None:
         self.browser = browser
 
-    def see(self, css: str, inside=None, *, where: Callable = lambda element: True):
+    def see(self, css: str, inside=None, *, where: Callable = lambda element: True, seconds: float = SEEN_S):
         """The first visible element, waited for."""
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -49,7 +49,7 @@ class Page:
             elements = (inside or self.browser).find_elements("css selector", css)
             return next((one for one in elements if one.is_displayed() and where(one)), None)
 
-        return WebDriverWait(self.browser, SEEN_S, ignored_exceptions=_stale()).until(found, f"no visible {css}")
+        return WebDriverWait(self.browser, seconds, ignored_exceptions=_stale()).until(found, f"no visible {css}")
 
     def ask(self, question: str) -> None:
         n_before = len(self.browser.find_elements("css selector", "[data-testid=bot]"))

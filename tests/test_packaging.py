@@ -61,6 +61,7 @@ def test_every_file_of_a_package_is_in_the_wheel(wheel, package) -> None:
 def test_migrations_and_styles_are_among_them(wheel) -> None:
     assert {"rag/migrations/env.py", "rag/migrations/versions/0001.py"} <= set(wheel.namelist())
     assert any(name.startswith("ui/web/") and name.endswith(".css") for name in wheel.namelist())
+    assert {"eval/templates/report.html.j2", "eval/templates/report.css"} <= set(wheel.namelist())
 
 
 def test_the_one_command_is_nightjar(wheel) -> None:

@@ -19,6 +19,7 @@ from rag.settings import Settings, load_settings
 from retriever_training.judgments import ALONE, Judgments
 from retriever_training.people import Person
 from retriever_training.ranks import BEYOND, Ranks
+from retriever_training.reviews import NOT_A_NEGATIVE
 from retriever_training.splits import split_of
 from retriever_training.vote_effects import CROWDED_OUT, GONE, Effect, left_out_because, path_of, summed_up
 from retriever_training.votes_cast import Cast, casts
@@ -233,6 +234,12 @@ def test_a_vote_counts_where_the_judgment_agrees(verdict: str, label: str | None
 def test_a_person_who_waits_is_told_so_before_anything_else() -> None:
     judgments = judged("positive", waits="too quick")
     assert left_out_because(cast(), judgments, {("q", "p"): "positive"}, is_there=True) == "waits: too quick"
+
+
+def test_a_rejection_that_a_review_took_back_says_so() -> None:
+    reviewed = Judgments((), {}, {}, spared={"q": frozenset({"p"})})
+    assert left_out_because(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == NOT_A_NEGATIVE
+    assert left_out_because(cast(verdict="pin"), reviewed, {}, is_there=True) == CROWDED_OUT
 
 
 def test_several_people_who_say_the_same_are_counted_each() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,13 +111,15 @@ def test_a_question_asked_again_leaves_its_first_answer_and_says_so(page: Page) 
 
 
 def test_the_last_question_is_edited_in_its_box_and_asked_as_another(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
     page.ask("What do owls hunt?")
     page.see(".nj-edit").click()
     box = page.see(".nj-question textarea", where=lambda one: one.get_attribute("value") == "What do owls hunt?")
     page.see(".nj-editing")
-    box.send_keys(" Who can get the grant?")
-    page.ask("")
-    assert said.ASKED_AGAIN in answers(page)[0]
+    box.send_keys(Keys.CONTROL, "a")
+    page.ask("Who can get the grant?")
+    page.see("[data-testid=bot]", where=lambda one: said.ASKED_AGAIN in one.text)
     assert answers(page)[1].startswith("Nurses who work at night")
 
 
@@ -139,7 +140,7 @@ def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: Runn
     page.see(".nj-chat .nj-not_relevant").click()
     page.see(".nj-wrong .nj-answer_wrong_source").click()
     page.see(".nj-wrong .nj-look textarea").send_keys("the house rules say it", "\n")
-    page.see(".nj-which .nj-look textarea").send_keys("boiler room", "\n")
+    page.see(".nj-which .nj-look textarea, .nj-which .nj-look input").send_keys("boiler room", "\n")
     find = page.see(".nj-find", where=lambda one: "boiler room" in one.text)
     page.see(".nj-pin", find).click()
     page.see(".nj-which .nj-note", where=lambda one: "becomes the right answer" in one.text)
@@ -231,7 +232,9 @@ def shared(home: Path) -> Iterator[Running]:
 
 
 def sign_in(browser, address: str, name: str) -> Page:
-    browser.get(f"{address}/sign-in?out")
+    browser.get(f"{address}/livez")
+    browser.delete_all_cookies()
+    browser.get(f"{address}/sign-in")
     page = Page(browser)
     page.see("input[name=name]").send_keys(name)
     page.see("input[name=password]").send_keys(GOOD, "\n")
@@ -263,9 +266,6 @@ def test_a_reader_asks_but_has_no_buttons_that_work_for_votes_and_files(browser,
     page.see(".nj-question textarea").send_keys("Who can get the grant?", "\n")
     page.card("500 pounds")
     page.see(".nj-below .nj-votes")
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline and not page.n_answers():
-        time.sleep(0.05)
     votes = page.browser.find_elements("css selector", ".nj-evidence .nj-helpful, .nj-below .nj-helpful")
     assert not any(one.is_enabled() for one in votes if one.is_displayed())
     assert page.browser.find_elements("css selector", ".nj-question .upload-button") == []

@@ -9,6 +9,7 @@ from rag.assemble import App
 from retriever_training.evidence import judged
 from retriever_training.judgments import Judgments
 from retriever_training.ranks import Ranks
+from retriever_training.reviews import Reviews
 from retriever_training.vote_effects import Effect, effects, summed_up, wanted_ranks
 from retriever_training.votes_cast import casts
 
@@ -43,7 +44,7 @@ class VoteLook:
     def __init__(self, app: App) -> None:
         self._app = app
         self._ranks = Ranks(app)
-        self._judgments: tuple[tuple[int, int], Judgments] | None = None
+        self._judgments: tuple[tuple[int, int, int], Judgments] | None = None
 
     def steps(self, user: str | None, n: int = LOOKED_AT) -> Iterator[tuple[int, int] | Look]:
         """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes."""
@@ -67,7 +68,7 @@ class VoteLook:
     def _settled(self) -> Judgments:
         """What a night would make of all votes as they stand now."""
         app = self._app
-        state = app.feedback.latest_event(), app.library.revision()
+        state = app.feedback.latest_event(), app.library.revision(), hash(tuple(Reviews(app.engine).standing()))
         if self._judgments is None or self._judgments[0] != state:
             chosen = app.settings.feedback
             settled = judged(app, frozenset(app.live.lexical.passage_ids), trusted=chosen.trusted,

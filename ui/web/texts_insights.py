@@ -68,6 +68,7 @@ WHY: Mapping[str, str] = {
     "right passage.",
     "people are divided": "As many people say the opposite.",
     "said only by people who are mostly mistaken": "Nobody says so but people whom the others mostly contradict.",
+    "reviewed: not a negative": "Somebody looked at it and decided that it is not wrong for this question.",
     "overruled": "Others said the opposite, and they weigh more.",
     "passage no longer in the library": "The document was removed or changed, so its votes no longer stand.",
     "too much or too near": "Left out: the question is too near one that measures versions, or there are more votes on this "

@@ -1,0 +1,67 @@
+"""The whole circle by hand, in a real browser: ask, vote, train, and the same question finds the right passage first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.settings import load_settings
+from tests import jargon
+from tests.browser import NEEDS, Page
+from ui.serve import Running, running
+from ui.web import texts_insights
+from ui.web import texts_training as training
+
+pytestmark = NEEDS
+QUESTION = "What does the red light on the projector mean?"
+RIGHT = "Lunveil: a red light means"
+"""By the projector's code name, which the base encoder can't know: it finds this passage, but others first."""
+
+
+@pytest.fixture
+def server(manuals: Path) -> Iterator[Running]:
+    """Serves the library of manuals; other people have voted on every question but this one."""
+
+    def prepare(app) -> None:
+        jargon.vote(app, {question: right for question, right in jargon.questions().items() if question != QUESTION})
+
+    with running(load_settings(manuals, server={"port": 0}), prepare=prepare) as started:
+        started.opening.app()
+        yield started
+
+
+def test_a_vote_becomes_a_better_first_passage_and_insights_say_so(browser, server: Running) -> None:
+    page = Page(browser)
+    browser.get(server.address)
+    page.ask(QUESTION)
+    assert RIGHT not in page.see(".nj-card").text, "without a night another product comes first"
+    badge = page.see(".nj-quiet", where=lambda one: one.text.startswith("Version ")).text.split(" · ")[0]
+    name_the_right_passage(page)
+
+    browser.get(f"{server.address}/training")
+    page.see(".nj-tier label", where=lambda one: "Tier 1" in one.text).click()
+    page.see(".nj-act", where=lambda one: one.text == training.TRAIN).click()
+    page.see(".nj-night.nj-promoted", where=lambda one: "Served nDCG@10 rose" in one.text, seconds=120)
+
+    browser.get(server.address)
+    page.see("[data-testid=user]", where=lambda one: one.text == QUESTION)  # the conversation is still there
+    page.see(".nj-new").click()
+    page.see(".nj-messages", where=lambda one: not one.find_elements("css selector", "[data-testid=user]"))
+    page.ask(QUESTION)
+    assert RIGHT in page.see(".nj-card").text
+    page.see(".nj-quiet", where=lambda one: one.text.startswith("Version ") and not one.text.startswith(badge))
+
+    browser.get(f"{server.address}/insights")
+    page.see(".nj-whose label", where=lambda one: one.text == texts_insights.MINE).click()
+    effect = page.see(".nj-effect", where=lambda one: QUESTION in one.text)
+    before, now = (int(rank) for rank in page.see(".nj-ranks", effect).text.removeprefix("rank ").split(" → "))
+    assert before > now == 1
+    assert page.foreign_requests(server.address) == []
+
+
+def name_the_right_passage(page: Page) -> None:
+    card = page.card(RIGHT)
+    page.see(".nj-pin", card).click()
+    page.see(".nj-note", card, where=lambda one: "becomes the right answer" in one.text)
