@@ -235,7 +235,7 @@ def test_who_is_forgotten_leaves_no_account_session_token_or_conversation(
             golden_id="g", question="q", answerable=0, source="", quote="", reference="", nuggets="[]", tags="[]",
             origin="file", added_by="bob", added_at=at))  # fmt: skip
     would = forget_person(accounts.engine, "bob", dry_run=True)
-    assert (would.n_conversations, would.n_decisions, would.has_account) == (1, 1, True)
+    assert (would.n_conversations, would.n_comparisons, would.has_account) == (1, 1, True)
     assert held.by_session(session) is not None
     assert forget_person(accounts.engine, "bob") == would
     assert held.by_session(session) is None

@@ -465,7 +465,15 @@ def test_two_people_do_not_see_each_others_conversations(comes, held: Credential
     assert clients[0].post("/api/ask", json=first).status_code == 200
     then = {"question": "How much is it?", "conversation_id": "c-1"}
     assert clients[0].post("/api/ask", json=then).json()["question"] == "Who can get the grant? How much is it?"
-    assert clients[1].post("/api/ask", json=then).json()["question"] == "How much is it?"
+    theirs = clients[1].post("/api/ask", json=then)
+    assert theirs.status_code == 404
+    assert "somebody else's" in theirs.json()["error"]
+    for method in ("GET", "DELETE"):
+        assert clients[1].request(method, "/api/conversations/c-1").status_code == 404
+    assert clients[1].patch("/api/conversations/c-1", json={"title": "mine now"}).status_code == 404
+    assert clients[1].get("/api/conversations/c-1/text").status_code == 404
+    assert clients[1].get("/api/conversations").json() == []
+    assert clients[0].get("/api/conversations/c-1").status_code == 200
 
 
 def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(comes, held: Credentials, server: Running) -> None:

@@ -279,7 +279,7 @@ def test_looking_waits_in_a_line_of_its_own() -> None:
     pages = inside_a_loop(lambda: build_pages(Opening(lambda: None), 3, at_once=True))
     lines = {fn.name: (fn.concurrency_id, fn.concurrency_limit) for fn in pages.fns.values()}
     assert lines["look"] == ("negatives", 1)
-    assert lines["ask"] == ("answers", 16)
+    assert lines["ask_sample"] == ("answers", 16)
 
 
 # ---- how it looks

@@ -110,6 +110,7 @@ EVENTS = {
     "AnswerVotes._judge.<locals>.judge": "voter",
     "AnswerVotes.ask_why": "voter",
     "AnswerVotes.say": "voter",
+    "AnswerVotes.keep_as_test": "administrator",
     "RightPassage.look_for": "reader",
     "RightPassage.look_into": "reader",
     "RightPassage._pinner.<locals>.pin": "voter",
