@@ -9,10 +9,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from eval.datasets import load_beir
 from eval.metrics import ALL_MEASURES
+from rag.assemble import open_app
 from rag.errors import UsageError
+from rag.settings import Settings
 from tests.test_rag_cross_encoder import saved
-from ui.commands import library, measuring, simulating
+from ui.commands import demo, library, measuring, simulating
 
 TEXTS = {
     "bees": ("Bees", "Honey bees dance to tell each other where flowers are."),
@@ -69,6 +72,17 @@ def test_scores_are_printed_as_the_interface_says(state: tuple[Path, Path]) -> N
     assert printed["fused"]["RR@10"] == 1.0
     assert printed["slices"]["unseen"]["n_questions"] == 4
     assert printed["slices"]["seen"]["fused"]["nDCG@10"] is None
+
+
+def test_the_demo_prints_its_table_of_both_versions(state: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    """It shows three measures, however many there are."""
+    data, dataset = state
+    app = open_app(Settings(data=data))
+    demo._measured(app, load_beir(dataset), app.current(), app.current())
+    app.close()
+    printed = capsys.readouterr().out
+    assert printed.count("base, served") == printed.count("new version, served") == 2  # of all, and of the unseen
+    assert "1.000 (1.000 to 1.000)" in printed
 
 
 def test_a_reranker_that_the_settings_name_is_measured_beside_what_is_served(

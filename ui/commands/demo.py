@@ -132,7 +132,7 @@ def _cells(scores: RetrievalScores, which: str, side: str) -> list[str]:
     from ui.commands.measuring import cell
 
     means, intervals = scores.means(which)[side], scores.intervals(which)[side]
-    return [cell(means[name], intervals[name]) for name in means]
+    return [cell(means[name], intervals[name]) for name in intervals]
 
 
 def _moved(
