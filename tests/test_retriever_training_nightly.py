@@ -99,6 +99,11 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
     assert app.vectors(app.current().passage_side).missing() == 0, "the base's vectors are not the refused version's"
     report = json.loads((Path(summary["report"]).parent / "metrics.json").read_text())
     assert report["decision"] == "kept"
+    causes = report["causes"]
+    assert causes["n_questions"] == causes["n_without_reference"] == sum(causes["candidate"].values()) == 40
+    assert [one["outcome"] for one in report["rules"] if one["name"] == "support"] == ["untested"], "answers are quotes"
+    page = (Path(summary["report"]).parent / "report.html").read_text()
+    assert page.count('<div class="answer">') >= 2, "both versions' answers, side by side"
 
 
 def test_a_night_guards_the_fifth_of_its_questions_that_was_judged_last(app: App) -> None:
