@@ -13,7 +13,7 @@ from rag.records import Passage
 
 TOP = 5  # passages of each version
 SNIPPET = 280  # characters of a passage
-ANSWERED = 60  # questions at most; each costs some thirty sentences encoded
+ANSWERED = 20  # questions whose answers are shown; each costs some thirty encoded sentences
 GONE = "This passage is not in the library any more."
 SAID = {"helpful": "helpful", "pin": "the right passage", "not_relevant": "not relevant", "outdated": "outdated"}
 

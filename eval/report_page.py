@@ -86,6 +86,7 @@ def as_index(reports: Sequence[tuple[Past, str]]) -> str:
 def _of_figures(decision: Decision, background: Background, comparison: Comparison, figures: Figures) -> dict[str, Any]:
     sureness = {name: one.sureness for name, one in comparison.versions.items() if one.sureness is not None}
     past = (*background.history, _today(decision, background, figures)) if background.history else ()
+    shown = drilled(comparison, figures, MOST_SHOWN)
     return {
         "figures": figures,
         "is_pair": comparison.candidate is not None,
@@ -100,7 +101,8 @@ def _of_figures(decision: Decision, background: Background, comparison: Comparis
         "past": past,
         "causes": comparison.causes,
         "worst": worst(comparison.causes.candidate or comparison.causes.current, WORST) if comparison.causes else [],
-        "shown": drilled(comparison, figures, MOST_SHOWN),
+        "shown": shown,
+        "n_answered": sum(one.current_answer is not None for one in shown),
         "n_questions": len(comparison.questions),
     }
 

@@ -17,7 +17,7 @@ from eval.questions import Question
 from rag.assemble import App
 from rag.declining import Bar
 from rag.exact import ExactIndex
-from rag.generate import Generator, generator_of
+from rag.generate import EXTRACTIVE, Generator, generator_of
 from rag.lexical import Lexical
 from rag.registry import Version
 from rag.retrieve import QueryEncoder, Retriever
@@ -60,17 +60,26 @@ class Answers:
     watch: Callable[[str, int], Callable[[int], None]]
 
     def quoted(self, query_ids: Sequence[str]) -> dict[str, dict[str, Told]]:
-        """Query id → version → its answer in quotes, whoever else writes answers."""
-        found: dict[str, dict[str, Told]] = {query_id: {} for query_id in query_ids}
-        for name in self.sides:
-            for query_id, asked in zip(query_ids, self._asked(name, query_ids, generator_of(None)), strict=True):
-                found[query_id][name] = _told(asked)
-        return found
+        """Query id → version → its answer in quotes, whoever else writes answers; made once."""
+        asked = self.asked(query_ids, quotes=True)
+        return {
+            query_id: {name: _told(some[row]) for name, some in asked.items()} for row, query_id in enumerate(query_ids)
+        }
 
-    def written(self, query_ids: Sequence[str]) -> dict[str, list[Asked]]:
-        """Version → its answers as people would get them, in this order."""
-        generator = generator_of(self.app.chat_model)
-        return {name: self._asked(name, query_ids, generator) for name in self.sides}
+    def asked(self, query_ids: Sequence[str], *, quotes: bool) -> dict[str, list[Asked]]:
+        """Version → its answers in this order: in *quotes*, or as people would get them.
+
+        Raises:
+            SettingsError: the language model of the settings can't be opened.
+        """
+        writer = EXTRACTIVE if quotes else self.app.settings.generator.model
+        generator = generator_of(None if quotes else self.app.chat_model)
+        for name in self.sides:
+            new = [one for one in query_ids if (name, writer, one) not in self._known]
+            self._known.update(
+                ((name, writer, one.question.query_id), one) for one in self._answered(name, new, generator)
+            )
+        return {name: [self._known[name, writer, one] for one in query_ids] for name in self.sides}
 
     def sample(self, judged: Sequence[str], golden: Sequence[str]) -> tuple[list[str], int]:
         """The ids that are asked for first causes, by hash and at most SAMPLE of each kind; and how many are golden."""
@@ -81,7 +90,7 @@ class Answers:
         told = [one for one in query_ids if can_be_told(self.questions[one])]
         return sorted(told, key=lambda one: (place_of(self.questions[one].text), one))[:SAMPLE]
 
-    def _asked(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[Asked]:
+    def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[Asked]:
         side, retriever, forgetful = self.sides[name], self._retrievers[name], Forgetful(self.app.engine)
         return list(ask_all(
             [self.questions[one] for one in query_ids],
@@ -91,6 +100,11 @@ class Answers:
             without_too=False,
             progress=self.watch("answer", len(query_ids)),
         ))  # fmt: skip
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str, str], Asked]:
+        """(version, who writes, query id) → what became of it."""
+        return {}
 
     @cached_property
     def _retrievers(self) -> dict[str, Retriever]:

@@ -251,7 +251,7 @@ class Measuring:
         sample, n_golden = answers.sample(self._open_ids, golden)
         try:
             is_quoting = self.app.chat_model is None
-            return answers.written(sample), n_golden, QUOTED if is_quoting else ""
+            return answers.asked(sample, quotes=is_quoting), n_golden, QUOTED if is_quoting else ""
         except SettingsError as error:
             return {}, 0, f"Citations: not weighed, for the language model can't be asked: {error}"
 
