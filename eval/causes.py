@@ -45,13 +45,13 @@ class Causes:
         yield (f"{n:,} questions were answered ({n - self.n_golden:,} judged ones by hash, {self.n_golden:,} golden ones); "
                f"answers by: {self.written_by}.")  # fmt: skip
         if self.n_without_reference:
-            yield (f"Of {self.n_without_reference:,} of them no reference answer is known. It can be said whether a right "
+            yield (f"No reference answer is known of {self.n_without_reference:,} of them. It can be said whether a right "
                    "passage was found and read, whether the answer was declined, and whether its citations hold, but not whether "
                    "the answer is wrong; whether a passage was cut badly, or a question can't be answered, is known of golden "
                    "questions alone.")  # fmt: skip
         if self.n_untold:
-            yield (f"{self.n_untold:,} answers read a right passage and cite another one: they stand under \"right\", for the "
-                   "other passage may be right too.")  # fmt: skip
+            yield (f"Answers that read a right passage and cite another one: {self.n_untold:,}. They stand under \"right\", for "
+                   "the other passage may be right too.")  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """For metrics.json."""

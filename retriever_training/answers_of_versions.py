@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -142,8 +142,12 @@ def _supported(asked: Asked) -> float:
 
 
 def _row(asked: Asked) -> AnswerRow:
-    """Of its values only the citations' are looked at: neither exactness of quotes nor tokens are told here."""
-    return measure_row(asked, lambda citation: citation.quote, lambda text: 0)
+    """Its citations are weighed as the guard weighs them: a heading over quotes, as "Your documents disagree:", is no claim.
+
+    Neither exactness of quotes nor tokens are told here.
+    """
+    row, supported = measure_row(asked, lambda citation: citation.quote, lambda text: 0), _supported(asked)
+    return replace(row, values=row.values | ({"citation_recall": supported} if np.isfinite(supported) else {}))
 
 
 def _told(asked: Asked) -> Told:

@@ -40,7 +40,7 @@ def test_before_and_after_are_told_of_the_same_questions() -> None:
     causes = causes_of([replace(ROW, read=("other",), rank=None)], [ROW], "extractive", 0)
     assert causes.table() == [("right", 0, 1), ("not in the top 100", 1, 0)]
     assert causes.as_json()["transitions"]["n_fixed"] == 1
-    assert "no reference answer is known" in " ".join(causes.sentences())
+    assert "No reference answer is known of 1" in " ".join(causes.sentences())
 
 
 def test_a_question_with_a_reference_and_no_passage_tells_nothing_of_the_way() -> None:

@@ -204,8 +204,8 @@ def test_causes_are_told_before_and_after_with_what_can_not_be_known(tmp_path: P
     assert (told["current"]["right"], told["candidate"]["error"], told["transitions"]["n_broken"]) == (40, 40, 40)
     html = (page.parent / "report.html").read_text("utf-8")
     assert "0 fixed, 40 broken, 0 the same." in html
-    assert "Of 2 of them no reference answer is known." in html
-    assert "3 answers read a right passage and cite another one" in html
+    assert "No reference answer is known of 2 of them." in html
+    assert "Answers that read a right passage and cite another one: 3." in html
 
 
 @pytest.mark.slow
