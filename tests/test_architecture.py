@@ -18,9 +18,9 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 
 LEVELS = (
     ("records", "errors", "one_at_a_time"),
-    ("settings", "database", "app_tables", "migrations.env", "version_files", "tokens", "encoder", "cross_encoder",
-     "accounts", "credentials", "quick_encoder", "recent_vectors", "base_model", "model_card", "locks", "blocks", "sheet",
-     "packed", "fusion"),
+    ("settings", "settings_sections", "database", "app_tables", "migrations.env", "version_files", "tokens",
+     "encoder", "cross_encoder", "accounts", "credentials", "quick_encoder", "recent_vectors", "base_model",
+     "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
      "pdf_layout", "pdf_pictures", "recognise", "unpack", "archive", "passages", "recut", "beir", "library", "steps",

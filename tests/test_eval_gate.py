@@ -12,7 +12,7 @@ from eval.gate import Bools, Decision, Floats, Served, decide
 from eval.guards import QUOTED, Beside, Pair
 from eval.rules import Rules
 from eval.simulate_gate import many_nights, one_night, power
-from rag.settings import GateSettings
+from rag.settings_sections import GateSettings
 
 N = 200
 RNG = np.random.default_rng(3)

@@ -256,7 +256,7 @@ def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(ser
     source = next(iter(server.opening.app().library.hashes()))
     for refused in (page.ask(source, ada), page.sure.go(source, "", ada), page.adding.bring_in("docs", False, ada),
                     page.adding.try_again(ada), page.adding.cancel_first(ada)):  # fmt: skip
-        assert "&#39;ada&#39; is a voter" in refused[page.status]
+        assert "&#39;ada&#39; has the role voter" in refused[page.status]
     assert source in server.opening.app().library.hashes()
     assert page.adding.jobs not in page.look(NOTHING, View(), ada), "who brings in what is for administrators"
     begun = page.begin(ada)

@@ -17,7 +17,7 @@ from rag.assemble import App
 from rag.errors import ForbiddenError, NightjarError, UsageError
 from rag.formats import refusal
 from rag.jobs import Asked, Job
-from rag.settings import ServerSettings
+from rag.settings_sections import ServerSettings
 from ui.person import Person, person_of
 from ui.shield import UPLOAD, Asgi, Message, Receive, Send
 

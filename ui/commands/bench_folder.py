@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rag.encoder import Encoder
-    from rag.settings import EncoderSettings
+    from rag.settings_sections import EncoderSettings
 
 
 @contextmanager
