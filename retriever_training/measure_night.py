@@ -26,10 +26,10 @@ from rag.errors import SettingsError
 from rag.question_vectors import question_vectors
 from rag.registry import Version
 from retriever_training.answers_of_versions import Answers, Keeping, Side, causes_in, support_in
+from retriever_training.at_one_height import at_one_height, declining
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import HeldOut
-from retriever_training.learn_declining import FALSE_DECLINES
 from retriever_training.removed import Holdings, Questions, both_ways
 from retriever_training.reported_questions import reported_questions
 from retriever_training.splits import Split, place_of
@@ -89,7 +89,7 @@ class Measuring:
                 milliseconds=self._milliseconds(),
                 support=None if why_not else support_in(asked),
                 support_note=why_not,
-                **_declining(sure_before, sure_after),
+                **declining(sure_before, sure_after),
             ),
             self.look,
         )
@@ -276,32 +276,6 @@ class Measuring:
 def golden_in(app: App) -> tuple[GoldenQuestion, ...]:
     """The library's golden questions; none where nobody has kept any."""
     return of_golden(app.engine, app.library).questions if kept(app.engine) else ()
-
-
-def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sureness | None, Sureness | None]:
-    """Both with a bar that declines FALSE_DECLINES of the questions, which are the same ones for both.
-
-    A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
-    At one share of false declines, what is left to compare is how well each tells apart.
-    """
-    if before is None or after is None:
-        return before, after
-    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINES))),
-            replace(after, least=float(np.quantile(after.there, FALSE_DECLINES))))  # fmt: skip
-
-
-def _declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
-    """The guards' pairs: answered where the right passage is there, declined where it is taken away."""
-    if before is None or after is None:
-        return {}
-
-    def pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pair:
-        return Pair(first.astype(np.float64), second.astype(np.float64))
-
-    return {
-        "answered": pair(before.there >= before.least, after.there >= after.least),
-        "declined": pair(before.gone < before.least, after.gone < after.least),
-    }
 
 
 def _only(served: Served, inside: NDArray[np.bool_]) -> Served:
