@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.records import Passage
+from eval.causes import Causes
+from rag.records import Citation, Passage
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -69,6 +70,21 @@ class Sureness:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a version answers to one question."""
+
+    text: str
+    reason: str = ""
+    """Why it declined; empty where it answered."""
+    error: str = ""
+    citations: tuple[Citation, ...] = ()
+
+
+Answer = Callable[[Sequence[str]], Mapping[str, Mapping[str, Told]]]
+"""Query ids → query id → version → its answer, for the questions that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one version found."""
 
@@ -92,6 +108,10 @@ class Comparison:
     """The version that everything began with, frozen."""
     read: Callable[[Sequence[str]], Mapping[str, Passage]] = lambda ids: {}
     """Passage ids → passages, for those that are shown; what is not in the library is absent."""
+    causes: Causes | None = None
+    """Of a few of these questions and of golden ones; None where nothing was answered."""
+    answer: Answer = lambda ids: {}
+    """Called once, for the first of the questions that are shown."""
 
     @property
     def versions(self) -> dict[str, Found]:

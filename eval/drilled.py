@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.compare import Moved, most_moved, rank_of_right
-from eval.comparison import Comparison, Found, Question, Vote
+from eval.comparison import Comparison, Found, Question, Told, Vote
 from eval.figures import Figures
 from rag.records import Passage
 
 TOP = 5  # passages of each version
 SNIPPET = 280  # characters of a passage
+ANSWERED = 20  # questions whose answers are shown; each costs some thirty encoded sentences
 GONE = "This passage is not in the library any more."
 SAID = {"helpful": "helpful", "pin": "the right passage", "not_relevant": "not relevant", "outdated": "outdated"}
 
@@ -26,6 +27,8 @@ class ShownHit:
     """Document and headings."""
     text: str
     is_right: bool
+    cited: str = ""
+    """How the answer cites it, and how well that holds; empty where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Drilled:
     missing: Sequence[ShownHit]
     """Right passages that neither version shows."""
     votes: Sequence[str]
+    current_answer: Told | None = None
+    """None where nobody answered it."""
+    candidate_answer: Told | None = None
 
 
 def drilled(comparison: Comparison, figures: Figures, n: int) -> list[Drilled]:
@@ -52,7 +58,8 @@ def drilled(comparison: Comparison, figures: Figures, n: int) -> list[Drilled]:
     chosen = most_moved(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
     wanted = {one for moved in chosen for one in _wanted(comparison, moved.question)}
     passages = comparison.read(sorted(wanted))
-    return [_drilled(comparison, moved, passages) for moved in chosen]
+    answers = comparison.answer([moved.question.query_id for moved in chosen[:ANSWERED]])
+    return [_drilled(comparison, moved, passages, answers.get(moved.question.query_id, {})) for moved in chosen]
 
 
 def _lowest(comparison: Comparison, n: int) -> list[Moved]:
@@ -71,10 +78,12 @@ def _wanted(comparison: Comparison, question: Question) -> Iterator[str]:
     yield from (vote.passage_id for vote in question.votes if vote.passage_id)
 
 
-def _drilled(comparison: Comparison, moved: Moved, passages: Mapping[str, Passage]) -> Drilled:
+def _drilled(
+    comparison: Comparison, moved: Moved, passages: Mapping[str, Passage], answers: Mapping[str, Told]
+) -> Drilled:
     question, candidate = moved.question, comparison.candidate
-    current_hits = _hits(comparison.current, question, passages)
-    candidate_hits = _hits(candidate, question, passages) if candidate else []
+    current_hits = _hits(comparison.current, question, passages, answers.get("current"))
+    candidate_hits = _hits(candidate, question, passages, answers.get("candidate")) if candidate else []
     shown = {hit.where + hit.text for hit in (*current_hits, *candidate_hits) if hit.is_right}
     missing = [hit for one in sorted(question.right_ids) if (hit := _hit(0, one, question, passages)).where + hit.text
                not in shown]  # fmt: skip
@@ -91,12 +100,21 @@ def _drilled(comparison: Comparison, moved: Moved, passages: Mapping[str, Passag
         candidate_more=_more(moved.after) if candidate else "",
         missing=missing,
         votes=[_vote(one, passages) for one in question.votes],
+        current_answer=answers.get("current"),
+        candidate_answer=answers.get("candidate"),
     )
 
 
-def _hits(found: Found, question: Question, passages: Mapping[str, Passage]) -> list[ShownHit]:
+def _hits(found: Found, question: Question, passages: Mapping[str, Passage], told: Told | None) -> list[ShownHit]:
     ranked = list(found.run.get(question.query_id, ()))[:TOP]
-    return [_hit(rank, one, question, passages) for rank, one in enumerate(ranked, start=1)]
+    return [replace(_hit(rank, one, question, passages), cited=_cited(one, told)) for rank, one
+            in enumerate(ranked, start=1)]  # fmt: skip
+
+
+def _cited(passage_id: str, told: Told | None) -> str:
+    said = [f"[{one.n}] {one.found}, {one.support:.2f}" for one in (told.citations if told else ())
+            if one.passage_id == passage_id]  # fmt: skip
+    return "; ".join(dict.fromkeys(said))
 
 
 def _hit(rank: int, passage_id: str, question: Question, passages: Mapping[str, Passage]) -> ShownHit:

@@ -19,6 +19,7 @@ from eval.guards import (
     guard_latency,
     guard_recall,
     guard_slice,
+    guard_support,
     guard_vectors,
     guard_wall,
     slice_of,
@@ -101,6 +102,7 @@ def decide(
     rulings = (
         Ruling("primary", "decision", "passed" if is_better else "failed", _primary(primary, rules, look)),
         *(guard_slice(one, p, rules) for one, p in zip(slices, slice_ps, strict=True)),
+        *guard_support(beside),
         guard_recall(recall, recall_p, rules),
         guard_hubs(current.hub_share, candidate.hub_share, rules),
         *([guard_wall(beside.wall, rules)] if beside.wall else []),

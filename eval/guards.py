@@ -20,6 +20,8 @@ Family = Literal["decision", "quality", "answers", "health", "bars"]
 
 FEWEST_TIMED = 20  # searches: the slowest twentieth is one
 FEWEST_FOUND = 30  # questions of the wall
+QUOTED = ("Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
+          "there was nothing to measure.")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Beside:
     """1 where a question without one is declined."""
     support: Pair | None = None
     """Share of an answer's sentences that their citations support."""
+    support_note: str = ""
+    """Where support was not measured: a sentence that says why."""
     milliseconds: Pair | None = None
     """That the searches took."""
 
@@ -184,6 +188,16 @@ def guard_latency(pair: Pair, rules: Rules) -> Ruling:
     if after > before * rules.max_slower and after > before + rules.slack_ms:
         return Ruling("latency", "health", "failed", f"Veto: {said}, above {rules.max_slower:g} times as long.")
     return Ruling("latency", "health", "passed", f"Latency: {said}.")
+
+
+def guard_support(beside: Beside) -> list[Ruling]:
+    """Why citations were not weighed, if something is to be said of that; where they were, a slice judges them.
+
+    >>> [one.outcome for one in guard_support(Beside(support_note=QUOTED))], guard_support(NOTHING_BESIDE)
+    (['untested'], [])
+    """
+    is_told = beside.support is None and beside.support_note
+    return [Ruling("support", "answers", "untested", beside.support_note)] if is_told else []
 
 
 def guard_vectors(faults: Sequence[str]) -> list[Ruling]:

@@ -19,8 +19,8 @@ from eval.report_files import junit, question_lines, trec_qrels, trec_run
 from eval.report_page import as_index, as_page
 from eval.report_summary import as_markdown
 
-SCHEMA = 2
-"""Of metrics.json; 2 added rules, comparison, checks and next."""
+SCHEMA = 3
+"""Of metrics.json; 2 added rules, comparison, checks and next, 3 causes."""
 
 
 def write_report(
@@ -49,6 +49,7 @@ def write_report(
     metrics = {"schema": SCHEMA, "decision": decision.decision, "reasons": list(decision.reasons),
                "rules": [_rule(one) for one in decision.rulings], "figures": decision.figures, "facts": dict(facts),
                "comparison": as_json(figures) if figures else None, "next": said,
+               "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
                "checks": [_check(one) for one in background.checks]}  # fmt: skip
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval import report_plots
+from eval.attribution import worst
 from eval.background import Background, Check, Past
 from eval.compare import DEPTHS, PLACES
 from eval.comparison import Comparison, Sureness
@@ -34,6 +35,7 @@ HEADLINES = {
 }
 MARKS = {"passed": "✓", "failed": "✗", "untested": "–"}
 MOST_SHOWN = 60  # questions in the page; of 10,000 all would be 60 MB, and nobody reads them
+WORST = 10  # questions named with their first cause
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of said probabilities
 
 
@@ -84,6 +86,7 @@ def as_index(reports: Sequence[tuple[Past, str]]) -> str:
 def _of_figures(decision: Decision, background: Background, comparison: Comparison, figures: Figures) -> dict[str, Any]:
     sureness = {name: one.sureness for name, one in comparison.versions.items() if one.sureness is not None}
     past = (*background.history, _today(decision, background, figures)) if background.history else ()
+    shown = drilled(comparison, figures, MOST_SHOWN)
     return {
         "figures": figures,
         "is_pair": comparison.candidate is not None,
@@ -96,7 +99,10 @@ def _of_figures(decision: Decision, background: Background, comparison: Comparis
         "declining": [(name, declining_of(one)) for name, one in sureness.items()],
         "calibration": _calibration(list(sureness.values())),
         "past": past,
-        "shown": drilled(comparison, figures, MOST_SHOWN),
+        "causes": comparison.causes,
+        "worst": worst(comparison.causes.candidate or comparison.causes.current, WORST) if comparison.causes else [],
+        "shown": shown,
+        "n_answered": sum(one.current_answer is not None for one in shown),
         "n_questions": len(comparison.questions),
     }
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from rag.answer import Answerer
 from rag.around import widened
 from rag.database import open_database
-from rag.declining import load_bar
+from rag.declining import Bar, load_bar
 from rag.encode_beside import EncodeBeside, Encoded
 from rag.encoder import Encoder
 from rag.errors import SettingsError
@@ -144,9 +144,17 @@ class App(Parts):
         return self.answerer_over(lambda: self.retriever, generator_of(self.chat_model), self.feedback)
 
     def answerer_over(
-        self, retriever: Callable[[], Retriever], generator: Generator, feedback: Feedback, k: int = 0
+        self,
+        retriever: Callable[[], Retriever],
+        generator: Generator,
+        feedback: Feedback,
+        k: int = 0,
+        bar_of: Callable[[str], Bar] | None = None,
     ) -> Answerer:
-        """Answers as the settings say, by other parts than those that serve; for measuring. *k* 0: as many as are shown."""
+        """Answers as the settings say, by other parts than those that serve; for measuring. *k* 0: as many as are shown.
+
+        *bar_of* gives another bar than the one that was found for a version.
+        """
         model, within_s = self.chat_model, self.settings.generator.rewrite_s
         return Answerer(
             retriever,
@@ -157,7 +165,7 @@ class App(Parts):
             standalone=Rewriter(model, within_s).standalone if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
             widen=self._widen if model else tuple,
-            bar_of=lambda encoder_id: load_bar(self.settings.data, encoder_id),  # anew: a night may have moved it
+            bar_of=bar_of or (lambda encoder_id: load_bar(self.settings.data, encoder_id)),  # anew: a night may move it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:

@@ -10,24 +10,27 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.asking import Asked
 from eval.comparison import Comparison, Found, Sureness
 from eval.embedding_checks import embedding_faults
 from eval.gate import Decision, Served, decide
 from eval.golden_store import kept
-from eval.guards import Beside, Pair
+from eval.guards import QUOTED, Beside, Pair
 from eval.questions import Question as GoldenQuestion
 from eval.questions import of_golden
 from eval.retrieval import RetrievalScores, evaluate
 from eval.rules import Rules
 from rag.assemble import App
-from rag.declining import load_bar
+from rag.declining import Bar, load_bar
+from rag.errors import SettingsError
 from rag.question_vectors import question_vectors
 from rag.registry import Version
+from retriever_training.answers_of_versions import Answers, Keeping, Side, causes_in, support_in
+from retriever_training.at_one_height import at_one_height, declining
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import HeldOut
-from retriever_training.learn_declining import FALSE_DECLINES
-from retriever_training.removed import Holdings, Questions, Remembering, both_ways
+from retriever_training.removed import Holdings, Questions, both_ways
 from retriever_training.reported_questions import reported_questions
 from retriever_training.splits import Split, place_of
 
@@ -69,6 +72,8 @@ class Measuring:
         sure_before, sure_after = at_one_height(
             self._sureness(self.current, looked_at), self._sureness(self.candidate, looked_at)
         )
+        answers = self._answers(sure_before, sure_after)
+        asked, n_golden, why_not = self._asked(answers)
         is_open = ~self.held_out.locked
         decision = decide(
             _only(before.served(), is_open),
@@ -82,7 +87,9 @@ class Measuring:
                 wall=self._wall(),
                 golden=self._golden(),
                 milliseconds=self._milliseconds(),
-                **_declining(sure_before, sure_after),
+                support=None if why_not else support_in(asked),
+                support_note=why_not,
+                **declining(sure_before, sure_after),
             ),
             self.look,
         )
@@ -95,6 +102,8 @@ class Measuring:
             Found(self.candidate.encoder_id, after.found, sureness=sure_after),
             Found(base.encoder_id, anchor.found),
             self.app.library.get,
+            causes_in(asked, self.app.settings.generator.model, n_golden) if asked else None,
+            answers.quoted,
         ))  # fmt: skip
 
     @cached_property
@@ -198,12 +207,10 @@ class Measuring:
             return None
         texts = [self.held_out.questions_by_id[one] for one in query_ids]
         right = [self.held_out.right[one] for one in query_ids]
-        encoder = self.app.open_encoder(version.encoder_id)
+        encoder = self._keeping[version.encoder_id]
         asked = Questions(texts, question_vectors(self.app.engine, encoder, texts), right)
         progress = self.watch("how sure it is", len(texts))
-        seen = list(
-            both_ways(self._holdings(version), asked, Remembering(encoder), self.app.settings.retrieval.k, progress)
-        )
+        seen = list(both_ways(self._holdings(version), asked, encoder, self.app.settings.retrieval.k, progress))
         bar = load_bar(self.app.settings.data, version.encoder_id)
         return Sureness(
             np.array([bar.sureness(there.signs) for there, _ in seen]),
@@ -211,6 +218,42 @@ class Measuring:
             np.array([there.is_answered for there, _ in seen], np.bool_),
             bar.least,
         )
+
+    # ---- answers
+
+    @cached_property
+    def _keeping(self) -> dict[str, Keeping]:
+        """An encoder for each version that encodes no sentence twice, however often its passage is read tonight."""
+        versions = (self.current, self.candidate)
+        return {one.encoder_id: Keeping(self.app.open_encoder(one.encoder_id)) for one in versions}
+
+    def _answers(self, before: Sureness | None, after: Sureness | None) -> Answers:
+        sides = {
+            name: Side(version, self._keeping[version.encoder_id], self._bar(version, sureness))
+            for name, version, sureness in (("current", self.current, before), ("candidate", self.candidate, after))
+        }
+        held_out, ids = self.held_out, self.evidence.passage_ids
+        judged = {
+            query_id: GoldenQuestion(query_id, text, dict.fromkeys((ids[row] for row in held_out.right[query_id]), 1))
+            for query_id, text in held_out.questions_by_id.items()
+        }
+        golden = {one.query_id: one for one in golden_in(self.app)}
+        return Answers(self.app, self.evidence.lexical, sides, golden | judged, self.watch)
+
+    def _bar(self, version: Version, sureness: Sureness | None) -> Bar:
+        """The version's own bar, at the height at which both decline as many questions, where that is known."""
+        bar = load_bar(self.app.settings.data, version.encoder_id)
+        return replace(bar, least=sureness.least) if sureness else bar
+
+    def _asked(self, answers: Answers) -> tuple[dict[str, list[Asked]], int, str]:
+        """What both versions answered to the sample, how many of it are golden, and why support was not weighed."""
+        golden = [one for one in answers.questions if one not in self.held_out.questions_by_id]
+        sample, n_golden = answers.sample(self._open_ids, golden)
+        try:
+            is_quoting = self.app.chat_model is None
+            return answers.asked(sample, quotes=is_quoting), n_golden, QUOTED if is_quoting else ""
+        except SettingsError as error:
+            return {}, 0, f"Citations: not weighed, for the language model can't be asked: {error}"
 
     def _holdings(self, version: Version) -> Holdings:
         matrix = self.evidence.matrix(self.app.vectors(version.passage_side))
@@ -233,32 +276,6 @@ class Measuring:
 def golden_in(app: App) -> tuple[GoldenQuestion, ...]:
     """The library's golden questions; none where nobody has kept any."""
     return of_golden(app.engine, app.library).questions if kept(app.engine) else ()
-
-
-def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sureness | None, Sureness | None]:
-    """Both with a bar that declines FALSE_DECLINES of the questions, which are the same ones for both.
-
-    A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
-    At one share of false declines, what is left to compare is how well each tells apart.
-    """
-    if before is None or after is None:
-        return before, after
-    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINES))),
-            replace(after, least=float(np.quantile(after.there, FALSE_DECLINES))))  # fmt: skip
-
-
-def _declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
-    """The guards' pairs: answered where the right passage is there, declined where it is taken away."""
-    if before is None or after is None:
-        return {}
-
-    def pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pair:
-        return Pair(first.astype(np.float64), second.astype(np.float64))
-
-    return {
-        "answered": pair(before.there >= before.least, after.there >= after.least),
-        "declined": pair(before.gone < before.least, after.gone < after.least),
-    }
 
 
 def _only(served: Served, inside: NDArray[np.bool_]) -> Served:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,16 @@ from eval.comparison import Comparison, Found, Question
 from eval.datasets import BeirDataset, locate, translated
 from eval.gate import Decision, decide
 from eval.guards import Ruling
+from eval.questions import Question as KnownQuestion
 from eval.retrieval import RetrievalScores, evaluate
 from eval.rules import Rules
 from rag.assemble import App
+from rag.declining import load_bar
+from rag.generate import EXTRACTIVE
 from rag.languages import language_of
 from rag.registry import Version
+from retriever_training.answers_of_versions import Answers, Keeping, Side, causes_in
+from retriever_training.candidate import unwatched
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import held_out_questions
 from retriever_training.reported_questions import reported_questions
@@ -55,6 +60,8 @@ class Asked:
     sha256: str
     left_out: int = 0
     """Judgments that name a question or passage that is not there."""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """query id → right answers in words, where they are known."""
 
 
 def of_dataset(app: App, dataset: BeirDataset, split: str) -> Asked:
@@ -77,7 +84,8 @@ def of_dataset(app: App, dataset: BeirDataset, split: str) -> Asked:
         for query_id, grades in qrels.items()
     )
     n_unknown = sum(one.split == split for one in dataset.unknown)
-    return Asked(questions, f"{dataset.name}, {split}", dataset.sha256, n_unknown)
+    answers = {one.query_id: dataset.answers.get(one.query_id, ()) for one in questions}
+    return Asked(questions, f"{dataset.name}, {split}", dataset.sha256, n_unknown, answers)
 
 
 def of_judgments(app: App, evidence: Evidence, rules: Rules, sha256: str) -> Asked:
@@ -96,11 +104,15 @@ def report_now(
     questions = tuple(replace(one, is_unseen=not one.right_ids & seen) for one in asked.questions)
     before = _scores(app, current, questions, seen)
     after = _scores(app, candidate, questions, seen) if candidate else None
+    answers = _answers(app, asked, {"current": current, "candidate": candidate})
+    sample, _ = answers.sample([one.query_id for one in questions], [])
     comparison = Comparison(
         questions,
         Found(current.encoder_id, before.found),
         Found(candidate.encoder_id, after.found) if candidate and after else None,
         read=app.library.get,
+        causes=causes_in(answers.asked(sample, quotes=True), EXTRACTIVE, 0) if sample else None,
+        answer=answers.quoted,
     )
     decision = _with_bars(_decision(comparison, before, after, rules), comparison, bars)
     facts = {"questions": asked.name, "n_questions": len(questions), "current": current.encoder_id,
@@ -130,6 +142,20 @@ def _scores(app: App, version: Version, questions: Sequence[Question], seen: fro
         seen=seen,
         candidates=app.settings.retrieval.candidates,
     )
+
+
+def _answers(app: App, asked: Asked, versions: Mapping[str, Version | None]) -> Answers:
+    """By quotes alone: a report outside the night asks no language model; `nightjar eval answers` does."""
+    sides = {
+        name: Side(one, Keeping(app.open_encoder(one.encoder_id)), load_bar(app.settings.data, one.encoder_id))
+        for name, one in versions.items()
+        if one
+    }
+    questions = {
+        one.query_id: KnownQuestion(one.query_id, one.text, dict(one.right), asked.answers.get(one.query_id, ()))
+        for one in asked.questions
+    }
+    return Answers(app, app.lexical(), sides, questions, unwatched)
 
 
 def _decision(comparison: Comparison, before: RetrievalScores, after: RetrievalScores | None, rules: Rules) -> Decision:

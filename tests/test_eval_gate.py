@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from eval.embedding_checks import embedding_faults, hub_share
 from eval.gate import Bools, Decision, Floats, Served, decide
-from eval.guards import Beside, Pair
+from eval.guards import QUOTED, Beside, Pair
 from eval.rules import Rules
 from eval.simulate_gate import many_nights, one_night, power
 from rag.settings_sections import GateSettings
@@ -260,7 +262,7 @@ def pair(before: object, after: object) -> Pair:
     return Pair(np.asarray(before, np.float64), np.asarray(after, np.float64))
 
 
-def outcome(name: str, **beside: Pair) -> str:
+def outcome(name: str, **beside: Any) -> str:
     """What one guard says of a candidate that is better by far."""
     decision = decided(BEFORE + 0.1 + NOISE, beside=Beside(**beside))
     (ruling,) = (one for one in decision.rulings if one.name == name)
@@ -298,6 +300,13 @@ def test_declining_where_the_documents_answer_vetoes_and_so_does_answering_where
 
 def test_answers_with_less_support_veto() -> None:
     assert outcome("support", support=pair(np.ones(40), np.tile([0.8, 1.0], 20))) == "failed"
+
+
+def test_where_support_is_not_measured_the_guard_says_why_and_lets_through() -> None:
+    quoted = decided(BEFORE + 0.1 + NOISE, beside=Beside(support_note=QUOTED))
+    assert quoted.decision == "promoted"
+    assert [(one.outcome, one.sentence) for one in quoted.rulings if one.name == "support"] == [("untested", QUOTED)]
+    assert outcome("support", support=pair(np.ones(40), np.ones(40)), support_note=QUOTED) == "passed"
 
 
 def test_slower_searches_veto_only_beyond_both_bars() -> None:

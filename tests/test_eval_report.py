@@ -14,13 +14,15 @@ import ir_measures
 import numpy as np
 import pytest
 
+from eval.attribution import Attributed
 from eval.background import Background, Check, Past, past_reports
+from eval.causes import Causes
 from eval.compare import most_moved
-from eval.comparison import Comparison, Found, Question, Sureness, Vote
+from eval.comparison import Comparison, Found, Question, Sureness, Told, Vote
 from eval.figures import figures_of
 from eval.gate import Decision, Served, decide
 from eval.report import as_markdown, write_index, write_report
-from rag.records import Passage
+from rag.records import Citation, Passage
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg onload=alert(3)>{{ 7 * 7 }}{% raw %} $\\frac{1}{ ]]>"
@@ -58,9 +60,18 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
     def read(ids: object) -> dict[str, Passage]:
         return {one: Passage(one, "d", f"docs/{words}", words, words, f"Text {words}", 0, 4) for one in ids}  # type: ignore[attr-defined]
 
+    def answer(ids: object) -> dict[str, dict[str, Told]]:
+        quote = Citation(1, passages[n], f"docs/{words}", None, 0, 4, f"Text {words}", 0.25)
+        declined, broken = Told("", f"Nothing {words}"), Told("", "", f"broke {words}")
+        return {one: {"current": broken if one == "q 1" else Told(f"Said {words} [1]", citations=(quote,)),
+                      "candidate": declined} for one in ids}  # type: ignore[attr-defined]  # fmt: skip
+
+    causes = Causes(f"model {words}", tuple(Attributed(one.query_id, one.text, "right", 1, "") for one in questions),
+                    tuple(Attributed(one.query_id, one.text, "error", 2, f"broke {words}") for one in questions),
+                    n_golden=1, n_without_reference=2, n_untold=3)  # fmt: skip
     sure = Sureness(np.linspace(0.1, 1, 40), np.linspace(0, 0.9, 40), np.arange(40) % 4 > 0, 0.2)
     return Comparison(questions, Found("cur", run(0), errors or {}, sure), Found("can", run(1), {}, sure),
-                      Found("base", run(0)), read)  # type: ignore[arg-type]  # fmt: skip
+                      Found("base", run(0)), read, causes, answer)  # type: ignore[arg-type]  # fmt: skip
 
 
 def a_background(words: str = "") -> Background:
@@ -103,7 +114,7 @@ def test_report_holds_all_its_files_and_their_hashes(tmp_path: Path) -> None:
         for name in sorted(WHOLE - {"manifest.json"})
     }
     metrics = json.loads((page.parent / "metrics.json").read_text("utf-8"))
-    assert (metrics["schema"], metrics["decision"]) == (2, "promoted")
+    assert (metrics["schema"], metrics["decision"]) == (3, "promoted")
     assert metrics["facts"] == {"tier": 1, "seconds": 12.5}
     assert [entry.name for entry in page.parent.parent.iterdir()] == ["n1"]
 
@@ -177,6 +188,24 @@ def test_the_policy_lets_nothing_run_and_names_the_one_style_by_its_hash(plain_a
 def test_no_two_elements_share_an_id_so_that_links_lead_where_they_say(plain_and_hostile: tuple[str, str]) -> None:
     ids = [value for name, value in Elements(plain_and_hostile[0]).attributes if name == "id"]
     assert len(ids) == len(set(ids))
+
+
+def test_answers_stand_side_by_side_with_the_support_of_their_citations(plain_and_hostile: tuple[str, str]) -> None:
+    text = " ".join(" ".join(Elements(plain_and_hostile[0]).texts).split())
+    assert "Said [1] [1] partly, 0.25 docs/" in text
+    assert "cited [1] partly, 0.25" in text, "beside the passage that is cited"
+    assert "Declined: Nothing" in text
+    assert "No answer: broke" in text
+
+
+def test_causes_are_told_before_and_after_with_what_can_not_be_known(tmp_path: Path) -> None:
+    page = write_report(tmp_path / "a", a_decision(), {}, a_comparison())
+    told = json.loads((page.parent / "metrics.json").read_text("utf-8"))["causes"]
+    assert (told["current"]["right"], told["candidate"]["error"], told["transitions"]["n_broken"]) == (40, 40, 40)
+    html = (page.parent / "report.html").read_text("utf-8")
+    assert "0 fixed, 40 broken, 0 the same." in html
+    assert "No reference answer is known of 2 of them." in html
+    assert "Answers that read a right passage and cite another one: 3." in html
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from retriever_training.night_plan import NightPlan
 from retriever_training.nightly import run_night
 from retriever_training.query_tower import QueryTowerPlan
 from tests import jargon
+from tests.chat_endpoint import KEY, in_nobodys_environment, says, serving
 
 COMMAND = [sys.executable, "-m", "ui", "nightly", "--tier", "1", "--json"]
 
@@ -99,6 +100,26 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
     assert app.vectors(app.current().passage_side).missing() == 0, "the base's vectors are not the refused version's"
     report = json.loads((Path(summary["report"]).parent / "metrics.json").read_text())
     assert report["decision"] == "kept"
+    causes = report["causes"]
+    assert causes["n_questions"] == causes["n_without_reference"] == sum(causes["candidate"].values()) == 40
+    assert [one["outcome"] for one in report["rules"] if one["name"] == "support"] == ["untested"], "answers are quotes"
+    page = (Path(summary["report"]).parent / "report.html").read_text()
+    assert page.count('<div class="answer">') >= 2, "both versions' answers, side by side"
+
+
+def test_a_night_weighs_the_citations_of_what_a_language_model_writes(
+    app: App, manuals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_nobodys_environment(monkeypatch)
+    with serving() as endpoint:
+        endpoint.behave = says("Elephants run this workshop [1]. Ask them [1].")
+        generator = {"model": "openai:small", "base_url": endpoint.url, "api_key": KEY}
+        writing = open_app(Settings(data=manuals, generator=generator))
+        figures = run_night(writing, NightPlan(tier="1"))["figures"]
+        writing.close()
+        assert 0 < len(endpoint.asked) <= 80, "forty questions, once for each version"
+    assert 0 < figures["support"]["n"] <= len(endpoint.asked) // 2, "where both versions answered"
+    assert figures["support"]["mean_candidate"] == 0
 
 
 def test_a_night_guards_the_fifth_of_its_questions_that_was_judged_last(app: App) -> None:

@@ -38,8 +38,11 @@ def test_a_version_above_its_bars_passes_and_its_report_is_whole(state: tuple[Pa
         one.name for one in out.iterdir()
     }
     assert (out / "report.md").read_text("utf-8").startswith("# Passed: no rule objects\n")
-    measures = json.loads((out / "metrics.json").read_text("utf-8"))["comparison"]["measures"]
-    assert measures[0]["alone"]["mean"] == 1.0
+    metrics = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert metrics["comparison"]["measures"][0]["alone"]["mean"] == 1.0
+    causes = metrics["causes"]
+    assert (causes["n_questions"], causes["candidate"], causes["transitions"]) == (4, None, None)
+    assert causes["current"]["not in the top 100"] == causes["current"]["error"] == 0
 
 
 def test_a_bar_of_the_settings_that_is_not_reached_exits_with_3_and_fails_in_junit(
