@@ -47,6 +47,8 @@ class ChromaIndex:
         self._collection = collection
         self._vectors = vectors
         self._folder = folder  # None for a server, which looks after its own files
+        self.n_lacking = 0
+        """Passages that the latest `sync` had to add."""
         self._measure()
 
     @classmethod
@@ -146,6 +148,7 @@ class ChromaIndex:
             have = set(self._ids())
             gone = sorted(have.difference(ids))
             new = [row for row, passage_id in enumerate(ids) if passage_id not in have]
+            self.n_lacking = len(new)
             if not gone and not new and (self._folder is None or self._folder.is_sealed):
                 return 0, 0
             if self._folder is not None:

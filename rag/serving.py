@@ -30,6 +30,8 @@ class ServingIndex:
         self.exact = ExactIndex(vectors)
         self.state: State = "absent"
         self.reason = "not opened yet"
+        self.share = 0.0
+        """While it is building: of the passages that it lacked, the share that is there, 0 to 1."""
         self._root = root
         self._url = url
         self._vectors = vectors
@@ -150,6 +152,7 @@ class ServingIndex:
         with self._changed:
             wanted, self._wanted = self._wanted and not self._closed, False
             if wanted:
+                self.share = 0.0
                 self._set("building", "opening")
             else:
                 self._worker = None
@@ -175,12 +178,16 @@ class ServingIndex:
             side = self._vectors.passage_side
             self._chroma = ChromaIndex.open(self._root, side, self._vectors, url=self._url, suspect=self._suspect)
             self._suspect = False
-        self._chroma.sync(stopped=lambda: self._closed)
+        self._chroma.sync(self._progressed, stopped=lambda: self._closed)
         with self._changed:
             if not self._wanted and not self._closed:
                 self._set("ready", "")
         if self.state == "ready":
             self.exact.forget()
+
+    def _progressed(self, n_added: int) -> None:
+        assert self._chroma is not None
+        self.share = min(1.0, self.share + n_added / self._chroma.n_lacking)
 
     def _failed(self, state: State, error: NightjarError) -> None:
         log.warning("search goes on by exact search: %s", error)

@@ -437,10 +437,11 @@ def test_search_answers_before_while_and_after_the_index_is_built(root, vectors)
     serving = ServingIndex(root, vectors)
     assert serving.state == "absent"
     assert names(serving.search(questions(), 3)) == truth(vectors, questions(), 3)
+    assert serving.share == 0
     serving.prepare()
     while serving.state == "building":
         assert overlap(serving.search(questions(3), 3), truth(vectors, questions(3), 3)) == 1
-    assert serving.state == "ready"
+    assert (serving.state, serving.share) == ("ready", pytest.approx(1.0))
     assert overlap(serving.search(questions(), 3), truth(vectors, questions(), 3)) > 0.99
     serving.close()
     assert names(serving.search(questions(), 3)) == truth(vectors, questions(), 3), (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rag.conversations import Listed
 from rag.jobs import Asked, Job
 from rag.kept_answers import Kept
 from rag.records import Answer, Citation, Hit, Passage
+from rag.serving import ServingIndex
 from rag.settings import load_settings
 from rag.steps import Step
 from ui.exports import as_json, as_markdown
@@ -100,6 +102,11 @@ def test_nothing_is_said_of_how_things_stand_where_all_is_well_and_ingests_are(t
         app.jobs.create(Asked(("a.md",), str(tmp_path)))
         app.jobs.begin_next()
         assert calm == []
+        index = ServingIndex(tmp_path / "index", app.vectors(app.current().passage_side))
+        index.state, index.share = "building", 0.634
+        app._live = replace(app.live, index=index)
+        version = app.current().encoder_id
+        assert f"Version {version} answers while its index is being built, 63 % so far" in states_of(app)[-1]
         assert said.INGESTING_FIRST in states_of(app)
     finally:
         app.close()

@@ -41,4 +41,4 @@ def _ingests(app: App) -> Iterator[str]:
 def _index(app: App) -> Iterator[str]:
     index = app.live.index
     if index and index.state in ("building", "torn"):
-        yield said.BUILDING
+        yield said.BUILDING.format(version=app.live.version.encoder_id, percent=int(100 * index.share))

@@ -88,7 +88,10 @@ FIRST_STEPS = (
 )
 BY_DROPPING = "Drop files into the box below, open the page “Library”, or run `nightjar ingest my-documents/`."
 BY_OTHERS = "An administrator does that, on the page “Library”."
-BUILDING = "The index is being built; searches are exact meanwhile, and a little slower."
+BUILDING = (
+    "Version {version} answers while its index is being built, {percent} % so far: searches are exact meanwhile, and a little "
+    "slower."
+)
 INGESTING = "Documents are on their way in: {percent} % of their passages are encoded. What is in can be asked."
 INGESTING_FIRST = "Documents are on their way in. What is in can be asked."
 GENERATOR_AWAY = "The language model {model} does not answer now: until it does, answers are quoted sentences."
