@@ -19,7 +19,7 @@ NEEDS = [
 ]
 """The marks of every such test file: `pytestmark = NEEDS`."""
 
-SEEN_S = 20  # that a page may take on a busy machine
+SEEN_S = 45  # that a page may take on a busy machine
 
 
 def open_browser():
