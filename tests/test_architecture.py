@@ -83,11 +83,8 @@ OUTER_DOORS = {
     "ui/ingests.py": "the thread that runs ingests: one that fails does not keep the next one from running",
     "ui/keeping.py": "the thread that takes in promotions: what answered goes on answering, with a traceback in the log",
     "ui/opening.py": "hands whatever went wrong to everyone who asks for the application",
-    "ui/web/administrators.py": "an administrator who asked gets a sentence, the log the traceback",
-    "ui/web/acting.py": "the same, on the Library page",
+    "ui/web/attempt.py": "the same, of whatever else is done on a page",
     "ui/web/asking.py": "a person who asked gets a sentence, the log the traceback",
-    "ui/web/chat_parts.py": "the same",
-    "ui/web/compare.py": "the same",
     "ui/web/insights.py": "the same",
     "ui/web/negatives.py": "the same",
 }

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from rag.assemble import App
-from rag.errors import NightjarError
 from ui.opening import Opening
 from ui.web import texts
-from ui.web.render import escaped
+from ui.web.attempt import Updates, attempt
 
-log = logging.getLogger(__name__)
-
-Updates = dict[Any, Any]
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4,
                          "concurrency_id": "documents"}  # fmt: skip
 """Of every listener here: each open page looks once a second, which must not take the room of those who chat."""
@@ -24,10 +19,4 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 
 def acted(opening: Opening, status: gr.Markdown, act: Callable[[App], Updates]) -> Updates:
     """The updates that an act makes; where it can't be done, the reason in the line of status."""
-    try:
-        return act(opening.app())
-    except NightjarError as error:
-        return {status: escaped(str(error))}
-    except Exception:
-        log.exception("the Library page failed")
-        return {status: texts.FAILED}
+    return attempt(lambda: act(opening.app()), lambda why: {status: why}, what="the Library page", failed=texts.FAILED)

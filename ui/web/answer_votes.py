@@ -14,7 +14,8 @@ from ui.person import Person, person_of
 from ui.verdicts import promise_of, standing_on, toggle
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.chat_parts import QUICK, Updates, acted, copied_text
+from ui.web.attempt import Updates
+from ui.web.chat_parts import QUICK, acted, copied_text
 from ui.web.conversation import Conversation, Exchange
 from ui.web.evidence import note_line, pressed, vote_button
 from ui.web.render import answer_text

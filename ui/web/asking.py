@@ -18,7 +18,8 @@ from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.chat_parts import PRIVATE, QUICK, Updates, typed
+from ui.web.attempt import Updates
+from ui.web.chat_parts import PRIVATE, QUICK, typed
 from ui.web.chat_programs import AT_ONCE
 from ui.web.conversation import Conversation, Exchange, said_by_person, said_here
 from ui.web.render import searched_line

@@ -11,7 +11,8 @@ from ui.opening import Opening
 from ui.person import person_of
 from ui.verdicts import toggle
 from ui.web import texts_chat as said
-from ui.web.chat_parts import QUICK, Updates, acted
+from ui.web.attempt import Updates
+from ui.web.chat_parts import QUICK, acted
 from ui.web.conversation import Conversation
 from ui.web.evidence import Evidence
 from ui.web.render_document import document_shown

@@ -18,8 +18,9 @@ from ui.web import texts
 from ui.web import texts_chat as said
 from ui.web.answer_votes import AnswerVotes
 from ui.web.asking import Asking
+from ui.web.attempt import Updates
 from ui.web.cards import Cards
-from ui.web.chat_parts import PRIVATE, QUICK, Updates, acted, chatbot, chip, filter_boxes, question_box, typed
+from ui.web.chat_parts import PRIVATE, QUICK, acted, chatbot, chip, filter_boxes, question_box, typed
 from ui.web.chat_programs import offer_to_programs
 from ui.web.conversation import Conversation
 from ui.web.conversation_list import ConversationList

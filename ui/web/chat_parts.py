@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from rag.answer import MAX_QUESTION
-from rag.errors import NightjarError
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.render import escaped
+from ui.web.attempt import Updates, attempt
 
-log = logging.getLogger(__name__)
-
-Updates = dict[Any, Any]
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK: dict[str, Any] = PRIVATE | {"queue": False}
 """Of every listener that answers at once: it waits for no answer that is being written."""
@@ -24,13 +19,11 @@ QUICK: dict[str, Any] = PRIVATE | {"queue": False}
 
 def acted(act: Callable[[], Updates], line: gr.Markdown) -> Updates:
     """The updates that an act makes; where it can't be done, the reason in *line*."""
-    try:
-        return act()
-    except NightjarError as error:
-        return {line: gr.update(value=escaped(str(error)), visible=True)}
-    except Exception:
-        log.exception("the chat page failed")
-        return {line: gr.update(value=texts.FAILED, visible=True)}
+
+    def told(why: str) -> Updates:
+        return {line: gr.update(value=why, visible=True)}
+
+    return attempt(act, told, what="the chat page", failed=texts.FAILED)
 
 
 def chatbot() -> gr.Chatbot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,20 +12,17 @@ from eval.preferences import told
 from rag.answer import MAX_QUESTION, checked
 from rag.assemble import App
 from rag.comparisons import Blind, Comparisons, are_alike, moves
-from rag.errors import NightjarError
 from rag.records import Hit
 from rag.registry import Version
 from ui.comparing import choosable, hits_of, names, pin_from_comparison, two_versions
 from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.web import texts_insights as words
+from ui.web.attempt import Updates, attempt
 from ui.web.evidence import shown_html
-from ui.web.render import escaped, plain, title
+from ui.web.render import plain, title
 from ui.web.render_insights import columns_shown
 
-log = logging.getLogger(__name__)
-
-Updates = dict[Any, Any]
 LOOKING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
                            "show_progress": "hidden"}  # fmt: skip
 
@@ -194,10 +190,9 @@ class CompareTab:
 
     def _done(self, request: gr.Request, act: Callable[[App, Person], Updates]) -> Updates:
         """What the act shows, or why it can't be."""
-        try:
-            return act(self._opening.app(), person_of(request))
-        except NightjarError as error:
-            return {self.status: escaped(str(error))}
-        except Exception:
-            log.exception("comparing two versions failed")
-            return {self.status: words.FAILED}
+        return attempt(
+            lambda: act(self._opening.app(), person_of(request)),
+            lambda why: {self.status: why},
+            what="comparing two versions",
+            failed=words.FAILED,
+        )

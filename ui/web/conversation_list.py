@@ -12,7 +12,8 @@ from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.chat_parts import QUICK, Updates, acted
+from ui.web.attempt import Updates
+from ui.web.chat_parts import QUICK, acted
 from ui.web.conversation import Conversation
 from ui.web.evidence import note_line, vote_button
 from ui.web.render import plain

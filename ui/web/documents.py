@@ -13,7 +13,8 @@ from ui.gaps import gaps_for
 from ui.opening import Opening
 from ui.person import person_of
 from ui.web import texts_library as texts
-from ui.web.acting import QUIET, Updates, acted
+from ui.web.acting import QUIET, acted
+from ui.web.attempt import Updates
 from ui.web.evidence import page_links, shown_html
 from ui.web.library_add import BringIn
 from ui.web.library_list import DocumentList, View

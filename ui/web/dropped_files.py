@@ -15,7 +15,8 @@ from ui.opening import Opening
 from ui.person import Person
 from ui.uploads import keep_upload
 from ui.web import texts_chat as said
-from ui.web.chat_parts import QUICK, Updates, acted, chip
+from ui.web.attempt import Updates
+from ui.web.chat_parts import QUICK, acted, chip
 from ui.web.evidence import shown_html
 from ui.web.render_chat import files_shown
 

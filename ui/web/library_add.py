@@ -16,7 +16,8 @@ from ui.person import person_of
 from ui.uploads import keep_upload
 from ui.web import texts
 from ui.web import texts_library as own_texts
-from ui.web.acting import QUIET, Updates, acted
+from ui.web.acting import QUIET, acted
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render import escaped
 from ui.web.render_documents import MAX_FILES, jobs_shown

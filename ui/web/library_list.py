@@ -13,7 +13,8 @@ from rag.catalogue import SORTS, Wanted
 from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.web import texts_library as texts
-from ui.web.acting import QUIET, Updates, acted
+from ui.web.acting import QUIET, acted
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render_library import cells, name_on_button, range_told
 

@@ -12,7 +12,8 @@ from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.removing import copies, remove
 from ui.web import texts_library as texts
-from ui.web.acting import QUIET, Updates, acted
+from ui.web.acting import QUIET, acted
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render import escaped
 from ui.web.render_documents import removed_told

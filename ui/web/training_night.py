@@ -10,7 +10,8 @@ import gradio as gr
 from ui.person import Person
 from ui.training_room import TrainingRoom
 from ui.web import texts_training as texts
-from ui.web.administrators import Updates, for_administrators
+from ui.web.administrators import for_administrators
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render_night import foreseen_told, last_shown, now_shown, outlook_shown, said_shown
 

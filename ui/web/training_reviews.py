@@ -11,7 +11,8 @@ from ui.api_reports import reports
 from ui.person import Person
 from ui.training_room import TrainingRoom
 from ui.web import texts_training as texts
-from ui.web.administrators import Updates, for_administrators
+from ui.web.administrators import for_administrators
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render_versions import doubt_shown, reports_shown
 

@@ -10,7 +10,8 @@ from rag.version_space import freeable
 from ui.person import Person
 from ui.training_room import TrainingRoom, memory_of_process, short
 from ui.web import texts_training as texts
-from ui.web.administrators import Updates, for_administrators
+from ui.web.administrators import for_administrators
+from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.render_night import moment
 from ui.web.render_versions import plot_shown, size, timeline_shown
