@@ -17,14 +17,14 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 """Each may import itself and those before it."""
 
 LEVELS = (
-    ("records", "errors", "one_at_a_time"),
+    ("records", "errors", "one_at_a_time", "batches"),
     ("settings", "settings_sections", "database", "app_tables", "migrations.env", "version_files", "tokens",
      "encoder", "cross_encoder", "accounts", "credentials", "quick_encoder", "recent_vectors", "base_model",
      "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
     ("parse", "parse_child", "formats", "format_text", "format_markdown", "format_rst", "format_html", "format_docx",
      "format_pptx", "format_xlsx", "format_pdf", "format_json", "format_eml", "format_epub", "format_odt", "format_rtf",
-     "pdf_layout", "pdf_pictures", "recognise", "unpack", "archive", "passages", "recut", "beir", "library", "steps",
-     "find_files", "read_files", "store_files", "ingest", "jobs", "record_steps", "encode_beside", "remove_documents",
+     "pdf_layout", "pdf_pictures", "recognise", "unpack", "archive", "passages", "recut", "beir", "write_documents", "library",
+     "steps", "find_files", "read_files", "store_files", "ingest", "jobs", "record_steps", "encode_beside", "remove_documents",
      "vectors", "question_vectors", "exact", "chroma_client", "index_folder", "index_check", "index", "serving",
      "plain_words", "languages", "word_counts", "lexical_files", "lexical", "words", "sentences", "facts", "measures",
      "short_answers", "disagree", "declining", "feedback", "feedback_files", "forgetting", "registry", "install_base",

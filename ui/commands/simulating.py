@@ -100,8 +100,8 @@ def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]
     Raises:
         UsageError: some passages have no vectors yet.
     """
+    from rag.batches import chunks
     from rag.errors import UsageError
-    from rag.library import chunks
     from retriever_training.simulate import what_is_shown
 
     version = app.current()
