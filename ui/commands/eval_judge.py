@@ -59,7 +59,7 @@ def judged_by_model(app: App, items: Sequence[ToJudge]) -> Judging:
     """
     from eval.judge import asking
     from eval.judge import judge as judge_all
-    from rag.chat_model import Patience
+    from rag.chat_writing import Patience
     from rag.errors import UsageError
 
     model = app.judge_model
