@@ -22,7 +22,7 @@ from ui.web.attempt import Updates
 from ui.web.chat_parts import PRIVATE, QUICK, typed
 from ui.web.chat_programs import AT_ONCE
 from ui.web.conversation import Conversation, Exchange, said_by_person, said_here
-from ui.web.render import searched_line
+from ui.web.render_answer import searched_line
 
 if TYPE_CHECKING:
     from ui.web.chat import ChatPage
