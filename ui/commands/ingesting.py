@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
 from ui.commands.ingest_told import Encoding, print_report, report_json
 
 if TYPE_CHECKING:
@@ -51,22 +51,18 @@ def ingest(
 
     nightjar ingest notes/ --json > report.json
     """
-    from rag.assemble import open_app
     from rag.errors import UsageError
     from rag.recut import n_waiting
 
     if not paths and beir is None:
         raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
-    app = open_app(settings_of(context))
-    app.tell = partial(typer.echo, err=True)
-    try:
+    with opened_app(context) as app:
+        app.tell = partial(typer.echo, err=True)
         started = time.perf_counter()
         report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
         seconds = time.perf_counter() - started
         n_passages = app.library.n_passages()
         n_cut_before = n_waiting(app.engine)
-    finally:
-        app.close()
     if as_json:
         print_json(report_json(report, encoding, seconds) | {"n_cut_before": n_cut_before})
     else:

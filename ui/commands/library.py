@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, printable, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from rag.assemble import App
@@ -54,19 +54,15 @@ def sources(
 
     nightjar sources --only outdated --sort=-outdated --json
     """  # fmt: skip
-    from rag.assemble import open_app
     from rag.catalogue import Wanted
     from ui.shapes import listed_json
 
     wanted = Wanted(match, sort, only)
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         if wanted == Wanted() and limit is None:
             _print_sources(app.library.sources(), as_json=as_json)
             return
         listed, n = app.catalogue().page(wanted, limit or LISTED)
-    finally:
-        app.close()
     if as_json:
         print_json([listed_json(one) for one in listed])
         return
@@ -107,20 +103,16 @@ def remove(
 
     nightjar remove notes/ scifact      a folder, and a whole BEIR dataset
     """
-    from rag.assemble import open_app
     from rag.errors import NotFoundError
     from ui.shapes import removed_json
 
     missing, gone = [], []
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         for source in named:
             try:
                 gone.append((source, _removed(app, source)))
             except NotFoundError as error:
                 missing.append(str(error))
-    finally:
-        app.close()
     if as_json:
         print_json([{"source": source, **removed_json(removed)} for source, removed in gone])
     else:
