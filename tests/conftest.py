@@ -42,6 +42,19 @@ def base_encoder(base_folder: Path):
     return Encoder.open(base_folder, precision="fp32")
 
 
+@pytest.fixture(scope="session")
+def map_folder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of tier 1 with a map that is not the identity."""
+    import numpy as np
+
+    from retriever_training.adapter import save_adapter
+
+    folder = tmp_path_factory.mktemp("map") / "model"
+    weights = np.eye(384) + 0.05 * np.random.default_rng(0).standard_normal((384, 384))
+    save_adapter(base_folder, weights.astype(np.float32), folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _settings_from_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own settings must not reach a test."""

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -102,6 +102,12 @@ def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"))
 
 
+@lru_cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """All of its syntax, walked once: most rules look at every node of every file."""
+    return tuple(ast.walk(tree(file)))
+
+
 def place(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
@@ -110,9 +116,9 @@ def module_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts)
 
 
-def imported(nodes: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+def imported(found: Iterable[ast.AST]) -> Iterator[str]:
     """Every module that import statements name; of `from a import b` also a.b, for b may be a module."""
-    for node in nodes:
+    for node in found:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -121,8 +127,9 @@ def imported(nodes: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imports_anywhere(file: Path) -> set[str]:
-    return set(imported(ast.walk(tree(file))))
+@lru_cache
+def imports_anywhere(file: Path) -> frozenset[str]:
+    return frozenset(imported(nodes(file)))
 
 
 def run_on_import(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -200,7 +207,7 @@ def test_only_the_assembly_and_the_doors_know_the_settings() -> None:
 def test_our_eval_never_takes_the_name_of_pythons() -> None:
     """`import eval` would put a module where everybody expects the built-in function."""
     for file in (*files(), *(ROOT / "tests").glob("*.py")):
-        names = [alias for node in ast.walk(tree(file)) if isinstance(node, ast.Import) for alias in node.names]
+        names = [alias for node in nodes(file) if isinstance(node, ast.Import) for alias in node.names]
         assert not any((alias.asname or alias.name) == "eval" for alias in names), place(file)
 
 
@@ -277,7 +284,7 @@ def caught(handler: ast.ExceptHandler) -> set[str]:
 def test_everything_is_caught_only_at_the_outer_doors() -> None:
     found = set()
     for file in files():
-        for node in ast.walk(tree(file)):
+        for node in nodes(file):
             everything = isinstance(node, ast.ExceptHandler) and caught(node) & {"Exception", "BaseException"}
             suppressed = isinstance(node, ast.Call) and ast.unparse(node) in {
                 "suppress(Exception)",
@@ -290,7 +297,7 @@ def test_everything_is_caught_only_at_the_outer_doors() -> None:
 
 def test_no_code_that_comes_with_a_model_is_ever_trusted() -> None:
     for file in files():
-        for node in ast.walk(tree(file)):
+        for node in nodes(file):
             if isinstance(node, ast.keyword) and node.arg in {"trust_remote_code", "allow_pickle"}:
                 assert isinstance(node.value, ast.Constant), place(file)
                 assert node.value.value is False, place(file)
@@ -299,7 +306,7 @@ def test_no_code_that_comes_with_a_model_is_ever_trusted() -> None:
 def test_nothing_is_read_in_a_format_that_runs_code() -> None:
     for file in files():
         assert not {module.split(".")[0] for module in imports_anywhere(file)} & UNSAFE_MODULES, place(file)
-        calls = {ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
+        calls = {ast.unparse(node.func) for node in nodes(file) if isinstance(node, ast.Call)}
         assert not calls & {"torch.load", "torch.save", "eval", "exec", "compile", "os.system", "yaml.load"}, place(
             file
         )
@@ -308,7 +315,7 @@ def test_nothing_is_read_in_a_format_that_runs_code() -> None:
 def test_every_model_is_opened_without_the_network_or_its_code() -> None:
     """The one call that may ask a model hub is the base's, and there the environment says no unless a person says yes."""
     for file in files():
-        for node in ast.walk(tree(file)):
+        for node in nodes(file):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "SentenceTransformer":
                 named = {keyword.arg for keyword in node.keywords}
                 assert "modules" in named or "trust_remote_code" in named, place(file)

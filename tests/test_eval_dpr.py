@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from eval import dpr
 from eval.datasets import load_beir
 from eval.dpr import Converted, entries, to_beir
 from rag.errors import NotFoundError, UsageError
-from ui.commands import ingesting, measuring, mining
+from tests.nightjar_command import nightjar
 
 
 def context(passage_id: str | None, text: str, title: str = "Insects") -> dict[str, Any]:
@@ -183,16 +181,6 @@ def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
 
 
 # ---- the command, and the way back
-
-
-def nightjar(data: Path, *words: str) -> Result:
-    app = typer.Typer()
-    for group in (ingesting, mining, measuring):
-        group.register(app)
-    result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def test_a_converted_file_can_be_ingested_and_measured(tmp_path: Path) -> None:

@@ -32,17 +32,6 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def map_folder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version of tier 1 with a map that is not the identity."""
-    from retriever_training.adapter import save_adapter
-
-    folder = tmp_path_factory.mktemp("map") / "model"
-    weights = np.eye(384) + 0.05 * np.random.default_rng(0).standard_normal((384, 384))
-    save_adapter(base_folder, weights.astype(np.float32), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def quick(base_folder: Path) -> QuickEncoder:
     return QuickEncoder.open(base_folder)
 

@@ -162,16 +162,3 @@ def test_the_routes_of_a_tier_1_version_part_after_pooling(map_folder) -> None:
 
 def test_a_tier_1_version_takes_no_second_copy_of_the_weights(base_folder, map_folder) -> None:
     assert (map_folder / "query_0_Transformer" / "model.safetensors").samefile(base_folder / "model.safetensors")
-
-
-@pytest.fixture(scope="module")
-def map_folder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version of tier 1 with a map that is not the identity."""
-    import numpy as np
-
-    from retriever_training.adapter import save_adapter
-
-    folder = tmp_path_factory.mktemp("map") / "model"
-    weights = np.eye(384) + 0.05 * np.random.default_rng(0).standard_normal((384, 384))
-    save_adapter(base_folder, weights.astype(np.float32), folder)
-    return folder

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
 
 from rag.assemble import App, open_app
 from rag.cross_encoder import CrossEncoder
@@ -36,7 +34,7 @@ from retriever_training.side_tables import Example
 from retriever_training.splits import split_of
 from retriever_training.views import view_of
 from tests import jargon
-from ui.commands import cross_encoder, measuring
+from tests.nightjar_command import nightjar
 from ui.commands.learning import DISTIL, plan_of
 
 RIGHT = {
@@ -152,16 +150,6 @@ def voted(manuals: Path) -> Path:
     app.current()
     app.close()
     return manuals
-
-
-def nightjar(data: Path, *words: str) -> Result:
-    app = typer.Typer()
-    for group in (cross_encoder, measuring):
-        group.register(app)
-    result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def test_the_command_trains_measures_and_leaves_everything_switched_off(

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from rag.errors import NightjarError, NotFoundError, TooLittleDataError, UsageError
 from rag.records import Passage
 from retriever_training.rows import PROVENANCE, check_free, dpr_entries, write_rows
 from tests import jargon
-from ui.commands import mining
+from tests.nightjar_command import nightjar
 
 
 def a_passage(name: str, heading: str = "") -> Passage:
@@ -180,15 +178,6 @@ def state(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     jargon.vote(app, dict(list(jargon.questions().items())[:120]))
     app.close()
     return data
-
-
-def nightjar(data: Path, *words: str) -> Result:
-    app = typer.Typer()
-    mining.register(app)
-    result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def test_mine_writes_rows_to_stdout_and_reasons_to_stderr(state: Path) -> None:

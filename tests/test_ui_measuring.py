@@ -6,16 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from eval.datasets import load_beir
 from eval.metrics import ALL_MEASURES
 from rag.assemble import open_app
 from rag.errors import UsageError
 from rag.settings import Settings
+from tests.nightjar_command import nightjar
 from tests.test_rag_cross_encoder import saved
-from ui.commands import demo, library, measuring, simulating
+from ui.commands import demo
 
 TEXTS = {
     "bees": ("Bees", "Honey bees dance to tell each other where flowers are."),
@@ -41,16 +40,6 @@ def a_dataset(folder: Path, texts: dict[str, tuple[str, str]] = TEXTS) -> Path:
     for split in ("train", "test"):
         (folder / "qrels" / f"{split}.tsv").write_text(qrels, "utf-8")
     return folder
-
-
-def nightjar(data: Path, *words: str) -> Result:
-    app = typer.Typer()
-    for group in (library, measuring, simulating):
-        group.register(app)
-    result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rag.errors import UsageError
-from tests.test_ui_measuring import a_dataset, nightjar
+from tests.nightjar_command import nightjar
+from tests.test_ui_measuring import a_dataset
 
 
 @pytest.fixture(scope="module")
