@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -92,17 +92,25 @@ OUTER_DOORS = {
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
-@lru_cache
+@pytest.fixture(scope="module", autouse=True)
+def _syntax_is_let_go() -> Iterator[None]:
+    """Half a million nodes, which every garbage collection of the tests after these would look through."""
+    yield
+    tree.cache_clear()
+    nodes.cache_clear()
+
+
+@cache
 def files() -> tuple[Path, ...]:
     return tuple(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
 
 
-@lru_cache
+@cache
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"))
 
 
-@lru_cache
+@cache
 def nodes(file: Path) -> tuple[ast.AST, ...]:
     """All of its syntax, walked once: most rules look at every node of every file."""
     return tuple(ast.walk(tree(file)))
@@ -127,7 +135,7 @@ def imported(found: Iterable[ast.AST]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@lru_cache
+@cache
 def imports_anywhere(file: Path) -> frozenset[str]:
     return frozenset(imported(nodes(file)))
 
