@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.json_lines import object_of
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
 from rag.library import Library
 
@@ -158,16 +158,9 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """("file:line", object) for every line that is not blank."""
     with file.open(encoding="utf-8-sig") as lines:
         for number, text in enumerate(lines, start=1):
-            if not text.strip():
-                continue
-            place = f"{file}:{number}"
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise UsageError(f"{place} is not JSON ({error}): write one object a line") from error
-            if not isinstance(line, dict):
-                raise UsageError(f'{place} is {type(line).__name__}, not an object: write {{"_id": …, "text": …}}')
-            yield place, line
+            if text.strip():
+                place = f"{file}:{number}"
+                yield place, object_of(text, place, '{"_id": …, "text": …}')
 
 
 def _text(line: Mapping[str, Any], key: str, place: str) -> str:

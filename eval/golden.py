@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from eval.json_lines import object_of
 from rag.blocks import storable
 from rag.errors import NotFoundError, UsageError
 
@@ -114,12 +115,7 @@ def read_golden(file: Path) -> list[GoldenLine]:
 
 
 def _line(text: str, place: str) -> GoldenLine:
-    try:
-        line = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{place} is not JSON ({error}): write one object a line") from error
-    if not isinstance(line, dict):
-        raise UsageError(f'{place} is {type(line).__name__}, not an object: write {{"question": …, "quote": …}}')
+    line = object_of(text, place, '{"question": …, "quote": …}')
     return GoldenLine(golden_of(line, place), str(line.get("passage_id") or ""), place)
 
 

@@ -66,6 +66,7 @@ HEAVY_AT_THE_TOP = {
     "ui/web/library_remove.py": "gradio: the same",
     "ui/web/look.py": "gradio: the same",
     "ui/web/negatives.py": "gradio: the same",
+    "ui/web/pager.py": "gradio: the same",
     "ui/web/pages.py": "gradio: the same",
     "ui/web/right_passage.py": "gradio: the same",
     "ui/web/person.py": "gradio: the same",

@@ -16,7 +16,8 @@ from ui.web import texts_library as texts
 from ui.web.acting import QUIET, acted
 from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
-from ui.web.render_library import cells, name_on_button, range_told
+from ui.web.pager import Pager
+from ui.web.render_library import cells, name_on_button
 
 N_ROWS = 20
 MOST_FIRST = ("passages", "size", "added", "helpful", "not_relevant", "outdated", "cited")
@@ -52,16 +53,13 @@ class DocumentList:
             self.columns = {key: _column(key) for key in texts.COLUMNS}
         self.rows = [_Row.make() for _ in range(N_ROWS)]
         self.none = gr.Markdown(visible=False, elem_classes="nj-quiet")
-        with gr.Row(elem_classes="nj-pager"):
-            self.earlier = gr.Button(texts.EARLIER, size="sm", min_width=0, elem_classes="nj-vote")
-            self.range = gr.Markdown("", elem_classes="nj-quiet")
-            self.later = gr.Button(texts.LATER, size="sm", min_width=0, elem_classes="nj-vote")
+        self.pager = Pager(N_ROWS, texts.DOCUMENTS)
 
     @property
     def outputs(self) -> list[Any]:
         """What `shown` updates."""
         of_rows = [part for row in self.rows for part in (row.box, row.name, row.cells)]
-        return [self.view, *self.columns.values(), *of_rows, self.none, self.range, self.earlier, self.later]
+        return [self.view, *self.columns.values(), *of_rows, self.none, *self.pager.outputs]
 
     def listen(self) -> None:
         """Connects the components with what happens."""
@@ -69,8 +67,7 @@ class DocumentList:
         # Not "once", Gradio's default: what is chosen while the answer before is under way would be lost.
         gr.on([self.match.submit, self.only.input], self.find, [self.view, self.match, self.only], out,
               trigger_mode="always_last", **QUIET)  # fmt: skip
-        self.earlier.click(self._turner(-N_ROWS), [self.view], out, **QUIET)
-        self.later.click(self._turner(N_ROWS), [self.view], out, **QUIET)
+        self.pager.listen(self._turner, self.view, out)
         for key, column in self.columns.items():
             if key in SORTS:
                 column.click(self._sorter(key), [self.view], out, **QUIET)
@@ -99,12 +96,8 @@ class DocumentList:
             updates[column] = _heading(key, view.wanted.sort)
         empty = texts.NONE_YET if person.may("administrator") else texts.NONE_YET_READER
         is_narrowed = bool(view.wanted.match or view.wanted.only)
-        return updates | {
-            self.none: gr.update(value=texts.NONE_SUCH if is_narrowed else empty, visible=not listed),
-            self.range: range_told(texts.DOCUMENTS, view.offset, len(listed), n),
-            self.earlier: gr.update(interactive=view.offset > 0, visible=n > N_ROWS),
-            self.later: gr.update(interactive=view.offset + N_ROWS < n, visible=n > N_ROWS),
-        }
+        updates[self.none] = gr.update(value=texts.NONE_SUCH if is_narrowed else empty, visible=not listed)
+        return updates | self.pager.shown(view.offset, len(listed), n)
 
     def _turner(self, by: int) -> Callable[..., Updates]:
         def turn(view: View, request: gr.Request) -> Updates:

@@ -16,8 +16,9 @@ from ui.web.acting import QUIET, acted
 from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
 from ui.web.library_remove import RemoveRow
+from ui.web.pager import Pager
 from ui.web.render_document import document_shown
-from ui.web.render_library import document_head, range_told
+from ui.web.render_library import document_head
 
 N_PASSAGES = 30  # on a page of a document
 
@@ -47,21 +48,17 @@ class Preview:
         self.sure = RemoveRow(opening, status)
         self.head = shown_html()
         self.text = shown_html()
-        with gr.Row(elem_classes="nj-pager"):
-            self.earlier = gr.Button(texts.EARLIER, size="sm", min_width=0, elem_classes="nj-vote")
-            self.range = gr.Markdown("", elem_classes="nj-quiet")
-            self.later = gr.Button(texts.LATER, size="sm", min_width=0, elem_classes="nj-vote")
+        self.pager = Pager(N_PASSAGES, texts.PASSAGES)
 
     @property
     def outputs(self) -> list[Any]:
         """What `shown` updates."""
-        return [self.reading, self.head, self.text, self.range, self.earlier, self.later, self.remove, self.sure.box]
+        return [self.reading, self.head, self.text, *self.pager.outputs, self.remove, self.sure.box]
 
     def listen(self) -> None:
         """Connects the components with what happens inside."""
         out = [*self.outputs, self._status]
-        self.earlier.click(self._turner(-N_PASSAGES), [self.reading], out, **QUIET)
-        self.later.click(self._turner(N_PASSAGES), [self.reading], out, **QUIET)
+        self.pager.listen(self._turner, self.reading, out)
         self.remove.click(self.ask, [self.reading], self.sure.outputs, **QUIET)
 
     def ask(self, reading: Reading, request: gr.Request) -> Updates:
@@ -81,17 +78,13 @@ class Preview:
         tallies = {passage.passage_id: tally for passage, tally in found}
         passages = [passage for passage, _ in found]
         outdated_by = catalogue.outdated_by(reading.document_id) if one.tally.outdated else {}
-        is_long = one.n_passages > N_PASSAGES
         return {
             self.reading: replace(reading, source=one.source),
             self.head: document_head(one, outdated_by, person),
             self.text: document_shown(document, passages, reading.passage_id, tallies),
-            self.range: range_told(texts.PASSAGES, reading.offset, len(found), one.n_passages),
-            self.earlier: gr.update(interactive=reading.offset > 0, visible=is_long),
-            self.later: gr.update(interactive=reading.offset + N_PASSAGES < one.n_passages, visible=is_long),
             self.remove: gr.update(visible=person.may("administrator")),
             self.sure.box: gr.update(visible=False),
-        }
+        } | self.pager.shown(reading.offset, len(found), one.n_passages)
 
     def _turner(self, by: int) -> Callable[..., Updates]:
         def turn(reading: Reading, request: gr.Request) -> Updates:
