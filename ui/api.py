@@ -8,12 +8,14 @@ from types import ModuleType
 from fastapi import FastAPI
 
 from rag.errors import SettingsError
+from ui.api_comparing import add_comparing
 from ui.api_conversations import add_conversations
 from ui.api_describe import describe
 from ui.api_documents import add_documents
 from ui.api_errors import add_errors
 from ui.api_health import add_health
 from ui.api_insights import add_insights
+from ui.api_jobs import add_jobs
 from ui.api_own_conversations import add_own_conversations
 from ui.api_page import add_page
 from ui.api_passages import add_passages
@@ -40,11 +42,13 @@ def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
     add_verdicts(api, opening)
     add_passages(api, opening)
     add_own_conversations(api, opening)
+    add_jobs(api, opening)
     add_documents(api, opening)
     add_conversations(api, opening)
     add_training(api, opening)
     add_reports(api, opening)
     add_insights(api, opening)
+    add_comparing(api, opening)
     add_openai(api, opening, asking)
     add_health(api, opening)
     add_metrics(api, opening)

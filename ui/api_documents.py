@@ -1,37 +1,25 @@
-"""REST: documents and the ingests that bring them in."""
+"""REST: the documents that the library holds, and questions that they do not answer."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from rag.catalogue import Wanted
 from ui.gaps import N_GAPS, gaps_for
-from ui.ingests import ask_for, check_removing
+from ui.ingests import check_removing
 from ui.opening import Opening
 from ui.person import person_of
 from ui.removing import remove
-from ui.shapes import gap_json, job_json, listed_json, removed_json, step_json, told_passage_json
+from ui.shapes import gap_json, listed_json, removed_json, told_passage_json
 
 MAX_OFFSET = 10**9  # what any database takes
 Id = Annotated[str, Path(min_length=1, max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-class Asked(BaseModel):
-    """Files and folders, on the machine that Nightjar runs on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
-    remove_vanished: bool = False
 
 
 def add_documents(api: FastAPI, opening: Opening) -> None:
     """Adds these calls."""
-    _add_jobs(api, opening)
 
     @api.get("/api/documents")
     def documents(
@@ -70,42 +58,11 @@ def add_documents(api: FastAPI, opening: Opening) -> None:
         check_removing(app.settings.server.folders)
         return removed_json(remove(app, source))
 
+    _add_gaps(api, opening)
+
+
+def _add_gaps(api: FastAPI, opening: Opening) -> None:
     @api.get("/api/gaps")
     def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = N_GAPS) -> list[dict[str, Any]]:
         """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
         return [gap_json(*one) for one in gaps_for(opening.app(), person_of(request), limit)]
-
-
-def _add_jobs(api: FastAPI, opening: Opening) -> None:
-    @api.post("/api/jobs", status_code=202)
-    def start(wanted: Asked, request: Request) -> dict[str, Any]:
-        """Begins an ingest in the application; ask for its "job_id" how far it is."""
-        person_of(request).must("administrator")
-        return job_json(ask_for(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
-
-    @api.get("/api/jobs")
-    def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
-        """Ingests, the newest first."""
-        person_of(request).must("administrator")
-        return [job_json(job) for job in opening.app().jobs.latest(limit)]
-
-    @api.get("/api/jobs/{job_id}")
-    def job(job_id: str, request: Request) -> dict[str, Any]:
-        """One ingest."""
-        person_of(request).must("administrator")
-        return job_json(opening.app().jobs.get(job_id))
-
-    @api.get("/api/jobs/{job_id}/files")
-    def files(
-        job_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000
-    ) -> list[dict[str, Any]]:
-        """How far each of its files is: those that something happens to first, then by name."""
-        person_of(request).must("administrator")
-        known = opening.app().jobs.get(job_id)
-        return [step_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
-
-    @api.post("/api/jobs/{job_id}/cancel")
-    def cancel(job_id: str, request: Request) -> dict[str, Any]:
-        """Ends an ingest after the files that it is at; what is stored stays."""
-        person_of(request).must("administrator")
-        return job_json(opening.app().jobs.cancel(job_id))
