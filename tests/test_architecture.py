@@ -95,7 +95,7 @@ UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"
 
 @pytest.fixture(scope="module", autouse=True)
 def _syntax_is_let_go() -> Iterator[None]:
-    """Half a million nodes, which every garbage collection of the tests after these would look through."""
+    """400,000 nodes, which every garbage collection of the tests after these would look through."""
     yield
     tree.cache_clear()
     nodes.cache_clear()
