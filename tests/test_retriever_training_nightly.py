@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,23 +109,30 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
     assert page.count('<div class="answer">') >= 2, "both versions' answers, side by side"
 
 
-def test_a_night_weighs_the_citations_of_what_a_language_model_writes(
-    app: App, manuals: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_nobodys_environment(monkeypatch)
-    with serving() as endpoint:
+@pytest.fixture(scope="module")
+def written(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], int]:
+    """The gate's figures of a night of tier 1 whose answers a language model writes, and how often it was asked."""
+    data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("written") / "data"))
+    with pytest.MonkeyPatch.context() as monkeypatch, serving() as endpoint:
+        in_nobodys_environment(monkeypatch)
         endpoint.behave = says("Elephants run this workshop [1]. Ask them [1].")
         generator = {"model": "openai:small", "base_url": endpoint.url, "api_key": KEY}
-        writing = open_app(Settings(data=manuals, generator=generator))
-        figures = run_night(writing, NightPlan(tier="1"))["figures"]
-        writing.close()
-        assert 0 < len(endpoint.asked) <= 80, "forty questions, once for each version"
-    assert 0 < figures["support"]["n"] <= len(endpoint.asked) // 2, "where both versions answered"
+        app = open_app(Settings(data=data, generator=generator))
+        jargon.vote(app, jargon.questions())
+        figures = run_night(app, NightPlan(tier="1"))["figures"]
+        app.close()
+        return figures, len(endpoint.asked)
+
+
+def test_a_night_weighs_the_citations_of_what_a_language_model_writes(written: tuple[dict[str, Any], int]) -> None:
+    figures, n_asked = written
+    assert 0 < n_asked <= 80, "forty questions, once for each version"
+    assert 0 < figures["support"]["n"] <= n_asked // 2, "where both versions answered"
     assert figures["support"]["mean_candidate"] == 0
 
 
-def test_a_night_guards_the_fifth_of_its_questions_that_was_judged_last(app: App) -> None:
-    figures = run_night(app, NightPlan(tier="1"))["figures"]
+def test_a_night_guards_the_fifth_of_its_questions_that_was_judged_last(written: tuple[dict[str, Any], int]) -> None:
+    figures, _ = written
     assert figures["newest"]["n"] == figures["primary"]["n"] // 5
 
 
