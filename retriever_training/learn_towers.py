@@ -57,8 +57,10 @@ def learn_towers(
     """
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     texts = _Texts(evidence, teacher)
+    dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
+    by_base, _ = _tune(evidence, dev, question_vectors(vectors.engine, encoder, dev.questions), vectors, default_weight)
     learnt = _Learnt(
-        lexical=texts.lexical(LEXICAL_SHARE * default_weight),
+        lexical=texts.lexical(LEXICAL_SHARE * by_base),
         seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
     for number in range(1, plan.rounds + 1):
@@ -66,15 +68,14 @@ def learn_towers(
         trained = _train_round(number, encoder.folder, texts.of_epochs(rows, plan), work, plan, watch, learnt)
         if number < plan.rounds:
             views = [*views, _view_of_round(number, evidence, trained, precision, watch)]
-    dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
-    alpha = _choose_alpha(evidence, dev, encoder, vectors, trained, default_weight, work, watch)
+    alpha = _choose_alpha(evidence, dev, encoder, vectors, trained, by_base, work, watch)
     made = work / "candidate"
     shutil.rmtree(made, ignore_errors=True)
     merge_towers(encoder.folder, trained, alpha, made)
     candidate = Encoder.open(made, precision=precision)
     side = Vectors(vectors.engine, candidate.passage_side)
     n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
-    weight, on_dev = _tune(evidence, dev, candidate, side, default_weight)
+    weight, on_dev = _tune(evidence, dev, candidate.encode_queries(dev.questions), side, by_base)
     note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
             "negatives": _by_source(rows), "removed": removed, "rounds": plan.rounds, "epochs": plan.epochs,
             "batch_size": plan.batch_size, "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
@@ -255,10 +256,9 @@ def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> ND
     return np.union1d(hardest, np.array(sorted(right), np.int64)).astype(np.int64)
 
 
-def _tune(evidence: Evidence, dev: Asked, candidate: Encoder, side: Vectors, default: float) -> tuple[float, float]:
-    """The lexical weight of the model as it will serve, over the whole library."""
+def _tune(evidence: Evidence, dev: Asked, questions: FloatArray, side: Vectors, default: float) -> tuple[float, float]:
+    """The lexical weight of a model as it will serve, over the whole library, and its nDCG@10 on dev."""
     dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
-    questions = candidate.encode_queries(dev.questions)
     return best_weight(dev_set, questions, evidence.matrix(side), default)
 
 

@@ -21,13 +21,13 @@ from retriever_training.cold_start import draw
 from retriever_training.evidence import Asked, Evidence, best_supported
 from retriever_training.negatives.denoise import NEAR_DUPLICATE
 from retriever_training.splits import normalised
-from retriever_training.tune import DevSet
+from retriever_training.tune import DevSet, best_weight
 
 FloatArray = NDArray[np.float32]
 
 LEXICAL_SHARE = 0.5  # of BM25's weight in serving: half was best or nearly so on the dev questions of two sets
 AFTER_TRAINING = 0.8
-"""Of BM25's weight before. At 0.6 two FeedbackQA sites gained .004 more on dev, and the demo's gate lost its promotion:
+"""Of BM25's weight by the base. At 0.6 two FeedbackQA sites gained .004 more on dev, and the demo's gate lost its promotion:
 what is unseen there needs its words."""
 LEXICAL_KEPT = 1_000  # passages with the highest BM25 for a question; what the others get is lost in the softmax
 OWN_WEIGHT = 1.0  # of a library's own question; 0.3 kept less of what nobody asked for
@@ -53,7 +53,7 @@ class QuerySide:
     """Ids of the passages that the rows hold as right."""
     n_encoded: int
     usual_weight: float
-    """BM25's, where dev does not object."""
+    """BM25's, where dev does not object: AFTER_TRAINING of what suits the base there."""
 
     @classmethod
     def gather(
@@ -98,16 +98,20 @@ class QuerySide:
         seed: int,
         n_encoded: int = 0,
     ) -> QuerySide:
-        """The same of questions that come from anywhere; *passages* and *lexical* are in the order of *library*."""
-        every = joined(train, own_questions(library, seed))
-        rows = training_rows(
-            every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * default_weight
-        )
+        """The same of questions that come from anywhere; *passages* and *lexical* are in the order of *library*.
+
+        How much its words count is the library's own: what suits the base on dev, by *default_weight* where dev does not
+        object, is what training starts from.
+        """
         dev_set = DevSet.asking(lexical, dev.questions, [frozenset(right) for right in dev.right])
+        dev_questions = vectors_of(dev.questions)
+        by_base, _ = best_weight(dev_set, dev_questions, passages, default_weight)
+        every = joined(train, own_questions(library, seed))
+        rows = training_rows(every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * by_base)
         positives = sorted({library[row].passage_id for right in train.right for row in best_supported(right)})
         return cls(
-            train, every.questions, rows, passages, dev, vectors_of(dev.questions), dev_set, positives, n_encoded,
-            AFTER_TRAINING * default_weight,
+            train, every.questions, rows, passages, dev, dev_questions, dev_set, positives, n_encoded,
+            AFTER_TRAINING * by_base,
         )  # fmt: skip
 
     def counts(self) -> dict[str, int]:

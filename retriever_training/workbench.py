@@ -121,7 +121,7 @@ class Bench:
     dev_set: DevSet
     budget: Budget
     default_weight: float
-    """Of BM25, where dev has too few questions to choose one."""
+    """Of BM25, where dev does not object: what suits the base there."""
     bf16: bool
     folder: Path
 
@@ -143,8 +143,8 @@ class Bench:
         dev_set = DevSet.asking(data.lexical, data.dev.questions, [frozenset(right) for right in data.dev.right])
         train = encoder.encode_queries(data.train.questions)
         sight = Sight(passages, dev, reported)
-        return cls(data, encoder, sight, train, dev_set, budget, default_weight,
-                   encoder.prefers_bf16(data.texts), folder)  # fmt: skip
+        by_base, _ = best_weight(dev_set, dev, passages, default_weight)
+        return cls(data, encoder, sight, train, dev_set, budget, by_base, encoder.prefers_bf16(data.texts), folder)
 
     def look(self, encoder: Encoder, watch: Watch) -> Sight:
         """Encodes all passages and the held-out questions by another version."""
