@@ -73,17 +73,21 @@ def days_from(first: date, last: date) -> list[date]:
 # ---- reading
 
 
-def day_counts(engine: Engine, days: Sequence[date], now: datetime | None = None) -> dict[date, DayCount]:
-    """What was asked on each of *days*; those that are over at *now* are kept for the next time."""
-    found: dict[date, DayCount] = {}
-    for some in counting(engine, days, now):
-        found |= some
-    return found
+def last_day_over(now: datetime) -> date:
+    """The last day whose questions are all answered.
+
+    >>> str(last_day_over(datetime(2026, 11, 25, 0, 59))), str(last_day_over(datetime(2026, 11, 25, 1)))
+    ('2026-11-23', '2026-11-24')
+    """
+    return (now - OVER_AFTER).date() - timedelta(1)
 
 
 def counting(engine: Engine, days: Sequence[date], now: datetime | None = None) -> Iterator[dict[date, DayCount]]:
-    """The same in pieces: first what is kept, then some of the other days at a time."""
-    over = ((now or datetime.now(UTC)) - OVER_AFTER).date()
+    """What was asked on each of *days*, which ascend: first what is kept, then some of the other days at a time.
+
+    Those that are over at *now* are kept for the next time.
+    """
+    over = last_day_over(now or datetime.now(UTC))
     with reading(engine) as connection:
         kept = _kept(connection, days)
         pieces = list(_pieces([day for day in days if day not in kept], connection))
@@ -92,7 +96,7 @@ def counting(engine: Engine, days: Sequence[date], now: datetime | None = None) 
         with reading(engine) as connection:
             changes = _changes(connection)  # before the turns: so a change between the two is seen as one
             counted = _counted(connection, some)
-        _keep(engine, {day: count for day, count in counted.items() if day < over}, changes)
+        _keep(engine, {day: count for day, count in counted.items() if day <= over}, changes)
         yield counted
 
 
