@@ -127,6 +127,11 @@ def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -
                    nearest_rank(count.seconds, 0.50), nearest_rank(count.seconds, 0.95))  # fmt: skip
 
 
+def days_looked_at(last: date) -> list[date]:
+    """The days up to *last* that the longest span is told of, and as many before."""
+    return days_from(last - timedelta(2 * max(SPANS) - 1), last)
+
+
 def stretches_of(days: Span, today: date) -> list[tuple[date, date]]:
     """First and last day of each stretch, oldest first; where they do not come out even the first one is short.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
-from rag.day_counts import DayCount, counting, days_from, last_day_over
-from rag.insights import SPANS, OverTime, Span, over_time_steps
+from rag.day_counts import DayCount, counting, last_day_over
+from rag.insights import OverTime, Span, days_looked_at, over_time_steps
 
 FRESH_S = 60.0  # today and the votes are counted at each look, and whoever changes the days back should not wait again
 
@@ -50,5 +50,5 @@ class DaysOver:
         last = last_day_over(datetime.now(UTC))
         if self._until != last:
             self._until = last
-            self._pieces = counting(engine, days_from(last - timedelta(2 * max(SPANS)), last))
+            self._pieces = counting(engine, days_looked_at(last))
         next(self._pieces, None)

@@ -44,8 +44,9 @@ class Look:
 class VoteLook:
     """Looks again and again at one application; ranks and judgments that were worked out are kept until something changes."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, many: int = MANY) -> None:
         self._app = app
+        self._many = many
         self._ranks = Ranks(app)
         self._judgments: tuple[tuple[int, int, int], Judgments] | None = None
 
@@ -63,7 +64,7 @@ class VoteLook:
             self._ranks.find(encoder_id, targets)
             n_done += len(targets)
         n_votes, n_looked_at = sum(one.n_votes for one in found), sum(one.n_votes for one in some)
-        if early and some and self._kept() is None and self._app.feedback.latest_event() >= MANY:
+        if early and some and self._kept() is None and self._app.feedback.latest_event() >= self._many:
             told = tuple(effects(self._app, some, self._ranks, None))
             yield Look(n_votes, n_looked_at, told, is_weighed=False)
         told = tuple(effects(self._app, some, self._ranks, self._settled()))

@@ -16,6 +16,7 @@ from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_gate import gate
 from ui.commands.bench_ingest import ingest
+from ui.commands.bench_insights import insights
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
 from ui.commands.bench_poison import poison
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group.command()(search)
     group.command()(serving)
     group.command()(chat)
+    group.command()(insights)
     group.command()(answers)
     group.command()(splitting)
     group.command()(declining)
