@@ -140,7 +140,7 @@ def test_where_votes_are_many_their_ranks_come_before_it_is_known_which_of_them_
     assert (unweighed.is_weighed, found.is_weighed) == (False, True)
     assert [(one.cast, one.steps) for one in unweighed.effects] == [(one.cast, one.steps) for one in found.effects]
     assert unweighed.counts["left_out"] == 0 < found.counts["left_out"]
-    assert [step for step in first.steps(None, 200, early=True)] == [found], (
+    assert list(first.steps(None, 200, early=True)) == [found], (
         "nothing has changed, so nothing is weighed again"
     )
 
