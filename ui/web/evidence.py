@@ -12,7 +12,7 @@ from rag.records import Answer, Citation, Hit
 from ui.verdicts import promise_of
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.render import card, removed_card
+from ui.web.render_card import card, removed_card
 
 Updates = dict[Any, Any]
 Standing = Mapping[str | None, str]
@@ -153,7 +153,7 @@ def page_links(current: str) -> None:
 
 
 def shown_html() -> gr.Markdown:
-    """A place for HTML of `ui.web.render`, which is sanitised once more in the browser.
+    """A place for HTML of `ui.web.render_card`, which is sanitised once more in the browser.
 
     Not gr.HTML: that evaluates its template in the page, which a strict CSP forbids.
     """
