@@ -70,11 +70,13 @@ def test_the_report_benchmark_writes_a_whole_report_on_so_many_questions(tmp_pat
     result = run("report", "--questions", "60", "--no-open", "--out", str(tmp_path), "--json")
     assert result.exit_code in IN_TIME_OR_NOT, result.output
     told = json.loads(result.stdout)
-    assert (told["n_questions"], told["decision"], told["opened_s"]) == (60, "promoted", None)
+    assert (told["n_questions"], told["opened_s"]) == (60, None)
     written = {file.name: file.read_text("utf-8") for file in (tmp_path / "report").iterdir()}
     assert len(written["per_question.jsonl"].splitlines()) == 60
     assert told["page_kb"] == pytest.approx(len(written["report.html"].encode()) / 1e3, abs=0.1)
-    figures = json.loads(written["metrics.json"])["figures"]["primary"]
+    metrics = json.loads(written["metrics.json"])
+    assert told["decision"] == metrics["decision"]
+    figures = metrics["figures"]["primary"]
     assert figures["mean_candidate"] > figures["mean_current"] > 0.2
 
 
