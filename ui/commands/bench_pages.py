@@ -82,6 +82,7 @@ def _timed(browser: Any, address: str, times: int, progress: Callable[[int], Non
             browser.get("about:blank")
             taken[path].append(seconds_until(browser, f"{address}/{path}", partial(is_usable, path=path)))
             progress(1)
+    browser.get("about:blank")  # so that the server has nobody to wait for when it stops
     return [
         PageTime(PAGES[path], f"/{path}", round(seconds[0], 2), round(median(seconds[1:]), 2))
         for path, seconds in taken.items()

@@ -25,8 +25,10 @@ def serving(documents: Path, folder: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "ui", "--data", str(folder / "data"), "serve", "--port", "0", "--no-schedule",
                "--sample", str(documents)]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR")}
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as server,
+    ):
         try:
             assert server.stdout is not None
             said = server.stdout.readline()  # once it answers
