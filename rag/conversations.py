@@ -13,6 +13,7 @@ from rag.app_tables import conversations
 from rag.batches import SQL_BATCH, chunks
 from rag.blocks import storable
 from rag.database import reading, turns, verdict_events
+from rag.day_counts import count_again, days_of
 from rag.errors import NotFoundError, UsageError
 from rag.feedback import WITHDRAWN, mark_deletion
 from rag.forgetting import NOBODY, remove_turns
@@ -161,6 +162,7 @@ class Conversations:
             remove_turns(connection, alone)
             left: dict[str, Any] = {"conversation_id": turns.c.turn_id}
             if votes_too:
+                count_again(connection, days_of(connection, of_it))
                 left |= {"user": NOBODY, "answer": "", "asked": "", "details": ""}
             connection.execute(update(turns).where(of_it).values(left))
         return Deleted(len(alone), len(judged))

@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 
 from rag.blocks import storable
 from rag.database import passages, reading, shown, turns, verdict_events
+from rag.day_counts import count_again
 from rag.errors import NotFoundError, UsageError
 from rag.feedback_rows import event_row, shown_of, shown_row, turn_of, turn_row
-from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Turn, Verdict
+from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Turn, Verdict, now
 from rag.signing import is_signed, signed
 
 WITHDRAWN = "withdrawn"
@@ -36,7 +37,9 @@ class Feedback:
 
     def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
         """Stores several turns in one transaction; those whose id is there already are left as they are."""
+        over = {turn.asked_at.date() for turn in new if turn.origin == "asked" and turn.asked_at.date() < now().date()}
         with self.engine.begin() as connection:
+            count_again(connection, over)
             for turn in new:
                 if connection.scalar(select(turns.c.turn_id).where(turns.c.turn_id == turn.turn_id)) is None:
                     connection.execute(insert(turns), turn_row(turn) | {"details": details})

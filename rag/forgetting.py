@@ -12,6 +12,7 @@ from rag.accounts import check_not_last
 from rag.app_tables import comparisons, conversations, golden, people, reviews
 from rag.batches import SQL_BATCH, chunks
 from rag.database import shown, turns, vectors, verdict_events
+from rag.day_counts import count_again, days_of
 from rag.errors import NotFoundError
 from rag.records import sha256_of
 
@@ -72,6 +73,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         n_reviews = _n_reviews(connection, user, unused, remove=not dry_run)
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
+            count_again(connection, days_of(connection, turns.c.user == user))
             _remove_turns(connection, list(alone))
             connection.execute(update(turns).where(turns.c.user == user).values(_NAMELESS))
             for table, column in _OF_A_PERSON:
@@ -101,6 +103,8 @@ def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:
     _question_vectors(connection, [sha256_of(question) for question in unused], remove=True)
     for some in chunks(unused, SQL_BATCH):
         connection.execute(delete(reviews).where(reviews.c.question.in_(some)))
+    for some in chunks(list(asked), SQL_BATCH):
+        count_again(connection, days_of(connection, turns.c.turn_id.in_(some)))
     _remove_turns(connection, list(asked))
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, Float, Integer, Select, case, cast, func, literal, select, type_coerce
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Engine, Select, case, func, literal, select
 from sqlalchemy.engine import Connection
 
 from rag.database import reading, turns, verdict_events
+from rag.day_counts import FINE, DayCount, asked_between, counting, days_from
 from rag.errors import UsageError
 from rag.records import ANSWER_VERDICTS
 
@@ -23,8 +22,6 @@ Span = Literal[7, 30, 90]
 SPANS: tuple[Span, ...] = (7, 30, 90)
 DAYS_OF_A_STRETCH: dict[Span, int] = {7: 1, 30: 1, 90: 7}
 LIKED = "answer_helpful"
-FINE = 200
-"""Up to 2 s times are told to 10 ms, beyond to 100 ms."""
 DISLIKED = tuple(verdict for verdict in ANSWER_VERDICTS if verdict != LIKED)
 
 
@@ -93,14 +90,46 @@ def span_of(days: int) -> Span:
 
 def over_time(engine: Engine, days: Span, today: date | None = None) -> OverTime:
     """What the turns of the last *days* days say; *today* is the last of them, in UTC."""
+    *_, found = over_time_steps(engine, days, today)
+    assert isinstance(found, OverTime)
+    return found
+
+
+def over_time_steps(engine: Engine, days: Span, today: date | None = None) -> Iterator[tuple[int, int] | OverTime]:
+    """How many days are counted, and of how many; at the end what they say. Days that are over are counted once."""
     today = today or datetime.now(UTC).date()
     first = today - timedelta(days - 1)
     bounds = [(first - timedelta(days), first - timedelta(1)), *stretches_of(days, today)]
+    wanted, counts = days_from(bounds[0][0], today), dict[date, DayCount]()
+    for some in counting(engine, wanted):
+        counts |= some
+        yield len(counts), len(wanted)
     with reading(engine) as connection:
-        tallies = _tallied(connection, bounds)
-    before, *stretches = (tally.stretch(*bound) for tally, bound in zip(tallies, bounds, strict=True))
-    whole = reduce(_Tally.plus, tallies[1:])
-    return OverTime(days, tuple(stretches), whole.stretch(first, today), before, whole.kept_since)
+        said = _said(connection, bounds)
+    yield _over_time(days, bounds, counts, said)
+
+
+def _over_time(
+    days: Span, bounds: Sequence[tuple[date, date]], counts: Mapping[date, DayCount], said: Sequence[tuple[int, int]]
+) -> OverTime:
+    summed = [sum((counts[day] for day in days_from(*bound)), DayCount()) for bound in bounds]
+    before, *stretches = (_stretch(*one) for one in zip(bounds, summed, said, strict=True))
+    (first, _), (_, today) = bounds[1], bounds[-1]
+    liked, disliked = (sum(numbers) for numbers in zip(*said[1:], strict=True))
+    whole = _stretch((first, today), sum(summed[1:], DayCount()), (liked, disliked))
+    kept_since = next((day for day in days_from(first, today) if counts[day].seconds), None)
+    return OverTime(days, tuple(stretches), whole, before, kept_since)
+
+
+def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> Stretch:
+    support = count.support / count.n_checked if count.n_checked else None
+    return Stretch(*bound, count.n_asked, count.n_declined, *said, count.n_checked, support, count.seconds.total(),
+                   nearest_rank(count.seconds, 0.50), nearest_rank(count.seconds, 0.95))  # fmt: skip
+
+
+def days_looked_at(last: date) -> list[date]:
+    """The days up to *last* that the longest span is told of, and as many before."""
+    return days_from(last - timedelta(2 * max(SPANS) - 1), last)
 
 
 def stretches_of(days: Span, today: date) -> list[tuple[date, date]]:
@@ -116,33 +145,8 @@ def stretches_of(days: Span, today: date) -> list[tuple[date, date]]:
     return [(max(earliest, last - timedelta(length - 1)), last) for last in lasts]
 
 
-@dataclass
-class _Tally:
-    """What is counted of a stretch; two of them add up."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    """By the names of `Stretch`."""
-    support: float = 0.0
-    """Sum of the supported shares."""
-    seconds: Counter[int] = field(default_factory=Counter)
-    """`_bin` → questions."""
-    kept_since: date | None = None
-
-    def plus(self, other: _Tally) -> _Tally:
-        """Both together; *other* is the later one."""
-        return _Tally(self.counts + other.counts, self.support + other.support, self.seconds + other.seconds,
-                      self.kept_since or other.kept_since)  # fmt: skip
-
-    def stretch(self, first: date, last: date) -> Stretch:
-        """The same in words."""
-        n = self.counts
-        support = self.support / n["n_checked"] if n["n_checked"] else None
-        return Stretch(first, last, n["n_asked"], n["n_declined"], n["n_liked"], n["n_disliked"], n["n_checked"], support,
-                       self.seconds.total(), nearest_rank(self.seconds, 0.50), nearest_rank(self.seconds, 0.95))  # fmt: skip
-
-
 def nearest_rank(seconds: Counter[int], share: float) -> float | None:
-    """The least time, in seconds, that *share* of the questions took at most; *seconds* counts them by `_bin`.
+    """The least time, in seconds, that *share* of the questions took at most; *seconds* counts them as `DayCount` does.
 
     >>> nearest_rank(Counter({10: 1, 20: 1, 201: 2}), 0.5), nearest_rank(Counter(), 0.5)
     (0.2, None)
@@ -155,47 +159,10 @@ def nearest_rank(seconds: Counter[int], share: float) -> float | None:
     return None
 
 
-def _tallied(connection: Connection, bounds: Sequence[tuple[date, date]]) -> list[_Tally]:
-    tallies = [_Tally() for _ in bounds]
-    for row in connection.execute(_counted(connection, bounds)):
-        tally = tallies[row.place]
-        tally.counts += Counter(n_asked=row.n_asked, n_declined=row.n_declined, n_checked=row.n_checked)
-        tally.support += row.support or 0.0
-        if row.bin is not None:
-            tally.seconds[row.bin] += row.n_asked
-            since = datetime.fromisoformat(row.since).date()
-            tally.kept_since = min(since, tally.kept_since or since)
-    for row in connection.execute(_judged(bounds)):
-        tallies[row.place].counts += Counter(n_liked=row.n_liked, n_disliked=row.n_disliked)
-    return tallies
-
-
-def _counted(connection: Connection, bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:
-    """One pass over the turns: by stretch and time, so that a median costs no sorting of a million numbers.
-
-    An answer that is none has no sentence to support.
-    """
-    place = _place(bounds).label("place")
-    share = _detail(connection, "supported_share").label("share")
-    seconds = _detail(connection, "seconds")
-    each = select(place, turns.c.declined, turns.c.asked_at, share, _bin(seconds)).where(*_asked(bounds)).subquery()
-    answered = case((each.c.declined == 0, each.c.share))
-    return select(
-        each.c.place,
-        each.c.bin,
-        func.count().label("n_asked"),
-        func.sum(each.c.declined).label("n_declined"),
-        func.count(answered).label("n_checked"),
-        func.sum(answered).label("support"),
-        func.min(each.c.asked_at).label("since"),
-    ).group_by(each.c.place, each.c.bin)
-
-
-def _bin(seconds: ColumnElement[float | None]) -> ColumnElement[int]:
-    """The time rounded: to 10 ms up to FINE of them, and to 100 ms beyond."""
-    fine = seconds * 100 <= FINE
-    coarse = FINE + func.round((seconds - FINE / 100) * 10)
-    return cast(case((fine, func.round(seconds * 100)), else_=coarse), Integer).label("bin")
+def _said(connection: Connection, bounds: Sequence[tuple[date, date]]) -> list[tuple[int, int]]:
+    """Liked and disliked answers of each stretch."""
+    found = {row.place: (int(row.n_liked), int(row.n_disliked)) for row in connection.execute(_judged(bounds))}
+    return [found.get(place, (0, 0)) for place in range(len(bounds))]
 
 
 def _judged(bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:
@@ -204,7 +171,8 @@ def _judged(bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:
     latest = select(func.max(event.event_id)).where(event.passage_id == "").group_by(event.user, event.turn_id)
     place = _place(bounds).label("place")
     standing = select(place, event.verdict).join(turns, turns.c.turn_id == event.turn_id)
-    each = standing.where(event.event_id.in_(latest), *_asked(bounds)).subquery()
+    asked = (turns.c.origin == "asked", *asked_between(bounds[0][0], bounds[-1][1]))
+    each = standing.where(event.event_id.in_(latest), *asked).subquery()
     return select(
         each.c.place,
         func.sum(case((each.c.verdict == LIKED, 1), else_=0)).label("n_liked"),
@@ -212,21 +180,7 @@ def _judged(bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:
     ).group_by(each.c.place)
 
 
-def _asked(bounds: Sequence[tuple[date, date]]) -> tuple[ColumnElement[bool], ...]:
-    """Which turns count. Times are ISO-8601 in UTC, so a day is the beginning of all its times in any sort order."""
-    after = bounds[-1][1] + timedelta(1)
-    return (turns.c.origin == "asked", turns.c.asked_at >= str(bounds[0][0]), turns.c.asked_at < str(after))
-
-
 def _place(bounds: Sequence[tuple[date, date]]) -> ColumnElement[int]:
     """The number of the stretch that a turn belongs to, 0 the oldest."""
     latest_first = [(turns.c.asked_at >= str(bounds[n][0]), literal(n)) for n in range(len(bounds) - 1, 0, -1)]
     return case(*latest_first, else_=literal(0)) if latest_first else literal(0)
-
-
-def _detail(connection: Connection, name: str) -> ColumnElement[float | None]:
-    """A number of the JSON that was kept with a turn; null where none was."""
-    kept = func.nullif(turns.c.details, "")
-    if connection.dialect.name == "postgresql":
-        return cast(cast(kept, JSONB)[name].astext, Float)
-    return type_coerce(func.json_extract(kept, f"$.{name}"), Float)

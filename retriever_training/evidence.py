@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from rag.assemble import App
-from rag.database import reading, shown
+from rag.database import reading, shown, verdict_events
 from rag.lexical import Lexical
 from rag.records import Judgment, Passage
 from rag.vectors import Vectors
@@ -254,10 +254,13 @@ def judged(
 
 
 def _cited(engine: Engine) -> dict[str, list[str]]:
-    """turn → passages that its answer cited."""
+    """turn → passages that its answer cited, of turns whose answer somebody judged: nobody asks for the others."""
     cited: dict[str, list[str]] = defaultdict(list)
+    judged_answers = select(verdict_events.c.turn_id).where(verdict_events.c.passage_id == "")
     query = (
-        select(shown.c.turn_id, shown.c.passage_id).where(shown.c.cited == 1).order_by(shown.c.turn_id, shown.c.rank)
+        select(shown.c.turn_id, shown.c.passage_id)
+        .where(shown.c.cited == 1, shown.c.turn_id.in_(judged_answers))
+        .order_by(shown.c.turn_id, shown.c.rank)
     )
     with reading(engine) as connection:
         for turn_id, passage_id in connection.execute(query):

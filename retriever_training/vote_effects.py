@@ -120,18 +120,21 @@ def wanted_ranks(casts: Iterable[Cast], history: Sequence[Promotion]) -> dict[st
     return wanted
 
 
-def effects(app: App, casts: Sequence[Cast], ranks: Ranks, judgments: Judgments) -> list[Effect]:
-    """What each of *casts* did, in their order, by the *ranks* that were found."""
+def effects(app: App, casts: Sequence[Cast], ranks: Ranks, judgments: Judgments | None) -> list[Effect]:
+    """What each of *casts* did, in their order, by the *ranks* that were found; without *judgments* as if all counted."""
     history = app.registry.history()
     learnt_until = taught_until(app.current(), app.feedback)
     passages = app.library.get([cast.passage_id for cast in casts])
-    settled = {(normalised(one.question), one.passage_id): one.label for one in judgments.judgments}
+    settled = (
+        {(normalised(one.question), one.passage_id): one.label for one in judgments.judgments} if judgments else {}
+    )
     found = []
     for cast in casts:
         passage = passages.get(cast.passage_id)
         target = (cast.question, cast.passage_id)
         steps = tuple(Step(encoder_id, ranks.rank(encoder_id, target)) for encoder_id in path_of(cast, history))
-        why = left_out_because(cast, judgments, settled, is_there=passage is not None)
+        counts = judgments is None and passage is not None
+        why = "" if counts else left_out_because(cast, judgments or NOBODYS, settled, is_there=passage is not None)
         effect = Effect(cast, passage, steps if passage else (), "left_out", why, split_of(cast.question) != "train")
         if not why:
             is_learnt = cast.event_id <= learnt_until
@@ -141,6 +144,7 @@ def effects(app: App, casts: Sequence[Cast], ranks: Ranks, judgments: Judgments)
     return found
 
 
+NOBODYS = Judgments((), {})
 WAITS = "waits"
 OVERRULED = "overruled"
 GONE = "passage no longer in the library"

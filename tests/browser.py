@@ -8,6 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from ui.browser import open_browser
+
+__all__ = ["NEEDS", "Page", "open_browser"]
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 NEEDS = [
@@ -20,19 +24,6 @@ NEEDS = [
 """The marks of every such test file: `pytestmark = NEEDS`."""
 
 SEEN_S = 45  # that a page may take on a busy machine
-
-
-def open_browser():
-    """A headless Chromium that keeps what it asks for and complains of; the caller quits it."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    # --no-sandbox: root in a container has no other way; the pages are our own.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1360,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
 
 class Page:

@@ -134,6 +134,19 @@ def test_a_second_look_searches_for_nothing_and_the_steps_are_told(app: App) -> 
     assert [step for step in first.steps("local") if isinstance(step, tuple)] == []
 
 
+def test_where_votes_are_many_ranks_come_before_it_is_known_which_of_them_count(after_a_night: Path) -> None:
+    opened = open_app(load_settings(after_a_night, feedback={"quarantined": ["local"]}))
+    try:
+        first = VoteLook(opened, many=1)
+        unweighed, found = [step for step in first.steps("local", early=True) if isinstance(step, Look)]
+        assert (unweighed.is_weighed, found.is_weighed) == (False, True)
+        assert [(one.cast, one.steps) for one in unweighed.effects] == [(one.cast, one.steps) for one in found.effects]
+        assert (unweighed.counts["left_out"], found.counts["left_out"]) == (0, 2)
+        assert list(first.steps("local", early=True)) == [found], "nothing has changed, so nothing is weighed again"
+    finally:
+        opened.close()
+
+
 def test_questions_that_are_encoded_need_no_encoder_and_no_second_vector(app: App) -> None:
     before = look(app)
     n_before = n_vectors(app)

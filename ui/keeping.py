@@ -1,4 +1,4 @@
-"""What runs beside the questions: taking in promotions and new documents, and encoding what stays without a vector."""
+"""What runs beside the questions: taking in promotions and documents, encoding what has no vector, counting days."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 
 from rag.assemble import App
+from ui.counted import DaysOver
 from ui.opening import Opening
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class Keeper:
         self._opening = opening
         self._stop = threading.Event()
         self._leftovers = Leftovers()
+        self._days = DaysOver()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
 
@@ -40,6 +42,7 @@ class Keeper:
             app = self._opening.app()
             app.refresh()
             self._leftovers.look(app)
+            self._days.look(app.engine)
         except Exception:
             log.exception("the version that answered goes on answering")
 

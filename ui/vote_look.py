@@ -15,6 +15,7 @@ from retriever_training.votes_cast import casts
 
 LOOKED_AT = 20  # votes, the latest ones: at most 6 searches each, none of them twice
 MOST_LOOKED_AT = 200
+MANY = 5_000  # events, from which weighing everybody's votes takes so long that ranks are shown before
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Look:
     n_looked_at: int
     effects: tuple[Effect, ...]
     """The latest vote first."""
+    is_weighed: bool = True
+    """False while it is not known yet which votes count: they are told as if all of them did."""
 
     @property
     def is_whole(self) -> bool:
@@ -41,13 +44,17 @@ class Look:
 class VoteLook:
     """Looks again and again at one application; ranks and judgments that were worked out are kept until something changes."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, many: int = MANY) -> None:
         self._app = app
+        self._many = many
         self._ranks = Ranks(app)
         self._judgments: tuple[tuple[int, int, int], Judgments] | None = None
 
-    def steps(self, user: str | None, n: int = LOOKED_AT) -> Iterator[tuple[int, int] | Look]:
-        """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes."""
+    def steps(self, user: str | None, n: int = LOOKED_AT, *, early: bool = False) -> Iterator[tuple[int, int] | Look]:
+        """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes.
+
+        With *early*, where votes are many, what was found comes once before they are weighed.
+        """
         found = casts(self._app.engine, user)
         some = found[:n]
         missing = self._ranks.missing(wanted_ranks(some, self._app.registry.history()))
@@ -56,8 +63,12 @@ class VoteLook:
             yield n_done, n_all
             self._ranks.find(encoder_id, targets)
             n_done += len(targets)
+        n_votes, n_looked_at = sum(one.n_votes for one in found), sum(one.n_votes for one in some)
+        if early and some and self._kept() is None and self._app.feedback.latest_event() >= self._many:
+            told = tuple(effects(self._app, some, self._ranks, None))
+            yield Look(n_votes, n_looked_at, told, is_weighed=False)
         told = tuple(effects(self._app, some, self._ranks, self._settled()))
-        yield Look(sum(one.n_votes for one in found), sum(one.n_votes for one in some), told)
+        yield Look(n_votes, n_looked_at, told)
 
     def at_once(self, user: str | None, n: int = LOOKED_AT) -> Look:
         """The same without the steps."""
@@ -67,11 +78,18 @@ class VoteLook:
 
     def _settled(self) -> Judgments:
         """What a night would make of all votes as they stand now."""
-        app = self._app
-        state = app.feedback.latest_event(), app.library.revision(), hash(tuple(Reviews(app.engine).standing()))
-        if self._judgments is None or self._judgments[0] != state:
+        app, kept, state = self._app, self._kept(), self._state()
+        if kept is None:
             chosen = app.settings.feedback
-            settled = judged(app, frozenset(app.live.lexical.passage_ids), trusted=chosen.trusted,
-                             max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
-            self._judgments = state, settled
-        return self._judgments[1]
+            kept = judged(app, frozenset(app.live.lexical.passage_ids), trusted=chosen.trusted,
+                          max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
+            self._judgments = state, kept
+        return kept
+
+    def _kept(self) -> Judgments | None:
+        """The same, where nothing has changed since it was worked out."""
+        return self._judgments[1] if self._judgments and self._judgments[0] == self._state() else None
+
+    def _state(self) -> tuple[int, int, int]:
+        app = self._app
+        return app.feedback.latest_event(), app.library.revision(), hash(tuple(Reviews(app.engine).standing()))

@@ -16,9 +16,12 @@ from ui.commands.bench_false_negatives import false_negatives
 from ui.commands.bench_forgetting import forgetting
 from ui.commands.bench_gate import gate
 from ui.commands.bench_ingest import ingest
+from ui.commands.bench_insights import insights
 from ui.commands.bench_mining import mining
 from ui.commands.bench_night import night
+from ui.commands.bench_pages import pages
 from ui.commands.bench_poison import poison
+from ui.commands.bench_report import report
 from ui.commands.bench_search import search
 from ui.commands.bench_splitting import splitting
 from ui.commands.bench_training import training
@@ -41,6 +44,9 @@ def register(app: typer.Typer) -> None:
     group.command()(search)
     group.command()(serving)
     group.command()(chat)
+    group.command()(insights)
+    group.command()(pages)
+    group.command()(report)
     group.command()(answers)
     group.command()(splitting)
     group.command()(declining)

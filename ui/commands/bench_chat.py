@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.bench_server import serving
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from eval.bench_chat import ChatBench, Waits
 
 P95_MS, VOTE_MS = 3000, 150
-START_S, STOP_S = 180.0, 30.0
 
 
 def chat(
@@ -48,7 +42,7 @@ def chat(
     questions = questions_of(documents)
     with (
         TemporaryDirectory(prefix="nightjar-bench-") as folder,
-        _serving(documents, Path(folder)) as (address, pid),
+        serving(documents, Path(folder)) as (address, pid),
         progress("chatting", round(60 * minutes), "seconds") as advance,
     ):
         measured = measure_chat(
@@ -70,47 +64,6 @@ def chat(
 
 def _is_within(waits: Waits | None, most_ms: float) -> bool:
     return waits is None or waits.p95_ms < most_ms
-
-
-@contextmanager
-def _serving(documents: Path, folder: Path) -> Iterator[tuple[str, int]]:
-    """Address and process id of a server that answers, until the block ends.
-
-    Raises:
-        NightjarError: it did not start.
-    """
-    from rag.errors import NightjarError
-
-    command = [sys.executable, "-m", "ui", "--data", str(folder / "data"), "serve", "--port", "0", "--no-schedule",
-               "--sample", str(documents)]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR")}
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-        try:
-            assert server.stdout is not None
-            said = server.stdout.readline()  # once it answers
-            if "http" not in said:
-                raise NightjarError(f"the server did not start: {(folder / 'log').read_text()[-500:]}")
-            address = said[said.index("http") :].split()[0]
-            _until_ready(address)
-            yield address, server.pid
-        finally:
-            server.terminate()
-            try:
-                server.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def _until_ready(address: str) -> None:
-    """Waits for the index: until then search is exact, and that is not what is measured."""
-    import httpx
-
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if httpx.get(f"{address}/readyz", timeout=30, trust_env=False).json().get("index", {}).get("state") == "ready":
-            return
-        time.sleep(0.5)
 
 
 def _print(measured: ChatBench) -> None:

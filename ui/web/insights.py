@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import NightjarError
-from rag.insights import SPANS, span_of
+from rag.insights import SPANS, OverTime, span_of
 from ui.comparing import names
 from ui.counted import Counted
 from ui.opening import Opening
@@ -66,7 +66,7 @@ class VotesTab:
         try:
             app = self._opening.app()
             self._look = self._look or VoteLook(app)
-            for step in self._look.steps(person.name if mine else None, n):
+            for step in self._look.steps(person.name if mine else None, n, early=True):
                 if isinstance(step, Look):
                     yield self._shown(step, names(app), mine=mine, at_once=app.settings.retrieval.until_tonight)
                 else:
@@ -80,9 +80,10 @@ class VotesTab:
     def _shown(self, look: Look, called: dict[str, str], *, mine: bool, at_once: bool) -> Updates:
         n_more = min(LOOKED_AT, look.n_votes - look.n_looked_at)
         nothing = (words.NO_VOTES_OF_YOURS if mine else words.NO_VOTES) if not look.effects else ""
+        status = nothing if look.is_weighed else words.WEIGHING
         more = n_more > 0 and len(look.effects) < MOST_LOOKED_AT
         return {
-            self.status: nothing,
+            self.status: status,
             self.found: look_shown(look, called, mine=mine, at_once=at_once),
             self.further: gr.update(value=words.LOOK_FURTHER.format(n=n_more), visible=more),
         }
@@ -105,16 +106,20 @@ class TimeTab:
         blocks.load(self.look, [self.days], [self.found], **ONE_AT_A_TIME)
         self.days.input(self.look, [self.days], [self.found], **ONE_AT_A_TIME)
 
-    def look(self, days: int, request: gr.Request) -> str:
-        """What the turns of the last days say, of all people together."""
+    def look(self, days: int, request: gr.Request) -> Iterator[str]:
+        """What the turns of the last days say, of all people together; says how far it has counted before."""
         person_of(request)
         try:
-            return over_time_shown(self._counted.over_time(self._opening.app().engine, span_of(days)))
+            for step in self._counted.steps(self._opening.app().engine, span_of(days)):
+                if isinstance(step, OverTime):
+                    yield over_time_shown(step)
+                elif step[0] < step[1]:
+                    yield escaped(words.COUNTING.format(done=step[0], all=step[1]))
         except NightjarError as error:
-            return escaped(str(error))
+            yield escaped(str(error))
         except Exception:
             log.exception("counting over time failed")
-            return words.FAILED
+            yield words.FAILED
 
 
 def fill_insights_page(blocks: gr.Blocks, opening: Opening) -> None:

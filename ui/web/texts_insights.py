@@ -14,6 +14,8 @@ WHOSE = "Whose votes"
 MINE, ALL = "Mine", "Everybody’s, without names"
 LOOK_FURTHER = "Look at {n} more"
 LOOKING = "Looking up where the passages stand under each version: {done} of {all} …"
+WEIGHING = "Weighing everybody’s votes: some of these may turn out not to count …"
+COUNTING = "Counting what was asked: {done} of {all} days …"
 LOOKED = (
     "Ranks are those of today’s library, by each version alone. {looked} of {all} votes are shown, the latest first."
 )
