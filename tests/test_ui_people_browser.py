@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -30,14 +31,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-def signed_in(server: Running, name: str, password: str) -> httpx.Client:
+@contextmanager
+def signed_in(server: Running, name: str, password: str) -> Iterator[httpx.Client]:
     """Another browser, by HTTP."""
-    client = httpx.Client(base_url=server.address, headers={"accept": "text/html"}, timeout=60)
-    csrf = re.search('name="csrf" value="([^"]+)"', client.get("/sign-in").text)
-    assert csrf is not None
-    answered = client.post("/sign-in", data={"csrf": csrf[1], "name": name, "password": password, "next": ""})
-    assert answered.status_code == 303, answered.text
-    return client
+    with httpx.Client(base_url=server.address, headers={"accept": "text/html"}, timeout=60) as client:
+        csrf = re.search('name="csrf" value="([^"]+)"', client.get("/sign-in").text)
+        assert csrf is not None
+        answered = client.post("/sign-in", data={"csrf": csrf[1], "name": name, "password": password, "next": ""})
+        assert answered.status_code == 303, answered.text
+        yield client
 
 
 def test_an_added_person_signs_in_and_their_sessions_are_ended(browser, server: Running) -> None:
