@@ -18,6 +18,7 @@ from rag.database import reading, verdict_events
 from rag.errors import UsageError
 from rag.locks import FileLock
 from rag.registry import Version
+from rag.version_numbers import SHORT_ID
 from rag.version_space import Freed, free_vectors
 from ui.opening import Opening
 from ui.person import Person
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from retriever_training.nights import Night
     from retriever_training.reviews import Review
 
-SHORT = 8  # first characters of a version's id, which are typed to confirm
 MAX_REASON = 500  # characters
 State = tuple[int, ...]
 
@@ -191,12 +191,12 @@ class TrainingRoom:
 
 
 def short(encoder_id: str) -> str:
-    """What a version goes by where people read and type it.
+    """What people type of a version to confirm it; pages show it behind the version's number.
 
     >>> short("0123456789ab")
     '01234567'
     """
-    return encoder_id[:SHORT]
+    return encoder_id[:SHORT_ID]
 
 
 def memory_of_process() -> int | None:
