@@ -108,16 +108,26 @@ class TrainingRoom:
     def promote(self, name: str, confirmed: str, reason: str, person: Person) -> Version:
         """Makes a version answer, and takes it in; *confirmed* is its short name, typed.
 
+        Where the gate had turned it down, the stored reason says that a person overruled the gate.
+
         Raises:
             UsageError: the short name is another, no reason was given, or the version's files are gone.
             NotFoundError: there is no such version.
         """
+        from retriever_training.refused import reason_against
+
         app = self.opening.app()
         version = app.registry.version(name)
         stored = _checked(version, confirmed, reason, person)
-        app.registry.promote(version.encoder_id, stored)
+        app.registry.promote(version.encoder_id, reason_against(self.refusal(version.encoder_id), stored))
         app.refresh()
         return version
+
+    def refusal(self, encoder_id: str) -> Night | None:
+        """The night whose gate turned a version down, which nobody has overruled so far."""
+        from retriever_training.refused import refusals
+
+        return refusals(self.opening.app()).get(encoder_id)
 
     def roll_back(self, confirmed: str, reason: str, person: Person) -> Version:
         """Makes the version before the current one answer again; as of `promote`.

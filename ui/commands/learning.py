@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -98,6 +98,7 @@ def plan_of(settings: Settings) -> NightPlan:
             rounds=night.rounds,
             distil=DISTIL if night.teacher else 0.0,
         ),
+        keep_refused=night.keep_refused,
         rules=Rules(**gate.model_dump()),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
@@ -109,24 +110,25 @@ def plan_of(settings: Settings) -> NightPlan:
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Lists the retriever versions, and which one answers."""
     from rag.assemble import open_app
+    from retriever_training.refused import refusals
     from ui.comparing import names
 
     app = open_app(settings_of(context))
     current = app.current().encoder_id
-    found, called = app.registry.versions(), names(app)
+    found, called, refused = app.registry.versions(), names(app), refusals(app)
     if as_json:
-        print_json({"current": current, "versions": [_as_json(one, called, current) for one in found], "history": [
+        print_json({"current": current, "versions": [_as_json(one, called, current, refused) for one in found], "history": [
             {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
             for one in app.registry.history()]})  # fmt: skip
         return
     rows = [
         ["→" if one.encoder_id == current else "", _number(one, called), one.encoder_id, str(one.tier),
          one.parent_id or "", one.passage_side,
-         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "refused",
+         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "gone", "refused" if one.encoder_id in refused else "",
          one.created_at.isoformat(timespec="seconds")]
         for one in found
     ]  # fmt: skip
-    print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "made"], rows)
+    print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "gate", "made"], rows)
 
 
 def _number(version: Version, called: Mapping[str, str]) -> str:
@@ -135,7 +137,7 @@ def _number(version: Version, called: Mapping[str, str]) -> str:
     return "" if version.encoder_id.startswith(name) else name
 
 
-def _as_json(version: Version, called: Mapping[str, str], current: str) -> dict[str, Any]:
+def _as_json(version: Version, called: Mapping[str, str], current: str, refused: Collection[str]) -> dict[str, Any]:
     return {
         "version": version.encoder_id,
         "name": called[version.encoder_id],
@@ -146,6 +148,7 @@ def _as_json(version: Version, called: Mapping[str, str], current: str) -> dict[
         "lexical_weight": version.lexical_weight,
         "dev_ndcg@10": version.note.get("dev_ndcg@10"),
         "kept": version.folder.is_dir(),
+        "refused": version.encoder_id in refused,
         "created_at": version.created_at.isoformat(timespec="seconds"),
     }
 
@@ -153,12 +156,20 @@ def _as_json(version: Version, called: Mapping[str, str], current: str) -> dict[
 def promote(
     context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
 ) -> None:
-    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds."""
+    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds.
+
+    Of one that the gate turned down, it warns, and the history says that a person overruled the gate. The last one
+    keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
+    """
     from rag.assemble import open_app
+    from retriever_training.refused import reason_against, refusals, warning
 
     app = open_app(settings_of(context))
     app.current()
-    promoted = app.registry.promote(version, "promoted by hand")
+    against = refusals(app).get(app.registry.version(version).encoder_id)
+    promoted = app.registry.promote(version, reason_against(against, "promoted by hand"))
+    if against:
+        typer.echo(f"warning: {warning(against)}", err=True)
     typer.echo(f"{_told(app, promoted)} answers now")
 
 

@@ -74,8 +74,9 @@ def forget_person(
 
     Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
     account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
-    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback;
-    backups and exported files are yours to clean.
+    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback.
+    Candidates that the gate refused and that may have learnt from the person go at once. Backups and exported files are
+    yours to clean.
 
     [bold]Examples[/bold]
 
@@ -92,19 +93,19 @@ def forget_person(
         if not dry_run and not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"removing all of {name!r} can not be undone: add --yes, or look first with --dry-run")
-            _print(name, forget_for_good(app, name, dry_run=True)[0], [], dry_run=True)
+            _print(name, *forget_for_good(app, name, dry_run=True), dry_run=True)
             typer.confirm("Remove all this for good?", abort=True)
-        gone, learnt = forget_for_good(app, name, dry_run=dry_run)
+        gone, learnt, refused = forget_for_good(app, name, dry_run=dry_run)
     finally:
         app.close()
     if as_json:
-        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt})
+        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt, "discarded": refused})
     else:
-        _print(name, gone, learnt, dry_run=dry_run)
+        _print(name, gone, learnt, refused, dry_run=dry_run)
 
 
-def _print(name: str, gone: Forgotten, learnt: list[str], *, dry_run: bool) -> None:
+def _print(name: str, gone: Forgotten, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
     from ui.forgetting import forgotten_told
 
-    for line in forgotten_told(name, gone, learnt, dry_run=dry_run):
+    for line in forgotten_told(name, gone, learnt, refused, dry_run=dry_run):
         typer.echo(line)

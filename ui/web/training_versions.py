@@ -15,6 +15,7 @@ from ui.web import texts_training as texts
 from ui.web.administrators import for_administrators
 from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
+from ui.web.render import escaped
 from ui.web.render_night import moment
 from ui.web.render_versions import plot_shown, size, timeline_shown
 
@@ -65,11 +66,13 @@ class VersionsPart:
         def changed(person: Person) -> Updates:
             if not which:
                 return {self.status: texts.CHOOSE_ONE}
+            against = self._room.refusal(which)
             is_back = which == self._room.opening.app().registry.before_current()
             version = (
                 self._room.roll_back(typed, why, person) if is_back else self._room.promote(which, typed, why, person)
             )
             told = texts.CHANGED.format(name=full_names(self._room.opening.app())[version.encoder_id])
+            told += f" {escaped(texts.OVERRULED)}" if against else ""
             return self._look() | {self.status: told, self.typed: "", self.why: ""}
 
         return for_administrators(request, self.status, changed)
@@ -106,7 +109,7 @@ def _choices(entries: Any, names: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         (texts.ROLL_BACK_TO.format(name=names[entry.version.encoder_id])
          if entry.standing == "previous"
-         else texts.PROMOTE_TO.format(
+         else (texts.PROMOTE_REFUSED if entry.standing == "refused" else texts.PROMOTE_TO).format(
              name=names[entry.version.encoder_id], standing=texts.STANDINGS[entry.standing],
              tier=texts.TIERS.get(entry.version.tier, ""), at=moment(entry.version.created_at)),
          entry.version.encoder_id)
