@@ -27,12 +27,6 @@ def discard_older(app: App, n_kept: int) -> None:
         discard(app, app.registry.version(encoder_id))
 
 
-def with_files(app: App) -> list[Version]:
-    """The refused candidates that could be promoted, the latest first."""
-    found = (app.registry.version(encoder_id) for encoder_id in refusals(app))
-    return [version for version in found if version.folder.is_dir()]
-
-
 def discard(app: App, version: Version) -> None:
     """Deletes its files and, unless a version with files uses them too, its vectors; the row and the report stay."""
     if not version.folder.is_dir():
