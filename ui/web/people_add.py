@@ -20,7 +20,7 @@ class AddPerson:
     def __init__(self, desk: Desk, people: PeopleList) -> None:
         self._desk = desk
         self._people = people
-        with gr.Column(elem_classes=["nj-change", "nj-add-person"]):
+        with gr.Column(scale=0, elem_classes=["nj-change", "nj-add-person"]):
             gr.Markdown(f"### {texts.ADD_TITLE}")
             with gr.Row(elem_classes="nj-pick"):
                 self.name = gr.Textbox(

@@ -25,7 +25,7 @@ def cells(one: Listed, person: Person) -> str:
     shown = [
         f'<span class="nj-role nj-role-{account.role}">{account.role}{_marks(one, person)}</span>',
         f'<span class="nj-day"><span class="nj-unit">{texts.SINCE} </span>{account.created_at:%Y-%m-%d}</span>',
-        f'<span class="nj-day"><span class="nj-unit">{texts.SEEN} </span>{_seen(one.seen_at)}</span>',
+        f'<span class="nj-day"><span class="nj-unit">{texts.SEEN}: </span>{_seen(one.seen_at)}</span>',
         _number(one.n_sessions, texts.BROWSERS),
         _number(one.n_tokens, texts.TOKENS_HELD),
     ]
