@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eval.attribution import DEPTH
 from eval.questions import Question
 from rag.answer import Answerer
@@ -18,10 +15,9 @@ from rag.errors import NightjarError
 from rag.extract import extract
 from rag.feedback import Feedback
 from rag.generate import BROKEN_OFF, NOT_ASKED, NOT_WRITTEN
+from rag.recent_vectors import Recalling, RecentVectors
 from rag.records import Answer, Hit, Turn
 from rag.retrieve import QueryEncoder, Retriever
-
-FloatArray = NDArray[np.float32]
 
 FALLBACKS = (NOT_WRITTEN, BROKEN_OFF, NOT_ASKED.partition("{")[0])
 """How an answer reads whose language model failed: people are helped by the quotes below, a measure must not be."""
@@ -60,35 +56,16 @@ class Forgetful(Feedback):
         """Does nothing."""
 
 
-class Remembering:
+class Remembering(Recalling):
     """An encoder that encodes each text of one question once; `forget` is called between two questions."""
 
     def __init__(self, encoder: QueryEncoder) -> None:
-        self.encoder_id = encoder.encoder_id
-        self.passage_side = encoder.passage_side
-        self._encoder = encoder
-        self._known: dict[tuple[bool, str], FloatArray] = {}
+        self._own = RecentVectors()
+        super().__init__(encoder, self._own)
 
     def forget(self) -> None:
         """Forgets every text."""
-        self._known.clear()
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-        return self._encode(texts, is_query=True)
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-        return self._encode(texts, is_query=False)
-
-    def _encode(self, texts: Sequence[str], *, is_query: bool) -> FloatArray:
-        new = list(dict.fromkeys(text for text in texts if (is_query, text) not in self._known))
-        if new or not texts:
-            made = self._encoder.encode_queries(new) if is_query else self._encoder.encode_passages(new)
-            self._known.update(zip(((is_query, text) for text in new), made, strict=True))
-            if not texts:
-                return made
-        return np.stack([self._known[is_query, text] for text in texts])
+        self._own.clear()
 
 
 AnswererOf = Callable[[Retriever], Answerer]

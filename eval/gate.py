@@ -80,27 +80,15 @@ def decide(
     look at all. Questions that could not be measured are left out, and too many of them make the night invalid.
     *look* counts how often these questions have decided, this time included: see `level`.
     """
-    every = len(current.ndcg)
-    decisive = np.ones(every, np.bool_) if decisive is None else decisive
-    newest = np.zeros(every, np.bool_) if newest is None else newest
-    assert len(unseen) == len(newest) == len(decisive) == every == len(candidate.ndcg), (
-        "both versions answer the same questions, in one order"
-    )
-    measured = _measured(current, candidate)
-    n, n_asked = int((decisive & measured).sum()), int(decisive.sum())
-    if n < max(2, rules.min_questions):
-        return _invalid(_too_few(n, rules), n)
-    if n < rules.min_coverage * n_asked:
-        return _invalid(f"Invalid: only {n:,} of {n_asked:,} held-out questions could be measured; the gate needs "
-                        f"{rules.min_coverage:.0%} of them. See the errors in the report.", n)  # fmt: skip
-    decisive, unseen, newest = decisive & measured, unseen & measured, newest & measured
-    primary = paired(current.ndcg[decisive], candidate.ndcg[decisive])
-    recall = paired(current.recall[decisive], candidate.recall[decisive])
-    slices = [*_of_held_out(current, candidate, unseen, newest, rules), *slices_beside(beside, rules)]
+    questions = _questions(current, candidate, unseen, decisive, newest)
+    if too_little := _too_little(questions, rules):
+        return _invalid(too_little, questions.n)
+    primary = paired(current.ndcg[questions.decisive], candidate.ndcg[questions.decisive])
+    recall = paired(current.recall[questions.decisive], candidate.recall[questions.decisive])
+    slices = [*_of_held_out(current, candidate, questions, rules), *slices_beside(beside, rules)]
     recall_p, *slice_ps = _after_holm(recall, slices)
-    is_better = primary.difference > 0 and primary.p < level(rules, look)
     rulings = (
-        Ruling("primary", "decision", "passed" if is_better else "failed", _primary(primary, rules, look)),
+        _rule_primary(primary, rules, look),
         *(guard_slice(one, p, rules) for one, p in zip(slices, slice_ps, strict=True)),
         *guard_support(beside),
         guard_recall(recall, recall_p, rules),
@@ -110,8 +98,8 @@ def decide(
         *guard_vectors(faults),
     )
     figures = {
-        "n": n,
-        "n_asked": n_asked,
+        "n": questions.n,
+        "n_asked": questions.n_asked,
         "look": look,
         "level": level(rules, look),
         "primary": asdict(primary),
@@ -123,20 +111,49 @@ def decide(
     return Decision("promoted" if promoted else "kept", tuple(one.sentence for one in rulings), figures, rulings)
 
 
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """Which held-out questions tell what, `(n,)` each; those that could not be measured tell nothing."""
+
+    decisive: Bools
+    unseen: Bools
+    newest: Bools
+    n_asked: int
+    """Decisive ones, measured or not."""
+
+    @property
+    def n(self) -> int:
+        """How many decide."""
+        return int(self.decisive.sum())
+
+
+def _questions(
+    current: Served, candidate: Served, unseen: Bools, decisive: Bools | None, newest: Bools | None
+) -> _Questions:
+    every = len(current.ndcg)
+    decisive = np.ones(every, np.bool_) if decisive is None else decisive
+    newest = np.zeros(every, np.bool_) if newest is None else newest
+    assert len(unseen) == len(newest) == len(decisive) == every == len(candidate.ndcg), (
+        "both versions answer the same questions, in one order"
+    )
+    measured = _measured(current, candidate)
+    return _Questions(decisive & measured, unseen & measured, newest & measured, int(decisive.sum()))
+
+
 def _measured(current: Served, candidate: Served) -> Bools:
     """`(n,)`: a question that failed for either version tells nothing of the other one."""
     whole = [np.isfinite(one) for one in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
     return np.asarray(np.logical_and.reduce(whole), np.bool_)
 
 
-def _of_held_out(current: Served, candidate: Served, unseen: Bools, newest: Bools, rules: Rules) -> list[Slice]:
+def _of_held_out(current: Served, candidate: Served, questions: _Questions, rules: Rules) -> list[Slice]:
     def pair(inside: Bools) -> Pair:
         return Pair(current.ndcg[inside], candidate.ndcg[inside])
 
     return [
-        slice_of(pair(unseen), "unseen", "Unseen passages", "ask for one",
+        slice_of(pair(questions.unseen), "unseen", "Unseen passages", "ask for one",
                  "on the {n} questions whose passage was never trained on", rules.unseen_margin, rules.min_unseen),
-        slice_of(pair(newest), "newest", "Newest questions", "stand out by their time",
+        slice_of(pair(questions.newest), "newest", "Newest questions", "stand out by their time",
                  "on the {n} questions that were judged last", rules.newest_margin, rules.min_newest),
     ]  # fmt: skip
 
@@ -152,9 +169,16 @@ def _invalid(sentence: str, n: int) -> Decision:
     return Decision("invalid", (sentence,), {"n": n}, (Ruling("primary", "decision", "untested", sentence),))
 
 
-def _too_few(n: int, rules: Rules) -> str:
-    return (f"Invalid: {n} held-out questions can't decide anything; the gate needs {rules.min_questions}. "
-            "Collect more verdicts, or give the night a golden set.")  # fmt: skip
+def _too_little(questions: _Questions, rules: Rules) -> str:
+    """Why these questions can't decide; empty where they can."""
+    n, n_asked = questions.n, questions.n_asked
+    if n < max(2, rules.min_questions):
+        return (f"Invalid: {n} held-out questions can't decide anything; the gate needs {rules.min_questions}. "
+                "Collect more verdicts, or give the night a golden set.")  # fmt: skip
+    if n < rules.min_coverage * n_asked:
+        return (f"Invalid: only {n:,} of {n_asked:,} held-out questions could be measured; the gate needs "
+                f"{rules.min_coverage:.0%} of them. See the errors in the report.")  # fmt: skip
+    return ""
 
 
 def level(rules: Rules, look: int) -> float:
@@ -168,6 +192,11 @@ def level(rules: Rules, look: int) -> float:
     """
     assert look >= 1, "the first look is look 1"
     return rules.alpha / look
+
+
+def _rule_primary(figures: Paired, rules: Rules, look: int) -> Ruling:
+    is_better = figures.difference > 0 and figures.p < level(rules, look)
+    return Ruling("primary", "decision", "passed" if is_better else "failed", _primary(figures, rules, look))
 
 
 def _primary(figures: Paired, rules: Rules, look: int) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rag.chat_model import ChatModel, Patience
+from rag.chat_model import ChatModel
+from rag.chat_writing import Patience
 from rag.errors import ChatModelError
 from rag.prompt import sendable
 from rag.records import Verdict

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.batches import chunks
 from rag.encoder import Encoder
-from rag.library import chunks
 
 FloatArray = NDArray[np.float32]
 NEEDED = ("langchain_chroma", "langchain_classic", "langchain_community")

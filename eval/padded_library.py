@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from rag.batches import chunks
 from rag.beir import Entry, stored
 from rag.database import open_database
 from rag.encoder import Encoder, unit_rows
 from rag.ingest import ingest_beir
-from rag.library import Library, chunks
+from rag.library import Library
 from rag.vectors import Vectors, store
 
 FloatArray = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Opened parts → what answers, and how it takes in what changes: the only place that plugs things together."""
+"""One state directory, opened: documents come in, questions are answered, and what changes is taken in."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from sqlalchemy import Engine
 
@@ -25,36 +24,17 @@ from rag.find_files import Found
 from rag.generate import Generator, generator_of
 from rag.ingest import IngestReport, ingest_found
 from rag.jobs import JobStage
-from rag.lexical import Lexical
-from rag.parts import AnyEncoder, Parts
+from rag.live import Live, Succession
+from rag.parts import Parts
 from rag.prompt import PASSAGE_CHARACTERS
-from rag.recent_vectors import RecentVectors
 from rag.records import Hit
-from rag.registry import Version
 from rag.remove_documents import gone_files
-from rag.rerank import Reranker
-from rag.retrieve import DenseSearch, Retriever
+from rag.retrieve import Retriever
 from rag.rewrite import Rewriter
-from rag.serving import ServingIndex
 from rag.settings import Settings
 from rag.steps import Tell, nobody
-from rag.until_tonight import UntilTonight, taught_until
-from rag.vectors import Vectors
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What answers now, and the state it was made from."""
-
-    retriever: Retriever
-    version: Version
-    lexical: Lexical
-    state: tuple[int, int, int]
-    """Latest promotion, library revision and vectors revision."""
-    index: ServingIndex | None
-    today: UntilTonight | None
 
 
 class App(Parts):
@@ -65,7 +45,7 @@ class App(Parts):
         self.serve = serve
         self._live: Live | None = None
         self._refreshing = threading.Lock()
-        self._recent = RecentVectors()
+        self._succession = Succession(self, serve=serve)
 
     def ingest(
         self,
@@ -136,7 +116,7 @@ class App(Parts):
         """
         version = self.registry.version(encoder_id)
         encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
-        return self._retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
+        return self._succession.retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def answerer(self) -> Answerer:
@@ -190,10 +170,10 @@ class App(Parts):
             state = (promotion.promotion_id, self.library.revision(), self.library.vectors_revision())
             before = self._live
             if before and before.state == state:
-                self._live = self._with_full_encoder(before)
+                self._live = self._succession.with_full_encoder(before)
                 return False
             version = self.registry.version(promotion.encoder_id)
-            self._live = self._make_live(before, version, state)
+            self._live = self._succession.after(before, version, state)
             if before and before.index and before.index is not self._live.index:
                 before.index.close()
             log.info("answering with version %s over library revision %d", version.encoder_id, state[1])
@@ -204,101 +184,6 @@ class App(Parts):
         if self._live and self._live.index:
             self._live.index.close()
         self.engine.dispose()
-
-    def _make_live(self, before: Live | None, version: Version, state: tuple[int, int, int]) -> Live:
-        same_version = before is not None and before.version.encoder_id == version.encoder_id
-        if before and same_version:
-            encoder: Any = before.retriever.encoder
-        else:
-            # The first one after a start in numpy, ready seven seconds before torch is even imported.
-            encoder = self._warm_encoder(version) if self.serve and before else self.quick_encoder(version.encoder_id)
-        lexical = self._lexical(before, state[1])
-        vectors = self.vectors(version.passage_side)
-        today = self._today(version, encoder)
-        index = self._index(before, version, vectors) if self.serve else None  # last, for it holds a lock
-        dense = index or ExactIndex(vectors)
-        retriever = self._retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
-        return Live(retriever, version, lexical, state, index, today)
-
-    def _with_full_encoder(self, live: Live) -> Live:
-        """An application that serves moves on from numpy to sentence-transformers, at its first refresh with nothing to do."""
-        if not self.serve or isinstance(live.retriever.encoder, Encoder):
-            return live
-        dense = live.index or ExactIndex(self.vectors(live.version.passage_side))
-        encoder = self._warm_encoder(live.version)
-        today = self._today(live.version, encoder)
-        reranker = self._ready_reranker(encoder)
-        retriever = self._retriever(live.version, encoder, dense, live.lexical, today, reranker)
-        return replace(live, retriever=retriever, today=today)
-
-    def _today(self, version: Version, encoder: AnyEncoder) -> UntilTonight | None:
-        """What people said since *version* learned, where the settings let it count."""
-        if not self.settings.retrieval.until_tonight:
-            return None
-        return UntilTonight(
-            self.feedback,
-            encoder,
-            after=taught_until(version, self.feedback),
-            trusted=self.settings.feedback.trusted,
-            quarantined=self.settings.feedback.quarantined,
-            catches_up=self.serve,
-        )
-
-    def _ready_reranker(self, encoder: AnyEncoder) -> Reranker | None:
-        """The reranker; in an application that serves, once torch is there, with its weights loaded."""
-        if self.reranker is None or (self.serve and not isinstance(encoder, Encoder)):
-            return None
-        if self.serve:
-            self.reranker.reader.load()  # now, not at somebody's question
-        return self.reranker
-
-    def _retriever(
-        self,
-        version: Version,
-        encoder: AnyEncoder,
-        dense: DenseSearch,
-        lexical: Lexical,
-        today: UntilTonight | None = None,
-        reranker: Reranker | None = None,
-        *,
-        distinct: bool | None = None,
-    ) -> Retriever:
-        return Retriever(
-            encoder,
-            dense,
-            lexical,
-            self.library,
-            self.vectors(version.passage_side),
-            lexical_weight=version.lexical_weight,
-            candidates=self.settings.retrieval.candidates,
-            today=today,
-            reranker=reranker,
-            distinct=self.settings.retrieval.distinct if distinct is None else distinct,
-            recent=self._recent if self.serve else None,
-        )
-
-    def _lexical(self, before: Live | None, revision: int) -> Lexical:
-        unchanged = before is not None and before.state[1] == revision
-        return before.lexical if before and unchanged else self.lexical(before.lexical if before else None)
-
-    def _warm_encoder(self, version: Version) -> Encoder:
-        encoder = self.open_encoder(version.encoder_id)
-        encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
-        return encoder
-
-    def _index(self, before: Live | None, version: Version, vectors: Vectors) -> ServingIndex:
-        """The same index where the passage side stayed, told to look again; a new one, getting ready, where it changed."""
-        if before and before.index and before.version.passage_side == version.passage_side:
-            before.index.refresh()
-            return before.index
-        return open_index(self.settings, vectors)
-
-
-def open_index(settings: Settings, vectors: Vectors) -> ServingIndex:
-    """The Chroma index of one passage side, getting ready in the background; until then its search is exact."""
-    index = ServingIndex(settings.data / "index", vectors, url=settings.index.url)
-    index.prepare()
-    return index
 
 
 def open_app(settings: Settings, *, serve: bool = False) -> App:

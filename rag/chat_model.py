@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from rag.chat_provider import TRANSFORMERS, open_model, parted, without_secret
+from rag.chat_writing import Patience, written
 from rag.circuit import CircuitBreaker
 from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.prompt import NO_ANSWER, Window, messages, sendable
 from rag.records import Hit
-from rag.try_again import attempts, kind_of
+from rag.try_again import kind_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -26,14 +25,9 @@ if TYPE_CHECKING:
     from rag.transformers_model import TransformersChat
 
 CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
-LOOK_S = 0.05  # between two looks at whether the reader pressed Stop
-JOIN_S = 30.0  # for a model in this process, which looks before every layer whether it shall stop
 
 END_MARKS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
 """What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
-
-Told = str | Exception | None
-"""A piece, what went wrong, or the end."""
 
 NEVER = threading.Event()  # nobody sets it
 
@@ -53,18 +47,6 @@ class ChatModelOptions(TypedDict, total=False):
     rest_after: int
     rest_s: float
     tell: Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a chat model is waited for."""
-
-    timeout_s: float = 60.0
-    """For a whole answer, further tries included."""
-    silence_s: float = 30.0
-    """For its first word, further tries included, and then between two pieces."""
-    n_retries: int = 2
-    """Further tries, as long as no word has come."""
 
 
 class ChatModel:
@@ -209,30 +191,14 @@ class ChatModel:
                 self._breaker.undecided()
 
     def _pieces(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event) -> Iterator[str]:
-        """What the model writes in a thread of its own: a read from the network can't be ended, but it can be left.
-
-        A thread that is left ends with its next piece, or when the connection does; one in this process is waited for.
-        """
-        told: SimpleQueue[Told] = SimpleQueue()
-        has_left, deadline = threading.Event(), time.monotonic() + patience.timeout_s
-
-        def is_over() -> bool:
-            return has_left.is_set() or stopped.is_set() or time.monotonic() > deadline
-
-        writing = _Writing(self, said, told.put, is_over, has_left, patience)
-        thread = threading.Thread(target=writing.run, name="chat model", daemon=True)
-        thread.start()
-        try:
-            while (piece := _next(told, min(deadline, time.monotonic() + patience.silence_s), stopped)) is not None:
+        """What the model writes, until it goes wrong."""
+        with closing(written(partial(self._attempt, said), patience, stopped, is_here=self.is_here)) as told:
+            for piece in told:
                 if isinstance(piece, Exception):
                     raise self._failed(piece)
                 yield piece
-        finally:
-            has_left.set()
-            if self._here:
-                thread.join(JOIN_S)
 
-    def attempt(self, said: Sequence[BaseMessage], is_over: Callable[[], bool]) -> Iterator[str]:
+    def _attempt(self, said: Sequence[BaseMessage], is_over: Callable[[], bool]) -> Generator[str, None, None]:
         """The model's pieces, some of them empty, no further than the longest answer; not tried again, nor waited for."""
         from langsmith import tracing_context
 
@@ -254,50 +220,3 @@ class ChatModel:
         if self._here and self._here.stage == "loading":
             return ChatModelSkippedError("its weights are still being read")
         return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
-
-
-@dataclass(slots=True)
-class _Writing:
-    """One question on its way through the model, in a thread of its own."""
-
-    model: ChatModel
-    said: Sequence[BaseMessage]
-    tell: Callable[[Told], None]
-    is_over: Callable[[], bool]
-    has_left: threading.Event
-    patience: Patience
-    has_begun: bool = False
-
-    def run(self) -> None:
-        """Tells the pieces as they come, then None, or what went wrong. Tries again where nothing was told yet."""
-        within_s = min(self.patience.timeout_s, self.patience.silence_s)
-        try:
-            for attempt in attempts(self.patience.n_retries, within_s, self._may_retry, self.has_left):
-                with attempt:
-                    self._write()
-            self.tell(None)
-        except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
-            self.tell(error)
-
-    def _may_retry(self) -> bool:
-        return not self.has_begun and not self.is_over() and not self.model.is_here
-
-    def _write(self) -> None:
-        with closing(cast("Any", self.model.attempt(self.said, self.is_over))) as pieces:
-            for piece in pieces:
-                if piece:
-                    self.tell(piece)
-                    self.has_begun = True
-                if self.is_over():
-                    raise TimeoutError
-
-
-def _next(told: SimpleQueue[Told], until: float, stopped: threading.Event) -> Told:
-    """The next piece, waited for until *until*, in seconds of the monotonic clock; None where *stopped* came first."""
-    while not stopped.is_set():
-        try:
-            return told.get(timeout=max(0.0, min(LOOK_S, until - time.monotonic())))
-        except Empty:
-            if time.monotonic() >= until:
-                return TimeoutError()
-    return None

@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, s
 from sqlalchemy.engine import Connection
 
 from rag.app_tables import conversations
+from rag.batches import SQL_BATCH, chunks
 from rag.blocks import storable
 from rag.database import reading, turns, verdict_events
 from rag.errors import NotFoundError, UsageError
 from rag.feedback import WITHDRAWN, mark_deletion
 from rag.forgetting import NOBODY, remove_turns
 from rag.kept_answers import Kept, read_again
-from rag.library import SQL_BATCH, Library, chunks
+from rag.library import Library
 from rag.records import now
 
 MAX_TITLE = 80  # characters

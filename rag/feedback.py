@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -13,34 +10,14 @@ from sqlalchemy import Engine, Select, func, insert, select
 from sqlalchemy.engine import Connection
 
 from rag.blocks import storable
-from rag.database import passages, reading, shown, state, turns, verdict_events
+from rag.database import passages, reading, shown, turns, verdict_events
 from rag.errors import NotFoundError, UsageError
-from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Shown, Turn, Verdict
+from rag.feedback_rows import event_row, shown_of, shown_row, turn_of, turn_row
+from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Turn, Verdict
+from rag.signing import is_signed, signed
 
 WITHDRAWN = "withdrawn"
 MAX_COMMENT = 2000  # characters
-
-PROMISES = {
-    "helpful": "Tonight this passage becomes a right answer to your question.",
-    "pin": "Tonight this passage becomes the right answer to your question.",
-    "not_relevant": "Tonight this passage becomes a candidate for a wrong answer; it counts once it is sure enough.",
-    "outdated": "Noted as a remark on the document; the retriever does not learn from this.",
-    "answer_helpful": "Tonight the passages it cites count as weakly right.",
-    "answer_wrong_source": "Which passage should it have been? Mark it with “this is the right passage”.",
-    "answer_wrong": "Noted for the evaluation of answers; the retriever does not learn from this.",
-    "answer_not_in_documents": "Noted as a question that the documents do not answer; no passage is blamed.",
-}
-"""What each verdict will do, in one sentence for the person who gave it."""
-
-PROMISES_AT_ONCE = PROMISES | {
-    "helpful": "From now on this passage comes higher for questions like this one, and tonight it becomes a right "
-    "answer to yours.",
-    "pin": "From now on this passage comes much higher for questions like this one, and tonight it becomes the right "
-    "answer to yours.",
-    "not_relevant": "From now on this passage comes lower for questions like this one, and tonight it becomes a "
-    "candidate for a wrong answer; it counts once it is sure enough.",
-}
-"""The same where votes count until tonight; see rag/until_tonight.py."""
 
 
 class Feedback:
@@ -62,9 +39,9 @@ class Feedback:
         with self.engine.begin() as connection:
             for turn in new:
                 if connection.scalar(select(turns.c.turn_id).where(turns.c.turn_id == turn.turn_id)) is None:
-                    connection.execute(insert(turns), _turn_row(turn) | {"details": details})
+                    connection.execute(insert(turns), turn_row(turn) | {"details": details})
                     if turn.shown:
-                        connection.execute(insert(shown), [_shown_row(turn.turn_id, one) for one in turn.shown])
+                        connection.execute(insert(shown), [shown_row(turn.turn_id, one) for one in turn.shown])
 
     def turn(self, turn_id: str) -> Turn:
         """One turn with what was shown.
@@ -78,7 +55,7 @@ class Feedback:
             seen = connection.execute(select(shown).where(shown.c.turn_id == turn_id).order_by(shown.c.rank)).all()
         if row is None:
             raise NotFoundError(f"no turn {turn_id!r}: a verdict needs a question that was asked here")
-        return _turn(row._mapping, tuple(_shown(one._mapping) for one in seen))
+        return turn_of(row._mapping, tuple(shown_of(one._mapping) for one in seen))
 
     def history(self, conversation_id: str, user: str, n: int = 10) -> list[tuple[str, str]]:
         """The last *n* questions that *user* asked in a conversation, as typed, with their answers, oldest first."""
@@ -145,7 +122,7 @@ class Feedback:
                     continue
                 if once and connection.execute(_same_event(verdict)).first():
                     continue
-                connection.execute(insert(verdict_events), _event_row(verdict))
+                connection.execute(insert(verdict_events), event_row(verdict))
                 rows += 1
         return rows
 
@@ -195,27 +172,14 @@ class Feedback:
 
     def token(self, turn_id: str) -> str:
         """The signed proof that a turn was answered here; a verdict from outside has to carry it."""
-        return hmac.new(self._secret(), turn_id.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()
+        return signed(self.engine, turn_id)
 
     def check_token(self, turn_id: str, token: str) -> None:
         """Raises:
         UsageError: the token is not the one issued with this turn's answer.
         """
-        if not hmac.compare_digest(self.token(turn_id).encode(), token.encode("utf-8", "backslashreplace")):
+        if not is_signed(self.engine, turn_id, token):
             raise UsageError(f"the token does not belong to turn {turn_id!r}: send the one that came with the answer")
-
-    def _secret(self) -> bytes:
-        """The key that signs, made at first use and kept in the database."""
-        query = select(state.c.value).where(state.c.name == "signing_key")
-        with reading(self.engine) as connection:
-            found = connection.scalar(query)
-        if found is None:
-            with self.engine.begin() as connection:
-                found = connection.scalar(query)  # another process may have been first
-                if found is None:
-                    found = secrets.token_hex(32)
-                    connection.execute(insert(state).values(name="signing_key", value=found))
-        return bytes.fromhex(found)
 
 
 def mark_deletion(connection: Connection) -> None:
@@ -223,7 +187,7 @@ def mark_deletion(connection: Connection) -> None:
 
     Whoever watches `latest_event` sees that something changed, and no number of an event is ever given twice.
     """
-    connection.execute(insert(verdict_events), _event_row(Verdict("", "", "", None, WITHDRAWN)))
+    connection.execute(insert(verdict_events), event_row(Verdict("", "", "", None, WITHDRAWN)))
 
 
 def _check_verdict(verdict: str, passage_id: str | None, comment: str) -> None:
@@ -256,50 +220,3 @@ def _same_event(verdict: Verdict) -> Select[Any]:
         verdict_events.c.verdict == verdict.verdict,
         verdict_events.c.given_at == verdict.given_at.isoformat(),
     )
-
-
-def _event_row(verdict: Verdict) -> dict[str, object]:
-    return {
-        "user": verdict.user,
-        "turn_id": verdict.turn_id,
-        "passage_id": verdict.passage_id or "",
-        "verdict": verdict.verdict,
-        "comment": verdict.comment,
-        "given_at": verdict.given_at.isoformat(),
-    }
-
-
-def _turn_row(turn: Turn) -> dict[str, object]:
-    return {
-        "turn_id": turn.turn_id,
-        "conversation_id": turn.conversation_id,
-        "user": turn.user,
-        "question": turn.question,
-        "answer": turn.answer,
-        "declined": int(turn.declined),
-        "encoder_id": turn.encoder_id,
-        "origin": turn.origin,
-        "asked_at": turn.asked_at.isoformat(),
-        "asked": turn.asked,
-    }
-
-
-def _shown_row(turn_id: str, one: Shown) -> dict[str, object]:
-    return {
-        "turn_id": turn_id,
-        "passage_id": one.passage_id,
-        "rank": one.rank,
-        "score": one.score,
-        "dense": one.dense,
-        "lexical": one.lexical,
-        "cited": int(one.cited),
-    }
-
-
-def _turn(row: Any, seen: tuple[Shown, ...]) -> Turn:
-    return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
-                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen, row["asked"])  # fmt: skip
-
-
-def _shown(row: Any) -> Shown:
-    return Shown(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))

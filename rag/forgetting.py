@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from rag.accounts import check_not_last
 from rag.app_tables import comparisons, conversations, golden, people, reviews
+from rag.batches import SQL_BATCH, chunks
 from rag.database import shown, turns, vectors, verdict_events
 from rag.errors import NotFoundError
-from rag.library import SQL_BATCH, chunks
 from rag.records import sha256_of
 
 NOBODY = "forgotten"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
+from rag.batches import chunks
 from rag.chroma_client import (
     chroma_failures,
     close,
@@ -26,7 +27,6 @@ from rag.errors import IndexTornError, NightjarError, UsageError
 from rag.exact import FloatArray, Hits, check_dimension
 from rag.index_check import N_SAMPLED, PAGE, problems
 from rag.index_folder import IndexFolder
-from rag.library import chunks
 from rag.vectors import Vectors
 
 if TYPE_CHECKING:

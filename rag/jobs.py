@@ -12,9 +12,9 @@ from typing import Any, Literal
 from sqlalchemy import Engine, case, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import job_files, jobs, reading
 from rag.errors import NotFoundError, UsageError
-from rag.library import SQL_BATCH, chunks
 from rag.records import now
 from rag.steps import ENDS, Stage, Step
 

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import reading, shown, turns
-from rag.library import SQL_BATCH, Library, chunks
+from rag.library import Library
 from rag.records import Answer, Checked, Citation, Hit, Passage
 
 UNKNOWN = "absent"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Engine, Select, func, or_, select
 from sqlalchemy.engine import Connection
 
-from rag.database import documents, passages, reading, state, vectors
+from rag.batches import SQL_BATCH as SQL_BATCH  # noqa: PLC0414 - gaps.py and tallies.py still take it from here
+from rag.batches import chunks as chunks  # noqa: PLC0414 - these and query_rows.py do
+from rag.database import documents, passages, reading, state
 from rag.errors import NotFoundError
-from rag.records import Document, Passage, now
-
-Also = Callable[[Connection, Sequence[str]], None]
-SQL_BATCH = 500  # SQLite takes 32,766 variables a statement; a few hundred rows are as fast
+from rag.records import Document, Passage
+from rag.write_documents import Also, delete_documents, put_documents, raise_revision
 
 _PASSAGE_COLUMNS = (
     passages.c.passage_id,
@@ -161,14 +161,14 @@ class Library:
         n_new = 0
         with self.engine.begin() as connection:
             for some in chunks(list(batch), SQL_BATCH):
-                n_new += _put_some(connection, some)
-            _bump(connection, "library_revision")
+                n_new += put_documents(connection, some)
+            raise_revision(connection, "library_revision")
         return n_new
 
     def vectors_arrived(self) -> None:
         """Raises `vectors_revision()`, so that an application that serves takes them in."""
         with self.engine.begin() as connection:
-            _bump(connection, "vectors_revision")
+            raise_revision(connection, "vectors_revision")
 
     def remove(self, source: str, also: Also = lambda c, ids: None) -> int:
         """Removes a source, or everything below it where it names a folder; returns how many documents went.
@@ -181,7 +181,7 @@ class Library:
         """
         with self.engine.begin() as connection:
             ids = self.below(connection, source)
-            _remove(connection, ids, also)
+            delete_documents(connection, ids, also)
         return len(ids)
 
     def below(self, connection: Connection, source: str) -> list[str]:
@@ -207,109 +207,9 @@ class Library:
             )
             ids = [document_id for query in found for document_id in connection.scalars(query)]
             if ids:
-                _remove(connection, ids, also)
+                delete_documents(connection, ids, also)
         return len(ids)
-
-
-def _remove(connection: Connection, document_ids: Sequence[str], also: Also) -> None:
-    for some in chunks(document_ids, SQL_BATCH):
-        of_these = passages.c.document_id.in_(some)
-        also(connection, list(connection.scalars(select(passages.c.passage_id).where(of_these))))
-        connection.execute(delete(passages).where(of_these))
-        connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
-    unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
-    connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
-    _bump(connection, "library_revision")
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Consecutive pieces of at most *size* items.
-
-    >>> list(chunks("abcde", 2))
-    ['ab', 'cd', 'e']
-    """
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _select_passages() -> Select[Any]:
     return select(*_PASSAGE_COLUMNS).join(documents, documents.c.document_id == passages.c.document_id)
-
-
-def _put_some(connection: Connection, some: Sequence[tuple[Document, Sequence[Passage]]]) -> int:
-    """Documents whose source is new go in by two statements for all of them; the others one by one."""
-    sources = [document.source for document, _ in some]
-    seen = set(connection.scalars(select(documents.c.source).where(documents.c.source.in_(sources))))
-    fresh: list[tuple[Document, Sequence[Passage]]] = []
-    others: list[tuple[Document, Sequence[Passage]]] = []
-    for document, new in some:
-        (others if document.source in seen else fresh).append((document, new))
-        seen.add(document.source)
-    rows = [_passage_row(passage, ordinal) for _, new in fresh for ordinal, passage in enumerate(new)]
-    if fresh:
-        added_at = now().isoformat()
-        connection.execute(insert(documents), [_document_row(document, added_at) for document, _ in fresh])
-    if rows:
-        connection.execute(insert(passages), rows)
-    n_new = len(rows)
-    for document, new in others:
-        n_new += _replace(connection, document, new)
-    return n_new
-
-
-def _document_row(document: Document, added_at: str) -> dict[str, str]:
-    return {**{name: getattr(document, name) for name in Document.__dataclass_fields__}, "added_at": added_at}
-
-
-def _replace(connection: Connection, document: Document, new: Sequence[Passage]) -> int:
-    """Puts a document in place of the one with its source; returns how many of its passages are new."""
-    rows = {passage.passage_id: _passage_row(passage, ordinal) for ordinal, passage in enumerate(new)}
-    there = select(passages.c.passage_id, passages.c.text_sha256).join(
-        documents, documents.c.document_id == passages.c.document_id
-    )
-    found = connection.execute(there.where(documents.c.source == document.source))
-    old = {row.passage_id: row.text_sha256 for row in found}
-    for some in chunks(sorted(old.keys() - rows.keys()), SQL_BATCH):
-        connection.execute(delete(passages).where(passages.c.passage_id.in_(some)))
-    fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
-    connection.execute(update(documents).where(documents.c.source == document.source).values(**fields))
-    kept = [row | {"kept_id": passage_id} for passage_id, row in rows.items() if passage_id in old]
-    if kept:
-        connection.execute(update(passages).where(passages.c.passage_id == bindparam("kept_id")), kept)
-    fresh = [row for passage_id, row in rows.items() if passage_id not in old]
-    if fresh:
-        connection.execute(insert(passages), fresh)
-    _forget_vectors(connection, set(old.values()) - {str(row["text_sha256"]) for row in rows.values()})
-    return len(fresh)
-
-
-def _forget_vectors(connection: Connection, text_sha256s: set[str]) -> None:
-    """Deletes the vectors of texts that no passage has any more: what a person takes out is gone."""
-    used = select(passages.c.text_sha256)
-    for some in chunks(sorted(text_sha256s), SQL_BATCH):
-        unused = vectors.c.text_sha256.in_(some) & vectors.c.text_sha256.not_in(used)
-        connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
-
-
-def _passage_row(passage: Passage, ordinal: int) -> dict[str, object]:
-    return {
-        "passage_id": passage.passage_id,
-        "document_id": passage.document_id,
-        "ordinal": ordinal,
-        "title": passage.title,
-        "heading": passage.heading,
-        "text": passage.text,
-        "start": passage.start,
-        "end": passage.end,
-        "page": passage.page,
-        "external_id": passage.external_id,
-        "text_sha256": passage.text_sha256,
-    }
-
-
-def _bump(connection: Connection, name: str) -> None:
-    found = connection.scalar(select(state.c.value).where(state.c.name == name).with_for_update())
-    if found is None:
-        connection.execute(insert(state).values(name=name, value="1"))
-    else:
-        connection.execute(update(state).where(state.c.name == name).values(value=str(int(found) + 1)))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import reading, vectors
-from rag.library import SQL_BATCH, chunks
 from rag.records import sha256_of
 from rag.vectors import store
 

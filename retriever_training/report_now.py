@@ -22,8 +22,9 @@ from rag.assemble import App
 from rag.declining import load_bar
 from rag.generate import EXTRACTIVE
 from rag.languages import language_of
+from rag.recent_vectors import RecentVectors
 from rag.registry import Version
-from retriever_training.answers_of_versions import Answers, Keeping, Side, causes_in
+from retriever_training.answers_of_versions import Answers, Side, causes_in
 from retriever_training.candidate import unwatched
 from retriever_training.evidence import Evidence
 from retriever_training.held_out import held_out_questions
@@ -146,8 +147,9 @@ def _scores(app: App, version: Version, questions: Sequence[Question], seen: fro
 
 def _answers(app: App, asked: Asked, versions: Mapping[str, Version | None]) -> Answers:
     """By quotes alone: a report outside the night asks no language model; `nightjar eval answers` does."""
+    recent = RecentVectors()
     sides = {
-        name: Side(one, Keeping(app.open_encoder(one.encoder_id)), load_bar(app.settings.data, one.encoder_id))
+        name: Side(one, recent.of(app.open_encoder(one.encoder_id)), load_bar(app.settings.data, one.encoder_id))
         for name, one in versions.items()
         if one
     }

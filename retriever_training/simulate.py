@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.retrieval import LexicalMatrix, rankings
+from rag.batches import chunks
 from rag.feedback import Feedback
 from rag.fusion import normalised_lexical
-from rag.library import chunks
 from rag.records import Shown, Turn, Verdict
 
 FloatArray = NDArray[np.float32]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag.batches import chunks
 from rag.errors import ChatModelError
-from rag.library import chunks
 from rag.prompt import sendable
 from rag.records import Passage
 from rag.try_again import kind_of

@@ -17,8 +17,7 @@ from eval import dpr
 from eval.datasets import load_beir
 from eval.dpr import Converted, entries, to_beir
 from rag.errors import NotFoundError, UsageError
-from ui.commands import library as library_commands
-from ui.commands import measuring, mining
+from ui.commands import ingesting, measuring, mining
 
 
 def context(passage_id: str | None, text: str, title: str = "Insects") -> dict[str, Any]:
@@ -188,7 +187,7 @@ def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
 
 def nightjar(data: Path, *words: str) -> Result:
     app = typer.Typer()
-    for group in (library_commands, mining, measuring):
+    for group in (ingesting, mining, measuring):
         group.register(app)
     result = CliRunner().invoke(app, list(words), obj={"data": data, "config": None})
     if result.exception and not isinstance(result.exception, SystemExit):

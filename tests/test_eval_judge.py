@@ -24,7 +24,8 @@ from eval.judge import (
     judge,
     votes_on_answers,
 )
-from rag.chat_model import ChatModel, Patience
+from rag.chat_model import ChatModel
+from rag.chat_writing import Patience
 from rag.records import Turn, Verdict, now
 from tests.chat_endpoint import KEY, Endpoint, Request, in_nobodys_environment, refuses, says, serving
 

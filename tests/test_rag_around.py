@@ -21,7 +21,7 @@ from rag.retrieve import Retriever
 from rag.vectors import Vectors
 from tests.chat_endpoint import KEY, in_nobodys_environment, says, serving
 from ui.web import texts
-from ui.web.render import card
+from ui.web.render_card import card
 
 PIECES = [
     ("Opening", 1, "The fund opens in May."),

@@ -15,7 +15,7 @@ from rag.retrieve import Retriever
 from rag.vectors import Vectors
 from ui.commands.answers import _hit_lines
 from ui.shapes import also_in
-from ui.web.render import card
+from ui.web.render_card import card
 
 GRANT = (
     "Nurses who work at night can get the grant. Ask the council for the form, fill it in and send it back before the "

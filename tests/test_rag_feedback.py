@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from rag.database import open_database, verdict_events
 from rag.errors import NotFoundError, UsageError
-from rag.feedback import MAX_COMMENT, PROMISES, Feedback
+from rag.feedback import MAX_COMMENT, Feedback
 from rag.feedback_files import export_verdicts, import_verdicts
 from rag.library import Library
-from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS, Document, Passage, Shown, Turn, Verdict, now, sha256_of
+from rag.records import PASSAGE_VERDICTS, Document, Passage, Shown, Turn, Verdict, now, sha256_of
 
 
 @pytest.fixture
@@ -206,10 +206,6 @@ def test_a_comment_that_no_database_could_store_is_stored_without_the_worst(feed
         feedback.give("ada", "t1", "p1", "helpful", "half an emoji \ud83e and a NUL \0.")
     assert [one.comment for one in feedback.standing()] == ["half an emoji \ufffd and a NUL \ufffd."]
     assert len(events(feedback)) == 1
-
-
-def test_every_verdict_says_what_it_will_do() -> None:
-    assert set(PROMISES) == {*PASSAGE_VERDICTS, *ANSWER_VERDICTS}
 
 
 def test_the_same_verdict_from_two_processes_is_one_event(feedback) -> None:

@@ -15,6 +15,7 @@ class Counting:
 
     def __init__(self, encoder) -> None:
         self.encoder_id = encoder.encoder_id
+        self.passage_side = encoder.passage_side
         self._encoder = encoder
         self.encoded: list[str] = []
 
@@ -51,6 +52,25 @@ def test_another_version_encodes_for_itself(counting) -> None:
     recent = RecentVectors()
     recent.of(counting).encode_queries(["owls"])
     counting.encoder_id = "another"
+    recent.of(counting).encode_queries(["owls"])
+    assert counting.encoded == ["owls", "owls"]
+
+
+def test_versions_that_share_passages_share_their_sentences(counting) -> None:
+    recent = RecentVectors()
+    recent.of(counting).encode_passages(["owls"])
+    counting.encoder_id = "a map of questions"
+    recent.of(counting).encode_passages(["owls"])
+    assert counting.encoded == ["owls"]
+    counting.passage_side = "another tower"
+    recent.of(counting).encode_passages(["owls"])
+    assert counting.encoded == ["owls", "owls"]
+
+
+def test_what_was_forgotten_is_encoded_again(counting) -> None:
+    recent = RecentVectors()
+    recent.of(counting).encode_queries(["owls"])
+    recent.clear()
     recent.of(counting).encode_queries(["owls"])
     assert counting.encoded == ["owls", "owls"]
 

@@ -17,7 +17,7 @@ from rag.records import Passage
 from rag.settings import Settings
 from retriever_training.bench_declining import SetExamples, figures, found_on, table
 from retriever_training.learn_declining import FALSE_DECLINES, fit_lines, with_least
-from retriever_training.removed import Example, Holdings, Questions, Remembering, both_ways, foreign
+from retriever_training.removed import Example, Holdings, Questions, both_ways, foreign
 from tests import jargon
 from tests.jargon import PRODUCTS, TASKS
 from tests.test_rag_generate import Everywhere
@@ -89,21 +89,6 @@ def test_nothing_is_seen_of_a_question_whose_passages_are_the_whole_library():
     asked = Questions(["Which lamp?"], np.eye(3, dtype=np.float32)[0:1], [[0, 1, 2]])
     ((_, gone),) = both_ways(holdings(), asked, Everywhere(), k=3)
     assert gone.signs == NOTHING
-
-
-def test_no_sentence_is_encoded_twice():
-    class Counting(Everywhere):
-        n = 0
-
-        def encode_passages(self, texts):
-            self.n += len(texts)
-            return self.encode_queries(texts)
-
-    counting = Counting()
-    reading = Remembering(counting)
-    assert reading.encode_passages(["a", "b", "a"]).shape == (3, 1)
-    reading.encode_passages(["b", "c"])
-    assert counting.n == 3
 
 
 def test_each_set_is_measured_by_the_lines_of_the_others():

@@ -21,7 +21,7 @@ from ui.exports import as_json, as_markdown
 from ui.states import states_of
 from ui.web import texts_chat as said
 from ui.web.conversation import Conversation, Exchange
-from ui.web.render import card, removed_card
+from ui.web.render_card import card, removed_card
 from ui.web.render_chat import files_shown
 
 HOSTILE = "<img src=x onerror=alert(1)> ![i](http://evil.example/y)"

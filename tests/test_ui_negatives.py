@@ -36,7 +36,8 @@ from ui.web import texts
 from ui.web.look import CSS
 from ui.web.negatives import NegativesPage, judged_questions, looked_at
 from ui.web.pages import build_pages
-from ui.web.render import Found, candidate_card, escaped, negatives_shown
+from ui.web.render import escaped
+from ui.web.render_negatives import Found, candidate_card, negatives_shown
 
 # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
 pytestmark = [

@@ -23,7 +23,10 @@ from rag.settings import load_settings
 from ui.night_shift import NightShift, nightly_command
 from ui.serve import Running, running
 from ui.web import texts
-from ui.web.render import answer_text, card, escaped, quiet_line, sample_questions
+from ui.web.render import escaped
+from ui.web.render_answer import answer_text, quiet_line
+from ui.web.render_card import card
+from ui.web.sample_questions import sample_questions
 
 # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
 pytestmark = [

@@ -24,6 +24,7 @@ from ui.commands import (
     feedback,
     gaps,
     golden,
+    ingesting,
     insights,
     jobs,
     learning,
@@ -85,6 +86,7 @@ def main(
 
 
 for group in (
+    ingesting,
     library,
     jobs,
     gaps,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rag.feedback import PROMISES, PROMISES_AT_ONCE, Feedback
+from rag.feedback import Feedback
+from ui.promises import PROMISES, PROMISES_AT_ONCE
 
 LOCAL = "local"
 """Who votes, as long as there are no accounts: whoever sits at this machine."""

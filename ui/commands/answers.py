@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json
 from ui.shapes import also_in, answer_json, found_json
 
 if TYPE_CHECKING:
@@ -62,15 +62,12 @@ def ask(
     nightjar ask "What changed?" --source minutes/ --type pdf --since 2026-11-01
     """
     from rag.answer import Searched, Text
-    from rag.assemble import open_app
     from rag.filters import filter_of
     from ui.verdicts import LOCAL
 
     where = filter_of(source or (), kind or (), since, until)
-
-    opened = open_app(settings_of(context))
-    opened.tell = partial(typer.echo, err=True)
-    try:
+    with opened_app(context) as opened:
+        opened.tell = partial(typer.echo, err=True)
         history = opened.feedback.history(conversation, LOCAL) if conversation else []
         for event in opened.answerer.stream(
             question, history=history, user=LOCAL, conversation_id=conversation, k=k, where=where
@@ -87,8 +84,6 @@ def ask(
                 typer.echo("\n" + "\n".join(_sources(event)))
                 if event.rerank_is_cut:
                     typer.echo(RERANK_CUT, err=True)
-    finally:
-        opened.close()
 
 
 def search(
@@ -113,16 +108,12 @@ def search(
     nightjar search "business grant" --source "council/*.pdf" --since 2026-11-01
     """
     from rag.answer import checked
-    from rag.assemble import open_app
     from rag.filters import filter_of
     from ui.verdicts import LOCAL
 
     question, where = checked(question), filter_of(source or (), kind or (), since, until)
-    opened = open_app(settings_of(context))
-    try:
+    with opened_app(context) as opened:
         found = opened.retriever.find(question, k, LOCAL, where)
-    finally:
-        opened.close()
     if as_json:
         print_json(found_json(found))
         return

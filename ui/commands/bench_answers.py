@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.commands.bench_folder import bench_folder
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from eval.bench_answers import Asked, SideBench
@@ -56,22 +56,18 @@ def answers(
     """
     from eval.bench_answers import measure_answers
     from eval.datasets import load_beir
-    from rag.assemble import open_app
     from rag.ingest import ingest_beir
 
     dataset = load_beir(beir)
     with bench_folder(out) as folder:
         context.obj["data"] = folder / "data"
-        app = open_app(settings_of(context))
-        try:
+        with opened_app(context) as app:
             ingest_beir(app.library, beir)
             with progress("encoding the library", app.missing_vectors()) as advance:
                 app.encode_missing(advance)
             asked = _asked(app, beir, split, questions, seed)
             with progress("answering", len(asked), "questions") as advance:
                 measured = measure_answers(asked, _sides(app, k), _stored(app), advance)
-        finally:
-            app.close()
     if plot:
         plot.write_text(_curve(measured, dataset.name), "utf-8")
     figures = {name: side.figures() for name, side in measured.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.commands.bench_folder import base_in, bench_folder
-from ui.commands.console import JSON_OPTION, print_json, settings_of, stages
+from ui.commands.console import JSON_OPTION, opened_app, print_json, settings_of, stages
 from ui.commands.forgetting_told import lines, print_forgetting
 
 if TYPE_CHECKING:
@@ -211,12 +211,8 @@ def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Pat
 
 
 def _version(context: typer.Context, name: str) -> Model:
-    from rag.assemble import open_app
     from retriever_training.bench_forgetting import Model
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         found = app.registry.version(name)
         return Model(found.folder, found.lexical_weight)
-    finally:
-        app.close()

@@ -24,7 +24,7 @@ def night(
     context: typer.Context,
     *,
     beir: Annotated[Path, typer.Option(help="A BEIR folder with train and test labels.", show_default=False)],
-    tier: Annotated[str, typer.Option(help="auto, 1 or 3.")] = "1",
+    tier: Annotated[str, typer.Option(help="auto, 1, 2 or 3.")] = "1",
     wrong: Annotated[float, typer.Option(min=0, max=1, help="Share of the pins that name a wrong passage.")] = 0.0,
     ratings: Annotated[
         Path | None, typer.Option(help="People's ratings (JSON lines) in place of the labels.", show_default=False)

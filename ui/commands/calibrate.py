@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, settings_of, stages
+from ui.commands.console import JSON_OPTION, opened_app, print_json, stages
 
 if TYPE_CHECKING:
     from rag.assemble import App
@@ -33,15 +33,11 @@ def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] =
 
     nightjar calibrate
     """
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         app.encode_missing()
         with stages() as watch:
             made = calibrated(app, watch)
-    finally:
-        app.close()
     if as_json:
         print_json(asdict(made))
         return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress, write_lines
 
 if TYPE_CHECKING:
     from rag.assemble import App
@@ -49,25 +48,16 @@ def cold_start(
 
     nightjar cold-start --out questions.jsonl
     """
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         passages, cold = rows_of(app, write_for)
-    finally:
-        app.close()
     lines = list(_lines(passages, cold))
     if as_json:
         print_json({"counts": cold.counts, "questions": lines})
     elif out is None:
         _print(lines, cold)
     else:
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        if str(out) == "-":
-            typer.echo(text, nl=False)
-        else:
-            out.write_text(text, "utf-8")
-            typer.echo(f"{len(lines):,} questions written to {out}", err=True)
+        write_lines(lines, out, "questions")
 
 
 def bench_cold_start(
@@ -126,13 +116,11 @@ def _numbers(judged: str) -> list[int]:
 def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: int) -> Bench:
     """A library of the data set's passages in a folder of its own, encoded by the base."""
     from eval.datasets import load_beir, locate, translated
-    from rag.assemble import open_app
     from rag.ingest import ingest_beir
     from retriever_training.bench_cold_start import Bench
 
     dataset = load_beir(beir)
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         ingest_beir(app.library, beir)
         with progress("encoding the library", app.missing_vectors()) as advance:
             app.encode_missing(advance)
@@ -141,8 +129,6 @@ def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: 
         version, vectors = app.current(), app.vectors().matrix()[1]
         return Bench(app.library.passages(), vectors, app.lexical(), app.open_encoder(), version.lexical_weight,
                      dataset.queries, train, measured, weight, seed)  # fmt: skip
-    finally:
-        app.close()
 
 
 def rows_of(

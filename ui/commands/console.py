@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rag.assemble import App
     from rag.settings import Settings
 
 
 JSON_OPTION = typer.Option("--json", help="Print JSON to stdout, for programs.")
+FROM_ARGUMENT = typer.Argument(help="One JSON object a line.")
+TO_ARGUMENT = typer.Argument(help="Where to write; - for stdout.")
 
 
 def settings_of(context: typer.Context, **sections: Any) -> Settings:
@@ -24,9 +28,31 @@ def settings_of(context: typer.Context, **sections: Any) -> Settings:
     return load_settings(context.obj["data"], context.obj["config"], **sections)
 
 
+@contextmanager
+def opened_app(context: typer.Context) -> Iterator[App]:
+    """The state directory by the settings in force, opened as long as the command needs it."""
+    from rag.assemble import open_app
+
+    app = open_app(settings_of(context))
+    try:
+        yield app
+    finally:
+        app.close()
+
+
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def write_lines(objects: Sequence[object], file: Path, name: str) -> None:
+    """One JSON object a line, to a file, and to stderr how many; "-" is stdout. *name* is the plural of what they are."""
+    text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
+    if str(file) == "-":
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, "utf-8")
+        typer.echo(f"{len(objects):,} {name} written to {file}", err=True)
 
 
 def print_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 from ui.commands.eval_judge import judged_by_model, of_rows, tell
-from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, questions_of
+from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, VERSION_OPTION, questions_of
 
 if TYPE_CHECKING:
     from eval.answer_figures import AnswerScores
@@ -40,10 +40,8 @@ def answers(
     *,
     dataset: DATASET_OPTION = None,
     golden: GOLDEN_OPTION = False,
-    split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
-    version: Annotated[
-        str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
-    ] = None,
+    split: SPLIT_OPTION = "test",
+    version: VERSION_OPTION = None,
     questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 300,
     without: Annotated[
         bool | None,
@@ -82,18 +80,14 @@ def answers(
     """
     from eval.answer_figures import scores_of
     from eval.attribution import read_attributed, transitions
-    from rag.assemble import open_app
 
     earlier = read_attributed(before) if before else []
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         measured = app.registry.version(version) if version else app.current()
         asked = questions_of(app, dataset, split, golden=golden)
         drawn = drawn_of(asked, questions, seed)
         scores = scores_of(_rows(app, measured, drawn, without=(not golden) if without is None else without))
         judged = judged_by_model(app, of_rows(app, scores.rows)) if judge else None
-    finally:
-        app.close()
     moved = transitions(earlier, scores.attributed()) if before else None
     if rows:
         rows.write_text("".join(_lines(scores, judged)), "utf-8")

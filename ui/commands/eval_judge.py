@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
 
 if TYPE_CHECKING:
     from eval.answer_rows import AnswerRow
@@ -26,18 +26,14 @@ def judge(
     From 50 answers on with Cohen's kappa. Do not believe a judge that does not agree with your people.
     """
     from eval.judge import agreement, votes_on_answers
-    from rag.assemble import open_app
     from rag.errors import TooLittleDataError
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         votes = votes_on_answers(app.feedback.standing())
         if not votes:
             raise TooLittleDataError("nobody has voted on an answer yet: a judge can't be compared with people")
         chosen = list(votes)[-answers:]
         judging = judged_by_model(app, [_voted(app, turn_id) for turn_id in chosen])
-    finally:
-        app.close()
     agreed = agreement(judging, votes)
     if as_json:
         print_json(judging.as_json() | {"agreement": agreed.as_json()})
@@ -59,7 +55,7 @@ def judged_by_model(app: App, items: Sequence[ToJudge]) -> Judging:
     """
     from eval.judge import asking
     from eval.judge import judge as judge_all
-    from rag.chat_model import Patience
+    from rag.chat_writing import Patience
     from rag.errors import UsageError
 
     model = app.judge_model

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 from ui.commands.eval_answers import drawn_of, retrievers
-from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, questions_of
+from ui.commands.measuring import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, questions_of
 
 if TYPE_CHECKING:
     from eval.disturb import Case
@@ -27,7 +27,7 @@ def robustness(
     *,
     dataset: DATASET_OPTION = None,
     golden: GOLDEN_OPTION = False,
-    split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
+    split: SPLIT_OPTION = "test",
     questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 60,
     k: Annotated[int, typer.Option("-k", min=2, max=20, help="Passages that an answer is made of.")] = 5,
     seed: Annotated[int, typer.Option(help="Another one draws other questions and orders.")] = 13,
@@ -44,18 +44,14 @@ def robustness(
     nightjar eval robustness --dataset datasets/nq-open --plot robustness.svg
     """
     from eval.robustness import robustness as measure
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         asked = questions_of(app, dataset, split, golden=golden)
         version = app.current()
         drawn = drawn_of(asked, questions, seed)
         cases, answer = _cases(app, version, drawn, k), over_given(app, version)
         with progress("answering", len(cases), "questions") as advance:
             found = measure(cases, answer, k=k, seed=seed, progress=advance)
-    finally:
-        app.close()
     if plot:
         from eval.plots_robustness import robustness_plot
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, settings_of
+from ui.commands.console import (
+    FROM_ARGUMENT,
+    JSON_OPTION,
+    TO_ARGUMENT,
+    opened_app,
+    print_json,
+    write_lines,
+)
 
 group = typer.Typer(no_args_is_help=True, help="What people said of passages, from and to JSON lines.")
 
@@ -21,7 +27,7 @@ def register(app: typer.Typer) -> None:
 @group.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="One JSON object a line.")],
+    file: Annotated[Path, FROM_ARGUMENT],
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Reads verdicts: {"query", "passage_id", "verdict", "user", "time"?} a line.
@@ -32,11 +38,10 @@ def import_(
 
         nightjar feedback import verdicts.jsonl
     """
-    from rag.assemble import open_app
     from rag.feedback_files import import_verdicts
 
-    app = open_app(settings_of(context))
-    report = import_verdicts(app.feedback, app.library, file)
+    with opened_app(context) as app:
+        report = import_verdicts(app.feedback, app.library, file)
     if as_json:
         print_json(
             {"n_read": report.n_read, "n_new": report.n_new, "unknown": report.unknown, "refused": report.refused}
@@ -52,16 +57,9 @@ def import_(
 
 
 @group.command()
-def export(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write; - for stdout.")]) -> None:
+def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
     """Writes every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
-    from rag.assemble import open_app
     from rag.feedback_files import export_verdicts
 
-    app = open_app(settings_of(context))
-    lines = [json.dumps(line, ensure_ascii=False) for line in export_verdicts(app.feedback, app.library)]
-    if str(file) == "-":
-        for line in lines:
-            typer.echo(line)
-    else:
-        file.write_text("".join(line + "\n" for line in lines), "utf-8")
-        typer.echo(f"{len(lines)} verdicts written to {file}", err=True)
+    with opened_app(context) as app:
+        write_lines(list(export_verdicts(app.feedback, app.library)), file, "verdicts")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, printable, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
 
 SHOWN = 3  # questions of a gap in the table
 
@@ -36,16 +36,12 @@ def gaps(
 
     nightjar gaps -n 100 --json
     """
-    from rag.assemble import open_app
     from ui.gaps import gaps_for
     from ui.person import WHOEVER_IS_HERE
     from ui.shapes import gap_json
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         found = gaps_for(app, WHOEVER_IS_HERE, limit)
-    finally:
-        app.close()
     if as_json:
         print_json([gap_json(*one) for one in found])
         return

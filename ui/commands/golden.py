@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import (
+    FROM_ARGUMENT,
+    JSON_OPTION,
+    TO_ARGUMENT,
+    opened_app,
+    print_json,
+    print_table,
+    write_lines,
+)
 
 if TYPE_CHECKING:
     from eval.golden import Golden
@@ -29,7 +36,7 @@ def register(app: typer.Typer) -> None:
 @group.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="One JSON object a line.")],
+    file: Annotated[Path, FROM_ARGUMENT],
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Reads golden questions: {"question", "source", "quote", "reference"?, "nuggets"?, "tags"?, "answerable"?} a line.
@@ -41,31 +48,20 @@ def import_(
     """
     from eval.golden import read_golden
     from eval.golden_store import lines_with_passages
-    from rag.assemble import open_app
 
     lines = read_golden(file)
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         _add(app, lines_with_passages(lines, app.library), as_json=as_json)
-    finally:
-        app.close()
 
 
 @group.command()
-def export(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write; - for stdout.")]) -> None:
+def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
     """Writes every golden question that counts, one JSON object a line, so that `import` reads it again."""
     from eval.golden_store import kept
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    lines = [json.dumps(one.golden.as_json(), ensure_ascii=False) for one in kept(app.engine)]
-    app.close()
-    if str(file) == "-":
-        for line in lines:
-            typer.echo(line)
-    else:
-        file.write_text("".join(line + "\n" for line in lines), "utf-8")
-        typer.echo(f"{len(lines)} golden questions written to {file}", err=True)
+    with opened_app(context) as app:
+        found = kept(app.engine)
+    write_lines([one.golden.as_json() for one in found], file, "golden questions")
 
 
 @group.command("list")
@@ -79,11 +75,9 @@ def list_(
     from dataclasses import asdict
 
     from eval.golden_store import kept
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    found = kept(app.engine, with_retired=retired)
-    app.close()
+    with opened_app(context) as app:
+        found = kept(app.engine, with_retired=retired)
     if as_json:
         print_json([{name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
                     for one in found])  # fmt: skip
@@ -103,13 +97,9 @@ def retire(
 ) -> None:
     """Measures no longer with a question. Adding it again brings it back."""
     from eval.golden_store import retire as retire_one
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         typer.echo(f"retired: {retire_one(app.engine, golden_id).question}")
-    finally:
-        app.close()
 
 
 @group.command()
@@ -121,11 +111,9 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
     from eval.golden_places import locate_golden
     from eval.golden_store import kept
     from eval.questions import is_lost, told_lost
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    places = locate_golden([one.golden for one in kept(app.engine)], app.library)
-    app.close()
+    with opened_app(context) as app:
+        places = locate_golden([one.golden for one in kept(app.engine)], app.library)
     lost = [one for one in places if is_lost(one)]
     counts = Counter(one.how for one in places)
     cut = [one.golden.question for one in places if one.is_cut]
@@ -160,14 +148,10 @@ def add(
 
         nightjar golden add liked
     """
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         made = list(_liked(app)) if source == "liked" else list(_cold(app, source, questions))
         _add(app, made[:questions] if source != "liked" else made, as_json=as_json)
-    finally:
-        app.close()
 
 
 def _liked(app: App) -> Iterable[Golden]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, printable, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from rag.jobs import Job, Jobs
@@ -36,14 +36,12 @@ def jobs(
 
     nightjar jobs 5f0c1d --cancel
     """
-    from rag.assemble import open_app
     from rag.errors import UsageError
     from ui.shapes import job_json, step_json
 
     if cancel and job_id is None:
         raise UsageError('nothing to cancel: name the ingest, as in "nightjar jobs 5f0c1d --cancel"')
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         app.jobs.end_silent()
         if job_id is None:
             listed = app.jobs.latest()
@@ -52,8 +50,6 @@ def jobs(
         job = _named(app.jobs, job_id)
         job = app.jobs.cancel(job.job_id) if cancel else job
         steps = app.jobs.files(job.job_id, None if as_json else MAX_FILES)
-    finally:
-        app.close()
     if as_json:
         print_json({**job_json(job), "sources": [step_json(step) for step in steps]})
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 from ui.commands.reporting import report
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ DATASET_OPTION = Annotated[
     Path | None, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)
 ]
 GOLDEN_OPTION = Annotated[bool, typer.Option("--golden", help="The library's golden questions instead.")]
+SPLIT_OPTION = Annotated[str, typer.Option(help="Which of its qrels files.")]
+VERSION_OPTION = Annotated[
+    str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
+]
 SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
 
 
@@ -47,10 +51,8 @@ def retrieval(
     *,
     dataset: DATASET_OPTION = None,
     golden: GOLDEN_OPTION = False,
-    split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "test",
-    version: Annotated[
-        str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
-    ] = None,
+    split: SPLIT_OPTION = "test",
+    version: VERSION_OPTION = None,
     seen_from: Annotated[
         str | None,
         typer.Option(
@@ -80,16 +82,12 @@ def retrieval(
 
     nightjar eval retrieval --golden --all
     """
-    from rag.assemble import open_app
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         measured = app.registry.version(version) if version else app.current()
         questions = questions_of(app, dataset, split, golden=golden)
         scores = _measured(app, questions, measured, _seen(app, measured, seen_from))
         reranked = _reranked(app, questions, measured)
-    finally:
-        app.close()
     if as_json:
         told: dict[str, Any] = {"reranked": reranked[0].as_json() | {"n_cut": reranked[1]}} if reranked else {}
         told |= {"questions_sha256": questions.sha256, **_lost_json(questions)}

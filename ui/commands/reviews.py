@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table
 
 if TYPE_CHECKING:
     from rag.assemble import App
@@ -42,13 +42,11 @@ def reviews(
 
     nightjar reviews --decide "How do I reset it?" 5f0c1d2e not_negative
     """
-    from rag.assemble import open_app
     from retriever_training.reviews import Reviews
     from ui.shapes_training import review_json
     from ui.verdicts import LOCAL
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         if decide is not None:
             question, passage_id, decision = decide
             passage_id = app.library.resolve([passage_id]).get(passage_id, passage_id)
@@ -56,8 +54,6 @@ def reviews(
             print_json(decided) if as_json else typer.echo(f"kept: {decision}")
             return
         told = _listed(app, n)
-    finally:
-        app.close()
     if as_json:
         print_json({"doubts": told})
     elif not told:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, progress, settings_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
 
 if TYPE_CHECKING:
     from eval.datasets import BeirDataset
@@ -49,17 +49,13 @@ def simulate(
     nightjar simulate --dataset demo --questions 2000 --error 0.2 --people 20
     """
     from eval.datasets import load_beir
-    from rag.assemble import open_app
     from retriever_training.simulate import Behaviour, record
 
-    app = open_app(settings_of(context))
-    try:
+    with opened_app(context) as app:
         loaded = load_beir(dataset)
         right = drawn_questions(loaded, app, split, questions, seed)
         asked = asked_by_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
         n_new = record(app.feedback, asked)
-    finally:
-        app.close()
     summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "voices": voices, "seed": seed,
                **counted(asked, right), "n_new_votes": n_new}  # fmt: skip
     if as_json:
@@ -100,8 +96,8 @@ def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]
     Raises:
         UsageError: some passages have no vectors yet.
     """
+    from rag.batches import chunks
     from rag.errors import UsageError
-    from rag.library import chunks
     from retriever_training.simulate import what_is_shown
 
     version = app.current()

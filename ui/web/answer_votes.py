@@ -18,7 +18,7 @@ from ui.web.attempt import Updates
 from ui.web.chat_parts import QUICK, acted, copied_text
 from ui.web.conversation import Conversation, Exchange
 from ui.web.evidence import note_line, pressed, vote_button
-from ui.web.render import answer_text
+from ui.web.render_answer import answer_text
 from ui.web.right_passage import RightPassage
 
 LABELS = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}

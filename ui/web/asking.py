@@ -22,10 +22,13 @@ from ui.web.attempt import Updates
 from ui.web.chat_parts import PRIVATE, QUICK, typed
 from ui.web.chat_programs import AT_ONCE
 from ui.web.conversation import Conversation, Exchange, said_by_person, said_here
-from ui.web.render import searched_line
+from ui.web.render_answer import searched_line
 
 if TYPE_CHECKING:
     from ui.web.chat import ChatPage
+
+Given = dict[Any, Any]
+"""What the page's components hold, by component."""
 
 log = logging.getLogger(__name__)
 
@@ -45,66 +48,44 @@ class Asking:
         answering: dict[str, Any] = PRIVATE | {
             "outputs": page.parts, "concurrency_limit": AT_ONCE, "concurrency_id": "answers",
         }  # fmt: skip
-        asked, edited = [page.conversation, *page.where], [page.question, page.conversation, page.editing]
+        given, edited = {page.conversation, *page.where}, [page.question, page.conversation, page.editing]
         page.question.stop(self.stop, None, None, **QUICK)
-        page.question.submit(self.ask, [page.question, *asked], **answering)
-        page.chat.example_select(self.ask_sample, asked, **answering)
-        page.votes.again.click(self.ask_again, asked, **answering)
+        page.question.submit(self.ask, {page.question, *given}, **answering)
+        page.chat.example_select(self.ask_sample, given, **answering)
+        page.votes.again.click(self.ask_again, given, **answering)
         page.votes.edit.click(self.edit, [page.conversation], edited, **QUICK)
         page.editing.click(self.leave_edit, [page.conversation], edited, **QUICK)
         page.where[0].change(self.tell_where, [page.where[0]], [page.only], **QUICK)
         page.only.click(lambda: "", None, [page.where[0]], **QUICK)
 
-    def ask(
-        self,
-        box: dict[str, Any] | None,
-        conversation: Conversation,
-        source: str | None,
-        kinds: str | None,
-        since: str | None,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
+    def ask(self, given: Given, request: gr.Request) -> Iterator[Updates]:
         """Streams what is found, then the answer; until it is there the question's button stops it.
 
-        *box* holds the question's text and files, which are brought in first. *source*, *kinds* and *since* say where to
-        look, as they were typed; None where nothing was.
+        The question's box holds text and files, which are brought in first.
         """
-        asked, files = (box or typed())["text"] or "", (box or typed())["files"]
+        box = given[self._page.question] or typed()
+        asked, files = box["text"] or "", box["files"]
         if asked.strip() or files:
-            yield from self._ask(asked, files, conversation, (source, kinds, since), request)
+            yield from self._ask(asked, files, given[self._page.conversation], self._where(given), request)
 
-    def ask_sample(
-        self,
-        conversation: Conversation,
-        source: str | None,
-        kinds: str | None,
-        since: str | None,
-        request: gr.Request,
-        event: gr.SelectData,
-    ) -> Iterator[Updates]:
+    def ask_sample(self, given: Given, request: gr.Request, event: gr.SelectData) -> Iterator[Updates]:
         """Asks one of the questions that an empty conversation offers."""
-        yield from self._ask(str(event.value["text"]), [], conversation, (source, kinds, since), request)
+        asked = str(event.value["text"])
+        yield from self._ask(asked, [], given[self._page.conversation], self._where(given), request)
 
-    def ask_again(
-        self,
-        conversation: Conversation,
-        source: str | None,
-        kinds: str | None,
-        since: str | None,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
+    def ask_again(self, given: Given, request: gr.Request) -> Iterator[Updates]:
         """Asks the question shown once more; the answer that there is stays, as one that was asked again."""
+        conversation: Conversation = given[self._page.conversation]
         if conversation.current is not None:
             again = replace(conversation, editing=conversation.current.answer.turn_id)
-            yield from self._ask(conversation.current.asked, [], again, (source, kinds, since), request)
+            yield from self._ask(conversation.current.asked, [], again, self._where(given), request)
+
+    def _where(self, given: Given) -> list[str]:
+        """Source, types and first day, as they were typed."""
+        return [given[box] or "" for box in self._page.where]
 
     def _ask(
-        self,
-        asked: str,
-        files: Sequence[str],
-        conversation: Conversation,
-        where: Sequence[str | None],
-        request: gr.Request,
+        self, asked: str, files: Sequence[str], conversation: Conversation, where: Sequence[str], request: gr.Request
     ) -> Iterator[Updates]:
         before, tab, person = conversation.messages(), request.session_hash or "", person_of(request)
         waking = [] if self._opening.is_over() else [said_here(texts.WAKING)]
@@ -118,7 +99,7 @@ class Asking:
         stopped = self._writing[tab] = threading.Event()
         again = gr.update(value=typed(asked), submit_btn=True, stop_btn=False)
         try:
-            source, kinds, since = (one or "" for one in where)
+            source, kinds, since = where
             found = filter_of([source], kinds.split(","), since.strip())
             if files:
                 found = yield from self._bring_in(files, asked, before, found, person, stopped)

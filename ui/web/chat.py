@@ -26,7 +26,9 @@ from ui.web.conversation import Conversation
 from ui.web.conversation_list import ConversationList
 from ui.web.dropped_files import DroppedFiles
 from ui.web.evidence import Evidence, page_links
-from ui.web.render import escaped, quiet_line, sample_questions
+from ui.web.render import escaped
+from ui.web.render_answer import quiet_line
+from ui.web.sample_questions import sample_questions
 
 KEPT_S = 24 * 3600  # that what an abandoned tab shows stays in memory; its turns are in SQL
 STATES_EVERY_S = 3.0  # between two looks at how things stand, while they are not as ever

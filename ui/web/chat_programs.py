@@ -12,7 +12,8 @@ from rag.records import Answer
 from ui.opening import Opening
 from ui.person import person_of
 from ui.shapes import found_json
-from ui.web.render import answer_text, plain
+from ui.web.render import plain
+from ui.web.render_answer import answer_text
 
 AT_ONCE = 16  # conversations answered at the same time; more wait in line
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from rag.kept_answers import Kept
 from rag.records import Answer
 from ui.web import texts_chat as said
-from ui.web.render import answer_text, as_message
+from ui.web.render import as_message
+from ui.web.render_answer import answer_text
 
 KEPT = 50  # exchanges of a conversation that are shown and remembered for follow-ups
 

@@ -13,7 +13,7 @@ from ui.person import person_of
 from ui.verdicts import promise_of
 from ui.web import texts
 from ui.web import texts_chat as said
-from ui.web.render import card, removed_card
+from ui.web.render_card import card, removed_card
 
 Updates = dict[Any, Any]
 Standing = Mapping[str | None, str]
@@ -162,7 +162,7 @@ def see_people(request: gr.Request) -> Any:
 
 
 def shown_html() -> gr.Markdown:
-    """A place for HTML of `ui.web.render`, which is sanitised once more in the browser.
+    """A place for HTML of `ui.web.render_card`, which is sanitised once more in the browser.
 
     Not gr.HTML: that evaluates its template in the page, which a strict CSP forbids.
     """

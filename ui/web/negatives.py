@@ -15,7 +15,9 @@ from ui.opening import Opening
 from ui.person import person_of
 from ui.web import texts
 from ui.web.evidence import page_links, shown_html
-from ui.web.render import Found, escaped, negatives_shown, plain, sample_questions
+from ui.web.render import escaped, plain
+from ui.web.render_negatives import Found, negatives_shown
+from ui.web.sample_questions import sample_questions
 
 log = logging.getLogger(__name__)
 

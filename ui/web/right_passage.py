@@ -19,7 +19,8 @@ from ui.web.attempt import Updates
 from ui.web.chat_parts import QUICK, acted
 from ui.web.conversation import Conversation
 from ui.web.evidence import note_line, pressed, shown_html, vote_button
-from ui.web.render import card, plain
+from ui.web.render import plain
+from ui.web.render_card import card
 
 N_FOUND = 5  # passages of a search
 MAX_CHOICES = 300  # documents that can be picked; others are found by typing their name

@@ -1,0 +1,60 @@
+"""Turns, what was shown for them, and verdicts ↔ their rows in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rag.records import Shown, Turn, Verdict
+
+
+def event_row(verdict: Verdict) -> dict[str, object]:
+    """A row of `verdict_events`; without a passage it is about the answer."""
+    return {
+        "user": verdict.user,
+        "turn_id": verdict.turn_id,
+        "passage_id": verdict.passage_id or "",
+        "verdict": verdict.verdict,
+        "comment": verdict.comment,
+        "given_at": verdict.given_at.isoformat(),
+    }
+
+
+def turn_row(turn: Turn) -> dict[str, object]:
+    """A row of `turns`, without its details."""
+    return {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "user": turn.user,
+        "question": turn.question,
+        "answer": turn.answer,
+        "declined": int(turn.declined),
+        "encoder_id": turn.encoder_id,
+        "origin": turn.origin,
+        "asked_at": turn.asked_at.isoformat(),
+        "asked": turn.asked,
+    }
+
+
+def shown_row(turn_id: str, one: Shown) -> dict[str, object]:
+    """A row of `shown`."""
+    return {
+        "turn_id": turn_id,
+        "passage_id": one.passage_id,
+        "rank": one.rank,
+        "score": one.score,
+        "dense": one.dense,
+        "lexical": one.lexical,
+        "cited": int(one.cited),
+    }
+
+
+def turn_of(row: Any, seen: tuple[Shown, ...]) -> Turn:
+    """The turn of a row of `turns`, with what was shown for it."""
+    return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
+                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen, row["asked"])  # fmt: skip
+
+
+def shown_of(row: Any) -> Shown:
+    """What one row of `shown` says."""
+    return Shown(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))
