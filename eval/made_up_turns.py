@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from eval.made_files import SYLLABLES
+from rag.batches import chunks
 from rag.database import shown, turns, verdict_events
 from rag.kept_answers import written
-from rag.library import chunks
 from rag.records import ANSWER_VERDICTS, Answer, Checked, Citation
 
 ANSWERS = 256  # different ones; what is said does not matter, only that it is as long as answers are

@@ -36,6 +36,14 @@ class Token:
     is_revoked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is signed in."""
+
+    began_at: datetime
+    ends_at: datetime
+
+
 class Credentials:
     """Sessions and tokens of one database. What a locked person holds proves nothing."""
 
@@ -62,6 +70,13 @@ class Credentials:
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         return account_of(row._mapping) if row else None
+
+    def sessions(self, name: str) -> list[Session]:
+        """Of one person, the newest first; those that have ended are not there."""
+        query = select(sessions.c.created_at, sessions.c.expires_at).order_by(sessions.c.created_at.desc())
+        open_ = query.where(sessions.c.name == name, sessions.c.expires_at > now().isoformat())
+        with reading(self.engine) as connection:
+            return [Session(*map(datetime.fromisoformat, row)) for row in connection.execute(open_)]
 
     def end_session(self, secret: str) -> None:
         """Signs one browser out; nothing happens where there is no such session."""

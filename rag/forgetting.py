@@ -32,7 +32,7 @@ class Forgotten:
     """Questions of theirs that others judged: the text stays, without answer and name."""
     n_question_vectors: int
     first_at: str | None
-    """Of their verdicts, ISO-8601: versions made after it may have learnt from them."""
+    """Of their verdicts and reviews, ISO-8601: versions made after it may have learnt from them."""
     n_reviews: int = 0
     """What they decided of doubtful negatives, and what others decided of them for questions that nobody asks any more."""
     n_conversations: int = 0
@@ -61,6 +61,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         by_them = select(turns.c.turn_id, turns.c.question).where(turns.c.user == user)
         asked = {row.turn_id: row.question for row in connection.execute(by_them)}
         times = list(connection.scalars(select(verdict_events.c.given_at).where(verdict_events.c.user == user)))
+        decided = list(connection.scalars(select(reviews.c.decided_at).where(reviews.c.user == user)))
         others = _n_others(connection, user)
         if not (asked or times or any(others) or _n_reviews(connection, user)):
             raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
@@ -79,7 +80,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
             for table, column in _OF_A_PERSON:
                 connection.execute(delete(table).where(column == user))
             connection.execute(update(golden).where(golden.c.added_by == user).values(added_by=NOBODY))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times, default=None), n_reviews, others[0],
+    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times + decided, default=None), n_reviews, others[0],
                      others[1], bool(others[2]))  # fmt: skip
 
 

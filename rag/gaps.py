@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, func, select
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import reading, turns, verdict_events
-from rag.library import SQL_BATCH, chunks
 from rag.plain_words import tokenize
 from rag.question_vectors import QuestionEncoder, question_vectors
 from rag.words import rarity, stem

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Select, func, or_, select
 from sqlalchemy.engine import Connection
 
-from rag.batches import SQL_BATCH as SQL_BATCH  # noqa: PLC0414 - gaps.py and tallies.py still take it from here
-from rag.batches import chunks as chunks  # noqa: PLC0414 - these and query_rows.py do
+from rag.batches import SQL_BATCH, chunks
 from rag.database import documents, passages, reading, state
 from rag.errors import NotFoundError
 from rag.records import Document, Passage

@@ -147,6 +147,12 @@ class NightSettings(Section):
         default=1, ge=1, le=5, description="trainings of tier 3, each mining the errors of the one before"
     )
     seed: int = Field(default=13, ge=0, description="another one draws other batches")
+    keep_refused: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="candidates refused last that keep files and vectors, to look at or promote",
+    )
     teacher: Path | None = Field(default=None, description="a cross-encoder's folder; cleans negatives, teaches tier 3")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Column, Select, Subquery, case, func, select
 from sqlalchemy.engine import Connection
 
+from rag.batches import SQL_BATCH, chunks
 from rag.database import passages, shown, verdict_events
 from rag.feedback import WITHDRAWN
-from rag.library import SQL_BATCH, chunks
 
 VERDICTS = {"helpful": ("helpful", "pin"), "not_relevant": ("not_relevant",), "outdated": ("outdated",)}
 """Name of a count → the verdicts that it counts."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from rag.registry import Promotion
 
-SHORT_ID = 8  # characters of the id of a version that never answered, and so has no number
+SHORT_ID = 8  # characters of an id that people read and type
+SEPARATOR = " · "
 
 
 def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
@@ -16,9 +17,28 @@ def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
 
 
 def name_of(encoder_id: str, numbers: Mapping[str, int]) -> str:
-    """What people call a version.
+    """What people call a version, where space is short; one that never answered has no number.
 
     >>> name_of("3f2a", {"3f2a": 4}), name_of("3f2a9c0011", {})
     ('v4', '3f2a9c00')
     """
     return f"v{numbers[encoder_id]}" if encoder_id in numbers else encoder_id[:SHORT_ID]
+
+
+def full_name_of(encoder_id: str, numbers: Mapping[str, int]) -> str:
+    """The same with the beginning of its id: the one way in which pages and tables name a version.
+
+    >>> full_name_of("3f2a9c0011", {"3f2a9c0011": 4}), full_name_of("3f2a9c0011", {})
+    ('v4 · 3f2a9c00', '3f2a9c00')
+    """
+    name = name_of(encoder_id, numbers)
+    return f"{name}{SEPARATOR}{encoder_id[:SHORT_ID]}" if encoder_id in numbers else name
+
+
+def in_short(full_name: str) -> str:
+    """The name alone, for a line of many.
+
+    >>> in_short("v4 · 3f2a9c00"), in_short("3f2a9c00")
+    ('v4', '3f2a9c00')
+    """
+    return full_name.partition(SEPARATOR)[0]

@@ -20,6 +20,8 @@ class NightPlan:
     """Whether a library's own questions train where people gave too few."""
     query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
     towers: Plan = field(default_factory=Plan)
+    keep_refused: int = 1
+    """Candidates turned down last that keep their files and vectors; decides nothing."""
     rules: Rules = field(default_factory=Rules)
     trusted: tuple[str, ...] = ("local",)
     max_per_person: int = 5000

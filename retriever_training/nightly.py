@@ -34,6 +34,7 @@ from retriever_training.night_plan import NightPlan
 from retriever_training.night_report import NightFacts, background_of
 from retriever_training.night_steps import Steps
 from retriever_training.nights import Night, Nights, finish
+from retriever_training.refused import discard_older
 from retriever_training.views import earlier_views, view_of
 
 TOLD = ("version", "previous", "tier", "seconds", "n_judgments", "n_passages_encoded", "lexical_weight", "night_id")
@@ -198,16 +199,9 @@ class _Run:
         else:
             with self.app.engine.begin() as connection:
                 finish(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
-            self._discard(candidate)
+        discard_older(self.app, self.plan.keep_refused)
         for leftover in self.work.glob("round-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-
-    def _discard(self, candidate: Version) -> None:
-        """A refused version keeps its row and its report; its files and vectors go, unless others use them."""
-        self.app.registry.discard(candidate.encoder_id)
-        kept_sides = {version.passage_side for version in self.app.registry.versions() if version.folder.is_dir()}
-        if candidate.passage_side not in kept_sides:
-            self.app.vectors(candidate.passage_side).drop()
 
     def _summary(self, decision: Decision, candidate: Version, made: Made) -> dict[str, Any]:
         return {

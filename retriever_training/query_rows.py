@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.batches import chunks
 from rag.encoder import Encoder
 from rag.fusion import normalised_lexical
 from rag.lexical import Lexical
-from rag.library import chunks
 from rag.question_vectors import question_vectors
 from rag.records import Passage
 from rag.vectors import Vectors

@@ -10,6 +10,7 @@ from rag.registry import Version
 from retriever_training.candidate import Watch
 from retriever_training.evidence import Evidence
 from retriever_training.negatives.mine import View
+from retriever_training.refused import refusals
 
 MAX_EARLIER = 3  # versions that negatives are taken from beside the current one
 
@@ -44,6 +45,7 @@ def earlier_views(
     Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
     """
     current = app.current().encoder_id
-    older = [version for version in reversed(app.registry.versions()) if version.encoder_id != current]
+    never = {current, *refusals(app)}  # what the gate turned down teaches nobody, whether its files are kept or not
+    older = [version for version in reversed(app.registry.versions()) if version.encoder_id not in never]
     there = [one for one in older if one.folder.is_dir() and not app.vectors(one.passage_side).missing()]
     return tuple(view_of(app, evidence, version, questions, watch, in_passing) for version in there[:MAX_EARLIER])

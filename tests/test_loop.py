@@ -64,6 +64,8 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
 
     assert summary["decision"] == "kept"
     assert app.current().tier == 0
+    asked = app.retriever_of(summary["version"]).search(QUESTION)
+    assert asked, "the refused candidate can be looked at"
 
 
 def test_a_night_without_votes_says_that_there_is_too_little(app: App) -> None:

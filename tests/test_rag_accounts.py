@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, select, update
 
 from rag import credentials
-from rag.accounts import Accounts
+from rag.accounts import Accounts, made_password
 from rag.app_tables import comparisons, conversations, golden, people, sessions, tokens
 from rag.credentials import MAX_TOKENS, Credentials
-from rag.database import reading
+from rag.database import reading, verdict_events
 from rag.errors import NotFoundError, UsageError
 from rag.forgetting import NOBODY, forget_person
 from rag.records import now
+from rag.roster import Roster
 
 GOOD = "correct horse battery"
 
@@ -215,6 +216,55 @@ def test_tokens_have_a_label_an_owner_and_a_number_that_is_enough(held: Credenti
         held.make_token("ann", str(number))
     with pytest.raises(UsageError, match="'ann' holds 50 tokens"):
         held.make_token("ann", "one more")
+
+
+# ---- the list of people
+
+
+def test_the_list_tells_what_people_hold_and_when_they_were_seen(accounts: Accounts, held: Credentials) -> None:
+    accounts.add("bob", "voter", GOOD)
+    for hours in (-1, 1, 2):
+        held.begin_session("bob", hours)
+    made, secret = held.make_token("bob", "a program")
+    held.revoke(held.make_token("bob", "another")[0].token_id)
+    roster = Roster(accounts.engine)
+    bob = roster.one("Bob")
+    assert bob is not None
+    assert (bob.n_sessions, bob.n_tokens, made.used_at) == (2, 1, None)
+    assert bob.seen_at == held.sessions("bob")[0].began_at
+    held.by_token(secret)
+    assert roster.one("bob").seen_at == held.tokens("bob")[-1].used_at
+    assert roster.one("ann").seen_at is None
+    assert roster.one("nobody") is None
+
+
+def test_a_question_and_a_vote_count_as_seen(accounts: Accounts) -> None:
+    asked, judged = "2026-11-03T10:00:00+00:00", "2026-11-04T10:00:00+00:00"
+    with accounts.engine.begin() as connection:
+        connection.execute(conversations.insert().values(
+            conversation_id="c", user="ann", title="t", created_at=asked, changed_at=asked))  # fmt: skip
+    assert Roster(accounts.engine).one("ann").seen_at == datetime.fromisoformat(asked)
+    with accounts.engine.begin() as connection:
+        connection.execute(verdict_events.insert().values(
+            user="ann", turn_id="t", passage_id="p", verdict="helpful", comment="", given_at=judged))  # fmt: skip
+    assert Roster(accounts.engine).one("ann").seen_at == datetime.fromisoformat(judged)
+
+
+def test_the_list_is_found_by_name_a_page_at_a_time(accounts: Accounts) -> None:
+    for name in ("b_b", "bab", "bob"):
+        accounts.add(name, "reader")
+    roster = Roster(accounts.engine)
+    found, n = roster.page("B", 2)
+    assert ([one.account.name for one in found], n) == (["b_b", "bab"], 3)
+    assert [one.account.name for one in roster.page("B", 2, 2)[0]] == ["bob"]
+    assert [one.account.name for one in roster.page("b_", 9)[0]] == ["b_b"]  # no pattern, the sign itself
+
+
+def test_a_password_that_is_made_fits_and_is_never_the_same(accounts: Accounts) -> None:
+    made = made_password()
+    accounts.set_password("ann", made)
+    assert accounts.by_password("ann", made) is not None
+    assert made_password() != made
 
 
 # ---- forgetting

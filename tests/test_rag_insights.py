@@ -19,7 +19,7 @@ from rag.forgetting import forget_person
 from rag.insights import over_time, stretches_of
 from rag.records import Hit, Passage, Turn
 from rag.registry import Promotion
-from rag.version_numbers import name_of, version_numbers
+from rag.version_numbers import full_name_of, name_of, version_numbers
 from tests.test_rag_database import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]  # fixtures of the other file
@@ -123,6 +123,8 @@ def test_versions_are_numbered_as_they_first_answered() -> None:
     assert numbers == {"base": 1, "second": 2}
     assert name_of("second", numbers) == "v2"
     assert name_of("0123456789ab", numbers) == "01234567"
+    assert full_name_of("second", numbers) == "v2 · second"
+    assert full_name_of("0123456789ab", numbers) == "01234567"
 
 
 # ---- comparisons

@@ -94,7 +94,7 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
         app.feedback.withdraw(verdict.user, verdict.turn_id, verdict.passage_id)
     jargon.vote(app, random_votes)
 
-    summary = run_night(app, NightPlan(tier="1"))
+    summary = run_night(app, NightPlan(tier="1", keep_refused=0))
 
     assert summary["decision"] == "kept"
     refused = app.registry.version(summary["version"])

@@ -121,7 +121,7 @@ def test_a_hidden_comparison_is_judged_then_named_and_may_become_a_pin(page: Pag
     told = page.see(".nj-result").text
     assert "was preferred 1 of 1 time; 10 are needed" in told
     heads = [one.text for one in page.browser.find_elements("css selector", ".nj-side h2")]
-    assert [head.split(",")[0] for head in heads] == ["v1", "v2"], "what moved is told from the older to the newer"
+    assert [head.split(" · ")[0] for head in heads] == ["v1", "v2"], "what moved is told from the older to the newer"
     assert page.see(".nj-move").text
     n_before = len(app.feedback.standing("local"))
     page.see(".nj-offer-pin .nj-pin").click()

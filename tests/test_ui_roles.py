@@ -91,6 +91,7 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
 
 EVENTS = {
     "who": "reader",
+    "see_people": "reader",
     "offer_to_programs.<locals>.chat": "reader",
     "offer_to_programs.<locals>.search": "reader",
     # chat
@@ -168,6 +169,21 @@ EVENTS = {
     "ReportsPart.look": "administrator",
     "NegativesPage.look": "administrator",
     "NegativesPage.offer": "administrator",
+    # people
+    "PeoplePage.look": "administrator",
+    "PeoplePage._opener.<locals>.open_row": "administrator",
+    "PeopleList.find": "administrator",
+    "PeopleList._turner.<locals>.turn": "administrator",
+    "AddPerson.add": "administrator",
+    "OnePerson.give_role": "administrator",
+    "OnePerson.give_password": "administrator",
+    "OnePerson.sign_out": "administrator",
+    "OnePerson.revoke_token": "administrator",
+    "Leaving.ask_lock": "administrator",
+    "Leaving.ask_forget": "administrator",
+    "Leaving.let_in": "administrator",
+    "Leaving.go": "administrator",
+    "Leaving.leave": "administrator",
 }
 """Of the pages; "anybody": of those who are signed in, without a question of who it is."""
 

@@ -32,6 +32,7 @@ from ui.person import Person
 from ui.serve import Running, running
 from ui.training_room import Outlook
 from ui.web import texts_training as ours
+from ui.web.compare import CompareTab
 from ui.web.render_night import last_shown, outlook_shown, said_shown
 from ui.web.render_versions import doubt_shown
 from ui.web.training import TrainingPage
@@ -282,6 +283,24 @@ def test_the_page_tells_the_last_night_by_its_stages_and_reasons(page: TrainingP
     told = list(page.night.count("1", ADMIN))[-1]
     assert ours.ENOUGH in told[page.night.outlook]
     assert "seconds to a few minutes" in html.unescape(told[page.night.told])
+
+
+def test_a_version_is_called_the_same_on_the_pages_training_and_insights(page: TrainingPage, server: Running) -> None:
+    app = server.opening.app()
+    made, base = app.current().encoder_id, app.registry.before_current()
+    named = {f"v2 · {made[:8]}", f"v1 · {base[:8]}"}
+    shown = page.versions.look(ADMIN)
+    timeline = html.unescape(shown[page.versions.timeline])
+    assert all(f'nj-title">{name}</span>' in timeline for name in named)
+    assert f"from v1 · {base[:8]}" in timeline
+    assert shown[page.versions.which]["choices"][0][0].startswith(f"v1 · {base[:8]} · previous")
+
+    async def offered() -> list[tuple[str, str]]:
+        with gr.Blocks(analytics_enabled=False):
+            tab = CompareTab(server.opening)
+        return tab.offer_versions(ADMIN)[tab.first]["choices"]
+
+    assert {" · ".join(name.split(" · ")[:2]) for name, _ in asyncio.run(offered())} == named
 
 
 def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: TrainingPage, server: Running) -> None:

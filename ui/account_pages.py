@@ -56,6 +56,11 @@ def sign_out_page(csrf: str) -> HTMLResponse:
     return page(texts.SIGN_OUT, f'<h1>Nightjar</h1><div class="card">{form}</div>{_back()}')
 
 
+def refused_page(reason: str) -> HTMLResponse:
+    """Says why a page is not for this person."""
+    return page(texts.NOT_FOR_YOU, f"<h1>{texts.NOT_FOR_YOU}</h1>{_notes('', reason)}{_back()}", 403)
+
+
 def account_page(found: Identified, csrf: str, tokens: Iterable[Token], *, told: str = "", wrong: str = "",
                  secret: str = "", status: int = 200) -> HTMLResponse:  # fmt: skip
     """Who one is, the password, the tokens; *secret* is a token that was made just now."""

@@ -9,7 +9,7 @@ from rag.assemble import App
 from rag.errors import UsageError
 from rag.records import Hit, Shown, Turn, now
 from rag.registry import MANIFEST, Version
-from rag.version_numbers import name_of, version_numbers
+from rag.version_numbers import full_name_of, name_of, version_numbers
 
 SHOWN = 10  # passages of each version
 
@@ -22,9 +22,15 @@ def choosable(app: App) -> list[Version]:
 
 
 def names(app: App) -> dict[str, str]:
-    """encoder id → what people call it, of all versions."""
+    """encoder id → what people call it where space is short, of all versions."""
     numbers = version_numbers(app.registry.history())
     return {version.encoder_id: name_of(version.encoder_id, numbers) for version in app.registry.versions()}
+
+
+def full_names(app: App) -> dict[str, str]:
+    """encoder id → its name with the beginning of its id, of all versions."""
+    numbers = version_numbers(app.registry.history())
+    return {version.encoder_id: full_name_of(version.encoder_id, numbers) for version in app.registry.versions()}
 
 
 def two_versions(app: App, a: str | None, b: str | None) -> tuple[Version, Version]:

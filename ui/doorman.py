@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from rag.accounts import Role
 from rag.errors import ForbiddenError, TooFastError
+from ui.account_pages import refused_page
 from ui.identify import Identified, Identify
 from ui.openai_shapes import PREFIX as OPENAI
 from ui.openai_shapes import openai_error
@@ -27,7 +28,7 @@ OPEN = frozenset({"/livez", "/readyz"})
 """Paths that everybody may read: whether the process lives and answers."""
 OWN = frozenset({"/sign-in", "/sign-out", "/account"})
 """Pages of the door itself."""
-TAKES: tuple[tuple[str, Role], ...] = ((PREFIX + "upload", "voter"),)
+TAKES: tuple[tuple[str, Role], ...] = ((PREFIX + "upload", "voter"), ("/people", "administrator"))
 """What takes a role by its path already; everything else checks for itself."""
 UNUSED = tuple(PREFIX + name for name in ("deep_link", "proxy=", "process_recording", "vibe-", "undo-vibe-", "dev/"))
 """What Gradio offers and no page of ours uses: it writes to the disk or asks other hosts for whoever is signed in."""
@@ -99,7 +100,8 @@ class Doorman:
                 for tab in tabs:
                     self._tabs.claim(tab, person.name)
         except (ForbiddenError, TooFastError) as error:
-            await refused(scope["path"], error)(scope, receive, send)
+            told = refused_page(str(error)) if _wants_page(scope) and isinstance(error, ForbiddenError) else None
+            await (told or refused(scope["path"], error))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -124,8 +126,7 @@ def _with_person(scope: Message, person: Person) -> None:
 def _refusal(scope: Message) -> Asgi:
     """A person who opens a page is sent to sign in; a program is told how it may."""
     path = scope["path"]
-    wants_page = "text/html" in Headers(scope=scope).get("accept", "") and not path.startswith(PROGRAMS)
-    if scope["method"] in ("GET", "HEAD") and wants_page:
+    if _wants_page(scope):
         wanted = path.lstrip("/") + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
         # Relative, so that a proxy may serve us below a path of its own.
         here = "../" * (path.count("/") - 1)
@@ -133,6 +134,12 @@ def _refusal(scope: Message) -> Asgi:
     reason = ("nobody is signed in, or the token does not hold: sign in, or send one as \"Authorization: Bearer nj_…\"; "
               '"nightjar tokens add" and the page "account" make them')  # fmt: skip
     return _told(path, reason, 401, {"www-authenticate": 'Bearer realm="Nightjar"'})
+
+
+def _wants_page(scope: Message) -> bool:
+    """Whether it is a person's browser that opens a page."""
+    accepts = "text/html" in Headers(scope=scope).get("accept", "") and not scope["path"].startswith(PROGRAMS)
+    return accepts and scope["method"] in ("GET", "HEAD")
 
 
 def _kept_nowhere(scope: Message, send: Send) -> Send:

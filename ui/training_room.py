@@ -18,6 +18,7 @@ from rag.database import reading, verdict_events
 from rag.errors import UsageError
 from rag.locks import FileLock
 from rag.registry import Version
+from rag.version_numbers import SHORT_ID
 from rag.version_space import Freed, free_vectors
 from ui.opening import Opening
 from ui.person import Person
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from retriever_training.nights import Night
     from retriever_training.reviews import Review
 
-SHORT = 8  # first characters of a version's id, which are typed to confirm
 MAX_REASON = 500  # characters
 State = tuple[int, ...]
 
@@ -108,16 +108,26 @@ class TrainingRoom:
     def promote(self, name: str, confirmed: str, reason: str, person: Person) -> Version:
         """Makes a version answer, and takes it in; *confirmed* is its short name, typed.
 
+        Where the gate had turned it down, the stored reason says that a person overruled the gate.
+
         Raises:
             UsageError: the short name is another, no reason was given, or the version's files are gone.
             NotFoundError: there is no such version.
         """
+        from retriever_training.refused import reason_against
+
         app = self.opening.app()
         version = app.registry.version(name)
         stored = _checked(version, confirmed, reason, person)
-        app.registry.promote(version.encoder_id, stored)
+        app.registry.promote(version.encoder_id, reason_against(self.refusal(version.encoder_id), stored))
         app.refresh()
         return version
+
+    def refusal(self, encoder_id: str) -> Night | None:
+        """The night whose gate turned a version down, which nobody has overruled so far."""
+        from retriever_training.refused import refusals
+
+        return refusals(self.opening.app()).get(encoder_id)
 
     def roll_back(self, confirmed: str, reason: str, person: Person) -> Version:
         """Makes the version before the current one answer again; as of `promote`.
@@ -191,12 +201,12 @@ class TrainingRoom:
 
 
 def short(encoder_id: str) -> str:
-    """What a version goes by where people read and type it.
+    """What people type of a version to confirm it; pages show it behind the version's number.
 
     >>> short("0123456789ab")
     '01234567'
     """
-    return encoder_id[:SHORT]
+    return encoder_id[:SHORT_ID]
 
 
 def memory_of_process() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from ui.commands.calibrate import calibrate_after_night
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 
 if TYPE_CHECKING:
+    from rag.assemble import App
     from rag.registry import Version
     from rag.settings import Settings
     from retriever_training.night_plan import NightPlan
@@ -96,6 +98,7 @@ def plan_of(settings: Settings) -> NightPlan:
             rounds=night.rounds,
             distil=DISTIL if night.teacher else 0.0,
         ),
+        keep_refused=night.keep_refused,
         rules=Rules(**gate.model_dump()),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
@@ -107,27 +110,37 @@ def plan_of(settings: Settings) -> NightPlan:
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Lists the retriever versions, and which one answers."""
     from rag.assemble import open_app
+    from retriever_training.refused import refusals
+    from ui.comparing import names
 
     app = open_app(settings_of(context))
     current = app.current().encoder_id
-    found = app.registry.versions()
+    found, called, refused = app.registry.versions(), names(app), refusals(app)
     if as_json:
-        print_json({"current": current, "versions": [_as_json(one, current) for one in found], "history": [
+        print_json({"current": current, "versions": [_as_json(one, called, current, refused) for one in found], "history": [
             {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
             for one in app.registry.history()]})  # fmt: skip
         return
     rows = [
-        ["→" if one.encoder_id == current else "", one.encoder_id, str(one.tier), one.parent_id or "", one.passage_side,
-         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "refused",
+        ["→" if one.encoder_id == current else "", _number(one, called), one.encoder_id, str(one.tier),
+         one.parent_id or "", one.passage_side,
+         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "gone", "refused" if one.encoder_id in refused else "",
          one.created_at.isoformat(timespec="seconds")]
         for one in found
     ]  # fmt: skip
-    print_table(["", "version", "tier", "parent", "passages", "BM25 weight", "files", "made"], rows)
+    print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "gate", "made"], rows)
 
 
-def _as_json(version: Version, current: str) -> dict[str, Any]:
+def _number(version: Version, called: Mapping[str, str]) -> str:
+    """Nothing for what never answered: its id stands beside."""
+    name = called[version.encoder_id]
+    return "" if version.encoder_id.startswith(name) else name
+
+
+def _as_json(version: Version, called: Mapping[str, str], current: str, refused: Collection[str]) -> dict[str, Any]:
     return {
         "version": version.encoder_id,
+        "name": called[version.encoder_id],
         "current": version.encoder_id == current,
         "tier": version.tier,
         "parent": version.parent_id,
@@ -135,6 +148,7 @@ def _as_json(version: Version, current: str) -> dict[str, Any]:
         "lexical_weight": version.lexical_weight,
         "dev_ndcg@10": version.note.get("dev_ndcg@10"),
         "kept": version.folder.is_dir(),
+        "refused": version.encoder_id in refused,
         "created_at": version.created_at.isoformat(timespec="seconds"),
     }
 
@@ -142,13 +156,21 @@ def _as_json(version: Version, current: str) -> dict[str, Any]:
 def promote(
     context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
 ) -> None:
-    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds."""
+    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds.
+
+    Of one that the gate turned down, it warns, and the history says that a person overruled the gate. The last one
+    keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
+    """
     from rag.assemble import open_app
+    from retriever_training.refused import reason_against, refusals, warning
 
     app = open_app(settings_of(context))
     app.current()
-    promoted = app.registry.promote(version, "promoted by hand")
-    typer.echo(f"{promoted.encoder_id} answers now")
+    against = refusals(app).get(app.registry.version(version).encoder_id)
+    promoted = app.registry.promote(version, reason_against(against, "promoted by hand"))
+    if against:
+        typer.echo(f"warning: {warning(against)}", err=True)
+    typer.echo(f"{_told(app, promoted)} answers now")
 
 
 def rollback(context: typer.Context) -> None:
@@ -157,7 +179,14 @@ def rollback(context: typer.Context) -> None:
 
     app = open_app(settings_of(context))
     app.current()
-    typer.echo(f"{app.registry.rollback().encoder_id} answers now")
+    typer.echo(f"{_told(app, app.registry.rollback())} answers now")
+
+
+def _told(app: App, version: Version) -> str:
+    """Its number and the whole id."""
+    from ui.comparing import names
+
+    return f"{names(app)[version.encoder_id]} ({version.encoder_id})"
 
 
 def compare(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ import typer
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
 
 if TYPE_CHECKING:
-    from rag.assemble import App
     from rag.forgetting import Forgotten
     from retriever_training.people import Person
 
@@ -76,8 +74,9 @@ def forget_person(
 
     Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
     account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
-    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback;
-    backups and exported files are yours to clean.
+    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback.
+    Candidates that the gate refused and that may have learnt from the person go at once. Backups and exported files are
+    yours to clean.
 
     [bold]Examples[/bold]
 
@@ -87,53 +86,26 @@ def forget_person(
     """
     from rag.assemble import open_app
     from rag.errors import UsageError
-    from rag.forgetting import forget_person as forget
-    from rag.locks import FileLock
+    from ui.forgetting import forget_for_good
 
     app = open_app(settings_of(context))
     try:
         if not dry_run and not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"removing all of {name!r} can not be undone: add --yes, or look first with --dry-run")
-            _print(name, forget(app.engine, name, dry_run=True), [], dry_run=True)
+            _print(name, *forget_for_good(app, name, dry_run=True), dry_run=True)
             typer.confirm("Remove all this for good?", abort=True)
-        lock = FileLock(app.settings.data / "night.lock", "the night")  # one that runs has read the votes already
-        try:
-            gone = forget(app.engine, name, dry_run=dry_run)
-        finally:
-            lock.release()
-        learnt = _may_have_learnt(app, gone)
+        gone, learnt, refused = forget_for_good(app, name, dry_run=dry_run)
     finally:
         app.close()
     if as_json:
-        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt})
+        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt, "discarded": refused})
     else:
-        _print(name, gone, learnt, dry_run=dry_run)
+        _print(name, gone, learnt, refused, dry_run=dry_run)
 
 
-def _may_have_learnt(app: App, gone: Forgotten) -> list[str]:
-    """Versions with files that were made after the person's first verdict."""
-    if gone.first_at is None:
-        return []
-    since = datetime.fromisoformat(gone.first_at)
-    return [version.encoder_id for version in app.registry.versions()
-            if version.tier > 0 and version.created_at >= since and version.folder.is_dir()]  # fmt: skip
+def _print(name: str, gone: Forgotten, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
+    from ui.forgetting import forgotten_told
 
-
-def _print(name: str, gone: Forgotten, learnt: list[str], *, dry_run: bool) -> None:
-    typer.echo(f"{'Would remove' if dry_run else 'Removed'} all of {name!r}: {gone.n_verdicts:,} verdicts, "
-               f"{gone.n_turns:,} questions with their answers, {gone.n_question_vectors:,} vectors of questions.")  # fmt: skip
-    others = [f"{gone.n_conversations:,} conversations"] if gone.n_conversations else []
-    others += [f"{gone.n_comparisons:,} comparisons of versions"] if gone.n_comparisons else []
-    others += ["the account with its sessions and tokens"] if gone.has_account else []
-    if others:
-        typer.echo(f"Also {', '.join(others)}.")
-    if gone.n_reviews:
-        typer.echo(
-            f"{gone.n_reviews:,} reviews of doubtful negatives, theirs or of questions that nobody asks any more."
-        )
-    if gone.n_turns_kept:
-        typer.echo(f"{gone.n_turns_kept:,} questions that others judged too stay, without name and answer.")
-    if learnt:
-        typer.echo(f"May have learnt from these verdicts: {', '.join(learnt)}. The next night starts from the base, "
-                   'without them; "nightjar nightly" runs one now.')  # fmt: skip
+    for line in forgotten_told(name, gone, learnt, refused, dry_run=dry_run):
+        typer.echo(line)

@@ -14,7 +14,8 @@ from rag.assemble import App
 from rag.comparisons import Blind, Comparisons, are_alike, moves
 from rag.records import Hit
 from rag.registry import Version
-from ui.comparing import choosable, hits_of, names, pin_from_comparison, two_versions
+from rag.version_numbers import in_short
+from ui.comparing import choosable, full_names, hits_of, pin_from_comparison, two_versions
 from ui.opening import Opening
 from ui.person import Person, person_of
 from ui.web import texts_insights as words
@@ -84,7 +85,7 @@ class CompareTab:
         """The versions to choose from: the current one, and the one before it."""
 
         def offered(app: App, person: Person) -> Updates:
-            called = names(app)
+            called = full_names(app)
             versions = choosable(app)
             if len(versions) < 2:
                 return {self.status: words.ONE_VERSION}
@@ -133,10 +134,10 @@ class CompareTab:
 
     def _named(self, app: App, seen: Open, *, judged: bool) -> Updates:
         """Both rankings by name, the first one left, and what people preferred so far."""
-        called, blind = names(app), seen.blind
+        called, blind = full_names(app), seen.blind
         left, right = called[blind.left_id], called[blind.right_id]
         line = told(Comparisons(app.engine, app.feedback).preferred(blind.left_id, blind.right_id), left, right)
-        sides = [(left, moves(seen.left, seen.right)), (right, moves(seen.right, seen.left))]
+        sides = [(in_short(left), moves(seen.left, seen.right)), (in_short(right), moves(seen.right, seen.left))]
         headings = [left, right]
         if judged:
             line = words.REVEALED.format(left=left, right=right, told=line)

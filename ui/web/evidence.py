@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from rag.records import Answer, Citation, Hit
+from ui.person import person_of
 from ui.verdicts import promise_of
 from ui.web import texts
 from ui.web import texts_chat as said
@@ -144,12 +145,20 @@ class Evidence:
 def page_links(current: str) -> None:
     """The way from page to page; addresses are relative, so that a proxy may serve them below a path of its own.
 
-    Buttons, for Gradio 6.31 opens the links of a gr.Markdown in a new tab.
+    Buttons, for Gradio 6.31 opens the links of a gr.Markdown in a new tab. The page of people is for administrators.
     """
+    links = {}
     with gr.Row(elem_classes="nj-pages"):
         for path, name in texts.PAGES.items():
             here = ["nj-here"] if path == current else []
-            gr.Button(name, link=path or "./", size="sm", min_width=0, elem_classes=["nj-page-link", *here])
+            links[path] = gr.Button(name, link=path or "./", size="sm", min_width=0, visible=path != "people",
+                                    elem_classes=["nj-page-link", *here])  # fmt: skip
+    gr.on(None, see_people, None, [links["people"]], api_visibility="private", show_progress="hidden", queue=False)
+
+
+def see_people(request: gr.Request) -> Any:
+    """Shows the way to the page of people to those who may go it."""
+    return gr.update(visible=person_of(request).may("administrator"))
 
 
 def shown_html() -> gr.Markdown:

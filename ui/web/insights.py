@@ -10,7 +10,7 @@ import gradio as gr
 
 from rag.errors import NightjarError
 from rag.insights import SPANS, OverTime, span_of
-from ui.comparing import names
+from ui.comparing import full_names
 from ui.counted import Counted
 from ui.opening import Opening
 from ui.person import person_of
@@ -68,7 +68,7 @@ class VotesTab:
             self._look = self._look or VoteLook(app)
             for step in self._look.steps(person.name if mine else None, n, early=True):
                 if isinstance(step, Look):
-                    yield self._shown(step, names(app), mine=mine, at_once=app.settings.retrieval.until_tonight)
+                    yield self._shown(step, full_names(app), mine=mine, at_once=app.settings.retrieval.until_tonight)
                 else:
                     yield {self.status: words.LOOKING.format(done=step[0], all=step[1])}
         except NightjarError as error:

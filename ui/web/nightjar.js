@@ -57,6 +57,8 @@
   function nameAll() {
     const label = seen(".nj-question [data-testid=block-info]")?.textContent.trim();
     if (label) name(".nj-question textarea", label);
+    // Nor does it pass this on: a browser would fill in the password of whoever looks after people.
+    document.querySelectorAll(".nj-people input[type=password]").forEach((box) => (box.autocomplete = "new-password"));
     const button = seen(".nj-list-button");
     if (button && seen(".nj-list") && !button.hasAttribute("aria-expanded")) {
       showList(isDesk() && localStorage.getItem(FOLDED) !== "yes");

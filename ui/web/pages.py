@@ -11,6 +11,7 @@ from ui.web.chat_programs import AT_ONCE
 from ui.web.documents import fill_documents_page
 from ui.web.insights import fill_insights_page
 from ui.web.negatives import fill_negatives_page
+from ui.web.people import fill_people_page
 from ui.web.person import show_person
 from ui.web.training import fill_training_page
 
@@ -39,5 +40,8 @@ def build_pages(opening: Opening, n_cards: int, *, at_once: bool, accounts: bool
     with blocks.route(texts.PAGES["negatives"], "negatives"):
         show_person(blocks, accounts=accounts)
         fill_negatives_page(blocks, opening)
+    with blocks.route(texts.PAGES["people"], "people"):
+        show_person(blocks, accounts=accounts)
+        fill_people_page(blocks, opening, accounts=accounts)
     blocks.queue(default_concurrency_limit=AT_ONCE, max_size=4 * AT_ONCE)
     return blocks

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rag.comparisons import Moved
 from rag.insights import OverTime, Stretch
 from rag.records import Passage
+from rag.version_numbers import in_short
 from retriever_training.ranks import BEYOND
 from retriever_training.vote_effects import Effect
 from ui.vote_look import Look
@@ -102,7 +103,7 @@ def _chips(one: Effect, names: Mapping[str, str], *, mine: bool) -> str:
     for step in one.steps:
         marked = " nj-turned" if step.encoder_id == one.turned_by else ""
         hint = f' title="{escaped(words.UNKNOWN_HINT)}"' if step.rank is None else ""
-        name = escaped(names.get(step.encoder_id, step.encoder_id))
+        name = escaped(in_short(names.get(step.encoder_id, step.encoder_id)))
         chips.append(f'<li class="nj-chip{marked}"{hint}>{name}: <strong>{escaped(rank_told(step.rank))}</strong></li>')
     ranks = [step.rank for step in one.steps if step.rank is not None]
     if len(ranks) > 2:  # two are read as quickly as seen

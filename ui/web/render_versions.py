@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag.records import Passage
-from ui.training_room import short
 from ui.web import texts_training as texts
 from ui.web.render import escaped, marked, title
 from ui.web.render_night import moment, reasons_shown
@@ -87,15 +86,17 @@ def _primary(night: Night) -> Mapping[str, float] | None:
 # ---- the timeline
 
 
-def timeline_shown(entries: Sequence[Entry], memory: int | None) -> str:
-    """Every version, the newest first."""
+def timeline_shown(entries: Sequence[Entry], names: Mapping[str, str], memory: int | None) -> str:
+    """Every version, the newest first, by its full name in *names*."""
     held = f'<p class="nj-hint">{texts.MEMORY.format(memory=size(memory))} {texts.SHARED}</p>' if memory else ""
-    return f'<div class="nj-timeline">{held}{"".join(_version(entry) for entry in entries)}</div>'
+    return f'<div class="nj-timeline">{held}{"".join(_version(entry, names) for entry in entries)}</div>'
 
 
-def _version(entry: Entry) -> str:
+def _version(entry: Entry, names: Mapping[str, str]) -> str:
     version = entry.version
-    parent = [texts.OF_PARENT.format(parent=short(version.parent_id))] if version.parent_id else []
+    parent = (
+        [texts.OF_PARENT.format(parent=names.get(version.parent_id, version.parent_id))] if version.parent_id else []
+    )
     about = [
         texts.TIERS.get(version.tier, ""),
         *parent,
@@ -107,7 +108,7 @@ def _version(entry: Entry) -> str:
     why = f"<details><summary>{texts.WHY}</summary>{reasons_shown(entry.night)}</details>" if entry.night else ""
     return (
         f'<div class="nj-card nj-version nj-{entry.standing}"><div class="nj-head">'
-        f'<span class="nj-title">{short(version.encoder_id)}</span> '
+        f'<span class="nj-title">{names[version.encoder_id]}</span> '
         f'<span class="nj-fate nj-{sign}">{texts.STANDINGS[entry.standing]}</span></div>'
         f'<div class="nj-meta">{escaped(" · ".join(about))}</div>'
         f'<p>{escaped(" · ".join(scores))}</p><p class="nj-hint">{_space(entry)}</p>{_changes(entry)}{why}</div>'

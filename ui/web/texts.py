@@ -87,6 +87,7 @@ FAILED = "Something went wrong here, and it was logged. Your question is still i
 
 PAGES = {
     "": "Chat", "documents": "Library", "insights": "Insights", "training": "Training", "negatives": "Negatives",
+    "people": "People",
 }  # fmt: skip
 """Path of each page → its name."""
 NEGATIVES_TITLE = "Negatives"

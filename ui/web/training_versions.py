@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from rag.version_space import freeable
+from ui.comparing import full_names
 from ui.person import Person
-from ui.training_room import TrainingRoom, memory_of_process, short
+from ui.training_room import TrainingRoom, memory_of_process
 from ui.web import texts_training as texts
 from ui.web.administrators import for_administrators
 from ui.web.attempt import Updates
 from ui.web.evidence import shown_html
+from ui.web.render import escaped
 from ui.web.render_night import moment
 from ui.web.render_versions import plot_shown, size, timeline_shown
 
@@ -63,11 +66,13 @@ class VersionsPart:
         def changed(person: Person) -> Updates:
             if not which:
                 return {self.status: texts.CHOOSE_ONE}
+            against = self._room.refusal(which)
             is_back = which == self._room.opening.app().registry.before_current()
             version = (
                 self._room.roll_back(typed, why, person) if is_back else self._room.promote(which, typed, why, person)
             )
-            told = texts.CHANGED.format(short=short(version.encoder_id))
+            told = texts.CHANGED.format(name=full_names(self._room.opening.app())[version.encoder_id])
+            told += f" {escaped(texts.OVERRULED)}" if against else ""
             return self._look() | {self.status: told, self.typed: "", self.why: ""}
 
         return for_administrators(request, self.status, changed)
@@ -86,26 +91,26 @@ class VersionsPart:
         from retriever_training.timeline import timeline
 
         app = self._room.opening.app()
-        entries = timeline(app)
+        entries, names = timeline(app), full_names(app)
         held = {entry.version.passage_side for entry in entries if entry.space.n_vectors or entry.space.index}
         n_free = len(held.intersection(freeable(app.registry)))
         return {
             self.plot: plot_shown(Nights(app.engine).newest()),
-            self.timeline: timeline_shown(entries, memory_of_process()),
-            self.which: gr.update(choices=_choices(entries), value=None),
+            self.timeline: timeline_shown(entries, names, memory_of_process()),
+            self.which: gr.update(choices=_choices(entries, names), value=None),
             self.free_told: texts.FREE_TOLD.format(n=n_free) if n_free else texts.FREE_NOTHING,
             self.free: gr.update(visible=bool(n_free)),
         }
 
 
-def _choices(entries: Any) -> list[tuple[str, str]]:
+def _choices(entries: Any, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """The versions that may be made to answer, the previous one first, by what they are called."""
     there = [entry for entry in entries if entry.has_files and entry.standing != "current"]
     return [
-        (texts.ROLL_BACK_TO.format(short=short(entry.version.encoder_id))
+        (texts.ROLL_BACK_TO.format(name=names[entry.version.encoder_id])
          if entry.standing == "previous"
-         else texts.PROMOTE_TO.format(
-             short=short(entry.version.encoder_id), standing=texts.STANDINGS[entry.standing],
+         else (texts.PROMOTE_REFUSED if entry.standing == "refused" else texts.PROMOTE_TO).format(
+             name=names[entry.version.encoder_id], standing=texts.STANDINGS[entry.standing],
              tier=texts.TIERS.get(entry.version.tier, ""), at=moment(entry.version.created_at)),
          entry.version.encoder_id)
         for entry in sorted(there, key=lambda entry: entry.standing != "previous")
