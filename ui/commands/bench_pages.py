@@ -22,8 +22,12 @@ USABLE: Mapping[str, str] = {
     "insights": ".nj-insights .nj-quiet p",
     "training": ".nj-tier label",
     "negatives": ".nj-offered input",
+    "people": ".nj-intro p",
 }
-"""Path of a page → what is there once the server has filled it, and answers: an example to click, the first document, …"""
+"""Path of a page → what is there once the server has filled it, and answers: an example to click, the first document, …
+
+The page of people has but one sentence where nobody has an account, as here.
+"""
 
 
 @dataclass(frozen=True, slots=True)
