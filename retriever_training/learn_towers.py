@@ -58,7 +58,10 @@ def learn_towers(
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     texts = _Texts(evidence, teacher)
     dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
-    by_base, _ = _tune(evidence, dev, question_vectors(vectors.engine, encoder, dev.questions), vectors, default_weight)
+    dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
+    by_base, _ = best_weight(
+        dev_set, question_vectors(vectors.engine, encoder, dev.questions), evidence.matrix(vectors), default_weight
+    )
     learnt = _Learnt(
         lexical=texts.lexical(LEXICAL_SHARE * by_base),
         seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
@@ -75,7 +78,7 @@ def learn_towers(
     candidate = Encoder.open(made, precision=precision)
     side = Vectors(vectors.engine, candidate.passage_side)
     n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
-    weight, on_dev = _tune(evidence, dev, candidate.encode_queries(dev.questions), side, by_base)
+    weight, on_dev = best_weight(dev_set, candidate.encode_queries(dev.questions), evidence.matrix(side), by_base)
     note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
             "negatives": _by_source(rows), "removed": removed, "rounds": plan.rounds, "epochs": plan.epochs,
             "batch_size": plan.batch_size, "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
@@ -254,12 +257,6 @@ def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> ND
         np.maximum(nearest, (questions[start : start + 256] @ passages.T).max(axis=0), out=nearest)
     hardest = np.argsort(-nearest, kind="stable")[: max(0, DEV_PASSAGES - len(right))]
     return np.union1d(hardest, np.array(sorted(right), np.int64)).astype(np.int64)
-
-
-def _tune(evidence: Evidence, dev: Asked, questions: FloatArray, side: Vectors, default: float) -> tuple[float, float]:
-    """The lexical weight of a model as it will serve, over the whole library, and its nDCG@10 on dev."""
-    dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
-    return best_weight(dev_set, questions, evidence.matrix(side), default)
 
 
 def _by_source(rows: Sequence[Row]) -> dict[str, int]:
