@@ -157,7 +157,7 @@ class NightSettings(Section):
 
 
 class GateSettings(Section):
-    """When a candidate is better: each rule of eval/rules.py by its name."""
+    """When a candidate is better: each rule of eval/gate/rules.py by its name."""
 
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
     min_questions: int = Field(default=30, ge=2, description="fewer held-out questions make the gate INVALID")

@@ -17,7 +17,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A new, migrated SQLite database."""
-    from rag.database import open_database
+    from rag.database.schema import open_database
 
     opened = open_database(f"sqlite:///{tmp_path / 'nightjar.db'}")
     yield opened
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default base, as every library installs it."""
-    from rag.base_model import PACKAGE, save_base
+    from rag.versions.base_model import PACKAGE, save_base
 
     folder = tmp_path_factory.mktemp("base") / "model"
     save_base(PACKAGE, 128, folder)
@@ -37,7 +37,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def base_encoder(base_folder: Path):
     """The real MiniLM."""
-    from rag.encoder import Encoder
+    from rag.embedding.encoder import Encoder
 
     return Encoder.open(base_folder, precision="fp32")
 
@@ -47,7 +47,7 @@ def map_folder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A version of tier 1 with a map that is not the identity."""
     import numpy as np
 
-    from retriever_training.adapter import save_adapter
+    from retriever_training.tiers.tier1_adapter import save_adapter
 
     folder = tmp_path_factory.mktemp("map") / "model"
     weights = np.eye(384) + 0.05 * np.random.default_rng(0).standard_normal((384, 384))
@@ -66,9 +66,9 @@ def _settings_from_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def _manuals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory with the library of manuals, encoded once; `manuals` hands out copies."""
-    from rag.assemble import open_app
+    from rag.app.app import open_app
     from rag.settings import Settings
-    from tests import jargon
+    from tests.fixtures import jargon
 
     data = tmp_path_factory.mktemp("manuals") / "data"
     app = open_app(Settings(data=data))
@@ -80,14 +80,14 @@ def _manuals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def manuals(_manuals: Path, tmp_path: Path) -> Path:
-    """A state directory of the test's own that holds the library of manuals (tests/jargon.py) and its vectors."""
+    """A state directory of the test's own that holds the library of manuals (tests/fixtures/jargon.py) and its vectors."""
     return Path(shutil.copytree(_manuals, tmp_path / "data"))
 
 
 @pytest.fixture(scope="session")
 def _after_a_night(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library of manuals after one night; `after_a_night` hands out copies."""
-    from tests.one_night import live_through_it
+    from tests.fixtures.library_after_night import live_through_it
 
     data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("night") / "data"))
     live_through_it(data)
@@ -96,7 +96,7 @@ def _after_a_night(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def after_a_night(_after_a_night: Path, tmp_path: Path) -> Path:
-    """A state directory of the test's own whose night has learnt from votes (tests/one_night.py)."""
+    """A state directory of the test's own whose night has learnt from votes (tests/fixtures/library_after_night.py)."""
     return Path(shutil.copytree(_after_a_night, tmp_path / "night", copy_function=_copied))
 
 
@@ -107,8 +107,8 @@ def _copied(source: str, target: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """A headless Chromium, for the tests that tests/browser.py marks."""
-    from tests.browser import open_browser
+    """A headless Chromium, for the tests that tests/fixtures/browser.py marks."""
+    from tests.fixtures.browser import open_browser
 
     opened = open_browser()
     yield opened

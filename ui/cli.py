@@ -11,31 +11,23 @@ from typing import Annotated, Any
 import typer
 
 from rag.errors import NightjarError
-from ui.commands import (
-    accounts,
-    agents,
-    answers,
-    bench,
-    calibrate,
-    cold_start,
-    configuring,
-    cross_encoder,
-    demo,
-    feedback,
-    gaps,
-    golden,
-    ingesting,
-    insights,
-    jobs,
-    learning,
-    library,
-    measuring,
-    mining,
-    operations,
-    people,
-    reviews,
-    simulating,
-)
+from ui.commands import ask as answers
+from ui.commands import demo, insights
+from ui.commands.admin import accounts, feedback
+from ui.commands.admin import config as configuring
+from ui.commands.admin import mcp as agents
+from ui.commands.admin import serve as operations
+from ui.commands.admin import voters as people
+from ui.commands.bench import group as bench
+from ui.commands.documents import gaps, jobs
+from ui.commands.documents import ingest as ingesting
+from ui.commands.documents import sources as library
+from ui.commands.evaluation import golden
+from ui.commands.evaluation import retrieval as measuring
+from ui.commands.training import calibrate, cold_start, cross_encoder, reviews
+from ui.commands.training import negatives as mining
+from ui.commands.training import nightly as learning
+from ui.commands.training import simulate as simulating
 
 HELP = """Chat with your documents; say which passages helped; tomorrow the right one comes first.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rag.errors import UsageError
-from retriever_training.negatives.mix import Row
+from retriever_training.negatives.mixing import Row
 
 
 def replayed(rows: Sequence[Row], old_rows: Sequence[Row], share: float, seed: int) -> list[Row]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives import FINDERS
-from retriever_training.negatives.mine import Candidate, Mine
-from retriever_training.negatives.sampling import Sampling, sample
-from retriever_training.negatives.window import Window, within
+from retriever_training.negatives.candidates.rank_window import Window, within
+from retriever_training.negatives.candidates.records import Candidate, Mine
+from retriever_training.negatives.candidates.sampling import Sampling, sample
+from retriever_training.negatives.finders import FINDERS
 
 
 def select(mine: Mine, source: str, n: int, window: Window, sampling: Sampling) -> list[list[Candidate]]:

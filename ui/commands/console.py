@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from rag.assemble import App
+    from rag.app.app import App
     from rag.settings import Settings
 
 
@@ -31,7 +31,7 @@ def settings_of(context: typer.Context, **sections: Any) -> Settings:
 @contextmanager
 def opened_app(context: typer.Context) -> Iterator[App]:
     """The state directory by the settings in force, opened as long as the command needs it."""
-    from rag.assemble import open_app
+    from rag.app.app import open_app
 
     app = open_app(settings_of(context))
     try:

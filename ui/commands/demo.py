@@ -13,10 +13,10 @@ import typer
 from ui.commands.console import print_table, progress, settings_of, stages
 
 if TYPE_CHECKING:
-    from eval.datasets import BeirDataset
-    from eval.retrieval import RetrievalScores
-    from rag.assemble import App
-    from rag.registry import Version
+    from eval.datasets.beir import BeirDataset
+    from eval.retrieval.evaluate import RetrievalScores
+    from rag.app.app import App
+    from rag.versions.registry import Version
 
 N_QUESTIONS = 2500  # nearly all there are: 2,000 were promoted too, but narrowly (p = .034 against .002)
 VOICES = 3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see DECISIONS.md
@@ -55,9 +55,9 @@ def demo(
         nightjar demo
         nightjar demo --tier 3
     """
-    from rag.assemble import open_app
-    from retriever_training.nightly import run_night
-    from ui.commands.learning import plan_of
+    from rag.app.app import open_app
+    from retriever_training.nightly.run_night import run_night
+    from ui.commands.training.nightly import plan_of
 
     context.obj["data"] = folder / "data"
     shutil.rmtree(folder / "data", ignore_errors=True)
@@ -84,9 +84,9 @@ def _say(title: str, text: str) -> None:
 
 
 def _library(app: App, folder: Path) -> BeirDataset:
-    from eval.datasets import load_beir
-    from eval.docstrings import write_beir
-    from rag.ingest import ingest_beir
+    from eval.datasets.beir import load_beir
+    from eval.datasets.docstring_corpus import write_beir
+    from rag.ingestion.ingest import ingest_beir
 
     written = write_beir(folder)
     ingest_beir(app.library, folder)
@@ -99,8 +99,8 @@ def _library(app: App, folder: Path) -> BeirDataset:
 
 
 def _people(app: App, dataset: BeirDataset, n: int) -> str:
-    from retriever_training.simulate import Behaviour, record
-    from ui.commands.simulating import asked_by_people, counted, drawn_questions, sentence
+    from retriever_training.simulation.simulated_users import Behaviour, record
+    from ui.commands.training.simulate import asked_by_people, counted, drawn_questions, sentence
 
     behaviour = Behaviour(searches=1.0, voices=VOICES)
     right = drawn_questions(dataset, app, "train", n, seed=13)
@@ -111,7 +111,7 @@ def _people(app: App, dataset: BeirDataset, n: int) -> str:
 
 def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> None:
     """The table of test questions, and some that moved."""
-    from ui.commands.measuring import measure
+    from ui.commands.evaluation.retrieval import measure
 
     seen = app.registry.training_positives(after.encoder_id)
     scores = {"base": measure(app, dataset, "test", base, seen), "new": measure(app, dataset, "test", after, seen)}
@@ -129,7 +129,7 @@ def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> 
 
 
 def _cells(scores: RetrievalScores, which: str, side: str) -> list[str]:
-    from ui.commands.measuring import cell
+    from ui.commands.evaluation.retrieval import cell
 
     means, intervals = scores.means(which)[side], scores.intervals(which)[side]
     return [cell(means[name], intervals[name]) for name in intervals]
@@ -139,7 +139,7 @@ def _moved(
     app: App, dataset: BeirDataset, base: Version, after: Version, scores: Mapping[str, RetrievalScores]
 ) -> None:
     """Questions whose right passage came from further down to the top, and the votes nearest to them."""
-    from eval.datasets import locate
+    from eval.datasets.beir import locate
 
     if base.encoder_id == after.encoder_id:
         return
@@ -165,7 +165,7 @@ def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
 
 def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
     """The judged training questions that are most like this one, with what was said."""
-    from rag.question_vectors import question_vectors
+    from rag.embedding.query_vectors import question_vectors
 
     encoder: Any = app.open_encoder(app.registry.base().encoder_id)
     standing = [one for one in app.feedback.standing() if one.verdict in ("pin", "helpful") and one.passage_id]

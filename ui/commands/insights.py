@@ -11,9 +11,9 @@ from ui.commands.console import JSON_OPTION, print_json, print_table, progress, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rag.insights import Stretch
-    from retriever_training.vote_effects import Effect
-    from ui.vote_look import Look
+    from rag.insights.usage_over_time import Stretch
+    from retriever_training.inspection.vote_effects import Effect
+    from ui.actions.vote_effects import Look
 
 LONGEST = 44  # characters of a question or title in a table
 
@@ -36,10 +36,10 @@ def insights(
 
     nightjar insights --days 90 --json
     """
-    from rag.assemble import open_app
-    from rag.insights import over_time, span_of
-    from ui.shapes_insights import over_time_json
-    from ui.web import texts_insights as texts
+    from rag.app.app import open_app
+    from rag.insights.usage_over_time import over_time, span_of
+    from ui.serializers.insights import over_time_json
+    from ui.texts import insights as texts
 
     span = span_of(days)
     app = open_app(settings_of(context))
@@ -57,7 +57,7 @@ def insights(
 
 
 def _row(one: Stretch) -> list[str]:
-    from ui.web.render_insights import cells
+    from ui.web.insights.render import cells
 
     return cells(one)
 
@@ -81,11 +81,11 @@ def votes(
 
     nightjar votes --last 100 --json
     """
-    from rag.assemble import open_app
-    from ui.comparing import names
-    from ui.shapes_insights import look_json
-    from ui.vote_look import VoteLook
-    from ui.web import texts_insights as texts
+    from rag.app.app import open_app
+    from ui.actions.compare import names
+    from ui.actions.vote_effects import VoteLook
+    from ui.serializers.insights import look_json
+    from ui.texts import insights as texts
 
     app = open_app(settings_of(context))
     try:
@@ -124,8 +124,8 @@ def _looked(steps: Iterator[tuple[int, int] | Look]) -> Look:
 
 
 def _vote_row(one: Effect, names: Mapping[str, str]) -> list[str]:
-    from ui.web import texts_insights as texts
-    from ui.web.render_insights import rank_told
+    from ui.texts import insights as texts
+    from ui.web.insights.render import rank_told
 
     title = (one.passage.title or one.passage.source) if one.passage else one.cast.passage_id
     outcome = texts.OUTCOMES[one.outcome]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ui.opening import Opening
-from ui.web import texts
-from ui.web.chat import fill_chat_page
-from ui.web.chat_programs import AT_ONCE
-from ui.web.documents import fill_documents_page
-from ui.web.insights import fill_insights_page
-from ui.web.negatives import fill_negatives_page
-from ui.web.people import fill_people_page
-from ui.web.person import show_person
-from ui.web.training import fill_training_page
+from ui.background.startup import Opening
+from ui.texts import shared as texts
+from ui.web.chat.gradio_endpoints import AT_ONCE
+from ui.web.chat.page import fill_chat_page
+from ui.web.components.signed_in_bar import show_person
+from ui.web.insights.page import fill_insights_page
+from ui.web.library.page import fill_documents_page
+from ui.web.people.page import fill_people_page
+from ui.web.training.negatives_page import fill_negatives_page
+from ui.web.training.page import fill_training_page
 
 SWEEP_S = (600, 3600)  # how often received files are looked through that nobody brought in, and how old they get
 

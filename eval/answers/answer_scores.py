@@ -1,0 +1,144 @@
+"""The answers to a set of questions, added up: nothing is averaged away, and what failed is counted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.answers.abstention_table import Declining, declining
+from eval.answers.answer_metrics import area_under_risk, auroc, risk_coverage
+from eval.answers.failure_attribution import Attributed, attribute, counts, worst
+from eval.answers.measure_answer import KNOWN_ANSWER, OF_ANSWERED, AnswerRow
+from eval.statistics.ranking_metrics import mean
+
+COVERAGES = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the questions at which the risk is told."""
+
+ENOUGH = 0.95
+"""The least share of questions that did not fail; below it no figure is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerScores:
+    """All rows of one run, and what they come to."""
+
+    rows: tuple[AnswerRow, ...]
+
+    @property
+    def n_errors(self) -> int:
+        """Rows whose answering failed."""
+        return sum(bool(row.error) for row in self.rows)
+
+    @property
+    def coverage(self) -> float:
+        """The share of rows that did not fail; 0 of none."""
+        return 1 - self.n_errors / len(self.rows) if self.rows else 0.0
+
+    def of(self, measure: str) -> list[float]:
+        """The values of a measure, one a row that it applies to."""
+        return [row.values[measure] for row in self.rows if measure in row.values]
+
+    def means(self) -> dict[str, dict[str, float | int]]:
+        """measure → {"mean", "n"}, for measures that apply to a row at least.
+
+        A question that failed or was declined counts as 0 against a known answer; what only an answer can have (words,
+        citations) is the mean over the answers given.
+        """
+        found = {name: self.of(name) for name in (*KNOWN_ANSWER, *OF_ANSWERED)}
+        return {name: {"mean": round(mean(some), 5), "n": len(some)} for name, some in found.items() if some}
+
+    def right(self) -> dict[str, Any]:
+        """How many answerable questions are answered right, and by what that is told."""
+        answerable = [row for row in self.rows if row.is_answerable]
+        return {
+            "share": round(mean(float(row.is_right) for row in answerable), 5),
+            "n": len(answerable),
+            "by": dict(sorted(Counter(row.right_by for row in answerable).items())),
+        }
+
+    def declining(self) -> Declining:
+        """The 2×2 table of the rows that did not fail."""
+        told = [row for row in self.rows if not row.error]
+        return declining([row.is_answerable for row in told], [row.declined for row in told])
+
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coverage and risk, each `(n,)`, the surest answers first; an answer to what has none is wrong."""
+        return risk_coverage(*self._confidence())
+
+    def _confidence(self) -> tuple[list[float], list[bool]]:
+        return [row.sureness for row in self.rows], [row.is_right and not row.declined for row in self.rows]
+
+    def risk(self) -> dict[str, Any]:
+        """AURC, the risk at COVERAGES, and how well sureness parts what is answerable from what is not."""
+        coverage, risk = self.curve()
+        there = [row.sureness for row in self.rows if row.is_answerable]
+        gone = [row.sureness for row in self.rows if not row.is_answerable]
+        return {
+            "aurc": round(area_under_risk(*self._confidence()), 5),
+            "at": {
+                f"{share:.2f}": round(float(risk[np.searchsorted(coverage, share - 1e-9)]), 5) for share in COVERAGES
+            }
+            if self.rows
+            else {},
+            "auroc": round(auroc(there, gone), 5) if there and gone else None,
+        }
+
+    def cost(self) -> dict[str, float | int]:
+        """Milliseconds a question, and tokens read and written, of the rows that did not fail."""
+        told = [row for row in self.rows if not row.error]
+        ms = [row.ms for row in told] or [0.0]
+        return {
+            "p50_ms": round(float(np.percentile(ms, 50)), 1),
+            "p95_ms": round(float(np.percentile(ms, 95)), 1),
+            "tokens_read": round(mean(float(row.n_tokens_read) for row in told), 1),
+            "tokens_written": round(mean(float(row.n_tokens_written) for row in told if not row.declined), 1),
+        }
+
+    def attributed(self) -> list[Attributed]:
+        """The first cause of every question's failure, or "right"."""
+        return attribute([row.trace() for row in self.rows])
+
+    def by_origin(self) -> dict[str, AnswerScores]:
+        """The same of each origin, where there is more than one."""
+        found: dict[str, list[AnswerRow]] = defaultdict(list)
+        for row in self.rows:
+            found[row.origin].append(row)
+        return {name: AnswerScores(tuple(rows)) for name, rows in sorted(found.items())} if len(found) > 1 else {}
+
+    def as_json(self) -> dict[str, Any]:
+        """Every figure; rows are not among them."""
+        attributed = self.attributed()
+        return {
+            "n_questions": len(self.rows),
+            "n_errors": self.n_errors,
+            "coverage": round(self.coverage, 5),
+            "is_valid": self.coverage >= ENOUGH,
+            "right": self.right(),
+            "measures": self.means(),
+            "declining": self.declining().as_json(),
+            "risk": self.risk(),
+            "cost": self.cost(),
+            "causes": counts(attributed),
+            "worst": [one.as_json() for one in worst(attributed)],
+            "origins": {name: scores.summary() for name, scores in self.by_origin().items()},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of a slice."""
+        return {
+            "n_questions": len(self.rows),
+            "n_errors": self.n_errors,
+            "right": self.right(),
+            "measures": self.means(),
+            "declining": self.declining().as_json(),
+        }
+
+
+def scores_of(rows: Sequence[AnswerRow]) -> AnswerScores:
+    """The rows as one set."""
+    return AnswerScores(tuple(rows))

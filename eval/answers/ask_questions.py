@@ -1,0 +1,123 @@
+"""Asks a set of questions the way people do, and keeps nothing: each becomes an answer or an error, never a gap."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from eval.answers.failure_attribution import DEPTH
+from eval.datasets.question_sets import Question
+from rag.answering.answerer import Answerer
+from rag.embedding.embedding_cache import Recalling, RecentVectors
+from rag.errors import NightjarError
+from rag.feedback.feedback_store import Feedback
+from rag.generation.abstention import Bar
+from rag.generation.extractive import extract
+from rag.generation.generator import BROKEN_OFF, NOT_ASKED, NOT_WRITTEN
+from rag.records import Answer, Hit, Turn
+from rag.retrieval.retriever import QueryEncoder, Retriever
+
+FALLBACKS = (NOT_WRITTEN, BROKEN_OFF, NOT_ASKED.partition("{")[0])
+"""How an answer reads whose language model failed: people are helped by the quotes below, a measure must not be."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of one question."""
+
+    question: Question
+    is_there: bool
+    """False where it was asked with its right passages taken away."""
+    answer: Answer | None
+    """None where answering failed."""
+    error: str
+    """What went wrong; empty where nothing did."""
+    sureness: float
+    """The probability that the passages answer it, 0 to 1, by which it is declined."""
+    rank: int | None
+    """Of the best right passage among the first DEPTH, 1-based."""
+    ms: float
+    """From the question to the whole answer."""
+
+    @property
+    def is_answerable(self) -> bool:
+        """Whether the documents that were searched answer it."""
+        return self.is_there and self.question.is_answerable
+
+
+class Forgetful(Feedback):
+    """Takes what happened, and keeps nothing: measuring must not leave turns that nobody asked."""
+
+    def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
+        """Does nothing."""
+
+
+class Remembering(Recalling):
+    """An encoder that encodes each text of one question once; `forget` is called between two questions."""
+
+    def __init__(self, encoder: QueryEncoder) -> None:
+        self._own = RecentVectors()
+        super().__init__(encoder, self._own)
+
+    def forget(self) -> None:
+        """Forgets every text."""
+        self._own.clear()
+
+
+AnswererOf = Callable[[Retriever], Answerer]
+RetrieverOf = Callable[[frozenset[str]], Retriever]
+"""Ids of passages that are taken away → a retriever over the others, whose encoder is `Remembering`."""
+
+
+def ask_all(
+    questions: Iterable[Question],
+    retriever_of: RetrieverOf,
+    answerer_of: AnswererOf,
+    bar: Bar,
+    *,
+    without_too: bool,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Iterator[Asked]:
+    """Asks every question; *without_too* asks those with right passages once more with these taken away.
+
+    What is raised becomes a row with an error, and the others are asked all the same.
+    """
+    whole = retriever_of(frozenset())
+    for one in questions:
+        yield _ask(one, whole, answerer_of, bar, is_there=True)
+        if without_too and one.right:
+            yield _ask(one, retriever_of(one.right), answerer_of, bar, is_there=False)
+        progress(1)
+
+
+def _ask(one: Question, retriever: Retriever, answerer_of: AnswererOf, bar: Bar, *, is_there: bool) -> Asked:
+    encoder = retriever.encoder
+    if isinstance(encoder, Remembering):
+        encoder.forget()
+    started = time.perf_counter()
+    try:
+        answer = answerer_of(retriever).answer(one.text)
+        ms = 1000 * (time.perf_counter() - started)
+        sureness = extract(answer.question, answer.hits, encoder, bar).support if answer.hits else 0.0
+        rank = rank_of(one.right, retriever.search(one.text, DEPTH)) if is_there and one.right else None
+    except Exception as error:
+        if not isinstance(error, NightjarError):
+            log.exception("question %s could not be answered", one.query_id)
+        ms = 1000 * (time.perf_counter() - started)
+        return Asked(one, is_there, None, f"{type(error).__name__}: {error}", 0.0, None, ms)
+    return Asked(one, is_there, answer, _fell_back(answer), sureness, rank, ms)
+
+
+def rank_of(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
+    """The rank of the first hit that is right, or stands for a right passage that says no more than it does."""
+    return next(
+        (hit.rank for hit in hits if {hit.passage.passage_id, *(one.passage_id for one in hit.also_in)} & right), None
+    )
+
+
+def _fell_back(answer: Answer) -> str:
+    return "the language model wrote no answer" if any(one in answer.text for one in FALLBACKS) else ""

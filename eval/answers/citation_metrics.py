@@ -1,0 +1,97 @@
+"""Whether an answer's citations hold: recall and precision by ALCE's definitions, and against the right passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from rag.citations.citations import claims, find_support
+from rag.records import SUPPORTED, Passage
+from rag.text.fact_values import names
+from rag.text.sentences import Sentence, sentences
+from rag.text.term_coverage import content_words, rarity
+
+Supports = Callable[[Sequence[Passage], str], bool]
+"""(passages, a sentence) → whether the passages together support it."""
+
+BY_SPANS = "verbatim, else half of its words by rarity in one stretch of each passage"
+"""The name of the support test that needs no model: `supports_by_spans`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """What the citations of one answer are worth, each 0 to 1; None where there is nothing to measure."""
+
+    recall: float | None
+    """The share of its sentences that what they cite supports."""
+    precision: float | None
+    """The share of its citations that are needed."""
+    valid: float | None
+    """The share of its marks that name a passage."""
+    n_sentences: int
+    n_citations: int
+
+
+def alce(text: str, passages: Sequence[Passage], supports: Supports) -> Cited:
+    """Citation recall and precision of one answer, by the definitions of ALCE (Gao et al., EMNLP 2023, section 4).
+
+    *passages* are numbered from 1, as the marks name them. A sentence is recalled where all passages that it cites
+    together support it; one that cites nothing is not. A citation is precise where its sentence is recalled, and its
+    passage supports the sentence alone, or the others without it do not.
+    """
+    said = list(claims(text))
+    marks = [number for claim in said for number in claim.numbers]
+    n_recalled = n_precise = n_cited = 0
+    for claim in said:
+        named = [number for number in dict.fromkeys(claim.numbers) if 1 <= number <= len(passages)]
+        n_cited += len(named)
+        cited = [passages[number - 1] for number in named]
+        if cited and supports(cited, claim.text):
+            n_recalled += 1
+            n_precise += sum(_is_needed(cited, place, claim.text, supports) for place in range(len(cited)))
+    return Cited(
+        n_recalled / len(said) if said else None,
+        n_precise / n_cited if n_cited else None,
+        sum(1 <= number <= len(passages) for number in marks) / len(marks) if marks else None,
+        len(said),
+        n_cited,
+    )
+
+
+def _is_needed(cited: Sequence[Passage], place: int, sentence: str, supports: Supports) -> bool:
+    others = [*cited[:place], *cited[place + 1 :]]
+    return not others or supports([cited[place]], sentence) or not supports(others, sentence)
+
+
+def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
+    """True where the sentence stands word for word in a passage, or its words stand in a stretch of each, put together.
+
+    The test of rag/citations/citations.py, which serves: half of the sentence's meaning by the weight of its words,
+    every number and
+    date among it, and its names in a passage, a title or a heading. A sentence that says the opposite in the same words
+    passes, so this is an upper bound.
+
+    >>> owls = Passage("p", "d", "a.md", "Birds", "", "Owls hunt at night. Swifts sleep in the air.", 0, 44)
+    >>> supports_by_spans([owls], "Swifts sleep in the air"), supports_by_spans([owls], "Owls hunt 20 mice a night")
+    (True, False)
+    """
+    split = [sentences(one.text) for one in passages]
+    weights = rarity(content_words(one.text) for some in split for one in some)
+    best = [find_support(sentence, one.text, some, weights) for one, some in zip(passages, split, strict=True)]
+    known = "\n".join(one.encoded_text for one in passages).casefold()
+    if not all(name in known for name in names(sentence)):
+        return False
+    if any(span.support >= SUPPORTED for span in best):
+        return True
+    together = " ".join(one.text[span.start : span.end] for one, span in zip(passages, best, strict=True))
+    return find_support(sentence, together, [Sentence(0, len(together), together)], weights).support >= SUPPORTED
+
+
+def against_right(cited: Collection[str], right: Collection[str]) -> tuple[float | None, float | None]:
+    """(precision, recall) of the cited passage ids against the right ones; None of nothing cited, or nothing right.
+
+    >>> against_right(["a", "b"], ["a"]), against_right([], ["a"])
+    ((0.5, 1.0), (None, 0.0))
+    """
+    found = len(set(cited) & set(right))
+    return (found / len(set(cited)) if cited else None), (found / len(set(right)) if right else None)

@@ -1,0 +1,96 @@
+"""First causes of two versions' failures on the same few questions; claimed only as far as they can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eval.answers.failure_attribution import CAUSES, Attributed, Trace, Transitions, attribute, counts, transitions
+from eval.answers.measure_answer import AnswerRow
+from eval.datasets.question_sets import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """The first cause of every question's failure, or "right"."""
+
+    written_by: str
+    """The language model that wrote the answers, or "extractive"."""
+    current: tuple[Attributed, ...]
+    candidate: tuple[Attributed, ...]
+    """Of the same questions in the same order; none where one version is measured alone."""
+    n_golden: int
+    """How many of the questions are golden ones; the others are judged ones."""
+    n_without_reference: int
+    """Of how many questions no reference answer is known."""
+    n_untold: int
+    """Answers, of both versions, that read a right passage and cite none, and may be right all the same."""
+
+    @property
+    def moved(self) -> Transitions | None:
+        """From the current version to the candidate; None of one version alone."""
+        return transitions(self.current, self.candidate) if self.candidate else None
+
+    def table(self) -> list[tuple[str, int, int | None]]:
+        """(cause, questions of the current version, of the candidate), without those that nobody has."""
+        before, after = counts(self.current), counts(self.candidate)
+        return [
+            (one, before[one], after[one] if self.candidate else None) for one in CAUSES if before[one] or after[one]
+        ]
+
+    def sentences(self) -> Iterator[str]:
+        """What was asked, and what can't be known of it."""
+        n = len(self.current)
+        yield (f"{n:,} questions were answered ({n - self.n_golden:,} judged ones by hash, {self.n_golden:,} golden ones); "
+               f"answers by: {self.written_by}.")  # fmt: skip
+        if self.n_without_reference:
+            yield (f"No reference answer is known of {self.n_without_reference:,} of them. It can be said whether a right "
+                   "passage was found and read, whether the answer was declined, and whether its citations hold, but not whether "
+                   "the answer is wrong; whether a passage was cut badly, or a question can't be answered, is known of golden "
+                   "questions alone.")  # fmt: skip
+        if self.n_untold:
+            yield (f"Answers that read a right passage and cite another one: {self.n_untold:,}. They stand under \"right\", for "
+                   "the other passage may be right too.")  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """For metrics.json."""
+        moved = self.moved
+        return {
+            "written_by": self.written_by,
+            "n_questions": len(self.current),
+            "n_golden": self.n_golden,
+            "n_without_reference": self.n_without_reference,
+            "n_untold": self.n_untold,
+            "current": counts(self.current),
+            "candidate": counts(self.candidate) if self.candidate else None,
+            "transitions": moved.as_json() if moved else None,
+            "said": list(self.sentences()),
+        }
+
+
+def can_be_told(question: Question) -> bool:
+    """Whether the way to its answer is known: by a right passage, by one that is gone, or since there is none."""
+    return bool(question.right) or not question.in_library or not question.is_answerable
+
+
+def causes_of(before: Sequence[AnswerRow], after: Sequence[AnswerRow], written_by: str, n_golden: int) -> Causes:
+    """The causes of the same questions, *after* being empty where one version is measured alone."""
+    return Causes(
+        written_by,
+        tuple(attribute([known(one) for one in before])),
+        tuple(attribute([known(one) for one in after])),
+        n_golden,
+        sum(one.right_by == "passage" for one in before),
+        sum(map(_is_untold, (*before, *after))),
+    )
+
+
+def known(row: AnswerRow) -> Trace:
+    """The way of one answer, as far as it can be known: where no reference tells, one that read right is not called wrong."""
+    return replace(row.trace(), is_right=True) if _is_untold(row) else row.trace()
+
+
+def _is_untold(row: AnswerRow) -> bool:
+    is_given = bool(row.text) and not row.declined and not row.error
+    return row.right_by == "passage" and is_given and not row.is_right and bool(set(row.read) & set(row.right))

@@ -1,0 +1,52 @@
+"""How much of an answer stands in the passages that it was made of: its words, its numbers and dates, its names."""
+
+from __future__ import annotations
+
+from calendar import month_name
+from collections import Counter
+from collections.abc import Sequence
+
+from eval.answers.answer_metrics import normalised
+from rag.citations.citations import without_dead_marks
+from rag.text.fact_values import missing, names, stated
+
+MONTHS = frozenset(month.casefold() for month in month_name if month)
+
+
+def k_precision(text: str, passages: Sequence[str]) -> float:
+    """The share of an answer's words that the passages hold, each as often as it stands there; 0 of no words.
+
+    K-Precision of Adlakha et al., TACL 2024 (arXiv 2307.16877), on the words that SQuAD compares. *text* is without
+    citation marks.
+
+    >>> k_precision("Owls hunt owls", ["The owl: owls hunt."])
+    0.6666666666666666
+    """
+    said = Counter(normalised(text).split())
+    known = Counter(normalised(" ".join(passages)).split())
+    return sum((said & known).values()) / said.total() if said else 0.0
+
+
+def facts_supported(text: str, passages: Sequence[str]) -> float | None:
+    """The share of the numbers, dates and names in an answer that the passages state too; None where it states none.
+
+    "3 March 2024" is stated by "2024-03-03"; see rag/text/fact_values.py. Names are capitalised words inside a sentence.
+
+    >>> facts_supported("By 1843 Ada wrote 4 notes with Babbage.", ["Ada Byron wrote them in 1843."])
+    0.5
+    """
+    evidence = "\n".join(passages)
+    numbers, lower = stated(text), evidence.casefold()
+    named = names(text) - MONTHS  # they are told by their dates
+    n_facts = len(numbers) + len(named)
+    n_missing = len(missing(text, evidence)) + sum(name not in lower for name in named)
+    return 1 - n_missing / n_facts if n_facts else None
+
+
+def bare(text: str) -> str:
+    """An answer without its citation marks.
+
+    >>> bare("Owls hunt. [1, 2] At night [3].")
+    'Owls hunt. At night.'
+    """
+    return without_dead_marks(text, set())

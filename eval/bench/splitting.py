@@ -1,0 +1,175 @@
+"""Splittings side by side: what each shows of the excerpts that are wanted, when each may show as many tokens.
+
+All passages are encoded by one encoder and ranked as the product ranks them, by cosine and BM25; only the cut differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.bench.baselines.splitters import Splitter
+from eval.bench.token_budget import Piece, Seen, Wanted, seen, tokens
+from eval.datasets.excerpts import ExcerptSet, Question
+from eval.statistics.significance import Paired, paired
+from rag.index.bm25 import Lexical
+from rag.retrieval.fusion import normalised_lexical, top_fused
+from rag.splitting.splitter import Splitting, document_of
+from rag.splitting.token_offsets import Starts
+
+FloatArray = NDArray[np.float32]
+CANDIDATES = 100  # as served
+MOST_PIECES = 200  # of one ranking: more than any budget shows
+
+
+class Encodes(Protocol):
+    """The encoder."""
+
+    passage_side: str
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """The same."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplittingBench:
+    """What one splitter came to."""
+
+    name: str
+    beside: bool
+    n_passages: int
+    n_tokens: int
+    """That were encoded, titles and headings included; of what the encoder cuts off too."""
+    mean_tokens: float
+    """Of a passage's text."""
+    seen: Mapping[int, Mapping[str, Seen]]
+    """Budget → query id → what was seen."""
+
+    def mean(self, what: str, budget: int, query_ids: Sequence[str]) -> float:
+        """The mean of recall, precision or iou over some questions."""
+        return float(np.mean([getattr(self.seen[budget][one], what) for one in query_ids]))
+
+    def beside_of(self, other: SplittingBench, what: str, budget: int, query_ids: Sequence[str]) -> Paired:
+        """This one minus the *other* one, question by question."""
+        before, after = ([getattr(one.seen[budget][query], what) for query in query_ids] for one in (other, self))
+        return paired(before, after)
+
+
+def measure_splitting(
+    asked: ExcerptSet,
+    ways: Sequence[Splitter],
+    encoder: Encodes,
+    starts: Starts,
+    *,
+    budgets: Sequence[int],
+    lexical_weight: float,
+    kept: Path | None = None,
+    progress: Callable[[int], None] = lambda n: None,
+) -> list[SplittingBench]:
+    """Cuts, encodes, ranks and counts; *kept* is a folder for the vectors, from which no text is encoded again."""
+    documents = _Documents(asked, starts)
+    vectors = _Vectors(encoder, kept)
+    queries = encoder.encode_queries([one.text for one in asked.questions])
+    wanted = {one.query_id: documents.wanted(one) for one in asked.questions}
+    measured = []
+    for way in ways:
+        pieces = list(documents.pieces(way))
+        rankings = list(_rankings(asked.questions, queries, pieces, vectors, lexical_weight))
+        found = {
+            budget: {
+                one.query_id: seen(ranked, wanted[one.query_id], budget)
+                for one, ranked in zip(asked.questions, rankings, strict=True)
+            }
+            for budget in budgets
+        }
+        encoded = sum(map(len, starts([piece.encoded_text for piece in pieces])))
+        mean = sum(piece.end - piece.start for piece in pieces) / len(pieces)
+        measured.append(SplittingBench(way.name, way.beside, len(pieces), encoded, mean, found))
+        progress(1)
+    return measured
+
+
+def halves(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
+    """Query ids to choose by, and those to report on: a half each, by their hash.
+
+    >>> some = [Question(f"q{n}", "", ()) for n in range(8)]
+    >>> halves(some)
+    (['q0', 'q2', 'q3', 'q5'], ['q1', 'q4', 'q6', 'q7'])
+    """
+    told: tuple[list[str], list[str]] = ([], [])
+    for one in questions:
+        told[hashlib.sha256(one.query_id.encode()).digest()[0] % 2].append(one.query_id)
+    return told
+
+
+def _rankings(
+    questions: Sequence[Question], queries: FloatArray, pieces: Sequence[Piece], vectors: _Vectors, weight: float
+) -> Iterator[list[Piece]]:
+    texts = [piece.encoded_text for piece in pieces]
+    dense = queries @ vectors.of(texts).T
+    lexical = Lexical.build([f"{number:08}" for number in range(len(texts))], texts)
+    for one, cosines in zip(questions, dense, strict=True):
+        words = normalised_lexical(lexical.scores(one.text))
+        yield [pieces[place] for place in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]
+
+
+class _Documents:
+    """The documents by their tokens."""
+
+    def __init__(self, asked: ExcerptSet, starts: Starts) -> None:
+        self._parsed = asked.documents
+        texts = [document_of("", "", parsed, Splitting(10**9))[0].text for parsed in asked.documents.values()]
+        self._starts: dict[str, array[int]] = dict(zip(asked.documents, starts(texts), strict=True))
+
+    def pieces(self, way: Splitter) -> Iterator[Piece]:
+        for name, parsed in self._parsed.items():
+            for start, end, encoded_text in way.cut(name, parsed):
+                yield Piece(
+                    name, bisect_left(self._starts[name], start), bisect_left(self._starts[name], end), encoded_text
+                )
+
+    def wanted(self, question: Question) -> list[Wanted]:
+        return [tuple(self._tokens(*place) for place in places) for places in question.wanted]
+
+    def _tokens(self, document: str, start: int, end: int) -> frozenset[tuple[str, int]]:
+        """Also the token that the place begins inside of."""
+        first = max(0, bisect_right(self._starts[document], start) - 1)
+        return tokens(document, first, max(bisect_left(self._starts[document], end), first + 1))
+
+
+class _Vectors:
+    """What the encoder makes of texts, each once; on disk too, where a folder is given."""
+
+    def __init__(self, encoder: Encodes, folder: Path | None) -> None:
+        self._encoder = encoder
+        self._file = folder / f"vectors-{encoder.passage_side}.npz" if folder else None
+        self._known: dict[str, FloatArray] = {}
+        if self._file and self._file.is_file():
+            with np.load(self._file) as saved:
+                self._known = dict(zip(saved["names"].tolist(), saved["vectors"], strict=True))
+
+    def of(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+        names = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        new = {name: text for name, text in zip(names, texts, strict=True) if name not in self._known}
+        if new:
+            self._known |= dict(zip(new, self._encoder.encode_passages(list(new.values())), strict=True))
+            self._save()
+        return np.stack([self._known[name] for name in names])
+
+    def _save(self) -> None:
+        if self._file:
+            beside = self._file.with_name("new-vectors.npz")
+            np.savez(beside, names=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
+            beside.replace(self._file)

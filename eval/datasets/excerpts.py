@@ -1,0 +1,181 @@
+"""Documents, questions, and the exact places in the documents that answer them: what a splitting is measured on.
+
+A folder holds its documents and one of two files, a question a line:
+
+    spans.jsonl      {"query_id": "q1", "question": "…", "document": "notes/a.md", "references": [{"text": "…"}]}
+    questions.jsonl  {"_id": "q1", "question": "…", "answer": "… $82,959 …", "documents_cited_in_answer": ["a.pdf"]}
+
+In the first, an excerpt is found by its letters and digits alone, for readers change markup, line ends and page breaks.
+The second knows answers only: wanted is every figure of the answer, wherever it stands in a document that is cited.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rag.errors import NotFoundError, UsageError
+from rag.parsing.formats.blocks import Block, Parsed
+from rag.parsing.parser import Parser
+from rag.splitting.splitter import Splitting, document_of
+
+EXCERPTS, ANSWERS = "spans.jsonl", "questions.jsonl"
+_LETTERS = re.compile(r"[^\W_]")
+_TAG = re.compile(r"<\w+>")
+# With thousands or a decimal part: a bare number may be a year, a day or a note's.
+_FIGURE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?![\w]|[.,]\d)")
+_WHOLE = Splitting(10**9)  # how a document is cut does not matter for its text
+
+Place = tuple[str, int, int]
+"""Document, start and end, in characters of its stored text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, and what answers it."""
+
+    query_id: str
+    text: str
+    wanted: tuple[tuple[Place, ...], ...]
+    """For each excerpt or figure the places where it stands; each of them would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcerptSet:
+    """Documents as they were read, and the questions on them."""
+
+    name: str
+    documents: Mapping[str, Parsed]
+    questions: tuple[Question, ...]
+    n_lost: int
+    """Excerpts and figures that do not stand in what was read; a question that lost all of its own is left out."""
+
+
+def load_excerpts(folder: Path, characters: int | None = None) -> ExcerptSet:
+    """Reads the documents that the questions name, of each the first *characters*, and finds in them what is wanted.
+
+    Raises:
+        NotFoundError: the folder has neither file, or a document that is named is not there.
+        UsageError: a line of the file is not as described above.
+        DocumentError: a document can't be read.
+    """
+    asked = list(_asked(folder))
+    names = dict.fromkeys(name for one in asked for _, among in one.wanted for name in among)
+    documents = _read(folder, list(names), characters)
+    read = {name: _Letters(document_of("", "", parsed, _WHOLE)[0].text) for name, parsed in documents.items()}
+    questions, n_lost = [], 0
+    for one in asked:
+        places = [tuple(_places(read, text, among, one.exact)) for text, among in one.wanted]
+        n_lost += places.count(())
+        if any(places):
+            questions.append(Question(one.query_id, one.text, tuple(filter(None, places))))
+    return ExcerptSet(folder.resolve().name, documents, tuple(questions), n_lost)
+
+
+# ---- what is asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query_id: str
+    text: str
+    wanted: list[tuple[str, list[str]]]
+    """Texts, and the documents in which each may stand."""
+    exact: bool
+    """Figures are looked for sign by sign, excerpts by their letters."""
+
+
+def _asked(folder: Path) -> Iterator[_Asked]:
+    file = next((folder / name for name in (EXCERPTS, ANSWERS) if (folder / name).is_file()), None)
+    if file is None:
+        raise NotFoundError(f"{str(folder)!r} has neither {EXCERPTS} nor {ANSWERS}: "
+                            "name a folder with documents, and questions on them")  # fmt: skip
+    read = _excerpt_line if file.name == EXCERPTS else _answer_line
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        try:
+            yield read(json.loads(line), folder)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{str(file)!r}, line {number}, is no question as it should be ({error!r}): "
+                             "see the head of eval/datasets/excerpts.py for what a line holds") from error  # fmt: skip
+
+
+def _excerpt_line(told: dict[str, Any], _folder: Path) -> _Asked:
+    wanted = [(one["text"], [one.get("document") or told["document"]]) for one in told["references"]]
+    return _Asked(told["query_id"], told["question"], wanted, exact=False)
+
+
+def _answer_line(told: dict[str, Any], folder: Path) -> _Asked:
+    below = folder / "pdf"
+    cited = [f"pdf/{name}" if (below / name).is_file() else name for name in told["documents_cited_in_answer"]]
+    figures = dict.fromkeys(_FIGURE.findall(told["answer"])) if cited else {}
+    return _Asked(told["_id"], told["question"], [(figure, cited) for figure in figures], exact=True)
+
+
+# ---- where it stands
+
+
+def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, Parsed]:
+    documents: dict[str, Parsed] = {}
+    with Parser() as parser:
+        for name in names:
+            if not (folder / name).is_file():
+                raise NotFoundError(f"{str(folder / name)!r}, which a question names, is not there")
+            documents[name] = _beginning(parser.parse(folder / name), characters)
+    return documents
+
+
+def _beginning(parsed: Parsed, characters: int | None) -> Parsed:
+    """Of the blocks the first that hold *characters*, and no part of a block."""
+    kept: list[Block] = []
+    n = 0
+    for block in parsed.blocks:
+        n += len(block.text)
+        if characters is not None and n > characters and kept:
+            break
+        kept.append(block)
+    return replace(parsed, blocks=tuple(kept))
+
+
+def _places(read: Mapping[str, _Letters], text: str, among: list[str], exact: bool) -> Iterator[Place]:
+    for name in among:
+        found = read[name].find_exactly(text) if exact else read[name].find(text)
+        yield from ((name, start, end) for start, end in found)
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """A text in which excerpts are found by their letters and digits alone."""
+
+    text: str
+
+    @cached_property
+    def _at(self) -> array[int]:
+        return array("l", (letter.start() for letter in _LETTERS.finditer(self.text)))
+
+    @cached_property
+    def _joined(self) -> str:
+        return _joined(self.text)
+
+    def find(self, excerpt: str) -> Iterator[tuple[int, int]]:
+        """Every place where the excerpt stands, from its first letter to its last; tags may be gone."""
+        joined = _joined(excerpt)
+        wanted = joined if joined in self._joined else _joined(_TAG.sub("", excerpt))
+        place = self._joined.find(wanted) if wanted else -1
+        while place >= 0:
+            yield self._at[place], self._at[place + len(wanted) - 1] + 1
+            place = self._joined.find(wanted, place + 1)
+
+    def find_exactly(self, figure: str) -> Iterator[tuple[int, int]]:
+        """Every place where the figure stands for itself."""
+        for found in re.finditer(rf"(?<![\d.,]){re.escape(figure)}(?!\d|[.,]\d)", self.text):
+            yield found.span()
+
+
+def _joined(text: str) -> str:
+    return "".join(_LETTERS.findall(text))

@@ -1,0 +1,187 @@
+"""Where golden questions' quotes stand in today's passages: exactly, but for white space, or nearly; what is lost is named."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from eval.datasets.golden_questions import Golden
+from rag.library.library import Library
+from rag.records import Passage
+from rag.text.term_coverage import content_words
+
+How = Literal["exact", "white space", "moved", "near", "several places", "lost", "no source", "nothing to find"]
+
+HOLDS = 0.5
+"""A passage is right where it holds at least this share of the quote, or at least this share of it is the quote."""
+
+NEAR = 0.8
+"""The least share of a changed quote's words in a passage that is taken for it."""
+
+APART = 0.1
+"""By which it must be nearer than the next one."""
+
+Stretch = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the quote of one golden question stands today."""
+
+    golden: Golden
+    how: How
+    passage_ids: tuple[str, ...] = ()
+    """The right passages; none where the quote was not found."""
+    is_cut: bool = False
+    """Whether the quote was found, and no passage holds the whole of it."""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether retrieval can be measured by it."""
+        return bool(self.passage_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenQuestion:
+    """All golden questions with the same words: one question, right where any of their passages is."""
+
+    query_id: str
+    places: tuple[Place, ...]
+
+    @property
+    def golden(self) -> Golden:
+        """The first one, which speaks for all."""
+        return self.places[0].golden
+
+    @property
+    def right(self) -> frozenset[str]:
+        """Ids of the right passages."""
+        return frozenset(one for place in self.places for one in place.passage_ids)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether no passage holds any of the quotes whole."""
+        found = [place for place in self.places if place.is_found]
+        return bool(found) and all(place.is_cut for place in found)
+
+
+def locate_golden(questions: Iterable[Golden], library: Library) -> list[Place]:
+    """Looks every question's quote up in the library as it is now, in the order given.
+
+    First as it stands, then with any white space, in its source; then, where it stands in one document alone, in
+    another one (a file that was moved or renamed); then the one passage of its source that has nearly all of its words.
+    What stands in several places of one document is not guessed.
+    """
+    shelf = _Shelf(library)
+    return [_place(one, shelf) for one in questions]
+
+
+def together(places: Iterable[Place]) -> list[GoldenQuestion]:
+    """The questions with the same words put together; each is named by the id of its first one."""
+    groups: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        groups[" ".join(place.golden.question.casefold().split())].append(place)
+    return [GoldenQuestion(some[0].golden.golden_id, tuple(some)) for some in groups.values()]
+
+
+def grades(questions: Iterable[GoldenQuestion]) -> dict[str, dict[str, int]]:
+    """query_id → right passage → 1, for those whose right passage was found."""
+    return {one.query_id: dict.fromkeys(sorted(one.right), 1) for one in questions if one.right}
+
+
+class _Shelf:
+    """The library by source; a document's text is read when it is asked for, and the last one kept."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.by_source: Mapping[str, list[Passage]] = defaultdict(list)
+        for passage in library.iterate():
+            self.by_source[passage.source].append(passage)
+        self._last: tuple[str, str] = ("", "")
+
+    def text(self, source: str) -> str:
+        """The stored text of a source."""
+        document_id = self.by_source[source][0].document_id
+        if self._last[0] != document_id:
+            self._last = (document_id, self._library.document(document_id).text)
+        return self._last[1]
+
+    def that_may_hold(self, quote: str) -> Iterator[str]:
+        """The sources with the quote's longest word: the others' texts need not be read."""
+        longest = max(quote.split(), key=len)
+        for source, passages in self.by_source.items():
+            if any(longest in passage.text for passage in passages):
+                yield source
+
+
+def _place(one: Golden, shelf: _Shelf) -> Place:
+    if not one.is_answerable or not one.quote:
+        return Place(one, "nothing to find")
+    if one.source in shelf.by_source and (found := _in_source(one, one.source, shelf)):
+        return found
+    elsewhere = [place for source in shelf.that_may_hold(one.quote) if source != one.source
+                 if (place := _in_source(one, source, shelf))]  # fmt: skip
+    if len(elsewhere) == 1:
+        return Place(one, "moved", elsewhere[0].passage_ids, elsewhere[0].is_cut) if one.source else elsewhere[0]
+    if elsewhere:
+        return Place(one, "several places")
+    if one.source not in shelf.by_source:
+        return Place(one, "no source" if one.source else "lost")
+    return _nearest(one, shelf.by_source[one.source])
+
+
+def _in_source(one: Golden, source: str, shelf: _Shelf) -> Place | None:
+    """Where the quote stands in a source, exactly or but for white space; None where it does not."""
+    text = shelf.text(source)
+    words = r"\s+".join(re.escape(word) for word in one.quote.split())
+    for how, stretches in (
+        ("exact", _stretches(re.escape(one.quote), text)),
+        ("white space", _stretches(words, text)),
+    ):
+        if stretches:
+            return _stands(one, how, stretches, shelf.by_source[source])  # type: ignore[arg-type]  # a literal, lost in the tuple
+    return None
+
+
+def _stretches(pattern: str, text: str) -> list[Stretch]:
+    return [match.span() for match in re.finditer(pattern, text)]
+
+
+def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Sequence[Passage]) -> Place | None:
+    """The passages at the one place where the quote stands, or that it stands at several; None below no passage."""
+    right = {tuple(_overlapping(stretch, passages)): stretch for stretch in stretches}
+    right.pop((), None)
+    if len(right) > 1:
+        return Place(one, "several places")
+    for ids, (start, end) in right.items():
+        is_cut = not any(passage.start <= start and end <= passage.end for passage in passages)
+        return Place(one, how, ids, is_cut)
+    return None
+
+
+def _overlapping(stretch: Stretch, passages: Sequence[Passage]) -> Iterator[str]:
+    """The passages that hold half of the stretch, or half of which it is; else the one that shares most with it."""
+    start, end = stretch
+    shared = {one.passage_id: min(end, one.end) - max(start, one.start) for one in passages}
+    enough = [one.passage_id for one in passages
+              if shared[one.passage_id] >= HOLDS * min(end - start, one.end - one.start) > 0]  # fmt: skip
+    most = max(shared, key=lambda passage_id: shared[passage_id], default="")
+    yield from enough or ([most] if most and shared[most] > 0 else [])
+
+
+def _nearest(one: Golden, passages: Sequence[Passage]) -> Place:
+    """The passage with nearly all of the quote's words, where it is clearly the nearest."""
+    wanted = set(content_words(one.quote))
+    shares = sorted(((_share(wanted, passage), passage.passage_id) for passage in passages), reverse=True)
+    if not shares or shares[0][0] < NEAR:
+        return Place(one, "lost")
+    if len(shares) > 1 and shares[0][0] - shares[1][0] < APART:
+        return Place(one, "several places")
+    return Place(one, "near", (shares[0][1],))
+
+
+def _share(wanted: set[str], passage: Passage) -> float:
+    return len(wanted & set(content_words(passage.text))) / len(wanted) if wanted else 0.0

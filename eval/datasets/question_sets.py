@@ -1,0 +1,168 @@
+"""What a version is measured with: the questions of a BEIR folder or of a library's golden set, in one form."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from eval.datasets.beir import BeirDataset, Grades, locate, translated
+from eval.datasets.golden_locations import GoldenQuestion, Place, locate_golden, together
+from eval.datasets.golden_questions import Golden, Nugget, version_of
+from eval.datasets.golden_store import kept
+from rag.errors import TooLittleDataError
+from rag.library.library import Library
+
+DATASET = "dataset"
+"""The origin of a BEIR folder's questions, beside those of golden ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with all that is known of its answer."""
+
+    query_id: str
+    text: str
+    grades: Grades
+    """passage_id → grade; none where no right passage is known, or it is not in the library."""
+    answers: tuple[str, ...] = ()
+    """Right answers, each in words of its own; any of them will do."""
+    nuggets: tuple[Nugget, ...] = ()
+    is_answerable: bool = True
+    in_library: bool = True
+    """False where a right passage is known, and is not there today."""
+    is_cut: bool = False
+    """Whether the splitting goes through what is right."""
+    origin: str = DATASET
+    tags: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> frozenset[str]:
+        """Ids of the right passages."""
+        return frozenset(passage_id for passage_id, grade in self.grades.items() if grade > 0)
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """Questions, and what names them."""
+
+    name: str
+    split: str
+    sha256: str
+    """Of their content: the same hash, the same questions."""
+    questions: tuple[Question, ...]
+    lost: tuple[Place, ...] = field(default=())
+    """Golden questions whose quote was not found today, or not at one place alone; see `told_lost`."""
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """query_id → question."""
+        return {one.query_id: one.text for one in self.questions}
+
+    @cached_property
+    def qrels(self) -> dict[str, Grades]:
+        """The grades of the questions with a right passage; only they can tell retrievers apart."""
+        return {one.query_id: one.grades for one in self.questions if one.right}
+
+    @cached_property
+    def origins(self) -> dict[str, frozenset[str]]:
+        """ "origin NAME" → query ids, where there is more than one origin."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for one in self.questions:
+            found[f"origin {one.origin}"].add(one.query_id)
+        return {name: frozenset(ids) for name, ids in sorted(found.items())} if len(found) > 1 else {}
+
+    def judged(self) -> dict[str, Grades]:
+        """The same as `qrels`, if there are any.
+
+        Raises:
+            TooLittleDataError: no question has a right passage in the library.
+        """
+        if not self.qrels:
+            raise TooLittleDataError(f"no question of {self.name!r} has a right passage in the library: "
+                                     '"nightjar golden check" names them')  # fmt: skip
+        return self.qrels
+
+
+def of_beir(dataset: BeirDataset, split: str, library: Library) -> QuestionSet:
+    """The questions of a split, whose passages are in the library.
+
+    Raises:
+        NotFoundError: the folder has no such split.
+        TooLittleDataError: no question of the split has a right passage.
+        UsageError: passages of the dataset are not in the library.
+    """
+    qrels = translated(dataset.split(split), locate(dataset, library))
+    questions = (
+        Question(query_id, dataset.queries[query_id], grades, dataset.answers.get(query_id, ()))
+        for query_id, grades in qrels.items()
+    )
+    return QuestionSet(dataset.name, split, dataset.sha256, tuple(questions))
+
+
+def of_golden(engine: Engine, library: Library, name: str = "golden") -> QuestionSet:
+    """The library's golden questions, found in its passages of today.
+
+    Raises:
+        TooLittleDataError: there is none.
+    """
+    questions = [one.golden for one in kept(engine)]
+    if not questions:
+        raise TooLittleDataError('the library has no golden question: add some with "nightjar golden import FILE", or '
+                                 "from a chat")  # fmt: skip
+    return of_places(locate_golden(questions, library), name)
+
+
+def of_places(places: Iterable[Place], name: str) -> QuestionSet:
+    """Golden questions where they stand, those with the same words as one."""
+    found = together(places)
+    lost = tuple(place for one in found for place in one.places if is_lost(place))
+    sha256 = version_of(place.golden for one in found for place in one.places)
+    return QuestionSet(name, "", sha256, tuple(map(_question, found)), lost)
+
+
+def is_lost(place: Place) -> bool:
+    """Whether a quote is known and was not found at one place."""
+    return not place.is_found and place.how != "nothing to find"
+
+
+def told_lost(lost: Iterable[Place]) -> list[dict[str, str]]:
+    """The lost questions by name, for people and JSON."""
+    return [
+        {
+            "golden_id": one.golden.golden_id,
+            "question": one.golden.question,
+            "source": one.golden.source,
+            "why": one.how,
+        }
+        for one in lost
+    ]
+
+
+def _question(one: GoldenQuestion) -> Question:
+    all_of_it = [place.golden for place in one.places]
+    return Question(
+        one.query_id,
+        one.golden.question,
+        dict.fromkeys(sorted(one.right), 1),
+        tuple(dict.fromkeys(golden.reference for golden in all_of_it if golden.reference)),
+        _nuggets(all_of_it),
+        any(golden.is_answerable for golden in all_of_it),
+        not any(map(is_lost, one.places)) or bool(one.right),
+        one.is_cut,
+        one.golden.origin,
+        tuple(sorted({tag for golden in all_of_it for tag in golden.tags})),
+    )
+
+
+def _nuggets(all_of_it: Iterable[Golden]) -> tuple[Nugget, ...]:
+    return tuple(dict.fromkeys(nugget for golden in all_of_it for nugget in golden.nuggets))
+
+
+def only(questions: QuestionSet, chosen: Mapping[str, object]) -> QuestionSet:
+    """The set with the questions of these ids alone, in the order they had; it is named by the same hash."""
+    kept_ones = tuple(one for one in questions.questions if one.query_id in chosen)
+    return QuestionSet(questions.name, questions.split, questions.sha256, kept_ones, questions.lost)

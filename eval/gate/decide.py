@@ -1,0 +1,212 @@
+"""The gate: may the candidate take the current retriever's place? A pure function that answers in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.gate.guards import (
+    NOTHING_BESIDE,
+    Beside,
+    Pair,
+    Ruling,
+    Slice,
+    guard_hubs,
+    guard_latency,
+    guard_recall,
+    guard_slice,
+    guard_support,
+    guard_vectors,
+    guard_wall,
+    slice_of,
+    slices_beside,
+)
+from eval.gate.rules import DEFAULT, Rules
+from eval.statistics.number_wording import evidence, moved, plain
+from eval.statistics.significance import Paired, holm, paired
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Verdict = Literal["promoted", "kept", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a version serves for the held-out questions: one entry a question, in one order for all versions."""
+
+    ndcg: Floats
+    """nDCG@10, `(n,)`; NaN where the question could not be measured."""
+    recall: Floats
+    """Recall@10, `(n,)`; NaN as above."""
+    hub_share: float = 0.0
+    """See `eval.gate.embedding_checks.hub_share`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says, why, and with which numbers."""
+
+    decision: Verdict
+    reasons: tuple[str, ...]
+    """Sentences for people; the first one is the primary measure."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """The numbers behind the sentences, ready for JSON."""
+    rulings: tuple[Ruling, ...] = ()
+    """The same sentences, each with the rule it belongs to and whether that let the candidate through."""
+
+
+def decide(
+    current: Served,
+    candidate: Served,
+    unseen: Bools,
+    faults: Sequence[str] = (),
+    rules: Rules = DEFAULT,
+    decisive: Bools | None = None,
+    newest: Bools | None = None,
+    beside: Beside = NOTHING_BESIDE,
+    look: int = 1,
+) -> Decision:
+    """Promotes the candidate where what it serves is better beyond chance, and no guard objects.
+
+    *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training, *newest* those
+    that were judged last. *faults* are what `embedding_faults` found. One primary measure decides (served nDCG@10,
+    two-sided paired randomisation); the guards (recall@10, unseen and newest questions, and those *beside* them that
+    are tests, under Holm's correction; the regression wall, latency, embeddings, hubs) can only veto. Where *decisive*
+    `(n,)` is given, the primary measure and recall look at these questions alone; the guards of unseen and newest ones
+    look at all. Questions that could not be measured are left out, and too many of them make the night invalid.
+    *look* counts how often these questions have decided, this time included: see `level`.
+    """
+    questions = _questions(current, candidate, unseen, decisive, newest)
+    if too_little := _too_little(questions, rules):
+        return _invalid(too_little, questions.n)
+    primary = paired(current.ndcg[questions.decisive], candidate.ndcg[questions.decisive])
+    recall = paired(current.recall[questions.decisive], candidate.recall[questions.decisive])
+    slices = [*_of_held_out(current, candidate, questions, rules), *slices_beside(beside, rules)]
+    recall_p, *slice_ps = _after_holm(recall, slices)
+    rulings = (
+        _rule_primary(primary, rules, look),
+        *(guard_slice(one, p, rules) for one, p in zip(slices, slice_ps, strict=True)),
+        *guard_support(beside),
+        guard_recall(recall, recall_p, rules),
+        guard_hubs(current.hub_share, candidate.hub_share, rules),
+        *([guard_wall(beside.wall, rules)] if beside.wall else []),
+        *([guard_latency(beside.milliseconds, rules)] if beside.milliseconds else []),
+        *guard_vectors(faults),
+    )
+    figures = {
+        "n": questions.n,
+        "n_asked": questions.n_asked,
+        "look": look,
+        "level": level(rules, look),
+        "primary": asdict(primary),
+        **{one.key: one.told(p) for one, p in zip(slices, slice_ps, strict=True)},
+        "recall": asdict(recall) | {"p_holm": recall_p},
+        "hub_share": {"current": current.hub_share, "candidate": candidate.hub_share},
+    }
+    promoted = all(one.passed for one in rulings)
+    return Decision("promoted" if promoted else "kept", tuple(one.sentence for one in rulings), figures, rulings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """Which held-out questions tell what, `(n,)` each; those that could not be measured tell nothing."""
+
+    decisive: Bools
+    unseen: Bools
+    newest: Bools
+    n_asked: int
+    """Decisive ones, measured or not."""
+
+    @property
+    def n(self) -> int:
+        """How many decide."""
+        return int(self.decisive.sum())
+
+
+def _questions(
+    current: Served, candidate: Served, unseen: Bools, decisive: Bools | None, newest: Bools | None
+) -> _Questions:
+    every = len(current.ndcg)
+    decisive = np.ones(every, np.bool_) if decisive is None else decisive
+    newest = np.zeros(every, np.bool_) if newest is None else newest
+    assert len(unseen) == len(newest) == len(decisive) == every == len(candidate.ndcg), (
+        "both versions answer the same questions, in one order"
+    )
+    measured = _measured(current, candidate)
+    return _Questions(decisive & measured, unseen & measured, newest & measured, int(decisive.sum()))
+
+
+def _measured(current: Served, candidate: Served) -> Bools:
+    """`(n,)`: a question that failed for either version tells nothing of the other one."""
+    whole = [np.isfinite(one) for one in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
+    return np.asarray(np.logical_and.reduce(whole), np.bool_)
+
+
+def _of_held_out(current: Served, candidate: Served, questions: _Questions, rules: Rules) -> list[Slice]:
+    def pair(inside: Bools) -> Pair:
+        return Pair(current.ndcg[inside], candidate.ndcg[inside])
+
+    return [
+        slice_of(pair(questions.unseen), "unseen", "Unseen passages", "ask for one",
+                 "on the {n} questions whose passage was never trained on", rules.unseen_margin, rules.min_unseen),
+        slice_of(pair(questions.newest), "newest", "Newest questions", "stand out by their time",
+                 "on the {n} questions that were judged last", rules.newest_margin, rules.min_newest),
+    ]  # fmt: skip
+
+
+def _after_holm(recall: Paired, slices: Sequence[Slice]) -> list[float]:
+    """The p-values of recall and of each slice, corrected for as many as are tested; 1 of the others."""
+    tested = [one for one in slices if one.is_tested]
+    corrected = iter(holm([recall.p, *(one.figures.p for one in tested if one.figures)]))
+    return [next(corrected), *(next(corrected) if one.is_tested else 1.0 for one in slices)]
+
+
+def _invalid(sentence: str, n: int) -> Decision:
+    return Decision("invalid", (sentence,), {"n": n}, (Ruling("primary", "decision", "untested", sentence),))
+
+
+def _too_little(questions: _Questions, rules: Rules) -> str:
+    """Why these questions can't decide; empty where they can."""
+    n, n_asked = questions.n, questions.n_asked
+    if n < max(2, rules.min_questions):
+        return (f"Invalid: {n} held-out questions can't decide anything; the gate needs {rules.min_questions}. "
+                "Collect more verdicts, or give the night a golden set.")  # fmt: skip
+    if n < rules.min_coverage * n_asked:
+        return (f"Invalid: only {n:,} of {n_asked:,} held-out questions could be measured; the gate needs "
+                f"{rules.min_coverage:.0%} of them. See the errors in the report.")  # fmt: skip
+    return ""
+
+
+def level(rules: Rules, look: int) -> float:
+    """What p must lie below at the *look*-th decision on the same questions: the first one has it all, later ones a part.
+
+    Thirty nights at the full level would promote at least one of thirty equal versions in 29 to 52 % of all cases, and
+    so in 7 to 10 %; see `nightjar bench gate`. Fresh judgments begin the count anew.
+
+    >>> level(Rules(alpha=0.05), 1), level(Rules(alpha=0.05), 10)
+    (0.05, 0.005)
+    """
+    assert look >= 1, "the first look is look 1"
+    return rules.alpha / look
+
+
+def _rule_primary(figures: Paired, rules: Rules, look: int) -> Ruling:
+    is_better = figures.difference > 0 and figures.p < level(rules, look)
+    return Ruling("primary", "decision", "passed" if is_better else "failed", _primary(figures, rules, look))
+
+
+def _primary(figures: Paired, rules: Rules, look: int) -> str:
+    said = f"Served nDCG@10 {moved(figures)} on {figures.n:,} held-out questions"
+    if figures.wins == figures.losses == 0:
+        return f"{said}: not one of them changed."
+    if figures.p < level(rules, look):
+        return f"{said} ({evidence(figures)})."
+    if figures.p < rules.alpha:
+        return (f"{said} ({evidence(figures)}): not enough for look {look} at these questions, where p must lie below "
+                f"{level(rules, look):.4f}; fresh judgments begin the count anew.")  # fmt: skip
+    return (f"{said} ({evidence(figures)}): chance alone could do that; "
+            f"so many questions show a true change of {plain(figures.detectable)} or more.")  # fmt: skip

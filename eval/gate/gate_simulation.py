@@ -1,0 +1,134 @@
+"""Does the gate keep its word? Questions made up with a known effect, one night and thirty nights on the same questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.gate.decide import Served, decide, level
+from eval.gate.rules import DEFAULT, Rules
+from eval.statistics.proportions import Share, wilson
+from eval.statistics.significance import LIGHT, randomisation_p
+
+Floats = NDArray[np.float64]
+
+CHANGED = 0.5  # share of the questions that a new version changes at all; the others are ties
+SPREAD = 0.3  # standard deviation of the change in nDCG@10 of those: as on feedbackqa-uk
+LOCKED_TOO = 0.25  # locked questions for each that decides
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """How often candidates of one true effect were promoted."""
+
+    effect: float
+    """True change of nDCG@10."""
+    n_questions: int
+    share: Share
+    predicted: float
+    """By the normal approximation that `Paired.detectable` rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """Many series of nights on one set of questions."""
+
+    effect: float
+    """True change of nDCG@10 of every candidate against the base."""
+    likeness: float
+    """Correlation of two nights' candidates."""
+    shares_level: bool
+    """Whether later looks have a part of the level only, or every look all of it."""
+    per_night: Share
+    any_night: Share
+    """Series with a promotion in any night."""
+    apparent: float
+    """Mean gain of the last version over the base on the questions that decided."""
+    locked: float
+    """The same on locked questions, which never decided."""
+
+
+def one_night(
+    effect: float, n_questions: int, n_simulations: int, seed: int = 13, rules: Rules = DEFAULT,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Promoted:  # fmt: skip
+    """Decides on candidates of one true effect by the whole gate, its guards included."""
+    rng = np.random.default_rng(seed)
+    n_promoted = 0
+    for _ in range(n_simulations):
+        before = rng.random(n_questions)
+        after = before + changes(effect, n_questions, rng)
+        unseen, newest = rng.random(n_questions) < 0.5, np.arange(n_questions) >= 0.8 * n_questions
+        same = np.ones(n_questions)
+        decision = decide(Served(before, same), Served(after, same), unseen, rules=rules, newest=newest)
+        n_promoted += decision.decision == "promoted"
+        progress(1)
+    return Promoted(effect, n_questions, wilson(n_promoted, n_simulations), power(effect, n_questions, rules.alpha))
+
+
+def changes(effect: float, n: int, rng: np.random.Generator) -> Floats:
+    """`(n,)`: what a candidate changes; *effect* on the mean, half of the questions not at all.
+
+    >>> float(changes(0.1, 100_000, np.random.default_rng(1)).mean().round(2))
+    0.1
+    """
+    moved = rng.random(n) < CHANGED
+    return np.asarray(moved * (effect / CHANGED + SPREAD * rng.standard_normal(n)), np.float64)
+
+
+def power(effect: float, n: int, alpha: float = 0.05) -> float:
+    """The chance that the primary test promotes a candidate of this effect, by the normal approximation.
+
+    >>> round(power(0.0, 150), 3), round(power(0.06, 150), 2)
+    (0.025, 0.92)
+    """
+    from scipy import stats
+
+    variance = CHANGED * (SPREAD**2 + (effect / CHANGED) ** 2) - effect**2
+    return float(stats.norm.sf(stats.norm.isf(alpha / 2) - effect * math.sqrt(n / variance)))
+
+
+def many_nights(
+    effect: float, likeness: float, shares_level: bool, *, n_questions: int = 150, n_nights: int = 30,
+    n_series: int = 200, seed: int = 13, rules: Rules = DEFAULT, progress: Callable[[int], None] = lambda n: None,
+) -> Nights:  # fmt: skip
+    """Series of nights on one set of questions; what is promoted is what the next candidate is compared with.
+
+    By the primary test alone: guards can only refuse more.
+    """
+    rng = np.random.default_rng(seed)
+    n_promotions, n_any, apparent, locked = 0, 0, [], []
+    for _ in range(n_series):
+        n_all = n_questions + int(LOCKED_TOO * n_questions)
+        shared, champion, before = rng.standard_normal(n_all), np.zeros(n_all), n_promotions
+        for night in range(1, n_nights + 1):
+            candidate = _version(effect, likeness, shared, rng)
+            look = night if shares_level else 1
+            if is_better((candidate - champion)[:n_questions], rules, look):
+                champion, n_promotions = candidate, n_promotions + 1
+        n_any += n_promotions > before
+        apparent.append(champion[:n_questions].mean())
+        locked.append(champion[n_questions:].mean())
+        progress(1)
+    return Nights(effect, likeness, shares_level, wilson(n_promotions, n_series * n_nights), wilson(n_any, n_series),
+                  float(np.mean(apparent)), float(np.mean(locked)))  # fmt: skip
+
+
+def _version(effect: float, likeness: float, shared: Floats, rng: np.random.Generator) -> Floats:
+    """`(n,)`: what one night's candidate changes of the base; two nights' have *likeness* of it in common."""
+    n = len(shared)
+    mixed = math.sqrt(likeness) * shared + math.sqrt(1 - likeness) * rng.standard_normal(n)
+    return np.asarray(effect + SPREAD * (rng.random(n) < CHANGED) * mixed, np.float64)
+
+
+def is_better(differences: Floats, rules: Rules, look: int) -> bool:
+    """The primary test of the gate alone."""
+    return bool(differences.mean() > 0 and randomisation_p(differences, work=LIGHT // 50) < level(rules, look))
+
+
+EFFECTS: Sequence[float] = (0.0, 0.03, 0.06)
+LIKENESSES: Sequence[float] = (0.0, 0.9)

@@ -1,0 +1,225 @@
+"""The gate's guards: each looks at one way in which a better candidate may be worse, and says what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.gate.rules import Rules
+from eval.statistics.number_wording import evidence, moved, plain, said_p
+from eval.statistics.proportions import wilson
+from eval.statistics.significance import Paired, paired
+
+Floats = NDArray[np.float64]
+Outcome = Literal["passed", "failed", "untested"]
+Family = Literal["decision", "quality", "answers", "health", "bars"]
+
+FEWEST_TIMED = 20  # searches: the slowest twentieth is one
+FEWEST_FOUND = 30  # questions of the wall
+QUOTED = ("Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
+          "there was nothing to measure.")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one rule says of a candidate."""
+
+    name: str
+    """A word for programs: "recall"."""
+    family: Family
+    outcome: Outcome
+    sentence: str
+    """For people; a failed guard's begins with "Veto"."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it lets the candidate through."""
+        return self.outcome != "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The same questions before and after: `(n,)` numbers each."""
+
+    before: Floats
+    after: Floats
+
+    def __post_init__(self) -> None:
+        assert self.before.shape == self.after.shape, "both versions answer the same questions, in one order"
+
+    def __len__(self) -> int:
+        return len(self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is looked at beside the held-out questions' rankings; None where it was not measured."""
+
+    wall: Pair | None = None
+    """1 where a passage that people once found right is among the first ten, of all judged questions."""
+    golden: Pair | None = None
+    """nDCG@10 of the golden questions."""
+    answered: Pair | None = None
+    """1 where a question with a right passage is answered."""
+    declined: Pair | None = None
+    """1 where a question without one is declined."""
+    support: Pair | None = None
+    """Share of an answer's sentences that their citations support."""
+    support_note: str = ""
+    """Where support was not measured: a sentence that says why."""
+    milliseconds: Pair | None = None
+    """That the searches took."""
+
+
+NOTHING_BESIDE = Beside()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some questions, which may not get worse for what the others gain."""
+
+    key: str
+    family: Family
+    name: str
+    belonging: str
+    """What its questions do: "ask for one"."""
+    which: str
+    """Before the measure: "on the 40 questions that were judged last"."""
+    measure: str
+    n: int
+    figures: Paired | None
+    """None of fewer than two questions."""
+    margin: float
+    at_least: int
+    """Questions; with fewer it vetoes only where its whole interval lies below zero."""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether it is judged by its p-value."""
+        return self.figures is not None and self.n >= self.at_least
+
+    def told(self, p: float) -> dict[str, Any] | None:
+        """Its figures, *p* being after Holm; that is None where an interval judges in its place."""
+        return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
+
+
+def slice_of(pair: Pair, key: str, name: str, belonging: str, which: str, margin: float, at_least: int,
+             measure: str = "nDCG@10", family: Family = "quality") -> Slice:  # fmt: skip
+    """Measures a pair; *which* holds the place of the number of questions: "on the {n} questions that …"."""
+    n = len(pair)
+    figures = paired(pair.before, pair.after) if n >= 2 else None
+    return Slice(key, family, name, belonging, which.format(n=f"{n:,}"), measure, n, figures, margin, at_least)
+
+
+def guard_slice(one: Slice, p: float, rules: Rules) -> Ruling:
+    """A slice may fall within its margin where chance explains it; *p* is after Holm."""
+    outcome, sentence = _judged(one, p, rules)
+    return Ruling(one.key, one.family, outcome, sentence)
+
+
+def _judged(one: Slice, p: float, rules: Rules) -> tuple[Outcome, str]:
+    figures = one.figures
+    if figures is None:
+        return "untested", f"{one.name}: {one.n} of the held-out questions {one.belonging}, too few to guard."
+    said = f"{one.which}, {one.measure} {moved(figures)}"
+    if not one.is_tested:
+        if figures.high < 0:
+            return "failed", f"Veto: {said} ({evidence(figures)}); few questions, but clearly worse."
+        return "untested", f"{one.name}: {said}: too few to guard (fewer than {one.at_least})."
+    if figures.difference < -one.margin and figures.p < rules.harm_alpha:
+        return "failed", f"Veto: {said}, a fall of more than {plain(one.margin)} ({said_p(figures.p)})."
+    if figures.difference < 0 and p < rules.alpha:
+        return "failed", f"Veto: {said}, a small fall, but beyond chance ({said_p(p)} after Holm)."
+    verdict = "no harm" if figures.difference >= -one.margin else "chance alone could do that"
+    return "passed", f"{one.name}: {said} ({evidence(figures)}): {verdict}."
+
+
+def guard_recall(figures: Paired, p: float, rules: Rules) -> Ruling:
+    """Recall may not fall beyond chance; *p* is after Holm."""
+    if figures.difference < 0 and p < rules.alpha:
+        said = f"Veto: recall@10 {moved(figures)} ({evidence(figures)}; {said_p(p)} after Holm)."
+        return Ruling("recall", "quality", "failed", said)
+    return Ruling("recall", "quality", "passed", f"Recall@10 {moved(figures)}: not significantly worse.")
+
+
+def guard_hubs(current: float, candidate: float, rules: Rules) -> Ruling:
+    """No wrong passage may turn up everywhere."""
+    said = f"among the first hits of {candidate:.0%} of the questions ({current:.0%} before)"
+    if candidate > rules.max_hub_share and candidate > current + rules.max_hub_growth:
+        sentence = f"Veto: one wrong passage is now {said}, above {rules.max_hub_share:.0%}."
+        return Ruling("hubs", "health", "failed", sentence)
+    return Ruling("hubs", "health", "passed", f"The most frequent wrong passage is {said}.")
+
+
+def guard_wall(pair: Pair, rules: Rules) -> Ruling:
+    """What people once found right, and the current version finds, must still be found; see `Rules.wall_tolerance`.
+
+    >>> guard_wall(Pair(np.ones(100), np.r_[np.zeros(20), np.ones(80)]), Rules()).sentence
+    'Veto: 20 of 100 passages that people found right, and the current version finds, are lost: above 5 %, beyond chance.'
+    """
+    found = pair.before > 0
+    n = int(found.sum())
+    lost = int((found & ~(pair.after > 0)).sum())
+    gained = int((~found & (pair.after > 0)).sum())
+    said = f"{lost:,} of {n:,} passages that people found right, and the current version finds, are lost"
+    if n < FEWEST_FOUND:
+        return Ruling("wall", "quality", "untested", f"Regression wall: {said}; too few to guard (fewer than 30).")
+    if wilson(lost, n).low > rules.wall_tolerance:
+        return Ruling(
+            "wall", "quality", "failed", f"Veto: {said}: above {rules.wall_tolerance * 100:.0f} %, beyond chance."
+        )
+    return Ruling("wall", "quality", "passed", f"Regression wall: {said}, and {gained:,} are found anew.")
+
+
+def guard_latency(pair: Pair, rules: Rules) -> Ruling:
+    """The slowest twentieth of the searches may not take far longer; a few milliseconds never count.
+
+    >>> guard_latency(Pair(np.full(40, 20.0), np.full(40, 90.0)), Rules()).outcome
+    'failed'
+    """
+    if len(pair) < FEWEST_TIMED:
+        return Ruling("latency", "health", "untested", f"Latency: {len(pair)} timed searches are too few to guard.")
+    before, after = (float(np.quantile(one, 0.95)) for one in (pair.before, pair.after))
+    said = f"the slowest twentieth of {len(pair):,} searches takes {after:.0f} ms or more ({before:.0f} before)"
+    if after > before * rules.max_slower and after > before + rules.slack_ms:
+        return Ruling("latency", "health", "failed", f"Veto: {said}, above {rules.max_slower:g} times as long.")
+    return Ruling("latency", "health", "passed", f"Latency: {said}.")
+
+
+def guard_support(beside: Beside) -> list[Ruling]:
+    """Why citations were not weighed, if something is to be said of that; where they were, a slice judges them.
+
+    >>> [one.outcome for one in guard_support(Beside(support_note=QUOTED))], guard_support(NOTHING_BESIDE)
+    (['untested'], [])
+    """
+    is_told = beside.support is None and beside.support_note
+    return [Ruling("support", "answers", "untested", beside.support_note)] if is_told else []
+
+
+def guard_vectors(faults: Sequence[str]) -> list[Ruling]:
+    """What `embedding_faults` found, a ruling each; nothing where nothing is wrong."""
+    return [Ruling("vectors", "health", "failed", fault) for fault in faults]
+
+
+def slices_beside(beside: Beside, rules: Rules) -> list[Slice]:
+    """The golden questions, declining and citation support, as far as they were measured."""
+    least = rules.min_answers
+    known: list[tuple[Pair | None, str, str, str, float, int, str, Family]] = [
+        (beside.golden, "golden", "Golden questions", "on the {n} golden questions",
+         rules.golden_margin, rules.min_golden, "nDCG@10", "quality"),
+        (beside.answered, "answered", "Answering", "of the {n} questions with a right passage",
+         rules.answered_margin, least, "the share answered", "answers"),
+        (beside.declined, "declined", "Declining", "of the {n} questions without a right passage",
+         rules.answered_margin, least, "the share declined", "answers"),
+        (beside.support, "support", "Citations", "in {n} answers",
+         rules.support_margin, least, "the share of supported sentences", "answers"),
+    ]  # fmt: skip
+    return [
+        slice_of(pair, key, name, "are of this kind", which, margin, at_least, measure, family)
+        for pair, key, name, which, margin, at_least, measure, family in known
+        if pair is not None
+    ]

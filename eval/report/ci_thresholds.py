@@ -1,0 +1,56 @@
+"""Bars that a user sets for a measure, as a CI step needs them: nDCG@10=0.6."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from eval.gate.guards import Ruling
+from eval.report.compare_versions import REPORTED, Row
+from eval.statistics.number_wording import plain
+from rag.errors import UsageError
+
+
+def bars_of(given: Iterable[str]) -> dict[str, float]:
+    """Measure → bar; of a measure that is given twice the last one holds.
+
+    Raises:
+        UsageError: a measure is unknown, or its bar is no number from 0 to 1.
+
+    >>> bars_of(["nDCG@10=0.6", "R@10 = .9"])
+    {'nDCG@10': 0.6, 'R@10': 0.9}
+    """
+    bars = {}
+    for one in given:
+        name, _, value = (part.strip() for part in one.rpartition("="))
+        if name not in REPORTED:
+            raise UsageError(f"{one!r} names no measure: write one of {', '.join(REPORTED)}, and =0.6, say, behind it")
+        bars[name] = _bar(one, value)
+    return bars
+
+
+def _bar(given: str, value: str) -> float:
+    try:
+        bar = float(value)
+    except ValueError:
+        bar = math.nan
+    if not 0 <= bar <= 1:
+        raise UsageError(f"{given!r} has the bar {value!r}: write a number from 0 to 1")
+    return bar
+
+
+def held_to(bars: Mapping[str, float], rows: Sequence[Row]) -> Iterator[Ruling]:
+    """What each bar says of the candidate, or of the one version; a measure that is not valid reaches none."""
+    measured = {one.measure: one for one in rows}
+    for name, bar in bars.items():
+        row = measured[name]
+        mean = row.figures.mean_candidate if row.figures else row.alone.mean if row.alone else None
+        if mean is None:
+            said = f"{name} could be measured on {row.n:,} of {row.n_asked:,} questions only: no bar is reached so."
+            yield Ruling(f"min {name}", "bars", "failed", said)
+        elif mean < bar:
+            yield Ruling(f"min {name}", "bars", "failed", f"{name} is {plain(mean)}, below the bar of {plain(bar)}.")
+        else:
+            yield Ruling(
+                f"min {name}", "bars", "passed", f"{name} is {plain(mean)}, at or above the bar of {plain(bar)}."
+            )

@@ -1,0 +1,128 @@
+"""What a report is made from: questions with their right passages, and what one, two or three versions found for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.answers.failure_changes import Causes
+from rag.records import Citation, Passage
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What people said of one passage for a question."""
+
+    passage_id: str | None
+    """None where the verdict is about an answer."""
+    verdict: str
+    n_people: int
+    comment: str = ""
+    """The latest one that is not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a report."""
+
+    query_id: str
+    text: str
+    right: Mapping[str, int]
+    """passage_id → grade; right where above 0."""
+    source: str = ""
+    """The document of its best right passage."""
+    language: str = ""
+    """ISO 639-1; empty where nobody can tell."""
+    is_unseen: bool = False
+    """No right passage was a positive of the candidate's training."""
+    is_newest: bool = False
+    """Among those judged last."""
+    is_decisive: bool = True
+    """The primary measure looks at it."""
+    is_locked: bool = False
+    """Kept out of every decision."""
+    votes: tuple[Vote, ...] = ()
+
+    @property
+    def right_ids(self) -> frozenset[str]:
+        """The passages that are right."""
+        return frozenset(passage_id for passage_id, grade in self.right.items() if grade > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """How sure a version was of some questions, with their right passages in the library and without them."""
+
+    there: Floats
+    """`(n,)`, 0 to 1."""
+    gone: Floats
+    """`(n,)`, 0 to 1."""
+    is_shown: Bools
+    """`(n,)`: whether a right passage was among those shown."""
+    least: float
+    """Below this it declines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a version answers to one question."""
+
+    text: str
+    reason: str = ""
+    """Why it declined; empty where it answered."""
+    error: str = ""
+    citations: tuple[Citation, ...] = ()
+
+
+Answer = Callable[[Sequence[str]], Mapping[str, Mapping[str, Told]]]
+"""Query ids → query id → version → its answer, for the questions that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one version found."""
+
+    version_id: str
+    run: Mapping[str, Sequence[str]]
+    """query_id → passage ids, best first, 100 at most; a question without results is absent or empty, and counts as 0."""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """query_id → what went wrong: such a question is no number, and is counted apart."""
+    sureness: Sureness | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that a report shows of the questions."""
+
+    questions: tuple[Question, ...]
+    current: Found
+    candidate: Found | None = None
+    """None where one version is measured alone."""
+    anchor: Found | None = None
+    """The version that everything began with, frozen."""
+    read: Callable[[Sequence[str]], Mapping[str, Passage]] = lambda ids: {}
+    """Passage ids → passages, for those that are shown; what is not in the library is absent."""
+    causes: Causes | None = None
+    """Of a few of these questions and of golden ones; None where nothing was answered."""
+    answer: Answer = lambda ids: {}
+    """Called once, for the first of the questions that are shown."""
+
+    @property
+    def versions(self) -> dict[str, Found]:
+        """current, candidate and anchor, as far as they are there."""
+        named = {"current": self.current, "candidate": self.candidate, "anchor": self.anchor}
+        return {name: one for name, one in named.items() if one is not None}
+
+    def qrels(self) -> dict[str, dict[str, int]]:
+        """query id → passage id → grade."""
+        return {one.query_id: dict(one.right) for one in self.questions}
+
+    def mask(self, claim: Callable[[Question], bool]) -> Bools:
+        """`(n,)`: the questions of which *claim* is true."""
+        return np.array([claim(one) for one in self.questions], np.bool_)

@@ -1,0 +1,137 @@
+"""Everything that a report says in figures, worked out once from a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.report.compare_versions import (
+    DEPTHS,
+    PLACES,
+    PRIMARY,
+    REPORTED,
+    Moved,
+    Row,
+    found_by_depth,
+    moves,
+    place_of_right,
+    rows,
+    transitions,
+    values_of,
+)
+from eval.report.comparison import Comparison
+from eval.report.slices import Part, parts
+from eval.retrieval.drift import Drift, drift
+from eval.statistics.clustered_intervals import clustered_interval
+from eval.statistics.proportions import Discordant, mcnemar
+from eval.statistics.significance import Interval
+from rag.errors import TooLittleDataError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is told of a comparison."""
+
+    values: Mapping[str, Mapping[str, Floats]]
+    """version → measure → `(n,)`; NaN where the version failed."""
+    rows: Sequence[Row]
+    parts: Sequence[Part]
+    moved: Sequence[Moved]
+    """One a question; none of one version alone."""
+    transitions: Mapping[tuple[str, str], int]
+    places: Mapping[str, Mapping[str, int]]
+    """version → place of the right passage → questions."""
+    depths: Mapping[str, Sequence[float]]
+    """version → for each of DEPTHS the share found so far up."""
+    drift: Drift
+    top_ten: Discordant | None
+    """Whether a right passage is among the first ten: McNemar."""
+    by_document: Interval | None
+    """The difference of the primary measure under resampling documents; None of fewer than ten."""
+
+
+def figures_of(comparison: Comparison) -> Figures:
+    """Works them out; of 10,000 questions in under a minute on one core."""
+    questions = comparison.questions
+    values = {
+        name: values_of(found, questions, (PRIMARY,) if name == "anchor" else REPORTED)
+        for name, found in comparison.versions.items()
+    }
+    current, candidate = values["current"], values.get("candidate")
+    before, after = current[PRIMARY], candidate[PRIMARY] if candidate else None
+    locked = comparison.mask(lambda one: one.is_locked)
+    decisive = comparison.mask(lambda one: one.is_decisive) & ~locked
+    moved = moves(comparison, before, after) if after is not None else []
+    return Figures(
+        values=values,
+        rows=rows(current, candidate, decisive),
+        parts=parts(questions, before, after),
+        moved=moved,
+        transitions=transitions(comparison) if candidate else {},
+        places={name: _places(comparison, name) for name in values},
+        depths={name: found_by_depth(found, questions) for name, found in comparison.versions.items()},
+        drift=drift(values["anchor"][PRIMARY] if "anchor" in values else None, before, after, decisive, locked),
+        top_ten=_top_ten(moved),
+        by_document=_by_document(comparison, before, after, decisive),
+    )
+
+
+def _places(comparison: Comparison, name: str) -> dict[str, int]:
+    counts = Counter(place_of_right(comparison.versions[name], one) for one in comparison.questions)
+    return {place: counts[place] for place in PLACES}
+
+
+def _top_ten(moved: Sequence[Moved]) -> Discordant | None:
+    whole = [one for one in moved if one.move != "error"]
+    before, after = ([rank is not None and rank <= 10 for rank in ranks] for ranks in
+                     ([one.before for one in whole], [one.after for one in whole]))  # fmt: skip
+    return mcnemar(before, after) if whole else None
+
+
+def _by_document(comparison: Comparison, before: Floats, after: Floats | None, decisive: NDArray[np.bool_]
+                 ) -> Interval | None:  # fmt: skip
+    if after is None:
+        return None
+    whole = decisive & np.isfinite(after - before)
+    sources = [one.source for one, inside in zip(comparison.questions, whole, strict=True) if inside]
+    try:
+        return clustered_interval((after - before)[whole], sources)
+    except TooLittleDataError:
+        return None
+
+
+def as_json(figures: Figures) -> dict[str, Any]:
+    """The part of metrics.json that a comparison gives; a measure that is not valid has no value, and says so."""
+    return {
+        "measures": [_row(one) for one in figures.rows],
+        "slices": [
+            {"dimension": one.dimension, "name": one.name, "n": one.n, "mean_current": one.mean,
+             "is_tested": one.p_adjusted is not None, "p_benjamini_hochberg": one.p_adjusted,
+             "figures": asdict(one.figures) if one.figures else None}
+            for one in figures.parts
+        ],
+        "found_by_depth": {"depths": list(DEPTHS), **{name: list(shares) for name, shares in figures.depths.items()}},
+        "places": {name: dict(places) for name, places in figures.places.items()},
+        "transitions": [{"before": before, "after": after, "n": n} for (before, after), n
+                        in sorted(figures.transitions.items(), key=lambda one: [PLACES.index(name) for name in one[0]])],
+        "moves": dict(sorted(Counter(one.move for one in figures.moved).items())),
+        "drift": {name: asdict(one) if one else None for name, one in
+                  (("since_anchor", figures.drift.since_anchor), ("locked", figures.drift.locked),
+                   ("since_anchor_locked", figures.drift.since_anchor_locked))},
+        "warnings": list(figures.drift.warnings()),
+        "top_ten": asdict(figures.top_ten) if figures.top_ten else None,
+        "by_document": asdict(figures.by_document) if figures.by_document else None,
+    }  # fmt: skip
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {"measure": row.measure, "n": row.n, "n_asked": row.n_asked, "coverage": row.coverage, "is_valid": row.is_valid,
+            "alone": asdict(row.alone) if row.alone else None,
+            "figures": asdict(row.figures) if row.figures else None, "p_holm": row.p_holm}  # fmt: skip

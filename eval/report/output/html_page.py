@@ -1,0 +1,227 @@
+"""report.html: one file that asks nothing of the network, runs nothing, and shows whatever it is given as text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.answers.failure_attribution import worst
+from eval.gate.decide import Decision
+from eval.gate.guards import Outcome, Ruling
+from eval.report.compare_versions import DEPTHS, PLACES
+from eval.report.comparison import Comparison, Sureness
+from eval.report.figures import Figures
+from eval.report.output import report_plots
+from eval.report.provenance import Background, Check, Past
+from eval.report.question_details import drilled
+from eval.statistics.number_wording import bare_p, evidence, measure_name, moved, plain, said_p, signed
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADLINES = {
+    "promoted": "Promoted: the candidate answers from now on",
+    "kept": "Kept: the current version stays",
+    "invalid": "Invalid: too little data to decide; the current version stays",
+}
+MARKS = {"passed": "✓", "failed": "✗", "untested": "–"}
+MOST_SHOWN = 60  # questions in the page; of 10,000 all would be 60 MB, and nobody reads them
+WORST = 10  # questions named with their first cause
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of said probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Declining:
+    """How often a version answered and declined, for a 2 × 2 table."""
+
+    n: int
+    answered: int
+    """With the right passage there."""
+    declined: int
+    """With it taken away."""
+
+
+def as_page(
+    decision: Decision,
+    facts: Mapping[str, Any],
+    background: Background,
+    advice: Sequence[str],
+    comparison: Comparison | None = None,
+    figures: Figures | None = None,
+    headline: str = "",
+) -> str:
+    """The page as HTML text; equal input, equal text."""
+    badge, _, rest = (headline or HEADLINES[decision.decision]).partition(": ")
+    of_figures = _of_figures(decision, background, comparison, figures) if comparison and figures else {"figures": None}
+    return _rendered(
+        "report.html.j2",
+        **of_figures,
+        decision=decision,
+        badge=badge,
+        headline=rest[:1].upper() + rest[1:],
+        background=background,
+        advice=advice,
+        rulings=decision.rulings or _bare_rulings(decision),
+        marks=MARKS,
+        checks=_checks(background, figures),
+        facts=[(name, _text(value)) for name, value in facts.items()],
+    )
+
+
+def as_index(reports: Sequence[tuple[Past, str]]) -> str:
+    """The page that lists reports, newest first, each with the name of its page."""
+    listed = [{"name": past.name, "past": past, "page": page} for past, page in reports]
+    return _rendered("index.html.j2", reports=listed)
+
+
+def _of_figures(decision: Decision, background: Background, comparison: Comparison, figures: Figures) -> dict[str, Any]:
+    sureness = {name: one.sureness for name, one in comparison.versions.items() if one.sureness is not None}
+    past = (*background.history, _today(decision, background, figures)) if background.history else ()
+    shown = drilled(comparison, figures, MOST_SHOWN)
+    return {
+        "figures": figures,
+        "is_pair": comparison.candidate is not None,
+        "plots": _plots(figures, sureness, past),
+        "drift_sentences": list(_drift_sentences(figures)),
+        "depth_words": _depth_words(figures),
+        "places": PLACES,
+        "transitions": figures.transitions,
+        "place_counts": [(name, str(n)) for name, n in figures.places["current"].items()],
+        "declining": [(name, declining_of(one)) for name, one in sureness.items()],
+        "calibration": _calibration(list(sureness.values())),
+        "past": past,
+        "causes": comparison.causes,
+        "worst": worst(comparison.causes.candidate or comparison.causes.current, WORST) if comparison.causes else [],
+        "shown": shown,
+        "n_answered": sum(one.current_answer is not None for one in shown),
+        "n_questions": len(comparison.questions),
+    }
+
+
+def _plots(figures: Figures, sureness: Mapping[str, Sureness], past: Sequence[Past]) -> dict[str, Any]:
+    """Name → SVG element, "" where there is nothing to draw; ours to the last byte, names of documents escaped in them."""
+    from markupsafe import Markup
+
+    drawn = {
+        "measures": report_plots.forest_of_measures(figures.rows) if any(one.figures for one in figures.rows) else "",
+        "depths": report_plots.depth_curve(figures.depths),
+        "slices": report_plots.forest_of_slices(figures.parts) if any(one.figures for one in figures.parts) else "",
+        "risk": report_plots.risk_curve(sureness) if sureness else "",
+        "history": report_plots.history(past) if len(past) > 1 else "",
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - matplotlib escapes every text that it draws
+
+
+def _today(decision: Decision, background: Background, figures: Figures) -> Past:
+    primary, drift = figures.rows[0].figures, figures.drift
+    return Past(
+        background.title,
+        decision.decision,
+        figures.rows[0].n,
+        primary.mean_current if primary else None,
+        primary.mean_candidate if primary else None,
+        drift.since_anchor.mean_current if drift.since_anchor else None,
+        drift.locked.mean_candidate if drift.locked else None,
+    )
+
+
+def _drift_sentences(figures: Figures) -> Iterator[str]:
+    looks = (
+        (figures.drift.since_anchor, "Since the beginning: from the base to the current version"),
+        (figures.drift.since_anchor_locked, "The same on the locked questions, which never decide"),
+        (figures.drift.locked, "Locked questions: from the current version to the candidate"),
+    )
+    for look, name in looks:
+        if look:
+            few = "; too few to read much into" if look.n < 30 else ""
+            yield f"{name}, nDCG@10 {moved(look)} on {look.n:,} questions ({evidence(look)}){few}."
+
+
+def _depth_words(figures: Figures) -> str:
+    said = (
+        f"{name}: " + ", ".join(f"{share:.0%} at {k}" for k, share in zip(DEPTHS, shares, strict=True))
+        for name, shares in figures.depths.items()
+    )
+    return "Share of questions with a right passage among the first k. " + "; ".join(said) + "."
+
+
+def declining_of(sureness: Sureness) -> Declining:
+    """
+    >>> declining_of(Sureness(np.array([0.9, 0.1]), np.array([0.3, 0.0]), np.array([True, True]), least=0.2))
+    Declining(n=2, answered=1, declined=1)
+    """
+    return Declining(len(sureness.there), int((sureness.there >= sureness.least).sum()),
+                     int((sureness.gone < sureness.least).sum()))  # fmt: skip
+
+
+def _calibration(all_of: Sequence[Sureness]) -> list[tuple[str, list[str]]]:
+    """(bin of said probability, for each version "right, of questions")."""
+    rows = []
+    for low, high in pairwise(BINS):
+        cells = []
+        for one in all_of:
+            said = np.concatenate([one.there, one.gone])
+            right = np.concatenate([one.is_shown, np.zeros(len(one.gone), np.bool_)])
+            inside = (said >= low) & ((said < high) | (high == BINS[-1]))
+            n = int(inside.sum())
+            cells.append(f"{right[inside].mean():.0%} of {n}" if n else "–")
+        rows.append((f"{low:.1f} to {high:.1f}", cells))
+    return rows
+
+
+def _checks(background: Background, figures: Figures | None) -> list[Check]:
+    invalid = [one for one in figures.rows if not one.is_valid] if figures else []
+    return [
+        *background.checks,
+        *(Check(one.measure, False, f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.")
+          for one in invalid),
+    ]  # fmt: skip
+
+
+def _bare_rulings(decision: Decision) -> list[Ruling]:
+    """For decisions that name no rules."""
+    outcome: Outcome = "passed" if decision.decision == "promoted" else "untested"
+    return [Ruling("decision", "decision", outcome, one) for one in decision.reasons]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_text(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(one) for one in value) or "none"
+    return str(value)
+
+
+# ---- Jinja2
+
+
+def _style() -> dict[str, Any]:
+    """The page's one style sheet, and the hash by which its policy names it."""
+    from markupsafe import Markup
+
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return {"style": Markup(style), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
+
+
+def _rendered(template: str, **told: Any) -> str:
+    return str(_environment().get_template(template).render(**_style(), **told))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """Escapes everything, and refuses a name that nobody gave it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters |= {"plain": plain, "signed": signed, "said_p": said_p, "bare_p": bare_p, "measure": measure_name}
+    return made

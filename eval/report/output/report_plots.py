@@ -1,0 +1,192 @@
+"""The plots of a report, as SVG to stand inside a page: its colours follow the page's, and nothing needs a style of its own."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.report.compare_versions import DEPTHS, Row
+from eval.report.comparison import Sureness
+from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, svg
+from eval.report.provenance import Past
+from eval.report.slices import Part
+from eval.statistics.number_wording import measure_name
+from eval.statistics.significance import Paired
+
+LABEL = 34  # characters of a name that a plot has room for
+FADED = "#7a7a7a"
+VARIABLES = {
+    INK: "var(--ink)",
+    PALE: "var(--line)",
+    OURS: "var(--ours)",
+    THEIRS: "var(--theirs)",
+    FADED: "var(--faded)",
+}
+NAMES = {"anchor": "base"}
+KINDS = {"current": (FADED, (0, (4, 2))), "candidate": (OURS, "-"), "anchor": (THEIRS, (0, (1, 2)))}
+
+_STYLE = re.compile(r' style="([^"]*)"')
+_FONT = re.compile(r"^(?:(?P<weight>bold|\d+) )?(?P<size>[\d.]+px) (?P<family>.+)$")
+_OWN_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
+
+
+def forest_of_measures(rows: Sequence[Row]) -> str:
+    """Every measure's difference with its interval."""
+    shown = [(measure_name(one.measure), one.figures) for one in rows if one.figures]
+    return _inline("measures", lambda axes: _forest(axes, shown), "candidate less current; lines: 95 % intervals",
+                   0.9 + 0.28 * len(shown))  # fmt: skip
+
+
+def forest_of_slices(parts: Sequence[Part]) -> str:
+    """Every slice's difference in nDCG@10 with its interval; hollow where it has too few questions for a test."""
+    shown = [(f"{_short(one.name)} ({one.n:,})", one.figures) for one in parts if one.figures]
+    hollow = [one.p_adjusted is None for one in parts if one.figures]
+    return _inline("slices", lambda axes: _forest(axes, shown, hollow),
+                   "nDCG@10, candidate less current; hollow: fewer than 30 questions, not tested",
+                   0.9 + 0.28 * len(shown))  # fmt: skip
+
+
+def _forest(axes: Any, shown: Sequence[tuple[str, Paired]], hollow: Sequence[bool] = ()) -> None:
+    for line, (_, figures) in enumerate(shown):
+        is_hollow = bool(hollow and hollow[line])
+        axes.hlines(line, figures.low, figures.high, color=FADED if is_hollow else OURS, linewidth=2)
+        axes.plot([figures.difference], [line], "o", color=FADED if is_hollow else OURS, markersize=6,
+                  fillstyle="none" if is_hollow else "full")  # fmt: skip
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(shown)), [name for name, _ in shown])
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
+    _bare(axes, "top", "right", "left")
+    axes.tick_params(axis="y", length=0)
+
+
+def depth_curve(depths: Mapping[str, Sequence[float]]) -> str:
+    """Share of the questions with a right passage among the first k."""
+
+    def draw(axes: Any) -> None:
+        for name, shares in depths.items():
+            colour, dashes = KINDS[name]
+            axes.plot(
+                range(len(DEPTHS)),
+                list(shares),
+                color=colour,
+                linestyle=dashes,
+                linewidth=2,
+                label=NAMES.get(name, name),
+            )
+        axes.set_xticks(range(len(DEPTHS)), [str(one) for one in DEPTHS])
+        axes.set_ylim(0, 1)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+        _bare(axes, "top", "right")
+
+    return _inline("depths", draw, "passages looked at; up: share of questions with a right one among them", 3.2)
+
+
+def risk_curve(versions: Mapping[str, Sureness]) -> str:
+    """Share of wrong answers over the share answered, the surest first; without its passage every answer is wrong."""
+
+    def draw(axes: Any) -> None:
+        for name, sureness in versions.items():
+            colour, dashes = KINDS[name]
+            coverage, risk = risk_coverage_of(sureness)
+            axes.plot(coverage, risk, color=colour, linestyle=dashes, linewidth=2, label=name)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+        _bare(axes, "top", "right")
+
+    return _inline(
+        "risk", draw, "share of questions answered, the surest first; up: share of those without a right passage", 3.2
+    )
+
+
+def risk_coverage_of(sureness: Sureness) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(coverage, risk), `(2 n,)` each: all questions with their passages and without, the surest first."""
+    scores = np.concatenate([sureness.there, sureness.gone])
+    wrong = np.concatenate([~sureness.is_shown, np.ones(len(sureness.gone), np.bool_)])
+    order = np.argsort(-scores, kind="stable")
+    n = np.arange(1, len(scores) + 1)
+    return n / len(scores), np.cumsum(wrong[order]) / n
+
+
+def history(past: Sequence[Past]) -> str:
+    """nDCG@10 night by night: of what answered, of the candidate, of the base; filled where it was promoted."""
+
+    def draw(axes: Any) -> None:
+        places = range(len(past))
+        for name, values in (("current", [one.current for one in past]), ("anchor", [one.anchor for one in past])):
+            colour, dashes = KINDS[name]
+            axes.plot(places, [np.nan if one is None else one for one in values], color=colour, linestyle=dashes,
+                      linewidth=1.6, marker=".", label=NAMES.get(name, name))  # fmt: skip
+        for place, one in enumerate(past):
+            if one.candidate is not None:
+                axes.plot([place], [one.candidate], "o", color=OURS, markersize=6,
+                          fillstyle="full" if one.decision == "promoted" else "none")  # fmt: skip
+        axes.set_xticks(places, [_short(one.name[:8]) for one in past], rotation=60, fontsize=8)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.legend(loc="best", frameon=False, fontsize=9)
+        _bare(axes, "top", "right")
+
+    return _inline("history", draw, "nDCG@10 on each night's own questions; dots: candidates, filled: promoted", 3.0)
+
+
+# ---- as a part of the page
+
+
+def _inline(name: str, draw: Callable[[Any], None], below: str, height: float) -> str:
+    with warnings.catch_warnings():
+        # Names of documents may be in a script that the measuring font lacks; the reader's own font draws them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        drawn = svg(draw, "", below, height, background="none", width=8.0)
+    return embedded(drawn, name)
+
+
+def embedded(drawn: str, name: str) -> str:
+    """An SVG file's text as an element for a page: no prolog, ids of its own, and attributes in place of styles.
+
+    So the page's policy can forbid every style that the page itself does not name by hash.
+    """
+    element = _OWN_STYLE.sub("", drawn[drawn.index("<svg") :])
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = _STYLE.sub(_as_attributes, element)
+    element = re.sub(r' id="', f' id="{name}-', element)
+    element = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", element)
+    for colour, variable in VARIABLES.items():
+        element = element.replace(colour, variable)
+    return element.strip()
+
+
+def _as_attributes(found: re.Match[str]) -> str:
+    attributes: dict[str, str] = {}
+    for declaration in found[1].split(";"):
+        key, _, value = (part.strip() for part in declaration.partition(":"))
+        if key == "font" and (font := _FONT.match(value)):
+            attributes |= {"font-size": font["size"], "font-weight": font["weight"] or "normal"}
+        elif (key and not key.startswith(("font", "-"))) or key == "font-size":
+            attributes[key] = value
+    return "".join(f' {key}="{value}"' for key, value in attributes.items())
+
+
+def _bare(axes: Any, *sides: str) -> None:
+    axes.set_axisbelow(True)
+    axes.patch.set_visible(False)
+    for side in sides:
+        axes.spines[side].set_visible(False)
+
+
+def _short(text: str) -> str:
+    """One line of printable characters, cut in the middle: names of files differ at their ends.
+
+    >>> _short("a/very/long/path/to/some/document/of/the/house.pdf")
+    'a/very/long/path…nt/of/the/house.pdf'
+    """
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    half = LABEL // 2
+    return line if len(line) <= LABEL else f"{line[: half - 1]}…{line[-half - 2 :]}"

@@ -1,0 +1,100 @@
+"""A decision in a folder: for people a page and a summary, for programs every figure, and for CI the rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.gate.decide import Decision
+from eval.report.comparison import Comparison
+from eval.report.figures import Figures, as_json, figures_of
+from eval.report.output.html_page import as_index, as_page
+from eval.report.output.machine_files import junit, question_lines, trec_qrels, trec_run
+from eval.report.output.markdown_summary import as_markdown
+from eval.report.provenance import EMPTY, MANIFEST, Background, past_reports
+from eval.report.recommendations import advice
+
+SCHEMA = 3
+"""Of metrics.json; 2 added rules, comparison, checks and next, 3 causes."""
+
+
+def write_report(
+    folder: Path,
+    decision: Decision,
+    facts: Mapping[str, Any],
+    comparison: Comparison | None = None,
+    background: Background = EMPTY,
+    headline: str = "",
+) -> Path:
+    """Writes a report into *folder*, all at once, and returns the path of report.md.
+
+    A folder without manifest.json is not a report: everything is written beside it, the manifest last, and then
+    renamed. A report that is there already is replaced. *facts* say what was compared (versions, tier, seconds,
+    counts); equal input writes equal bytes. Without a *comparison* there are no figures of single questions.
+    """
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    figures = figures_of(comparison) if comparison else None
+    if comparison and figures:
+        _write_comparison(beside, comparison, figures)
+        said = advice(decision, comparison, figures, background)
+    else:
+        said = [*background.advice] or list(decision.reasons)
+    metrics = {"schema": SCHEMA, "decision": decision.decision, "reasons": list(decision.reasons),
+               "rules": [_rule(one) for one in decision.rulings], "figures": decision.figures, "facts": dict(facts),
+               "comparison": as_json(figures) if figures else None, "next": said,
+               "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
+               "checks": [_check(one) for one in background.checks]}  # fmt: skip
+    (beside / "metrics.json").write_text(_json(metrics), "utf-8")
+    told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
+    (beside / "report.md").write_text(as_markdown(decision, told, said, figures, headline), "utf-8")
+    page = as_page(decision, told, background, said, comparison, figures, headline)
+    (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
+    (beside / "junit.xml").write_bytes(junit(decision))
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}
+    (beside / MANIFEST).write_text(_json(hashes), "utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.replace(folder)
+    return folder / "report.md"
+
+
+def write_index(folder: Path) -> Path:
+    """Writes index.html, which lists the reports `NAME/report` below *folder*, newest first; beside, then renamed."""
+    listed = []
+    for past in reversed(past_reports(folder, n=1_000)):
+        page = "report.html" if (folder / past.name / "report" / "report.html").is_file() else "report.md"
+        listed.append((past, page))
+    beside = folder / f".index.html.{os.getpid()}"
+    beside.write_text(as_index(listed), "utf-8", "xmlcharrefreplace")
+    return beside.replace(folder / "index.html")
+
+
+def _write_comparison(beside: Path, comparison: Comparison, figures: Figures) -> None:
+    for name, found in comparison.versions.items():
+        if name != "anchor":
+            _write_lines(beside / f"run_{name}.trec", trec_run(found, name))
+    _write_lines(beside / "qrels.trec", trec_qrels(comparison))
+    _write_lines(beside / "per_question.jsonl", question_lines(comparison, figures))
+
+
+def _write_lines(file: Path, lines: Iterable[str]) -> None:
+    with file.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.writelines(lines)
+
+
+def _rule(ruling: Any) -> dict[str, str]:
+    return {"name": ruling.name, "family": ruling.family, "outcome": ruling.outcome, "sentence": ruling.sentence}
+
+
+def _check(check: Any) -> dict[str, Any]:
+    return {"name": check.name, "is_fine": check.is_fine, "sentence": check.sentence}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"

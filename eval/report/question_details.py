@@ -1,0 +1,160 @@
+"""Single questions as a report shows them: what both versions found, side by side, and what people said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eval.report.compare_versions import Moved, most_moved, rank_of_right
+from eval.report.comparison import Comparison, Found, Question, Told, Vote
+from eval.report.figures import Figures
+from rag.records import Passage
+
+TOP = 5  # passages of each version
+SNIPPET = 280  # characters of a passage
+ANSWERED = 20  # questions whose answers are shown; each costs some thirty encoded sentences
+GONE = "This passage is not in the library any more."
+SAID = {"helpful": "helpful", "pin": "the right passage", "not_relevant": "not relevant", "outdated": "outdated"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHit:
+    """One passage as the page shows it."""
+
+    rank: int
+    where: str
+    """Document and headings."""
+    text: str
+    is_right: bool
+    cited: str = ""
+    """How the answer cites it, and how well that holds; empty where it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """One question with what was found for it."""
+
+    anchor: str
+    """An id for links: letters, digits and hyphens."""
+    move: str
+    text: str
+    ranks: str
+    error: str
+    current: Sequence[ShownHit]
+    current_more: str
+    candidate: Sequence[ShownHit]
+    candidate_more: str
+    missing: Sequence[ShownHit]
+    """Right passages that neither version shows."""
+    votes: Sequence[str]
+    current_answer: Told | None = None
+    """None where nobody answered it."""
+    candidate_answer: Told | None = None
+
+
+def drilled(comparison: Comparison, figures: Figures, n: int) -> list[Drilled]:
+    """At most *n* questions: those that moved most, or of one version alone those whose right passage stands lowest."""
+    chosen = most_moved(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
+    wanted = {one for moved in chosen for one in _wanted(comparison, moved.question)}
+    passages = comparison.read(sorted(wanted))
+    answers = comparison.answer([moved.question.query_id for moved in chosen[:ANSWERED]])
+    return [_drilled(comparison, moved, passages, answers.get(moved.question.query_id, {})) for moved in chosen]
+
+
+def _lowest(comparison: Comparison, n: int) -> list[Moved]:
+    found = comparison.current
+    ranked = [(rank_of_right(found, one), one) for one in comparison.questions]
+    low = sorted((one for one in ranked if one[0] is None or one[0] > 1), key=lambda one: -(one[0] or 1_000))
+    return [Moved(question, rank, None, 0.0, "error" if question.query_id in found.errors else "same")
+            for rank, question in low[:n]]  # fmt: skip
+
+
+def _wanted(comparison: Comparison, question: Question) -> Iterator[str]:
+    yield from question.right_ids
+    for found in (comparison.current, comparison.candidate):
+        if found:
+            yield from found.run.get(question.query_id, ())[:TOP]
+    yield from (vote.passage_id for vote in question.votes if vote.passage_id)
+
+
+def _drilled(
+    comparison: Comparison, moved: Moved, passages: Mapping[str, Passage], answers: Mapping[str, Told]
+) -> Drilled:
+    question, candidate = moved.question, comparison.candidate
+    current_hits = _hits(comparison.current, question, passages, answers.get("current"))
+    candidate_hits = _hits(candidate, question, passages, answers.get("candidate")) if candidate else []
+    shown = {hit.where + hit.text for hit in (*current_hits, *candidate_hits) if hit.is_right}
+    missing = [hit for one in sorted(question.right_ids) if (hit := _hit(0, one, question, passages)).where + hit.text
+               not in shown]  # fmt: skip
+    errors = [one.errors[question.query_id] for one in comparison.versions.values() if question.query_id in one.errors]
+    return Drilled(
+        anchor="q-" + re.sub(r"[^A-Za-z0-9]+", "-", question.query_id),
+        move=moved.move,
+        text=question.text,
+        ranks=_ranks(moved, candidate is not None),
+        error="; ".join(dict.fromkeys(errors)),
+        current=current_hits,
+        current_more=_more(moved.before),
+        candidate=candidate_hits,
+        candidate_more=_more(moved.after) if candidate else "",
+        missing=missing,
+        votes=[_vote(one, passages) for one in question.votes],
+        current_answer=answers.get("current"),
+        candidate_answer=answers.get("candidate"),
+    )
+
+
+def _hits(found: Found, question: Question, passages: Mapping[str, Passage], told: Told | None) -> list[ShownHit]:
+    ranked = list(found.run.get(question.query_id, ()))[:TOP]
+    return [replace(_hit(rank, one, question, passages), cited=_cited(one, told)) for rank, one
+            in enumerate(ranked, start=1)]  # fmt: skip
+
+
+def _cited(passage_id: str, told: Told | None) -> str:
+    said = [f"[{one.n}] {one.found}, {one.support:.2f}" for one in (told.citations if told else ())
+            if one.passage_id == passage_id]  # fmt: skip
+    return "; ".join(dict.fromkeys(said))
+
+
+def _hit(rank: int, passage_id: str, question: Question, passages: Mapping[str, Passage]) -> ShownHit:
+    passage = passages.get(passage_id)
+    is_right = passage_id in question.right_ids
+    if passage is None:
+        return ShownHit(rank, passage_id, GONE, is_right)
+    where = " · ".join(filter(None, (passage.source, passage.title if passage.title != passage.source else "",
+                                     passage.heading)))  # fmt: skip
+    return ShownHit(rank, where, shortened(passage.text), is_right)
+
+
+def shortened(text: str, n: int = SNIPPET) -> str:
+    """One paragraph of at most *n* characters.
+
+    >>> shortened("a  b", 9), shortened("abcdef", 4)
+    ('a b', 'abc…')
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= n else line[: n - 1] + "…"
+
+
+def _ranks(moved: Moved, is_pair: bool) -> str:
+    before = _place(moved.before)
+    return f"right passage: {before} → {_place(moved.after)}" if is_pair else f"right passage: {before}"
+
+
+def _place(rank: int | None) -> str:
+    return "not found" if rank is None else f"rank {rank}"
+
+
+def _more(rank: int | None) -> str:
+    if rank is None:
+        return "The right passage is not among those found."
+    return f"The right passage stands at rank {rank}." if rank > TOP else ""
+
+
+def _vote(vote: Vote, passages: Mapping[str, Passage]) -> str:
+    passage = passages.get(vote.passage_id or "")
+    what = shortened(f"{passage.source}: {passage.text}", 120) if passage else vote.passage_id or "the answer"
+    people = f"{vote.n_people} people" if vote.n_people > 1 else "one person"
+    comment = f" “{shortened(vote.comment)}”" if vote.comment else ""
+    return f"{people}: {SAID.get(vote.verdict, vote.verdict)} – {what}{comment}"

@@ -1,0 +1,92 @@
+"""Some questions on their own: by document, length, language and training, to look at and not to decide by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.report.comparison import Question
+from eval.statistics.significance import LIGHT, Paired, benjamini_hochberg, paired
+
+Floats = NDArray[np.float64]
+
+FEWEST_TESTED = 30  # questions; fewer are shown and not tested
+FEWEST_SHOWN = 5
+MOST_SOURCES = 12  # documents with the most questions; the others are together
+OTHERS = "all other documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slice of two versions, or of one."""
+
+    dimension: str
+    name: str
+    n: int
+    mean: float
+    """nDCG@10 of the current version."""
+    figures: Paired | None
+    """Of candidate against current."""
+    p_adjusted: float | None = None
+    """After Benjamini and Hochberg over all tested slices; None where it has too few questions."""
+
+
+def parts(questions: Sequence[Question], before: Floats, after: Floats | None) -> list[Part]:
+    """The slices of the questions that could be measured, *before* and *after* being nDCG@10, `(n,)`."""
+    whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
+    made = [_part(dimension, name, rows[whole[rows]], before, after) for dimension, name, rows in divided(questions)]
+    shown = [one for one in made if one.n >= FEWEST_SHOWN]
+    tested = [one for one in shown if one.n >= FEWEST_TESTED and one.figures]
+    adjusted = iter(benjamini_hochberg([one.figures.p for one in tested if one.figures]))
+    return [
+        Part(one.dimension, one.name, one.n, one.mean, one.figures, next(adjusted)) if one in tested else one
+        for one in shown
+    ]
+
+
+def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, after: Floats | None) -> Part:
+    mean = float(before[rows].mean()) if len(rows) else 0.0
+    figures = paired(before[rows], after[rows], work=LIGHT) if after is not None and len(rows) >= 2 else None
+    return Part(dimension, name, len(rows), mean, figures)
+
+
+def divided(questions: Sequence[Question]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+    """(dimension, name, rows) of every slice; a dimension in which all questions are alike is left out."""
+    for dimension, name_of in DIMENSIONS:
+        names = [name_of(one) for one in questions]
+        if dimension == "document":
+            names = _most_common(names)
+        counts = Counter(names)
+        if len(counts) > 1:
+            for name in sorted(counts, key=lambda one: (one == OTHERS, -counts[one], one)):
+                yield dimension, name, np.array([row for row, one in enumerate(names) if one == name], np.intp)
+
+
+def length_of(question: Question) -> str:
+    """
+    >>> length_of(Question("q", "Who may apply for it?", {}))
+    'up to 5 words'
+    """
+    n = len(question.text.split())
+    return (
+        "up to 5 words" if n <= 5 else "6 to 10 words" if n <= 10 else "11 to 20 words" if n <= 20 else "over 20 words"
+    )
+
+
+def _most_common(names: Sequence[str]) -> list[str]:
+    kept = {name for name, _ in Counter(names).most_common(MOST_SOURCES)}
+    return [name if name in kept else OTHERS for name in names]
+
+
+DIMENSIONS: tuple[tuple[str, Callable[[Question], str]], ...] = (
+    ("training", lambda one: "passage never trained on" if one.is_unseen else "passage trained on"),
+    ("time", lambda one: "judged last" if one.is_newest else "judged before"),
+    ("question length", length_of),
+    ("right passages", lambda one: "one right passage" if len(one.right_ids) <= 1 else "several right passages"),
+    ("language", lambda one: one.language or "not told"),
+    ("document", lambda one: one.source or "not known"),
+)

@@ -1,0 +1,60 @@
+"""Slow drift: the current version beside the frozen one that everything began with, and beside locked questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.statistics.number_wording import evidence, moved, plain
+from eval.statistics.significance import Paired, paired
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+FEWEST = 30  # locked questions; fewer are shown and warn of nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Three looks at nDCG@10, each None where there was too little for it."""
+
+    since_anchor: Paired | None
+    """The current version against the anchor, on the questions that may decide."""
+    since_anchor_locked: Paired | None
+    """The same on the locked questions, which no decision ever looked at."""
+    locked: Paired | None
+    """The candidate against the current version on the locked questions."""
+
+    def warnings(self) -> Iterator[str]:
+        """Sentences for people; nothing where nothing is wrong."""
+        anchor, locked = self.since_anchor, self.locked
+        if anchor and anchor.wins + anchor.losses and anchor.high < 0:
+            yield (f"The current version is worse than the base it began with: nDCG@10 {moved(anchor)} "
+                   f"({evidence(anchor)}). Roll back, or promote the base.")  # fmt: skip
+        hidden = self.since_anchor_locked
+        if anchor and hidden and hidden.n >= FEWEST and hidden.high < anchor.difference:
+            yield (f"The current version's gain over the base is {plain(anchor.difference)} on the questions that decide and "
+                   f"{plain(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
+                   "the gain is luck in choosing. Ask for fresh judgments.")  # fmt: skip
+        if locked and locked.n >= FEWEST and locked.high < 0:
+            yield (f"On {locked.n} locked questions the candidate is worse: nDCG@10 {moved(locked)} ({evidence(locked)}). "
+                   "They do not decide; look at them before you trust the night.")  # fmt: skip
+
+
+def drift(anchor: Floats | None, current: Floats, candidate: Floats | None, decisive: Bools, locked: Bools) -> Drift:
+    """From nDCG@10, `(n,)` each; *decisive* and *locked* are masks of the same questions."""
+    return Drift(
+        since_anchor=_paired(anchor, current, decisive),
+        since_anchor_locked=_paired(anchor, current, locked),
+        locked=_paired(current, candidate, locked),
+    )
+
+
+def _paired(before: Floats | None, after: Floats | None, inside: Bools) -> Paired | None:
+    if before is None or after is None:
+        return None
+    whole = inside & np.isfinite(before) & np.isfinite(after)
+    return paired(before[whole], after[whole]) if whole.sum() >= 2 else None

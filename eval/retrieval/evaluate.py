@@ -1,0 +1,224 @@
+"""How well a version retrieves: dense, lexical and fused, on all questions and on those seen and unseen in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.gate.decide import Served
+from eval.gate.embedding_checks import hub_share
+from eval.statistics.ranking_metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
+from eval.statistics.significance import mean_interval
+from rag.retrieval.fusion import normalised_lexical, reciprocal_rank_fusion, top, top_fused
+
+FloatArray = NDArray[np.float32]
+Positions = NDArray[np.intp]
+SIDES = ("dense", "lexical", "rrf", "fused")
+"""The fused one is what is served."""
+
+SCORES_AT_ONCE = 8_000_000  # questions × passages in one piece: 32 MB a matrix
+
+
+class LexicalMatrix(Protocol):
+    """BM25 over the candidates."""
+
+    def score_matrix(self, questions: Sequence[str]) -> FloatArray:
+        """`(n_questions, n_passages)` float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """For every question the positions of its best passages, best first."""
+
+    dense: list[Positions]
+    lexical: list[Positions]
+    """Only passages that share a word with the question (score above 0)."""
+    rrf: list[Positions]
+    """Both by their ranks alone, as other retrievers fuse them: `reciprocal_rank_fusion` with k = 60."""
+    fused: list[Positions]
+
+
+def rankings(
+    queries: FloatArray,
+    passages: FloatArray,
+    lexical: FloatArray | None,
+    weight: float,
+    *,
+    k: int = 100,
+    candidates: int = 100,
+) -> Rankings:
+    """Ranks all passages for every question, by the same functions that serve (rag.fusion).
+
+    *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* `(q, n)` holds raw BM25 scores,
+    None stands for zeros. Memory beyond the arguments is bounded by SCORES_AT_ONCE.
+
+    >>> eye = np.eye(3, dtype=np.float32)
+    >>> result = rankings(eye[:1], eye, np.array([[0.0, 2.0, 4.0]], np.float32), weight=2.0, k=2)
+    >>> result.dense[0].tolist(), result.lexical[0].tolist(), result.fused[0].tolist()
+    ([0, 1], [2, 1], [2, 0])
+    """
+    found = Rankings([], [], [], [])
+    for rows in pieces(len(queries), len(passages)):
+        cosines = queries[rows] @ passages.T
+        words = np.zeros_like(cosines) if lexical is None else lexical[rows]
+        for dense_row, lexical_row in zip(cosines, words, strict=True):
+            normalised = normalised_lexical(lexical_row)
+            by_words = top(normalised, k)
+            found.dense.append(top(dense_row, k))
+            found.lexical.append(by_words[normalised[by_words] > 0])
+            found.rrf.append(by_ranks(found.dense[-1], found.lexical[-1])[:k])
+            found.fused.append(top_fused(dense_row, normalised, weight, candidates, k))
+    return found
+
+
+def by_ranks(dense: Positions, lexical: Positions) -> Positions:
+    """The positions of both rankings by reciprocal rank fusion, best first, equal ones by position.
+
+    >>> by_ranks(np.array([4, 2]), np.array([2, 1])).tolist()
+    [2, 4, 1]
+    """
+    scores = reciprocal_rank_fusion([dense.tolist(), lexical.tolist()])
+    return np.array(sorted(scores, key=lambda position: (-scores[position], position)), np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScores:
+    """What a version is worth for every question, and how sure the means are."""
+
+    values: Mapping[str, PerQuestion]
+    """side → measure → query_id → value."""
+    unseen: NDArray[np.bool_]
+    """`(n,)`: no right passage of the question was a positive of training."""
+    hub_share: float
+    """Of the fused rankings; see `eval.gate.embedding_checks.hub_share`."""
+    found: Mapping[str, tuple[str, ...]]
+    """query_id → the passages served, best first, 100 at most."""
+    groups: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Further slices by name, each `(n,)`: golden questions by their origin."""
+
+    @property
+    def top_ten(self) -> dict[str, tuple[str, ...]]:
+        """query_id → the passages served first."""
+        return {query_id: ranking[:10] for query_id, ranking in self.found.items()}
+
+    @property
+    def measures(self) -> list[str]:
+        """What was measured, the first measure deciding."""
+        return list(self.values["fused"])
+
+    @property
+    def query_ids(self) -> list[str]:
+        """The questions, in the order of every array."""
+        return list(self.values["fused"][MEASURES[0]])
+
+    def array(self, side: str, measure: str) -> NDArray[np.float64]:
+        """`(n,)`, one value a question."""
+        return np.array(list(self.values[side][measure].values()), np.float64)
+
+    def served(self) -> Served:
+        """What the gate asks for."""
+        return Served(self.array("fused", "nDCG@10"), self.array("fused", "R@10"), self.hub_share)
+
+    def slices(self) -> dict[str, NDArray[np.bool_]]:
+        """The masks of all, seen and unseen questions, and of the groups."""
+        return {"all": np.ones_like(self.unseen), "seen": ~self.unseen, "unseen": self.unseen, **self.groups}
+
+    def means(self, which: str = "all") -> dict[str, dict[str, float | None]]:
+        """side → measure → mean over a slice; None where the slice is empty."""
+        chosen = self.slices()[which]
+        return {
+            side: {
+                name: _rounded(self.array(side, name)[chosen].mean()) if chosen.any() else None
+                for name in self.measures
+            }
+            for side in SIDES
+        }
+
+    def intervals(self, which: str = "all") -> dict[str, dict[str, list[float] | None]]:
+        """side → measure of MEASURES → [low, high] of the 95 % interval of the mean; None with fewer than two questions."""
+        chosen = self.slices()[which]
+        return {side: {name: _interval(self.array(side, name)[chosen]) for name in MEASURES} for side in SIDES}
+
+    def as_json(self, dataset: str, split: str, version: str) -> dict[str, Any]:
+        """What `nightjar eval retrieval --json` prints."""
+        sizes = {name: int(mask.sum()) for name, mask in self.slices().items()}
+        return {
+            "dataset": dataset,
+            "split": split,
+            "n_questions": sizes["all"],
+            "version": version,
+            **self.means(),
+            "slices": {name: {"n_questions": sizes[name], **self.means(name)} for name in sizes if name != "all"},
+            "intervals": {name: self.intervals(name) for name in sizes},
+        }
+
+
+def evaluate(
+    questions: Mapping[str, str],
+    qrels: Qrels,
+    *,
+    encode_queries: Callable[[list[str]], FloatArray],
+    passage_ids: Sequence[str],
+    passage_vectors: FloatArray,
+    lexical: LexicalMatrix | None,
+    weight: float,
+    seen: Set[str] = frozenset(),
+    candidates: int = 100,
+    measures: Sequence[str] = MEASURES,
+    groups: Mapping[str, Set[str]] | None = None,
+    progress: Callable[[int], None] = lambda n: None,
+) -> RetrievalScores:
+    """Asks every question of *qrels* and measures what comes back; all of *passage_ids* are candidates.
+
+    *questions* maps query ids to texts. *passage_vectors* `(n, dim)` and the columns of *lexical* are in the order of
+    *passage_ids*. *seen* are the passages that were positives of training. *measures* are taken of rankings 100 deep.
+    *groups* names sets of questions that are shown apart too. *progress* gets the number of questions just done.
+    """
+    found: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
+    query_ids = list(qrels)
+    for rows in pieces(len(query_ids), len(passage_ids)):
+        some = query_ids[rows]
+        texts = [questions[query_id] for query_id in some]
+        words = lexical.score_matrix(texts) if lexical else None
+        ranked = rankings(encode_queries(texts), passage_vectors, words, weight, candidates=candidates)
+        for side in SIDES:
+            named = ([passage_ids[position] for position in positions] for positions in getattr(ranked, side))
+            found[side].update(zip(some, named, strict=True))
+        progress(len(some))
+    return RetrievalScores(
+        values={side: per_question(qrels, from_rankings(found[side]), measures) for side in SIDES},
+        unseen=np.array([not _right(qrels[query_id]) & seen for query_id in query_ids], np.bool_),
+        hub_share=hub_share(found["fused"].values(), qrels.values(), len(passage_ids)),
+        found={query_id: tuple(ranking) for query_id, ranking in found["fused"].items()},
+        groups={
+            name: np.array([query_id in some for query_id in query_ids], np.bool_)
+            for name, some in (groups or {}).items()
+        },
+    )
+
+
+def _right(grades: Mapping[str, int]) -> set[str]:
+    return {passage_id for passage_id, grade in grades.items() if grade > 0}
+
+
+def pieces(n_questions: int, n_passages: int) -> Iterator[slice]:
+    """The questions, so many at once that their scores of all passages stay within SCORES_AT_ONCE."""
+    size = max(1, SCORES_AT_ONCE // max(1, n_passages))
+    for start in range(0, n_questions, size):
+        yield slice(start, start + size)
+
+
+def _interval(values: NDArray[np.float64]) -> list[float] | None:
+    if len(values) < 2:
+        return None
+    interval = mean_interval(values)
+    return [_rounded(interval.low), _rounded(interval.high)]
+
+
+def _rounded(value: float) -> float:
+    """Five decimals: beyond what any set of questions can tell, and the same on every machine."""
+    return round(float(value), 5)

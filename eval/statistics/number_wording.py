@@ -1,0 +1,71 @@
+"""How figures are said in sentences for people: .612, −.004, p < .001, rose from .500 to .600."""
+
+from __future__ import annotations
+
+from eval.statistics.significance import Paired
+
+
+def moved(figures: Paired) -> str:
+    """What became of the mean: "rose from .500 to .600"."""
+    before, after = plain(figures.mean_current), plain(figures.mean_candidate)
+    if before == after:
+        return f"stayed at {before}"
+    return f"{'rose' if figures.difference > 0 else 'fell'} from {before} to {after}"
+
+
+def evidence(figures: Paired) -> str:
+    """The difference with its interval and p."""
+    return f"{signed(figures.difference)}, {interval(figures)}, {said_p(figures.p)}"
+
+
+def interval(figures: Paired) -> str:
+    """The 95 % interval of the difference."""
+    return f"95 % interval {plain(figures.low)} to {plain(figures.high)}"
+
+
+def said_p(p: float) -> str:
+    """
+    >>> said_p(0.0004), said_p(0.04)
+    ('p < .001', 'p = .040')
+    """
+    return "p < .001" if p < 0.001 else f"p = {plain(p)}"
+
+
+def bare_p(p: float) -> str:
+    """The same in a column of its own.
+
+    >>> bare_p(0.0004), bare_p(0.04)
+    ('< .001', '.040')
+    """
+    return said_p(p).removeprefix("p ").removeprefix("= ")
+
+
+def measure_name(measure: str) -> str:
+    """A measure of ir-measures for people.
+
+    >>> measure_name("nDCG(judged_only=True)@10"), measure_name("R@5")
+    ('nDCG@10, judged only', 'recall@5')
+    """
+    if "(judged_only=True)" in measure:
+        return measure.replace("(judged_only=True)", "") + ", judged only"
+    return measure.replace("R@", "recall@") if measure.startswith("R@") else measure
+
+
+def plain(value: float) -> str:
+    """Three decimals without the leading zero, as such tables are printed.
+
+    >>> plain(0.6124), plain(-0.004), plain(1.0)
+    ('.612', '−.004', '1.000')
+    """
+    digits = f"{abs(value):.3f}"
+    digits = digits[1:] if digits.startswith("0.") else digits
+    return f"−{digits}" if value < 0 and digits != ".000" else digits
+
+
+def signed(value: float) -> str:
+    """The same with a plus where it is above 0.
+
+    >>> signed(0.0461), signed(-0.004)
+    ('+.046', '−.004')
+    """
+    return f"+{plain(value)}" if value > 0 else plain(value)

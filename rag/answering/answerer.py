@@ -1,0 +1,256 @@
+"""The one call the product exists for: a question (and what was said before) → an answer, streamed and remembered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, TypedDict, Unpack
+
+from rag.answering.followups import NEARBY, brings_more, keeps_to_subject, points_back
+from rag.answering.followups import standalone as with_earlier
+from rag.answering.stored_answers import written
+from rag.citations.citation_marks import MarkFilter
+from rag.citations.citations import cite, without_unsupported
+from rag.errors import UsageError
+from rag.feedback.feedback_store import Feedback
+from rag.generation.abstention import PUBLIC, Bar
+from rag.generation.chat.chat_model import NEVER
+from rag.generation.generator import Draft, Evidence, Generator
+from rag.library.library import Library
+from rag.library.search_filter import EVERYTHING, Filter
+from rag.parsing.formats.blocks import storable
+from rag.records import Answer, Checked, Hit, Shown, Turn, now
+from rag.retrieval.retriever import Found, Retriever
+
+MAX_QUESTION = 2000  # characters; the encoder reads some hundred, and a page pasted by mistake is no question
+NOTHING_FOUND = "I found nothing in your documents that answers this."
+EMPTY_LIBRARY = 'the library holds no documents yet: add some with "nightjar ingest PATH", or on the Library page'
+
+NO_PASSAGE = "no passage was found for the question, in the documents that were to be searched"
+
+Standalone = Callable[[str, Sequence[tuple[str, str]]], str]
+"""A question and the earlier questions and answers → the question as it can be searched alone."""
+NOT_SUPPORTED = "no sentence of the language model's answer is supported by the passages that it names"
+
+Origin = Literal["asked", "imported", "simulated"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The first event of a turn: what was found."""
+
+    hits: tuple[Hit, ...]
+    encoder_id: str
+    seconds: float
+    turn_id: str
+    question: str
+    """As it was searched; another one than was asked where a follow-up was made to stand alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer's text; the pieces together are the text."""
+
+    delta: str
+
+
+class Asking(TypedDict, total=False):
+    """What can be said along with a question; see `Answerer.stream`."""
+
+    history: Sequence[tuple[str, str]]
+    user: str
+    conversation_id: str | None
+    k: int | None
+    where: Filter
+    origin: Origin
+    stopped: threading.Event
+    instead_of: str
+
+
+class Answerer:
+    """Answers questions from the library by the current retriever, and stores each turn before it is shown whole."""
+
+    def __init__(
+        self,
+        retriever: Callable[[], Retriever],
+        generator: Generator,
+        library: Library,
+        feedback: Feedback,
+        *,
+        k: int = 6,
+        standalone: Standalone | None = None,
+        drops_unsupported: bool = False,
+        widen: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
+        bar_of: Callable[[str], Bar] = lambda encoder_id: PUBLIC,
+    ) -> None:
+        """*drops_unsupported* leaves out what a language model writes and no passage supports.
+
+        *widen* gives hits the text around them, for a language model to read; what it writes is checked against that.
+        *bar_of* gives the bar that a version declines by.
+        """
+        self._retriever = retriever
+        self._generator = generator
+        self._library = library
+        self._feedback = feedback
+        self._k = k
+        self._standalone = standalone or _by_heuristic
+        self._drops = drops_unsupported
+        self._widen = widen
+        self._bar_of = bar_of
+        self.admit: Callable[[str], None] = lambda user: None
+        """Raises where a user asks too often; the application that many use sets it."""
+
+    def answer(self, question: str, **how: Unpack[Asking]) -> Answer:
+        """The finished answer; *how* and what is raised are those of `stream`."""
+        *_, last = self.stream(question, **how)
+        assert isinstance(last, Answer)
+        return last
+
+    def stream(
+        self,
+        question: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        user: str = "local",
+        conversation_id: str | None = None,
+        k: int | None = None,
+        where: Filter = EVERYTHING,
+        origin: Origin = "asked",
+        stopped: threading.Event = NEVER,
+        instead_of: str = "",
+    ) -> Iterator[Searched | Text | Answer]:
+        """Yields what was found, then the text in pieces, then the whole answer, which is stored by then.
+
+        One retriever is taken for the whole turn, so an answer comes from exactly one version. A turn that the
+        reader leaves half way is stored as far as it got: its passages were shown.
+        *history* holds earlier questions, as they were typed, and their answers, oldest first: a follow-up is searched,
+        answered and stored as a question that stands alone. *k* is how many passages are shown, *where* says which
+        documents they may come from. Setting *stopped* ends the writing. *instead_of* is the turn
+        that this one asks again, or in other words.
+
+        Raises:
+            NotFoundError: no document has a source or type that *where* names.
+            UsageError: the question is empty or longer than MAX_QUESTION characters.
+            TooFastError: the user asks too often.
+        """
+        self.admit(user)
+        asked, started, asked_at = checked(question), time.perf_counter(), now()
+        retriever = self._retriever()
+
+        def find(text: str, n: int = k or self._k) -> Found:
+            return retriever.find(text, n, user, where)
+
+        question, found = self._searched(asked, history, find)
+        hits = tuple(found.hits)
+        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
+                        rerank_is_cut=found.rerank_is_cut)  # fmt: skip
+        draft, wide = Draft(), tuple(self._widen(hits))
+        try:
+            yield Searched(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
+            bar = self._bar_of(retriever.encoder_id)
+            for piece in self._drafts(Evidence(question, hits, retriever.reader, history, stopped, wide, bar)):
+                draft += piece
+                if piece.text and (not self._drops or _quotes(piece)):
+                    yield Text(piece.text)
+            if self._drops and not _quotes(draft):  # only now is it known which sentences stay
+                yield Text(_finished(answer, draft, wide, 0.0, drops=True).text)
+        finally:  # also where the reader left, or the generator failed: what was shown stays known
+            answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
+            turn = _turn(answer, conversation_id or answer.turn_id, user, asked_at, origin)
+            self._feedback.record_turn(turn, written(answer, retriever.index_state, instead_of))
+        yield answer
+
+    def _searched(
+        self, asked: str, history: Sequence[tuple[str, str]], find: Callable[..., Found]
+    ) -> tuple[str, Found]:
+        """The question as it is searched, and what it finds. *find* takes a text and, if need be, how many hits.
+
+        Where the questions before a follow-up were only put in front of it, it is searched alone too, and stays alone
+        unless they bring more, and something that it asks for itself.
+        """
+        question = self._standalone(asked, history)[-MAX_QUESTION:]
+        found = find(question)
+        if question == asked or question != _by_heuristic(asked, history)[-MAX_QUESTION:]:
+            return question, found
+        alone = find(asked)
+        goes_on = brings_more(found.hits, alone.hits) and (
+            points_back(asked) or keeps_to_subject(found.hits, find(asked, NEARBY).hits)
+        )
+        return (question, found) if goes_on else (asked, alone)
+
+    def _drafts(self, evidence: Evidence) -> Iterator[Draft]:
+        """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""
+        if not evidence.hits:
+            empty = self._library.n_passages() == 0
+            yield Draft(NOTHING_FOUND, declined=EMPTY_LIBRARY if empty else NO_PASSAGE)
+            return
+        yield from _marked(self._generator.stream(evidence), {hit.rank for hit in evidence.hits})
+
+
+def _marked(pieces: Iterator[Draft], valid: set[int]) -> Iterator[Draft]:
+    """The pieces without marks that name no hit, none of them ending inside a mark; what brings citations is left as it is."""
+    marks = MarkFilter(valid)
+    for piece in pieces:
+        if piece.declined or piece.citations:
+            yield Draft(marks.rest())
+            yield replace(piece, text=piece.text or NOTHING_FOUND)
+        else:
+            yield replace(piece, text=marks.add(piece.text))
+    yield Draft(marks.rest())
+
+
+def _by_heuristic(question: str, history: Sequence[tuple[str, str]]) -> str:
+    return with_earlier(question, [earlier for earlier, _ in history])
+
+
+def checked(question: str) -> str:
+    """The question without white space around it.
+
+    Raises:
+        UsageError: it is empty or longer than MAX_QUESTION characters.
+    """
+    question = storable(question).strip()
+    if not question:
+        raise UsageError("the question is empty: ask something in a few words")
+    if len(question) > MAX_QUESTION:
+        raise UsageError(f"the question has {len(question):,} characters, at most {MAX_QUESTION:,} are read: "
+                         "ask in a few sentences")  # fmt: skip
+    return question
+
+
+def _quotes(draft: Draft) -> bool:
+    """Whether it says only what the generator itself can prove, or that there is no answer."""
+    return bool(draft.declined or draft.citations)
+
+
+def _finished(answer: Answer, draft: Draft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
+    """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
+    if _quotes(draft):
+        checked = tuple(Checked(one.quote, one.support) for one in draft.citations)
+        return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
+                       citations=draft.citations, checked=checked, seconds=seconds)  # fmt: skip
+    text = without_unsupported(draft.text, wide) if drops else draft.text
+    if drops and draft.text and not text:
+        return replace(answer, text=NOTHING_FOUND, declined=True, reason=NOT_SUPPORTED, seconds=seconds)
+    cited = cite(text, wide)
+    if cited.unsupported:
+        log.info("turn %s: %d sentences without support", answer.turn_id, len(cited.unsupported))
+    # The text is what the reader was shown: the marks that cite takes out were held back while it was streamed.
+    return replace(answer, text=text, citations=cited.citations, checked=cited.checked, seconds=seconds)
+
+
+def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, origin: Origin) -> Turn:
+    cited = {citation.passage_id for citation in answer.citations}
+    shown = tuple(
+        Shown(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, hit.passage.passage_id in cited)
+        for hit in answer.hits
+    )
+    return Turn(answer.turn_id, conversation_id, user, answer.question, answer.text, answer.declined,
+                answer.encoder_id, asked_at, origin, shown, answer.asked)  # fmt: skip

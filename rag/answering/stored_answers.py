@@ -1,0 +1,94 @@
+"""An answer as it was given: what a page shows of it beside its text, kept with the turn and read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from rag.database.schema import reading, shown, turns
+from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.library.library import Library
+from rag.records import Answer, Checked, Citation, Hit, Passage
+
+UNKNOWN = "absent"
+"""The index's state in turns from before it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One exchange of a conversation, as it was."""
+
+    answer: Answer
+    """Its citations are those whose passage is still in the library."""
+    asked_at: datetime
+    index_state: str
+    """How the index stood when it was asked; see `rag.index.serving_index.State`."""
+    instead_of: str
+    """The turn that this one asks again, or in other words; empty where it does not."""
+    removed: frozenset[str]
+    """Ids of passages that were shown, and have gone from the library since: of these hits nothing but scores is left."""
+
+
+def written(answer: Answer, index_state: str, instead_of: str = "") -> str:
+    """What a page needs to show the answer again, as JSON."""
+    read = {hit.passage.passage_id: hit.rerank for hit in answer.hits if hit.rerank is not None}
+    lifts = {hit.passage.passage_id: hit.lift for hit in answer.hits if hit.lift}
+    also = {hit.passage.passage_id: [one.passage_id for one in hit.also_in] for hit in answer.hits if hit.also_in}
+    return json.dumps({
+        "reason": answer.reason, "seconds": answer.seconds, "index": index_state, "rerank_cut": answer.rerank_is_cut,
+        "citations": [asdict(one) for one in answer.citations],
+        "checked": [[one.text, one.support] for one in answer.checked],
+        "supported_share": answer.supported_share,
+        "instead_of": instead_of, "rerank": read, "lifts": lifts, "also_in": also,
+    })  # fmt: skip
+
+
+def read_again(library: Library, turn_ids: Sequence[str]) -> list[Kept]:
+    """The exchanges with these ids, in this order; absent ones are left out. Passages are those of the library today."""
+    with reading(library.engine) as connection:
+        rows = {row["turn_id"]: row for row in _rows(connection, turns, turn_ids)}
+        seen = _rows(connection, shown, turn_ids)
+    details = {turn_id: json.loads(row["details"] or "{}") for turn_id, row in rows.items()}
+    also = {one for found in details.values() for ids in found.get("also_in", {}).values() for one in ids}
+    passages = library.get(sorted({row["passage_id"] for row in seen} | also))
+    by_turn: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in sorted(seen, key=lambda row: row["rank"]):
+        by_turn.setdefault(row["turn_id"], []).append(row)
+    return [_kept(rows[one], details[one], by_turn.get(one, []), passages) for one in turn_ids if one in rows]
+
+
+def _rows(connection: Connection, table: Any, turn_ids: Sequence[str]) -> list[Mapping[Any, Any]]:
+    return [
+        row._mapping
+        for some in chunks(turn_ids, SQL_BATCH)
+        for row in connection.execute(select(table).where(table.c.turn_id.in_(some)))
+    ]
+
+
+def _kept(
+    row: Mapping[Any, Any], kept: Mapping[str, Any], seen: Sequence[Mapping[Any, Any]], passages: Mapping[str, Passage]
+) -> Kept:
+    hits = tuple(_hit(one, kept, passages) for one in seen)
+    removed = frozenset(hit.passage.passage_id for hit in hits if hit.passage.passage_id not in passages)
+    citations = tuple(Citation(**one) for one in kept.get("citations", []) if one["passage_id"] in passages)
+    answer = Answer(
+        row["turn_id"], row["question"], row["answer"], bool(row["declined"]), kept.get("reason", ""), row["encoder_id"],
+        citations, hits, kept.get("seconds", 0.0), row["asked"] or row["question"],
+        tuple(Checked(text, support) for text, support in kept.get("checked", [])), kept.get("rerank_cut", False),
+    )  # fmt: skip
+    asked_at = datetime.fromisoformat(row["asked_at"])
+    return Kept(answer, asked_at, kept.get("index", UNKNOWN), kept.get("instead_of", ""), removed)
+
+
+def _hit(one: Mapping[Any, Any], kept: Mapping[str, Any], passages: Mapping[str, Passage]) -> Hit:
+    passage_id = one["passage_id"]
+    passage = passages.get(passage_id) or Passage(passage_id, "", "", "", "", "", 0, 0)
+    also = tuple(passages[other] for other in kept.get("also_in", {}).get(passage_id, []) if other in passages)
+    return Hit(passage, one["rank"], one["score"], one["dense"], one["lexical"],
+               kept.get("lifts", {}).get(passage_id, 0.0), kept.get("rerank", {}).get(passage_id), also)  # fmt: skip

@@ -1,0 +1,139 @@
+"""What answers now, and how its successor is made when a version was promoted or the library changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag.app.components import AnyEncoder, Parts
+from rag.embedding.embedding_cache import RecentVectors
+from rag.embedding.encoder import Encoder
+from rag.embedding.passage_vectors import Vectors
+from rag.feedback.same_day_boosts import UntilTonight, taught_until
+from rag.index.bm25 import Lexical
+from rag.index.exact_search import ExactIndex
+from rag.index.serving_index import ServingIndex
+from rag.retrieval.reranker import Reranker
+from rag.retrieval.retriever import DenseSearch, Retriever
+from rag.versions.registry import Version
+
+State = tuple[int, int, int]
+"""Latest promotion, library revision and vectors revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What answers now, and the state it was made from."""
+
+    retriever: Retriever
+    version: Version
+    lexical: Lexical
+    state: State
+    index: ServingIndex | None
+    today: UntilTonight | None
+
+
+class Succession:
+    """Makes what answers, of opened parts. With *serve* over the Chroma index; without it search is exact, over SQL."""
+
+    def __init__(self, parts: Parts, *, serve: bool) -> None:
+        self._parts = parts
+        self._serve = serve
+        self._recent = RecentVectors()
+
+    def after(self, before: Live | None, version: Version, state: State) -> Live:
+        """What answers by *version*, with all of *before* that is still true."""
+        encoder = self._encoder(before, version)
+        lexical = self._lexical(before, state[1])
+        vectors = self._parts.vectors(version.passage_side)
+        today = self._today(version, encoder)
+        index = self._index(before, version, vectors) if self._serve else None  # last, for it holds a lock
+        dense = index or ExactIndex(vectors)
+        retriever = self.retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
+        return Live(retriever, version, lexical, state, index, today)
+
+    def with_full_encoder(self, live: Live) -> Live:
+        """The same, moved on from numpy to sentence-transformers where it serves, at a refresh with nothing else to do."""
+        if not self._serve or isinstance(live.retriever.encoder, Encoder):
+            return live
+        dense = live.index or ExactIndex(self._parts.vectors(live.version.passage_side))
+        encoder = self._warm_encoder(live.version)
+        today = self._today(live.version, encoder)
+        reranker = self._ready_reranker(encoder)
+        retriever = self.retriever(live.version, encoder, dense, live.lexical, today, reranker)
+        return replace(live, retriever=retriever, today=today)
+
+    def retriever(
+        self,
+        version: Version,
+        encoder: AnyEncoder,
+        dense: DenseSearch,
+        lexical: Lexical,
+        today: UntilTonight | None = None,
+        reranker: Reranker | None = None,
+        *,
+        distinct: bool | None = None,
+    ) -> Retriever:
+        """A retriever by *version*, as the settings say; they say of *distinct* too where it is None."""
+        return Retriever(
+            encoder,
+            dense,
+            lexical,
+            self._parts.library,
+            self._parts.vectors(version.passage_side),
+            lexical_weight=version.lexical_weight,
+            candidates=self._parts.settings.retrieval.candidates,
+            today=today,
+            reranker=reranker,
+            distinct=self._parts.settings.retrieval.distinct if distinct is None else distinct,
+            recent=self._recent if self._serve else None,
+        )
+
+    def _encoder(self, before: Live | None, version: Version) -> Any:
+        """That of *before* where the version stayed."""
+        if before and before.version.encoder_id == version.encoder_id:
+            return before.retriever.encoder
+        if before and self._serve:
+            return self._warm_encoder(version)
+        # The first one after a start in numpy, ready seven seconds before torch is even imported.
+        return self._parts.quick_encoder(version.encoder_id)
+
+    def _today(self, version: Version, encoder: AnyEncoder) -> UntilTonight | None:
+        """What people said since *version* learned, where the settings let it count."""
+        if not self._parts.settings.retrieval.until_tonight:
+            return None
+        return UntilTonight(
+            self._parts.feedback,
+            encoder,
+            after=taught_until(version, self._parts.feedback),
+            trusted=self._parts.settings.feedback.trusted,
+            quarantined=self._parts.settings.feedback.quarantined,
+            catches_up=self._serve,
+        )
+
+    def _ready_reranker(self, encoder: AnyEncoder) -> Reranker | None:
+        """The reranker; in an application that serves, once torch is there, with its weights loaded."""
+        if self._parts.reranker is None or (self._serve and not isinstance(encoder, Encoder)):
+            return None
+        if self._serve:
+            self._parts.reranker.reader.load()  # now, not at somebody's question
+        return self._parts.reranker
+
+    def _lexical(self, before: Live | None, revision: int) -> Lexical:
+        unchanged = before is not None and before.state[1] == revision
+        return before.lexical if before and unchanged else self._parts.lexical(before.lexical if before else None)
+
+    def _warm_encoder(self, version: Version) -> Encoder:
+        encoder = self._parts.open_encoder(version.encoder_id)
+        encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
+        return encoder
+
+    def _index(self, before: Live | None, version: Version, vectors: Vectors) -> ServingIndex:
+        """The same index where the passage side stayed, told to look again; a new one, getting ready, where it changed."""
+        if before and before.index and before.version.passage_side == version.passage_side:
+            before.index.refresh()
+            return before.index
+        settings = self._parts.settings
+        index = ServingIndex(settings.data / "index", vectors, url=settings.index.url)
+        index.prepare()  # in the background; until then its search is exact
+        return index

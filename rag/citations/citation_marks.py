@@ -1,0 +1,54 @@
+"""Citation marks in a text that arrives in pieces: no piece ends inside a mark, and marks that name no passage never show."""
+
+from __future__ import annotations
+
+import re
+
+from rag.citations.citations import without_dead_marks
+
+# Blanks at the end may belong to a dead mark; a bracket followed by nothing but numbers may become one, and so may what
+# is left when a dead mark inside it is taken out. Longer than this it is no mark any more.
+_MAY_BE_MARK = re.compile(r"(?:[ \t]*\[[\d\s,;\[\]]{0,200})?[ \t]*\Z")
+
+
+class MarkFilter:
+    """Lets text through as soon as no mark can come of its end.
+
+    >>> marks = MarkFilter({1, 2})
+    >>> [marks.add(piece) for piece in ("It is open ", "[", "1, 9", "]. Bring a mask [7", "].")], marks.rest()
+    (['It is open', '', '', ' [1]. Bring a mask', '.'], '')
+    """
+
+    def __init__(self, valid: set[int]) -> None:
+        """*valid* holds the numbers that name a passage."""
+        self._valid = valid
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """What may be shown now that *piece* has come; the pieces together are `settled` of the whole text."""
+        held = settled(self._held + piece, self._valid)
+        end = _first_doubt(held)
+        self._held = held[end:]
+        return held[:end]
+
+    def rest(self) -> str:
+        """What was held back, once the text has ended; a half mark at its end is shown as it is."""
+        held, self._held = self._held, ""
+        return held
+
+
+def settled(text: str, valid: set[int]) -> str:
+    """The text without marks that name no passage, those included that taking others out leaves behind.
+
+    >>> settled("So it is [[9]8].", {1})
+    'So it is.'
+    """
+    while (less := without_dead_marks(text, valid)) != text:
+        text = less
+    return text
+
+
+def _first_doubt(text: str) -> int:
+    """Where the last stretch begins that may still become a mark, or part of one; the length of *text* if there is none."""
+    found = _MAY_BE_MARK.search(text)
+    return found.start() if found else len(text)

@@ -1,0 +1,228 @@
+"""Which stretch of which passage supports each sentence of an answer; what nothing supports is said so.
+
+Whoever wrote the answer, the same rules hold: a mark [n] names the n-th hit; a mark that names none is taken out;
+each sentence is looked for in the passages that it names, and gets the best stretch with a support of 0 to 1.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from rag.records import Checked, Citation, Hit, Passage
+from rag.text.fact_values import missing, names
+from rag.text.sentences import Sentence, sentences
+from rag.text.term_coverage import content_words, coverage, rarity
+
+UNPROVEN_NUMBER = 0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
+UNPROVEN_NAME = 0.45  # and of one with a name that the passage, its title and its headings do not have: "partly"
+
+_MARKS = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer and the hits that it names."""
+
+    text: str
+    """Without its marks."""
+    numbers: tuple[int, ...]
+    """As written, 1-based; they may name no hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """An answer after its citations were checked."""
+
+    text: str
+    """The answer, less the marks that name no hit."""
+    citations: tuple[Citation, ...]
+    """One for each sentence and hit that it names, in reading order."""
+    checked: tuple[Checked, ...] = ()
+    """Every sentence, with the support of the stretch that supports it best."""
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """Sentences that no stretch of a hit they name supports."""
+        return tuple(one.text for one in self.checked if one.found != "supported")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text and how well it supports a claim."""
+
+    start: int
+    end: int
+    support: float
+
+
+def cite(answer: str, hits: Sequence[Hit]) -> Cited:
+    """Checks the marks of *answer* against *hits*, and finds the stretch that supports each sentence.
+
+    Every citation's quote is, byte for byte, `document.text[start:end]`.
+    """
+    passages = {hit.rank: hit.passage for hit in hits}
+    split = {rank: sentences(passage.text) for rank, passage in passages.items()}
+    weights = rarity(content_words(one.text) for some in split.values() for one in some)
+    citations: list[Citation] = []
+    checked: list[Checked] = []
+    for claim in claims(answer):
+        named = [rank for rank in dict.fromkeys(claim.numbers) if rank in passages]
+        spans = [(rank, _supporting(claim.text, passages[rank], split[rank], weights)) for rank in named]
+        citations.extend(_citation(rank, passages[rank], span) for rank, span in spans)
+        checked.append(Checked(claim.text, round(max((span.support for _, span in spans), default=0.0), 4)))
+    return Cited(without_dead_marks(answer, set(passages)), tuple(citations), tuple(checked))
+
+
+def without_unsupported(answer: str, hits: Sequence[Hit]) -> str:
+    """The answer less the sentences that are not supported, and the marks behind them.
+
+    >>> without_unsupported("Nobody knows. Perhaps [7].", [])
+    ''
+    """
+    bare, _ = _take_marks_out(answer)
+    starts = [_with_marks(answer, one.start) for one in sentences(bare)]
+    stretches = pairwise([0, *starts[1:], len(answer)]) if starts else ()
+    checked = cite(answer, hits).checked
+    kept = [answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"]
+    return "".join(kept).strip()
+
+
+def claims(answer: str) -> Iterator[Claim]:
+    """The sentences of an answer, each with the marks inside it or right after it.
+
+    >>> [(c.text, c.numbers) for c in claims("It is open. [1] Bring a mask [2][3]. Go!")]
+    [('It is open.', (1,)), ('Bring a mask.', (2, 3)), ('Go!', ())]
+    """
+    bare, marks = _take_marks_out(answer)
+    spans = [(one.start, one.end) for one in sentences(bare)]
+    named: list[list[int]] = [[] for _ in spans]
+    starts = [start for start, _ in spans]
+    for place, numbers in marks if spans else ():
+        named[max(0, bisect_left(starts, place) - 1)].extend(numbers)
+    for (start, end), numbers in zip(spans, named, strict=True):
+        yield Claim(bare[start:end], tuple(numbers))
+
+
+def without_dead_marks(answer: str, valid: set[int]) -> str:
+    """The answer without the marks that name no hit.
+
+    >>> without_dead_marks("So it is [1, 9]. True [7].", {1})
+    'So it is [1]. True.'
+    """
+
+    def keep(mark: re.Match[str]) -> str:
+        kept = [number for number in _numbers(mark) if number in valid]
+        space = mark.group()[: mark.group().index("[")]
+        return f"{space}[{', '.join(map(str, kept))}]" if kept else ""
+
+    return _MARKS.sub(keep, answer)
+
+
+def without_marks(text: str) -> str:
+    """Square brackets around numbers turned round, so that a document's own references can't pass for citations.
+
+    >>> without_marks("as was shown [116, 117]")
+    'as was shown (116, 117)'
+    """
+    return _MARKS.sub(lambda mark: mark.group().replace("[", "(").replace("]", ")"), text)
+
+
+def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: dict[str, float]) -> Span:
+    """The stretch of *passage* that supports *claim* best.
+
+    Support is 1 where the claim stands there word for word; else the share of the claim's meaning that one
+    sentence, or two in a row, covers, below 1, and at most UNPROVEN_NUMBER where a number is not among it.
+
+    *split* is the passage's sentences; *weights* says how rare each word is.
+    """
+    verbatim = find_words(claim, passage)
+    if verbatim is not None:
+        return Span(*verbatim, 1.0)
+    best = Span(0, len(passage), 0.0)
+    wanted = content_words(claim)
+    for start, end in [(one.start, one.end) for one in split] + [(a.start, b.end) for a, b in pairwise(split)]:
+        share = min(0.99, coverage(wanted, content_words(passage[start:end]), weights))
+        share = min(share, UNPROVEN_NUMBER) if missing(claim, passage[start:end]) else share
+        if share > best.support:  # the first and shortest of equals
+            best = Span(start, end, share)
+    return best
+
+
+def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> Span:
+    """The stretch that supports the claim best; partly at most, where the passage does not know a name of the claim."""
+    span = find_support(claim, passage.text, split, weights)
+    known = passage.encoded_text.casefold()
+    if all(name in known for name in names(claim)):
+        return span
+    return replace(span, support=min(span.support, UNPROVEN_NAME))
+
+
+def find_words(claim: str, passage: str) -> tuple[int, int] | None:
+    """Where the words of *claim* stand in *passage* in the same order with nothing between them; None if nowhere.
+
+    White space, punctuation and case may differ; punctuation that touches the first or last word is included.
+
+    >>> find_words("bring: A mask", 'So: "bring\\na mask!" he said')
+    (4, 19)
+    >>> find_words("bring masks", "bring a mask") is None
+    True
+    """
+    wanted = [word.casefold() for word in _WORD.findall(claim)]
+    found = list(_WORD.finditer(passage))
+    words = [word.group().casefold() for word in found]
+    for first in range(len(words) - len(wanted) + 1):
+        if wanted and words[first] == wanted[0] and words[first : first + len(wanted)] == wanted:
+            return _with_punctuation(passage, found[first].start(), found[first + len(wanted) - 1].end())
+    return None
+
+
+def _with_punctuation(text: str, start: int, end: int) -> tuple[int, int]:
+    while start > 0 and not (text[start - 1].isspace() or text[start - 1].isalnum()):
+        start -= 1
+    while end < len(text) and not (text[end].isspace() or text[end].isalnum()):
+        end += 1
+    return start, end
+
+
+def _numbers(mark: re.Match[str]) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", mark.group(1))]
+
+
+def _take_marks_out(answer: str) -> tuple[str, list[tuple[int, list[int]]]]:
+    """The answer without marks, and for each mark its place in that text and its numbers."""
+    pieces: list[str] = []
+    marks: list[tuple[int, list[int]]] = []
+    position = length = 0
+    for mark in _MARKS.finditer(answer):
+        pieces.append(answer[position : mark.start()])
+        length += len(pieces[-1])
+        marks.append((length, _numbers(mark)))
+        position = mark.end()
+    return "".join([*pieces, answer[position:]]), marks
+
+
+def _with_marks(answer: str, place: int) -> int:
+    """The place in the answer of a place in the answer without marks."""
+    for mark in _MARKS.finditer(answer):
+        if mark.start() > place:
+            break
+        place += len(mark.group())
+    return place
+
+
+def _citation(n: int, passage: Passage, span: Span) -> Citation:
+    return Citation(
+        n,
+        passage.passage_id,
+        passage.source,
+        passage.page,
+        passage.start + span.start,
+        passage.start + span.end,
+        passage.text[span.start : span.end],
+        round(span.support, 4),
+    )

@@ -1,0 +1,67 @@
+"""Two passages that say the same with another number or date: shown side by side, for one of them is out of date.
+
+Precision first: a product that is called otherwise, another year's figure or another office's hours are no
+contradiction, so both sentences must have the same words, names and titles, and differ in one number or date alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rag.records import Passage
+from rag.text.fact_values import stated
+from rag.text.term_coverage import content_words
+
+LEAST_WORDS = 3  # content words that both sentences have; fewer don't say what the number is of
+SHARED = 0.8  # of the content words of the longer one
+
+_WHOLE = re.compile(r"[.!?。][\"'”’»)]*$")
+_DIGITS = re.compile(r"\d")
+_CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
+
+
+def disagree(one: str, other: str) -> bool:
+    """True where two sentences say the same, but for one number or date.
+
+    >>> disagree("The grant is paid within 6 weeks.", "The grant is paid within 8 weeks.")
+    True
+    >>> disagree("The X200 pump weighs 12 kg.", "The X300 pump weighs 15 kg.")
+    False
+    >>> disagree("In 2019 the pump plant made 12 units.", "In 2020 the pump plant made 15 units.")
+    False
+    """
+    if not (_WHOLE.search(one) and _WHOLE.search(other)):  # headings and rows of tables are numbered
+        return False
+    first, second = stated(one), stated(other)
+    if len(first - second) != 1 or len(second - first) != 1 or not _comparable(*(first - second), *(second - first)):
+        return False
+    if set(_CODE.findall(one)) != set(_CODE.findall(other)):
+        return False
+    words, others = _words(one), _words(other)
+    return len(words & others) >= max(LEAST_WORDS, SHARED * max(len(words), len(others)))
+
+
+def same_subject(one: Passage, other: Passage) -> bool:
+    """True where titles and headings name the same, or one names more than the other; years and numbers aside.
+
+    >>> guide = Passage("p", "d", "a.md", "Grant guide 2023", "", "", 0, 0)
+    >>> same_subject(guide, Passage("q", "e", "b.md", "Grant guide 2024", "", "", 0, 0))
+    True
+    >>> same_subject(guide, Passage("q", "e", "b.md", "Travel guide", "", "", 0, 0))
+    False
+    """
+    if one.passage_id == other.passage_id:
+        return False
+    named, others = (_words(f"{passage.title} {passage.heading}") for passage in (one, other))
+    return named <= others or others <= named
+
+
+def _comparable(fact: str, other: str) -> bool:
+    """True where both have the same unit, or both are dates given equally far."""
+    if "-" in fact or "-" in other:
+        return fact.count("-") == other.count("-") and len(fact) == len(other)
+    return fact.partition(" ")[2] == other.partition(" ")[2]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in content_words(text) if not _DIGITS.search(word)}

@@ -1,0 +1,69 @@
+"""Vectors of questions, kept in SQL like those of passages: a question that was judged once is encoded once a version.
+
+What somebody only typed is encoded in passing, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, select
+
+from rag.database.schema import reading, vectors
+from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.embedding.passage_vectors import store
+from rag.records import sha256_of
+
+FloatArray = NDArray[np.float32]
+ENCODE_BATCH = 1024  # questions between two commits
+
+
+class QuestionEncoder(Protocol):
+    """The half of an encoder that questions go through."""
+
+    encoder_id: str
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+def question_vectors(
+    engine: Engine,
+    encoder: QuestionEncoder,
+    questions: Sequence[str],
+    progress: Callable[[int], None] = lambda n: None,
+    in_passing: Collection[str] = (),
+) -> FloatArray:
+    """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and, unless *in_passing*, kept."""
+    known = known_question_vectors(engine, encoder.encoder_id, questions)
+    progress(sum(question in known for question in questions))
+    fresh = [question for question in dict.fromkeys(questions) if question not in known]
+    for some in chunks(fresh, ENCODE_BATCH):
+        encoded = encoder.encode_queries(some)
+        kept = [place for place, question in enumerate(some) if question not in in_passing]
+        if kept:
+            store(engine, _side(encoder.encoder_id), [sha256_of(some[place]) for place in kept], encoded[kept])
+        known.update(zip(some, encoded, strict=True))
+        progress(len(some))
+    return np.stack([known[question] for question in questions]) if questions else encoder.encode_queries([])
+
+
+def known_question_vectors(engine: Engine, encoder_id: str, questions: Sequence[str]) -> dict[str, FloatArray]:
+    """question → `(dim,)` for those that this version has encoded before; the others are left out."""
+    by_hash = {sha256_of(question): question for question in questions}
+    found: dict[str, FloatArray] = {}
+    with reading(engine) as connection:
+        for some in chunks(list(by_hash), SQL_BATCH):
+            query = select(vectors.c.text_sha256, vectors.c.vector).where(
+                vectors.c.passage_side == _side(encoder_id), vectors.c.text_sha256.in_(some)
+            )
+            for row in connection.execute(query):
+                found[by_hash[row.text_sha256]] = np.frombuffer(row.vector, np.float32)
+    return found
+
+
+def _side(encoder_id: str) -> str:
+    return f"questions:{encoder_id}"

@@ -1,0 +1,222 @@
+"""An answer written by a chat model from numbered passages: streamed, kept to a length and to deadlines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from rag.errors import ChatModelError, ChatModelSkippedError
+from rag.generation.chat.circuit_breaker import CircuitBreaker
+from rag.generation.chat.prompt import NO_ANSWER, Window, messages, sendable
+from rag.generation.chat.providers import TRANSFORMERS, open_model, parted, without_secret
+from rag.generation.chat.retry_policy import kind_of
+from rag.generation.chat.streaming import Patience, written
+from rag.records import Hit
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+    from pydantic import SecretStr
+
+    from rag.generation.chat.transformers_chat import TransformersChat
+
+CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
+
+END_MARKS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
+"""What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
+
+NEVER = threading.Event()  # nobody sets it
+
+log = logging.getLogger(__name__)
+
+
+class ChatModelOptions(TypedDict, total=False):
+    """How a chat model is reached; see `ChatModel.open`."""
+
+    base_url: str | None
+    api_key: SecretStr | None
+    connect_s: float
+    silence_s: float
+    timeout_s: float
+    max_tokens: int
+    retries: int
+    rest_after: int
+    rest_s: float
+    tell: Callable[[str], None]
+
+
+class ChatModel:
+    """A chat model of any provider that LangChain knows. Threads may share it."""
+
+    def __init__(
+        self,
+        name: str,
+        model: BaseChatModel,
+        breaker: CircuitBreaker,
+        patience: Patience,
+        *,
+        max_tokens: int = 512,
+        secret: SecretStr | None = None,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._breaker = breaker
+        self._patience = patience
+        self._max_tokens = max_tokens
+        self._secret = secret
+        provider, _ = parted(name)
+        self._end_mark = END_MARKS.get(provider)
+        self._here = cast("TransformersChat", model) if provider == TRANSFORMERS else None
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        base_url: str | None = None,
+        api_key: SecretStr | None = None,
+        connect_s: float = 5.0,
+        silence_s: float = 30.0,
+        timeout_s: float = 60.0,
+        max_tokens: int = 512,
+        retries: int = 2,
+        rest_after: int = 3,
+        rest_s: float = 60.0,
+        tell: Callable[[str], None] = log.info,
+    ) -> ChatModel:
+        """The model "PROVIDER:NAME"; asks it nothing yet. Times are those of `Patience`.
+
+        *max_tokens* is the longest answer. After *rest_after* failures in a row it is not asked for *rest_s*.
+        *tell* gets the stages of loading a model into this process.
+
+        Raises:
+            SettingsError: as of `open_model`.
+        """
+        model = open_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens,
+                           connect_s=connect_s, wait_s=min(silence_s, timeout_s) / 2, tell=tell)  # fmt: skip
+        breaker, patience = CircuitBreaker(rest_after, rest_s), Patience(timeout_s, silence_s, retries)
+        return cls(name, model, breaker, patience, max_tokens=max_tokens, secret=api_key)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs in this process: what fails here fails again at once."""
+        return self._here is not None
+
+    def health(self) -> dict[str, str]:
+        """Its name, its circuit, and how far its weights are where they are in this process."""
+        told = {"model": self.name, "circuit": self._breaker.state}
+        return told | ({"weights": self._here.stage} if self._here else {})
+
+    def stream(
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        history: Sequence[tuple[str, str]] = (),
+        stopped: threading.Event = NEVER,
+        wide: Sequence[Hit] = (),
+    ) -> Iterator[str]:
+        """The answer in pieces; none at all where the model finds no answer in the passages.
+
+        *history* holds earlier questions and their answers, oldest first. *wide* are the hits with the text around them,
+        which the model reads where all of it fits. A reader that leaves, or sets *stopped*, ends
+        the writing.
+
+        Raises:
+            ChatModelSkippedError: it was not asked, or had no time; it is not to blame.
+            ChatModelError: it failed, took too long, broke off, or wrote nothing. Pieces may have come before.
+        """
+        text, told = "", 0
+        for piece in self.ask(messages(question, hits, history, self._window(), wide), self._patience, stopped):
+            text += piece
+            if not NO_ANSWER.startswith(text.strip()):  # else it may still become that sentence, and is held back
+                yield text[told:]
+                told = len(text)
+        if text.strip() != NO_ANSWER and text[told:]:
+            yield text[told:]
+
+    def ask(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event = NEVER) -> Iterator[str]:
+        """What the model says to these messages, as it is written, kept to *patience*.
+
+        Raises:
+            ChatModelError: as of `stream`.
+        """
+        has_words = False
+        with self._watched(stopped):
+            for piece in self._pieces(said, patience, stopped):
+                has_words = has_words or bool(piece.strip())
+                yield piece
+            if not has_words and not stopped.is_set():
+                raise ChatModelError("the answer was empty")
+
+    def ask_aside(self, said: Sequence[BaseMessage], patience: Patience) -> Iterator[str]:
+        """As `ask`, for what can be done without: not asked unless the circuit is closed, and failing does not open it.
+
+        Raises:
+            ChatModelError: as of `stream`.
+        """
+        if self._breaker.state != "closed":
+            raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
+        yield from self._pieces(said, patience, NEVER)
+
+    def _window(self) -> Window | None:
+        return Window(self._here.window - self._max_tokens, self._here.count_tokens) if self._here else None
+
+    @contextmanager
+    def _watched(self, stopped: threading.Event) -> Iterator[None]:
+        """Tells the breaker what became of a question.
+
+        Raises:
+            ChatModelSkippedError: the breaker lets none through.
+        """
+        if not self._breaker.allows():
+            raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
+        decided = False
+        try:
+            yield
+            if not stopped.is_set():
+                self._breaker.succeeded()
+                decided = True
+        except ChatModelSkippedError:
+            raise
+        except ChatModelError:
+            self._breaker.failed()
+            decided = True
+            raise
+        finally:
+            if not decided:
+                self._breaker.undecided()
+
+    def _pieces(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event) -> Iterator[str]:
+        """What the model writes, until it goes wrong."""
+        with closing(written(partial(self._attempt, said), patience, stopped, is_here=self.is_here)) as told:
+            for piece in told:
+                if isinstance(piece, Exception):
+                    raise self._failed(piece)
+                yield piece
+
+    def _attempt(self, said: Sequence[BaseMessage], is_over: Callable[[], bool]) -> Generator[str, None, None]:
+        """The model's pieces, some of them empty, no further than the longest answer; not tried again, nor waited for."""
+        from langsmith import tracing_context
+
+        n_characters, ended = 0, set[str]()
+        how: dict[str, Any] = {"is_over": is_over} if self._here else {}
+        with tracing_context(enabled=False), closing(cast("Any", self._model.stream(list(said), **how))) as chunks:
+            for chunk in chunks:  # nothing phones home, whatever the environment says
+                ended |= {name for name, value in chunk.response_metadata.items() if value}
+                yield sendable(chunk.text)
+                n_characters += len(chunk.text)
+                if n_characters > self._max_tokens * CHARACTERS_PER_TOKEN:
+                    return
+        if self._end_mark and self._end_mark not in ended:
+            raise ChatModelError("the answer was cut off")
+
+    def _failed(self, failure: Exception) -> ChatModelError:
+        """Not chained: the message of a server may hold the key that it refused."""
+        log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
+        if self._here and self._here.stage == "loading":
+            return ChatModelSkippedError("its weights are still being read")
+        return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))

@@ -1,0 +1,287 @@
+"""Chroma: the vectors of one passage side, kept equal to those in SQL, opened by one process at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import select
+
+from rag.database.schema import passages, reading
+from rag.database.sql_batches import chunks
+from rag.embedding.passage_vectors import Vectors
+from rag.errors import IndexTornError, NightjarError, UsageError
+from rag.index.chroma_client import (
+    chroma_failures,
+    close,
+    connect,
+    difference,
+    get_or_create,
+    open_client,
+    server_failures,
+)
+from rag.index.chroma_folder import IndexFolder
+from rag.index.consistency_check import N_SAMPLED, PAGE, problems
+from rag.index.exact_search import FloatArray, Hits, check_dimension
+
+if TYPE_CHECKING:
+    from chromadb import ClientAPI, Collection
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "passages"  # in a directory of its own; on a server the passage side is part of the name
+BATCH = 500  # rows a write: Chroma takes 5,461, and a kill between two batches costs one batch
+MAX_ROWS = 30_000  # of a query, its vectors together: Chroma fetches them by one SQL statement of 32,766 variables
+
+
+class ChromaIndex:
+    """One passage side's vectors in Chroma. Derived from SQL: whatever happens to it, it can be rebuilt."""
+
+    def __init__(self, client: ClientAPI, collection: Collection, vectors: Vectors, folder: IndexFolder | None) -> None:
+        self._client = client
+        self._collection = collection
+        self._vectors = vectors
+        self._folder = folder  # None for a server, which looks after its own files
+        self.n_lacking = 0
+        """Passages that the latest `sync` had to add."""
+        self._measure()
+
+    @classmethod
+    def open(
+        cls, root: Path, passage_side: str, vectors: Vectors, *, url: str | None = None, suspect: bool = False
+    ) -> ChromaIndex:
+        """Opens ROOT/PASSAGE_SIDE, or the collection of this side on the server at *url*.
+
+        A torn one, or one that is *suspect* because Chroma failed on it, is moved aside and comes back empty: `sync`
+        fills it. On a server a suspect one is verified, and replaced if it fails.
+
+        Raises:
+            BusyError: another process has it open.
+            NightjarError: the server does not answer, or holds a foreign collection of this name.
+        """
+        if url is not None:
+            return cls._open_server(url, passage_side, vectors, suspect)
+        with ExitStack() as undo:
+            folder = IndexFolder(root / passage_side)
+            undo.callback(folder.release)
+            if folder.condition() == "torn":
+                _quarantine(folder, "its files are not as they were sealed")
+            elif suspect and folder.chroma.is_dir():
+                _quarantine(folder, "Chroma failed on it")
+            try:
+                index = cls._open_directory(folder, passage_side, vectors)
+            except IndexTornError as error:
+                _quarantine(folder, str(error))
+                index = cls._open_directory(folder, passage_side, vectors)
+            undo.pop_all()
+        return index
+
+    @classmethod
+    def _open_directory(cls, folder: IndexFolder, passage_side: str, vectors: Vectors) -> ChromaIndex:
+        folder.chroma.mkdir(parents=True, exist_ok=True)
+        with chroma_failures(), ExitStack() as undo:
+            client = open_client(folder.chroma)
+            undo.callback(close, client)
+            collection = get_or_create(client, COLLECTION, passage_side)
+            if foreign := difference(collection, passage_side):
+                raise IndexTornError(f"the index in {str(folder.chroma)!r} is another one ({foreign}): it is rebuilt")
+            index = cls(client, collection, vectors, folder)
+            if not folder.is_sealed:  # it is new
+                folder.seal()
+            undo.pop_all()
+        return index
+
+    @classmethod
+    def _open_server(cls, url: str, passage_side: str, vectors: Vectors, suspect: bool) -> ChromaIndex:
+        name = f"nightjar-{passage_side}"
+        with server_failures(url), ExitStack() as undo:
+            client = connect(url)
+            undo.callback(close, client)
+            collection = get_or_create(client, name, passage_side)
+            if foreign := difference(collection, passage_side):
+                raise NightjarError(f"collection {name!r} at {url!r} is not ours ({foreign}): "
+                                    "delete it there, or set index.url to another server")  # fmt: skip
+            if suspect and _server_problems(collection, vectors):
+                client.delete_collection(name)
+                collection = get_or_create(client, name, passage_side)
+            index = cls(client, collection, vectors, None)
+            undo.pop_all()
+        return index
+
+    @classmethod
+    def drop(cls, root: Path, passage_side: str, *, url: str | None = None) -> None:
+        """Removes the index of a passage side that nobody serves any more; fine where there is none.
+
+        Raises:
+            BusyError: a process has it open.
+        """
+        if url is not None:
+            with server_failures(url), ExitStack() as undo:
+                client = connect(url)
+                undo.callback(close, client)
+                name = f"nightjar-{passage_side}"
+                if name in {collection.name for collection in client.list_collections()}:
+                    client.delete_collection(name)
+        elif (root / passage_side).is_dir():
+            IndexFolder(root / passage_side).remove()
+
+    # ---- changing
+
+    def sync(
+        self, progress: Callable[[int], None] = lambda n: None, *, stopped: Callable[[], bool] = lambda: False
+    ) -> tuple[int, int]:
+        """Makes the collection hold exactly the passages that have a vector in SQL; returns (added, removed).
+
+        By ids alone: an id names its text, so its vector never changes. *progress* gets the number of passages just
+        added; where *stopped* turns true it ends early and cleanly.
+
+        Raises:
+            IndexTornError: Chroma failed; open it again as suspect.
+        """
+        ids, matrix = self._vectors.matrix()
+        with chroma_failures():
+            have = set(self._ids())
+            gone = sorted(have.difference(ids))
+            new = [row for row, passage_id in enumerate(ids) if passage_id not in have]
+            self.n_lacking = len(new)
+            if not gone and not new and (self._folder is None or self._folder.is_sealed):
+                return 0, 0
+            if self._folder is not None:
+                self._folder.unseal()
+            for some in chunks(gone, BATCH):
+                self._collection.delete(ids=list(some))
+            n_added = self._add(ids, matrix, new, progress, stopped)
+            self._settle(len(have) - len(gone) + n_added)
+        return n_added, len(gone)
+
+    def _add(
+        self,
+        ids: Sequence[str],
+        matrix: FloatArray,
+        rows: Sequence[int],
+        progress: Callable[[int], None],
+        stopped: Callable[[], bool],
+    ) -> int:
+        n_added = 0
+        for some in chunks(rows, BATCH):
+            if stopped():
+                break
+            names = [ids[row] for row in some]
+            documents = self._document_ids(names)
+            metadatas = [{"document_id": documents.get(name, "")} for name in names]
+            self._collection.upsert(ids=names, embeddings=matrix[list(some)], metadatas=metadatas)
+            n_added += len(some)
+            progress(len(some))
+        return n_added
+
+    def _settle(self, n_expected: int) -> None:
+        """Has Chroma apply what it was given, checks the count, and seals the files."""
+        self._measure()
+        if self._n_rows != n_expected:
+            raise IndexTornError(f"the index counts {self._n_rows} passages, {n_expected} were stored: it is rebuilt")
+        if self._folder is not None:
+            self._folder.seal()
+
+    # ---- asking
+
+    def search(self, queries: FloatArray, k: int) -> list[Hits]:
+        """For each row of *queries*, `(q, dim)` float32 of unit length, up to *k* nearest passages, best first.
+
+        Approximate: HNSW may miss a neighbour. Fewer where there are fewer passages.
+
+        Raises:
+            IndexTornError: Chroma failed.
+            EncoderError: the queries have another dimension than the passages.
+            UsageError: k is above MAX_ROWS.
+        """
+        if k > MAX_ROWS:
+            raise UsageError(f"k is {k}, and Chroma returns at most {MAX_ROWS} passages: use exact search")
+        k = min(k, self._n_rows)
+        if k < 1:
+            return [[] for _ in queries]
+        check_dimension(queries, self._dim)
+        found: list[Hits] = []
+        step = max(1, (MAX_ROWS - 1) // k)
+        with chroma_failures():
+            for start in range(0, len(queries), step):
+                some = np.ascontiguousarray(queries[start : start + step], np.float32)
+                answer = self._collection.query(query_embeddings=some, n_results=k, include=["distances"])
+                found += [_hits(*row) for row in zip(answer["ids"], answer["distances"], strict=True)]
+        return found
+
+    def count(self) -> int:
+        """How many passages the collection holds."""
+        with chroma_failures():
+            return int(self._collection.count())
+
+    def verify(self) -> None:
+        """Reads every row and searches a sample by the vectors in SQL.
+
+        Raises:
+            IndexTornError: a row can't be read, or a passage is not found by its own vector.
+        """
+        with chroma_failures():
+            found = problems(self._collection, *_sample(self._vectors))
+        if found:
+            raise IndexTornError(f"the index of {self._vectors.passage_side!r} is damaged: {'; '.join(found)}")
+
+    def close(self) -> None:
+        """Closes Chroma and lets another process open the directory."""
+        close(self._client)
+        if self._folder is not None:
+            self._folder.release()
+
+    def __enter__(self) -> ChromaIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _measure(self) -> None:
+        """Reads the number of rows and their dimension, which also has Chroma load its graph."""
+        with chroma_failures():
+            self._n_rows = int(self._collection.count())
+            first = self._collection.get(include=["embeddings"], limit=1)["embeddings"]
+            self._dim = len(first[0]) if len(first) else 0
+
+    def _ids(self) -> Iterator[str]:
+        for offset in range(0, self._collection.count(), PAGE):
+            yield from self._collection.get(include=[], limit=PAGE, offset=offset)["ids"]
+
+    def _document_ids(self, passage_ids: Sequence[str]) -> dict[str, str]:
+        columns = (passages.c.passage_id, passages.c.document_id)
+        with reading(self._vectors.engine) as connection:
+            query = select(*columns).where(passages.c.passage_id.in_(passage_ids))
+            return {row.passage_id: row.document_id for row in connection.execute(query)}
+
+
+def _quarantine(folder: IndexFolder, reason: str) -> None:
+    log.warning("the index %s is torn: %s", folder.folder, reason)
+    folder.quarantine()
+
+
+def _server_problems(collection: Collection, vectors: Vectors) -> list[str]:
+    try:
+        with chroma_failures():
+            return problems(collection, *_sample(vectors))
+    except IndexTornError as error:
+        return [str(error)]
+
+
+def _sample(vectors: Vectors) -> tuple[list[str], FloatArray]:
+    """Some passages with their vectors in SQL, the same ones each time."""
+    ids, matrix = vectors.matrix()
+    rows = np.random.default_rng(0).permutation(len(ids))[:N_SAMPLED]
+    return [ids[row] for row in rows], matrix[rows]
+
+
+def _hits(ids: Sequence[str], distances: Sequence[float]) -> Hits:
+    cosines = np.clip(1 - np.asarray(distances), -1, 1).tolist()
+    return sorted(zip(ids, cosines, strict=True), key=lambda hit: (-hit[1], hit[0]))

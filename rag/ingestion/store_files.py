@@ -1,0 +1,108 @@
+"""Files that were found → the library: what needs no reading is settled at once, the rest as it comes back read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rag.ingestion.find_files import Found, Outcome
+from rag.ingestion.progress import Step, Tell
+from rag.ingestion.reader_pool import Read, Readers, ToRead
+from rag.library.library import Library
+from rag.records import Document, Passage
+
+
+@dataclass(slots=True)
+class FileRun:
+    """What one run over files has done so far."""
+
+    library: Library
+    tell: Tell
+    take: Callable[[Sequence[Passage]], None]
+    progress: Callable[[int], None]
+    known: dict[str, str] = field(init=False)
+    """The sha256 of the sources in the library, as they were read."""
+    copies: dict[str, list[ToRead]] = field(default_factory=dict)
+    """By sha256, the files that wait for what becomes of another one with the same bytes."""
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    order: dict[str, int] = field(default_factory=dict)
+    n_passages_new: int = 0
+
+    def plan(self, found: Found, readers: Readers) -> None:
+        """Settles what needs no reading, and puts the rest in line."""
+        self.known = self.library.hashes()
+        files = [self._hashed(path, source) for path, source in ((path, found.source(path)) for path in found.files)]
+        now = {file.source: file.sha256 for file in files if file}
+        # The source that stands for a hash; of those that change in this run, not yet any.
+        owners = {digest: source for source, digest in self.known.items() if now.get(source, digest) == digest}
+        for file in filter(None, files):
+            if self.known.get(file.source) == file.sha256:
+                self._settle("unchanged", file.source)
+            elif file.sha256 in owners:
+                self._drop_copy(file, owners[file.sha256])
+            elif file.sha256 in self.copies:
+                self.copies[file.sha256].append(file)
+                self.tell(Step(file.source, "waiting"))
+            else:
+                self.copies[file.sha256] = []
+                self.tell(Step(file.source, "waiting"))
+                readers.add(file)
+
+    def keep(self, batch: list[Read], readers: Readers) -> None:
+        """Stores what was read, all of it in one transaction, and settles the copies of it."""
+        read = [(one.document, one.passages) for one in batch if one.document is not None]
+        if read:
+            self.n_passages_new += self.library.put_all(read)
+        for one in batch:
+            if one.document is None:
+                kept = "; what was read of it before is kept" if one.file.source in self.known else ""
+                self._settle("failed", one.file.source, f"{one.note}{kept}")
+            else:
+                self._settle("changed" if one.file.source in self.known else "added", one.file.source, one.note)
+                self.tell(Step(one.file.source, "stored", one.note, len(one.passages)))
+                self.take(one.passages)
+            self._settle_copies(one.file, one.document, readers)
+
+    def told(self, kind: str) -> tuple[Outcome, ...]:
+        """The sources of one kind ("added", "changed", ...), in the order in which they were found."""
+        return tuple(sorted(self.outcomes.get(kind, ()), key=lambda one: self.order[one[0]]))
+
+    def _hashed(self, path: Path, source: str) -> ToRead | None:
+        """A file with the sha256 of its bytes; None where it can't be opened.
+
+        Always all bytes: 10,000 small files take 0.12 s, to look at their times alone 0.07 s, and times can lie.
+        """
+        self.order[source] = len(self.order)
+        try:
+            with path.open("rb") as file:
+                return ToRead(path, source, hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
+        except OSError as error:
+            self._settle("failed", source, f"it can't be read ({error.strerror}): check its rights")
+            return None
+
+    def _settle(self, kind: str, source: str, note: str = "") -> None:
+        self.outcomes.setdefault(kind, []).append((source, note))
+        if kind == "unchanged":
+            self.tell(Step(source, "unchanged"))
+        elif kind == "duplicates":
+            self.tell(Step(source, "copy", note))
+        elif kind == "failed":
+            self.tell(Step(source, "refused", note))
+        self.progress(1)
+
+    def _settle_copies(self, file: ToRead, document: Document | None, readers: Readers) -> None:
+        """Files with the bytes of one that was stored are copies; else the first of them is read in its place."""
+        waiting = self.copies.pop(file.sha256, [])
+        if document is not None and document.sha256 == file.sha256:
+            for copy in waiting:
+                self._drop_copy(copy, file.source)
+        elif waiting:
+            self.copies[file.sha256] = waiting[1:]
+            readers.add(waiting[0], first=True)
+
+    def _drop_copy(self, file: ToRead, owner: str) -> None:
+        if file.source in self.known:  # it had other content before
+            self.library.remove(file.source)
+        self._settle("duplicates", file.source, f"same bytes as {owner}")

@@ -1,0 +1,186 @@
+"""How the answers did over time: asked, declined, liked, supported, and how fast; counted in SQL, however many turns."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Engine, Select, case, func, literal, select
+from sqlalchemy.engine import Connection
+
+from rag.database.schema import reading, turns, verdict_events
+from rag.errors import UsageError
+from rag.feedback.daily_counts import FINE, DayCount, asked_between, counting, days_from
+from rag.records import ANSWER_VERDICTS
+
+Span = Literal[7, 30, 90]
+"""Days that can be looked at: the first two day by day, 90 week by week."""
+SPANS: tuple[Span, ...] = (7, 30, 90)
+DAYS_OF_A_STRETCH: dict[Span, int] = {7: 1, 30: 1, 90: 7}
+LIKED = "answer_helpful"
+DISLIKED = tuple(verdict for verdict in ANSWER_VERDICTS if verdict != LIKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What happened from the day *first* to the day *last*, both inclusive, in UTC. What was not kept is None."""
+
+    first: date
+    last: date
+    n_asked: int = 0
+    """Questions of people; none that was simulated, imported or asked in a comparison."""
+    n_declined: int = 0
+    n_liked: int = 0
+    """Answers of the stretch that somebody likes now."""
+    n_disliked: int = 0
+    n_checked: int = 0
+    """Answers whose support was kept."""
+    supported_share: float | None = None
+    """Of the sentences of an answer those that its passages support, the mean over answers; 0 to 1."""
+    n_timed: int = 0
+    """Questions whose time was kept."""
+    p50_s: float | None = None
+    p95_s: float | None = None
+    """Seconds that 95 % of the questions took at most (nearest rank)."""
+
+    @property
+    def n_answered(self) -> int:
+        """Questions that got an answer."""
+        return self.n_asked - self.n_declined
+
+    @property
+    def answered_share(self) -> float | None:
+        """0 to 1; None where nobody asked."""
+        return self.n_answered / self.n_asked if self.n_asked else None
+
+
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """The last *days* days, stretch by stretch, all of them together, and as many days before for comparison."""
+
+    days: Span
+    stretches: tuple[Stretch, ...]
+    """Oldest first, without a gap; today's is the last."""
+    whole: Stretch
+    before: Stretch
+    kept_since: date | None
+    """The first day of the whole on which support and seconds were kept; None where on no day."""
+
+    @property
+    def is_partly_kept(self) -> bool:
+        """Whether support and seconds of some questions are unknown: they were asked before these were kept."""
+        return self.whole.n_timed < self.whole.n_asked
+
+
+def span_of(days: int) -> Span:
+    """The number of days as one that is counted.
+
+    Raises:
+        UsageError: it is none.
+    """
+    span = next((one for one in SPANS if one == days), None)
+    if span is None:
+        raise UsageError(f"{days} days are not counted: use one of {', '.join(map(str, SPANS))}")
+    return span
+
+
+def over_time(engine: Engine, days: Span, today: date | None = None) -> OverTime:
+    """What the turns of the last *days* days say; *today* is the last of them, in UTC."""
+    *_, found = over_time_steps(engine, days, today)
+    assert isinstance(found, OverTime)
+    return found
+
+
+def over_time_steps(engine: Engine, days: Span, today: date | None = None) -> Iterator[tuple[int, int] | OverTime]:
+    """How many days are counted, and of how many; at the end what they say. Days that are over are counted once."""
+    today = today or datetime.now(UTC).date()
+    first = today - timedelta(days - 1)
+    bounds = [(first - timedelta(days), first - timedelta(1)), *stretches_of(days, today)]
+    wanted, counts = days_from(bounds[0][0], today), dict[date, DayCount]()
+    for some in counting(engine, wanted):
+        counts |= some
+        yield len(counts), len(wanted)
+    with reading(engine) as connection:
+        said = _said(connection, bounds)
+    yield _over_time(days, bounds, counts, said)
+
+
+def _over_time(
+    days: Span, bounds: Sequence[tuple[date, date]], counts: Mapping[date, DayCount], said: Sequence[tuple[int, int]]
+) -> OverTime:
+    summed = [sum((counts[day] for day in days_from(*bound)), DayCount()) for bound in bounds]
+    before, *stretches = (_stretch(*one) for one in zip(bounds, summed, said, strict=True))
+    (first, _), (_, today) = bounds[1], bounds[-1]
+    liked, disliked = (sum(numbers) for numbers in zip(*said[1:], strict=True))
+    whole = _stretch((first, today), sum(summed[1:], DayCount()), (liked, disliked))
+    kept_since = next((day for day in days_from(first, today) if counts[day].seconds), None)
+    return OverTime(days, tuple(stretches), whole, before, kept_since)
+
+
+def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> Stretch:
+    support = count.support / count.n_checked if count.n_checked else None
+    return Stretch(*bound, count.n_asked, count.n_declined, *said, count.n_checked, support, count.seconds.total(),
+                   nearest_rank(count.seconds, 0.50), nearest_rank(count.seconds, 0.95))  # fmt: skip
+
+
+def days_looked_at(last: date) -> list[date]:
+    """The days up to *last* that the longest span is told of, and as many before."""
+    return days_from(last - timedelta(2 * max(SPANS) - 1), last)
+
+
+def stretches_of(days: Span, today: date) -> list[tuple[date, date]]:
+    """First and last day of each stretch, oldest first; where they do not come out even the first one is short.
+
+    >>> first, *_, last = stretches_of(90, date(2026, 11, 25))
+    >>> [str(day) for day in (*first, *last)]
+    ['2026-08-28', '2026-09-02', '2026-11-19', '2026-11-25']
+    """
+    length = DAYS_OF_A_STRETCH[days]
+    earliest = today - timedelta(days - 1)
+    lasts = [today - timedelta(back) for back in range(0, days, length)][::-1]
+    return [(max(earliest, last - timedelta(length - 1)), last) for last in lasts]
+
+
+def nearest_rank(seconds: Counter[int], share: float) -> float | None:
+    """The least time, in seconds, that *share* of the questions took at most; *seconds* counts them as `DayCount` does.
+
+    >>> nearest_rank(Counter({10: 1, 20: 1, 201: 2}), 0.5), nearest_rank(Counter(), 0.5)
+    (0.2, None)
+    """
+    n_wanted, n = math.ceil(share * seconds.total()), 0
+    for place in sorted(seconds):
+        n += seconds[place]
+        if n >= n_wanted:
+            return place / 100 if place <= FINE else (place - FINE) / 10 + FINE / 100
+    return None
+
+
+def _said(connection: Connection, bounds: Sequence[tuple[date, date]]) -> list[tuple[int, int]]:
+    """Liked and disliked answers of each stretch."""
+    found = {row.place: (int(row.n_liked), int(row.n_disliked)) for row in connection.execute(_judged(bounds))}
+    return [found.get(place, (0, 0)) for place in range(len(bounds))]
+
+
+def _judged(bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:
+    """Standing verdicts on the answers, by the day of the question."""
+    event = verdict_events.c
+    latest = select(func.max(event.event_id)).where(event.passage_id == "").group_by(event.user, event.turn_id)
+    place = _place(bounds).label("place")
+    standing = select(place, event.verdict).join(turns, turns.c.turn_id == event.turn_id)
+    asked = (turns.c.origin == "asked", *asked_between(bounds[0][0], bounds[-1][1]))
+    each = standing.where(event.event_id.in_(latest), *asked).subquery()
+    return select(
+        each.c.place,
+        func.sum(case((each.c.verdict == LIKED, 1), else_=0)).label("n_liked"),
+        func.sum(case((each.c.verdict.in_(DISLIKED), 1), else_=0)).label("n_disliked"),
+    ).group_by(each.c.place)
+
+
+def _place(bounds: Sequence[tuple[date, date]]) -> ColumnElement[int]:
+    """The number of the stretch that a turn belongs to, 0 the oldest."""
+    latest_first = [(turns.c.asked_at >= str(bounds[n][0]), literal(n)) for n in range(len(bounds) - 1, 0, -1)]
+    return case(*latest_first, else_=literal(0)) if latest_first else literal(0)

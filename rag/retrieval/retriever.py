@@ -1,0 +1,277 @@
+"""A question → hits: dense and lexical candidates, fused by the version's own weight, and reranked where that is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.database.sql_batches import chunks
+from rag.embedding.embedding_cache import RecentVectors
+from rag.embedding.passage_vectors import Vectors
+from rag.index.exact_search import ExactIndex
+from rag.library.filter_masks import BoolArray, Shelves
+from rag.library.library import Library
+from rag.library.search_filter import EVERYTHING, Filter
+from rag.records import Hit
+from rag.retrieval.fusion import fused, normalised_lexical, top, top_fused
+from rag.retrieval.near_duplicates import collapsed
+from rag.retrieval.reranker import Reranker
+
+FloatArray = NDArray[np.float32]
+NOT_A_CANDIDATE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
+SPARE = 4  # passages fetched beyond those that are shown: as a rule enough for the near-duplicates among them
+FEW = 2_000  # passages whose vectors are looked up one by one, in 13 ms; for more, all are read and kept
+
+
+class QueryEncoder(Protocol):
+    """The half of an encoder that questions go through."""
+
+    encoder_id: str
+    passage_side: str
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+class PassageEncoder(Protocol):
+    """The two verbs alone."""
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+class DenseSearch(Protocol):
+    """Nearest passages by cosine: Chroma, or exact search where Chroma can't serve."""
+
+    def search(self, queries: FloatArray, k: int) -> list[list[tuple[str, float]]]:
+        """For each row of *queries*, `(q, dim)`, up to *k* (passage id, cosine), best first."""
+
+
+class LexicalSearch(Protocol):
+    """BM25 over the same passages."""
+
+    passage_ids: list[str]
+
+    def scores(self, question: str) -> NDArray[np.float64]:
+        """`(n_passages,)`, in the order of passage_ids."""
+
+
+class Today(Protocol):
+    """What people said since the version learned."""
+
+    def lifts(self, query: FloatArray, user: str) -> Mapping[str, float]:
+        """passage id → what to add to its fused score when *user* asks a question with the vector *query*, `(dim,)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits for a question, rank 1 first, and how far they were reranked."""
+
+    hits: list[Hit]
+    rerank_is_cut: bool = False
+    """Whether the reranker's time was spent before it had read all that it was to read."""
+
+
+class Retriever:
+    """One version over the library as it is now. Immutable: a new version or library gets a new one."""
+
+    def __init__(
+        self,
+        encoder: QueryEncoder,
+        dense: DenseSearch,
+        lexical: LexicalSearch,
+        library: Library,
+        vectors: Vectors,
+        *,
+        lexical_weight: float,
+        candidates: int = 100,
+        today: Today | None = None,
+        reranker: Reranker | None = None,
+        distinct: bool = False,
+        recent: RecentVectors | None = None,
+    ) -> None:
+        """*distinct*: a passage that says no more than a better hit is named in that one's `also_in`, not shown.
+
+        What was encoded lately is taken from *recent*, where that is given.
+        """
+        self.encoder = encoder
+        self.reader: PassageEncoder = recent.of(encoder) if recent is not None else encoder
+        """What questions are encoded by, and the sentences that answer them."""
+        self.encoder_id = encoder.encoder_id
+        self.lexical_weight = lexical_weight
+        self.today = today
+        self.reranker = reranker
+        self._dense = dense
+        self._lexical = lexical
+        self._library = library
+        self._vectors = vectors
+        self._candidates = candidates
+        self._distinct = distinct
+        self._shelves = Shelves(library.engine, lexical.passage_ids)
+        self._all = ExactIndex(vectors)
+        self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
+
+    @property
+    def index_state(self) -> str:
+        """How the index stands by which it searches, see `rag.index.serving_index.State`; "absent" where it searches exactly."""
+        return str(getattr(self._dense, "state", "absent"))
+
+    def search(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> list[Hit]:
+        """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer.
+
+        Where it is said which *user* asks, today's votes count too. Whoever measures does not say it. Only passages that
+        pass the filter *where* are searched: the best *k* of them, however far below the others they would stand.
+
+        Raises:
+            NotFoundError: no document has a source or type that the filter names.
+        """
+        return self.find(question, k, user, where).hits
+
+    def find(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> Found:
+        """As of `search`, and whether the reranker came to its end."""
+        if self.reranker is None:
+            return Found(self._served(question, k, user, where))
+        reranked = self.reranker.rerank(question, self._served(question, max(k, self.reranker.k), user, where))
+        return Found(reranked.hits[:k], reranked.is_cut)
+
+    def _served(self, question: str, k: int, user: str | None, where: Filter) -> list[Hit]:
+        """The best *k* by fused score, of those that pass."""
+        keep = self._shelves.passing(where) if where else None
+        query = self.reader.encode_queries([question])[0]
+        candidates = max(self._candidates, k)
+        dense, lexical = self._scores(question, query, candidates, keep)
+        lift = self._lifts(query, user, dense, keep)
+        # All that may be among the best k: without the lifted ones the best k stay, and each one lowered lets one in.
+        wanted = candidates if self._distinct else k
+        best = top_fused(dense, lexical, self.lexical_weight, candidates, wanted + len(lift))
+        pool = np.union1d(best, list(lift)).astype(np.intp)
+        scores = fused(dense, lexical, self.lexical_weight)[pool] + [lift.get(row, 0.0) for row in pool]
+        rows = [row for row in pool[top(scores, wanted)] if dense[row] > NOT_A_CANDIDATE]
+        return self._first(k, rows, lambda some: self._hits(some, dense, lexical, lift))
+
+    def _first(self, k: int, rows: Sequence[int], hits_of: Callable[[Sequence[int]], list[Hit]]) -> list[Hit]:
+        """The first *k* of *rows* as hits; where distinct ones are wanted, further rows fill up for those that collapse."""
+        found: list[Hit] = []
+        for some in chunks(rows, k + SPARE if self._distinct else k):
+            found = collapsed([*found, *hits_of(some)]) if self._distinct else [*found, *hits_of(some)]
+            if len(found) >= k:
+                break
+        return [replace(hit, rank=rank) for rank, hit in enumerate(found[:k], start=1)]
+
+    def _hits(
+        self, rows: Sequence[int], dense: FloatArray, lexical: FloatArray, lift: Mapping[int, float]
+    ) -> list[Hit]:
+        """Without ranks."""
+        ids = self._lexical.passage_ids
+        passages = self._library.get([ids[row] for row in rows])  # one that was removed a moment ago is left out
+        return [
+            Hit(
+                passages[ids[row]],
+                0,
+                float(dense[row]) + self.lexical_weight * float(lexical[row]) + lift.get(row, 0.0),
+                float(dense[row]),
+                float(lexical[row]),
+                lift.get(row, 0.0),
+            )
+            for row in rows
+            if ids[row] in passages
+        ]
+
+    def _lifts(
+        self, query: FloatArray, user: str | None, dense: FloatArray, keep: BoolArray | None
+    ) -> dict[int, float]:
+        """row → what today's votes add; fills in the cosines of passages that they alone put forward."""
+        if self.today is None or user is None:
+            return {}
+        found = self.today.lifts(query, user)
+        lift = {self._position[one]: amount for one, amount in found.items() if one in self._position}
+        if keep is not None:
+            return {row: amount for row, amount in lift.items() if keep[row]}
+        lifted = [row for row, amount in lift.items() if amount > 0 and dense[row] == NOT_A_CANDIDATE]
+        self._add_cosines(lifted, dense, query)
+        return lift
+
+    def _scores(
+        self, question: str, query: FloatArray, candidates: int, keep: BoolArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Dense and normalised lexical scores, each `(n_passages,)`; dense ones for candidates of either side.
+
+        With a filter, *keep*, dense ones for all that pass: a graph of neighbours loses most of them (Chroma 1.5.9 with
+        `where` found 1 of 3, and 73 of 100, among 100,000), exact search none.
+        """
+        words = self._lexical.scores(question)
+        lexical = normalised_lexical(words if keep is None else np.where(keep, words, 0.0)).astype(np.float32)
+        dense = np.full(len(lexical), NOT_A_CANDIDATE, np.float32)
+        if keep is not None:
+            self._add_passing(np.flatnonzero(keep), dense, query)
+            return dense, lexical
+        for passage_id, cosine in self._dense.search(query[None, :], candidates)[0]:
+            if passage_id in self._position:
+                dense[self._position[passage_id]] = cosine
+        if self.lexical_weight:
+            self._add_lexical_candidates(dense, lexical, query, candidates)
+        return dense, lexical
+
+    def _add_passing(self, rows: NDArray[np.intp], dense: FloatArray, query: FloatArray) -> None:
+        """Fills in the cosines of all *rows*."""
+        if len(rows) <= FEW:
+            self._add_cosines(rows.tolist(), dense, query)
+            return
+        passage_ids, cosines = self._all.cosines(query)
+        if passage_ids == self._lexical.passage_ids:  # as a rule
+            dense[rows] = cosines[rows]
+            return
+        wanted = set(rows.tolist())
+        for passage_id, cosine in zip(passage_ids, cosines.tolist(), strict=True):
+            if self._position.get(passage_id) in wanted:
+                dense[self._position[passage_id]] = cosine
+
+    def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray, n: int) -> None:
+        """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""
+        absent = [row for row in top(lexical, n) if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
+        self._add_cosines(absent, dense, query)
+
+    def _add_cosines(self, rows: Sequence[int], dense: FloatArray, query: FloatArray) -> None:
+        if not rows:
+            return
+        for passage_id, vector in self._vectors.rows([self._lexical.passage_ids[row] for row in rows]).items():
+            dense[self._position[passage_id]] = np.clip(vector @ query, -1, 1)
+
+
+def as_langchain(retriever: Retriever, k: int = 6) -> Any:
+    """The retriever as a LangChain `BaseRetriever`; documents carry id, source, page and scores in their metadata."""
+    from langchain_core.callbacks import CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+
+    class NightjarRetriever(BaseRetriever):
+        """Dense and lexical search, fused by the weight of the current version."""
+
+        k: int = 6
+
+        def _get_relevant_documents(
+            self,
+            query: str,
+            *,
+            run_manager: CallbackManagerForRetrieverRun,
+            k: int | None = None,
+            where: Filter = EVERYTHING,
+        ) -> list[Document]:
+            return [_document(hit) for hit in retriever.search(query, k or self.k, where=where)]
+
+    def _document(hit: Hit) -> Document:
+        metadata = {"source": hit.passage.source, "title": hit.passage.title, "page": hit.passage.page, "rank": hit.rank,
+                    "score": hit.score, "dense": hit.dense, "lexical": hit.lexical}  # fmt: skip
+        return Document(id=hit.passage.passage_id, page_content=hit.passage.text, metadata=metadata)
+
+    return NightjarRetriever(k=k)

@@ -1,0 +1,87 @@
+"""Words that carry meaning, and how much of a text's meaning another text covers. Lexical evidence, no model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from rag.text.tokenize import tokenize
+
+LEAST_LETTERS = 6  # of a word that may be mistyped; "mayor" and "major" are two words
+
+_INFLECTION = re.compile(r"(?<=\w{3})(?:ing|ed|es|(?<!s)s)$")
+_FINAL_VOWEL = re.compile(r"(?<=\w{3})[eiy]$")
+
+
+def stem(word: str) -> str:
+    """A word in lower case without its commonest English endings; crude, but the same for both sides.
+
+    >>> [stem(word) for word in ("Applies", "applying", "apply", "loans", "is")]
+    ['appl', 'appl', 'appl', 'loan', 'is']
+    """
+    return _FINAL_VOWEL.sub("", _INFLECTION.sub("", word.casefold()))
+
+
+def content_words(text: str) -> list[str]:
+    """The stems of the words that BM25 counts, in order, with repetitions.
+
+    >>> content_words("How do I apply for the loans?")
+    ['appl', 'loan']
+    """
+    return [stem(word) for word in tokenize(text)]
+
+
+def as_written(wanted: Sequence[str], known: Collection[str]) -> list[str]:
+    """The *wanted* words, each as the *known* ones spell it where none is it and one is a single slip away.
+
+    A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
+    word of at least LEAST_LETTERS of them (Damerau, 1964). Numbers and codes are never corrected.
+
+    >>> as_written(["captial", "mayor", "paris", "x300"], {"capital", "major", "paris", "x200"})
+    ['capital', 'mayor', 'paris', 'x300']
+    """
+    found = []
+    for word in wanted:
+        is_open = word not in known and len(word) >= LEAST_LETTERS and word.isalpha()
+        found.append(next((one for one in sorted(known) if _is_a_slip(word, one)), word) if is_open else word)
+    return found
+
+
+def _is_a_slip(word: str, other: str) -> bool:
+    if word[0] != other[:1] or abs(len(word) - len(other)) > 1 or not other.isalpha():
+        return False
+    start = next((at for at, (one, two) in enumerate(zip(word, other, strict=False)) if one != two), len(other))
+    one, two = word[start:], other[start:]
+    return one[1:] == two[1:] or one[1:] == two or one == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
+
+
+def rarity(texts: Iterable[Collection[str]]) -> dict[str, float]:
+    """For each word of *texts* (each a collection of words) its weight ln(1 + n / df), above 0.
+
+    The inverse document frequency of Spärck Jones (1972), smoothed so that a word in every text still counts.
+
+    >>> {word: round(weight, 2) for word, weight in sorted(rarity([["loan", "bank"], ["loan"]]).items())}
+    {'bank': 1.1, 'loan': 0.69}
+    """
+    counts: Counter[str] = Counter()
+    n_texts = 0
+    for words in texts:
+        counts.update(set(words))
+        n_texts += 1
+    return {word: math.log(1 + n_texts / count) for word, count in counts.items()}
+
+
+def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[str, float]) -> float:
+    """The share of *wanted* that is in *found*, by weight, 0 to 1; words without a weight count as the rarest.
+
+    0 where nothing is wanted.
+
+    >>> round(coverage(["loan", "bank", "fee"], ["loan", "bank"], {"loan": 0.5, "bank": 1.5}), 3)
+    0.571
+    """
+    largest = max(weights.values(), default=1.0)
+    total = sum(weights.get(word, largest) for word in set(wanted))
+    covered = sum(weights.get(word, largest) for word in set(wanted) & set(found))
+    return covered / total if total else 0.0

@@ -1,0 +1,130 @@
+"""Whether a library's own questions help tier 1: alone, and beside those that people judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.retrieval.evaluate import RetrievalScores, evaluate
+from eval.statistics.significance import Paired, paired
+from rag.embedding.encoder import Encoder
+from rag.index.bm25 import Lexical
+from rag.records import Passage
+from retriever_training.cold_start.pseudo_questions import SOURCES
+from retriever_training.cold_start.pseudo_rows import ColdStart, beside, cold_start_rows
+from retriever_training.judgments.snapshot import Asked, best_supported
+from retriever_training.losses.full_softmax import Rows
+from retriever_training.tiers.learn_cold_start import half_map
+from retriever_training.tiers.query_side_data import LEXICAL_SHARE, training_rows
+from retriever_training.tiers.tier1_adapter import apply_map
+
+FloatArray = NDArray[np.float32]
+Qrels = Mapping[str, Mapping[str, int]]
+
+ALL = "all of them"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A library by the base, and labelled questions to learn from and to measure on."""
+
+    passages: Sequence[Passage]
+    vectors: FloatArray
+    """`(n, dim)`, unit rows, in the order of *passages*."""
+    lexical: Lexical
+    """Likewise."""
+    encoder: Encoder
+    lexical_weight: float
+    questions: Mapping[str, str]
+    train: Qrels
+    """query id → passage id → grade: what people's judgments are drawn from."""
+    measured: Qrels
+    """Likewise; measured on."""
+    weight: float
+    """Of a question of the library beside one that people judged."""
+    seed: int
+
+    def lines(self, judged: Sequence[int], progress: Callable[[int], None] = lambda n: None) -> Iterator[Line]:
+        """A line for each source, and for all of them, beside each of these numbers of judged questions."""
+        cold = cold_start_rows(self.passages, self.encoder, self.vectors, self.lexical_weight, self.weight, self.seed)
+        asked = self.encoder.encode_queries([self.questions[query_id] for query_id in self.measured])
+        for n in judged:
+            people = self._people(n)
+            before = self._scores(asked, people, None)
+            for source in (*SOURCES, ALL):
+                own = cold if source == ALL else of_source(cold, source)
+                if len(own.asked):
+                    yield Line.of(source, n, len(own.asked), before, self._scores(asked, people, own))
+                progress(1)
+
+    def _people(self, n: int) -> Asked:
+        """*n* labelled questions, drawn by the seed, as if somebody had pinned every right passage."""
+        row = {passage.passage_id: place for place, passage in enumerate(self.passages)}
+        query_ids = sorted(self.train)
+        drawn = [query_ids[place] for place in np.random.default_rng(self.seed).permutation(len(query_ids))[:n]]
+        right = tuple({row[one]: 1.0 for one, grade in self.train[name].items() if grade > 0} for name in drawn)
+        return Asked(tuple(self.questions[name] for name in drawn), right, ((),) * len(drawn))
+
+    def _scores(self, asked: FloatArray, people: Asked, cold: ColdStart | None) -> RetrievalScores:
+        """What is served after learning from both; from nothing, the base."""
+        rows = self._rows(people, cold)
+        if rows is not None:
+            asked = apply_map(half_map(rows, self.seed), asked)
+        vector = dict(zip((self.questions[query_id] for query_id in self.measured), asked, strict=True))
+        right = [*people.right, *(cold.asked.right if cold else ())]
+        return evaluate(
+            self.questions,
+            self.measured,
+            encode_queries=lambda texts: np.stack([vector[text] for text in texts]),
+            passage_ids=[passage.passage_id for passage in self.passages],
+            passage_vectors=self.vectors,
+            lexical=self.lexical,
+            weight=self.lexical_weight,
+            seen={self.passages[row].passage_id for rows in right for row in best_supported(rows)},
+        )
+
+    def _rows(self, people: Asked, cold: ColdStart | None) -> Rows | None:
+        parts = []
+        weight = LEXICAL_SHARE * self.lexical_weight
+        if len(people):
+            asked = self.encoder.encode_queries(people.questions)
+            parts.append(training_rows(people, asked, self.vectors, self.seed, self.lexical, weight))
+        if cold:
+            asked, left = cold.question_vectors, cold.passage_vectors
+            parts.append(training_rows(cold.asked, asked, left, self.seed, cold.lexical, weight))
+        return beside(*parts) if len(parts) == 2 else next(iter(parts), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one source is worth beside so many judged questions."""
+
+    source: str
+    n_judged: int
+    n_cold: int
+    """Consistent questions of the source."""
+    served: Paired
+    """nDCG@10 without the source and with it."""
+    seen: float | None
+    """The difference on questions with a right passage that was a positive; None where there are none."""
+    unseen: float | None
+    """On the others."""
+
+    @classmethod
+    def of(cls, source: str, n_judged: int, n_cold: int, before: RetrievalScores, after: RetrievalScores) -> Line:
+        """From the scores without and with the source."""
+        without, with_it = before.array("fused", "nDCG@10"), after.array("fused", "nDCG@10")
+        seen, unseen = (_mean((with_it - without)[mask]) for mask in (~after.unseen, after.unseen))
+        return cls(source, n_judged, n_cold, paired(without, with_it), seen, unseen)
+
+
+def of_source(cold: ColdStart, source: str) -> ColdStart:
+    """The questions of one source; the passages still lack what the others took."""
+    return cold.only([place for place, one in enumerate(cold.sources) if one == source])
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None

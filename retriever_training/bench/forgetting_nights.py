@@ -1,0 +1,134 @@
+"""Night after night of tier 1 on simulated votes: what the standing version gains where it learns, and loses elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.records import Verdict, sha256_of
+from retriever_training.bench.forgetting import Beside, beside, served_change
+from retriever_training.bench.harness.disk_cache import kept_figures
+from retriever_training.bench.harness.reported_set import ReportedSet
+from retriever_training.bench.simulated_library import START, Served, World, evidence_of, gate, learn, said, shown_by
+from retriever_training.judgments.snapshot import Evidence
+from retriever_training.nightly.fingerprint import RECIPE
+from retriever_training.simulation.simulated_users import Behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How people use the library: a share of the questions is asked for the first time on each of the days."""
+
+    n_nights: int
+    behaviour: Behaviour
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night, and what answers after it. Changes are of served nDCG@10, over the base at the same lexical weight."""
+
+    night: int
+    """1-based."""
+    n_asked: int
+    """Different questions so far."""
+    n_votes: int
+    """So far."""
+    decision: str
+    reason: str
+    lexical_weight: float
+    own: float
+    """Change on the test questions of the set that people ask about."""
+    elsewhere: dict[str, float] = field(default_factory=dict)
+    """set → change."""
+
+    @property
+    def mean_elsewhere(self) -> float:
+        """Over the sets that nobody asks about."""
+        return sum(self.elsewhere.values()) / len(self.elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """All nights under one seed, and each set by what answers in the end."""
+
+    nights: tuple[Night, ...]
+    own: Beside
+    elsewhere: dict[str, Beside]
+
+
+def live(
+    world: World, own: ReportedSet, elsewhere: Sequence[ReportedSet], life: Life, folder: Path,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Lived:  # fmt: skip
+    """Lets people ask, vote and sleep, *life.n_nights* times.
+
+    They see what the version of the day shows. Every night starts from the base with all votes so far, and the gate
+    decides on held-out votes, as real ones do. What *folder* holds of the same life is read, not learnt again.
+    """
+    folder = folder / f"nights-{_named(world, own, life)}"
+    questions = [str(one) for one in np.random.default_rng(life.seed).permutation(sorted(world.asked))]
+    verdicts: list[Verdict] = []
+    current, nights = world.base, []
+    measured = _measured(world, own, elsewhere, current)
+    for number in range(life.n_nights):
+        verdicts += _day(world, current, questions[number :: life.n_nights], life, number)
+        told, standing = _night(world, evidence_of(world, verdicts), current, folder / f"{number + 1:03d}.json")
+        if standing is not current:
+            current, measured = standing, _measured(world, own, elsewhere, standing)
+        changes = {name: round(served_change(one), 5) for name, one in measured.items()}
+        nights.append(Night(number + 1, len({one.question for one in verdicts}), len(verdicts), told["decision"],
+                            told["reason"], current.lexical_weight, changes.pop(own.name), changes))  # fmt: skip
+        progress(1)
+    of_own = measured.pop(own.name)
+    return Lived(tuple(nights), of_own, measured)
+
+
+def _named(world: World, own: ReportedSet, life: Life) -> str:
+    """What decides how the nights go."""
+    told = {**asdict(life), "set": own.sha256, "n_questions": len(world.asked), "weight": world.default_weight,
+            "base": hashlib.sha256(world.matrix.tobytes()).hexdigest(), "recipe": RECIPE}  # fmt: skip
+    return sha256_of(json.dumps(told, sort_keys=True))[:12]
+
+
+def _day(world: World, current: Served, questions: Sequence[str], life: Life, number: int) -> list[Verdict]:
+    """What people say on one day of what *current* shows them; each day has other turns."""
+    asked = {question: world.asked[question] for question in questions}
+    shown = shown_by(world, current, questions)
+    at = START + timedelta(days=number)
+    given = said(asked, shown, life.behaviour, 1000 * life.seed + number, at)
+    return [replace(one, turn_id=f"{number}-{one.turn_id}") for one in given]
+
+
+def _night(world: World, evidence: Evidence, current: Served, file: Path) -> tuple[dict[str, Any], Served]:
+    """What the gate said, and what answers in the morning."""
+    weights = file.with_suffix(".npy")
+
+    def make() -> dict[str, Any]:
+        candidate = learn(world, evidence)
+        decision = gate(world, evidence, current, candidate)
+        told = {"decision": decision.decision, "reason": decision.reasons[0]}
+        if candidate is None or decision.decision != "promoted":
+            return told
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(weights, candidate.weights)
+        return told | {"lexical_weight": candidate.lexical_weight, "seen": sorted(candidate.seen)}
+
+    told = kept_figures(file, make)
+    if told["decision"] != "promoted":
+        return told, current
+    return told, Served(np.load(weights), told["lexical_weight"], frozenset(told["seen"]))
+
+
+def _measured(world: World, own: ReportedSet, elsewhere: Sequence[ReportedSet], version: Served) -> dict[str, Beside]:
+    return {
+        one.name: beside(one, version.asked(one.asked), one.passages, version.lexical_weight, world.default_weight)
+        for one in (own, *elsewhere)
+    }

@@ -1,0 +1,93 @@
+"""A BEIR folder as arrays: questions that train, choose and report, and rows of right passages; no library, no votes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eval.datasets.beir import BeirDataset, Grades
+from rag.errors import TooLittleDataError
+from rag.index.bm25 import Lexical
+from rag.records import Passage
+from retriever_training.judgments.snapshot import Asked
+from retriever_training.judgments.splits import normalised
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """Passages, and the questions that train, choose and report; passages by their row, 0-based."""
+
+    name: str
+    sha256: str
+    passages: tuple[Passage, ...]
+    passage_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    """What encoders read."""
+    lexical: Lexical
+    train: Asked
+    """Every label has weight 1; nobody rejected anything."""
+    dev: Asked
+    split: str
+    """Whose questions are reported."""
+    questions: Mapping[str, str]
+    """query id → text, of *split*."""
+    qrels: Mapping[str, Grades]
+    """query id → passage id → grade, of *split*."""
+    n_left_out: int
+    """Train questions that are dev's or the reported split's too, but for case and marks."""
+
+    @classmethod
+    def of(cls, dataset: BeirDataset, split: str = "test") -> LabelledSet:
+        """From a BEIR folder; one question asked twice is one, with the right passages of both.
+
+        Raises:
+            NotFoundError: the folder lacks a split.
+            TooLittleDataError: no question of a split has a right passage, or train has none of its own.
+        """
+        lines = list(dataset.corpus())
+        ids = tuple(name for name, _, _ in lines)
+        passages = tuple(Passage(name, name, name, title, "", text, 0, len(text), None, name)
+                         for name, title, text in lines)  # fmt: skip
+        texts = tuple(passage.encoded_text for passage in passages)
+        row = {name: place for place, name in enumerate(ids)}
+        dev, reported = gathered(dataset, "dev", row), dataset.split(split)
+        held_out = {normalised(one) for one in (*dev, *(dataset.queries[name] for name in reported))}
+        train = gathered(dataset, "train", row)
+        kept = {question: right for question, right in train.items() if normalised(question) not in held_out}
+        if not kept:
+            raise TooLittleDataError(f"every train question of {dataset.name!r} is held out too: there is nothing "
+                                     "to train on, choose another folder")  # fmt: skip
+        return cls(dataset.name, dataset.sha256, passages, ids, texts, Lexical.build(ids, texts), _asked(kept), _asked(dev),
+                   split, {name: dataset.queries[name] for name in reported}, reported,
+                   len(train) - len(kept))  # fmt: skip
+
+    @property
+    def positives(self) -> tuple[frozenset[int], ...]:
+        """The right passages of each train question."""
+        return tuple(frozenset(right) for right in self.train.right)
+
+    @property
+    def n_rows(self) -> int:
+        """Pairs of a train question and a right passage."""
+        return sum(map(len, self.train.right))
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Ids of the passages that are right for a train question."""
+        return frozenset(self.passage_ids[row] for right in self.train.right for row in right)
+
+
+def gathered(dataset: BeirDataset, split: str, row: Mapping[str, int]) -> dict[str, frozenset[int]]:
+    """question → rows of its right passages, in the order of the questions' ids; spellings of one question are one."""
+    spelling: dict[str, str] = {}
+    right: dict[str, frozenset[int]] = {}
+    for query_id, grades in sorted(dataset.split(split).items()):
+        text = dataset.queries[query_id]
+        text = spelling.setdefault(normalised(text), text)
+        right[text] = right.get(text, frozenset()) | {row[name] for name, grade in grades.items() if grade > 0}
+    return right
+
+
+def _asked(right: Mapping[str, frozenset[int]]) -> Asked:
+    weights = tuple(dict.fromkeys(sorted(rows), 1.0) for rows in right.values())
+    return Asked(tuple(right), weights, tuple(() for _ in right))

@@ -1,0 +1,161 @@
+"""What a user would do instead of a night: BM25, RRF, and two libraries' documented recipes at the ladder's budget."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from eval.retrieval.evaluate import Rankings, rankings
+from eval.statistics.ranking_metrics import from_rankings, per_question
+from rag.embedding.encoder import Encoder, load_model
+from rag.errors import TooLittleDataError
+from rag.retrieval.fusion import reciprocal_rank_fusion
+from retriever_training.bench.harness.workbench import Bench, Climbed, Cost
+from retriever_training.bench.ladder.rows import mine_of
+from retriever_training.bench.ladder.rungs import Rung
+from retriever_training.negatives.finders import FINDERS
+from retriever_training.progress import Watch
+from retriever_training.tiers.freeze_layers import freeze
+from retriever_training.tiers.tier3_both_towers import Plan
+
+RELATIVE_MARGIN = 0.05  # as the docstring of `mine_hard_negatives` recommends, with sampling_strategy="top"
+DOCUMENTED_RATE = 2e-5  # in the examples of sentence-transformers' documentation
+OUR_RATE = Plan().learning_rate
+MNRL_SCALE = 20.0  # MultipleNegativesRankingLoss's own
+WINDOW = (10, 210)  # ranks, as in FlagEmbedding's example of mining (range_for_sampling)
+FLAG_SCALE = 50.0  # 1 / τ with FlagEmbedding's temperature of 0.02
+
+log = logging.getLogger(__name__)
+
+
+def bm25(bench: Bench, _seed: int, _watch: Watch) -> Climbed:
+    """BM25 alone."""
+    return Climbed({"served": _values(bench, _ranked(bench).lexical)}, Cost(), {})
+
+
+def rrf(bench: Bench, _seed: int, _watch: Watch) -> Climbed:
+    """The base and BM25 by reciprocal ranks (k = 60), the first hundred of each."""
+    found = _ranked(bench)
+    fused = []
+    for sides in zip(found.dense, found.lexical, strict=True):
+        scores = reciprocal_rank_fusion([[str(row) for row in side] for side in sides])
+        fused.append([int(row) for row, _ in sorted(scores.items(), key=lambda one: -one[1])])
+    return Climbed({"served": _values(bench, fused)}, Cost(), {})
+
+
+def _ranked(bench: Bench) -> Rankings:
+    words = bench.data.lexical.score_matrix(list(bench.data.questions.values()))
+    return rankings(bench.base.reported, bench.base.passages, words, bench.default_weight)
+
+
+def _values(bench: Bench, ranked: Iterable[Iterable[int]]) -> dict[str, float]:
+    """nDCG@10 of each reported question, from rows of passages, best first."""
+    ids = bench.data.passage_ids
+    named = {name: [ids[row] for row in rows] for name, rows in zip(bench.data.questions, ranked, strict=True)}
+    return per_question(bench.data.qrels, from_rankings(named))["nDCG@10"]
+
+
+def sentence_transformers(rate: float, bench: Bench, seed: int, watch: Watch) -> Climbed:
+    """`mine_hard_negatives` as its docstring recommends, then MultipleNegativesRankingLoss without duplicates in a batch.
+
+    Raises:
+        TooLittleDataError: the margin leaves no negative at all.
+    """
+    from datasets import Dataset, disable_progress_bars
+    from sentence_transformers import mine_hard_negatives
+
+    disable_progress_bars()
+    data = bench.data
+    pairs = [(question, data.texts[row]) for question, right in zip(data.train.questions, data.train.right, strict=True)
+             for row in right]  # fmt: skip
+    started = time.perf_counter()
+    mined = mine_hard_negatives(
+        Dataset.from_dict({"anchor": [one for one, _ in pairs], "positive": [one for _, one in pairs]}),
+        load_model(bench.encoder.folder), corpus=list(data.texts), relative_margin=RELATIVE_MARGIN, num_negatives=1,
+        sampling_strategy="top", batch_size=32, verbose=False,
+    )  # fmt: skip
+    cost = Cost(mine_s=time.perf_counter() - started, n_mined=len(set(data.texts)))
+    if not len(mined):
+        raise TooLittleDataError(f"mine_hard_negatives finds no negative for {len(pairs):,} pairs at a margin of "
+                                 f"{RELATIVE_MARGIN}: leave this rung out, with --rung")  # fmt: skip
+    log.info("mine_hard_negatives: %d rows of %d pairs", len(mined), len(pairs))
+    return _plain(bench, mined, rate, MNRL_SCALE, seed, cost, watch)
+
+
+def rank_window(bench: Bench, seed: int, watch: Watch) -> Climbed:
+    """FlagEmbedding's mining, re-created from its description: a random passage of the ranks in WINDOW, nothing cleaned.
+
+    Positives are left out by their text; where the window is empty, a random passage stands in, whatever it is.
+    """
+    from datasets import Dataset
+
+    data = bench.data
+    started = time.perf_counter()
+    mine = mine_of(bench, seed)
+    generator = mine.generator("rank window")
+    columns: dict[str, list[str]] = {"anchor": [], "positive": [], "negative": []}
+    for question, right, found in zip(
+        data.train.questions, data.positives, FINDERS["dense"](mine, WINDOW[1]), strict=True
+    ):
+        window = [one.passage for one in found[WINDOW[0] :]] or list(range(len(data.texts)))
+        for row in sorted(right):
+            negative = window[int(generator.integers(len(window)))]
+            for name, text in zip(columns, (question, data.texts[row], data.texts[negative]), strict=True):
+                columns[name].append(text)
+    cost = Cost(mine_s=time.perf_counter() - started)
+    return _plain(bench, Dataset.from_dict(columns), OUR_RATE, FLAG_SCALE, seed, cost, watch)
+
+
+def _plain(bench: Bench, rows: Any, rate: float, scale: float, seed: int, cost: Cost, watch: Watch) -> Climbed:
+    """Trains with the library's own trainer, loss and sampler, and measures what comes out."""
+    started = time.perf_counter()
+    made = bench.folder / "models" / f"beside-{seed}"
+    model = _train(bench, rows, rate, scale, seed)
+    model.save_pretrained(str(made), create_model_card=False)
+    watch("train: beside", 1)(1)
+    cost += Cost(train_s=time.perf_counter() - started, n_trained=bench.budget.steps * bench.budget.passages)
+    started = time.perf_counter()
+    sight = bench.look(Encoder.open(made), watch)
+    shutil.rmtree(made)
+    cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(sight.passages))
+    values, weight = bench.measured(sight)
+    return Climbed(values, cost, {"lexical_weight": weight, "learning_rate": rate, "n_rows": len(rows)})
+
+
+def _train(bench: Bench, rows: Any, rate: float, scale: float, seed: int) -> Any:
+    import torch
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers.base.sampler import BatchSamplers
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from transformers import PrinterCallback, set_seed
+
+    set_seed(seed)
+    model = load_model(bench.encoder.folder)
+    freeze(model, bench.budget.frozen_layers)
+    model.model_card_data.widget = [{"text": ""}]  # an example is there, so the trainer computes none
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(bench.folder / "models"), max_steps=bench.budget.steps,
+        per_device_train_batch_size=bench.budget.pairs, learning_rate=rate, warmup_steps=0.1, bf16=bench.bf16,
+        use_cpu=not torch.cuda.is_available(), batch_sampler=BatchSamplers.NO_DUPLICATES, save_strategy="no",
+        logging_strategy="no", report_to="none", disable_tqdm=True, seed=seed,
+    )  # fmt: skip
+    loss = MultipleNegativesRankingLoss(model, scale=scale)
+    trainer = SentenceTransformerTrainer(model=model, args=arguments, train_dataset=rows, loss=loss)
+    trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+    trainer.train()
+    return model
+
+
+RUNGS: Mapping[str, Rung] = {
+    "lexical": Rung("BM25 alone", bm25, is_drawn=False, beside=True),
+    "rrf": Rung("base and BM25 by RRF", rrf, is_drawn=False, beside=True),
+    "st": Rung("sentence-transformers' recipe", partial(sentence_transformers, OUR_RATE), beside=True),
+    "st_documented": Rung(
+        "the same at its documented rate", partial(sentence_transformers, DOCUMENTED_RATE), beside=True
+    ),
+    "rank_window": Rung("FlagEmbedding's rank window", rank_window, beside=True),
+}

@@ -1,0 +1,69 @@
+"""Tiers 1 and 2 on the ladder, as they serve: their own steps, for they encode no passage and so have no such budget."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rag.embedding.encoder import Encoder
+from retriever_training.bench.harness.workbench import Bench, Climbed, Cost, Sight
+from retriever_training.bench.ladder.rungs import Rung
+from retriever_training.progress import Watch
+from retriever_training.tiers.learn_tier1 import Chosen, choose_map
+from retriever_training.tiers.learn_tier2 import ChosenTower, choose_tower
+from retriever_training.tiers.query_side_data import QuerySide
+from retriever_training.tiers.tier1_adapter import RIDGES, STEPS, apply_map
+from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, n_steps
+
+
+def tier1(bench: Bench, seed: int, watch: Watch) -> Climbed:
+    """A linear map of the questions, chosen on dev as a night does."""
+    started = time.perf_counter()
+    chosen = learnt_map(bench, seed, watch)
+    cost = Cost(train_s=time.perf_counter() - started)
+    asked = apply_map(chosen.weights, bench.base.reported)
+    return Climbed(bench.at_weight(replace(bench.base, reported=asked), chosen.lexical_weight), cost,
+                   {"ridge": chosen.ridge, "alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight})  # fmt: skip
+
+
+def tier2(bench: Bench, seed: int, watch: Watch) -> Climbed:
+    """The query side's transformer against all passage vectors, chosen on dev as a night does."""
+    started = time.perf_counter()
+    work = bench.folder / "models" / f"tier2-{seed}"
+    shutil.rmtree(work, ignore_errors=True)
+    chosen, steps = learnt_tower(bench, seed, work, watch)
+    encoder = Encoder.open(chosen.folder)
+    sight = Sight(bench.base.passages, encoder.encode_queries(bench.data.dev.questions),
+                  encoder.encode_queries(list(bench.data.questions.values())))  # fmt: skip
+    shutil.rmtree(work)
+    cost = Cost(train_s=time.perf_counter() - started)
+    return Climbed(bench.at_weight(sight, chosen.lexical_weight), cost,
+                   {"alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight, "steps": steps})  # fmt: skip
+
+
+def learnt_map(bench: Bench, seed: int, watch: Watch) -> Chosen:
+    """Tier 1's map, and what dev said of it."""
+    return choose_map(_side(bench, seed), seed, watch("train: tier 1", STEPS * len(RIDGES)))
+
+
+def learnt_tower(bench: Bench, seed: int, work: Path, watch: Watch) -> tuple[ChosenTower, int]:
+    """Tier 2's query tower, below *work*, and after how many steps."""
+    side = _side(bench, seed)
+    plan = QueryTowerPlan(seed=seed, bf16=bench.bf16)
+    steps = n_steps(len(side.rows.weight), plan)
+    return choose_tower(side, bench.encoder.folder, work, plan, watch("train: tier 2", steps)), steps
+
+
+def _side(bench: Bench, seed: int) -> QuerySide:
+    data = bench.data
+    return QuerySide.between(data.train, data.dev, data.passages, data.lexical, bench.encoder.encode_queries,
+                             bench.base.passages, bench.default_weight, seed)  # fmt: skip
+
+
+RUNGS: Mapping[str, Rung] = {
+    "tier1": Rung("tier 1: linear query map", tier1),
+    "tier2": Rung("tier 2: query tower", tier2),
+}

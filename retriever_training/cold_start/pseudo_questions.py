@@ -1,0 +1,241 @@
+"""Training questions for a library that nobody has voted on: its own headings, first sentences and summaries."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag.records import LEVEL_MARK, Passage
+from rag.splitting.token_offsets import n_words
+from rag.text.sentences import readable, sentences
+
+Parts = tuple[str, str, str]  # title, heading and text of a passage
+
+SOURCES = ("heading", "first sentence", "summary")
+WRITTEN = "language model"
+TITLE_MARK = " | "  # divides page and section in the titles of web pages and of several BEIR corpora
+
+MIN_WORDS, MAX_WORDS = 2, 40  # of a question, as rag.passages counts words
+MIN_LEFT = 10  # words of a passage without its first sentence; with fewer nothing is left to find it by
+MAX_PASSAGES = 10  # that one question may stand for; a heading above more of them is a chapter's
+MAX_DOCUMENTS = 3  # that use one heading; "Introduction" and "See also" say nothing of what stands below
+MAX_QUESTIONS = 3_000  # drawn from a larger library: each costs two texts to encode
+
+_NUMBER = re.compile(r"^(?:[A-Z]\.)?[\d.]*\d[.)]?\s+|^[A-Za-z][.)]\s+")
+_SUMMARY = re.compile(
+    r"(?:executive )?(?:abstract|summary|tl;?dr|key points|in brief|at a glance)\b[\s:.—–-]*", re.IGNORECASE
+)
+_LABEL = re.compile(r"^(?:[A-Z]{4,}(?: AND [A-Z]+)?|Background|Objectives?|Methods?|Results?|Conclusions?)\s*:\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoQuestion:
+    """A question that nobody asked, and the passages that it was made of."""
+
+    question: str
+    source: str
+    """One of SOURCES, or WRITTEN."""
+    left: Mapping[int, Parts]
+    """row of each passage that may be right → what is left of it without the question's own words."""
+    says_it: int | None = None
+    """The passage that holds the question word for word, where that is another one: neither right nor wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Pseudo-questions before anything was searched, and what was left out."""
+
+    questions: tuple[PseudoQuestion, ...]
+    texts: tuple[str, ...]
+    """What encoders read of every passage of the library, without all that is asked of it."""
+    dropped: Mapping[str, int]
+    """How many, by "source: reason"."""
+
+
+def draw(
+    passages: Sequence[Passage],
+    seed: int,
+    written: Iterable[tuple[int, str]] = (),
+    sources: Sequence[str] = SOURCES,
+    n: int = MAX_QUESTIONS,
+) -> Drawn:
+    """Up to *n* of the questions that the passages give of themselves, drawn by *seed*.
+
+    *written* are (row, question) of a language model. Words that stand for several passages are one question.
+    """
+    dropped: Counter[str] = Counter()
+    by_words: dict[str, list[PseudoQuestion]] = defaultdict(list)
+    for one in _candidates(passages, written, sources, dropped):
+        by_words[one.question.casefold()].append(one)
+    usable = []
+    for same in by_words.values():
+        one, reason = _merged(same), _objection(same)
+        if reason:
+            dropped[f"{one.source}: {reason}"] += len(same)
+        else:
+            usable.append(one)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(usable))[:n])
+    dropped["over the number that is trained on"] += len(usable) - len(chosen)
+    questions = tuple(usable[place] for place in chosen)
+    return Drawn(questions, tuple(_left(passages, questions)), {reason: k for reason, k in dropped.items() if k})
+
+
+def _candidates(
+    passages: Sequence[Passage],
+    written: Iterable[tuple[int, str]],
+    sources: Sequence[str],
+    dropped: Counter[str],
+) -> Iterator[PseudoQuestion]:
+    if "heading" in sources:
+        yield from from_headings(passages, dropped)
+    if "first sentence" in sources:
+        yield from from_first_sentences(passages, dropped)
+    if "summary" in sources:
+        yield from from_summaries(passages)
+    for row, question in written:
+        yield PseudoQuestion(question, WRITTEN, {row: _parts(passages[row])})
+
+
+def _merged(same: Sequence[PseudoQuestion]) -> PseudoQuestion:
+    """One question for all passages of those with the same words."""
+    first = same[0]
+    if len(same) == 1:
+        return first
+    left = dict(first.left)
+    for other in same[1:]:
+        for row, parts in other.left.items():
+            left[row] = _shortest(left.get(row, parts), parts)
+    return PseudoQuestion(first.question, first.source, left, first.says_it)
+
+
+def _objection(same: Sequence[PseudoQuestion]) -> str:
+    length = n_words(same[0].question)
+    if length < MIN_WORDS:
+        return "too short"
+    if length > MAX_WORDS:
+        return "too long"
+    is_summary = same[0].source == "summary"  # one passage of the document will be chosen
+    return "stands for many passages" if not is_summary and len(_merged(same).left) > MAX_PASSAGES else ""
+
+
+def _left(passages: Sequence[Passage], questions: Sequence[PseudoQuestion]) -> Iterator[str]:
+    left = [_parts(passage) for passage in passages]
+    for one in questions:
+        for row, parts in one.left.items():
+            left[row] = _shortest(left[row], parts)
+    for parts in left:
+        yield "\n".join(part for part in parts if part)
+
+
+def _parts(passage: Passage) -> Parts:
+    return passage.title, passage.heading, passage.text
+
+
+def _shortest(one: Parts, other: Parts) -> Parts:
+    """Without what either of two questions took out: parts are only ever shortened."""
+    title, heading, text = (min(pair, key=len) for pair in zip(one, other, strict=True))
+    return title, heading, text
+
+
+# ---- headings
+
+
+def path_of(passage: Passage) -> tuple[str, ...]:
+    """Title and headings above a passage, outermost first, without their numbers.
+
+    >>> path_of(Passage("p", "d", "a.md", "Manual", "1. Start › 1.2 First use", "Text.", 0, 5))
+    ('Manual', 'Start', 'First use')
+    >>> path_of(Passage("p", "d", "uk/7", "Offices | 3. Cleaning", "", "Text.", 0, 5))
+    ('Offices', 'Cleaning')
+    """
+    title = [passage.title] if passage.heading else passage.title.split(TITLE_MARK)
+    parts = (_NUMBER.sub("", part.strip()) for part in [*title, *passage.heading.split(LEVEL_MARK)])
+    return tuple(part for part in parts if part)
+
+
+def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterator[PseudoQuestion]:
+    """The last heading above each section, behind the title where several sections are called so.
+
+    All passages of the section are right; they lose the heading, and the title where that was asked for too.
+    """
+    sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, passage in enumerate(passages):
+        if path := path_of(passage):
+            sections[path].append(row)
+    used_in: dict[str, set[str]] = defaultdict(set)
+    for path in sections:
+        used_in[path[-1].casefold()].add(path[0])
+    called = Counter(path[-1].casefold() for path in sections)
+    for path, rows in sections.items():
+        name = path[-1].casefold()
+        if len(used_in[name]) > MAX_DOCUMENTS:
+            dropped["heading: in many documents"] += 1
+            continue
+        is_clear = called[name] == 1 or len(path) == 1
+        question = path[-1] if is_clear else f"{path[0]}: {path[-1]}"
+        left = {row: _below(passages[row], keeps_title=is_clear) for row in rows}
+        yield PseudoQuestion(question, "heading", left)
+
+
+def _below(passage: Passage, *, keeps_title: bool) -> Parts:
+    """The passage without its last heading, and without its title where that was asked for too."""
+    if passage.heading:
+        above = LEVEL_MARK.join(passage.heading.split(LEVEL_MARK)[:-1])
+        return passage.title if keeps_title else "", above, passage.text
+    title = passage.title.split(TITLE_MARK)[0 if keeps_title else 1 : -1]
+    return TITLE_MARK.join(title), "", passage.text
+
+
+# ---- sentences
+
+
+def from_first_sentences(passages: Sequence[Passage], dropped: Counter[str]) -> Iterator[PseudoQuestion]:
+    """The first sentence of each passage, taken out of it.
+
+    The inverse cloze task of Lee, Chang and Toutanova (ORQA, ACL 2019). They draw any sentence, and leave it in its
+    passage one time in ten.
+    """
+    for row, passage in enumerate(passages):
+        first = next(iter(sentences(passage.text)), None)
+        if first is None:
+            dropped["first sentence: none"] += 1
+            continue
+        left = " ".join((passage.text[: first.start] + passage.text[first.end :]).split())
+        if n_words(left) < MIN_LEFT:
+            dropped["first sentence: nothing left of the passage"] += 1
+        else:
+            yield PseudoQuestion(readable(first.text), "first sentence", {row: (passage.title, passage.heading, left)})
+
+
+def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
+    """The sentences of a document's summary, each asked of the document's other passages."""
+    by_document: dict[str, list[int]] = defaultdict(list)
+    for row, passage in enumerate(passages):
+        by_document[_document(passage)].append(row)
+    for row, passage in enumerate(passages):
+        start = _summary_start(passage)
+        left = {other: _parts(passages[other]) for other in by_document[_document(passage)] if other != row}
+        if start is not None and left:
+            for sentence in sentences(passage.text[start:]):
+                yield PseudoQuestion(_LABEL.sub("", readable(sentence.text)), "summary", left, says_it=row)
+
+
+def _document(passage: Passage) -> str:
+    """What belongs together: the passages of a file, or the lines of a BEIR corpus with one title."""
+    return passage.title if passage.external_id and passage.title else passage.document_id
+
+
+def _summary_start(passage: Passage) -> int | None:
+    """Where the summary begins in the passage's text; None where it is none.
+
+    >>> _summary_start(Passage("p", "d", "a.md", "", "", "Abstract: We grew oats.", 0, 23))
+    10
+    """
+    if at_start := _SUMMARY.match(passage.text):
+        return at_start.end()
+    name = path_of(passage)[-1:]
+    return 0 if name and _SUMMARY.fullmatch(name[0]) else None

@@ -1,0 +1,133 @@
+"""What a night may learn from a library's own questions, alone or beside people's judgments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.index.bm25 import Lexical
+from rag.records import Passage
+from retriever_training.cold_start.consistency_filter import TOP, consistent
+from retriever_training.cold_start.pseudo_questions import MAX_QUESTIONS, SOURCES, Drawn, PseudoQuestion, draw
+from retriever_training.judgments.snapshot import Asked
+from retriever_training.losses.full_softmax import Rows
+
+FloatArray = NDArray[np.float32]
+
+
+class TextEncoder(Protocol):
+    """Both halves of an encoder."""
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """A library's own questions, and the library without the words that they were made of."""
+
+    asked: Asked
+    """Right passages by their row in the library; of several the surest are trained on, and the others masked."""
+    sources: tuple[str, ...]
+    """Of each question."""
+    question_vectors: FloatArray
+    """`(q, dim)`, unit rows."""
+    texts: tuple[str, ...]
+    """What is left of every passage: what both towers must read in its place."""
+    passage_vectors: FloatArray
+    """`(n, dim)`, unit rows: of *texts*."""
+    lexical: Lexical
+    """BM25 over *texts*."""
+    counts: Mapping[str, int]
+    """How many questions were kept and dropped, by "source: reason"."""
+
+    def only(self, places: Sequence[int]) -> ColdStart:
+        """The questions at these places; the passages still lack what the others took."""
+        asked = Asked(
+            tuple(self.asked.questions[place] for place in places),
+            tuple(self.asked.right[place] for place in places),
+            ((),) * len(places),
+        )
+        sources = tuple(self.sources[place] for place in places)
+        return replace(self, asked=asked, sources=sources, question_vectors=self.question_vectors[list(places)])
+
+
+def cold_start_rows(
+    passages: Sequence[Passage],
+    encoder: TextEncoder,
+    passage_vectors: FloatArray,
+    lexical_weight: float,
+    weight: float,
+    seed: int,
+    written: Iterable[tuple[int, str]] = (),
+    sources: Sequence[str] = SOURCES,
+    progress: Callable[[int], None] = lambda n: None,
+    n: int = MAX_QUESTIONS,
+) -> ColdStart:
+    """Draws up to *n* of a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
+
+    *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; what was changed by taking a
+    question out is encoded anew.
+    """
+    drawn = draw(passages, seed, written, sources, n)
+    vectors = passage_vectors.copy()
+    changed = [row for row, passage in enumerate(passages) if drawn.texts[row] != passage.encoded_text]
+    if changed:
+        vectors[changed] = encoder.encode_passages([drawn.texts[row] for row in changed])
+    progress(len(changed))
+    asked = encoder.encode_queries([one.question for one in drawn.questions])
+    lexical = Lexical.build([passage.passage_id for passage in passages], drawn.texts)
+    right = consistent(drawn.questions, asked, vectors, lexical, lexical_weight)
+    kept = [place for place, rows in enumerate(right) if rows]
+    return ColdStart(
+        Asked(
+            tuple(drawn.questions[place].question for place in kept),
+            tuple(_weighed(drawn.questions[place], right[place], weight) for place in kept),
+            ((),) * len(kept),
+        ),
+        tuple(drawn.questions[place].source for place in kept),
+        asked[kept],
+        drawn.texts,
+        vectors,
+        lexical,
+        _counts(drawn, right),
+    )
+
+
+def _weighed(one: PseudoQuestion, right: Sequence[int], weight: float) -> dict[int, float]:
+    """The consistent passages with *weight*; what else may answer with half of it, so that it is no negative either."""
+    others = [*one.left] if one.source != "summary" else []
+    others += [one.says_it] if one.says_it is not None else []
+    return dict.fromkeys(others, weight / 2) | dict.fromkeys(right, weight)
+
+
+def _counts(drawn: Drawn, right: Sequence[Sequence[int]]) -> dict[str, int]:
+    counts = Counter(drawn.dropped)
+    for one, rows in zip(drawn.questions, right, strict=True):
+        counts[f"{one.source}: {'kept' if rows else f'not among the first {TOP} by what is left'}"] += 1
+    return dict(sorted(counts.items()))
+
+
+def beside(people: Rows, cold: Rows) -> Rows:
+    """Both as the rows of one softmax, in which each sees passages of its own kind only: whole ones, or what is left."""
+    n_questions, n_whole, n_left = len(people.questions), len(people.passages), len(cold.passages)
+    whole, left = np.arange(n_whole), np.arange(n_whole, n_whole + n_left)
+    return Rows(
+        np.concatenate([people.questions, cold.questions]),
+        np.concatenate([people.passages, cold.passages]),
+        np.concatenate([people.question_of, cold.question_of + n_questions]),
+        np.concatenate([people.positive_of, cold.positive_of + n_whole]),
+        np.concatenate([people.weight, cold.weight]),
+        tuple(np.concatenate([masked, left]) for masked in people.masked)
+        + tuple(np.concatenate([masked + n_whole, whole]) for masked in cold.masked),
+        people.emphasised + tuple(rows + n_whole for rows in cold.emphasised),
+        people.lexical + tuple((found + n_whole, bonus) for found, bonus in cold.lexical),
+    )

@@ -1,0 +1,130 @@
+"""Where passages stand for judged questions under each version, over the library as it is now."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.app.app import App
+from rag.embedding.query_vectors import question_vectors
+from rag.errors import NightjarError
+from rag.index.exact_search import ExactIndex
+from rag.retrieval.retriever import Retriever
+from rag.versions.registry import Version
+
+log = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float32]
+Target = tuple[str, str]
+"""Question and passage id."""
+DEPTH = 100
+BEYOND = DEPTH + 1
+"""The rank of what is not among the first DEPTH."""
+MOST_KEPT = 50_000  # ranks, of about 200 bytes each
+
+
+class Ranks:
+    """Ranks that were found once are kept in memory until the library changes. Threads may share it.
+
+    A version is asked as it is served, near-duplicates collapsed where the settings say so, by itself: without today's
+    votes and without a reranker, by exact search. Its vectors of the questions are kept in SQL, as a night keeps them.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._kept: dict[tuple[str, Target], int | None] = {}
+        self._state: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+
+    def missing(self, wanted: Mapping[str, Iterable[Target]]) -> dict[str, list[Target]]:
+        """encoder id → what of *wanted* has to be searched for first."""
+        state = self._app.library.revision(), self._app.library.vectors_revision()
+        with self._lock:
+            if state != self._state or len(self._kept) > MOST_KEPT:
+                self._kept, self._state = {}, state
+            unknown = {
+                encoder_id: [target for target in dict.fromkeys(targets) if (encoder_id, target) not in self._kept]
+                for encoder_id, targets in wanted.items()
+            }
+        return {encoder_id: targets for encoder_id, targets in unknown.items() if targets}
+
+    def find(
+        self, encoder_id: str, targets: Sequence[Target], progress: Callable[[int], None] = lambda n: None
+    ) -> None:
+        """Searches for the questions of *targets* by one version; *progress* gets 1 for each question."""
+        try:
+            found = _found(self._app, self._app.registry.version(encoder_id), targets, progress)
+        except NightjarError as error:
+            log.info("ranks under version %s can't be told: %s", encoder_id, error)
+            found = dict.fromkeys(targets)
+        with self._lock:
+            self._kept |= {(encoder_id, target): rank for target, rank in found.items()}
+
+    def rank(self, encoder_id: str, target: Target) -> int | None:
+        """1 to DEPTH, or BEYOND; None where it can't be told, or was not searched for."""
+        with self._lock:
+            return self._kept.get((encoder_id, target))
+
+
+def _found(
+    app: App, version: Version, targets: Sequence[Target], progress: Callable[[int], None]
+) -> dict[Target, int | None]:
+    """The ranks; None throughout where the version has not encoded what the library holds by now."""
+    vectors = app.vectors(version.passage_side)
+    if version.encoder_id != app.current().encoder_id and vectors.missing():
+        return dict.fromkeys(targets)
+    passages_of: dict[str, list[str]] = defaultdict(list)
+    for question, passage_id in targets:
+        passages_of[question].append(passage_id)
+    retriever = Retriever(
+        JudgedQuestions(app, version, list(passages_of)),
+        ExactIndex(vectors),
+        app.live.lexical,
+        app.library,
+        vectors,
+        lexical_weight=version.lexical_weight,
+        candidates=app.settings.retrieval.candidates,
+        distinct=app.settings.retrieval.distinct,
+    )
+    found: dict[Target, int | None] = {}
+    for question, wanted in passages_of.items():
+        ranks = {
+            one.passage_id: hit.rank for hit in retriever.search(question, DEPTH) for one in (hit.passage, *hit.also_in)
+        }
+        found |= {(question, passage_id): ranks.get(passage_id, BEYOND) for passage_id in wanted}
+        progress(1)
+    return found
+
+
+class JudgedQuestions:
+    """A version's view of some questions: vectors from SQL, and an encoder that is opened only where one is missing."""
+
+    def __init__(self, app: App, version: Version, questions: Sequence[str]) -> None:
+        self.encoder_id = version.encoder_id
+        self.passage_side = version.passage_side
+        rows = question_vectors(app.engine, _OpenedLater(app, version.encoder_id), questions)
+        self._vectors = dict(zip(questions, rows, strict=True))
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """`(n, dim)` float32, rows of unit length; of the questions named at the beginning only."""
+        return np.stack([self._vectors[text] for text in texts])
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
+        """Never: passages were encoded when they came in."""
+        raise NotImplementedError
+
+
+class _OpenedLater:
+    def __init__(self, app: App, encoder_id: str) -> None:
+        self.encoder_id = encoder_id
+        self._app = app
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        live = self._app.live.retriever.encoder
+        encoder = live if live.encoder_id == self.encoder_id else self._app.quick_encoder(self.encoder_id)
+        return encoder.encode_queries(texts)

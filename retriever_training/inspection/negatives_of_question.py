@@ -1,0 +1,169 @@
+"""The night's negatives for people to look at: for one question, or all rows as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rag.app.app import App
+from rag.embedding.query_vectors import QuestionEncoder
+from rag.errors import TooLittleDataError
+from rag.records import Passage
+from retriever_training.judgments.snapshot import Asked, Evidence, best_supported, gather
+from retriever_training.judgments.splits import normalised
+from retriever_training.negatives.candidates.records import Candidate, Mine, View
+from retriever_training.negatives.denoising.audit import Audited, sample
+from retriever_training.negatives.denoising.cross_encoder_teacher import Remembered
+from retriever_training.negatives.finders import FINDERS, check_sources
+from retriever_training.negatives.mixing import QUOTAS, Row, as_json, mine_all, mix, of_epoch, quotas_of
+from retriever_training.progress import Watch, unwatched
+from retriever_training.tiers.learn_tier3 import N_NEGATIVES, make_mine
+from retriever_training.tiers.night_plan import NightPlan
+from retriever_training.versions.encoded_views import earlier_views, view_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What rows to make of a night's questions and right passages."""
+
+    n_negatives: int = N_NEGATIVES
+    sources: tuple[str, ...] = tuple(QUOTAS)
+    pool: int = 0
+    """How many negatives a row keeps for the epochs to take turns with; 0 for as many as one epoch needs."""
+    epochs: int = 1
+    easy_first: bool = False
+    n_audited: int = 0
+    """Candidates of each source and outcome to read; see `negatives.audit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MinedRows:
+    """Rows as `as_json` tells them, what was left out on the way, and the passages that they name."""
+
+    lines: list[dict[str, Any]]
+    """With more than one epoch: all rows of the first, with `epoch` 0, then those of the next."""
+    removed: Mapping[str, int]
+    passages: Mapping[str, Passage]
+    audited: list[Audited]
+
+
+def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatched) -> MinedRows:
+    """Rows of the questions and right passages that a tier-3 night would train on now, with the negatives wanted.
+
+    Raises:
+        TooLittleDataError: no judgment of the training split names a right passage.
+        UsageError: a source is not known.
+    """
+    check_sources(wanted.sources)
+    evidence = gather(
+        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=app.settings.feedback.quarantined
+    )
+    train = evidence.asked("train")
+    right = [best_supported(one) for one in train.right]
+    if not any(right):
+        raise TooLittleDataError('nobody has named a right passage yet, so there are no rows: give verdicts, or run '
+                                 '"nightjar feedback import"')  # fmt: skip
+    views = _views(app, evidence, train.questions, watch)
+    earlier = earlier_views(app, evidence, train.questions, watch) if "earlier" in wanted.sources else ()
+    mine = make_mine(evidence, train, views[-1], plan.towers.seed)
+    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
+    teacher = Remembered(plan.teacher) if plan.teacher else None
+    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, known=train.known, teacher=teacher)
+    quotas = quotas_of(wanted.sources)
+    rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
+    audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []
+    passages = {passage.passage_id: passage for passage in evidence.passages}
+    return MinedRows(_lines(mine, rows, wanted), removed, passages, audited)
+
+
+def negatives_for(
+    app: App,
+    question: str,
+    n: int,
+    sources: Sequence[str] = tuple(FINDERS),
+    opened: QuestionEncoder | None = None,
+) -> dict[str, Any]:
+    """What every source finds for *question*, kept or removed with the reason, and the known right passages.
+
+    A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
+    where no right passage is known. Nothing is kept of a question that nobody judged. *opened* is an encoder that
+    need not be opened again.
+
+    Raises:
+        UsageError: a source is not known.
+    """
+    check_sources(sources)
+    feedback = app.settings.feedback
+    evidence = gather(
+        app,
+        trusted=feedback.trusted,
+        max_per_person=feedback.max_judgments_per_person,
+        quarantined=feedback.quarantined,
+    )
+    asked = _with_neighbours(evidence, question)
+    typed = () if any(question == one.question for one in evidence.judgments.judgments) else (question,)
+    views = _views(app, evidence, asked.questions, unwatched, typed, opened)
+    earlier = earlier_views(app, evidence, asked.questions, unwatched, typed) if "earlier" in sources else ()
+    mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
+    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
+    by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
+    candidates = []
+    for mined in by_source.values():
+        marked = [(one, None) for one in mined[0].kept] + list(mined[0].removed)
+        for one, removed in sorted(marked, key=lambda pair: pair[0].rank):
+            candidates.append(_told(mine, one, removed, evidence.passages[one.passage]))
+    right = [evidence.passages[row] for row in asked.right[0]]
+    positives = [{"passage_id": passage.public_id, "title": passage.title} for passage in right]
+    return {"question": question, "positives": positives, "candidates": candidates}
+
+
+def _lines(mine: Mine, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:
+    if wanted.epochs == 1:
+        return list(as_json(mine, rows))
+    lines = []
+    for epoch in range(wanted.epochs):
+        due = of_epoch(rows, wanted.n_negatives, epoch, wanted.epochs, mine.seed, easy_first=wanted.easy_first)
+        lines += [{**line, "epoch": epoch} for line in as_json(mine, due)]
+    return lines
+
+
+def _views(
+    app: App,
+    evidence: Evidence,
+    questions: Sequence[str],
+    watch: Watch,
+    in_passing: Sequence[str] = (),
+    opened: QuestionEncoder | None = None,
+) -> list[View]:
+    """As in the night: how the base and, where it is another one, the current version see the questions."""
+    versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
+    return [view_of(app, evidence, version, questions, watch, in_passing, opened) for version in versions.values()]
+
+
+def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
+    query, positives = mine.question_vectors[0], sorted(mine.positives[0])
+    of_positives = mine.passage_vectors[positives] @ query
+    margin = float(np.min(of_positives) - mine.passage_vectors[one.passage] @ query) if positives else None
+    return {"source": one.source, "rank": one.rank, "score": round(one.score, 4),
+            "margin": None if margin is None else round(margin, 4), "version": one.version,
+            "passage_id": passage.public_id, "title": passage.title, "removed": removed}  # fmt: skip
+
+
+def _with_neighbours(evidence: Evidence, question: str) -> Asked:
+    """The question first, with its judgments of whatever split; then others, whose right passages are in-batch negatives."""
+    splits = [evidence.asked("train"), evidence.asked("dev"), evidence.asked("gate")]
+    questions, right, rejected, spared = [question], [dict[int, float]()], [tuple[int, ...]()], [tuple[int, ...]()]
+    for split in splits:
+        for place, other in enumerate(split.questions):
+            if normalised(other) == normalised(question):
+                right[0], rejected[0] = dict(split.right[place]), split.rejected[place]
+                spared[0] = split.spared_of(place)
+            elif split is splits[0]:
+                questions.append(other)
+                right.append(split.right[place])
+                rejected.append(split.rejected[place])
+                spared.append(split.spared_of(place))
+    return Asked(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]), spared=tuple(spared[:32]))

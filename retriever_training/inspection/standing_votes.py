@@ -1,0 +1,87 @@
+"""Standing votes on passages, with what was shown when they were given: the latest first, by question and passage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Select, func, select
+
+from rag.database.schema import reading, shown, turns, verdict_events
+from retriever_training.judgments.splits import normalised
+
+MOVING = ("pin", "helpful", "not_relevant")
+"""The verdicts that say where a passage ought to stand."""
+MOST = 5_000  # standing votes that are read, the latest ones
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What one person, or several who say the same, said of a passage for a question."""
+
+    question: str
+    """As it was searched."""
+    passage_id: str
+    verdict: str
+    """One of MOVING."""
+    users: frozenset[str]
+    given_at: datetime
+    """Of the latest vote."""
+    event_id: int
+    """Of the earliest vote: once it is learnt from, the question is."""
+    asked_at: datetime
+    encoder_id: str
+    """The version that answered; empty where nothing was asked here."""
+    shown_rank: int | None
+    """The rank when the first of them voted, 1-based; None where it was not shown."""
+    n_shown: int
+    """How many passages were shown then; 0 where none were, as with imported votes."""
+    n_votes: int = 1
+
+
+def casts(engine: Engine, user: str | None = None) -> list[Cast]:
+    """The standing votes of *user*, or of everybody, that move passages; the latest question first.
+
+    Of one person on one question and passage the last word counts, with the rank that was shown when that was first said.
+    Of several people who say the same the first one's.
+    """
+    with reading(engine) as connection:
+        rows = list(connection.execute(_standing(user)))
+    last_word: dict[tuple[str, str, str], str] = {}
+    for row in rows:  # latest first
+        last_word.setdefault((row.user, normalised(row.question), row.passage_id), row.verdict)
+    groups: dict[tuple[str, str, str], list[Any]] = {}
+    for row in rows:
+        key = normalised(row.question), row.passage_id
+        if last_word[(row.user, *key)] == row.verdict:
+            groups.setdefault((*key, row.verdict), []).append(row)
+    return [_together(rows) for rows in groups.values()]
+
+
+def _together(rows: Iterable[Any]) -> Cast:
+    latest, *_ = rows = list(rows)
+    first = rows[-1]
+    users = frozenset(row.user for row in rows)
+    return Cast(first.question, first.passage_id, first.verdict, users, datetime.fromisoformat(latest.given_at),
+                first.event_id, datetime.fromisoformat(first.asked_at), first.encoder_id, first.rank, first.n_shown,
+                len(users))  # fmt: skip
+
+
+def _standing(user: str | None) -> Select[Any, Any, Any]:
+    event = verdict_events.c
+    latest = select(func.max(event.event_id)).where(event.passage_id != "")
+    latest = latest.group_by(event.user, event.turn_id, event.passage_id)
+    if user is not None:
+        latest = latest.where(event.user == user)
+    n_shown = select(func.count()).where(shown.c.turn_id == event.turn_id).correlate(verdict_events).scalar_subquery()
+    return (
+        select(event.event_id, event.user, event.passage_id, event.verdict, event.given_at, turns.c.question,
+               turns.c.asked_at, turns.c.encoder_id, shown.c.rank, n_shown.label("n_shown"))
+        .join(turns, turns.c.turn_id == event.turn_id)
+        .outerjoin(shown, (shown.c.turn_id == event.turn_id) & (shown.c.passage_id == event.passage_id))
+        .where(event.event_id.in_(latest), event.verdict.in_(MOVING))
+        .order_by(event.event_id.desc())
+        .limit(MOST)
+    )  # fmt: skip

@@ -1,0 +1,188 @@
+"""Verdicts → judgments: who counts, how much, what a conflict settles to, and what nobody may dominate."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rag.records import Judgment, Verdict
+from retriever_training.judgments.reviews import Review, apply_reviews, not_negatives, training_reviews
+from retriever_training.judgments.splits import Split, normalised, place_of, split_of, too_near_held_out
+from retriever_training.judgments.voters import Person, people_of, unchecked
+from retriever_training.judgments.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, collect_votes, is_positive
+
+NEGATIVE_FROM = 0.8
+"""The least probability at which a rejected passage counts as a negative."""
+
+DIVIDED = "people are divided"
+ALONE = "rejected by one person only"
+
+MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
+NEGATIVE_OF = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
+POSITIVE_OF = (50, 0.10)  # and right for so many; see `_share`
+
+
+@dataclass(frozen=True, slots=True)
+class Judgments:
+    """What a night learns from, and what it left out and why."""
+
+    judgments: tuple[Judgment, ...]
+    dropped: Mapping[str, int]
+    """Verdicts, votes or judgments left out, by reason."""
+    people: Mapping[str, Person] = field(default_factory=dict)
+    """Everybody whose votes were looked at, by name."""
+    spared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Question, normalised → passages that a review took out of its negatives."""
+    unsettled: Mapping[Pair, str] = field(default_factory=dict)
+    """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
+
+    def split(self, name: Split) -> list[Judgment]:
+        """The judgments of one split, in a fixed order."""
+        return [judgment for judgment in self.judgments if split_of(judgment.question) == name]
+
+
+def judge(
+    verdicts: Sequence[Verdict],
+    cited: Mapping[str, Sequence[str]],
+    known_passages: Collection[str],
+    *,
+    trusted: Collection[str],
+    max_per_person: int,
+    quarantined: Collection[str] = (),
+    reviews: Sequence[Review] = (),
+) -> Judgments:
+    """Settles standing *verdicts* into one judgment for each (question, passage).
+
+    *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
+    *known_passages* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
+    `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
+    (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
+    """
+    dropped: Counter[str] = Counter()
+    votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
+    people = people_of(votes, trusted=trusted, quarantined=quarantined)
+    counting = _counting(votes, people, trusted, dropped)
+    settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
+    confirmed = {one.pair for one in training_reviews(reviews, known_passages) if one.decision == "negative"}
+    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str) and pair not in confirmed}
+    dropped.update(unsettled.values())
+    reviewed = apply_reviews(
+        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passages, dropped
+    )
+    judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
+    return Judgments(judgments, dict(+dropped), people, not_negatives(reviews, known_passages), unsettled)
+
+
+def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:
+    """The votes of those who do not wait, without what nobody can check and is too much."""
+    present = {
+        pair: {name: vote for name, vote in said.items() if not people[name].waits} for pair, said in votes.items()
+    }
+    over = unchecked({pair: said for pair, said in present.items() if said}, people, trusted)
+    counting: Votes = {}
+    for pair, said in present.items():
+        dropped["person in quarantine"] += len(votes[pair]) - len(said)
+        kept = {name: vote for name, vote in said.items() if (name, pair[0]) not in over}
+        dropped["nobody can check so much of one person"] += len(said) - len(kept)
+        if kept:
+            counting[pair] = kept
+    return counting
+
+
+def _settle(
+    pair: Pair,
+    people: Mapping[str, Verdict],
+    persons: Mapping[str, Person],
+    trusted: Collection[str],
+) -> Judgment | str:
+    """What the votes on one pair come to, or why to nothing."""
+    probability = _probability(people, {user: persons[user].record for user in people})
+    label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
+    agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
+    sure = probability if label == "positive" else 1 - probability
+    if math.isclose(probability, 0.5):
+        return DIVIDED
+    if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
+        return ALONE
+    if not agreeing:  # a record below one half turns odds round, and nobody named the passage
+        return "said only by people who are mostly mistaken"
+    kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
+    latest = max(vote.given_at for vote in people.values())
+    question = max(people.values(), key=lambda vote: vote.given_at).question
+    return Judgment(question, pair[1], label, sure, len(agreeing), kind * sure, latest)
+
+
+def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) -> float:
+    """That the passage is right: everyone's log-odds summed, weighed by what their verdict says.
+
+    >>> from rag.records import Verdict
+    >>> helpful = Verdict("ann", "t", "q", "p", "pin")
+    >>> _probability({"ann": helpful}, {"ann": 0.8})
+    0.8
+    """
+    log_odds = 0.0
+    for user, vote in people.items():
+        strength = KIND_WEIGHT[vote.verdict] * math.log(records[user] / (1 - records[user]))
+        log_odds += strength if is_positive(vote) else -strength
+    return round(1 / (1 + math.exp(-log_odds)), 12)
+
+
+def _counts_as_negative(
+    sure: float, people: Mapping[str, Verdict], agreeing: Sequence[str], trusted: Collection[str]
+) -> bool:
+    """Sure enough, and by two people, or by one who is trusted or who named the right passage instead."""
+    if sure < NEGATIVE_FROM - 1e-9:
+        return False
+    named_another = any(people[user].verdict == BESIDE_PIN["not_relevant"] for user in agreeing)
+    return len(agreeing) >= 2 or named_another or any(user in trusted for user in agreeing)
+
+
+def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list[Judgment]:
+    """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
+    of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
+    for one in judgments:
+        of_question[normalised(one.question), one.label].append(one)
+    over = {id(one) for some in of_question.values() for one in sorted(some, key=_surest_first)[MAX_PER_QUESTION:]}
+    kept = [one for one in judgments if id(one) not in over]
+    dropped["question over its share"] += len(over)
+    n_questions = len({normalised(one.question) for one in kept})
+    of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
+    for one in kept:
+        of_passage[one.passage_id, one.label].append(one)
+    n_passages = len({one.passage_id for one in kept})
+    over = {id(one) for (_, label), some in of_passage.items()
+            for one in sorted(some, key=_surest_first)[_share(label, n_questions, n_passages) :]}  # fmt: skip
+    dropped["passage over its share"] += len(over)
+    return [one for one in kept if id(one) not in over]
+
+
+def _share(label: str, n_questions: int, n_passages: int) -> int:
+    """How many questions one passage may be right, or wrong, for.
+
+    A passage that everybody is told is wrong would sink for the questions that it answers, and one that is right for
+    everything would rise everywhere. Where a library has few passages, three times an even share is no excess.
+
+    >>> _share("negative", 5000, 900), _share("positive", 5000, 900), _share("positive", 5000, 10)
+    (50, 500, 1500)
+    """
+    least, share = NEGATIVE_OF if label == "negative" else POSITIVE_OF
+    even = 3 * n_questions // n_passages if label == "positive" else 0
+    return max(least, int(share * n_questions), even)
+
+
+def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
+    """For sorting; among equals by the question's hash, so that no spelling is preferred."""
+    return -judgment.probability, -judgment.n_people, place_of(judgment.question)
+
+
+def _apart(judgments: Sequence[Judgment], dropped: Counter[str]) -> Iterator[Judgment]:
+    """Those whose question is not too near one that is held out from it."""
+    near = too_near_held_out({normalised(one.question) for one in judgments})
+    for one in judgments:
+        if normalised(one.question) in near:
+            dropped["too near a held-out question"] += 1
+        else:
+            yield one

@@ -1,0 +1,135 @@
+"""What people decided of doubtful negatives, and what it does to the judgments a night learns from."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import Engine, insert, select
+
+from rag.database.schema import passages, reading, turns
+from rag.database.user_tables import reviews
+from rag.errors import NotFoundError, UsageError
+from rag.records import Judgment, now
+from retriever_training.judgments.splits import normalised, split_of
+from retriever_training.judgments.votes import Pair
+
+ReviewDecision = Literal["negative", "not_negative", "skip"]
+"""It is wrong for the question; it is not, so nothing may learn to push it away; somebody else shall decide."""
+DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
+NOT_A_NEGATIVE = "reviewed: not a negative"
+"""The reason of every removal that a review asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One decision."""
+
+    question: str
+    passage_id: str
+    decision: ReviewDecision
+    user: str
+    decided_at: datetime
+
+    @property
+    def pair(self) -> Pair:
+        """What it is about: the question without case and marks, and the passage."""
+        return normalised(self.question), self.passage_id
+
+
+class Reviews:
+    """The decisions in SQL; the latest one of a question and passage stands."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def decide(self, question: str, passage_id: str, decision: str, user: str) -> Review:
+        """Keeps what *user* says of a passage as a negative of the question.
+
+        Raises:
+            NotFoundError: nobody asked this question, or no passage has this id.
+            UsageError: the decision is none.
+        """
+        known = next((one for one in get_args(ReviewDecision) if one == decision), None)
+        if known is None:
+            raise UsageError(f"decision {decision!r} is none: there are {', '.join(DECISIONS)}")
+        review = Review(question, passage_id, known, user, now())
+        row = {"question": question, "passage_id": passage_id, "decision": known, "user": user,
+               "decided_at": review.decided_at.isoformat()}  # fmt: skip
+        with self.engine.begin() as connection:
+            # In somebody's very words: when they are forgotten, what names their question is found by it.
+            if connection.scalar(select(turns.c.turn_id).where(turns.c.question == question).limit(1)) is None:
+                raise NotFoundError(f"nobody asked {question!r}: review a question in the words in which it was asked")
+            if connection.scalar(select(passages.c.ordinal).where(passages.c.passage_id == passage_id)) is None:
+                raise NotFoundError(f'no passage {passage_id!r}: "nightjar reviews" lists what is in doubt')
+            connection.execute(insert(reviews), row)
+        return review
+
+    def standing(self, without: Collection[str] = ()) -> list[Review]:
+        """The latest of each question and passage, oldest first; what the people in *without* decided is passed over."""
+        latest: dict[Pair, Review] = {}
+        with reading(self.engine) as connection:
+            for row in connection.execute(select(reviews).order_by(reviews.c.review_id)):
+                if row.user not in without:
+                    review = Review(
+                        row.question, row.passage_id, row.decision, row.user, datetime.fromisoformat(row.decided_at)
+                    )
+                    latest.pop(review.pair, None)
+                    latest[review.pair] = review
+        return list(latest.values())
+
+
+def apply_reviews(
+    judgments: Sequence[Judgment], reviews: Sequence[Review], known: Collection[str], dropped: Counter[str]
+) -> list[Judgment]:
+    """The judgments as *reviews* leave them, in the order of their pairs; what goes is counted in *dropped*.
+
+    A negative that was reviewed as none goes; one that was confirmed is sure, whoever said so before. What people call
+    right stays right: they are outvoted by votes, not here. Only training questions are looked at, so that no review can
+    move what a version is measured on; and of the passages only those in *known*, the ones that are there.
+    """
+    by_pair = {(normalised(one.question), one.passage_id): one for one in judgments}
+    for review in training_reviews(reviews, known):
+        said = by_pair.get(review.pair)
+        if said is not None and said.label == "positive":
+            continue
+        if review.decision == "negative":
+            by_pair[review.pair] = _confirmed(review, said)
+        elif review.decision == "not_negative" and said is not None:
+            del by_pair[review.pair]
+            dropped[NOT_A_NEGATIVE] += 1
+    return [by_pair[pair] for pair in sorted(by_pair)]
+
+
+def not_negatives(reviews: Sequence[Review], known: Collection[str]) -> dict[str, frozenset[str]]:
+    """Question, normalised → ids of the passages that were reviewed as no negatives of it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for review in training_reviews(reviews, known):
+        if review.decision == "not_negative":
+            found[review.pair[0]].add(review.passage_id)
+    return {question: frozenset(passages) for question, passages in found.items()}
+
+
+def training_reviews(reviews: Sequence[Review], known: Collection[str]) -> list[Review]:
+    """Those that a night may use."""
+    return [one for one in reviews if one.passage_id in known and split_of(one.question) == "train"]
+
+
+def told(spared: Mapping[str, frozenset[str]]) -> list[str]:
+    """One line for each reviewed pair, in a fixed order: part of what decides what a night makes.
+
+    >>> told({"who": frozenset({"b", "a"})})
+    ['who a', 'who b']
+    """
+    return [f"{question} {passage_id}" for question in sorted(spared) for passage_id in sorted(spared[question])]
+
+
+def _confirmed(review: Review, said: Judgment | None) -> Judgment:
+    n_people = 1 + (said.n_people if said else 0)
+    return Judgment(
+        said.question if said else review.question, review.passage_id, "negative", 1.0, n_people, 1.0,
+        said.latest_at if said else review.decided_at,
+    )  # fmt: skip

@@ -1,0 +1,186 @@
+"""Who votes: how often each person is right, whose votes wait, and how far somebody whom nobody can check counts.
+
+A record is the mean of a Beta posterior over agreements and differences (the reputation system of Jøsang and Ismail, Bled
+2002), agreement with the others standing for the truth as in the one-coin model of Dawid and Skene (1979).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from retriever_training.judgments.votes import Votes, is_positive, without
+
+RECORD_PRIOR = (8.0, 2.0)
+"""Beta prior of how often a person is right: people we have tested err on one verdict in five."""
+
+SURE = 0.95
+"""A person waits where the posterior says with this probability that a coin would be right more often."""
+
+MAX_PER_HOUR = 300  # votes at different times: one in twelve seconds, and nobody reads so fast
+MANY_REJECTIONS = 200  # from so many on, some must be shared by somebody else
+ONE_SIDED = 0.9
+
+UNCHECKED_LEAST = 50  # questions
+UNCHECKED_SHARE = 0.1
+MIN_OTHERS = 5  # where fewer others vote they know each other, and labels may come from one file
+CHECKED_FROM = 10  # votes that others can be compared with
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person who votes."""
+
+    name: str
+    n_votes: int
+    n_rejections: int
+    n_compared: int
+    """Votes on passages on which at least two others voted, and were not divided."""
+    n_agreed: int
+    """Of these, the votes on the others' side."""
+    waits: str = ""
+    """Why this person's votes do not count for now; empty where they do."""
+
+    @property
+    def record(self) -> float:
+        """How often this person is right: the mean of the Beta posterior."""
+        agreed, differed = RECORD_PRIOR
+        return (agreed + self.n_agreed) / (agreed + differed + self.n_compared)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the others have confirmed this person often enough, beyond what a coin would get."""
+        differed = self.n_compared - self.n_agreed
+        return self.n_compared >= CHECKED_FROM and worse_than_a_coin(1 + self.n_agreed, 1 + differed) < 1 - SURE
+
+
+def worse_than_a_coin(agreed: float, differed: float) -> float:
+    """The probability that a share with the posterior Beta(*agreed*, *differed*) lies below one half.
+
+    >>> worse_than_a_coin(8, 2) < 0.02 < 0.5 == worse_than_a_coin(3, 3)
+    True
+    """
+    from scipy.special import betainc
+
+    return float(betainc(agreed, differed, 0.5))
+
+
+def people_of(votes: Votes, *, trusted: Collection[str], quarantined: Collection[str] = ()) -> dict[str, Person]:
+    """Everybody who voted, by name, and whose votes wait.
+
+    Nobody waits for one disagreement, nor for ten: with the prior of (8, 2) it takes 14 without a single agreement.
+    The person with the worst record leaves first and everybody else is compared anew, since a
+    wrong voice makes honest ones look wrong. *trusted* people never wait; those in *quarantined* always do, trusted or not.
+    Several who agree on what is wrong and outnumber the others can't be told from them by votes.
+    """
+    everybody = _compared(votes)
+    reasons = {name: reason for name, reason in _floods(votes, everybody).items() if name not in trusted}
+    reasons |= {name: "put into quarantine by hand (feedback.quarantined)" for name in quarantined if name in everybody}
+    waiting = {name: replace(everybody[name], waits=reason) for name, reason in reasons.items()}
+    while True:
+        others = _compared(without(votes, waiting))
+        doubt = {name: _doubt(one) for name, one in others.items() if name not in trusted}
+        worst = max(doubt, key=lambda name: (doubt[name], name), default=None)
+        if worst is None or doubt[worst] < SURE:
+            return dict(sorted((others | waiting).items()))
+        one = others[worst]
+        waiting[worst] = replace(
+            one, waits=f"agreed with the others on {one.n_agreed:,} of {one.n_compared:,} passages"
+        )
+
+
+def unchecked(votes: Votes, people: Mapping[str, Person], trusted: Collection[str]) -> set[tuple[str, str]]:
+    """(person, question) of what counts for nothing since nobody can check it and it is too much.
+
+    Of somebody who is neither proven nor trusted, questions on which nobody else voted count up to a tenth of the
+    questions that others voted on, and UNCHECKED_LEAST at any rate: the first ones. A thousand votes of one person
+    would otherwise be most of what a night learns, and of what it is measured on.
+    """
+    voters: dict[str, set[str]] = defaultdict(set)
+    first_at: dict[tuple[str, str], datetime] = {}
+    for (question, _), said in votes.items():
+        voters[question] |= said.keys()
+        for name, vote in said.items():
+            first_at[name, question] = min(vote.given_at, first_at.get((name, question), vote.given_at))
+    n_asked = Counter(name for names in voters.values() for name in names)
+    over: set[tuple[str, str]] = set()
+    if len(n_asked) <= MIN_OTHERS:
+        return over
+    alone: dict[str, list[str]] = defaultdict(list)
+    for question, names in voters.items():
+        if len(names) == 1:
+            alone[next(iter(names))].append(question)
+    for name, questions in alone.items():
+        if name in trusted or people[name].is_proven:
+            continue
+        of_others = len(voters) - len(questions)
+        share = max(UNCHECKED_LEAST, int(UNCHECKED_SHARE * of_others))
+        in_order = sorted(questions, key=lambda question: (first_at[name, question], question))
+        over |= {(name, question) for question in in_order[share:]}
+    return over
+
+
+def _compared(votes: Votes) -> dict[str, Person]:
+    """Everybody with what a comparison with the others says."""
+    n_votes: Counter[str] = Counter()
+    n_rejections: Counter[str] = Counter()
+    compared: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    for people in votes.values():
+        n_for = sum(is_positive(vote) for vote in people.values())
+        for name, vote in people.items():
+            n_votes[name] += 1
+            n_rejections[name] += not is_positive(vote)
+            others_for = n_for - is_positive(vote)
+            others_against = len(people) - 1 - others_for
+            if others_for + others_against >= 2 and others_for != others_against:
+                compared[name] += 1
+                agreed[name] += is_positive(vote) == (others_for > others_against)
+    return {name: Person(name, n_votes[name], n_rejections[name], compared[name], agreed[name]) for name in n_votes}
+
+
+def _doubt(person: Person) -> float:
+    agreed, differed = RECORD_PRIOR
+    return worse_than_a_coin(agreed + person.n_agreed, differed + person.n_compared - person.n_agreed)
+
+
+def _floods(votes: Votes, people: dict[str, Person]) -> dict[str, str]:
+    """Who gave more votes, or more rejections, than a reader can mean, and in which way; nobody who is proven."""
+    times: dict[str, list[datetime]] = defaultdict(list)
+    shares_a_rejection: set[str] = set()
+    for said in votes.values():
+        against = [name for name, vote in said.items() if not is_positive(vote)]
+        if len(against) > 1:
+            shares_a_rejection.update(against)
+        for name, vote in said.items():
+            times[name].append(vote.given_at)
+    floods = {}
+    for name, one in people.items():
+        busiest = busiest_hour(times[name])
+        one_sided = one.n_rejections >= MANY_REJECTIONS and one.n_rejections >= ONE_SIDED * one.n_votes
+        if one.is_proven:
+            continue
+        if busiest > MAX_PER_HOUR:
+            floods[name] = f"{busiest:,} votes within an hour"
+        elif one_sided and name not in shares_a_rejection:
+            floods[name] = f"{one.n_rejections:,} rejections, not one of them shared by anybody"
+    return floods
+
+
+def busiest_hour(times: Iterable[datetime]) -> int:
+    """The most different times within one hour; what was imported carries one time, and tells nothing.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> busiest_hour([noon, noon, noon + timedelta(minutes=59), noon + timedelta(minutes=61)])
+    2
+    """
+    ordered = sorted(set(times))
+    most = start = 0
+    for end, time in enumerate(ordered):
+        while time - ordered[start] > timedelta(hours=1):
+            start += 1
+        most = max(most, end - start + 1)
+    return most

@@ -1,0 +1,98 @@
+"""What people said, as votes: one word of each person on each passage of each question, and how much it says."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from rag.records import Verdict
+from retriever_training.judgments.splits import normalised
+
+BESIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
+"""What a verdict becomes where the same person pinned another passage for the same question."""
+
+KIND_WEIGHT: Mapping[str, float] = {
+    "pin": 1.0,
+    "helpful": 0.8,
+    "helpful beside a pin": 0.3,  # whoever names the right passage has said that the others are not it
+    "answer_helpful": 0.3,
+    "not_relevant": 1.0,
+    "rejected beside a pin": 1.0,
+}
+"""How much each verdict says of its passage. The others say nothing of it."""
+
+Pair = tuple[str, str]  # question, normalised, and passage id
+Votes = dict[Pair, dict[str, Verdict]]  # pair → person → what that person said last
+
+
+def collect_votes(
+    verdicts: Iterable[Verdict],
+    cited: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    max_per_person: int,
+    dropped: Counter[str],
+) -> Votes:
+    """Gathers *verdicts* by question and passage; what says nothing of a passage that is there is counted in *dropped*.
+
+    *cited* maps a turn to the passages that its answer cited. Of one person at most *max_per_person* votes are taken,
+    the first ones.
+    """
+    votes: Votes = defaultdict(dict)
+    by_person: Counter[str] = Counter()
+    for verdict in verdicts:
+        if verdict.verdict not in KIND_WEIGHT:
+            dropped["says nothing of a passage"] += 1
+            continue
+        targets = [verdict.passage_id] if verdict.passage_id else list(cited.get(verdict.turn_id, ()))
+        for passage_id in targets:
+            if passage_id not in known:
+                dropped["passage no longer in the library"] += 1
+            elif by_person[verdict.user] >= max_per_person:
+                dropped["person over their share"] += 1
+            else:
+                by_person[verdict.user] += 1
+                _cast(votes[normalised(verdict.question), passage_id], verdict)
+    return _seen_beside_pins(votes)
+
+
+def is_positive(verdict: Verdict) -> bool:
+    """Whether the verdict speaks for its passage."""
+    return verdict.verdict not in ("not_relevant", BESIDE_PIN["not_relevant"])
+
+
+def without(votes: Votes, people: Collection[str]) -> Votes:
+    """The votes of everybody else.
+
+    >>> from rag.records import Verdict
+    >>> without({("q", "p"): {"ann": Verdict("ann", "t", "q", "p", "pin")}}, {"ann"})
+    {}
+    """
+    left = {pair: {user: vote for user, vote in said.items() if user not in people} for pair, said in votes.items()}
+    return {pair: said for pair, said in left.items() if said}
+
+
+def _seen_beside_pins(votes: Votes) -> Votes:
+    """Marks what somebody said of a passage who pinned another one for the same question.
+
+    "Helpful" loses most of its weight; "not relevant" gains the second signal that a negative needs.
+    """
+    pinned = {
+        (user, pair[0]) for pair, people in votes.items() for user, vote in people.items() if vote.verdict == "pin"
+    }
+    return {
+        pair: {
+            user: replace(vote, verdict=BESIDE_PIN[vote.verdict])
+            if vote.verdict in BESIDE_PIN and (user, pair[0]) in pinned
+            else vote
+            for user, vote in people.items()
+        }
+        for pair, people in votes.items()
+    }
+
+
+def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
+    """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one stands."""
+    before = people.get(verdict.user)
+    if before is None or KIND_WEIGHT[verdict.verdict] >= KIND_WEIGHT[before.verdict] or verdict.passage_id:
+        people[verdict.user] = verdict

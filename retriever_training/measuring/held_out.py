@@ -1,0 +1,82 @@
+"""The gate's questions: what people asked and judged, and no version ever trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.app.app import App
+from rag.embedding.query_vectors import question_vectors
+from rag.records import now
+from retriever_training.judgments.snapshot import Evidence
+from retriever_training.judgments.splits import DEV_SHARE, GATE_SHARE, place_of
+
+LOCKED_SHARE = 0.2  # of the gate's questions
+LOCKED_FROM = DEV_SHARE + GATE_SHARE * (1 - LOCKED_SHARE)  # see `place_of`
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The gate's questions."""
+
+    questions_by_id: dict[str, str]
+    right: dict[str, tuple[int, ...]]
+    decisive: NDArray[np.bool_]
+    """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
+    newest: NDArray[np.bool_]
+    """`(n,)`: those that were judged last, see `Asked.newest`."""
+    locked: NDArray[np.bool_]
+    """`(n,)`: those that no decision looks at, see `locked_ones`."""
+
+    half_judged_at: datetime
+    """When half of the questions that may decide had been judged: since then it is the same set, more or less."""
+
+    @property
+    def n_open(self) -> int:
+        """How many of them may decide or guard."""
+        return int((~self.locked).sum())
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def qrels(self, passage_ids: tuple[str, ...]) -> dict[str, dict[str, int]]:
+        """query id → passage id → 1."""
+        return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
+
+
+def held_out_questions(app: App, evidence: Evidence, lock_from: int) -> HeldOut:
+    """Those of this evidence, in one order; from *lock_from* on a fifth of them is locked."""
+    base = app.open_encoder(app.registry.base().encoder_id)
+    asked = evidence.held_out("gate")
+    decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
+    ids = [f"gate-{place}" for place in range(len(asked))]
+    locked = locked_ones(asked.questions, lock_from)
+    times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)
+    return HeldOut(
+        dict(zip(ids, asked.questions, strict=True)),
+        {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
+        np.array([question in decisive for question in asked.questions], np.bool_),
+        asked.newest(),
+        locked,
+        times[len(times) // 2] if times else now(),
+    )
+
+
+def locked_ones(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
+    """`(n,)`: the questions that are shown in reports and never decide; none of fewer than *lock_from*.
+
+    Choosing night after night on the same questions favours versions that are lucky on them. The locked ones are the
+    upper fifth of the gate's share by hash, the same for ever, so what they say of a version is not part of that luck.
+    A small library needs every question to decide at all.
+
+    >>> locked_ones(["Who am I?"] * 3, lock_from=4).any()
+    np.False_
+    """
+    if len(questions) < lock_from:
+        return np.zeros(len(questions), np.bool_)
+    return np.array([place_of(question) >= LOCKED_FROM for question in questions], np.bool_)

@@ -1,0 +1,59 @@
+"""The gate's questions as a report shows them: with their documents, their language, and what people said."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.report.comparison import Question, Vote
+from rag.app.app import App
+from rag.records import Verdict
+from rag.text.analyzers import language_of
+from retriever_training.judgments.snapshot import Evidence
+from retriever_training.judgments.splits import normalised
+from retriever_training.measuring.held_out import HeldOut
+
+
+def reported_questions(
+    app: App, evidence: Evidence, held_out: HeldOut, unseen: NDArray[np.bool_]
+) -> tuple[Question, ...]:
+    """All held-out questions in their order; *unseen* `(n,)` as the gate was told."""
+    said = votes_by_question(app.feedback.standing())
+    return tuple(
+        Question(
+            query_id=query_id,
+            text=text,
+            right={evidence.passage_ids[row]: 1 for row in rows},
+            source=evidence.passages[rows[0]].source if rows else "",
+            language=language_of(text),
+            is_unseen=bool(unseen[place]),
+            is_newest=bool(held_out.newest[place]),
+            is_decisive=bool(held_out.decisive[place]),
+            is_locked=bool(held_out.locked[place]),
+            votes=tuple(said.get(normalised(text), ())),
+        )
+        for place, (query_id, text, rows) in enumerate(
+            (query_id, text, held_out.right[query_id]) for query_id, text in held_out.questions_by_id.items()
+        )
+    )
+
+
+def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[Vote]]:
+    """Normalised question → what people said of each passage, most people first; nobody is named."""
+    given: dict[str, dict[tuple[str | None, str], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
+    for verdict in verdicts:
+        given[normalised(verdict.question)][verdict.passage_id, verdict.verdict].append(verdict)
+    return {
+        question: sorted(
+            (
+                Vote(passage_id, word, len({one.user for one in some}),
+                     next((one.comment for one in reversed(some) if one.comment), ""))
+                for (passage_id, word), some in of_question.items()
+            ),
+            key=lambda vote: (-vote.n_people, vote.passage_id or "", vote.verdict),
+        )
+        for question, of_question in given.items()
+    }  # fmt: skip

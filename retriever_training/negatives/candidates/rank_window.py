@@ -1,0 +1,55 @@
+"""Which of the candidates that a finder found are neither too hard nor too easy: by rank, by score, by margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retriever_training.negatives.candidates.margins import Margin, below
+from retriever_training.negatives.candidates.records import Candidate, Mine
+from retriever_training.negatives.candidates.similarities import of_candidates, worst_positive
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Bounds that a candidate has to lie within; without bounds all do.
+
+    Scores are cosines of question and passage by the current version, whichever finder named the passage, so that a
+    bound means the same for all of them.
+    """
+
+    skip: int = 0
+    """So many of the first ranks are left out: the most suspect of being right."""
+    last: int | None = None
+    """The last rank, 1-based, inclusive."""
+    min_score: float | None = None
+    max_score: float | None = None
+    margin: Margin | None = None
+    """To the least similar positive."""
+
+    def n_asked(self, n: int) -> int:
+        """How many a finder has to find, so that *n* can lie within."""
+        return self.last if self.last is not None else self.skip + n
+
+
+def within(mine: Mine, found: Sequence[Sequence[Candidate]], window: Window) -> list[list[Candidate]]:
+    """The candidates within the window, in order, each with the rank that its finder gave it.
+
+    Ranks are the finder's own. `mine_hard_negatives` filters by scores and margins first and then skips the first
+    `range_min` of what is left: there the same bounds skip deeper, the more was filtered.
+    """
+    questions, scores = of_candidates(mine.current, found)
+    ranks = np.fromiter((one.rank for candidates in found for one in candidates), np.int64, len(questions))
+    inside = ranks > window.skip
+    if window.last is not None:
+        inside &= ranks <= window.last
+    if window.min_score is not None:
+        inside &= scores >= window.min_score
+    if window.max_score is not None:
+        inside &= scores <= window.max_score
+    if window.margin is not None:
+        inside &= below(window.margin, worst_positive(mine.current, mine.positives)[questions], scores)
+    kept = iter(inside.tolist())
+    return [[one for one in candidates if next(kept)] for candidates in found]

@@ -1,0 +1,32 @@
+"""How close candidates and positives lie to their questions, as one version sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.candidates.records import Candidate, View
+from retriever_training.negatives.denoising.pair_features import cosines
+
+Scores = NDArray[np.float64]
+
+
+def worst_positive(view: View, positives: Sequence[frozenset[int]]) -> Scores:
+    """`(q,)`: the least cosine of each question with one of its positives, infinite without one.
+
+    The least, as in `mine_hard_negatives`: what lies below it lies below all.
+    """
+    questions = np.repeat(np.arange(len(positives)), [len(some) for some in positives])
+    rows = np.fromiter((row for some in positives for row in sorted(some)), np.int64, len(questions))
+    worst = np.full(len(positives), np.inf)
+    np.minimum.at(worst, questions, cosines(view.question_vectors, questions, view.passage_vectors, rows))
+    return worst
+
+
+def of_candidates(view: View, found: Sequence[Sequence[Candidate]]) -> tuple[NDArray[np.int64], Scores]:
+    """The question of every candidate, one after the other, and its cosine with it, `(m,)` each."""
+    questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
+    rows = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
+    return questions, cosines(view.question_vectors, questions, view.passage_vectors, rows)

@@ -1,0 +1,104 @@
+"""A cross-encoder as teacher: it reads question and passage together, and sees what no two vectors show.
+
+It is slow, so it reads only the few candidates of a question that no rule objects to. Qu et al., "RocketQA", NAACL 2021,
+section 4.2: below .1 a passage is a hard negative, above .9 a positive that nobody marked. What lies between, they throw
+away; here it stays, with the teacher's score as a soft label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.candidates.records import FloatArray, Mine, Mined
+
+NEGATIVE_BELOW = 0.1
+SUSPECT_ABOVE = 0.9
+FINALISTS = 8
+"""Candidates a question that it reads: with 10,000 questions 80,000 pairs."""
+TAKEN_FOR_RIGHT = "the cross-encoder takes it for right"
+UNREAD = "not among the few that the cross-encoder reads"
+
+Zone = Literal["negative", "soft", "suspect"]
+
+
+class Teacher(Protocol):
+    """Whatever can say how well a passage answers a question; `rag.retrieval.cross_encoder.CrossEncoder` is one."""
+
+    def scores(self, question: str, passages: Sequence[str]) -> FloatArray:
+        """`(n,)` float32, the probability in 0 to 1 that each passage is right."""
+
+
+def zone(score: float) -> Zone:
+    """What a teacher's score makes of a candidate.
+
+    >>> zone(0.05), zone(0.1), zone(0.9), zone(0.95)
+    ('negative', 'soft', 'soft', 'suspect')
+    """
+    return "negative" if score < NEGATIVE_BELOW else "suspect" if score > SUSPECT_ABOVE else "soft"
+
+
+class Remembered:
+    """A teacher that reads no pair twice, however many sources find it."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher = teacher
+        self._scores: dict[tuple[str, str], float] = {}
+
+    def scores(self, question: str, passages: Sequence[str]) -> FloatArray:
+        """As of `Teacher`."""
+        new = [passage for passage in dict.fromkeys(passages) if (question, passage) not in self._scores]
+        if new:
+            for passage, score in zip(new, self._teacher.scores(question, new).tolist(), strict=True):
+                self._scores[question, passage] = score
+        return np.array([self._scores[question, passage] for passage in passages], np.float32)
+
+
+def logits(scores: FloatArray) -> FloatArray:
+    """Probabilities on the scale of a softmax; those nearer than a thousandth to 0 or 1 count as so near.
+
+    >>> [round(score, 2) for score in logits(np.array([0.5, 1.0], np.float32)).tolist()]
+    [0.0, 6.91]
+    """
+    bounded = np.clip(scores, 0.001, 0.999)
+    return np.asarray(np.log(bounded / (1 - bounded)), np.float32)
+
+
+def finalists(passages: Sequence[int], ranks: Sequence[int], n: int = FINALISTS) -> list[int]:
+    """The *n* passages that a teacher reads: the best of each source first, equal ranks as given, none twice.
+
+    >>> finalists([7, 8, 9, 7], [1, 2, 1, 1], n=2)
+    [7, 9]
+    """
+    order = sorted(range(len(passages)), key=lambda place: ranks[place])
+    return list(dict.fromkeys(passages[place] for place in order))[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A candidate that the teacher read."""
+
+    question: str
+    passage: int
+    """Its row."""
+    score: float
+    zone: Zone
+
+
+def read_candidates(mine: Mine, texts: Sequence[str], mined: Sequence[Mined], teacher: Teacher) -> Iterator[Read]:
+    """What the teacher said of the candidates that it read; a `Remembered` one reads nothing again.
+
+    Those of zone "suspect" are for people to review, those of zone "soft" are negatives with a label of their own.
+    Passages that people rejected are not read.
+    """
+    for question, one in zip(mine.questions, mined, strict=True):
+        kept = [candidate.passage for candidate in one.kept if candidate.source != "feedback"]
+        suspected = [candidate.passage for candidate, reason in one.removed if reason == TAKEN_FOR_RIGHT]
+        rows = list(dict.fromkeys(kept + suspected))
+        scores: NDArray[Any] = teacher.scores(question, [texts[row] for row in rows])
+        for row, score in zip(rows, scores.tolist(), strict=True):
+            yield Read(question, row, score, zone(score))

@@ -1,0 +1,248 @@
+"""How many emitted negatives are right after all, measured where more right passages are known than mining is told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.datasets.beir import Grades
+from rag.errors import UsageError
+from rag.text.shingles import plain
+from retriever_training.negatives.candidates.records import Candidate, Mined
+from retriever_training.negatives.denoising.answer_match import has_answer
+
+RATINGS: Mapping[str, int] = {"Bad": 0, "Could be improved": 1, "Acceptable": 2, "Excellent": 3}
+"""FeedbackQA's scale (Li et al. 2022)."""
+ALL = "all sources"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A question of which mining is told one right passage, and what else is known of it; passages by id."""
+
+    query_id: str
+    question: str
+    passage_id: str
+    """The one it is told."""
+    right: frozenset[str]
+    """Others that are right."""
+    wrong: frozenset[str] | None
+    """Those that are known to be wrong; None where every passage that is not right is."""
+
+    def truth(self, passage_id: str) -> bool | None:
+        """Whether a passage is right; None where nobody knows."""
+        if passage_id in self.right:
+            return True
+        return False if self.wrong is None or passage_id in self.wrong else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The negatives of one source, and how many of them are false."""
+
+    source: str
+    n_emitted: int
+    n_judged: int
+    """Of these, the ones of which the truth is known."""
+    n_false: int
+
+    @property
+    def of_emitted(self) -> float:
+        """Known false ones among all: the least that the share can be."""
+        return self.n_false / max(1, self.n_emitted)
+
+    @property
+    def of_judged(self) -> float:
+        """False ones among the judged. Where only what a retriever showed was judged, it is more than the share."""
+        return self.n_false / max(1, self.n_judged)
+
+    def interval(self, n: int) -> tuple[float, float]:
+        """Wilson's 95 % interval of n_false of *n* (Wilson, JASA 1927).
+
+        >>> [round(end, 3) for end in Rate("bm25", 100, 50, 5).interval(50)]
+        [0.043, 0.214]
+        >>> Rate("bm25", 100, 0, 0).interval(0)
+        (0.0, 1.0)
+        """
+        if not n:
+            return 0.0, 1.0
+        from scipy.stats import binomtest
+
+        ends = binomtest(self.n_false, n).proportion_ci(method="wilson")
+        return float(ends.low), float(ends.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What one rule took out."""
+
+    reason: str
+    n: int
+    n_right: int
+    """Known to be right: removed with good cause."""
+    n_wrong: int
+    """Known to be wrong: good negatives lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class FalseNegatives:
+    """One measurement; rates by source, then of all sources together."""
+
+    n_questions: int
+    n: int
+    """Negatives a question and source."""
+    n_hidden: int
+    """Right passages that mining was not told of."""
+    naive: tuple[Rate, ...]
+    """As found."""
+    cleaned: tuple[Rate, ...]
+    removals: tuple[Removal, ...]
+    """By reason, over the whole pools, the most frequent first."""
+    n_candidates: int
+    """In the pools, each question's passage once."""
+
+
+def from_ratings(file: Path, split: str, queries: Mapping[str, str], qrels: Mapping[str, Grades]) -> list[Told]:
+    """Questions of whose passages people rated several: told is the labelled one, else the best rated.
+
+    Right is what is Acceptable in the mean, wrong what falls short of "Could be improved"; between them people are
+    divided, and it counts neither way. Lines are as of FeedbackQA's feedback.jsonl.
+
+    Raises:
+        UsageError: a line has no query_id, passage_id or rating.
+    """
+    told = []
+    for query_id, means in _mean_ratings(file, split).items():
+        labelled = [passage_id for passage_id, grade in qrels.get(query_id, {}).items() if grade > 0]
+        best = labelled[0] if labelled else max(means, key=lambda passage_id: means[passage_id])
+        others = {passage_id: mean for passage_id, mean in means.items() if passage_id not in {best, *labelled}}
+        if query_id in queries and others and (labelled or means[best] >= RATINGS["Acceptable"]):
+            right = {passage_id for passage_id, mean in others.items() if mean >= RATINGS["Acceptable"]}
+            wrong = {passage_id for passage_id, mean in others.items() if mean < RATINGS["Could be improved"]}
+            right.update(labelled[1:])
+            told.append(Told(query_id, queries[query_id], best, frozenset(right), frozenset(wrong)))
+    return told
+
+
+def from_qrels(queries: Mapping[str, str], qrels: Mapping[str, Grades], seed: int = 13) -> list[Told]:
+    """Questions with several right passages, one of which, drawn at random, is told and the others hidden.
+
+    >>> from_qrels({"q": "?"}, {"q": {"a": 1, "b": 2, "c": 0}}, seed=1)[0].wrong
+    frozenset({'c'})
+    >>> from_qrels({"q": "?"}, {"q": {"a": 1, "c": 0}})
+    []
+    """
+    generator = np.random.default_rng(seed)
+    told = []
+    for query_id, grades in sorted(qrels.items()):
+        right = sorted(passage_id for passage_id, grade in grades.items() if grade > 0)
+        if len(right) > 1:
+            one = right[int(generator.integers(len(right)))]
+            wrong = frozenset(passage_id for passage_id, grade in grades.items() if grade <= 0)
+            told.append(Told(query_id, queries[query_id], one, frozenset(right) - {one}, wrong))
+    return told
+
+
+def from_answers(
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Grades],
+    answers: Mapping[str, Sequence[str]],
+    texts: Mapping[str, str],
+) -> list[Told]:
+    """Questions with answers: every passage that holds one is right, as DPR has it, every other one wrong.
+
+    Only where the labelled passage itself holds an answer: elsewhere the words of the answer say little. Short answers
+    stand in some passages by chance; the rate of the random source says in how many.
+    """
+    words = {passage_id: plain(text) for passage_id, text in texts.items()}
+    told = []
+    for query_id, grades in sorted(qrels.items()):
+        given = answers.get(query_id, ())
+        labelled = [passage_id for passage_id, grade in grades.items() if grade > 0]
+        if labelled and has_answer(words[labelled[0]], given):
+            right = frozenset(passage_id for passage_id, text in words.items() if has_answer(text, given))
+            told.append(Told(query_id, queries[query_id], labelled[0], right - {labelled[0]}, None))
+    return told
+
+
+def measure(
+    told: Sequence[Told], by_source: Mapping[str, Sequence[Mined]], passage_ids: Sequence[str], n: int = 4
+) -> FalseNegatives:
+    """The rates among the first *n* negatives a question that each source emits, as found and after cleaning.
+
+    *by_source* holds one `Mined` for each question of *told*, in its order.
+    """
+    naive = {name: [as_found(one)[:n] for one in mined] for name, mined in by_source.items()}
+    cleaned = {name: [one.kept[:n] for one in mined] for name, mined in by_source.items()}
+    return FalseNegatives(
+        len(told),
+        n,
+        sum(len(one.right) for one in told),
+        _rates(told, naive, passage_ids),
+        _rates(told, cleaned, passage_ids),
+        _removals(told, by_source, passage_ids),
+        sum(
+            len({one.passage for mined in by_source.values() for one in as_found(mined[row])})
+            for row in range(len(told))
+        ),
+    )
+
+
+def as_found(mined: Mined) -> list[Candidate]:
+    """All candidates of a question in the order in which the source found them."""
+    return sorted([*mined.kept, *(candidate for candidate, _ in mined.removed)], key=lambda one: one.rank)
+
+
+def _rates(
+    told: Sequence[Told], emitted: Mapping[str, Sequence[Sequence[Candidate]]], passage_ids: Sequence[str]
+) -> tuple[Rate, ...]:
+    rows = {name: [[one.passage for one in some] for some in of_questions] for name, of_questions in emitted.items()}
+    rows[ALL] = [
+        sorted({row for of_questions in rows.values() for row in of_questions[place]}) for place in range(len(told))
+    ]
+    return tuple(_rate(name, told, of_questions, passage_ids) for name, of_questions in rows.items())
+
+
+def _rate(name: str, told: Sequence[Told], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]) -> Rate:
+    truths = [one.truth(passage_ids[row]) for one, some in zip(told, rows, strict=True) for row in some]
+    return Rate(name, len(truths), sum(truth is not None for truth in truths), sum(truth is True for truth in truths))
+
+
+def _removals(
+    told: Sequence[Told], by_source: Mapping[str, Sequence[Mined]], passage_ids: Sequence[str]
+) -> tuple[Removal, ...]:
+    """A question's passage counts once, however many sources found it."""
+    reasons = {
+        (place, candidate.passage): reason
+        for mined in by_source.values()
+        for place, one in enumerate(mined)
+        for candidate, reason in one.removed
+    }
+    counts: dict[str, Counter[bool | None]] = defaultdict(Counter)
+    for (place, passage), reason in reasons.items():
+        counts[reason][told[place].truth(passage_ids[passage])] += 1
+    found = (Removal(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
+    return tuple(sorted(found, key=lambda removal: -removal.n))
+
+
+def _mean_ratings(file: Path, split: str) -> dict[str, dict[str, float]]:
+    """query_id → passage_id → mean rating, of the lines of one split."""
+    given: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        try:
+            one = json.loads(line)
+            query_id, passage_id, rating = one["query_id"], one["passage_id"], RATINGS[one["rating"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{file}, line {number}: expected query_id, passage_id and a rating of "
+                             f"{', '.join(RATINGS)} ({error!r})") from None  # fmt: skip
+        if one.get("split", split) == split:
+            given[query_id][passage_id].append(rating)
+    return {
+        query_id: {passage_id: sum(some) / len(some) for passage_id, some in by_passage.items()}
+        for query_id, by_passage in given.items()
+    }

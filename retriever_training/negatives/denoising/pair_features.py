@@ -1,0 +1,254 @@
+"""What the rules of cleaning look at: candidates as columns, and what is known of questions and passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.text.distinguishing_terms import plain_words, tell_apart, telling_words, words_of
+from rag.text.shingles import Shingled, plain
+from retriever_training.negatives.candidates.records import FloatArray, Mine, View
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+SAME_QUESTION = 0.9
+"""Cosine, by the first view, from which two questions ask nearly the same."""
+ROWS_AT_ONCE = 128  # × 100,000 passages: 50 MB
+PAIRS_AT_ONCE = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a mine's questions beside their positives; what is not known is left empty."""
+
+    answers: Sequence[Sequence[str]] = ()
+    """The answers to each question, as text."""
+    suspected: Sequence[frozenset[int]] = ()
+    """For each question the passages that somebody called helpful for it, though people settled otherwise."""
+    reviewed: Sequence[frozenset[int]] = ()
+    """For each question the passages that a review took out of its negatives."""
+
+
+NOTHING_MORE = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Questions and passages by their rows, one candidate a place."""
+
+    questions: IntArray
+    """`(m,)`"""
+    passages: IntArray
+    """`(m,)`"""
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def __add__(self, others: Pairs) -> Pairs:
+        return Pairs(
+            np.concatenate([self.questions, others.questions]), np.concatenate([self.passages, others.passages])
+        )
+
+    def at(self, places: NDArray[Any]) -> Pairs:
+        """Some of the pairs, by place or by mask."""
+        return Pairs(self.questions[places], self.passages[places])
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """A mine, the versions whose margins count, and all that rules work out from them once and look at often.
+
+    It is worth keeping from source to source: a passage's words are read once.
+    """
+
+    mine: Mine
+    views: Sequence[View]
+    texts: Sequence[str]
+    """Of the passages, in the mine's order."""
+    known: Known = NOTHING_MORE
+    _plain: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+    _texts: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    _questions: dict[int, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict, init=False, repr=False)
+    _told_apart: dict[tuple[int, int], bool] = field(default_factory=dict, init=False, repr=False)
+
+    def plain(self, passage: int) -> str:
+        """Its plain words."""
+        words = self._plain.get(passage)
+        if words is None:
+            words = self._plain[passage] = plain(self.texts[passage])
+        return words
+
+    def text_numbers(self, passages: IntArray) -> IntArray:
+        """`(m,)`: the same number for passages of the same plain words."""
+        rows, places = np.unique(passages, return_inverse=True)
+        numbers = (self._texts.setdefault(self.plain(row), len(self._texts)) for row in rows.tolist())
+        return np.fromiter(numbers, np.int64, len(rows))[places]
+
+    @cached_property
+    def shingled(self) -> Shingled:
+        """The passages' shingles."""
+        return Shingled(self.plain)
+
+    def tell_apart(self, passages: IntArray, positives: IntArray) -> BoolArray:
+        """`(m,)`: which of the passages say something else than the positive beside them: see `telling`."""
+        found = map(self._tells_apart, passages.tolist(), positives.tolist())
+        return np.fromiter(found, np.bool_, len(passages))
+
+    def _tells_apart(self, passage: int, positive: int) -> bool:
+        pair = (passage, positive) if passage < positive else (positive, passage)
+        told = self._told_apart.get(pair)
+        if told is None:
+            one, other = (words_of(self.texts[row]) for row in pair)
+            told = tell_apart(one, other) and tell_apart(one, other, self._plain_words)
+            self._told_apart[pair] = told
+        return told
+
+    @cached_property
+    def _plain_words(self) -> frozenset[str]:
+        """Of the whole library: read only where a capital letter may be all that tells two passages apart."""
+        return plain_words(self.texts)
+
+    def keys(self, pairs: Pairs) -> IntArray:
+        """One number a pair, for looking it up."""
+        return pairs.questions * len(self.mine.passage_ids) + pairs.passages
+
+    def keys_of(self, passages_of_questions: Iterable[Iterable[int]]) -> IntArray:
+        """The keys of passages that are listed by question."""
+        width = len(self.mine.passage_ids)
+        return np.fromiter(
+            (row * width + passage for row, passages in enumerate(passages_of_questions) for passage in passages),
+            np.int64,
+        )
+
+    @cached_property
+    def positives(self) -> IntArray:
+        """The keys of the known right pairs."""
+        return self.keys_of(self.mine.positives)
+
+    @cached_property
+    def suspected(self) -> IntArray:
+        """The keys of `Known.suspected`."""
+        return self.keys_of(self.known.suspected)
+
+    @cached_property
+    def reviewed(self) -> IntArray:
+        """The keys of `Known.reviewed`."""
+        return self.keys_of(self.known.reviewed)
+
+    def with_positives(self, pairs: Pairs) -> tuple[IntArray, IntArray]:
+        """Every pair beside each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
+        counts = self._n_positives[pairs.questions]
+        places = np.repeat(np.arange(len(pairs)), counts)
+        first = np.cumsum(counts) - counts
+        offsets = np.arange(len(places)) - first[places]
+        starts = np.cumsum(self._n_positives) - self._n_positives
+        return places, self._positives[starts[pairs.questions[places]] + offsets]
+
+    def any_positive(self, pairs: Pairs, alike: Callable[[IntArray, IntArray], BoolArray]) -> BoolArray:
+        """`(m,)`: whether *alike*, which takes passages and positives, holds for any positive of the pair's question."""
+        places, positives = self.with_positives(pairs)
+        found = np.zeros(len(pairs), np.bool_)
+        found[places[alike(pairs.passages[places], positives)]] = True
+        return found
+
+    @cached_property
+    def right_for_near_questions(self) -> IntArray:
+        """The keys of passages that are right for another question that asks nearly the same.
+
+        Its cosine with this one is at least SAME_QUESTION, and not each of the two names something that the other
+        does not: how heavy the X200 is says nothing of the X100.
+        """
+        vectors, found = self.views[0].question_vectors, []
+        for start in range(0, len(self.mine), ROWS_AT_ONCE):
+            cosines = vectors[start : start + ROWS_AT_ONCE] @ vectors.T
+            ones, others = np.nonzero(cosines >= SAME_QUESTION)
+            pairs = zip((ones + start).tolist(), others.tolist(), strict=True)
+            same = [pair for pair in pairs if pair[0] != pair[1] and not self._name_different_things(*pair)]
+            found.append(self._right_there(*np.array(same, np.int64).reshape(-1, 2).T))
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+    def _name_different_things(self, question: int, other: int) -> bool:
+        (ours, our_words), (theirs, their_words) = self._named_by(question), self._named_by(other)
+        return not ours <= their_words and not theirs <= our_words
+
+    def _named_by(self, question: int) -> tuple[frozenset[str], frozenset[str]]:
+        """The names and numbers in a question, and all its words."""
+        if question not in self._questions:
+            words = words_of(self.mine.questions[question])
+            self._questions[question] = telling_words(words, self._plain_words), frozenset(map(str.casefold, words))
+        return self._questions[question]
+
+    def _right_there(self, questions: NDArray[Any], others: NDArray[Any]) -> IntArray:
+        places, positives = self.with_positives(Pairs(others, others))
+        return self.keys(Pairs(questions[places], positives))
+
+    @cached_property
+    def _n_positives(self) -> IntArray:
+        return np.fromiter((len(some) for some in self.mine.positives), np.int64, len(self.mine))
+
+    @cached_property
+    def _positives(self) -> IntArray:
+        """All of them, question after question."""
+        return np.fromiter((row for some in self.mine.positives for row in sorted(some)), np.int64)
+
+    @cached_property
+    def told(self) -> Pairs:
+        """Every question beside each of its positives, `(p,)`."""
+        return Pairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
+
+    def worst(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`(q,)`: the lowest score of each question's positives, infinite without one; *scores* are those of `told`."""
+        lowest = np.full(len(self.mine), np.inf)
+        np.minimum.at(lowest, self.told.questions, scores)
+        return lowest
+
+    def by_question_words(self, pairs: Pairs) -> NDArray[np.float64]:
+        """`(m,)`: BM25 of the passage for the question, over the question's best."""
+        questions, lexical = self.mine.questions, self.mine.lexical
+        return gathered(
+            lambda rows: lexical.score_matrix([questions[row] for row in rows]), pairs.questions, pairs.passages
+        )
+
+
+def gathered(
+    scores_of: Callable[[Sequence[int]], FloatArray], rows: IntArray, columns: IntArray
+) -> NDArray[np.float64]:
+    """`(m,)`: chosen elements of a matrix, each over the largest of its row; 0 in rows without any above 0.
+
+    *scores_of* gives some of the matrix's rows, so that it never stands there as a whole.
+
+    >>> gathered(lambda rows: np.array([[4.0, 1.0], [0.0, 0.0]])[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()
+    [0.0, 0.25, 1.0]
+    """
+    found = np.zeros(len(rows))
+    wanted, places = np.unique(rows, return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    for start in range(0, len(wanted), ROWS_AT_ONCE):
+        matrix = scores_of(wanted[start : start + ROWS_AT_ONCE].tolist())
+        largest = matrix.max(axis=1)
+        first, end = np.searchsorted(places, [start, start + len(matrix)], sorter=order)
+        some = order[first:end]
+        some = some[largest[places[some] - start] > 0]
+        lines = places[some] - start
+        found[some] = matrix[lines, columns[some]] / largest[lines]
+    return found
+
+
+def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
+    """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
+
+    >>> axes = np.eye(2, dtype=np.float32)
+    >>> cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
+    [1.0, 0.0]
+    """
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), PAIRS_AT_ONCE):
+        some = slice(start, start + PAIRS_AT_ONCE)
+        found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
+    return found

@@ -1,0 +1,39 @@
+"""Negatives of earlier versions: passages that a version before the current one took for right.
+
+What an earlier version confused and the current one does not is still worth saying: each night trains the base anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from retriever_training.negatives.candidates.records import Candidate, Mine
+from retriever_training.negatives.finders.dense import find_by
+
+
+def find(mine: Mine, n: int) -> list[list[Candidate]]:
+    """*n* passages for each question: the nearest by the newest earlier version, by the one before, and so on in turn.
+
+    A passage belongs to the first version that names it. Nothing where the mine knows no earlier version.
+    """
+    by_version = [find_by(mine, view, "earlier", n) for view in mine.earlier]
+    return [interleaved([found[row] for found in by_version], n) for row in range(len(mine))]
+
+
+def interleaved(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
+    """The first of each list, then the second of each, and so on, up to *n* different passages, ranked anew.
+
+    >>> new, old = ([Candidate(row, "earlier", 1, 0.0, name) for row in rows] for name, rows in (("b", [4, 7]), ("a", [4, 9])))
+    >>> [(one.passage, one.version, one.rank) for one in interleaved([new, old], 3)]
+    [(4, 'b', 1), (7, 'b', 2), (9, 'a', 3)]
+    """
+    first: dict[int, Candidate] = {}
+    for turn in zip_longest(*lists):
+        for one in turn:
+            if one is not None:
+                first.setdefault(one.passage, one)
+    return [
+        Candidate(one.passage, one.source, rank, one.score, one.version)
+        for rank, one in enumerate(list(first.values())[:n], start=1)
+    ]

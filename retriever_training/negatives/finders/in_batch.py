@@ -1,0 +1,19 @@
+"""In-batch negatives: the right passages of other questions. The loss makes them for free; here they can be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retriever_training.negatives.candidates.records import Candidate, Mine, most_positives, without_positives
+from retriever_training.negatives.candidates.sampling import distinct
+
+SPARE = 4  # drawn beyond n, so that n remain
+
+
+def find(mine: Mine, n: int) -> list[list[Candidate]]:
+    """For each question the right passages of *n* other questions, drawn as a batch would put them together."""
+    everyone = np.array(sorted({row for positives in mine.positives for row in positives}), np.int64)
+    n_drawn = min(n + most_positives(mine) + SPARE, len(everyone))
+    drawn = distinct(mine.generator("in_batch"), len(mine), len(everyone), n_drawn)
+    rows = np.append(everyone, -1)[drawn]  # -1 stays -1
+    return without_positives(mine, "in_batch", n, rows, np.zeros(rows.shape, np.float32))

@@ -1,0 +1,16 @@
+"""Lexical neighbours of the positive: passages that share the words of a right one."""
+
+from __future__ import annotations
+
+from retriever_training.negatives.candidates.records import Candidate, Mine
+from retriever_training.negatives.finders.bm25 import best_by_words
+from retriever_training.negatives.finders.positive_neighbour import find_around
+
+
+def find(mine: Mine, n: int) -> list[list[Candidate]]:
+    """The *n* passages of highest BM25 above 0 for the words of a positive; none where the mine has no texts."""
+    if not mine.texts:
+        return [[] for _ in mine.questions]
+    return find_around(
+        mine, "word_neighbour", n, lambda right, k: best_by_words(mine.lexical, [mine.texts[row] for row in right], k)
+    )

@@ -1,0 +1,48 @@
+"""Neighbours of the positive: passages that lie near a right one, whatever the question's words.
+
+Where a right passage and its neighbours differ in one fact, the question alone often does not lead to the neighbours,
+and yet they are what an answer would be mistaken for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever_training.negatives.candidates.faiss_search import nearest
+from retriever_training.negatives.candidates.records import Candidate, FloatArray, Mine, most_positives, ranked
+
+Around = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
+"""Takes passages and how many to find around each; gives their rows, -1 for none, and scores, best first."""
+
+
+def find(mine: Mine, n: int) -> list[list[Candidate]]:
+    """The *n* passages of highest cosine with any of the question's positives, these left out."""
+    return find_around(mine, "neighbour", n, lambda passages, k: _nearest(mine, passages, k), mine.version)
+
+
+def find_around(mine: Mine, source: str, n: int, around: Around, version: str = "") -> list[list[Candidate]]:
+    """The *n* passages of highest score around any of a question's positives, these left out.
+
+    Each passage that is right for several questions is looked around once.
+    """
+    right = sorted({row for positives in mine.positives for row in positives})
+    rows, scores = around(right, n + most_positives(mine))
+    near = dict(zip(right, zip(rows.tolist(), scores.tolist(), strict=True), strict=True))
+    found = []
+    for positives in mine.positives:
+        best: dict[int, float] = {}
+        for positive in sorted(positives):
+            for row, score in zip(*near[positive], strict=True):
+                if row >= 0 and row not in positives and score > best.get(row, -np.inf):
+                    best[row] = score
+        first = sorted(best, key=lambda row: (-best[row], row))[:n]
+        found.append(ranked(source, first, [best[row] for row in first], version))
+    return found
+
+
+def _nearest(mine: Mine, passages: list[int], k: int) -> tuple[NDArray[np.int64], FloatArray]:
+    found = nearest(mine.passage_vectors[passages], mine.passage_vectors, k, seed=mine.seed)
+    return found.rows, found.scores

@@ -1,0 +1,14 @@
+"""Negatives from people: passages that were shown for the question and rejected, once the rejection counts."""
+
+from __future__ import annotations
+
+from retriever_training.negatives.candidates.records import Candidate, Mine, ranked
+
+
+def find(mine: Mine, n: int) -> list[list[Candidate]]:
+    """Up to *n* rejected passages for each question, surest first, its positives left out."""
+    found: list[list[Candidate]] = []
+    for rejected, positives in zip(mine.rejected, mine.positives, strict=True):
+        rows = [row for row in rejected if row not in positives][:n]
+        found.append(ranked("feedback", rows, [0.0] * len(rows)))
+    return found

@@ -1,0 +1,210 @@
+"""From candidates to training rows: how many of each source a question gets, and where every one came from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View
+from retriever_training.negatives.curriculum import competence, easiest
+from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher
+from retriever_training.negatives.denoising.false_negative_rules import clean, count_removed
+from retriever_training.negatives.denoising.pair_features import NOTHING_MORE, Known, cosines
+from retriever_training.negatives.finders import FINDERS
+from retriever_training.negatives.rotation import shuffled, turn
+
+POOL = 20  # candidates asked of each source before cleaning
+QUOTAS: Mapping[str, int] = {"feedback": 2, "dense": 1, "bm25": 1, "random": 1}
+"""How many of each source a row gets at most, before what is left fills it up."""
+MAX_SHARE = 1 / 32
+"""Of all rows, how many may hold the same passage: once a batch. No batch takes a text twice, so one that more rows
+hold leaves the last batches to these rows alone."""
+ALWAYS_ALLOWED = 5  # rows, whatever the share: a night of forty questions must not run out of passages
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training row: a question, a right passage, and negatives with their provenance."""
+
+    question: str
+    positive_id: str
+    weight: float
+    negatives: tuple[Candidate, ...]
+    margins: tuple[float, ...] = ()
+    """For each negative: the right passage's cosine with the question, less the negative's, by the current version."""
+    removed: tuple[tuple[str, int], ...] = ()
+    """Why candidates of this question were left out, and how many for each reason."""
+    split: str = "train"
+    """Whose judgments it comes from, or "replay"."""
+
+
+def mine_all(
+    mine: Mine,
+    views: Sequence[View],
+    texts: Sequence[str],
+    finders: Sequence[str] = tuple(FINDERS),
+    pool: int = POOL,
+    *,
+    known: Known = NOTHING_MORE,
+    teacher: Teacher | None = None,
+) -> dict[str, list[Mined]]:
+    """Every source's candidates for every question, cleaned: source → one `Mined` a question.
+
+    What all sources found is cleaned at once, so that no text is read twice; *known* and *teacher* are for `clean`.
+    """
+    found = {name: FINDERS[name](mine, pool) for name in finders}
+    together = [[one for source in found.values() for one in source[row]] for row in range(len(mine))]
+    cleaned = clean(mine, together, views, texts, known=known, teacher=teacher)
+    parted = [_parted(mined, finders) for mined in cleaned]
+    return {name: [one[name] for one in parted] for name in finders}
+
+
+def quotas_of(sources: Sequence[str]) -> dict[str, int]:
+    """How many of each of these sources a row gets at most, in their order; 1 of those that QUOTAS does not name.
+
+    >>> quotas_of(("neighbour", "feedback"))
+    {'neighbour': 1, 'feedback': 2}
+    """
+    return {source: QUOTAS.get(source, 1) for source in sources}
+
+
+def choose(
+    by_source: Mapping[str, Sequence[Mined]],
+    row: int,
+    n: int,
+    quotas: Mapping[str, int] = QUOTAS,
+    full: Container[int] = frozenset(),
+) -> list[Candidate]:
+    """Up to *n* negatives for one question: each source up to its quota in the order given, then what is left.
+
+    Passages in *full* are passed over.
+    """
+    chosen: list[Candidate] = []
+    taken: set[int] = set()
+    for limit in (quotas, dict.fromkeys(by_source, n)):
+        for source, mined in by_source.items():
+            n_of_source = 0
+            for candidate in mined[row].kept:
+                if len(chosen) == n:
+                    return chosen
+                if n_of_source == limit.get(source, 0):
+                    break
+                if candidate.passage not in taken and candidate.passage not in full:
+                    chosen.append(candidate)
+                    taken.add(candidate.passage)
+                    n_of_source += 1
+    return chosen
+
+
+def mix(
+    mine: Mine,
+    by_source: Mapping[str, Sequence[Mined]],
+    right: Sequence[Mapping[int, float]],
+    n: int,
+    quotas: Mapping[str, int] = QUOTAS,
+    max_share: float = MAX_SHARE,
+) -> tuple[list[Row], dict[str, int]]:
+    """One row for each question and right passage, with up to *n* negatives, and how many were left out, by reason.
+
+    *right* gives the passages to train on and their weights, for each question of the mine. A passage is a negative of
+    at most *max_share* of the rows; later rows get their next candidates instead. That holds for people's rejections
+    too: a passage that is voted down everywhere is pushed away from a few questions, not from all.
+    """
+    most = max(ALWAYS_ALLOWED, math.ceil(max_share * sum(map(len, right))))
+    held: Counter[int] = Counter()
+    full: set[int] = set()
+    removed: Counter[str] = Counter()
+    rows: list[Row] = []
+    for place, positives in enumerate(right):
+        negatives, n_replaced = _within(by_source, place, n, quotas, full)
+        reasons = Counter(count_removed(mined[place] for mined in by_source.values()))
+        if n_replaced:
+            reasons[f"is a negative of {most} rows already"] = n_replaced
+        removed += reasons
+        told = tuple(sorted(reasons.items()))
+        for positive, weight in positives.items():
+            rows.append(Row(mine.questions[place], mine.passage_ids[positive], weight, negatives, removed=told))
+            held.update(one.passage for one in negatives)
+        full.update(one.passage for one in negatives if held[one.passage] >= most)
+    return _with_margins(mine, right, rows), dict(removed)
+
+
+def of_epoch(rows: Sequence[Row], n: int, epoch: int, epochs: int, seed: int, *, easy_first: bool = False) -> list[Row]:
+    """The same rows, each with the *n* of its negatives that are due in *epoch*, counted from 0.
+
+    The negatives of a row are its pool: in an order of its own, they take turns. With *easy_first* the first epoch
+    draws from the easier half only, and the last from all.
+    """
+    shares = [competence(past, epochs) if easy_first else 1.0 for past in range(epoch + 1)]
+    return [_due(row, n, shares, seed) for row in rows]
+
+
+def as_json(mine: Mine, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Rows as `nightjar mine` writes them: ids, and for each negative where it comes from and how hard it is."""
+    for row in rows:
+        yield {
+            "query": row.question,
+            "positive": row.positive_id,
+            "weight": round(row.weight, 4),
+            "split": row.split,
+            "seed": mine.seed,
+            "negatives": [
+                {"passage_id": mine.passage_ids[one.passage], "source": one.source, "version": one.version,
+                 "rank": one.rank, "score": round(one.score, 4), "margin": round(margin, 4)}
+                for one, margin in zip(row.negatives, row.margins, strict=True)
+            ],
+            "removed": dict(row.removed),
+        }  # fmt: skip
+
+
+def _parted(mined: Mined, sources: Sequence[str]) -> dict[str, Mined]:
+    """The same by source, each in its order."""
+    kept: dict[str, list[Candidate]] = {name: [] for name in sources}
+    removed: dict[str, list[tuple[Candidate, str]]] = {name: [] for name in sources}
+    for candidate in mined.kept:
+        kept[candidate.source].append(candidate)
+    for candidate, reason in mined.removed:
+        removed[candidate.source].append((candidate, reason))
+    return {name: Mined(tuple(kept[name]), tuple(removed[name])) for name in sources}
+
+
+def _within(
+    by_source: Mapping[str, Sequence[Mined]], place: int, n: int, quotas: Mapping[str, int], full: set[int]
+) -> tuple[tuple[Candidate, ...], int]:
+    """What `choose` gives without the full passages, and how many of its first choices were among them."""
+    first = choose(by_source, place, n, quotas)
+    n_full = sum(one.passage in full for one in first)
+    return tuple(choose(by_source, place, n, quotas, full) if n_full else first), n_full
+
+
+def _with_margins(mine: Mine, right: Sequence[Mapping[int, float]], rows: Sequence[Row]) -> list[Row]:
+    asked = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
+    positives = np.fromiter((positive for some in right for positive in some), np.int64)
+    negatives = np.fromiter((one.passage for row in rows for one in row.negatives), np.int64)
+    lengths = [len(row.negatives) for row in rows]
+    of_positives = cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
+    of_negatives = cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
+    margins = (np.repeat(of_positives, lengths) - of_negatives).tolist()
+    ends = np.cumsum(lengths).tolist()
+    return [
+        replace(row, margins=tuple(margins[end - length : end]))
+        for row, length, end in zip(rows, lengths, ends, strict=True)
+    ]
+
+
+def _due(row: Row, n: int, shares: Sequence[float], seed: int) -> Row:
+    assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix"
+    hardness = [-margin for margin in row.margins]
+    place_of = {one.passage: place for place, one in enumerate(row.negatives)}
+    order = [place_of[passage] for passage in shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
+    due = turn(order, n, [easiest(hardness, share, n) for share in shares])
+    return replace(
+        row,
+        negatives=tuple(row.negatives[place] for place in due),
+        margins=tuple(row.margins[place] for place in due),
+    )

@@ -1,0 +1,131 @@
+"""Training rows as files: JSON lines with provenance, a `datasets` folder that trains as it is, and DPR's format.
+
+Each is written beside its place and renamed, so that a file that is there is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from rag.errors import TooLittleDataError, UsageError
+from rag.records import Passage
+from retriever_training.output_path import check_place, in_place_of
+
+RowFormat = Literal["jsonl", "datasets", "dpr"]
+
+PROVENANCE = "provenance.jsonl"
+"""In a `datasets` folder: line i tells of row i. In columns of its own it would be encoded as if it were text."""
+EASY = frozenset({"random", "in_batch"})
+"""Sources whose passages DPR calls negative_ctxs; those of the others are hard_negative_ctxs."""
+
+Line = Mapping[str, Any]
+"""A row as `negatives.mix.as_json` tells it, passages by their ids."""
+
+
+def check_free(out: Path, kind: RowFormat, *, force: bool) -> None:
+    """Says before the work begins whether *out* can be written.
+
+    Raises:
+        UsageError: it is there and *force* is not given, or it holds something that we did not write.
+        NotFoundError: the folder that it should lie in is not there.
+    """
+    check_place(out, force=force)
+    if not out.exists():
+        return
+    ours = out.is_dir() and (out / PROVENANCE).is_file()
+    if out.is_dir() != (kind == "datasets") or (out.is_dir() and not ours):
+        raise UsageError(f"{str(out)!r} is a {'folder' if out.is_dir() else 'file'} that this command did not write, "
+                         "and is not replaced: choose another name")  # fmt: skip
+
+
+def write_rows(
+    out: Path, kind: RowFormat, lines: Sequence[Line], passages: Mapping[str, Passage], n_negatives: int, *, force: bool
+) -> int:
+    """Writes the rows and returns how many were written.
+
+    `datasets` takes the first *n_negatives* of each row and leaves out rows with fewer, for a column may have no gap.
+
+    Raises:
+        UsageError, NotFoundError: as `check_free`.
+        TooLittleDataError: `datasets` would hold no row.
+    """
+    check_free(out, kind, force=force)
+    if kind == "datasets":
+        lines = _with_enough(lines, n_negatives)
+    with in_place_of(out) as beside:
+        if kind == "jsonl":
+            _write_lines(beside, lines)
+        elif kind == "dpr":
+            beside.write_text(json.dumps(list(dpr_entries(lines, passages)), ensure_ascii=False, indent=1), "utf-8")
+        else:
+            _write_dataset(beside, columns(lines, passages, n_negatives))
+            _write_lines(beside / PROVENANCE, lines)
+    return len(lines)
+
+
+def columns(lines: Sequence[Line], passages: Mapping[str, Passage], n_negatives: int) -> dict[str, list[str]]:
+    """anchor, positive, negative_1 … as texts, in the order in which sentence-transformers' losses read them.
+
+    A passage is what the encoder reads: title and headings before the text.
+
+    >>> passages = {name: Passage(name, "d", "s", name.upper(), "", "text", 0, 4) for name in ("a", "b")}
+    >>> columns([{"query": "q?", "positive": "a", "negatives": [{"passage_id": "b"}]}], passages, 1)
+    {'anchor': ['q?'], 'positive': ['A\\ntext'], 'negative_1': ['B\\ntext']}
+    """
+    made = {
+        "anchor": [str(line["query"]) for line in lines],
+        "positive": [passages[line["positive"]].encoded_text for line in lines],
+    }
+    for place in range(n_negatives):
+        ids = [line["negatives"][place]["passage_id"] for line in lines]
+        made[f"negative_{place + 1}"] = [passages[passage_id].encoded_text for passage_id in ids]
+    return made
+
+
+def dpr_entries(lines: Sequence[Line], passages: Mapping[str, Passage]) -> Iterator[dict[str, Any]]:
+    """One entry a question, with all its right passages, as facebookresearch/DPR reads it (Karpukhin et al. 2020).
+
+    Rows of one question must follow each other. There are no answers: a verdict names a passage. What DPR does not
+    know of a negative stands beside it and is ignored there.
+    """
+    for (question, _), group in groupby(lines, key=lambda line: (line["query"], line.get("epoch"))):
+        rows = list(group)
+        negatives = {one["passage_id"]: one for row in rows for one in row["negatives"]}.values()
+        yield {
+            "question": question,
+            "answers": [],
+            "positive_ctxs": [_context(passages[row["positive"]], {"score": row["weight"]}) for row in rows],
+            "negative_ctxs": [_context(passages[n["passage_id"]], n) for n in negatives if n["source"] in EASY],
+            "hard_negative_ctxs": [
+                _context(passages[n["passage_id"]], n) for n in negatives if n["source"] not in EASY
+            ],
+        }
+
+
+def _context(passage: Passage, told: Mapping[str, Any]) -> dict[str, Any]:
+    text = "\n".join(part for part in (passage.heading, passage.text) if part)
+    return {"title": passage.title, "text": text, **told, "passage_id": passage.passage_id}
+
+
+def _with_enough(lines: Sequence[Line], n_negatives: int) -> list[Line]:
+    enough = [line for line in lines if len(line["negatives"]) >= n_negatives]
+    if not enough:
+        raise TooLittleDataError(f"none of {len(lines):,} rows has {n_negatives} negatives: ask for fewer with "
+                                 "--negatives, or name more sources")  # fmt: skip
+    return enough
+
+
+def _write_lines(file: Path, lines: Sequence[Line]) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _write_dataset(folder: Path, texts: Mapping[str, list[str]]) -> None:
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    Dataset.from_dict(dict(texts)).save_to_disk(str(folder))

@@ -1,0 +1,193 @@
+"""What a night's report tells beside its figures: data, negatives, settings, leakage, and how to run it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from eval.report.provenance import Background, Check, duplicates, past_reports
+from rag.versions.registry import Version
+from retriever_training.judgments.snapshot import Evidence
+from retriever_training.judgments.splits import normalised, too_near
+from retriever_training.measuring.held_out import HeldOut
+from retriever_training.tiers.night_plan import NightPlan
+
+NIGHTS = "nights"  # below the state directory; a folder a night, with `report` in it
+
+
+@dataclass(frozen=True, slots=True)
+class NightFacts:
+    """One night, as its report needs it."""
+
+    night_id: str
+    fingerprint: str
+    tier: int
+    plan: NightPlan
+    evidence: Evidence
+    held_out: HeldOut
+    current: Version
+    candidate: Version
+
+    def settings(self) -> dict[str, Any]:
+        """Every choice that a person made for this night, by a dotted name."""
+        return settings_of(self.plan)
+
+
+def background_of(night: NightFacts, folder: Path) -> Background:
+    """The report's background; *folder* holds the nights before."""
+    history = past_reports(folder, before=night.night_id)
+    earlier = _settings_of(folder / history[-1].name / "report" / "metrics.json") if history else None
+    return Background(
+        title=f"Night {night.night_id}",
+        changed=(
+            ("Data", tuple(_data(night))),
+            ("Training and negatives", tuple(_training(night))),
+            ("Settings", tuple(_changed_settings(night, earlier))),
+        ),
+        checks=tuple(_checks(night)),
+        history=history,
+        reproduce=tuple(_reproduce(night)),
+        advice=tuple(_advice(night)),
+    )
+
+
+def _data(night: NightFacts) -> Iterator[tuple[str, str]]:
+    evidence, held_out = night.evidence, night.held_out
+    judgments = evidence.judgments.judgments
+    yield "judgments that count", f"{len(judgments):,}"
+    yield "of them right passages", f"{sum(one.label == 'positive' for one in judgments):,}"
+    yield "of them wrong passages", f"{sum(one.label == 'negative' for one in judgments):,}"
+    yield "training questions", f"{len(evidence.asked('train')):,}"
+    yield "questions for choosing (dev)", f"{len(evidence.asked('dev')):,}"
+    yield "held-out questions", f"{len(held_out):,}, {int(held_out.locked.sum()):,} of them locked"
+    yield "people whose votes count", f"{len(evidence.judgments.people):,}"
+    yield "passages", f"{len(evidence.passages):,}"
+    for reason, n in sorted(evidence.judgments.dropped.items()):
+        yield f"left out: {reason}", f"{n:,}"
+
+
+def _training(night: NightFacts) -> Iterator[tuple[str, str]]:
+    for name, value in night.candidate.note.items():
+        if name not in ("negatives", "removed"):
+            yield name, f"{value}"
+    for word in ("negatives", "removed"):
+        counts = night.candidate.note.get(word)
+        if isinstance(counts, Mapping):
+            for reason, n in sorted(counts.items()):
+                yield f"{'negatives from' if word == 'negatives' else 'negatives removed'}: {reason}", f"{n:,}"
+    yield "BM25's weight", f"{night.current.lexical_weight:g} → {night.candidate.lexical_weight:g}"
+
+
+def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    mine = night.settings()
+    before, what = (earlier, "the night before") if earlier else (settings_of(NightPlan()), "the defaults")
+    different = [name for name in sorted(mine) if mine[name] != before.get(name, mine[name])]
+    for name in different:
+        yield name, f"{before[name]} → {mine[name]}"
+    yield f"settings unlike {what}", f"{len(different)} of {len(mine)}"
+
+
+def settings_of(plan: NightPlan) -> dict[str, Any]:
+    """Dotted name → value, as JSON gives it back."""
+    named = {"rules": asdict(plan.rules), "towers": asdict(plan.towers), "query_tower": asdict(plan.query_tower),
+             "tier": plan.tier, "max_minutes": plan.max_minutes, "cold_start": plan.cold_start,
+             "max_per_person": plan.max_per_person, "n_quarantined": len(plan.quarantined)}  # fmt: skip
+    kept: dict[str, Any] = json.loads(json.dumps(dict(_flat(named))))
+    return kept
+
+
+def _checks(night: NightFacts) -> Iterator[Check]:
+    held = list(night.held_out.questions_by_id.values())
+    trained = list(night.evidence.asked("train").questions)
+    same = {normalised(one) for one in held} & {normalised(one) for one in trained}
+    near = list(too_near(trained, held))
+    yield Check(
+        "Held-out questions in training",
+        not same,
+        f"{len(same)} of {len(held):,} held-out questions were trained on."
+        if same
+        else f"None of the {len(held):,} held-out questions is among the {len(trained):,} training questions.",
+    )
+    yield Check(
+        "Held-out questions in other words",
+        not near,
+        f"{len(near)} training questions say nearly what a held-out one says."
+        if near
+        else "No training question says nearly what a held-out one says: those that did were left out.",
+    )
+    twice = list(duplicates(held))
+    yield Check(
+        "Questions held out twice",
+        not twice,
+        f"{len(twice)} held-out questions say what another one says: they count double."
+        if twice
+        else "No held-out question stands there twice.",
+    )
+    n_decisive = int((night.held_out.decisive & ~night.held_out.locked).sum())
+    yield Check("Questions that decide", n_decisive >= night.plan.rules.min_questions,
+                f"{n_decisive:,} held-out questions decide; at least {night.plan.rules.min_questions} are needed.")  # fmt: skip
+
+
+def _advice(night: NightFacts) -> Iterator[str]:
+    dropped = night.evidence.judgments.dropped
+    n_lost = dropped.get("passage no longer in the library", 0)
+    if n_lost:
+        yield (f"{n_lost:,} verdicts name passages that are gone since documents were cut or changed anew: judge these "
+               "questions again, if they matter.")  # fmt: skip
+
+
+def _reproduce(night: NightFacts) -> Iterator[tuple[str, str]]:
+    yield "command", f"nightjar nightly --tier {night.tier}"
+    yield "seed", str(night.plan.towers.seed)
+    yield "judgments, passages and parameters", night.fingerprint
+    yield "passages", corpus_hash(night.evidence)
+    yield "held-out questions", questions_hash(night.held_out)
+    yield "current version", night.current.encoder_id
+    yield "candidate", night.candidate.encoder_id
+    yield "nightjar-rag", _installed("nightjar-rag")
+    for package in ("numpy", "scipy", "ir-measures"):
+        yield package, _installed(package)
+
+
+def _installed(package: str) -> str:
+    try:
+        return installed(package)
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        return "not installed"
+
+
+def corpus_hash(evidence: Evidence) -> str:
+    """A hash of all passages' ids and texts, in order."""
+    digest = hashlib.sha256()
+    for passage in evidence.passages:
+        digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def questions_hash(held_out: HeldOut) -> str:
+    """A hash of the held-out questions and which passages are right for them."""
+    lines = [[text, sorted(held_out.right[query_id])] for query_id, text in held_out.questions_by_id.items()]
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+
+
+def _settings_of(file: Path) -> Mapping[str, Any] | None:
+    """The settings of an earlier report; None of one that did not keep them."""
+    try:
+        settings = json.loads(file.read_text("utf-8"))["facts"]["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def _flat(named: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in named.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value

@@ -1,0 +1,158 @@
+"""Simulated people who ask, look at what is shown, and vote; with a stated rate of mistakes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.retrieval.evaluate import LexicalMatrix, rankings
+from rag.database.sql_batches import chunks
+from rag.feedback.feedback_store import Feedback
+from rag.records import Shown, Turn, Verdict
+from rag.retrieval.fusion import normalised_lexical
+
+FloatArray = NDArray[np.float32]
+TURNS_AT_ONCE = 500  # in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How people look and vote. The shares are probabilities, 0 to 1."""
+
+    n_people: int = 20
+    error: float = 0.2
+    """A person is mistaken about a question: takes a wrong passage that is shown for right, or the right one for wrong."""
+    rejects: float = 0.3
+    """A wrong passage that was looked at is marked as not relevant."""
+    searches: float = 0.5
+    """Somebody whose passage was not shown looks for it, and pins it."""
+    voices: int = 1
+    """How many of the people ask the same question, each for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One turn of a simulated person, with the votes it led to."""
+
+    turn: Turn
+    verdicts: tuple[Verdict, ...]
+    n_wrong: int
+    """Votes that the truth contradicts."""
+
+
+def simulate(
+    questions: Mapping[str, Collection[str]],
+    shown: Mapping[str, Sequence[Shown]],
+    *,
+    encoder_id: str,
+    asked_at: datetime,
+    behaviour: Behaviour = Behaviour(),
+    seed: int = 13,
+) -> Iterator[Asked]:
+    """Lets people ask every question and vote on what is *shown* for it.
+
+    *questions* maps texts to the ids of their right passages. A person reads the passages from the top and stops at
+    the first right one: at rank 1 it is "helpful", further down it is pinned. Wrong ones on the way may be
+    marked "not_relevant". Where no right passage is shown, the person may search for one and pin it. With the
+    probability `error` a person is mistaken instead: half of them reject the right passage that is shown, the others
+    call a wrong one helpful, and either says nothing else. Equal arguments give equal turns and votes.
+    """
+    rng = np.random.default_rng(seed)
+    for question, right in questions.items():
+        for person in rng.choice(behaviour.n_people, min(behaviour.voices, behaviour.n_people), replace=False):
+            user = f"person-{person + 1:02d}"
+            turn_id = hashlib.sha256(f"{encoder_id}\0{seed}\0{user}\0{question}".encode()).hexdigest()[:32]
+            turn = Turn(turn_id, turn_id, user, question, "", False, encoder_id, asked_at, "simulated",
+                        tuple(shown[question]))  # fmt: skip
+            said = votes([one.passage_id for one in turn.shown], right, behaviour, rng)
+            verdicts = (Verdict(user, turn_id, question, *vote, given_at=asked_at) for vote in said.items())
+            yield Asked(turn, tuple(verdicts), sum(is_wrong(*vote, right) for vote in said.items()))
+
+
+def votes(
+    shown: Sequence[str], right: Collection[str], behaviour: Behaviour, rng: np.random.Generator
+) -> dict[str, str]:
+    """passage_id → verdict of one person who reads *shown* from the top; one verdict a passage.
+
+    >>> careful = Behaviour(error=0.0, rejects=1.0, searches=1.0)
+    >>> votes(["a", "b", "c"], {"b"}, careful, np.random.default_rng(1))
+    {'a': 'not_relevant', 'b': 'pin'}
+    >>> votes(["a"], {"z"}, careful, np.random.default_rng(1))
+    {'a': 'not_relevant', 'z': 'pin'}
+    """
+    if rng.random() < behaviour.error:
+        return _mistaken(shown, right, rng)
+    said: dict[str, str] = {}
+    for passage_id in shown:
+        if passage_id in right:
+            return said | {passage_id: "helpful" if passage_id == shown[0] else "pin"}
+        if rng.random() < behaviour.rejects:
+            said[passage_id] = "not_relevant"
+    if rng.random() < behaviour.searches:
+        said[min(right)] = "pin"
+    return said
+
+
+def _mistaken(shown: Sequence[str], right: Collection[str], rng: np.random.Generator) -> dict[str, str]:
+    """The one vote of somebody who takes wrong for right, or right for wrong."""
+    first_right = next((passage_id for passage_id in shown if passage_id in right), None)
+    wrong = [passage_id for passage_id in shown if passage_id not in right]
+    if first_right and (not wrong or rng.random() < 0.5):
+        return {first_right: "not_relevant"}
+    return {wrong[int(rng.integers(len(wrong)))]: "helpful"} if wrong else {}
+
+
+def is_wrong(passage_id: str, verdict: str, right: Collection[str]) -> bool:
+    """Whether a vote contradicts the truth.
+
+    >>> is_wrong("a", "pin", {"b"}), is_wrong("b", "not_relevant", {"b"}), is_wrong("a", "not_relevant", {"b"})
+    (True, True, False)
+    """
+    return (verdict != "not_relevant") != (passage_id in right)
+
+
+def what_is_shown(
+    questions: Sequence[str],
+    queries: FloatArray,
+    passage_ids: Sequence[str],
+    passages: FloatArray,
+    lexical: LexicalMatrix,
+    *,
+    weight: float,
+    k: int,
+    candidates: int = 100,
+) -> dict[str, tuple[Shown, ...]]:
+    """What serving would show for each question, computed for many at once by the functions that serve.
+
+    *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* is over *passage_ids*.
+    """
+    shown: dict[str, tuple[Shown, ...]] = {}
+    for some in chunks(range(len(questions)), 256):
+        texts = [questions[row] for row in some]
+        words = lexical.score_matrix(texts)
+        found = rankings(queries[list(some)], passages, words, weight, k=k, candidates=candidates)
+        for row, text, scores, best in zip(some, texts, words, found.fused, strict=True):
+            bm25 = normalised_lexical(scores)
+            shown[text] = tuple(
+                _shown(passage_ids[place], rank, float(passages[place] @ queries[row]), float(bm25[place]), weight)
+                for rank, place in enumerate(best, start=1)
+            )
+    return shown
+
+
+def record(feedback: Feedback, asked: Iterable[Asked]) -> int:
+    """Stores turns and votes, TURNS_AT_ONCE in a transaction; returns how many votes were new."""
+    n_new = 0
+    for some in chunks(list(asked), TURNS_AT_ONCE):
+        feedback.record_turns([one.turn for one in some])
+        n_new += feedback.append([verdict for one in some for verdict in one.verdicts])
+    return n_new
+
+
+def _shown(passage_id: str, rank: int, dense: float, lexical: float, weight: float) -> Shown:
+    return Shown(passage_id, rank, dense + weight * lexical, dense, lexical, cited=False)

@@ -1,0 +1,82 @@
+"""A tier-2 night's learning: the query tower from judgments, a merge chosen on dev, saved beside the base's passages."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.embedding.encoder import Encoder
+from rag.embedding.passage_vectors import Vectors
+from retriever_training.judgments.snapshot import Evidence
+from retriever_training.progress import Made, Watch
+from retriever_training.tiers.model_selection import by_weight, mean, nearly_best
+from retriever_training.tiers.query_side_data import QuerySide
+from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, n_steps, save_query_tower, train_query_tower
+from retriever_training.tiers.tier3_both_towers import merge_towers
+
+FloatArray = NDArray[np.float32]
+Setting = tuple[float, float]  # alpha, lexical weight
+
+ALPHAS = (1.0, 0.8, 0.6)
+TRIALS = "query-towers"  # the folder of a night's trained and merged towers
+
+log = logging.getLogger(__name__)
+
+
+def learn_query_tower(
+    evidence: Evidence,
+    encoder: Encoder,
+    vectors: Vectors,
+    default_weight: float,
+    work: Path,
+    plan: QueryTowerPlan,
+    watch: Watch,
+) -> Made:
+    """Trains the query side on the train judgments, chooses a merge with the base on dev, and saves both below *work*.
+
+    *encoder* and *vectors* are the base's. A night that was killed starts over: it costs minutes.
+    """
+    side = QuerySide.gather(evidence, encoder, vectors, default_weight, plan.seed, watch)
+    plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
+    steps = watch("train the query tower", n_steps(len(side.rows.weight), plan))
+    chosen = choose_tower(side, encoder.folder, work, plan, steps)
+    save_query_tower(encoder.folder, chosen.folder, work / "candidate")
+    shutil.rmtree(work / TRIALS)
+    note = {"alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(), **asdict(plan)}
+    return Made(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTower:
+    """A query tower, and what dev said of it."""
+
+    folder: Path
+    """Merged with the base already."""
+    lexical_weight: float
+    alpha: float
+    dev_ndcg: float
+
+
+def choose_tower(
+    side: QuerySide, base: Path, work: Path, plan: QueryTowerPlan, progress: Callable[[int], None] = lambda n: None
+) -> ChosenTower:
+    """Trains a tower from *base*, merges it with the base, and lets dev choose how far; all below *work*."""
+    trials = work / TRIALS
+    train_query_tower(base, side.questions, side.rows, plan, progress).save_pretrained(
+        str(trials / "trained"), create_model_card=False
+    )
+    tried: dict[Setting, NDArray[np.float64]] = {}
+    for alpha in ALPHAS:
+        merge_towers(base, trials / "trained", alpha, trials / f"{alpha}")
+        queries = Encoder.open(trials / f"{alpha}").encode_queries(side.dev.questions)
+        for weight, values in by_weight(side.dev_set, queries, side.passages, side.usual_weight).items():
+            tried[alpha, weight] = values
+        log.info("alpha %g: nDCG@10 %.4f on dev", alpha, mean(tried[alpha, side.usual_weight]))
+    alpha, weight = setting = min(nearly_best(tried), key=lambda one: (abs(one[1] - side.usual_weight), -one[0]))
+    return ChosenTower(trials / f"{alpha}", weight, alpha, mean(tried[setting]))

@@ -1,0 +1,296 @@
+"""Tier 3: both towers, by the SentenceTransformerTrainer, weighted masked InfoNCE over batches that teach, from the base.
+
+On many GPUs the same function runs under `accelerate launch` or `torchrun`, one process each: batches are `batch_size`
+rows a process, every process's passages are negatives for all (the vectors are gathered with their gradients), and the first
+process writes. Tried with two processes on a CPU (`torchrun --nproc_per_node 2`); there `accelerate launch --cpu` starts one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from retriever_training.losses.batch_sampler import Batches, n_batches, topics_of
+from retriever_training.losses.batch_side_data import Example, Lexical, SideTable, Vectors
+from retriever_training.losses.two_tower_loss import TowersLoss
+from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE
+from retriever_training.tiers.freeze_layers import freeze
+
+__all__ = ["Example", "Plan", "merge_towers", "n_steps", "train_towers"]
+
+log = logging.getLogger(__name__)
+
+FINISHED = "finished"
+CHECKPOINT_STEPS = 25  # what a kill can cost: about half a minute on two cores
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how hard to train."""
+
+    epochs: int = 3
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    seed: int = 13
+    bf16: bool = False
+    sources: tuple[str, ...] = ("feedback",)
+    """Ways of finding the negatives of a row beside those of its batch, the first one asked first. What a finder finds
+    gained nothing over twice as many rows in a batch, on three data sets, and lost on two of them: see DECISIONS.md."""
+    n_negatives: int = 1
+    """Columns of mined negatives; an example may have fewer."""
+    pool: int = 1
+    """Mined negatives of a row that take turns, so many epochs as there are; a row holds *n_negatives* at a time."""
+    easy_first: bool = False
+    """Whether the first epoch draws from the easier half of a larger pool, and only the last one from all of it."""
+    rounds: int = 1
+    """Trainings, each from the base; a later one's negatives are what the version of the one before takes for right."""
+    emphasis: float = 1.0
+    """A row's own negative counts in its softmax as if it stood there so many times."""
+    topic_share: float = 0.0
+    """Share of a batch that is about near topics, so that its passages are hard negatives for each other."""
+    suspected_above: float = 0.0
+    """In-batch passages above this share of the positive's cosine under the base are no negatives; 0: all are."""
+    frozen_layers: int = 0
+    """So many lower layers, and the embeddings below them, stay as in the base; 0: all learn."""
+    anchor: float = 0.0
+    """Weight of the distance to the base's vectors of the same texts."""
+    anchor_by: Literal["vectors", "scores"] = "vectors"
+    """Hold the vectors themselves, or each question's distribution over the batch's passages."""
+    distil: float = 0.0
+    """Weight of the distance to a teacher's scores of a row's own passages, where it has them."""
+    distil_by: Literal["kl", "margin_mse"] = "kl"
+    loss: Literal["info_nce", "triplet"] = "info_nce"
+    """Against all passages of the batch, or against the row's own negatives alone, by a margin."""
+    chunk: int = 16
+    """Texts a forward pass."""
+    cached: bool = False
+    """One chunk's activations in memory at a time, for batches that do not fit; a third more work."""
+
+    @property
+    def n_mined(self) -> int:
+        """Negatives that nearly every row holds; what people rejected, few rows have."""
+        return self.n_negatives if set(self.sources) - {"feedback"} else 0
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether every epoch has rows of its own: then the examples are those of all epochs, one after the other."""
+        return self.epochs > 1 and self.pool > self.n_negatives > 0
+
+
+def train_towers(
+    base: Path,
+    examples: Sequence[Example],
+    work: Path,
+    plan: Plan,
+    progress: Callable[[int], None] = lambda n: None,
+    lexical: Lexical | None = None,
+    seen_by_base: tuple[Vectors, Vectors] | None = None,
+) -> Path:
+    """Trains from *base* and returns the folder of the trained model, inside *work*.
+
+    Killed and called again with the same arguments it goes on from its last checkpoint; finished, it returns at
+    once. The loss is InfoNCE over the batch's positives and negatives (van den Oord et al. 2018; in-batch
+    negatives as in DPR, Karpukhin et al. 2020), each row by its weight; what is right for a question, or near to it,
+    is no negative of it. *lexical* gives what BM25 adds in serving: then it is added in training too. *seen_by_base*
+    gives the base's vectors of questions and of passages; with it near-duplicates of the positive are masked, and
+    without it what needs vectors encodes its own.
+
+    Raises:
+        UsageError: *frozen_layers* of a model that has no such layers.
+    """
+    trained = work / "towers"
+    if (work / FINISHED).exists():
+        return trained
+    from transformers import set_seed
+
+    from rag.embedding.encoder import load_model
+
+    set_seed(plan.seed)
+    if seen_by_base is None and needs_vectors(plan):
+        seen_by_base = _by_encoder(base)
+    table = SideTable.of(examples, plan.n_negatives, lexical, seen_by_base, NEAR_DUPLICATE)
+    model = load_model(base)
+    freeze(model, plan.frozen_layers)
+    trainer = _trainer(model, examples, table, work / "checkpoints", plan, progress)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
+    if trainer.is_world_process_zero():
+        model.save_pretrained(str(trained), create_model_card=False)
+        (work / FINISHED).touch()
+    trainer.accelerator.wait_for_everyone()
+    return trained
+
+
+def needs_vectors(plan: Plan) -> bool:
+    """Whether the plan asks how the base sees the texts.
+
+    >>> needs_vectors(Plan()), needs_vectors(Plan(anchor=0.1))
+    (False, True)
+    """
+    return bool(plan.topic_share or plan.suspected_above or plan.anchor)
+
+
+def _by_encoder(base: Path) -> tuple[Vectors, Vectors]:
+    from rag.embedding.encoder import Encoder
+
+    encoder = Encoder.open(base)
+    return encoder.encode_queries, encoder.encode_passages
+
+
+def n_steps(n_examples: int, plan: Plan) -> int:
+    """Optimiser steps of a whole training in one process; n processes take an n-th of them each.
+
+    >>> n_steps(128, Plan(epochs=2)), n_steps(2 * 128, Plan(epochs=2, pool=4))
+    (4, 4)
+    """
+    an_epoch = n_examples // plan.epochs if plan.takes_turns else n_examples
+    return plan.epochs * n_batches(an_epoch, plan.batch_size)
+
+
+def _trainer(
+    model: Any,
+    examples: Sequence[Example],
+    table: SideTable,
+    checkpoints: Path,
+    plan: Plan,
+    progress: Callable[[int], None],
+) -> Any:
+    import torch
+    from datasets import disable_progress_bars
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from transformers import PrinterCallback
+
+    disable_progress_bars()  # the trainer counts words for a model card of its own; ours is written at the end
+    model.model_card_data.widget = [{"text": ""}]  # an example is there, so it computes none, with a bar of its own
+    batches = _batches(examples, table, plan)
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=1 if plan.takes_turns else plan.epochs,
+        per_device_train_batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        warmup_steps=0.1,  # below 1 it is a share of all steps
+        prompts=_prompts(model, table.n_negatives),
+        bf16=plan.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="steps",
+        save_steps=CHECKPOINT_STEPS,
+        save_total_limit=1,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=plan.seed,
+        dataloader_drop_last=batches.drop_last,
+    )
+
+    class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]  # sentence-transformers has no types here
+        """With our batches; as an argument they would have to be pickled into every checkpoint."""
+
+        def get_batch_sampler(self, *_: Any, **__: Any) -> Batches:
+            return batches
+
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=_dataset(examples, table),
+        loss=_loss(model, table, plan),
+        callbacks=[_progress_callback(progress)],
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+    return trainer
+
+
+def _loss(model: Any, table: SideTable, plan: Plan) -> Any:
+    from retriever_training.losses.losses import trainer_loss
+
+    loss = TowersLoss(
+        table,
+        kind=plan.loss,
+        emphasis=plan.emphasis,
+        suspected_above=plan.suspected_above,
+        anchor=plan.anchor,
+        anchor_by=plan.anchor_by,
+        distil=plan.distil,
+        distil_by=plan.distil_by,
+    )
+    return trainer_loss(model, loss, chunk=plan.chunk, cached=plan.cached)
+
+
+def _batches(examples: Sequence[Example], table: SideTable, plan: Plan) -> Batches:
+    """Rows share no passage and no question."""
+    n_passages = len(table.passages)
+    question = {text: n_passages + place for place, text in enumerate(dict.fromkeys(one.question for one in examples))}
+    texts = [
+        frozenset({question[one.question], *(int(passage) for passage in own if passage >= 0)})
+        for one, own in zip(examples, table.columns, strict=True)
+    ]
+    topics = None
+    if plan.topic_share and table.base is not None:
+        topics = topics_of(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
+    n_parts = plan.epochs if plan.takes_turns else 1
+    return Batches(texts, plan.batch_size, plan.seed, topics, plan.topic_share, n_parts)
+
+
+def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
+    """What the model puts before questions and passages, by column."""
+    kinds = {"anchor": "query", "positive": "document"}
+    kinds |= {f"negative_{place + 1}": "document" for place in range(n_negatives)}
+    return {column: model.prompts[kind] for column, kind in kinds.items() if model.prompts.get(kind)}
+
+
+def _dataset(examples: Sequence[Example], table: SideTable) -> Any:
+    """Columns anchor, positive, negative_1 …, and the row's number as the label."""
+    from datasets import Dataset
+
+    columns: dict[str, Any] = {"anchor": [one.question for one in examples]}
+    for place in range(table.n_negatives + 1):
+        name = f"negative_{place}" if place else "positive"
+        columns[name] = [table.text(row, place) for row in range(len(examples))]
+    return Dataset.from_dict({**columns, "label": list(range(len(examples)))})
+
+
+def _progress_callback(progress: Callable[[int], None]) -> Any:
+    from transformers import TrainerCallback
+
+    class Steps(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
+        """Counts optimiser steps, those before a resume too."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            progress(state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            progress(1)
+
+    return Steps()
+
+
+def _last_checkpoint(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written whole."""
+    whole = [path for path in checkpoints.glob("checkpoint-*") if _is_whole(path)]
+    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """transformers writes trainer_state.json last, though not at one stroke: a kill can leave half of it."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def merge_towers(base: Path, trained: Path, alpha: float, made: Path) -> None:
+    """Writes alpha · trained + (1 - alpha) · base, weight by weight (WiSE-FT, Wortsman et al. 2022), to *made*."""
+    from rag.embedding.encoder import load_model
+
+    model = load_model(trained)
+    if alpha < 1.0:
+        before = load_model(base).state_dict()
+        merged = {
+            name: alpha * tensor + (1 - alpha) * before[name] if tensor.is_floating_point() else tensor
+            for name, tensor in model.state_dict().items()
+        }
+        model.load_state_dict(merged)
+    model.save_pretrained(str(made), create_model_card=False)

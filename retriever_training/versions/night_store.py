@@ -1,0 +1,122 @@
+"""Nights in SQL: which ran, on what, how far, and what was decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from rag.database.schema import nights, reading
+from rag.records import now
+
+STEPS = "steps"
+"""Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a night does."""
+
+    stage: str
+    name: str
+    """In words; empty at the beginning of a stage."""
+    total: int
+    done: int
+    """Of *total*: passages, questions, training steps, whatever it counts."""
+    began_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night, running, ended or cut off."""
+
+    night_id: str
+    fingerprint: str
+    tier: int
+    stage: str
+    decision: str | None
+    """promoted, kept or invalid; None while it runs or after it was killed."""
+    candidate_id: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    summary: Mapping[str, Any]
+    steps: tuple[Step, ...] = ()
+    """What it has told of itself, first things first."""
+
+
+class Nights:
+    """Every night that was started."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def latest(self, fingerprint: str | None = None) -> Night | None:
+        """The night that was started last, of this *fingerprint* where one is given."""
+        query = select(nights).order_by(nights.c.started_at.desc()).limit(1)
+        if fingerprint is not None:
+            query = query.where(nights.c.fingerprint == fingerprint)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).first()
+        return _night(row._mapping) if row else None
+
+    def n_decided_since(self, moment: datetime) -> int:
+        """How many nights that began after *moment* promoted or kept a version: each looked at the held-out questions."""
+        query = (
+            select(func.count())
+            .select_from(nights)
+            .where(nights.c.started_at > moment.isoformat(), nights.c.decision.in_(("promoted", "kept")))
+        )
+        with reading(self.engine) as connection:
+            return int(connection.scalar(query) or 0)
+
+    def newest(self, limit: int | None = None) -> list[Night]:
+        """All nights, or the *limit* that were started last, the latest first."""
+        query = select(nights).order_by(nights.c.started_at.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return [_night(row._mapping) for row in connection.execute(query)]
+
+    def start(self, fingerprint: str, tier: int) -> Night:
+        """A new night."""
+        started = now()
+        night_id = started.strftime("%Y%m%dT%H%M%S") + "-" + fingerprint[:8]
+        row = {"night_id": night_id, "fingerprint": fingerprint, "tier": tier, "stage": "started",
+               "started_at": started.isoformat(), "summary": "{}"}  # fmt: skip
+        with self.engine.begin() as connection:
+            connection.execute(insert(nights), row)
+        return Night(night_id, fingerprint, tier, "started", None, None, started, None, {})
+
+    def enter(self, night_id: str, stage: str) -> None:
+        """Notes which stage a night is in, for whoever watches."""
+        with self.engine.begin() as connection:
+            connection.execute(update(nights).where(nights.c.night_id == night_id).values(stage=stage))
+
+    def tell(self, night_id: str, steps: Sequence[Step]) -> None:
+        """Keeps what a night that runs has done so far, for whoever watches."""
+        told = json.dumps({STEPS: [asdict(one) | {"began_at": one.began_at.isoformat()} for one in steps]})
+        with self.engine.begin() as connection:
+            open_ = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
+            connection.execute(update(nights).where(open_).values(summary=told))
+
+
+def finish(
+    connection: Connection, night_id: str, decision: str, candidate_id: str | None, summary: Mapping[str, Any]
+) -> None:
+    """Writes a night's decision; in the caller's transaction, so that a promotion and its night are one."""
+    before = connection.scalar(select(nights.c.summary).where(nights.c.night_id == night_id)) or "{}"
+    kept = {**summary, STEPS: json.loads(before).get(STEPS, [])}
+    values = {"decision": decision, "candidate_id": candidate_id, "stage": "finished", "finished_at": now().isoformat(),
+              "summary": json.dumps(kept, ensure_ascii=False)}  # fmt: skip
+    connection.execute(update(nights).where(nights.c.night_id == night_id).values(**values))
+
+
+def _night(row: Mapping[Any, Any]) -> Night:
+    finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
+    summary = json.loads(row["summary"])
+    steps = tuple(Step(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS, []))
+    return Night(row["night_id"], row["fingerprint"], row["tier"], row["stage"], row["decision"], row["candidate_id"],
+                 datetime.fromisoformat(row["started_at"]), finished, summary, steps)  # fmt: skip

@@ -1,0 +1,65 @@
+"""Every retriever version with what is known of it: where it stands, which night made it, what it costs to keep."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from rag.app.app import App
+from rag.insights.version_disk_usage import Space, spaces
+from rag.versions.registry import MANIFEST, Promotion, Version
+from retriever_training.versions.night_store import Night, Nights
+
+Standing = Literal["current", "previous", "earlier", "candidate", "refused"]
+"""What answers; what a rollback brings back; what answered before; what no gate has judged yet; what one turned down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version."""
+
+    version: Version
+    standing: Standing
+    night: Night | None
+    """That made it; None of a base, and of versions whose night is not on record."""
+    promotions: tuple[Promotion, ...]
+    """When it was made current, latest first."""
+    space: Space
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it could be promoted."""
+        return (self.version.folder / MANIFEST).is_file()
+
+
+def timeline(app: App) -> list[Entry]:
+    """All versions, the newest first."""
+    registry, versions = app.registry, app.registry.versions()
+    history = registry.history()
+    nights = {night.candidate_id: night for night in reversed(Nights(app.engine).newest()) if night.candidate_id}
+    promoted: dict[str, list[Promotion]] = defaultdict(list)
+    for promotion in history:
+        promoted[promotion.encoder_id].append(promotion)
+    current, before = app.current().encoder_id, registry.before_current()
+    held = spaces(app.engine, app.settings.data, versions)
+
+    def standing(version: Version) -> Standing:
+        if version.encoder_id == current:
+            return "current"
+        if version.encoder_id == before:
+            return "previous"
+        if promoted[version.encoder_id]:
+            return "earlier"
+        return "refused" if version.encoder_id in nights else "candidate"
+
+    return [
+        Entry(
+            version,
+            standing(version),
+            nights.get(version.encoder_id),
+            tuple(promoted[version.encoder_id]),
+            held[version.encoder_id],
+        )
+        for version in reversed(versions)
+    ]

@@ -1,0 +1,45 @@
+"""Plots are the same bytes for the same figures, and ask nobody for anything."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from eval.report.output.svg_plots import Curve, Dot, curves, ladder
+
+DOTS = [
+    Dot("base", 0.6, 0.6, 0.6, {"seen": 0.61, "unseen": 0.59}),
+    Dot("what others do", 0.65, 0.63, 0.67, beside=True),
+    Dot("in-batch & more", 0.7, 0.68, 0.72, {"seen": 0.71, "unseen": 0.69}),
+]
+
+
+def test_the_same_figures_are_the_same_bytes() -> None:
+    assert ladder(DOTS, "a set") == ladder(DOTS, "a set")
+
+
+def test_every_line_stands_there_in_words_ours_above_what_others_do() -> None:
+    drawn = ElementTree.fromstring(ladder(DOTS, "a set", "a unit"))
+    words = [text for one in drawn.iter() if (text := (one.text or "").strip())]
+    lines = [text for text in words if re.search(r"0\.\d{3}$", text)]
+    assert lines == ["base   0.600", "in-batch & more   0.700", "what others do   0.650"]
+    assert {"a set", "a unit", "seen", "unseen"} <= set(words)
+
+
+def test_nothing_is_fetched_and_no_date_is_kept() -> None:
+    drawn = ladder(DOTS, "a set")
+    assert not re.search(r"(href|src|url)\s*[=(]\s*[\"']?https?:", drawn)
+    assert "@font-face" not in drawn
+    assert "<dc:date>" not in drawn
+
+
+def test_the_background_is_light() -> None:
+    assert "fill: #ffffff" in ladder(DOTS, "a set")
+
+
+def test_curves_name_every_line_and_the_bar_and_are_the_same_bytes_again() -> None:
+    lines = [Curve("a set & more", [0.0, -0.01], "pale"), Curve("mean", [0.0, 0.01, 0.02])]
+    drawn = curves(lines, "a title", "night", -0.005)
+    assert drawn == curves(lines, "a title", "night", -0.005)
+    words = [text for one in ElementTree.fromstring(drawn).iter() if (text := (one.text or "").strip())]
+    assert {"a title", "night", "a set & more", "mean", "bar -0.005"} <= set(words)

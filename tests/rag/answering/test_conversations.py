@@ -1,0 +1,209 @@
+"""Conversations: whose they are, how they are found, what stays of one that is deleted, and answers as they were."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, func, insert, select
+
+from rag.accounts.erasure import forget_person
+from rag.answering.conversations import MAX_TITLE, Conversations, Deleted
+from rag.answering.stored_answers import written
+from rag.database.schema import reading, turns, vectors, verdict_events
+from rag.errors import NotFoundError, UsageError
+from rag.feedback.feedback_store import Feedback
+from rag.library.library import Library
+from rag.records import Answer, Checked, Citation, Document, Hit, Passage, Shown, Turn, now, sha256_of
+
+TEXT = "Owls hunt mice at night. Bats find moths by echoes."
+OWLS = Passage("p-owls", "d", "animals.md", "Animals", "", TEXT[:24], 0, 24, 2)
+BATS = Passage("p-bats", "d", "animals.md", "Animals", "", TEXT[25:], 25, len(TEXT), 2)
+
+
+@pytest.fixture
+def library(engine: Engine) -> Library:
+    filled = Library(engine)
+    filled.put(Document("d", "animals.md", "Animals", "text/markdown", "s", TEXT), [OWLS, BATS])
+    return filled
+
+
+@pytest.fixture
+def kept(library: Library) -> Conversations:
+    return Conversations(library)
+
+
+def ask(
+    kept: Conversations, user: str, question: str, turn_id: str, conversation_id: str = "c", instead_of: str = "",
+    answer: str = "Owls hunt mice at night. [1]",
+) -> Answer:  # fmt: skip
+    """A turn as `Answerer.stream` keeps it."""
+    kept.enter(conversation_id, user, question)
+    hits = (Hit(OWLS, 1, 0.9, 0.7, 0.8, 0.1, 0.6, (BATS,)), Hit(BATS, 2, 0.4, 0.3, 0.2))
+    cited = Citation(1, "p-owls", "animals.md", 2, 0, 24, "Owls hunt mice at night.", 0.9)
+    given = Answer(turn_id, question, answer, False, "", "v1", (cited,), hits, 0.25, question,
+                   (Checked("Owls hunt mice at night.", 0.9), Checked("They sing.", 0.0)), True)  # fmt: skip
+    shown = tuple(
+        Shown(one.passage.passage_id, one.rank, one.score, one.dense, one.lexical, one.rank == 1) for one in hits
+    )
+    turn = Turn(turn_id, conversation_id, user, question, answer, False, "v1", now(), "asked", shown, question)
+    Feedback(kept._library.engine).record_turn(turn, written(given, "ready", instead_of))
+    return given
+
+
+def titles(kept: Conversations, user: str = "ada", **how) -> list[str]:
+    return [one.title for one in kept.of(user, **how)]
+
+
+def n_rows(kept: Conversations, table) -> int:
+    with reading(kept._library.engine) as connection:
+        return connection.scalar(select(func.count()).select_from(table))
+
+
+# ---- the list
+
+
+def test_the_list_begins_with_the_conversation_that_was_asked_in_last(kept) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1", "c1")
+    ask(kept, "ada", "And bats?", "t2", "c2")
+    ask(kept, "ada", "Only at night?", "t3", "c1")
+    assert titles(kept) == ["What do owls hunt?", "And bats?"]
+    assert titles(kept, limit=1, offset=1) == ["And bats?"]
+
+
+def test_a_title_is_the_first_question_shortened_until_somebody_gives_another(kept) -> None:
+    ask(kept, "ada", "Why " + "do owls hunt " * 20 + "?", "t1")
+    assert len(titles(kept)[0]) <= MAX_TITLE
+    assert titles(kept)[0].endswith("do owls…")
+    kept.rename("c", "ada", "  Night\nbirds ")
+    assert titles(kept) == ["Night birds"]
+    kept.rename("c", "ada", "")
+    assert titles(kept)[0].startswith("Why do owls hunt")
+
+
+def test_a_conversation_is_found_by_its_title_its_questions_and_its_answers(kept) -> None:
+    ask(kept, "ada", "What do OWLS eat?", "t1", "c1", answer="Mice.")
+    ask(kept, "ada", "Und Füchse?", "t2", "c2", answer="50% of them: rab_bits")
+    kept.rename("c2", "ada", "Foxes")
+    assert titles(kept, words="owls") == titles(kept, words="mice") == ["What do OWLS eat?"]
+    assert titles(kept, words="FÜCHSE") == titles(kept, words="fox") == titles(kept, words="50%") == ["Foxes"]
+
+
+@pytest.mark.parametrize("words", ["%", "_its", "\\", "' OR 1=1 --"])
+def test_signs_that_sql_reads_are_looked_for_as_they_are(kept, words) -> None:
+    ask(kept, "ada", "What do owls eat?", "t1")
+    assert titles(kept, words=words) == []
+
+
+# ---- whose it is
+
+
+def test_nobody_sees_renames_continues_or_deletes_what_is_anothers(kept) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    assert titles(kept, "ben") == titles(kept, "ben", words="owls") == []
+    for act in (
+        lambda: kept.get("c", "ben"),
+        lambda: kept.exchanges("c", "ben"),
+        lambda: kept.rename("c", "ben", "mine"),
+        lambda: kept.delete("c", "ben"),
+        lambda: kept.enter("c", "ben", "And mine?"),
+    ):
+        with pytest.raises(NotFoundError, match="of yours"):
+            act()
+    assert titles(kept) == ["What do owls hunt?"]
+
+
+def test_words_of_another_persons_turns_find_nothing_of_ones_own(kept) -> None:
+    """A program may ask under an id that it saw: its turn is in nobody else's conversation."""
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    Feedback(kept._library.engine).record_turn(Turn("t2", "c", "ben", "secret", "secret", False, "v1", now()))
+    assert titles(kept, words="secret") == []
+    assert [one.answer.turn_id for one in kept.exchanges("c", "ada")] == ["t1"]
+
+
+def test_an_id_that_is_too_long_or_nothing_is_refused(kept) -> None:
+    for wrong in ("", "x" * 101):
+        with pytest.raises(UsageError, match="1 to 100 characters"):
+            kept.enter(wrong, "ada", "What?")
+
+
+# ---- answers as they were
+
+
+def test_an_exchange_is_read_again_just_as_it_was(kept) -> None:
+    given = ask(kept, "ada", "What do owls hunt?", "t1")
+    (again,) = kept.exchanges("c", "ada")
+    assert again.answer == given
+    assert (again.index_state, again.instead_of, again.removed) == ("ready", "", frozenset())
+
+
+def test_a_question_asked_again_names_the_turn_before(kept) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    ask(kept, "ada", "What do owls hunt?", "t2", instead_of="t1")
+    assert [one.instead_of for one in kept.exchanges("c", "ada")] == ["", "t1"]
+
+
+def test_a_passage_that_is_gone_is_named_removed_and_quoted_no_more(kept, library) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    library.put(Document("d", "animals.md", "Animals", "text/markdown", "s2", TEXT[25:]), [BATS])
+    (again,) = kept.exchanges("c", "ada")
+    assert again.removed == {"p-owls"}
+    assert again.answer.citations == ()
+    assert [hit.passage.text for hit in again.answer.hits] == ["", BATS.text]
+    assert again.answer.hits[0].score == 0.9
+
+
+def test_a_turn_from_before_details_were_kept_shows_what_there_is(kept) -> None:
+    kept.enter("c", "ada", "What?")
+    Feedback(kept._library.engine).record_turn(Turn("t1", "c", "ada", "What?", "Owls.", False, "v1", now()))
+    (again,) = kept.exchanges("c", "ada")
+    assert (again.answer.text, again.answer.asked, again.index_state) == ("Owls.", "What?", "absent")
+
+
+# ---- deleting
+
+
+def test_deleting_leaves_turns_with_votes_for_learning_and_takes_the_others(kept) -> None:
+    feedback = Feedback(kept._library.engine)
+    for turn_id in ("t1", "t2", "t3"):
+        ask(kept, "ada", f"Question {turn_id}?", turn_id)
+    feedback.give("ada", "t1", "p-owls", "helpful")
+    feedback.give("ada", "t2", "p-owls", "helpful")
+    feedback.withdraw("ada", "t2", "p-owls")
+    before = feedback.latest_event()
+    assert kept.delete("c", "ada") == Deleted(n_turns=2, n_kept=1)
+    assert [(one.turn_id, one.verdict) for one in feedback.standing()] == [("t1", "helpful")]
+    assert feedback.turn("t1").conversation_id == "t1"
+    assert n_rows(kept, turns) == 1
+    assert feedback.latest_event() > before  # whoever counts until tonight looks again
+    assert titles(kept) == []
+
+
+def test_deleting_with_votes_takes_everything_that_the_person_said(kept) -> None:
+    feedback = Feedback(kept._library.engine)
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    ask(kept, "ada", "And bats?", "t2")
+    feedback.give("ada", "t1", "p-owls", "helpful")
+    feedback.give("ben", "t2", "p-bats", "helpful")
+    assert kept.delete("c", "ada", votes_too=True) == Deleted(n_turns=1, n_kept=1)
+    assert [(one.user, one.turn_id) for one in feedback.standing()] == [("ben", "t2")]
+    left = feedback.turn("t2")
+    assert (left.user, left.answer, left.question) == ("forgotten", "", "And bats?")
+
+
+def test_deleting_takes_the_vectors_of_questions_that_nobody_else_asks(kept) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    ask(kept, "ada", "And bats?", "t2")
+    ask(kept, "ben", "And bats?", "t3", "of-ben")
+    with kept._library.engine.begin() as connection:
+        for question in ("What do owls hunt?", "And bats?"):
+            row = {"passage_side": "questions:v1", "text_sha256": sha256_of(question), "vector": b""}
+            connection.execute(insert(vectors).values(row))
+    kept.delete("c", "ada")
+    with reading(kept._library.engine) as connection:
+        assert list(connection.scalars(select(vectors.c.text_sha256))) == [sha256_of("And bats?")]
+
+
+def test_forgetting_a_person_takes_their_conversations(kept) -> None:
+    ask(kept, "ada", "What do owls hunt?", "t1")
+    forget_person(kept._library.engine, "ada")
+    assert titles(kept) == []
+    assert n_rows(kept, verdict_events) == 0

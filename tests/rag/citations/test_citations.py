@@ -1,0 +1,139 @@
+"""Citations are checked whoever wrote the answer: exact stretches, no dead marks, unsupported sentences named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.citations.citations import (
+    UNPROVEN_NAME,
+    UNPROVEN_NUMBER,
+    cite,
+    claims,
+    find_words,
+    without_dead_marks,
+    without_marks,
+    without_unsupported,
+)
+from rag.records import SUPPORTED, Hit, Passage
+from rag.text.sentences import readable, sentences
+
+GRANT = "Small firms that lost a third of their income can get the grant. It is paid within six weeks."
+MASKS = "Masks must be worn in shops. Children under 11 need none."
+
+
+def hits_of(*texts: str) -> list[Hit]:
+    return [
+        Hit(Passage(f"p{n}", f"d{n}", f"d{n}.txt", "", "", text, 100, 100 + len(text)), n, 0.5, 0.5, 0.0)
+        for n, text in enumerate(texts, start=1)
+    ]
+
+
+def test_verbatim_claim_has_full_support_and_its_exact_stretch():
+    (citation,) = cite("it is paid  within six weeks [1].", hits_of(GRANT)).citations
+    assert (citation.quote, citation.support) == ("It is paid within six weeks.", 1.0)
+    assert (citation.start, citation.end) == (100 + GRANT.index("It is"), 100 + len(GRANT))
+
+
+def test_reworded_claim_is_supported_by_the_nearest_sentence_and_less():
+    (citation,) = cite("The grant goes to small firms with a lost third of income [1].", hits_of(GRANT)).citations
+    assert citation.quote == "Small firms that lost a third of their income can get the grant."
+    assert SUPPORTED < citation.support < 1.0
+
+
+def test_claim_from_two_sentences_is_supported_by_both():
+    (citation,) = cite("Small firms can get the grant within six weeks [1].", hits_of(GRANT)).citations
+    assert citation.quote == GRANT
+
+
+def test_wrong_number_is_not_supported():
+    cited = cite("Children under 12 need none [1].", hits_of(MASKS))
+    assert cited.citations[0].support <= UNPROVEN_NUMBER
+    assert cited.unsupported == ("Children under 12 need none.",)
+
+
+@pytest.mark.parametrize(
+    ("claim", "found"),
+    [
+        ("The pump was sold from March 3, 2024 for 1,250 euros [1].", "supported"),
+        ("The pump was sold from 2024-03-03 for €1250 [1].", "supported"),
+        ("The pump was sold from 4 March 2024 for 1250 euros [1].", "not found"),
+        ("The pump was sold from 3 March 2024 for 1250 dollars [1].", "not found"),
+        ("The pump by Siemens was sold from 3 March 2024 for 1250 euros [1].", "partly"),
+    ],
+)
+def test_numbers_dates_units_and_names_must_stand_in_what_is_cited(claim, found):
+    cited = cite(claim, hits_of("The pump was sold by Acme from 3 March 2024 for 1 250 € or 1250 euros."))
+    assert [citation.found for citation in cited.citations] == [found]
+    assert [one.found for one in cited.checked] == [found]
+
+
+def test_name_in_the_title_of_the_passage_is_known():
+    passage = Passage("p", "d", "d.txt", "Paris", "", "The tower is 330 metres tall.", 0, 29)
+    claim = "The tower in Paris is 330 m tall [1]."
+    assert cite(claim, [Hit(passage, 1, 0.5, 0.5, 0.0)]).checked[0].support > UNPROVEN_NAME
+    assert cite(claim, hits_of(passage.text)).checked[0].support == UNPROVEN_NAME
+
+
+def test_unsupported_sentences_are_left_out_with_their_marks():
+    answer = (
+        "Masks must be worn in shops [2]. Children under 12 need none. [2] It is paid within six weeks [1]. Ask me."
+    )
+    assert without_unsupported(answer, hits_of(GRANT, MASKS)) == (
+        "Masks must be worn in shops [2]. It is paid within six weeks [1]."
+    )
+
+
+def test_marks_that_name_no_hit_are_taken_out():
+    cited = cite("Masks must be worn in shops [2][7]. So be it [9].", hits_of(GRANT, MASKS))
+    assert cited.text == "Masks must be worn in shops [2]. So be it."
+    assert [citation.n for citation in cited.citations] == [2]
+
+
+def test_sentence_without_a_mark_is_unsupported():
+    assert cite("Masks must be worn in shops.", hits_of(MASKS)).unsupported == ("Masks must be worn in shops.",)
+
+
+def test_claim_that_names_the_wrong_passage_is_unsupported():
+    cited = cite("Masks must be worn in shops [1].", hits_of(GRANT, MASKS))
+    assert cited.citations[0].support < SUPPORTED
+    assert cited.unsupported == ("Masks must be worn in shops.",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        ("One. [1] Two. [2]", [(1,), (2,)]),
+        ("One [1]. Two [2][3].", [(1,), (2, 3)]),
+        ("One [1, 2]. Two.", [(1, 2), ()]),
+        ("[1] One. Two [2].", [(1,), (2,)]),
+        ("", []),
+        ("[1]", []),
+    ],
+)
+def test_marks_belong_to_the_sentence_that_they_end(answer, numbers):
+    assert [claim.numbers for claim in claims(answer)] == numbers
+
+
+@given(
+    st.text(st.sampled_from("ab .?!:\n-12[],é語。"), max_size=200), st.text(st.sampled_from("ab. [1]2\n"), max_size=60)
+)
+def test_every_citation_is_a_slice_and_every_mark_left_is_alive(text, answer):
+    cited = cite(answer, hits_of(text))
+    for citation in cited.citations:
+        assert citation.quote == text[citation.start - 100 : citation.end - 100]
+        assert 0.0 <= citation.support <= 1.0
+    assert without_dead_marks(cited.text, {1}) == cited.text
+
+
+@given(st.text(st.sampled_from("ab .?!:\n-12é語。"), max_size=200))
+def test_every_sentence_is_found_again_in_its_passage(text):
+    for one in sentences(text):
+        found = find_words(readable(one.text), text)
+        assert found is not None
+        assert find_words(text[slice(*found)], one.text) is not None
+
+
+def test_neutral_marks_keep_their_numbers():
+    assert without_marks("shown [116, 117] and [a]") == "shown (116, 117) and [a]"

@@ -1,0 +1,164 @@
+"""The catalogue: documents found, sorted, counted and paged by SQL, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, update
+
+from rag.database.schema import documents
+from rag.embedding.passage_vectors import Vectors
+from rag.errors import NotFoundError, UsageError
+from rag.feedback.feedback_store import Feedback
+from rag.feedback.passage_tallies import Tally
+from rag.ingestion.ingest_jobs import Asked, Jobs
+from rag.ingestion.progress import Step
+from rag.insights.document_listing import Catalogue, Wanted
+from rag.library.library import Library
+from rag.records import Document, Passage, Shown, Turn, now, sha256_of
+from tests.rag.database.test_schema import postgres, postgres_url  # noqa: F401 - fixtures
+
+SIDE = "ones"
+_turns = itertools.count()
+
+
+class Ones:
+    """An encoder to which all texts are alike."""
+
+    passage_side = SIDE
+
+    def encode_passages(self, texts):
+        return np.ones((len(texts), 1), np.float32)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.filterwarnings("default"))])
+def any_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A new database of either kind."""
+    return request.getfixturevalue("engine" if request.param == "sqlite" else "postgres")
+
+
+@pytest.fixture
+def library(any_engine: Engine) -> Library:
+    made = Library(any_engine)
+    for name, title, n in (
+        ("notes/owls.md", "Owls", 3),
+        ("notes/Bären.md", "Über Bären", 1),
+        ("moths_1.pdf", "Moths", 2),
+    ):
+        made.put(*document(name, title, n))
+    Vectors(any_engine, SIDE).fill(Ones())
+    return made
+
+
+@pytest.fixture
+def catalogue(library: Library) -> Catalogue:
+    return Catalogue(library.engine, SIDE)
+
+
+def document(source: str, title: str, n_passages: int) -> tuple[Document, list[Passage]]:
+    texts = [f"{title} {number}. " for number in range(n_passages)]
+    whole, passages = "".join(texts), []
+    for number, text in enumerate(texts):
+        start = sum(map(len, texts[:number]))
+        passages.append(
+            Passage(f"{source}#{number}", source, source, title, "", text, start, start + len(text), page=number + 1)
+        )
+    return Document(source, source, title, "text/plain", sha256_of(whole), whole), passages
+
+
+def said(library: Library, user: str, passage_id: str, verdict: str | None, *, cited: bool = False) -> str:
+    """A turn that showed a passage, and what its user said of it."""
+    feedback, turn_id = Feedback(library.engine), f"t{next(_turns)}"
+    shown = (Shown(passage_id, 1, 1.0, 1.0, 0.0, cited),)
+    feedback.record_turn(Turn(turn_id, "c", user, "Who?", "", False, "v", now(), shown=shown))
+    if verdict:
+        feedback.give(user, turn_id, passage_id, verdict)
+    return turn_id
+
+
+def sources(catalogue: Catalogue, wanted: Wanted, limit: int = 10, offset: int = 0) -> list[str]:
+    return [one.source for one in catalogue.page(wanted, limit, offset)[0]]
+
+
+def test_a_page_is_a_part_of_all_and_says_how_many_there_are(catalogue: Catalogue) -> None:
+    found, n = catalogue.page(Wanted(sort="-passages"), 2)
+    assert ([(one.source, one.n_passages, one.n_characters) for one in found], n) == (
+        [("notes/owls.md", 3, 24), ("moths_1.pdf", 2, 18)], 3)  # fmt: skip
+    assert sources(catalogue, Wanted(sort="-passages"), 2, 2) == ["notes/Bären.md"]
+    assert catalogue.page(Wanted(), 2, 1000) == ([], 3)
+
+
+@pytest.mark.parametrize("match", ["bären", "BÄREN", "über", "Bären.md", "NOTES/B"])
+def test_a_name_or_title_is_found_in_capital_and_small_letters(catalogue: Catalogue, match: str) -> None:
+    assert sources(catalogue, Wanted(match)) == ["notes/Bären.md"]
+
+
+def test_signs_that_sql_takes_for_others_stand_for_themselves(catalogue: Catalogue) -> None:
+    assert sources(catalogue, Wanted("_")) == ["moths_1.pdf"]
+    assert sources(catalogue, Wanted("%")) == []
+    assert sources(catalogue, Wanted("\0x")) == []
+
+
+def test_standing_verdicts_and_citations_are_counted_and_sorted_by(catalogue: Catalogue, library: Library) -> None:
+    said(library, "ada", "notes/owls.md#0", "helpful", cited=True)
+    said(library, "ben", "notes/owls.md#1", "pin", cited=True)
+    said(library, "ben", "notes/owls.md#1", "not_relevant")
+    taken_back = said(library, "ben", "moths_1.pdf#0", "outdated", cited=True)
+    Feedback(library.engine).withdraw("ben", taken_back, "moths_1.pdf#0")
+    assert catalogue.get("notes/owls.md").tally == Tally(helpful=2, not_relevant=1, outdated=0, cited=2)
+    assert catalogue.get("moths_1.pdf").tally == Tally(cited=1)
+    assert sources(catalogue, Wanted(sort="-cited"))[:2] == ["notes/owls.md", "moths_1.pdf"]
+    assert sources(catalogue, Wanted(sort="-helpful"))[0] == "notes/owls.md"
+    assert sources(catalogue, Wanted(sort="helpful"))[-1] == "notes/owls.md"
+    of_passages = [tally for _, tally in catalogue.passages("notes/owls.md", 10)]
+    assert of_passages == [Tally(helpful=1, cited=1), Tally(helpful=1, not_relevant=1, cited=1), Tally()]
+
+
+def test_what_was_called_outdated_is_listed_by_how_often_and_by_whom(catalogue: Catalogue, library: Library) -> None:
+    said(library, "ada", "moths_1.pdf#0", "outdated")
+    for passage, user in ((0, "ada"), (1, "ben"), (2, "ada")):
+        said(library, user, f"notes/owls.md#{passage}", "outdated")
+    assert sources(catalogue, Wanted(sort="-outdated", only="outdated")) == ["notes/owls.md", "moths_1.pdf"]
+    assert list(catalogue.outdated_by("notes/owls.md").items()) == [("ada", 2), ("ben", 1)]
+
+
+def test_a_document_is_searchable_once_each_of_its_passages_has_a_vector(
+    catalogue: Catalogue, library: Library
+) -> None:
+    library.put(*document("new.md", "New", 2))
+    assert catalogue.get("new.md").state == "encoding"
+    assert sources(catalogue, Wanted(only="encoding")) == ["new.md"]
+    assert Catalogue(library.engine, "another").page(Wanted(only="encoding"), 1)[1] == 4
+    Vectors(library.engine, SIDE).fill(Ones())
+    assert catalogue.get("new.md").state == "indexed"
+
+
+def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(catalogue: Catalogue, library: Library) -> None:
+    with library.engine.begin() as connection:
+        connection.execute(update(documents).where(documents.c.source == "moths_1.pdf").values(sha256=""))
+    jobs = Jobs(library.engine)
+    job = jobs.create(Asked(("notes",), "."), "command")
+    jobs.record(job.job_id, "reading", [Step("notes/owls.md", "reading")])
+    assert sources(catalogue, Wanted(only="replaced")) == ["moths_1.pdf", "notes/owls.md"]
+    jobs.finish(job.job_id, "done")
+    assert [catalogue.get(one).state for one in ("moths_1.pdf", "notes/owls.md")] == ["replaced", "indexed"]
+
+
+def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: Catalogue) -> None:
+    found = [passage for passage, _ in catalogue.passages("notes/owls.md", 2, 1)]
+    assert [(one.text, one.source, one.page) for one in found] == [
+        ("Owls 1. ", "notes/owls.md", 2), ("Owls 2. ", "notes/owls.md", 3)]  # fmt: skip
+    assert catalogue.place("notes/owls.md", "notes/owls.md#2") == 2
+    assert catalogue.place("notes/owls.md", "moths_1.pdf#1") == 0
+
+
+def test_what_is_not_there_or_not_known_is_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(NotFoundError, match="no document 'x'"):
+        catalogue.get("x")
+    with pytest.raises(UsageError, match="can't be sorted by '-colour'"):
+        Wanted(sort="-colour")
+    with pytest.raises(UsageError, match="can't be narrowed to 'lost'"):
+        Wanted(only="lost")

@@ -1,0 +1,95 @@
+"""Exact forgetting: the next night's data is, to the byte, what it would be had the person or document never been there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rag.accounts.erasure import forget_person
+from rag.app.app import App, open_app
+from rag.records import Turn, Verdict, now
+from rag.settings import Settings
+from retriever_training.judgments.snapshot import Asked, Evidence, gather
+from tests.fixtures import jargon
+
+
+def voted(data: Path, people: tuple[str, ...]) -> App:
+    """Eve agrees with half of everybody's pins, rejects, asks questions of her own, and praises answers."""
+    app = open_app(Settings(data=data))
+    jargon.vote(app, jargon.questions())
+    if "eve" in people:
+        asked = list(jargon.questions().items())
+        ids = app.library.resolve(jargon.questions().values())
+        turns = [Turn(f"eve-{number}", "c", "eve", question, "an answer", False, "", now())
+                 for number, (question, _) in enumerate(asked[::2])]  # fmt: skip
+        turns += [
+            Turn(f"own-{number}", "c", "eve", f"what of thing {number}", "", False, "", now()) for number in range(40)
+        ]
+        app.feedback.record_turns(turns)
+        kinds = ("pin", "helpful", "not_relevant")
+        app.feedback.append(
+            [
+                Verdict("eve", turn.turn_id, turn.question, ids[asked[number][1]], kinds[number % 3])
+                for number, turn in enumerate(turns)
+            ]
+        )
+        app.feedback.append([Verdict("eve", "turn-5", "", ids[asked[0][1]], "not_relevant")])
+    return app
+
+
+def evidence(app: App) -> Evidence:
+    return gather(app, trusted=("eve",), max_per_person=1000)
+
+
+def everything(gathered: Evidence) -> list[Asked]:
+    return [gathered.asked("train"), gathered.asked("dev"), gathered.asked("gate"), gathered.held_out("gate")]
+
+
+@pytest.fixture
+def with_eve(manuals: Path) -> App:
+    return voted(manuals, ("eve",))
+
+
+@pytest.fixture
+def without_eve(_manuals: Path, tmp_path: Path) -> App:
+    return voted(Path(shutil.copytree(_manuals, tmp_path / "without")), ())
+
+
+def test_a_forgotten_person_leaves_the_night_as_if_they_had_never_been_there(with_eve: App, without_eve: App) -> None:
+    expected = evidence(without_eve)
+    assert evidence(with_eve).fingerprint() != expected.fingerprint(), "she did make a difference"
+
+    forget_person(with_eve.engine, "eve")
+
+    found = evidence(with_eve)
+    assert found.fingerprint() == expected.fingerprint()
+    assert [(one.questions, one.right, one.rejected) for one in everything(found)] == [
+        (one.questions, one.right, one.rejected) for one in everything(expected)
+    ]
+    assert found.judgments.dropped == expected.judgments.dropped
+    assert found.judgments.people == expected.judgments.people
+
+
+def test_who_forgets_nobody_changes_nothing(with_eve: App) -> None:
+    before = evidence(with_eve).fingerprint()
+    forget_person(with_eve.engine, "eve", dry_run=True)
+    assert evidence(with_eve).fingerprint() == before
+
+
+def test_a_removed_document_leaves_the_night_as_if_nobody_had_voted_on_it(with_eve: App, without_eve: App) -> None:
+    """Without the document, votes on it or no votes on it are the same night."""
+    gone = "manuals/camera/3"
+    passage = next(one for one in with_eve.library.passages() if one.source == gone)
+    with_eve.feedback.append(
+        [
+            Verdict("zoe", f"turn-{number}", "", passage.passage_id, verdict)
+            for number, verdict in enumerate(["pin", "not_relevant", "helpful"] * 20)
+        ]
+    )
+    forget_person(with_eve.engine, "eve")
+    for app in (with_eve, without_eve):
+        app.library.remove(gone)
+    assert evidence(with_eve).fingerprint() == evidence(without_eve).fingerprint()
+    assert passage.passage_id not in evidence(with_eve).row

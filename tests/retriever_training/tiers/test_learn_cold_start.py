@@ -1,0 +1,145 @@
+"""A night without training questions from people: the library's own train, people's held-out ones decide."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.app.app import App, open_app
+from rag.errors import TooLittleDataError
+from rag.index.bm25 import Lexical
+from rag.records import Document, Judgment, Passage, Turn, Verdict, now
+from rag.settings import Settings
+from retriever_training.cold_start.pseudo_rows import ColdStart
+from retriever_training.judgments.aggregate import Judgments
+from retriever_training.judgments.snapshot import Asked, Evidence, gather
+from retriever_training.judgments.splits import split_of
+from retriever_training.nightly.run_night import run_night
+from retriever_training.progress import unwatched
+from retriever_training.tiers.learn_cold_start import apart_from_held_out, learn_cold
+from retriever_training.tiers.night_plan import NightPlan
+from tests.fixtures import jargon
+from tests.fixtures.jargon import PRODUCTS, TASKS
+
+SUMMARY = [
+    "The filter of the {} is taken out and rinsed.", "A red light means that the {} is too hot.",
+    "A faulty {} is refunded.", "The serial number stands below the {}.", "The {} has three years of warranty.",
+    "A worn bearing makes the {} noisy.", "The {} draws ninety watts.", "Workshops repair the {}.",
+    "Two buttons reset the {} to factory settings.", "Manuals of the {} can be downloaded in many languages.",
+    "The {} joins a wireless network by its password.", "A leaking {} needs a new rubber seal.",
+]  # fmt: skip
+"""In plain words, as users ask; the passages themselves say the code name only."""
+
+
+def passage_id(product: str, number: int) -> str:
+    return f"{hashlib.sha256(product.encode()).hexdigest()[:16]}-{number}"
+
+
+def manual(product: str, code: str) -> tuple[Document, list[Passage]]:
+    """One document a product: a passage a task, and a summary."""
+    summary = "Summary: " + " ".join(sentence.format(product) for sentence in SUMMARY)
+    texts = [*(answer.format(code) for answer in TASKS.values()), summary]
+    document_id, source = passage_id(product, 0)[:-2], f"manuals/{product}"
+    passages = [
+        Passage(passage_id(product, number), document_id, source, "", "", text, 0, len(text))
+        for number, text in enumerate(texts)
+    ]
+    return Document(document_id, source, "", "text/plain", document_id, "\n".join(texts)), passages
+
+
+RIGHT = {task.format(product): passage_id(product, number) for product in PRODUCTS for number, task in enumerate(TASKS)}
+HELD_OUT = {question: right for question, right in RIGHT.items() if split_of(question) != "train"}
+
+
+def vote(app: App, right: Mapping[str, str]) -> None:
+    turns = [
+        Turn(f"turn-{n}", "c", f"person-{n % 20}", question, "", False, "", now()) for n, question in enumerate(right)
+    ]
+    app.feedback.record_turns(turns)
+    app.feedback.append([Verdict(one.user, one.turn_id, one.question, right[one.question], "pin") for one in turns])
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    """288 passages that name products by their codes, and 24 summaries that say them in plain words."""
+    opened = open_app(Settings(data=tmp_path / "data"))
+    opened.library.put_all([manual(product, code) for product, code in PRODUCTS.items()])
+    return opened
+
+
+def test_a_library_learns_from_its_own_questions_where_held_out_ones_agree(app: App) -> None:
+    """Whatever tier is asked for; once people's questions suffice, the night learns from these."""
+    vote(app, HELD_OUT)
+    summary = run_night(app, NightPlan(tier="3"))
+    assert (summary["decision"], summary["tier"]) == ("promoted", 1)
+    assert summary["reasons"][-1].startswith(
+        "Tier 1 from the library's own questions: people gave 0 training questions"
+    )
+    note = app.current().note
+    assert note["cold_start"]["summary: kept"] > 50
+    assert note["n_own_questions"] == note["cold_start"]["summary: kept"] + note["cold_start"]["first sentence: kept"]
+    assert note["verdicts_until"] == 0, "it has learnt from nobody's votes, so those of the day go on counting"
+    assert app.current().passage_side == app.registry.base().passage_side
+    assert summary["n_passages_encoded"] == 312 + 24, "the library, and 24 summaries without their first sentence"
+    assert run_night(app, NightPlan(tier="3"))["repeated"]
+    vote(app, RIGHT)
+    assert "cold_start" not in run_night(app, NightPlan(tier="1"))["note"]
+
+
+def test_held_out_questions_that_object_keep_the_base(app: App) -> None:
+    """People who call other passages right than the library's own questions do."""
+    wrong = dict(zip(HELD_OUT, [*HELD_OUT.values()][::-1], strict=True))
+    vote(app, wrong)
+    summary = run_night(app, NightPlan())
+    assert summary["decision"] == "kept"
+    assert "cold_start" in summary["note"]
+    assert app.current().tier == 0
+
+
+def test_without_peoples_questions_a_night_says_what_it_could_learn_and_what_is_missing(app: App) -> None:
+    vote(app, dict([*HELD_OUT.items()][:10]))
+    n_gate = sum(split_of(question) == "gate" for question in [*HELD_OUT][:10])
+    summary = run_night(app, NightPlan())
+    assert summary["decision"] == "invalid"
+    assert summary["reasons"][1].startswith(
+        'The library asks 312 questions of its own, which "nightjar cold-start" shows'
+    )
+    assert f"once {30 - n_gate} more held-out questions" in summary["reasons"][1]
+
+
+def test_cold_start_can_be_turned_off(app: App) -> None:
+    vote(app, HELD_OUT)
+    summary = run_night(app, NightPlan(cold_start=False))
+    assert summary["decision"] == "invalid"
+    assert len(summary["reasons"]) == 1
+
+
+def test_a_library_that_asks_nothing_waits_for_people(manuals: Path) -> None:
+    app = open_app(Settings(data=manuals))
+    held_out = {text: name for text, name in jargon.questions().items() if split_of(text) != "train"}
+    jargon.vote(app, held_out)
+    assert run_night(app, NightPlan())["decision"] == "invalid"
+    evidence = gather(app, trusted=(), max_per_person=100)
+    base = app.registry.base()
+    with pytest.raises(TooLittleDataError, match="asks no question that its passages answer"):
+        learn_cold(evidence, app.open_encoder(), app.vectors(base.passage_side), 0.25, manuals / "night", 13, unwatched)
+
+
+def test_a_heading_in_the_words_of_a_held_out_question_does_not_train() -> None:
+    gate = next(question for question in RIGHT if split_of(question) == "gate")
+    train = next(question for question in RIGHT if split_of(question) == "train")
+    judged = [Judgment(question, "p", "positive", 0.9, 1, 0.9, now()) for question in (gate, train)]
+    passages = [Passage("p", "d", "d", "", "", "text", 0, 4)]
+    lexical = Lexical.build(["p"], ["text"])
+    evidence = Evidence(passages, lexical, Judgments(judged, {}))
+    own = (gate.upper(), train, "Growing oats")
+    asked = Asked(own, ({0: 1.0},) * 3, ((),) * 3)
+    vectors = np.eye(3, dtype=np.float32)
+    cold = ColdStart(asked, ("heading",) * 3, vectors, ("text",), vectors[:1], lexical, {})
+    kept = apart_from_held_out(cold, evidence)
+    assert kept.asked.questions == own[1:]
+    assert kept.question_vectors.tolist() == vectors[1:].tolist()

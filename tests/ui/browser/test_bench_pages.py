@@ -1,0 +1,25 @@
+"""`nightjar bench pages` in a real browser: every page is found usable, and the time of each is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tests.fixtures.browser import NEEDS
+from ui.cli import app
+from ui.commands.bench.answering.pages import USABLE
+from ui.texts.shared import PAGES
+
+pytestmark = NEEDS
+
+
+def test_every_page_is_usable_and_timed(tmp_path: Path) -> None:
+    (tmp_path / "owls.md").write_text("# What do owls hunt?\n\nOwls hunt mice at night.\n", "utf-8")
+    result = CliRunner().invoke(app, ["bench", "pages", "--documents", str(tmp_path), "--times", "2", "--json"])
+    assert result.exit_code in (0, 1), result.output  # how busy the machine is, is no fault
+    told = json.loads(result.stdout)
+    assert [(one["path"], one["name"]) for one in told["pages"]] == [(f"/{path}", name) for path, name in PAGES.items()]
+    assert all(one["first_s"] > 0 and one["again_s"] > 0 for one in told["pages"])
+    assert set(USABLE) == set(PAGES)

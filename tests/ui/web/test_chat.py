@@ -1,0 +1,112 @@
+"""What the chat makes of a conversation, of files on their way, and of how things stand; and conversations as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rag.answering.conversations import Listed
+from rag.answering.stored_answers import Kept
+from rag.app.app import open_app
+from rag.index.serving_index import ServingIndex
+from rag.ingestion.ingest_jobs import Asked, Job
+from rag.ingestion.progress import Step
+from rag.records import Answer, Citation, Hit, Passage
+from rag.settings import load_settings
+from ui.actions.status_messages import states_of
+from ui.serializers.conversation_export import as_json, as_markdown
+from ui.texts import chat as said
+from ui.web.chat.render_card import card, removed_card
+from ui.web.chat.render_status import files_shown
+from ui.web.chat.tab_state import Conversation, Exchange
+
+HOSTILE = "<img src=x onerror=alert(1)> ![i](http://evil.example/y)"
+
+
+def exchange(turn_id: str, asked: str, text: str = "Owls hunt mice. [1]", instead_of: str = "") -> Exchange:
+    return Exchange(asked, Answer(turn_id, asked, text, False, "", "v1"), instead_of=instead_of)
+
+
+def test_what_was_asked_again_is_marked_and_counts_once_in_what_follows() -> None:
+    one, two = exchange("t1", "What?", "First."), exchange("t2", "What?", "Second.", instead_of="t1")
+    conversation = Conversation("c").after(one).after(two)
+    assert conversation.messages()[1]["content"] == f"First.\n\n{said.ASKED_AGAIN}"
+    assert conversation.history() == [("What?", "Second.")]
+    assert conversation.history("t2") == []
+
+
+def test_asking_an_earlier_question_again_forgets_what_followed_it() -> None:
+    conversation = Conversation("c").after(exchange("t1", "A?")).after(exchange("t2", "B?")).after(exchange("t3", "C?"))
+    assert [asked for asked, _ in conversation.history("t2")] == ["A?"]
+
+
+def test_messages_hold_no_html_that_anybody_wrote() -> None:
+    messages = Conversation("c").after(exchange("t1", HOSTILE, HOSTILE)).messages()
+    assert all("<img" not in one["content"] for one in messages)
+
+
+def test_a_removed_passage_shows_that_it_was_and_none_of_its_words() -> None:
+    gone = Hit(Passage("p", "", "", "", "", "", 0, 0), 2, 0.5, 0.4, 0.3)
+    assert said.REMOVED_TITLE in removed_card(gone)
+
+
+@pytest.mark.parametrize(("support", "badge"), [(0.9, "nj-supported"), (0.3, "nj-partly"), (0.1, "nj-not-found")])
+def test_a_card_has_a_badge_by_the_best_support_and_none_without_a_citation(support: float, badge: str) -> None:
+    passage = Passage("p", "d", "a.md", "T", "", "Owls hunt.", 0, 10)
+    cited = Citation(1, "p", "a.md", None, 0, 10, "Owls hunt.", support)
+    assert badge in card(Hit(passage, 1, 0.9, 0.7, 0.8), [cited])
+    assert "nj-badge" not in card(Hit(passage, 1, 0.9, 0.7, 0.8), [])
+
+
+def job(state: str = "running", stage: str = "encoding", note: str = "") -> Job:
+    asked = Asked((f"uploads/{HOSTILE}.md",), "/data")
+    return Job("j", state, stage, "application", asked, note, 1, "", None, None, {}, 40, 10)
+
+
+def test_a_file_on_its_way_shows_its_stage_and_its_name_as_text() -> None:
+    shown = files_shown([job()], [], ["'x.exe' was not taken: <b>"])
+    assert "is encoded · 10 of 40 passages" in shown and "nj-tenths-2" in shown
+    assert "<img" not in shown and "<b>" not in shown and "http:" not in shown
+
+
+def test_a_file_that_was_refused_says_why_though_its_job_is_done() -> None:
+    source = f"uploads/{HOSTILE}.md"
+    shown = files_shown([job("done", "")], [Step(source, "refused", "there is no text in it")], [])
+    assert "was not taken" in shown and "there is no text in it" in shown
+
+
+def test_a_conversation_is_saved_as_text_that_nothing_reads_as_signs() -> None:
+    cited = Citation(1, "p", "a.md", 3, 0, 10, HOSTILE, 0.9)
+    passage = Passage("p", "d", "a.md", "T", "", HOSTILE, 0, len(HOSTILE), 3, "ext-1")
+    answer = Answer(
+        "t1", "What?", "Owls. [1]", False, "", "v1", (cited,), (Hit(passage, 1, 0.9, 0.7, 0.8),), asked="What?"
+    )
+    kept = [Kept(answer, datetime(2026, 11, 25, 9, tzinfo=UTC), "ready", "", frozenset())]
+    listed = Listed("c", HOSTILE, "2026-11-25T09:00:00+00:00", "")
+    text = as_markdown(listed, kept)
+    assert "<img" not in text.replace("\\<img", "") and "![" not in text
+    assert "## What?\n\n2026-11-25 09:00 UTC, version v1\n\nOwls. \\[1\\]" in text
+    assert "- [1] a.md, page 3: “\\<img" in text
+    whole = json.loads(as_json(listed, kept))
+    assert [(one["turn_id"], one["citations"][0]["passage_id"]) for one in whole["turns"]] == [("t1", "ext-1")]
+
+
+def test_nothing_is_said_of_how_things_stand_where_all_is_well_and_ingests_are(tmp_path: Path) -> None:
+    app = open_app(load_settings(tmp_path / "data"))
+    try:
+        calm = [one for one in states_of(app) if "disk" not in one]  # that of the machine that tests may be nearly full
+        app.jobs.create(Asked(("a.md",), str(tmp_path)))
+        app.jobs.begin_next()
+        assert calm == []
+        index = ServingIndex(tmp_path / "index", app.vectors(app.current().passage_side))
+        index.state, index.share = "building", 0.634
+        app._live = replace(app.live, index=index)
+        version = app.current().encoder_id
+        assert f"Version {version} answers while its index is being built, 63 % so far" in states_of(app)[-1]
+        assert said.INGESTING_FIRST in states_of(app)
+    finally:
+        app.close()

@@ -1,0 +1,68 @@
+"""REST: the documents that the library holds, and questions that they do not answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request, Response
+
+from rag.insights.document_listing import Wanted
+from ui.actions.list_gaps import N_GAPS, gaps_for
+from ui.actions.remove_documents import remove
+from ui.auth.current_user import person_of
+from ui.background.ingest_queue import check_removing
+from ui.background.startup import Opening
+from ui.serializers.answers import gap_json, listed_json, removed_json, told_passage_json
+
+MAX_OFFSET = 10**9  # what any database takes
+Id = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+def add_documents(api: FastAPI, opening: Opening) -> None:
+    """Adds these calls."""
+
+    @api.get("/api/documents")
+    def documents(
+        response: Response,
+        q: Annotated[str, Query(max_length=1000)] = "",
+        sort: str = "source",
+        only: str = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    ) -> list[dict[str, Any]]:
+        """What the library holds, a page at a time; the header "x-total-count" says how many documents there are.
+
+        "q" stands in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
+        outdated or cited, with a minus before it the other way round. "only" is outdated, encoding or replaced.
+        """
+        listed, n = opening.app().catalogue().page(Wanted(q, sort, only), limit, offset)
+        response.headers["x-total-count"] = str(n)
+        return [listed_json(one) for one in listed]
+
+    @api.get("/api/documents/{document_id}")
+    def document(
+        document_id: Id,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    ) -> dict[str, Any]:
+        """One document and, in reading order, some of its passages with what became of them."""
+        catalogue = opening.app().catalogue()
+        passages = catalogue.passages(document_id, limit, offset)
+        return listed_json(catalogue.get(document_id)) | {"passages": [told_passage_json(*one) for one in passages]}
+
+    @api.delete("/api/documents")
+    def take_out(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
+        """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
+        app = opening.app()
+        person_of(request).must("administrator")
+        check_removing(app.settings.server.folders)
+        return removed_json(remove(app, source))
+
+    _add_gaps(api, opening)
+
+
+def _add_gaps(api: FastAPI, opening: Opening) -> None:
+    @api.get("/api/gaps")
+    def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = N_GAPS) -> list[dict[str, Any]]:
+        """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
+        return [gap_json(*one) for one in gaps_for(opening.app(), person_of(request), limit)]

@@ -1,0 +1,73 @@
+"""REST: which version answers, and whether the process lives and is ready."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from sqlalchemy import false, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from rag.app.app import App
+from rag.database.schema import state
+from rag.errors import BusyError
+from rag.generation.generator import EXTRACTIVE
+from ui.auth.current_user import person_of
+from ui.background.startup import Opening
+from ui.schemas.rest import LiveShape, ReadyShape, VersionShape
+
+log = logging.getLogger(__name__)
+
+NOW_S = 0.0  # health is asked often, and must not wait
+
+
+def add_health(api: FastAPI, opening: Opening) -> None:
+    """Adds these calls."""
+
+    @api.get("/api/version", response_model=VersionShape)
+    def version(request: Request) -> dict[str, Any]:
+        """Which retriever version answers, since when and why, over how much, and by what index."""
+        person_of(request).must("reader")
+        app = opening.app()
+        live, latest = app.live, app.registry.latest_promotion()
+        return {
+            "nightjar": api.version,
+            "encoder_id": live.version.encoder_id,
+            "tier": live.version.tier,
+            "parent_id": live.version.parent_id,
+            "passage_side": live.version.passage_side,
+            "lexical_weight": live.version.lexical_weight,
+            "promoted_at": latest.promoted_at.isoformat(),
+            "reason": latest.reason,
+            "n_passages": len(live.lexical.passage_ids),
+            "index": _index_json(app),
+        }
+
+    @api.get("/livez", response_model=LiveShape)
+    def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @api.get("/readyz", response_model=ReadyShape)
+    def ready() -> dict[str, Any]:
+        """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too; so is an
+        application whose language model fails: it quotes."""
+        app = opening.app(NOW_S)
+        try:
+            with app.engine.begin() as connection:  # changes nothing, but needs a database that takes writes
+                connection.execute(update(state).where(false()).values(value=""))
+        except SQLAlchemyError as error:
+            log.warning("not ready: %s", error)
+            raise BusyError("the database takes no writes: see whether its disk is full or read-only") from error
+        return {
+            "status": "ready",
+            "encoder_id": app.live.version.encoder_id,
+            "index": _index_json(app),
+            "generator": app.chat_model.health() if app.chat_model else {"model": EXTRACTIVE},
+        }
+
+
+def _index_json(app: App) -> dict[str, str]:
+    index = app.live.index
+    return {"state": index.state, "reason": index.reason} if index else {"state": "absent", "reason": "not used here"}

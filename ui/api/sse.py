@@ -1,0 +1,75 @@
+"""Server-sent events: an answer written piece by piece to a client that may go away at any time."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from fastapi.responses import Response, StreamingResponse
+
+from rag.errors import NightjarError
+from ui.actions.ask import Event
+from ui.schemas.errors import UNFORESEEN, status_of
+
+MEDIA_TYPE = "text/event-stream"
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # a proxy must not hold pieces back
+BEAT = ": nothing yet\n\n"  # a comment, which clients pass over and which keeps the connection from being cut
+BEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
+
+Write = Callable[[Event], Awaitable[str]]
+"""What is sent for an event; "" sends nothing."""
+Fail = Callable[[str, int], str]
+"""What is sent where the answer breaks off, of a message and the HTTP status that it would have had."""
+
+_ENDS_A_LINE = {
+    ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"
+}  # to clients that split lines as Python does
+
+log = logging.getLogger(__name__)
+
+
+async def streamed(events: AsyncGenerator[Event | None], write: Write, fail: Fail, end: str = "") -> Response:
+    """The response that sends *events* as they come, and then *end*.
+
+    Raises:
+        NightjarError: before the first event, so that what is refused has its HTTP status.
+    """
+    first = await anext(events)
+    while first is None:
+        first = await anext(events)
+    pieces = _pieces(await write(first), events, write, fail, end)
+    return StreamingResponse(pieces, media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def _pieces(
+    first: str, events: AsyncGenerator[Event | None], write: Write, fail: Fail, end: str
+) -> AsyncIterator[str]:
+    yield first
+    n_silent = 0
+    async with aclosing(events):
+        try:
+            async for event in events:
+                n_silent = 0 if event else n_silent + 1
+                piece = await write(event) if event else BEAT if n_silent % BEAT_EVERY == 0 else ""
+                if piece:
+                    yield piece
+        except NightjarError as error:
+            yield fail(str(error), status_of(error))
+        except Exception:
+            log.exception("an answer failed while it was streamed")
+            yield fail(UNFORESEEN, 500)
+    if end:
+        yield end
+
+
+def sse(data: dict[str, Any], name: str = "") -> str:
+    r"""One event.
+
+    >>> sse({"delta": "Äh"}, "text")
+    'event: text\ndata: {"delta": "Äh"}\n\n'
+    """
+    named = f"event: {name}\n" if name else ""
+    return f"{named}data: {json.dumps(data, ensure_ascii=False).translate(_ENDS_A_LINE)}\n\n"

@@ -1,0 +1,84 @@
+"""Wrong passwords, counted by name and by address: after some, the next try has to wait, longer each time."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rag.errors import TooFastError
+from ui.middleware.rate_limit import in_words
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 900.0
+FORGOTTEN_S = 3600.0  # after which failures no longer count
+PER_NAME = 4
+"""As many times more failures a name may have as an address: who is not there must not lock somebody out too easily."""
+N_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    n: int
+    last: float
+
+
+class Attempts:
+    """For one thread at a time: the door takes sign-ins one after the other."""
+
+    def __init__(self, allowed: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """*allowed* failures of an address cost nothing."""
+        self._allowed = allowed
+        self._clock = clock
+        self._of: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+
+    def check(self, name: str, address: str) -> None:
+        """Raises:
+        TooFastError: too many failures came from the address, or were made with the name.
+        """
+        again_s = max(self._wait_s(key) for key in _keys(name, address))
+        if again_s > 0:
+            raise TooFastError(f"too many wrong passwords: try again in {in_words(again_s)}", again_s)
+
+    def failed(self, name: str, address: str) -> None:
+        """Counts a wrong password."""
+        for key in _keys(name, address):
+            before = self._of.pop(key, None)
+            n = before.n if before and self._clock() - before.last < FORGOTTEN_S else 0
+            self._of[key] = _Failures(n + 1, self._clock())
+        while len(self._of) > N_KEPT:
+            self._of.popitem(last=False)
+
+    def succeeded(self, name: str) -> None:
+        """Forgets the failures of a name; those of the address stay, for its owner may own one account only."""
+        self._of.pop(("name", name), None)
+
+    def _wait_s(self, key: tuple[str, str]) -> float:
+        failures = self._of.get(key)
+        allowed = self._allowed * (PER_NAME if key[0] == "name" else 1)
+        if failures is None or failures.n < allowed:
+            return 0.0
+        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures.n - allowed, 10))
+        return wait_s - (self._clock() - failures.last)
+
+
+def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("name", name), ("address", neighbourhood(address))
+
+
+def neighbourhood(address: str) -> str:
+    """The address, or of IPv6 the network that one subscriber has.
+
+    >>> neighbourhood("192.0.2.7"), neighbourhood("2001:db8:1:2:3::9"), neighbourhood("::ffff:192.0.2.7")
+    ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7')
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,91 @@
+"""Whether people have to sign in, and the door for it, put together from the settings."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rag.accounts.accounts import Accounts
+from rag.accounts.sessions_and_tokens import Credentials
+from rag.database.schema import open_database
+from rag.errors import UsageError
+from rag.settings import Settings
+from ui.auth.authenticate import Identify
+from ui.auth.login_throttle import Attempts
+from ui.auth.middleware import Door, Doorman
+from ui.auth.own_account import make_pages
+from ui.auth.sign_in import Desk
+from ui.middleware.rate_limit import Pace
+from ui.middleware.security_headers import LOOPBACK, Asgi, Shield
+from ui.middleware.trusted_proxies import BehindProxies, Proxies
+
+
+def needs_accounts(settings: Settings) -> bool:
+    """Whether nobody may come in without one."""
+    required = settings.accounts.required
+    if required == "auto":
+        return not is_loopback(settings.server.host) or bool(settings.accounts.proxy_header)
+    return required == "always"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("example.org")
+    (True, True, False, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def names_of(settings: Settings) -> frozenset[str] | None:
+    """The names that it may be called by; None takes any, where it can be reached from elsewhere."""
+    if settings.server.hosts:
+        return LOOPBACK | {name.lower() for name in settings.server.hosts}
+    is_alone = settings.accounts.required == "auto" and not needs_accounts(settings)
+    return LOOPBACK if is_alone else None
+
+
+@contextmanager
+def open_door(settings: Settings) -> Iterator[Door | None]:
+    """The door, with a way to the database of its own; None where everybody is the one at this machine.
+
+    Raises:
+        SettingsError: `accounts.proxies` can't be read.
+        UsageError: there is no administrator yet, or a proxy would be believed from nowhere.
+    """
+    chosen = settings.accounts
+    proxies = Proxies.of(chosen.proxies)
+    if not needs_accounts(settings):
+        yield None
+        return
+    if chosen.proxy_header and not chosen.proxies:
+        raise UsageError("accounts.proxy_header is set, but nobody is named in accounts.proxies whose header would be "
+                         "believed: name the proxy's address there")  # fmt: skip
+    engine = open_database(settings.database_url)
+    try:
+        accounts, credentials = Accounts(engine), Credentials(engine)
+        if not accounts.has_administrator() and chosen.proxy_role != "administrator":
+            raise UsageError(_nobody_yet(settings.server.host))
+        identify = Identify(accounts, credentials, proxies, chosen.proxy_header.lower(), chosen.proxy_role)
+        desk = Desk(accounts, credentials, Attempts(chosen.attempts), chosen.session_hours)
+        yield Door(identify, make_pages(desk), Pace("requests", settings.limits.requests_per_minute))
+    finally:
+        engine.dispose()
+
+
+def in_front(settings: Settings, door: Door | None, app: Asgi, max_upload: int) -> Asgi:
+    """What every request passes before it reaches *app*: proxies' words, the shield, the doorman."""
+    chosen, proxies = settings.accounts, Proxies.of(settings.accounts.proxies)
+    guarded = Shield(Doorman(app, door), names_of(settings), max_upload)
+    return BehindProxies(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
+
+
+def _nobody_yet(host: str) -> str:
+    why = "accounts.required asks for it" if is_loopback(host) else f"host {host!r} can be reached from other machines"
+    return (f"people have to sign in ({why}), and nobody could, for there is no administrator yet: make one with "
+            '"nightjar accounts add NAME --role administrator". Or use 127.0.0.1, or --no-accounts where something in '
+            "front lets only the right people in (inside a container, say)")  # fmt: skip

@@ -1,0 +1,139 @@
+"""Runs the ingests that page and API asked for, one after another, in the application: they outlive every browser tab."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.app.app import App
+from rag.errors import NightjarError, UsageError
+from rag.ingestion.ingest_jobs import OVER, Asked, Job
+from ui.background.ingest_worker import run_ingest
+from ui.background.startup import Opening
+from ui.background.uploads import FOLDER
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0  # between two looks for a job
+INTERRUPTED = "interrupted by the end of the application; it went on at the next start"
+
+
+class Ingests:
+    """A thread that runs jobs from the moment the application answers until it is stopped."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._stop = threading.Event()
+        self._job_id: str | None = None
+        self._thread = threading.Thread(target=self._run, name="ingests", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends it; a job that runs waits for the next start."""
+        self._stop.set()
+        if self._job_id is not None:
+            self._opening.app().jobs.postpone(self._job_id)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._opening.is_over():
+            if self._stop.wait(0.1):
+                return
+        try:
+            app = self._opening.app()
+            app.jobs.put_back(INTERRUPTED)
+        except Exception:
+            log.exception("no ingests are run")
+            return
+        while not self._stop.wait(EVERY_S):
+            self._look(app)
+
+    def _look(self, app: App) -> None:
+        """Runs the job that waits longest, where one does."""
+        try:
+            app.jobs.end_silent()
+            job = app.jobs.begin_next()
+            if job is not None:
+                self._job_id = job.job_id
+                run_ingest(app, job, is_leaving=self._stop.is_set)
+        except NightjarError as error:
+            log.warning("an ingest failed: %s", error)
+        except Exception:
+            log.exception("an ingest failed")
+        finally:
+            self._job_id = None
+
+
+def ask_for(app: App, paths: Sequence[str], *, remove_vanished: bool = False) -> Job:
+    """A job for the files and folders named, which the application then runs.
+
+    Raises:
+        UsageError: nothing is named, or something that is not below a folder of `server.folders`.
+    """
+    here = Path.cwd()
+    if not paths:
+        raise UsageError("nothing to ingest: name files or folders of the machine that Nightjar runs on")
+    for path in paths:
+        check_allowed(Path(path), here, app.settings.server.folders)
+    return app.jobs.create(Asked(tuple(paths), str(here), remove_vanished))
+
+
+def refused_last(app: App, n_jobs: int) -> tuple[Job, list[str]] | None:
+    """The latest job that is over and refused files which no later one took, with their sources; None where all went in."""
+    latest = app.jobs.latest(n_jobs)
+    refused = app.jobs.refused([job.job_id for job in latest])
+    job = next((job for job in latest if job.state in OVER and job.job_id in refused.values()), None)
+    return (job, [source for source, job_id in refused.items() if job_id == job.job_id]) if job else None
+
+
+def ask_again(app: App, job: Job, refused: Sequence[str]) -> Job:
+    """A job for the files that another one refused; of a member of an archive, for the archive.
+
+    Raises:
+        UsageError: a file is not there any more, or is not below a folder of `server.folders`; what was uploaded may.
+    """
+    here = Path(job.asked.here)
+    paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
+    if not paths:
+        raise UsageError("none of the refused files is there any more: bring them in from where they are now")
+    uploads = app.settings.data.resolve() / FOLDER
+    for path in paths:
+        if not (here / path).resolve().is_relative_to(uploads):
+            check_allowed(path, here, app.settings.server.folders)
+    return app.jobs.create(Asked(tuple(map(str, paths)), str(here)))
+
+
+def _on_disk(here: Path, source: str) -> Path | None:
+    """The file that a source is called by, or the archive that it is a member of; None where neither is there."""
+    return next((path for path in (Path(source), *Path(source).parents) if (here / path).is_file()), None)
+
+
+def check_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
+    """Refuses what page and API may not bring in; links count as what they lead to.
+
+    Raises:
+        UsageError: the path is hidden, or not below one of *folders*, which begin at *here*.
+    """
+    place = (here / path).resolve()
+    for folder in ((here / folder).resolve() for folder in folders):
+        if place.is_relative_to(folder):
+            if any(part.startswith(".") for part in place.relative_to(folder).parts):
+                raise UsageError(f'{str(path)!r} is hidden: bring it in with "nightjar ingest"')
+            return
+    allowed = ", ".join(repr(str(folder)) for folder in folders) or "no folder at all"
+    raise UsageError(f"{str(path)!r} may not be brought in from here, where the setting server.folders allows {allowed}: "
+                     'add its folder there, or use "nightjar ingest"')  # fmt: skip
+
+
+def check_removing(folders: Sequence[Path]) -> None:
+    """Refuses where page and API may change nothing.
+
+    Raises:
+        UsageError: *folders* is empty.
+    """
+    if not folders:
+        raise UsageError(
+            'documents are not removed from here, for the setting server.folders is []: use "nightjar remove"'
+        )

@@ -1,0 +1,200 @@
+"""The night by schedule or by hand: `nightjar nightly` as a child process that leaves the application room to answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rag.errors import BusyError, UsageError
+from rag.file_lock import is_held
+from rag.records import now
+
+log = logging.getLogger(__name__)
+
+LATE_S = 6 * 3600  # a night that a sleeping machine missed is made up for within this time
+END_S = 3.0  # for a night to end by itself when the application stops
+OUTCOMES = {0: "promoted", 3: "kept: the gate said no", 4: "too little data", 75: "another night is running"}
+TIERS = ("auto", "1", "2", "3")
+N_LINES = 200  # of what a night says that are kept
+FAILED_LINES = 20  # of them that go into our own log where it failed
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the latest night of this process ended."""
+
+    code: int
+    at: datetime
+
+
+class NightShift:
+    """Starts one night a day, and others by hand, never two at once."""
+
+    def __init__(self, at: str, command: Sequence[str], data: Path | None = None) -> None:
+        """*at* is a local time, HH:MM; *command* is `nightly_command`'s; what a night says is kept below *data*."""
+        self._at = at
+        self._command = list(command)
+        self._data = data
+        self._scheduler: Any = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.began_at: datetime | None = None
+        """When the latest night of this process began."""
+        self.ended: Ended | None = None
+        """How it ended; None while it runs, and before any."""
+
+    def start(self) -> None:
+        """Waits for the hour, in threads of its own."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        hour, minute = self._at.split(":")
+        self._scheduler = BackgroundScheduler()
+        self._scheduler.add_job(self.run, "cron", hour=int(hour), minute=int(minute), misfire_grace_time=LATE_S,
+                                coalesce=True, max_instances=1)  # fmt: skip
+        self._scheduler.start()
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next night begins; None before `start`."""
+        found: datetime | None = self._scheduler.get_jobs()[0].next_run_time if self._scheduler else None
+        return found
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process of the latest night."""
+        return self._child.pid if self._child else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a night of this process runs."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def runs_elsewhere(self) -> bool:
+        """Whether a night runs on this state directory that this process did not start."""
+        return not self.is_running and self._data is not None and is_held(self._data / "night.lock")
+
+    def run(self) -> int | None:
+        """Runs one night to its end and returns its exit code; None where one runs, or the application is stopping."""
+        try:
+            return self._to_its_end(self._begin([]))
+        except BusyError as error:
+            log.info("no night is begun: %s", error)
+            return None
+
+    def start_now(self, tier: str = "auto") -> int:
+        """Begins a night and returns its process; it goes on whoever closes which page.
+
+        Raises:
+            BusyError: a night runs already, or the application is stopping.
+            UsageError: there is no such tier.
+        """
+        if tier not in TIERS:
+            raise UsageError(f"tier {tier!r} is none: there are {', '.join(TIERS)}")
+        if self.runs_elsewhere:
+            raise BusyError("a night runs already, in another process: wait for its end")
+        child = self._begin(["--tier", tier])
+        threading.Thread(target=self._to_its_end, args=(child,), name="night", daemon=True).start()
+        return child.pid
+
+    def cancel(self) -> bool:
+        """Ends the night that runs; the next one goes on where it was. False where none of this process runs."""
+        child = self._child
+        if child is None or child.poll() is not None:
+            return False
+        log.info("the night is ended by hand (process %d)", child.pid)
+        _end(child)
+        return True
+
+    def stop(self) -> None:
+        """No more nights; one that runs is ended, and goes on where it was the next time."""
+        with self._lock:
+            self._stopped = True
+        if self._child is not None and self._child.poll() is None:
+            _end(self._child)
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+
+    def lines(self, n: int = N_LINES) -> list[str]:
+        """The last *n* lines that the latest night said, also one of an earlier start of the application."""
+        file = self._log_file()
+        if file is None or not file.is_file():
+            return []
+        with file.open("rb") as said:
+            said.seek(max(0, file.stat().st_size - 1000 * n))
+            return said.read().decode("utf-8", "replace").splitlines()[-n:]
+
+    def _begin(self, more: list[str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise BusyError("the application is stopping: the next start runs the night")
+            if self.is_running:
+                raise BusyError(f"a night runs already, as process {self.child_pid}: wait for its end, or cancel it")
+            self.began_at, self.ended = now(), None
+            # A session of its own: Ctrl-C is for the application, which ends its child itself.
+            self._child = self._spawn([*self._command, *more])
+        log.info("the night has begun (process %d)", self._child.pid)
+        return self._child
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """The child; what it says goes into a file, not through us, so that it does not fall with us."""
+        file = self._log_file()
+        if file is None:
+            return subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as said:
+            return subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL, stdout=said,
+                                    stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+
+    def _to_its_end(self, child: subprocess.Popen[bytes]) -> int:
+        code = child.wait()
+        self.ended = Ended(code, now())
+        self._keep_last_lines()
+        if code in OUTCOMES:
+            log.info("the night has ended with exit code %d (%s)", code, OUTCOMES[code])
+        else:
+            said = "\n".join(self.lines(FAILED_LINES))
+            log.error("the night has ended with exit code %d (failed, or was ended)\n%s", code, said)
+        return code
+
+    def _keep_last_lines(self) -> None:
+        file, lines = self._log_file(), self.lines()
+        if file is not None and lines:
+            beside = file.with_suffix(".part")
+            beside.write_text("\n".join(lines) + "\n", "utf-8")
+            beside.replace(file)
+
+    def _log_file(self) -> Path | None:
+        return self._data / "nights" / "latest.log" if self._data else None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def nightly_command(data: Path, config: Path | None) -> list[str]:
+    """The night's command line, at a lower priority where the system has `nice`."""
+    nice = [shutil.which("nice") or "", "-n", "10"] if shutil.which("nice") else []
+    where = ["--data", str(data), *(["--config", str(config)] if config else [])]
+    return [*nice, sys.executable, "-m", "ui", *where, "--verbose", "nightly"]
+
+
+def child_environment() -> dict[str, str]:
+    """Ours, with a core left to the application where there is more than one."""
+    n_threads = str(max(1, len(os.sched_getaffinity(0)) - 1)) if hasattr(os, "sched_getaffinity") else "1"
+    return {**os.environ, "OMP_NUM_THREADS": n_threads, "NIGHTJAR__ENCODER__THREADS": n_threads}

@@ -1,0 +1,66 @@
+"""The state directory, opened in the background, so that the page is there while the encoder loads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from rag.app.app import App
+from rag.errors import BusyError, UsageError
+from ui.background.night_scheduler import NightShift
+
+PATIENCE_S = 60.0  # that a question waits for the start
+
+
+class Opening:
+    """An `App` that is there now or soon, and who runs its nights. Threads may share it."""
+
+    def __init__(self, open_: Callable[[], App], nights: NightShift | None = None) -> None:
+        self._nights = nights
+        self._opened: Future[App] = Future()
+        threading.Thread(target=self._run, args=(open_,), name="opening", daemon=True).start()
+
+    def app(self, patience_s: float = PATIENCE_S) -> App:
+        """The application, once it answers questions; or whatever error opening it raised.
+
+        Raises:
+            BusyError: it does not answer yet after *patience_s*.
+        """
+        try:
+            return self._opened.result(patience_s)
+        except TimeoutError as error:
+            raise BusyError("Nightjar is still waking up: try again in a few seconds") from error
+
+    @property
+    def nights(self) -> NightShift:
+        """Who runs the nights of this application.
+
+        Raises:
+            UsageError: it runs none.
+        """
+        if self._nights is None:
+            raise UsageError('this application runs no nights: run "nightjar nightly" beside it')
+        return self._nights
+
+    def is_over(self) -> bool:
+        """Whether questions are answered by now, or opening failed."""
+        return self._opened.done()
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Closes what was opened; what is still opening after *timeout_s* is left to the end of the process."""
+        try:
+            failed = self._opened.exception(timeout_s)
+        except TimeoutError:
+            return
+        if failed is None:
+            self._opened.result().close()
+
+    def _run(self, open_: Callable[[], App]) -> None:
+        try:
+            app = open_()
+            app.refresh()
+            _ = app.answerer  # made here, not at somebody's question
+            self._opened.set_result(app)
+        except BaseException as error:  # noqa: BLE001 - handed to everyone who asks for the application
+            self._opened.set_exception(error)

@@ -1,0 +1,146 @@
+"""Files that people send to a page: who may, what they are called here, and the ingest that brings them in."""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from rag.app.app import App
+from rag.errors import ForbiddenError, NightjarError, UsageError
+from rag.ingestion.ingest_jobs import Asked, Job
+from rag.parsing.format_detection import refusal
+from rag.settings_sections import ServerSettings
+from ui.auth.current_user import Person, person_of
+from ui.middleware.security_headers import UPLOAD, Asgi, Message, Receive, Send
+
+FOLDER = "uploads"  # below the state directory; what lies there is called uploads/NAME in the library
+MAX_NAME = 120  # characters; Linux takes 255 bytes
+LEFT_FREE = 512 * 1024**2  # bytes of the disk that an upload must leave for the database and its index
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """Who may send files, and how large."""
+
+    max_bytes: int
+    """0: nobody may."""
+    voters: bool
+
+    @classmethod
+    def of(cls, server: ServerSettings) -> UploadRules:
+        """As the settings say."""
+        return cls(server.max_upload_mb * 1024**2, server.voters_upload)
+
+    def may(self, person: Person) -> bool:
+        """Whether this person may send files."""
+        return self.max_bytes > 0 and person.may("voter" if self.voters else "administrator")
+
+    def check(self, person: Person) -> None:
+        """Raises:
+        ForbiddenError: this person may not.
+        """
+        if not self.may(person):
+            raise ForbiddenError(
+                f"{person.name!r} is a {person.role} and may not upload files here: ask an administrator, or see the "
+                "settings server.voters_upload and server.max_upload_mb"
+            )
+
+
+def keep_upload(app: App, path: Path, name: str, person: Person) -> Job:
+    """Moves a file that was sent into the state directory, and makes a job that brings it in; the application runs it.
+
+    *path* is where it was received, *name* what it was called where it came from. A file of the same name and content
+    that is there already is brought in again; one of the same name with another content gets a number.
+
+    Raises:
+        ForbiddenError: this person may not upload.
+        UsageError: it is too large, of a kind that can't be read, or the disk is full.
+    """
+    rules = UploadRules.of(app.settings.server)
+    rules.check(person)
+    kept = kept_name(name)
+    reason = refusal(PurePosixPath(kept))
+    size = path.stat().st_size
+    if reason is not None:
+        raise UsageError(f"{kept!r} was not taken: {reason}")
+    if size > rules.max_bytes:
+        raise UsageError(f"{kept!r} has {size / 1024**2:,.1f} MB, at most {rules.max_bytes // 1024**2} are taken: "
+                         "split it, or raise server.max_upload_mb")  # fmt: skip
+    home = app.settings.data.resolve()
+    (home / FOLDER).mkdir(exist_ok=True)
+    if shutil.disk_usage(home).free < size + LEFT_FREE:
+        raise UsageError(f"{kept!r} was not taken, for the disk of {str(home)!r} is nearly full: free some space first")
+    place = _moved(path, home / FOLDER, kept)
+    return app.jobs.create(Asked((place.relative_to(home).as_posix(),), str(home)))
+
+
+def kept_name(name: str) -> str:
+    r"""What a file is called here: the last part of its name, without what hides, steers or turns text around.
+
+    >>> kept_name("..\\C:\\notes\\Q3 report.pdf"), kept_name("/etc/.passwd"), kept_name(".\u202e..")
+    ('Q3 report.pdf', 'passwd', 'file')
+    """
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    shown = "".join(
+        " " if one.isspace() else one for one in last if unicodedata.category(one)[0] != "C" or one.isspace()
+    )
+    visible = " ".join(shown.split()).lstrip(".- ")
+    suffix = PurePosixPath(visible).suffix
+    return visible[: MAX_NAME - len(suffix)].removesuffix(suffix) + suffix if visible else "file"
+
+
+def _moved(path: Path, folder: Path, name: str) -> Path:
+    """Where the file lies now: nothing that lies there under its name is written over."""
+    for place in (folder / one for one in _numbered(name)):
+        if place.is_file() and filecmp.cmp(path, place, shallow=False):
+            path.unlink()
+            return place
+        try:
+            place.touch(exist_ok=False)  # taken, also where somebody else sends the same name at this moment
+        except FileExistsError:
+            continue
+        try:
+            shutil.move(path, place)
+        except OSError as error:
+            place.unlink(missing_ok=True)
+            raise NightjarError(f"{name!r} can't be kept ({error.strerror}): see whether the disk is full") from error
+        return place
+    raise AssertionError("numbers end nowhere")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """The name, then the same with numbers.
+
+    >>> from itertools import islice
+    >>> list(islice(_numbered("a.pdf"), 3))
+    ['a.pdf', 'a (2).pdf', 'a (3).pdf']
+    """
+    yield name
+    parts = PurePosixPath(name)
+    yield from (f"{parts.stem} ({number}){parts.suffix}" for number in count(2))
+
+
+class UploadDoor:
+    """An ASGI application around another one: files are received only from those who may send them."""
+
+    def __init__(self, app: Asgi, rules: UploadRules) -> None:
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Lets everything else through."""
+        if scope["type"] == "http" and scope["path"] == UPLOAD:
+            try:
+                self._rules.check(person_of(Request(scope)))
+            except ForbiddenError as error:
+                await JSONResponse({"error": str(error)}, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

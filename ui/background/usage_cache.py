@@ -1,0 +1,54 @@
+"""Numbers over time that were counted a moment ago, for every door that shows them; days that are over, in the background."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Engine
+
+from rag.feedback.daily_counts import DayCount, counting, last_day_over
+from rag.insights.usage_over_time import OverTime, Span, days_looked_at, over_time_steps
+
+FRESH_S = 60.0  # today and the votes are counted at each look, and whoever changes the days back should not wait again
+
+
+class Counted:
+    """What was counted lately, by days."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Span, tuple[float, OverTime]] = {}
+
+    def over_time(self, engine: Engine, days: Span) -> OverTime:
+        """What the turns say, as of a minute ago at most."""
+        *_, found = self.steps(engine, days)
+        assert isinstance(found, OverTime)
+        return found
+
+    def steps(self, engine: Engine, days: Span) -> Iterator[tuple[int, int] | OverTime]:
+        """How many days are counted, and of how many; at the end what they say."""
+        at, found = self._kept.get(days, (0.0, None))
+        if found is not None and time.monotonic() - at <= FRESH_S:
+            yield found
+            return
+        for step in over_time_steps(engine, days):
+            if isinstance(step, OverTime):
+                self._kept[days] = time.monotonic(), step
+            yield step
+
+
+class DaysOver:
+    """Counts the days that are over, so that nobody who looks has to wait for it."""
+
+    def __init__(self) -> None:
+        self._until: date | None = None
+        self._pieces: Iterator[dict[date, DayCount]] = iter(())
+
+    def look(self, engine: Engine) -> None:
+        """Counts some of what Insights will show; a second's work at most, and nothing where all is counted."""
+        last = last_day_over(datetime.now(UTC))
+        if self._until != last:
+            self._until = last
+            self._pieces = counting(engine, days_looked_at(last))
+        next(self._pieces, None)

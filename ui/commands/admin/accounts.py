@@ -1,0 +1,224 @@
+"""`nightjar accounts` and `nightjar tokens`: who may sign in, and by what their programs come in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rag.accounts.accounts import Account
+    from rag.accounts.sessions_and_tokens import Token
+    from rag.app.app import App
+
+people = typer.Typer(no_args_is_help=True, help="Who may sign in, and what they may do.")
+programs = typer.Typer(no_args_is_help=True, help="Secrets by which programs come in as a person.")
+
+NAME = typer.Argument(help="As `nightjar accounts list` shows it.")
+STDIN_OPTION = typer.Option("--password-stdin", help="Read the password from stdin, not from the terminal.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `accounts` and `tokens`."""
+    app.add_typer(people, name="accounts")
+    app.add_typer(programs, name="tokens")
+
+
+@contextmanager
+def _opened(context: typer.Context) -> Iterator[App]:
+    from rag.app.app import open_app
+
+    app = open_app(settings_of(context))
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+# ---- people
+
+
+@people.command("list")
+def list_(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """List everybody who has an account."""
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        listed = Accounts(app.engine).all()
+    if as_json:
+        print_json([_account_json(one) for one in listed])
+    elif not listed:
+        typer.echo('Nobody has an account: "nightjar accounts add NAME --role administrator" makes the first one.')
+    else:
+        rows = [[one.name, one.role, f"{one.created_at:%Y-%m-%d}", "locked" if one.is_locked else "",
+                 "" if one.has_password else "no password"] for one in listed]  # fmt: skip
+        print_table(["name", "role", "since", "", ""], rows)
+
+
+def _account_json(account: Account) -> dict[str, Any]:
+    return {"name": account.name, "role": account.role, "created_at": account.created_at.isoformat(),
+            "locked": account.is_locked, "has_password": account.has_password}  # fmt: skip
+
+
+@people.command()
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Letters without accents, digits, and . _ - + @; capitals do not count.")],
+    role: Annotated[str, typer.Option(help="reader asks; voter also judges; administrator does everything.")] = "voter",
+    *,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="For who comes in by a token or a proxy only.")
+    ] = False,
+    password_stdin: Annotated[bool, STDIN_OPTION] = False,
+) -> None:
+    """Give somebody an account; the password is asked for, and has at least 10 characters.
+
+    [bold]Examples[/bold]
+
+    nightjar accounts add ann --role administrator
+
+    nightjar accounts add crawler --role reader --no-password
+    """
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        password = None if no_password else _password(from_stdin=password_stdin)
+        added = Accounts(app.engine).add(name, role, password)
+    typer.echo(f"{added.name!r} has an account now: {added.role}.")
+
+
+@people.command()
+def role(context: typer.Context, name: Annotated[str, NAME], role: str) -> None:
+    """Let somebody do more or less: reader, voter or administrator. It holds at once."""
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        Accounts(app.engine).set_role(name, role)
+    typer.echo(f"{name!r} is a {role} now.")
+
+
+@people.command()
+def password(
+    context: typer.Context, name: Annotated[str, NAME], *, password_stdin: Annotated[bool, STDIN_OPTION] = False
+) -> None:
+    """Give somebody another password, and sign them out everywhere."""
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        accounts = Accounts(app.engine)
+        accounts.get(name)
+        accounts.set_password(name, _password(from_stdin=password_stdin))
+    typer.echo(f"{name!r} has another password, and is signed out everywhere.")
+
+
+@people.command()
+def lock(context: typer.Context, name: Annotated[str, NAME]) -> None:
+    """Let somebody in no more, neither by password nor by token; what they asked and said stays."""
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        Accounts(app.engine).lock(name)
+    typer.echo(f'{name!r} is locked: "nightjar accounts unlock" lets them in again.')
+
+
+@people.command()
+def unlock(context: typer.Context, name: Annotated[str, NAME]) -> None:
+    """Let somebody in again who was locked."""
+    from rag.accounts.accounts import Accounts
+
+    with _opened(context) as app:
+        Accounts(app.engine).unlock(name)
+    typer.echo(f"{name!r} may come in again.")
+
+
+def _password(*, from_stdin: bool) -> str:
+    """Asked for twice where somebody types it.
+
+    Raises:
+        UsageError: nobody can be asked, or it is too short or too long.
+    """
+    from rag.accounts.accounts import check_password
+    from rag.errors import UsageError
+
+    if from_stdin:
+        chosen = sys.stdin.readline().rstrip("\n")
+    elif sys.stdin.isatty():
+        chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        raise UsageError("nobody is there to type a password: use --password-stdin, or --no-password for a program")
+    check_password(chosen)
+    return str(chosen)
+
+
+# ---- programs
+
+
+@programs.command("list")
+def list_tokens(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Of this person only.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List tokens, the newest first; the secrets themselves are kept nowhere."""
+    from rag.accounts.sessions_and_tokens import Credentials
+
+    with _opened(context) as app:
+        listed = Credentials(app.engine).tokens(name)
+    if as_json:
+        print_json([_token_json(one) for one in listed])
+    elif not listed:
+        typer.echo('There are no tokens: "nightjar tokens add NAME --label WHAT-FOR" makes one.')
+    else:
+        rows = [[one.token_id, one.name, one.label, f"{one.created_at:%Y-%m-%d}", _at(one.used_at),
+                 "revoked" if one.is_revoked else ""] for one in listed]  # fmt: skip
+        print_table(["id", "person", "for", "made", "last used", ""], rows)
+
+
+def _at(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else "never"
+
+
+def _token_json(token: Token) -> dict[str, Any]:
+    return {"token_id": token.token_id, "name": token.name, "label": token.label,
+            "created_at": token.created_at.isoformat(), "used_at": token.used_at and token.used_at.isoformat(),
+            "revoked": token.is_revoked}  # fmt: skip
+
+
+@programs.command("add")
+def add_token(
+    context: typer.Context,
+    name: Annotated[str, NAME],
+    label: Annotated[str, typer.Option(help="What it is for.")],
+) -> None:
+    """Make a token by which a program comes in as this person; it is printed this once.
+
+    [bold]Example[/bold]
+
+    nightjar tokens add ann --label "the wiki's search box"
+    """
+    from rag.accounts.accounts import folded
+    from rag.accounts.sessions_and_tokens import Credentials
+
+    with _opened(context) as app:
+        made, secret = Credentials(app.engine).make_token(folded(name), label)
+    typer.echo(f"token {made.token_id} of {made.name!r}; it is shown this once:", err=True)
+    typer.echo(secret)
+
+
+@programs.command()
+def revoke(
+    context: typer.Context, token_id: Annotated[str, typer.Argument(help="As `nightjar tokens list` shows it.")]
+) -> None:
+    """End a token at once."""
+    from rag.accounts.sessions_and_tokens import Credentials
+
+    with _opened(context) as app:
+        Credentials(app.engine).revoke(token_id)
+    typer.echo(f"token {token_id} is revoked.")

@@ -1,0 +1,65 @@
+"""`nightjar feedback import|export`: verdicts from and to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ui.commands.console import (
+    FROM_ARGUMENT,
+    JSON_OPTION,
+    TO_ARGUMENT,
+    opened_app,
+    print_json,
+    write_lines,
+)
+
+group = typer.Typer(no_args_is_help=True, help="What people said of passages, from and to JSON lines.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `feedback`."""
+    app.add_typer(group, name="feedback")
+
+
+@group.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, FROM_ARGUMENT],
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Reads verdicts: {"query", "passage_id", "verdict", "user", "time"?} a line.
+
+    Passages are named by their id or, for a BEIR library, by their BEIR id. Verdicts: helpful, not_relevant,
+    pin (this is the right passage), outdated. Reading a file twice changes nothing. Exit code 1 where a line
+    could not be used; the others are in.
+
+        nightjar feedback import verdicts.jsonl
+    """
+    from rag.feedback.import_export import import_verdicts
+
+    with opened_app(context) as app:
+        report = import_verdicts(app.feedback, app.library, file)
+    if as_json:
+        print_json(
+            {"n_read": report.n_read, "n_new": report.n_new, "unknown": report.unknown, "refused": report.refused}
+        )
+    else:
+        typer.echo(f"{report.n_read} lines read, {report.n_new} verdicts new or changed")
+        for passage_id in report.unknown:
+            typer.echo(f"unknown passage: {passage_id}", err=True)
+        for refusal in report.refused:
+            typer.echo(refusal, err=True)
+    if report.unknown or report.refused:
+        raise typer.Exit(1)
+
+
+@group.command()
+def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
+    """Writes every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
+    from rag.feedback.import_export import export_verdicts
+
+    with opened_app(context) as app:
+        write_lines(list(export_verdicts(app.feedback, app.library)), file, "verdicts")

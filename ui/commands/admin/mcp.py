@@ -1,0 +1,51 @@
+"""`nightjar mcp`: the tools search and ask for an agent on this machine, over its stdin and stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ui.commands.console import settings_of
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command()(mcp)
+
+
+def mcp(context: typer.Context) -> None:
+    """Serve the tools search and ask to an agent, by the Model Context Protocol over stdin and stdout.
+
+    The agent starts this command itself; it needs nightjar-rag\\[mcp], and may run beside the application.
+
+    [bold]Example[/bold]
+
+    nightjar --data nightjar-data mcp
+    """
+    from ui.actions.ask import Asking
+    from ui.background.startup import Opening
+    from ui.server.api_app import mcp_door, version
+
+    door, settings = mcp_door(), settings_of(context)
+
+    def open_() -> App:
+        from rag.app.app import open_app
+
+        return open_app(settings)
+
+    opening = Opening(open_)
+
+    def app() -> App:
+        """As it is now: nothing else here takes in what changes."""
+        opened = opening.app()
+        opened.refresh()
+        return opened
+
+    try:
+        door.make_mcp(app, Asking(app), version()).run("stdio")
+    finally:
+        opening.close()

@@ -1,0 +1,111 @@
+"""`nightjar people` and `forget-person`: whose votes count, whose wait, and how somebody leaves without a trace."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+
+if TYPE_CHECKING:
+    from rag.accounts.erasure import Forgotten
+    from retriever_training.judgments.voters import Person
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(people)
+    app.command("forget-person")(forget_person)
+
+
+def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """List who votes, how often the others agree with them, and whose votes wait, and why.
+
+    A person's votes wait where the others contradict them too often, where they come faster than anybody reads, or
+    where there are hundreds of rejections that nobody shares. To let them count, name the person in
+    [bold]feedback.trusted[/bold]; to let somebody wait, in [bold]feedback.quarantined[/bold].
+
+    [bold]Example[/bold]
+
+    nightjar people --json
+    """
+    from rag.app.app import open_app
+    from retriever_training.judgments.snapshot import judged
+
+    settings = settings_of(context)
+    app = open_app(settings)
+    try:
+        judgments = judged(app, {passage.passage_id for passage in app.library.iterate()},
+                           trusted=settings.feedback.trusted, quarantined=settings.feedback.quarantined,
+                           max_per_person=settings.feedback.max_judgments_per_person)  # fmt: skip
+    finally:
+        app.close()
+    listed = list(judgments.people.values())
+    if as_json:
+        print_json({"people": [_as_json(one) for one in listed], "dropped": dict(judgments.dropped)})
+        return
+    if not listed:
+        typer.echo('Nobody has voted yet: "nightjar serve" and "nightjar feedback import" bring votes in.')
+        return
+    rows = [[one.name, f"{one.n_votes:,}", f"{one.n_rejections:,}",
+             f"{one.n_agreed:,} of {one.n_compared:,}" if one.n_compared else "–", f"{one.record:.2f}", one.waits]
+            for one in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))]  # fmt: skip
+    print_table(["person", "votes", "rejections", "others agree", "record", "waits, because"], rows)
+    for reason, n in sorted(judgments.dropped.items()):
+        typer.echo(f"left out, {reason}: {n:,}")
+
+
+def _as_json(person: Person) -> dict[str, Any]:
+    return asdict(person) | {"record": round(person.record, 4), "proven": person.is_proven}
+
+
+def forget_person(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="As `nightjar people` lists it.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Remove what a person asked and said, for good: the next night never saw it.
+
+    Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
+    account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
+    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback.
+    Candidates that the gate refused and that may have learnt from the person go at once. Backups and exported files are
+    yours to clean.
+
+    [bold]Examples[/bold]
+
+    nightjar forget-person ann --dry-run
+
+    nightjar forget-person ann --yes
+    """
+    from rag.app.app import open_app
+    from rag.errors import UsageError
+    from ui.actions.erase_person import forget_for_good
+
+    app = open_app(settings_of(context))
+    try:
+        if not dry_run and not yes:
+            if not sys.stdin.isatty():
+                raise UsageError(f"removing all of {name!r} can not be undone: add --yes, or look first with --dry-run")
+            _print(name, *forget_for_good(app, name, dry_run=True), dry_run=True)
+            typer.confirm("Remove all this for good?", abort=True)
+        gone, learnt, refused = forget_for_good(app, name, dry_run=dry_run)
+    finally:
+        app.close()
+    if as_json:
+        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt, "discarded": refused})
+    else:
+        _print(name, gone, learnt, refused, dry_run=dry_run)
+
+
+def _print(name: str, gone: Forgotten, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
+    from ui.actions.erase_person import forgotten_told
+
+    for line in forgotten_told(name, gone, learnt, refused, dry_run=dry_run):
+        typer.echo(line)

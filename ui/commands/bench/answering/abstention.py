@@ -1,0 +1,92 @@
+"""`nightjar bench declining`: finds the lines that Nightjar ships, on labelled sets, and tells what they are worth."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.bench.harness.work_folder import bench_folder
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+
+if TYPE_CHECKING:
+    from rag.embedding.encoder import Encoder
+    from retriever_training.abstention.leave_out_examples import Holdings, Questions
+
+COLUMNS = {
+    "auroc": "AUROC, with against without", "auroc_cosine": "best cosine", "auroc_foreign": "against others' questions",
+    "auroc_cosine_foreign": "best cosine", "declined": "declined", "declined_without": "without", "declined_foreign": "others'",
+}  # fmt: skip
+
+
+def declining(
+    context: typer.Context,
+    *,
+    beir: Annotated[list[Path], typer.Option(help="A BEIR folder; name two or more.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Whose questions.")] = "train",
+    questions: Annotated[int, typer.Option(min=10, help="How many of each set, drawn by the seed.")] = 300,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages that are answered from.")] = 6,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    out: Annotated[
+        Path | None, typer.Option(help="Keeps the libraries here; the next run encodes nothing.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Find the lines that decide whether a question is answered, and measure them on sets that they were not found on.
+
+    Each set's questions are seen with their right passages, without them, and beside other sets' questions. The table
+    has, for each set, the lines of the others. Your library is not touched.
+
+    [bold]Example[/bold]
+
+    nightjar bench declining --beir datasets/nq-open --beir datasets/covidqa
+    """
+    from dataclasses import asdict
+
+    from rag.errors import UsageError
+    from retriever_training.bench.abstention import found_on, see, table
+
+    if len(beir) < 2:
+        raise UsageError("--beir names one set: name two or more, so that each is measured by the others")
+    libraries: dict[str, Holdings] = {}
+    asked: dict[str, Questions] = {}
+    with bench_folder(out) as folder:
+        for one in beir:
+            context.obj["data"] = folder / one.name / "data"
+            encoder, libraries[one.name], asked[one.name] = _opened(context, one, split, questions, seed)
+        with progress("looking", sum(len(one.texts) for one in asked.values()), "questions") as advance:
+            seen = see(libraries, asked, encoder, k=k, n_foreign=questions // 3, seed=seed, progress=advance)
+    bar, measured = found_on(list(seen.values())), table(seen)
+    if as_json:
+        print_json({"split": split, "questions": questions, "seed": seed, "bar": asdict(bar), "sets": measured})
+        return
+    rows = [[name, *(f"{figures[key]:.3f}" for key in COLUMNS)] for name, figures in measured.items()]
+    print_table(["", *COLUMNS.values()], rows, f"{split}, {questions} questions a set, by the lines of the other sets")
+    typer.echo(f"of all sets: {bar}")
+
+
+def _opened(context: typer.Context, beir: Path, split: str, n: int, seed: int) -> tuple[Encoder, Holdings, Questions]:
+    """The set as a library in a folder of its own, and up to *n* of its questions."""
+    from eval.datasets.beir import load_beir, locate, translated
+    from rag.app.app import open_app
+    from rag.ingestion.ingest import ingest_beir
+    from retriever_training.abstention.calibrate import holdings_of
+    from retriever_training.abstention.leave_out_examples import Questions
+
+    dataset = load_beir(beir)
+    app: Any = open_app(settings_of(context))
+    try:
+        ingest_beir(app.library, beir)
+        with progress(f"encoding {beir.name}", app.missing_vectors()) as advance:
+            app.encode_missing(advance)
+        encoder, holdings = app.open_encoder(), holdings_of(app)
+        qrels = translated(dataset.split(split), locate(dataset, app.library))
+    finally:
+        app.close()
+    drawn = random.Random(seed).sample(sorted(qrels), min(n, len(qrels)))  # noqa: S311 (a benchmark's questions, no secret)
+    row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
+    texts = [dataset.queries[one] for one in drawn]
+    right = [[row[passage] for passage, grade in qrels[one].items() if grade > 0] for one in drawn]
+    return encoder, holdings, Questions(texts, encoder.encode_queries(texts), right)

@@ -1,0 +1,174 @@
+"""`nightjar bench insights`: how long the page Insights takes over months of questions and votes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
+
+from ui.commands.bench.harness.work_folder import bench_folder
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from rag.settings import Settings
+
+LIMIT_S = 3.0  # from asking for the page to what it shows first, in both of its parts
+N_FILES = 40  # of made-up words; votes are looked up in them
+NAMES = {
+    "count_days": "days that are over are counted, once, in the background",
+    "numbers": "numbers over time, the first look",
+    "numbers_again": "numbers over time, the second look",
+    "ranks": "what votes did, the first look: ranks",
+    "weighed": "what votes did, the first look: which votes count",
+    "votes_again": "what votes did, the second look",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one step took, from its beginning."""
+
+    seconds: float
+    cpu_s: float
+    """The processor's time for it: what tells more where others use the machine as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class InsightsBench:
+    """The page's parts, one after the other."""
+
+    n_turns: int
+    n_days: int
+    n_told: int
+    """Questions that the page told of, among the last 90 days and the 90 before."""
+    n_verdicts: int
+    megabytes: int
+    """Of the database."""
+    steps: dict[str, Took]
+    """By the keys of NAMES."""
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether both parts showed something within LIMIT_S."""
+        return max(self.steps["numbers"].seconds, self.steps["ranks"].seconds) < LIMIT_S
+
+
+def insights(
+    context: typer.Context,
+    *,
+    turns: Annotated[
+        int, typer.Option(min=1, help="Made-up questions with answers; one in ten is judged.")
+    ] = 1_000_000,
+    days: Annotated[int, typer.Option(min=1, help="The days that they were asked on, today the last.")] = 90,
+    keep: Annotated[
+        Path | None, typer.Option(help="Make the library there; one that is there is used again.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Time the page Insights over a large made-up history: numbers over time, and what votes did, first and second look.
+
+    A million turns take some minutes to make up, and 3.2 GB of disk. The page asks the database for 180 days: 90, and as
+    many before. A serving application counts days that are over in the background, here it is timed by itself. Exit code
+    1 where a first look took 3 s or longer. Your library is not touched.
+
+    [bold]Examples[/bold]
+
+    nightjar bench insights
+
+    nightjar bench insights --turns 100000 --keep kept --json
+    """
+    with bench_folder(keep) as folder:
+        context.obj["data"] = folder / "data"
+        settings = settings_of(context, database={"url": f"sqlite:///{quote(str(folder / 'nightjar.db'))}"})
+        with _filled(settings, folder, turns, days) as app, progress("looking", len(NAMES), "looks") as advance:
+            measured = measure(app, turns, days, advance)
+    if as_json:
+        print_json(asdict(measured) | {"is_in_time": measured.is_in_time, "limit_s": LIMIT_S})
+    else:
+        _print(measured)
+    if not measured.is_in_time:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _filled(settings: Settings, folder: Path, n_turns: int, days: int) -> Iterator[App]:
+    """The application over a library with so many turns.
+
+    Raises:
+        UsageError: the library that is there has another number.
+    """
+    from eval.bench.workloads.synthetic_files import write_markdown
+    from eval.bench.workloads.synthetic_turns import fill_turns
+    from rag.app.app import open_app
+    from rag.errors import UsageError
+    from rag.ingestion.find_files import find_files
+
+    app = open_app(settings)
+    try:
+        there = app.feedback.n_turns()
+        if there not in (0, n_turns):
+            raise UsageError(f"{str(folder)!r} holds {there:,} turns, not {n_turns:,}: give another folder to --keep, or "
+                             "remove it")  # fmt: skip
+        if not there:
+            app.ingest(find_files([write_markdown(folder / "files", N_FILES)]))
+            with progress("making up turns", n_turns, "turns") as advance:
+                fill_turns(app.engine, app.lexical().passage_ids, app.current().encoder_id, n_turns, days=days,
+                           progress=advance)  # fmt: skip
+        yield app
+    finally:
+        app.close()
+
+
+def measure(app: App, n_turns: int, days: int, progress: Callable[[int], None] = lambda n: None) -> InsightsBench:
+    """Looks at both parts of the page twice, at 90 days and at everybody's votes, as a serving application does."""
+    from rag.feedback.daily_counts import count_again, counting, last_day_over
+    from rag.insights.usage_over_time import days_looked_at, span_of
+    from rag.records import now
+    from ui.actions.vote_effects import Look, VoteLook
+    from ui.background.usage_cache import Counted
+
+    app.refresh()  # a serving application has opened what answers long before
+    over, span = days_looked_at(last_day_over(now())), span_of(90)
+    with app.engine.begin() as connection:
+        count_again(connection, over)  # else a run before this one has counted them
+    counted, look, took = Counted(), VoteLook(app), {}
+    for name, steps in (("count_days", counting(app.engine, over)), ("numbers", counted.steps(app.engine, span)),
+                        ("numbers_again", counted.steps(app.engine, span))):  # fmt: skip
+        took[name] = _timed(steps)[-1]
+        progress(1)
+    looks = _timed(look.steps(None, early=True), Look)
+    took["ranks"], took["weighed"] = looks[0], looks[-1]
+    took["votes_again"] = _timed(look.steps(None, early=True), Look)[-1]
+    progress(3)
+    file = Path(str(app.engine.url.database))
+    n_bytes = sum(one.stat().st_size for one in file.parent.glob(f"{file.name}*"))
+    told = counted.over_time(app.engine, span)
+    n_told = told.whole.n_asked + told.before.n_asked
+    return InsightsBench(n_turns, days, n_told, len(app.feedback.standing()), round(n_bytes / 1e6), took)
+
+
+def _timed(steps: Iterable[object], kind: type = object) -> list[Took]:
+    """What passed until each of the *steps* that is of this kind."""
+    started, cpu_started = time.perf_counter(), time.process_time()
+    return [
+        Took(round(time.perf_counter() - started, 3), round(time.process_time() - cpu_started, 3))
+        for step in steps
+        if isinstance(step, kind)
+    ]
+
+
+def _print(measured: InsightsBench) -> None:
+    title = (f"{measured.n_turns:,} questions of {measured.n_days} days, {measured.n_verdicts:,} verdicts, "
+             f"{measured.megabytes:,} MB")  # fmt: skip
+    rows = [[said, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
+            for name, said in NAMES.items()]  # fmt: skip
+    print_table(["what", "seconds", "of CPU"], rows, title)
+    typer.echo(f"Something to see within {LIMIT_S:g} s in both parts of the page: "
+               f"{'yes' if measured.is_in_time else 'no'}.")  # fmt: skip

@@ -1,0 +1,218 @@
+"""`nightjar bench forgetting`: what a version, or a month of nights, costs on sets that nobody trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.bench.harness.work_folder import base_in, bench_folder
+from ui.commands.bench.learning.forgetting_output import lines, print_forgetting
+from ui.commands.console import JSON_OPTION, opened_app, print_json, settings_of, stages
+
+if TYPE_CHECKING:
+    from rag.embedding.encoder import Encoder
+    from retriever_training.bench.forgetting import Beside, Model
+    from retriever_training.bench.forgetting_nights import Lived
+    from retriever_training.bench.harness.reported_set import ReportedSet
+    from retriever_training.progress import Watch
+
+FIRST_SEED = 13
+
+
+def forgetting(
+    context: typer.Context,
+    *,
+    on: Annotated[list[Path], typer.Option(help="A BEIR folder that was not trained on; may be repeated.",
+                                           show_default=False)],
+    model: Annotated[Path | None, typer.Option(help="A version's folder.", show_default=False)] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A version of the state directory, by the beginning of its id.", show_default=False)
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="A BEIR folder whose train labels a night learns first.", show_default=False)
+    ] = None,
+    tier: Annotated[int, typer.Option(min=1, max=3, help="How that night learns.")] = 1,
+    nights: Annotated[int, typer.Option(min=0, help="With --train: so many tier-1 nights on simulated votes.")] = 0,
+    error: Annotated[float, typer.Option(min=0, max=1, help="How often a simulated person is mistaken.")] = 0.2,
+    voices: Annotated[int, typer.Option(min=1, help="How many people ask the same question.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="How often what is drawn is drawn.")] = 1,
+    split: Annotated[str, typer.Option(help="Whose questions are measured.")] = "test",
+    plot: Annotated[Path | None, typer.Option(help="Draw the nights there, as SVG.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep vectors and versions there; a later run makes none again.",
+                                  show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:  # fmt: skip
+    """Measure what a version forgot: nDCG@10 beside the base's on sets that it was not trained on.
+
+    Name a version with --model or --version, or let one be trained with --train. BM25 counts on both sides as much as
+    the version says. With --nights, people ask a share of the train questions each day and vote on what they are shown;
+    the gate decides each night, and all sets are measured after it. The bar is −0.5 points, mean over the sets.
+
+    [bold]Examples[/bold]
+
+    nightjar bench forgetting --train datasets/scifact --on datasets/nfcorpus --on datasets/fiqa
+
+    nightjar bench forgetting --train datasets/scifact --nights 30 --on datasets/fiqa --out kept --plot nights.svg
+
+    nightjar bench forgetting --version 3f2a --on datasets/fiqa
+    """  # fmt: skip
+    _check(model, version, train, tier, nights, plot)
+    asked = _Asked(on, split, range(FIRST_SEED, FIRST_SEED + seeds), tier, nights, error, voices)
+    with bench_folder(out) as folder, stages() as watch:
+        bench = _open(context, asked, train, folder, watch)
+        told = bench.of_nights(train) if train and nights else bench.of_versions(context, model, version, train)
+    if plot:
+        from eval.report.output.svg_plots import curves
+        from retriever_training.bench.forgetting import BAR
+
+        title = f"tier 1, night after night on {told['trained_on']['name']}, {100 * error:g} % mistaken"
+        plot.write_text(curves(lines(told), title, "night; change of served nDCG@10 over the base", BAR), "utf-8")
+    if as_json:
+        print_json(told)
+    else:
+        print_forgetting(told)
+
+
+def _check(
+    model: Path | None, version: str | None, train: Path | None, tier: int, nights: int, plot: Path | None
+) -> None:
+    from rag.errors import UsageError
+
+    given = [name for name, one in (("--model", model), ("--version", version), ("--train", train)) if one]
+    if len(given) != 1:
+        raise UsageError(f"the version to measure is given by {' and '.join(given) or 'nothing'}: use one of --model, "
+                         "--version and --train")  # fmt: skip
+    if nights and (not train or tier != 1):
+        raise UsageError(f"--nights {nights} runs nights of tier 1 on the questions of a folder: give --train, and no "
+                         "other --tier")  # fmt: skip
+    if plot and not nights:
+        raise UsageError(f"--plot {str(plot)!r} draws nights, and there are none: give --nights")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    on: Sequence[Path]
+    split: str
+    seeds: Sequence[int]
+    tier: int
+    nights: int
+    error: float
+    voices: int
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """The sets by the base, and where all that is made is kept."""
+
+    asked: _Asked
+    sets: Sequence[ReportedSet]
+    own: ReportedSet | None
+    """The one that is trained on."""
+    encoder: Encoder
+    default_weight: float
+    folder: Path
+    watch: Watch
+
+    def of_versions(
+        self, context: typer.Context, model: Path | None, version: str | None, train: Path | None
+    ) -> dict[str, Any]:
+        """One version, or one a seed."""
+        from retriever_training.bench.forgetting import model_in
+
+        if train:
+            models = [self._trained(train, seed) for seed in self.asked.seeds]
+        else:
+            models = [model_in(model, self.default_weight) if model else _version(context, version or "")]
+        found = {one.name: [self._beside(one, each) for each in models] for one in self.sets}
+        own = [self._beside(self.own, each) for each in models] if self.own else None
+        return self._told(found, own) | {"tier": self.asked.tier if train else None,
+                                         "lexical_weights": [one.lexical_weight for one in models]}  # fmt: skip
+
+    def of_nights(self, train: Path) -> dict[str, Any]:
+        """All nights under each seed, and what stands after the last."""
+        from eval.datasets.beir import load_beir
+        from retriever_training.bench.forgetting_nights import Life, live
+        from retriever_training.bench.simulated_library import World
+        from retriever_training.simulation.simulated_users import Behaviour
+
+        asked = self.asked
+        assert self.own is not None
+        world = World.open(
+            load_beir(train), self.encoder, self.default_weight, ALL, self.folder / "vectors", self.watch
+        )
+        lives: list[Lived] = []
+        for seed in asked.seeds:
+            life = Life(asked.nights, Behaviour(error=asked.error, voices=asked.voices), seed)
+            advance = self.watch(f"nights, seed {seed}", asked.nights)
+            lives.append(live(world, self.own, self.sets, life, self.folder, advance))
+        found = {one.name: [each.elsewhere[one.name] for each in lives] for one in self.sets}
+        nights = [{"seed": seed, **asdict(night), "mean_elsewhere": round(night.mean_elsewhere, 5)}
+                  for seed, each in zip(asked.seeds, lives, strict=True) for night in each.nights]  # fmt: skip
+        weights = [each.nights[-1].lexical_weight for each in lives]
+        return self._told(found, [each.own for each in lives]) | {
+            "tier": 1, "error": asked.error, "voices": asked.voices, "lexical_weights": weights, "nights": nights
+        }  # fmt: skip
+
+    def _trained(self, train: Path, seed: int) -> Model:
+        from eval.datasets.beir import load_beir
+        from retriever_training.bench.forgetting import trained_model
+        from retriever_training.bench.harness.labelled_set import LabelledSet
+        from retriever_training.bench.harness.workbench import Bench, Budget, default_steps
+
+        data = LabelledSet.of(load_beir(train), self.asked.split)
+        budget = Budget(default_steps(data.n_rows, Budget(1).pairs))
+        folder = self.folder / f"trained-on-{data.name}-{data.sha256[:8]}"
+        folder.mkdir(exist_ok=True)
+        bench = Bench.open(data, self.encoder, budget, self.default_weight, folder, self.watch)
+        return trained_model(bench, self.asked.tier, seed, self.watch)
+
+    def _beside(self, some: ReportedSet, model: Model) -> Beside:
+        from retriever_training.bench.forgetting import of_model
+
+        return of_model(some, self.encoder, model, self.default_weight, self.folder / "vectors", self.watch)
+
+    def _told(self, found: Mapping[str, Sequence[Beside]], own: Sequence[Beside] | None) -> dict[str, Any]:
+        from retriever_training.bench.forgetting import mean_over_sets, told_of, verdict
+
+        sets = [told_of(name, seeds) for name, seeds in found.items()]
+        mean = mean_over_sets(found)
+        return {"split": self.asked.split, "seeds": list(self.asked.seeds), "sets": sets, "mean": mean,
+                "trained_on": told_of(self.own.name, own) if self.own and own else None,
+                "default_weight": self.default_weight, "verdict": verdict(sets, mean["served"])}  # fmt: skip
+
+
+ALL = 1_000_000  # train questions that people ask: as many as there are
+
+
+def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Path, watch: Watch) -> _Bench:
+    from eval.datasets.beir import load_beir
+    from retriever_training.bench.forgetting import refuse_trained_on
+    from retriever_training.bench.harness.reported_set import ReportedSet
+
+    settings = settings_of(context)
+    encoder = base_in(folder, settings.encoder)
+
+    def opened(beir: Path) -> ReportedSet:
+        return ReportedSet.open(load_beir(beir), asked.split, encoder, folder / "vectors", watch)
+
+    own = opened(train) if train else None
+    sets = [opened(beir) for beir in asked.on]
+    if own:
+        refuse_trained_on(sets, own)
+    return _Bench(asked, sets, own, encoder, settings.retrieval.lexical_weight, folder, watch)
+
+
+def _version(context: typer.Context, name: str) -> Model:
+    from retriever_training.bench.forgetting import Model
+
+    with opened_app(context) as app:
+        found = app.registry.version(name)
+        return Model(found.folder, found.lexical_weight)

@@ -1,0 +1,84 @@
+"""What `nightjar bench forgetting` found, for people: tables, a sentence, and the lines of a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ui.commands.console import print_table
+
+if TYPE_CHECKING:
+    from eval.report.output.svg_plots import Curve
+
+LOOKS = ("served", "dense", "own_weights")
+
+
+def print_forgetting(told: Mapping[str, Any]) -> None:
+    """The nights, where there were any, then what was forgotten, set by set."""
+    if "nights" in told:
+        _print_nights(told["nights"])
+    of_set = told["trained_on"]
+    rows = [_row(f"{of_set['name']} (trained on)", of_set)] if of_set else []
+    rows += [_row(one["name"], one) for one in told["sets"]]
+    mean = told["mean"]
+    rows.append(["mean, not trained on", "", "", "", *(_change(mean[side]) for side in LOOKS)])
+    columns = ["set", "questions", "base", "version", "served", "dense", "each at its own weight"]
+    weights = ", ".join(f"{one:g}" for one in dict.fromkeys(told["lexical_weights"]))
+    title = f"nDCG@10 on {told['split']} questions, BM25 at {weights} on both sides; changes in points"
+    print_table(columns, rows, title)
+    typer.echo(_verdict(told))
+
+
+def _row(name: str, one: Mapping[str, Any]) -> list[str]:
+    served = one["served"]
+    return [name, f"{one['n_questions']:,}", f"{served['base']:.4f}", f"{served['version']:.4f}",
+            *(_change(one[side]) for side in LOOKS)]  # fmt: skip
+
+
+def _change(one: Mapping[str, float]) -> str:
+    """In points, with its interval."""
+    return f"{100 * one['difference']:+.2f} ({100 * one['low']:+.2f} to {100 * one['high']:+.2f})"
+
+
+def _verdict(told: Mapping[str, Any]) -> str:
+    said = told["verdict"]
+    name = "Nothing forgotten" if said["holds"] else "Forgotten"
+    return (f"{name}: {_change(told['mean']['served'])} points served, mean over {len(told['sets'])} sets, where the bar "
+            f"is {100 * said['bar']:+.1f}; worst of them {said['worst_set']} ({100 * said['worst']:+.2f}). With each side at "
+            f"its own weight of BM25, as people would see it: {_change(told['mean']['own_weights'])}.")  # fmt: skip
+
+
+def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
+    rows = []
+    for number in sorted({one["night"] for one in nights}):
+        some = [one for one in nights if one["night"] == number]
+        worst = [min(one["elsewhere"].items(), key=lambda pair: pair[1]) for one in some]
+        name, least = min(worst, key=lambda pair: pair[1])
+        promoted = sum(one["decision"] == "promoted" for one in some)
+        rows.append([str(number), f"{_mean(some, 'n_asked'):,.0f}", f"{_mean(some, 'n_votes'):,.0f}",
+                     f"{promoted} of {len(some)}", *(f"{100 * _mean(some, key):+.2f}" for key in ("own", "mean_elsewhere")),
+                     f"{100 * least:+.2f} ({name})"])  # fmt: skip
+    columns = ["night", "questions", "votes", "promoted", "own set", "mean elsewhere", "worst elsewhere"]
+    print_table(columns, rows, "what answers after each night: change of served nDCG@10 over the base, in points")
+
+
+def _mean(some: Sequence[Mapping[str, Any]], key: str) -> float:
+    return sum(float(one[key]) for one in some) / len(some)
+
+
+def lines(told: Mapping[str, Any]) -> list[Curve]:
+    """The trained set, the mean of the others, and each of them; mean over the seeds."""
+    from eval.report.output.svg_plots import Curve
+
+    numbers = sorted({one["night"] for one in told["nights"]})
+    by_night = [[one for one in told["nights"] if one["night"] == number] for number in numbers]
+    pale = [
+        Curve(
+            one["name"], [sum(each["elsewhere"][one["name"]] for each in some) / len(some) for some in by_night], "pale"
+        )
+        for one in told["sets"]
+    ]
+    return [*pale, Curve("mean elsewhere", [_mean(some, "mean_elsewhere") for some in by_night], "theirs"),
+            Curve(told["trained_on"]["name"], [_mean(some, "own") for some in by_night])]  # fmt: skip

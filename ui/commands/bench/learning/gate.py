@@ -1,0 +1,69 @@
+"""`nightjar bench gate`: how often the gate promotes candidates whose true effect is known, in one night and in thirty."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from eval.gate.gate_simulation import Nights, Promoted
+    from eval.statistics.proportions import Share
+
+
+def gate(
+    *,
+    questions: Annotated[int, typer.Option(min=30, help="Held-out questions.")] = 150,
+    simulations: Annotated[
+        int, typer.Option(min=1, help="Nights without an effect; with one, a fifth of them.")
+    ] = 1000,
+    series: Annotated[int, typer.Option(min=1, help="Series of thirty nights.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Put candidates with a known effect before the gate: how often is one promoted that is no better?
+
+    Half of the questions change by chance, as on real ones. One night goes through every rule. Thirty nights on the same
+    questions go by the primary measure alone, once with all of the level each night and once as the gate shares it.
+
+    [bold]Example[/bold]
+
+    nightjar bench gate
+    """
+    from eval.gate.gate_simulation import EFFECTS, LIKENESSES, many_nights, one_night
+
+    n_with = max(1, simulations // 5)
+    with progress("single nights", simulations + n_with * (len(EFFECTS) - 1), "nights") as advance:
+        single = [one_night(effect, questions, simulations if effect == 0 else n_with, seed, progress=advance)
+                  for effect in EFFECTS]  # fmt: skip
+    settled = [(likeness, shares) for likeness in LIKENESSES for shares in (False, True)]
+    with progress("thirty nights each", series * len(settled) * 2, "series") as advance:
+        many = [many_nights(effect, likeness, shares, n_questions=questions, n_series=series, seed=seed, progress=advance)
+                for effect in EFFECTS[:2] for likeness, shares in settled]  # fmt: skip
+    if as_json:
+        print_json({"one_night": [asdict(one) for one in single], "thirty_nights": [asdict(one) for one in many]})
+    else:
+        _print(single, many)
+
+
+def _print(single: list[Promoted], many: list[Nights]) -> None:
+    print_table(
+        ["true effect", "nights", "promoted", "95 % interval", "predicted by the primary test"],
+        [[f"{one.effect:+.3f}", f"{one.share.n:,}", f"{one.share.value:.3f}", _interval(one.share), f"{one.predicted:.3f}"]
+         for one in single],
+        f"One night on {single[0].n_questions} held-out questions, every rule",
+    )  # fmt: skip
+    print_table(
+        ["true effect", "likeness", "level of a later look", "promoted, a night", "in any of 30 nights", "apparent gain",
+         "on locked questions"],
+        [[f"{one.effect:+.3f}", f"{one.likeness:g}", "its part" if one.shares_level else "all", f"{one.per_night.value:.4f}",
+          f"{one.any_night.value:.2f}", f"{one.apparent:+.4f}", f"{one.locked:+.4f}"] for one in many],
+        "Thirty nights on the same questions, the primary test alone",
+    )  # fmt: skip
+
+
+def _interval(share: Share) -> str:
+    return f"{share.low:.3f} to {share.high:.3f}"

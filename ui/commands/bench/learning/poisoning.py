@@ -1,0 +1,93 @@
+"""`nightjar bench poison`: nights under attack, measured on labels that nobody votes on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.bench.harness.work_folder import base_in
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+
+if TYPE_CHECKING:
+    from rag.settings import Settings
+    from retriever_training.bench.poisoning import Outcome
+    from retriever_training.bench.simulated_library import World
+
+
+def poison(
+    context: typer.Context,
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder with train and test labels.", show_default=False)],
+    seeds: Annotated[int, typer.Option(min=1, help="How often each attack is drawn.")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    questions: Annotated[int, typer.Option(min=50, help="How many train questions people ask.")] = 2_000,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="Only this one; may be repeated.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Let people vote against the truth, and see whether a night promotes something worse.
+
+    Half of all votes flipped, one person with a thousand wrong pins, a passage voted down everywhere, and one person in
+    twenty who votes against the truth for seven nights; tier 1, learnt and gated on votes alone, measured on the
+    test labels. Your library is not touched.
+
+    [bold]Example[/bold]
+
+    nightjar bench poison --beir datasets/scifact --seeds 50
+    """
+    from rag.errors import UsageError
+    from retriever_training.bench.poisoning import ATTACKS, run_attack
+
+    chosen = attack or list(ATTACKS)
+    if unknown := sorted(set(chosen) - set(ATTACKS)):
+        raise UsageError(f"attack {unknown[0]!r} is unknown: use one of {', '.join(map(repr, ATTACKS))}")
+    world = _world(settings_of(context), beir, questions)
+    outcomes: list[Outcome] = []
+    with progress("attacks", seeds * len(chosen), "attacks") as advance:
+        for seed in range(first_seed, first_seed + seeds):
+            for name in chosen:
+                outcomes.append(run_attack(world, name, seed))
+                advance(1)
+    summary = {name: _summary([one for one in outcomes if one.attack == name]) for name in chosen}
+    if as_json:
+        print_json({"dataset": beir.name, "n_seeds": seeds, "attacks": summary,
+                    "outcomes": [asdict(one) for one in outcomes]})  # fmt: skip
+        return
+    rows = [
+        [name, f"{one['n_promoted']} of {seeds}", f"{one['mean_change']:+.4f}", f"{one['worst_change']:+.4f}",
+         f"{one['worst_promotion']:+.4f}", ", ".join(one["waiting"]) or "nobody"]
+        for name, one in summary.items()
+    ]  # fmt: skip
+    print_table(
+        ["attack", "draws with a promotion", "mean change", "worst change", "worst promotion", "in quarantine"], rows,
+        f"{beir.name}: served nDCG@10 on {len(world.golden):,} test questions, after the attack minus before",
+    )  # fmt: skip
+
+
+def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    changes = [one.golden_change for one in outcomes]
+    return {
+        "n_promoted": sum(one.n_promoted > 0 for one in outcomes),
+        "mean_change": mean(changes),
+        "worst_change": min(changes),
+        "worst_promotion": min(one.worst_promotion for one in outcomes),
+        "waiting": sorted({name for one in outcomes for name in one.waiting}),
+    }
+
+
+def _world(settings: Settings, beir: Path, n_questions: int) -> World:
+    """Encodes the folder's passages and questions once; the questions that people ask are drawn once, too."""
+    from eval.datasets.beir import load_beir
+    from retriever_training.bench.simulated_library import World
+
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder, stages() as watch:
+        work = Path(folder)
+        encoder = base_in(work, settings.encoder)
+        weight = settings.retrieval.lexical_weight
+        return World.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)

@@ -1,0 +1,119 @@
+"""`nightjar bench training`: the ladder of the literature on a labelled set, and what a user would do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.bench.harness.work_folder import base_in, bench_folder
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+
+if TYPE_CHECKING:
+    from retriever_training.bench.harness.workbench import Bench
+    from retriever_training.bench.training import Result
+
+
+def training(
+    context: typer.Context,
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder with train, dev and test labels.", show_default=False)],
+    rung: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.", show_default=False)] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How often what is drawn is drawn.")] = 1,
+    steps: Annotated[int, typer.Option(min=0, help="Of every training; 0: three times through the rows.")] = 0,
+    batch: Annotated[int, typer.Option(min=2, help="Rows a step, where a row holds a negative.")] = 32,
+    frozen_layers: Annotated[int, typer.Option(min=0, help="Lower layers that stay as they are.")] = 0,
+    split: Annotated[str, typer.Option(help="Whose questions are reported; dev for trying things out.")] = "test",
+    plot: Annotated[Path | None, typer.Option(help="Draw it there, as SVG.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep results there; what it holds is not made again.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Train by every way of finding negatives, with the same data and budget, beside what you would do instead.
+
+    Every training takes the same steps over the same number of passages a step: with in-batch negatives alone, 64 rows;
+    with one negative a row, 32. The dev questions choose merges and BM25's weight. With --out a run that was killed goes
+    on with the rungs that are missing. Your library is not touched.
+
+    [bold]Examples[/bold]
+
+    nightjar bench training --beir datasets/scifact --out ladder --plot ladder.svg
+
+    nightjar bench training --beir datasets/scifact --rung base --rung in_batch --rung st --seeds 3
+    """
+    from eval.report.output.svg_plots import ladder
+    from retriever_training.bench.training import chosen_rungs, climb, dots, summary
+
+    chosen = chosen_rungs(rung or [])
+    with bench_folder(out) as folder, stages() as watch:
+        bench = _bench(context, folder, beir, split, (steps, batch, frozen_layers), watch)
+        results = climb(bench, chosen, range(13, 13 + seeds), watch, _tell)
+        told = summary(bench, results)
+    if plot:
+        plot.write_text(ladder(dots(told), _title(told)), "utf-8")
+    if as_json:
+        print_json(told)
+    else:
+        _print(told)
+
+
+def _bench(
+    context: typer.Context, folder: Path, beir: Path, split: str, budget: tuple[int, int, int], watch: Any
+) -> Bench:
+    from eval.datasets.beir import load_beir
+    from retriever_training.bench.harness.labelled_set import LabelledSet
+    from retriever_training.bench.harness.workbench import Bench, Budget, default_steps
+
+    settings = settings_of(context)
+    data = LabelledSet.of(load_beir(beir), split)
+    steps, batch, frozen_layers = budget
+    encoder = base_in(folder, settings.encoder)
+    spent = Budget(steps or default_steps(data.n_rows, batch), batch, frozen_layers)
+    return Bench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
+
+
+def _tell(result: Result) -> None:
+    from statistics import mean
+
+    served = mean(result.values["served"].values())
+    typer.echo(f"{result.rung}, seed {result.seed}: {served:.4f} served, {result.cost.seconds:.0f} s", err=True)
+
+
+def _title(told: Mapping[str, Any]) -> str:
+    return f"{told['dataset']}, {told['n_questions']['all']:,} {told['split']} questions"
+
+
+def _print(told: Mapping[str, Any]) -> None:
+    budget = told["budget"]
+    rows = []
+    for one in told["rungs"]:
+        served, dense = one["served"], one.get("dense")
+        rows.append([
+            one["label"],
+            _figure(dense and dense["all"]),
+            *(_figure(served[part]) for part in ("all", "seen", "unseen")),
+            _gain(one, "base"), _gain(one, "in_batch"),
+            f"{one['seconds']:.0f}",
+            f"{one['cost']['n_trained'] + one['cost']['n_mined']:,.0f}",
+            "" if one["peak_mib"] is None else f"{one['peak_mib']:,.0f}",
+        ])  # fmt: skip
+    columns = ["", "dense", "served", "seen", "unseen", "over base", "over in-batch", "s", "passages", "MiB"]
+    print_table(columns, rows, f"nDCG@10 on {_title(told)}; seeds: {max(1, len(told['seeds']))}")
+    typer.echo(f"Budget of every training of both towers: {budget['steps']:,} steps of {budget['passages_a_step']} passages: "
+               f"{budget['rows_in_batch']} rows where negatives come from the batch alone, "
+               f"{budget['rows_with_a_negative']} where each row holds one.")  # fmt: skip
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _gain(one: Mapping[str, Any], other: str) -> str:
+    """The paired difference in points, with its interval."""
+    found = one.get(f"against_{other}", {}).get("served", {}).get("all")
+    return (
+        "" if not found else f"{100 * found['difference']:+.1f} [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+    )

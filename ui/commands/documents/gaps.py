@@ -1,0 +1,57 @@
+"""`nightjar gaps`: questions that found nothing, gathered by what they ask."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+
+SHOWN = 3  # questions of a gap in the table
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command()(gaps)
+
+
+def gaps(
+    context: typer.Context,
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=500, help="At most so many, the largest first.")
+    ] = 20,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show what people asked for in vain.
+
+    Questions that were declined, called not in the documents, or answered from a wrong source without a word on the
+    right one. Those that ask for nearly the same stand together, with the passage that comes closest. Names of people
+    are not shown. A document that answers a question closes its gap once somebody asks again.
+
+    [bold]Examples[/bold]
+
+    nightjar gaps
+
+    nightjar gaps -n 100 --json
+    """
+    from ui.actions.list_gaps import gaps_for
+    from ui.auth.current_user import WHOEVER_IS_HERE
+    from ui.serializers.answers import gap_json
+
+    with opened_app(context) as app:
+        found = gaps_for(app, WHOEVER_IS_HERE, limit)
+    if as_json:
+        print_json([gap_json(*one) for one in found])
+        return
+    if not found:
+        typer.echo("No question is without an answer.")
+        return
+    rows = [
+        [printable(gap.name), str(gap.n_asked), str(gap.n_people), gap.last_at[:10],
+         "\n".join(printable(question) for question in gap.questions[:SHOWN]),
+         f"{printable(closest.source)} ({gap.cosine:.2f})" if closest else ""]
+        for gap, closest in found
+    ]  # fmt: skip
+    print_table(["about", "asked", "people", "last (UTC)", "questions", "closest"], rows)

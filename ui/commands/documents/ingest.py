@@ -1,0 +1,121 @@
+"""`nightjar ingest`: documents into the library, and findable."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
+from ui.commands.documents.ingest_summary import Encoding, print_report, report_json
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from rag.ingestion.concurrent_encoding import Encoded
+    from rag.ingestion.ingest import IngestReport
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(ingest)
+
+
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders.", show_default=False)] = None,
+    beir: Annotated[
+        Path | None, typer.Option(help="A BEIR folder: its corpus.jsonl, one passage a line.", show_default=False)
+    ] = None,
+    *,
+    remove_vanished: Annotated[
+        bool, typer.Option("--remove-vanished", help="Take out what is no longer in the folders named.")
+    ] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Bring documents into the library, and make them findable.
+
+    Reads text, Markdown, web pages, PDF, Office files, tables, e-mail, e-books and zip archives of them; folders with
+    all that is below them. Run it again whenever something has changed: unchanged files cost nothing, changed ones
+    replace only the passages that changed. A file that can't be read is listed with its reason, the others go in, and
+    the exit code is 1. Documents whose file is gone from a folder are listed, and removed only where you say so.
+    "nightjar jobs" shows from elsewhere how far it is.
+
+    [bold]Examples[/bold]
+
+    nightjar ingest handbook.pdf notes/
+
+    nightjar ingest --beir datasets/scifact      ids stay as they are, for its questions and judgments
+
+    nightjar ingest notes/ --json > report.json
+    """
+    from rag.errors import UsageError
+    from rag.library.reread import n_waiting
+
+    if not paths and beir is None:
+        raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
+    with opened_app(context) as app:
+        app.tell = partial(typer.echo, err=True)
+        started = time.perf_counter()
+        report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
+        seconds = time.perf_counter() - started
+        n_passages = app.library.n_passages()
+        n_cut_before = n_waiting(app.engine)
+    if as_json:
+        print_json(report_json(report, encoding, seconds) | {"n_cut_before": n_cut_before})
+    else:
+        print_report(report, encoding, n_passages)
+        if n_cut_before:
+            typer.echo(
+                f"{n_cut_before:,} documents are still read or cut by former settings: ingest them again to change that."
+            )
+    raise typer.Exit(1 if report.failed else 0)
+
+
+def _brought_in(app: App, paths: list[Path], beir: Path | None, remove_vanished: bool) -> tuple[IngestReport, Encoding]:
+    from rag.ingestion.ingest import IngestReport
+
+    report, encoding = IngestReport(), Encoding()
+    if beir is not None:
+        report += _lines(app, beir)
+    if paths:
+        from_files, encoded = _files(app, paths, remove_vanished)
+        report += from_files
+        encoding = Encoding(encoded.n_encoded, encoded.opening_s + encoded.encoding_s, encoded.opening_s)
+    rest = _encoded(app)
+    seconds = encoding.seconds + rest.seconds
+    return report, Encoding(encoding.n_encoded + rest.n_encoded, seconds, encoding.opening_s)
+
+
+def _lines(app: App, beir: Path) -> IngestReport:
+    from rag.ingestion.beir_corpus import corpus_of
+    from rag.ingestion.ingest import ingest_beir
+
+    with corpus_of(beir).open("rb") as file:
+        n_lines = sum(1 for _ in file)
+    with progress("reading", n_lines, "lines") as advance:
+        return ingest_beir(app.library, beir, progress=advance)
+
+
+def _files(app: App, paths: list[Path], remove_vanished: bool) -> tuple[IngestReport, Encoded]:
+    from rag.ingestion.ingest_jobs import Asked
+    from ui.background.ingest_worker import run_ingest
+    from ui.commands.documents.ingest_progress import ingest_bars
+
+    asked = Asked(tuple(map(str, paths)), str(Path.cwd()), remove_vanished)
+    job = app.jobs.create(asked, "command")
+    with ingest_bars() as bars:
+        return run_ingest(app, job, bars)
+
+
+def _encoded(app: App) -> Encoding:
+    """Encodes what the current version has no vectors for, also what an earlier run left behind."""
+    n_missing = app.missing_vectors()
+    started = time.perf_counter()
+    if not n_missing:
+        return Encoding()
+    with progress("encoding", n_missing) as advance:
+        n_missing = app.encode_missing(advance)
+    return Encoding(n_missing, time.perf_counter() - started)

@@ -1,0 +1,87 @@
+"""What `nightjar ingest` says at its end, to people and to programs."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ui.commands.console import printable
+
+if TYPE_CHECKING:
+    from rag.ingestion.find_files import Outcome
+    from rag.ingestion.ingest import IngestReport
+
+MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What encoding the new passages took."""
+
+    n_encoded: int = 0
+    seconds: float = 0.0
+    opening_s: float = 0.0
+    """Of these, until the encoder was there."""
+
+    @property
+    def passages_per_s(self) -> float:
+        """0 where nothing was to do."""
+        return self.n_encoded / self.seconds if self.n_encoded else 0.0
+
+
+def report_json(report: IngestReport, encoding: Encoding, seconds: float) -> dict[str, Any]:
+    """All of it for programs; memory is the most that was ever held."""
+    outcomes = asdict(report)
+    n_passages_new = outcomes.pop("n_passages_new")
+    listed = {kind: [{"source": source, "note": note} for source, note in outcomes[kind]] for kind in outcomes}
+    return {
+        **listed,
+        "n_passages_new": n_passages_new,
+        "n_encoded": encoding.n_encoded,
+        "encode_seconds": round(encoding.seconds, 3),
+        "passages_per_s": round(encoding.passages_per_s, 1),
+        "seconds": round(seconds, 3),
+        "opening_seconds": round(encoding.opening_s, 3),
+        "encoding_seconds": round(encoding.seconds - encoding.opening_s, 3),
+        "memory_mib": _most_memory_mib(resource.RUSAGE_SELF),
+        "reader_memory_mib": _most_memory_mib(resource.RUSAGE_CHILDREN),
+    }
+
+
+def _most_memory_mib(whose: int) -> int:
+    """The most that this process, or the largest of its children that have ended, ever held."""
+    most = resource.getrusage(whose).ru_maxrss
+    return most // (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def print_report(report: IngestReport, encoding: Encoding, n_passages: int) -> None:
+    """The counts, then what has a note, stands twice, was skipped, vanished or failed."""
+    kinds = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged,
+             "there twice": report.duplicates, "skipped": report.skipped, "vanished": report.vanished,
+             "failed": report.failed}  # fmt: skip
+    counts = ", ".join(f"{len(outcomes):,} {kind}" for kind, outcomes in kinds.items() if outcomes)
+    typer.echo(f"{counts or 'no files found'}; {report.n_passages_new:,} new passages, {n_passages:,} in the library.")
+    if encoding.n_encoded:
+        typer.echo(f"Encoded {encoding.n_encoded:,} passages in {encoding.seconds:.1f} s "
+                   f"({encoding.passages_per_s:,.1f} passages/s, opening the encoder included).")  # fmt: skip
+    _list("Notes", [outcome for outcome in (*report.added, *report.changed) if outcome[1]], MAX_LISTED)
+    _list("There twice, stored once", report.duplicates, MAX_LISTED)
+    _list("Skipped", report.skipped, MAX_LISTED)
+    is_removed = any(note for _, note in report.vanished)
+    title = "Gone from the folder, and removed" if is_removed else "Gone from the folder, kept (--remove-vanished)"
+    _list(title, report.vanished, MAX_LISTED)
+    _list("Failed", report.failed, len(report.failed))
+
+
+def _list(title: str, outcomes: tuple[Outcome, ...] | list[Outcome], most: int) -> None:
+    if not outcomes:
+        return
+    typer.echo(f"\n{title}:")
+    for source, note in outcomes[:most]:
+        typer.echo(f"  {printable(source)}{f': {printable(note)}' if note else ''}")
+    if len(outcomes) > most:
+        typer.echo(f"  … and {len(outcomes) - most:,} more (all of them with --json)")

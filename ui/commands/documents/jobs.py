@@ -1,0 +1,80 @@
+"""`nightjar jobs`: the ingests that run or ran, here or in the application, and how far each of their files is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from rag.ingestion.ingest_jobs import Job, Jobs
+
+MAX_FILES = 50  # that are listed for people; all of them with --json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command()(jobs)
+
+
+def jobs(
+    context: typer.Context,
+    job_id: Annotated[str | None, typer.Argument(help="One ingest, with its files.", show_default=False)] = None,
+    *,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End it after the files that it is at.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List the ingests, and how far they are, while they run.
+
+    [bold]Examples[/bold]
+
+    nightjar jobs
+
+    nightjar jobs 5f0c1d --json       its files, each with its stage; the beginning of an id is enough
+
+    nightjar jobs 5f0c1d --cancel
+    """
+    from rag.errors import UsageError
+    from ui.serializers.answers import job_json, step_json
+
+    if cancel and job_id is None:
+        raise UsageError('nothing to cancel: name the ingest, as in "nightjar jobs 5f0c1d --cancel"')
+    with opened_app(context) as app:
+        app.jobs.end_silent()
+        if job_id is None:
+            listed = app.jobs.latest()
+            print_json([job_json(one) for one in listed]) if as_json else _print_jobs(listed)
+            return
+        job = _named(app.jobs, job_id)
+        job = app.jobs.cancel(job.job_id) if cancel else job
+        steps = app.jobs.files(job.job_id, None if as_json else MAX_FILES)
+    if as_json:
+        print_json({**job_json(job), "sources": [step_json(step) for step in steps]})
+        return
+    _print_jobs([job])
+    rows = [[printable(one.source), one.stage, str(one.n_passages), str(one.n_encoded), printable(one.note)]
+            for one in steps]  # fmt: skip
+    if rows:
+        print_table(["file", "stage", "passages", "encoded", ""], rows)
+
+
+def _named(jobs: Jobs, beginning: str) -> Job:
+    """The job whose id begins so."""
+    from rag.errors import UsageError
+
+    found = [job for job in jobs.latest(1000) if job.job_id.startswith(beginning)]
+    if len(found) > 1:
+        raise UsageError(f"{beginning!r} begins {len(found)} ingests: write more of the one you mean")
+    return found[0] if found else jobs.get(beginning)
+
+
+def _print_jobs(listed: list[Job]) -> None:
+    if not listed:
+        typer.echo('No ingest has run yet: "nightjar ingest PATH" brings documents in.')
+        return
+    rows = [[job.job_id[:8], job.stage or job.state, job.created_at[:16].replace("T", " "),
+             ", ".join(f"{n:,} {stage}" for stage, n in job.files.items()), f"{job.n_encoded:,} of {job.n_passages:,}",
+             printable(", ".join(job.asked.paths)), printable(job.note)] for job in listed]  # fmt: skip
+    print_table(["job", "state", "begun (UTC)", "files", "encoded", "paths", ""], rows)

@@ -1,0 +1,145 @@
+"""`nightjar sources` and `remove`: what the library holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from rag.ingestion.remove_documents import Removed
+    from rag.library.library import Source
+
+LISTED = 100  # documents with their counts, unless somebody asks for more
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(sources)
+    app.command()(remove)
+
+
+def sources(
+    context: typer.Context,
+    *,
+    match: Annotated[str, typer.Option(help="Only those with this in their name or title.", show_default=False)] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="source, title, type, passages, size, added, helpful, not_relevant, outdated "
+            "or cited; -outdated: the most first."
+        ),
+    ] = "source",
+    only: Annotated[str, typer.Option(help="outdated, encoding or replaced.", show_default=False)] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=500, help="With counts, at most so many.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List the documents in the library.
+
+    With any of --match, --sort, --only and --limit, at most 100 unless --limit says otherwise, with their state, the
+    verdicts on their passages, and how often answers cite them.
+
+    [bold]Examples[/bold]
+
+    nightjar sources
+
+    nightjar sources --match 2026 --sort=-cited
+
+    nightjar sources --only outdated --sort=-outdated --json
+    """  # fmt: skip
+    from rag.insights.document_listing import Wanted
+    from ui.serializers.answers import listed_json
+
+    wanted = Wanted(match, sort, only)
+    with opened_app(context) as app:
+        if wanted == Wanted() and limit is None:
+            _print_sources(app.library.sources(), as_json=as_json)
+            return
+        listed, n = app.catalogue().page(wanted, limit or LISTED)
+    if as_json:
+        print_json([listed_json(one) for one in listed])
+        return
+    rows = [[printable(one.source), printable(one.title), one.state, f"{one.n_passages:,}", f"{one.n_characters:,}",
+             one.added_at[:10], *(f"{n:,}" for n in astuple(one.tally))] for one in listed]  # fmt: skip
+    print_table(["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated",
+                 "cited"], rows)  # fmt: skip
+    if n > len(listed):
+        typer.echo(f"… and {n - len(listed):,} more (--limit)")
+
+
+def _print_sources(listed: list[Source], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(source) for source in listed])
+        return
+    if not listed:
+        typer.echo('The library is empty: "nightjar ingest PATH" brings documents in.')
+        return
+    rows = [[printable(one.source), printable(one.title), f"{one.n_passages:,}", one.added_at[:16].replace("T", " ")]
+            for one in listed]  # fmt: skip
+    print_table(["source", "title", "passages", "added (UTC)"], rows)
+
+
+def remove(
+    context: typer.Context,
+    named: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Sources, or folders of them.")],
+    *,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Take documents out of the library, with their passages, vectors and standing verdicts.
+
+    A folder takes everything below it. Versions that learnt from what is gone are named; they answer until the next
+    night, which starts from the base without it.
+
+    [bold]Examples[/bold]
+
+    nightjar remove notes/old.md
+
+    nightjar remove notes/ scifact      a folder, and a whole BEIR dataset
+    """
+    from rag.errors import NotFoundError
+    from ui.serializers.answers import removed_json
+
+    missing, gone = [], []
+    with opened_app(context) as app:
+        for source in named:
+            try:
+                gone.append((source, _removed(app, source)))
+            except NotFoundError as error:
+                missing.append(str(error))
+    if as_json:
+        print_json([{"source": source, **removed_json(removed)} for source, removed in gone])
+    else:
+        for source, removed in gone:
+            _print_removed(source, removed)
+    if missing:
+        raise NotFoundError("\n".join(missing))
+
+
+def _removed(app: App, source: str) -> Removed:
+    """Sources are tried as they are written, then as `ingest` would name the path."""
+    from rag.errors import NotFoundError
+    from rag.ingestion.find_files import source_of
+    from ui.actions.remove_documents import remove as take_out
+
+    try:
+        return take_out(app, source)
+    except NotFoundError:
+        return take_out(app, source_of(Path(source)))
+
+
+def _print_removed(source: str, removed: Removed) -> None:
+    typer.echo(f"Removed {removed.n_documents:,} document{'s' * (removed.n_documents != 1)}: {printable(source)}")
+    if removed.n_verdicts:
+        typer.echo(
+            f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer stand."
+        )
+    if removed.learnt:
+        typer.echo(f"  Learnt from it: {', '.join(removed.learnt)}. The next night starts from the base, without it; "
+                   '"nightjar nightly" runs one now.')  # fmt: skip

@@ -1,0 +1,201 @@
+"""`nightjar golden`: the questions that a library is measured by, from files, votes, headings and a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ui.commands.console import (
+    FROM_ARGUMENT,
+    JSON_OPTION,
+    TO_ARGUMENT,
+    opened_app,
+    print_json,
+    print_table,
+    write_lines,
+)
+
+if TYPE_CHECKING:
+    from eval.datasets.golden_locations import Place
+    from eval.datasets.golden_questions import Golden
+    from rag.app.app import App
+
+group = typer.Typer(no_args_is_help=True, help="Questions whose right passage or answer is known, to measure by.")
+
+LENGTH = 70  # characters of a question in a table
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `golden`."""
+    app.add_typer(group, name="golden")
+
+
+@group.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, FROM_ARGUMENT],
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Reads golden questions: {"question", "source", "quote", "reference"?, "nuggets"?, "tags"?, "answerable"?} a line.
+
+    A passage_id may stand for source and quote. A nugget is a list of spellings of a fact that the answer must hold, or
+    {"spellings": […], "vital": false}. Reading a file twice changes nothing. A wrong line is named, and nothing is kept.
+
+        nightjar golden import golden.jsonl
+    """
+    from eval.datasets.golden_questions import read_golden
+    from eval.datasets.golden_store import lines_with_passages
+
+    lines = read_golden(file)
+    with opened_app(context) as app:
+        _add(app, lines_with_passages(lines, app.library), as_json=as_json)
+
+
+@group.command()
+def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
+    """Writes every golden question that counts, one JSON object a line, so that `import` reads it again."""
+    from eval.datasets.golden_store import kept
+
+    with opened_app(context) as app:
+        found = kept(app.engine)
+    write_lines([one.golden.as_json() for one in found], file, "golden questions")
+
+
+@group.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    retired: Annotated[bool, typer.Option(help="Those that no longer count too.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Lists the golden questions."""
+    from dataclasses import asdict
+
+    from eval.datasets.golden_store import kept
+
+    with opened_app(context) as app:
+        found = kept(app.engine, with_retired=retired)
+    if as_json:
+        print_json([{name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
+                    for one in found])  # fmt: skip
+        return
+    rows = [
+        [one.golden_id[:8], _short(one.golden.question), one.golden.source or "–", one.golden.origin,
+         one.added_by, "retired" if one.retired_at else ""]
+        for one in found
+    ]  # fmt: skip
+    print_table(["id", "question", "document", "origin", "by", ""], rows)
+
+
+@group.command()
+def retire(
+    context: typer.Context,
+    golden_id: Annotated[str, typer.Argument(help="The id, or its beginning.", show_default=False)],
+) -> None:
+    """Measures no longer with a question. Adding it again brings it back."""
+    from eval.datasets.golden_store import retire as retire_one
+
+    with opened_app(context) as app:
+        typer.echo(f"retired: {retire_one(app.engine, golden_id).question}")
+
+
+@group.command()
+def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Looks for every golden question's quote in today's passages. Exit code 1 where one is lost."""
+    from collections import Counter
+
+    from eval.datasets.golden_locations import locate_golden
+    from eval.datasets.golden_questions import version_of
+    from eval.datasets.golden_store import kept
+    from eval.datasets.question_sets import is_lost, told_lost
+
+    with opened_app(context) as app:
+        places = locate_golden([one.golden for one in kept(app.engine)], app.library)
+    lost = [one for one in places if is_lost(one)]
+    counts = Counter(one.how for one in places)
+    cut = [one.golden.question for one in places if one.is_cut]
+    sha256 = version_of(one.golden for one in places)
+    if as_json:
+        print_json(
+            {"n_questions": len(places), "sha256": sha256, "found": dict(counts), "lost": told_lost(lost), "cut": cut}
+        )
+    else:
+        _print_check(places, counts, cut, lost, sha256)
+    if lost:
+        raise typer.Exit(1)
+
+
+@group.command()
+def add(
+    context: typer.Context,
+    source: Annotated[
+        Literal["liked", "headings", "model"],
+        typer.Argument(
+            help="What people agree is right; the library's headings; or questions that generator.model writes."
+        ),
+    ],
+    *,
+    questions: Annotated[int, typer.Option("-n", "--questions", min=1, help="At most so many, drawn.")] = 100,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Adds golden questions that the library gives of itself, marked by where they come from.
+
+    Headings and written questions are kept only where the base finds their passage: they are easier than what people
+    ask, and figures on them stand apart.
+
+        nightjar golden add liked
+    """
+
+    with opened_app(context) as app:
+        made = list(_liked(app)) if source == "liked" else list(_cold(app, source, questions))
+        _add(app, made[:questions] if source != "liked" else made, as_json=as_json)
+
+
+def _liked(app: App) -> Iterable[Golden]:
+    from retriever_training.cold_start.golden_sources import from_liked
+    from retriever_training.judgments.snapshot import judged
+
+    passages = {one.passage_id: one for one in app.library.iterate()}
+    chosen = app.settings.feedback
+    judgments = judged(app, passages, trusted=chosen.trusted, max_per_person=chosen.max_judgments_per_person,
+                       quarantined=chosen.quarantined)  # fmt: skip
+    return from_liked(judgments.judgments, passages)
+
+
+def _cold(app: App, source: str, n: int) -> Iterable[Golden]:
+    from retriever_training.cold_start.golden_sources import from_cold_start
+    from ui.commands.training.cold_start import rows_of
+
+    passages, cold = rows_of(app, n if source == "model" else 0, ("heading",) if source == "headings" else (), n)
+    return from_cold_start(passages, cold)
+
+
+def _add(app: App, made: list[Golden], *, as_json: bool) -> None:
+    from eval.datasets.golden_store import add as add_all
+    from eval.datasets.golden_store import kept
+
+    before = {one.golden_id for one in kept(app.engine)}
+    ids = add_all(app.engine, made, "local")
+    n_new = len(set(ids) - before)
+    if as_json:
+        print_json({"n_read": len(ids), "n_new": n_new, "golden_ids": ids})
+    else:
+        typer.echo(f"{len(ids):,} golden questions, {n_new:,} of them new")
+
+
+def _print_check(places: list[Place], counts: dict[Any, int], cut: list[str], lost: list[Place], sha256: str) -> None:
+    typer.echo(
+        f"{len(places):,} golden questions, {sha256[:12]}: " + ", ".join(f"{how} {n:,}" for how, n in counts.items())
+    )
+    for question in cut:
+        typer.echo(f"cut by the splitting: {question}")
+    for one in lost:
+        where = one.golden.source or "any document"
+        typer.echo(f"lost ({one.how}): {one.golden.question} ({where}, {one.golden.golden_id[:8]})")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

@@ -1,0 +1,103 @@
+"""`nightjar eval judge`: what a language model says of answers that people voted on, and how far it agrees with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
+
+if TYPE_CHECKING:
+    from eval.answers.llm_judge import Judging, ToJudge
+    from eval.answers.measure_answer import AnswerRow
+    from rag.app.app import App
+
+
+def judge(
+    context: typer.Context,
+    *,
+    answers: Annotated[int, typer.Option("-n", "--answers", min=1, help="The latest so many with votes.")] = 100,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Have judge.model judge the answers that people voted on, three times each, and tell how far it agrees with them.
+
+    From 50 answers on with Cohen's kappa. Do not believe a judge that does not agree with your people.
+    """
+    from eval.answers.llm_judge import agreement, votes_on_answers
+    from rag.errors import TooLittleDataError
+
+    with opened_app(context) as app:
+        votes = votes_on_answers(app.feedback.standing())
+        if not votes:
+            raise TooLittleDataError("nobody has voted on an answer yet: a judge can't be compared with people")
+        chosen = list(votes)[-answers:]
+        judging = judged_by_model(app, [_voted(app, turn_id) for turn_id in chosen])
+    agreed = agreement(judging, votes)
+    if as_json:
+        print_json(judging.as_json() | {"agreement": agreed.as_json()})
+        return
+    tell(judging.as_json())
+    if agreed.kappa is None:
+        typer.echo(f"agreement with people: {agreed.n} answers, told from {agreed.as_json()['n_needed']} on")
+    else:
+        typer.echo(
+            f"agreement with people: kappa {agreed.kappa:.2f}, the same of {agreed.same:.0%} of {agreed.n} answers"
+        )
+
+
+def judged_by_model(app: App, items: Sequence[ToJudge]) -> Judging:
+    """What the judge that the settings name says of these answers.
+
+    Raises:
+        UsageError: the settings name none.
+    """
+    from eval.answers.llm_judge import asking
+    from eval.answers.llm_judge import judge as judge_all
+    from rag.errors import UsageError
+    from rag.generation.chat.streaming import Patience
+
+    model = app.judge_model
+    if model is None:
+        raise UsageError("judge.model is not set: name the language model that is to judge, as in openai:NAME")
+    patience = Patience(app.settings.judge.timeout_s, app.settings.judge.timeout_s)
+    with progress("judging", len(items), "answers") as advance:
+        return judge_all(items, asking(model, patience), model.name, advance)
+
+
+def of_rows(app: App, rows: Iterable[AnswerRow]) -> list[ToJudge]:
+    """The answers that were given where there is one, with the passages that they were made of."""
+    from eval.answers.faithfulness import bare
+    from eval.answers.llm_judge import ToJudge
+
+    given = [row for row in rows if row.is_answerable and not row.declined and not row.error]
+    return [
+        ToJudge(row.query_id, row.question, bare(row.text), row.answers, _texts(app, row.cited or row.read))
+        for row in given
+    ]
+
+
+def tell(judging: Mapping[str, object]) -> None:
+    """The judge's figures in a sentence or two."""
+    n, failed = judging["n_answers"], judging["n_failed"]
+    if judging["is_valid"]:
+        typer.echo(f"judge {judging['model']}: {judging['mean']:.3f} on {n:,} answers, ± {judging['spread']:.3f} between "
+                   f"{judging['repeats']} repeats; {judging['n_unstable']:,} answers got more than one grade")  # fmt: skip
+    else:
+        typer.echo(f"judge {judging['model']}: no valid figure, {failed:,} of its replies failed: {judging['errors']}")
+
+
+def _voted(app: App, turn_id: str) -> ToJudge:
+    from eval.answers.faithfulness import bare
+    from eval.answers.llm_judge import ToJudge
+
+    turn = app.feedback.turn(turn_id)
+    cited = [one.passage_id for one in turn.shown if one.cited]
+    return ToJudge(turn_id, turn.question, bare(turn.answer), (),
+                   _texts(app, cited or [one.passage_id for one in turn.shown]))  # fmt: skip
+
+
+def _texts(app: App, passage_ids: Sequence[str]) -> tuple[str, ...]:
+    found = app.library.get(list(passage_ids))
+    return tuple(found[one].encoded_text for one in passage_ids if one in found)

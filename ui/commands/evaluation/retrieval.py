@@ -1,0 +1,255 @@
+"""`nightjar eval`: how good a version is, on questions whose right passages are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
+from ui.commands.evaluation.report import report
+
+if TYPE_CHECKING:
+    from eval.datasets.beir import BeirDataset
+    from eval.datasets.question_sets import QuestionSet
+    from eval.retrieval.evaluate import RetrievalScores
+    from eval.retrieval.reranking import RerankWorth
+    from rag.app.app import App
+    from rag.embedding.passage_vectors import Vectors
+    from rag.versions.registry import Version
+
+LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
+DATASET_OPTION = Annotated[
+    Path | None, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)
+]
+GOLDEN_OPTION = Annotated[bool, typer.Option("--golden", help="The library's golden questions instead.")]
+SPLIT_OPTION = Annotated[str, typer.Option(help="Which of its qrels files.")]
+VERSION_OPTION = Annotated[
+    str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
+]
+SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    from ui.commands.evaluation.answers import answers
+    from ui.commands.evaluation.judge import judge
+    from ui.commands.evaluation.robustness import robustness
+
+    group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
+    group.command()(retrieval)
+    group.command()(report)
+    group.command()(answers)
+    group.command()(robustness)
+    group.command()(judge)
+    app.add_typer(group, name="eval")
+
+
+def retrieval(
+    context: typer.Context,
+    *,
+    dataset: DATASET_OPTION = None,
+    golden: GOLDEN_OPTION = False,
+    split: SPLIT_OPTION = "test",
+    version: VERSION_OPTION = None,
+    seen_from: Annotated[
+        str | None,
+        typer.Option(
+            help="The version whose training decides what is seen; where left out, the one that is measured, and for "
+            "the base the current one.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also recall at 5, 20 and 100, success, and what nobody judged.")
+    ] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
+
+    Four rankings are measured: BM25, the encoder alone (dense), both by their ranks alone (reciprocal rank fusion, for
+    comparison), and both fused by the version's weight, which is what is served. Where retrieval.reranker is set, so is
+    what it makes of that. Every passage of the library is a candidate, near-duplicates too. Questions whose right
+    passage was a positive in training (seen) and the others (unseen) are shown apart: a version that only remembers is
+    good on the first and bad on the second.
+
+    [bold]Examples[/bold]
+
+    nightjar eval retrieval --dataset datasets/scifact
+
+    nightjar eval retrieval --dataset datasets/scifact --version 3f2a --json > scores.json
+
+    nightjar eval retrieval --golden --all
+    """
+
+    with opened_app(context) as app:
+        measured = app.registry.version(version) if version else app.current()
+        questions = questions_of(app, dataset, split, golden=golden)
+        scores = _measured(app, questions, measured, _seen(app, measured, seen_from))
+        reranked = _reranked(app, questions, measured)
+    if as_json:
+        told: dict[str, Any] = {"reranked": reranked[0].as_json() | {"n_cut": reranked[1]}} if reranked else {}
+        told |= {"questions_sha256": questions.sha256, **_lost_json(questions)}
+        print_json(scores.as_json(questions.name, questions.split, measured.encoder_id) | told)
+    else:
+        name = ", ".join(filter(None, (questions.name, questions.split)))
+        _print(scores, f"{name}, version {measured.encoder_id[:12]}")
+        if everything:
+            _print_everything(scores)
+        if reranked:
+            _print_reranked(*reranked)
+
+
+def questions_of(app: App, dataset: Path | None, split: str, *, golden: bool) -> QuestionSet:
+    """The questions that a command was told to measure with; on stderr, which of them can't be.
+
+    Raises:
+        UsageError: neither a data set nor the golden questions were named, or both.
+    """
+    from eval.datasets.beir import load_beir
+    from eval.datasets.question_sets import of_beir, of_golden, told_lost
+    from rag.errors import UsageError
+
+    if golden == (dataset is not None):
+        raise UsageError("name the questions: --dataset FOLDER, or --golden for the library's own")
+    if dataset is not None:
+        loaded = load_beir(dataset)
+        _say_what_differs(app, loaded, split)
+        return of_beir(loaded, split, app.library)
+    questions = of_golden(app.engine, app.library)
+    for one in told_lost(questions.lost):
+        typer.echo(
+            f"not measured with, {one['why']}: {one['question']!r} ({one['source'] or 'any document'})", err=True
+        )
+    return questions
+
+
+def _lost_json(questions: QuestionSet) -> dict[str, Any]:
+    from eval.datasets.question_sets import told_lost
+
+    return {"lost": told_lost(questions.lost)} if questions.lost else {}
+
+
+def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
+    """What a version is worth on a split of a data set that is in the library."""
+    from eval.datasets.question_sets import of_beir
+
+    return _measured(app, of_beir(dataset, split, app.library), version, seen)
+
+
+def _measured(app: App, questions: QuestionSet, version: Version, seen: frozenset[str]) -> RetrievalScores:
+    from eval.retrieval.evaluate import evaluate
+    from eval.statistics.ranking_metrics import ALL_MEASURES
+    from rag.errors import BusyError
+
+    qrels = questions.judged()
+    encoder = app.open_encoder(version.encoder_id)
+    vectors = app.vectors(version.passage_side)
+    encode_missing(vectors, encoder)
+    passage_ids, matrix = vectors.matrix()
+    lexical = app.lexical()
+    if passage_ids != lexical.passage_ids:
+        raise BusyError("the library changed while it was read: run this again")
+    with progress("asking", len(qrels), "questions") as advance:
+        return evaluate(
+            questions.texts,
+            qrels,
+            encode_queries=encoder.encode_queries,
+            passage_ids=passage_ids,
+            passage_vectors=matrix,
+            lexical=lexical,
+            weight=version.lexical_weight,
+            seen=seen,
+            candidates=app.settings.retrieval.candidates,
+            measures=ALL_MEASURES,
+            groups=questions.origins,
+            progress=advance,
+        )
+
+
+def _reranked(app: App, questions: QuestionSet, version: Version) -> tuple[RerankWorth, int] | None:
+    """What the settings' reranker makes of the hits served, in the time that it has, and how often that was too short."""
+    from eval.retrieval.reranking import read_served, rerank_worth
+
+    qrels = questions.judged()
+    if app.reranker is None or len(qrels) < 2:
+        return None
+    retriever = app.retriever_of(version.encoder_id, distinct=False)
+    with progress("reading", len(qrels), "questions") as advance:
+        asked = {query_id: questions.texts[query_id] for query_id in qrels}
+        read = read_served(asked, retriever.search, app.reranker, advance)
+    return rerank_worth(read, qrels, app.reranker.weight), read.n_cut
+
+
+def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
+    told = worth.as_json()
+    means = ", ".join(f"{name} {_plain(value)}" for name, value in told["reranked"].items())
+    low, high = told["interval"]
+    typer.echo(f"reranked: {means}; nDCG@10 {told['difference']:+.3f} ({low:+.3f} to {high:+.3f}), "
+               f"{worth.ms:.0f} ms a question")  # fmt: skip
+    if n_cut:
+        typer.echo(f"The reranker's time was spent before its end for {n_cut:,} of {told['n_questions']:,} questions: "
+                   "see retrieval.rerank_s.")  # fmt: skip
+
+
+def encode_missing(vectors: Vectors, encoder: object) -> None:
+    """Encodes what is missing: a version that was never current, or not since the library grew, has passages without a vector."""
+    from rag.embedding.encoder import Encoder
+
+    if n_missing := vectors.missing():
+        assert isinstance(encoder, Encoder)
+        with progress("encoding", n_missing) as advance:
+            vectors.fill(encoder, advance)
+
+
+def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
+    """The passages that were positives of a training; none where nothing was ever trained."""
+    if seen_from:
+        return app.registry.training_positives(seen_from)
+    return app.registry.training_positives(version.encoder_id) or app.registry.training_positives(
+        app.current().encoder_id
+    )
+
+
+def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
+    if unknown := [one for one in dataset.unknown if one.split == split]:
+        typer.echo(f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
+                   f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",
+                   err=True)  # fmt: skip
+    n_extra = app.library.n_passages() - sum(1 for _ in dataset.corpus())
+    if n_extra > 0:
+        typer.echo(f"the library holds more than {dataset.name!r} ({n_extra:,} passages); all are candidates", err=True)
+
+
+def _print(scores: RetrievalScores, title: str) -> None:
+    rows = []
+    for name, mask in scores.slices().items():
+        if not mask.any() or (name != "all" and mask.all()):
+            continue  # an empty slice, or the same questions once more
+        means, intervals = scores.means(name), scores.intervals(name)
+        for side, label in LABELS.items():
+            of_slice = f"{SLICES.get(name, name)} ({mask.sum():,})" if side == "lexical" else ""
+            cells = [cell(means[side][measure], intervals[side][measure]) for measure in intervals[side]]
+            rows.append([of_slice, label, *cells])
+    print_table(["", "", "nDCG@10", "MRR@10", "recall@10"], rows, title)
+
+
+def _print_everything(scores: RetrievalScores) -> None:
+    means = scores.means()
+    rows = [[name, *(_plain(means[side][name] or 0.0) for side in LABELS)] for name in scores.measures]
+    print_table(["all questions", *LABELS.values()], rows)
+
+
+def cell(mean: float | None, interval: list[float] | None) -> str:
+    """
+    >>> cell(0.61234, [0.58, 0.64])
+    '.612 (.580 to .640)'
+    """
+    if mean is None:
+        return "–"
+    return _plain(mean) + (f" ({_plain(interval[0])} to {_plain(interval[1])})" if interval else "")
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")

@@ -1,0 +1,125 @@
+"""`nightjar eval robustness`: what noise, order, false passages and other words do to the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
+from ui.commands.evaluation.answers import drawn_of, retrievers
+from ui.commands.evaluation.retrieval import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, questions_of
+
+if TYPE_CHECKING:
+    from eval.answers.perturbations import Case
+    from eval.answers.robustness import Robustness
+    from eval.datasets.question_sets import Question
+    from rag.app.app import App
+    from rag.versions.registry import Version
+
+SEARCHED = 30  # hits among which wrong passages are looked for
+
+
+def robustness(
+    context: typer.Context,
+    *,
+    dataset: DATASET_OPTION = None,
+    golden: GOLDEN_OPTION = False,
+    split: SPLIT_OPTION = "test",
+    questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 60,
+    k: Annotated[int, typer.Option("-k", min=2, max=20, help="Passages that an answer is made of.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions and orders.")] = 13,
+    plot: Annotated[Path | None, typer.Option(help="Writes the curves (SVG).", show_default=False)] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure what answers are worth from passages that are noisy, moved or false, and for questions in other words.
+
+    The passages are given, nothing is searched: this tests who writes the answers. It takes questions with known answers
+    that stand in their right passage. Wrong passages are the closest ones that do not hold the answer.
+
+    [bold]Example[/bold]
+
+    nightjar eval robustness --dataset datasets/nq-open --plot robustness.svg
+    """
+    from eval.answers.robustness import robustness as measure
+
+    with opened_app(context) as app:
+        asked = questions_of(app, dataset, split, golden=golden)
+        version = app.current()
+        drawn = drawn_of(asked, questions, seed)
+        cases, answer = _cases(app, version, drawn, k), over_given(app, version)
+        with progress("answering", len(cases), "questions") as advance:
+            found = measure(cases, answer, k=k, seed=seed, progress=advance)
+    if plot:
+        from eval.report.output.robustness_plot import robustness_plot
+
+        plot.write_text(robustness_plot(found, f"{asked.name}: answers that hold the known one"), "utf-8")
+    if as_json:
+        about = {"dataset": asked.name, "split": asked.split, "questions_sha256": asked.sha256, "seed": seed,
+                 "version": version.encoder_id, "generator": app.settings.generator.model, "n_drawn": len(drawn)}  # fmt: skip
+        print_json(about | found.as_json())
+    else:
+        _print(found, f"{asked.name}, {found.n_questions} of {len(drawn)} questions, {k} passages")
+
+
+def _cases(app: App, version: Version, drawn: Sequence[Question], k: int) -> list[Case]:
+    """The questions that tests can be made of.
+
+    Raises:
+        TooLittleDataError: there is none.
+    """
+    from eval.answers.perturbations import cases_of
+    from rag.errors import TooLittleDataError
+
+    cases = cases_of(_found(app, version, drawn), k)
+    if not cases:
+        raise TooLittleDataError("no question has a known answer that stands in its right passage: choose a set with "
+                                 "known answers")  # fmt: skip
+    return cases
+
+
+def _found(app: App, version: Version, drawn: Sequence[Question]) -> Iterator[Case]:
+    from eval.answers.answer_metrics import holds
+    from eval.answers.perturbations import Case
+
+    retriever = retrievers(app, version)(frozenset())
+    for one in drawn:
+        known = app.library.get(sorted(one.right)).values()
+        right = tuple(passage for passage in known if holds(passage.text, one.answers))
+        closest = (hit.passage for hit in retriever.search(one.text, SEARCHED))
+        wrong = tuple(passage for passage in closest if passage.passage_id not in one.right
+                      and not holds(passage.encoded_text, one.answers))  # fmt: skip
+        yield Case(one.query_id, one.text, one.answers, right, wrong)
+
+
+def over_given(app: App, version: Version) -> Any:
+    from eval.answers.ask_questions import Remembering
+    from eval.answers.fixed_passages import FromGiven
+    from rag.generation.abstention import load_bar
+    from rag.generation.generator import generator_of
+
+    encoder = Remembering(app.open_encoder(version.encoder_id))
+    bar = load_bar(app.settings.data, version.encoder_id)
+    return FromGiven(generator_of(app.chat_model), encoder, app.lexical(), version.lexical_weight, bar)
+
+
+def _print(found: Robustness, title: str) -> None:
+    rows = [[f"{share:.0%} of the passages wrong", _cell(point.right), _cell(point.declined)]
+            for share, point in found.noise.items()]  # fmt: skip
+    rows += [[f"the right one on rank {rank}", _cell(point.right), _cell(point.declined)]
+             for rank, point in found.position.items()]  # fmt: skip
+    print_table(["", "answered right", "declined"], rows, title)
+    false, reworded = found.false, found.reworded
+    typer.echo(f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, says what was true "
+               f"{_cell(false.keeps)}")  # fmt: skip
+    typer.echo(f"beside the true one: both are told {_cell(false.told)}, the false one alone {_cell(false.only_false)}")
+    typer.echo(f"in other words ({reworded.n}): as right or wrong as before {_cell(reworded.consistent)}, right "
+               f"{_cell(reworded.right)} instead of {_cell(reworded.right_as_asked)}")  # fmt: skip
+    if n_errors := sum(point.n_errors for point in (*found.noise.values(), *found.position.values())):
+        typer.echo(f"{n_errors:,} answers failed and count as wrong")
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}"

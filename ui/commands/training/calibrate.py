@@ -1,0 +1,71 @@
+"""`nightjar calibrate`: when to answer and when to decline, found on the library itself."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, stages
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from retriever_training.abstention.calibrate import Calibrated
+    from retriever_training.progress import Watch
+
+log = logging.getLogger(__name__)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(calibrate)
+
+
+def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Find how sure an answer must be in your library, so that few questions that it answers are declined.
+
+    It asks questions whose passages are known, with these and without them: people's judged questions where there are
+    50, else questions that the library gives of itself. A night that promotes a version does the same at its end.
+
+    [bold]Example[/bold]
+
+    nightjar calibrate
+    """
+
+    with opened_app(context) as app:
+        app.encode_missing()
+        with stages() as watch:
+            made = calibrated(app, watch)
+    if as_json:
+        print_json(asdict(made))
+        return
+    ((who, n),) = made.n_questions.items()
+    typer.echo(f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
+               f"and {100 * made.declined_without:.1f} % of them without their passages")  # fmt: skip
+
+
+def calibrated(app: App, watch: Watch) -> Calibrated:
+    """Finds the bar of the current version and keeps it.
+
+    Raises:
+        TooLittleDataError: too few questions are known to be answered.
+    """
+    from retriever_training.abstention.calibrate import calibrate_declining
+    from retriever_training.judgments.snapshot import gather
+
+    people = app.settings.feedback
+    evidence = gather(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
+                      quarantined=people.quarantined)  # fmt: skip
+    return calibrate_declining(app, evidence, watch)
+
+
+def calibrate_after_night(app: App, watch: Watch) -> None:
+    """The same for a version that was just promoted; the shipped bar stays where there is too little to go by."""
+    from rag.errors import TooLittleDataError
+
+    try:
+        calibrated(app, watch)
+    except TooLittleDataError as error:
+        log.info("declining by the shipped bar: %s", error)

@@ -1,0 +1,190 @@
+"""The questions that a library gives of itself, and what they are worth: cold-start, bench cold-start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress, write_lines
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from rag.records import Passage
+    from retriever_training.bench.cold_start import Bench
+    from retriever_training.cold_start.pseudo_rows import ColdStart
+
+SHOWN = 3  # questions of each source
+WEIGHT = 1.0  # what the exported questions weigh; a night that mixes them with people's weighs them anew
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("cold-start")(cold_start)
+
+
+def cold_start(
+    context: typer.Context,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the questions, one JSON object a line; - for stdout.", show_default=False),
+    ] = None,
+    write_for: Annotated[
+        int, typer.Option(min=0, help="Let generator.model write questions for so many passages, drawn.")
+    ] = 0,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show the training questions that a library without votes gives of itself, and what was left out and why.
+
+    Headings, first sentences and sentences of summaries are asked of their passages, which lose these words. A question is
+    kept where the base finds its passage by what is left.
+
+    [bold]Examples[/bold]
+
+    nightjar cold-start
+
+    nightjar cold-start --out questions.jsonl
+    """
+
+    with opened_app(context) as app:
+        passages, cold = rows_of(app, write_for)
+    lines = list(_lines(passages, cold))
+    if as_json:
+        print_json({"counts": cold.counts, "questions": lines})
+    elif out is None:
+        _print(lines, cold)
+    else:
+        write_lines(lines, out, "questions")
+
+
+def bench_cold_start(
+    context: typer.Context,
+    *,
+    beir: Annotated[Path, typer.Option(help="A BEIR folder with train labels.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Whose questions are measured on.")] = "test",
+    judged: Annotated[str, typer.Option(help="Numbers of train questions that people judged, by commas.")] = "0",
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Of the library's questions beside people's.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Another one draws other judged questions.")] = 13,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure what a library's own questions add to tier 1, source by source, alone or beside people's judgments.
+
+    Your library is not touched.
+
+    [bold]Example[/bold]
+
+    nightjar bench cold-start --beir datasets/scifact --judged 0,50,200
+    """
+    from dataclasses import asdict
+    from tempfile import TemporaryDirectory
+
+    from retriever_training.bench.cold_start import ALL
+    from retriever_training.cold_start.pseudo_questions import SOURCES
+
+    numbers = _numbers(judged)
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder:
+        context.obj["data"] = Path(folder) / "data"
+        bench = _bench(context, beir, split, weight, seed)
+        with progress("measuring", len(numbers) * len((*SOURCES, ALL)), "sources") as advance:
+            lines = list(bench.lines(numbers, advance))
+    if as_json:
+        print_json({"dataset": beir.name, "split": split, "weight": weight, "lines": [asdict(line) for line in lines]})
+        return
+    rows = [
+        [str(line.n_judged), line.source, f"{line.n_cold:,}", f"{line.served.mean_current:.4f}",
+         f"{line.served.mean_candidate:.4f}",
+         f"{line.served.difference:+.4f} ({line.served.low:+.4f} to {line.served.high:+.4f})",
+         *("–" if one is None else f"{one:+.4f}" for one in (line.seen, line.unseen))]
+        for line in lines
+    ]  # fmt: skip
+    columns = ["judged", "source", "questions", "without", "with", "difference", "seen", "unseen"]
+    print_table(columns, rows, f"{beir.name}, {split}: served nDCG@10")
+
+
+def _numbers(judged: str) -> list[int]:
+    from rag.errors import UsageError
+
+    try:
+        return [int(number) for number in judged.split(",")]
+    except ValueError:
+        raise UsageError(f"--judged is {judged!r}: write whole numbers divided by commas, as in 0,50,200") from None
+
+
+def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: int) -> Bench:
+    """A library of the data set's passages in a folder of its own, encoded by the base."""
+    from eval.datasets.beir import load_beir, locate, translated
+    from rag.ingestion.ingest import ingest_beir
+    from retriever_training.bench.cold_start import Bench
+
+    dataset = load_beir(beir)
+    with opened_app(context) as app:
+        ingest_beir(app.library, beir)
+        with progress("encoding the library", app.missing_vectors()) as advance:
+            app.encode_missing(advance)
+        ids = locate(dataset, app.library)
+        train, measured = (translated(dataset.split(name), ids) for name in ("train", split))
+        version, vectors = app.current(), app.vectors().matrix()[1]
+        return Bench(app.library.passages(), vectors, app.lexical(), app.open_encoder(), version.lexical_weight,
+                     dataset.queries, train, measured, weight, seed)  # fmt: skip
+
+
+def rows_of(
+    app: App, write_for: int, sources: Sequence[str] | None = None, n: int | None = None
+) -> tuple[list[Passage], ColdStart]:
+    """The library's passages, and the questions that they give of themselves: of *sources*, *n* at most."""
+    from retriever_training.cold_start.pseudo_questions import MAX_QUESTIONS, SOURCES
+    from retriever_training.cold_start.pseudo_rows import cold_start_rows
+
+    app.current()
+    base, passages = app.registry.base(), app.library.passages()
+    encoder, vectors = app.open_encoder(base.encoder_id), app.vectors(base.passage_side)
+    with progress("encoding the library", vectors.missing()) as advance:
+        vectors.fill(encoder, advance)
+    written = list(_written(app, passages, write_for)) if write_for else []
+    weight, seed = base.lexical_weight, app.settings.night.seed
+    return passages, cold_start_rows(passages, encoder, vectors.matrix()[1], weight, WEIGHT, seed, written,
+                                     SOURCES if sources is None else sources, n=n or MAX_QUESTIONS)  # fmt: skip
+
+
+def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, str]]:
+    from collections import Counter
+
+    from rag.generation.chat.providers import open_model
+    from retriever_training.cold_start.llm_questions import write_questions
+
+    chosen = app.settings.generator
+    model = open_model(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key, timeout_s=chosen.timeout_s,
+                       max_tokens=chosen.max_tokens)  # fmt: skip
+    dropped: Counter[str] = Counter()
+    with progress("writing questions", min(n, len(passages))) as advance:
+        yield from write_questions(passages, model, n, app.settings.night.seed, dropped, advance)
+    for reason, times in dropped.items():
+        if times:
+            typer.echo(f"{reason}: {times:,}", err=True)
+
+
+def _lines(passages: list[Passage], cold: ColdStart) -> Iterator[dict[str, Any]]:
+    """One object a question; of its passages those that are trained on."""
+    from retriever_training.judgments.snapshot import best_supported
+
+    for question, right, source in zip(cold.asked.questions, cold.asked.right, cold.sources, strict=True):
+        rows = sorted(best_supported(right))
+        yield {
+            "query": question,
+            "source": source,
+            "passages": [{"passage_id": passages[row].public_id, "text": cold.texts[row]} for row in rows],
+        }
+
+
+def _print(lines: list[dict[str, Any]], cold: ColdStart) -> None:
+    shown = [line for source in dict.fromkeys(cold.sources) for line in _first(lines, source)]
+    rows = [[line["source"], line["query"], ", ".join(one["passage_id"] for one in line["passages"])] for line in shown]
+    print_table(["source", "question", "passage"], rows, f"{len(lines):,} questions, of which the first")
+    print_table(["what became of them", "questions"], [[reason, f"{n:,}"] for reason, n in cold.counts.items()])
+
+
+def _first(lines: list[dict[str, Any]], source: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line["source"] == source][:SHOWN]

@@ -1,0 +1,101 @@
+"""`nightjar cross-encoder`: trains one from people's verdicts, and says what it is worth; switching it on is a setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.training.nightly import plan_of
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    group = typer.Typer(
+        help="A slow, exact reader of question and passage together, off by default.", no_args_is_help=True
+    )
+    group.callback()(_cross_encoder)  # keeps `train` a word of its own while it is the only command
+    group.command()(train)
+    app.add_typer(group, name="cross-encoder")
+
+
+def _cross_encoder() -> None:
+    """A slow, exact reader of question and passage together, off by default."""
+
+
+def train(
+    context: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to make.", show_default=False)],
+    n_negatives: Annotated[int, typer.Option("--negatives", min=1, help="A row, mined as for a night.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, max=20, help="Times that each row is read.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Train a cross-encoder on today's judgments and measure what it is worth as a reranker.
+
+    It is measured on the dev questions, which it never sees. Nothing is switched on: that is retrieval.reranker in the
+    settings for questions, and night.teacher for the night.
+
+        nightjar cross-encoder train --out cross-encoder
+    """
+    from rag.app.app import open_app
+    from retriever_training.cross_encoder.learn import check_free, learn_cross_encoder
+    from retriever_training.cross_encoder.train import CrossEncoderPlan
+
+    check_free(out, force=force)
+    settings = settings_of(context)
+    app = open_app(settings)
+    try:
+        with stages() as watch:
+            made = learn_cross_encoder(
+                app,
+                plan_of(settings),
+                out,
+                n_negatives=n_negatives,
+                training=CrossEncoderPlan(epochs=epochs, seed=settings.night.seed),
+                rerank_k=settings.retrieval.rerank_k,
+                force=force,
+                watch=watch,
+            )
+    finally:
+        app.close()
+    if as_json:
+        print_json(made | {"out": str(out)})
+    else:
+        _print(made, out)
+
+
+def _print(made: dict[str, Any], out: Path) -> None:
+    typer.echo(f"{made['n_rows']:,} rows, trained in {made['train_seconds']:.0f} s; written to {out}")
+    worth = made["dev"]
+    if worth is None:
+        typer.echo("There are too few held-out questions to say what it is worth: wait for more verdicts.")
+        return
+    rows = [[label, *(_plain(value) for value in worth[order].values())]
+            for label, order in (("as served", "served"), ("reranked", "reranked"))]  # fmt: skip
+    print_table([f"{worth['n_questions']:,} dev questions", *worth["served"]], rows)
+    low, high = worth["interval"]
+    typer.echo(f"nDCG@10 {worth['difference']:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {worth['p']:.3f}), better "
+               f"on {worth['wins']}, worse on {worth['losses']}; {worth['ms_per_question']:.0f} ms a question.")  # fmt: skip
+    typer.echo(f"{_advice(low, high)} To switch it on, in the settings:\n"
+               f"  retrieval.reranker = {str(out.resolve())!r}   for questions\n"
+               f"  night.teacher = {str(out.resolve())!r}   for cleaning a night's negatives, and for tier 3")  # fmt: skip
+
+
+def _advice(low: float, high: float) -> str:
+    """
+    >>> _advice(-0.01, 0.02)
+    'As a reranker it makes no difference beyond chance: leave it off.'
+    """
+    if low > 0:
+        return "As a reranker it helps."
+    if high < 0:
+        return "As a reranker it does harm: leave it off."
+    return "As a reranker it makes no difference beyond chance: leave it off."
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")

@@ -1,0 +1,200 @@
+"""The night's negatives: for one question to look at, or all training rows as a file; and other people's rows as labels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+from ui.commands.training.nightly import plan_of
+
+if TYPE_CHECKING:
+    from retriever_training.inspection.negatives_of_question import MinedRows, Wanted
+    from retriever_training.negatives.denoising.audit import Audited
+
+SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (negatives, mine, convert_dpr):
+        app.command()(command)
+
+
+def negatives(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question, best one that was judged.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Candidates of each source.")] = 5,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only this way of finding them; may be repeated.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Shows, side by side, the negatives that each way finds for a question: kept or not, and why not.
+
+    The margin is the right passage's cosine with the question less the candidate's; below 0 the version takes the
+    candidate for the better one.
+    """
+    from rag.app.app import open_app
+    from retriever_training.inspection.negatives_of_question import negatives_for
+    from retriever_training.negatives.finders import FINDERS, check_sources
+
+    check_sources(sources := source or tuple(FINDERS))
+    found = negatives_for(open_app(settings_of(context)), question, n, sources)
+    if as_json:
+        print_json(found)
+        return
+    for positive in found["positives"]:
+        typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
+    rows = [
+        [one["source"], one["version"], str(one["rank"]), f"{one['score']:.3f}",
+         "–" if one["margin"] is None else f"{one['margin']:+.3f}", one["passage_id"], one["removed"] or "kept",
+         one["title"]]
+        for one in found["candidates"]
+    ]  # fmt: skip
+    print_table(["source", "version", "rank", "score", "margin", "passage", "kept?", "title"], rows)
+
+
+def mine(
+    context: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option(help="Where the rows go; - for stdout (jsonl only).", show_default=False)],
+    row_format: Annotated[
+        Literal["jsonl", "datasets", "dpr"],
+        typer.Option("--format", help="JSON lines, a folder for sentence-transformers, or DPR's file."),
+    ] = "jsonl",
+    n_negatives: Annotated[
+        int | None,
+        typer.Option("--negatives", min=0, help="A row; left out, one.", show_default=False),
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option(help=SOURCES_HELP + " Left out: people, dense, BM25, random.", show_default=False)
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Rows for so many epochs, in which a row's negatives take turns.")
+    ] = 1,
+    pool: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Negatives that take turns in a row; left out, enough for all epochs.", show_default=False
+        ),
+    ] = None,
+    easy_first: Annotated[bool, typer.Option("--easy-first", help="Earlier epochs draw from the easier ones.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Left out, the night's.", show_default=False)] = None,
+    audit: Annotated[
+        int, typer.Option(min=0, help="Print so many candidates of each source and outcome to stderr.")
+    ] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
+) -> None:
+    """Writes the night's questions and right passages, with negatives of all sources and where each came from.
+
+    To be read, or for other trainers. A night of tier 3 takes its own negatives from night.sources in the settings.
+
+    [bold]Examples[/bold]
+
+    nightjar mine --out rows.jsonl
+
+    nightjar mine --out rows --format datasets --negatives 4 --sources feedback,dense,bm25
+
+    nightjar mine --out - --epochs 3 --easy-first
+
+    nightjar mine --out rows.jsonl --audit 3
+    """
+    from rag.app.app import open_app
+    from rag.errors import UsageError
+    from retriever_training.inspection.negatives_of_question import night_rows
+    from retriever_training.negatives.training_files import check_free, write_rows
+
+    to_stdout = str(out) == "-"
+    if to_stdout and row_format != "jsonl":
+        raise UsageError(f"--format {row_format} can't go to stdout: name a place with --out, or use jsonl")
+    if not to_stdout:
+        check_free(out, row_format, force=force)
+    wanted = _wanted(n_negatives, sources, epochs, pool, easy_first=easy_first, n_audited=audit)
+    settings = settings_of(context, **({} if seed is None else {"night": {"seed": seed}}))
+    with stages() as watch:
+        mined = night_rows(open_app(settings), plan_of(settings), wanted, watch)
+    _tell_what_was_left_out(mined)
+    if to_stdout:
+        for line in mined.lines:
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        return
+    n_written = write_rows(out, row_format, mined.lines, mined.passages, wanted.n_negatives, force=force)
+    few = len(mined.lines) - n_written
+    left_out = f"; {few:,} with fewer than {wanted.n_negatives} negatives were left out" if few else ""
+    typer.echo(f"{n_written:,} rows written to {out}{left_out}", err=True)
+
+
+def _wanted(
+    n_negatives: int | None, sources: str | None, epochs: int, pool: int | None, *, easy_first: bool, n_audited: int
+) -> Wanted:
+    """What the options ask for, with a pool that lasts for all epochs.
+
+    Raises:
+        UsageError: an option that has no effect without another, or a source that is none.
+    """
+    from rag.errors import UsageError
+    from retriever_training.inspection.negatives_of_question import Wanted
+    from retriever_training.negatives.finders import check_sources
+
+    if epochs == 1 and (easy_first or pool):
+        raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
+    n = Wanted().n_negatives if n_negatives is None else n_negatives
+    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited)
+    if sources is None:
+        return wanted
+    named = tuple(word.strip() for word in sources.split(","))
+    check_sources(named)
+    return replace(wanted, sources=named)
+
+
+def _tell_what_was_left_out(mined: MinedRows) -> None:
+    """On stderr: candidates by the reason that removed them, and the sample to be read."""
+    for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
+        typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
+    for one in mined.audited:
+        typer.echo(_read_aloud(one), err=True)
+
+
+def _read_aloud(one: Audited) -> str:
+    """A candidate between its question and the right passage, each on a line of its own."""
+    texts = (("question", one.question), ("right", one.positive), (one.removed or "kept", one.candidate))
+    lines = [f"  {label}: {shorten(text, 240, placeholder=' …')}" for label, text in texts]
+    return "\n".join([f"{one.source}, rank {one.rank}, score {one.score:.3f}, {one.passage_id}", *lines])
+
+
+def convert_dpr(
+    context: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to make.", show_default=False)],
+    train: Annotated[Path | None, typer.Option(help="DPR's file of training questions.", show_default=False)] = None,
+    dev: Annotated[Path | None, typer.Option(help="Of questions to choose by.", show_default=False)] = None,
+    test: Annotated[Path | None, typer.Option(help="Of questions to measure on.", show_default=False)] = None,
+) -> None:
+    """Makes a BEIR folder of DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
+
+    Right passages get grade 1, hard negatives grade 0; the corpus holds every passage that the files name.
+
+    [bold]Examples[/bold]
+
+    nightjar convert-dpr --train biencoder-nq-train.json --test biencoder-nq-dev.json --out datasets/nq
+
+    nightjar ingest --beir datasets/nq
+    """
+    from eval.datasets.dpr import to_beir
+    from rag.errors import UsageError
+
+    files = {split: file for split, file in (("train", train), ("dev", dev), ("test", test)) if file is not None}
+    if not files:
+        raise UsageError("no file to convert: name one with --train, --dev or --test")
+    with progress("converting", None, "questions") as advance:
+        converted = to_beir(files, out, advance)
+    for reason, count in converted.left_out.items():
+        typer.echo(f"{count:,} {reason}", err=True)
+    questions = ", ".join(f"{count:,} {split} questions" for split, count in converted.n_questions.items())
+    typer.echo(f"{converted.n_passages:,} passages and {questions} written to {out}", err=True)

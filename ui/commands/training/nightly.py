@@ -1,0 +1,216 @@
+"""The night and what it makes: nightly, versions, promote, rollback, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.training.calibrate import calibrate_after_night
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+    from rag.settings import Settings
+    from rag.versions.registry import Version
+    from retriever_training.tiers.night_plan import NightPlan
+
+DISTIL = 0.5  # of a teacher's scores beside the labels', where there is a teacher
+EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (nightly, versions, promote, rollback, compare):
+        app.command()(command)
+
+
+def nightly(
+    context: typer.Context,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="auto, 1 (query map, seconds), 2 (query tower, minutes) or 3 (both towers, long)."),
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Runs one whole night: judgments, negatives, training, measurement, gate, and promotion if it is better.
+
+    Safe to run twice and safe to kill. Exit codes: 0 promoted, 3 the gate said no, 4 too little data,
+    75 another night is running.
+
+        nightjar nightly
+        nightjar nightly --tier 3 --json
+    """
+    from rag.app.app import open_app
+    from retriever_training.nightly.run_night import run_night
+
+    settings = settings_of(context, **({"night": {"tier": tier}} if tier else {}))
+    app = open_app(settings)
+    with stages() as watch:
+        summary = run_night(app, plan_of(settings), watch)
+        if summary["decision"] == "promoted" and not summary.get("repeated"):
+            calibrate_after_night(app, watch)
+    if as_json:
+        print_json(summary)
+    else:
+        repeated = " · the same judgments as before, nothing was trained" if summary.get("repeated") else ""
+        typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s{repeated}")
+        for reason in summary["reasons"]:
+            typer.echo(f"- {reason}")
+    raise typer.Exit(EXIT_CODES[summary["decision"]])
+
+
+def plan_of(settings: Settings) -> NightPlan:
+    """What the settings say of a night.
+
+    Raises:
+        EncoderError: the folder that they name as teacher is no cross-encoder.
+        UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
+    """
+    from eval.gate.rules import Rules
+    from rag.errors import UsageError
+    from rag.retrieval.cross_encoder import CrossEncoder
+    from retriever_training.negatives.finders import check_sources
+    from retriever_training.tiers.night_plan import NightPlan
+    from retriever_training.tiers.tier3_both_towers import Plan
+
+    night, gate = settings.night, settings.gate
+    check_sources(night.sources)
+    if night.easy_first and night.pool <= night.negatives:
+        raise UsageError(
+            f"night.easy_first draws from the easier ones of night.pool, and {night.pool} for the {night.negatives} a row "
+            f"leaves no choice: set night.pool to {4 * max(night.negatives, 1)}, say, or night.easy_first to false"
+        )
+    return NightPlan(
+        tier=night.tier,
+        max_minutes=night.max_minutes,
+        cold_start=night.cold_start,
+        towers=Plan(
+            night.epochs,
+            night.batch_size,
+            night.learning_rate,
+            night.seed,
+            sources=night.sources,
+            n_negatives=night.negatives,
+            pool=night.pool,
+            easy_first=night.easy_first,
+            rounds=night.rounds,
+            distil=DISTIL if night.teacher else 0.0,
+        ),
+        keep_refused=night.keep_refused,
+        rules=Rules(**gate.model_dump()),
+        trusted=settings.feedback.trusted,
+        max_per_person=settings.feedback.max_judgments_per_person,
+        quarantined=settings.feedback.quarantined,
+        teacher=CrossEncoder(night.teacher, threads=settings.encoder.threads) if night.teacher else None,
+    )
+
+
+def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Lists the retriever versions, and which one answers."""
+    from rag.app.app import open_app
+    from retriever_training.versions.rejected_candidates import refusals
+    from ui.actions.compare import names
+
+    app = open_app(settings_of(context))
+    current = app.current().encoder_id
+    found, called, refused = app.registry.versions(), names(app), refusals(app)
+    if as_json:
+        print_json({"current": current, "versions": [_as_json(one, called, current, refused) for one in found], "history": [
+            {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
+            for one in app.registry.history()]})  # fmt: skip
+        return
+    rows = [
+        ["→" if one.encoder_id == current else "", _number(one, called), one.encoder_id, str(one.tier),
+         one.parent_id or "", one.passage_side,
+         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "gone", "refused" if one.encoder_id in refused else "",
+         one.created_at.isoformat(timespec="seconds")]
+        for one in found
+    ]  # fmt: skip
+    print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "gate", "made"], rows)
+
+
+def _number(version: Version, called: Mapping[str, str]) -> str:
+    """Nothing for what never answered: its id stands beside."""
+    name = called[version.encoder_id]
+    return "" if version.encoder_id.startswith(name) else name
+
+
+def _as_json(version: Version, called: Mapping[str, str], current: str, refused: Collection[str]) -> dict[str, Any]:
+    return {
+        "version": version.encoder_id,
+        "name": called[version.encoder_id],
+        "current": version.encoder_id == current,
+        "tier": version.tier,
+        "parent": version.parent_id,
+        "passage_side": version.passage_side,
+        "lexical_weight": version.lexical_weight,
+        "dev_ndcg@10": version.note.get("dev_ndcg@10"),
+        "kept": version.folder.is_dir(),
+        "refused": version.encoder_id in refused,
+        "created_at": version.created_at.isoformat(timespec="seconds"),
+    }
+
+
+def promote(
+    context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
+) -> None:
+    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds.
+
+    Of one that the gate turned down, it warns, and the history says that a person overruled the gate. The last one
+    keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
+    """
+    from rag.app.app import open_app
+    from retriever_training.versions.rejected_candidates import reason_against, refusals, warning
+
+    app = open_app(settings_of(context))
+    app.current()
+    against = refusals(app).get(app.registry.version(version).encoder_id)
+    promoted = app.registry.promote(version, reason_against(against, "promoted by hand"))
+    if against:
+        typer.echo(f"warning: {warning(against)}", err=True)
+    typer.echo(f"{_told(app, promoted)} answers now")
+
+
+def rollback(context: typer.Context) -> None:
+    """Makes the version before the current one answer again."""
+    from rag.app.app import open_app
+
+    app = open_app(settings_of(context))
+    app.current()
+    typer.echo(f"{_told(app, app.registry.rollback())} answers now")
+
+
+def _told(app: App, version: Version) -> str:
+    """Its number and the whole id."""
+    from ui.actions.compare import names
+
+    return f"{names(app)[version.encoder_id]} ({version.encoder_id})"
+
+
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(help="A version.")],
+    b: Annotated[str, typer.Argument(help="Another version.")],
+    question: Annotated[str, typer.Argument(help="What to ask both.")],
+    k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 10,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Asks two versions the same question and shows what moved."""
+    from rag.app.app import open_app
+
+    app = open_app(settings_of(context))
+    first, second = app.retriever_of(a).search(question, k), app.retriever_of(b).search(question, k)
+    ranks = {hit.passage.passage_id: hit.rank for hit in first}
+    if as_json:
+        print_json({"question": question, "a": [_hit(hit) for hit in first], "b": [_hit(hit) for hit in second]})
+        return
+    rows = [[str(hit.rank), str(ranks.get(hit.passage.passage_id, "–")), hit.passage.public_id, hit.passage.title]
+            for hit in second]  # fmt: skip
+    print_table([f"rank in {b}", f"rank in {a}", "passage", "title"], rows)
+
+
+def _hit(hit: Any) -> dict[str, Any]:
+    return {"rank": hit.rank, "passage_id": hit.passage.public_id, "score": hit.score, "dense": hit.dense,
+            "lexical": hit.lexical}  # fmt: skip

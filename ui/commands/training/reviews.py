@@ -1,0 +1,73 @@
+"""`nightjar reviews`: negatives that are in doubt, and what people decide of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table
+
+if TYPE_CHECKING:
+    from rag.app.app import App
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command()(reviews)
+
+
+def reviews(
+    context: typer.Context,
+    *,
+    decide: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option(
+            help="QUESTION, PASSAGE and negative, not_negative or skip.",
+            metavar="QUESTION PASSAGE DECISION",
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many to list.", min=1)] = 20,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List negatives that are in doubt, or decide on one; the next night follows it.
+
+    Listed are passages that one person alone rejected, on which people are divided, or of which the rules of cleaning
+    are unsure.
+
+    [bold]Examples[/bold]
+
+    nightjar reviews
+
+    nightjar reviews --decide "How do I reset it?" 5f0c1d2e not_negative
+    """
+    from retriever_training.judgments.reviews import Reviews
+    from ui.actions.give_verdict import LOCAL
+    from ui.serializers.training import review_json
+
+    with opened_app(context) as app:
+        if decide is not None:
+            question, passage_id, decision = decide
+            passage_id = app.library.resolve([passage_id]).get(passage_id, passage_id)
+            decided = review_json(Reviews(app.engine).decide(question, passage_id, decision, LOCAL))
+            print_json(decided) if as_json else typer.echo(f"kept: {decision}")
+            return
+        told = _listed(app, n)
+    if as_json:
+        print_json({"doubts": told})
+    elif not told:
+        typer.echo("Nothing is in doubt.")
+    else:
+        rows = [[one["question"], one["passage"]["passage_id"], one["kind"], one["why"]] for one in told]
+        print_table(["question", "passage", "kind", "why"], rows)
+
+
+def _listed(app: App, n: int) -> list[dict[str, Any]]:
+    from retriever_training.inspection.doubtful_negatives import find_doubts
+    from ui.commands.training.nightly import plan_of
+    from ui.serializers.training import doubt_json
+
+    doubts = find_doubts(app, plan_of(app.settings), n)
+    passages = app.library.get([name for one in doubts for name in (one.passage_id, *one.right)])
+    return [doubt_json(one, passages) for one in doubts]

@@ -1,0 +1,143 @@
+"""`nightjar simulate`: people who ask, look and vote, where there are none yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
+
+if TYPE_CHECKING:
+    from eval.datasets.beir import BeirDataset
+    from rag.app.app import App
+    from rag.records import Shown
+    from retriever_training.simulation.simulated_users import Asked, Behaviour
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(simulate)
+
+
+def simulate(
+    context: typer.Context,
+    *,
+    dataset: Annotated[Path, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)],
+    questions: Annotated[int, typer.Option(help="How many of its questions are asked.", min=1)] = 2000,
+    split: Annotated[str, typer.Option(help="Of which qrels file.")] = "train",
+    error: Annotated[
+        float, typer.Option(help="How often a person is mistaken about a question.", min=0.0, max=1.0)
+    ] = 0.2,
+    people: Annotated[int, typer.Option(help="How many people ask.", min=1)] = 20,
+    voices: Annotated[int, typer.Option(help="How many of them ask the same question.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions, people and errors.")] = 13,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Let simulated people ask the questions of a data set and vote on what the current version shows them.
+
+    They read from the top, mark the right passage as helpful or pin it, mark some wrong ones above it as not
+    relevant, and search for the right one where it is not shown, half of the time. With the probability --error they are
+    mistaken: they reject the right passage, or call a wrong one helpful.
+    Their turns are stored with the origin "simulated". Running it again with the same seed changes nothing.
+
+    [bold]Example[/bold]
+
+    nightjar simulate --dataset demo --questions 2000 --error 0.2 --people 20
+    """
+    from eval.datasets.beir import load_beir
+    from retriever_training.simulation.simulated_users import Behaviour, record
+
+    with opened_app(context) as app:
+        loaded = load_beir(dataset)
+        right = drawn_questions(loaded, app, split, questions, seed)
+        asked = asked_by_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
+        n_new = record(app.feedback, asked)
+    summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "voices": voices, "seed": seed,
+               **counted(asked, right), "n_new_votes": n_new}  # fmt: skip
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo(sentence(summary))
+
+
+def drawn_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
+    """Up to *n* question texts, drawn by *seed*, with the library's ids of their right passages."""
+    import numpy as np
+
+    from eval.datasets.beir import locate, translated
+
+    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    query_ids = sorted(qrels)
+    drawn = np.random.default_rng(seed).permutation(len(query_ids))[:n]
+    right: dict[str, frozenset[str]] = {}
+    for query_id in (query_ids[place] for place in drawn):
+        positives = frozenset(passage_id for passage_id, grade in qrels[query_id].items() if grade > 0)
+        text = dataset.queries[query_id]
+        right[text] = right.get(text, frozenset()) | positives  # the same words ask for all of them
+    return right
+
+
+def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[Asked]:
+    from rag.records import now
+    from retriever_training.simulation.simulated_users import simulate as let_people_ask
+
+    shown = shown_now(app, list(right))
+    encoder_id = app.current().encoder_id
+    return list(let_people_ask(right, shown, encoder_id=encoder_id, asked_at=now(), behaviour=behaviour, seed=seed))
+
+
+def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
+    """What the current version shows for each question, computed for many at once and by exact search.
+
+    Raises:
+        UsageError: some passages have no vectors yet.
+    """
+    from rag.database.sql_batches import chunks
+    from rag.errors import UsageError
+    from retriever_training.simulation.simulated_users import what_is_shown
+
+    version = app.current()
+    encoder = app.open_encoder()
+    passage_ids, matrix = app.vectors().matrix()
+    lexical = app.lexical()
+    if passage_ids != lexical.passage_ids:
+        raise UsageError('some passages are not encoded yet: run "nightjar ingest" again, it goes on where it stopped')
+    shown: dict[str, tuple[Shown, ...]] = {}
+    with progress("asking", len(questions), "questions") as advance:
+        for some in chunks(questions, 256):
+            shown |= what_is_shown(
+                some,
+                encoder.encode_queries(some),
+                passage_ids,
+                matrix,
+                lexical,
+                weight=version.lexical_weight,
+                k=app.settings.retrieval.k,
+                candidates=app.settings.retrieval.candidates,
+            )
+            advance(len(some))
+    return shown
+
+
+def counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, Any]:
+    kinds = Counter(verdict.verdict for one in asked for verdict in one.verdicts)
+    n_found = sum(any(one.passage_id in right[each.turn.question] for one in each.turn.shown) for each in asked)
+    return {
+        "n_questions": len(right),
+        "n_turns": len(asked),
+        "n_turns_with_right_passage": n_found,
+        "n_votes": kinds.total(),
+        "votes": dict(sorted(kinds.items())),
+        "n_wrong_votes": sum(one.n_wrong for one in asked),
+    }
+
+
+def sentence(summary: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary["votes"].items())
+    return (f"{summary['n_people']} people asked {summary['n_questions']:,} questions in {summary['n_turns']:,} turns; "
+            f"{summary['n_turns_with_right_passage']:,} showed the right passage. {summary['n_votes']:,} votes "
+            f"({kinds}), {summary['n_wrong_votes']:,} of them wrong; {summary['n_new_votes']:,} are new.")  # fmt: skip

@@ -1,0 +1,157 @@
+"""What every response carries and every request has to pass: a strict CSP, a size cap, our own host and origin."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+
+MAX_BODY = 256 * 1024  # bytes of a request; a question has 2,000 characters
+UPLOAD = "/gradio_api/upload"  # the one place that files are sent to; see ui/background/uploads.py
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+POLICY = (
+    "default-src 'self'; script-src 'self'{hashes}; "
+    "style-src 'self' 'unsafe-inline'; "  # Gradio's components set styles inline
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+
+
+class Shield:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: Asgi, hosts: frozenset[str] | None = LOOPBACK, max_upload: int = 0) -> None:
+        """*hosts* are the names we go by; None takes any, where a proxy in front knows better.
+
+        *max_upload*: bytes of files that one request may bring.
+        """
+        self._app = app
+        self._hosts = hosts
+        self._max_upload = max_upload
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Lets a request through, or refuses it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        answer = JSONResponse({"error": refusal[1]}, refusal[0]) if refusal else self._app
+        page = "text/html" in Headers(scope=scope).get("accept", "")
+        if page:  # its inline scripts are read below, so it must not come compressed
+            scope["headers"] = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+        capped = _capped(receive, self._max_bytes(scope))
+        await answer(scope, capped, _Page(send) if page else _plain(send))
+
+    def _max_bytes(self, scope: Message) -> int:
+        """What a request may bring: its form around the files is as small as any other request."""
+        return MAX_BODY + (self._max_upload if scope["path"] == UPLOAD else 0)
+
+    def _refusal(self, scope: Message) -> tuple[int, str] | None:
+        """Status and reason, where a request is not for us.
+
+        A host name that is not ours is another site whose name was bound to our address (DNS rebinding);
+        an origin that is not ours is another site's page that writes here.
+        """
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
+            return 400, f"host {host[:100]!r} is not served here: use {sorted(self._hosts)[0]}"
+        origin = headers.get("origin")
+        if scope["method"] not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:
+            return 403, f"requests from pages of {origin[:100]!r} are not taken"
+        length = headers.get("content-length", "0")
+        max_bytes = self._max_bytes(scope)
+        if not length.isdecimal() or int(length) > max_bytes:
+            return 413, f"a request may have {max_bytes:,} bytes"
+        return None
+
+
+def _capped(receive: Receive, max_bytes: int) -> Receive:
+    """Ends a request that turns out larger than it said."""
+    n_received = 0
+
+    async def receive_some() -> Message:
+        nonlocal n_received
+        message = await receive()
+        n_received += len(message.get("body", b""))
+        if n_received > max_bytes:
+            raise HTTPException(413, f"a request may have {max_bytes:,} bytes")
+        return message
+
+    return receive_some
+
+
+def _plain(send: Send) -> Send:
+    """Adds the headers to a response that streams on."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _add_headers(message, b"")
+        await send(message)
+
+    return send_with_headers
+
+
+class _Page:
+    """Holds a page back until it is whole, and allows exactly the inline scripts that it came with."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message = {}
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            if not Headers(raw=message["headers"]).get("content-type", "").startswith("text/html"):
+                self._start = {}
+                _add_headers(message, b"")
+                await self._send(message)
+        elif not self._start:
+            await self._send(message)
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                _add_headers(self._start, self._body)
+                await self._send(self._start)
+                await self._send({"type": "http.response.body", "body": self._body})
+
+
+def _add_headers(start: Message, page: bytes) -> None:
+    headers = MutableHeaders(raw=start["headers"])
+    policy = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
+    for name, value in {"content-security-policy": policy, **HEADERS}.items():
+        headers.setdefault(name, value)  # reports and the door's own pages bring stricter ones
+
+
+def script_hashes(page: bytes) -> list[str]:
+    """What a CSP calls each inline script of a page by.
+
+    >>> script_hashes(b"<script>1</script><script src='a.js'></script>")
+    ['sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=']
+    """
+    digests = [hashlib.sha256(script).digest() for script in dict.fromkeys(_INLINE_SCRIPT.findall(page))]
+    return [f"sha256-{base64.b64encode(digest).decode()}" for digest in digests]

@@ -1,0 +1,104 @@
+"""Headers that only a proxy in front may send: believed where they come from one that the settings name, else removed."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+
+from rag.errors import SettingsError
+from ui.middleware.security_headers import Asgi, Message, Receive, Send
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+PEER = "nightjar.peer"
+"""Where the scope keeps the address that a request really came from, before a proxy's word was taken for it."""
+
+_OTHERS = frozenset({b"forwarded", b"x-real-ip", b"x-gradio-server"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Who stands in front."""
+
+    networks: tuple[Network, ...]
+
+    @classmethod
+    def of(cls, written: tuple[str, ...]) -> Proxies:
+        """As the settings write them.
+
+        >>> Proxies.of(("10.0.0.5", "172.16.0.0/12")).holds("172.20.1.1")
+        True
+
+        Raises:
+            SettingsError: one of them is neither an address nor a network.
+        """
+        try:
+            return cls(tuple(ipaddress.ip_network(one) for one in written))
+        except ValueError as error:
+            raise SettingsError(f"setting 'accounts.proxies' is refused ({error}): write addresses such as 10.0.0.5, "
+                                "or networks such as 172.16.0.0/12") from error  # fmt: skip
+
+    def holds(self, address: str) -> bool:
+        """Whether this is the address of one of them."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+        return any((mapped or parsed) in network for network in self.networks)
+
+
+class BehindProxies:
+    """An ASGI application around another one, which then sees the browser's address, scheme and host."""
+
+    def __init__(self, app: Asgi, proxies: Proxies, header: str = "") -> None:
+        """*header* is in which the proxies say who somebody is; from others it is removed."""
+        self._app = app
+        self._proxies = proxies
+        self._own = header.lower().encode("ascii")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes everything on."""
+        if scope["type"] in ("http", "websocket"):
+            peer = address_of(scope)
+            scope = {**(self._as_told(scope) if self._proxies.holds(peer) else self._without(scope)), PEER: peer}
+        await self._app(scope, receive, send)
+
+    def _without(self, scope: Message) -> Message:
+        kept = [(name, value) for name, value in scope["headers"] if not self._is_a_proxys(name)]
+        return {**scope, "headers": kept}
+
+    def _is_a_proxys(self, name: bytes) -> bool:
+        return name.startswith(b"x-forwarded-") or name in _OTHERS or (bool(self._own) and name == self._own)
+
+    def _as_told(self, scope: Message) -> Message:
+        headers = Headers(scope=scope)
+        told = {**scope, "client": (self._browser(headers, address_of(scope)), 0)}
+        if (scheme := _last(headers, "x-forwarded-proto")) in ("http", "https"):
+            told["scheme"] = scheme
+        if host := _last(headers, "x-forwarded-host"):
+            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            told["headers"] = [*others, (b"host", host.encode("latin-1"))]
+        return told
+
+    def _browser(self, headers: Headers, peer: str) -> str:
+        """The last address that is none of the proxies': what stands before it, anybody could have written."""
+        for address in reversed(_all(headers, "x-forwarded-for")):
+            if not self._proxies.holds(address):
+                return address
+        return peer
+
+
+def address_of(scope: Message) -> str:
+    """Where a request comes from; "" where nobody knows."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _all(headers: Headers, name: str) -> list[str]:
+    return [one.strip() for line in headers.getlist(name) for one in line.split(",") if one.strip()]
+
+
+def _last(headers: Headers, name: str) -> str:
+    return next(reversed(_all(headers, name)), "")

@@ -1,0 +1,115 @@
+"""Nightjar's answers in OpenAI's words: messages with annotations, pieces of a stream, counts of tokens."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rag.answering.answerer import Searched, Text
+from rag.records import Answer, Citation
+from rag.splitting.token_offsets import Tokens
+from ui.actions.ask import Event, Finished
+from ui.schemas.openai import MODEL, Annotation, AnswerMessage, ChatAnswer, Choice, UrlCitation, Usage, Voting
+
+_MARK = re.compile(r"\[(\d+)\]")
+
+
+def chat_answer(finished: Finished, site: str, created: int, counted: Usage) -> ChatAnswer:
+    """The whole answer; *site* is where the application is reached, "http://HOST:PORT"."""
+    message = AnswerMessage(content=finished.answer.text, annotations=annotated(finished.answer, site))
+    return ChatAnswer(id=completion_id(finished.answer.turn_id), created=created, choices=[Choice(message=message)],
+                      usage=counted, nightjar=voting(finished))  # fmt: skip
+
+
+class Chunks:
+    """The pieces of a streamed answer."""
+
+    def __init__(self, created: int, site: str) -> None:
+        self._site = site
+        self._frame: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": created, "model": MODEL}
+
+    def of(self, event: Event, counted: Usage | None = None) -> list[dict[str, Any]]:
+        """What is sent for *event*; the last one brings annotations, what votes need and, *counted*, the tokens."""
+        if isinstance(event, Searched):
+            self._frame["id"] = completion_id(event.turn_id)
+            return [self._piece({"role": "assistant", "content": ""})]
+        if isinstance(event, Text):
+            return [self._piece({"content": event.delta})]
+        noted = [one.model_dump() for one in annotated(event.answer, self._site)]
+        end = self._piece({"annotations": noted}, "stop") | {"nightjar": voting(event).model_dump()}
+        return [end, *([self._frame | {"choices": [], "usage": counted.model_dump()}] if counted else [])]
+
+    def _piece(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        return self._frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+
+
+def completion_id(turn_id: str) -> str:
+    """What OpenAI's clients call an answer by.
+
+    >>> completion_id("a1")
+    'chatcmpl-a1'
+    """
+    return f"chatcmpl-{turn_id}"
+
+
+def annotated(answer: Answer, site: str) -> list[Annotation]:
+    """One for every mark in the text that names a citation; marks of one number go through its citations in turn."""
+    left: dict[int, list[Citation]] = defaultdict(list)
+    for citation in answer.citations:
+        left[citation.n].append(citation)
+    found = []
+    for mark in _MARK.finditer(answer.text):
+        of_it = left.get(int(mark[1]), [])
+        if of_it:
+            citation = of_it.pop(0) if len(of_it) > 1 else of_it[0]
+            found.append(Annotation(url_citation=_url_citation(citation, answer, mark.span(), site)))
+    return found
+
+
+def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], site: str) -> UrlCitation:
+    passage = next(hit.passage for hit in answer.hits if hit.passage.passage_id == citation.passage_id)
+    page = f", page {citation.page}" if citation.page else ""
+    name = citation.source if passage.external_id else Path(citation.source).name
+    url = f"{site}/api/passages/{quote(passage.public_id, safe='')}"
+    return UrlCitation(start_index=span[0], end_index=span[1], title=f"{passage.title or name}{page}", url=url,
+                       content=citation.quote)  # fmt: skip
+
+
+def voting(finished: Finished) -> Voting:
+    """What a client needs to send votes."""
+    answer = finished.answer
+    return Voting(turn_id=answer.turn_id, token=finished.token, encoder_id=answer.encoder_id, question=answer.question,
+                  declined=answer.declined, passage_ids=[hit.passage.public_id for hit in answer.hits])  # fmt: skip
+
+
+def usage(folder: Path, asked: Iterable[str], answer: str) -> Usage:
+    """Both in tokens of the encoder in *folder*."""
+    counted = _tokens(folder).starts([*asked, answer])
+    n_asked, n_answer = sum(len(one) for one in counted[:-1]), len(counted[-1])
+    return Usage(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
+
+
+@lru_cache(maxsize=2)
+def _tokens(folder: Path) -> Tokens:
+    return Tokens(folder)
+
+
+def earlier(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Questions and answers, oldest first, out of the (role, text) of messages before the question.
+
+    >>> earlier([("system", "Be brief."), ("user", "Who?"), ("assistant", "Nurses."), ("user", "Oh"), ("user", "When?")])
+    [('Who?', 'Nurses.'), ('Oh', ''), ('When?', '')]
+    """
+    pairs: list[tuple[str, str]] = []
+    for role, text in said:
+        if role == "user":
+            pairs.append((text, ""))
+        elif role == "assistant" and pairs:
+            question, answer = pairs[-1]
+            pairs[-1] = (question, f"{answer}\n{text}".strip())
+    return pairs

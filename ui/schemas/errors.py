@@ -1,0 +1,78 @@
+"""Every error of the programs' doors as JSON: the REST interface's own shape, and OpenAI's below /v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, TooFastError, UsageError
+from ui.schemas.openai import PREFIX, openai_error
+
+UNFORESEEN = "something went wrong here, and it was logged"
+CLIENT_IS_GONE = 499  # nginx's number; nobody is there to read it
+
+STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
+    (NotFoundError, 404),
+    (ForbiddenError, 403),
+    (UsageError, 400),
+    (TooFastError, 429),
+    (BusyError, 503),
+    (NightjarError, 500),
+)
+
+
+def add_errors(api: FastAPI) -> None:
+    """What becomes of whatever a handler raises."""
+
+    @api.exception_handler(NightjarError)
+    async def foreseen(request: Request, error: NightjarError) -> JSONResponse:
+        told = _told(request, str(error), status_of(error))
+        if isinstance(error, TooFastError):
+            told.headers["retry-after"] = f"{max(1, round(error.again_s))}"
+        return told
+
+    @api.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = error.errors()
+        return _told(request, "; ".join(_problem(one) for one in problems), 400, _where(problems[0]))
+
+    @api.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return _told(request, str(error.detail), error.status_code)
+
+    @api.exception_handler(Exception)
+    async def unforeseen(request: Request, _error: Exception) -> JSONResponse:
+        return _told(request, UNFORESEEN, 500)  # logged by the server, with its traceback
+
+
+def status_of(error: NightjarError) -> int:
+    """The HTTP status that says it best."""
+    return next(status for kind, status in STATUSES if isinstance(error, kind))
+
+
+def error_json(message: str, status: int) -> JSONResponse:
+    """An error as the REST interface tells it."""
+    return JSONResponse({"error": message}, status)
+
+
+def gone() -> Response:
+    """The answer to a client that is there no more."""
+    return Response(status_code=CLIENT_IS_GONE)
+
+
+def _told(request: Request, message: str, status: int, where: str | None = None) -> JSONResponse:
+    if request.url.path.startswith(f"{PREFIX}/"):
+        return JSONResponse(openai_error(message, status, param=where or None), status)
+    return error_json(message, status)
+
+
+def _where(problem: Any) -> str:
+    return ".".join(str(part) for part in problem["loc"] if part not in ("body", "query"))
+
+
+def _problem(problem: Any) -> str:
+    return f"{_where(problem) or 'the request'}: {problem['msg']}"

@@ -1,0 +1,150 @@
+"""The shapes that the interface answers in, as its OpenAPI document describes them; the values are made in ui/serializers/."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rag.records import SupportName
+
+
+class Shape(BaseModel):
+    """What an answer holds. A later release may add to it: programs pass over fields that they do not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    error: Annotated[str, Field(description="What is wrong, by which rule, and the way out.")]
+
+
+class CitationShape(Shape):
+    """A stretch of a document that supports one sentence of the answer."""
+
+    n: Annotated[int, Field(description="The number in brackets in the answer.")]
+    passage_id: Annotated[str, Field(description="For /api/passages/{passage_id}, and for votes.")]
+    source: str
+    page: Annotated[int | None, Field(description="From 1, where the format has pages.")]
+    start: Annotated[int, Field(description="In characters of the document's text.")]
+    end: int
+    quote: Annotated[str, Field(description="What stands there, to the character.")]
+    support: Annotated[float, Field(description="How well it supports the sentence, 0 to 1.")]
+    found: Annotated[SupportName, Field(description="The same in a word.")]
+
+
+class SentenceShape(Shape):
+    """One sentence of the answer, looked for in what it cites."""
+
+    text: str
+    support: float
+    found: SupportName
+
+
+class AnswerShape(Shape):
+    """An answer and what it rests on."""
+
+    turn_id: str
+    asked: Annotated[str, Field(description="The question as it was sent.")]
+    question: Annotated[str, Field(description="As it was searched: a follow-up is made to stand alone.")]
+    answer: Annotated[str, Field(description="With marks such as [1], which the citations explain.")]
+    declined: Annotated[bool, Field(description="Whether the documents hold no answer.")]
+    reason: Annotated[str, Field(description="Why it declined; empty where it did not.")]
+    encoder_id: Annotated[str, Field(description="The version of the retriever that found the passages.")]
+    citations: list[CitationShape]
+    sentences: list[SentenceShape]
+    supported_share: Annotated[float | None, Field(description="Of its sentences, 0 to 1.")]
+    rerank_cut: Annotated[bool, Field(description="Whether the reranker's time was spent before its end.")]
+    token: Annotated[str, Field(description="Votes on this answer and its passages carry it.")]
+
+
+class PlaceShape(Shape):
+    """Where else the text of a hit stands."""
+
+    passage_id: str
+    source: str
+    page: int | None
+
+
+class HitShape(Shape):
+    """A passage that was found, with every score that put it there."""
+
+    rank: Annotated[int, Field(description="From 1.")]
+    passage_id: str
+    source: str
+    title: str
+    text: str
+    score: Annotated[float, Field(description="What decides the rank; beside it the reranker's, where there is one.")]
+    dense: Annotated[float, Field(description="Cosine of question and passage, -1 to 1.")]
+    lexical: Annotated[float, Field(description="BM25 over its maximum for the question, 0 to 1.")]
+    today: Annotated[float, Field(description="What today's votes added, or took away.")]
+    rerank: Annotated[float | None, Field(description="The reranker's probability, 0 to 1.")]
+    also_in: list[PlaceShape]
+
+
+class FoundShape(Shape):
+    """The passages for a question, best first."""
+
+    hits: list[HitShape]
+    rerank_cut: bool
+    encoder_id: str
+
+
+class PassageShape(Shape):
+    """A passage and where it stands."""
+
+    passage_id: str
+    document_id: str
+    source: str
+    title: Annotated[str, Field(description="Of the document.")]
+    heading: Annotated[str, Field(description="The headings above the passage, outermost first.")]
+    page: Annotated[int | None, Field(description="From 1, where the format has pages.")]
+    start: Annotated[int, Field(description="In characters of the document's text.")]
+    end: int
+    text: str
+
+
+class VerdictShape(Shape):
+    """What stands after a vote."""
+
+    verdict: Annotated[str | None, Field(description="None after it was taken back.")]
+    promise: Annotated[str, Field(description="What it will do, in a sentence for who gave it.")]
+
+
+class IndexShape(Shape):
+    """The index that searches are answered by."""
+
+    state: str
+    reason: str
+
+
+class VersionShape(Shape):
+    """The version of the retriever that answers."""
+
+    nightjar: Annotated[str, Field(description="The release of the application.")]
+    encoder_id: str
+    tier: Annotated[int, Field(description="0 is the base; 1 to 3 are the kinds of training.")]
+    parent_id: str | None
+    passage_side: str
+    lexical_weight: float
+    promoted_at: str
+    reason: Annotated[str, Field(description="Why it was promoted.")]
+    n_passages: int
+    index: IndexShape
+
+
+class ReadyShape(Shape):
+    """Questions are answered and votes kept."""
+
+    status: str
+    encoder_id: str
+    index: IndexShape
+    generator: Annotated[dict[str, object], Field(description="Who writes the answers, and how that goes.")]
+
+
+class LiveShape(Shape):
+    """The process answers."""
+
+    status: str

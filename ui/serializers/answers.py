@@ -1,0 +1,174 @@
+"""The JSON shapes that programs rely on: one place for `--json` and for the REST interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag.records import Answer, Citation, Hit, Passage
+
+if TYPE_CHECKING:
+    from rag.answering.answerer import Searched
+    from rag.feedback.passage_tallies import Tally
+    from rag.ingestion.ingest_jobs import Job
+    from rag.ingestion.progress import Step
+    from rag.ingestion.remove_documents import Removed
+    from rag.insights.document_listing import Listed
+    from rag.insights.knowledge_gaps import Gap
+    from rag.retrieval.retriever import Found
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one.
+
+    "question" is what was searched for: another one than "asked" where a follow-up was made to stand alone.
+    """
+    public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
+    return {
+        "turn_id": answer.turn_id,
+        "asked": answer.asked,
+        "question": answer.question,
+        "answer": answer.text,
+        "declined": answer.declined,
+        "reason": answer.reason,
+        "encoder_id": answer.encoder_id,
+        "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
+        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.checked],
+        "supported_share": answer.supported_share,
+        "rerank_cut": answer.rerank_is_cut,
+    }
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
+    return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
+
+
+def searched_json(searched: Searched) -> dict[str, Any]:
+    """What is known of an answer before its first word: the question as it was searched, and the hits."""
+    return {
+        "turn_id": searched.turn_id,
+        "question": searched.question,
+        "encoder_id": searched.encoder_id,
+        "seconds": searched.seconds,
+        "hits": [_hit_json(hit) for hit in searched.hits],
+    }
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """One ingest: state, stage, and how many of its files are at which stage."""
+    return {
+        "job_id": job.job_id,
+        "state": job.state,
+        "stage": job.stage,
+        "door": job.door,
+        "paths": list(job.asked.paths),
+        "remove_vanished": job.asked.remove_vanished,
+        "note": job.note,
+        "n_starts": job.n_starts,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "files": dict(job.files),
+        "n_passages": job.n_passages,
+        "n_encoded": job.n_encoded,
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """How far one file has come."""
+    return {"source": step.source, "stage": step.stage, "note": step.note, "n_passages": step.n_passages,
+            "n_encoded": step.n_encoded}  # fmt: skip
+
+
+def removed_json(removed: Removed) -> dict[str, Any]:
+    """What went with a document."""
+    return {"n_documents": removed.n_documents, "n_passages": removed.n_passages, "n_verdicts": removed.n_verdicts,
+            "versions": list(removed.learnt)}  # fmt: skip
+
+
+def listed_json(one: Listed) -> dict[str, Any]:
+    """A document as it is listed; "verdicts" stand on its passages, and "cited" counts the answers that cite them."""
+    return {
+        "document_id": one.document_id,
+        "source": one.source,
+        "title": one.title,
+        "media_type": one.media_type,
+        "n_passages": one.n_passages,
+        "n_characters": one.n_characters,
+        "added_at": one.added_at,
+        "state": one.state,
+        **_tally_json(one.tally),
+    }
+
+
+def told_passage_json(passage: Passage, tally: Tally) -> dict[str, Any]:
+    """A passage of a document, where it stands in the stored text, and what became of it."""
+    return {
+        "passage_id": passage.public_id,
+        "heading": passage.heading,
+        "page": passage.page,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        **_tally_json(tally),
+    }
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    verdicts = {"helpful": tally.helpful, "not_relevant": tally.not_relevant, "outdated": tally.outdated}
+    return {"verdicts": verdicts, "cited": tally.cited}
+
+
+def gap_json(gap: Gap, closest: Passage | None) -> dict[str, Any]:
+    """Questions that found nothing, without the names of those who asked."""
+    return {
+        "name": gap.name,
+        "questions": list(gap.questions),
+        "n_asked": gap.n_asked,
+        "n_people": gap.n_people,
+        "last_at": gap.last_at,
+        "closest": {"passage_id": closest.public_id, "source": closest.source, "cosine": gap.cosine}
+        if closest
+        else None,
+    }
+
+
+NAMED = 3  # sources of near-duplicates that are named; the others are counted
+
+
+def also_in(hit: Hit) -> list[str]:
+    """Where else a hit's text stands, in words: sources, and how many more there are."""
+    places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
+    different = list(dict.fromkeys(places))
+    n_more = len(different) - NAMED
+    return different[:NAMED] + ([f"{n_more} more"] if n_more > 0 else [])
+
+
+def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
+    return {
+        "n": citation.n,
+        "passage_id": public_id,
+        "source": citation.source,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "support": citation.support,
+        "found": citation.found,
+    }
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "passage_id": hit.passage.public_id,
+        "source": hit.passage.source,
+        "title": hit.passage.title,
+        "text": hit.passage.text,
+        "score": hit.score,
+        "dense": hit.dense,
+        "lexical": hit.lexical,
+        "today": hit.lift,
+        "rerank": hit.rerank,
+        "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
+    }

@@ -1,0 +1,86 @@
+"""The JSON shapes of insights: one place for `--json` and for the REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from eval.statistics.sign_test import sign_p
+from rag.insights.blind_comparisons import Moved, Preferred
+from rag.insights.usage_over_time import OverTime, Stretch
+from rag.retrieval.retriever import Found
+from retriever_training.inspection.judged_ranks import BEYOND
+from retriever_training.inspection.vote_effects import Effect
+from ui.actions.vote_effects import Look
+from ui.serializers.answers import found_json
+
+FIRST_WORDS = 200  # characters of a passage
+
+
+def over_time_json(found: OverTime) -> dict[str, Any]:
+    """What `nightjar insights --json` prints; shares are 0 to 1, and null where nothing was kept."""
+    return {
+        "days": found.days,
+        "kept_since": str(found.kept_since) if found.kept_since else None,
+        "whole": _stretch_json(found.whole),
+        "before": _stretch_json(found.before),
+        "stretches": [_stretch_json(one) for one in found.stretches],
+    }
+
+
+def _stretch_json(one: Stretch) -> dict[str, Any]:
+    told = asdict(one) | {"answered_share": one.answered_share}
+    return told | {"first": str(one.first), "last": str(one.last)}
+
+
+def look_json(look: Look, names: Mapping[str, str]) -> dict[str, Any]:
+    """What `nightjar votes --json` prints; *names* are those of the versions. Nobody's name is told."""
+    return {
+        "n_votes": look.n_votes,
+        "n_looked_at": look.n_looked_at,
+        "summary": look.counts,
+        "votes": [_effect_json(one, names) for one in look.effects],
+    }
+
+
+def _effect_json(one: Effect, names: Mapping[str, str]) -> dict[str, Any]:
+    passage, cast = one.passage, one.cast
+    return {
+        "question": cast.question,
+        "passage_id": passage.public_id if passage else cast.passage_id,
+        "title": passage.title if passage else None,
+        "text": passage.text[:FIRST_WORDS] if passage else None,
+        "verdict": cast.verdict,
+        "n_people": cast.n_votes,
+        "given_at": cast.given_at.isoformat(),
+        "rank_shown": cast.shown_rank,
+        "rank_before": _rank_json(one.before),
+        "rank_now": _rank_json(one.now),
+        "outcome": one.outcome,
+        "why": one.why,
+        "held_out": one.is_held_out,
+        "changed_in": names.get(one.turned_by) if one.turned_by else None,
+        "versions": [{"version": step.encoder_id, "name": names.get(step.encoder_id), "rank": _rank_json(step.rank)}
+                     for step in one.steps],
+    }  # fmt: skip
+
+
+def _rank_json(rank: int | None) -> int | str | None:
+    """The rank; "beyond 100" for what is further down, null for what can't be told.
+
+    >>> _rank_json(7), _rank_json(BEYOND), _rank_json(None)
+    (7, 'beyond 100', None)
+    """
+    return f"beyond {BEYOND - 1}" if rank == BEYOND else rank
+
+
+def ranking_json(moved: Sequence[Moved]) -> list[dict[str, Any]]:
+    """Hits as `nightjar search --json` prints them, each with its rank in the other ranking."""
+    hits = found_json(Found([one.hit for one in moved]))["hits"]
+    return [hit | {"rank_in_other": one.before} for hit, one in zip(hits, moved, strict=True)]
+
+
+def preferred_json(found: Preferred, a: str, b: str) -> dict[str, Any]:
+    """How often people preferred each of two versions, told by their ids; p of the exact binomial test."""
+    return {a: found.n_first, b: found.n_second, "equal": found.n_equal, "p": sign_p(found.n_first, found.n_second)}

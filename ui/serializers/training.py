@@ -1,0 +1,112 @@
+"""The JSON shapes of versions, nights and reviews, for `--json` and for the REST interface."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rag.records import Passage
+    from retriever_training.inspection.doubtful_negatives import Doubt
+    from retriever_training.judgments.reviews import Review
+    from retriever_training.versions.night_store import Night
+    from retriever_training.versions.timeline import Entry
+    from ui.actions.training_admin import Outlook, Running
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One version: where it stands, what it learnt from, what it costs."""
+    version = entry.version
+    return {
+        "version": version.encoder_id,
+        "standing": entry.standing,
+        "tier": version.tier,
+        "parent": version.parent_id,
+        "passage_side": version.passage_side,
+        "lexical_weight": version.lexical_weight,
+        "created_at": version.created_at.isoformat(),
+        "note": dict(version.note),
+        "has_files": entry.has_files,
+        "space": asdict(entry.space),
+        "promotions": [
+            {"kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()} for one in entry.promotions
+        ],
+        "night": entry.night.night_id if entry.night else None,
+    }
+
+
+def night_json(night: Night) -> dict[str, Any]:
+    """One night: where it is or how it ended, and why."""
+    summary = night.summary
+    return {
+        "night_id": night.night_id,
+        "tier": night.tier,
+        "stage": night.stage,
+        "decision": night.decision,
+        "version": night.candidate_id,
+        "started_at": night.started_at.isoformat(),
+        "finished_at": night.finished_at.isoformat() if night.finished_at else None,
+        "reasons": list(summary.get("reasons", [])),
+        "figures": summary.get("figures"),
+        "n_judgments": summary.get("n_judgments"),
+        "seconds": summary.get("seconds"),
+        "steps": [asdict(step) | {"began_at": step.began_at.isoformat()} for step in night.steps],
+    }
+
+
+def running_json(running: Running | None) -> dict[str, Any] | None:
+    """The night that runs; None where none does."""
+    if running is None:
+        return None
+    return {
+        "pid": running.pid,
+        "began_at": running.began_at.isoformat() if running.began_at else None,
+        "night": night_json(running.night) if running.night else None,
+    }
+
+
+def outlook_json(outlook: Outlook) -> dict[str, Any]:
+    """Whether a night could learn now, and what each tier would come to."""
+    found = outlook.enough
+    return {
+        "is_enough": found.is_enough,
+        "n_judged": found.n_judged,
+        "n_wanted": found.n_wanted,
+        "train": {"n": found.n_train, "needed": found.min_train},
+        "held_out": {"n": found.n_gate, "needed": found.min_gate},
+        "from_own": found.from_own,
+        "missing": list(found.missing()),
+        "tiers": {wanted: asdict(one) for wanted, one in outlook.foreseen.items()},
+    }
+
+
+def doubt_json(doubt: Doubt, passages: Mapping[str, Passage]) -> dict[str, Any]:
+    """A doubtful negative; passages that went meanwhile have no text."""
+    return {
+        "question": doubt.question,
+        "passage": _passage_json(doubt.passage_id, passages),
+        "right": [_passage_json(passage_id, passages) for passage_id in doubt.right],
+        "kind": doubt.kind,
+        "why": doubt.why,
+        "margin": doubt.margin,
+    }
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    """One decision."""
+    return {
+        "question": review.question,
+        "passage_id": review.passage_id,
+        "decision": review.decision,
+        "user": review.user,
+        "decided_at": review.decided_at.isoformat(),
+    }
+
+
+def _passage_json(passage_id: str, passages: Mapping[str, Passage]) -> dict[str, Any]:
+    passage = passages.get(passage_id)
+    if passage is None:
+        return {"passage_id": passage_id, "source": None, "title": None, "text": None}
+    return {"passage_id": passage.public_id, "source": passage.source, "title": passage.title, "text": passage.text}

@@ -1,0 +1,156 @@
+"""/metrics, for Prometheus: requests as they go by, and what the database counts whenever it is asked."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, func, select
+
+from rag.app.app import App
+from rag.database.schema import documents, nights, passages, promotions, reading, turns, verdict_events
+from rag.feedback.feedback_store import WITHDRAWN
+from ui.auth.current_user import person_of
+from ui.background.startup import Opening
+from ui.middleware.security_headers import Asgi, Message, Receive, Send
+
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)  # seconds
+OURS = ("/api/", "/v1/", "/livez", "/readyz", "/metrics", "/mcp")
+PAGE = "page"  # everything of Gradio's, under one name; its streams stay open for as long as a tab does
+
+
+def add_metrics(api: FastAPI, opening: Opening) -> None:
+    """Counts requests from now on, and adds the call that tells of them."""
+    registry = CollectorRegistry()
+    api.add_middleware(Counted, registry=registry)
+    registry.register(FromDatabase(opening))
+
+    @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def metrics(request: Request) -> Response:
+        """Counts and times for Prometheus; to administrators."""
+        person_of(request).must("administrator")
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class Counted:
+    """An ASGI application around another one, whose requests it counts and times by route."""
+
+    def __init__(self, app: Asgi, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._n = Counter(
+            "rag_requests_total", "Requests, by route and status.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram("rag_request_seconds", "From a request to the end of its answer, without the pages.",
+                                  ["route"], buckets=BUCKETS, registry=registry)  # fmt: skip
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, started = 500, time.perf_counter()
+
+        async def look(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, look)
+        finally:
+            route = route_of(getattr(scope.get("route"), "path", ""))
+            self._n.labels(route, str(status)).inc()
+            if route != PAGE:
+                self._seconds.labels(route).observe(time.perf_counter() - started)
+
+
+def route_of(path: str) -> str:
+    """A route's own path, which holds no id; of pages one word.
+
+    >>> route_of("/api/passages/{passage_id}"), route_of("/gradio_api/queue/join"), route_of("")
+    ('/api/passages/{passage_id}', 'page', 'page')
+    """
+    return path if path.startswith(OURS) else PAGE
+
+
+class FromDatabase(Collector):
+    """What every door and command did: right after a restart, too."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: asked for when it is registered, while the application may still be opening."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it, counted now; nothing while the application opens."""
+        if not self._opening.is_over():
+            return
+        app = self._opening.app()
+        with reading(app.engine) as connection:
+            yield from _of_turns(connection)
+            yield from _of_verdicts(connection)
+            yield from _of_library(connection)
+            yield from _of_nights(connection)
+        yield from _of_serving(app)
+
+
+def _of_turns(connection: Connection) -> Iterator[Metric]:
+    n_asked = CounterMetricFamily("rag_turns", "Questions that were answered or declined.", labels=["origin"])
+    n_declined = CounterMetricFamily("rag_abstentions", "Those that were declined.", labels=["origin"])
+    query = select(turns.c.origin, func.count(), func.sum(turns.c.declined)).group_by(turns.c.origin)
+    for origin, n, declined in connection.execute(query):
+        n_asked.add_metric([origin], n)
+        n_declined.add_metric([origin], declined)
+    yield from (n_asked, n_declined)
+
+
+def _of_verdicts(connection: Connection) -> Iterator[Metric]:
+    n_given = CounterMetricFamily("rag_feedback", "Verdicts that were given.", labels=["target", "vote"])
+    on_answers = verdict_events.c.passage_id == ""
+    query = (
+        select(on_answers, verdict_events.c.verdict, func.count())
+        .where(verdict_events.c.verdict != WITHDRAWN)
+        .group_by(on_answers, verdict_events.c.verdict)
+    )
+    for on_answer, verdict, n in connection.execute(query):
+        n_given.add_metric(["answer" if on_answer else "passage", verdict], n)
+    yield n_given
+
+
+def _of_library(connection: Connection) -> Iterator[Metric]:
+    for name, told, table in (("documents", "Documents.", documents), ("passages", "Passages.", passages)):
+        yield GaugeMetricFamily(f"rag_index_{name}", told, connection.scalar(select(func.count()).select_from(table)))
+
+
+def _of_nights(connection: Connection) -> Iterator[Metric]:
+    n_promoted = CounterMetricFamily("rag_promotion", "Versions that began to answer.", labels=["kind"])
+    for kind, n in connection.execute(select(promotions.c.kind, func.count()).group_by(promotions.c.kind)):
+        n_promoted.add_metric([kind], n)
+    yield n_promoted
+    last = select(nights.c.started_at, nights.c.finished_at).where(nights.c.finished_at.is_not(None))
+    night = connection.execute(last.order_by(nights.c.finished_at.desc()).limit(1)).first()
+    if night and night[1]:
+        began, ended = datetime.fromisoformat(night[0]), datetime.fromisoformat(night[1])
+        yield GaugeMetricFamily(
+            "rag_last_nightly_success_timestamp_seconds", "End of the last night.", ended.timestamp()
+        )
+        yield GaugeMetricFamily("rag_nightly_duration_seconds", "Of the last night.", (ended - began).total_seconds())
+
+
+def _of_serving(app: App) -> Iterator[Metric]:
+    live = app.live
+    info = GaugeMetricFamily("rag_index_info", "What answers now.", labels=["model", "tier", "index"])
+    info.add_metric([live.version.encoder_id, str(live.version.tier), live.index.state if live.index else "absent"], 1)
+    yield info
+    yield GaugeMetricFamily(
+        "rag_disk_free_bytes", "Of the state directory's disk.", shutil.disk_usage(app.settings.data).free
+    )

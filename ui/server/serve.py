@@ -1,0 +1,164 @@
+"""One process that answers: opens the state directory, serves page and API, keeps up to date, runs the nights."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rag.app.app import App, open_app
+from rag.errors import BusyError, UsageError
+from rag.file_lock import FileLock
+from rag.settings import Settings
+from ui.auth.setup import needs_accounts, open_door
+from ui.background.ingest_queue import Ingests
+from ui.background.night_scheduler import NightShift, nightly_command
+from ui.background.refresh_loop import Keeper
+from ui.background.startup import Opening
+from ui.middleware.rate_limit import Pace
+
+Prepare = Callable[[App], None]
+
+GRACE_S = 3  # for answers under way when the application stops
+
+
+def serve(
+    settings: Settings,
+    *,
+    config: Path | None = None,
+    prepare: Prepare = lambda app: None,
+    announce: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    *prepare* may change the opened application before it answers; *announce* gets the address once it does.
+
+    Raises:
+        UsageError: people have to sign in, and there is no administrator yet.
+        BusyError: another process serves this state directory, or has the port.
+    """
+    stop = _stop_signal()
+    lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
+    try:
+        with running(settings, config=config, prepare=prepare) as server:
+            if server.is_ready(stop):
+                announce(server.address)
+                if settings.schedule.enabled:
+                    server.opening.nights.start()
+                server.wait(stop)
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs in threads of this process."""
+
+    address: str
+    opening: Opening
+    thread: threading.Thread
+
+    def is_ready(self, stop: threading.Event) -> bool:
+        """Waits until questions are answered; False where the wish to stop came first. Raises what opening raised."""
+        while not self.opening.is_over():
+            if stop.wait(0.05):
+                return False
+        self.opening.app()
+        return True
+
+    def wait(self, stop: threading.Event) -> None:
+        """Waits for the wish to stop, or for the server's end."""
+        while self.thread.is_alive() and not stop.wait(0.5):
+            pass
+
+
+@contextmanager
+def running(
+    settings: Settings, *, config: Path | None = None, prepare: Prepare = lambda app: None
+) -> Iterator[Running]:
+    """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
+
+    Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
+
+    Raises:
+        UsageError: people have to sign in, and there is no administrator yet.
+        BusyError: another process has the port.
+    """
+    with (
+        open_door(settings) as door,
+        listening_socket(settings.server.host, settings.server.port) as listener,
+    ):
+        nights = NightShift(settings.schedule.at, nightly_command(settings.data, config), settings.data)
+        opening = Opening(lambda: _opened(settings, prepare), nights)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+        from ui.server.uvicorn_server import make_server  # heavy: meanwhile the application opens in its own thread
+
+        server = make_server(opening, settings, grace_s=GRACE_S, door=door)
+        thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
+        keeper, ingests = Keeper(opening), Ingests(opening)
+        thread.start()
+        try:
+            yield Running(address_of(listener), opening, thread)
+        finally:
+            nights.stop()
+            ingests.stop()
+            keeper.stop()
+            server.should_exit = True
+            thread.join(GRACE_S + 2)
+            opening.close()
+
+
+def _opened(settings: Settings, prepare: Prepare) -> App:
+    app = open_app(settings, serve=True)
+    prepare(app)
+    if needs_accounts(settings):
+        app.answerer.admit = Pace("questions", settings.limits.asks_per_minute).take
+        app.feedback.admit = Pace("verdicts", settings.limits.votes_per_minute).take
+    return app
+
+
+# ---- where it listens
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens already, so that a taken port is known before anything is opened; port 0 takes a free one.
+
+    Raises:
+        BusyError: the port is taken.
+        UsageError: the host can't be listened on.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BusyError(
+                f"port {port} of {host} is taken: stop what uses it, or choose another with --port"
+            ) from error
+        raise UsageError(f"can't listen on {host!r}, port {port} ({error}): check --host and --port") from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _stop_signal() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM; the second one ends the process as ever."""
+    stop = threading.Event()
+
+    def wish(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, wish)
+    return stop

@@ -1,0 +1,82 @@
+"""What happens to the cards beside the chat: a passage is judged, or opened in its document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from rag.library.surrounding_text import passages_near
+from ui.actions.give_verdict import toggle
+from ui.auth.current_user import person_of
+from ui.background.startup import Opening
+from ui.texts import chat as said
+from ui.web.chat.components import QUICK, acted
+from ui.web.chat.sources_panel import Evidence
+from ui.web.chat.tab_state import Conversation
+from ui.web.components.document_html import document_shown
+from ui.web.components.handler_errors import Updates
+
+AROUND = (1, 5)  # passages shown before and after one that is opened in its document
+
+
+class Cards:
+    """Connects the cards of *evidence* with what happens to them."""
+
+    def __init__(self, opening: Opening, conversation: gr.State, evidence: Evidence) -> None:
+        self._opening = opening
+        self._conversation = conversation
+        self._evidence = evidence
+
+    def listen(self) -> None:
+        """Connects them."""
+        for place, slot in enumerate(self._evidence.slots):
+            # Functions, not partials: Gradio 6.31 gives no request to those.
+            opens = [self._conversation, slot.open]
+            slot.open.click(self._opener(place), opens, [*slot.around, slot.note], **QUICK)
+            for verdict, button in slot.buttons.items():
+                button.click(self._judge(place, verdict), [self._conversation], slot.parts, **QUICK)
+
+    def _judge(self, place: int, verdict: str) -> Callable[..., Updates]:
+        """Gives a verdict on the passage in a slot, or takes it back."""
+
+        def judge(conversation: Conversation, request: gr.Request) -> Updates:
+            def give() -> Updates:
+                person, exchange = person_of(request), conversation.current
+                person.must("voter")
+                if exchange is None or place >= len(exchange.answer.hits):
+                    return {}
+                passage_id = exchange.answer.hits[place].passage.passage_id
+                feedback = self._opening.app().feedback
+                stands = toggle(feedback, exchange.answer.turn_id, passage_id, verdict, person.name)
+                return self._evidence.slots[place].judged(stands)
+
+            return acted(give, self._evidence.slots[place].note)
+
+        return judge
+
+    def _opener(self, place: int) -> Callable[..., Updates]:
+        """Shows the document around the passage in a slot, or hides it again."""
+
+        def open_(conversation: Conversation, label: str) -> Updates:
+            slot = self._evidence.slots[place]
+
+            def show() -> Updates:
+                exchange = conversation.current
+                if exchange is None or place >= len(exchange.answer.hits):
+                    return {}
+                passage, library = exchange.answer.hits[place].passage, self._opening.app().library
+                near = passages_near(library, passage, *AROUND)
+                return slot.opened(document_shown(library.document(passage.document_id), near, passage.passage_id))
+
+            return slot.opened("") if label == said.CLOSE else acted(show, slot.note)
+
+        return open_
+
+    def also_pinned(self, conversation: Conversation, passage_id: str, stands: str | None) -> Updates:
+        """The card of a passage that was pinned elsewhere, where it has one."""
+        hits = conversation.current.answer.hits if conversation.current else ()
+        for place, hit in enumerate(hits):
+            if hit.passage.passage_id == passage_id:
+                return self._evidence.slots[place].judged(stands)
+        return {}

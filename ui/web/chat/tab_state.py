@@ -1,0 +1,109 @@
+"""What one browser tab shows of a conversation. Kept on the server: nothing that comes from the browser is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rag.answering.stored_answers import Kept
+from rag.records import Answer
+from ui.texts import chat as said
+from ui.web.chat.render_answer import answer_text
+from ui.web.components.escape import as_message
+
+KEPT = 50  # exchanges of a conversation that are shown and remembered for follow-ups
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question as it was typed, and what it got."""
+
+    asked: str
+    answer: Answer
+    index_state: str = "ready"
+    """How the index stood then."""
+    instead_of: str = ""
+    """The turn that it asks again, or in other words."""
+    removed: frozenset[str] = frozenset()
+    """Ids of passages that were shown and are no longer in the library."""
+
+    @classmethod
+    def of(cls, kept: Kept) -> Exchange:
+        """As it is kept in SQL."""
+        return cls(kept.answer.asked, kept.answer, kept.index_state, kept.instead_of, kept.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The conversation that is open."""
+
+    conversation_id: str = ""
+    """Empty until something was asked."""
+    exchanges: tuple[Exchange, ...] = ()
+    shown: int = -1
+    """Which exchange's passages are beside the chat; none where there is no such place."""
+    editing: str = ""
+    """The turn that the next question is asked in place of; empty where nobody edits."""
+    found: tuple[str, ...] = ()
+    """Ids of the passages that a search for the right one found for the exchange shown."""
+
+    @classmethod
+    def of(cls, conversation_id: str, kept: Sequence[Kept]) -> Conversation:
+        """As it is kept in SQL, with its last answer shown."""
+        exchanges = tuple(Exchange.of(one) for one in kept)
+        return cls(conversation_id, exchanges, shown=len(exchanges) - 1)
+
+    @property
+    def current(self) -> Exchange | None:
+        """The exchange whose passages are shown."""
+        return self.exchanges[self.shown] if 0 <= self.shown < len(self.exchanges) else None
+
+    @property
+    def last(self) -> Exchange | None:
+        """The latest exchange."""
+        return self.exchanges[-1] if self.exchanges else None
+
+    def after(self, exchange: Exchange) -> Conversation:
+        """With one more exchange, which is then shown."""
+        kept = (*self.exchanges, exchange)[-KEPT:]
+        return replace(self, exchanges=kept, shown=len(kept) - 1, editing="", found=())
+
+    def looking_at(self, place: int) -> Conversation:
+        """With the passages of another exchange shown."""
+        return replace(self, shown=place, found=())
+
+    def messages(self) -> list[dict[str, str]]:
+        """As the chat shows them: of every exchange two."""
+        again = self._asked_again()
+        return [message for one in self.exchanges for message in (said_by_person(one.asked), _answer(one, again))]
+
+    def history(self, without: str = "") -> list[tuple[str, str]]:
+        """Earlier questions, as they were typed, and answers, oldest first: what was asked again counts once.
+
+        *without* is the turn that is being asked again; what came after it did not follow from what it will get.
+        """
+        again, earlier = self._asked_again(), []
+        for one in self.exchanges:
+            if one.answer.turn_id == without:
+                break
+            if one.answer.turn_id not in again:
+                earlier.append((one.asked, one.answer.text))
+        return earlier
+
+    def _asked_again(self) -> frozenset[str]:
+        return frozenset(one.instead_of for one in self.exchanges if one.instead_of)
+
+
+def said_by_person(text: str) -> dict[str, str]:
+    """A message on the person's side."""
+    return {"role": "user", "content": as_message(text)}
+
+
+def said_here(text: str) -> dict[str, str]:
+    """A message on our side."""
+    return {"role": "assistant", "content": as_message(text)}
+
+
+def _answer(one: Exchange, again: frozenset[str]) -> dict[str, str]:
+    below = f"\n\n{said.ASKED_AGAIN}" if one.answer.turn_id in again else ""
+    return said_here(answer_text(one.answer) + below)

@@ -1,0 +1,28 @@
+"""What a person does on a page: done, or told why not in a sentence, with the traceback of what was not foreseen in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from rag.errors import NightjarError
+from ui.web.components.escape import escaped
+
+log = logging.getLogger(__name__)
+
+Updates = dict[Any, Any]
+
+
+def attempt(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
+    """The updates that an act makes; where it can't be done, those that *told* makes of the reason, which is escaped.
+
+    *what* names the act in the log, and *failed* is the reason for people, where the error was not foreseen.
+    """
+    try:
+        return act()
+    except NightjarError as error:
+        return told(escaped(str(error)))
+    except Exception:
+        log.exception("%s failed", what)
+        return told(failed)

@@ -1,0 +1,84 @@
+"""The row that asks before documents are removed: it says what would go, and wants a name typed for more than one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from rag.app.app import App
+from ui.actions.remove_documents import copies, remove
+from ui.auth.current_user import Person, person_of
+from ui.background.ingest_queue import check_removing
+from ui.background.startup import Opening
+from ui.texts import library as texts
+from ui.web.chat.sources_panel import shown_html
+from ui.web.components.escape import escaped
+from ui.web.components.handler_errors import Updates
+from ui.web.components.library_errors import QUIET, acted
+from ui.web.library.render_jobs import removed_told
+from ui.web.library.render_list import would_go_told
+
+
+class RemoveRow:
+    """Hidden until somebody asks what a removal would take. Made once, inside the Gradio container that is open."""
+
+    def __init__(self, opening: Opening, status: gr.Markdown) -> None:
+        self._opening = opening
+        self._status = status
+        self.source = gr.State("")
+        with gr.Column(visible=False, elem_classes=["nj-card", "nj-removal"]) as self.box:
+            self.told = shown_html()
+            self.typed = gr.Textbox(label=texts.TYPE_NAME, lines=1, max_lines=1, max_length=4096, visible=False)
+            with gr.Row(elem_classes="nj-votes"):
+                self.remove = gr.Button(texts.DO_REMOVE, size="sm", min_width=0, elem_classes=["nj-vote", "nj-remove"])
+                self.keep = gr.Button(texts.KEEP, size="sm", min_width=0, elem_classes=["nj-vote", "nj-keep"])
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What its handlers update."""
+        return [self.source, self.box, self.told, self.typed, self._status]
+
+    def listen(self) -> Any:
+        """Connects the components; returns what happens after a removal, for others to follow."""
+        self.keep.click(self.leave, None, self.outputs, **QUIET)
+        return self.remove.click(self.go, [self.source, self.typed], self.outputs, **QUIET)
+
+    def ask(self, source: str | None, person: Person) -> Updates:
+        """Says what would go with *source*, and asks."""
+
+        named = (source or "").strip()
+
+        def asked(app: App) -> Updates:
+            person.must("administrator")
+            check_removing(app.settings.server.folders)
+            would_go = app.removal.would_go(named)
+            return {
+                self.source: named,
+                self.box: gr.update(visible=True),
+                self.told: would_go_told(named, would_go, n_copies=len(copies(app, named))),
+                self.typed: gr.update(value="", visible=would_go.n_documents > 1),
+                self._status: "",
+            }
+
+        return acted(self._opening, self._status, asked)
+
+    def go(self, source: str, typed: str | None, request: gr.Request) -> Updates:
+        """Removes what was asked about, where the name is typed that more than one document needs."""
+
+        def gone(app: App) -> Updates:
+            person_of(request).must("administrator")
+            check_removing(app.settings.server.folders)
+            n = app.removal.would_go(source).n_documents
+            if n > 1 and (typed or "").strip() != source:
+                return {self._status: texts.TYPED_WRONG.format(source=escaped(source), n=n)}
+            return self._closed(removed_told(remove(app, source)))
+
+        return acted(self._opening, self._status, gone)
+
+    def leave(self) -> Updates:
+        """Removes nothing."""
+        return self._closed(texts.KEPT)
+
+    def _closed(self, told: str) -> Updates:
+        return {self.source: "", self.box: gr.update(visible=False), self._status: told}

@@ -1,0 +1,89 @@
+"""People, their sessions and tokens → what the page of people shows. Everything that somebody wrote is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rag.accounts.account_listing import Listed
+from rag.accounts.sessions_and_tokens import Session, Token
+from ui.auth.current_user import Person
+from ui.texts import people as texts
+from ui.web.components.escape import escaped
+from ui.web.training.render_night import moment
+
+
+def headings() -> str:
+    """The names of the columns, as HTML."""
+    names = "".join(f"<span>{name}</span>" for name in texts.COLUMNS)
+    return f'<div class="nj-human-columns" aria-hidden="true">{names}</div>'
+
+
+def cells(one: Listed, person: Person) -> str:
+    """The other columns of a person's row, as HTML; *person* is who looks."""
+    account = one.account
+    shown = [
+        f'<span class="nj-role nj-role-{account.role}">{account.role}{_marks(one, person)}</span>',
+        f'<span class="nj-day"><span class="nj-unit">{texts.SINCE} </span>{account.created_at:%Y-%m-%d}</span>',
+        f'<span class="nj-day"><span class="nj-unit">{texts.SEEN}: </span>{_seen(one.seen_at)}</span>',
+        _number(one.n_sessions, texts.BROWSERS),
+        _number(one.n_tokens, texts.TOKENS_HELD),
+    ]
+    return f'<div class="nj-cells">{"".join(shown)}</div>'
+
+
+def _marks(one: Listed, person: Person) -> str:
+    marks = [texts.YOU] if one.account.name == person.name else []
+    marks += [texts.NO_PASSWORD] if not one.account.has_password else []
+    told = "".join(f' <span class="nj-mark">{mark}</span>' for mark in marks)
+    return told + (f' <span class="nj-mark nj-locked">{texts.LOCKED}</span>' if one.account.is_locked else "")
+
+
+def _seen(at: datetime | None) -> str:
+    return moment(at) if at else texts.NEVER
+
+
+def _number(n: int, names: tuple[str, str]) -> str:
+    if not n:
+        return f'<span class="nj-number nj-nought">{texts.NOUGHT}</span>'
+    return f'<span class="nj-number">{n:,}<span class="nj-unit"> {names[n != 1]}</span></span>'
+
+
+# ---- one person
+
+
+def person_head(one: Listed, person: Person) -> str:
+    """Name, role and when they were seen, as HTML."""
+    account = one.account
+    facts = [
+        f"{account.role}{_marks(one, person)}",
+        texts.SINCE_DAY.format(day=f"{account.created_at:%Y-%m-%d}"),
+        texts.SEEN_AT.format(at=moment(one.seen_at)) if one.seen_at else texts.SEEN_NEVER,
+    ]
+    return f'<h2 class="nj-title">{escaped(account.name)}</h2><div class="nj-meta">{" · ".join(facts)}</div>'
+
+
+def sessions_shown(sessions: Sequence[Session]) -> str:
+    """Browsers that are signed in, as HTML."""
+    rows = [(moment(one.began_at), moment(one.ends_at)) for one in sessions]
+    return _table(texts.SESSION_COLUMNS, rows, texts.NO_SESSIONS)
+
+
+def tokens_shown(tokens: Sequence[Token]) -> str:
+    """Tokens that hold, as HTML."""
+    rows = [(escaped(one.label), f"{one.created_at:%Y-%m-%d}", _seen(one.used_at)) for one in tokens]
+    return _table(texts.TOKEN_COLUMNS, rows, texts.NO_TOKENS)
+
+
+def token_choices(tokens: Sequence[Token]) -> list[tuple[str, str]]:
+    """Tokens to choose from: what each is called, and its id."""
+    return [(texts.A_TOKEN.format(label=one.label, day=f"{one.created_at:%Y-%m-%d}"), one.token_id) for one in tokens]
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str:
+    """*rows* are HTML."""
+    if not rows:
+        return f'<p class="nj-hint">{none}</p>'
+    head = "".join(f"<th>{column}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<table class="nj-held"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

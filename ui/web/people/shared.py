@@ -1,0 +1,89 @@
+"""What every act on the page of people shares: who may do it, the line that tells what came of it, and a password shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from rag.accounts.accounts import MIN_PASSWORD, made_password
+from rag.app.app import App
+from rag.errors import ForbiddenError
+from ui.auth.authenticate import Identified
+from ui.auth.current_user import HasState, Person, person_of
+from ui.background.startup import Opening
+from ui.texts import people as texts
+from ui.web.components.handler_errors import Updates, attempt
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 1,
+                         "concurrency_id": "people"}  # fmt: skip
+"""Of every listener here. One at a time: hashing a password takes a tenth of a second and 64 MiB."""
+
+
+def looks_after_people(request: HasState | None) -> Person:
+    """The administrator that a request is from.
+
+    Raises:
+        ForbiddenError: they are none, or came by a token: one that leaked must not make accounts, or take them over.
+    """
+    person = person_of(request)
+    person.must("administrator")
+    found = getattr(request.state, "identified", None) if request is not None else None
+    if isinstance(found, Identified) and found.way == "token":
+        raise ForbiddenError(texts.WAYS_OF_TOKENS)
+    return person
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """Where acts are done and told. Made once, inside the Blocks that are open."""
+
+    opening: Opening
+    status: Any
+    secret: Any
+    """A password that was made: shown once, and gone with the next act or when the page is loaded anew."""
+
+    @classmethod
+    def make(cls, opening: Opening) -> Desk:
+        """An empty one."""
+        with gr.Column(elem_classes="nj-people-told", scale=0):
+            status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
+            secret = gr.Textbox(label="", interactive=False, visible=False, lines=1, max_lines=1, buttons=["copy"],
+                                elem_classes="nj-secret")  # fmt: skip
+        return cls(opening, status, secret)
+
+    @property
+    def told(self) -> list[Any]:
+        """What every act updates."""
+        return [self.status, self.secret]
+
+    def acted(self, request: HasState | None, act: Callable[[App, Person], Updates]) -> Updates:
+        """The updates of an administrator's act; where it can't be done, the reason."""
+        gone = {self.status: "", self.secret: gr.update(value="", visible=False)}
+
+        def by_who_may() -> Updates:
+            person = looks_after_people(request)
+            return gone | act(self.opening.app(), person)
+
+        return attempt(
+            by_who_may, lambda why: gone | {self.status: why}, what="the page of people", failed=texts.FAILED
+        )
+
+    def shown_once(self, name: str, password: str) -> Updates:
+        """Shows a password that was made."""
+        return {self.secret: gr.update(value=password, label=texts.MADE.format(name=name), visible=True)}
+
+
+def password_box() -> gr.Textbox:
+    """Where a password is written; left empty, one is made."""
+    return gr.Textbox(
+        label=texts.PASSWORD_LABEL.format(n=MIN_PASSWORD), info=texts.PASSWORD_HINT, type="password", lines=1,
+        max_lines=1, html_attributes=gr.InputHTMLAttributes(autocomplete="new-password"), elem_classes="nj-look",
+    )  # fmt: skip
+
+
+def chosen_or_made(typed: str | None) -> tuple[str, bool]:
+    """The password that was typed, or a new one; and whether it is new."""
+    return (typed, False) if typed else (made_password(), True)

@@ -1,0 +1,119 @@
+"""What each way of finding negatives found, and what cleaning made of it → what the page shows. All of it is escaped."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rag.records import Passage
+from ui.texts import shared as texts
+from ui.web.components.escape import escaped, marked, title
+
+FIRST_WORDS = 160  # characters of a candidate that are shown at once
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage that one way of finding negatives found for a question, and what cleaning made of it."""
+
+    way: str
+    version: str
+    """The version whose vectors found it; empty where none did."""
+    rank: int
+    """1-based, within the way."""
+    score: float
+    """In the way's unit; see `texts.SCORES`."""
+    margin: float | None
+    """The right passage's cosine with the question, less its own; None where no right passage is known."""
+    removed: str | None
+    """The reason."""
+    passage: Passage
+
+
+def negatives_shown(right: Sequence[Passage], found: Sequence[Found]) -> str:
+    """The whole answer as HTML: the right passages, then a column for each way, and what the reasons mean."""
+    ways: Mapping[str, list[Found]] = {way: [one for one in found if one.way == way] for way in texts.WAYS}
+    also: dict[str, list[str]] = defaultdict(list)
+    for one in found:
+        also[one.passage.passage_id].append(one.way)
+    empty_last = sorted(ways, key=lambda way: not ways[way])
+    columns = "".join(_way(way, ways[way], also, checked=bool(right)) for way in empty_last)
+    return f'<div class="nj-looked">{_right(right)}<div class="nj-ways">{columns}</div>{_reasons(found)}</div>'
+
+
+def _right(right: Sequence[Passage]) -> str:
+    if not right:
+        return f'<div class="nj-unjudged"><h2>{texts.NO_RIGHT_PASSAGE}</h2><p>{escaped(texts.CAN_NOT_KNOW)}</p></div>'
+    cards = "".join(
+        f'<div class="nj-card nj-right">{_fate("right", texts.RIGHT)}'
+        f'<div class="nj-title">{escaped(title(passage))}</div>{_opening_words(passage)}</div>'
+        for passage in right
+    )
+    return (
+        f'<h2>{texts.RIGHT_PASSAGES}</h2><div class="nj-rights">{cards}</div><p class="nj-hint">{texts.MARGIN_HINT}</p>'
+    )
+
+
+def _way(way: str, found: Sequence[Found], also: Mapping[str, Sequence[str]], *, checked: bool) -> str:
+    name, what, nothing = texts.WAYS[way]
+    n_kept = sum(one.removed is None for one in found)
+    count = (texts.N_FOUND if checked else texts.N_UNCHECKED).format(found=len(found), kept=n_kept)
+    cards = "".join(
+        candidate_card(one, [other for other in also[one.passage.passage_id] if other != way], checked=checked)
+        for one in found
+    )
+    below = (
+        f'<p class="nj-count">{count}</p>{cards}'
+        if found
+        else f'<p class="nj-none">{nothing or texts.NOTHING_FOUND}</p>'
+    )
+    return f'<div class="nj-way nj-way-{way}"><h2>{name}</h2><p class="nj-what">{what}</p>{below}</div>'
+
+
+def candidate_card(one: Found, also: Sequence[str], *, checked: bool) -> str:
+    """One candidate as HTML: rank, title, scores, what became of it, and its first words.
+
+    *also* are the other ways that found it; *checked*: a right passage is known, so that "kept" means something.
+    """
+    meta = [
+        *([texts.SCORES[one.way].format(score=one.score)] if one.way in texts.SCORES else []),
+        *([texts.MARGIN.format(margin=round(one.margin, 2) + 0.0)] if one.margin is not None else []),
+        *([escaped(texts.FOUND_BY.format(version=one.version))] if one.way == "earlier" else []),
+        *([texts.ALSO_FOUND.format(ways=", ".join(texts.WAYS[way][0] for way in also))] if also else []),
+    ]
+    if one.removed:
+        fate = _fate("removed", texts.REMOVED.format(reason=one.removed))
+    else:
+        fate = _fate("kept", texts.KEPT) if checked else _fate("unchecked", texts.UNCHECKED)
+    return (
+        f'<div class="nj-card nj-candidate">'
+        f'<div class="nj-head"><span class="nj-n">{one.rank}</span> '
+        f'<span class="nj-title">{escaped(title(one.passage))}</span></div>{fate}'
+        f'<div class="nj-meta">{" · ".join(meta)}</div>{_opening_words(one.passage)}</div>'
+    )
+
+
+def _fate(kind: str, text: str) -> str:
+    """What became of a passage, told by a sign (in the style sheet), words and colour."""
+    return f'<div class="nj-fate nj-{kind}">{escaped(text)}</div>'
+
+
+def _opening_words(passage: Passage) -> str:
+    text = passage.text
+    whole = f'<div class="nj-text">{marked(text, ())}</div>'
+    if len(text) <= FIRST_WORDS:
+        return whole
+    end = text.rfind(" ", 0, FIRST_WORDS)
+    first = text[: end if end > 0 else FIRST_WORDS]
+    return f'<div class="nj-text">{marked(first, ())} …</div><details><summary>{texts.WHOLE}</summary>{whole}</details>'
+
+
+def _reasons(found: Sequence[Found]) -> str:
+    given = {one.removed for one in found if one.removed}
+    told = [
+        f"<li><strong>{escaped(start)}</strong>{escaped(': ' + meaning)}</li>"
+        for start, meaning in texts.REASONS.items()
+        if any(reason == start or reason.startswith(start + " ") for reason in given)
+    ]
+    return f'<div class="nj-why"><h2>{texts.WHY_REMOVED}</h2><ul>{"".join(told)}</ul></div>' if told else ""

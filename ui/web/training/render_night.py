@@ -1,0 +1,177 @@
+"""Nights → what their page shows: how far one is, how it ended and why, and whether the next one has enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rag.records import now
+from ui.texts import training as texts
+from ui.web.components.escape import escaped
+
+if TYPE_CHECKING:
+    from retriever_training.nightly.forecast import Foreseen
+    from retriever_training.nightly.sufficiency import Enough
+    from retriever_training.versions.night_store import Night, Step
+    from ui.actions.training_admin import Outlook, Running
+    from ui.background.night_scheduler import Ended
+
+STAGES = tuple(texts.STAGES)
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in its own zone.
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 11, 5, 2, 0, tzinfo=UTC))
+    '5 Nov 2026, 02:00 UTC'
+    """
+    return f"{at.day} {at:%b %Y, %H:%M %Z}".rstrip()
+
+
+def span(length: timedelta) -> str:
+    """A length of time for people.
+
+    >>> span(timedelta(seconds=9.4)), span(timedelta(minutes=3, seconds=5)), span(timedelta(hours=30))
+    ('9 s', '3 min 5 s', '30 h 0 min')
+    """
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def now_shown(running: Running | None, ended: Ended | None, next_at: datetime | None) -> str:
+    """The night that runs, or when the next one begins, as HTML."""
+    if running is not None:
+        told = _who_runs(running) + _steps(running.night, runs=True)
+        return f'<div class="nj-night nj-running"><h2>{texts.RUNS}</h2>{told}</div>'
+    when = texts.NEXT_AT.format(at=escaped(moment(next_at))) if next_at else texts.NO_SCHEDULE
+    outcome = _ended(ended) if ended else ""
+    head = f"<h2>{texts.NOTHING_RUNS}</h2><p>{escaped(when) if not next_at else when}</p>{outcome}"
+    return f'<div class="nj-night">{head}</div>'
+
+
+def _who_runs(running: Running) -> str:
+    if running.pid is None:
+        return f'<p class="nj-hint">{texts.RUNS_ELSEWHERE}</p>'
+    ago = span(now() - running.began_at) if running.began_at else ""
+    return f'<p class="nj-hint">{texts.RUNS_SINCE.format(ago=ago, pid=running.pid)}</p>'
+
+
+def _ended(ended: Ended) -> str:
+    outcome = texts.OUTCOMES.get(ended.code, texts.FAILED_OUTCOME.format(code=ended.code))
+    return f'<p class="nj-hint">{escaped(texts.ENDED.format(ago=span(now() - ended.at), outcome=outcome))}</p>'
+
+
+def last_shown(night: Night | None) -> str:
+    """The night that ran last, as HTML: its stages, and what came of it and why."""
+    if night is None:
+        return f'<div class="nj-night"><h2>{texts.LAST_NIGHT}</h2><p>{texts.NO_NIGHT}</p></div>'
+    began = f"{texts.LAST_NIGHT} · {escaped(moment(night.started_at))}"
+    if night.decision is None:
+        return f'<div class="nj-night nj-cut"><h2>{began}</h2><p>{texts.CUT_OFF}</p>{_steps(night, runs=False)}</div>'
+    told = _fate(night.decision) + _learnt_from(night) + _steps(night, runs=False) + reasons_shown(night)
+    return f'<div class="nj-night nj-{night.decision}"><h2>{began}</h2>{told}</div>'
+
+
+def _fate(decision: str) -> str:
+    sign = {"promoted": "kept", "kept": "plain"}.get(decision, "removed")
+    return f'<div class="nj-fate nj-{sign}">{escaped(texts.DECISIONS.get(decision, decision))}</div>'
+
+
+def _learnt_from(night: Night) -> str:
+    took = span(night.finished_at - night.started_at) if night.finished_at else ""
+    n = int(night.summary.get("n_judgments", 0))
+    return f'<p class="nj-hint">{texts.LEARNT_FROM.format(n=n, tier=night.tier, took=took)}</p>'
+
+
+def reasons_shown(night: Night) -> str:
+    """What the gate said of a night, in sentences, and what was left out of its judgments."""
+    said = "".join(f"<li>{escaped(str(reason))}</li>" for reason in night.summary.get("reasons", []))
+    dropped: Mapping[str, Any] = night.summary.get("dropped", {})
+    out = "".join(f"<li>{escaped(reason)}: {int(n):,}</li>" for reason, n in dropped.items())
+    left = f"<details><summary>{texts.LEFT_OUT}</summary><ul>{out}</ul></details>" if out else ""
+    return f"<h3>{texts.GATE_SAID}</h3><ul>{said}</ul>{left}" if said else left
+
+
+# ---- step by step
+
+
+def _steps(night: Night | None, *, runs: bool) -> str:
+    """The stages: those that are done, the one that runs, those to come; below each its steps."""
+    steps = night.steps if night else ()
+    over = night is not None and night.decision is not None
+    here = STAGES[0] if not steps else steps[-1].stage
+    expected = [stage for stage in STAGES if stage != "indexing" or any(one.stage == stage for one in steps)]
+    shown = ""
+    for stage in expected:
+        own = [one for one in steps if one.stage == stage]
+        place = STAGES.index(stage) - (STAGES.index(here) if here in STAGES else 0)
+        state = "done" if over or place < 0 else "runs" if place == 0 and runs else "cut" if place == 0 else "waits"
+        shown += f'<li class="nj-stage nj-{state}"><span>{texts.STAGES[stage]}</span>{_when(own, steps)}{_of_stage(own)}</li>'
+    return f'<ol class="nj-stages">{shown}</ol>'
+
+
+def _when(own: Sequence[Step], steps: Sequence[Step]) -> str:
+    """When the stage began, and how long it took where another one followed."""
+    if not own:
+        return ""
+    later = [one.began_at for one in steps if one.began_at > own[-1].began_at]
+    took = f" · {texts.TOOK.format(took=span(later[0] - own[0].began_at))}" if later else ""
+    return f' <span class="nj-when">{escaped(texts.AT.format(at=f"{own[0].began_at:%H:%M:%S %Z}"))}{took}</span>'
+
+
+def _of_stage(own: Sequence[Step]) -> str:
+    told = "".join(
+        f"<li>{escaped(texts.STEP.format(name=one.name, done=one.done, total=max(one.done, one.total)))}</li>"
+        for one in own
+        if one.name
+    )
+    return f"<ul>{told}</ul>" if told else ""
+
+
+# ---- what the next one has
+
+
+def outlook_shown(outlook: Outlook) -> str:
+    """Whether there is enough for a night, as HTML."""
+    found = outlook.enough
+    if found.is_enough:
+        told = texts.ENOUGH_OF.format(
+            train=found.n_train, gate=found.n_gate, min_train=found.min_train, min_gate=found.min_gate
+        )
+        own = " " + texts.FROM_OWN.format(train=found.n_train, own=found.n_own) if found.from_own else ""
+        return f'<div class="nj-night nj-enough"><h2>{texts.ENOUGH}</h2><p>{told}{own}</p></div>'
+    head = texts.NOT_ENOUGH.format(n=found.n_judged, wanted=found.n_wanted)
+    told = texts.NOT_ENOUGH_OF.format(
+        train=found.n_train, gate=found.n_gate, min_train=found.min_train, min_gate=found.min_gate
+    )
+    return f'<div class="nj-night nj-short"><h2>{head}</h2>{_bar(found)}<p>{told}</p></div>'
+
+
+def _bar(found: Enough) -> str:
+    share = min(100, round(100 * found.n_judged / max(1, found.n_wanted)))
+    return f'<div class="nj-bar"><span style="width: {share}%"></span></div>'
+
+
+def foreseen_told(foreseen: Mapping[str, Foreseen], wanted: str) -> str:
+    """What a night of the chosen tier would do, in sentences."""
+    one = foreseen.get(wanted)
+    if one is None:
+        return ""
+    minutes = ""
+    if one.minutes is not None:
+        minutes = texts.MINUTES.format(n=one.minutes) if one.minutes >= 1 else texts.UNDER_A_MINUTE
+    what = texts.TIER_IS[one.tier].format(minutes=minutes)
+    why = f" {one.why}" if wanted == "auto" or (one.minutes is None and "own questions" in one.why) else ""
+    return escaped(f"{what}{why} {texts.THEN_GATE}")
+
+
+def said_shown(lines: Sequence[str]) -> str:
+    """The last lines of a night, as HTML."""
+    told = escaped("\n".join(lines)) if lines else texts.SAID_NOTHING
+    return f'<div class="nj-said">{told}</div>'
