@@ -31,9 +31,10 @@ run: .venv/.installed  ## Open the web chat on http://127.0.0.1:7860, with the g
 test: check  ## Format, lint, types and tests; all that CI runs
 	$(BIN)/python -m pytest -m "not chaos and not slow"
 
-check: .venv/.tests  ## Format, lint and types
+check: .venv/.tests  ## Format, lint, the order of packages, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 demo: .venv/.installed  ## The whole loop in one terminal page; TIER=3 shows the long night

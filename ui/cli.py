@@ -23,7 +23,7 @@ from ui.commands.documents import gaps, jobs
 from ui.commands.documents import ingest as ingesting
 from ui.commands.documents import sources as library
 from ui.commands.evaluation import golden
-from ui.commands.evaluation import retrieval as measuring
+from ui.commands.evaluation import group as evaluation
 from ui.commands.training import calibrate, cold_start, cross_encoder, reviews
 from ui.commands.training import negatives as mining
 from ui.commands.training import nightly as learning
@@ -89,7 +89,7 @@ for group in (
     learning,
     mining,
     cross_encoder,
-    measuring,
+    evaluation,
     simulating,
     people,
     accounts,

@@ -12,11 +12,11 @@ import numpy as np
 
 from rag.app.app import App
 from retriever_training.judgments.aggregate import ALONE, DIVIDED
-from retriever_training.judgments.reviews import NOT_A_NEGATIVE, Review, Reviews
+from retriever_training.judgments.reviews import Review, Reviews
 from retriever_training.judgments.snapshot import Asked, Evidence, gather
 from retriever_training.judgments.splits import normalised, split_of
 from retriever_training.judgments.votes import Pair
-from retriever_training.negatives.candidates.records import Candidate, Mine, View
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE, Candidate, Mine, View
 from retriever_training.negatives.denoising.cross_encoder_teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
 from retriever_training.negatives.denoising.false_negative_rules import MARGIN, NEAR_DUPLICATES
 from retriever_training.negatives.mixing import mine_all

@@ -15,8 +15,8 @@ from rag.versions.registry import Promotion
 from retriever_training.inspection.judged_ranks import Ranks, Target
 from retriever_training.inspection.standing_votes import Cast
 from retriever_training.judgments.aggregate import Judgments
-from retriever_training.judgments.reviews import NOT_A_NEGATIVE
 from retriever_training.judgments.splits import normalised, split_of
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
 
 Wanted = Literal["up", "down"]
 WANTED: Mapping[str, Wanted] = {"pin": "up", "helpful": "up", "not_relevant": "down"}

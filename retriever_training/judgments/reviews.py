@@ -16,12 +16,11 @@ from rag.errors import NotFoundError, UsageError
 from rag.records import Judgment, now
 from retriever_training.judgments.splits import normalised, split_of
 from retriever_training.judgments.votes import Pair
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
 
 ReviewDecision = Literal["negative", "not_negative", "skip"]
 """It is wrong for the question; it is not, so nothing may learn to push it away; somebody else shall decide."""
 DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
-NOT_A_NEGATIVE = "reviewed: not a negative"
-"""The reason of every removal that a review asked for."""
 
 
 @dataclass(frozen=True, slots=True)

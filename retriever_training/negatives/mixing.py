@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View
+from retriever_training.negatives.candidates.similarities import cosines
 from retriever_training.negatives.curriculum import competence, easiest
 from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher
 from retriever_training.negatives.denoising.false_negative_rules import clean, count_removed
-from retriever_training.negatives.denoising.pair_features import NOTHING_MORE, Known, cosines
+from retriever_training.negatives.denoising.pair_features import NOTHING_MORE, Known
 from retriever_training.negatives.finders import FINDERS
 from retriever_training.negatives.rotation import shuffled, turn
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rag.feedback.feedback_store import Feedback
 from ui.actions.verdict_promises import PROMISES, PROMISES_AT_ONCE
-
-LOCAL = "local"
-"""Who votes, as long as there are no accounts: whoever sits at this machine."""
+from ui.auth.current_user import LOCAL
 
 
 def standing_on(feedback: Feedback, turn_id: str, user: str = LOCAL) -> dict[str | None, str]:

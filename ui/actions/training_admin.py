@@ -189,7 +189,7 @@ class TrainingRoom:
         from retriever_training.judgments.snapshot import gather
         from retriever_training.nightly.forecast import foresee, speed
         from retriever_training.nightly.sufficiency import enough
-        from ui.commands.training.nightly import plan_of
+        from ui.background.night_plan import plan_of
 
         plan = plan_of(app.settings)
         evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
@@ -231,7 +231,7 @@ def _checked(version: Version, confirmed: str, reason: str, person: Person) -> s
 
 def _doubts(app: App) -> list[Doubt]:
     from retriever_training.inspection.doubtful_negatives import find_doubts
-    from ui.commands.training.nightly import plan_of
+    from ui.background.night_plan import plan_of
 
     return find_doubts(app, plan_of(app.settings))
 

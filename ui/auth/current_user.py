@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from rag.accounts.accounts import ROLES, Role
 from rag.errors import ForbiddenError
-from ui.actions.give_verdict import LOCAL
+
+LOCAL = "local"
+"""Who votes, as long as there are no accounts: whoever sits at this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def ask(
     """
     from rag.answering.answerer import Searched, Text
     from rag.library.search_filter import filter_of
-    from ui.actions.give_verdict import LOCAL
+    from ui.auth.current_user import LOCAL
 
     where = filter_of(source or (), kind or (), since, until)
     with opened_app(context) as opened:
@@ -109,7 +109,7 @@ def search(
     """
     from rag.answering.answerer import checked
     from rag.library.search_filter import filter_of
-    from ui.actions.give_verdict import LOCAL
+    from ui.auth.current_user import LOCAL
 
     question, where = checked(question), filter_of(source or (), kind or (), since, until)
     with opened_app(context) as opened:

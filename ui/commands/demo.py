@@ -57,7 +57,7 @@ def demo(
     """
     from rag.app.app import open_app
     from retriever_training.nightly.run_night import run_night
-    from ui.commands.training.nightly import plan_of
+    from ui.background.night_plan import plan_of
 
     context.obj["data"] = folder / "data"
     shutil.rmtree(folder / "data", ignore_errors=True)

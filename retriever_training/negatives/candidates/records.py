@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+NOT_A_NEGATIVE = "reviewed: not a negative"
+"""The reason of every removal that a review asked for."""
 
 
 class LexicalMatrix(Protocol):

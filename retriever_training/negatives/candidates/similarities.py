@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever_training.negatives.candidates.records import Candidate, View
-from retriever_training.negatives.denoising.pair_features import cosines
 
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 Scores = NDArray[np.float64]
+PAIRS_AT_ONCE = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
 
 
 def worst_positive(view: View, positives: Sequence[frozenset[int]]) -> Scores:
@@ -30,3 +32,17 @@ def of_candidates(view: View, found: Sequence[Sequence[Candidate]]) -> tuple[NDA
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
     rows = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
     return questions, cosines(view.question_vectors, questions, view.passage_vectors, rows)
+
+
+def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
+    """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
+
+    >>> axes = np.eye(2, dtype=np.float32)
+    >>> cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
+    [1.0, 0.0]
+    """
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), PAIRS_AT_ONCE):
+        some = slice(start, start + PAIRS_AT_ONCE)
+        found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
+    return found

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.retrieval.fusion import fused
-from retriever_training.judgments.reviews import NOT_A_NEGATIVE
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE, Candidate, Mine, Mined, View
+from retriever_training.negatives.candidates.similarities import cosines
 from retriever_training.negatives.denoising.answer_match import has_answer
 from retriever_training.negatives.denoising.cross_encoder_teacher import (
     TAKEN_FOR_RIGHT,
@@ -31,7 +31,6 @@ from retriever_training.negatives.denoising.pair_features import (
     IntArray,
     Known,
     Pairs,
-    cosines,
 )
 
 MARGIN = 0.95

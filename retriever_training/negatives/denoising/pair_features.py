@@ -20,7 +20,6 @@ BoolArray = NDArray[np.bool_]
 SAME_QUESTION = 0.9
 """Cosine, by the first view, from which two questions ask nearly the same."""
 ROWS_AT_ONCE = 128  # × 100,000 passages: 50 MB
-PAIRS_AT_ONCE = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,18 +236,4 @@ def gathered(
         some = some[largest[places[some] - start] > 0]
         lines = places[some] - start
         found[some] = matrix[lines, columns[some]] / largest[lines]
-    return found
-
-
-def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
-    """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
-
-    >>> axes = np.eye(2, dtype=np.float32)
-    >>> cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
-    [1.0, 0.0]
-    """
-    found = np.empty(len(rows))
-    for start in range(0, len(rows), PAIRS_AT_ONCE):
-        some = slice(start, start + PAIRS_AT_ONCE)
-        found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
     return found

@@ -7,8 +7,7 @@ import numpy as np
 from retriever_training.negatives.candidates.margins import Margin, below
 from retriever_training.negatives.candidates.records import Candidate, Mine, most_positives, without_positives
 from retriever_training.negatives.candidates.sampling import distinct
-from retriever_training.negatives.candidates.similarities import worst_positive
-from retriever_training.negatives.denoising.pair_features import cosines
+from retriever_training.negatives.candidates.similarities import cosines, worst_positive
 
 SUSPECTED = Margin("percent", 0.95)
 """Closer to the question than that, a passage is not drawn: cleaning would take it away again."""

@@ -35,7 +35,7 @@ from retriever_training.versions.encoded_views import view_of
 from retriever_training.versions.night_store import Nights
 from tests.fixtures import jargon
 from tests.fixtures.nightjar_command import nightjar
-from ui.commands.training.nightly import DISTIL, plan_of
+from ui.background.night_plan import DISTIL, plan_of
 
 RIGHT = {
     "How is the lamp switched on?": "The lamp has a red button at its side.",

@@ -20,9 +20,9 @@ from retriever_training.inspection.judged_ranks import BEYOND, Ranks
 from retriever_training.inspection.standing_votes import Cast, casts
 from retriever_training.inspection.vote_effects import CROWDED_OUT, GONE, Effect, left_out_because, path_of, summed_up
 from retriever_training.judgments.aggregate import ALONE, Judgments
-from retriever_training.judgments.reviews import NOT_A_NEGATIVE
 from retriever_training.judgments.splits import split_of
 from retriever_training.judgments.voters import Person
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
 from tests.fixtures import jargon
 from tests.fixtures.library_after_night import ASKED, LATER, REJECTED
 from ui.actions.vote_effects import Look, VoteLook

@@ -15,10 +15,10 @@ from rag.errors import NotFoundError, UsageError
 from rag.records import Turn, Verdict, now
 from rag.settings import Settings
 from retriever_training.judgments.aggregate import ALONE
-from retriever_training.judgments.reviews import NOT_A_NEGATIVE, Reviews
+from retriever_training.judgments.reviews import Reviews
 from retriever_training.judgments.snapshot import Evidence, gather
 from retriever_training.judgments.splits import split_of
-from retriever_training.negatives.candidates.records import View
+from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE, View
 from retriever_training.progress import unwatched
 from retriever_training.tiers.learn_tier3 import training_rows
 from retriever_training.tiers.query_side_data import QuerySide

@@ -12,7 +12,7 @@ import typer
 
 from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 from ui.commands.evaluation.judge import judged_by_model, of_rows, tell
-from ui.commands.evaluation.retrieval import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, VERSION_OPTION, questions_of
+from ui.commands.evaluation.options import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, VERSION_OPTION, questions_of
 
 if TYPE_CHECKING:
     from eval.answers.answer_scores import AnswerScores
@@ -137,7 +137,7 @@ def retrievers(app: App, version: Version) -> RetrieverOf:
     from eval.retrieval.leave_out import DenseWithout, LexicalWithout
     from rag.index.exact_search import ExactIndex
     from rag.retrieval.retriever import Retriever
-    from ui.commands.evaluation.retrieval import encode_missing
+    from ui.commands.evaluation.options import encode_missing
 
     encoder, vectors, lexical = app.open_encoder(version.encoder_id), app.vectors(version.passage_side), app.lexical()
     encode_missing(vectors, encoder)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
-from ui.commands.evaluation.report import report
+from ui.commands.evaluation.options import (
+    DATASET_OPTION,
+    GOLDEN_OPTION,
+    SPLIT_OPTION,
+    VERSION_OPTION,
+    encode_missing,
+    questions_of,
+)
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
@@ -16,34 +22,10 @@ if TYPE_CHECKING:
     from eval.retrieval.evaluate import RetrievalScores
     from eval.retrieval.reranking import RerankWorth
     from rag.app.app import App
-    from rag.embedding.passage_vectors import Vectors
     from rag.versions.registry import Version
 
 LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
-DATASET_OPTION = Annotated[
-    Path | None, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)
-]
-GOLDEN_OPTION = Annotated[bool, typer.Option("--golden", help="The library's golden questions instead.")]
-SPLIT_OPTION = Annotated[str, typer.Option(help="Which of its qrels files.")]
-VERSION_OPTION = Annotated[
-    str | None, typer.Option(help="A version, or the beginning of its id; the current one.", show_default=False)
-]
 SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
-
-
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    from ui.commands.evaluation.answers import answers
-    from ui.commands.evaluation.judge import judge
-    from ui.commands.evaluation.robustness import robustness
-
-    group = typer.Typer(help="Measure a version on questions whose right passages are known.", no_args_is_help=True)
-    group.command()(retrieval)
-    group.command()(report)
-    group.command()(answers)
-    group.command()(robustness)
-    group.command()(judge)
-    app.add_typer(group, name="eval")
 
 
 def retrieval(
@@ -99,30 +81,6 @@ def retrieval(
             _print_everything(scores)
         if reranked:
             _print_reranked(*reranked)
-
-
-def questions_of(app: App, dataset: Path | None, split: str, *, golden: bool) -> QuestionSet:
-    """The questions that a command was told to measure with; on stderr, which of them can't be.
-
-    Raises:
-        UsageError: neither a data set nor the golden questions were named, or both.
-    """
-    from eval.datasets.beir import load_beir
-    from eval.datasets.question_sets import of_beir, of_golden, told_lost
-    from rag.errors import UsageError
-
-    if golden == (dataset is not None):
-        raise UsageError("name the questions: --dataset FOLDER, or --golden for the library's own")
-    if dataset is not None:
-        loaded = load_beir(dataset)
-        _say_what_differs(app, loaded, split)
-        return of_beir(loaded, split, app.library)
-    questions = of_golden(app.engine, app.library)
-    for one in told_lost(questions.lost):
-        typer.echo(
-            f"not measured with, {one['why']}: {one['question']!r} ({one['source'] or 'any document'})", err=True
-        )
-    return questions
 
 
 def _lost_json(questions: QuestionSet) -> dict[str, Any]:
@@ -193,16 +151,6 @@ def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
                    "see retrieval.rerank_s.")  # fmt: skip
 
 
-def encode_missing(vectors: Vectors, encoder: object) -> None:
-    """Encodes what is missing: a version that was never current, or not since the library grew, has passages without a vector."""
-    from rag.embedding.encoder import Encoder
-
-    if n_missing := vectors.missing():
-        assert isinstance(encoder, Encoder)
-        with progress("encoding", n_missing) as advance:
-            vectors.fill(encoder, advance)
-
-
 def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
     """The passages that were positives of a training; none where nothing was ever trained."""
     if seen_from:
@@ -210,16 +158,6 @@ def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
     return app.registry.training_positives(version.encoder_id) or app.registry.training_positives(
         app.current().encoder_id
     )
-
-
-def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
-    if unknown := [one for one in dataset.unknown if one.split == split]:
-        typer.echo(f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
-                   f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",
-                   err=True)  # fmt: skip
-    n_extra = app.library.n_passages() - sum(1 for _ in dataset.corpus())
-    if n_extra > 0:
-        typer.echo(f"the library holds more than {dataset.name!r} ({n_extra:,} passages); all are candidates", err=True)
 
 
 def _print(scores: RetrievalScores, title: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
 from ui.commands.evaluation.answers import drawn_of, retrievers
-from ui.commands.evaluation.retrieval import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, questions_of
+from ui.commands.evaluation.options import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, questions_of
 
 if TYPE_CHECKING:
     from eval.answers.perturbations import Case

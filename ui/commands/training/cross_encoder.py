@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ui.background.night_plan import plan_of
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
-from ui.commands.training.nightly import plan_of
 
 
 def register(app: typer.Typer) -> None:

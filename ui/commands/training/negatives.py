@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ui.background.night_plan import plan_of
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
-from ui.commands.training.nightly import plan_of
 
 if TYPE_CHECKING:
     from retriever_training.inspection.negatives_of_question import MinedRows, Wanted

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.background.night_plan import plan_of
 from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
 from ui.commands.training.calibrate import calibrate_after_night
 
 if TYPE_CHECKING:
     from rag.app.app import App
-    from rag.settings import Settings
     from rag.versions.registry import Version
-    from retriever_training.tiers.night_plan import NightPlan
-
-DISTIL = 0.5  # of a teacher's scores beside the labels', where there is a teacher
 EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
 
 
@@ -59,52 +56,6 @@ def nightly(
         for reason in summary["reasons"]:
             typer.echo(f"- {reason}")
     raise typer.Exit(EXIT_CODES[summary["decision"]])
-
-
-def plan_of(settings: Settings) -> NightPlan:
-    """What the settings say of a night.
-
-    Raises:
-        EncoderError: the folder that they name as teacher is no cross-encoder.
-        UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
-    """
-    from eval.gate.rules import Rules
-    from rag.errors import UsageError
-    from rag.retrieval.cross_encoder import CrossEncoder
-    from retriever_training.negatives.finders import check_sources
-    from retriever_training.tiers.night_plan import NightPlan
-    from retriever_training.tiers.tier3_both_towers import Plan
-
-    night, gate = settings.night, settings.gate
-    check_sources(night.sources)
-    if night.easy_first and night.pool <= night.negatives:
-        raise UsageError(
-            f"night.easy_first draws from the easier ones of night.pool, and {night.pool} for the {night.negatives} a row "
-            f"leaves no choice: set night.pool to {4 * max(night.negatives, 1)}, say, or night.easy_first to false"
-        )
-    return NightPlan(
-        tier=night.tier,
-        max_minutes=night.max_minutes,
-        cold_start=night.cold_start,
-        towers=Plan(
-            night.epochs,
-            night.batch_size,
-            night.learning_rate,
-            night.seed,
-            sources=night.sources,
-            n_negatives=night.negatives,
-            pool=night.pool,
-            easy_first=night.easy_first,
-            rounds=night.rounds,
-            distil=DISTIL if night.teacher else 0.0,
-        ),
-        keep_refused=night.keep_refused,
-        rules=Rules(**gate.model_dump()),
-        trusted=settings.feedback.trusted,
-        max_per_person=settings.feedback.max_judgments_per_person,
-        quarantined=settings.feedback.quarantined,
-        teacher=CrossEncoder(night.teacher, threads=settings.encoder.threads) if night.teacher else None,
-    )
 
 
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:

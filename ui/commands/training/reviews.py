@@ -43,7 +43,7 @@ def reviews(
     nightjar reviews --decide "How do I reset it?" 5f0c1d2e not_negative
     """
     from retriever_training.judgments.reviews import Reviews
-    from ui.actions.give_verdict import LOCAL
+    from ui.auth.current_user import LOCAL
     from ui.serializers.training import review_json
 
     with opened_app(context) as app:
@@ -65,7 +65,7 @@ def reviews(
 
 def _listed(app: App, n: int) -> list[dict[str, Any]]:
     from retriever_training.inspection.doubtful_negatives import find_doubts
-    from ui.commands.training.nightly import plan_of
+    from ui.background.night_plan import plan_of
     from ui.serializers.training import doubt_json
 
     doubts = find_doubts(app, plan_of(app.settings), n)

@@ -10,7 +10,6 @@ import gradio as gr
 from ui.texts import library as texts
 from ui.web.components.handler_errors import Updates
 from ui.web.components.library_errors import QUIET
-from ui.web.library.render_list import range_told
 
 
 class Pager:
@@ -43,3 +42,12 @@ class Pager:
             self._earlier: gr.update(interactive=offset > 0, visible=is_long),
             self._later: gr.update(interactive=offset + self._size < n, visible=is_long),
         }
+
+
+def range_told(what: str, offset: int, n_shown: int, n: int) -> str:
+    """Which of them are on the page.
+
+    >>> range_told("Documents", 20, 3, 1023)
+    'Documents 21–23 of 1,023'
+    """
+    return texts.RANGE.format(what=what, first=offset + 1, last=offset + n_shown, n=n) if n_shown else ""

@@ -66,15 +66,6 @@ def _number(name: str, n: int) -> str:
     )
 
 
-def range_told(what: str, offset: int, n_shown: int, n: int) -> str:
-    """Which of them are on the page.
-
-    >>> range_told("Documents", 20, 3, 1023)
-    'Documents 21–23 of 1,023'
-    """
-    return texts.RANGE.format(what=what, first=offset + 1, last=offset + n_shown, n=n) if n_shown else ""
-
-
 # ---- one document
 
 

@@ -14,7 +14,7 @@ from ui.auth.current_user import Person
 from ui.texts import people as texts
 from ui.web.chat.sources_panel import shown_html
 from ui.web.components.handler_errors import Updates
-from ui.web.library.render_list import range_told
+from ui.web.components.pager import range_told
 from ui.web.people.render import cells, headings
 from ui.web.people.shared import QUIET, Desk
 

@@ -81,7 +81,7 @@ def night_of(data: Path, config: Path | None, tier: int) -> BigNight:
     from rag.app.app import open_app
     from rag.settings import load_settings
     from retriever_training.bench.big_night import time_night
-    from ui.commands.training.nightly import plan_of
+    from ui.background.night_plan import plan_of
 
     settings = load_settings(data, config, night={"tier": str(tier)})
     app = open_app(settings)

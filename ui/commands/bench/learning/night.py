@@ -47,8 +47,8 @@ def night(
     from rag.app.app import open_app
     from rag.ingestion.ingest import ingest_beir
     from retriever_training.nightly.run_night import run_night
+    from ui.background.night_plan import plan_of
     from ui.commands.evaluation.retrieval import measure
-    from ui.commands.training.nightly import plan_of
 
     dataset = load_beir(beir)
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
