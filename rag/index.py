@@ -27,6 +27,7 @@ from rag.errors import IndexTornError, NightjarError, UsageError
 from rag.exact import FloatArray, Hits, check_dimension
 from rag.index_check import N_SAMPLED, PAGE, problems
 from rag.index_folder import IndexFolder
+from rag.state_files import PRIVATE_FOLDER
 from rag.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ChromaIndex:
 
     @classmethod
     def _open_directory(cls, folder: IndexFolder, passage_side: str, vectors: Vectors) -> ChromaIndex:
-        folder.chroma.mkdir(parents=True, exist_ok=True)
+        folder.chroma.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         with chroma_failures(), ExitStack() as undo:
             client = open_client(folder.chroma)
             undo.callback(close, client)

@@ -17,7 +17,7 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 """Each may import itself and those before it."""
 
 LEVELS = (
-    ("records", "errors", "one_at_a_time", "batches"),
+    ("records", "errors", "one_at_a_time", "batches", "state_files"),
     ("settings", "settings_sections", "database", "app_tables", "migrations.env", "version_files", "tokens",
      "encoder", "cross_encoder", "accounts", "credentials", "roster", "quick_encoder", "recent_vectors", "base_model",
      "model_card", "locks", "blocks", "sheet", "packed", "fusion"),
