@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from rag.errors import BusyError
+from rag.state_files import PRIVATE_FILE, make_private_folder
 
 
 class FileLock:
@@ -21,7 +22,7 @@ class FileLock:
         Raises:
             BusyError: somebody holds it; *what* says in the message what it guards.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         self.path = path
         self.fd = _open_and_lock(path, what)
         os.ftruncate(self.fd, 0)
@@ -65,7 +66,7 @@ def _is_alive(path: Path) -> bool:
 
 def _open_and_lock(path: Path, what: str) -> int:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

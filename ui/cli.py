@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rag.errors import NightjarError
+from rag.state_files import write_private_files
 from ui.commands import ask as answers
 from ui.commands import demo, insights
 from ui.commands.admin import accounts, feedback
@@ -34,6 +35,10 @@ HELP = """Chat with your documents; say which passages helped; tomorrow the righ
 [bold]Start[/bold]: nightjar ingest my-documents/ · nightjar serve
 [bold]The loop[/bold]: ask → vote → nightly → (better?) promoted → ask again
 """
+
+
+STATE_KEEPERS = frozenset({"serve", "ingest", "nightly"})
+"""Commands that write files into the state directory, and none that the user names elsewhere."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -69,6 +74,8 @@ def main(
 ) -> None:
     """Remembers where the state is; the commands open what they need."""
     os.environ["LANGSMITH_TRACING"] = "false"  # set by a user for another program, it would send questions away
+    if context.invoked_subcommand in STATE_KEEPERS:
+        write_private_files()
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -33,6 +33,7 @@ from rag.library.surrounding_text import widened
 from rag.records import Hit
 from rag.retrieval.retriever import Retriever
 from rag.settings import Settings
+from rag.state_files import close_to_others, make_private_folder
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ class App(Parts):
 
 
 def open_app(settings: Settings, *, serve: bool = False) -> App:
-    """Opens the state directory, creating it where it is new.
+    """Opens the state directory, creating it where it is new; nobody but its owner may read it.
 
     *serve* is for the one process that answers for long: it takes the Chroma index under its lock.
 
@@ -196,7 +197,8 @@ def open_app(settings: Settings, *, serve: bool = False) -> App:
         NightjarError: the database can't be opened.
     """
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.data)
+        close_to_others(settings.data, thorough=serve)
     except OSError as error:
         raise SettingsError(f"the state directory {str(settings.data)!r} can't be made ({error.strerror}): "
                             "name another one with --data or NIGHTJAR_DATA") from error  # fmt: skip

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from rag.errors import NightjarError, SettingsError
+from rag.state_files import make_private_database, make_private_folder
 
 schema = MetaData()
 
@@ -199,8 +200,9 @@ def _engine(url: str) -> Engine:
         raise SettingsError(f"database.url needs the driver {error.name!r}, which is not installed: "
                             "pip install 'nightjar-rag[postgres]'") from error  # fmt: skip
     if engine.dialect.name == "sqlite":
-        if parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
+            make_private_folder(Path(parsed.database).parent)
+            make_private_database(Path(parsed.database))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rag.index.bm25_counts import WordCounts
+from rag.state_files import PRIVATE_FOLDER
 from rag.text.analyzers import made_by
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def save_counts(folder: Path, blocks: Sequence[WordCounts], words: Sequence[str]
     *words* are those of all blocks; a block's file holds those that came with it. Unless *anew*, a block that the last
     manifest names is taken as it lies there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     there = {} if anew else {name: sha256 for name, sha256 in _promised(folder).items() if (folder / name).exists()}
     files: dict[str, str] = {}
     n_before = 0

@@ -28,6 +28,7 @@ from rag.index.chroma_client import (
 from rag.index.chroma_folder import IndexFolder
 from rag.index.consistency_check import N_SAMPLED, PAGE, problems
 from rag.index.exact_search import FloatArray, Hits, check_dimension
+from rag.state_files import PRIVATE_FOLDER
 
 if TYPE_CHECKING:
     from chromadb import ClientAPI, Collection
@@ -83,7 +84,7 @@ class ChromaIndex:
 
     @classmethod
     def _open_directory(cls, folder: IndexFolder, passage_side: str, vectors: Vectors) -> ChromaIndex:
-        folder.chroma.mkdir(parents=True, exist_ok=True)
+        folder.chroma.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         with chroma_failures(), ExitStack() as undo:
             client = open_client(folder.chroma)
             undo.callback(close, client)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rag.errors import NotFoundError
+from rag.state_files import PRIVATE_FOLDER
 from rag.versions.registry import Registry
 
 
@@ -24,7 +25,7 @@ def install_base(registry: Registry, model: str, max_tokens: int, lexical_weight
         return
     from rag.versions.base_model import save_base
 
-    registry.folder.mkdir(parents=True, exist_ok=True)
+    registry.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix="base-", dir=registry.folder))
     try:
         save_base(model, max_tokens, made)

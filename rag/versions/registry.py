@@ -17,6 +17,7 @@ from rag.database.schema import promotions, reading, versions
 from rag.embedding.model_hashes import encoder_id_of, passage_side_of
 from rag.errors import NotFoundError, UsageError
 from rag.records import now
+from rag.state_files import PRIVATE_FOLDER
 from rag.versions.model_card import model_card
 
 MANIFEST = "manifest.json"
@@ -229,7 +230,7 @@ class Registry:
         card = model_card(version.tier, version.parent_id, version.lexical_weight, version.note)
         (made / "README.md").write_text(card, "utf-8")
         (made / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         if (version.folder / MANIFEST).is_file():
             shutil.rmtree(made)
         else:

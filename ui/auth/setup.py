@@ -42,11 +42,13 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(settings: Settings) -> frozenset[str] | None:
-    """The names that it may be called by; None takes any, where it can be reached from elsewhere."""
-    if settings.server.hosts:
-        return LOOPBACK | {name.lower() for name in settings.server.hosts}
-    is_alone = settings.accounts.required == "auto" and not needs_accounts(settings)
-    return LOOPBACK if is_alone else None
+    """Returns the host names that requests may name, or None if any name is served.
+
+    On a loopback address only this machine's own names and `server.hosts` are served, with or without accounts: a page
+    of another site whose name was bound to 127.0.0.1 (DNS rebinding) would otherwise act as whoever sits here.
+    """
+    hosts = frozenset(name.lower() for name in settings.server.hosts)
+    return LOOPBACK | hosts if hosts or is_loopback(settings.server.host) else None
 
 
 @contextmanager

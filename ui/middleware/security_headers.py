@@ -20,6 +20,7 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 256 * 1024  # bytes of a request; a question has 2,000 characters
 UPLOAD = "/gradio_api/upload"  # the one place that files are sent to; see ui/background/uploads.py
+MAX_LENGTH_DIGITS = 18  # of Content-Length
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -76,17 +77,53 @@ class Shield:
         an origin that is not ours is another site's page that writes here.
         """
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
-            return 400, f"host {host[:100]!r} is not served here: use {sorted(self._hosts)[0]}"
-        origin = headers.get("origin")
-        if scope["method"] not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:
+        host, origin = headers.get("host", ""), headers.get("origin", "null")
+        name, site = _host_name(host), _site(origin)
+        if name is None:
+            return 400, f"the header Host holds {host[:100]!r}, which is no host name: write NAME or NAME:PORT"
+        if self._hosts is not None and name not in self._hosts:
+            local = sorted(self._hosts)[0]
+            return 400, f"host {host[:100]!r} is not served here: use {local}, or add the name to server.hosts"
+        if site is None:
+            return 400, f"the header Origin holds {origin[:100]!r}, which is no URL: write SCHEME://NAME:PORT, or null"
+        if scope["method"] not in SAFE_METHODS and "origin" in headers and site != host:
             return 403, f"requests from pages of {origin[:100]!r} are not taken"
         length = headers.get("content-length", "0")
         max_bytes = self._max_bytes(scope)
-        if not length.isdecimal() or int(length) > max_bytes:
+        # A number of so many digits is too large whatever it is, and Python reads no number of more than 4,300.
+        if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS or int(length) > max_bytes:
             return 413, f"a request may have {max_bytes:,} bytes"
         return None
+
+
+def _host_name(host: str) -> str | None:
+    """Returns the name in a Host header, in lower case and without its port; None if the header can't be read.
+
+    >>> _host_name("LocalHost:7860"), _host_name("[::1]:7860"), _host_name(""), _host_name("["), _host_name("a:b")
+    ('localhost', '::1', '', None, None)
+    """
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port  # raises as well: what builds URLs of a request would fail later
+    except ValueError:
+        return None
+    return parts.hostname or ""
+
+
+def _site(origin: str) -> str | None:
+    """Returns host and port of an Origin header, "" for pages that have none ("null"); None if it is no URL.
+
+    >>> _site("http://localhost:7860"), _site("null"), _site("http://["), _site("localhost")
+    ('localhost:7860', '', None, None)
+    """
+    if origin == "null":
+        return ""
+    try:
+        parts = urlsplit(origin)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts.netloc if parts.scheme and parts.netloc else None
 
 
 def _capped(receive: Receive, max_bytes: int) -> Receive:

@@ -326,6 +326,21 @@ def test_another_sites_pages_can_neither_write_nor_take_our_name(client: httpx.C
     assert rebound.status_code == 400
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("host", "["), ("host", "[::1"), ("host", "localhost:abc"), ("host", "localhost:99999999"),
+     ("origin", "http://["), ("origin", "http://localhost:abc"), ("origin", "localhost"), ("origin", "//")],
+)  # fmt: skip
+def test_a_header_that_can_not_be_read_is_refused_with_a_sentence(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture, method: str, header: str, value: str
+) -> None:
+    response = client.request(method, "/api/version", headers={header: value.encode("utf-8")})
+    assert response.status_code == 400
+    assert header in response.json()["error"].lower() and "write " in response.json()["error"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Client) -> None:
     page = client.get("/", headers={"accept": "text/html"})
     for response in (page, client.get("/livez"), client.get("/api/search"), client.post("/api/ask", json={})):

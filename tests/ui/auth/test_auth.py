@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Accounts are needed; 127.0.0.9 is a proxy, whose header says who somebody is."""
     home = tmp_path_factory.mktemp("accounts")
     (home / "grant.md").write_text(GRANT, "utf-8")
-    settings = load_settings(home / "data", server={"port": 0}, accounts={
+    settings = load_settings(home / "data", server={"port": 0, "hosts": ["nightjar.example"]}, accounts={
         "required": "always", "proxies": [PROXY], "proxy_header": "X-Remote-User", "proxy_role": "reader"})  # fmt: skip
     engine = open_database(settings.database_url)
     for name, role in PEOPLE.items():
@@ -642,7 +642,15 @@ def test_the_names_that_it_goes_by() -> None:
     assert names("127.0.0.1") == local
     assert names("0.0.0.0") is None
     assert names("0.0.0.0", "Nightjar.example") == local | {"nightjar.example"}
-    assert names("127.0.0.1", required="always") is None
+    assert names("127.0.0.1", "Nightjar.example", required="never") == local | {"nightjar.example"}
+    assert names("0.0.0.0", required="never") is None
+
+
+@pytest.mark.parametrize("required", ["auto", "never", "always"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_on_loopback_only_this_machines_names_are_served_whether_people_sign_in_or_not(host, required) -> None:
+    settings = load_settings(server={"host": host}, accounts={"required": required})
+    assert names_of(settings) == {"localhost", "127.0.0.1", "::1"}
 
 
 def test_without_an_administrator_nothing_is_served_beyond_this_machine(tmp_path) -> None:
