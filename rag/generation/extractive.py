@@ -139,7 +139,8 @@ def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder, bar: Ba
     against = _against(chosen, weighed.everything)
     is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= LEAD_COVERAGE
     lead = _lead(question, chosen[0]) if is_plain else ()
-    return Extract((*lead, *_quotes(chosen), *against), sureness, "", lead[0].citation.quote if lead else "")
+    quotes = _quotes(_in_reading_order(chosen))
+    return Extract((*lead, *quotes, *against), sureness, "", lead[0].citation.quote if lead else "")
 
 
 def signs_of(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Signs:
@@ -200,21 +201,30 @@ def _cosines(question: str, candidates: Sequence[_Candidate], encoder: PassageEn
 
 
 def _choose(candidates: Sequence[_Candidate], scores: NDArray[np.float64]) -> list[_Candidate]:
-    """The best one, then the next ones that say something new: by document, and as they stand in it."""
+    """Returns the best sentence and the next ones that say something new, at most `MAX_QUOTES`, best first."""
     chosen: list[_Candidate] = []
     for row in np.argsort(-scores, kind="stable"):
         if len(chosen) == MAX_QUOTES or scores[row] < scores.max() - MARGIN:
             break
         if not any(_says_the_same(candidates[row], other) for other in chosen):
             chosen.append(candidates[row])
-    documents = list(dict.fromkeys(one.hit.passage.document_id for one in chosen))
-    return chosen[:1] + sorted(
-        chosen[1:],
-        key=lambda one: (
-            documents.index(one.hit.passage.document_id),
-            one.hit.passage.start + one.sentence.start,
-        ),
-    )
+    return chosen
+
+
+def _in_reading_order(chosen: Sequence[_Candidate]) -> list[_Candidate]:
+    """Sorts the sentences as their passages read, the passage of the first one in front; the others by document."""
+    first = chosen[0].hit.passage.passage_id
+    documents = list(dict.fromkeys(candidate.hit.passage.document_id for candidate in chosen))
+
+    def place(candidate: _Candidate) -> tuple[bool, int, int]:
+        passage = candidate.hit.passage
+        return (
+            passage.passage_id != first,
+            documents.index(passage.document_id),
+            passage.start + candidate.sentence.start,
+        )
+
+    return sorted(chosen, key=place)
 
 
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rag.errors import DocumentError
 from rag.parsing.format_detection import refusal
 
 Outcome = tuple[str, str]
@@ -44,16 +45,19 @@ def find_files(paths: Iterable[Path], here: Path | None = None) -> Found:
     folders: list[str] = []
     for path in (here / path if here else path for path in paths):
         source = source_of(path, here)
-        if path.is_dir():
+        try:
+            is_folder = path.is_dir()
+            reason = None if is_folder or path.is_file() else _why_absent(path)
+        except OSError as error:
+            is_folder, reason = False, _unreachable(error)
+        if is_folder:
             folders.append(source)
-            for found, reason in _walk(path, failed, here):
-                if reason is None:
+            for found, why in _walk(path, failed, here):
+                if why is None:
                     files.setdefault(source_of(found, here), found)
                 else:
-                    skipped.append((source_of(found, here), reason))
-        elif not path.is_file():
-            failed.append((source, "it is no file or folder: check the spelling"))
-        elif (reason := refusal(path)) is not None:
+                    skipped.append((source_of(found, here), why))
+        elif (reason := reason or refusal(path)) is not None:
             failed.append((source, reason))
         else:
             files.setdefault(source, path)
@@ -84,31 +88,69 @@ def _parents(source: str) -> Iterator[str]:
 
 
 def _walk(root: Path, failed: list[Outcome], here: Path | None) -> Iterator[tuple[Path, str | None]]:
-    """Every entry below a folder with the reason why it is skipped; None where it is not."""
-    inside = root.resolve()
+    """Yields every entry below a folder with the reason why it is skipped, None if it is not."""
+    try:
+        inside = real_path(root)
+    except DocumentError as error:
+        failed.append((source_of(root, here), str(error)))
+        return
 
     def unreadable(error: OSError) -> None:
-        reason = f"the folder can't be read ({error.strerror}): check its rights"
-        failed.append((source_of(Path(error.filename), here), reason))
+        failed.append(
+            (source_of(Path(error.filename), here), f"the folder can't be read ({error.strerror}): check its rights")
+        )
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         inner = Path(folder)
         for name in sorted(folders):
-            if name.startswith(".") or (inner / name).is_symlink():
+            is_link = os.path.islink(inner / name)  # noqa: PTH114 -- Path.is_symlink raises if the folder can't be entered
+            if name.startswith(".") or is_link:
                 yield inner / name, "hidden" if name.startswith(".") else "a link to a folder"
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            yield inner / name, _reason_to_skip(inner / name, inside)
+            try:
+                yield inner / name, _reason_to_skip(inner / name, inside)
+            except (DocumentError, OSError) as error:
+                reason = _unreachable(error) if isinstance(error, OSError) else str(error)
+                failed.append((source_of(inner / name, here), reason))
 
 
 def _reason_to_skip(path: Path, inside: Path) -> str | None:
     if path.name.startswith("."):
         return "hidden"
-    if path.is_symlink() and not path.resolve().is_relative_to(inside):
+    if path.is_symlink() and not real_path(path).is_relative_to(inside):
         return "a link that leads out of the folder"
     if not path.is_file():
         return "a link to nothing" if path.is_symlink() else "no ordinary file"
     return refusal(path)
+
+
+def real_path(path: Path) -> Path:
+    """Returns the absolute path that *path* leads to once every link is followed; it need not exist.
+
+    Raises:
+        DocumentError: links lead in a circle, or the system refuses the path.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # Python 3.11 and 3.12 raise this for a circle, and from 3.13 OSError
+        raise DocumentError("it is a link that leads back to itself: remove the link") from error
+    except OSError as error:
+        raise DocumentError(_unreachable(error)) from error
+    except ValueError as error:
+        raise DocumentError("its name holds a character that no file name can have: check the spelling") from error
+
+
+def _why_absent(path: Path) -> str:
+    try:
+        real_path(path)
+    except DocumentError as error:
+        return str(error)
+    return "it is no file or folder: check the spelling"
+
+
+def _unreachable(error: OSError) -> str:
+    return f"it can't be reached ({error.strerror}): check its name and the rights of its folders"
 
 
 def source_of(path: Path, here: Path | None = None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rag.app.app import App
+from rag.errors import DocumentError
+from rag.ingestion.find_files import real_path
 from rag.ingestion.remove_documents import Removed
 from ui.background.uploads import FOLDER
 
@@ -24,7 +26,10 @@ def remove(app: App, source: str) -> Removed:
 def copies(app: App, source: str) -> list[Path]:
     """The files below the state directory that *source* names: what people sent."""
     folder = app.settings.data.resolve() / FOLDER
-    place = (folder.parent / source).resolve()
+    try:
+        place = real_path(folder.parent / source)
+    except DocumentError:  # nothing that was sent has such a path
+        return []
     if place == folder:
         return [path for path in sorted(folder.iterdir()) if path.is_file()] if folder.is_dir() else []
     return [place] if place.is_file() and place.is_relative_to(folder) else []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from rag.app.app import App
-from rag.errors import NightjarError, UsageError
+from rag.errors import DocumentError, NightjarError, UsageError
+from rag.ingestion.find_files import real_path
 from rag.ingestion.ingest_jobs import OVER, Asked, Job
 from ui.background.ingest_worker import run_ingest
 from ui.background.startup import Opening
@@ -100,24 +102,25 @@ def ask_again(app: App, job: Job, refused: Sequence[str]) -> Job:
         raise UsageError("none of the refused files is there any more: bring them in from where they are now")
     uploads = app.settings.data.resolve() / FOLDER
     for path in paths:
-        if not (here / path).resolve().is_relative_to(uploads):
+        if not _real_path(here / path).is_relative_to(uploads):
             check_allowed(path, here, app.settings.server.folders)
     return app.jobs.create(Asked(tuple(map(str, paths)), str(here)))
 
 
 def _on_disk(here: Path, source: str) -> Path | None:
-    """The file that a source is called by, or the archive that it is a member of; None where neither is there."""
-    return next((path for path in (Path(source), *Path(source).parents) if (here / path).is_file()), None)
+    """Returns the file that a source is named after, or the archive that it is a member of; None if neither is there."""
+    paths = (Path(source), *Path(source).parents)
+    return next((path for path in paths if os.path.isfile(here / path)), None)  # noqa: PTH113 -- Path.is_file raises on a bad path
 
 
 def check_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
     """Refuses what page and API may not bring in; links count as what they lead to.
 
     Raises:
-        UsageError: the path is hidden, or not below one of *folders*, which begin at *here*.
+        UsageError: the path is hidden, can't be followed, or is not below one of *folders*, which begin at *here*.
     """
-    place = (here / path).resolve()
-    for folder in ((here / folder).resolve() for folder in folders):
+    place = _real_path(here / path)
+    for folder in (_real_path(here / folder) for folder in folders):
         if place.is_relative_to(folder):
             if any(part.startswith(".") for part in place.relative_to(folder).parts):
                 raise UsageError(f'{str(path)!r} is hidden: bring it in with "nightjar ingest"')
@@ -125,6 +128,13 @@ def check_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
     allowed = ", ".join(repr(str(folder)) for folder in folders) or "no folder at all"
     raise UsageError(f"{str(path)!r} may not be brought in from here, where the setting server.folders allows {allowed}: "
                      'add its folder there, or use "nightjar ingest"')  # fmt: skip
+
+
+def _real_path(path: Path) -> Path:
+    try:
+        return real_path(path)
+    except DocumentError as error:
+        raise UsageError(f"{str(path)!r} was not brought in: {error}") from error
 
 
 def check_removing(folders: Sequence[Path]) -> None:

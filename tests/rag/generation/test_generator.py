@@ -92,6 +92,16 @@ def test_quotes_stand_in_reading_order(base_encoder):
     assert starts == sorted(starts)
 
 
+def test_the_best_passage_comes_first_and_is_quoted_as_it_reads():
+    question = "How do I copy the state?"
+    before = hit_of("Elsewhere its owner may copy the state.", 1, start=100, score=0.8)
+    best = hit_of("End every program that owns the state. To copy the state, any tool is good.", 2, start=200)
+    assert draft_of(question, [before, best], Everywhere()).text == (
+        "End every program that owns the state. [2] To copy the state, any tool is good. [2] "
+        "Elsewhere its owner may copy the state. [1]"
+    )
+
+
 def test_a_documents_own_reference_marks_dont_pass_for_citations():
     draft = draft_of("When is the grant paid?", [hit_of("The grant is paid within six weeks [4].")], Everywhere())
     assert draft.text == "The grant is paid within six weeks (4). [1]"

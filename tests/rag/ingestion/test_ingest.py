@@ -132,6 +132,20 @@ def test_what_was_read_before_is_kept_where_a_file_turns_bad(library, here) -> N
     assert [p.text for p in library.passages()] == ["Good text."]
 
 
+def test_a_path_that_can_not_be_followed_refuses_itself_alone(library, here) -> None:
+    (here / "docs").mkdir()
+    (here / "docs/ok.md").write_text("Good text.")
+    (here / "docs/loop.md").symlink_to("loop.md")
+    (here / "docs/long.md").symlink_to("x" * 300)
+    long = "y" * 300 + ".md"
+    report = ingest(library, "docs", long, "docs/loop.md")
+    assert names(report.added) == ["docs/ok.md"]
+    refused = dict(report.failed)
+    assert "leads back to itself" in refused["docs/loop.md"]
+    assert "File name too long" in refused["docs/long.md"]
+    assert "File name too long" in refused[long]
+
+
 def test_links_are_followed_only_to_files_inside_the_folder(library, here, tmp_path) -> None:
     (tmp_path / "secret.txt").write_text("Outside.")
     (tmp_path / "outside").mkdir()

@@ -122,6 +122,11 @@ def test_only_what_the_settings_allow_can_be_brought_in(client: httpx.Client, ho
         refused = client.post("/api/jobs", json={"paths": [str(home / path)]})
         assert (refused.status_code, "server.folders allows" in refused.json()["error"]) == (400, True)
     (home / "docs/link.md").unlink()
+    (home / "docs/loop.md").symlink_to("loop.md")
+    for name, reason in (("docs/loop.md", "leads back to itself"), ("docs/a\0b.md", "no file name can have")):
+        refused = client.post("/api/jobs", json={"paths": [str(home / name)]})
+        assert (refused.status_code, reason in refused.json()["error"]) == (400, True)
+    (home / "docs/loop.md").unlink()
     with pytest.raises(UsageError, match="is hidden"):
         check_allowed(Path("docs/.git/a.md"), home, [Path("docs")])
     with pytest.raises(UsageError, match="no folder at all"):
