@@ -53,7 +53,7 @@ class EncoderError(NightjarError):
     """A version's files are absent, changed or not what they claim to be."""
 
 
-class IndexTornError(NightjarError):
+class IndexDamagedError(NightjarError):
     """Chroma's files are damaged; they are quarantined and rebuilt from SQL."""
 
 
@@ -81,10 +81,10 @@ class BusyError(NightjarError):
     exit_code = 75
 
 
-class TooFastError(BusyError):
+class RateLimitError(BusyError):
     """Somebody asks, votes or tries to sign in more often than is allowed."""
 
-    def __init__(self, message: str, again_s: float) -> None:
-        """*again_s* is after how many seconds it may be tried again."""
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        """*retry_after_s* is after how many seconds it may be tried again."""
         super().__init__(message)
-        self.again_s = again_s
+        self.again_s = retry_after_s

@@ -10,21 +10,21 @@ from rag.errors import BusyError
 from rag.state_files import PRIVATE_FILE, make_private_folder
 
 
-class FileLock:
+class ProcessLock:
     """An exclusive `flock`, held from construction to release(). The file names its holder by process id.
 
     A second lock on the same file is refused within one process too. Works on local disks of Linux and macOS.
     """
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, resource: str) -> None:
         """Takes the lock at once; never waits.
 
         Raises:
-            BusyError: somebody holds it; *what* says in the message what it guards.
+            BusyError: somebody holds it; *resource* says in the message what it guards.
         """
         make_private_folder(path.parent)
         self.path = path
-        self.fd = _open_and_lock(path, what)
+        self.fd = _open_and_lock(path, resource)
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, str(os.getpid()).encode(), 0)
 
@@ -35,7 +35,7 @@ class FileLock:
             self.fd = -1
 
 
-def is_held(path: Path) -> bool:
+def is_lock_held(path: Path) -> bool:
     """Whether a process holds the lock of this file now.
 
     It is asked of the kernel only where the process that took it last is alive: for the time of the question, who wants

@@ -13,32 +13,32 @@ VerdictName = Literal["helpful", "not_relevant", "pin", "outdated"]
 AnswerVerdictName = Literal["answer_helpful", "answer_wrong_source", "answer_wrong", "answer_not_in_documents"]
 """What a person can say of an answer. Only the first reaches the retriever, as a weak positive."""
 
-SupportName = Literal["supported", "partly", "not found"]
+SupportLevel = Literal["supported", "partly", "not found"]
 """How far what is cited supports a sentence of an answer."""
 
-SUPPORTED = 0.5
+MIN_SUPPORTED = 0.5
 """The least support of a supported sentence: half of its meaning, by the weight of its words, stands in one stretch."""
-PARTLY = 0.25
+MIN_PARTLY_SUPPORTED = 0.25
 
 PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
 ANSWER_VERDICTS: tuple[str, ...] = get_args(AnswerVerdictName)
 
-LEVEL_MARK = " › "  # between a heading and the one below it
-LONGEST_HEADING = 120  # of the headings that are encoded, as `heading_length` counts
+HEADING_SEPARATOR = " › "  # between a heading and the one below it
+MAX_HEADING_LENGTH = 120  # of the headings that are encoded, as `heading_length` counts
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """The time in UTC, to the microsecond."""
     return datetime.now(UTC)
 
 
-def support_name(support: float) -> SupportName:
+def support_level(support: float) -> SupportLevel:
     """The word for a support of 0 to 1.
 
     >>> [support_name(support) for support in (0.5, 0.3, 0.0)]
     ['supported', 'partly', 'not found']
     """
-    return "supported" if support >= SUPPORTED else "partly" if support >= PARTLY else "not found"
+    return "supported" if support >= MIN_SUPPORTED else "partly" if support >= MIN_PARTLY_SUPPORTED else "not found"
 
 
 def sha256_of(text: str) -> str:
@@ -67,13 +67,13 @@ def encoded_text(title: str, heading: str, text: str) -> str:
 
 
 def _inner(heading: str) -> str:
-    if heading_length(heading) <= LONGEST_HEADING:
+    if heading_length(heading) <= MAX_HEADING_LENGTH:
         return heading
-    start, left = len(heading), LONGEST_HEADING
+    start, left = len(heading), MAX_HEADING_LENGTH
     while (left := left - heading_length(heading[start - 1])) >= 0:
         start -= 1
     kept = heading[start:]
-    return kept.partition(LEVEL_MARK if LEVEL_MARK in kept else " ")[2] or kept
+    return kept.partition(HEADING_SEPARATOR if HEADING_SEPARATOR in kept else " ")[2] or kept
 
 
 def heading_length(text: str) -> int:
@@ -149,7 +149,7 @@ class Hit:
     """Cosine of question and passage, -1 to 1."""
     lexical: float
     """BM25 over its maximum for the question, 0 to 1."""
-    lift: float = 0.0
+    feedback_boost: float = 0.0
     """What today's votes on questions like this one added; below 0 where they took away. 0 in all measuring."""
     rerank: float | None = None
     """The reranker's probability that the passage is right, 0 to 1; None where it was not read."""
@@ -175,13 +175,13 @@ class Citation:
     """How well the stretch supports the sentence, 0 to 1."""
 
     @property
-    def found(self) -> SupportName:
+    def found(self) -> SupportLevel:
         """The same in a word."""
-        return support_name(self.support)
+        return support_level(self.support)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedSentence:
     """One sentence of an answer, after it was looked for in the passages that it cites."""
 
     text: str
@@ -190,9 +190,9 @@ class Checked:
     """Of the passage that supports it best, 0 to 1; 0 where it cites none."""
 
     @property
-    def found(self) -> SupportName:
+    def found(self) -> SupportLevel:
         """The same in a word."""
-        return support_name(self.support)
+        return support_level(self.support)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Answer:
     seconds: float = 0.0
     asked: str = ""
     """The question as it was typed; `question` is what was searched for."""
-    checked: tuple[Checked, ...] = ()
+    sentences: tuple[CheckedSentence, ...] = ()
     """Every sentence of the text, in reading order."""
     rerank_is_cut: bool = False
     """Whether the reranker's time was spent before it had read all that it was to read."""
@@ -220,11 +220,11 @@ class Answer:
     @property
     def supported_share(self) -> float:
         """The share of sentences that are supported, 0 to 1; 1 where there is none."""
-        return sum(one.found == "supported" for one in self.checked) / len(self.checked) if self.checked else 1.0
+        return sum(one.found == "supported" for one in self.sentences) / len(self.sentences) if self.sentences else 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPassage:
     """One passage as it was shown for a turn."""
 
     passage_id: str
@@ -248,7 +248,7 @@ class Turn:
     encoder_id: str
     asked_at: datetime
     origin: Literal["asked", "imported", "simulated", "compared"] = "asked"
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[ShownPassage, ...] = ()
     asked: str = ""
     """As it was typed, where a follow-up was searched in other words."""
 
@@ -265,7 +265,7 @@ class Verdict:
     verdict: str
     """One of PASSAGE_VERDICTS or ANSWER_VERDICTS."""
     comment: str = ""
-    given_at: datetime = field(default_factory=now)
+    given_at: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True, slots=True)

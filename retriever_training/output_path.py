@@ -11,7 +11,7 @@ from pathlib import Path
 from rag.errors import NotFoundError, UsageError
 
 
-def check_place(out: Path, *, force: bool) -> None:
+def check_output_path(out: Path, *, force: bool) -> None:
     """Says whether *out* can be written, so far as that does not depend on who wrote what is there.
 
     Raises:
@@ -25,7 +25,7 @@ def check_place(out: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def in_place_of(out: Path) -> Iterator[Path]:
+def atomic_replace(out: Path) -> Iterator[Path]:
     """A path beside *out* that takes its place when all went well, and vanishes otherwise."""
     beside, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     try:

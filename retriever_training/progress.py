@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Watch = Callable[[str, int], Callable[[int], None]]
+ProgressReporter = Callable[[str, int], Callable[[int], None]]
 """Called with a stage and its amount of work; gives the function that is told how much was just done."""
 
 
-def unwatched(_stage: str, _total: int) -> Callable[[int], None]:
+def no_progress(_stage: str, _total: int) -> Callable[[int], None]:
     """For nights that nobody watches."""
     return lambda n: None
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class TrainedModel:
     """A trained model that is not registered yet."""
 
     folder: Path

@@ -27,10 +27,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default base, as every library installs it."""
-    from rag.versions.base_model import PACKAGE, save_base
+    from rag.versions.base_model import BASE_PACKAGE, save_base
 
     folder = tmp_path_factory.mktemp("base") / "model"
-    save_base(PACKAGE, 128, folder)
+    save_base(BASE_PACKAGE, 128, folder)
     return folder
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Declining:
+class AbstentionTable:
     """The four numbers. An error is none of them."""
 
     answered: int
     """Questions that the documents answer, and that got an answer, right or wrong."""
     refused: int
     """Questions that the documents answer, and that were declined."""
-    hallucinated: int
+    wrongly_answered: int
     """Questions that they do not answer, and that got an answer all the same."""
     declined: int
     """Questions that they do not answer, and that were declined."""
@@ -28,19 +28,19 @@ class Declining:
     @property
     def recall(self) -> float | None:
         """Of what had to be declined, the share that was."""
-        return _share(self.declined, self.declined + self.hallucinated)
+        return _share(self.declined, self.declined + self.wrongly_answered)
 
     @property
     def f1(self) -> float | None:
         """The harmonic mean of both; None where nothing had to be declined and nothing was."""
-        total = 2 * self.declined + self.refused + self.hallucinated
+        total = 2 * self.declined + self.refused + self.wrongly_answered
         return 2 * self.declined / total if total else None
 
     def as_json(self) -> dict[str, Any]:
         """The table, and what it comes to."""
         return {
             "answerable": {"answered": self.answered, "declined": self.refused},
-            "unanswerable": {"answered": self.hallucinated, "declined": self.declined},
+            "unanswerable": {"answered": self.wrongly_answered, "declined": self.declined},
             "answer_rate": _share(self.answered, self.answered + self.refused),
             "precision": self.precision,
             "recall": self.recall,
@@ -48,14 +48,14 @@ class Declining:
         }
 
 
-def declining(is_answerable: Sequence[bool], declined: Sequence[bool]) -> Declining:
+def abstention_table(is_answerable: Sequence[bool], declined: Sequence[bool]) -> AbstentionTable:
     """Counts the questions, each `(n,)` in one order.
 
     >>> declining([True, True, False, False], [False, True, True, True])
     Declining(answered=1, refused=1, hallucinated=0, declined=2)
     """
     pairs = list(zip(is_answerable, declined, strict=True))
-    return Declining(
+    return AbstentionTable(
         pairs.count((True, False)), pairs.count((True, True)), pairs.count((False, False)), pairs.count((False, True))
     )
 

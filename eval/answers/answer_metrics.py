@@ -24,7 +24,7 @@ _MARK = re.compile(r"\[\d[\d, ]*\]")
 _PUNCTUATION = str.maketrans("", "", string.punctuation + "“”‘’–—…")
 
 
-def normalised(text: str) -> str:
+def normalise_answer(text: str) -> str:
     """Lower case, without punctuation and articles, one space between words, as SQuAD compares answers.
 
     Rajpurkar et al., EMNLP 2016; typographic quotes and dashes count as punctuation too.
@@ -35,7 +35,7 @@ def normalised(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def holds(text: str, answers: Sequence[str]) -> bool:
+def contains_any_answer(text: str, answers: Sequence[str]) -> bool:
     """True where the words of one of the *answers* stand in *text* in a row, both normalised.
 
     >>> holds("It was founded in 1903, in Paris.", ["1904", "in paris"])
@@ -43,8 +43,8 @@ def holds(text: str, answers: Sequence[str]) -> bool:
     >>> holds("In 19031 days", ["1903"])
     False
     """
-    padded = f" {normalised(text)} "
-    return any(f" {wanted} " in padded for wanted in map(normalised, answers) if wanted)
+    padded = f" {normalise_answer(text)} "
+    return any(f" {wanted} " in padded for wanted in map(normalise_answer, answers) if wanted)
 
 
 def exact_match(text: str, answers: Sequence[str]) -> float:
@@ -53,7 +53,7 @@ def exact_match(text: str, answers: Sequence[str]) -> float:
     >>> exact_match("The Louvre.", ["louvre"])
     1.0
     """
-    return float(normalised(text) in {normalised(answer) for answer in answers})
+    return float(normalise_answer(text) in {normalise_answer(answer) for answer in answers})
 
 
 def token_f1(text: str, answers: Sequence[str]) -> float:
@@ -62,7 +62,9 @@ def token_f1(text: str, answers: Sequence[str]) -> float:
     >>> token_f1("in the year 1903", ["1903"])
     0.5
     """
-    return max((_f1(normalised(text).split(), normalised(answer).split()) for answer in answers), default=0.0)
+    return max(
+        (_f1(normalise_answer(text).split(), normalise_answer(answer).split()) for answer in answers), default=0.0
+    )
 
 
 def content_f1(text: str, answers: Sequence[str]) -> float:
@@ -93,7 +95,7 @@ def nugget_recall(text: str, nuggets: Sequence[Sequence[str]]) -> float | None:
     >>> nugget_recall("It opened in May 1843.", [["1843", "in 1843"], ["London"]])
     0.5
     """
-    return sum(holds(text, spellings) for spellings in nuggets) / len(nuggets) if nuggets else None
+    return sum(contains_any_answer(text, spellings) for spellings in nuggets) / len(nuggets) if nuggets else None
 
 
 def n_words(text: str) -> int:
@@ -139,7 +141,7 @@ def risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> tuple[Floats, F
     return n_answered / max(1, len(scores)), n_wrong[n_answered - 1] / np.maximum(1, n_answered)
 
 
-def area_under_risk(confidence: ArrayLike, is_right: ArrayLike) -> float:
+def area_under_risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> float:
     """The mean risk over all coverages (AURC): 0 is best; of no order, the share of wrong answers.
 
     >>> area_under_risk([0.9, 0.1], [True, False])

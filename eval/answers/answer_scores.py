@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.answers.abstention_table import Declining, declining
-from eval.answers.answer_metrics import area_under_risk, auroc, risk_coverage
-from eval.answers.failure_attribution import Attributed, attribute, counts, worst
-from eval.answers.measure_answer import KNOWN_ANSWER, OF_ANSWERED, AnswerRow
+from eval.answers.abstention_table import AbstentionTable, abstention_table
+from eval.answers.answer_metrics import area_under_risk_coverage, auroc, risk_coverage
+from eval.answers.failure_attribution import AttributedQuestion, attribute_failures, count_causes, worst_failures
+from eval.answers.measure_answer import GIVEN_ANSWER_MEASURES, REFERENCE_MEASURES, AnswerRow
 from eval.statistics.ranking_metrics import mean
 
 COVERAGES = (0.25, 0.5, 0.75, 1.0)
@@ -49,7 +49,7 @@ class AnswerScores:
         A question that failed or was declined counts as 0 against a known answer; what only an answer can have (words,
         citations) is the mean over the answers given.
         """
-        found = {name: self.of(name) for name in (*KNOWN_ANSWER, *OF_ANSWERED)}
+        found = {name: self.of(name) for name in (*REFERENCE_MEASURES, *GIVEN_ANSWER_MEASURES)}
         return {name: {"mean": round(mean(some), 5), "n": len(some)} for name, some in found.items() if some}
 
     def right(self) -> dict[str, Any]:
@@ -61,12 +61,12 @@ class AnswerScores:
             "by": dict(sorted(Counter(row.right_by for row in answerable).items())),
         }
 
-    def declining(self) -> Declining:
+    def abstentions(self) -> AbstentionTable:
         """The 2×2 table of the rows that did not fail."""
         told = [row for row in self.rows if not row.error]
-        return declining([row.is_answerable for row in told], [row.declined for row in told])
+        return abstention_table([row.is_answerable for row in told], [row.declined for row in told])
 
-    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def risk_coverage(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Coverage and risk, each `(n,)`, the surest answers first; an answer to what has none is wrong."""
         return risk_coverage(*self._confidence())
 
@@ -75,11 +75,11 @@ class AnswerScores:
 
     def risk(self) -> dict[str, Any]:
         """AURC, the risk at COVERAGES, and how well sureness parts what is answerable from what is not."""
-        coverage, risk = self.curve()
+        coverage, risk = self.risk_coverage()
         there = [row.sureness for row in self.rows if row.is_answerable]
         gone = [row.sureness for row in self.rows if not row.is_answerable]
         return {
-            "aurc": round(area_under_risk(*self._confidence()), 5),
+            "aurc": round(area_under_risk_coverage(*self._confidence()), 5),
             "at": {
                 f"{share:.2f}": round(float(risk[np.searchsorted(coverage, share - 1e-9)]), 5) for share in COVERAGES
             }
@@ -99,9 +99,9 @@ class AnswerScores:
             "tokens_written": round(mean(float(row.n_tokens_written) for row in told if not row.declined), 1),
         }
 
-    def attributed(self) -> list[Attributed]:
+    def attributed(self) -> list[AttributedQuestion]:
         """The first cause of every question's failure, or "right"."""
-        return attribute([row.trace() for row in self.rows])
+        return attribute_failures([row.trace() for row in self.rows])
 
     def by_origin(self) -> dict[str, AnswerScores]:
         """The same of each origin, where there is more than one."""
@@ -120,11 +120,11 @@ class AnswerScores:
             "is_valid": self.coverage >= ENOUGH,
             "right": self.right(),
             "measures": self.means(),
-            "declining": self.declining().as_json(),
+            "declining": self.abstentions().as_json(),
             "risk": self.risk(),
             "cost": self.cost(),
-            "causes": counts(attributed),
-            "worst": [one.as_json() for one in worst(attributed)],
+            "causes": count_causes(attributed),
+            "worst": [one.as_json() for one in worst_failures(attributed)],
             "origins": {name: scores.summary() for name, scores in self.by_origin().items()},
         }
 
@@ -135,10 +135,10 @@ class AnswerScores:
             "n_errors": self.n_errors,
             "right": self.right(),
             "measures": self.means(),
-            "declining": self.declining().as_json(),
+            "declining": self.abstentions().as_json(),
         }
 
 
-def scores_of(rows: Sequence[AnswerRow]) -> AnswerScores:
+def score_answers(rows: Sequence[AnswerRow]) -> AnswerScores:
     """The rows as one set."""
     return AnswerScores(tuple(rows))

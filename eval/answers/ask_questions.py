@@ -7,29 +7,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eval.answers.failure_attribution import DEPTH
-from eval.datasets.question_sets import Question
+from eval.answers.failure_attribution import RETRIEVED_DEPTH
+from eval.datasets.question_sets import EvalQuestion
 from rag.answering.answerer import Answerer
-from rag.embedding.embedding_cache import Recalling, RecentVectors
+from rag.embedding.embedding_cache import CachedEncoder, EmbeddingCache
 from rag.errors import NightjarError
-from rag.feedback.feedback_store import Feedback
-from rag.generation.abstention import Bar
-from rag.generation.extractive import extract
-from rag.generation.generator import BROKEN_OFF, NOT_ASKED, NOT_WRITTEN
+from rag.feedback.feedback_store import FeedbackStore
+from rag.generation.abstention import AbstentionThreshold
+from rag.generation.extractive import extract_answer
+from rag.generation.generator import MODEL_BROKE_OFF_NOTE, MODEL_FAILED_NOTE, MODEL_SKIPPED_NOTE
 from rag.records import Answer, Hit, Turn
 from rag.retrieval.retriever import QueryEncoder, Retriever
 
-FALLBACKS = (NOT_WRITTEN, BROKEN_OFF, NOT_ASKED.partition("{")[0])
+FALLBACKS = (MODEL_FAILED_NOTE, MODEL_BROKE_OFF_NOTE, MODEL_SKIPPED_NOTE.partition("{")[0])
 """How an answer reads whose language model failed: people are helped by the quotes below, a measure must not be."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerOutcome:
     """What became of one question."""
 
-    question: Question
+    question: EvalQuestion
     is_there: bool
     """False where it was asked with its right passages taken away."""
     answer: Answer | None
@@ -49,18 +49,18 @@ class Asked:
         return self.is_there and self.question.is_answerable
 
 
-class Forgetful(Feedback):
+class NullFeedback(FeedbackStore):
     """Takes what happened, and keeps nothing: measuring must not leave turns that nobody asked."""
 
     def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
         """Does nothing."""
 
 
-class Remembering(Recalling):
+class PerQuestionCachedEncoder(CachedEncoder):
     """An encoder that encodes each text of one question once; `forget` is called between two questions."""
 
     def __init__(self, encoder: QueryEncoder) -> None:
-        self._own = RecentVectors()
+        self._own = EmbeddingCache()
         super().__init__(encoder, self._own)
 
     def forget(self) -> None:
@@ -69,50 +69,56 @@ class Remembering(Recalling):
 
 
 AnswererOf = Callable[[Retriever], Answerer]
-RetrieverOf = Callable[[frozenset[str]], Retriever]
+LeaveOutRetriever = Callable[[frozenset[str]], Retriever]
 """Ids of passages that are taken away → a retriever over the others, whose encoder is `Remembering`."""
 
 
-def ask_all(
-    questions: Iterable[Question],
-    retriever_of: RetrieverOf,
+def ask_questions(
+    questions: Iterable[EvalQuestion],
+    retriever_of: LeaveOutRetriever,
     answerer_of: AnswererOf,
-    bar: Bar,
+    threshold: AbstentionThreshold,
     *,
-    without_too: bool,
+    leave_out_too: bool,
     progress: Callable[[int], None] = lambda n: None,
-) -> Iterator[Asked]:
-    """Asks every question; *without_too* asks those with right passages once more with these taken away.
+) -> Iterator[AnswerOutcome]:
+    """Asks every question; *leave_out_too* asks those with right passages once more with these taken away.
 
     What is raised becomes a row with an error, and the others are asked all the same.
     """
     whole = retriever_of(frozenset())
     for one in questions:
-        yield _ask(one, whole, answerer_of, bar, is_there=True)
-        if without_too and one.right:
-            yield _ask(one, retriever_of(one.right), answerer_of, bar, is_there=False)
+        yield _ask(one, whole, answerer_of, threshold, is_there=True)
+        if leave_out_too and one.right:
+            yield _ask(one, retriever_of(one.right), answerer_of, threshold, is_there=False)
         progress(1)
 
 
-def _ask(one: Question, retriever: Retriever, answerer_of: AnswererOf, bar: Bar, *, is_there: bool) -> Asked:
+def _ask(
+    one: EvalQuestion, retriever: Retriever, answerer_of: AnswererOf, bar: AbstentionThreshold, *, is_there: bool
+) -> AnswerOutcome:
     encoder = retriever.encoder
-    if isinstance(encoder, Remembering):
+    if isinstance(encoder, PerQuestionCachedEncoder):
         encoder.forget()
     started = time.perf_counter()
     try:
         answer = answerer_of(retriever).answer(one.text)
         ms = 1000 * (time.perf_counter() - started)
-        sureness = extract(answer.question, answer.hits, encoder, bar).support if answer.hits else 0.0
-        rank = rank_of(one.right, retriever.search(one.text, DEPTH)) if is_there and one.right else None
+        sureness = extract_answer(answer.question, answer.hits, encoder, bar).support if answer.hits else 0.0
+        rank = (
+            rank_of_right_hit(one.right, retriever.search(one.text, RETRIEVED_DEPTH))
+            if is_there and one.right
+            else None
+        )
     except Exception as error:
         if not isinstance(error, NightjarError):
             log.exception("question %s could not be answered", one.query_id)
         ms = 1000 * (time.perf_counter() - started)
-        return Asked(one, is_there, None, f"{type(error).__name__}: {error}", 0.0, None, ms)
-    return Asked(one, is_there, answer, _fell_back(answer), sureness, rank, ms)
+        return AnswerOutcome(one, is_there, None, f"{type(error).__name__}: {error}", 0.0, None, ms)
+    return AnswerOutcome(one, is_there, answer, _fell_back(answer), sureness, rank, ms)
 
 
-def rank_of(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
+def rank_of_right_hit(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
     """The rank of the first hit that is right, or stands for a right passage that says no more than it does."""
     return next(
         (hit.rank for hit in hits if {hit.passage.passage_id, *(one.passage_id for one in hit.also_in)} & right), None

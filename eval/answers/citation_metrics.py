@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from rag.citations.citations import claims, find_support
-from rag.records import SUPPORTED, Passage
-from rag.text.fact_values import names
-from rag.text.sentences import Sentence, sentences
-from rag.text.term_coverage import content_words, rarity
+from rag.citations.citations import find_support, split_claims
+from rag.records import MIN_SUPPORTED, Passage
+from rag.text.fact_values import extract_names
+from rag.text.sentences import Sentence, split_sentences
+from rag.text.term_coverage import content_words, idf_weights
 
-Supports = Callable[[Sequence[Passage], str], bool]
+SupportTest = Callable[[Sequence[Passage], str], bool]
 """(passages, a sentence) → whether the passages together support it."""
 
-BY_SPANS = "verbatim, else half of its words by rarity in one stretch of each passage"
+SPAN_SUPPORT = "verbatim, else half of its words by rarity in one stretch of each passage"
 """The name of the support test that needs no model: `supports_by_spans`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cited:
+class CitationScores:
     """What the citations of one answer are worth, each 0 to 1; None where there is nothing to measure."""
 
     recall: float | None
@@ -32,14 +32,14 @@ class Cited:
     n_citations: int
 
 
-def alce(text: str, passages: Sequence[Passage], supports: Supports) -> Cited:
+def alce_scores(text: str, passages: Sequence[Passage], supports: SupportTest) -> CitationScores:
     """Citation recall and precision of one answer, by the definitions of ALCE (Gao et al., EMNLP 2023, section 4).
 
     *passages* are numbered from 1, as the marks name them. A sentence is recalled where all passages that it cites
     together support it; one that cites nothing is not. A citation is precise where its sentence is recalled, and its
     passage supports the sentence alone, or the others without it do not.
     """
-    said = list(claims(text))
+    said = list(split_claims(text))
     marks = [number for claim in said for number in claim.numbers]
     n_recalled = n_precise = n_cited = 0
     for claim in said:
@@ -49,7 +49,7 @@ def alce(text: str, passages: Sequence[Passage], supports: Supports) -> Cited:
         if cited and supports(cited, claim.text):
             n_recalled += 1
             n_precise += sum(_is_needed(cited, place, claim.text, supports) for place in range(len(cited)))
-    return Cited(
+    return CitationScores(
         n_recalled / len(said) if said else None,
         n_precise / n_cited if n_cited else None,
         sum(1 <= number <= len(passages) for number in marks) / len(marks) if marks else None,
@@ -58,7 +58,7 @@ def alce(text: str, passages: Sequence[Passage], supports: Supports) -> Cited:
     )
 
 
-def _is_needed(cited: Sequence[Passage], place: int, sentence: str, supports: Supports) -> bool:
+def _is_needed(cited: Sequence[Passage], place: int, sentence: str, supports: SupportTest) -> bool:
     others = [*cited[:place], *cited[place + 1 :]]
     return not others or supports([cited[place]], sentence) or not supports(others, sentence)
 
@@ -75,19 +75,19 @@ def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
     >>> supports_by_spans([owls], "Swifts sleep in the air"), supports_by_spans([owls], "Owls hunt 20 mice a night")
     (True, False)
     """
-    split = [sentences(one.text) for one in passages]
-    weights = rarity(content_words(one.text) for some in split for one in some)
+    split = [split_sentences(one.text) for one in passages]
+    weights = idf_weights(content_words(one.text) for some in split for one in some)
     best = [find_support(sentence, one.text, some, weights) for one, some in zip(passages, split, strict=True)]
     known = "\n".join(one.encoded_text for one in passages).casefold()
-    if not all(name in known for name in names(sentence)):
+    if not all(name in known for name in extract_names(sentence)):
         return False
-    if any(span.support >= SUPPORTED for span in best):
+    if any(span.support >= MIN_SUPPORTED for span in best):
         return True
     together = " ".join(one.text[span.start : span.end] for one, span in zip(passages, best, strict=True))
-    return find_support(sentence, together, [Sentence(0, len(together), together)], weights).support >= SUPPORTED
+    return find_support(sentence, together, [Sentence(0, len(together), together)], weights).support >= MIN_SUPPORTED
 
 
-def against_right(cited: Collection[str], right: Collection[str]) -> tuple[float | None, float | None]:
+def cited_precision_recall(cited: Collection[str], right: Collection[str]) -> tuple[float | None, float | None]:
     """(precision, recall) of the cited passage ids against the right ones; None of nothing cited, or nothing right.
 
     >>> against_right(["a", "b"], ["a"]), against_right([], ["a"])

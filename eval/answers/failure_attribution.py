@@ -38,14 +38,14 @@ CAUSES: tuple[Cause, ...] = (
 )
 """In the order in which they are told: along the way from the library to the answer."""
 
-DEPTH = 100
+RETRIEVED_DEPTH = 100
 """Ranks in which a right passage counts as retrieved."""
 
 assert set(CAUSES) == set(get_args(Cause))
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class AnswerTrace:
     """What became of one question on its way from the library to the answer."""
 
     query_id: str
@@ -72,7 +72,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Attributed:
+class AttributedQuestion:
     """A question and its first cause."""
 
     query_id: str
@@ -86,7 +86,7 @@ class Attributed:
         return asdict(self)
 
 
-def first_cause(trace: Trace) -> Cause:
+def first_cause(trace: AnswerTrace) -> Cause:
     """The first thing that went wrong, from the library to the answer; "right" where nothing did.
 
     An answer that is right is not asked how it came about: another passage may have held it.
@@ -107,7 +107,7 @@ def first_cause(trace: Trace) -> Cause:
     return _on_the_way(trace)
 
 
-def _on_the_way(trace: Trace) -> Cause:
+def _on_the_way(trace: AnswerTrace) -> Cause:
     if not trace.in_library:
         return "not in the library"
     if trace.rank is None:
@@ -119,25 +119,25 @@ def _on_the_way(trace: Trace) -> Cause:
     return "declined wrongly" if trace.declined else "answer wrong"
 
 
-def attribute(traces: Sequence[Trace]) -> list[Attributed]:
+def attribute_failures(traces: Sequence[AnswerTrace]) -> list[AttributedQuestion]:
     """Every question with its first cause, in the order given."""
-    return [Attributed(one.query_id, one.question, first_cause(one), one.rank, one.error) for one in traces]
+    return [AttributedQuestion(one.query_id, one.question, first_cause(one), one.rank, one.error) for one in traces]
 
 
-def counts(attributed: Sequence[Attributed]) -> dict[Cause, int]:
+def count_causes(attributed: Sequence[AttributedQuestion]) -> dict[Cause, int]:
     """How many questions each cause has, in the order of CAUSES; those that none has are 0."""
     found = Counter(one.cause for one in attributed)
     return {cause: found[cause] for cause in CAUSES}
 
 
-def worst(attributed: Sequence[Attributed], n: int = 20) -> list[Attributed]:
+def worst_failures(attributed: Sequence[AttributedQuestion], n: int = 20) -> list[AttributedQuestion]:
     """Up to *n* questions that failed; those first whose cause comes first, for what is mended there helps all later steps."""
     failed = [one for one in attributed if one.cause != "right"]
     return sorted(failed, key=lambda one: (CAUSES.index(one.cause), one.query_id))[:n]
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class CauseChange:
     """One question under two versions."""
 
     query_id: str
@@ -147,23 +147,23 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Transitions:
+class CauseChanges:
     """What became of the same questions from one version to the next."""
 
-    moves: tuple[Transition, ...]
+    moves: tuple[CauseChange, ...]
 
     @property
-    def fixed(self) -> tuple[Transition, ...]:
+    def fixed(self) -> tuple[CauseChange, ...]:
         """Wrong before, right now."""
         return tuple(one for one in self.moves if one.before != "right" and one.after == "right")
 
     @property
-    def broken(self) -> tuple[Transition, ...]:
+    def broken(self) -> tuple[CauseChange, ...]:
         """Right before, wrong now."""
         return tuple(one for one in self.moves if one.before == "right" and one.after != "right")
 
     @property
-    def same(self) -> tuple[Transition, ...]:
+    def same(self) -> tuple[CauseChange, ...]:
         """Right both times, or wrong both times; the cause may be another one."""
         return tuple(one for one in self.moves if (one.before == "right") == (one.after == "right"))
 
@@ -187,19 +187,19 @@ class Transitions:
         }
 
 
-def transitions(before: Sequence[Attributed], after: Sequence[Attributed]) -> Transitions:
+def cause_changes(before: Sequence[AttributedQuestion], after: Sequence[AttributedQuestion]) -> CauseChanges:
     """The questions that both versions were asked, in the order of *after*."""
     causes: Mapping[str, Cause] = {one.query_id: one.cause for one in before}
-    return Transitions(
+    return CauseChanges(
         tuple(
-            Transition(one.query_id, one.question, causes[one.query_id], one.cause)
+            CauseChange(one.query_id, one.question, causes[one.query_id], one.cause)
             for one in after
             if one.query_id in causes
         )
     )
 
 
-def read_attributed(file: Path) -> list[Attributed]:
+def read_attributed(file: Path) -> list[AttributedQuestion]:
     """The questions and causes of a run, from the lines that `nightjar eval answers --rows` wrote.
 
     Raises:
@@ -213,7 +213,7 @@ def read_attributed(file: Path) -> list[Attributed]:
         try:
             row = json.loads(line)
             cause: Cause = CAUSES[CAUSES.index(row["cause"])]
-            found.append(Attributed(row["query_id"], row["question"], cause, row["rank"], row["error"]))
+            found.append(AttributedQuestion(row["query_id"], row["question"], cause, row["rank"], row["error"]))
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{file.name}:{number} is no row of a measured answer ({error!r}): write the file anew with "
                              "\"nightjar eval answers --rows\"") from error  # fmt: skip

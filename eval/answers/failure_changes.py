@@ -6,35 +6,43 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.answers.failure_attribution import CAUSES, Attributed, Trace, Transitions, attribute, counts, transitions
+from eval.answers.failure_attribution import (
+    CAUSES,
+    AnswerTrace,
+    AttributedQuestion,
+    CauseChanges,
+    attribute_failures,
+    cause_changes,
+    count_causes,
+)
 from eval.answers.measure_answer import AnswerRow
-from eval.datasets.question_sets import Question
+from eval.datasets.question_sets import EvalQuestion
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class FailureCauses:
     """The first cause of every question's failure, or "right"."""
 
     written_by: str
     """The language model that wrote the answers, or "extractive"."""
-    current: tuple[Attributed, ...]
-    candidate: tuple[Attributed, ...]
+    current: tuple[AttributedQuestion, ...]
+    candidate: tuple[AttributedQuestion, ...]
     """Of the same questions in the same order; none where one version is measured alone."""
     n_golden: int
     """How many of the questions are golden ones; the others are judged ones."""
     n_without_reference: int
     """Of how many questions no reference answer is known."""
-    n_untold: int
+    n_undecided: int
     """Answers, of both versions, that read a right passage and cite none, and may be right all the same."""
 
     @property
-    def moved(self) -> Transitions | None:
+    def moved(self) -> CauseChanges | None:
         """From the current version to the candidate; None of one version alone."""
-        return transitions(self.current, self.candidate) if self.candidate else None
+        return cause_changes(self.current, self.candidate) if self.candidate else None
 
     def table(self) -> list[tuple[str, int, int | None]]:
         """(cause, questions of the current version, of the candidate), without those that nobody has."""
-        before, after = counts(self.current), counts(self.candidate)
+        before, after = count_causes(self.current), count_causes(self.candidate)
         return [
             (one, before[one], after[one] if self.candidate else None) for one in CAUSES if before[one] or after[one]
         ]
@@ -49,8 +57,8 @@ class Causes:
                    "passage was found and read, whether the answer was declined, and whether its citations hold, but not whether "
                    "the answer is wrong; whether a passage was cut badly, or a question can't be answered, is known of golden "
                    "questions alone.")  # fmt: skip
-        if self.n_untold:
-            yield (f"Answers that read a right passage and cite another one: {self.n_untold:,}. They stand under \"right\", for "
+        if self.n_undecided:
+            yield (f"Answers that read a right passage and cite another one: {self.n_undecided:,}. They stand under \"right\", for "
                    "the other passage may be right too.")  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -61,32 +69,34 @@ class Causes:
             "n_questions": len(self.current),
             "n_golden": self.n_golden,
             "n_without_reference": self.n_without_reference,
-            "n_untold": self.n_untold,
-            "current": counts(self.current),
-            "candidate": counts(self.candidate) if self.candidate else None,
+            "n_untold": self.n_undecided,
+            "current": count_causes(self.current),
+            "candidate": count_causes(self.candidate) if self.candidate else None,
             "transitions": moved.as_json() if moved else None,
             "said": list(self.sentences()),
         }
 
 
-def can_be_told(question: Question) -> bool:
+def is_attributable(question: EvalQuestion) -> bool:
     """Whether the way to its answer is known: by a right passage, by one that is gone, or since there is none."""
     return bool(question.right) or not question.in_library or not question.is_answerable
 
 
-def causes_of(before: Sequence[AnswerRow], after: Sequence[AnswerRow], written_by: str, n_golden: int) -> Causes:
+def failure_causes(
+    before: Sequence[AnswerRow], after: Sequence[AnswerRow], written_by: str, n_golden: int
+) -> FailureCauses:
     """The causes of the same questions, *after* being empty where one version is measured alone."""
-    return Causes(
+    return FailureCauses(
         written_by,
-        tuple(attribute([known(one) for one in before])),
-        tuple(attribute([known(one) for one in after])),
+        tuple(attribute_failures([known(one) for one in before])),
+        tuple(attribute_failures([known(one) for one in after])),
         n_golden,
         sum(one.right_by == "passage" for one in before),
         sum(map(_is_untold, (*before, *after))),
     )
 
 
-def known(row: AnswerRow) -> Trace:
+def known(row: AnswerRow) -> AnswerTrace:
     """The way of one answer, as far as it can be known: where no reference tells, one that read right is not called wrong."""
     return replace(row.trace(), is_right=True) if _is_untold(row) else row.trace()
 

@@ -6,9 +6,9 @@ from calendar import month_name
 from collections import Counter
 from collections.abc import Sequence
 
-from eval.answers.answer_metrics import normalised
-from rag.citations.citations import without_dead_marks
-from rag.text.fact_values import missing, names, stated
+from eval.answers.answer_metrics import normalise_answer
+from rag.citations.citations import strip_unknown_citations
+from rag.text.fact_values import extract_names, extract_values, unsupported_values
 
 MONTHS = frozenset(month.casefold() for month in month_name if month)
 
@@ -22,8 +22,8 @@ def k_precision(text: str, passages: Sequence[str]) -> float:
     >>> k_precision("Owls hunt owls", ["The owl: owls hunt."])
     0.6666666666666666
     """
-    said = Counter(normalised(text).split())
-    known = Counter(normalised(" ".join(passages)).split())
+    said = Counter(normalise_answer(text).split())
+    known = Counter(normalise_answer(" ".join(passages)).split())
     return sum((said & known).values()) / said.total() if said else 0.0
 
 
@@ -36,17 +36,17 @@ def facts_supported(text: str, passages: Sequence[str]) -> float | None:
     0.5
     """
     evidence = "\n".join(passages)
-    numbers, lower = stated(text), evidence.casefold()
-    named = names(text) - MONTHS  # they are told by their dates
+    numbers, lower = extract_values(text), evidence.casefold()
+    named = extract_names(text) - MONTHS  # they are told by their dates
     n_facts = len(numbers) + len(named)
-    n_missing = len(missing(text, evidence)) + sum(name not in lower for name in named)
+    n_missing = len(unsupported_values(text, evidence)) + sum(name not in lower for name in named)
     return 1 - n_missing / n_facts if n_facts else None
 
 
-def bare(text: str) -> str:
+def without_citation_marks(text: str) -> str:
     """An answer without its citation marks.
 
     >>> bare("Owls hunt. [1, 2] At night [3].")
     'Owls hunt. At night.'
     """
-    return without_dead_marks(text, set())
+    return strip_unknown_citations(text, set())

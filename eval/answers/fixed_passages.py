@@ -6,22 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.answers.ask_questions import FALLBACKS, Remembering
-from eval.answers.faithfulness import bare
-from eval.answers.perturbations import CHANGED
-from eval.answers.robustness import Given
-from rag.generation.abstention import Bar
-from rag.generation.generator import Draft, Evidence, Generator
+from eval.answers.ask_questions import FALLBACKS, PerQuestionCachedEncoder
+from eval.answers.faithfulness import without_citation_marks
+from eval.answers.perturbations import CHANGED_SUFFIX
+from eval.answers.robustness import GeneratedAnswer
+from rag.generation.abstention import AbstentionThreshold
+from rag.generation.generator import AnswerDraft, GenerationRequest, Generator
 from rag.records import Hit, Passage
-from rag.retrieval.fusion import normalised_lexical
+from rag.retrieval.fusion import normalise_bm25
 from rag.retrieval.retriever import LexicalSearch
 
 
-class FromGiven:
+class FixedPassageAnswerer:
     """A generator over given passages, with the scores that they have for the question; their order is their rank."""
 
     def __init__(
-        self, generator: Generator, encoder: Remembering, lexical: LexicalSearch, weight: float, bar: Bar
+        self,
+        generator: Generator,
+        encoder: PerQuestionCachedEncoder,
+        lexical: LexicalSearch,
+        weight: float,
+        bar: AbstentionThreshold,
     ) -> None:
         self._generator = generator
         self._encoder = encoder
@@ -30,19 +35,24 @@ class FromGiven:
         self._bar = bar
         self._row = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
 
-    def __call__(self, question: str, passages: Sequence[Passage]) -> Given:
+    def __call__(self, question: str, passages: Sequence[Passage]) -> GeneratedAnswer:
         """What the generator makes of the passages."""
         hits = self.hits(question, passages)
-        draft = sum(self._generator.stream(Evidence(question, hits, self._encoder, wide=hits, bar=self._bar)), Draft())
+        draft = sum(
+            self._generator.stream(
+                GenerationRequest(question, hits, self._encoder, hits_with_context=hits, bar=self._bar)
+            ),
+            AnswerDraft(),
+        )
         error = "the language model wrote no answer" if any(one in draft.text for one in FALLBACKS) else ""
-        return Given(bare(draft.text), bool(draft.declined), error)
+        return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), error)
 
     def hits(self, question: str, passages: Sequence[Passage]) -> list[Hit]:
         """The passages as hits; one that was changed has the word score of what it was."""
         query = self._encoder.encode_queries([question])[0]
         dense = self._encoder.encode_passages([one.encoded_text for one in passages]) @ query
-        words = normalised_lexical(np.asarray(self._lexical.scores(question)))
-        lexical = [float(words[self._row[one.passage_id.removesuffix(CHANGED)]]) for one in passages]
+        words = normalise_bm25(np.asarray(self._lexical.scores(question)))
+        lexical = [float(words[self._row[one.passage_id.removesuffix(CHANGED_SUFFIX)]]) for one in passages]
         return [
             Hit(one, rank, float(cosine) + self._weight * by_words, float(cosine), by_words)
             for rank, (one, cosine, by_words) in enumerate(zip(passages, dense, lexical, strict=True), start=1)

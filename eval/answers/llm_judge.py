@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import ChatModelError
 from rag.generation.chat.chat_model import ChatModel
-from rag.generation.chat.prompt import sendable
-from rag.generation.chat.streaming import Patience
+from rag.generation.chat.prompt import remove_unsendable
+from rag.generation.chat.streaming import Timeouts
 from rag.records import Verdict
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ REPEATS = 3
 ENOUGH = 0.95
 """The least share of repeats that gave a grade; with fewer there is no figure."""
 
-LEAST_VOTES = 50
+MIN_VOTED_ANSWERS = 50
 """Answers that people voted on, from which their agreement with the judge is told."""
 
 GRADES = {"right": 1.0, "partly": 0.5, "wrong": 0.0}
 GOOD_VOTES, BAD_VOTES = frozenset({"answer_helpful"}), frozenset({"answer_wrong", "answer_wrong_source"})
 MATERIAL = 12_000  # characters of passages that the judge reads
 
-RULES = """\
+JUDGE_PROMPT = """\
 You check answers that were given from a library of documents.
 Say "right" if the answer answers the question correctly and completely, by the known answer where there is one and else by
 the passages. Say "partly" if it does so in part, or buries it in what was not asked. Say "wrong" if it does not, contradicts
@@ -50,7 +50,7 @@ Raises ChatModelError where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class ToJudge:
+class AnswerToJudge:
     """One answer, and what it is judged by."""
 
     item_id: str
@@ -61,7 +61,7 @@ class ToJudge:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAnswer:
     """What the judge said of one answer."""
 
     item_id: str
@@ -78,7 +78,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class JudgeAgreement:
     """How far judge and people say the same of the same answers."""
 
     n: int
@@ -88,15 +88,15 @@ class Agreement:
 
     def as_json(self) -> dict[str, Any]:
         """For JSON."""
-        return {"n": self.n, "kappa": self.kappa, "same": self.same, "n_needed": LEAST_VOTES}
+        return {"n": self.n, "kappa": self.kappa, "same": self.same, "n_needed": MIN_VOTED_ANSWERS}
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class JudgeResult:
     """What the judge said of all answers."""
 
     model: str
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedAnswer, ...]
 
     @property
     def n_failed(self) -> int:
@@ -150,27 +150,29 @@ class Judging:
         }
 
 
-PROMPT_SHA256 = hashlib.sha256(RULES.encode()).hexdigest()
+PROMPT_SHA256 = hashlib.sha256(JUDGE_PROMPT.encode()).hexdigest()
 """Another prompt is another judge: its figures do not compare."""
 
 
-def judge(items: Iterable[ToJudge], ask: Ask, model: str, progress: Callable[[int], None] = lambda n: None) -> Judging:
+def run_judge(
+    items: Iterable[AnswerToJudge], ask: Ask, model: str, progress: Callable[[int], None] = lambda n: None
+) -> JudgeResult:
     """Has every answer judged REPEATS times; a failure is counted, and the others are judged all the same."""
     judged = []
     for item in items:
         said = [_graded(item, ask) for _ in range(REPEATS)]
         judged.append(
-            Judged(
+            JudgedAnswer(
                 item.item_id,
                 tuple(one if isinstance(one, float) else None for one in said),
                 tuple(one for one in said if isinstance(one, str)),
             )
         )
         progress(1)
-    return Judging(model, tuple(judged))
+    return JudgeResult(model, tuple(judged))
 
 
-def _graded(item: ToJudge, ask: Ask) -> float | str:
+def _graded(item: AnswerToJudge, ask: Ask) -> float | str:
     """The grade, or what went wrong."""
     try:
         said = ask(messages_of(item))
@@ -180,7 +182,7 @@ def _graded(item: ToJudge, ask: Ask) -> float | str:
     return GRADES[found.group(1).lower()] if found else "it said neither right, partly nor wrong"
 
 
-def messages_of(item: ToJudge) -> list[BaseMessage]:
+def messages_of(item: AnswerToJudge) -> list[BaseMessage]:
     """What the judge is told: the rules, and then everything else as quoted material."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -188,16 +190,16 @@ def messages_of(item: ToJudge) -> list[BaseMessage]:
     parts = [("question", item.question), ("passages", passages), *(("known answer", one) for one in item.known),
              ("answer", item.answer)]  # fmt: skip
     told = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text)
-    return [SystemMessage(RULES), HumanMessage(told)]
+    return [SystemMessage(JUDGE_PROMPT), HumanMessage(told)]
 
 
 def _quoted(text: str) -> str:
     """Each line behind a mark that nothing inside can take away; chat templates' own marks are broken."""
-    plain = sendable(text).replace("<", "‹").replace("[INST", "(INST").replace("[/INST", "(/INST")
+    plain = remove_unsendable(text).replace("<", "‹").replace("[INST", "(INST").replace("[/INST", "(/INST")
     return "\n".join(f"> {line}" for line in plain.splitlines())
 
 
-def asking(model: ChatModel, patience: Patience) -> Ask:
+def judge_model_call(model: ChatModel, patience: Timeouts) -> Ask:
     """Asks a chat model, each time anew."""
 
     def ask(said: Sequence[BaseMessage]) -> str:
@@ -209,7 +211,7 @@ def asking(model: ChatModel, patience: Patience) -> Ask:
 # ---- people
 
 
-def votes_on_answers(verdicts: Iterable[Verdict]) -> dict[str, bool]:
+def answer_votes(verdicts: Iterable[Verdict]) -> dict[str, bool]:
     """turn → whether people found its answer good; turns on which they are divided are left out."""
     counts: Counter[str] = Counter()
     for one in verdicts:
@@ -218,17 +220,17 @@ def votes_on_answers(verdicts: Iterable[Verdict]) -> dict[str, bool]:
     return {turn_id: n > 0 for turn_id, n in counts.items() if n}
 
 
-def agreement(judging: Judging, votes: Mapping[str, bool]) -> Agreement:
+def agreement_with_people(judging: JudgeResult, votes: Mapping[str, bool]) -> JudgeAgreement:
     """Judge and people on the answers that both said something of; a mean grade of a half and more is good."""
     pairs = [
         (one.mean >= GRADES["partly"], votes[one.item_id])
         for one in judging.judged
         if one.mean is not None and one.item_id in votes
     ]
-    if len(pairs) < LEAST_VOTES:
-        return Agreement(len(pairs), None, None)
+    if len(pairs) < MIN_VOTED_ANSWERS:
+        return JudgeAgreement(len(pairs), None, None)
     same = sum(ours == theirs for ours, theirs in pairs) / len(pairs)
-    return Agreement(len(pairs), cohens_kappa(pairs), round(same, 5))
+    return JudgeAgreement(len(pairs), cohens_kappa(pairs), round(same, 5))
 
 
 def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:

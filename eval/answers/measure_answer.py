@@ -6,13 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from eval.answers.answer_metrics import content_f1, content_recall, exact_match, holds, n_words, nugget_recall, token_f1
-from eval.answers.ask_questions import Asked
-from eval.answers.citation_metrics import Supports, against_right, alce, supports_by_spans
-from eval.answers.failure_attribution import Trace
-from eval.answers.faithfulness import bare, facts_supported, k_precision
-from eval.datasets.question_sets import Question
-from rag.citations.citations import claims
+from eval.answers.answer_metrics import (
+    contains_any_answer,
+    content_f1,
+    content_recall,
+    exact_match,
+    n_words,
+    nugget_recall,
+    token_f1,
+)
+from eval.answers.ask_questions import AnswerOutcome
+from eval.answers.citation_metrics import SupportTest, alce_scores, cited_precision_recall, supports_by_spans
+from eval.answers.failure_attribution import AnswerTrace
+from eval.answers.faithfulness import facts_supported, k_precision, without_citation_marks
+from eval.datasets.question_sets import EvalQuestion
+from rag.citations.citations import split_claims
 from rag.records import Answer, Citation
 from rag.text.term_coverage import content_words
 
@@ -22,11 +30,11 @@ HALF = 0.5  # of a long answer's content words, from which an answer is right: t
 RightBy = Literal["nuggets", "answer", "reference", "passage", "declining", "nothing"]
 """By what an answer is taken for right: the strictest thing that is known of the question."""
 
-KNOWN_ANSWER = ("exact_match", "token_f1", "content_f1", "contains_answer", "content_recall", "first_exact_match",
+REFERENCE_MEASURES = ("exact_match", "token_f1", "content_f1", "contains_answer", "content_recall", "first_exact_match",
                 "first_token_f1", "first_content_f1", "first_contains_answer", "nuggets_vital", "nuggets_okay")  # fmt: skip
 """Measures against a known answer: a declined or failed question is worth 0."""
 
-OF_ANSWERED = ("words", "k_precision", "facts_supported", "citation_recall", "citation_precision", "citations_valid",
+GIVEN_ANSWER_MEASURES = ("words", "k_precision", "facts_supported", "citation_recall", "citation_precision", "citations_valid",
                "spans_exact", "right_cited_precision", "right_cited_recall")  # fmt: skip
 """Measures of answers that were given."""
 
@@ -65,9 +73,9 @@ class AnswerRow:
     in_library: bool
     is_cut: bool
 
-    def trace(self) -> Trace:
+    def trace(self) -> AnswerTrace:
         """What attribution needs to know."""
-        return Trace(
+        return AnswerTrace(
             self.query_id,
             self.question,
             self.is_answerable,
@@ -92,15 +100,15 @@ Stored = Callable[[Citation], str]
 """A citation → what the document has at its place."""
 
 
-def measure_row(
-    asked: Asked, stored: Stored, count_tokens: CountTokens, supports: Supports = supports_by_spans
+def measure_answer(
+    asked: AnswerOutcome, stored: Stored, count_tokens: CountTokens, supports: SupportTest = supports_by_spans
 ) -> AnswerRow:
     """Measures one question; *supports* is the test of citations."""
     one, answer = asked.question, asked.answer
     read = _read(answer)
     cited = tuple(dict.fromkeys(citation.passage_id for citation in answer.citations)) if answer else ()
     is_given = answer is not None and not answer.declined and not asked.error
-    right, by = _is_right(asked, bare(answer.text) if answer and is_given else "", cited)
+    right, by = _is_right(asked, without_citation_marks(answer.text) if answer and is_given else "", cited)
     values = _known(one, answer if is_given else None) if asked.is_answerable else {}
     if answer and is_given:
         values |= _given(answer, one.right if asked.is_answerable else frozenset(), cited, stored, supports)
@@ -132,7 +140,7 @@ def measure_row(
     )
 
 
-def first_of(answer: Answer) -> str:
+def leading_statement(answer: Answer) -> str:
     """What stands first: the short answer in front, else the first sentence; without marks.
 
     A reader of a quoting answer reads that as the answer, and what follows as its evidence.
@@ -140,7 +148,7 @@ def first_of(answer: Answer) -> str:
     lead = answer.citations[0].quote if answer.citations else ""
     if lead and answer.text.startswith(f"{lead} — "):
         return lead
-    return next((claim.text for claim in claims(answer.text)), "")
+    return next((claim.text for claim in split_claims(answer.text)), "")
 
 
 def _read(answer: Answer | None) -> list[str]:
@@ -149,14 +157,14 @@ def _read(answer: Answer | None) -> list[str]:
     return [one.passage_id for hit in hits for one in (hit.passage, *hit.also_in)]
 
 
-def _is_right(asked: Asked, text: str, cited: Sequence[str]) -> tuple[bool, RightBy]:
+def _is_right(asked: AnswerOutcome, text: str, cited: Sequence[str]) -> tuple[bool, RightBy]:
     one = asked.question
     if not asked.is_answerable:
         return bool(asked.answer and asked.answer.declined and not asked.error), "declining"
     if vital := [nugget.spellings for nugget in one.nuggets if nugget.is_vital]:
         return nugget_recall(text, vital) == 1.0, "nuggets"
     if short := [answer for answer in one.answers if len(content_words(answer)) <= LONG_ANSWER]:
-        return holds(text, short), "answer"
+        return contains_any_answer(text, short), "answer"
     if one.answers:
         return content_recall(text, one.answers) >= HALF, "reference"
     if one.right or not one.in_library:
@@ -164,13 +172,13 @@ def _is_right(asked: Asked, text: str, cited: Sequence[str]) -> tuple[bool, Righ
     return bool(text), "nothing"
 
 
-def _known(one: Question, answer: Answer | None) -> dict[str, float]:
+def _known(one: EvalQuestion, answer: Answer | None) -> dict[str, float]:
     """Against the known answer, of the whole text and of what stands first; 0 where there is no answer."""
-    text, first = (bare(answer.text), first_of(answer)) if answer else ("", "")
+    text, first = (without_citation_marks(answer.text), leading_statement(answer)) if answer else ("", "")
     values: dict[str, float] = {}
     if one.answers:
         measures = (("exact_match", exact_match), ("token_f1", token_f1), ("content_f1", content_f1),
-                    ("contains_answer", holds))  # fmt: skip
+                    ("contains_answer", contains_any_answer))  # fmt: skip
         values |= {name: float(of(text, one.answers)) for name, of in measures}
         values["content_recall"] = content_recall(text, one.answers)
         values |= {f"first_{name}": float(of(first, one.answers)) for name, of in measures}
@@ -181,13 +189,13 @@ def _known(one: Question, answer: Answer | None) -> dict[str, float]:
 
 
 def _given(
-    answer: Answer, right: frozenset[str], cited: Sequence[str], stored: Stored, supports: Supports
+    answer: Answer, right: frozenset[str], cited: Sequence[str], stored: Stored, supports: SupportTest
 ) -> dict[str, float]:
-    text, passages = bare(answer.text), [hit.passage for hit in answer.hits]
+    text, passages = without_citation_marks(answer.text), [hit.passage for hit in answer.hits]
     texts = [passage.encoded_text for passage in passages]
     named = [passage.encoded_text for passage in passages if passage.passage_id in cited]
-    citations = alce(answer.text, passages, supports)
-    precision, recall = against_right(cited, right) if right else (None, None)
+    citations = alce_scores(answer.text, passages, supports)
+    precision, recall = cited_precision_recall(cited, right) if right else (None, None)
     exact = [float(stored(citation) == citation.quote) for citation in answer.citations]
     values = {
         "words": float(n_words(text)),

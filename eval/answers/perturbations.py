@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from eval.answers.answer_metrics import holds
+from eval.answers.answer_metrics import contains_any_answer
 from rag.records import Passage
 
-CHANGED = " (changed)"
+CHANGED_SUFFIX = " (changed)"
 """Behind the source and id of a passage that was made to say something false."""
 
 _DIGITS = re.compile(r"\d+")
@@ -24,7 +24,7 @@ _REWORDINGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PerturbationCase:
     """One question with a known answer, its right passages, and the closest of those that do not hold it."""
 
     query_id: str
@@ -44,7 +44,7 @@ class Counterfactual:
     now: str
 
 
-def noisy(case: Case, share: float, k: int, seed: int) -> list[Passage] | None:
+def add_distractors(case: PerturbationCase, share: float, k: int, seed: int) -> list[Passage] | None:
     """*k* places, *share* of them with wrong passages, shuffled by *seed*; None where there are too few of these.
 
     The noise test of RGB (Chen et al., AAAI 2024). Right passages fill the other places as far as there are any; most
@@ -58,14 +58,14 @@ def noisy(case: Case, share: float, k: int, seed: int) -> list[Passage] | None:
     return chosen
 
 
-def placed(case: Case, rank: int, k: int) -> list[Passage] | None:
+def place_at_rank(case: PerturbationCase, rank: int, k: int) -> list[Passage] | None:
     """The first right passage on *rank*, 1-based, among *k* - 1 wrong ones; None where there are too few of these."""
     if len(case.wrong) < k - 1:
         return None
     return [*case.wrong[: rank - 1], case.right[0], *case.wrong[rank - 1 : k - 1]]
 
 
-def counterfactual(case: Case, others: Sequence[str]) -> Counterfactual | None:
+def make_counterfactual(case: PerturbationCase, others: Sequence[str]) -> Counterfactual | None:
     """The first right passage with its answer changed everywhere; None where no rule applies, or where it still answers.
 
     A number becomes another one of about its size. A name becomes the next one in the alphabet of *others*, the answers to
@@ -76,11 +76,15 @@ def counterfactual(case: Case, others: Sequence[str]) -> Counterfactual | None:
         now = _another(was, others, passage.text)
         if now and (found := _word(was).search(passage.text)):
             made = _saying(passage, was, now)
-            return None if holds(made.encoded_text, case.answers) else Counterfactual(made, found.group(), now)
+            return (
+                None
+                if contains_any_answer(made.encoded_text, case.answers)
+                else Counterfactual(made, found.group(), now)
+            )
     return None
 
 
-def paraphrases(question: str) -> list[str]:
+def paraphrase(question: str) -> list[str]:
     """The question in other words, by rule; each asks for the same.
 
     >>> paraphrases("What is the capital of France?")
@@ -99,7 +103,7 @@ def _saying(passage: Passage, was: str, now: str) -> Passage:
         return _word(was).sub(lambda _: now, text)
 
     text = changed(passage.text)
-    return replace(passage, passage_id=passage.passage_id + CHANGED, source=passage.source + CHANGED,
+    return replace(passage, passage_id=passage.passage_id + CHANGED_SUFFIX, source=passage.source + CHANGED_SUFFIX,
                    title=changed(passage.title), text=text, end=passage.start + len(text))  # fmt: skip
 
 
@@ -131,6 +135,6 @@ def _shape(answer: str) -> tuple[bool, ...] | None:
     return None if _DIGITS.search(answer) else tuple(word[:1].isupper() for word in answer.split())
 
 
-def cases_of(found: Iterator[Case], k: int) -> list[Case]:
+def usable_cases(found: Iterator[PerturbationCase], k: int) -> list[PerturbationCase]:
     """Those that every test can be made of: with a right passage that holds an answer, and *k* wrong ones."""
     return [one for one in found if one.right and len(one.wrong) >= k]

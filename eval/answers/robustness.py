@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.answers.answer_metrics import holds
-from eval.answers.perturbations import Case, counterfactual, noisy, paraphrases, placed
+from eval.answers.answer_metrics import contains_any_answer
+from eval.answers.perturbations import PerturbationCase, add_distractors, make_counterfactual, paraphrase, place_at_rank
 from eval.statistics.ranking_metrics import mean
-from rag.generation.extractive import DISAGREE
+from rag.generation.extractive import CONTRADICTION_INTRO
 from rag.records import Passage
 
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+DISTRACTOR_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Of wrong passages; with 1 nothing answers, and declining is right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GeneratedAnswer:
     """What the generator made of some passages."""
 
     text: str
@@ -26,12 +26,12 @@ class Given:
     error: str = ""
 
 
-Answer = Callable[[str, Sequence[Passage]], Given]
+Answer = Callable[[str, Sequence[Passage]], GeneratedAnswer]
 """(question, passages in their order) → what the generator makes of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ConditionResult:
     """Some questions under one condition."""
 
     n: int
@@ -51,7 +51,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Falsified:
+class CounterfactualResult:
     """What a passage that says something false does."""
 
     n: int
@@ -68,7 +68,7 @@ class Falsified:
 
 
 @dataclass(frozen=True, slots=True)
-class Reworded:
+class ParaphraseResult:
     """The same questions in other words."""
 
     n: int
@@ -79,17 +79,17 @@ class Reworded:
 
 
 @dataclass(frozen=True, slots=True)
-class Robustness:
+class RobustnessResult:
     """All tests of one generator."""
 
     k: int
     n_questions: int
-    noise: Mapping[float, Point]
+    noise: Mapping[float, ConditionResult]
     """share of wrong passages → what became of the questions."""
-    position: Mapping[int, Point]
+    position: Mapping[int, ConditionResult]
     """rank of the right passage → the same."""
-    false: Falsified
-    reworded: Reworded
+    counterfactual: CounterfactualResult
+    paraphrases: ParaphraseResult
 
     def as_json(self) -> dict[str, Any]:
         """For JSON."""
@@ -100,35 +100,40 @@ class Robustness:
             "n_questions": self.n_questions,
             "noise": {f"{share:.1f}": point.as_json() for share, point in self.noise.items()},
             "position": {str(rank): point.as_json() for rank, point in self.position.items()},
-            "counterfactual": {name: _rounded(value) for name, value in asdict(self.false).items()},
-            "paraphrases": {name: _rounded(value) for name, value in asdict(self.reworded).items()},
+            "counterfactual": {name: _rounded(value) for name, value in asdict(self.counterfactual).items()},
+            "paraphrases": {name: _rounded(value) for name, value in asdict(self.paraphrases).items()},
         }
 
 
-def robustness(
-    cases: Sequence[Case], answer: Answer, *, k: int, seed: int, progress: Callable[[int], None] = lambda n: None
-) -> Robustness:
+def measure_robustness(
+    cases: Sequence[PerturbationCase],
+    answer: Answer,
+    *,
+    k: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda n: None,
+) -> RobustnessResult:
     """Runs every test on every question; each must have *k* wrong passages."""
-    noise: dict[float, list[tuple[Case, Given]]] = {share: [] for share in SHARES}
-    position: dict[int, list[tuple[Case, Given]]] = {rank: [] for rank in range(1, k + 1)}
+    noise: dict[float, list[tuple[PerturbationCase, GeneratedAnswer]]] = {share: [] for share in DISTRACTOR_SHARES}
+    position: dict[int, list[tuple[PerturbationCase, GeneratedAnswer]]] = {rank: [] for rank in range(1, k + 1)}
     false, reworded = [], []
     others = [answer_of for case in cases for answer_of in case.answers]
     for case in cases:  # one question after the other: what was encoded for one test serves the others
         for share, at_share in noise.items():
-            if passages := noisy(case, share, k, seed):
+            if passages := add_distractors(case, share, k, seed):
                 at_share.append((case, answer(case.question, passages)))
         for rank, at_rank in position.items():
-            if passages := placed(case, rank, k):
+            if passages := place_at_rank(case, rank, k):
                 at_rank.append((case, answer(case.question, passages)))
         false.append(_say_false(case, others, answer))
         reworded.append(_reword(case, answer))
         progress(1)
-    return Robustness(k, len(cases), {share: _point(some) for share, some in noise.items()},
+    return RobustnessResult(k, len(cases), {share: _point(some) for share, some in noise.items()},
                       {rank: _point(some) for rank, some in position.items()}, _false(false), _reworded(reworded))  # fmt: skip
 
 
-def _point(some: Sequence[tuple[Case, Given]]) -> Point:
-    return Point(
+def _point(some: Sequence[tuple[PerturbationCase, GeneratedAnswer]]) -> ConditionResult:
+    return ConditionResult(
         len(some),
         mean(float(_is_right(case, given)) for case, given in some),
         mean(float(given.declined) for _, given in some),
@@ -136,8 +141,8 @@ def _point(some: Sequence[tuple[Case, Given]]) -> Point:
     )
 
 
-def _is_right(case: Case, given: Given) -> bool:
-    return not given.declined and not given.error and holds(given.text, case.answers)
+def _is_right(case: PerturbationCase, given: GeneratedAnswer) -> bool:
+    return not given.declined and not given.error and contains_any_answer(given.text, case.answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,38 +153,38 @@ class _Said:
     only_false: bool
 
 
-def _say_false(case: Case, others: Sequence[str], answer: Answer) -> _Said | None:
+def _say_false(case: PerturbationCase, others: Sequence[str], answer: Answer) -> _Said | None:
     """The changed passage alone, then beside the true one; None where it could not be changed."""
-    made = counterfactual(case, others)
+    made = make_counterfactual(case, others)
     if made is None:
         return None
     alone = answer(case.question, [made.passage])
     beside = answer(case.question, [case.right[0], made.passage])
-    says_false, says_true = holds(beside.text, [made.now]), holds(beside.text, case.answers)
+    says_false, says_true = contains_any_answer(beside.text, [made.now]), contains_any_answer(beside.text, case.answers)
     return _Said(
-        holds(alone.text, [made.now]),
-        holds(alone.text, case.answers),
-        DISAGREE in beside.text or (says_false and says_true),
+        contains_any_answer(alone.text, [made.now]),
+        contains_any_answer(alone.text, case.answers),
+        CONTRADICTION_INTRO in beside.text or (says_false and says_true),
         says_false and not says_true,
     )
 
 
-def _false(said: Sequence[_Said | None]) -> Falsified:
+def _false(said: Sequence[_Said | None]) -> CounterfactualResult:
     some = [one for one in said if one]
     shares = (mean(float(getattr(one, name)) for one in some) for name in _Said.__dataclass_fields__)
-    return Falsified(len(some), len(said) - len(some), *shares)
+    return CounterfactualResult(len(some), len(said) - len(some), *shares)
 
 
-def _reword(case: Case, answer: Answer) -> tuple[bool, list[bool]]:
+def _reword(case: PerturbationCase, answer: Answer) -> tuple[bool, list[bool]]:
     """Whether the question as asked is answered right from its right passage and four wrong ones, and its paraphrases."""
     passages = [case.right[0], *case.wrong[:4]]
     as_asked = _is_right(case, answer(case.question, passages))
-    return as_asked, [_is_right(case, answer(said, passages)) for said in paraphrases(case.question)]
+    return as_asked, [_is_right(case, answer(said, passages)) for said in paraphrase(case.question)]
 
 
-def _reworded(found: Sequence[tuple[bool, list[bool]]]) -> Reworded:
+def _reworded(found: Sequence[tuple[bool, list[bool]]]) -> ParaphraseResult:
     pairs = [(as_asked, one) for as_asked, some in found for one in some]
-    return Reworded(
+    return ParaphraseResult(
         len(pairs),
         mean(float(one == as_asked) for as_asked, one in pairs),
         mean(float(one) for _, one in pairs),

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.answers.answer_metrics import (
-    area_under_risk,
+    area_under_risk_coverage,
     auroc,
+    contains_any_answer,
     content_f1,
     exact_match,
-    holds,
     n_words,
     risk_coverage,
     token_f1,
 )
 from eval.statistics.ranking_metrics import mean
-from rag.generation.extractive import extract
-from rag.records import Citation, support_name
+from rag.generation.extractive import extract_answer
+from rag.records import Citation, support_level
 from rag.retrieval.retriever import Retriever
 
 COVERAGES = (0.25, 0.5, 0.75, 1.0)
@@ -30,7 +30,7 @@ COVERAGES = (0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BenchQuestion:
     """A question with a known answer."""
 
     query_id: str
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SideAnswer:
     """What one side gave for one question."""
 
     text: str
@@ -57,17 +57,17 @@ class Given:
     citations: tuple[Citation, ...] = ()
 
 
-Side = Callable[[str, frozenset[str]], Given]
+Side = Callable[[str, frozenset[str]], SideAnswer]
 """(question, ids of passages that are not there) → answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class SideBench:
+class SideResult:
     """One side's answers, question by question: with the right passages there, and without them."""
 
-    asked: tuple[Asked, ...]
-    there: tuple[Given, ...]
-    gone: tuple[Given, ...]
+    asked: tuple[BenchQuestion, ...]
+    there: tuple[SideAnswer, ...]
+    gone: tuple[SideAnswer, ...]
     n_false_spans: int
     """Citations whose quote is not, character for character, what the stored text has at that place."""
 
@@ -78,8 +78,8 @@ class SideBench:
         spans = [citation for one in (*self.there, *self.gone) for citation in one.citations]
         ms = [one.ms for one in self.there]
         return {
-            "hit": mean(float(holds(one.text, asked.answers)) for one, asked in pairs),
-            "hit_first": mean(float(holds(one.first, asked.answers)) for one, asked in pairs),
+            "hit": mean(float(contains_any_answer(one.text, asked.answers)) for one, asked in pairs),
+            "hit_first": mean(float(contains_any_answer(one.first, asked.answers)) for one, asked in pairs),
             "content_f1": mean(content_f1(one.text, asked.answers) for one, asked in pairs),
             "token_f1": mean(token_f1(one.text, asked.answers) for one, asked in pairs),
             "content_f1_first": mean(content_f1(one.short or one.first, asked.answers) for one, asked in pairs),
@@ -88,27 +88,29 @@ class SideBench:
             "short_right": mean(float(is_right(*one)) for one in shorts) if shorts else None,
             "words": mean(n_words(one.text) for one in self.there if not one.declined),
             "citations_valid": 1 - self.n_false_spans / len(spans) if spans else None,
-            "supported": mean(float(support_name(one.support) == "supported") for one in spans) if spans else None,
+            "supported": mean(float(support_level(one.support) == "supported") for one in spans) if spans else None,
             "declined": mean(float(one.declined) for one in self.there),
             "declined_without": mean(float(one.declined) for one in self.gone),
             "auroc": auroc([one.support for one in self.there], [one.support for one in self.gone]),
-            "aurc": area_under_risk(*self._confidence()),
+            "aurc": area_under_risk_coverage(*self._confidence()),
             "risk": self._risks(),
             "p50_ms": float(np.percentile(ms, 50)),
             "p95_ms": float(np.percentile(ms, 95)),
         }
 
-    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def risk_coverage(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Coverage and risk over the questions as they are and without their passages, each `(2n,)`."""
         return risk_coverage(*self._confidence())
 
     def _confidence(self) -> tuple[list[float], list[bool]]:
         """Each answer's support, and whether it is right; without its passages none is, whatever is quoted."""
-        right = [holds(one.text, asked.answers) for one, asked in zip(self.there, self.asked, strict=True)]
+        right = [
+            contains_any_answer(one.text, asked.answers) for one, asked in zip(self.there, self.asked, strict=True)
+        ]
         return [one.support for one in (*self.there, *self.gone)], [*right, *(False for _ in self.gone)]
 
     def _risks(self) -> dict[str, float]:
-        coverage, risk = self.curve()
+        coverage, risk = self.risk_coverage()
         return {f"{share:.2f}": float(risk[np.searchsorted(coverage, share)]) for share in COVERAGES}
 
 
@@ -118,26 +120,26 @@ def is_right(short: str, answers: Sequence[str]) -> bool:
     >>> is_right("in 2005", ["2005"]), is_right("2005", ["March 18, 2005"]), is_right("2006", ["2005"])
     (True, True, False)
     """
-    return holds(short, answers) or any(holds(answer, [short]) for answer in answers)
+    return contains_any_answer(short, answers) or any(contains_any_answer(answer, [short]) for answer in answers)
 
 
-def measure_answers(
-    asked: Sequence[Asked],
+def measure_sides(
+    questions: Sequence[BenchQuestion],
     sides: Mapping[str, Side],
     stored: Callable[[Citation], str],
     progress: Callable[[int], None] = lambda n: None,
-) -> dict[str, SideBench]:
+) -> dict[str, SideResult]:
     """Has every side answer every question, in turn; *stored* is the stored text at a citation's place."""
-    there: dict[str, list[Given]] = {name: [] for name in sides}
-    gone: dict[str, list[Given]] = {name: [] for name in sides}
-    for one in asked:
+    there: dict[str, list[SideAnswer]] = {name: [] for name in sides}
+    gone: dict[str, list[SideAnswer]] = {name: [] for name in sides}
+    for one in questions:
         for name, answer in sides.items():
             there[name].append(answer(one.question, frozenset()))
             gone[name].append(answer(one.question, one.right))
         progress(1)
     return {
-        name: SideBench(
-            tuple(asked),
+        name: SideResult(
+            tuple(questions),
             tuple(there[name]),
             tuple(gone[name]),
             sum(stored(span) != span.quote for given in (*there[name], *gone[name]) for span in given.citations),
@@ -146,17 +148,17 @@ def measure_answers(
     }
 
 
-def extractive(retriever: Callable[[frozenset[str]], Retriever], k: int) -> Side:
+def extractive_side(retriever: Callable[[frozenset[str]], Retriever], k: int) -> Side:
     """Our answer: the hits of the retriever without the passages that are not there, and the best of their sentences."""
 
-    def answer(question: str, without: frozenset[str]) -> Given:
+    def answer(question: str, without: frozenset[str]) -> SideAnswer:
         chosen = retriever(without)
         started = time.perf_counter()
-        made = extract(question, chosen.search(question, k), chosen.encoder)
+        made = extract_answer(question, chosen.search(question, k), chosen.encoder)
         ms = 1000 * (time.perf_counter() - started)
-        texts = [quote.citation.quote for quote in made.quotes][1 if made.lead else 0 :]
+        texts = [quote.citation.quote for quote in made.quotes][1 if made.short_answer else 0 :]
         spans = tuple(quote.citation for quote in made.quotes)
         first = texts[0] if texts else ""
-        return Given("\n".join(texts), first, made.lead, bool(made.declined), made.support, ms, spans)
+        return SideAnswer("\n".join(texts), first, made.short_answer, bool(made.declined), made.support, ms, spans)
 
     return answer

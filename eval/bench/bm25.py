@@ -20,9 +20,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import sha256_of
-from rag.text.analyzers import language_of, terms
+from rag.text.analyzers import bm25_terms, detect_language
 
 T = TypeVar("T")
 N_NEW = 20  # passages of a new file
@@ -31,7 +31,7 @@ Score = Callable[[int], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class LibraryTiming:
     """One library in one run."""
 
     build_s: float
@@ -41,7 +41,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class UpdateCost:
     """What a change of the library costs, in seconds, each with saving it."""
 
     n_new: int
@@ -60,10 +60,10 @@ class LexicalBench:
     n_passages: int
     n_questions: int
     words_per_question: float
-    nightjar: Timing
-    rank_bm25: Timing
-    bm25s: Timing
-    upkeep: Upkeep
+    nightjar: LibraryTiming
+    rank_bm25: LibraryTiming
+    bm25s: LibraryTiming
+    upkeep: UpdateCost
     largest_difference: float
     """Between our scores, with the new file in a block of its own, and rank_bm25's, over all questions and passages."""
 
@@ -94,11 +94,11 @@ def measure_lexical(passages: Sequence[str], questions: Sequence[str]) -> Lexica
     """Builds each index over *passages* and scores every question with each library in turn."""
     from rank_bm25 import BM25Okapi
 
-    words = [terms(passage, language_of(passage)) for passage in passages]
+    words = [bm25_terms(passage, detect_language(passage)) for passage in passages]
     ids = [f"{number:09}" for number in range(len(passages))]
-    built, our_build_s = _timed(lambda: Lexical.build(ids, passages))
+    built, our_build_s = _timed(lambda: Bm25Index.build(ids, passages))
     lexical, upkeep = _keep_up(dict(zip(ids, passages, strict=True)))
-    asked = [built.terms(question) for question in questions]
+    asked = [built.query_terms(question) for question in questions]
     reference, their_build_s = _timed(lambda: BM25Okapi(words))
     theirs, bm25s_build_s = _timed(lambda: _bm25s(words, asked))
     scorers: dict[str, Score] = {
@@ -111,9 +111,9 @@ def measure_lexical(passages: Sequence[str], questions: Sequence[str]) -> Lexica
         n_passages=len(passages),
         n_questions=len(questions),
         words_per_question=sum(map(len, asked)) / max(1, len(asked)),
-        nightjar=Timing(our_build_s, ms["nightjar"]),
-        rank_bm25=Timing(their_build_s, ms["rank_bm25"]),
-        bm25s=Timing(bm25s_build_s, ms["bm25s"]),
+        nightjar=LibraryTiming(our_build_s, ms["nightjar"]),
+        rank_bm25=LibraryTiming(their_build_s, ms["rank_bm25"]),
+        bm25s=LibraryTiming(bm25s_build_s, ms["bm25s"]),
         upkeep=upkeep,
         largest_difference=difference,
     )
@@ -125,16 +125,16 @@ class _Text:
     encoded_text: str
 
 
-def _keep_up(texts: dict[str, str]) -> tuple[Lexical, Upkeep]:
+def _keep_up(texts: dict[str, str]) -> tuple[Bm25Index, UpdateCost]:
     """Our index after its last few passages were added to the others, and what that and other changes cost."""
     n_new = min(N_NEW, len(texts) // 2)
     first, *_, last = texts
     old = dict(list(texts.items())[: len(texts) - n_new])
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
 
-        def opened(there: dict[str, str], before: Lexical | None) -> tuple[Lexical, float]:
+        def opened(there: dict[str, str], before: Bm25Index | None) -> tuple[Bm25Index, float]:
             wanted = {passage_id: sha256_of(text) for passage_id, text in there.items()}
-            return _timed(lambda: Lexical.open(
+            return _timed(lambda: Bm25Index.open(
                 Path(folder), wanted, lambda ids: (_Text(one, there[one]) for one in ids), before
             ))  # fmt: skip
 
@@ -142,7 +142,7 @@ def _keep_up(texts: dict[str, str]) -> tuple[Lexical, Upkeep]:
         grown, add_s = opened(texts, whole)
         _, change_s = opened(texts | {first: texts[last]}, grown)
         _, remove_s = opened(old, grown)
-    return grown, Upkeep(n_new, anew_s, add_s, change_s, remove_s)
+    return grown, UpdateCost(n_new, anew_s, add_s, change_s, remove_s)
 
 
 def _bm25s(words: list[list[str]], asked: list[list[str]]) -> Score:

@@ -101,7 +101,7 @@ Cost = Callable[[], tuple[float, float]]
 
 
 @dataclass(slots=True)
-class Seen:
+class ChatObservations:
     """What has been seen so far."""
 
     answers: list[float] = field(default_factory=list)
@@ -130,7 +130,7 @@ def measure_chat(
 
     They begin *warm_s* before the time that counts. *cost* looks at the server's process. *progress* gets 1 for each second.
     """
-    warm, seen = Seen(), Seen()
+    warm, seen = ChatObservations(), ChatObservations()
     asyncio.run(_everybody(url, questions, n_people, pause_s, warm_s, warm, None, lambda n: None))
     asyncio.run(_everybody(url, questions, n_people, pause_s, seconds, seen, cost, progress))
     return ChatBench(
@@ -156,7 +156,7 @@ async def _everybody(
     n_people: int,
     pause_s: float,
     seconds: float,
-    seen: Seen,
+    seen: ChatObservations,
     cost: Cost | None,
     progress: Callable[[int], None],
 ) -> None:
@@ -170,7 +170,12 @@ async def _everybody(
 
 
 async def _person(
-    client: AsyncClient, questions: Sequence[str], chance: random.Random, pause_s: float, until: float, seen: Seen
+    client: AsyncClient,
+    questions: Sequence[str],
+    chance: random.Random,
+    pause_s: float,
+    until: float,
+    seen: ChatObservations,
 ) -> None:
     from httpx import HTTPError
 
@@ -188,7 +193,7 @@ async def _person(
         await asyncio.sleep(chance.uniform(0, 2 * pause_s))
 
 
-async def _ask(client: AsyncClient, question: str, conversation_id: str, seen: Seen) -> dict[str, Any]:
+async def _ask(client: AsyncClient, question: str, conversation_id: str, seen: ChatObservations) -> dict[str, Any]:
     """The whole answer.
 
     Raises:
@@ -215,7 +220,7 @@ async def _ask(client: AsyncClient, question: str, conversation_id: str, seen: S
     return data
 
 
-async def _vote(client: AsyncClient, answer: dict[str, Any], chance: random.Random, seen: Seen) -> None:
+async def _vote(client: AsyncClient, answer: dict[str, Any], chance: random.Random, seen: ChatObservations) -> None:
     vote = {"turn_id": answer["turn_id"], "token": answer["token"], "verdict": "answer_helpful"}
     if answer["citations"]:
         verdict = "helpful" if chance.random() < 0.8 else "not_relevant"
@@ -228,7 +233,7 @@ async def _vote(client: AsyncClient, answer: dict[str, Any], chance: random.Rand
 async def _onlooker(
     client: AsyncClient,
     until: float,
-    seen: Seen,
+    seen: ChatObservations,
     cost: Cost | None,
     progress: Callable[[int], None],
 ) -> None:
@@ -251,7 +256,7 @@ async def _onlooker(
         await asyncio.sleep(LOOK_S)
 
 
-def cost_of(pid: int) -> Cost:
+def process_cost(pid: int) -> Cost:
     """Looks at a process of this machine."""
     import psutil
 
@@ -264,7 +269,7 @@ def cost_of(pid: int) -> Cost:
     return look
 
 
-def questions_of(folder: Path) -> list[str]:
+def questions_from_headings(folder: Path) -> list[str]:
     """The headings of the Markdown files below *folder* that are questions; all headings, where few are.
 
     Raises:

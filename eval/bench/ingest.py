@@ -12,14 +12,14 @@ from statistics import median
 
 from rag.database.schema import open_database
 from rag.embedding.encoder import Encoder, Precision, load_model
-from rag.embedding.passage_vectors import Vectors
-from rag.ingestion.beir_corpus import corpus_of
+from rag.embedding.passage_vectors import PassageVectors
+from rag.ingestion.beir_corpus import corpus_path
 from rag.ingestion.ingest import ingest_beir
 from rag.library.library import Library
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class IngestRound:
     """One ingest and one encoding of the same passages, one after the other."""
 
     ingest_s: float
@@ -38,7 +38,7 @@ class IngestBench:
     n_threads: int
     precision: str
     """What Nightjar encoded in; the encoding alone is in fp32, as it is by default."""
-    rounds: tuple[Round, ...]
+    rounds: tuple[IngestRound, ...]
 
     @property
     def ingest_per_s(self) -> float:
@@ -86,7 +86,7 @@ def measure_ingest(
         encoder.encode_passages(["warm"])
         ingest_s = _seconds(partial(_ingest, corpus, work / f"{number}.db", encoder))
         encode_s = _seconds(partial(alone.encode, texts, show_progress_bar=False))
-        rounds.append(Round(ingest_s, encode_s))
+        rounds.append(IngestRound(ingest_s, encode_s))
         precisions.add("bf16" if encoder.prefers_bf16(texts) else "fp32")
         progress(1)
     import torch
@@ -103,7 +103,7 @@ def measure_ingest(
 def _ingest(folder: Path, database: Path, encoder: Encoder) -> None:
     engine = open_database(f"sqlite:///{database}")
     ingest_beir(Library(engine), folder)
-    Vectors(engine, encoder.passage_side).fill(encoder)
+    PassageVectors(engine, encoder.passage_side).fill(encoder)
     engine.dispose()
 
 
@@ -111,7 +111,7 @@ def _texts(folder: Path, database: Path) -> list[str]:
     engine = open_database(f"sqlite:///{database}")
     library = Library(engine)
     ingest_beir(library, folder)
-    texts = list(dict.fromkeys(passage.encoded_text for passage in library.iterate()))
+    texts = list(dict.fromkeys(passage.encoded_text for passage in library.iterate_passages()))
     engine.dispose()
     return texts
 
@@ -119,7 +119,7 @@ def _texts(folder: Path, database: Path) -> list[str]:
 def _first_lines(folder: Path, work: Path, limit: int | None) -> Path:
     some = work / folder.resolve().name
     some.mkdir(parents=True)
-    with corpus_of(folder).open("rb") as whole, (some / "corpus.jsonl").open("wb") as part:
+    with corpus_path(folder).open("rb") as whole, (some / "corpus.jsonl").open("wb") as part:
         part.writelines(islice(whole, limit))
     return some
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.answers.failure_attribution import Attributed
-from eval.answers.failure_changes import Causes
-from eval.gate.decide import Decision, Served, decide
-from eval.report.comparison import Comparison, Found, Question, Sureness, Told, Vote
+from eval.answers.failure_attribution import AttributedQuestion
+from eval.answers.failure_changes import FailureCauses
+from eval.gate.decide import GateDecision, ServedScores, decide
+from eval.report.comparison import AbstentionScores, AnswerSummary, Comparison, PassageVotes, ReportQuestion, VersionRun
 from eval.report.output.write_report import write_report
-from eval.report.provenance import Background, Check
+from eval.report.provenance import ReportContext, ValidityCheck
 from rag.records import Citation, Passage
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ class ReportBench:
 
 def measure_report(folder: Path, n_questions: int, seed: int = 13) -> ReportBench:
     """Decides on made-up questions and writes the report into *folder*. Making them up is not timed."""
-    comparison, ranks, background = made_up(n_questions, seed)
+    comparison, ranks, background = synthetic_comparison(n_questions, seed)
     started, cpu_started = time.perf_counter(), time.process_time()
     decision = _decided(comparison, *ranks)
     page = write_report(folder, decision, {"n_questions": n_questions}, comparison, background).with_suffix(".html")
@@ -52,33 +52,33 @@ def measure_report(folder: Path, n_questions: int, seed: int = 13) -> ReportBenc
                        round(page.stat().st_size / 1e3, 1), round(n_bytes / 1e6, 2))  # fmt: skip
 
 
-def made_up(n: int, seed: int) -> tuple[Comparison, tuple[Ranks, Ranks], Background]:
+def synthetic_comparison(n: int, seed: int) -> tuple[Comparison, tuple[Ranks, Ranks], ReportContext]:
     """The comparison, the ranks of the right passages under both versions, and what else a night tells."""
     rng = np.random.default_rng(seed)
     questions = _questions(n, rng)
     current = rng.geometric(FOUND, n)
     candidate = np.maximum(1, current - rng.choice(MOVES, n))
-    sure = Sureness(rng.beta(4, 2, n), rng.beta(2, 4, n), current <= 5, 0.2)
+    sure = AbstentionScores(rng.beta(4, 2, n), rng.beta(2, 4, n), current <= 5, 0.2)
     found = [
-        Found(name, _run(questions, ranks), sureness=sure if name != "base" else None)
+        VersionRun(name, _run(questions, ranks), sureness=sure if name != "base" else None)
         for name, ranks in (("current", current), ("candidate", candidate), ("base", np.minimum(current + 1, DEPTH)))
     ]
     comparison = Comparison(questions, found[0], found[1], found[2], _read, _causes(questions), _answer)
-    checks = (Check("Questions that stand there twice", True, "No question stands there twice."),)
-    return comparison, (current, candidate), Background("Report on made-up questions", checks=checks)
+    checks = (ValidityCheck("Questions that stand there twice", True, "No question stands there twice."),)
+    return comparison, (current, candidate), ReportContext("Report on made-up questions", checks=checks)
 
 
-def _questions(n: int, rng: np.random.Generator) -> tuple[Question, ...]:
+def _questions(n: int, rng: np.random.Generator) -> tuple[ReportQuestion, ...]:
     is_unseen, is_locked = rng.random(n) < 0.6, rng.random(n) < 0.2
     return tuple(
-        Question(f"q{place}", f"How do I reset device number {place}?", {f"p{place}": 1}, f"docs/{place % 200}.md", "en",
+        ReportQuestion(f"q{place}", f"How do I reset device number {place}?", {f"p{place}": 1}, f"docs/{place % 200}.md", "en",
                  is_unseen=bool(is_unseen[place]), is_newest=place >= 0.8 * n, is_locked=bool(is_locked[place]),
-                 votes=(Vote(f"p{place}", "pin", 2),))
+                 votes=(PassageVotes(f"p{place}", "pin", 2),))
         for place in range(n)
     )  # fmt: skip
 
 
-def _run(questions: Sequence[Question], ranks: Ranks) -> dict[str, list[str]]:
+def _run(questions: Sequence[ReportQuestion], ranks: Ranks) -> dict[str, list[str]]:
     """Each question's passages, the right one at its rank, the others those of its neighbours."""
     n, run = len(questions), {}
     for place, rank in enumerate(ranks.tolist()):
@@ -94,27 +94,28 @@ def _read(ids: Collection[str]) -> Mapping[str, Passage]:
     return {one: Passage(one, f"d-{one}", f"docs/{one}.md", "Devices", "Reset", text, 0, len(text)) for one in ids}
 
 
-def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, Told]]:
+def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
     said = "Hold the button for ten seconds, until the light is green. [1]"
     told = {
-        one: Told(said, citations=(Citation(1, f"p{one[1:]}", "docs", None, 0, 58, said[:58], 0.9),)) for one in ids
+        one: AnswerSummary(said, citations=(Citation(1, f"p{one[1:]}", "docs", None, 0, 58, said[:58], 0.9),))
+        for one in ids
     }
     return {one: {"current": told[one], "candidate": told[one]} for one in ids}
 
 
-def _causes(questions: Sequence[Question]) -> Causes:
-    some = [Attributed(one.query_id, one.text, "right", 1, "") for one in questions[:ATTRIBUTED]]
-    return Causes("extractive", tuple(some), tuple(some), n_golden=0, n_without_reference=0, n_untold=0)
+def _causes(questions: Sequence[ReportQuestion]) -> FailureCauses:
+    some = [AttributedQuestion(one.query_id, one.text, "right", 1, "") for one in questions[:ATTRIBUTED]]
+    return FailureCauses("extractive", tuple(some), tuple(some), n_golden=0, n_without_reference=0, n_undecided=0)
 
 
-def _decided(comparison: Comparison, current: Ranks, candidate: Ranks) -> Decision:
+def _decided(comparison: Comparison, current: Ranks, candidate: Ranks) -> GateDecision:
     return decide(
         _served(current), _served(candidate), comparison.mask(lambda one: one.is_unseen),
         decisive=comparison.mask(lambda one: not one.is_locked), newest=comparison.mask(lambda one: one.is_newest),
     )  # fmt: skip
 
 
-def _served(ranks: Ranks) -> Served:
+def _served(ranks: Ranks) -> ServedScores:
     """One right passage a question: nDCG@10 is 1 / log2(1 + rank), and recall@10 is 1, up to rank 10."""
     is_there = ranks <= 10
-    return Served(np.where(is_there, 1 / np.log2(1 + ranks), 0.0), is_there.astype(np.float64))
+    return ServedScores(np.where(is_there, 1 / np.log2(1 + ranks), 0.0), is_there.astype(np.float64))

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from eval.statistics.ranking_metrics import Qrels, from_rankings, mean, per_question
-from rag.answering.answerer import Answerer, Text
+from eval.statistics.ranking_metrics import Qrels, mean, measure_per_question, run_from_rankings
+from rag.answering.answerer import Answerer, TextDelta
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
-from rag.feedback.feedback_store import Feedback
+from rag.embedding.passage_vectors import PassageVectors
+from rag.feedback.feedback_store import FeedbackStore
 from rag.generation.generator import make_generator
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.index.serving_index import ServingIndex
 from rag.library.library import Library
 from rag.records import Answer
@@ -29,7 +29,7 @@ STAGES = ("encode", "dense", "lexical", "fetch", "fusion")
 """Of one question: its vector, Chroma, BM25, texts and vectors from SQL, and what is left."""
 
 
-class Rival(Protocol):
+class SearchBaseline(Protocol):
     """Whatever else can search the same passages."""
 
     def search(self, question: str) -> list[str]:
@@ -37,14 +37,14 @@ class Rival(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class LatencySpread:
     """Milliseconds over all questions."""
 
     median_ms: float
     p95_ms: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> Spread:
+    def of(cls, seconds: Sequence[float]) -> LatencySpread:
         """
         >>> Spread.of([0.001, 0.002, 0.003])
         Spread(median_ms=2.0, p95_ms=2.9)
@@ -54,10 +54,10 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class RetrieverTiming:
     """One retriever in one run."""
 
-    whole: Spread
+    whole: LatencySpread
     ndcg: float
     """Mean nDCG@10 over the questions."""
 
@@ -71,12 +71,12 @@ class SearchBench:
     """The others are made up, and so are their vectors."""
     n_questions: int
     n_threads: int
-    nightjar: Timed
-    stages: Mapping[str, Spread]
+    nightjar: RetrieverTiming
+    stages: Mapping[str, LatencySpread]
     """Of Nightjar's time; "fusion" is what is left when the others are taken away."""
-    first_answer: Spread
+    first_answer: LatencySpread
     """From the question to the first words of the extractive answer, its search included."""
-    theirs: Timed | None
+    theirs: RetrieverTiming | None
     """None where LangChain's parts are not installed."""
 
     @property
@@ -85,13 +85,13 @@ class SearchBench:
         return round(self.theirs.whole.median_ms / self.nightjar.whole.median_ms, 1) if self.theirs else None
 
 
-class Watch:
+class StageTimer:
     """Seconds by stage, of calls that go through `watched` parts."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
 
-    def watched(self, part: Any, **stages: str) -> Any:
+    def timed(self, part: Any, **stages: str) -> Any:
         """*part* with some of its methods timed: name = stage."""
         return _Watched(part, stages, self)
 
@@ -99,7 +99,7 @@ class Watch:
 class _Watched:
     """A part whose calls are timed; whatever else it has is passed through."""
 
-    def __init__(self, part: Any, stages: Mapping[str, str], watch: Watch) -> None:
+    def __init__(self, part: Any, stages: Mapping[str, str], watch: StageTimer) -> None:
         self._part = part
         self._stages = stages
         self._watch = watch
@@ -119,26 +119,28 @@ class _Watched:
         return timed
 
 
-class Served:
+class ServedRetriever:
     """Our retriever over a library as the application serves it: Chroma's index up to date, the encoder warm."""
 
-    def __init__(self, library: Library, vectors: Vectors, encoder: Encoder, root: Path, *, weight: float) -> None:
-        self.watch = Watch()
+    def __init__(
+        self, library: Library, vectors: PassageVectors, encoder: Encoder, root: Path, *, weight: float
+    ) -> None:
+        self.watch = StageTimer()
         self._index = ServingIndex(root, vectors)
         self._index.prepare(background=False)
         passage_ids: list[str] = []
-        lexical = Lexical.build(passage_ids, _texts(library, passage_ids))
+        lexical = Bm25Index.build(passage_ids, _texts(library, passage_ids))
         self.retriever = Retriever(
-            self.watch.watched(encoder, encode_queries="encode"),
-            self.watch.watched(self._index, search="dense"),
-            self.watch.watched(lexical, scores="lexical"),
-            self.watch.watched(library, get="fetch"),
-            self.watch.watched(vectors, rows="fetch"),
+            self.watch.timed(encoder, encode_queries="encode"),
+            self.watch.timed(self._index, search="dense"),
+            self.watch.timed(lexical, scores="lexical"),
+            self.watch.timed(library, get="fetch"),
+            self.watch.timed(vectors, rows="fetch"),
             lexical_weight=weight,
-            distinct=True,  # as the application does
+            collapse_duplicates=True,  # as the application does
         )
         encoder.encode_queries(["warm"])
-        self._answerer = Answerer(lambda: self.retriever, make_generator(), library, Feedback(library.engine))
+        self._answerer = Answerer(lambda: self.retriever, make_generator(), library, FeedbackStore(library.engine))
 
     @property
     def state(self) -> str:
@@ -153,7 +155,7 @@ class Served:
         """Seconds until the first words of an answer stand there, or why there is none."""
         start = time.perf_counter()
         events = self._answerer.stream(question, k=K_ANSWER, origin="simulated")
-        next(one for one in events if isinstance(one, Text | Answer))
+        next(one for one in events if isinstance(one, TextDelta | Answer))
         seconds = time.perf_counter() - start
         for _ in events:
             pass
@@ -165,8 +167,8 @@ class Served:
 
 
 def measure_search(
-    ours: Served,
-    theirs: Rival | None,
+    ours: ServedRetriever,
+    theirs: SearchBaseline | None,
     questions: Mapping[str, str],
     qrels: Qrels,
     *,
@@ -180,7 +182,7 @@ def measure_search(
     """
     import torch
 
-    rivals: dict[str, Rival] = {"nightjar": ours, **({"theirs": theirs} if theirs else {})}
+    rivals: dict[str, SearchBaseline] = {"nightjar": ours, **({"theirs": theirs} if theirs else {})}
     seconds: dict[str, list[float]] = defaultdict(list)
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     first = next(iter(questions.values()))
@@ -200,9 +202,9 @@ def measure_search(
         progress(1)
     asked = {query_id: qrels[query_id] for query_id in questions}
     timed = {
-        name: Timed(
-            Spread.of(seconds[name]),
-            round(mean(per_question(asked, from_rankings(found[name]))["nDCG@10"].values()), 4),
+        name: RetrieverTiming(
+            LatencySpread.of(seconds[name]),
+            round(mean(measure_per_question(asked, run_from_rankings(found[name]))["nDCG@10"].values()), 4),
         )
         for name in rivals
     }
@@ -212,13 +214,13 @@ def measure_search(
         n_questions=len(questions),
         n_threads=torch.get_num_threads(),
         nightjar=timed["nightjar"],
-        stages={stage: Spread.of(seconds[stage]) for stage in STAGES},
-        first_answer=Spread.of(seconds["answer"]),
+        stages={stage: LatencySpread.of(seconds[stage]) for stage in STAGES},
+        first_answer=LatencySpread.of(seconds["answer"]),
         theirs=timed.get("theirs"),
     )
 
 
 def _texts(library: Library, passage_ids: list[str]) -> Any:
-    for passage in library.iterate():
+    for passage in library.iterate_passages():
         passage_ids.append(passage.passage_id)
         yield passage.encoded_text

@@ -17,20 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.bench.baselines.splitters import Splitter
-from eval.bench.token_budget import Piece, Seen, Wanted, seen, tokens
-from eval.datasets.excerpts import ExcerptSet, Question
-from eval.statistics.significance import Paired, paired
-from rag.index.bm25 import Lexical
-from rag.retrieval.fusion import normalised_lexical, top_fused
-from rag.splitting.splitter import Splitting, document_of
-from rag.splitting.token_offsets import Starts
+from eval.bench.token_budget import ExcerptTokens, TokenOverlap, TokenSpan, token_overlap, token_set
+from eval.datasets.excerpts import ExcerptQuestion, ExcerptSet
+from eval.statistics.significance import PairedComparison, compare_paired
+from rag.index.bm25 import Bm25Index
+from rag.retrieval.fusion import normalise_bm25, top_fused
+from rag.splitting.splitter import SplittingRules, split_document
+from rag.splitting.token_offsets import TokenStarts
 
 FloatArray = NDArray[np.float32]
 CANDIDATES = 100  # as served
 MOST_PIECES = 200  # of one ranking: more than any budget shows
 
 
-class Encodes(Protocol):
+class SplittingEncoder(Protocol):
     """The encoder."""
 
     passage_side: str
@@ -47,60 +47,60 @@ class SplittingBench:
     """What one splitter came to."""
 
     name: str
-    beside: bool
+    is_baseline: bool
     n_passages: int
     n_tokens: int
     """That were encoded, titles and headings included; of what the encoder cuts off too."""
     mean_tokens: float
     """Of a passage's text."""
-    seen: Mapping[int, Mapping[str, Seen]]
+    seen: Mapping[int, Mapping[str, TokenOverlap]]
     """Budget → query id → what was seen."""
 
     def mean(self, what: str, budget: int, query_ids: Sequence[str]) -> float:
         """The mean of recall, precision or iou over some questions."""
         return float(np.mean([getattr(self.seen[budget][one], what) for one in query_ids]))
 
-    def beside_of(self, other: SplittingBench, what: str, budget: int, query_ids: Sequence[str]) -> Paired:
+    def compare_with(self, other: SplittingBench, what: str, budget: int, query_ids: Sequence[str]) -> PairedComparison:
         """This one minus the *other* one, question by question."""
         before, after = ([getattr(one.seen[budget][query], what) for query in query_ids] for one in (other, self))
-        return paired(before, after)
+        return compare_paired(before, after)
 
 
 def measure_splitting(
-    asked: ExcerptSet,
-    ways: Sequence[Splitter],
-    encoder: Encodes,
-    starts: Starts,
+    excerpts: ExcerptSet,
+    splitters: Sequence[Splitter],
+    encoder: SplittingEncoder,
+    starts: TokenStarts,
     *,
     budgets: Sequence[int],
     lexical_weight: float,
-    kept: Path | None = None,
+    cache_folder: Path | None = None,
     progress: Callable[[int], None] = lambda n: None,
 ) -> list[SplittingBench]:
-    """Cuts, encodes, ranks and counts; *kept* is a folder for the vectors, from which no text is encoded again."""
-    documents = _Documents(asked, starts)
-    vectors = _Vectors(encoder, kept)
-    queries = encoder.encode_queries([one.text for one in asked.questions])
-    wanted = {one.query_id: documents.wanted(one) for one in asked.questions}
+    """Cuts, encodes, ranks and counts; *cache_folder* is a folder for the vectors, from which no text is encoded again."""
+    documents = _Documents(excerpts, starts)
+    vectors = _Vectors(encoder, cache_folder)
+    queries = encoder.encode_queries([one.text for one in excerpts.questions])
+    wanted = {one.query_id: documents.wanted(one) for one in excerpts.questions}
     measured = []
-    for way in ways:
+    for way in splitters:
         pieces = list(documents.pieces(way))
-        rankings = list(_rankings(asked.questions, queries, pieces, vectors, lexical_weight))
+        rankings = list(_rankings(excerpts.questions, queries, pieces, vectors, lexical_weight))
         found = {
             budget: {
-                one.query_id: seen(ranked, wanted[one.query_id], budget)
-                for one, ranked in zip(asked.questions, rankings, strict=True)
+                one.query_id: token_overlap(ranked, wanted[one.query_id], budget)
+                for one, ranked in zip(excerpts.questions, rankings, strict=True)
             }
             for budget in budgets
         }
         encoded = sum(map(len, starts([piece.encoded_text for piece in pieces])))
         mean = sum(piece.end - piece.start for piece in pieces) / len(pieces)
-        measured.append(SplittingBench(way.name, way.beside, len(pieces), encoded, mean, found))
+        measured.append(SplittingBench(way.name, way.is_baseline, len(pieces), encoded, mean, found))
         progress(1)
     return measured
 
 
-def halves(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
+def split_halves(questions: Sequence[ExcerptQuestion]) -> tuple[list[str], list[str]]:
     """Query ids to choose by, and those to report on: a half each, by their hash.
 
     >>> some = [Question(f"q{n}", "", ()) for n in range(8)]
@@ -114,44 +114,48 @@ def halves(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
 
 
 def _rankings(
-    questions: Sequence[Question], queries: FloatArray, pieces: Sequence[Piece], vectors: _Vectors, weight: float
-) -> Iterator[list[Piece]]:
+    questions: Sequence[ExcerptQuestion],
+    queries: FloatArray,
+    pieces: Sequence[TokenSpan],
+    vectors: _Vectors,
+    weight: float,
+) -> Iterator[list[TokenSpan]]:
     texts = [piece.encoded_text for piece in pieces]
     dense = queries @ vectors.of(texts).T
-    lexical = Lexical.build([f"{number:08}" for number in range(len(texts))], texts)
+    lexical = Bm25Index.build([f"{number:08}" for number in range(len(texts))], texts)
     for one, cosines in zip(questions, dense, strict=True):
-        words = normalised_lexical(lexical.scores(one.text))
+        words = normalise_bm25(lexical.scores(one.text))
         yield [pieces[place] for place in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]
 
 
 class _Documents:
     """The documents by their tokens."""
 
-    def __init__(self, asked: ExcerptSet, starts: Starts) -> None:
+    def __init__(self, asked: ExcerptSet, starts: TokenStarts) -> None:
         self._parsed = asked.documents
-        texts = [document_of("", "", parsed, Splitting(10**9))[0].text for parsed in asked.documents.values()]
+        texts = [split_document("", "", parsed, SplittingRules(10**9))[0].text for parsed in asked.documents.values()]
         self._starts: dict[str, array[int]] = dict(zip(asked.documents, starts(texts), strict=True))
 
-    def pieces(self, way: Splitter) -> Iterator[Piece]:
+    def pieces(self, way: Splitter) -> Iterator[TokenSpan]:
         for name, parsed in self._parsed.items():
             for start, end, encoded_text in way.cut(name, parsed):
-                yield Piece(
+                yield TokenSpan(
                     name, bisect_left(self._starts[name], start), bisect_left(self._starts[name], end), encoded_text
                 )
 
-    def wanted(self, question: Question) -> list[Wanted]:
+    def wanted(self, question: ExcerptQuestion) -> list[ExcerptTokens]:
         return [tuple(self._tokens(*place) for place in places) for places in question.wanted]
 
     def _tokens(self, document: str, start: int, end: int) -> frozenset[tuple[str, int]]:
         """Also the token that the place begins inside of."""
         first = max(0, bisect_right(self._starts[document], start) - 1)
-        return tokens(document, first, max(bisect_left(self._starts[document], end), first + 1))
+        return token_set(document, first, max(bisect_left(self._starts[document], end), first + 1))
 
 
 class _Vectors:
     """What the encoder makes of texts, each once; on disk too, where a folder is given."""
 
-    def __init__(self, encoder: Encodes, folder: Path | None) -> None:
+    def __init__(self, encoder: SplittingEncoder, folder: Path | None) -> None:
         self._encoder = encoder
         self._file = folder / f"vectors-{encoder.passage_side}.npz" if folder else None
         self._known: dict[str, FloatArray] = {}

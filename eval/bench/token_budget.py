@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 Token = tuple[str, int]
 """A document, and the number of a token in it."""
-Wanted = tuple[frozenset[Token], ...]
+ExcerptTokens = tuple[frozenset[Token], ...]
 """The places of one excerpt; each of them would do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TokenSpan:
     """A stretch of a document that a splitting made."""
 
     document: str
@@ -28,7 +28,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TokenOverlap:
     """What one question got, each from 0 to 1."""
 
     recall: float
@@ -39,7 +39,7 @@ class Seen:
     """Wanted tokens shown over those shown or wanted."""
 
 
-def seen(ranked: Sequence[Piece], wanted: Sequence[Wanted], budget: int) -> Seen:
+def token_overlap(ranked: Sequence[TokenSpan], wanted: Sequence[ExcerptTokens], budget: int) -> TokenOverlap:
     """What showing the first pieces, *budget* tokens in all, is worth.
 
     >>> pieces = [Piece("a", 10, 20, ""), Piece("b", 0, 10, "")]
@@ -52,14 +52,14 @@ def seen(ranked: Sequence[Piece], wanted: Sequence[Wanted], budget: int) -> Seen
     n_found = sum(max(len(once & place) / len(place) for place in one) * len(one[0]) for one in wanted)
     n_wanted = sum(len(one[0]) for one in wanted)
     n_right = len(once.intersection(*[set().union(*(place for one in wanted for place in one))]))
-    return Seen(
+    return TokenOverlap(
         recall=n_found / n_wanted,
         precision=n_right / len(shown) if shown else 0.0,
         iou=n_found / (len(shown) + n_wanted - n_found),
     )
 
 
-def tokens(document: str, start: int, end: int) -> frozenset[Token]:
+def token_set(document: str, start: int, end: int) -> frozenset[Token]:
     """The tokens of a stretch.
 
     >>> sorted(tokens("a", 3, 5))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.jsonl import object_of
+from eval.datasets.jsonl import parse_json_object
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
 from rag.library.library import Library
 
@@ -98,7 +98,7 @@ def load_beir(folder: Path) -> BeirDataset:
     return BeirDataset(folder.resolve().name, folder, _sha256(files), queries, qrels, answers, tuple(unknown))
 
 
-def locate(dataset: BeirDataset, library: Library) -> dict[str, str]:
+def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
     """Maps every passage of the dataset to the id it has in the library.
 
     BEIR ids repeat between datasets ("p0"), so the passage whose source is `dataset/id` comes first; an id that only
@@ -109,7 +109,7 @@ def locate(dataset: BeirDataset, library: Library) -> dict[str, str]:
     """
     by_source: dict[str, str] = {}
     by_id: dict[str, list[str]] = {}
-    for passage in library.iterate():
+    for passage in library.iterate_passages():
         if passage.external_id is not None:
             by_source[passage.source] = passage.passage_id
             by_id.setdefault(passage.external_id, []).append(passage.passage_id)
@@ -128,7 +128,7 @@ def locate(dataset: BeirDataset, library: Library) -> dict[str, str]:
     return found
 
 
-def translated(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
+def translate_qrels(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
     """The same judgments with the passage ids of *ids*; where two become one, the higher grade counts.
 
     >>> translated({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
@@ -160,7 +160,7 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for number, text in enumerate(lines, start=1):
             if text.strip():
                 place = f"{file}:{number}"
-                yield place, object_of(text, place, '{"_id": …, "text": …}')
+                yield place, parse_json_object(text, place, '{"_id": …, "text": …}')
 
 
 def _text(line: Mapping[str, Any], key: str, place: str) -> str:

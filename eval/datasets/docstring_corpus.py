@@ -45,7 +45,7 @@ _SENTENCE_END = re.compile(r"(?<![ .][A-Za-z])(?<!e\.g)(?<!i\.e)(?<!etc)[.!?](?=
 
 
 @dataclass(frozen=True, slots=True)
-class Documented:
+class DocstringPassage:
     """One docstring as a passage with its questions."""
 
     name: str
@@ -65,25 +65,25 @@ class Documented:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class CorpusCounts:
     """What was written: how many passages, and questions a split."""
 
     n_passages: int
     n_questions: dict[Split, int]
 
 
-def write_beir(
+def write_docstring_corpus(
     folder: Path,
     max_passages: int = MAX_PASSAGES,
     min_passages: int = MIN_PASSAGES,
     packages: Sequence[str] = PACKAGES,
-) -> Written:
+) -> CorpusCounts:
     """Writes the demo library as a BEIR folder; the same installation writes the same bytes. Takes ten seconds.
 
     Raises:
         TooLittleDataError: fewer than *min_passages* were found.
     """
-    chosen = choose(documented(packages), max_passages)
+    chosen = choose_passages(documented(packages), max_passages)
     if len(chosen) < min_passages:
         raise TooLittleDataError(f"{len(chosen)} documented functions were found, the demo needs {min_passages}: "
                                  "install pandas and scikit-learn beside Nightjar")  # fmt: skip
@@ -96,7 +96,7 @@ def write_beir(
     return written
 
 
-def documented(packages: Iterable[str] = PACKAGES) -> Iterator[Documented]:
+def documented(packages: Iterable[str] = PACKAGES) -> Iterator[DocstringPassage]:
     """Every public class, method and function of *packages* whose docstring makes a passage."""
     for package in packages:
         root = _root(package)
@@ -106,10 +106,10 @@ def documented(packages: Iterable[str] = PACKAGES) -> Iterator[Documented]:
             path = file.relative_to(root.parent)
             if not _SKIPPED & set(path.parts):
                 parts = [part for part in path.with_suffix("").parts if part != "__init__"]
-                yield from documented_in(file, ".".join(parts))
+                yield from docstrings_of_file(file, ".".join(parts))
 
 
-def documented_in(file: Path, module: str) -> Iterator[Documented]:
+def docstrings_of_file(file: Path, module: str) -> Iterator[DocstringPassage]:
     """The same for one source file, which defines *module*; a file that is no Python of today gives nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old escape sequences in other people's source
@@ -119,19 +119,19 @@ def documented_in(file: Path, module: str) -> Iterator[Documented]:
             return
     names: set[str] = set()
     for name, docstring in _docstrings(tree, module):
-        apart = take_apart(docstring)
+        apart = split_docstring(docstring)
         if apart and name not in names:  # an overload, or the setter of a property, comes second
             names.add(name)
-            yield Documented(name, *apart)
+            yield DocstringPassage(name, *apart)
 
 
-def choose(found: Iterable[Documented], max_passages: int) -> list[Documented]:
+def choose_passages(found: Iterable[DocstringPassage], max_passages: int) -> list[DocstringPassage]:
     """At most *max_passages*, drawn by the hash of their names, none twice, each question pointing at one of them.
 
     Questions that two docstrings share, and those that stand word for word in some passage, are dropped, and so are
     passages that no question is left for.
     """
-    by_text: dict[str, Documented] = {}
+    by_text: dict[str, DocstringPassage] = {}
     for one in found:
         by_text.setdefault(_plain(one.text), one)
     askers = Counter(_plain(question) for one in by_text.values() for question in one.questions)
@@ -140,7 +140,7 @@ def choose(found: Iterable[Documented], max_passages: int) -> list[Documented]:
     for one in by_text.values():
         questions = tuple(q for q in one.questions if askers[_plain(q)] == 1 and _plain(q) not in stated)
         if questions:
-            kept.append(Documented(one.name, one.text, questions))
+            kept.append(DocstringPassage(one.name, one.text, questions))
     return sorted(kept, key=lambda one: _hash(one.name))[:max_passages]
 
 
@@ -154,7 +154,7 @@ def split_of(question_id: str) -> Split:
     return "train" if part < 6 else "dev" if part < 7 else "test"
 
 
-def take_apart(docstring: str) -> tuple[str, tuple[str, ...]] | None:
+def split_docstring(docstring: str) -> tuple[str, tuple[str, ...]] | None:
     """The passage and its one or two questions; None where no summary, or too little beside it, is left.
 
     >>> take_apart("Return the mean of values. " + "Empty input is refused. " * 5)[1]
@@ -265,7 +265,7 @@ class _Stated:
         return any(sentence in text for text in self._texts_by_start.get(start, ()))
 
 
-def _write(folder: Path, chosen: list[Documented]) -> Written:
+def _write(folder: Path, chosen: list[DocstringPassage]) -> CorpusCounts:
     corpus, queries = [], []
     qrels: dict[Split, list[str]] = {"train": [], "dev": [], "test": []}
     for one in chosen:
@@ -280,7 +280,7 @@ def _write(folder: Path, chosen: list[Documented]) -> Written:
     for split, judged in qrels.items():
         text = "query-id\tcorpus-id\tscore\n" + "".join(judged)
         (folder / "qrels" / f"{split}.tsv").write_text(text, "utf-8", newline="\n")
-    return Written(len(corpus), {split: len(judged) for split, judged in qrels.items()})
+    return CorpusCounts(len(corpus), {split: len(judged) for split, judged in qrels.items()})
 
 
 def _plain(text: str) -> str:

@@ -31,7 +31,7 @@ Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConversionReport:
     """What became of DPR's files."""
 
     n_questions: Mapping[str, int]
@@ -41,7 +41,9 @@ class Converted:
     """What was not taken as it stood, with its reason."""
 
 
-def to_beir(files: Mapping[str, Path], folder: Path, progress: Callable[[int], None] = lambda n: None) -> Converted:
+def convert_to_beir(
+    files: Mapping[str, Path], folder: Path, progress: Callable[[int], None] = lambda n: None
+) -> ConversionReport:
     """Writes the BEIR folder of one file for each split, entry by entry: no file is held in memory.
 
     Equal questions become one. Passages keep their ids; one without an id is named by its content, and so is one whose
@@ -63,7 +65,7 @@ def to_beir(files: Mapping[str, Path], folder: Path, progress: Callable[[int], N
         with ExitStack() as stack:
             writer = _Writer(beside, tuple(files), stack)
             for split, file in files.items():
-                for place, entry in entries(file):
+                for place, entry in read_entries(file):
                     writer.add(split, place, entry)
                     progress(1)
             converted = writer.close()
@@ -73,7 +75,7 @@ def to_beir(files: Mapping[str, Path], folder: Path, progress: Callable[[int], N
     return converted
 
 
-def entries(file: Path) -> Iterator[tuple[str, Entry]]:
+def read_entries(file: Path) -> Iterator[tuple[str, Entry]]:
     """("file, entry 1", object) one at a time, of a JSON list or of JSON lines, gzipped or not.
 
     Raises:
@@ -194,14 +196,14 @@ class _Writer:
             self._corpus.write(_json_line({"_id": passage_id, "title": title, "text": text}))
         return passage_id
 
-    def close(self) -> Converted:
+    def close(self) -> ConversionReport:
         for text, question in self._questions.items():
             answers = {"metadata": {"answers": list(question.answers)}} if question.answers else {}
             self._queries.write(_json_line({"_id": question.query_id, "text": text, **answers}))
         n_questions = {
             split: sum(split in question.right for question in self._questions.values()) for split in self._qrels
         }
-        return Converted(n_questions, len(self._hash_of), dict(self._left_out))
+        return ConversionReport(n_questions, len(self._hash_of), dict(self._left_out))
 
 
 def _json_line(value: Mapping[str, Any]) -> str:

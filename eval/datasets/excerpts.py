@@ -21,23 +21,23 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import NotFoundError, UsageError
-from rag.parsing.formats.blocks import Block, Parsed
+from rag.parsing.formats.blocks import Block, ParsedDocument
 from rag.parsing.parser import Parser
-from rag.splitting.splitter import Splitting, document_of
+from rag.splitting.splitter import SplittingRules, split_document
 
 EXCERPTS, ANSWERS = "spans.jsonl", "questions.jsonl"
 _LETTERS = re.compile(r"[^\W_]")
 _TAG = re.compile(r"<\w+>")
 # With thousands or a decimal part: a bare number may be a year, a day or a note's.
 _FIGURE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?![\w]|[.,]\d)")
-_WHOLE = Splitting(10**9)  # how a document is cut does not matter for its text
+_WHOLE = SplittingRules(10**9)  # how a document is cut does not matter for its text
 
 Place = tuple[str, int, int]
 """Document, start and end, in characters of its stored text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExcerptQuestion:
     """A question, and what answers it."""
 
     query_id: str
@@ -51,8 +51,8 @@ class ExcerptSet:
     """Documents as they were read, and the questions on them."""
 
     name: str
-    documents: Mapping[str, Parsed]
-    questions: tuple[Question, ...]
+    documents: Mapping[str, ParsedDocument]
+    questions: tuple[ExcerptQuestion, ...]
     n_lost: int
     """Excerpts and figures that do not stand in what was read; a question that lost all of its own is left out."""
 
@@ -68,13 +68,13 @@ def load_excerpts(folder: Path, characters: int | None = None) -> ExcerptSet:
     asked = list(_asked(folder))
     names = dict.fromkeys(name for one in asked for _, among in one.wanted for name in among)
     documents = _read(folder, list(names), characters)
-    read = {name: _Letters(document_of("", "", parsed, _WHOLE)[0].text) for name, parsed in documents.items()}
+    read = {name: _Letters(split_document("", "", parsed, _WHOLE)[0].text) for name, parsed in documents.items()}
     questions, n_lost = [], 0
     for one in asked:
         places = [tuple(_places(read, text, among, one.exact)) for text, among in one.wanted]
         n_lost += places.count(())
         if any(places):
-            questions.append(Question(one.query_id, one.text, tuple(filter(None, places))))
+            questions.append(ExcerptQuestion(one.query_id, one.text, tuple(filter(None, places))))
     return ExcerptSet(folder.resolve().name, documents, tuple(questions), n_lost)
 
 
@@ -120,8 +120,8 @@ def _answer_line(told: dict[str, Any], folder: Path) -> _Asked:
 # ---- where it stands
 
 
-def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, Parsed]:
-    documents: dict[str, Parsed] = {}
+def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, ParsedDocument]:
+    documents: dict[str, ParsedDocument] = {}
     with Parser() as parser:
         for name in names:
             if not (folder / name).is_file():
@@ -130,7 +130,7 @@ def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, P
     return documents
 
 
-def _beginning(parsed: Parsed, characters: int | None) -> Parsed:
+def _beginning(parsed: ParsedDocument, characters: int | None) -> ParsedDocument:
     """Of the blocks the first that hold *characters*, and no part of a block."""
     kept: list[Block] = []
     n = 0

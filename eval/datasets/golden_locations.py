@@ -28,11 +28,11 @@ Stretch = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GoldenLocation:
     """Where the quote of one golden question stands today."""
 
     golden: Golden
-    how: How
+    method: How
     passage_ids: tuple[str, ...] = ()
     """The right passages; none where the quote was not found."""
     is_cut: bool = False
@@ -45,11 +45,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenQuestion:
+class LocatedQuestion:
     """All golden questions with the same words: one question, right where any of their passages is."""
 
     query_id: str
-    places: tuple[Place, ...]
+    places: tuple[GoldenLocation, ...]
 
     @property
     def golden(self) -> Golden:
@@ -68,7 +68,7 @@ class GoldenQuestion:
         return bool(found) and all(place.is_cut for place in found)
 
 
-def locate_golden(questions: Iterable[Golden], library: Library) -> list[Place]:
+def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenLocation]:
     """Looks every question's quote up in the library as it is now, in the order given.
 
     First as it stands, then with any white space, in its source; then, where it stands in one document alone, in
@@ -79,15 +79,15 @@ def locate_golden(questions: Iterable[Golden], library: Library) -> list[Place]:
     return [_place(one, shelf) for one in questions]
 
 
-def together(places: Iterable[Place]) -> list[GoldenQuestion]:
+def group_by_wording(places: Iterable[GoldenLocation]) -> list[LocatedQuestion]:
     """The questions with the same words put together; each is named by the id of its first one."""
-    groups: dict[str, list[Place]] = defaultdict(list)
+    groups: dict[str, list[GoldenLocation]] = defaultdict(list)
     for place in places:
         groups[" ".join(place.golden.question.casefold().split())].append(place)
-    return [GoldenQuestion(some[0].golden.golden_id, tuple(some)) for some in groups.values()]
+    return [LocatedQuestion(some[0].golden.golden_id, tuple(some)) for some in groups.values()]
 
 
-def grades(questions: Iterable[GoldenQuestion]) -> dict[str, dict[str, int]]:
+def golden_qrels(questions: Iterable[LocatedQuestion]) -> dict[str, dict[str, int]]:
     """query_id → right passage → 1, for those whose right passage was found."""
     return {one.query_id: dict.fromkeys(sorted(one.right), 1) for one in questions if one.right}
 
@@ -98,7 +98,7 @@ class _Shelf:
     def __init__(self, library: Library) -> None:
         self._library = library
         self.by_source: Mapping[str, list[Passage]] = defaultdict(list)
-        for passage in library.iterate():
+        for passage in library.iterate_passages():
             self.by_source[passage.source].append(passage)
         self._last: tuple[str, str] = ("", "")
 
@@ -117,23 +117,25 @@ class _Shelf:
                 yield source
 
 
-def _place(one: Golden, shelf: _Shelf) -> Place:
+def _place(one: Golden, shelf: _Shelf) -> GoldenLocation:
     if not one.is_answerable or not one.quote:
-        return Place(one, "nothing to find")
+        return GoldenLocation(one, "nothing to find")
     if one.source in shelf.by_source and (found := _in_source(one, one.source, shelf)):
         return found
     elsewhere = [place for source in shelf.that_may_hold(one.quote) if source != one.source
                  if (place := _in_source(one, source, shelf))]  # fmt: skip
     if len(elsewhere) == 1:
-        return Place(one, "moved", elsewhere[0].passage_ids, elsewhere[0].is_cut) if one.source else elsewhere[0]
+        return (
+            GoldenLocation(one, "moved", elsewhere[0].passage_ids, elsewhere[0].is_cut) if one.source else elsewhere[0]
+        )
     if elsewhere:
-        return Place(one, "several places")
+        return GoldenLocation(one, "several places")
     if one.source not in shelf.by_source:
-        return Place(one, "no source" if one.source else "lost")
+        return GoldenLocation(one, "no source" if one.source else "lost")
     return _nearest(one, shelf.by_source[one.source])
 
 
-def _in_source(one: Golden, source: str, shelf: _Shelf) -> Place | None:
+def _in_source(one: Golden, source: str, shelf: _Shelf) -> GoldenLocation | None:
     """Where the quote stands in a source, exactly or but for white space; None where it does not."""
     text = shelf.text(source)
     words = r"\s+".join(re.escape(word) for word in one.quote.split())
@@ -150,15 +152,15 @@ def _stretches(pattern: str, text: str) -> list[Stretch]:
     return [match.span() for match in re.finditer(pattern, text)]
 
 
-def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Sequence[Passage]) -> Place | None:
+def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Sequence[Passage]) -> GoldenLocation | None:
     """The passages at the one place where the quote stands, or that it stands at several; None below no passage."""
     right = {tuple(_overlapping(stretch, passages)): stretch for stretch in stretches}
     right.pop((), None)
     if len(right) > 1:
-        return Place(one, "several places")
+        return GoldenLocation(one, "several places")
     for ids, (start, end) in right.items():
         is_cut = not any(passage.start <= start and end <= passage.end for passage in passages)
-        return Place(one, how, ids, is_cut)
+        return GoldenLocation(one, how, ids, is_cut)
     return None
 
 
@@ -172,15 +174,15 @@ def _overlapping(stretch: Stretch, passages: Sequence[Passage]) -> Iterator[str]
     yield from enough or ([most] if most and shared[most] > 0 else [])
 
 
-def _nearest(one: Golden, passages: Sequence[Passage]) -> Place:
+def _nearest(one: Golden, passages: Sequence[Passage]) -> GoldenLocation:
     """The passage with nearly all of the quote's words, where it is clearly the nearest."""
     wanted = set(content_words(one.quote))
     shares = sorted(((_share(wanted, passage), passage.passage_id) for passage in passages), reverse=True)
     if not shares or shares[0][0] < NEAR:
-        return Place(one, "lost")
+        return GoldenLocation(one, "lost")
     if len(shares) > 1 and shares[0][0] - shares[1][0] < APART:
-        return Place(one, "several places")
-    return Place(one, "near", (shares[0][1],))
+        return GoldenLocation(one, "several places")
+    return GoldenLocation(one, "near", (shares[0][1],))
 
 
 def _share(wanted: set[str], passage: Passage) -> float:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from eval.datasets.jsonl import object_of
+from eval.datasets.jsonl import parse_json_object
 from rag.errors import NotFoundError, UsageError
-from rag.parsing.formats.blocks import storable
+from rag.parsing.formats.blocks import replace_unstorable
 
 GoldenOrigin = Literal["chat", "liked", "heading", "model", "file"]
 """Where a question comes from. People asked those of a chat and liked ones; headings and models only stand in for them."""
@@ -79,7 +79,7 @@ class GoldenLine:
     """file:line, for messages."""
 
 
-def version_of(questions: Iterable[Golden]) -> str:
+def golden_set_hash(questions: Iterable[Golden]) -> str:
     """The hash of the questions' content, in any order: the same hash, the same questions.
 
     >>> one, two = Golden("Who?", quote="Ada"), Golden("When?", quote="1843")
@@ -90,7 +90,7 @@ def version_of(questions: Iterable[Golden]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_golden(file: Path) -> list[GoldenLine]:
+def read_golden_file(file: Path) -> list[GoldenLine]:
     """Reads a file of golden questions, checking every line.
 
     A line is `{"question", "source"?, "quote"? or "passage_id"?, "reference"?, "nuggets"?, "tags"?, "answerable"?,
@@ -115,11 +115,11 @@ def read_golden(file: Path) -> list[GoldenLine]:
 
 
 def _line(text: str, place: str) -> GoldenLine:
-    line = object_of(text, place, '{"question": …, "quote": …}')
-    return GoldenLine(golden_of(line, place), str(line.get("passage_id") or ""), place)
+    line = parse_json_object(text, place, '{"question": …, "quote": …}')
+    return GoldenLine(parse_golden(line, place), str(line.get("passage_id") or ""), place)
 
 
-def golden_of(line: Mapping[str, Any], place: str) -> Golden:
+def parse_golden(line: Mapping[str, Any], place: str) -> Golden:
     """The question of one object.
 
     Raises:
@@ -134,10 +134,10 @@ def golden_of(line: Mapping[str, Any], place: str) -> Golden:
         raise UsageError(f"{place} has answerable {answerable!r}: write true or false")
     golden = Golden(**texts, nuggets=tuple(_nuggets(line, place)), tags=_words(line.get("tags", []), "tags", place),
                     is_answerable=answerable)  # fmt: skip
-    return checked(golden, place, has_passage=bool(line.get("passage_id")))
+    return check_golden(golden, place, has_passage=bool(line.get("passage_id")))
 
 
-def checked(golden: Golden, place: str, *, has_passage: bool = False) -> Golden:
+def check_golden(golden: Golden, place: str, *, has_passage: bool = False) -> Golden:
     """The question, if it can be measured with.
 
     Raises:
@@ -157,7 +157,7 @@ def _text(line: Mapping[str, Any], key: str, place: str) -> str:
     value = line[key]
     if not isinstance(value, str):
         raise UsageError(f"{place} has {key} {value!r}: write a text")
-    return storable(value).strip()
+    return replace_unstorable(value).strip()
 
 
 def _nuggets(line: Mapping[str, Any], place: str) -> Iterator[Nugget]:
@@ -175,4 +175,4 @@ def _nuggets(line: Mapping[str, Any], place: str) -> Iterator[Nugget]:
 def _words(value: object, key: str, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
         raise UsageError(f"{place} has {key} {value!r}: write a list of texts")
-    return tuple(storable(one).strip() for one in value)
+    return tuple(replace_unstorable(one).strip() for one in value)

@@ -10,18 +10,18 @@ from typing import Any
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.engine import Connection
 
-from eval.datasets.golden_questions import Golden, GoldenLine, checked, golden_of
-from rag.database.schema import reading
-from rag.database.user_tables import golden as table
+from eval.datasets.golden_questions import Golden, GoldenLine, check_golden, parse_golden
+from rag.database.schema import read_connection
+from rag.database.user_tables import golden_questions as table
 from rag.errors import NotFoundError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
-from rag.parsing.formats.blocks import storable
-from rag.records import now
+from rag.parsing.formats.blocks import replace_unstorable
+from rag.records import utc_now
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredGoldenQuestion:
     """A golden question as the library keeps it."""
 
     golden_id: str
@@ -32,7 +32,7 @@ class Kept:
     """Since when it is no longer measured with; None where it is."""
 
 
-def add_from_turn(engine: Engine, library: Library, turn_id: str, passage_id: str | None, user: str) -> str:
+def add_golden_from_turn(engine: Engine, library: Library, turn_id: str, passage_id: str | None, user: str) -> str:
     """Keeps the question of a turn, with a passage that answers it, as a golden question; returns its id.
 
     With *passage_id* None it becomes a question that the documents do not answer. Adding it again changes nothing; one
@@ -41,11 +41,11 @@ def add_from_turn(engine: Engine, library: Library, turn_id: str, passage_id: st
     Raises:
         NotFoundError: no such turn, or no such passage in the library.
     """
-    question = Feedback(engine).turn(turn_id).question
+    question = FeedbackStore(engine).turn(turn_id).question
     made = Golden(question, is_answerable=passage_id is not None, origin="chat")
     if passage_id is not None:
         made = with_passage(made, library, passage_id)
-    return add(engine, [made], user)[0]
+    return add_golden(engine, [made], user)[0]
 
 
 def with_passage(made: Golden, library: Library, passage_id: str) -> Golden:
@@ -54,16 +54,16 @@ def with_passage(made: Golden, library: Library, passage_id: str) -> Golden:
     Raises:
         NotFoundError: the library has no such passage.
     """
-    found = library.get([storable(passage_id)])
-    passage = found.get(storable(passage_id)) or next(
-        iter(library.get(list(library.resolve([storable(passage_id)]).values())).values()), None
+    found = library.get([replace_unstorable(passage_id)])
+    passage = found.get(replace_unstorable(passage_id)) or next(
+        iter(library.get(list(library.resolve([replace_unstorable(passage_id)]).values())).values()), None
     )
     if passage is None:
         raise NotFoundError(f'no passage {passage_id!r} in the library: "nightjar search" tells the ids of passages')
     return replace(made, source=passage.source, quote=passage.text)
 
 
-def lines_with_passages(lines: Iterable[GoldenLine], library: Library) -> list[Golden]:
+def resolve_passages(lines: Iterable[GoldenLine], library: Library) -> list[Golden]:
     """The questions of a file; where a line names a passage, with its source and text.
 
     Raises:
@@ -72,40 +72,40 @@ def lines_with_passages(lines: Iterable[GoldenLine], library: Library) -> list[G
     return [with_passage(one.golden, library, one.passage_id) if one.passage_id else one.golden for one in lines]
 
 
-def add(engine: Engine, questions: Iterable[Golden], user: str) -> list[str]:
+def add_golden(engine: Engine, questions: Iterable[Golden], user: str) -> list[str]:
     """Keeps questions, in one transaction; returns their ids.
 
     One that is kept already gets the new answer, nuggets and tags, and counts again where it was retired; who added it,
     when, and from where stays.
     """
-    made = [checked(one, f"the question {one.question[:60]!r}") for one in questions]
+    made = [check_golden(one, f"the question {one.question[:60]!r}") for one in questions]
     with engine.begin() as connection:
         for one in made:
             _put(connection, one, user)
     return [one.golden_id for one in made]
 
 
-def kept(engine: Engine, *, with_retired: bool = False) -> list[Kept]:
+def list_golden(engine: Engine, *, with_retired: bool = False) -> list[StoredGoldenQuestion]:
     """The questions that are kept, oldest first."""
     query = select(table).order_by(table.c.added_at, table.c.golden_id)
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         rows = connection.execute(query if with_retired else query.where(table.c.retired_at.is_(None))).all()
     return [_kept(row._mapping) for row in rows]
 
 
-def retire(engine: Engine, golden_id: str) -> Golden:
+def retire_golden(engine: Engine, golden_id: str) -> Golden:
     """Measures no longer with a question; *golden_id* may be the beginning of an id.
 
     Raises:
         NotFoundError: no question that counts has this id, or several begin so.
     """
-    found = [one for one in kept(engine) if one.golden_id.startswith(golden_id)] if golden_id else []
+    found = [one for one in list_golden(engine) if one.golden_id.startswith(golden_id)] if golden_id else []
     if len(found) != 1:
         told = "several begin so" if found else "there is none"
         raise NotFoundError(f'golden question {golden_id!r}: {told}; "nightjar golden list" names them')
     with engine.begin() as connection:
         this = table.c.golden_id == found[0].golden_id
-        connection.execute(update(table).where(this).values(retired_at=now().isoformat()))
+        connection.execute(update(table).where(this).values(retired_at=utc_now().isoformat()))
     return found[0].golden
 
 
@@ -113,7 +113,7 @@ def _put(connection: Connection, one: Golden, user: str) -> None:
     this = table.c.golden_id == one.golden_id
     row = _row(one)
     if connection.scalar(select(table.c.golden_id).where(this)) is None:
-        connection.execute(insert(table), row | {"added_by": user, "added_at": now().isoformat()})
+        connection.execute(insert(table), row | {"added_by": user, "added_at": utc_now().isoformat()})
     else:
         changed = {name: row[name] for name in ("answerable", "reference", "nuggets", "tags") if row[name] != "[]"}
         changed = {name: value for name, value in changed.items() if value != ""}
@@ -135,8 +135,8 @@ def _row(one: Golden) -> dict[str, Any]:
     }
 
 
-def _kept(row: Any) -> Kept:
+def _kept(row: Any) -> StoredGoldenQuestion:
     line = {name: row[name] for name in ("question", "source", "quote", "reference", "origin")}
     line |= {"nuggets": json.loads(row["nuggets"]), "tags": json.loads(row["tags"])}
-    golden = golden_of(line | {"answerable": bool(row["answerable"])}, f"golden question {row['golden_id']}")
-    return Kept(row["golden_id"], golden, row["added_by"], row["added_at"], row["retired_at"])
+    golden = parse_golden(line | {"answerable": bool(row["answerable"])}, f"golden question {row['golden_id']}")
+    return StoredGoldenQuestion(row["golden_id"], golden, row["added_by"], row["added_at"], row["retired_at"])

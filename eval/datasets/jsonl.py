@@ -8,7 +8,7 @@ from typing import Any
 from rag.errors import UsageError
 
 
-def object_of(text: str, place: str, example: str) -> dict[str, Any]:
+def parse_json_object(text: str, place: str, example: str) -> dict[str, Any]:
     """The object that a line holds. *place* and *example* are for the message: "golden.jsonl:3", and what is right.
 
     Raises:

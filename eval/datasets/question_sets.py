@@ -9,10 +9,10 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from eval.datasets.beir import BeirDataset, Grades, locate, translated
-from eval.datasets.golden_locations import GoldenQuestion, Place, locate_golden, together
-from eval.datasets.golden_questions import Golden, Nugget, version_of
-from eval.datasets.golden_store import kept
+from eval.datasets.beir import BeirDataset, Grades, locate_passages, translate_qrels
+from eval.datasets.golden_locations import GoldenLocation, LocatedQuestion, group_by_wording, locate_golden
+from eval.datasets.golden_questions import Golden, Nugget, golden_set_hash
+from eval.datasets.golden_store import list_golden
 from rag.errors import TooLittleDataError
 from rag.library.library import Library
 
@@ -21,7 +21,7 @@ DATASET = "dataset"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvalQuestion:
     """A question with all that is known of its answer."""
 
     query_id: str
@@ -53,8 +53,8 @@ class QuestionSet:
     split: str
     sha256: str
     """Of their content: the same hash, the same questions."""
-    questions: tuple[Question, ...]
-    lost: tuple[Place, ...] = field(default=())
+    questions: tuple[EvalQuestion, ...]
+    lost: tuple[GoldenLocation, ...] = field(default=())
     """Golden questions whose quote was not found today, or not at one place alone; see `told_lost`."""
 
     @cached_property
@@ -87,7 +87,7 @@ class QuestionSet:
         return self.qrels
 
 
-def of_beir(dataset: BeirDataset, split: str, library: Library) -> QuestionSet:
+def questions_from_beir(dataset: BeirDataset, split: str, library: Library) -> QuestionSet:
     """The questions of a split, whose passages are in the library.
 
     Raises:
@@ -95,56 +95,56 @@ def of_beir(dataset: BeirDataset, split: str, library: Library) -> QuestionSet:
         TooLittleDataError: no question of the split has a right passage.
         UsageError: passages of the dataset are not in the library.
     """
-    qrels = translated(dataset.split(split), locate(dataset, library))
+    qrels = translate_qrels(dataset.split(split), locate_passages(dataset, library))
     questions = (
-        Question(query_id, dataset.queries[query_id], grades, dataset.answers.get(query_id, ()))
+        EvalQuestion(query_id, dataset.queries[query_id], grades, dataset.answers.get(query_id, ()))
         for query_id, grades in qrels.items()
     )
     return QuestionSet(dataset.name, split, dataset.sha256, tuple(questions))
 
 
-def of_golden(engine: Engine, library: Library, name: str = "golden") -> QuestionSet:
+def questions_from_golden(engine: Engine, library: Library, name: str = "golden") -> QuestionSet:
     """The library's golden questions, found in its passages of today.
 
     Raises:
         TooLittleDataError: there is none.
     """
-    questions = [one.golden for one in kept(engine)]
+    questions = [one.golden for one in list_golden(engine)]
     if not questions:
         raise TooLittleDataError('the library has no golden question: add some with "nightjar golden import FILE", or '
                                  "from a chat")  # fmt: skip
     return of_places(locate_golden(questions, library), name)
 
 
-def of_places(places: Iterable[Place], name: str) -> QuestionSet:
+def of_places(places: Iterable[GoldenLocation], name: str) -> QuestionSet:
     """Golden questions where they stand, those with the same words as one."""
-    found = together(places)
+    found = group_by_wording(places)
     lost = tuple(place for one in found for place in one.places if is_lost(place))
-    sha256 = version_of(place.golden for one in found for place in one.places)
+    sha256 = golden_set_hash(place.golden for one in found for place in one.places)
     return QuestionSet(name, "", sha256, tuple(map(_question, found)), lost)
 
 
-def is_lost(place: Place) -> bool:
+def is_lost(place: GoldenLocation) -> bool:
     """Whether a quote is known and was not found at one place."""
-    return not place.is_found and place.how != "nothing to find"
+    return not place.is_found and place.method != "nothing to find"
 
 
-def told_lost(lost: Iterable[Place]) -> list[dict[str, str]]:
+def lost_as_json(lost: Iterable[GoldenLocation]) -> list[dict[str, str]]:
     """The lost questions by name, for people and JSON."""
     return [
         {
             "golden_id": one.golden.golden_id,
             "question": one.golden.question,
             "source": one.golden.source,
-            "why": one.how,
+            "why": one.method,
         }
         for one in lost
     ]
 
 
-def _question(one: GoldenQuestion) -> Question:
+def _question(one: LocatedQuestion) -> EvalQuestion:
     all_of_it = [place.golden for place in one.places]
-    return Question(
+    return EvalQuestion(
         one.query_id,
         one.golden.question,
         dict.fromkeys(sorted(one.right), 1),

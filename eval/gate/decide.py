@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.gate.guards import (
-    NOTHING_BESIDE,
-    Beside,
-    Pair,
+    NO_EXTRA_EVIDENCE,
+    BeforeAndAfter,
+    ExtraEvidence,
+    GuardedSlice,
     Ruling,
-    Slice,
+    extra_slices,
     guard_hubs,
     guard_latency,
     guard_recall,
+    guard_regressions,
     guard_slice,
     guard_support,
     guard_vectors,
-    guard_wall,
-    slice_of,
-    slices_beside,
+    measure_slice,
 )
-from eval.gate.rules import DEFAULT, Rules
-from eval.statistics.number_wording import evidence, moved, plain
-from eval.statistics.significance import Paired, holm, paired
+from eval.gate.rules import DEFAULT_RULES, GateRules
+from eval.statistics.number_wording import describe_change, describe_test, format_number
+from eval.statistics.significance import PairedComparison, compare_paired, holm_correction
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -35,7 +35,7 @@ Verdict = Literal["promoted", "kept", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedScores:
     """What a version serves for the held-out questions: one entry a question, in one order for all versions."""
 
     ndcg: Floats
@@ -47,7 +47,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GateDecision:
     """What the gate says, why, and with which numbers."""
 
     decision: Verdict
@@ -60,21 +60,21 @@ class Decision:
 
 
 def decide(
-    current: Served,
-    candidate: Served,
+    current: ServedScores,
+    candidate: ServedScores,
     unseen: Bools,
     faults: Sequence[str] = (),
-    rules: Rules = DEFAULT,
+    rules: GateRules = DEFAULT_RULES,
     decisive: Bools | None = None,
     newest: Bools | None = None,
-    beside: Beside = NOTHING_BESIDE,
+    extra: ExtraEvidence = NO_EXTRA_EVIDENCE,
     look: int = 1,
-) -> Decision:
+) -> GateDecision:
     """Promotes the candidate where what it serves is better beyond chance, and no guard objects.
 
     *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training, *newest* those
     that were judged last. *faults* are what `embedding_faults` found. One primary measure decides (served nDCG@10,
-    two-sided paired randomisation); the guards (recall@10, unseen and newest questions, and those *beside* them that
+    two-sided paired randomisation); the guards (recall@10, unseen and newest questions, and those *extra* them that
     are tests, under Holm's correction; the regression wall, latency, embeddings, hubs) can only veto. Where *decisive*
     `(n,)` is given, the primary measure and recall look at these questions alone; the guards of unseen and newest ones
     look at all. Questions that could not be measured are left out, and too many of them make the night invalid.
@@ -83,32 +83,32 @@ def decide(
     questions = _questions(current, candidate, unseen, decisive, newest)
     if too_little := _too_little(questions, rules):
         return _invalid(too_little, questions.n)
-    primary = paired(current.ndcg[questions.decisive], candidate.ndcg[questions.decisive])
-    recall = paired(current.recall[questions.decisive], candidate.recall[questions.decisive])
-    slices = [*_of_held_out(current, candidate, questions, rules), *slices_beside(beside, rules)]
+    primary = compare_paired(current.ndcg[questions.decisive], candidate.ndcg[questions.decisive])
+    recall = compare_paired(current.recall[questions.decisive], candidate.recall[questions.decisive])
+    slices = [*_of_held_out(current, candidate, questions, rules), *extra_slices(extra, rules)]
     recall_p, *slice_ps = _after_holm(recall, slices)
     rulings = (
         _rule_primary(primary, rules, look),
         *(guard_slice(one, p, rules) for one, p in zip(slices, slice_ps, strict=True)),
-        *guard_support(beside),
+        *guard_support(extra),
         guard_recall(recall, recall_p, rules),
         guard_hubs(current.hub_share, candidate.hub_share, rules),
-        *([guard_wall(beside.wall, rules)] if beside.wall else []),
-        *([guard_latency(beside.milliseconds, rules)] if beside.milliseconds else []),
+        *([guard_regressions(extra.regressions, rules)] if extra.regressions else []),
+        *([guard_latency(extra.search_ms, rules)] if extra.search_ms else []),
         *guard_vectors(faults),
     )
     figures = {
         "n": questions.n,
         "n_asked": questions.n_asked,
         "look": look,
-        "level": level(rules, look),
+        "level": significance_level(rules, look),
         "primary": asdict(primary),
         **{one.key: one.told(p) for one, p in zip(slices, slice_ps, strict=True)},
         "recall": asdict(recall) | {"p_holm": recall_p},
         "hub_share": {"current": current.hub_share, "candidate": candidate.hub_share},
     }
     promoted = all(one.passed for one in rulings)
-    return Decision("promoted" if promoted else "kept", tuple(one.sentence for one in rulings), figures, rulings)
+    return GateDecision("promoted" if promoted else "kept", tuple(one.sentence for one in rulings), figures, rulings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _Questions:
 
 
 def _questions(
-    current: Served, candidate: Served, unseen: Bools, decisive: Bools | None, newest: Bools | None
+    current: ServedScores, candidate: ServedScores, unseen: Bools, decisive: Bools | None, newest: Bools | None
 ) -> _Questions:
     every = len(current.ndcg)
     decisive = np.ones(every, np.bool_) if decisive is None else decisive
@@ -140,36 +140,38 @@ def _questions(
     return _Questions(decisive & measured, unseen & measured, newest & measured, int(decisive.sum()))
 
 
-def _measured(current: Served, candidate: Served) -> Bools:
+def _measured(current: ServedScores, candidate: ServedScores) -> Bools:
     """`(n,)`: a question that failed for either version tells nothing of the other one."""
     whole = [np.isfinite(one) for one in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
     return np.asarray(np.logical_and.reduce(whole), np.bool_)
 
 
-def _of_held_out(current: Served, candidate: Served, questions: _Questions, rules: Rules) -> list[Slice]:
-    def pair(inside: Bools) -> Pair:
-        return Pair(current.ndcg[inside], candidate.ndcg[inside])
+def _of_held_out(
+    current: ServedScores, candidate: ServedScores, questions: _Questions, rules: GateRules
+) -> list[GuardedSlice]:
+    def pair(inside: Bools) -> BeforeAndAfter:
+        return BeforeAndAfter(current.ndcg[inside], candidate.ndcg[inside])
 
     return [
-        slice_of(pair(questions.unseen), "unseen", "Unseen passages", "ask for one",
+        measure_slice(pair(questions.unseen), "unseen", "Unseen passages", "ask for one",
                  "on the {n} questions whose passage was never trained on", rules.unseen_margin, rules.min_unseen),
-        slice_of(pair(questions.newest), "newest", "Newest questions", "stand out by their time",
+        measure_slice(pair(questions.newest), "newest", "Newest questions", "stand out by their time",
                  "on the {n} questions that were judged last", rules.newest_margin, rules.min_newest),
     ]  # fmt: skip
 
 
-def _after_holm(recall: Paired, slices: Sequence[Slice]) -> list[float]:
+def _after_holm(recall: PairedComparison, slices: Sequence[GuardedSlice]) -> list[float]:
     """The p-values of recall and of each slice, corrected for as many as are tested; 1 of the others."""
     tested = [one for one in slices if one.is_tested]
-    corrected = iter(holm([recall.p, *(one.figures.p for one in tested if one.figures)]))
+    corrected = iter(holm_correction([recall.p, *(one.figures.p for one in tested if one.figures)]))
     return [next(corrected), *(next(corrected) if one.is_tested else 1.0 for one in slices)]
 
 
-def _invalid(sentence: str, n: int) -> Decision:
-    return Decision("invalid", (sentence,), {"n": n}, (Ruling("primary", "decision", "untested", sentence),))
+def _invalid(sentence: str, n: int) -> GateDecision:
+    return GateDecision("invalid", (sentence,), {"n": n}, (Ruling("primary", "decision", "untested", sentence),))
 
 
-def _too_little(questions: _Questions, rules: Rules) -> str:
+def _too_little(questions: _Questions, rules: GateRules) -> str:
     """Why these questions can't decide; empty where they can."""
     n, n_asked = questions.n, questions.n_asked
     if n < max(2, rules.min_questions):
@@ -181,7 +183,7 @@ def _too_little(questions: _Questions, rules: Rules) -> str:
     return ""
 
 
-def level(rules: Rules, look: int) -> float:
+def significance_level(rules: GateRules, look: int) -> float:
     """What p must lie below at the *look*-th decision on the same questions: the first one has it all, later ones a part.
 
     Thirty nights at the full level would promote at least one of thirty equal versions in 29 to 52 % of all cases, and
@@ -194,19 +196,19 @@ def level(rules: Rules, look: int) -> float:
     return rules.alpha / look
 
 
-def _rule_primary(figures: Paired, rules: Rules, look: int) -> Ruling:
-    is_better = figures.difference > 0 and figures.p < level(rules, look)
+def _rule_primary(figures: PairedComparison, rules: GateRules, look: int) -> Ruling:
+    is_better = figures.difference > 0 and figures.p < significance_level(rules, look)
     return Ruling("primary", "decision", "passed" if is_better else "failed", _primary(figures, rules, look))
 
 
-def _primary(figures: Paired, rules: Rules, look: int) -> str:
-    said = f"Served nDCG@10 {moved(figures)} on {figures.n:,} held-out questions"
+def _primary(figures: PairedComparison, rules: GateRules, look: int) -> str:
+    said = f"Served nDCG@10 {describe_change(figures)} on {figures.n:,} held-out questions"
     if figures.wins == figures.losses == 0:
         return f"{said}: not one of them changed."
-    if figures.p < level(rules, look):
-        return f"{said} ({evidence(figures)})."
+    if figures.p < significance_level(rules, look):
+        return f"{said} ({describe_test(figures)})."
     if figures.p < rules.alpha:
-        return (f"{said} ({evidence(figures)}): not enough for look {look} at these questions, where p must lie below "
-                f"{level(rules, look):.4f}; fresh judgments begin the count anew.")  # fmt: skip
-    return (f"{said} ({evidence(figures)}): chance alone could do that; "
-            f"so many questions show a true change of {plain(figures.detectable)} or more.")  # fmt: skip
+        return (f"{said} ({describe_test(figures)}): not enough for look {look} at these questions, where p must lie below "
+                f"{significance_level(rules, look):.4f}; fresh judgments begin the count anew.")  # fmt: skip
+    return (f"{said} ({describe_test(figures)}): chance alone could do that; "
+            f"so many questions show a true change of {format_number(figures.detectable)} or more.")  # fmt: skip

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate.rules import DEFAULT, Rules
-from eval.statistics.number_wording import plain
+from eval.gate.rules import DEFAULT_RULES, GateRules
+from eval.statistics.number_wording import format_number
 
 SAMPLE = 1_000  # vectors whose pairwise cosines are looked at
 
 
-def embedding_faults(name: str, vectors: NDArray[np.float32], rules: Rules = DEFAULT, seed: int = 13) -> list[str]:
+def embedding_faults(
+    name: str, vectors: NDArray[np.float32], rules: GateRules = DEFAULT_RULES, seed: int = 13
+) -> list[str]:
     """What is wrong with `(n, dim)` vectors that should be finite, of unit length, and spread out; nothing: empty.
 
     *name* opens the sentences. The spread is the mean cosine of all pairs among at most SAMPLE random rows.
@@ -31,8 +33,8 @@ def embedding_faults(name: str, vectors: NDArray[np.float32], rules: Rules = DEF
     if n_off := int((np.abs(lengths - 1.0) > 1e-3).sum()):
         faults.append(f"Veto: {name} should have length 1; {n_off:,} of {len(vectors):,} differ.")
     if (cosine := mean_cosine(vectors, seed)) > rules.max_mean_cosine:
-        faults.append(f"Veto: {name} have collapsed: two random ones have a cosine of {plain(cosine)} on average, "
-                      f"above {plain(rules.max_mean_cosine)}.")  # fmt: skip
+        faults.append(f"Veto: {name} have collapsed: two random ones have a cosine of {format_number(cosine)} on average, "
+                      f"above {format_number(rules.max_mean_cosine)}.")  # fmt: skip
     return faults
 
 

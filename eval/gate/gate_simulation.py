@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate.decide import Served, decide, level
-from eval.gate.rules import DEFAULT, Rules
-from eval.statistics.proportions import Share, wilson
-from eval.statistics.significance import LIGHT, randomisation_p
+from eval.gate.decide import ServedScores, decide, significance_level
+from eval.gate.rules import DEFAULT_RULES, GateRules
+from eval.statistics.proportions import Proportion, wilson_interval
+from eval.statistics.significance import LIGHT_BUDGET, randomisation_p
 
 Floats = NDArray[np.float64]
 
@@ -22,19 +22,19 @@ LOCKED_TOO = 0.25  # locked questions for each that decides
 
 
 @dataclass(frozen=True, slots=True)
-class Promoted:
+class PromotionRate:
     """How often candidates of one true effect were promoted."""
 
     effect: float
     """True change of nDCG@10."""
     n_questions: int
-    share: Share
+    share: Proportion
     predicted: float
     """By the normal approximation that `Paired.detectable` rests on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Nights:
+class SeriesOfNights:
     """Many series of nights on one set of questions."""
 
     effect: float
@@ -43,8 +43,8 @@ class Nights:
     """Correlation of two nights' candidates."""
     shares_level: bool
     """Whether later looks have a part of the level only, or every look all of it."""
-    per_night: Share
-    any_night: Share
+    per_night: Proportion
+    any_night: Proportion
     """Series with a promotion in any night."""
     apparent: float
     """Mean gain of the last version over the base on the questions that decided."""
@@ -52,10 +52,10 @@ class Nights:
     """The same on locked questions, which never decided."""
 
 
-def one_night(
-    effect: float, n_questions: int, n_simulations: int, seed: int = 13, rules: Rules = DEFAULT,
+def simulate_night(
+    effect: float, n_questions: int, n_simulations: int, seed: int = 13, rules: GateRules = DEFAULT_RULES,
     progress: Callable[[int], None] = lambda n: None,
-) -> Promoted:  # fmt: skip
+) -> PromotionRate:  # fmt: skip
     """Decides on candidates of one true effect by the whole gate, its guards included."""
     rng = np.random.default_rng(seed)
     n_promoted = 0
@@ -64,10 +64,15 @@ def one_night(
         after = before + changes(effect, n_questions, rng)
         unseen, newest = rng.random(n_questions) < 0.5, np.arange(n_questions) >= 0.8 * n_questions
         same = np.ones(n_questions)
-        decision = decide(Served(before, same), Served(after, same), unseen, rules=rules, newest=newest)
+        decision = decide(ServedScores(before, same), ServedScores(after, same), unseen, rules=rules, newest=newest)
         n_promoted += decision.decision == "promoted"
         progress(1)
-    return Promoted(effect, n_questions, wilson(n_promoted, n_simulations), power(effect, n_questions, rules.alpha))
+    return PromotionRate(
+        effect,
+        n_questions,
+        wilson_interval(n_promoted, n_simulations),
+        predicted_power(effect, n_questions, rules.alpha),
+    )
 
 
 def changes(effect: float, n: int, rng: np.random.Generator) -> Floats:
@@ -80,7 +85,7 @@ def changes(effect: float, n: int, rng: np.random.Generator) -> Floats:
     return np.asarray(moved * (effect / CHANGED + SPREAD * rng.standard_normal(n)), np.float64)
 
 
-def power(effect: float, n: int, alpha: float = 0.05) -> float:
+def predicted_power(effect: float, n: int, alpha: float = 0.05) -> float:
     """The chance that the primary test promotes a candidate of this effect, by the normal approximation.
 
     >>> round(power(0.0, 150), 3), round(power(0.06, 150), 2)
@@ -92,10 +97,10 @@ def power(effect: float, n: int, alpha: float = 0.05) -> float:
     return float(stats.norm.sf(stats.norm.isf(alpha / 2) - effect * math.sqrt(n / variance)))
 
 
-def many_nights(
+def simulate_series(
     effect: float, likeness: float, shares_level: bool, *, n_questions: int = 150, n_nights: int = 30,
-    n_series: int = 200, seed: int = 13, rules: Rules = DEFAULT, progress: Callable[[int], None] = lambda n: None,
-) -> Nights:  # fmt: skip
+    n_series: int = 200, seed: int = 13, rules: GateRules = DEFAULT_RULES, progress: Callable[[int], None] = lambda n: None,
+) -> SeriesOfNights:  # fmt: skip
     """Series of nights on one set of questions; what is promoted is what the next candidate is compared with.
 
     By the primary test alone: guards can only refuse more.
@@ -114,7 +119,7 @@ def many_nights(
         apparent.append(champion[:n_questions].mean())
         locked.append(champion[n_questions:].mean())
         progress(1)
-    return Nights(effect, likeness, shares_level, wilson(n_promotions, n_series * n_nights), wilson(n_any, n_series),
+    return SeriesOfNights(effect, likeness, shares_level, wilson_interval(n_promotions, n_series * n_nights), wilson_interval(n_any, n_series),
                   float(np.mean(apparent)), float(np.mean(locked)))  # fmt: skip
 
 
@@ -125,10 +130,13 @@ def _version(effect: float, likeness: float, shared: Floats, rng: np.random.Gene
     return np.asarray(effect + SPREAD * (rng.random(n) < CHANGED) * mixed, np.float64)
 
 
-def is_better(differences: Floats, rules: Rules, look: int) -> bool:
+def is_better(differences: Floats, rules: GateRules, look: int) -> bool:
     """The primary test of the gate alone."""
-    return bool(differences.mean() > 0 and randomisation_p(differences, work=LIGHT // 50) < level(rules, look))
+    return bool(
+        differences.mean() > 0
+        and randomisation_p(differences, budget=LIGHT_BUDGET // 50) < significance_level(rules, look)
+    )
 
 
 EFFECTS: Sequence[float] = (0.0, 0.03, 0.06)
-LIKENESSES: Sequence[float] = (0.0, 0.9)
+CORRELATIONS: Sequence[float] = (0.0, 0.9)

@@ -9,18 +9,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate.rules import Rules
-from eval.statistics.number_wording import evidence, moved, plain, said_p
-from eval.statistics.proportions import wilson
-from eval.statistics.significance import Paired, paired
+from eval.gate.rules import GateRules
+from eval.statistics.number_wording import describe_change, describe_p, describe_test, format_number
+from eval.statistics.proportions import wilson_interval
+from eval.statistics.significance import PairedComparison, compare_paired
 
 Floats = NDArray[np.float64]
-Outcome = Literal["passed", "failed", "untested"]
+RulingOutcome = Literal["passed", "failed", "untested"]
 Family = Literal["decision", "quality", "answers", "health", "bars"]
 
 FEWEST_TIMED = 20  # searches: the slowest twentieth is one
 FEWEST_FOUND = 30  # questions of the wall
-QUOTED = ("Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
+SUPPORTED_BY_CONSTRUCTION = ("Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
           "there was nothing to measure.")  # fmt: skip
 
 
@@ -31,7 +31,7 @@ class Ruling:
     name: str
     """A word for programs: "recall"."""
     family: Family
-    outcome: Outcome
+    outcome: RulingOutcome
     sentence: str
     """For people; a failed guard's begins with "Veto"."""
 
@@ -42,7 +42,7 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class BeforeAndAfter:
     """The same questions before and after: `(n,)` numbers each."""
 
     before: Floats
@@ -56,30 +56,30 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ExtraEvidence:
     """What is looked at beside the held-out questions' rankings; None where it was not measured."""
 
-    wall: Pair | None = None
+    regressions: BeforeAndAfter | None = None
     """1 where a passage that people once found right is among the first ten, of all judged questions."""
-    golden: Pair | None = None
+    golden: BeforeAndAfter | None = None
     """nDCG@10 of the golden questions."""
-    answered: Pair | None = None
+    answered: BeforeAndAfter | None = None
     """1 where a question with a right passage is answered."""
-    declined: Pair | None = None
+    declined: BeforeAndAfter | None = None
     """1 where a question without one is declined."""
-    support: Pair | None = None
+    support: BeforeAndAfter | None = None
     """Share of an answer's sentences that their citations support."""
     support_note: str = ""
     """Where support was not measured: a sentence that says why."""
-    milliseconds: Pair | None = None
+    search_ms: BeforeAndAfter | None = None
     """That the searches took."""
 
 
-NOTHING_BESIDE = Beside()
+NO_EXTRA_EVIDENCE = ExtraEvidence()
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class GuardedSlice:
     """Some questions, which may not get worse for what the others gain."""
 
     key: str
@@ -91,7 +91,7 @@ class Slice:
     """Before the measure: "on the 40 questions that were judged last"."""
     measure: str
     n: int
-    figures: Paired | None
+    figures: PairedComparison | None
     """None of fewer than two questions."""
     margin: float
     at_least: int
@@ -107,46 +107,46 @@ class Slice:
         return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
 
 
-def slice_of(pair: Pair, key: str, name: str, belonging: str, which: str, margin: float, at_least: int,
-             measure: str = "nDCG@10", family: Family = "quality") -> Slice:  # fmt: skip
+def measure_slice(pair: BeforeAndAfter, key: str, name: str, belonging: str, which: str, margin: float, at_least: int,
+             measure: str = "nDCG@10", family: Family = "quality") -> GuardedSlice:  # fmt: skip
     """Measures a pair; *which* holds the place of the number of questions: "on the {n} questions that …"."""
     n = len(pair)
-    figures = paired(pair.before, pair.after) if n >= 2 else None
-    return Slice(key, family, name, belonging, which.format(n=f"{n:,}"), measure, n, figures, margin, at_least)
+    figures = compare_paired(pair.before, pair.after) if n >= 2 else None
+    return GuardedSlice(key, family, name, belonging, which.format(n=f"{n:,}"), measure, n, figures, margin, at_least)
 
 
-def guard_slice(one: Slice, p: float, rules: Rules) -> Ruling:
+def guard_slice(guarded: GuardedSlice, p: float, rules: GateRules) -> Ruling:
     """A slice may fall within its margin where chance explains it; *p* is after Holm."""
-    outcome, sentence = _judged(one, p, rules)
-    return Ruling(one.key, one.family, outcome, sentence)
+    outcome, sentence = _judged(guarded, p, rules)
+    return Ruling(guarded.key, guarded.family, outcome, sentence)
 
 
-def _judged(one: Slice, p: float, rules: Rules) -> tuple[Outcome, str]:
+def _judged(one: GuardedSlice, p: float, rules: GateRules) -> tuple[RulingOutcome, str]:
     figures = one.figures
     if figures is None:
         return "untested", f"{one.name}: {one.n} of the held-out questions {one.belonging}, too few to guard."
-    said = f"{one.which}, {one.measure} {moved(figures)}"
+    said = f"{one.which}, {one.measure} {describe_change(figures)}"
     if not one.is_tested:
         if figures.high < 0:
-            return "failed", f"Veto: {said} ({evidence(figures)}); few questions, but clearly worse."
+            return "failed", f"Veto: {said} ({describe_test(figures)}); few questions, but clearly worse."
         return "untested", f"{one.name}: {said}: too few to guard (fewer than {one.at_least})."
     if figures.difference < -one.margin and figures.p < rules.harm_alpha:
-        return "failed", f"Veto: {said}, a fall of more than {plain(one.margin)} ({said_p(figures.p)})."
+        return "failed", f"Veto: {said}, a fall of more than {format_number(one.margin)} ({describe_p(figures.p)})."
     if figures.difference < 0 and p < rules.alpha:
-        return "failed", f"Veto: {said}, a small fall, but beyond chance ({said_p(p)} after Holm)."
+        return "failed", f"Veto: {said}, a small fall, but beyond chance ({describe_p(p)} after Holm)."
     verdict = "no harm" if figures.difference >= -one.margin else "chance alone could do that"
-    return "passed", f"{one.name}: {said} ({evidence(figures)}): {verdict}."
+    return "passed", f"{one.name}: {said} ({describe_test(figures)}): {verdict}."
 
 
-def guard_recall(figures: Paired, p: float, rules: Rules) -> Ruling:
+def guard_recall(figures: PairedComparison, p: float, rules: GateRules) -> Ruling:
     """Recall may not fall beyond chance; *p* is after Holm."""
     if figures.difference < 0 and p < rules.alpha:
-        said = f"Veto: recall@10 {moved(figures)} ({evidence(figures)}; {said_p(p)} after Holm)."
+        said = f"Veto: recall@10 {describe_change(figures)} ({describe_test(figures)}; {describe_p(p)} after Holm)."
         return Ruling("recall", "quality", "failed", said)
-    return Ruling("recall", "quality", "passed", f"Recall@10 {moved(figures)}: not significantly worse.")
+    return Ruling("recall", "quality", "passed", f"Recall@10 {describe_change(figures)}: not significantly worse.")
 
 
-def guard_hubs(current: float, candidate: float, rules: Rules) -> Ruling:
+def guard_hubs(current: float, candidate: float, rules: GateRules) -> Ruling:
     """No wrong passage may turn up everywhere."""
     said = f"among the first hits of {candidate:.0%} of the questions ({current:.0%} before)"
     if candidate > rules.max_hub_share and candidate > current + rules.max_hub_growth:
@@ -155,7 +155,7 @@ def guard_hubs(current: float, candidate: float, rules: Rules) -> Ruling:
     return Ruling("hubs", "health", "passed", f"The most frequent wrong passage is {said}.")
 
 
-def guard_wall(pair: Pair, rules: Rules) -> Ruling:
+def guard_regressions(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
     """What people once found right, and the current version finds, must still be found; see `Rules.wall_tolerance`.
 
     >>> guard_wall(Pair(np.ones(100), np.r_[np.zeros(20), np.ones(80)]), Rules()).sentence
@@ -168,14 +168,14 @@ def guard_wall(pair: Pair, rules: Rules) -> Ruling:
     said = f"{lost:,} of {n:,} passages that people found right, and the current version finds, are lost"
     if n < FEWEST_FOUND:
         return Ruling("wall", "quality", "untested", f"Regression wall: {said}; too few to guard (fewer than 30).")
-    if wilson(lost, n).low > rules.wall_tolerance:
+    if wilson_interval(lost, n).low > rules.wall_tolerance:
         return Ruling(
             "wall", "quality", "failed", f"Veto: {said}: above {rules.wall_tolerance * 100:.0f} %, beyond chance."
         )
     return Ruling("wall", "quality", "passed", f"Regression wall: {said}, and {gained:,} are found anew.")
 
 
-def guard_latency(pair: Pair, rules: Rules) -> Ruling:
+def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
     """The slowest twentieth of the searches may not take far longer; a few milliseconds never count.
 
     >>> guard_latency(Pair(np.full(40, 20.0), np.full(40, 90.0)), Rules()).outcome
@@ -190,14 +190,14 @@ def guard_latency(pair: Pair, rules: Rules) -> Ruling:
     return Ruling("latency", "health", "passed", f"Latency: {said}.")
 
 
-def guard_support(beside: Beside) -> list[Ruling]:
+def guard_support(extra: ExtraEvidence) -> list[Ruling]:
     """Why citations were not weighed, if something is to be said of that; where they were, a slice judges them.
 
     >>> [one.outcome for one in guard_support(Beside(support_note=QUOTED))], guard_support(NOTHING_BESIDE)
     (['untested'], [])
     """
-    is_told = beside.support is None and beside.support_note
-    return [Ruling("support", "answers", "untested", beside.support_note)] if is_told else []
+    is_told = extra.support is None and extra.support_note
+    return [Ruling("support", "answers", "untested", extra.support_note)] if is_told else []
 
 
 def guard_vectors(faults: Sequence[str]) -> list[Ruling]:
@@ -205,21 +205,21 @@ def guard_vectors(faults: Sequence[str]) -> list[Ruling]:
     return [Ruling("vectors", "health", "failed", fault) for fault in faults]
 
 
-def slices_beside(beside: Beside, rules: Rules) -> list[Slice]:
+def extra_slices(extra: ExtraEvidence, rules: GateRules) -> list[GuardedSlice]:
     """The golden questions, declining and citation support, as far as they were measured."""
     least = rules.min_answers
-    known: list[tuple[Pair | None, str, str, str, float, int, str, Family]] = [
-        (beside.golden, "golden", "Golden questions", "on the {n} golden questions",
+    known: list[tuple[BeforeAndAfter | None, str, str, str, float, int, str, Family]] = [
+        (extra.golden, "golden", "Golden questions", "on the {n} golden questions",
          rules.golden_margin, rules.min_golden, "nDCG@10", "quality"),
-        (beside.answered, "answered", "Answering", "of the {n} questions with a right passage",
+        (extra.answered, "answered", "Answering", "of the {n} questions with a right passage",
          rules.answered_margin, least, "the share answered", "answers"),
-        (beside.declined, "declined", "Declining", "of the {n} questions without a right passage",
+        (extra.declined, "declined", "Declining", "of the {n} questions without a right passage",
          rules.answered_margin, least, "the share declined", "answers"),
-        (beside.support, "support", "Citations", "in {n} answers",
+        (extra.support, "support", "Citations", "in {n} answers",
          rules.support_margin, least, "the share of supported sentences", "answers"),
     ]  # fmt: skip
     return [
-        slice_of(pair, key, name, "are of this kind", which, margin, at_least, measure, family)
+        measure_slice(pair, key, name, "are of this kind", which, margin, at_least, measure, family)
         for pair, key, name, which, margin, at_least, measure, family in known
         if pair is not None
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class GateRules:
     """What has to hold before a candidate is promoted."""
 
     alpha: float = 0.05
@@ -54,4 +54,4 @@ class Rules:
     """From so many held-out questions on, a fifth of them by hash is locked: looked at for the report, never to decide."""
 
 
-DEFAULT = Rules()
+DEFAULT_RULES = GateRules()

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from eval.gate.guards import Ruling
-from eval.report.compare_versions import REPORTED, Row
-from eval.statistics.number_wording import plain
+from eval.report.compare_versions import REPORTED, MeasureRow
+from eval.statistics.number_wording import format_number
 from rag.errors import UsageError
 
 
-def bars_of(given: Iterable[str]) -> dict[str, float]:
+def parse_thresholds(given: Iterable[str]) -> dict[str, float]:
     """Measure → bar; of a measure that is given twice the last one holds.
 
     Raises:
@@ -39,7 +39,7 @@ def _bar(given: str, value: str) -> float:
     return bar
 
 
-def held_to(bars: Mapping[str, float], rows: Sequence[Row]) -> Iterator[Ruling]:
+def check_thresholds(bars: Mapping[str, float], rows: Sequence[MeasureRow]) -> Iterator[Ruling]:
     """What each bar says of the candidate, or of the one version; a measure that is not valid reaches none."""
     measured = {one.measure: one for one in rows}
     for name, bar in bars.items():
@@ -49,8 +49,16 @@ def held_to(bars: Mapping[str, float], rows: Sequence[Row]) -> Iterator[Ruling]:
             said = f"{name} could be measured on {row.n:,} of {row.n_asked:,} questions only: no bar is reached so."
             yield Ruling(f"min {name}", "bars", "failed", said)
         elif mean < bar:
-            yield Ruling(f"min {name}", "bars", "failed", f"{name} is {plain(mean)}, below the bar of {plain(bar)}.")
+            yield Ruling(
+                f"min {name}",
+                "bars",
+                "failed",
+                f"{name} is {format_number(mean)}, below the bar of {format_number(bar)}.",
+            )
         else:
             yield Ruling(
-                f"min {name}", "bars", "passed", f"{name} is {plain(mean)}, at or above the bar of {plain(bar)}."
+                f"min {name}",
+                "bars",
+                "passed",
+                f"{name} is {format_number(mean)}, at or above the bar of {format_number(bar)}.",
             )

@@ -10,9 +10,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.report.comparison import Comparison, Found, Question
-from eval.statistics.ranking_metrics import Qrels, from_rankings, per_question
-from eval.statistics.significance import LIGHT, WORK, Interval, Paired, holm, mean_interval, paired
+from eval.report.comparison import Comparison, ReportQuestion, VersionRun
+from eval.statistics.ranking_metrics import Qrels, measure_per_question, run_from_rankings
+from eval.statistics.significance import (
+    LIGHT_BUDGET,
+    RESAMPLING_BUDGET,
+    Interval,
+    PairedComparison,
+    compare_paired,
+    holm_correction,
+    mean_interval,
+)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -23,13 +31,13 @@ REPORTED = (PRIMARY, "RR@10", "R@5", "R@10", "R@20", "R@100", "Success@1", "Succ
 """As ir-measures writes them. A new version finds passages that nobody judged: the last two show how much that costs."""
 DEPTHS = (1, 2, 3, 5, 10, 20, 50, 100)
 MIN_COVERAGE = 0.95
-PLACES = ("first", "second to tenth", "11th to 100th", "beyond 100", "not in the library", "error")
+RANK_BANDS = ("first", "second to tenth", "11th to 100th", "beyond 100", "not in the library", "error")
 """Where the best right passage of a question stands."""
 Move = Literal["broken", "fixed", "worse", "better", "same", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MeasureRow:
     """One measure of one or two versions."""
 
     measure: str
@@ -38,7 +46,7 @@ class Row:
     n_asked: int
     alone: Interval | None
     """Of one version, measured alone."""
-    figures: Paired | None
+    figures: PairedComparison | None
     """Of candidate against current. Both are None of too few, or where too many failed."""
     p_holm: float | None = None
 
@@ -54,10 +62,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class QuestionChange:
     """What became of one question."""
 
-    question: Question
+    question: ReportQuestion
     before: int | None
     """Rank of the first right passage, 1-based; None where it is not among those found."""
     after: int | None
@@ -66,45 +74,51 @@ class Moved:
     move: Move
 
 
-def values_of(found: Found, questions: Sequence[Question], measures: Sequence[str] = REPORTED) -> dict[str, Floats]:
+def measure_values(
+    found: VersionRun, questions: Sequence[ReportQuestion], measures: Sequence[str] = REPORTED
+) -> dict[str, Floats]:
     """measure → `(n,)`, a question without results 0, one with an error NaN; by ir-measures."""
     qrels: Qrels = {one.query_id: dict(one.right) for one in questions}
-    run = from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
-    values = per_question(qrels, run, measures)
+    run = run_from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
+    values = measure_per_question(qrels, run, measures)
     failed = np.array([query_id in found.errors for query_id in qrels], np.bool_)
     return {
         name: np.where(failed, np.nan, np.fromiter(of_query.values(), np.float64)) for name, of_query in values.items()
     }
 
 
-def rows(current: Mapping[str, Floats], candidate: Mapping[str, Floats] | None, decisive: Bools) -> list[Row]:
+def compare_measures(
+    current: Mapping[str, Floats], candidate: Mapping[str, Floats] | None, decisive: Bools
+) -> list[MeasureRow]:
     """Every measure over the *decisive* questions; all but the first one under Holm's correction."""
     made = [_row(name, current[name][decisive], candidate[name][decisive] if candidate else None) for name in current]
     others = [one for one in made[1:] if one.figures]
-    corrected = dict(zip((one.measure for one in others), holm([one.figures.p for one in others if one.figures]),
+    corrected = dict(zip((one.measure for one in others), holm_correction([one.figures.p for one in others if one.figures]),
                          strict=True))  # fmt: skip
-    return [Row(one.measure, one.n, one.n_asked, one.alone, one.figures, corrected.get(one.measure)) for one in made]
+    return [
+        MeasureRow(one.measure, one.n, one.n_asked, one.alone, one.figures, corrected.get(one.measure)) for one in made
+    ]
 
 
-def _row(measure: str, before: Floats, after: Floats | None) -> Row:
+def _row(measure: str, before: Floats, after: Floats | None) -> MeasureRow:
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
-    row = Row(measure, int(whole.sum()), len(before), None, None)
+    row = MeasureRow(measure, int(whole.sum()), len(before), None, None)
     if not row.is_valid:
         return row
     if after is None:
-        return Row(measure, row.n, row.n_asked, mean_interval(before[whole], work=LIGHT), None)
-    work = WORK if measure == PRIMARY else LIGHT
-    return Row(measure, row.n, row.n_asked, None, paired(before[whole], after[whole], work=work))
+        return MeasureRow(measure, row.n, row.n_asked, mean_interval(before[whole], budget=LIGHT_BUDGET), None)
+    work = RESAMPLING_BUDGET if measure == PRIMARY else LIGHT_BUDGET
+    return MeasureRow(measure, row.n, row.n_asked, None, compare_paired(before[whole], after[whole], budget=work))
 
 
-def rank_of_right(found: Found, question: Question) -> int | None:
+def rank_of_right_passage(found: VersionRun, question: ReportQuestion) -> int | None:
     """The rank of the first right passage, 1-based; None where none was found."""
     right = question.right_ids
     ranked = found.run.get(question.query_id, ())
     return next((rank for rank, passage_id in enumerate(ranked, start=1) if passage_id in right), None)
 
 
-def place_of_right(found: Found, question: Question) -> str:
+def rank_band(found: VersionRun, question: ReportQuestion) -> str:
     """One of PLACES.
 
     >>> found = Found("v", {"q": ["a", "b"]})
@@ -115,26 +129,28 @@ def place_of_right(found: Found, question: Question) -> str:
         return "error"
     if not question.right_ids:
         return "not in the library"
-    rank = rank_of_right(found, question)
+    rank = rank_of_right_passage(found, question)
     if rank is None or rank > 100:
         return "beyond 100"
-    return PLACES[0] if rank == 1 else PLACES[1] if rank <= 10 else PLACES[2]
+    return RANK_BANDS[0] if rank == 1 else RANK_BANDS[1] if rank <= 10 else RANK_BANDS[2]
 
 
-def transitions(comparison: Comparison) -> Counter[tuple[str, str]]:
+def rank_band_transitions(comparison: Comparison) -> Counter[tuple[str, str]]:
     """(place before, place after) → how many questions."""
     assert comparison.candidate is not None, "one version alone moves nothing"
     current, candidate = comparison.current, comparison.candidate
-    return Counter((place_of_right(current, one), place_of_right(candidate, one)) for one in comparison.questions)
+    return Counter((rank_band(current, one), rank_band(candidate, one)) for one in comparison.questions)
 
 
-def found_by_depth(found: Found, questions: Sequence[Question], depths: Sequence[int] = DEPTHS) -> list[float]:
+def found_share_by_depth(
+    found: VersionRun, questions: Sequence[ReportQuestion], depths: Sequence[int] = DEPTHS
+) -> list[float]:
     """For each depth the share of questions with a right passage among so many first hits; errors are left out."""
-    ranks = [rank_of_right(found, one) for one in questions if one.query_id not in found.errors]
+    ranks = [rank_of_right_passage(found, one) for one in questions if one.query_id not in found.errors]
     return [sum(rank is not None and rank <= depth for rank in ranks) / max(1, len(ranks)) for depth in depths]
 
 
-def moves(comparison: Comparison, before: Floats, after: Floats) -> list[Moved]:
+def question_changes(comparison: Comparison, before: Floats, after: Floats) -> list[QuestionChange]:
     """Every question, in order, with what became of it; *before* and *after* are nDCG@10, `(n,)`.
 
     Broken: its right passage was among the first ten and no longer is. Fixed: the other way round.
@@ -142,8 +158,11 @@ def moves(comparison: Comparison, before: Floats, after: Floats) -> list[Moved]:
     assert comparison.candidate is not None, "one version alone moves nothing"
     made = []
     for question, difference in zip(comparison.questions, after - before, strict=True):
-        ranks = rank_of_right(comparison.current, question), rank_of_right(comparison.candidate, question)
-        made.append(Moved(question, *ranks, float(difference), _move(*ranks, float(difference))))
+        ranks = (
+            rank_of_right_passage(comparison.current, question),
+            rank_of_right_passage(comparison.candidate, question),
+        )
+        made.append(QuestionChange(question, *ranks, float(difference), _move(*ranks, float(difference))))
     return made
 
 
@@ -165,7 +184,7 @@ def _move(before: int | None, after: int | None, difference: float) -> Move:
 ORDER: Mapping[Move, int] = {"error": 0, "broken": 1, "fixed": 2, "worse": 3, "better": 4, "same": 5}
 
 
-def most_moved(moved: Sequence[Moved], n: int) -> list[Moved]:
+def most_changed(moved: Sequence[QuestionChange], n: int) -> list[QuestionChange]:
     """At most *n* to look at: what failed or broke, then what was fixed, then what else moved; the most moved first.
 
     Broken ones take four places in five at most, so that the others are seen too.

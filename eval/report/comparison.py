@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.answers.failure_changes import Causes
+from eval.answers.failure_changes import FailureCauses
 from rag.records import Citation, Passage
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class PassageVotes:
     """What people said of one passage for a question."""
 
     passage_id: str | None
@@ -28,7 +28,7 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ReportQuestion:
     """One question of a report."""
 
     query_id: str
@@ -47,7 +47,7 @@ class Question:
     """The primary measure looks at it."""
     is_locked: bool = False
     """Kept out of every decision."""
-    votes: tuple[Vote, ...] = ()
+    votes: tuple[PassageVotes, ...] = ()
 
     @property
     def right_ids(self) -> frozenset[str]:
@@ -56,21 +56,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Sureness:
+class AbstentionScores:
     """How sure a version was of some questions, with their right passages in the library and without them."""
 
     there: Floats
     """`(n,)`, 0 to 1."""
     gone: Floats
     """`(n,)`, 0 to 1."""
-    is_shown: Bools
+    right_is_shown: Bools
     """`(n,)`: whether a right passage was among those shown."""
     least: float
     """Below this it declines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AnswerSummary:
     """What a version answers to one question."""
 
     text: str
@@ -80,12 +80,12 @@ class Told:
     citations: tuple[Citation, ...] = ()
 
 
-Answer = Callable[[Sequence[str]], Mapping[str, Mapping[str, Told]]]
+Answer = Callable[[Sequence[str]], Mapping[str, Mapping[str, AnswerSummary]]]
 """Query ids → query id → version → its answer, for the questions that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VersionRun:
     """What one version found."""
 
     version_id: str
@@ -93,28 +93,28 @@ class Found:
     """query_id → passage ids, best first, 100 at most; a question without results is absent or empty, and counts as 0."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """query_id → what went wrong: such a question is no number, and is counted apart."""
-    sureness: Sureness | None = None
+    sureness: AbstentionScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that a report shows of the questions."""
 
-    questions: tuple[Question, ...]
-    current: Found
-    candidate: Found | None = None
+    questions: tuple[ReportQuestion, ...]
+    current: VersionRun
+    candidate: VersionRun | None = None
     """None where one version is measured alone."""
-    anchor: Found | None = None
+    anchor: VersionRun | None = None
     """The version that everything began with, frozen."""
     read: Callable[[Sequence[str]], Mapping[str, Passage]] = lambda ids: {}
     """Passage ids → passages, for those that are shown; what is not in the library is absent."""
-    causes: Causes | None = None
+    causes: FailureCauses | None = None
     """Of a few of these questions and of golden ones; None where nothing was answered."""
     answer: Answer = lambda ids: {}
     """Called once, for the first of the questions that are shown."""
 
     @property
-    def versions(self) -> dict[str, Found]:
+    def versions(self) -> dict[str, VersionRun]:
         """current, candidate and anchor, as far as they are there."""
         named = {"current": self.current, "candidate": self.candidate, "anchor": self.anchor}
         return {name: one for name, one in named.items() if one is not None}
@@ -123,6 +123,6 @@ class Comparison:
         """query id → passage id → grade."""
         return {one.query_id: dict(one.right) for one in self.questions}
 
-    def mask(self, claim: Callable[[Question], bool]) -> Bools:
+    def mask(self, claim: Callable[[ReportQuestion], bool]) -> Bools:
         """`(n,)`: the questions of which *claim* is true."""
         return np.array([claim(one) for one in self.questions], np.bool_)

@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from eval.report.compare_versions import (
     DEPTHS,
-    PLACES,
     PRIMARY,
+    RANK_BANDS,
     REPORTED,
-    Moved,
-    Row,
-    found_by_depth,
-    moves,
-    place_of_right,
-    rows,
-    transitions,
-    values_of,
+    MeasureRow,
+    QuestionChange,
+    compare_measures,
+    found_share_by_depth,
+    measure_values,
+    question_changes,
+    rank_band,
+    rank_band_transitions,
 )
 from eval.report.comparison import Comparison
-from eval.report.slices import Part, parts
-from eval.retrieval.drift import Drift, drift
+from eval.report.slices import QuestionSlice, question_slices
+from eval.retrieval.drift import Drift, measure_drift
 from eval.statistics.clustered_intervals import clustered_interval
-from eval.statistics.proportions import Discordant, mcnemar
+from eval.statistics.proportions import McNemarResult, mcnemar_test
 from eval.statistics.significance import Interval
 from rag.errors import TooLittleDataError
 
@@ -36,14 +36,14 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ReportFigures:
     """What is told of a comparison."""
 
     values: Mapping[str, Mapping[str, Floats]]
     """version → measure → `(n,)`; NaN where the version failed."""
-    rows: Sequence[Row]
-    parts: Sequence[Part]
-    moved: Sequence[Moved]
+    rows: Sequence[MeasureRow]
+    parts: Sequence[QuestionSlice]
+    moved: Sequence[QuestionChange]
     """One a question; none of one version alone."""
     transitions: Mapping[tuple[str, str], int]
     places: Mapping[str, Mapping[str, int]]
@@ -51,48 +51,48 @@ class Figures:
     depths: Mapping[str, Sequence[float]]
     """version → for each of DEPTHS the share found so far up."""
     drift: Drift
-    top_ten: Discordant | None
+    top_ten: McNemarResult | None
     """Whether a right passage is among the first ten: McNemar."""
     by_document: Interval | None
     """The difference of the primary measure under resampling documents; None of fewer than ten."""
 
 
-def figures_of(comparison: Comparison) -> Figures:
+def compute_figures(comparison: Comparison) -> ReportFigures:
     """Works them out; of 10,000 questions in under a minute on one core."""
     questions = comparison.questions
     values = {
-        name: values_of(found, questions, (PRIMARY,) if name == "anchor" else REPORTED)
+        name: measure_values(found, questions, (PRIMARY,) if name == "anchor" else REPORTED)
         for name, found in comparison.versions.items()
     }
     current, candidate = values["current"], values.get("candidate")
     before, after = current[PRIMARY], candidate[PRIMARY] if candidate else None
     locked = comparison.mask(lambda one: one.is_locked)
     decisive = comparison.mask(lambda one: one.is_decisive) & ~locked
-    moved = moves(comparison, before, after) if after is not None else []
-    return Figures(
+    moved = question_changes(comparison, before, after) if after is not None else []
+    return ReportFigures(
         values=values,
-        rows=rows(current, candidate, decisive),
-        parts=parts(questions, before, after),
+        rows=compare_measures(current, candidate, decisive),
+        parts=question_slices(questions, before, after),
         moved=moved,
-        transitions=transitions(comparison) if candidate else {},
+        transitions=rank_band_transitions(comparison) if candidate else {},
         places={name: _places(comparison, name) for name in values},
-        depths={name: found_by_depth(found, questions) for name, found in comparison.versions.items()},
-        drift=drift(values["anchor"][PRIMARY] if "anchor" in values else None, before, after, decisive, locked),
+        depths={name: found_share_by_depth(found, questions) for name, found in comparison.versions.items()},
+        drift=measure_drift(values["anchor"][PRIMARY] if "anchor" in values else None, before, after, decisive, locked),
         top_ten=_top_ten(moved),
         by_document=_by_document(comparison, before, after, decisive),
     )
 
 
 def _places(comparison: Comparison, name: str) -> dict[str, int]:
-    counts = Counter(place_of_right(comparison.versions[name], one) for one in comparison.questions)
-    return {place: counts[place] for place in PLACES}
+    counts = Counter(rank_band(comparison.versions[name], one) for one in comparison.questions)
+    return {place: counts[place] for place in RANK_BANDS}
 
 
-def _top_ten(moved: Sequence[Moved]) -> Discordant | None:
+def _top_ten(moved: Sequence[QuestionChange]) -> McNemarResult | None:
     whole = [one for one in moved if one.move != "error"]
     before, after = ([rank is not None and rank <= 10 for rank in ranks] for ranks in
                      ([one.before for one in whole], [one.after for one in whole]))  # fmt: skip
-    return mcnemar(before, after) if whole else None
+    return mcnemar_test(before, after) if whole else None
 
 
 def _by_document(comparison: Comparison, before: Floats, after: Floats | None, decisive: NDArray[np.bool_]
@@ -107,7 +107,7 @@ def _by_document(comparison: Comparison, before: Floats, after: Floats | None, d
         return None
 
 
-def as_json(figures: Figures) -> dict[str, Any]:
+def figures_as_json(figures: ReportFigures) -> dict[str, Any]:
     """The part of metrics.json that a comparison gives; a measure that is not valid has no value, and says so."""
     return {
         "measures": [_row(one) for one in figures.rows],
@@ -120,7 +120,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "found_by_depth": {"depths": list(DEPTHS), **{name: list(shares) for name, shares in figures.depths.items()}},
         "places": {name: dict(places) for name, places in figures.places.items()},
         "transitions": [{"before": before, "after": after, "n": n} for (before, after), n
-                        in sorted(figures.transitions.items(), key=lambda one: [PLACES.index(name) for name in one[0]])],
+                        in sorted(figures.transitions.items(), key=lambda one: [RANK_BANDS.index(name) for name in one[0]])],
         "moves": dict(sorted(Counter(one.move for one in figures.moved).items())),
         "drift": {name: asdict(one) if one else None for name, one in
                   (("since_anchor", figures.drift.since_anchor), ("locked", figures.drift.locked),
@@ -131,7 +131,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: MeasureRow) -> dict[str, Any]:
     return {"measure": row.measure, "n": row.n, "n_asked": row.n_asked, "coverage": row.coverage, "is_valid": row.is_valid,
             "alone": asdict(row.alone) if row.alone else None,
             "figures": asdict(row.figures) if row.figures else None, "p_holm": row.p_holm}  # fmt: skip

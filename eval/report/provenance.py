@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ValidityCheck:
     """One look at whether the figures can be trusted."""
 
     name: str
@@ -25,7 +25,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastReport:
     """One earlier report, as the history shows it."""
 
     name: str
@@ -40,24 +40,24 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
+class ReportContext:
     """What the caller knows of a comparison."""
 
     title: str = "Report"
     changed: tuple[tuple[str, Lines], ...] = ()
     """(heading, lines): data, negatives, settings."""
-    checks: tuple[Check, ...] = ()
-    history: tuple[Past, ...] = ()
+    checks: tuple[ValidityCheck, ...] = ()
+    history: tuple[PastReport, ...] = ()
     """Oldest first, this report not among them."""
     reproduce: Lines = ()
     advice: tuple[str, ...] = ()
     """Sentences that only the caller can say of what to do next."""
 
 
-EMPTY = Background()
+EMPTY_CONTEXT = ReportContext()
 
 
-def past_reports(folder: Path, before: str = "", n: int = NIGHTS_SHOWN) -> tuple[Past, ...]:
+def past_reports(folder: Path, before: str = "", n: int = NIGHTS_SHOWN) -> tuple[PastReport, ...]:
     """The last *n* whole reports below *folder*, `NAME/report` each, oldest first; those of names from *before* on are not.
 
     A report of an earlier release, or one that can't be read, is passed over: it is history, not a measure.
@@ -67,12 +67,12 @@ def past_reports(folder: Path, before: str = "", n: int = NIGHTS_SHOWN) -> tuple
     return tuple(past for one in names[-n:] if (past := _past(one)))
 
 
-def _past(folder: Path) -> Past | None:
+def _past(folder: Path) -> PastReport | None:
     try:
         metrics: Any = json.loads((folder / "metrics.json").read_text("utf-8"))
         figures = metrics["figures"]
         primary, drift = figures.get("primary") or {}, (metrics.get("comparison") or {}).get("drift") or {}
-        return Past(
+        return PastReport(
             folder.parent.name, str(metrics["decision"]), int(figures.get("n", 0)),
             _number(primary, "mean_current"), _number(primary, "mean_candidate"),
             _number(drift.get("since_anchor"), "mean_current"), _number(drift.get("locked"), "mean_candidate"),
@@ -86,7 +86,7 @@ def _number(figures: Mapping[str, Any] | None, key: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def duplicates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+def repeated_questions(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """(place, place of the first) of every question that says again what an earlier one said, but for case and marks.
 
     >>> list(duplicates(["Who am I?", "What?", "who  am i"]))

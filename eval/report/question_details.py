@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.report.compare_versions import Moved, most_moved, rank_of_right
-from eval.report.comparison import Comparison, Found, Question, Told, Vote
-from eval.report.figures import Figures
+from eval.report.compare_versions import QuestionChange, most_changed, rank_of_right_passage
+from eval.report.comparison import AnswerSummary, Comparison, PassageVotes, ReportQuestion, VersionRun
+from eval.report.figures import ReportFigures
 from rag.records import Passage
 
 TOP = 5  # passages of each version
@@ -19,7 +19,7 @@ SAID = {"helpful": "helpful", "pin": "the right passage", "not_relevant": "not r
 
 
 @dataclass(frozen=True, slots=True)
-class ShownHit:
+class DetailHit:
     """One passage as the page shows it."""
 
     rank: int
@@ -32,7 +32,7 @@ class ShownHit:
 
 
 @dataclass(frozen=True, slots=True)
-class Drilled:
+class QuestionDetail:
     """One question with what was found for it."""
 
     anchor: str
@@ -41,36 +41,36 @@ class Drilled:
     text: str
     ranks: str
     error: str
-    current: Sequence[ShownHit]
+    current: Sequence[DetailHit]
     current_more: str
-    candidate: Sequence[ShownHit]
+    candidate: Sequence[DetailHit]
     candidate_more: str
-    missing: Sequence[ShownHit]
+    missing: Sequence[DetailHit]
     """Right passages that neither version shows."""
     votes: Sequence[str]
-    current_answer: Told | None = None
+    current_answer: AnswerSummary | None = None
     """None where nobody answered it."""
-    candidate_answer: Told | None = None
+    candidate_answer: AnswerSummary | None = None
 
 
-def drilled(comparison: Comparison, figures: Figures, n: int) -> list[Drilled]:
+def question_details(comparison: Comparison, figures: ReportFigures, n: int) -> list[QuestionDetail]:
     """At most *n* questions: those that moved most, or of one version alone those whose right passage stands lowest."""
-    chosen = most_moved(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
+    chosen = most_changed(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
     wanted = {one for moved in chosen for one in _wanted(comparison, moved.question)}
     passages = comparison.read(sorted(wanted))
     answers = comparison.answer([moved.question.query_id for moved in chosen[:ANSWERED]])
     return [_drilled(comparison, moved, passages, answers.get(moved.question.query_id, {})) for moved in chosen]
 
 
-def _lowest(comparison: Comparison, n: int) -> list[Moved]:
+def _lowest(comparison: Comparison, n: int) -> list[QuestionChange]:
     found = comparison.current
-    ranked = [(rank_of_right(found, one), one) for one in comparison.questions]
+    ranked = [(rank_of_right_passage(found, one), one) for one in comparison.questions]
     low = sorted((one for one in ranked if one[0] is None or one[0] > 1), key=lambda one: -(one[0] or 1_000))
-    return [Moved(question, rank, None, 0.0, "error" if question.query_id in found.errors else "same")
+    return [QuestionChange(question, rank, None, 0.0, "error" if question.query_id in found.errors else "same")
             for rank, question in low[:n]]  # fmt: skip
 
 
-def _wanted(comparison: Comparison, question: Question) -> Iterator[str]:
+def _wanted(comparison: Comparison, question: ReportQuestion) -> Iterator[str]:
     yield from question.right_ids
     for found in (comparison.current, comparison.candidate):
         if found:
@@ -79,8 +79,8 @@ def _wanted(comparison: Comparison, question: Question) -> Iterator[str]:
 
 
 def _drilled(
-    comparison: Comparison, moved: Moved, passages: Mapping[str, Passage], answers: Mapping[str, Told]
-) -> Drilled:
+    comparison: Comparison, moved: QuestionChange, passages: Mapping[str, Passage], answers: Mapping[str, AnswerSummary]
+) -> QuestionDetail:
     question, candidate = moved.question, comparison.candidate
     current_hits = _hits(comparison.current, question, passages, answers.get("current"))
     candidate_hits = _hits(candidate, question, passages, answers.get("candidate")) if candidate else []
@@ -88,7 +88,7 @@ def _drilled(
     missing = [hit for one in sorted(question.right_ids) if (hit := _hit(0, one, question, passages)).where + hit.text
                not in shown]  # fmt: skip
     errors = [one.errors[question.query_id] for one in comparison.versions.values() if question.query_id in one.errors]
-    return Drilled(
+    return QuestionDetail(
         anchor="q-" + re.sub(r"[^A-Za-z0-9]+", "-", question.query_id),
         move=moved.move,
         text=question.text,
@@ -105,29 +105,31 @@ def _drilled(
     )
 
 
-def _hits(found: Found, question: Question, passages: Mapping[str, Passage], told: Told | None) -> list[ShownHit]:
+def _hits(
+    found: VersionRun, question: ReportQuestion, passages: Mapping[str, Passage], told: AnswerSummary | None
+) -> list[DetailHit]:
     ranked = list(found.run.get(question.query_id, ()))[:TOP]
     return [replace(_hit(rank, one, question, passages), cited=_cited(one, told)) for rank, one
             in enumerate(ranked, start=1)]  # fmt: skip
 
 
-def _cited(passage_id: str, told: Told | None) -> str:
+def _cited(passage_id: str, told: AnswerSummary | None) -> str:
     said = [f"[{one.n}] {one.found}, {one.support:.2f}" for one in (told.citations if told else ())
             if one.passage_id == passage_id]  # fmt: skip
     return "; ".join(dict.fromkeys(said))
 
 
-def _hit(rank: int, passage_id: str, question: Question, passages: Mapping[str, Passage]) -> ShownHit:
+def _hit(rank: int, passage_id: str, question: ReportQuestion, passages: Mapping[str, Passage]) -> DetailHit:
     passage = passages.get(passage_id)
     is_right = passage_id in question.right_ids
     if passage is None:
-        return ShownHit(rank, passage_id, GONE, is_right)
+        return DetailHit(rank, passage_id, GONE, is_right)
     where = " · ".join(filter(None, (passage.source, passage.title if passage.title != passage.source else "",
                                      passage.heading)))  # fmt: skip
-    return ShownHit(rank, where, shortened(passage.text), is_right)
+    return DetailHit(rank, where, shorten(passage.text), is_right)
 
 
-def shortened(text: str, n: int = SNIPPET) -> str:
+def shorten(text: str, n: int = SNIPPET) -> str:
     """One paragraph of at most *n* characters.
 
     >>> shortened("a  b", 9), shortened("abcdef", 4)
@@ -137,7 +139,7 @@ def shortened(text: str, n: int = SNIPPET) -> str:
     return line if len(line) <= n else line[: n - 1] + "…"
 
 
-def _ranks(moved: Moved, is_pair: bool) -> str:
+def _ranks(moved: QuestionChange, is_pair: bool) -> str:
     before = _place(moved.before)
     return f"right passage: {before} → {_place(moved.after)}" if is_pair else f"right passage: {before}"
 
@@ -152,9 +154,9 @@ def _more(rank: int | None) -> str:
     return f"The right passage stands at rank {rank}." if rank > TOP else ""
 
 
-def _vote(vote: Vote, passages: Mapping[str, Passage]) -> str:
+def _vote(vote: PassageVotes, passages: Mapping[str, Passage]) -> str:
     passage = passages.get(vote.passage_id or "")
-    what = shortened(f"{passage.source}: {passage.text}", 120) if passage else vote.passage_id or "the answer"
+    what = shorten(f"{passage.source}: {passage.text}", 120) if passage else vote.passage_id or "the answer"
     people = f"{vote.n_people} people" if vote.n_people > 1 else "one person"
-    comment = f" “{shortened(vote.comment)}”" if vote.comment else ""
+    comment = f" “{shorten(vote.comment)}”" if vote.comment else ""
     return f"{people}: {SAID.get(vote.verdict, vote.verdict)} – {what}{comment}"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from eval.gate.decide import Decision
+from eval.gate.decide import GateDecision
 from eval.report.comparison import Comparison
-from eval.report.figures import Figures
-from eval.report.provenance import Background
-from eval.statistics.number_wording import plain
-from eval.statistics.significance import Paired
+from eval.report.figures import ReportFigures
+from eval.report.provenance import ReportContext
+from eval.statistics.number_wording import format_number
+from eval.statistics.significance import PairedComparison
 
 HELD_OUT = 5  # one question in so many is held out
 FEWEST = 5  # questions of a document before it is named
@@ -21,7 +21,9 @@ WEAK = 0.10  # below the mean of all by so much nDCG@10 a document is called wea
 NOTABLE = 0.05  # share of the questions from which a place of the right passage is worth a sentence
 
 
-def advice(decision: Decision, comparison: Comparison, figures: Figures, background: Background) -> list[str]:
+def recommendations(
+    decision: GateDecision, comparison: Comparison, figures: ReportFigures, background: ReportContext
+) -> list[str]:
     """The sentences; never none."""
     said = [
         *_of_verdict(decision, figures),
@@ -36,7 +38,7 @@ def advice(decision: Decision, comparison: Comparison, figures: Figures, backgro
     return list(dict.fromkeys(said)) or ["Nothing stands out. Go on asking and voting."]
 
 
-def _of_verdict(decision: Decision, figures: Figures) -> Iterator[str]:
+def _of_verdict(decision: GateDecision, figures: ReportFigures) -> Iterator[str]:
     if decision.decision == "promoted":
         yield ("The new version answers. Nothing has to be done; if people complain, \"nightjar rollback\" brings the one "
                "before back.")  # fmt: skip
@@ -70,7 +72,7 @@ VETOED = {
 }  # fmt: skip
 
 
-def _of_chance(primary: Paired) -> Iterator[str]:
+def _of_chance(primary: PairedComparison) -> Iterator[str]:
     if primary.wins + primary.losses == 0:
         yield "Not one question changed. There was nothing new to learn from: judge questions that nobody has judged."
     elif primary.difference <= 0:
@@ -79,12 +81,12 @@ def _of_chance(primary: Paired) -> Iterator[str]:
     else:
         needed = math.ceil(primary.n * (primary.detectable / primary.difference) ** 2)
         more = max(0, needed - primary.n)
-        yield (f"The gain of {plain(primary.difference)} may be real: to see one of this size, four times in five, takes about "
+        yield (f"The gain of {format_number(primary.difference)} may be real: to see one of this size, four times in five, takes about "
                f"{needed:,} held-out questions. There are {primary.n:,}; with one question in {HELD_OUT} held out, "
                f"some {HELD_OUT * more:,} more judged questions.")  # fmt: skip
 
 
-def _of_broken(comparison: Comparison, figures: Figures) -> Iterator[str]:
+def _of_broken(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     broken = [one.question for one in figures.moved if one.move == "broken"]
     fixed = sum(one.move == "fixed" for one in figures.moved)
     if not broken:
@@ -97,7 +99,7 @@ def _of_broken(comparison: Comparison, figures: Figures) -> Iterator[str]:
            f"too, mark it helpful; where it is wrong, mark it as not relevant.{where}")  # fmt: skip
 
 
-def _of_places(comparison: Comparison, figures: Figures) -> Iterator[str]:
+def _of_places(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     after = "candidate" if comparison.candidate else "current"
     places, n = figures.places[after], max(1, len(comparison.questions))
     if places["11th to 100th"] >= NOTABLE * n:
@@ -111,7 +113,7 @@ def _of_places(comparison: Comparison, figures: Figures) -> Iterator[str]:
                "in again, or retire the question.")  # fmt: skip
 
 
-def _of_documents(comparison: Comparison, figures: Figures) -> Iterator[str]:
+def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     weak = sorted(
         (one for one in figures.parts if one.dimension == "document" and one.n >= FEWEST),
         key=lambda one: one.figures.mean_candidate if one.figures else one.mean,
@@ -121,7 +123,7 @@ def _of_documents(comparison: Comparison, figures: Figures) -> Iterator[str]:
     for one in weak[:2]:
         worth = one.figures.mean_candidate if one.figures else one.mean
         if worth < mean - WEAK:
-            yield (f"Questions about {one.name} are found worst: nDCG@10 {plain(worth)} on {one.n}, {plain(mean)} on all. "
+            yield (f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, {format_number(mean)} on all. "
                    "Read that document's passages, and judge what is asked of it.")  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.report.comparison import Question
-from eval.statistics.significance import LIGHT, Paired, benjamini_hochberg, paired
+from eval.report.comparison import ReportQuestion
+from eval.statistics.significance import LIGHT_BUDGET, PairedComparison, benjamini_hochberg, compare_paired
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ OTHERS = "all other documents"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class QuestionSlice:
     """One slice of two versions, or of one."""
 
     dimension: str
@@ -29,13 +29,13 @@ class Part:
     n: int
     mean: float
     """nDCG@10 of the current version."""
-    figures: Paired | None
+    figures: PairedComparison | None
     """Of candidate against current."""
     p_adjusted: float | None = None
     """After Benjamini and Hochberg over all tested slices; None where it has too few questions."""
 
 
-def parts(questions: Sequence[Question], before: Floats, after: Floats | None) -> list[Part]:
+def question_slices(questions: Sequence[ReportQuestion], before: Floats, after: Floats | None) -> list[QuestionSlice]:
     """The slices of the questions that could be measured, *before* and *after* being nDCG@10, `(n,)`."""
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
     made = [_part(dimension, name, rows[whole[rows]], before, after) for dimension, name, rows in divided(questions)]
@@ -43,18 +43,20 @@ def parts(questions: Sequence[Question], before: Floats, after: Floats | None) -
     tested = [one for one in shown if one.n >= FEWEST_TESTED and one.figures]
     adjusted = iter(benjamini_hochberg([one.figures.p for one in tested if one.figures]))
     return [
-        Part(one.dimension, one.name, one.n, one.mean, one.figures, next(adjusted)) if one in tested else one
+        QuestionSlice(one.dimension, one.name, one.n, one.mean, one.figures, next(adjusted)) if one in tested else one
         for one in shown
     ]
 
 
-def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, after: Floats | None) -> Part:
+def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, after: Floats | None) -> QuestionSlice:
     mean = float(before[rows].mean()) if len(rows) else 0.0
-    figures = paired(before[rows], after[rows], work=LIGHT) if after is not None and len(rows) >= 2 else None
-    return Part(dimension, name, len(rows), mean, figures)
+    figures = (
+        compare_paired(before[rows], after[rows], budget=LIGHT_BUDGET) if after is not None and len(rows) >= 2 else None
+    )
+    return QuestionSlice(dimension, name, len(rows), mean, figures)
 
 
-def divided(questions: Sequence[Question]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+def divided(questions: Sequence[ReportQuestion]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
     """(dimension, name, rows) of every slice; a dimension in which all questions are alike is left out."""
     for dimension, name_of in DIMENSIONS:
         names = [name_of(one) for one in questions]
@@ -66,7 +68,7 @@ def divided(questions: Sequence[Question]) -> Iterator[tuple[str, str, NDArray[n
                 yield dimension, name, np.array([row for row, one in enumerate(names) if one == name], np.intp)
 
 
-def length_of(question: Question) -> str:
+def length_of(question: ReportQuestion) -> str:
     """
     >>> length_of(Question("q", "Who may apply for it?", {}))
     'up to 5 words'
@@ -82,7 +84,7 @@ def _most_common(names: Sequence[str]) -> list[str]:
     return [name if name in kept else OTHERS for name in names]
 
 
-DIMENSIONS: tuple[tuple[str, Callable[[Question], str]], ...] = (
+DIMENSIONS: tuple[tuple[str, Callable[[ReportQuestion], str]], ...] = (
     ("training", lambda one: "passage never trained on" if one.is_unseen else "passage trained on"),
     ("time", lambda one: "judged last" if one.is_newest else "judged before"),
     ("question length", length_of),

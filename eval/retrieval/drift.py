@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.number_wording import evidence, moved, plain
-from eval.statistics.significance import Paired, paired
+from eval.statistics.number_wording import describe_change, describe_test, format_number
+from eval.statistics.significance import PairedComparison, compare_paired
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -21,30 +21,32 @@ FEWEST = 30  # locked questions; fewer are shown and warn of nothing
 class Drift:
     """Three looks at nDCG@10, each None where there was too little for it."""
 
-    since_anchor: Paired | None
+    since_anchor: PairedComparison | None
     """The current version against the anchor, on the questions that may decide."""
-    since_anchor_locked: Paired | None
+    since_anchor_locked: PairedComparison | None
     """The same on the locked questions, which no decision ever looked at."""
-    locked: Paired | None
+    locked: PairedComparison | None
     """The candidate against the current version on the locked questions."""
 
     def warnings(self) -> Iterator[str]:
         """Sentences for people; nothing where nothing is wrong."""
         anchor, locked = self.since_anchor, self.locked
         if anchor and anchor.wins + anchor.losses and anchor.high < 0:
-            yield (f"The current version is worse than the base it began with: nDCG@10 {moved(anchor)} "
-                   f"({evidence(anchor)}). Roll back, or promote the base.")  # fmt: skip
+            yield (f"The current version is worse than the base it began with: nDCG@10 {describe_change(anchor)} "
+                   f"({describe_test(anchor)}). Roll back, or promote the base.")  # fmt: skip
         hidden = self.since_anchor_locked
         if anchor and hidden and hidden.n >= FEWEST and hidden.high < anchor.difference:
-            yield (f"The current version's gain over the base is {plain(anchor.difference)} on the questions that decide and "
-                   f"{plain(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
+            yield (f"The current version's gain over the base is {format_number(anchor.difference)} on the questions that decide and "
+                   f"{format_number(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
                    "the gain is luck in choosing. Ask for fresh judgments.")  # fmt: skip
         if locked and locked.n >= FEWEST and locked.high < 0:
-            yield (f"On {locked.n} locked questions the candidate is worse: nDCG@10 {moved(locked)} ({evidence(locked)}). "
+            yield (f"On {locked.n} locked questions the candidate is worse: nDCG@10 {describe_change(locked)} ({describe_test(locked)}). "
                    "They do not decide; look at them before you trust the night.")  # fmt: skip
 
 
-def drift(anchor: Floats | None, current: Floats, candidate: Floats | None, decisive: Bools, locked: Bools) -> Drift:
+def measure_drift(
+    anchor: Floats | None, current: Floats, candidate: Floats | None, decisive: Bools, locked: Bools
+) -> Drift:
     """From nDCG@10, `(n,)` each; *decisive* and *locked* are masks of the same questions."""
     return Drift(
         since_anchor=_paired(anchor, current, decisive),
@@ -53,8 +55,8 @@ def drift(anchor: Floats | None, current: Floats, candidate: Floats | None, deci
     )
 
 
-def _paired(before: Floats | None, after: Floats | None, inside: Bools) -> Paired | None:
+def _paired(before: Floats | None, after: Floats | None, inside: Bools) -> PairedComparison | None:
     if before is None or after is None:
         return None
     whole = inside & np.isfinite(before) & np.isfinite(after)
-    return paired(before[whole], after[whole]) if whole.sum() >= 2 else None
+    return compare_paired(before[whole], after[whole]) if whole.sum() >= 2 else None

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate.decide import Served
+from eval.gate.decide import ServedScores
 from eval.gate.embedding_checks import hub_share
-from eval.statistics.ranking_metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
+from eval.statistics.ranking_metrics import MEASURES, Qrels, ValuesPerQuestion, measure_per_question, run_from_rankings
 from eval.statistics.significance import mean_interval
-from rag.retrieval.fusion import normalised_lexical, reciprocal_rank_fusion, top, top_fused
+from rag.retrieval.fusion import normalise_bm25, reciprocal_rank_fusion, top_fused, top_positions
 
 FloatArray = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -23,7 +23,7 @@ SIDES = ("dense", "lexical", "rrf", "fused")
 SCORES_AT_ONCE = 8_000_000  # questions × passages in one piece: 32 MB a matrix
 
 
-class LexicalMatrix(Protocol):
+class BatchLexicalSearch(Protocol):
     """BM25 over the candidates."""
 
     def score_matrix(self, questions: Sequence[str]) -> FloatArray:
@@ -42,9 +42,9 @@ class Rankings:
     fused: list[Positions]
 
 
-def rankings(
+def rank_passages(
     queries: FloatArray,
-    passages: FloatArray,
+    passage_vectors: FloatArray,
     lexical: FloatArray | None,
     weight: float,
     *,
@@ -53,7 +53,7 @@ def rankings(
 ) -> Rankings:
     """Ranks all passages for every question, by the same functions that serve (rag.fusion).
 
-    *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* `(q, n)` holds raw BM25 scores,
+    *queries* `(q, dim)` and *passage_vectors* `(n, dim)` have rows of unit length; *lexical* `(q, n)` holds raw BM25 scores,
     None stands for zeros. Memory beyond the arguments is bounded by SCORES_AT_ONCE.
 
     >>> eye = np.eye(3, dtype=np.float32)
@@ -62,13 +62,13 @@ def rankings(
     ([0, 1], [2, 1], [2, 0])
     """
     found = Rankings([], [], [], [])
-    for rows in pieces(len(queries), len(passages)):
-        cosines = queries[rows] @ passages.T
+    for rows in question_batches(len(queries), len(passage_vectors)):
+        cosines = queries[rows] @ passage_vectors.T
         words = np.zeros_like(cosines) if lexical is None else lexical[rows]
         for dense_row, lexical_row in zip(cosines, words, strict=True):
-            normalised = normalised_lexical(lexical_row)
-            by_words = top(normalised, k)
-            found.dense.append(top(dense_row, k))
+            normalised = normalise_bm25(lexical_row)
+            by_words = top_positions(normalised, k)
+            found.dense.append(top_positions(dense_row, k))
             found.lexical.append(by_words[normalised[by_words] > 0])
             found.rrf.append(by_ranks(found.dense[-1], found.lexical[-1])[:k])
             found.fused.append(top_fused(dense_row, normalised, weight, candidates, k))
@@ -89,7 +89,7 @@ def by_ranks(dense: Positions, lexical: Positions) -> Positions:
 class RetrievalScores:
     """What a version is worth for every question, and how sure the means are."""
 
-    values: Mapping[str, PerQuestion]
+    values: Mapping[str, ValuesPerQuestion]
     """side → measure → query_id → value."""
     unseen: NDArray[np.bool_]
     """`(n,)`: no right passage of the question was a positive of training."""
@@ -119,9 +119,9 @@ class RetrievalScores:
         """`(n,)`, one value a question."""
         return np.array(list(self.values[side][measure].values()), np.float64)
 
-    def served(self) -> Served:
+    def served(self) -> ServedScores:
         """What the gate asks for."""
-        return Served(self.array("fused", "nDCG@10"), self.array("fused", "R@10"), self.hub_share)
+        return ServedScores(self.array("fused", "nDCG@10"), self.array("fused", "R@10"), self.hub_share)
 
     def slices(self) -> dict[str, NDArray[np.bool_]]:
         """The masks of all, seen and unseen questions, and of the groups."""
@@ -157,14 +157,14 @@ class RetrievalScores:
         }
 
 
-def evaluate(
+def evaluate_retrieval(
     questions: Mapping[str, str],
     qrels: Qrels,
     *,
     encode_queries: Callable[[list[str]], FloatArray],
     passage_ids: Sequence[str],
     passage_vectors: FloatArray,
-    lexical: LexicalMatrix | None,
+    lexical: BatchLexicalSearch | None,
     weight: float,
     seen: Set[str] = frozenset(),
     candidates: int = 100,
@@ -180,17 +180,17 @@ def evaluate(
     """
     found: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
     query_ids = list(qrels)
-    for rows in pieces(len(query_ids), len(passage_ids)):
+    for rows in question_batches(len(query_ids), len(passage_ids)):
         some = query_ids[rows]
         texts = [questions[query_id] for query_id in some]
         words = lexical.score_matrix(texts) if lexical else None
-        ranked = rankings(encode_queries(texts), passage_vectors, words, weight, candidates=candidates)
+        ranked = rank_passages(encode_queries(texts), passage_vectors, words, weight, candidates=candidates)
         for side in SIDES:
             named = ([passage_ids[position] for position in positions] for positions in getattr(ranked, side))
             found[side].update(zip(some, named, strict=True))
         progress(len(some))
     return RetrievalScores(
-        values={side: per_question(qrels, from_rankings(found[side]), measures) for side in SIDES},
+        values={side: measure_per_question(qrels, run_from_rankings(found[side]), measures) for side in SIDES},
         unseen=np.array([not _right(qrels[query_id]) & seen for query_id in query_ids], np.bool_),
         hub_share=hub_share(found["fused"].values(), qrels.values(), len(passage_ids)),
         found={query_id: tuple(ranking) for query_id, ranking in found["fused"].items()},
@@ -205,7 +205,7 @@ def _right(grades: Mapping[str, int]) -> set[str]:
     return {passage_id for passage_id, grade in grades.items() if grade > 0}
 
 
-def pieces(n_questions: int, n_passages: int) -> Iterator[slice]:
+def question_batches(n_questions: int, n_passages: int) -> Iterator[slice]:
     """The questions, so many at once that their scores of all passages stay within SCORES_AT_ONCE."""
     size = max(1, SCORES_AT_ONCE // max(1, n_passages))
     for start in range(0, n_questions, size):

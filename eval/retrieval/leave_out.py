@@ -12,7 +12,7 @@ from rag.retrieval.retriever import DenseSearch, LexicalSearch
 FloatArray = NDArray[np.float32]
 
 
-class DenseWithout:
+class LeaveOutDense:
     """Dense search that does not find some passages."""
 
     def __init__(self, search: DenseSearch, gone: frozenset[str]) -> None:
@@ -25,7 +25,7 @@ class DenseWithout:
         return [[one for one in row if one[0] not in self._gone][:k] for row in found]
 
 
-class LexicalWithout:
+class LeaveOutLexical:
     """BM25 that gives some passages nothing; how rare a word is, it counts with them."""
 
     def __init__(self, lexical: LexicalSearch, gone: frozenset[str]) -> None:

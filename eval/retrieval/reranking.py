@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.ranking_metrics import MEASURES, PerQuestion, Qrels, from_rankings, per_question
-from eval.statistics.significance import Paired, paired
+from eval.statistics.ranking_metrics import MEASURES, Qrels, ValuesPerQuestion, measure_per_question, run_from_rankings
+from eval.statistics.significance import PairedComparison, compare_paired
 from rag.records import Hit
-from rag.retrieval.reranker import Reranker, reordered
+from rag.retrieval.reranker import Reranker, reorder_by_rerank_score
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class RerankedQuestions:
     """What a reader said of the hits of some questions."""
 
     hits: Mapping[str, Sequence[Hit]]
@@ -43,7 +43,7 @@ class Read:
             np.bool_,
         )
 
-    def saying(self, scores: NDArray[np.float64]) -> Read:
+    def with_scores(self, scores: NDArray[np.float64]) -> RerankedQuestions:
         """The same with other scores, in the order of `scores`."""
         given = iter(scores.tolist())
         hits = {
@@ -54,21 +54,21 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class RerankWorth:
+class RerankingComparison:
     """Two orders of the same hits."""
 
-    served: PerQuestion
-    reranked: PerQuestion
+    served: ValuesPerQuestion
+    reranked: ValuesPerQuestion
     ms: float
     """As of `Read`."""
 
-    def compared(self, measure: str = MEASURES[0]) -> Paired:
+    def compared(self, measure: str = MEASURES[0]) -> PairedComparison:
         """The reranked order against the served one.
 
         Raises:
             TooLittleDataError: fewer than two questions.
         """
-        return paired(list(self.served[measure].values()), list(self.reranked[measure].values()))
+        return compare_paired(list(self.served[measure].values()), list(self.reranked[measure].values()))
 
     def as_json(self) -> dict[str, Any]:
         """Means of both orders, the paired difference of the first measure, and the price."""
@@ -86,12 +86,12 @@ class RerankWorth:
         }
 
 
-def read_served(
+def rerank_served(
     questions: Mapping[str, str],
     served: Callable[[str, int], list[Hit]],
     reranker: Reranker,
     progress: Callable[[int], None] = lambda n: None,
-) -> Read:
+) -> RerankedQuestions:
     """Has the first hits of every question read; *served* gives its best k without the reranker.
 
     *questions* maps query ids to texts.
@@ -108,18 +108,18 @@ def read_served(
         said = {hit.passage.passage_id: hit.rerank for hit in reranked.hits}
         read[query_id] = [replace(hit, rerank=said[hit.passage.passage_id]) for hit in hits]
         progress(1)
-    return Read(read, 1000 * float(np.median(seconds)) if seconds else 0.0, n_cut)
+    return RerankedQuestions(read, 1000 * float(np.median(seconds)) if seconds else 0.0, n_cut)
 
 
-def rerank_worth(read: Read, qrels: Qrels, weight: float) -> RerankWorth:
+def compare_reranking(read: RerankedQuestions, qrels: Qrels, weight: float) -> RerankingComparison:
     """Measures the order served, and the one in which what was read counts *weight*; hits are named by `passage_id`."""
-    orders = (read.hits, {query_id: reordered(hits, weight) for query_id, hits in read.hits.items()})
+    orders = (read.hits, {query_id: reorder_by_rerank_score(hits, weight) for query_id, hits in read.hits.items()})
     rankings = (
         {query_id: [hit.passage.passage_id for hit in hits] for query_id, hits in one.items()} for one in orders
     )
-    served, reranked = (per_question(qrels, from_rankings(one)) for one in rankings)
-    return RerankWorth(served, reranked, read.ms)
+    served, reranked = (measure_per_question(qrels, run_from_rankings(one)) for one in rankings)
+    return RerankingComparison(served, reranked, read.ms)
 
 
-def _means(values: PerQuestion) -> dict[str, float]:
+def _means(values: ValuesPerQuestion) -> dict[str, float]:
     return {name: round(float(np.mean(list(values[name].values()))), 5) for name in MEASURES}

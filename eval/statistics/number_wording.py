@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from eval.statistics.significance import Paired
+from eval.statistics.significance import PairedComparison
 
 
-def moved(figures: Paired) -> str:
+def describe_change(figures: PairedComparison) -> str:
     """What became of the mean: "rose from .500 to .600"."""
-    before, after = plain(figures.mean_current), plain(figures.mean_candidate)
+    before, after = format_number(figures.mean_current), format_number(figures.mean_candidate)
     if before == after:
         return f"stayed at {before}"
     return f"{'rose' if figures.difference > 0 else 'fell'} from {before} to {after}"
 
 
-def evidence(figures: Paired) -> str:
+def describe_test(figures: PairedComparison) -> str:
     """The difference with its interval and p."""
-    return f"{signed(figures.difference)}, {interval(figures)}, {said_p(figures.p)}"
+    return f"{format_signed(figures.difference)}, {interval(figures)}, {describe_p(figures.p)}"
 
 
-def interval(figures: Paired) -> str:
+def interval(figures: PairedComparison) -> str:
     """The 95 % interval of the difference."""
-    return f"95 % interval {plain(figures.low)} to {plain(figures.high)}"
+    return f"95 % interval {format_number(figures.low)} to {format_number(figures.high)}"
 
 
-def said_p(p: float) -> str:
+def describe_p(p: float) -> str:
     """
     >>> said_p(0.0004), said_p(0.04)
     ('p < .001', 'p = .040')
     """
-    return "p < .001" if p < 0.001 else f"p = {plain(p)}"
+    return "p < .001" if p < 0.001 else f"p = {format_number(p)}"
 
 
-def bare_p(p: float) -> str:
+def format_p(p: float) -> str:
     """The same in a column of its own.
 
     >>> bare_p(0.0004), bare_p(0.04)
     ('< .001', '.040')
     """
-    return said_p(p).removeprefix("p ").removeprefix("= ")
+    return describe_p(p).removeprefix("p ").removeprefix("= ")
 
 
 def measure_name(measure: str) -> str:
@@ -51,7 +51,7 @@ def measure_name(measure: str) -> str:
     return measure.replace("R@", "recall@") if measure.startswith("R@") else measure
 
 
-def plain(value: float) -> str:
+def format_number(value: float) -> str:
     """Three decimals without the leading zero, as such tables are printed.
 
     >>> plain(0.6124), plain(-0.004), plain(1.0)
@@ -62,10 +62,10 @@ def plain(value: float) -> str:
     return f"−{digits}" if value < 0 and digits != ".000" else digits
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """The same with a plus where it is above 0.
 
     >>> signed(0.0461), signed(-0.004)
     ('+.046', '−.004')
     """
-    return f"+{plain(value)}" if value > 0 else plain(value)
+    return f"+{format_number(value)}" if value > 0 else format_number(value)

@@ -10,7 +10,7 @@ Z95 = 1.959963984540054  # of the standard normal: 2.5 % lie above
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """How many of so many, with the 95 % interval of the share."""
 
     k: int
@@ -25,7 +25,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Discordant:
+class McNemarResult:
     """What the same yes-or-no questions say of two versions."""
 
     n: int
@@ -36,7 +36,7 @@ class Discordant:
     """Two-sided: how often a fair coin would part the questions that changed so unevenly."""
 
 
-def wilson(k: int, n: int) -> Share:
+def wilson_interval(k: int, n: int) -> Proportion:
     """*k* of *n* with Wilson's 95 % score interval (1927), which stays within 0 and 1 near both ends.
 
     >>> share = wilson(0, 20)
@@ -45,16 +45,16 @@ def wilson(k: int, n: int) -> Share:
     """
     assert 0 <= k <= n, "a part is no larger than the whole"
     if n == 0:
-        return Share(0, 0, 0.0, 1.0)
+        return Proportion(0, 0, 0.0, 1.0)
     share, squared = k / n, Z95**2 / n
     centre = share + squared / 2
     half = math.sqrt(share * (1 - share) * squared + squared**2 / 4)
     low = 0.0 if k == 0 else (centre - half) / (1 + squared)  # exact at the ends, where rounding leaves 1e-17
     high = 1.0 if k == n else (centre + half) / (1 + squared)
-    return Share(k, n, low, high)
+    return Proportion(k, n, low, high)
 
 
-def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> Discordant:
+def mcnemar_test(before: Sequence[bool], after: Sequence[bool]) -> McNemarResult:
     """McNemar's test (1947), exact: only the questions that changed count, each as a fair coin.
 
     >>> mcnemar([True] * 6 + [False], [False] * 6 + [True]).p
@@ -66,4 +66,4 @@ def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> Discordant:
     lost = sum(was and not now for was, now in pairs)
     gained = sum(now and not was for was, now in pairs)
     p = float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
-    return Discordant(len(pairs), lost, gained, p)
+    return McNemarResult(len(pairs), lost, gained, p)

@@ -21,11 +21,11 @@ Qrels = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
 """query_id → passage_id → score, higher is better."""
 
-PerQuestion = dict[str, dict[str, float]]
+ValuesPerQuestion = dict[str, dict[str, float]]
 """measure → query_id → value between 0 and 1."""
 
 
-def from_rankings(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+def run_from_rankings(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """Turns ranked passage ids, best first, into a run whose scores only ever fall.
 
     trec_eval breaks ties by id, not by the order given; whole numbers below zero leave it no tie to break.
@@ -39,7 +39,7 @@ def from_rankings(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, 
     }
 
 
-def per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> PerQuestion:
+def measure_per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> ValuesPerQuestion:
     """The value of each of *measures* for every question of *qrels*, in the order of *qrels*.
 
     A question that the run has nothing for counts as 0, and so does one without a right passage; questions of the run
@@ -52,7 +52,7 @@ def per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> 
     """
     import ir_measures
 
-    values: PerQuestion = {name: dict.fromkeys(qrels, 0.0) for name in measures}
+    values: ValuesPerQuestion = {name: dict.fromkeys(qrels, 0.0) for name in measures}
     parsed = [ir_measures.parse_measure(name) for name in measures]
     judged = {query_id: dict(grades) for query_id, grades in qrels.items()}
     found = {query_id: dict(run[query_id]) for query_id in qrels if run.get(query_id)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from rag.insights.blind_comparisons import Preferred
+from rag.insights.blind_comparisons import PreferenceCounts
 
 ENOUGH = 10  # comparisons with a preference; below, not even 9 of 9 would be worth more than a hint
 SURE = 0.05
 
 
-def sign_p(n_first: int, n_second: int) -> float:
+def sign_test_p(n_first: int, n_second: int) -> float:
     """The two-sided p-value of the exact binomial (sign) test: would a coin part n_first + n_second so unevenly?
 
     >>> round(sign_p(8, 3), 4), sign_p(0, 0), sign_p(5, 5)
@@ -21,7 +21,7 @@ def sign_p(n_first: int, n_second: int) -> float:
     return min(1.0, float(2 * tail / 2**n))
 
 
-def told(preferred: Preferred, first: str, second: str) -> str:
+def describe_preference(preferred: PreferenceCounts, first: str, second: str) -> str:
     """The sum of all comparisons in one sentence; *first* and *second* name the versions.
 
     >>> told(Preferred(3, 8, 2), "v16", "v17")
@@ -39,6 +39,6 @@ def told(preferred: Preferred, first: str, second: str) -> str:
     start = f"{ahead} was preferred {most} of {n} {'time' if n == 1 else 'times'}{equal}"
     if n < ENOUGH:
         return f"{start}; {ENOUGH} are needed before it says anything."
-    p = sign_p(preferred.n_first, preferred.n_second)
+    p = sign_test_p(preferred.n_first, preferred.n_second)
     meaning = "chance alone seldom does that" if p <= SURE else "chance alone often does that"
     return f"{start}; p = {p:.2g}: {meaning}."

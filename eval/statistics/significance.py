@@ -14,8 +14,10 @@ from rag.errors import TooLittleDataError
 Floats = NDArray[np.float64]
 
 N_RESAMPLES = 9_999
-LIGHT = 10_000_000  # as WORK, where many measures or slices are shown beside the one that decides
-WORK = 50_000_000  # questions × resamples: all 9,999 up to 5,000 questions (1.2 s on one core), fewer beyond
+LIGHT_BUDGET = 10_000_000  # as WORK, where many measures or slices are shown beside the one that decides
+RESAMPLING_BUDGET = (
+    50_000_000  # questions × resamples: all 9,999 up to 5,000 questions (1.2 s on one core), fewer beyond
+)
 MOST_FOR_BCA = 10_000  # its jackknife is quadratic, and with so many questions it equals the percentile interval
 BATCH = 2_000_000  # numbers held at once, 16 MB
 
@@ -31,7 +33,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedComparison:
     """What the same questions say of two retrievers: candidate minus current."""
 
     n: int
@@ -51,7 +53,9 @@ class Paired:
     """The smallest true difference that n questions would show with a probability of 80 %."""
 
 
-def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13, work: int = WORK) -> Paired:
+def compare_paired(
+    current: ArrayLike, candidate: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET
+) -> PairedComparison:
     """Compares two retrievers on the same questions in the same order, each `(n,)`, float.
 
     The interval is a BCa bootstrap over questions (Efron, JASA 1987), p comes from a paired randomisation test
@@ -68,15 +72,15 @@ def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13, work: int =
     before, after = np.asarray(current, np.float64), np.asarray(candidate, np.float64)
     assert before.shape == after.shape and before.ndim == 1, "both retrievers answer the same questions, in one order"
     differences = np.round(after - before, 12)  # what differs only by rounding is a tie
-    interval = mean_interval(differences, seed, work)
-    return Paired(
+    interval = mean_interval(differences, seed, budget)
+    return PairedComparison(
         n=interval.n,
         mean_current=float(before.mean()),
         mean_candidate=float(after.mean()),
         difference=interval.mean,
         low=interval.low,
         high=interval.high,
-        p=randomisation_p(differences, seed, work),
+        p=randomisation_p(differences, seed, budget),
         wins=int((differences > 0).sum()),
         ties=int((differences == 0).sum()),
         losses=int((differences < 0).sum()),
@@ -84,7 +88,7 @@ def paired(current: ArrayLike, candidate: ArrayLike, seed: int = 13, work: int =
     )
 
 
-def mean_interval(values: ArrayLike, seed: int = 13, work: int = WORK) -> Interval:
+def mean_interval(values: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET) -> Interval:
     """The mean of `(n,)` values and its 95 % BCa interval; of equal values, the interval is the value itself.
 
     Where BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval stands in for it.
@@ -102,11 +106,11 @@ def mean_interval(values: ArrayLike, seed: int = 13, work: int = WORK) -> Interv
     centre = float(numbers.mean())
     if np.ptp(numbers) < 1e-12:  # equal but for rounding; BCa would divide by zero
         return Interval(len(numbers), centre, centre, centre)
-    low, high = _bootstrap(numbers, seed, work)
+    low, high = _bootstrap(numbers, seed, budget)
     return Interval(len(numbers), centre, low, high)
 
 
-def randomisation_p(differences: ArrayLike, seed: int = 13, work: int = WORK) -> float:
+def randomisation_p(differences: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET) -> float:
     """The two-sided p-value of a mean difference under random signs; 1 where nothing differs.
 
     Questions without a difference weigh nothing under any sign, so they are left out first: exact, and quicker.
@@ -126,14 +130,14 @@ def randomisation_p(differences: ArrayLike, seed: int = 13, work: int = WORK) ->
         np.mean,
         permutation_type="samples",  # with one sample: random signs
         vectorized=True,
-        n_resamples=_n_resamples(len(numbers), work),
+        n_resamples=_n_resamples(len(numbers), budget),
         batch=_batch(len(numbers)),
         rng=np.random.default_rng(seed),
     )
     return float(min(result.pvalue, 1.0))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_correction(p_values: Sequence[float]) -> list[float]:
     """Adjusts p-values of several tests made at once, in the order given (Holm, 1979).
 
     >>> holm([0.01, 0.04, 0.03])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import reading
+from rag.database.schema import read_connection
 from rag.database.user_tables import people, sessions
 from rag.errors import NotFoundError, UsageError
-from rag.parsing.formats.blocks import storable
-from rag.records import now
+from rag.parsing.formats.blocks import replace_unstorable
+from rag.records import utc_now
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -26,7 +26,7 @@ Role = Literal["reader", "voter", "administrator"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 MIN_PASSWORD, MAX_PASSWORD = 10, 1000  # characters; NIST SP 800-63B asks for 8, and to take at least 64
-TAKEN = frozenset({"local", "forgotten"})
+RESERVED_NAMES = frozenset({"local", "forgotten"})
 """Who sits at this machine, and whose questions stay without a name: nobody may be called so."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
@@ -57,7 +57,7 @@ class Accounts:
             UsageError: the name, the role or the password is refused, or somebody has the name.
         """
         name, role = _named(name), _role(role)
-        row = {"name": name, "role": role, "password_hash": _hash_of(password), "created_at": now().isoformat()}
+        row = {"name": name, "role": role, "password_hash": _hash_of(password), "created_at": utc_now().isoformat()}
         with self.engine.begin() as connection:
             if connection.scalar(select(people.c.name).where(people.c.name == name)):
                 raise UsageError(f'{name!r} has an account already: "nightjar accounts list" shows all of them')
@@ -70,11 +70,11 @@ class Accounts:
         Raises:
             NotFoundError: nobody has this name.
         """
-        with reading(self.engine) as connection:
-            row = connection.execute(select(people).where(people.c.name == folded(name))).first()
+        with read_connection(self.engine) as connection:
+            row = connection.execute(select(people).where(people.c.name == normalise_name(name))).first()
         if row is None:
             raise _nobody(name)
-        return account_of(row._mapping)
+        return account_from_row(row._mapping)
 
     def find(self, name: str) -> Account | None:
         """One person, or None where nobody has this name."""
@@ -85,28 +85,28 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Everybody, by name."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(select(people).order_by(people.c.name)).all()
-        return [account_of(row._mapping) for row in rows]
+        return [account_from_row(row._mapping) for row in rows]
 
     def has_administrator(self) -> bool:
         """Whether there is an administrator who is not locked."""
         return any(one.role == "administrator" and not one.is_locked for one in self.all())
 
-    def by_password(self, name: str, password: str) -> Account | None:
+    def authenticate(self, name: str, password: str) -> Account | None:
         """Who signs in with this name and password; None where they do not belong together.
 
         A name that nobody has costs as much work as one that somebody has. The account may be locked.
         """
-        with reading(self.engine) as connection:
-            query = select(people).where(people.c.name == folded(name))
+        with read_connection(self.engine) as connection:
+            query = select(people).where(people.c.name == normalise_name(name))
             row = connection.execute(query).first() if len(name) < 100 else None
         kept = row.password_hash if row and row.password_hash else _of_nobody()
         if not _fits(kept, password) or row is None or not row.password_hash:
             return None
         if _hasher().check_needs_rehash(kept):  # written with weaker parameters than today's
             self._change(row.name, password_hash=_hash_of(password))
-        return account_of(row._mapping)
+        return account_from_row(row._mapping)
 
     def set_password(self, name: str, password: str) -> None:
         """Gives somebody another password, and ends all their sessions.
@@ -133,7 +133,7 @@ class Accounts:
             NotFoundError: nobody has this name.
             UsageError: they are the last administrator.
         """
-        self._change(name, signs_out=True, locked_at=now().isoformat())
+        self._change(name, signs_out=True, locked_at=utc_now().isoformat())
 
     def unlock(self, name: str) -> None:
         """Lets somebody in again.
@@ -144,17 +144,17 @@ class Accounts:
         self._change(name, locked_at=None)
 
     def _change(self, name: str, *, signs_out: bool = False, **values: Any) -> None:
-        name = folded(name)
+        name = normalise_name(name)
         with self.engine.begin() as connection:
             if values.get("role", "administrator") != "administrator" or values.get("locked_at"):
-                check_not_last(connection, name)
+                check_not_last_administrator(connection, name)
             if not connection.execute(update(people).where(people.c.name == name).values(**values)).rowcount:
                 raise _nobody(name)
             if signs_out:
                 connection.execute(delete(sessions).where(sessions.c.name == name))
 
 
-def check_not_last(connection: Connection, name: str) -> None:
+def check_not_last_administrator(connection: Connection, name: str) -> None:
     """Refuses what would leave nobody to look after the others.
 
     Raises:
@@ -168,19 +168,19 @@ def check_not_last(connection: Connection, name: str) -> None:
                          '"nightjar accounts role NAME administrator"')  # fmt: skip
 
 
-def account_of(row: Any) -> Account:
+def account_from_row(row: Any) -> Account:
     """A row of the table `people` as a record."""
     return Account(row["name"], row["role"], datetime.fromisoformat(row["created_at"]), row["locked_at"] is not None,
                    bool(row["password_hash"]))  # fmt: skip
 
 
-def folded(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A name as it is compared.
 
     >>> folded(" Ann ")
     'ann'
     """
-    return storable(name).strip().casefold()
+    return replace_unstorable(name).strip().casefold()
 
 
 def _nobody(name: str) -> NotFoundError:
@@ -188,10 +188,10 @@ def _nobody(name: str) -> NotFoundError:
 
 
 def _named(name: str) -> str:
-    small = folded(name)
-    if not _NAME.fullmatch(small) or small in TAKEN:
+    small = normalise_name(name)
+    if not _NAME.fullmatch(small) or small in RESERVED_NAMES:
         raise UsageError(f"the name {name!r} is refused: use 1 to 64 letters without accents, digits, and . _ - + @, "
-                         f"beginning with a letter or digit, and none of {', '.join(sorted(TAKEN))}")  # fmt: skip
+                         f"beginning with a letter or digit, and none of {', '.join(sorted(RESERVED_NAMES))}")  # fmt: skip
     return small
 
 
@@ -213,7 +213,7 @@ def check_password(password: str) -> None:
                          "four words that have nothing to do with each other are a good one")  # fmt: skip
 
 
-def made_password() -> str:
+def generate_password() -> str:
     """A new password of 99 random bits in four groups, without signs that look like others.
 
     >>> len(made_password()), MIN_PASSWORD <= len(made_password()) <= MAX_PASSWORD

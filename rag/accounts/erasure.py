@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.engine import Connection
 
-from rag.accounts.accounts import check_not_last
-from rag.database.schema import shown, turns, vectors, verdict_events
-from rag.database.sql_batches import SQL_BATCH, chunks
-from rag.database.user_tables import comparisons, conversations, golden, people, reviews
+from rag.accounts.accounts import check_not_last_administrator
+from rag.database.schema import shown_passages, turns, vectors, verdict_events
+from rag.database.sql_batches import SQL_BATCH, batched
+from rag.database.user_tables import comparisons, conversations, golden_questions, people, reviews
 from rag.errors import NotFoundError
-from rag.feedback.daily_counts import count_again, days_of
+from rag.feedback.daily_counts import days_of, discard_counts
 from rag.records import sha256_of
 
-NOBODY = "forgotten"
+FORGOTTEN_USER = "forgotten"
 """Who asked a turn that stays because others judged it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ErasureCounts:
     """What was, or would be, removed."""
 
     n_verdicts: int
@@ -42,7 +42,7 @@ class Forgotten:
     """With its sessions and tokens."""
 
 
-def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgotten:
+def erase_user_data(engine: Engine, user: str, *, dry_run: bool = False) -> ErasureCounts:
     """Removes, in one transaction, the verdicts, reviews and comparisons of *user*, the turns they asked, and these
     questions' vectors.
 
@@ -66,7 +66,7 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         if not (asked or times or any(others) or _n_reviews(connection, user)):
             raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
                                 'and "nightjar accounts list" list who did, and who has')  # fmt: skip
-        check_not_last(connection, user)
+        check_not_last_administrator(connection, user)
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
         unused = _unused_questions(connection, alone)
@@ -74,17 +74,19 @@ def forget_person(engine: Engine, user: str, *, dry_run: bool = False) -> Forgot
         n_reviews = _n_reviews(connection, user, unused, remove=not dry_run)
         if not dry_run:
             connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
-            count_again(connection, days_of(connection, turns.c.user == user))
+            discard_counts(connection, days_of(connection, turns.c.user == user))
             _remove_turns(connection, list(alone))
             connection.execute(update(turns).where(turns.c.user == user).values(_NAMELESS))
             for table, column in _OF_A_PERSON:
                 connection.execute(delete(table).where(column == user))
-            connection.execute(update(golden).where(golden.c.added_by == user).values(added_by=NOBODY))
-    return Forgotten(len(times), len(alone), len(shared), n_vectors, min(times + decided, default=None), n_reviews, others[0],
+            connection.execute(
+                update(golden_questions).where(golden_questions.c.added_by == user).values(added_by=FORGOTTEN_USER)
+            )
+    return ErasureCounts(len(times), len(alone), len(shared), n_vectors, min(times + decided, default=None), n_reviews, others[0],
                      others[1], bool(others[2]))  # fmt: skip
 
 
-_NAMELESS = {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+_NAMELESS = {"user": FORGOTTEN_USER, "answer": "", "asked": "", "details": ""}
 _OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (people, people.c.name))
 """What goes beside turns, verdicts and reviews. Sessions and tokens go with the account: the database sees to that."""
 
@@ -95,23 +97,23 @@ def _n_others(connection: Connection, user: str) -> list[int]:
             for table, column in _OF_A_PERSON]  # fmt: skip
 
 
-def remove_turns(connection: Connection, asked: Mapping[str, str]) -> None:
+def delete_turns(connection: Connection, questions: Mapping[str, str]) -> None:
     """Removes turns, given as id → question, with what was shown for them.
 
     Vectors and reviews of questions that nobody else asks go too.
     """
-    unused = _unused_questions(connection, asked)
+    unused = _unused_questions(connection, questions)
     _question_vectors(connection, [sha256_of(question) for question in unused], remove=True)
-    for some in chunks(unused, SQL_BATCH):
+    for some in batched(unused, SQL_BATCH):
         connection.execute(delete(reviews).where(reviews.c.question.in_(some)))
-    for some in chunks(list(asked), SQL_BATCH):
-        count_again(connection, days_of(connection, turns.c.turn_id.in_(some)))
-    _remove_turns(connection, list(asked))
+    for some in batched(list(questions), SQL_BATCH):
+        discard_counts(connection, days_of(connection, turns.c.turn_id.in_(some)))
+    _remove_turns(connection, list(questions))
 
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
     query = select(verdict_events.c.turn_id).where(verdict_events.c.user != user).distinct()
-    return {turn_id for some in chunks(sorted(turn_ids), SQL_BATCH)
+    return {turn_id for some in batched(sorted(turn_ids), SQL_BATCH)
             for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[
     questions = sorted(set(alone.values()))
     still_asked = {
         question
-        for some in chunks(questions, SQL_BATCH)
+        for some in batched(questions, SQL_BATCH)
         for turn_id, question in connection.execute(
             select(turns.c.turn_id, turns.c.question).where(turns.c.question.in_(some))
         )
@@ -132,7 +134,7 @@ def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[
 def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool) -> int:
     """How many vectors of these questions there are, by all versions; with *remove*, they go."""
     n = 0
-    for some in chunks(hashes, SQL_BATCH):
+    for some in batched(hashes, SQL_BATCH):
         theirs = vectors.c.passage_side.like("questions:%") & vectors.c.text_sha256.in_(some)
         n += len(list(connection.scalars(select(vectors.c.text_sha256).where(theirs))))
         if remove:
@@ -142,7 +144,7 @@ def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool
 
 def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (), *, remove: bool = False) -> int:
     """How many reviews are this person's or name one of the *questions*; with *remove*, they go."""
-    conditions = [reviews.c.user == user, *(reviews.c.question.in_(some) for some in chunks(questions, SQL_BATCH))]
+    conditions = [reviews.c.user == user, *(reviews.c.question.in_(some) for some in batched(questions, SQL_BATCH))]
     found: set[int] = set()
     for theirs in conditions:
         found.update(connection.scalars(select(reviews.c.review_id).where(theirs)))
@@ -152,6 +154,6 @@ def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (),
 
 
 def _remove_turns(connection: Connection, turn_ids: list[str]) -> None:
-    for some in chunks(turn_ids, SQL_BATCH):
-        connection.execute(delete(shown).where(shown.c.turn_id.in_(some)))
+    for some in batched(turn_ids, SQL_BATCH):
+        connection.execute(delete(shown_passages).where(shown_passages.c.turn_id.in_(some)))
         connection.execute(delete(turns).where(turns.c.turn_id.in_(some)))

@@ -10,22 +10,22 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, delete, func, insert, select, update
 
-from rag.accounts.accounts import Account, account_of
-from rag.database.schema import reading
+from rag.accounts.accounts import Account, account_from_row
+from rag.database.schema import read_connection
 from rag.database.user_tables import people, sessions, tokens
 from rag.errors import NotFoundError, UsageError
-from rag.parsing.formats.blocks import storable
-from rag.records import now, sha256_of
+from rag.parsing.formats.blocks import replace_unstorable
+from rag.records import sha256_of, utc_now
 
 TOKEN_PREFIX = "nj_"  # noqa: S105 - how every token begins, so that scanners find one in what was published
 MAX_TOKENS = 50  # of one person that are not revoked
-MAX_LABEL = 100  # characters
-USED_EVERY = timedelta(minutes=1)
+MAX_LABEL_LENGTH = 100  # characters
+LAST_USED_INTERVAL = timedelta(minutes=1)
 """How exactly it is known when a token was used: a write for each request would be dear."""
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """A token as its owner may see it; the secret itself is nowhere."""
 
     token_id: str
@@ -37,14 +37,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BrowserSession:
     """A browser that is signed in."""
 
     began_at: datetime
     ends_at: datetime
 
 
-class Credentials:
+class CredentialStore:
     """Sessions and tokens of one database. What a locked person holds proves nothing."""
 
     def __init__(self, engine: Engine) -> None:
@@ -54,7 +54,7 @@ class Credentials:
 
     def begin_session(self, name: str, hours: float) -> str:
         """A new secret of 256 bits for a cookie, which proves for so many *hours* that its holder is *name*."""
-        secret, since = secrets.token_urlsafe(32), now()
+        secret, since = secrets.token_urlsafe(32), utc_now()
         row = {"secret_sha256": sha256_of(secret), "name": name, "created_at": since.isoformat(),
                "expires_at": (since + timedelta(hours=hours)).isoformat()}  # fmt: skip
         with self.engine.begin() as connection:
@@ -62,21 +62,21 @@ class Credentials:
             connection.execute(insert(sessions), row)
         return secret
 
-    def by_session(self, secret: str) -> Account | None:
+    def session_owner(self, secret: str) -> Account | None:
         """Whose session it is; None where there is none, or it has ended."""
         query = _holder(sessions).where(
-            sessions.c.secret_sha256 == sha256_of(secret), sessions.c.expires_at > now().isoformat()
+            sessions.c.secret_sha256 == sha256_of(secret), sessions.c.expires_at > utc_now().isoformat()
         )
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(query).first()
-        return account_of(row._mapping) if row else None
+        return account_from_row(row._mapping) if row else None
 
-    def sessions(self, name: str) -> list[Session]:
+    def sessions(self, name: str) -> list[BrowserSession]:
         """Of one person, the newest first; those that have ended are not there."""
         query = select(sessions.c.created_at, sessions.c.expires_at).order_by(sessions.c.created_at.desc())
-        open_ = query.where(sessions.c.name == name, sessions.c.expires_at > now().isoformat())
-        with reading(self.engine) as connection:
-            return [Session(*map(datetime.fromisoformat, row)) for row in connection.execute(open_)]
+        open_ = query.where(sessions.c.name == name, sessions.c.expires_at > utc_now().isoformat())
+        with read_connection(self.engine) as connection:
+            return [BrowserSession(*map(datetime.fromisoformat, row)) for row in connection.execute(open_)]
 
     def end_session(self, secret: str) -> None:
         """Signs one browser out; nothing happens where there is no such session."""
@@ -90,17 +90,19 @@ class Credentials:
 
     # ---- tokens
 
-    def make_token(self, name: str, label: str) -> tuple[Token, str]:
+    def create_token(self, name: str, label: str) -> tuple[AccessToken, str]:
         """A new token for a program of *name*, and its secret, which is told this once.
 
         Raises:
             NotFoundError: nobody has this name.
             UsageError: the label is empty or too long, or there are too many tokens.
         """
-        label, secret = storable(label).strip(), TOKEN_PREFIX + secrets.token_urlsafe(32)
-        if not 0 < len(label) <= MAX_LABEL:
-            raise UsageError(f"a label of {len(label)} characters is refused: say in 1 to {MAX_LABEL} what it is for")
-        made = Token(uuid.uuid4().hex[:12], name, label, now(), None, is_revoked=False)
+        label, secret = replace_unstorable(label).strip(), TOKEN_PREFIX + secrets.token_urlsafe(32)
+        if not 0 < len(label) <= MAX_LABEL_LENGTH:
+            raise UsageError(
+                f"a label of {len(label)} characters is refused: say in 1 to {MAX_LABEL_LENGTH} what it is for"
+            )
+        made = AccessToken(uuid.uuid4().hex[:12], name, label, utc_now(), None, is_revoked=False)
         with self.engine.begin() as connection:
             if connection.scalar(select(people.c.name).where(people.c.name == name)) is None:
                 raise NotFoundError(f'nobody is called {name!r}: "nightjar accounts list" shows who has an account')
@@ -111,23 +113,23 @@ class Credentials:
             connection.execute(insert(tokens), row | {"created_at": made.created_at.isoformat()})
         return made, secret
 
-    def by_token(self, secret: str) -> Account | None:
+    def token_owner(self, secret: str) -> Account | None:
         """Whose token it is; None where there is none, or it was revoked."""
         if not secret.startswith(TOKEN_PREFIX):
             return None
         query = _holder(tokens).add_columns(tokens.c.token_id, tokens.c.used_at)
         query = query.where(tokens.c.secret_sha256 == sha256_of(secret), tokens.c.revoked_at.is_(None))
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(query).first()
         if row is None:
             return None
         self._note_use(row.token_id, row.used_at)
-        return account_of(row._mapping)
+        return account_from_row(row._mapping)
 
-    def tokens(self, name: str | None = None) -> list[Token]:
+    def tokens(self, name: str | None = None) -> list[AccessToken]:
         """Tokens that were made, the newest first; those of one person where *name* says so."""
         query = select(tokens).order_by(tokens.c.created_at.desc())
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return [_token(row._mapping) for row in connection.execute(query) if name in (None, row.name)]
 
     def revoke(self, token_id: str, name: str | None = None) -> None:
@@ -136,16 +138,16 @@ class Credentials:
         Raises:
             NotFoundError: no token that still holds has this id.
         """
-        those = (tokens.c.token_id == storable(token_id)) & tokens.c.revoked_at.is_(None)
+        those = (tokens.c.token_id == replace_unstorable(token_id)) & tokens.c.revoked_at.is_(None)
         if name is not None:
             those &= tokens.c.name == name
         with self.engine.begin() as connection:
-            if not connection.execute(update(tokens).where(those).values(revoked_at=now().isoformat())).rowcount:
+            if not connection.execute(update(tokens).where(those).values(revoked_at=utc_now().isoformat())).rowcount:
                 raise NotFoundError(f'no token {token_id!r} that still holds: "nightjar tokens list" shows their ids')
 
     def _note_use(self, token_id: str, used_at: str | None) -> None:
-        at = now()
-        if used_at is None or at - datetime.fromisoformat(used_at) >= USED_EVERY:
+        at = utc_now()
+        if used_at is None or at - datetime.fromisoformat(used_at) >= LAST_USED_INTERVAL:
             with self.engine.begin() as connection:
                 connection.execute(update(tokens).where(tokens.c.token_id == token_id).values(used_at=at.isoformat()))
 
@@ -155,7 +157,7 @@ def _holder(held: Any) -> Select[Any]:
     return select(people).join_from(held, people, held.c.name == people.c.name).where(people.c.locked_at.is_(None))
 
 
-def _token(row: Any) -> Token:
+def _token(row: Any) -> AccessToken:
     used = datetime.fromisoformat(row["used_at"]) if row["used_at"] else None
-    return Token(row["token_id"], row["name"], row["label"], datetime.fromisoformat(row["created_at"]), used,
+    return AccessToken(row["token_id"], row["name"], row["label"], datetime.fromisoformat(row["created_at"]), used,
                  row["revoked_at"] is not None)  # fmt: skip

@@ -9,20 +9,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
-from rag.accounts.erasure import NOBODY, remove_turns
-from rag.answering.stored_answers import Kept, read_again
-from rag.database.schema import reading, turns, verdict_events
-from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.accounts.erasure import FORGOTTEN_USER, delete_turns
+from rag.answering.stored_answers import StoredAnswer, load_answers
+from rag.database.schema import read_connection, turns, verdict_events
+from rag.database.sql_batches import SQL_BATCH, batched
 from rag.database.user_tables import conversations
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.daily_counts import count_again, days_of
-from rag.feedback.feedback_store import WITHDRAWN, mark_deletion
+from rag.feedback.daily_counts import days_of, discard_counts
+from rag.feedback.feedback_store import WITHDRAWN_VERDICT, record_deletion
 from rag.library.library import Library
-from rag.parsing.formats.blocks import storable
-from rag.records import now
+from rag.parsing.formats.blocks import replace_unstorable
+from rag.records import utc_now
 
-MAX_TITLE = 80  # characters
-MAX_ID = 100  # characters of an id from outside
+MAX_TITLE_LENGTH = 80  # characters
+MAX_ID_LENGTH = 100  # characters of an id from outside
 
 _asked = case((turns.c.asked != "", turns.c.asked), else_=turns.c.question)
 _first_question = (
@@ -35,7 +35,7 @@ _first_question = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedConversation:
     """A conversation as a list shows it."""
 
     conversation_id: str
@@ -46,7 +46,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
+class DeletedConversation:
     """What became of a conversation's turns."""
 
     n_turns: int
@@ -64,44 +64,44 @@ class Conversations:
 
     # ---- reading
 
-    def of(self, user: str, limit: int = 30, offset: int = 0, words: str = "") -> list[Listed]:
+    def of(self, user: str, limit: int = 30, offset: int = 0, words: str = "") -> list[ListedConversation]:
         """Those of *user*, the one with the newest question first; with *words*, those that say them.
 
         Words are looked for as they stand, whatever their case, in titles, questions and answers.
         """
         query = _listed().where(conversations.c.user == user)
         if words.strip():
-            query = query.where(_says(storable(words.strip())))
+            query = query.where(_says(replace_unstorable(words.strip())))
         newest = query.order_by(conversations.c.changed_at.desc(), conversations.c.conversation_id)
-        with reading(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             return [_one(row) for row in connection.execute(newest.limit(limit).offset(offset))]
 
-    def get(self, conversation_id: str, user: str) -> Listed:
+    def get(self, conversation_id: str, user: str) -> ListedConversation:
         """One of them.
 
         Raises:
             NotFoundError: *user* has none with this id, whoever else may.
         """
-        with reading(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             row = connection.execute(_listed().where(_is(conversation_id, user))).first()
         if row is None:
             raise NotFoundError(
-                f"no conversation {conversation_id[:MAX_ID]!r} of yours: it was deleted, or is somebody else's"
+                f"no conversation {conversation_id[:MAX_ID_LENGTH]!r} of yours: it was deleted, or is somebody else's"
             )
         return _one(row)
 
-    def exchanges(self, conversation_id: str, user: str, n: int = 50) -> list[Kept]:
+    def exchanges(self, conversation_id: str, user: str, n: int = 50) -> list[StoredAnswer]:
         """The last *n* questions and answers, oldest first.
 
         Raises:
             NotFoundError: *user* has no such conversation.
         """
         self.get(conversation_id, user)
-        of_it = (turns.c.conversation_id == storable(conversation_id)) & (turns.c.user == user)
+        of_it = (turns.c.conversation_id == replace_unstorable(conversation_id)) & (turns.c.user == user)
         latest = select(turns.c.turn_id).where(of_it).order_by(turns.c.asked_at.desc()).limit(n)
-        with reading(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             turn_ids = list(connection.scalars(latest))[::-1]
-        return read_again(self._library, turn_ids)
+        return load_answers(self._library, turn_ids)
 
     # ---- changing
 
@@ -112,16 +112,20 @@ class Conversations:
             NotFoundError: the conversation is somebody else's.
             UsageError: the id is too long.
         """
-        if not conversation_id or len(conversation_id) > MAX_ID:
-            raise UsageError(f"a conversation's id has 1 to {MAX_ID} characters, this one {len(conversation_id):,}")
-        at = now().isoformat()
+        if not conversation_id or len(conversation_id) > MAX_ID_LENGTH:
+            raise UsageError(
+                f"a conversation's id has 1 to {MAX_ID_LENGTH} characters, this one {len(conversation_id):,}"
+            )
+        at = utc_now().isoformat()
         with self._engine.begin() as connection:
             owner = connection.scalar(
-                select(conversations.c.user).where(conversations.c.conversation_id == storable(conversation_id))
+                select(conversations.c.user).where(
+                    conversations.c.conversation_id == replace_unstorable(conversation_id)
+                )
             )
             if owner is None:
                 connection.execute(insert(conversations).values(
-                    conversation_id=storable(conversation_id), user=user, title=title_of(question), created_at=at,
+                    conversation_id=replace_unstorable(conversation_id), user=user, title=make_title(question), created_at=at,
                     changed_at=at,
                 ))  # fmt: skip
                 return
@@ -135,11 +139,11 @@ class Conversations:
         Raises:
             NotFoundError: *user* has no such conversation.
         """
-        renamed = update(conversations).where(_is(conversation_id, user)).values(title=title_of(title))
+        renamed = update(conversations).where(_is(conversation_id, user)).values(title=make_title(title))
         with self._engine.begin() as connection:
             _check_changed(connection.execute(renamed).rowcount, conversation_id)
 
-    def delete(self, conversation_id: str, user: str, *, votes_too: bool = False) -> Deleted:
+    def delete(self, conversation_id: str, user: str, *, votes_too: bool = False) -> DeletedConversation:
         """Removes it, in one transaction, with every turn that no verdict stands on; the others stay for learning.
 
         With *votes_too* what *user* said of these turns goes first. A turn that somebody else judged stays then, as
@@ -151,7 +155,7 @@ class Conversations:
         with self._engine.begin() as connection:
             gone = delete(conversations).where(_is(conversation_id, user))
             _check_changed(connection.execute(gone).rowcount, conversation_id)
-            of_it = (turns.c.conversation_id == storable(conversation_id)) & (turns.c.user == user)
+            of_it = (turns.c.conversation_id == replace_unstorable(conversation_id)) & (turns.c.user == user)
             rows = connection.execute(select(turns.c.turn_id, turns.c.question).where(of_it))
             asked = {row.turn_id: row.question for row in rows}
             if votes_too:
@@ -159,26 +163,26 @@ class Conversations:
             judged = _judged(connection, list(asked))
             alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in judged}
             _forget_verdicts(connection, list(alone))
-            remove_turns(connection, alone)
+            delete_turns(connection, alone)
             left: dict[str, Any] = {"conversation_id": turns.c.turn_id}
             if votes_too:
-                count_again(connection, days_of(connection, of_it))
-                left |= {"user": NOBODY, "answer": "", "asked": "", "details": ""}
+                discard_counts(connection, days_of(connection, of_it))
+                left |= {"user": FORGOTTEN_USER, "answer": "", "asked": "", "details": ""}
             connection.execute(update(turns).where(of_it).values(left))
-        return Deleted(len(alone), len(judged))
+        return DeletedConversation(len(alone), len(judged))
 
 
-def title_of(question: str) -> str:
+def make_title(question: str) -> str:
     """A question in one line that fits a list.
 
     >>> title_of(" Who can get\\n the grant? "), len(title_of("word " * 40)) <= MAX_TITLE
     ('Who can get the grant?', True)
     """
-    line = " ".join(storable(question).split())
-    if len(line) <= MAX_TITLE:
+    line = " ".join(replace_unstorable(question).split())
+    if len(line) <= MAX_TITLE_LENGTH:
         return line
-    cut = line[: MAX_TITLE - 1]
-    return (cut[: cut.rfind(" ")] if " " in cut[MAX_TITLE // 2 :] else cut) + "…"
+    cut = line[: MAX_TITLE_LENGTH - 1]
+    return (cut[: cut.rfind(" ")] if " " in cut[MAX_TITLE_LENGTH // 2 :] else cut) + "…"
 
 
 def _listed() -> Select[Any]:
@@ -187,12 +191,12 @@ def _listed() -> Select[Any]:
                   conversations.c.changed_at)  # fmt: skip
 
 
-def _one(row: Any) -> Listed:
-    return Listed(row.conversation_id, title_of(row.title), row.created_at, row.changed_at)
+def _one(row: Any) -> ListedConversation:
+    return ListedConversation(row.conversation_id, make_title(row.title), row.created_at, row.changed_at)
 
 
 def _is(conversation_id: str, user: str) -> ColumnElement[bool]:
-    return (conversations.c.conversation_id == storable(conversation_id)) & (conversations.c.user == user)
+    return (conversations.c.conversation_id == replace_unstorable(conversation_id)) & (conversations.c.user == user)
 
 
 def _says(words: str) -> ColumnElement[bool]:
@@ -211,7 +215,7 @@ def _says(words: str) -> ColumnElement[bool]:
 def _check_changed(n_rows: int, conversation_id: str) -> None:
     if n_rows == 0:
         raise NotFoundError(
-            f"no conversation {conversation_id[:MAX_ID]!r} of yours: it was deleted, or is somebody else's"
+            f"no conversation {conversation_id[:MAX_ID_LENGTH]!r} of yours: it was deleted, or is somebody else's"
         )
 
 
@@ -219,19 +223,19 @@ def _judged(connection: Connection, turn_ids: Sequence[str]) -> set[str]:
     """Those of the turns that a verdict stands on."""
     event = verdict_events.c
     found: set[str] = set()
-    for some in chunks(turn_ids, SQL_BATCH):
+    for some in batched(turn_ids, SQL_BATCH):
         latest = select(func.max(event.event_id)).where(event.turn_id.in_(some))
         latest = latest.group_by(event.user, event.turn_id, event.passage_id)
-        standing = select(event.turn_id).where(event.event_id.in_(latest), event.verdict != WITHDRAWN)
+        standing = select(event.turn_id).where(event.event_id.in_(latest), event.verdict != WITHDRAWN_VERDICT)
         found.update(connection.scalars(standing))
     return found
 
 
 def _forget_verdicts(connection: Connection, turn_ids: Sequence[str], user: str | None = None) -> None:
     """Deletes what was said of these turns, by *user* or by anybody."""
-    events = [verdict_events.c.turn_id.in_(some) for some in chunks(turn_ids, SQL_BATCH)]
+    events = [verdict_events.c.turn_id.in_(some) for some in batched(turn_ids, SQL_BATCH)]
     by_user = [which & (verdict_events.c.user == user) for which in events] if user is not None else events
     for which in by_user:
         if connection.scalar(select(verdict_events.c.event_id).where(which).limit(1)) is not None:
-            mark_deletion(connection)
+            record_deletion(connection)
             connection.execute(delete(verdict_events).where(which))

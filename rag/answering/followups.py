@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rag.records import Hit
 from rag.text.term_coverage import content_words
 
-SHORT = 3  # content words; fewer rarely name what they are about
-MARGIN = 0.05  # of the best hit's score, that what stood before has to bring
-NEARBY = 50  # hits of a question alone, among which the passage that it is really about still stands
+MAX_SHORT_WORDS = 3  # content words; fewer rarely name what they are about
+MIN_SCORE_GAIN = 0.05  # of the best hit's score, that what stood before has to bring
+N_NEARBY_HITS = 50  # hits of a question alone, among which the passage that it is really about still stands
 
 _POINTS_BACK = re.compile(
     r"\b(it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|ones?|both|same|else|more|another)\b"
@@ -19,7 +19,7 @@ _POINTS_BACK = re.compile(
 )
 
 
-def standalone(question: str, earlier: Sequence[str]) -> str:
+def with_previous_question(question: str, earlier: Sequence[str]) -> str:
     """The question, with the one before it in front where it is short or points back at it.
 
     *earlier* holds the conversation's questions as they were typed, oldest first. Where the one before points back itself,
@@ -32,23 +32,26 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     >>> standalone("Which forms must a small company send to the tax office?", ["Who gets the grant?"])
     'Which forms must a small company send to the tax office?'
     """
-    if not earlier or not refers(question):
+    if not earlier or not is_followup(question):
         return question
-    before = earlier[-2:] if refers(earlier[-1]) else earlier[-1:]
+    before = earlier[-2:] if is_followup(earlier[-1]) else earlier[-1:]
     return " ".join([*before, question])
 
 
-def brings_more(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
+def scores_higher(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
     """Whether the hits of a question behind the one before it are better than those of the question alone.
 
     A short question may stand alone all the same, and then the one before it only leads away. nDCG@10 on 332 real
     follow-ups (mtrag-un) and on 400 questions behind a random other one (feedbackqa-uk, train): never in front .810 and
     .699, wherever `refers` .887 and .595, where it brings MARGIN more .875 and .658.
     """
-    return max((hit.score for hit in joined), default=0.0) > max((hit.score for hit in alone), default=0.0) + MARGIN
+    return (
+        max((hit.score for hit in joined), default=0.0)
+        > max((hit.score for hit in alone), default=0.0) + MIN_SCORE_GAIN
+    )
 
 
-def keeps_to_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
+def stays_on_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
     """Whether the best hit of a question behind the one before it stands among the NEARBY hits of the question alone.
 
     "Which volcano erupted on Jupiter?" is short and finds little, so any question in front of it finds more, about
@@ -58,16 +61,16 @@ def keeps_to_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
     return bool(joined) and joined[0].passage.passage_id in {hit.passage.passage_id for hit in alone}
 
 
-def refers(question: str) -> bool:
+def is_followup(question: str) -> bool:
     """Whether the question is short, or points back at what was said.
 
     >>> refers("And for nurses?"), refers("Which forms must a small company send to the tax office?")
     (True, False)
     """
-    return len(content_words(question)) <= SHORT or points_back(question)
+    return len(content_words(question)) <= MAX_SHORT_WORDS or refers_back(question)
 
 
-def points_back(question: str) -> bool:
+def refers_back(question: str) -> bool:
     """Whether a word of it means something that was said before.
 
     >>> points_back("And for nurses?"), points_back("Which volcano erupted?")

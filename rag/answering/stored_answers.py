@@ -11,17 +11,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import reading, shown, turns
-from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.database.schema import read_connection, shown_passages, turns
+from rag.database.sql_batches import SQL_BATCH, batched
 from rag.library.library import Library
-from rag.records import Answer, Checked, Citation, Hit, Passage
+from rag.records import Answer, CheckedSentence, Citation, Hit, Passage
 
-UNKNOWN = "absent"
+UNKNOWN_INDEX_STATE = "absent"
 """The index's state in turns from before it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredAnswer:
     """One exchange of a conversation, as it was."""
 
     answer: Answer
@@ -35,25 +35,25 @@ class Kept:
     """Ids of passages that were shown, and have gone from the library since: of these hits nothing but scores is left."""
 
 
-def written(answer: Answer, index_state: str, instead_of: str = "") -> str:
+def to_row(answer: Answer, index_state: str, instead_of: str = "") -> str:
     """What a page needs to show the answer again, as JSON."""
     read = {hit.passage.passage_id: hit.rerank for hit in answer.hits if hit.rerank is not None}
-    lifts = {hit.passage.passage_id: hit.lift for hit in answer.hits if hit.lift}
+    lifts = {hit.passage.passage_id: hit.feedback_boost for hit in answer.hits if hit.feedback_boost}
     also = {hit.passage.passage_id: [one.passage_id for one in hit.also_in] for hit in answer.hits if hit.also_in}
     return json.dumps({
         "reason": answer.reason, "seconds": answer.seconds, "index": index_state, "rerank_cut": answer.rerank_is_cut,
         "citations": [asdict(one) for one in answer.citations],
-        "checked": [[one.text, one.support] for one in answer.checked],
+        "checked": [[one.text, one.support] for one in answer.sentences],
         "supported_share": answer.supported_share,
         "instead_of": instead_of, "rerank": read, "lifts": lifts, "also_in": also,
     })  # fmt: skip
 
 
-def read_again(library: Library, turn_ids: Sequence[str]) -> list[Kept]:
+def load_answers(library: Library, turn_ids: Sequence[str]) -> list[StoredAnswer]:
     """The exchanges with these ids, in this order; absent ones are left out. Passages are those of the library today."""
-    with reading(library.engine) as connection:
+    with read_connection(library.engine) as connection:
         rows = {row["turn_id"]: row for row in _rows(connection, turns, turn_ids)}
-        seen = _rows(connection, shown, turn_ids)
+        seen = _rows(connection, shown_passages, turn_ids)
     details = {turn_id: json.loads(row["details"] or "{}") for turn_id, row in rows.items()}
     also = {one for found in details.values() for ids in found.get("also_in", {}).values() for one in ids}
     passages = library.get(sorted({row["passage_id"] for row in seen} | also))
@@ -66,24 +66,24 @@ def read_again(library: Library, turn_ids: Sequence[str]) -> list[Kept]:
 def _rows(connection: Connection, table: Any, turn_ids: Sequence[str]) -> list[Mapping[Any, Any]]:
     return [
         row._mapping
-        for some in chunks(turn_ids, SQL_BATCH)
+        for some in batched(turn_ids, SQL_BATCH)
         for row in connection.execute(select(table).where(table.c.turn_id.in_(some)))
     ]
 
 
 def _kept(
     row: Mapping[Any, Any], kept: Mapping[str, Any], seen: Sequence[Mapping[Any, Any]], passages: Mapping[str, Passage]
-) -> Kept:
+) -> StoredAnswer:
     hits = tuple(_hit(one, kept, passages) for one in seen)
     removed = frozenset(hit.passage.passage_id for hit in hits if hit.passage.passage_id not in passages)
     citations = tuple(Citation(**one) for one in kept.get("citations", []) if one["passage_id"] in passages)
     answer = Answer(
         row["turn_id"], row["question"], row["answer"], bool(row["declined"]), kept.get("reason", ""), row["encoder_id"],
         citations, hits, kept.get("seconds", 0.0), row["asked"] or row["question"],
-        tuple(Checked(text, support) for text, support in kept.get("checked", [])), kept.get("rerank_cut", False),
+        tuple(CheckedSentence(text, support) for text, support in kept.get("checked", [])), kept.get("rerank_cut", False),
     )  # fmt: skip
     asked_at = datetime.fromisoformat(row["asked_at"])
-    return Kept(answer, asked_at, kept.get("index", UNKNOWN), kept.get("instead_of", ""), removed)
+    return StoredAnswer(answer, asked_at, kept.get("index", UNKNOWN_INDEX_STATE), kept.get("instead_of", ""), removed)
 
 
 def _hit(one: Mapping[Any, Any], kept: Mapping[str, Any], passages: Mapping[str, Passage]) -> Hit:

@@ -12,24 +12,24 @@ from functools import cached_property
 from sqlalchemy import Engine
 
 from rag.answering.answerer import Answerer
-from rag.answering.query_rewriter import Rewriter
-from rag.app.components import Parts
-from rag.app.live_retriever import Live, Succession
+from rag.answering.query_rewriter import QueryRewriter
+from rag.app.components import Components
+from rag.app.live_retriever import ActiveRetriever, RetrieverFactory
 from rag.database.schema import open_database
 from rag.embedding.encoder import Encoder
 from rag.errors import SettingsError
-from rag.feedback.feedback_store import Feedback
-from rag.generation.abstention import Bar, load_bar
-from rag.generation.chat.prompt import PASSAGE_CHARACTERS
+from rag.feedback.feedback_store import FeedbackStore
+from rag.generation.abstention import AbstentionThreshold, load_threshold
+from rag.generation.chat.prompt import MAX_PASSAGE_CHARACTERS
 from rag.generation.generator import Generator, generator_of
 from rag.index.exact_search import ExactIndex
-from rag.ingestion.concurrent_encoding import EncodeBeside, Encoded
-from rag.ingestion.find_files import Found
-from rag.ingestion.ingest import IngestReport, ingest_found
+from rag.ingestion.concurrent_encoding import ConcurrentEncoder, EncodingReport
+from rag.ingestion.find_files import FoundFiles
+from rag.ingestion.ingest import IngestReport, ingest_files
 from rag.ingestion.ingest_jobs import JobStage
-from rag.ingestion.progress import Tell, nobody
-from rag.ingestion.remove_documents import gone_files
-from rag.library.surrounding_text import widened
+from rag.ingestion.progress import ProgressCallback, ignore_progress
+from rag.ingestion.remove_documents import find_gone_sources
+from rag.library.surrounding_text import with_surrounding_text
 from rag.records import Hit
 from rag.retrieval.retriever import Retriever
 from rag.settings import Settings
@@ -38,67 +38,67 @@ from rag.state_files import close_to_others, make_private_folder
 log = logging.getLogger(__name__)
 
 
-class App(Parts):
+class App(Components):
     """One state directory, opened. `serve` owns the Chroma index; without it search is exact, over SQL."""
 
     def __init__(self, settings: Settings, engine: Engine, *, serve: bool) -> None:
         super().__init__(settings, engine)
         self.serve = serve
-        self._live: Live | None = None
+        self._live: ActiveRetriever | None = None
         self._refreshing = threading.Lock()
-        self._succession = Succession(self, serve=serve)
+        self._succession = RetrieverFactory(self, serve=serve)
 
     def ingest(
         self,
-        found: Found,
+        files: FoundFiles,
         *,
-        tell: Tell = nobody,
-        stopped: Callable[[], bool] = lambda: False,
+        on_progress: ProgressCallback = ignore_progress,
+        is_stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int], None] = lambda n: None,
-        enter: Callable[[JobStage], None] = lambda stage: None,
+        on_stage: Callable[[JobStage], None] = lambda stage: None,
         remove_vanished: bool = False,
         n_readers: int | None = None,
-    ) -> tuple[IngestReport, Encoded]:
+    ) -> tuple[IngestReport, EncodingReport]:
         """Brings files in and makes them findable: passages are encoded while other files are still being read.
 
-        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file, *enter*
-        what comes after the reading. Where *stopped* turns true no further file is begun, and what is not encoded yet
+        At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file, *on_stage*
+        what comes after the reading. Where *is_stopped* turns true no further file is begun, and what is not encoded yet
         is left to the next ingest.
         """
         self.current()
-        gone = gone_files(self.library, found)
+        gone = find_gone_sources(self.library, files)
         if remove_vanished:  # first: else a file that was renamed would be taken for a copy of itself
-            self.removal.exactly(gone)
-        with EncodeBeside(self.vectors(), self.encoder_to_fill, tell, stopped) as beside:
-            report = ingest_found(
-                self.library, found, splitting=self.splitting(), limits=self.limits, progress=progress,
-                tell=tell, take=beside.take, stopped=stopped, n_readers=n_readers,
+            self.removal.remove_sources(gone)
+        with ConcurrentEncoder(self.vectors(), self.encoder_for_missing, on_progress, is_stopped) as beside:
+            report = ingest_files(
+                self.library, files, splitting=self.splitting_rules(), limits=self.limits, on_file_done=progress,
+                on_progress=on_progress, on_stored=beside.take, is_stopped=is_stopped, n_readers=n_readers,
             )  # fmt: skip
-            enter("encoding")
+            on_stage("encoding")
             encoded = beside.finish()
         if encoded.n_encoded:
-            self.library.vectors_arrived()
+            self.library.bump_vectors_revision()
         started = time.perf_counter()
-        n_rest = 0 if stopped() else self.encode_missing()
+        n_rest = 0 if is_stopped() else self.encode_missing()
         rest_s = time.perf_counter() - started if n_rest else 0.0
-        enter("indexing")
+        on_stage("indexing")
         if self.serve:
             self.refresh()
         note = "removed" if remove_vanished else ""
         report += IngestReport(vanished=tuple((source, note) for source in gone))
         return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest, encoding_s=encoded.encoding_s + rest_s)
 
-    def encoder_to_fill(self) -> Encoder:
+    def encoder_for_missing(self) -> Encoder:
         """The one that answers, where that is of this version and complete; else one of its own."""
         live, current = self._live, self.current()
         if live and live.version.encoder_id == current.encoder_id and isinstance(live.retriever.encoder, Encoder):
             return live.retriever.encoder
-        return super().encoder_to_fill()
+        return super().encoder_for_missing()
 
     # ---- answering
 
     @property
-    def live(self) -> Live:
+    def active_retriever(self) -> ActiveRetriever:
         """What answers now."""
         if self._live is None:
             self.refresh()
@@ -108,33 +108,33 @@ class App(Parts):
     @property
     def retriever(self) -> Retriever:
         """The current version over the library as it is now."""
-        return self.live.retriever
+        return self.active_retriever.retriever
 
-    def retriever_of(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
+    def retriever_for(self, encoder_id: str, *, distinct: bool | None = None) -> Retriever:
         """A retriever for any version, searching exactly and without a reranker; for comparisons.
 
         Near-duplicates collapse as *distinct* says, else as the settings do.
         """
         version = self.registry.version(encoder_id)
-        encoder, vectors = self.quick_encoder(version.encoder_id), self.vectors(version.passage_side)
+        encoder, vectors = self.numpy_encoder(version.encoder_id), self.vectors(version.passage_side)
         return self._succession.retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
 
     @cached_property
     def answerer(self) -> Answerer:
         """The one call that the product exists for. Takes the retriever anew for every question."""
-        return self.answerer_over(lambda: self.retriever, generator_of(self.chat_model), self.feedback)
+        return self.answerer_with(lambda: self.retriever, generator_of(self.chat_model), self.feedback)
 
-    def answerer_over(
+    def answerer_with(
         self,
         retriever: Callable[[], Retriever],
         generator: Generator,
-        feedback: Feedback,
+        feedback: FeedbackStore,
         k: int = 0,
-        bar_of: Callable[[str], Bar] | None = None,
+        threshold_for: Callable[[str], AbstentionThreshold] | None = None,
     ) -> Answerer:
         """Answers as the settings say, by other parts than those that serve; for measuring. *k* 0: as many as are shown.
 
-        *bar_of* gives another bar than the one that was found for a version.
+        *threshold_for* gives another bar than the one that was found for a version.
         """
         model, within_s = self.chat_model, self.settings.generator.rewrite_s
         return Answerer(
@@ -143,15 +143,16 @@ class App(Parts):
             self.library,
             feedback,
             k=k or self.settings.retrieval.k,
-            standalone=Rewriter(model, within_s).standalone if model and within_s else None,
+            rewrite_question=QueryRewriter(model, within_s).rewrite if model and within_s else None,
             drops_unsupported=self.settings.generator.unsupported == "drop",
-            widen=self._widen if model else tuple,
-            bar_of=bar_of or (lambda encoder_id: load_bar(self.settings.data, encoder_id)),  # anew: a night may move it
+            add_surrounding_text=self._widen if model else tuple,
+            threshold_for=threshold_for
+            or (lambda encoder_id: load_threshold(self.settings.data, encoder_id)),  # anew: a night may move it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
         """The hits with as much of the text around them as the settings let a language model read."""
-        return widened(self.engine, hits, self.settings.generator.around, PASSAGE_CHARACTERS)
+        return with_surrounding_text(self.engine, hits, self.settings.generator.around, MAX_PASSAGE_CHARACTERS)
 
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
@@ -159,8 +160,8 @@ class App(Parts):
         What answered goes on answering until its successor stands; then one assignment switches.
         """
         changed = self._take_in_changes()
-        if self.serve and not changed and self.live.today:  # not while somebody waits for the new version
-            self.live.today.catch_up()
+        if self.serve and not changed and self.active_retriever.today:  # not while somebody waits for the new version
+            self.active_retriever.today.catch_up()
         return changed
 
     def _take_in_changes(self) -> bool:

@@ -10,53 +10,53 @@ from sqlalchemy import Engine
 
 from rag.answering.conversations import Conversations
 from rag.embedding.encoder import Encoder
-from rag.embedding.numpy_encoder import QuickEncoder
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.numpy_encoder import NumpyEncoder
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import EncoderError, SettingsError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.generation.chat.chat_model import ChatModel
 from rag.generation.generator import EXTRACTIVE
-from rag.index.bm25 import Lexical
-from rag.ingestion.ingest_jobs import Jobs
-from rag.ingestion.remove_documents import Removal
-from rag.insights.document_listing import Catalogue
+from rag.index.bm25 import Bm25Index
+from rag.ingestion.ingest_jobs import IngestJobs
+from rag.ingestion.remove_documents import DocumentRemoval
+from rag.insights.document_listing import DocumentListing
 from rag.library.library import Library
-from rag.library.reread import cut_by
-from rag.parsing.parser import Limits
+from rag.library.reread import mark_for_resplit
+from rag.parsing.parser import ParsingLimits
 from rag.retrieval.cross_encoder import CrossEncoder
 from rag.retrieval.reranker import Reranker
 from rag.settings import Settings
-from rag.splitting.splitter import Splitting
-from rag.splitting.token_offsets import Tokens
+from rag.splitting.splitter import SplittingRules
+from rag.splitting.token_offsets import PassageTokenizer
 from rag.versions.install_base import install_base
-from rag.versions.registry import Registry, Version
+from rag.versions.registry import Version, VersionRegistry
 
 log = logging.getLogger(__name__)
 
-AnyEncoder = Encoder | QuickEncoder
+AnyEncoder = Encoder | NumpyEncoder
 
 
-class Parts:
+class Components:
     """One state directory, opened, before anything answers from it."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
         self.engine = engine
         self.library = Library(engine)
-        self.feedback = Feedback(engine)
+        self.feedback = FeedbackStore(engine)
         self.conversations = Conversations(self.library)
-        self.jobs = Jobs(engine)
-        self.registry = Registry(engine, settings.data)
-        self.removal = Removal(self.library, self.registry, self.feedback)
+        self.jobs = IngestJobs(engine)
+        self.registry = VersionRegistry(engine, settings.data)
+        self.removal = DocumentRemoval(self.library, self.registry, self.feedback)
         self.tell: Callable[[str], None] = log.info
         """Gets the stages of what takes long, as sentences."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ParsingLimits:
         """What reading one file may cost, and whether pages that are pictures are recognised."""
         parsing = self.settings.parsing
         languages = parsing.ocr_languages if parsing.ocr == "auto" else ""
-        return Limits(ocr_languages=languages, ocr_s=parsing.ocr_s)
+        return ParsingLimits(ocr_languages=languages, ocr_s=parsing.ocr_s)
 
     # ---- versions and their parts
 
@@ -66,11 +66,11 @@ class Parts:
         install_base(self.registry, encoder.model, encoder.max_tokens, weight)
         return self.registry.current()
 
-    def quick_encoder(self, encoder_id: str) -> AnyEncoder:
+    def numpy_encoder(self, encoder_id: str) -> AnyEncoder:
         """The encoder of a version for a few texts in a process that then ends."""
         version = self.registry.version(encoder_id)
         try:
-            return QuickEncoder.open(version.folder, encoder_id=version.encoder_id)
+            return NumpyEncoder.open(version.folder, encoder_id=version.encoder_id)
         except EncoderError as error:
             log.info("no quick encoder (%s)", error)
             return self.open_encoder(encoder_id)
@@ -83,31 +83,33 @@ class Parts:
             version.folder, encoder_id=version.encoder_id, precision=encoder.precision, threads=encoder.threads
         )
 
-    def vectors(self, passage_side: str | None = None) -> Vectors:
+    def vectors(self, passage_side: str | None = None) -> PassageVectors:
         """The vectors of a passage side, the current one's by default."""
-        return Vectors(self.engine, passage_side or self.current().passage_side)
+        return PassageVectors(self.engine, passage_side or self.current().passage_side)
 
-    def catalogue(self) -> Catalogue:
+    def document_listing(self) -> DocumentListing:
         """The documents as people look them over, by the vectors that searches use now."""
-        return Catalogue(self.engine, self.current().passage_side)
+        return DocumentListing(self.engine, self.current().passage_side)
 
-    def lexical(self, before: Lexical | None = None) -> Lexical:
+    def lexical(self, before: Bm25Index | None = None) -> Bm25Index:
         """BM25 over the library as it is now: *before*, or else what was saved, and only what changed since is read."""
-        return Lexical.open(self.settings.data / "lexical", self.library.text_hashes(), self.library.some, before)
+        return Bm25Index.open(
+            self.settings.data / "lexical", self.library.text_hashes(), self.library.iterate_by_ids, before
+        )
 
-    def splitting(self) -> Splitting:
+    def splitting_rules(self) -> SplittingRules:
         """How documents are cut: by the tokens of the encoder, which must be able to read title, headings and text.
 
         For those who ingest then: what other settings cut is marked to be read again.
         """
         encoder, most = self.settings.encoder, self.settings.passages.max_tokens
-        tokens = Tokens(self.current().folder)
-        if cut_by(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
+        tokens = PassageTokenizer(self.current().folder)
+        if mark_for_resplit(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
             self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
                       "passages that become others lose their verdicts")  # fmt: skip
-        return Splitting(most, encoder.max_tokens - tokens.n_around, tokens.starts)
+        return SplittingRules(most, encoder.max_tokens - tokens.n_overhead_tokens, tokens.starts)
 
-    def missing_vectors(self) -> int:
+    def n_missing_vectors(self) -> int:
         """How many texts the current version has not encoded yet."""
         return self.vectors().missing()
 
@@ -116,11 +118,11 @@ class Parts:
         vectors = self.vectors()
         if not vectors.missing():
             return 0
-        n_encoded = vectors.fill(self.encoder_to_fill(), progress)
-        self.library.vectors_arrived()
+        n_encoded = vectors.fill(self.encoder_for_missing(), progress)
+        self.library.bump_vectors_revision()
         return n_encoded
 
-    def encoder_to_fill(self) -> Encoder:
+    def encoder_for_missing(self) -> Encoder:
         """The current version's, with its weights loaded: that is told apart from the encoding."""
         encoder = self.open_encoder()
         _ = encoder.model

@@ -5,43 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag.app.components import AnyEncoder, Parts
-from rag.embedding.embedding_cache import RecentVectors
+from rag.app.components import AnyEncoder, Components
+from rag.embedding.embedding_cache import EmbeddingCache
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
-from rag.feedback.same_day_boosts import UntilTonight, taught_until
-from rag.index.bm25 import Lexical
+from rag.embedding.passage_vectors import PassageVectors
+from rag.feedback.same_day_boosts import SameDayFeedback, last_learned_event
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.index.serving_index import ServingIndex
 from rag.retrieval.reranker import Reranker
 from rag.retrieval.retriever import DenseSearch, Retriever
 from rag.versions.registry import Version
 
-State = tuple[int, int, int]
+LibraryState = tuple[int, int, int]
 """Latest promotion, library revision and vectors revision."""
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class ActiveRetriever:
     """What answers now, and the state it was made from."""
 
     retriever: Retriever
     version: Version
-    lexical: Lexical
-    state: State
+    lexical: Bm25Index
+    state: LibraryState
     index: ServingIndex | None
-    today: UntilTonight | None
+    today: SameDayFeedback | None
 
 
-class Succession:
+class RetrieverFactory:
     """Makes what answers, of opened parts. With *serve* over the Chroma index; without it search is exact, over SQL."""
 
-    def __init__(self, parts: Parts, *, serve: bool) -> None:
-        self._parts = parts
+    def __init__(self, components: Components, *, serve: bool) -> None:
+        self._parts = components
         self._serve = serve
-        self._recent = RecentVectors()
+        self._recent = EmbeddingCache()
 
-    def after(self, before: Live | None, version: Version, state: State) -> Live:
+    def after(self, before: ActiveRetriever | None, version: Version, state: LibraryState) -> ActiveRetriever:
         """What answers by *version*, with all of *before* that is still true."""
         encoder = self._encoder(before, version)
         lexical = self._lexical(before, state[1])
@@ -50,9 +50,9 @@ class Succession:
         index = self._index(before, version, vectors) if self._serve else None  # last, for it holds a lock
         dense = index or ExactIndex(vectors)
         retriever = self.retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
-        return Live(retriever, version, lexical, state, index, today)
+        return ActiveRetriever(retriever, version, lexical, state, index, today)
 
-    def with_full_encoder(self, live: Live) -> Live:
+    def with_full_encoder(self, live: ActiveRetriever) -> ActiveRetriever:
         """The same, moved on from numpy to sentence-transformers where it serves, at a refresh with nothing else to do."""
         if not self._serve or isinstance(live.retriever.encoder, Encoder):
             return live
@@ -68,8 +68,8 @@ class Succession:
         version: Version,
         encoder: AnyEncoder,
         dense: DenseSearch,
-        lexical: Lexical,
-        today: UntilTonight | None = None,
+        lexical: Bm25Index,
+        today: SameDayFeedback | None = None,
         reranker: Reranker | None = None,
         *,
         distinct: bool | None = None,
@@ -83,29 +83,29 @@ class Succession:
             self._parts.vectors(version.passage_side),
             lexical_weight=version.lexical_weight,
             candidates=self._parts.settings.retrieval.candidates,
-            today=today,
+            feedback_boosts=today,
             reranker=reranker,
-            distinct=self._parts.settings.retrieval.distinct if distinct is None else distinct,
-            recent=self._recent if self._serve else None,
+            collapse_duplicates=self._parts.settings.retrieval.distinct if distinct is None else distinct,
+            embedding_cache=self._recent if self._serve else None,
         )
 
-    def _encoder(self, before: Live | None, version: Version) -> Any:
+    def _encoder(self, before: ActiveRetriever | None, version: Version) -> Any:
         """That of *before* where the version stayed."""
         if before and before.version.encoder_id == version.encoder_id:
             return before.retriever.encoder
         if before and self._serve:
             return self._warm_encoder(version)
         # The first one after a start in numpy, ready seven seconds before torch is even imported.
-        return self._parts.quick_encoder(version.encoder_id)
+        return self._parts.numpy_encoder(version.encoder_id)
 
-    def _today(self, version: Version, encoder: AnyEncoder) -> UntilTonight | None:
+    def _today(self, version: Version, encoder: AnyEncoder) -> SameDayFeedback | None:
         """What people said since *version* learned, where the settings let it count."""
         if not self._parts.settings.retrieval.until_tonight:
             return None
-        return UntilTonight(
+        return SameDayFeedback(
             self._parts.feedback,
             encoder,
-            after=taught_until(version, self._parts.feedback),
+            after=last_learned_event(version, self._parts.feedback),
             trusted=self._parts.settings.feedback.trusted,
             quarantined=self._parts.settings.feedback.quarantined,
             catches_up=self._serve,
@@ -119,7 +119,7 @@ class Succession:
             self._parts.reranker.reader.load()  # now, not at somebody's question
         return self._parts.reranker
 
-    def _lexical(self, before: Live | None, revision: int) -> Lexical:
+    def _lexical(self, before: ActiveRetriever | None, revision: int) -> Bm25Index:
         unchanged = before is not None and before.state[1] == revision
         return before.lexical if before and unchanged else self._parts.lexical(before.lexical if before else None)
 
@@ -128,7 +128,7 @@ class Succession:
         encoder.encode_queries(["warm"])  # loads the weights now, not at somebody's question
         return encoder
 
-    def _index(self, before: Live | None, version: Version, vectors: Vectors) -> ServingIndex:
+    def _index(self, before: ActiveRetriever | None, version: Version, vectors: PassageVectors) -> ServingIndex:
         """The same index where the passage side stayed, told to look again; a new one, getting ready, where it changed."""
         if before and before.index and before.version.passage_side == version.passage_side:
             before.index.refresh()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from rag.citations.citations import without_dead_marks
+from rag.citations.citations import strip_unknown_citations
 
 # Blanks at the end may belong to a dead mark; a bracket followed by nothing but numbers may become one, and so may what
 # is left when a dead mark inside it is taken out. Longer than this it is no mark any more.
 _MAY_BE_MARK = re.compile(r"(?:[ \t]*\[[\d\s,;\[\]]{0,200})?[ \t]*\Z")
 
 
-class MarkFilter:
+class CitationMarkFilter:
     """Lets text through as soon as no mark can come of its end.
 
     >>> marks = MarkFilter({1, 2})
@@ -26,24 +26,24 @@ class MarkFilter:
 
     def add(self, piece: str) -> str:
         """What may be shown now that *piece* has come; the pieces together are `settled` of the whole text."""
-        held = settled(self._held + piece, self._valid)
+        held = split_at_open_mark(self._held + piece, self._valid)
         end = _first_doubt(held)
         self._held = held[end:]
         return held[:end]
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """What was held back, once the text has ended; a half mark at its end is shown as it is."""
         held, self._held = self._held, ""
         return held
 
 
-def settled(text: str, valid: set[int]) -> str:
+def split_at_open_mark(text: str, valid: set[int]) -> str:
     """The text without marks that name no passage, those included that taking others out leaves behind.
 
     >>> settled("So it is [[9]8].", {1})
     'So it is.'
     """
-    while (less := without_dead_marks(text, valid)) != text:
+    while (less := strip_unknown_citations(text, valid)) != text:
         text = less
     return text
 

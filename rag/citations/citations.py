@@ -12,20 +12,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rag.records import Checked, Citation, Hit, Passage
-from rag.text.fact_values import missing, names
-from rag.text.sentences import Sentence, sentences
-from rag.text.term_coverage import content_words, coverage, rarity
+from rag.records import CheckedSentence, Citation, Hit, Passage
+from rag.text.fact_values import extract_names, unsupported_values
+from rag.text.sentences import Sentence, split_sentences
+from rag.text.term_coverage import content_words, coverage, idf_weights
 
-UNPROVEN_NUMBER = 0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
-UNPROVEN_NAME = 0.45  # and of one with a name that the passage, its title and its headings do not have: "partly"
+MAX_SUPPORT_WITHOUT_NUMBER = (
+    0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
+)
+MAX_SUPPORT_WITHOUT_NAME = (
+    0.45  # and of one with a name that the passage, its title and its headings do not have: "partly"
+)
 
 _MARKS = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class CitedSentence:
     """One sentence of an answer and the hits that it names."""
 
     text: str
@@ -35,24 +39,24 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Cited:
+class CheckedAnswer:
     """An answer after its citations were checked."""
 
     text: str
     """The answer, less the marks that name no hit."""
     citations: tuple[Citation, ...]
     """One for each sentence and hit that it names, in reading order."""
-    checked: tuple[Checked, ...] = ()
+    sentences: tuple[CheckedSentence, ...] = ()
     """Every sentence, with the support of the stretch that supports it best."""
 
     @property
     def unsupported(self) -> tuple[str, ...]:
         """Sentences that no stretch of a hit they name supports."""
-        return tuple(one.text for one in self.checked if one.found != "supported")
+        return tuple(one.text for one in self.sentences if one.found != "supported")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SupportSpan:
     """A stretch of a text and how well it supports a claim."""
 
     start: int
@@ -60,55 +64,55 @@ class Span:
     support: float
 
 
-def cite(answer: str, hits: Sequence[Hit]) -> Cited:
+def check_citations(answer: str, hits: Sequence[Hit]) -> CheckedAnswer:
     """Checks the marks of *answer* against *hits*, and finds the stretch that supports each sentence.
 
     Every citation's quote is, byte for byte, `document.text[start:end]`.
     """
     passages = {hit.rank: hit.passage for hit in hits}
-    split = {rank: sentences(passage.text) for rank, passage in passages.items()}
-    weights = rarity(content_words(one.text) for some in split.values() for one in some)
+    split = {rank: split_sentences(passage.text) for rank, passage in passages.items()}
+    weights = idf_weights(content_words(one.text) for some in split.values() for one in some)
     citations: list[Citation] = []
-    checked: list[Checked] = []
-    for claim in claims(answer):
+    checked: list[CheckedSentence] = []
+    for claim in split_claims(answer):
         named = [rank for rank in dict.fromkeys(claim.numbers) if rank in passages]
         spans = [(rank, _supporting(claim.text, passages[rank], split[rank], weights)) for rank in named]
         citations.extend(_citation(rank, passages[rank], span) for rank, span in spans)
-        checked.append(Checked(claim.text, round(max((span.support for _, span in spans), default=0.0), 4)))
-    return Cited(without_dead_marks(answer, set(passages)), tuple(citations), tuple(checked))
+        checked.append(CheckedSentence(claim.text, round(max((span.support for _, span in spans), default=0.0), 4)))
+    return CheckedAnswer(strip_unknown_citations(answer, set(passages)), tuple(citations), tuple(checked))
 
 
-def without_unsupported(answer: str, hits: Sequence[Hit]) -> str:
+def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
     """The answer less the sentences that are not supported, and the marks behind them.
 
     >>> without_unsupported("Nobody knows. Perhaps [7].", [])
     ''
     """
     bare, _ = _take_marks_out(answer)
-    starts = [_with_marks(answer, one.start) for one in sentences(bare)]
+    starts = [_with_marks(answer, one.start) for one in split_sentences(bare)]
     stretches = pairwise([0, *starts[1:], len(answer)]) if starts else ()
-    checked = cite(answer, hits).checked
+    checked = check_citations(answer, hits).sentences
     kept = [answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"]
     return "".join(kept).strip()
 
 
-def claims(answer: str) -> Iterator[Claim]:
+def split_claims(answer: str) -> Iterator[CitedSentence]:
     """The sentences of an answer, each with the marks inside it or right after it.
 
     >>> [(c.text, c.numbers) for c in claims("It is open. [1] Bring a mask [2][3]. Go!")]
     [('It is open.', (1,)), ('Bring a mask.', (2, 3)), ('Go!', ())]
     """
     bare, marks = _take_marks_out(answer)
-    spans = [(one.start, one.end) for one in sentences(bare)]
+    spans = [(one.start, one.end) for one in split_sentences(bare)]
     named: list[list[int]] = [[] for _ in spans]
     starts = [start for start, _ in spans]
     for place, numbers in marks if spans else ():
         named[max(0, bisect_left(starts, place) - 1)].extend(numbers)
     for (start, end), numbers in zip(spans, named, strict=True):
-        yield Claim(bare[start:end], tuple(numbers))
+        yield CitedSentence(bare[start:end], tuple(numbers))
 
 
-def without_dead_marks(answer: str, valid: set[int]) -> str:
+def strip_unknown_citations(answer: str, valid: set[int]) -> str:
     """The answer without the marks that name no hit.
 
     >>> without_dead_marks("So it is [1, 9]. True [7].", {1})
@@ -123,7 +127,7 @@ def without_dead_marks(answer: str, valid: set[int]) -> str:
     return _MARKS.sub(keep, answer)
 
 
-def without_marks(text: str) -> str:
+def neutralise_marks(text: str) -> str:
     """Square brackets around numbers turned round, so that a document's own references can't pass for citations.
 
     >>> without_marks("as was shown [116, 117]")
@@ -132,7 +136,7 @@ def without_marks(text: str) -> str:
     return _MARKS.sub(lambda mark: mark.group().replace("[", "(").replace("]", ")"), text)
 
 
-def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: dict[str, float]) -> Span:
+def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
     """The stretch of *passage* that supports *claim* best.
 
     Support is 1 where the claim stands there word for word; else the share of the claim's meaning that one
@@ -140,29 +144,29 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
 
     *split* is the passage's sentences; *weights* says how rare each word is.
     """
-    verbatim = find_words(claim, passage)
+    verbatim = find_verbatim(claim, passage)
     if verbatim is not None:
-        return Span(*verbatim, 1.0)
-    best = Span(0, len(passage), 0.0)
+        return SupportSpan(*verbatim, 1.0)
+    best = SupportSpan(0, len(passage), 0.0)
     wanted = content_words(claim)
     for start, end in [(one.start, one.end) for one in split] + [(a.start, b.end) for a, b in pairwise(split)]:
         share = min(0.99, coverage(wanted, content_words(passage[start:end]), weights))
-        share = min(share, UNPROVEN_NUMBER) if missing(claim, passage[start:end]) else share
+        share = min(share, MAX_SUPPORT_WITHOUT_NUMBER) if unsupported_values(claim, passage[start:end]) else share
         if share > best.support:  # the first and shortest of equals
-            best = Span(start, end, share)
+            best = SupportSpan(start, end, share)
     return best
 
 
-def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> Span:
+def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
     """The stretch that supports the claim best; partly at most, where the passage does not know a name of the claim."""
     span = find_support(claim, passage.text, split, weights)
     known = passage.encoded_text.casefold()
-    if all(name in known for name in names(claim)):
+    if all(name in known for name in extract_names(claim)):
         return span
-    return replace(span, support=min(span.support, UNPROVEN_NAME))
+    return replace(span, support=min(span.support, MAX_SUPPORT_WITHOUT_NAME))
 
 
-def find_words(claim: str, passage: str) -> tuple[int, int] | None:
+def find_verbatim(claim: str, passage: str) -> tuple[int, int] | None:
     """Where the words of *claim* stand in *passage* in the same order with nothing between them; None if nowhere.
 
     White space, punctuation and case may differ; punctuation that touches the first or last word is included.
@@ -215,7 +219,7 @@ def _with_marks(answer: str, place: int) -> int:
     return place
 
 
-def _citation(n: int, passage: Passage, span: Span) -> Citation:
+def _citation(n: int, passage: Passage, span: SupportSpan) -> Citation:
     return Citation(
         n,
         passage.passage_id,

@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 
 from rag.records import Passage
-from rag.text.fact_values import stated
+from rag.text.fact_values import extract_values
 from rag.text.term_coverage import content_words
 
-LEAST_WORDS = 3  # content words that both sentences have; fewer don't say what the number is of
-SHARED = 0.8  # of the content words of the longer one
+MIN_SHARED_WORDS = 3  # content words that both sentences have; fewer don't say what the number is of
+MIN_SHARED_SHARE = 0.8  # of the content words of the longer one
 
 _WHOLE = re.compile(r"[.!?。][\"'”’»)]*$")
 _DIGITS = re.compile(r"\d")
 _CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
 
 
-def disagree(one: str, other: str) -> bool:
+def contradict(one: str, other: str) -> bool:
     """True where two sentences say the same, but for one number or date.
 
     >>> disagree("The grant is paid within 6 weeks.", "The grant is paid within 8 weeks.")
@@ -32,16 +32,16 @@ def disagree(one: str, other: str) -> bool:
     """
     if not (_WHOLE.search(one) and _WHOLE.search(other)):  # headings and rows of tables are numbered
         return False
-    first, second = stated(one), stated(other)
+    first, second = extract_values(one), extract_values(other)
     if len(first - second) != 1 or len(second - first) != 1 or not _comparable(*(first - second), *(second - first)):
         return False
     if set(_CODE.findall(one)) != set(_CODE.findall(other)):
         return False
     words, others = _words(one), _words(other)
-    return len(words & others) >= max(LEAST_WORDS, SHARED * max(len(words), len(others)))
+    return len(words & others) >= max(MIN_SHARED_WORDS, MIN_SHARED_SHARE * max(len(words), len(others)))
 
 
-def same_subject(one: Passage, other: Passage) -> bool:
+def have_same_subject(one: Passage, other: Passage) -> bool:
     """True where titles and headings name the same, or one names more than the other; years and numbers aside.
 
     >>> guide = Passage("p", "d", "a.md", "Grant guide 2023", "", "", 0, 0)

@@ -25,11 +25,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from rag.errors import NightjarError, SettingsError
 from rag.state_files import make_private_database, make_private_folder
 
-schema = MetaData()
+metadata = MetaData()
 
 documents = Table(
     "documents",
-    schema,
+    metadata,
     Column("document_id", Text, primary_key=True),
     Column("source", Text, nullable=False, unique=True),
     Column("title", Text, nullable=False),
@@ -40,7 +40,7 @@ documents = Table(
 )
 passages = Table(
     "passages",
-    schema,
+    metadata,
     Column("passage_id", Text, primary_key=True),
     Column("document_id", Text, ForeignKey("documents.document_id", ondelete="CASCADE"), nullable=False, index=True),
     Column("ordinal", Integer, nullable=False),
@@ -55,14 +55,14 @@ passages = Table(
 )
 vectors = Table(
     "vectors",
-    schema,
+    metadata,
     Column("passage_side", Text, primary_key=True),
     Column("text_sha256", Text, primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little endian, unit length
 )
 turns = Table(
     "turns",
-    schema,
+    metadata,
     Column("turn_id", Text, primary_key=True),
     Column("conversation_id", Text, nullable=False, index=True),
     Column("user", Text, nullable=False),
@@ -75,9 +75,9 @@ turns = Table(
     Column("asked", Text, nullable=False, server_default=""),
     Column("details", Text, nullable=False, server_default=""),  # JSON: what a page shows of the answer beside its text
 )
-shown = Table(
+shown_passages = Table(
     "shown",
-    schema,
+    metadata,
     Column("turn_id", Text, ForeignKey("turns.turn_id", ondelete="CASCADE"), primary_key=True),
     Column("passage_id", Text, primary_key=True),  # no foreign key: what was shown stays true when a document goes
     Column("rank", Integer, nullable=False),
@@ -88,7 +88,7 @@ shown = Table(
 )
 verdict_events = Table(
     "verdict_events",
-    schema,
+    metadata,
     Column("event_id", Integer, primary_key=True, autoincrement=True),  # the order of events, whatever the clock says
     Column("user", Text, nullable=False),
     Column("turn_id", Text, nullable=False),
@@ -100,7 +100,7 @@ verdict_events = Table(
 )
 versions = Table(
     "versions",
-    schema,
+    metadata,
     Column("encoder_id", Text, primary_key=True),
     Column("passage_side", Text, nullable=False),
     Column("parent_id", Text),
@@ -112,7 +112,7 @@ versions = Table(
 )
 promotions = Table(
     "promotions",
-    schema,
+    metadata,
     Column("promotion_id", Integer, primary_key=True, autoincrement=True),  # the last row names the current version
     Column("encoder_id", Text, ForeignKey("versions.encoder_id"), nullable=False),
     Column("kind", Text, nullable=False),  # install, promote or rollback
@@ -121,7 +121,7 @@ promotions = Table(
 )
 nights = Table(
     "nights",
-    schema,
+    metadata,
     Column("night_id", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False, index=True),  # of everything that decides the outcome
     Column("tier", Integer, nullable=False),
@@ -134,7 +134,7 @@ nights = Table(
 )
 jobs = Table(
     "jobs",
-    schema,
+    metadata,
     Column("job_id", Text, primary_key=True),
     Column("state", Text, nullable=False, index=True),  # waiting, running, done, failed or cancelled
     Column("stage", Text, nullable=False),
@@ -150,7 +150,7 @@ jobs = Table(
 )
 job_files = Table(
     "job_files",
-    schema,
+    metadata,
     Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
     Column("source", Text, primary_key=True),
     Column("stage", Text, nullable=False),
@@ -158,14 +158,14 @@ job_files = Table(
     Column("n_passages", Integer, nullable=False),
     Column("n_encoded", Integer, nullable=False),
 )
-state = Table(
+app_state = Table(
     "state",
-    schema,
+    metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
-MIGRATIONS = Path(__file__).with_name("migrations")
+MIGRATIONS_DIR = Path(__file__).with_name("migrations")
 
 
 def open_database(url: str) -> Engine:
@@ -220,15 +220,15 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def reading(engine: Engine) -> Connection:
+def read_connection(engine: Engine) -> Connection:
     """A connection for reading only: it never waits for a writer, nor a writer for it."""
     return engine.connect().execution_options(read_only=True)
 
 
 def _migrate(engine: Engine) -> None:
     """Brings the schema to the newest revision; costs one query where nothing is to do."""
-    newest = max(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-    with reading(engine) as connection:
+    newest = max(path.stem for path in (MIGRATIONS_DIR / "versions").glob("[0-9]*.py"))
+    with read_connection(engine) as connection:
         found = _revision(connection)
     if found == newest:
         return
@@ -239,7 +239,7 @@ def _migrate(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # two processes must not create the schema at once
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20261122)")

@@ -8,17 +8,17 @@ import secrets
 
 from sqlalchemy import Engine, insert, select
 
-from rag.database.schema import reading, state
+from rag.database.schema import app_state, read_connection
 
 
-def signed(engine: Engine, text: str) -> str:
+def sign(engine: Engine, text: str) -> str:
     """The proof of a text, in 64 hexadecimal digits: always the same for the same database."""
     return hmac.new(_key(engine), _bytes(text), hashlib.sha256).hexdigest()
 
 
-def is_signed(engine: Engine, text: str, proof: str) -> bool:
+def is_valid_signature(engine: Engine, text: str, proof: str) -> bool:
     """Whether a proof is that of the text; how long it takes tells nothing of the right one."""
-    return hmac.compare_digest(signed(engine, text).encode(), _bytes(proof))
+    return hmac.compare_digest(sign(engine, text).encode(), _bytes(proof))
 
 
 def _bytes(text: str) -> bytes:
@@ -28,13 +28,13 @@ def _bytes(text: str) -> bytes:
 
 def _key(engine: Engine) -> bytes:
     """Made at first use, and kept in the database."""
-    query = select(state.c.value).where(state.c.name == "signing_key")
-    with reading(engine) as connection:
+    query = select(app_state.c.value).where(app_state.c.name == "signing_key")
+    with read_connection(engine) as connection:
         found = connection.scalar(query)
     if found is None:
         with engine.begin() as connection:
             found = connection.scalar(query)  # another process may have been first
             if found is None:
                 found = secrets.token_hex(32)
-                connection.execute(insert(state).values(name="signing_key", value=found))
+                connection.execute(insert(app_state).values(name="signing_key", value=found))
     return bytes.fromhex(found)

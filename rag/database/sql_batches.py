@@ -8,7 +8,7 @@ from typing import Any
 SQL_BATCH = 500  # SQLite takes 32,766 variables a statement; a few hundred rows are as fast
 
 
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def batched(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Consecutive pieces of at most *size* items.
 
     >>> list(chunks("abcde", 2))

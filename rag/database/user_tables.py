@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text
 
-from rag.database.schema import schema
+from rag.database.schema import metadata
 
 people = Table(
     "people",
-    schema,
+    metadata,
     Column("name", Text, primary_key=True),
     Column("role", Text, nullable=False),  # reader, voter or administrator
     Column("password_hash", Text, nullable=False),  # "" where nobody may sign in by password
@@ -17,7 +17,7 @@ people = Table(
 )
 sessions = Table(
     "sessions",
-    schema,
+    metadata,
     Column("secret_sha256", Text, primary_key=True),  # of the cookie; the cookie itself is nowhere
     Column("name", Text, ForeignKey("people.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Text, nullable=False),
@@ -25,7 +25,7 @@ sessions = Table(
 )
 tokens = Table(
     "tokens",
-    schema,
+    metadata,
     Column("token_id", Text, primary_key=True),
     Column("secret_sha256", Text, nullable=False, unique=True),
     Column("name", Text, ForeignKey("people.name", ondelete="CASCADE"), nullable=False, index=True),
@@ -36,7 +36,7 @@ tokens = Table(
 )
 conversations = Table(
     "conversations",
-    schema,
+    metadata,
     Column("conversation_id", Text, primary_key=True),
     Column("user", Text, nullable=False),
     Column("title", Text, nullable=False),
@@ -46,7 +46,7 @@ conversations = Table(
 )
 reviews = Table(
     "reviews",  # what people decided of doubtful negatives; the latest of a (question, passage) stands
-    schema,
+    metadata,
     Column("review_id", Integer, primary_key=True, autoincrement=True),
     Column("question", Text, nullable=False),
     Column("passage_id", Text, nullable=False),
@@ -57,7 +57,7 @@ reviews = Table(
 )
 comparisons = Table(
     "comparisons",  # two versions on one question, unnamed: which one is better?
-    schema,
+    metadata,
     Column("comparison_id", Text, primary_key=True),
     Column("user", Text, nullable=False),
     Column("question", Text, nullable=False),
@@ -66,9 +66,9 @@ comparisons = Table(
     Column("better", Text, nullable=False),  # left, right or equal
     Column("compared_at", Text, nullable=False, index=True),
 )
-golden = Table(
+golden_questions = Table(
     "golden",  # questions with a known right passage or answer, for measuring
-    schema,
+    metadata,
     Column("golden_id", Text, primary_key=True),
     Column("question", Text, nullable=False),
     Column("answerable", Integer, nullable=False),

@@ -17,7 +17,7 @@ Encode = Callable[[Sequence[str]], FloatArray]
 KEPT = 20_000  # vectors: 35 MB of 384 numbers each, with their texts
 
 
-class NamedEncoder(Protocol):
+class VersionEncoder(Protocol):
     """Whatever encodes for one version."""
 
     encoder_id: str
@@ -31,7 +31,7 @@ class NamedEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
 
-class RecentVectors:
+class EmbeddingCache:
     """The last *n_kept* vectors, of whatever version; those of one passage side share sentences. Threads may share it."""
 
     def __init__(self, n_kept: int = KEPT) -> None:
@@ -41,9 +41,9 @@ class RecentVectors:
         # One text batch a route at a time: several at once only fight for the cores, and would encode the same sentences.
         self._encoding: dict[Route, Lock] = {"query": Lock(), "passage": Lock()}
 
-    def of(self, encoder: NamedEncoder) -> Recalling:
+    def of(self, encoder: VersionEncoder) -> CachedEncoder:
         """*encoder*, which encodes only what was not encoded lately."""
-        return Recalling(encoder, self)
+        return CachedEncoder(encoder, self)
 
     def clear(self) -> None:
         """Keeps nothing of what was encoded before."""
@@ -81,10 +81,10 @@ class RecentVectors:
         return made
 
 
-class Recalling:
+class CachedEncoder:
     """The two verbs of an encoder, over what is kept."""
 
-    def __init__(self, encoder: NamedEncoder, recent: RecentVectors) -> None:
+    def __init__(self, encoder: VersionEncoder, recent: EmbeddingCache) -> None:
         self.encoder_id = encoder.encoder_id
         self.passage_side = encoder.passage_side
         self._encoder = encoder

@@ -13,16 +13,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embedding.model_hashes import check_safe, encoder_id_of, passage_side_of
-from rag.embedding.model_load_lock import READING
+from rag.embedding.model_hashes import check_model_folder, compute_encoder_id, compute_passage_side
+from rag.embedding.model_load_lock import MODEL_LOAD_LOCK
 from rag.errors import EncoderError
 
 FloatArray = NDArray[np.float32]
 Precision = Literal["auto", "fp32", "bf16"]
 
 BATCH = 32  # texts a forward pass; 16 to 64 are within 5 % of each other on two cores
-PROBE_FROM = 200  # passages in one call from which a probe of about a second pays
-AGREEMENT = 0.999  # the least cosine between a bf16 and an fp32 vector of one text
+MIN_PROBE_PASSAGES = 200  # passages in one call from which a probe of about a second pays
+MIN_BF16_COSINE = 0.999  # the least cosine between a bf16 and an fp32 vector of one text
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Encoder:
 
     def __init__(self, folder: Path, *, precision: Precision = "auto", threads: int = 0) -> None:
         self.folder = folder
-        self.encoder_id = encoder_id_of(folder)
-        self.passage_side = passage_side_of(folder)
+        self.encoder_id = compute_encoder_id(folder)
+        self.passage_side = compute_passage_side(folder)
         self._precision = precision
         self._threads = threads
         self._bf16: bool | None = {"auto": None, "fp32": False, "bf16": True}[precision]
@@ -48,7 +48,7 @@ class Encoder:
             EncoderError: the folder is no model, may run code, or its files are not those of *encoder_id*.
         """
         encoder = cls(folder, precision=precision, threads=threads)
-        check_files(encoder.encoder_id, encoder_id, folder)
+        check_encoder_id(encoder.encoder_id, encoder_id, folder)
         return encoder
 
     @cached_property
@@ -81,11 +81,11 @@ class Encoder:
 
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             vectors = encode(list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
-        return unit_rows(np.asarray(vectors, np.float32))
+        return normalise_rows(np.asarray(vectors, np.float32))
 
     def prefers_bf16(self, texts: Sequence[str]) -> bool:
         """Whether this machine should encode, and train, in bf16; decided once, at the first call with enough texts."""
-        if self._bf16 is None and len(texts) >= PROBE_FROM:
+        if self._bf16 is None and len(texts) >= MIN_PROBE_PASSAGES:
             self._bf16 = self._probe(texts[len(texts) // 2 :][: 2 * BATCH])
         return bool(self._bf16)
 
@@ -108,19 +108,19 @@ class Encoder:
         agreement = float((vectors[False] * vectors[True]).sum(axis=1).min())
         faster = seconds[False] > 1.1 * seconds[True]
         log.info("bf16 probe: %.2f times as fast, least cosine %.5f", seconds[False] / seconds[True], agreement)
-        return faster and agreement >= AGREEMENT
+        return faster and agreement >= MIN_BF16_COSINE
 
 
 def load_model(folder: Path, threads: int = 0) -> Any:
     """The `SentenceTransformer` in *folder*, from local files alone, quietly; *threads* 0 leaves torch's own choice."""
-    check_safe(folder)
+    check_model_folder(folder)
     quiet_libraries()
     import torch
     from sentence_transformers import SentenceTransformer
 
     if threads:
         torch.set_num_threads(threads)
-    with READING:
+    with MODEL_LOAD_LOCK:
         return SentenceTransformer(str(folder), device=_device(), local_files_only=True, trust_remote_code=False)
 
 
@@ -134,7 +134,7 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
 
 
-def unit_rows(vectors: FloatArray) -> FloatArray:
+def normalise_rows(vectors: FloatArray) -> FloatArray:
     """Rows scaled to unit length; bf16 leaves them a thousandth off. Zero rows stay zero.
 
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
@@ -144,7 +144,7 @@ def unit_rows(vectors: FloatArray) -> FloatArray:
     return np.asarray(vectors / np.where(norms > 0, norms, 1.0), np.float32)
 
 
-def check_files(found: str, wanted: str | None, folder: Path) -> None:
+def check_encoder_id(found: str, wanted: str | None, folder: Path) -> None:
     """Raises:
     EncoderError: the files in *folder* hash to *found*, which is not the version *wanted*.
     """

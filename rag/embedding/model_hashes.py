@@ -28,30 +28,30 @@ REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt",
 """Formats that run code when they are loaded."""
 
 
-def encoder_id_of(folder: Path) -> str:
+def compute_encoder_id(folder: Path) -> str:
     """The id of a version: a hash of the names and contents of all its files.
 
     Raises:
         EncoderError: the folder is no sentence-transformers model, or holds files that run code on loading.
     """
-    check_safe(folder)
-    return files_id(folder)
+    check_model_folder(folder)
+    return hash_model_files(folder)
 
 
-def files_id(folder: Path) -> str:
+def hash_model_files(folder: Path) -> str:
     """A hash of the names and contents of all files that change what a model computes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in UNNAMED_FILES)
     return _digest((path.relative_to(folder).as_posix(), _sha256(path)) for path in files)
 
 
-def passage_side_of(folder: Path) -> str:
+def compute_passage_side(folder: Path) -> str:
     """The id of what turns a passage into a vector: a hash of the document route's prompt and modules, in order.
 
     Versions that differ on the query side only share it, and with it their vectors and their index.
     """
-    before = prompt(folder, "document")
+    before = text_prompt(folder, "document")
     parts = [("prompt", repr(before))] if before else []
-    for kind, module in document_route(folder):
+    for kind, module in passage_modules(folder):
         parts.append(("module", kind))
         parts += [(path.name, _sha256(path)) for path in sorted(module.glob("*")) if _decides(path)]
     return _digest(parts)
@@ -61,12 +61,12 @@ def _decides(path: Path) -> bool:
     return path.name in MODULE_FILES or path.suffix == ".safetensors"
 
 
-def document_route(folder: Path) -> list[tuple[str, Path]]:
+def passage_modules(folder: Path) -> list[tuple[str, Path]]:
     """Class name and folder of each module that a passage goes through."""
-    return route(folder, "document")
+    return route_modules(folder, "document")
 
 
-def route(folder: Path, task: str) -> list[tuple[str, Path]]:
+def route_modules(folder: Path, task: str) -> list[tuple[str, Path]]:
     """Class name and folder of each module that a text of *task*, query or document, goes through."""
     modules = [(entry["type"], folder / entry["path"]) for entry in _json(folder / "modules.json")]
     if len(modules) == 1 and modules[0][0].endswith(".Router"):
@@ -75,7 +75,7 @@ def route(folder: Path, task: str) -> list[tuple[str, Path]]:
     return [(kind.rsplit(".", 1)[-1], path) for kind, path in modules]
 
 
-def prompt(folder: Path, task: str) -> str:
+def text_prompt(folder: Path, task: str) -> str:
     """What sentence-transformers puts before a text of *task*, query or document; for most models nothing."""
     file = folder / "config_sentence_transformers.json"
     given = _json(file) if file.is_file() else {}
@@ -84,7 +84,7 @@ def prompt(folder: Path, task: str) -> str:
     return next((str(prompts[name]) for name in names if name in prompts), "")
 
 
-def check_safe(folder: Path) -> None:
+def check_model_folder(folder: Path) -> None:
     """Accepts safetensors and JSON only.
 
     Raises:

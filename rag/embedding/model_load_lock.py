@@ -8,4 +8,4 @@ from __future__ import annotations
 
 from threading import Lock
 
-READING = Lock()
+MODEL_LOAD_LOCK = Lock()

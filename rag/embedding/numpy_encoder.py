@@ -16,36 +16,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embedding.encoder import check_files, unit_rows
-from rag.embedding.model_hashes import encoder_id_of, passage_side_of, prompt, route
+from rag.embedding.encoder import check_encoder_id, normalise_rows
+from rag.embedding.model_hashes import compute_encoder_id, compute_passage_side, route_modules, text_prompt
 from rag.errors import EncoderError
 
 FloatArray = NDArray[np.float32]
 Weights = dict[str, FloatArray]
 
 
-class QuickEncoder:
+class NumpyEncoder:
     """The same verbs and ids as `Encoder`, for a handful of texts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.encoder_id = encoder_id_of(folder)
-        self.passage_side = passage_side_of(folder)
-        if prompt(folder, "query") or prompt(folder, "document"):
+        self.encoder_id = compute_encoder_id(folder)
+        self.passage_side = compute_passage_side(folder)
+        if text_prompt(folder, "query") or text_prompt(folder, "document"):
             raise EncoderError("this version puts prompts before its texts: open it with Encoder")
-        self._query = _Route(route(folder, "query"))
-        self._passage = _Route(route(folder, "document"), shared=self._query)
+        self._query = _Route(route_modules(folder, "query"))
+        self._passage = _Route(route_modules(folder, "document"), shared=self._query)
         self.dim = self._query.dim
 
     @classmethod
-    def open(cls, folder: Path, *, encoder_id: str | None = None) -> QuickEncoder:
+    def open(cls, folder: Path, *, encoder_id: str | None = None) -> NumpyEncoder:
         """Opens the version in *folder*.
 
         Raises:
             EncoderError: its modules are not those of a mean-pooled BERT, or not those of *encoder_id*.
         """
         encoder = cls(folder)
-        check_files(encoder.encoder_id, encoder_id, folder)
+        check_encoder_id(encoder.encoder_id, encoder_id, folder)
         return encoder
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
@@ -88,7 +88,7 @@ class _Route:
                 vectors[row] = hidden.mean(axis=0)
         for linear in self._maps:
             vectors = vectors @ linear.T
-        return unit_rows(vectors)
+        return normalise_rows(vectors)
 
     def _read_weights(self, shared: _Route | None) -> Weights:
         """The weights in memory already, where both routes go through one transformer."""

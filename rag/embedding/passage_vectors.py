@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, delete, func, insert, select
 
-from rag.database.schema import passages, reading, vectors
-from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.database.schema import passages, read_connection, vectors
+from rag.database.sql_batches import SQL_BATCH, batched
 from rag.errors import EncoderError
 from rag.library.library import Library
 
@@ -27,7 +27,7 @@ class PassageEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
 
-class Vectors:
+class PassageVectors:
     """The vectors of one passage side."""
 
     def __init__(self, engine: Engine, passage_side: str) -> None:
@@ -36,7 +36,7 @@ class Vectors:
 
     def missing(self) -> int:
         """How many distinct texts have no vector yet."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return int(connection.scalar(select(func.count()).select_from(self._missing_query().subquery())) or 0)
 
     def fill(self, encoder: PassageEncoder, progress: Callable[[int], None] = lambda n: None) -> int:
@@ -52,10 +52,10 @@ class Vectors:
         if encoder.passage_side != self.passage_side:
             raise EncoderError(f"encoder of passage side {encoder.passage_side!r} can't fill the vectors of "
                                f"{self.passage_side!r}: open the version that these vectors belong to")  # fmt: skip
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             todo = {row[0]: row[1] for row in connection.execute(self._missing_query())}
         n_encoded = 0
-        for some in chunks(self._longest_first(todo), FILL_BATCH):
+        for some in batched(self._longest_first(todo), FILL_BATCH):
             texts = self._texts({text_sha256: todo[text_sha256] for text_sha256 in some})
             if texts:
                 self.keep(list(texts), encoder.encode_passages(list(texts.values())))
@@ -65,13 +65,13 @@ class Vectors:
 
     def keep(self, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
         """Stores the rows of *encoded*, `(n, dim)`: a document that went while it was encoded leaves no vector."""
-        store(self.engine, self.passage_side, text_sha256s, encoded, only_used=True)
+        store_vectors(self.engine, self.passage_side, text_sha256s, encoded, only_used=True)
 
-    def without_vector(self, texts: dict[str, str]) -> dict[str, str]:
+    def texts_without_vector(self, texts: dict[str, str]) -> dict[str, str]:
         """Those of the texts by hash that have no vector yet."""
         have: set[str] = set()
-        with reading(self.engine) as connection:
-            for some in chunks(list(texts), SQL_BATCH):
+        with read_connection(self.engine) as connection:
+            for some in batched(list(texts), SQL_BATCH):
                 have.update(connection.scalars(self._having(some)))
         return {name: text for name, text in texts.items() if name not in have}
 
@@ -90,7 +90,7 @@ class Vectors:
             .where(vectors.c.passage_side == self.passage_side)
             .order_by(passages.c.passage_id)
         )
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(query).all()
         ids = [row.passage_id for row in rows]
         if not ids:
@@ -103,11 +103,11 @@ class Vectors:
         # these up (of 100,000: 145 ms, and 1 ms so).
         of_text: dict[str, FloatArray] = {}
         texts: dict[str, str] = {}
-        with reading(self.engine) as connection:
-            for some in chunks(passage_ids, SQL_BATCH):
+        with read_connection(self.engine) as connection:
+            for some in batched(passage_ids, SQL_BATCH):
                 named = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(some))
                 texts |= {row.passage_id: row.text_sha256 for row in connection.execute(named)}
-            for some in chunks(list(set(texts.values())), SQL_BATCH):
+            for some in batched(list(set(texts.values())), SQL_BATCH):
                 wanted = vectors.c.text_sha256.in_(some) & (vectors.c.passage_side == self.passage_side)
                 for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(wanted)):
                     of_text[row.text_sha256] = np.frombuffer(row.vector, np.float32)
@@ -130,8 +130,8 @@ class Vectors:
     def _longest_first(self, todo: dict[str, str]) -> list[str]:
         length = func.length(passages.c.text) + func.length(passages.c.title) + func.length(passages.c.heading)
         lengths: dict[str, int] = {}
-        with reading(self.engine) as connection:
-            for some in chunks(list(todo.values()), SQL_BATCH):
+        with read_connection(self.engine) as connection:
+            for some in batched(list(todo.values()), SQL_BATCH):
                 query = select(passages.c.text_sha256, length).where(passages.c.passage_id.in_(some))
                 lengths |= {row[0]: row[1] for row in connection.execute(query)}
         return sorted(lengths, key=lambda text_sha256: (-lengths[text_sha256], text_sha256))
@@ -143,7 +143,7 @@ class Vectors:
         """
         found = Library(self.engine).get(list(todo.values()))
         query = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(todo.values()))
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             stored = {row.passage_id: row.text_sha256 for row in connection.execute(query)}
         return {
             text_sha256: found[passage_id].encoded_text
@@ -152,7 +152,7 @@ class Vectors:
         }
 
 
-def store(
+def store_vectors(
     engine: Engine, passage_side: str, text_sha256s: Sequence[str], encoded: FloatArray, *, only_used: bool = False
 ) -> None:
     """Keeps the rows of *encoded*, `(n, dim)`, under the hashes of their texts; *only_used*: of those that passages have.
@@ -166,7 +166,7 @@ def store(
     with engine.begin() as connection:
         have: set[str] = set()
         used: set[str] = set()
-        for some in chunks(text_sha256s, SQL_BATCH):
+        for some in batched(text_sha256s, SQL_BATCH):
             named = (vectors.c.passage_side == passage_side) & vectors.c.text_sha256.in_(some)
             have.update(connection.scalars(select(vectors.c.text_sha256).where(named)))
             used.update(connection.scalars(select(passages.c.text_sha256).where(passages.c.text_sha256.in_(some))))

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
-from rag.database.schema import reading, vectors
-from rag.database.sql_batches import SQL_BATCH, chunks
-from rag.embedding.passage_vectors import store
+from rag.database.schema import read_connection, vectors
+from rag.database.sql_batches import SQL_BATCH, batched
+from rag.embedding.passage_vectors import store_vectors
 from rag.records import sha256_of
 
 FloatArray = NDArray[np.float32]
 ENCODE_BATCH = 1024  # questions between two commits
 
 
-class QuestionEncoder(Protocol):
+class VersionQueryEncoder(Protocol):
     """The half of an encoder that questions go through."""
 
     encoder_id: str
@@ -30,33 +30,33 @@ class QuestionEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
 
-def question_vectors(
+def get_query_vectors(
     engine: Engine,
-    encoder: QuestionEncoder,
+    encoder: VersionQueryEncoder,
     questions: Sequence[str],
     progress: Callable[[int], None] = lambda n: None,
-    in_passing: Collection[str] = (),
+    unstored: Collection[str] = (),
 ) -> FloatArray:
-    """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and, unless *in_passing*, kept."""
-    known = known_question_vectors(engine, encoder.encoder_id, questions)
+    """`(q, dim)` float32, unit rows, in the order of *questions*; what is new is encoded and, unless *unstored*, kept."""
+    known = load_query_vectors(engine, encoder.encoder_id, questions)
     progress(sum(question in known for question in questions))
     fresh = [question for question in dict.fromkeys(questions) if question not in known]
-    for some in chunks(fresh, ENCODE_BATCH):
+    for some in batched(fresh, ENCODE_BATCH):
         encoded = encoder.encode_queries(some)
-        kept = [place for place, question in enumerate(some) if question not in in_passing]
+        kept = [place for place, question in enumerate(some) if question not in unstored]
         if kept:
-            store(engine, _side(encoder.encoder_id), [sha256_of(some[place]) for place in kept], encoded[kept])
+            store_vectors(engine, _side(encoder.encoder_id), [sha256_of(some[place]) for place in kept], encoded[kept])
         known.update(zip(some, encoded, strict=True))
         progress(len(some))
     return np.stack([known[question] for question in questions]) if questions else encoder.encode_queries([])
 
 
-def known_question_vectors(engine: Engine, encoder_id: str, questions: Sequence[str]) -> dict[str, FloatArray]:
+def load_query_vectors(engine: Engine, encoder_id: str, questions: Sequence[str]) -> dict[str, FloatArray]:
     """question → `(dim,)` for those that this version has encoded before; the others are left out."""
     by_hash = {sha256_of(question): question for question in questions}
     found: dict[str, FloatArray] = {}
-    with reading(engine) as connection:
-        for some in chunks(list(by_hash), SQL_BATCH):
+    with read_connection(engine) as connection:
+        for some in batched(list(by_hash), SQL_BATCH):
             query = select(vectors.c.text_sha256, vectors.c.vector).where(
                 vectors.c.passage_side == _side(encoder_id), vectors.c.text_sha256.in_(some)
             )

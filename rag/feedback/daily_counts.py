@@ -30,14 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import reading, state, turns
+from rag.database.schema import app_state, read_connection, turns
 
-FINE = 200
+HISTOGRAM_BINS_PER_DECADE = 200
 """Up to 2 s times are told to 10 ms, beyond to 100 ms."""
-OVER_AFTER = timedelta(hours=1)
+DAY_CLOSES_AFTER = timedelta(hours=1)
 """After midnight, in UTC: answers that began before it have ended by then, and clocks of several machines agree so far."""
-TURNS_AT_ONCE = 100_000  # that are counted between two looks at who waits: a second of one core
-LOCK = 20261125  # of PostgreSQL's advisory locks; SQLite has one writer anyway
+TURNS_PER_BATCH = 100_000  # that are counted between two looks at who waits: a second of one core
+ADVISORY_LOCK_ID = 20261125  # of PostgreSQL's advisory locks; SQLite has one writer anyway
 _NAME = "asked_on:"
 _CHANGES = "asked_on_changes"
 
@@ -61,7 +61,7 @@ class DayCount:
                         self.support + other.support, self.seconds + other.seconds)  # fmt: skip
 
 
-def days_from(first: date, last: date) -> list[date]:
+def days_between(first: date, last: date) -> list[date]:
     """Both inclusive.
 
     >>> [str(day) for day in days_from(date(2026, 2, 28), date(2026, 3, 1))]
@@ -73,27 +73,27 @@ def days_from(first: date, last: date) -> list[date]:
 # ---- reading
 
 
-def last_day_over(now: datetime) -> date:
+def last_closed_day(now: datetime) -> date:
     """The last day whose questions are all answered.
 
     >>> str(last_day_over(datetime(2026, 11, 25, 0, 59))), str(last_day_over(datetime(2026, 11, 25, 1)))
     ('2026-11-23', '2026-11-24')
     """
-    return (now - OVER_AFTER).date() - timedelta(1)
+    return (now - DAY_CLOSES_AFTER).date() - timedelta(1)
 
 
-def counting(engine: Engine, days: Sequence[date], now: datetime | None = None) -> Iterator[dict[date, DayCount]]:
+def count_days(engine: Engine, days: Sequence[date], now: datetime | None = None) -> Iterator[dict[date, DayCount]]:
     """What was asked on each of *days*, which ascend: first what is kept, then some of the other days at a time.
 
     Those that are over at *now* are kept for the next time.
     """
-    over = last_day_over(now or datetime.now(UTC))
-    with reading(engine) as connection:
+    over = last_closed_day(now or datetime.now(UTC))
+    with read_connection(engine) as connection:
         kept = _kept(connection, days)
         pieces = list(_pieces([day for day in days if day not in kept], connection))
     yield kept
     for some in pieces:
-        with reading(engine) as connection:
+        with read_connection(engine) as connection:
             changes = _changes(connection)  # before the turns: so a change between the two is seen as one
             counted = _counted(connection, some)
         _keep(engine, {day: count for day, count in counted.items() if day <= over}, changes)
@@ -106,7 +106,7 @@ def _pieces(days: Sequence[date], connection: Connection) -> Iterator[list[date]
     some: list[date] = []
     for day in days:
         is_next = bool(some) and day - some[-1] == timedelta(1)
-        if some and not (is_next and sum(n_turns.get(one, 0) for one in (*some, day)) <= TURNS_AT_ONCE):
+        if some and not (is_next and sum(n_turns.get(one, 0) for one in (*some, day)) <= TURNS_PER_BATCH):
             yield some
             some = []
         some.append(day)
@@ -122,7 +122,9 @@ def _n_turns(connection: Connection, first: date, last: date) -> dict[date, int]
 
 
 def _kept(connection: Connection, days: Sequence[date]) -> dict[date, DayCount]:
-    rows = connection.execute(select(state).where(state.c.name >= _name(min(days)), state.c.name <= _name(max(days))))
+    rows = connection.execute(
+        select(app_state).where(app_state.c.name >= _name(min(days)), app_state.c.name <= _name(max(days)))
+    )
     kept = {date.fromisoformat(row.name.removeprefix(_NAME)): row.value for row in rows}
     return {day: _read(kept[day]) for day in days if day in kept}
 
@@ -187,8 +189,8 @@ def asked_between(first: date, last: date) -> tuple[ColumnElement[bool], ColumnE
 
 def _bin(seconds: ColumnElement[float | None]) -> ColumnElement[int]:
     """The time rounded: to 10 ms up to FINE of them, and to 100 ms beyond."""
-    fine = seconds * 100 <= FINE
-    coarse = FINE + func.round((seconds - FINE / 100) * 10)
+    fine = seconds * 100 <= HISTOGRAM_BINS_PER_DECADE
+    coarse = HISTOGRAM_BINS_PER_DECADE + func.round((seconds - HISTOGRAM_BINS_PER_DECADE / 100) * 10)
     return cast(case((fine, func.round(seconds * 100)), else_=coarse), Integer).label("bin")
 
 
@@ -203,14 +205,14 @@ def _detail(connection: Connection, name: str) -> ColumnElement[float | None]:
 # ---- keeping
 
 
-def count_again(connection: Connection, days: Collection[date]) -> None:
+def discard_counts(connection: Connection, days: Collection[date]) -> None:
     """Drops what was kept of *days*, in the transaction that changes their turns."""
     if not days:
         return
     _lock(connection)
     changes = str(_changes(connection) + 1)
-    connection.execute(delete(state).where(state.c.name.in_([_CHANGES, *map(_name, days)])))
-    connection.execute(insert(state).values(name=_CHANGES, value=changes))
+    connection.execute(delete(app_state).where(app_state.c.name.in_([_CHANGES, *map(_name, days)])))
+    connection.execute(insert(app_state).values(name=_CHANGES, value=changes))
 
 
 def days_of(connection: Connection, which: ColumnElement[bool]) -> set[date]:
@@ -226,17 +228,17 @@ def _keep(engine: Engine, counts: Mapping[date, DayCount], changes: int) -> None
     with engine.begin() as connection:
         _lock(connection)
         if _changes(connection) == changes:
-            connection.execute(delete(state).where(state.c.name.in_(map(_name, counts))))
+            connection.execute(delete(app_state).where(app_state.c.name.in_(map(_name, counts))))
             rows = [{"name": _name(day), "value": _written(count)} for day, count in counts.items()]
-            connection.execute(insert(state), rows)
+            connection.execute(insert(app_state), rows)
 
 
 def _changes(connection: Connection) -> int:
     """How often turns of a day that was over have changed."""
-    return int(connection.scalar(select(state.c.value).where(state.c.name == _CHANGES)) or 0)
+    return int(connection.scalar(select(app_state.c.value).where(app_state.c.name == _CHANGES)) or 0)
 
 
 def _lock(connection: Connection) -> None:
     """Until the transaction ends nobody else keeps counts or drops them: else a count from before a change could stay."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_ID})")

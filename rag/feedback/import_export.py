@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
-from rag.parsing.formats.blocks import storable
-from rag.records import PASSAGE_VERDICTS, Shown, Turn, Verdict, now, sha256_of
+from rag.parsing.formats.blocks import replace_unstorable
+from rag.records import PASSAGE_VERDICTS, ShownPassage, Turn, Verdict, sha256_of, utc_now
 
-IMPORTED = "imported"
-MAX_TEXT = 2000  # characters, as of a question that is asked
+IMPORTED_USER = "imported"
+MAX_QUESTION_LENGTH = 2000  # characters, as of a question that is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Line:
     given_at: datetime
 
 
-def import_verdicts(feedback: Feedback, library: Library, file: Path) -> ImportReport:
+def import_verdicts(feedback: FeedbackStore, library: Library, file: Path) -> ImportReport:
     """Reads verdicts from *file*; passages are named by their id or by their BEIR id. Twice changes nothing.
 
     Lines that can't be used are reported, and do not stop the others.
@@ -62,7 +62,7 @@ def import_verdicts(feedback: Feedback, library: Library, file: Path) -> ImportR
     return ImportReport(len(lines) + len(refused), feedback.append(verdicts, once=True), unknown, tuple(refused))
 
 
-def export_verdicts(feedback: Feedback, library: Library) -> Iterator[dict[str, str]]:
+def export_verdicts(feedback: FeedbackStore, library: Library) -> Iterator[dict[str, str]]:
     """Every standing verdict on a passage that is still in the library, as a line that can be imported again."""
     standing = [verdict for verdict in feedback.standing() if verdict.passage_id]
     known = library.get([verdict.passage_id for verdict in standing if verdict.passage_id])
@@ -95,7 +95,7 @@ def _line(given: Any) -> _Line:
     if not isinstance(given, dict):
         raise UsageError(f"{given!r:.80} is no JSON object")
     texts = {name: _text(given, name) for name in ("query", "passage_id", "verdict")}
-    user = _text(given, "user") if "user" in given else IMPORTED
+    user = _text(given, "user") if "user" in given else IMPORTED_USER
     if texts["verdict"] not in PASSAGE_VERDICTS:
         raise UsageError(f"verdict {texts['verdict']!r} is unknown: use one of {', '.join(PASSAGE_VERDICTS)}")
     return _Line(**texts, user=user, given_at=_time(given.get("time")))
@@ -105,9 +105,9 @@ def _text(given: dict[str, Any], name: str) -> str:
     value = given.get(name)
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{name!r} is {value!r:.80}, expected a text")
-    if len(value) > MAX_TEXT:
-        raise UsageError(f"{name!r} of {len(value):,} characters is too long: use at most {MAX_TEXT:,}")
-    if storable(value) != value:
+    if len(value) > MAX_QUESTION_LENGTH:
+        raise UsageError(f"{name!r} of {len(value):,} characters is too long: use at most {MAX_QUESTION_LENGTH:,}")
+    if replace_unstorable(value) != value:
         raise UsageError(f"{name!r} is {value!r:.80}, which holds characters that no database stores")
     return value.strip()
 
@@ -121,14 +121,14 @@ def _time(given: object) -> datetime:
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"time {given!r:.80} is not ISO-8601: write 2026-11-22T08:00:00+00:00") from error
-    if time > now():
+    if time > utc_now():
         raise UsageError(f"time {given!r} lies in the future")
     return time
 
 
 def _turn_id(line: _Line) -> str:
     """One turn for each person and question, whatever the file and however often it is read."""
-    return sha256_of(f"{IMPORTED}\n{line.user}\n{line.query}")[:32]
+    return sha256_of(f"{IMPORTED_USER}\n{line.user}\n{line.query}")[:32]
 
 
 def _turns(lines: Iterable[_Line], known: dict[str, str]) -> Iterator[Turn]:
@@ -137,5 +137,9 @@ def _turns(lines: Iterable[_Line], known: dict[str, str]) -> Iterator[Turn]:
         by_turn.setdefault(_turn_id(line), []).append(line)
     for turn_id, some in by_turn.items():
         ids = dict.fromkeys(known[line.passage_id] for line in some)
-        shown = tuple(Shown(passage_id, rank, 0.0, 0.0, 0.0, False) for rank, passage_id in enumerate(ids, start=1))
-        yield Turn(turn_id, IMPORTED, some[0].user, some[0].query, "", False, "", some[0].given_at, "imported", shown)
+        shown = tuple(
+            ShownPassage(passage_id, rank, 0.0, 0.0, 0.0, False) for rank, passage_id in enumerate(ids, start=1)
+        )
+        yield Turn(
+            turn_id, IMPORTED_USER, some[0].user, some[0].query, "", False, "", some[0].given_at, "imported", shown
+        )

@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import Column, Select, Subquery, case, func, select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import passages, shown, verdict_events
-from rag.database.sql_batches import SQL_BATCH, chunks
-from rag.feedback.feedback_store import WITHDRAWN
+from rag.database.schema import passages, shown_passages, verdict_events
+from rag.database.sql_batches import SQL_BATCH, batched
+from rag.feedback.feedback_store import WITHDRAWN_VERDICT
 
-VERDICTS = {"helpful": ("helpful", "pin"), "not_relevant": ("not_relevant",), "outdated": ("outdated",)}
+VERDICTS_BY_COLUMN = {"helpful": ("helpful", "pin"), "not_relevant": ("not_relevant",), "outdated": ("outdated",)}
 """Name of a count → the verdicts that it counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class PassageTally:
     """What became of a passage, or of all passages of a document."""
 
     helpful: int = 0
@@ -29,39 +29,48 @@ class Tally:
     """Answers that cite it, each passage counted for itself."""
 
 
-def standing(among: Select[Any] | Sequence[str] | None = None) -> Subquery:
+def select_standing_verdicts(among: Select[Any] | Sequence[str] | None = None) -> Subquery:
     """Columns passage_id, user and verdict of every verdict on a passage that stands; *among* these passage ids."""
     event = verdict_events.c
     named = event.passage_id != "" if among is None else event.passage_id.in_(among)
     latest = select(func.max(event.event_id)).where(named).group_by(event.user, event.turn_id, event.passage_id)
     return (
         select(event.passage_id, event.user, event.verdict)
-        .where(event.event_id.in_(latest), event.verdict != WITHDRAWN)
+        .where(event.event_id.in_(latest), event.verdict != WITHDRAWN_VERDICT)
         .subquery("standing")
     )
 
 
-def judged(by: Column[str], among: Select[Any] | Sequence[str] | None = None) -> Subquery:
+def select_verdict_counts(by: Column[str], among: Select[Any] | Sequence[str] | None = None) -> Subquery:
     """Columns key, helpful, not_relevant and outdated, a row for each value of *by*, a column of `passages`."""
-    said = standing(among)
-    counts = [func.sum(case((said.c.verdict.in_(kinds), 1), else_=0)).label(name) for name, kinds in VERDICTS.items()]
+    said = select_standing_verdicts(among)
+    counts = [
+        func.sum(case((said.c.verdict.in_(kinds), 1), else_=0)).label(name)
+        for name, kinds in VERDICTS_BY_COLUMN.items()
+    ]
     on = passages.c.passage_id == said.c.passage_id
     return select(by.label("key"), *counts).select_from(said).join(passages, on).group_by(by).subquery("judged")
 
 
-def cited(by: Column[str], among: Select[Any] | Sequence[str] | None = None) -> Subquery:
+def select_citation_counts(by: Column[str], among: Select[Any] | Sequence[str] | None = None) -> Subquery:
     """Columns key and cited, a row for each value of *by*, a column of `passages`."""
-    query = select(by.label("key"), func.count().label("cited")).select_from(shown)
-    query = query.join(passages, passages.c.passage_id == shown.c.passage_id).where(shown.c.cited == 1)
-    return (query if among is None else query.where(shown.c.passage_id.in_(among))).group_by(by).subquery("quoted")
+    query = select(by.label("key"), func.count().label("cited")).select_from(shown_passages)
+    query = query.join(passages, passages.c.passage_id == shown_passages.c.passage_id).where(
+        shown_passages.c.cited == 1
+    )
+    return (
+        (query if among is None else query.where(shown_passages.c.passage_id.in_(among)))
+        .group_by(by)
+        .subquery("quoted")
+    )
 
 
-def tallies(connection: Connection, by: Column[str], keys: Sequence[str]) -> dict[str, Tally]:
+def load_tallies(connection: Connection, by: Column[str], keys: Sequence[str]) -> dict[str, PassageTally]:
     """Key → its tally, for some values of *by*, a column of `passages`; those without any are left out."""
     found: dict[str, dict[str, int]] = {}
-    for some in chunks(keys, SQL_BATCH):
+    for some in batched(keys, SQL_BATCH):
         among = select(passages.c.passage_id).where(by.in_(some))
-        for counted in (judged(by, among), cited(by, among)):
+        for counted in (select_verdict_counts(by, among), select_citation_counts(by, among)):
             for row in connection.execute(select(counted)).mappings():
                 found.setdefault(row["key"], {}).update({name: int(row[name]) for name in row if name != "key"})
-    return {key: Tally(**counts) for key, counts in found.items()}
+    return {key: PassageTally(**counts) for key, counts in found.items()}

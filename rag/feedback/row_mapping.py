@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rag.records import Shown, Turn, Verdict
+from rag.records import ShownPassage, Turn, Verdict
 
 
 def event_row(verdict: Verdict) -> dict[str, object]:
@@ -36,7 +36,7 @@ def turn_row(turn: Turn) -> dict[str, object]:
     }
 
 
-def shown_row(turn_id: str, one: Shown) -> dict[str, object]:
+def shown_row(turn_id: str, one: ShownPassage) -> dict[str, object]:
     """A row of `shown`."""
     return {
         "turn_id": turn_id,
@@ -49,12 +49,12 @@ def shown_row(turn_id: str, one: Shown) -> dict[str, object]:
     }
 
 
-def turn_of(row: Any, seen: tuple[Shown, ...]) -> Turn:
+def turn_from_row(row: Any, seen: tuple[ShownPassage, ...]) -> Turn:
     """The turn of a row of `turns`, with what was shown for it."""
     return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
                 row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen, row["asked"])  # fmt: skip
 
 
-def shown_of(row: Any) -> Shown:
+def shown_from_row(row: Any) -> ShownPassage:
     """What one row of `shown` says."""
-    return Shown(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))
+    return ShownPassage(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))

@@ -16,13 +16,13 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-FILE = "declining.json"
+ABSTENTION_FILE = "declining.json"
 
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class AnswerabilityFeatures:
     """What can be seen of a question and its hits before anything is answered."""
 
     meaning: float
@@ -48,40 +48,40 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogisticModel:
     """log-odds of being answered = offset + the weighted sum of the signs' values."""
 
     offset: float
     weights: tuple[float, ...]
 
-    def probability(self, signs: Signs) -> float:
+    def probability(self, features: AnswerabilityFeatures) -> float:
         """0 to 1."""
-        total = self.offset + sum(weight * value for weight, value in zip(self.weights, signs.values(), strict=True))
+        total = self.offset + sum(weight * value for weight, value in zip(self.weights, features.values(), strict=True))
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, total))))
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class AbstentionThreshold:
     """What decides whether a question is answered."""
 
-    by_words: Line
-    by_meaning: Line
+    by_words: LogisticModel
+    by_meaning: LogisticModel
     """For signs without words: only meaning and gap have a weight."""
     least: float
     """Below this probability it is declined."""
 
-    def sureness(self, signs: Signs) -> float:
+    def sureness(self, features: AnswerabilityFeatures) -> float:
         """The probability that the hits answer the question, 0 to 1."""
-        return (self.by_words if signs.has_words else self.by_meaning).probability(signs)
+        return (self.by_words if features.has_words else self.by_meaning).probability(features)
 
 
-NOTHING = Signs(0.0, 0.0, 0.0, 0.0, 0.0, is_strange=False, has_words=False)
+NO_EVIDENCE = AnswerabilityFeatures(0.0, 0.0, 0.0, 0.0, 0.0, is_strange=False, has_words=False)
 """Of a question that found no sentence."""
 
 # Found by "nightjar bench declining" on 300 train questions each of nq-open, covidqa, newwiki and feedbackqa-uk.
-PUBLIC = Bar(
-    by_words=Line(-8.09, (11.88, 6.76, 2.11, 4.22, -1.39, -1.16, -9.60)),
-    by_meaning=Line(-4.94, (7.65, 0.0, 0.0, 5.13, 0.0, 0.0, 0.0)),
+SHIPPED_THRESHOLD = AbstentionThreshold(
+    by_words=LogisticModel(-8.09, (11.88, 6.76, 2.11, 4.22, -1.39, -1.16, -9.60)),
+    by_meaning=LogisticModel(-4.94, (7.65, 0.0, 0.0, 5.13, 0.0, 0.0, 0.0)),
     least=0.20,
 )
 
@@ -98,26 +98,30 @@ def shares_words(question: str, text: str) -> bool:
 # ---- the library's own bar
 
 
-def save_bar(folder: Path, encoder_id: str, bar: Bar, found_on: Mapping[str, int]) -> None:
-    """Keeps the bar of one version in the state directory: written beside, then renamed. *found_on* says how many questions
+def save_threshold(
+    folder: Path, encoder_id: str, threshold: AbstentionThreshold, calibrated_on: Mapping[str, int]
+) -> None:
+    """Keeps the bar of one version in the state directory: written beside, then renamed. *calibrated_on* says how many questions
     of which kind it was found on."""
-    beside = folder / f"{FILE}.new"
-    whole = {"encoder_id": encoder_id, "found_on": dict(found_on), **asdict(bar)}
+    beside = folder / f"{ABSTENTION_FILE}.new"
+    whole = {"encoder_id": encoder_id, "found_on": dict(calibrated_on), **asdict(threshold)}
     beside.write_text(json.dumps(whole, indent=2), "utf-8")
-    beside.replace(folder / FILE)
+    beside.replace(folder / ABSTENTION_FILE)
 
 
-def load_bar(folder: Path, encoder_id: str) -> Bar:
+def load_threshold(folder: Path, encoder_id: str) -> AbstentionThreshold:
     """The bar that was found for this version on the library; PUBLIC where none was, or for another version."""
-    file = folder / FILE
+    file = folder / ABSTENTION_FILE
     try:
         kept: Any = json.loads(file.read_text("utf-8"))
         if kept["encoder_id"] != encoder_id:
-            return PUBLIC
-        lines = [Line(kept[name]["offset"], tuple(kept[name]["weights"])) for name in ("by_words", "by_meaning")]
-        return Bar(lines[0], lines[1], kept["least"])
+            return SHIPPED_THRESHOLD
+        lines = [
+            LogisticModel(kept[name]["offset"], tuple(kept[name]["weights"])) for name in ("by_words", "by_meaning")
+        ]
+        return AbstentionThreshold(lines[0], lines[1], kept["least"])
     except FileNotFoundError:
-        return PUBLIC
+        return SHIPPED_THRESHOLD
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning('%s can\'t be read (%s), so the shipped bar declines: run "nightjar calibrate"', file, error)
-        return PUBLIC
+        return SHIPPED_THRESHOLD

@@ -9,43 +9,51 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.citations.citations import without_marks
-from rag.citations.contradictions import disagree, same_subject
-from rag.generation.abstention import NOTHING, PUBLIC, Bar, Signs, shares_words
+from rag.citations.citations import neutralise_marks
+from rag.citations.contradictions import contradict, have_same_subject
+from rag.generation.abstention import (
+    NO_EVIDENCE,
+    SHIPPED_THRESHOLD,
+    AbstentionThreshold,
+    AnswerabilityFeatures,
+    shares_words,
+)
 from rag.records import Citation, Hit, Passage
-from rag.text.answer_types import kind_asked, short_answer, short_answers
-from rag.text.fact_values import names
-from rag.text.quantities import measure_asked
-from rag.text.sentences import Sentence, readable, sentences
-from rag.text.term_coverage import as_written, content_words, coverage, rarity, stem
+from rag.text.answer_types import expected_answer_type, find_short_answers, find_single_short_answer
+from rag.text.fact_values import extract_names
+from rag.text.quantities import requested_measure
+from rag.text.sentences import Sentence, format_quote, split_sentences
+from rag.text.term_coverage import content_words, correct_misspellings, coverage, idf_weights, stem
 from rag.text.tokenize import tokenize
 
 FloatArray = NDArray[np.float32]
 
-DISAGREE = "Your documents disagree:"
+CONTRADICTION_INTRO = "Your documents disagree:"
 
 MAX_QUOTES = 4
-ENCODED = (
+MAX_ENCODED_SENTENCES = (
     16  # sentences an answer: on nq-open and newwiki dev the same answers as with all, in half a second on one core
 )
-CONTEXT = 80  # characters of heading encoded with a sentence; what stands nearest says most
+MAX_CONTEXT_CHARACTERS = 80  # characters of heading encoded with a sentence; what stands nearest says most
 
 # How often the first / the first four sentences hold the answer, where any does, on nq-open and newwiki dev: by the
 # cosine of the bare sentence .47/.72 and .71/.90; with its heading .54/.88 and .72/.89; by this sum .56/.91, .83/.96.
 COVERAGE_WEIGHT = 0.3
 HIT_WEIGHT = 0.5
 PASSAGE_WEIGHT = 0.2
-MARGIN = 0.2  # a sentence this far below the best one is left out; on average 2.3 remain
-SAME = 0.7  # share of the shorter sentence's words from which the other one says it too
+MAX_SCORE_GAP = 0.2  # a sentence this far below the best one is left out; on average 2.3 remain
+MIN_SHARED_WORD_SHARE = 0.7  # share of the shorter sentence's words from which the other one says it too
 
 # What a question wants by its form ("when": a date) lifts a sentence that holds one.
-FITS = 0.1
+ANSWER_TYPE_WEIGHT = 0.1
 
-LEAD_COVERAGE = 0.5  # of the question's words in the sentence and its heading, for a short answer to be put in front
+MIN_LEAD_COVERAGE = (
+    0.5  # of the question's words in the sentence and its heading, for a short answer to be put in front
+)
 
-SUPPORT_COVERAGE = 0.3  # by which the sentence is chosen whose signs decide whether anything answers
-SUPPORT_PASSAGE = 0.3
-NO_SENTENCE = "the passages that were found hold no sentence to quote"
+SUPPORT_COVERAGE_WEIGHT = 0.3  # by which the sentence is chosen whose signs decide whether anything answers
+SUPPORT_PASSAGE_WEIGHT = 0.3
+NO_SENTENCE_REASON = "the passages that were found hold no sentence to quote"
 
 
 class PassageEncoder(Protocol):
@@ -59,7 +67,7 @@ class PassageEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class QuotedSentence:
     """One sentence of the answer: as it reads, with its mark, and where it stands."""
 
     text: str
@@ -68,15 +76,15 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
+class ExtractiveAnswer:
     """What was chosen, in reading order; nothing where nothing supports an answer."""
 
-    quotes: tuple[Quote, ...]
+    quotes: tuple[QuotedSentence, ...]
     support: float
     """The probability that the hits answer the question, 0 to 1; below the bar's least they don't."""
     declined: str
     """Why nothing was chosen; empty where something was."""
-    lead: str = ""
+    short_answer: str = ""
     """The short answer that the first quote puts in front; empty where it is not plain which one it is."""
 
 
@@ -110,43 +118,48 @@ class _Weighed:
     written: set[str]
     """Every word of the hits."""
 
-    def signs(self, question: str, hits: Sequence[Hit]) -> Signs:
+    def signs(self, question: str, hits: Sequence[Hit]) -> AnswerabilityFeatures:
         """Those of the sentence that answers best, by meaning and by words."""
-        best = int((self.cosines + SUPPORT_COVERAGE * self.covered + SUPPORT_PASSAGE * self.by_passage).argmax())
+        best = int(
+            (self.cosines + SUPPORT_COVERAGE_WEIGHT * self.covered + SUPPORT_PASSAGE_WEIGHT * self.by_passage).argmax()
+        )
         passage = self.candidates[best].hit.passage
         scores = [hit.score for hit in hits]
-        return Signs(
+        return AnswerabilityFeatures(
             float(self.cosines[best]),
             float(self.covered[best]),
             float(self.by_passage[best]),
             max(scores) - float(np.median(scores)),
             float(np.mean([hit.lexical for hit in hits])),
-            self.is_unmeasured or bool(set(as_written(sorted(named_in(question)), self.written)) - self.written),
+            self.is_unmeasured
+            or bool(set(correct_misspellings(sorted(named_terms(question)), self.written)) - self.written),
             bool(self.by_passage[best]) or shares_words(question, passage.encoded_text),
         )
 
 
-def extract(question: str, hits: Sequence[Hit], encoder: PassageEncoder, bar: Bar = PUBLIC) -> Extract:
+def extract_answer(
+    question: str, hits: Sequence[Hit], encoder: PassageEncoder, threshold: AbstentionThreshold = SHIPPED_THRESHOLD
+) -> ExtractiveAnswer:
     """Chooses 1 to 4 sentences of *hits* that answer *question* best, or none and the reason."""
     weighed = _weigh(question, hits, encoder)
     if weighed is None:
-        return Extract((), 0.0, NO_SENTENCE)
-    sureness = bar.sureness(weighed.signs(question, hits))
-    if sureness < bar.least:
-        return Extract((), sureness, _reason(hits, sureness, bar.least))
+        return ExtractiveAnswer((), 0.0, NO_SENTENCE_REASON)
+    sureness = threshold.sureness(weighed.signs(question, hits))
+    if sureness < threshold.least:
+        return ExtractiveAnswer((), sureness, _reason(hits, sureness, threshold.least))
     chosen = _choose(weighed.candidates, weighed.scores)
     named = {*content_words(f"{chosen[0].context} {chosen[0].sentence.text}"), *weighed.said}
     against = _against(chosen, weighed.everything)
-    is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= LEAD_COVERAGE
+    is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= MIN_LEAD_COVERAGE
     lead = _lead(question, chosen[0]) if is_plain else ()
     quotes = _quotes(_in_reading_order(chosen))
-    return Extract((*lead, *quotes, *against), sureness, "", lead[0].citation.quote if lead else "")
+    return ExtractiveAnswer((*lead, *quotes, *against), sureness, "", lead[0].citation.quote if lead else "")
 
 
-def signs_of(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> Signs:
+def answerability_features(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> AnswerabilityFeatures:
     """What speaks for an answer to *question* among *hits*; all 0 where they hold no sentence."""
     weighed = _weigh(question, hits, encoder)
-    return weighed.signs(question, hits) if weighed else NOTHING
+    return weighed.signs(question, hits) if weighed else NO_EVIDENCE
 
 
 def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weighed | None:
@@ -156,10 +169,10 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
         return None
     passages = {hit.rank: _words(hit.passage) for hit in hits}
     written = {word for hit in hits for word in tokenize(hit.passage.encoded_text)}
-    wanted = [stem(word) for word in as_written(tokenize(question), written)]
-    weights = rarity(candidate.words for candidate in everything)
+    wanted = [stem(word) for word in correct_misspellings(tokenize(question), written)]
+    weights = idf_weights(candidate.words for candidate in everything)
     fits = _fits(question, everything)
-    measure = measure_asked(question)
+    measure = requested_measure(question)
     said = {stem(word) for word in measure.said} if measure else set()
     covered = np.zeros(len(everything))
     for place, (one, fit) in enumerate(zip(everything, fits, strict=True)):
@@ -169,8 +182,8 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
     shares = {rank: coverage(wanted, words, weights) for rank, words in passages.items()}
     by_passage = np.array([shares[one.hit.rank] for one in everything])
     prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([one.hit.score for one in everything])
-    prior += FITS * fits + PASSAGE_WEIGHT * by_passage
-    rows = np.sort(np.argsort(-prior, kind="stable")[:ENCODED])
+    prior += ANSWER_TYPE_WEIGHT * fits + PASSAGE_WEIGHT * by_passage
+    rows = np.sort(np.argsort(-prior, kind="stable")[:MAX_ENCODED_SENTENCES])
     candidates = [everything[row] for row in rows]
     cosines = _cosines(question, candidates, encoder)
     return _Weighed(everything, candidates, cosines, covered[rows], by_passage[rows], cosines + prior[rows], wanted, weights,
@@ -179,18 +192,19 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
 
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
     """1 for each sentence that holds what the question's form asks for, 0 for the others, `(n,)`."""
-    kind = kind_asked(question)
+    kind = expected_answer_type(question)
     texts = [one.sentence.text for one in candidates]
-    return np.array([1.0 if kind and short_answers(kind, text, question) else 0.0 for text in texts])
+    return np.array([1.0 if kind and find_short_answers(kind, text, question) else 0.0 for text in texts])
 
 
 def _candidates(hit: Hit) -> list[_Candidate]:
     """The sentences of a hit that tell something; a passage of nothing but questions keeps them all."""
-    found = sentences(hit.passage.text)
+    found = split_sentences(hit.passage.text)
     telling = [one for one in found if not one.is_question] or found
     above = hit.passage.heading.split(" › ")[-1] or hit.passage.title.split(" | ")[-1]
     return [
-        _Candidate(hit, one, (one.context or above)[-CONTEXT:], frozenset(content_words(one.text))) for one in telling
+        _Candidate(hit, one, (one.context or above)[-MAX_CONTEXT_CHARACTERS:], frozenset(content_words(one.text)))
+        for one in telling
     ]
 
 
@@ -204,7 +218,7 @@ def _choose(candidates: Sequence[_Candidate], scores: NDArray[np.float64]) -> li
     """Returns the best sentence and the next ones that say something new, at most `MAX_QUOTES`, best first."""
     chosen: list[_Candidate] = []
     for row in np.argsort(-scores, kind="stable"):
-        if len(chosen) == MAX_QUOTES or scores[row] < scores.max() - MARGIN:
+        if len(chosen) == MAX_QUOTES or scores[row] < scores.max() - MAX_SCORE_GAP:
             break
         if not any(_says_the_same(candidates[row], other) for other in chosen):
             chosen.append(candidates[row])
@@ -234,7 +248,7 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
         if second[0] < first[1]:
             return True
     smaller = min(len(one.words), len(other.words))
-    return len(one.words & other.words) >= SAME * smaller
+    return len(one.words & other.words) >= MIN_SHARED_WORD_SHARE * smaller
 
 
 def _span(candidate: _Candidate) -> tuple[int, int]:
@@ -243,13 +257,13 @@ def _span(candidate: _Candidate) -> tuple[int, int]:
     return start + candidate.sentence.start, start + candidate.sentence.end
 
 
-def _quotes(chosen: Sequence[_Candidate]) -> tuple[Quote, ...]:
-    quotes: list[Quote] = []
+def _quotes(chosen: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
+    quotes: list[QuotedSentence] = []
     for one in chosen:
-        text = without_marks(readable(one.sentence.text))
+        text = neutralise_marks(format_quote(one.sentence.text))
         broken = _has_lines(text) or (quotes and _has_lines(quotes[-1].text))
         parting = "" if not quotes else "\n" if broken else " "
-        quotes.append(Quote(f"{parting}{text} [{one.hit.rank}]", _citation(one, _span(one))))
+        quotes.append(QuotedSentence(f"{parting}{text} [{one.hit.rank}]", _citation(one, _span(one))))
     return tuple(quotes)
 
 
@@ -264,35 +278,38 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
     return Citation(one.hit.rank, passage.passage_id, passage.source, passage.page, start, end, quote, support=1.0)
 
 
-def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[Quote, ...]:
+def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
     """A line that sets a sentence of another passage beside a chosen one that it contradicts; () where none does."""
     for one in chosen:
         for other in candidates:
-            if same_subject(one.hit.passage, other.hit.passage) and disagree(one.sentence.text, other.sentence.text):
+            if have_same_subject(one.hit.passage, other.hit.passage) and contradict(
+                one.sentence.text, other.sentence.text
+            ):
                 said = [
-                    f"[{each.hit.rank}] says “{without_marks(readable(each.sentence.text))}”" for each in (one, other)
+                    f"[{each.hit.rank}] says “{neutralise_marks(format_quote(each.sentence.text))}”"
+                    for each in (one, other)
                 ]
-                return (Quote(f"\n{DISAGREE} {', '.join(said)}", _citation(other, _span(other))),)
+                return (QuotedSentence(f"\n{CONTRADICTION_INTRO} {', '.join(said)}", _citation(other, _span(other))),)
     return ()
 
 
-def _lead(question: str, first: _Candidate) -> tuple[Quote, ...]:
+def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
     """The short answer that the first sentence holds, to stand in front of it with a place of its own; () where none."""
-    span = short_answer(question, first.sentence.text)
+    span = find_single_short_answer(question, first.sentence.text)
     if span is None:
         return ()
     start, _ = _span(first)
     citation = _citation(first, (start + span[0], start + span[1]))
-    return (Quote(f"{readable(citation.quote)} — ", citation),)
+    return (QuotedSentence(f"{format_quote(citation.quote)} — ", citation),)
 
 
-def named_in(question: str) -> set[str]:
+def named_terms(question: str) -> set[str]:
     """The names of a question, and its words with a figure in them, as `tokenize` writes them.
 
     >>> sorted(named_in("Does the X200 of Ada's run in Germany?"))
     ['ada', 'germany', 'x200']
     """
-    named = {word for name in names(question) for word in tokenize(name)}
+    named = {word for name in extract_names(question) for word in tokenize(name)}
     return named | {word for word in tokenize(question) if any(map(str.isdigit, word))}
 
 

@@ -10,29 +10,31 @@ from functools import partial
 from typing import Protocol, Unpack
 
 from rag.errors import ChatModelError, ChatModelSkippedError
-from rag.generation.abstention import PUBLIC, Bar
-from rag.generation.chat.chat_model import NEVER, ChatModel, ChatModelOptions
-from rag.generation.extractive import Extract, PassageEncoder, extract
+from rag.generation.abstention import SHIPPED_THRESHOLD, AbstentionThreshold
+from rag.generation.chat.chat_model import NEVER_SET, ChatModel, ChatModelOptions
+from rag.generation.extractive import ExtractiveAnswer, PassageEncoder, extract_answer
 from rag.records import Citation, Hit
 
 EXTRACTIVE = "extractive"
-NOT_WRITTEN = (
+MODEL_FAILED_NOTE = (
     "The language model could not answer, so here are the best sentences of your documents instead, word for word."
 )
-NOT_ASKED = (
+MODEL_SKIPPED_NOTE = (
     "The language model was not asked this time ({reason}), so here are the best sentences of your documents instead, "
     "word for word."
 )
-BROKEN_OFF = "The language model broke off, so here are the best sentences of your documents instead, word for word."
-STOPPED = "Stopped."
-WAS_STOPPED = "it was stopped before anything was written"
-NOT_IN_PASSAGES = "the language model found no answer in the passages that were found"
+MODEL_BROKE_OFF_NOTE = (
+    "The language model broke off, so here are the best sentences of your documents instead, word for word."
+)
+STOPPED_TEXT = "Stopped."
+STOPPED_REASON = "it was stopped before anything was written"
+NO_MODEL_ANSWER_REASON = "the language model found no answer in the passages that were found"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GenerationRequest:
     """What an answer may be made of."""
 
     question: str
@@ -42,16 +44,16 @@ class Evidence:
     """Of the version that found the hits."""
     history: Sequence[tuple[str, str]] = ()
     """Earlier questions of the conversation and their answers, oldest first."""
-    stopped: threading.Event = NEVER
+    stopped: threading.Event = NEVER_SET
     """Set by a reader who has read enough: what was written by then is the answer."""
-    wide: Sequence[Hit] = ()
+    hits_with_context: Sequence[Hit] = ()
     """The hits with the text around them, for a model that reads; none where it is to read the hits alone."""
-    bar: Bar = PUBLIC
+    bar: AbstentionThreshold = SHIPPED_THRESHOLD
     """What decides whether the hits answer the question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class AnswerDraft:
     """A piece of an answer, or all of it: pieces add up, as LangChain's message chunks do.
 
     >>> Draft("It is open. [1]") + Draft(" Bring a mask. [2]")
@@ -64,15 +66,15 @@ class Draft:
     declined: str = ""
     """Why there is no answer; empty where there is one."""
 
-    def __add__(self, other: Draft) -> Draft:
+    def __add__(self, other: AnswerDraft) -> AnswerDraft:
         """The two pieces as one."""
-        return Draft(self.text + other.text, self.citations + other.citations, self.declined + other.declined)
+        return AnswerDraft(self.text + other.text, self.citations + other.citations, self.declined + other.declined)
 
 
 class Generator(Protocol):
     """What answers are written by: a LangChain `Runnable[Evidence, Draft]`, of which we use the streaming verb."""
 
-    def stream(self, input: Evidence) -> Iterator[Draft]:
+    def stream(self, input: GenerationRequest) -> Iterator[AnswerDraft]:
         """The answer in pieces, the first as soon as it is known."""
 
 
@@ -92,48 +94,54 @@ def generator_of(model: ChatModel | None) -> Generator:
     from langchain_core.runnables import RunnableLambda
 
     if model is None:
-        return RunnableLambda(quote_best, name=EXTRACTIVE)
-    return RunnableLambda(partial(write, model), name=model.name)
+        return RunnableLambda(generate_extractive, name=EXTRACTIVE)
+    return RunnableLambda(partial(generate_with_model, model), name=model.name)
 
 
-def quote_best(evidence: Evidence) -> Iterator[Draft]:
+def generate_extractive(evidence: GenerationRequest) -> Iterator[AnswerDraft]:
     """The best sentences of the hits, word for word, each followed by the number of its hit."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
+    extract_of = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
-        yield Draft(declined=extract_of.declined)
+        yield AnswerDraft(declined=extract_of.declined)
     for quote in extract_of.quotes:
         if evidence.stopped.is_set():
             return
-        yield Draft(quote.text, (quote.citation,))
+        yield AnswerDraft(quote.text, (quote.citation,))
 
 
-def write(model: ChatModel, evidence: Evidence) -> Iterator[Draft]:
+def generate_with_model(model: ChatModel, evidence: GenerationRequest) -> Iterator[AnswerDraft]:
     """What the chat model makes of the hits; the best sentences where it fails; it is not asked where they support nothing."""
-    extract_of = extract(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
+    extract_of = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
-        yield Draft(declined=extract_of.declined)
+        yield AnswerDraft(declined=extract_of.declined)
         return
     has_begun = False
     try:
-        for piece in model.stream(evidence.question, evidence.hits, evidence.history, evidence.stopped, evidence.wide):
+        for piece in model.stream(
+            evidence.question, evidence.hits, evidence.history, evidence.stopped, evidence.hits_with_context
+        ):
             has_begun = True
-            yield Draft(piece)
+            yield AnswerDraft(piece)
     except ChatModelError as error:
         log.warning("the language model failed (%s): the best sentences are quoted instead", error)
-        yield from _instead(extract_of, BROKEN_OFF if has_begun else _why_not(error), has_begun=has_begun)
+        yield from _instead(extract_of, MODEL_BROKE_OFF_NOTE if has_begun else _why_not(error), has_begun=has_begun)
         return
     if not has_begun:
         was_stopped = evidence.stopped.is_set()
-        yield Draft(STOPPED, declined=WAS_STOPPED) if was_stopped else Draft(declined=NOT_IN_PASSAGES)
+        yield (
+            AnswerDraft(STOPPED_TEXT, declined=STOPPED_REASON)
+            if was_stopped
+            else AnswerDraft(declined=NO_MODEL_ANSWER_REASON)
+        )
 
 
 def _why_not(error: ChatModelError) -> str:
-    return NOT_ASKED.format(reason=error) if isinstance(error, ChatModelSkippedError) else NOT_WRITTEN
+    return MODEL_SKIPPED_NOTE.format(reason=error) if isinstance(error, ChatModelSkippedError) else MODEL_FAILED_NOTE
 
 
-def _instead(extract_of: Extract, why: str, *, has_begun: bool) -> Iterator[Draft]:
+def _instead(extract_of: ExtractiveAnswer, why: str, *, has_begun: bool) -> Iterator[AnswerDraft]:
     """The quotes, after a sentence that says why. Below a piece of an answer they bring no citations: rag.cite has to
     find those of the whole text then."""
-    yield Draft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n")
+    yield AnswerDraft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n")
     for quote in extract_of.quotes:
-        yield Draft(quote.text, () if has_begun else (quote.citation,))
+        yield AnswerDraft(quote.text, () if has_begun else (quote.citation,))

@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.bm25_counts import Searchable, WordCounts
+from rag.index.bm25_counts import SearchableText, TermCounts
 from rag.index.bm25_files import load_counts, save_counts
-from rag.text.analyzers import likeliest, terms
+from rag.text.analyzers import bm25_terms, detect_question_language
 
 log = logging.getLogger(__name__)
 
 K1, B, EPSILON = 1.5, 0.75, 0.25  # rank_bm25's defaults
-TAIL = 1 / 8  # of the passages may stand in the tail: joining it at every change costs less than the whole then
+MAX_TAIL_SHARE = (
+    1 / 8
+)  # of the passages may stand in the tail: joining it at every change costs less than the whole then
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,14 @@ class _Text:
     encoded_text: str
 
 
-class Lexical:
+class Bm25Index:
     """BM25Okapi's scores, so that scoring a question is a sparse sum. Immutable: a change makes a new one.
 
     What came first is one block, what came since another, the tail: it is counted and joined alone, while document
     frequencies and the mean length are those of both together. A passage that goes is cut out of its block at once.
     """
 
-    def __init__(self, passage_ids: list[str], vocabulary: dict[str, int], blocks: Sequence[WordCounts]) -> None:
+    def __init__(self, passage_ids: list[str], vocabulary: dict[str, int], blocks: Sequence[TermCounts]) -> None:
         from scipy.sparse import csr_array
 
         self.passage_ids = passage_ids
@@ -43,7 +45,9 @@ class Lexical:
         self._blocks = tuple(blocks)
         self._languages = Counter(language for block in blocks for language in block.languages if language)
         if len(self._languages) > 1:
-            likeliest("", self._languages)  # reads the model that tells languages now, not at somebody's question
+            detect_question_language(
+                "", self._languages
+            )  # reads the model that tells languages now, not at somebody's question
         self._idf = _idf(blocks, len(vocabulary))
         mean = sum(int(block.lengths.sum()) for block in blocks) / max(1, len(passage_ids)) or 1.0
         self._weights = tuple(  # of the terms in the passages, before idf: `(n_terms, n)` float64
@@ -56,27 +60,27 @@ class Lexical:
         )
 
     @classmethod
-    def build(cls, passage_ids: Sequence[str], texts: Iterable[str]) -> Lexical:
+    def build(cls, passage_ids: Sequence[str], texts: Iterable[str]) -> Bm25Index:
         """Counts the words of the texts, which are read once and not kept, and compiles the scores."""
         vocabulary: dict[str, int] = {}
         pairs = zip(texts, passage_ids, strict=True)  # texts first: reading them may be what fills the ids
-        block = WordCounts.of((_Text(passage_id, text) for text, passage_id in pairs), vocabulary)
+        block = TermCounts.of((_Text(passage_id, text) for text, passage_id in pairs), vocabulary)
         return cls(list(passage_ids), vocabulary, [block])
 
     @classmethod
     def open(
         cls,
         folder: Path,
-        wanted: Mapping[str, str],
-        read: Callable[[Sequence[str]], Iterable[Searchable]],
-        before: Lexical | None = None,
-    ) -> Lexical:
+        passage_ids: Mapping[str, str],
+        load_texts: Callable[[Sequence[str]], Iterable[SearchableText]],
+        before: Bm25Index | None = None,
+    ) -> Bm25Index:
         """Brings *before*, or else what was saved, up to date with the library, and saves what changed.
 
-        *wanted* and *read* as of `updated`.
+        *passage_ids* and *load_texts* as of `updated`.
         """
-        known = before or cls.load(folder, list(wanted))
-        current = (known or cls.build([], [])).updated(wanted, read)
+        known = before or cls.load(folder, list(passage_ids))
+        current = (known or cls.build([], [])).updated(passage_ids, load_texts)
         if current is known:
             return current
         try:
@@ -88,10 +92,12 @@ class Lexical:
 
     # ---- changing
 
-    def updated(self, wanted: Mapping[str, str], read: Callable[[Sequence[str]], Iterable[Searchable]]) -> Lexical:
+    def updated(
+        self, passage_ids: Mapping[str, str], load_texts: Callable[[Sequence[str]], Iterable[SearchableText]]
+    ) -> Bm25Index:
         """The same scores as if built anew over the passages wanted, of which only new and changed texts are read.
 
-        *wanted*: passage id → sha256 of the encoded text, in the order that `passage_ids` is to have. *read* gets the ids
+        *passage_ids*: passage id → sha256 of the encoded text, in the order that `passage_ids` is to have. *load_texts* gets the ids
         of new and changed passages; those that it does not give are left out. Itself where nothing changed.
         """
         known = {
@@ -99,15 +105,15 @@ class Lexical:
             for block in self._blocks
             for passage_id, sha256 in zip(block.passage_ids, block.text_sha256s, strict=True)
         }
-        new = [passage_id for passage_id, sha256 in wanted.items() if known.get(passage_id) != sha256]
-        gone = {passage_id for passage_id, sha256 in known.items() if wanted.get(passage_id) != sha256}
-        if not new and not gone and list(wanted) == self.passage_ids:
+        new = [passage_id for passage_id, sha256 in passage_ids.items() if known.get(passage_id) != sha256]
+        gone = {passage_id for passage_id, sha256 in known.items() if passage_ids.get(passage_id) != sha256}
+        if not new and not gone and list(passage_ids) == self.passage_ids:
             return self
         vocabulary = dict(self._vocabulary)  # a copy: who still asks the old one knows its own terms only
-        fresh = WordCounts.of(read(new), vocabulary) if new else None
+        fresh = TermCounts.of(load_texts(new), vocabulary) if new else None
         blocks, vocabulary = _arranged(self._blocks, gone, fresh, vocabulary)
         there = {passage_id for block in blocks for passage_id in block.passage_ids}
-        return Lexical([passage_id for passage_id in wanted if passage_id in there], vocabulary, blocks)
+        return Bm25Index([passage_id for passage_id in passage_ids if passage_id in there], vocabulary, blocks)
 
     # ---- asking
 
@@ -118,7 +124,7 @@ class Lexical:
         counts as often; words in more than half of the passages get rank_bm25's floor.
         All zeros where no word is known.
         """
-        times = Counter(self._vocabulary[term] for term in self.terms(question) if term in self._vocabulary)
+        times = Counter(self._vocabulary[term] for term in self.query_terms(question) if term in self._vocabulary)
         rows = np.fromiter(times, np.intp, len(times))
         weights = self._idf[rows] * np.fromiter(times.values(), np.float64, len(times))
         found = np.zeros(len(self.passage_ids))
@@ -128,9 +134,9 @@ class Lexical:
                 found[places] = matrix[rows[known]].T @ weights[known]
         return found
 
-    def terms(self, question: str) -> list[str]:
+    def query_terms(self, question: str) -> list[str]:
         """What is looked for: the question's terms in that of the library's languages that it seems to be in."""
-        return terms(question, likeliest(question, self._languages))
+        return bm25_terms(question, detect_question_language(question, self._languages))
 
     def score_matrix(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """`scores` of many questions, `(n_questions, n_passages)` float32."""
@@ -143,10 +149,10 @@ class Lexical:
 
     def save(self, folder: Path, *, anew: bool = True) -> None:
         """Readers see all of the old or all of the new; unless *anew*, a block that is there is not written again."""
-        save_counts(folder, self._blocks, list(self._vocabulary), anew=anew)
+        save_counts(folder, self._blocks, list(self._vocabulary), rewrite_all=anew)
 
     @classmethod
-    def load(cls, folder: Path, order: Sequence[str] = ()) -> Lexical | None:
+    def load(cls, folder: Path, order: Sequence[str] = ()) -> Bm25Index | None:
         """What was saved by the same makers of terms; None where nothing was, or where its files have changed since.
 
         In *order* where that names the same passages, else block by block.
@@ -162,20 +168,20 @@ class Lexical:
 
 
 def _arranged(
-    blocks: Sequence[WordCounts], gone: set[str], fresh: WordCounts | None, vocabulary: dict[str, int]
-) -> tuple[list[WordCounts], dict[str, int]]:
+    blocks: Sequence[TermCounts], gone: set[str], fresh: TermCounts | None, vocabulary: dict[str, int]
+) -> tuple[list[TermCounts], dict[str, int]]:
     """The blocks after a change: a large one and a tail, or one alone, rid of the terms that nobody has any more."""
     kept = [block.without(gone) for block in blocks]
     large, *rest = [*kept, fresh] if fresh else kept
-    tail = reduce(WordCounts.joined, rest) if rest else None
+    tail = reduce(TermCounts.concatenated, rest) if rest else None
     is_cut = any(after is not before for after, before in zip(kept, blocks, strict=True))
-    if tail and not is_cut and len(tail.passage_ids) <= TAIL * len(large.passage_ids):
+    if tail and not is_cut and len(tail.passage_ids) <= MAX_TAIL_SHARE * len(large.passage_ids):
         return [large, tail], vocabulary
-    whole, left = (large.joined(tail) if tail else large).pruned(vocabulary)
+    whole, left = (large.concatenated(tail) if tail else large).pruned(vocabulary)
     return [whole], left
 
 
-def _idf(blocks: Sequence[WordCounts], n_terms: int) -> NDArray[np.float64]:
+def _idf(blocks: Sequence[TermCounts], n_terms: int) -> NDArray[np.float64]:
     """rank_bm25's inverse document frequency of every term, `(n_terms,)`, over all blocks; 0 where nobody has the term.
 
     ln(n - df + ½) - ln(df + ½); in place of what is below 0, a quarter of the mean over the terms (its epsilon).
@@ -192,7 +198,7 @@ def _idf(blocks: Sequence[WordCounts], n_terms: int) -> NDArray[np.float64]:
     return idf
 
 
-def _saturated(block: WordCounts, mean_length: float) -> NDArray[np.float64]:
+def _saturated(block: TermCounts, mean_length: float) -> NDArray[np.float64]:
     """f · (k1 + 1) / (f + k1 · (1 - b + b · |d| / mean |d|)) for every count f, in their order.
 
     Trotman, Puurula and Burgess, ADCS 2014.

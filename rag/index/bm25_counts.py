@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.records import sha256_of
-from rag.text.analyzers import language_of, terms
+from rag.text.analyzers import bm25_terms, detect_language
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-class Searchable(Protocol):
+class SearchableText(Protocol):
     """What is read of a passage: `rag.records.Passage` has both."""
 
     @property
@@ -29,7 +29,7 @@ class Searchable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class WordCounts:
+class TermCounts:
     """Some passages, in an order of their own; the numbers of terms are those of a vocabulary beside it."""
 
     passage_ids: list[str]
@@ -42,7 +42,7 @@ class WordCounts:
     """`(n_terms, n)`, unsigned and as narrow as they fit; terms of the vocabulary that came later have no row."""
 
     @classmethod
-    def of(cls, passages: Iterable[Searchable], vocabulary: dict[str, int]) -> WordCounts:
+    def of(cls, passages: Iterable[SearchableText], vocabulary: dict[str, int]) -> TermCounts:
         """Counts the terms of passages, which are read once and not kept; the vocabulary grows by what is new."""
         passage_ids: list[str] = []
         text_sha256s: list[str] = []
@@ -53,8 +53,8 @@ class WordCounts:
                 text = passage.encoded_text
                 passage_ids.append(passage.passage_id)
                 text_sha256s.append(sha256_of(text))
-                languages.append(language_of(text))
-                yield [vocabulary.setdefault(term, len(vocabulary)) for term in terms(text, languages[-1])]
+                languages.append(detect_language(text))
+                yield [vocabulary.setdefault(term, len(vocabulary)) for term in bm25_terms(text, languages[-1])]
 
         bm25 = _count(numbered())
         n_passages = len(passage_ids)
@@ -62,34 +62,34 @@ class WordCounts:
         counts = _matrix(bm25.doc_freqs if bm25 else [{}] * n_passages, len(vocabulary))
         return cls(passage_ids, text_sha256s, languages, lengths, counts)
 
-    def without(self, passage_ids: set[str]) -> WordCounts:
+    def without(self, passage_ids: set[str]) -> TermCounts:
         """What is left when some passages go; itself where it has none of them."""
         kept = np.array([one not in passage_ids for one in self.passage_ids], bool)
         if kept.all():
             return self
         rows = np.flatnonzero(kept)
-        return WordCounts(
+        return TermCounts(
             [self.passage_ids[row] for row in rows],
             [self.text_sha256s[row] for row in rows],
             [self.languages[row] for row in rows],
             self.lengths[rows],
-            narrow(self.counts[:, rows]),
+            with_int32_indices(self.counts[:, rows]),
         )
 
-    def joined(self, other: WordCounts) -> WordCounts:
+    def concatenated(self, other: TermCounts) -> TermCounts:
         """The passages of both, the other's last; its vocabulary is this one's, or has grown out of it."""
         from scipy.sparse import hstack
 
         n_terms = other.counts.shape[0]
-        return WordCounts(
+        return TermCounts(
             self.passage_ids + other.passage_ids,
             self.text_sha256s + other.text_sha256s,
             self.languages + other.languages,
             np.concatenate([self.lengths, other.lengths]),
-            narrow(hstack([_with_rows(self.counts, n_terms), other.counts], format="csr")),
+            with_int32_indices(hstack([_with_rows(self.counts, n_terms), other.counts], format="csr")),
         )
 
-    def pruned(self, vocabulary: Mapping[str, int]) -> tuple[WordCounts, dict[str, int]]:
+    def pruned(self, vocabulary: Mapping[str, int]) -> tuple[TermCounts, dict[str, int]]:
         """Without the terms that no passage has any more, and the vocabulary of the others."""
         used = np.diff(self.counts.indptr) > 0
         left = {term: row for row, term in enumerate(term for term, row in vocabulary.items()
@@ -97,7 +97,7 @@ class WordCounts:
         return replace(self, counts=self.counts[np.flatnonzero(used)]), left
 
 
-def narrow(matrix: Any) -> csr_array:
+def with_int32_indices(matrix: Any) -> csr_array:
     """The same matrix with places of 32 bits, where they suffice: a long text is scored in a fifth less time."""
     from scipy.sparse import csr_array
 
@@ -128,7 +128,7 @@ def _matrix(doc_freqs: Sequence[dict[int, int]], n_terms: int) -> csr_array:
         found[some], times[some] = list(counts), list(counts.values())
         counts.clear()
     times = times.astype(np.min_scalar_type(times.max(initial=0)))
-    return narrow(csr_array((times, found, indptr), shape=(len(sizes), n_terms)).T.tocsr())
+    return with_int32_indices(csr_array((times, found, indptr), shape=(len(sizes), n_terms)).T.tocsr())
 
 
 def _count(passages: Iterator[list[int]]) -> Any:

@@ -12,23 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from rag.index.bm25_counts import WordCounts
+from rag.index.bm25_counts import TermCounts
 from rag.state_files import PRIVATE_FOLDER
-from rag.text.analyzers import made_by
+from rag.text.analyzers import analyzer_versions
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
+BM25_MANIFEST = "manifest.json"
 
 
-def save_counts(folder: Path, blocks: Sequence[WordCounts], words: Sequence[str], *, anew: bool) -> None:
+def save_counts(folder: Path, blocks: Sequence[TermCounts], words: Sequence[str], *, rewrite_all: bool) -> None:
     """Writes the blocks, then the manifest that names them; what it does not name goes last.
 
-    *words* are those of all blocks; a block's file holds those that came with it. Unless *anew*, a block that the last
+    *words* are those of all blocks; a block's file holds those that came with it. Unless *rewrite_all*, a block that the last
     manifest names is taken as it lies there.
     """
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    there = {} if anew else {name: sha256 for name, sha256 in _promised(folder).items() if (folder / name).exists()}
+    there = (
+        {} if rewrite_all else {name: sha256 for name, sha256 in _promised(folder).items() if (folder / name).exists()}
+    )
     files: dict[str, str] = {}
     n_before = 0
     for block in blocks:
@@ -37,21 +39,21 @@ def save_counts(folder: Path, blocks: Sequence[WordCounts], words: Sequence[str]
         name = _name(block, its_words)
         for file, write in _writers(name, block, its_words).items():
             files[file] = there.get(file) or _write_beside(folder / file, write)
-    manifest = {"made_by": made_by(), "blocks": list(files), "sha256": files}
-    _write_beside(folder / MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
+    manifest = {"made_by": analyzer_versions(), "blocks": list(files), "sha256": files}
+    _write_beside(folder / BM25_MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
     for path in folder.iterdir():
-        if path.name not in {*files, MANIFEST}:
+        if path.name not in {*files, BM25_MANIFEST}:
             path.unlink(missing_ok=True)
 
 
-def load_counts(folder: Path) -> tuple[list[WordCounts], list[str]] | None:
+def load_counts(folder: Path) -> tuple[list[TermCounts], list[str]] | None:
     """The blocks and all their words; None where there are none of these makers, or where a file was altered."""
     from scipy.sparse import csr_array
 
     names = list(_promised(folder))
     if not names or not _are_intact(folder):
         return None
-    blocks: list[WordCounts] = []
+    blocks: list[TermCounts] = []
     words: list[str] = []
     for counts, told in zip(names[::2], names[1::2], strict=True):
         of_passages = json.loads((folder / told).read_bytes())
@@ -59,17 +61,17 @@ def load_counts(folder: Path) -> tuple[list[WordCounts], list[str]] | None:
         with np.load(folder / counts, allow_pickle=False) as arrays:
             shape = (len(words), len(of_passages["passage_ids"]))
             matrix = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
-            blocks.append(WordCounts(**of_passages, lengths=arrays["lengths"], counts=matrix))
+            blocks.append(TermCounts(**of_passages, lengths=arrays["lengths"], counts=matrix))
     return blocks, words
 
 
-def _name(block: WordCounts, words: Sequence[str]) -> str:
+def _name(block: TermCounts, words: Sequence[str]) -> str:
     """Equal for equal passages and words."""
     told = "\n".join([*block.passage_ids, *block.text_sha256s, *words])
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _writers(name: str, block: WordCounts, words: Sequence[str]) -> dict[str, Callable[[Any], object]]:
+def _writers(name: str, block: TermCounts, words: Sequence[str]) -> dict[str, Callable[[Any], object]]:
     """Of a block's two files, the arrays first."""
     counts = block.counts
     arrays = {"data": counts.data, "indices": counts.indices, "indptr": counts.indptr, "lengths": block.lengths}
@@ -84,8 +86,8 @@ def _writers(name: str, block: WordCounts, words: Sequence[str]) -> dict[str, Ca
 def _promised(folder: Path) -> dict[str, str]:
     """File name → sha256, as the manifest of these makers says, block by block; none without one."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if manifest["made_by"] != made_by():
+        manifest = json.loads((folder / BM25_MANIFEST).read_bytes())
+        if manifest["made_by"] != analyzer_versions():
             return {}
         return {str(name): str(manifest["sha256"][name]) for name in manifest["blocks"]}
     except (OSError, KeyError, TypeError, ValueError):  # absent, unreadable, or half written: the same as nothing

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rag.errors import IndexTornError, NightjarError, SettingsError
+from rag.errors import IndexDamagedError, NightjarError, SettingsError
 
 if TYPE_CHECKING:
     from chromadb import ClientAPI, Collection
     from chromadb.config import Settings
 
-TIMEOUT_S = 30.0  # for one request to a server; a batch of 500 rows takes well under a second
-SCHEMA = 1  # of what we put into a collection; one of another schema is rebuilt
-CONFIGURATION = {"hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 100}}
+CHROMA_TIMEOUT_S = 30.0  # for one request to a server; a batch of 500 rows takes well under a second
+COLLECTION_SCHEMA = 1  # of what we put into a collection; one of another schema is rebuilt
+COLLECTION_CONFIGURATION = {"hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 100}}
 
 
 def open_client(directory: Path) -> ClientAPI:
@@ -33,7 +33,7 @@ def open_client(directory: Path) -> ClientAPI:
         raise
 
 
-def connect(url: str) -> ClientAPI:
+def connect_to_server(url: str) -> ClientAPI:
     """A client of an existing Chroma server at http://HOST:PORT.
 
     Raises:
@@ -50,11 +50,11 @@ def connect(url: str) -> ClientAPI:
         client = chromadb.HttpClient(
             parts.hostname, parts.port or (443 if secure else 8000), secure, settings=_settings()
         )
-    client._server._session.timeout = TIMEOUT_S  # chromadb 1.5.9 waits for ever, and has no setting for it
+    client._server._session.timeout = CHROMA_TIMEOUT_S  # chromadb 1.5.9 waits for ever, and has no setting for it
     return client
 
 
-def close(client: ClientAPI) -> None:
+def close_client(client: ClientAPI) -> None:
     """Closes a client and, which chromadb 1.5.9 forgets, its connections to a server."""
     sessions = [getattr(part._server, "_session", None) for part in (client, client._admin_client)]
     client.close()
@@ -68,29 +68,34 @@ def _settings() -> Settings:
     return Settings(anonymized_telemetry=False, _env_file=None)  # else it reads a .env file that is not its own
 
 
-def get_or_create(client: ClientAPI, name: str, passage_side: str) -> Collection:
+def get_or_create_collection(client: ClientAPI, name: str, passage_side: str) -> Collection:
     """The collection of this name; what is asked of an existing one is ignored by Chroma, so look at `difference`."""
     return client.get_or_create_collection(
-        name, embedding_function=None, configuration=CONFIGURATION, metadata=fingerprint(passage_side)
+        name,
+        embedding_function=None,
+        configuration=COLLECTION_CONFIGURATION,
+        metadata=collection_metadata(passage_side),
     )
 
 
-def fingerprint(passage_side: str) -> dict[str, object]:
+def collection_metadata(passage_side: str) -> dict[str, object]:
     """What a collection of ours says of itself. Chroma would take any vectors of the right length.
 
     >>> fingerprint("9c07")
     {'passage_side': '9c07', 'schema': 1}
     """
-    return {"passage_side": passage_side, "schema": SCHEMA}
+    return {"passage_side": passage_side, "schema": COLLECTION_SCHEMA}
 
 
-def difference(collection: Collection, passage_side: str) -> str:
+def describe_mismatch(collection: Collection, passage_side: str) -> str:
     """In words, how a collection differs from what this passage side needs; empty where it does not."""
-    expected = fingerprint(passage_side)
+    expected = collection_metadata(passage_side)
     if collection.metadata != expected:
         return f"made for {collection.metadata}, expected {expected}"
     hnsw = collection.configuration_json["hnsw"] or {}  # `configuration` warns of what we never set
-    wrong = {name: hnsw.get(name) for name, value in CONFIGURATION["hnsw"].items() if hnsw.get(name) != value}
+    wrong = {
+        name: hnsw.get(name) for name, value in COLLECTION_CONFIGURATION["hnsw"].items() if hnsw.get(name) != value
+    }
     return f"configured with {wrong}" if wrong else ""
 
 
@@ -110,7 +115,7 @@ def chroma_failures() -> Iterator[None]:
     except HTTPError as error:
         raise NightjarError(f"the Chroma server does not answer ({error}): start it, or unset index.url") from error
     except (ChromaError, OSError) as error:
-        raise IndexTornError(f"Chroma failed ({error}): the index is verified, and rebuilt if need be") from error
+        raise IndexDamagedError(f"Chroma failed ({error}): the index is verified, and rebuilt if need be") from error
 
 
 @contextmanager

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.file_lock import FileLock
+from rag.file_lock import ProcessLock
 
 log = logging.getLogger(__name__)
 
-Condition = Literal["new", "sealed", "torn"]
-N_QUARANTINED = 2  # torn indexes kept for whoever wants to know why
+FolderCondition = Literal["new", "sealed", "torn"]
+MAX_QUARANTINED = 2  # torn indexes kept for whoever wants to know why
 
 
-class IndexFolder:
+class ChromaFolder:
     """`FOLDER/chroma` with its lock and its seal.
 
     The seal is a list of Chroma's files, written when they are complete and on disk, removed before they change. What
@@ -38,9 +38,9 @@ class IndexFolder:
         self.folder = folder
         self.chroma = folder / "chroma"
         self._seal = folder / "sealed.json"
-        self.lock = FileLock(folder / "lock", f"the index {str(folder)!r}")
+        self.lock = ProcessLock(folder / "lock", f"the index {str(folder)!r}")
 
-    def condition(self) -> Condition:
+    def condition(self) -> FolderCondition:
         """Whether Chroma's files are there, and as they were sealed. Nothing of Chroma is opened for it."""
         if not self.chroma.is_dir():
             return "new"
@@ -57,17 +57,17 @@ class IndexFolder:
         return "torn" if any(_checksum(path) != sealed[name][1] for name, path in files.items()) else "sealed"
 
     @property
-    def is_sealed(self) -> bool:
+    def has_clean_marker(self) -> bool:
         """Whether a seal is there, matching or not."""
         return self._seal.exists()
 
-    def unseal(self) -> None:
+    def mark_dirty(self) -> None:
         """Says, on disk, that Chroma's files are about to change."""
-        if self.is_sealed:
+        if self.has_clean_marker:
             self._seal.unlink()
             _fsync(self.folder)
 
-    def seal(self) -> None:
+    def mark_clean(self) -> None:
         """Brings Chroma's files to disk, then writes the seal."""
         files = self._files()
         for path in (*files.values(), *{path.parent for path in files.values()}, self.chroma):
@@ -81,11 +81,11 @@ class IndexFolder:
 
     def quarantine(self) -> Path:
         """Moves Chroma's files out of the way, and removes all but the newest of those moved before."""
-        self.unseal()
+        self.mark_dirty()
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         moved = self.folder / f"chroma.torn-{stamp}"
         self.chroma.rename(moved)
-        for old in sorted(self.folder.glob("chroma.torn-*"))[:-N_QUARANTINED]:
+        for old in sorted(self.folder.glob("chroma.torn-*"))[:-MAX_QUARANTINED]:
             shutil.rmtree(old)
         log.warning("moved a torn index to %s; it is rebuilt from the vectors in SQL", moved)
         return moved

@@ -7,26 +7,26 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import EncoderError
 
 FloatArray = NDArray[np.float32]
-Hits = list[tuple[str, float]]
+ScoredIds = list[tuple[str, float]]
 """(passage id, cosine), best first."""
 
-CHUNK = 1 << 24  # cosines held at a time: 64 MiB
+COSINES_PER_BLOCK = 1 << 24  # cosines held at a time: 64 MiB
 
 
 class ExactIndex:
     """Cosine of every passage, by one matrix product. Reads the vectors at the first search; threads may share it."""
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: PassageVectors) -> None:
         self._vectors = vectors
         self._lock = threading.Lock()
         self._matrix: tuple[list[str], FloatArray] | None = None
 
-    def search(self, queries: FloatArray, k: int) -> list[Hits]:
-        """For each row of *queries*, `(q, dim)` float32 of unit length, the *k* nearest passages, best first.
+    def search(self, query_vectors: FloatArray, k: int) -> list[ScoredIds]:
+        """For each row of *query_vectors*, `(q, dim)` float32 of unit length, the *k* nearest passages, best first.
 
         Fewer where there are fewer passages; equal cosines by passage id.
 
@@ -35,17 +35,17 @@ class ExactIndex:
         """
         ids, matrix = self._read()
         if not ids or k < 1:
-            return [[] for _ in queries]
-        check_dimension(queries, matrix.shape[1])
-        found: list[Hits] = []
-        step = max(1, CHUNK // len(ids))
-        for start in range(0, len(queries), step):
-            cosines = np.clip(queries[start : start + step] @ matrix.T, -1, 1)
-            found += [[(ids[i], float(row[i])) for i in nearest(row, k)] for row in cosines]
+            return [[] for _ in query_vectors]
+        check_dimension(query_vectors, matrix.shape[1])
+        found: list[ScoredIds] = []
+        step = max(1, COSINES_PER_BLOCK // len(ids))
+        for start in range(0, len(query_vectors), step):
+            cosines = np.clip(query_vectors[start : start + step] @ matrix.T, -1, 1)
+            found += [[(ids[i], float(row[i])) for i in top_rows(row, k)] for row in cosines]
         return found
 
-    def cosines(self, query: FloatArray) -> tuple[list[str], FloatArray]:
-        """The ids of all passages that have a vector, and their cosines with *query*, `(dim,)`, as `(n,)` float32.
+    def cosines(self, query_vector: FloatArray) -> tuple[list[str], FloatArray]:
+        """The ids of all passages that have a vector, and their cosines with *query_vector*, `(dim,)`, as `(n,)` float32.
 
         Raises:
             EncoderError: the query has another dimension than the passages.
@@ -53,8 +53,8 @@ class ExactIndex:
         ids, matrix = self._read()
         if not ids:
             return [], np.zeros(0, np.float32)
-        check_dimension(query[None, :], matrix.shape[1])
-        return ids, np.clip(matrix @ query, -1, 1)
+        check_dimension(query_vector[None, :], matrix.shape[1])
+        return ids, np.clip(matrix @ query_vector, -1, 1)
 
     def count(self) -> int:
         """How many passages can be found."""
@@ -83,7 +83,7 @@ def check_dimension(queries: FloatArray, dim: int) -> None:
                            "encode both with the same version")  # fmt: skip
 
 
-def nearest(cosines: FloatArray, k: int) -> NDArray[np.intp]:
+def top_rows(cosines: FloatArray, k: int) -> NDArray[np.intp]:
     """Rows of the *k* largest values, largest first, equal ones in their order.
 
     >>> nearest(np.array([0.2, 0.9, 0.5, 0.9], np.float32), 3).tolist()

@@ -8,27 +8,27 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from rag.embedding.passage_vectors import Vectors
-from rag.errors import BusyError, EncoderError, IndexTornError, NightjarError, UsageError
-from rag.index.chroma_index import MAX_ROWS, ChromaIndex
-from rag.index.exact_search import ExactIndex, FloatArray, Hits
+from rag.embedding.passage_vectors import PassageVectors
+from rag.errors import BusyError, EncoderError, IndexDamagedError, NightjarError, UsageError
+from rag.index.chroma_index import MAX_QUERY_ROWS, ChromaIndex
+from rag.index.exact_search import ExactIndex, FloatArray, ScoredIds
 
 log = logging.getLogger(__name__)
 
-State = Literal["ready", "building", "absent", "torn", "busy"]
+IndexState = Literal["ready", "building", "absent", "torn", "busy"]
 """Only "ready" answers by Chroma. "absent": not opened, or no server answers; "busy": another process has it."""
 
-RETRY_S = 30.0  # between two attempts that searches start by themselves
-CLOSE_S = 60.0  # longer than a batch and its sealing take
+RETRY_INTERVAL_S = 30.0  # between two attempts that searches start by themselves
+CLOSE_TIMEOUT_S = 60.0  # longer than a batch and its sealing take
 MAX_REPAIRS = 3  # of a process: an index that tears again and again is left alone
 
 
 class ServingIndex:
     """One passage side, searchable from the first moment. Threads may share it."""
 
-    def __init__(self, root: Path, vectors: Vectors, *, url: str | None = None) -> None:
+    def __init__(self, root: Path, vectors: PassageVectors, *, url: str | None = None) -> None:
         self.exact = ExactIndex(vectors)
-        self.state: State = "absent"
+        self.state: IndexState = "absent"
         self.reason = "not opened yet"
         self.share = 0.0
         """While it is building: of the passages that it lacked, the share that is there, 0 to 1."""
@@ -47,22 +47,22 @@ class ServingIndex:
 
     # ---- asking
 
-    def search(self, queries: FloatArray, k: int) -> list[Hits]:
-        """For each row of *queries*, `(q, dim)` float32 of unit length, up to *k* (passage id, cosine), best first.
+    def search(self, query_vectors: FloatArray, k: int) -> list[ScoredIds]:
+        """For each row of *query_vectors*, `(q, dim)` float32 of unit length, up to *k* (passage id, cosine), best first.
 
         Raises:
             EncoderError: the queries have another dimension than the passages.
         """
-        chroma = self._borrow() if k <= MAX_ROWS else None
+        chroma = self._borrow() if k <= MAX_QUERY_ROWS else None
         if chroma is None:
-            return self.exact.search(queries, k)
+            return self.exact.search(query_vectors, k)
         try:
-            return chroma.search(queries, k)
+            return chroma.search(query_vectors, k)
         except (UsageError, EncoderError):
             raise
         except NightjarError as error:
             self._fell(error)
-            return self.exact.search(queries, k)
+            return self.exact.search(query_vectors, k)
         finally:
             self._give_back()
 
@@ -85,7 +85,7 @@ class ServingIndex:
         """A search failed in Chroma: exact search goes on while the index is opened again as suspect."""
         with self._changed:
             first = self.state == "ready"
-            torn = isinstance(error, IndexTornError)
+            torn = isinstance(error, IndexDamagedError)
             if first:
                 self._set("torn" if torn else "absent", str(error))
                 self._suspect = torn
@@ -120,7 +120,7 @@ class ServingIndex:
         self.exact.forget()
         self.prepare(background=background)
 
-    def wait(self, timeout_s: float | None = None) -> State:
+    def wait(self, timeout_s: float | None = None) -> IndexState:
         """Waits until nothing is being prepared any more, and returns the state."""
         with self._changed:
             self._changed.wait_for(lambda: self._worker is None, timeout_s)
@@ -135,7 +135,7 @@ class ServingIndex:
             self._closed = True
             self._wanted = False
             self._set("absent", "closed")
-        self.wait(CLOSE_S)
+        self.wait(CLOSE_TIMEOUT_S)
         self._close_chroma()
 
     def _work(self) -> None:
@@ -164,7 +164,7 @@ class ServingIndex:
             self._open_and_sync()
         except BusyError as error:
             self._failed("busy", error)
-        except IndexTornError as error:
+        except IndexDamagedError as error:
             self._close_chroma()
             self._failed("torn", error)
         except NightjarError as error:
@@ -189,12 +189,12 @@ class ServingIndex:
         assert self._chroma is not None
         self.share = min(1.0, self.share + n_added / self._chroma.n_lacking)
 
-    def _failed(self, state: State, error: NightjarError) -> None:
+    def _failed(self, state: IndexState, error: NightjarError) -> None:
         log.warning("search goes on by exact search: %s", error)
         with self._changed:
             self._set(state, str(error))
             if state != "torn":
-                self._retry_at = time.monotonic() + RETRY_S
+                self._retry_at = time.monotonic() + RETRY_INTERVAL_S
             elif self._n_repairs < MAX_REPAIRS:
                 self._n_repairs += 1
                 self._suspect = self._wanted = True
@@ -207,6 +207,6 @@ class ServingIndex:
         if chroma is not None:
             chroma.close()
 
-    def _set(self, state: State, reason: str) -> None:
+    def _set(self, state: IndexState, reason: str) -> None:
         self.state, self.reason = state, reason
         self._changed.notify_all()

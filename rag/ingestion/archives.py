@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 
 from rag.errors import DocumentError
 from rag.library.library import Library
-from rag.parsing.parser import Limits, Parser
-from rag.parsing.unzip import Member
+from rag.parsing.parser import Parser, ParsingLimits
+from rag.parsing.unzip import ArchiveMember
 from rag.records import Document
-from rag.splitting.splitter import document_id_of
+from rag.splitting.splitter import make_document_id
 
-MEDIA_TYPE = "application/zip"
+ZIP_MEDIA_TYPE = "application/zip"
 Outcome = tuple[str, str]
 ReadMembers = Callable[[Mapping[Path, str]], int]
 """Ingests unpacked files under the sources that are given; returns how many failed."""
@@ -27,7 +27,7 @@ _REFUSED = "refused"  # stands for the hash of what was not unpacked: it is trie
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class ArchiveOutcome:
     """What became of an archive, and of those of its members that were not unpacked."""
 
     added: tuple[Outcome, ...] = ()
@@ -44,45 +44,45 @@ def is_archive(path: Path) -> bool:
 
 
 def ingest_archive(
-    library: Library, path: Path, source: str, read_members: ReadMembers, limits: Limits | None = None
-) -> Opened:
+    library: Library, path: Path, source: str, read_members: ReadMembers, limits: ParsingLimits | None = None
+) -> ArchiveOutcome:
     """Brings an archive's members in by *read_members*, and says what became of the archive itself.
 
     Members that are gone from it leave the library. While one can't be read, the archive is opened every time.
     """
-    known = library.hashes()
+    known = library.file_hashes()
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Opened(failed=((source, f"it can't be read ({error.strerror}): check its rights"),))
+        return ArchiveOutcome(failed=((source, f"it can't be read ({error.strerror}): check its rights"),))
     if known.get(source) == digest and _is_whole(library, source, known):
-        return Opened(unchanged=((source, ""),))
+        return ArchiveOutcome(unchanged=((source, ""),))
     owner = next((other for other, there in known.items() if there == digest and other != source), None)
     if owner is not None:
         if source in known:
             library.remove(source)
-        return Opened(duplicates=((source, f"same bytes as {owner}"),))
+        return ArchiveOutcome(duplicates=((source, f"same bytes as {owner}"),))
     with tempfile.TemporaryDirectory(prefix="nightjar-") as folder:
         try:
             with Parser(limits) as parser:
                 members = parser.unpack(path, Path(folder))
         except DocumentError as error:
             kept = "; what was read of it before is kept" if source in known else ""
-            return Opened(failed=((source, f"{error}{kept}"),))
+            return ArchiveOutcome(failed=((source, f"{error}{kept}"),))
         return _stored(library, source, digest, Path(folder), members, read_members)
 
 
 def _is_whole(library: Library, source: str, known: Mapping[str, str]) -> bool:
     """True where every member that the archive lists is in the library, under this name or another."""
-    listed = library.document(document_id_of(source)).text.splitlines()
+    listed = library.document(make_document_id(source)).text.splitlines()
     return {line.partition(" ")[0] for line in listed} <= set(known.values())
 
 
 def _stored(
-    library: Library, source: str, digest: str, folder: Path, members: list[Member], read_members: ReadMembers
-) -> Opened:
-    known = library.hashes()
+    library: Library, source: str, digest: str, folder: Path, members: list[ArchiveMember], read_members: ReadMembers
+) -> ArchiveOutcome:
+    known = library.file_hashes()
     library.put(_document(source, digest, members), [])
     _remove_vanished(library, source, known, members)
     failed = [(f"{source}/{member.name}", member.reason) for member in members if member.is_refused]
@@ -90,14 +90,14 @@ def _stored(
     files = {folder / member.file: f"{source}/{member.name}" for member in members if member.file}
     if not files:
         failed.append((source, f"none of the {len(members)} file(s) in it can be read: each is listed with its reason"))
-        return Opened(skipped=tuple(skipped), failed=tuple(failed))
+        return ArchiveOutcome(skipped=tuple(skipped), failed=tuple(failed))
     n_read = len(files) - read_members(files)
     outcome = ((source, f"an archive: {n_read} of {len(members)} file(s) read"),)
     added, changed = ((), outcome) if source in known else (outcome, ())
-    return Opened(added, changed, skipped=tuple(skipped), failed=tuple(failed))
+    return ArchiveOutcome(added, changed, skipped=tuple(skipped), failed=tuple(failed))
 
 
-def _remove_vanished(library: Library, source: str, known: Iterable[str], members: list[Member]) -> None:
+def _remove_vanished(library: Library, source: str, known: Iterable[str], members: list[ArchiveMember]) -> None:
     """Before anything is read: what moved inside the archive must not be taken for a copy of what was there."""
     there = {f"{source}/{member.name}" for member in members}
     for old in known:
@@ -105,6 +105,6 @@ def _remove_vanished(library: Library, source: str, known: Iterable[str], member
             library.remove(old)
 
 
-def _document(source: str, digest: str, members: list[Member]) -> Document:
+def _document(source: str, digest: str, members: list[ArchiveMember]) -> Document:
     listing = "\n".join(f"{member.sha256 or _REFUSED} {member.name}" for member in members if not member.is_skipped)
-    return Document(document_id_of(source), source, PurePosixPath(source).stem, MEDIA_TYPE, digest, listing)
+    return Document(make_document_id(source), source, PurePosixPath(source).stem, ZIP_MEDIA_TYPE, digest, listing)

@@ -11,17 +11,19 @@ from threading import Condition
 from types import TracebackType
 from typing import Self
 
-from rag.embedding.passage_vectors import PassageEncoder, Vectors
-from rag.ingestion.progress import Step, Tell, nobody
+from rag.embedding.passage_vectors import PassageEncoder, PassageVectors
+from rag.ingestion.progress import FileProgress, ProgressCallback, ignore_progress
 from rag.records import Passage
 
-AT_LEAST = 256  # texts before a batch begins, while more may come: small ones waste the encoder's time on padding
-BATCH = 512  # texts between two commits, as in rag/embedding/passage_vectors.py
-MOST_WAITING = 50_000  # texts, some 50 MB and a quarter of an hour's work; then the reading waits
+MIN_BATCH_TEXTS = (
+    256  # texts before a batch begins, while more may come: small ones waste the encoder's time on padding
+)
+MAX_BATCH_TEXTS = 512  # texts between two commits, as in rag/embedding/passage_vectors.py
+MAX_QUEUED_TEXTS = 50_000  # texts, some 50 MB and a quarter of an hour's work; then the reading waits
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodingReport:
     """What encoding took."""
 
     n_encoded: int = 0
@@ -31,20 +33,20 @@ class Encoded:
     """In the encoder alone, without SQL."""
 
 
-class EncodeBeside:
+class ConcurrentEncoder:
     """A thread that encodes what `take` brings, longest first within a batch; opens the encoder when it is needed."""
 
     def __init__(
         self,
-        vectors: Vectors,
+        vectors: PassageVectors,
         open_encoder: Callable[[], PassageEncoder],
-        tell: Tell = nobody,
-        stopped: Callable[[], bool] = lambda: False,
+        on_progress: ProgressCallback = ignore_progress,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._vectors = vectors
         self._open = open_encoder
-        self._tell = tell
-        self._stopped = stopped
+        self._tell = on_progress
+        self._stopped = is_stopped
         self._waiting: dict[str, str] = {}
         self._changed = Condition()
         self._is_over = False
@@ -68,20 +70,20 @@ class EncodeBeside:
     def take(self, passages: Sequence[Passage]) -> None:
         """Puts the texts of one source, which is stored, in line; waits where the line is long."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING or self._has_ended)
+            self._changed.wait_for(lambda: len(self._waiting) < MAX_QUEUED_TEXTS or self._has_ended)
             texts = {passage.text_sha256: passage.encoded_text for passage in passages}
             if texts:
                 self._progress.add(passages[0].source, texts)
             self._waiting |= texts
             self._changed.notify_all()
 
-    def finish(self) -> Encoded:
+    def finish(self) -> EncodingReport:
         """Waits until all that was taken is encoded; raises what the encoder raised."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
         self._work.result()
-        return Encoded(self._n_encoded, self._opening_s, self._encoding_s)
+        return EncodingReport(self._n_encoded, self._opening_s, self._encoding_s)
 
     def _run(self) -> None:
         try:
@@ -94,7 +96,7 @@ class EncodeBeside:
     def _encode_all(self) -> None:
         encoder: PassageEncoder | None = None
         while batch := self._next():
-            batch = self._vectors.without_vector(batch)
+            batch = self._vectors.texts_without_vector(batch)
             if batch and encoder is None:
                 start = time.perf_counter()
                 encoder = self._open()
@@ -105,10 +107,10 @@ class EncodeBeside:
     def _next(self) -> dict[str, str]:
         """The next texts by hash; empty where no more will come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over or len(self._waiting) >= AT_LEAST)
+            self._changed.wait_for(lambda: self._is_over or len(self._waiting) >= MIN_BATCH_TEXTS)
             if self._stopped():
                 self._waiting.clear()
-            names = list(islice(self._waiting, BATCH))
+            names = list(islice(self._waiting, MAX_BATCH_TEXTS))
             batch = {name: self._waiting.pop(name) for name in names}
             self._changed.notify_all()
             return batch
@@ -139,7 +141,7 @@ class _Progress:
         for name in names:
             self._sources.setdefault(name, set()).add(source)
 
-    def encoded(self, names: Iterable[str]) -> list[Step]:
+    def encoded(self, names: Iterable[str]) -> list[FileProgress]:
         """One step for every source that came further."""
         touched: set[str] = set()
         for name in names:
@@ -148,5 +150,6 @@ class _Progress:
                 touched.add(source)
         totals, left = self._totals, self._left
         return [
-            Step(source, "encoding", "", totals[source], totals[source] - left[source]) for source in sorted(touched)
+            FileProgress(source, "encoding", "", totals[source], totals[source] - left[source])
+            for source in sorted(touched)
         ]

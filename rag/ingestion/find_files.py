@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.errors import DocumentError
-from rag.parsing.format_detection import refusal
+from rag.parsing.format_detection import unreadable_reason
 
-Outcome = tuple[str, str]
+SourceOutcome = tuple[str, str]
 """A source, and a reason or note, which may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFiles:
     """What some paths lead to."""
 
     files: tuple[Path, ...] = ()
-    skipped: tuple[Outcome, ...] = ()
-    failed: tuple[Outcome, ...] = ()
-    named: Mapping[Path, str] = field(default_factory=dict)
+    skipped: tuple[SourceOutcome, ...] = ()
+    failed: tuple[SourceOutcome, ...] = ()
+    source_by_path: Mapping[Path, str] = field(default_factory=dict)
     """Sources of files that are not called by their path, as members of archives are."""
     here: Path | None = None
     """The folder that sources begin at; None: the current one."""
@@ -30,21 +30,21 @@ class Found:
 
     def source(self, path: Path) -> str:
         """The name that a file of these has in the library."""
-        return self.named.get(path) or source_of(path, self.here)
+        return self.source_by_path.get(path) or source_name(path, self.here)
 
 
-def find_files(paths: Iterable[Path], here: Path | None = None) -> Found:
+def find_files(paths: Iterable[Path], base_folder: Path | None = None) -> FoundFiles:
     """The files that can be read below some paths, each once, in the order of the paths and then by name.
 
     In folders, what is hidden or of another kind is skipped, and links are followed only to files inside. Relative
-    paths and sources begin at *here*, the current folder by default.
+    paths and sources begin at *base_folder*, the current folder by default.
     """
     files: dict[str, Path] = {}
-    skipped: list[Outcome] = []
-    failed: list[Outcome] = []
+    skipped: list[SourceOutcome] = []
+    failed: list[SourceOutcome] = []
     folders: list[str] = []
-    for path in (here / path if here else path for path in paths):
-        source = source_of(path, here)
+    for path in (base_folder / path if base_folder else path for path in paths):
+        source = source_name(path, base_folder)
         try:
             is_folder = path.is_dir()
             reason = None if is_folder or path.is_file() else _why_absent(path)
@@ -52,19 +52,19 @@ def find_files(paths: Iterable[Path], here: Path | None = None) -> Found:
             is_folder, reason = False, _unreachable(error)
         if is_folder:
             folders.append(source)
-            for found, why in _walk(path, failed, here):
+            for found, why in _walk(path, failed, base_folder):
                 if why is None:
-                    files.setdefault(source_of(found, here), found)
+                    files.setdefault(source_name(found, base_folder), found)
                 else:
-                    skipped.append((source_of(found, here), why))
-        elif (reason := reason or refusal(path)) is not None:
+                    skipped.append((source_name(found, base_folder), why))
+        elif (reason := reason or unreadable_reason(path)) is not None:
             failed.append((source, reason))
         else:
             files.setdefault(source, path)
-    return Found(tuple(files.values()), tuple(skipped), tuple(failed), here=here, folders=tuple(folders))
+    return FoundFiles(tuple(files.values()), tuple(skipped), tuple(failed), here=base_folder, folders=tuple(folders))
 
 
-def vanished(found: Found, known: Iterable[str]) -> list[str]:
+def find_vanished(found: FoundFiles, known: Iterable[str]) -> list[str]:
     """Those of the *known* sources that should be below the folders that were looked through, and are not there.
 
     What lies below something that is still there, such as the members of an archive, has not vanished.
@@ -87,17 +87,17 @@ def _parents(source: str) -> Iterator[str]:
         yield source
 
 
-def _walk(root: Path, failed: list[Outcome], here: Path | None) -> Iterator[tuple[Path, str | None]]:
+def _walk(root: Path, failed: list[SourceOutcome], here: Path | None) -> Iterator[tuple[Path, str | None]]:
     """Yields every entry below a folder with the reason why it is skipped, None if it is not."""
     try:
         inside = real_path(root)
     except DocumentError as error:
-        failed.append((source_of(root, here), str(error)))
+        failed.append((source_name(root, here), str(error)))
         return
 
     def unreadable(error: OSError) -> None:
         failed.append(
-            (source_of(Path(error.filename), here), f"the folder can't be read ({error.strerror}): check its rights")
+            (source_name(Path(error.filename), here), f"the folder can't be read ({error.strerror}): check its rights")
         )
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
@@ -112,7 +112,7 @@ def _walk(root: Path, failed: list[Outcome], here: Path | None) -> Iterator[tupl
                 yield inner / name, _reason_to_skip(inner / name, inside)
             except (DocumentError, OSError) as error:
                 reason = _unreachable(error) if isinstance(error, OSError) else str(error)
-                failed.append((source_of(inner / name, here), reason))
+                failed.append((source_name(inner / name, here), reason))
 
 
 def _reason_to_skip(path: Path, inside: Path) -> str | None:
@@ -122,7 +122,7 @@ def _reason_to_skip(path: Path, inside: Path) -> str | None:
         return "a link that leads out of the folder"
     if not path.is_file():
         return "a link to nothing" if path.is_symlink() else "no ordinary file"
-    return refusal(path)
+    return unreadable_reason(path)
 
 
 def real_path(path: Path) -> Path:
@@ -153,7 +153,7 @@ def _unreachable(error: OSError) -> str:
     return f"it can't be reached ({error.strerror}): check its name and the rights of its folders"
 
 
-def source_of(path: Path, here: Path | None = None) -> str:
+def source_name(path: Path, here: Path | None = None) -> str:
     """The name that a file has in the library: relative to *here* where it is below it, else absolute.
 
     *here* is the current folder by default.

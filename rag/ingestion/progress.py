@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal[
+FileStage = Literal[
     "waiting", "reading", "splitting", "stored", "encoding", "indexed", "unchanged", "copy", "skipped", "refused"
 ]
 """In this order; the last five are ends. "indexed": searches find it. "copy": same bytes as another source."""
 
-ENDS: tuple[Stage, ...] = ("indexed", "unchanged", "copy", "skipped", "refused")
+FINAL_STAGES: tuple[FileStage, ...] = ("indexed", "unchanged", "copy", "skipped", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FileProgress:
     """One source that has reached a stage."""
 
     source: str
-    stage: Stage
+    stage: FileStage
     note: str = ""
     """Why, where it was refused, skipped or is a copy; else what its reader remarked."""
     n_passages: int = 0
@@ -27,8 +27,8 @@ class Step:
     n_encoded: int = 0
 
 
-Tell = Callable[[Step], None]
+ProgressCallback = Callable[[FileProgress], None]
 
 
-def nobody(step: Step) -> None:
+def ignore_progress(step: FileProgress) -> None:
     """Tells it to nobody."""

@@ -6,21 +6,21 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from rag.ingestion.ingest_jobs import Jobs, JobStage
-from rag.ingestion.progress import Step
+from rag.ingestion.ingest_jobs import IngestJobs, JobStage
+from rag.ingestion.progress import FileProgress
 
-EVERY_S = 0.5  # between two writes: what people see is at most this old
+WRITE_INTERVAL_S = 0.5  # between two writes: what people see is at most this old
 
 
-class Recorder:
+class ProgressRecorder:
     """Takes steps from any thread; writes the latest of each source in a thread of its own until the block ends."""
 
-    def __init__(self, jobs: Jobs, job_id: str) -> None:
+    def __init__(self, jobs: IngestJobs, job_id: str) -> None:
         self.job_id = job_id
         self.stage: JobStage = "finding"
         """What the job is at; whoever runs it says so here."""
         self._jobs = jobs
-        self._latest: dict[str, Step] = {}
+        self._latest: dict[str, FileProgress] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._cancelled = threading.Event()
@@ -35,7 +35,7 @@ class Recorder:
         self._thread.join()
         self._write()
 
-    def tell(self, step: Step) -> None:
+    def tell(self, step: FileProgress) -> None:
         """Takes a step."""
         with self._lock:
             self._latest[step.source] = step
@@ -45,7 +45,7 @@ class Recorder:
         return self._cancelled.is_set()
 
     def _run(self) -> None:
-        while not self._over.wait(EVERY_S):
+        while not self._over.wait(WRITE_INTERVAL_S):
             self._write()
 
     def _write(self) -> None:

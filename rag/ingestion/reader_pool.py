@@ -13,17 +13,17 @@ from types import TracebackType
 from typing import Self
 
 from rag.errors import DocumentError
-from rag.ingestion.progress import Step, Tell, nobody
-from rag.parsing.parser import Limits, Parser
+from rag.ingestion.progress import FileProgress, ProgressCallback, ignore_progress
+from rag.parsing.parser import Parser, ParsingLimits
 from rag.records import Document, Passage
-from rag.splitting.splitter import Splitting, document_of
+from rag.splitting.splitter import SplittingRules, split_document
 
-AHEAD = 32  # files under way or read and not yet stored; what is stored in one transaction
-AHEAD_BYTES = 32 * 1024**2  # of those files; one that is larger goes alone
+MAX_FILES_AHEAD = 32  # files under way or read and not yet stored; what is stored in one transaction
+MAX_BYTES_AHEAD = 32 * 1024**2  # of those files; one that is larger goes alone
 
 
 @dataclass(frozen=True, slots=True)
-class ToRead:
+class FileToRead:
     """A file to be read."""
 
     path: Path
@@ -33,10 +33,10 @@ class ToRead:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class FileReadResult:
     """A file that was read, or was refused."""
 
-    file: ToRead
+    file: FileToRead
     document: Document | None
     """None where it was refused."""
     passages: tuple[Passage, ...] = ()
@@ -44,27 +44,31 @@ class Read:
     """What the reader remarked, or why the file was refused."""
 
 
-def default_readers() -> int:
+def default_n_readers() -> int:
     """As many child processes as this process may use cores, two at most: see DECISIONS.md."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2, n_cores)
 
 
-class Readers:
+class ReaderPool:
     """Reads files in child processes, each started when it is needed. Files come back as they are ready."""
 
     def __init__(
-        self, splitting: Splitting, limits: Limits | None = None, n: int | None = None, tell: Tell = nobody
+        self,
+        splitting: SplittingRules,
+        limits: ParsingLimits | None = None,
+        n_readers: int | None = None,
+        on_progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._splitting = splitting
-        self._tell = tell
-        self._parsers = [Parser(limits) for _ in range(n or default_readers())]
+        self._tell = on_progress
+        self._parsers = [Parser(limits) for _ in range(n_readers or default_n_readers())]
         self._free: SimpleQueue[Parser] = SimpleQueue()
         for parser in self._parsers:
             self._free.put(parser)
         self._pool = ThreadPoolExecutor(len(self._parsers), thread_name_prefix="reader")
-        self._queued: deque[ToRead] = deque()
-        self._under_way: dict[Future[Read], ToRead] = {}
+        self._queued: deque[FileToRead] = deque()
+        self._under_way: dict[Future[FileReadResult], FileToRead] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +81,7 @@ class Readers:
         for parser in self._parsers:  # one may have been started anew meanwhile
             parser.close()
 
-    def add(self, file: ToRead, *, first: bool = False) -> None:
+    def add(self, file: FileToRead, *, first: bool = False) -> None:
         """Puts a file in line; *first*: at its head."""
         if first:
             self._queued.appendleft(file)
@@ -88,7 +92,7 @@ class Readers:
         """Begins no more files; those under way still come back."""
         self._queued.clear()
 
-    def batches(self) -> Iterator[list[Read]]:
+    def completed_batches(self) -> Iterator[list[FileReadResult]]:
         """What is ready, whenever something is, until nothing is in line any more. Files may be added meanwhile."""
         while self._fill():
             done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
@@ -100,23 +104,23 @@ class Readers:
     def _fill(self) -> bool:
         """Gives the children something to do; False where nothing is left."""
         n_bytes = sum(file.n_bytes for file in self._under_way.values())
-        while self._queued and len(self._under_way) < AHEAD:
+        while self._queued and len(self._under_way) < MAX_FILES_AHEAD:
             n_bytes += self._queued[0].n_bytes
-            if self._under_way and n_bytes > AHEAD_BYTES:
+            if self._under_way and n_bytes > MAX_BYTES_AHEAD:
                 break
             file = self._queued.popleft()
             self._under_way[self._pool.submit(self._read, file)] = file
         return bool(self._under_way)
 
-    def _read(self, file: ToRead) -> Read:
+    def _read(self, file: FileToRead) -> FileReadResult:
         parser = self._free.get()
         try:
-            self._tell(Step(file.source, "reading"))
+            self._tell(FileProgress(file.source, "reading"))
             parsed = parser.parse(file.path)
         except DocumentError as error:
-            return Read(file, None, note=str(error))
+            return FileReadResult(file, None, note=str(error))
         finally:
             self._free.put(parser)
-        self._tell(Step(file.source, "splitting"))
-        document, passages = document_of(file.source, PurePosixPath(file.source).stem, parsed, self._splitting)
-        return Read(file, document, tuple(passages), parsed.note)
+        self._tell(FileProgress(file.source, "splitting"))
+        document, passages = split_document(file.source, PurePosixPath(file.source).stem, parsed, self._splitting)
+        return FileReadResult(file, document, tuple(passages), parsed.note)

@@ -7,32 +7,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rag.ingestion.find_files import Found, Outcome
-from rag.ingestion.progress import Step, Tell
-from rag.ingestion.reader_pool import Read, Readers, ToRead
+from rag.ingestion.find_files import FoundFiles, SourceOutcome
+from rag.ingestion.progress import FileProgress, ProgressCallback
+from rag.ingestion.reader_pool import FileReadResult, FileToRead, ReaderPool
 from rag.library.library import Library
 from rag.records import Document, Passage
 
 
 @dataclass(slots=True)
-class FileRun:
+class FileIngest:
     """What one run over files has done so far."""
 
     library: Library
-    tell: Tell
+    tell: ProgressCallback
     take: Callable[[Sequence[Passage]], None]
-    progress: Callable[[int], None]
+    on_file_done: Callable[[int], None]
     known: dict[str, str] = field(init=False)
     """The sha256 of the sources in the library, as they were read."""
-    copies: dict[str, list[ToRead]] = field(default_factory=dict)
+    copies: dict[str, list[FileToRead]] = field(default_factory=dict)
     """By sha256, the files that wait for what becomes of another one with the same bytes."""
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    outcomes: dict[str, list[SourceOutcome]] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
     n_passages_new: int = 0
 
-    def plan(self, found: Found, readers: Readers) -> None:
+    def plan(self, found: FoundFiles, readers: ReaderPool) -> None:
         """Settles what needs no reading, and puts the rest in line."""
-        self.known = self.library.hashes()
+        self.known = self.library.file_hashes()
         files = [self._hashed(path, source) for path, source in ((path, found.source(path)) for path in found.files)]
         now = {file.source: file.sha256 for file in files if file}
         # The source that stands for a hash; of those that change in this run, not yet any.
@@ -44,13 +44,13 @@ class FileRun:
                 self._drop_copy(file, owners[file.sha256])
             elif file.sha256 in self.copies:
                 self.copies[file.sha256].append(file)
-                self.tell(Step(file.source, "waiting"))
+                self.tell(FileProgress(file.source, "waiting"))
             else:
                 self.copies[file.sha256] = []
-                self.tell(Step(file.source, "waiting"))
+                self.tell(FileProgress(file.source, "waiting"))
                 readers.add(file)
 
-    def keep(self, batch: list[Read], readers: Readers) -> None:
+    def keep(self, batch: list[FileReadResult], readers: ReaderPool) -> None:
         """Stores what was read, all of it in one transaction, and settles the copies of it."""
         read = [(one.document, one.passages) for one in batch if one.document is not None]
         if read:
@@ -61,15 +61,15 @@ class FileRun:
                 self._settle("failed", one.file.source, f"{one.note}{kept}")
             else:
                 self._settle("changed" if one.file.source in self.known else "added", one.file.source, one.note)
-                self.tell(Step(one.file.source, "stored", one.note, len(one.passages)))
+                self.tell(FileProgress(one.file.source, "stored", one.note, len(one.passages)))
                 self.take(one.passages)
             self._settle_copies(one.file, one.document, readers)
 
-    def told(self, kind: str) -> tuple[Outcome, ...]:
+    def told(self, kind: str) -> tuple[SourceOutcome, ...]:
         """The sources of one kind ("added", "changed", ...), in the order in which they were found."""
         return tuple(sorted(self.outcomes.get(kind, ()), key=lambda one: self.order[one[0]]))
 
-    def _hashed(self, path: Path, source: str) -> ToRead | None:
+    def _hashed(self, path: Path, source: str) -> FileToRead | None:
         """A file with the sha256 of its bytes; None where it can't be opened.
 
         Always all bytes: 10,000 small files take 0.12 s, to look at their times alone 0.07 s, and times can lie.
@@ -77,7 +77,7 @@ class FileRun:
         self.order[source] = len(self.order)
         try:
             with path.open("rb") as file:
-                return ToRead(path, source, hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
+                return FileToRead(path, source, hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
         except OSError as error:
             self._settle("failed", source, f"it can't be read ({error.strerror}): check its rights")
             return None
@@ -85,14 +85,14 @@ class FileRun:
     def _settle(self, kind: str, source: str, note: str = "") -> None:
         self.outcomes.setdefault(kind, []).append((source, note))
         if kind == "unchanged":
-            self.tell(Step(source, "unchanged"))
+            self.tell(FileProgress(source, "unchanged"))
         elif kind == "duplicates":
-            self.tell(Step(source, "copy", note))
+            self.tell(FileProgress(source, "copy", note))
         elif kind == "failed":
-            self.tell(Step(source, "refused", note))
-        self.progress(1)
+            self.tell(FileProgress(source, "refused", note))
+        self.on_file_done(1)
 
-    def _settle_copies(self, file: ToRead, document: Document | None, readers: Readers) -> None:
+    def _settle_copies(self, file: FileToRead, document: Document | None, readers: ReaderPool) -> None:
         """Files with the bytes of one that was stored are copies; else the first of them is read in its place."""
         waiting = self.copies.pop(file.sha256, [])
         if document is not None and document.sha256 == file.sha256:
@@ -102,7 +102,7 @@ class FileRun:
             self.copies[file.sha256] = waiting[1:]
             readers.add(waiting[0], first=True)
 
-    def _drop_copy(self, file: ToRead, owner: str) -> None:
+    def _drop_copy(self, file: FileToRead, owner: str) -> None:
         if file.source in self.known:  # it had other content before
             self.library.remove(file.source)
         self._settle("duplicates", file.source, f"same bytes as {owner}")

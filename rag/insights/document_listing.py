@@ -9,22 +9,28 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Engine, Select, exists, func, or_, select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import documents, job_files, jobs, passages, reading, vectors
+from rag.database.schema import documents, job_files, jobs, passages, read_connection, vectors
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.passage_tallies import Tally, cited, judged, standing, tallies
-from rag.library.reread import READ_AGAIN
-from rag.parsing.formats.blocks import storable
+from rag.feedback.passage_tallies import (
+    PassageTally,
+    load_tallies,
+    select_citation_counts,
+    select_standing_verdicts,
+    select_verdict_counts,
+)
+from rag.library.reread import REREAD_SHA256
+from rag.parsing.formats.blocks import replace_unstorable
 from rag.records import Passage
 
-State = Literal["indexed", "encoding", "replaced"]
+DocumentState = Literal["indexed", "encoding", "replaced"]
 """Found by searches; found once its passages are encoded; as it was, until the next ingest has read it anew."""
-Only = Literal["", "outdated", "encoding", "replaced"]
+DocumentStateFilter = Literal["", "outdated", "encoding", "replaced"]
 """Which documents are listed: all, those that somebody called outdated, or those in a state."""
-SortedBy = Literal[
+DocumentSort = Literal[
     "source", "title", "type", "passages", "size", "added", "helpful", "not_relevant", "outdated", "cited"
 ]
-ONLY: tuple[str, ...] = get_args(Only)
-SORTS: tuple[str, ...] = get_args(SortedBy)
+DOCUMENT_STATE_FILTERS: tuple[str, ...] = get_args(DocumentStateFilter)
+DOCUMENT_SORTS: tuple[str, ...] = get_args(DocumentSort)
 
 _COLUMNS = {"source": documents.c.source, "title": documents.c.title, "type": documents.c.media_type,
             "size": func.length(documents.c.text), "added": documents.c.added_at}  # fmt: skip
@@ -32,7 +38,7 @@ _JUDGED = ("helpful", "not_relevant", "outdated")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedDocument:
     """A document as the catalogue lists it."""
 
     document_id: str
@@ -42,12 +48,12 @@ class Listed:
     n_passages: int
     n_characters: int
     added_at: str
-    state: State
-    tally: Tally
+    state: DocumentState
+    tally: PassageTally
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DocumentQuery:
     """Which documents, in which order.
 
     Raises:
@@ -63,74 +69,82 @@ class Wanted:
 
     def __post_init__(self) -> None:
         """Checks what comes from outside."""
-        if self.sort.removeprefix("-") not in SORTS:
+        if self.sort.removeprefix("-") not in DOCUMENT_SORTS:
             raise UsageError(
-                f"documents can't be sorted by {self.sort!r}: use one of {', '.join(SORTS)}, or -{SORTS[0]}"
+                f"documents can't be sorted by {self.sort!r}: use one of {', '.join(DOCUMENT_SORTS)}, or -{DOCUMENT_SORTS[0]}"
             )
-        if self.only not in ONLY:
-            raise UsageError(f"documents can't be narrowed to {self.only!r}: use one of {', '.join(ONLY[1:])}")
+        if self.only not in DOCUMENT_STATE_FILTERS:
+            raise UsageError(
+                f"documents can't be narrowed to {self.only!r}: use one of {', '.join(DOCUMENT_STATE_FILTERS[1:])}"
+            )
 
 
-class Catalogue:
+class DocumentListing:
     """Documents as people look them over. Reads only; *passage_side* names the vectors that searches use."""
 
     def __init__(self, engine: Engine, passage_side: str) -> None:
         self.engine = engine
         self._passage_side = passage_side
 
-    def page(self, wanted: Wanted, limit: int, offset: int = 0) -> tuple[list[Listed], int]:
+    def page(self, query: DocumentQuery, limit: int, offset: int = 0) -> tuple[list[ListedDocument], int]:
         """Up to *limit* documents from the *offset*-th on, and how many there are of the wanted ones in all."""
-        of_these = self._narrowed(select(documents.c.document_id), wanted)
-        with reading(self.engine) as connection:
+        of_these = self._narrowed(select(documents.c.document_id), query)
+        with read_connection(self.engine) as connection:
             n = int(connection.scalar(select(func.count()).select_from(of_these.subquery())) or 0)
-            ids = connection.scalars(_sorted(of_these, wanted.sort).limit(limit).offset(offset)).all()
+            ids = connection.scalars(_sorted(of_these, query.sort).limit(limit).offset(offset)).all()
             return self._listed(connection, ids), n
 
-    def get(self, document_id: str) -> Listed:
+    def get(self, document_id: str) -> ListedDocument:
         """One document.
 
         Raises:
             NotFoundError: there is none with this id.
         """
-        with reading(self.engine) as connection:
-            found = self._listed(connection, [storable(document_id)])
+        with read_connection(self.engine) as connection:
+            found = self._listed(connection, [replace_unstorable(document_id)])
         if not found:
             raise NotFoundError(f'no document {document_id!r} in the library: "nightjar sources" lists what there is')
         return found[0]
 
-    def passages(self, document_id: str, limit: int, offset: int = 0) -> list[tuple[Passage, Tally]]:
+    def passages(self, document_id: str, limit: int, offset: int = 0) -> list[tuple[Passage, PassageTally]]:
         """Some passages of a document, in reading order, and what became of each."""
         columns = [passages.c[name] for name in Passage.__dataclass_fields__ if name != "source"]
         query = select(documents.c.source, *columns).join(documents, documents.c.document_id == passages.c.document_id)
-        query = query.where(passages.c.document_id == storable(document_id)).order_by(
+        query = query.where(passages.c.document_id == replace_unstorable(document_id)).order_by(
             passages.c.start, passages.c.ordinal
         )
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(query.limit(limit).offset(offset)).mappings().all()
             found = [Passage(**row) for row in rows]
-            counted = tallies(connection, passages.c.passage_id, [one.passage_id for one in found])
-        return [(one, counted.get(one.passage_id, Tally())) for one in found]
+            counted = load_tallies(connection, passages.c.passage_id, [one.passage_id for one in found])
+        return [(one, counted.get(one.passage_id, PassageTally())) for one in found]
 
     def place(self, document_id: str, passage_id: str) -> int:
         """How many passages of the document stand before this one; 0 where it is none of them."""
-        of_it = passages.c.document_id == storable(document_id)
-        start = select(passages.c.start).where(of_it, passages.c.passage_id == storable(passage_id)).scalar_subquery()
-        with reading(self.engine) as connection:
+        of_it = passages.c.document_id == replace_unstorable(document_id)
+        start = (
+            select(passages.c.start)
+            .where(of_it, passages.c.passage_id == replace_unstorable(passage_id))
+            .scalar_subquery()
+        )
+        with read_connection(self.engine) as connection:
             return int(connection.scalar(select(func.count()).where(of_it, passages.c.start < start)) or 0)
 
-    def outdated_by(self, document_id: str) -> dict[str, int]:
+    def users_who_call_outdated(self, document_id: str) -> dict[str, int]:
         """Who calls passages of the document outdated → how often, the most frequent first."""
-        said = standing(select(passages.c.passage_id).where(passages.c.document_id == storable(document_id)))
+        said = select_standing_verdicts(
+            select(passages.c.passage_id).where(passages.c.document_id == replace_unstorable(document_id))
+        )
         n = func.count()
         query = select(said.c.user, n).where(said.c.verdict == "outdated").group_by(said.c.user)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query.order_by(n.desc(), said.c.user))}
 
-    def _narrowed(self, query: Select[Any], wanted: Wanted) -> Select[Any]:
+    def _narrowed(self, query: Select[Any], wanted: DocumentQuery) -> Select[Any]:
         if wanted.match:
-            query = query.where(_holding(storable(wanted.match)))
+            query = query.where(_holding(replace_unstorable(wanted.match)))
         if wanted.only == "outdated":
-            said = judged(passages.c.document_id)
+            said = select_verdict_counts(passages.c.document_id)
             return query.where(documents.c.document_id.in_(select(said.c.key).where(said.c.outdated > 0)))
         if wanted.only == "encoding":
             return query.where(documents.c.document_id.in_(select(passages.c.document_id).where(self._has_no_vector())))
@@ -140,22 +154,24 @@ class Catalogue:
         of_it = (vectors.c.passage_side == self._passage_side) & (vectors.c.text_sha256 == passages.c.text_sha256)
         return ~exists().where(of_it)
 
-    def _listed(self, connection: Connection, ids: Sequence[str]) -> list[Listed]:
+    def _listed(self, connection: Connection, ids: Sequence[str]) -> list[ListedDocument]:
         """What is listed of a page's documents, in the order of their *ids*; those that are gone are left out."""
         of_these = passages.c.document_id.in_(ids)
         counts = select(passages.c.document_id, func.count()).where(of_these).group_by(passages.c.document_id)
         n_passages: dict[str, int] = {row[0]: row[1] for row in connection.execute(counts)}
         bare = set(connection.scalars(select(passages.c.document_id).where(of_these, self._has_no_vector()).distinct()))
-        counted = tallies(connection, passages.c.document_id, ids)
+        counted = load_tallies(connection, passages.c.document_id, ids)
         columns = [documents.c[name] for name in ("document_id", "source", "title", "media_type", "added_at")]
         query = select(*columns, func.length(documents.c.text).label("n_characters"), _is_replaced().label("replaced"))
         rows = {row["document_id"]: dict(row) for row in connection.execute(
             query.where(documents.c.document_id.in_(ids))).mappings()}  # fmt: skip
         found = []
         for one in (one for one in ids if one in rows):
-            state: State = "replaced" if rows[one].pop("replaced") else "encoding" if one in bare else "indexed"
+            state: DocumentState = "replaced" if rows[one].pop("replaced") else "encoding" if one in bare else "indexed"
             found.append(
-                Listed(**rows[one], n_passages=n_passages.get(one, 0), state=state, tally=counted.get(one, Tally()))
+                ListedDocument(
+                    **rows[one], n_passages=n_passages.get(one, 0), state=state, tally=counted.get(one, PassageTally())
+                )
             )
         return found
 
@@ -176,7 +192,13 @@ def _counted(key: str) -> Any:
     of_document = passages.c.document_id
     if key == "passages":
         return select(of_document.label("key"), func.count().label(key)).group_by(of_document).subquery("cut")
-    return judged(of_document) if key in _JUDGED else cited(of_document) if key == "cited" else None
+    return (
+        select_verdict_counts(of_document)
+        if key in _JUDGED
+        else select_citation_counts(of_document)
+        if key == "cited"
+        else None
+    )
 
 
 def _holding(match: str) -> ColumnElement[bool]:
@@ -190,4 +212,4 @@ def _is_replaced() -> ColumnElement[bool]:
     """Whether the document is to be read anew, or is being read."""
     read = select(job_files.c.source).join(jobs, jobs.c.job_id == job_files.c.job_id)
     read = read.where(jobs.c.state == "running", job_files.c.stage.in_(("reading", "splitting")))
-    return (documents.c.sha256 == READ_AGAIN) | documents.c.source.in_(read)
+    return (documents.c.sha256 == REREAD_SHA256) | documents.c.source.in_(read)

@@ -10,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, func, select
 
-from rag.database.schema import reading, turns, verdict_events
-from rag.database.sql_batches import SQL_BATCH, chunks
-from rag.embedding.query_vectors import QuestionEncoder, question_vectors
-from rag.text.term_coverage import rarity, stem
+from rag.database.schema import read_connection, turns, verdict_events
+from rag.database.sql_batches import SQL_BATCH, batched
+from rag.embedding.query_vectors import VersionQueryEncoder, get_query_vectors
+from rag.text.term_coverage import idf_weights, stem
 from rag.text.tokenize import tokenize
 
 MAX_TURNS = 2_000  # the latest ones that are looked at
 MAX_QUESTIONS = 500  # different ones, the latest: encoding them takes two to three seconds of a core
-ALIKE = 0.55
+MIN_GROUP_COSINE = 0.55
 """The least cosine of any two questions of a gap: chosen by benchmark, see DECISIONS.md."""
-N_WORDS = 3  # of a name
+N_NAME_WORDS = 3  # of a name
 
 FloatArray = NDArray[np.float32]
-Nearest = Callable[[FloatArray, int], list[list[tuple[str, float]]]]
+FindNearest = Callable[[FloatArray, int], list[list[tuple[str, float]]]]
 """`(q, dim)` and k → for each row up to k (passage id, cosine), best first: an index's search."""
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class UnansweredTurn:
     """A turn that found nothing."""
 
     question: str
@@ -37,7 +37,7 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class KnowledgeGap:
     """Questions that ask for nearly the same, and found nothing."""
 
     name: str
@@ -52,7 +52,7 @@ class Gap:
     cosine: float = 0.0
 
 
-def missed(engine: Engine, user: str | None = None) -> list[Missed]:
+def load_unanswered_turns(engine: Engine, user: str | None = None) -> list[UnansweredTurn]:
     """Turns that found nothing, the latest first; with *user* only that person's.
 
     Those that declined, whose answer somebody called not in the documents, or from a wrong source without naming the
@@ -62,15 +62,15 @@ def missed(engine: Engine, user: str | None = None) -> list[Missed]:
     asked = select(turns.c.question, turns.c.user, turns.c.asked_at).where(turns.c.origin == "asked", of_user)
     wrong = turns.c.turn_id.in_(_turns_judged("answer_wrong_source")) & turns.c.turn_id.not_in(_turns_judged("pin"))
     nothing = (turns.c.declined == 1) | turns.c.turn_id.in_(_turns_judged("answer_not_in_documents")) | wrong
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         rows = connection.execute(asked.where(nothing).order_by(turns.c.asked_at.desc()).limit(MAX_TURNS)).all()
         last_of: dict[str, str] = {}
-        for some in chunks(list({row.question for row in rows}), SQL_BATCH):
+        for some in batched(list({row.question for row in rows}), SQL_BATCH):
             latest = select(turns.c.question, func.max(turns.c.asked_at)).where(turns.c.question.in_(some), of_user)
             found = connection.execute(latest.where(turns.c.origin == "asked").group_by(turns.c.question))
             last_of.update({row[0]: row[1] for row in found})
     missing = {row.question for row in rows if row.asked_at == last_of[row.question]}
-    return [Missed(row.question, row.user, row.asked_at) for row in rows if row.question in missing]
+    return [UnansweredTurn(row.question, row.user, row.asked_at) for row in rows if row.question in missing]
 
 
 def _turns_judged(verdict: str) -> Select[tuple[str]]:
@@ -83,20 +83,20 @@ def _turns_judged(verdict: str) -> Select[tuple[str]]:
 
 
 def find_gaps(
-    engine: Engine, encoder: QuestionEncoder, nearest: Nearest, user: str | None = None, n: int = 20
-) -> list[Gap]:
+    engine: Engine, encoder: VersionQueryEncoder, nearest: FindNearest, user: str | None = None, n: int = 20
+) -> list[KnowledgeGap]:
     """The *n* largest gaps, by people and then by times asked; with *user* only of that person's questions.
 
     Questions are encoded in passing: none is kept that was only typed.
     """
-    turned_away = missed(engine, user)
+    turned_away = load_unanswered_turns(engine, user)
     questions = list(dict.fromkeys(one.question for one in turned_away))[:MAX_QUESTIONS]
     if not questions:
         return []
-    vectors = question_vectors(engine, encoder, questions, in_passing=questions)
-    weights = rarity(set(tokenize(question)) for question in questions)
+    vectors = get_query_vectors(engine, encoder, questions, unstored=questions)
+    weights = idf_weights(set(tokenize(question)) for question in questions)
     found = []
-    for rows in alike(vectors):
+    for rows in group_by_cosine(vectors):
         some = [questions[row] for row in rows]
         found.append((_gap(some, turned_away, weights), vectors[_middle(vectors, rows)]))
     found.sort(key=lambda one: (one[0].n_people, one[0].n_asked, one[0].last_at), reverse=True)
@@ -107,13 +107,15 @@ def find_gaps(
     ]
 
 
-def _gap(questions: Sequence[str], turned_away: Sequence[Missed], weights: Mapping[str, float]) -> Gap:
+def _gap(questions: Sequence[str], turned_away: Sequence[UnansweredTurn], weights: Mapping[str, float]) -> KnowledgeGap:
     of_these = [one for one in turned_away if one.question in set(questions)]
     people = {one.user for one in of_these}
-    return Gap(name_of(questions, weights), tuple(questions), len(of_these), len(people), of_these[0].asked_at)
+    return KnowledgeGap(
+        name_group(questions, weights), tuple(questions), len(of_these), len(people), of_these[0].asked_at
+    )
 
 
-def alike(vectors: FloatArray) -> list[list[int]]:
+def group_by_cosine(vectors: FloatArray) -> list[list[int]]:
     """Rows of `(n, dim)` unit vectors, gathered so that any two of a group have a cosine of ALIKE or more.
 
     Complete linkage (Sørensen, 1948): no chain of questions, each near the next, joins what asks for different things.
@@ -124,7 +126,7 @@ def alike(vectors: FloatArray) -> list[list[int]]:
         return [[row] for row in range(len(vectors))]
     tree = linkage(vectors.astype(np.float64), "complete", metric="cosine")
     groups: dict[int, list[int]] = {}
-    for row, group in enumerate(fcluster(tree, 1 - ALIKE, "distance")):
+    for row, group in enumerate(fcluster(tree, 1 - MIN_GROUP_COSINE, "distance")):
         groups.setdefault(int(group), []).append(row)
     return list(groups.values())
 
@@ -135,7 +137,7 @@ def _middle(vectors: FloatArray, rows: Sequence[int]) -> int:
     return rows[int(np.argmax(of_these @ of_these.sum(axis=0)))]
 
 
-def name_of(questions: Sequence[str], weights: Mapping[str, float]) -> str:
+def name_group(questions: Sequence[str], weights: Mapping[str, float]) -> str:
     """The words that most of the questions share, rarer ones among all questions first, in their commonest spelling.
 
     >>> name_of(["Where do I park?", "Is parking free?", "May I park here?"], {"park": 1.0, "parking": 1.0, "free": 2.0})
@@ -149,5 +151,5 @@ def name_of(questions: Sequence[str], weights: Mapping[str, float]) -> str:
             weight[stem(word)] = weights.get(word, 1.0)
     counts = {word: spellings.total() for word, spellings in spelled.items()}
     shared = [word for word, count in counts.items() if count > 1] or list(counts)
-    first = sorted(shared, key=lambda word: counts[word] * weight[word], reverse=True)[:N_WORDS]
+    first = sorted(shared, key=lambda word: counts[word] * weight[word], reverse=True)[:N_NAME_WORDS]
     return " · ".join(spelled[word].most_common(1)[0][0] for word in first) or questions[0]

@@ -12,21 +12,21 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Engine, Select, case, func, literal, select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import reading, turns, verdict_events
+from rag.database.schema import read_connection, turns, verdict_events
 from rag.errors import UsageError
-from rag.feedback.daily_counts import FINE, DayCount, asked_between, counting, days_from
+from rag.feedback.daily_counts import HISTOGRAM_BINS_PER_DECADE, DayCount, asked_between, count_days, days_between
 from rag.records import ANSWER_VERDICTS
 
-Span = Literal[7, 30, 90]
+SpanDays = Literal[7, 30, 90]
 """Days that can be looked at: the first two day by day, 90 week by week."""
-SPANS: tuple[Span, ...] = (7, 30, 90)
-DAYS_OF_A_STRETCH: dict[Span, int] = {7: 1, 30: 1, 90: 7}
+SPANS_DAYS: tuple[SpanDays, ...] = (7, 30, 90)
+STRETCH_DAYS: dict[SpanDays, int] = {7: 1, 30: 1, 90: 7}
 LIKED = "answer_helpful"
 DISLIKED = tuple(verdict for verdict in ANSWER_VERDICTS if verdict != LIKED)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class UsagePeriod:
     """What happened from the day *first* to the day *last*, both inclusive, in UTC. What was not kept is None."""
 
     first: date
@@ -59,14 +59,14 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class OverTime:
+class UsageOverTime:
     """The last *days* days, stretch by stretch, all of them together, and as many days before for comparison."""
 
-    days: Span
-    stretches: tuple[Stretch, ...]
+    days: SpanDays
+    periods: tuple[UsagePeriod, ...]
     """Oldest first, without a gap; today's is the last."""
-    whole: Stretch
-    before: Stretch
+    whole: UsagePeriod
+    before: UsagePeriod
     kept_since: date | None
     """The first day of the whole on which support and seconds were kept; None where on no day."""
 
@@ -76,76 +76,81 @@ class OverTime:
         return self.whole.n_timed < self.whole.n_asked
 
 
-def span_of(days: int) -> Span:
+def to_span(days: int) -> SpanDays:
     """The number of days as one that is counted.
 
     Raises:
         UsageError: it is none.
     """
-    span = next((one for one in SPANS if one == days), None)
+    span = next((one for one in SPANS_DAYS if one == days), None)
     if span is None:
-        raise UsageError(f"{days} days are not counted: use one of {', '.join(map(str, SPANS))}")
+        raise UsageError(f"{days} days are not counted: use one of {', '.join(map(str, SPANS_DAYS))}")
     return span
 
 
-def over_time(engine: Engine, days: Span, today: date | None = None) -> OverTime:
+def usage_over_time(engine: Engine, days: SpanDays, today: date | None = None) -> UsageOverTime:
     """What the turns of the last *days* days say; *today* is the last of them, in UTC."""
-    *_, found = over_time_steps(engine, days, today)
-    assert isinstance(found, OverTime)
+    *_, found = usage_over_time_in_steps(engine, days, today)
+    assert isinstance(found, UsageOverTime)
     return found
 
 
-def over_time_steps(engine: Engine, days: Span, today: date | None = None) -> Iterator[tuple[int, int] | OverTime]:
+def usage_over_time_in_steps(
+    engine: Engine, days: SpanDays, today: date | None = None
+) -> Iterator[tuple[int, int] | UsageOverTime]:
     """How many days are counted, and of how many; at the end what they say. Days that are over are counted once."""
     today = today or datetime.now(UTC).date()
     first = today - timedelta(days - 1)
-    bounds = [(first - timedelta(days), first - timedelta(1)), *stretches_of(days, today)]
-    wanted, counts = days_from(bounds[0][0], today), dict[date, DayCount]()
-    for some in counting(engine, wanted):
+    bounds = [(first - timedelta(days), first - timedelta(1)), *split_into_periods(days, today)]
+    wanted, counts = days_between(bounds[0][0], today), dict[date, DayCount]()
+    for some in count_days(engine, wanted):
         counts |= some
         yield len(counts), len(wanted)
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         said = _said(connection, bounds)
     yield _over_time(days, bounds, counts, said)
 
 
 def _over_time(
-    days: Span, bounds: Sequence[tuple[date, date]], counts: Mapping[date, DayCount], said: Sequence[tuple[int, int]]
-) -> OverTime:
-    summed = [sum((counts[day] for day in days_from(*bound)), DayCount()) for bound in bounds]
+    days: SpanDays,
+    bounds: Sequence[tuple[date, date]],
+    counts: Mapping[date, DayCount],
+    said: Sequence[tuple[int, int]],
+) -> UsageOverTime:
+    summed = [sum((counts[day] for day in days_between(*bound)), DayCount()) for bound in bounds]
     before, *stretches = (_stretch(*one) for one in zip(bounds, summed, said, strict=True))
     (first, _), (_, today) = bounds[1], bounds[-1]
     liked, disliked = (sum(numbers) for numbers in zip(*said[1:], strict=True))
     whole = _stretch((first, today), sum(summed[1:], DayCount()), (liked, disliked))
-    kept_since = next((day for day in days_from(first, today) if counts[day].seconds), None)
-    return OverTime(days, tuple(stretches), whole, before, kept_since)
+    kept_since = next((day for day in days_between(first, today) if counts[day].seconds), None)
+    return UsageOverTime(days, tuple(stretches), whole, before, kept_since)
 
 
-def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> Stretch:
+def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> UsagePeriod:
     support = count.support / count.n_checked if count.n_checked else None
-    return Stretch(*bound, count.n_asked, count.n_declined, *said, count.n_checked, support, count.seconds.total(),
-                   nearest_rank(count.seconds, 0.50), nearest_rank(count.seconds, 0.95))  # fmt: skip
+    return UsagePeriod(*bound, count.n_asked, count.n_declined, *said, count.n_checked, support, count.seconds.total(),
+                   nearest_rank_percentile(count.seconds, 0.50), nearest_rank_percentile(count.seconds, 0.95))  # fmt: skip
 
 
-def days_looked_at(last: date) -> list[date]:
+def days_covered(last: date) -> list[date]:
     """The days up to *last* that the longest span is told of, and as many before."""
-    return days_from(last - timedelta(2 * max(SPANS) - 1), last)
+    return days_between(last - timedelta(2 * max(SPANS_DAYS) - 1), last)
 
 
-def stretches_of(days: Span, today: date) -> list[tuple[date, date]]:
+def split_into_periods(days: SpanDays, today: date) -> list[tuple[date, date]]:
     """First and last day of each stretch, oldest first; where they do not come out even the first one is short.
 
     >>> first, *_, last = stretches_of(90, date(2026, 11, 25))
     >>> [str(day) for day in (*first, *last)]
     ['2026-08-28', '2026-09-02', '2026-11-19', '2026-11-25']
     """
-    length = DAYS_OF_A_STRETCH[days]
+    length = STRETCH_DAYS[days]
     earliest = today - timedelta(days - 1)
     lasts = [today - timedelta(back) for back in range(0, days, length)][::-1]
     return [(max(earliest, last - timedelta(length - 1)), last) for last in lasts]
 
 
-def nearest_rank(seconds: Counter[int], share: float) -> float | None:
+def nearest_rank_percentile(seconds: Counter[int], share: float) -> float | None:
     """The least time, in seconds, that *share* of the questions took at most; *seconds* counts them as `DayCount` does.
 
     >>> nearest_rank(Counter({10: 1, 20: 1, 201: 2}), 0.5), nearest_rank(Counter(), 0.5)
@@ -155,7 +160,11 @@ def nearest_rank(seconds: Counter[int], share: float) -> float | None:
     for place in sorted(seconds):
         n += seconds[place]
         if n >= n_wanted:
-            return place / 100 if place <= FINE else (place - FINE) / 10 + FINE / 100
+            return (
+                place / 100
+                if place <= HISTOGRAM_BINS_PER_DECADE
+                else (place - HISTOGRAM_BINS_PER_DECADE) / 10 + HISTOGRAM_BINS_PER_DECADE / 100
+            )
     return None
 
 

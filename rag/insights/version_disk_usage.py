@@ -8,16 +8,18 @@ from pathlib import Path
 
 from sqlalchemy import Engine, delete, func, select
 
-from rag.database.schema import reading, vectors
+from rag.database.schema import read_connection, vectors
 from rag.index.chroma_index import ChromaIndex
-from rag.versions.registry import Registry, Version
+from rag.versions.registry import Version, VersionRegistry
 
-N_KEPT = 3  # versions that were current last keep their vectors, beside the base: so far a rollback is immediate
-OF_QUESTIONS = "questions:"  # begins the name of the side that holds a version's vectors of questions
+N_PREVIOUS_KEPT = (
+    3  # versions that were current last keep their vectors, beside the base: so far a rollback is immediate
+)
+QUESTION_SIDE_PREFIX = "questions:"  # begins the name of the side that holds a version's vectors of questions
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class VersionDiskUsage:
     """What one version holds, in bytes; what it shares with others is counted with each of them."""
 
     files: int
@@ -30,7 +32,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Freed:
+class FreedSpace:
     """What was freed."""
 
     sides: tuple[str, ...]
@@ -39,35 +41,35 @@ class Freed:
     """Of vectors and index."""
 
 
-def spaces(engine: Engine, data: Path, versions: Iterable[Version]) -> dict[str, Space]:
+def measure_disk_usage(engine: Engine, data: Path, versions: Iterable[Version]) -> dict[str, VersionDiskUsage]:
     """encoder_id → what the version holds."""
     held = _held(engine)
     told = {}
     for version in versions:
         n, size = held.get(version.passage_side, (0, 0))
         index = _size(data / "index" / version.passage_side)
-        told[version.encoder_id] = Space(_size(version.folder, shared=version.tier == 0), n * size, n, index)
+        told[version.encoder_id] = VersionDiskUsage(_size(version.folder, shared=version.tier == 0), n * size, n, index)
     return told
 
 
-def kept_versions(registry: Registry, n_kept: int = N_KEPT) -> set[str]:
+def versions_to_keep(registry: VersionRegistry, n_kept: int = N_PREVIOUS_KEPT) -> set[str]:
     """Ids of the versions whose vectors stay: the base, the current and the previous one, and the *n_kept* current last."""
     last = list(dict.fromkeys(promotion.encoder_id for promotion in registry.history()))[:n_kept]
-    before = registry.before_current()
+    before = registry.version_before_current()
     return {registry.base().encoder_id, registry.current().encoder_id, *last, *([before] if before else [])}
 
 
-def freeable(registry: Registry, n_kept: int = N_KEPT) -> list[str]:
+def freeable_sides(registry: VersionRegistry, n_kept: int = N_PREVIOUS_KEPT) -> list[str]:
     """Passage sides that no kept version uses, in order."""
-    kept = kept_versions(registry, n_kept)
+    kept = versions_to_keep(registry, n_kept)
     versions = registry.versions()
     needed = {version.passage_side for version in versions if version.encoder_id in kept}
     return sorted({version.passage_side for version in versions} - needed)
 
 
 def free_vectors(
-    engine: Engine, data: Path, registry: Registry, *, n_kept: int = N_KEPT, url: str | None = None
-) -> Freed:
+    engine: Engine, data: Path, registry: VersionRegistry, *, n_kept: int = N_PREVIOUS_KEPT, url: str | None = None
+) -> FreedSpace:
     """Drops vectors and index of passage sides that no kept version uses.
 
     The versions' files stay, so that each can be promoted again; the library is then encoded anew. Take the night's lock
@@ -76,7 +78,7 @@ def free_vectors(
     Raises:
         BusyError: a process has one of the indexes open.
     """
-    sides, held = freeable(registry, n_kept), _held(engine)
+    sides, held = freeable_sides(registry, n_kept), _held(engine)
     present = [side for side in sides if side in held or (data / "index" / side).is_dir()]
     n_vectors = n_bytes = 0
     for side in present:
@@ -88,15 +90,17 @@ def free_vectors(
         )  # first: a side without vectors and with an index is a wrong one
         with engine.begin() as connection:
             connection.execute(delete(vectors).where(vectors.c.passage_side == side))
-    return Freed(tuple(present), n_vectors, n_bytes)
+    return FreedSpace(tuple(present), n_vectors, n_bytes)
 
 
 def _held(engine: Engine) -> dict[str, tuple[int, int]]:
     """passage side → its vectors, and bytes of one; those of questions are left out."""
     query = select(vectors.c.passage_side, func.count()).group_by(vectors.c.passage_side)
     held = {}
-    with reading(engine) as connection:
-        for side, n in connection.execute(query.where(vectors.c.passage_side.not_like(f"{OF_QUESTIONS}%"))).all():
+    with read_connection(engine) as connection:
+        for side, n in connection.execute(
+            query.where(vectors.c.passage_side.not_like(f"{QUESTION_SIDE_PREFIX}%"))
+        ).all():
             one = select(func.length(vectors.c.vector)).where(vectors.c.passage_side == side).limit(1)
             held[side] = int(n), int(connection.scalar(one) or 0)
     return held

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
-from rag.database.schema import documents, passages, reading
+from rag.database.schema import documents, passages, read_connection
 from rag.errors import NotFoundError
-from rag.library.search_filter import Filter, matches_source, matches_type
+from rag.library.search_filter import SearchFilter, matches_source, matches_type
 
 BoolArray = NDArray[np.bool_]
 REMEMBERED = 16  # filters, as a conversation repeats its own: 100 ms over 100,000 documents, and 0.1 MB each
@@ -31,17 +31,17 @@ class _Document:
     added_at: str
 
 
-class Shelves:
+class FilterMasks:
     """Which document each passage belongs to. Read at the first filtered search; threads may share it."""
 
     def __init__(self, engine: Engine, passage_ids: Sequence[str]) -> None:
         self._engine = engine
         self._passage_ids = passage_ids
         self._lock = threading.Lock()
-        self._passed: dict[Filter, BoolArray] = {}
+        self._passed: dict[SearchFilter, BoolArray] = {}
         self._read_once: tuple[list[_Document], NDArray[np.intp]] | None = None
 
-    def passing(self, where: Filter) -> BoolArray:
+    def mask(self, where: SearchFilter) -> BoolArray:
         """`(n_passages,)`, in the order of the passage ids: which of them may be found.
 
         Raises:
@@ -57,7 +57,7 @@ class Shelves:
                 self._passed[where] = found
         return found
 
-    def _passing(self, where: Filter) -> BoolArray:
+    def _passing(self, where: SearchFilter) -> BoolArray:
         shelved, document_of = self._read()
         keep = np.ones(len(shelved) + 1, np.bool_)
         keep[-1] = False  # stands for passages that were removed meanwhile
@@ -73,7 +73,7 @@ class Shelves:
 
     def _read_all(self) -> tuple[list[_Document], NDArray[np.intp]]:
         columns = (documents.c.document_id, documents.c.source, documents.c.media_type, documents.c.added_at)
-        with reading(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             shelved = [_Document(*row) for row in connection.execute(select(*columns).order_by(documents.c.source))]
             owners = connection.execute(select(passages.c.passage_id, passages.c.document_id))
             owner_of = {row.passage_id: row.document_id for row in owners}
@@ -82,7 +82,7 @@ class Shelves:
         return shelved, np.fromiter(places, np.intp, len(self._passage_ids))
 
 
-def _masks(where: Filter, shelved: Sequence[_Document]) -> Iterable[BoolArray]:
+def _masks(where: SearchFilter, shelved: Sequence[_Document]) -> Iterable[BoolArray]:
     """One mask, `(n_documents,)`, for each thing that the filter asks for."""
     if where.sources:
         yield _any_of(where.sources, shelved, lambda term, one: matches_source(term, one.source), _unknown_source)

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Engine, Select, func, or_, select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import documents, passages, reading, state
-from rag.database.sql_batches import SQL_BATCH, chunks
+from rag.database.schema import app_state, documents, passages, read_connection
+from rag.database.sql_batches import SQL_BATCH, batched
 from rag.errors import NotFoundError
-from rag.library.write_documents import Also, delete_documents, put_documents, raise_revision
+from rag.library.write_documents import BeforeDelete, bump_revision, delete_documents, put_documents
 from rag.records import Document, Passage
 
 _PASSAGE_COLUMNS = (
@@ -30,7 +30,7 @@ _PASSAGE_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceSummary:
     """A document as it is listed: everything but its text."""
 
     document_id: str
@@ -57,7 +57,7 @@ class Library:
     def text_hashes(self) -> dict[str, str]:
         """passage id → sha256 of its encoded text, in the library's one order: by passage id."""
         query = select(passages.c.passage_id, passages.c.text_sha256).order_by(passages.c.passage_id)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return {row.passage_id: row.text_sha256 for row in connection.execute(query)}
 
     def vectors_revision(self) -> int:
@@ -65,15 +65,15 @@ class Library:
         return self._counter("vectors_revision")
 
     def _counter(self, name: str) -> int:
-        with reading(self.engine) as connection:
-            return int(connection.scalar(select(state.c.value).where(state.c.name == name)) or 0)
+        with read_connection(self.engine) as connection:
+            return int(connection.scalar(select(app_state.c.value).where(app_state.c.name == name)) or 0)
 
     def n_passages(self) -> int:
         """How many passages there are."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return int(connection.scalar(select(func.count()).select_from(passages)) or 0)
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SourceSummary]:
         """Every document, by source."""
         counts = select(passages.c.document_id, func.count().label("n")).group_by(passages.c.document_id).subquery()
         query = (
@@ -82,12 +82,12 @@ class Library:
             .join(counts, counts.c.document_id == documents.c.document_id, isouter=True)
             .order_by(documents.c.source)
         )  # fmt: skip
-        with reading(self.engine) as connection:
-            return [Source(*row) for row in connection.execute(query)]
+        with read_connection(self.engine) as connection:
+            return [SourceSummary(*row) for row in connection.execute(query)]
 
-    def hashes(self) -> dict[str, str]:
+    def file_hashes(self) -> dict[str, str]:
         """The sha256 of the bytes of every source; empty where it is to be read again."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(select(documents.c.source, documents.c.sha256))
             return {row.source: row.sha256 for row in rows}
 
@@ -98,7 +98,7 @@ class Library:
             NotFoundError: there is none with this id.
         """
         columns = [documents.c[name] for name in Document.__dataclass_fields__]
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(select(*columns).where(documents.c.document_id == document_id)).first()
         if row is None:
             raise NotFoundError(f'no document {document_id!r} in the library: "nightjar sources" lists what there is')
@@ -106,24 +106,24 @@ class Library:
 
     def passages(self) -> list[Passage]:
         """Every passage, in the library's one order: by passage id."""
-        return list(self.iterate())
+        return list(self.iterate_passages())
 
-    def iterate(self) -> Iterator[Passage]:
+    def iterate_passages(self) -> Iterator[Passage]:
         """Every passage, by passage id, without holding them all."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             for row in connection.execute(_select_passages().order_by(passages.c.passage_id)):
                 yield Passage(*row)
 
-    def some(self, passage_ids: Sequence[str]) -> Iterator[Passage]:
+    def iterate_by_ids(self, passage_ids: Sequence[str]) -> Iterator[Passage]:
         """The passages with these ids, in no order, without holding them all; absent ones are left out."""
-        for few in chunks(passage_ids, SQL_BATCH):
+        for few in batched(passage_ids, SQL_BATCH):
             yield from self.get(few).values()
 
     def get(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages with these ids; absent ones are left out."""
         found: dict[str, Passage] = {}
-        with reading(self.engine) as connection:
-            for some in chunks(passage_ids, SQL_BATCH):
+        with read_connection(self.engine) as connection:
+            for some in batched(passage_ids, SQL_BATCH):
                 for row in connection.execute(_select_passages().where(passages.c.passage_id.in_(some))):
                     found[row[0]] = Passage(*row)
         return found
@@ -136,8 +136,8 @@ class Library:
         found: dict[str, set[str]] = {}
         columns = (passages.c.passage_id, passages.c.external_id, documents.c.source)
         query = select(*columns).join(documents, documents.c.document_id == passages.c.document_id)
-        with reading(self.engine) as connection:
-            for some in chunks(list(ids), SQL_BATCH):
+        with read_connection(self.engine) as connection:
+            for some in batched(list(ids), SQL_BATCH):
                 of_beir = passages.c.external_id.is_not(None) & documents.c.source.in_(some)
                 for named in (passages.c.passage_id.in_(some), passages.c.external_id.in_(some), of_beir):
                     for row in connection.execute(query.where(named)):
@@ -159,20 +159,20 @@ class Library:
         """Stores several documents in one transaction; returns how many passages are new."""
         n_new = 0
         with self.engine.begin() as connection:
-            for some in chunks(list(batch), SQL_BATCH):
+            for some in batched(list(batch), SQL_BATCH):
                 n_new += put_documents(connection, some)
-            raise_revision(connection, "library_revision")
+            bump_revision(connection, "library_revision")
         return n_new
 
-    def vectors_arrived(self) -> None:
+    def bump_vectors_revision(self) -> None:
         """Raises `vectors_revision()`, so that an application that serves takes them in."""
         with self.engine.begin() as connection:
-            raise_revision(connection, "vectors_revision")
+            bump_revision(connection, "vectors_revision")
 
-    def remove(self, source: str, also: Also = lambda c, ids: None) -> int:
+    def remove(self, source: str, before_delete: BeforeDelete = lambda c, ids: None) -> int:
         """Removes a source, or everything below it where it names a folder; returns how many documents went.
 
-        Vectors that no passage uses any more go too. Verdicts stay as events, and count no longer. *also* does, in the
+        Vectors that no passage uses any more go too. Verdicts stay as events, and count no longer. *before_delete* does, in the
         same transaction, what belongs to the removal; it gets the ids of the passages before they go.
 
         Raises:
@@ -180,7 +180,7 @@ class Library:
         """
         with self.engine.begin() as connection:
             ids = self.below(connection, source)
-            delete_documents(connection, ids, also)
+            delete_documents(connection, ids, before_delete)
         return len(ids)
 
     def below(self, connection: Connection, source: str) -> list[str]:
@@ -197,16 +197,16 @@ class Library:
             raise NotFoundError(f'no source {source!r} in the library: "nightjar sources" lists what there is')
         return ids
 
-    def remove_all(self, sources: Sequence[str], also: Also = lambda c, ids: None) -> int:
+    def remove_all(self, sources: Sequence[str], before_delete: BeforeDelete = lambda c, ids: None) -> int:
         """The same for several sources, and for nothing below them; those that are not there are passed over."""
         with self.engine.begin() as connection:
             found = (
                 select(documents.c.document_id).where(documents.c.source.in_(some))
-                for some in chunks(sources, SQL_BATCH)
+                for some in batched(sources, SQL_BATCH)
             )
             ids = [document_id for query in found for document_id in connection.scalars(query)]
             if ids:
-                delete_documents(connection, ids, also)
+                delete_documents(connection, ids, before_delete)
         return len(ids)
 
 

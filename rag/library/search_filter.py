@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 
 from rag.errors import UsageError
 
-MAX_TERMS = 50  # sources, or types, of one filter
+MAX_FILTER_TERMS = 50  # sources, or types, of one filter
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class SearchFilter:
     """What a passage's document must be. Of several sources, or types, one suffices; what is left empty lets all pass."""
 
     sources: tuple[str, ...] = ()
@@ -28,15 +28,15 @@ class Filter:
 
     def __bool__(self) -> bool:
         """Whether it asks for anything."""
-        return self != EVERYTHING
+        return self != NO_FILTER
 
 
-EVERYTHING = Filter()
+NO_FILTER = SearchFilter()
 
 
-def filter_of(
+def parse_filter(
     sources: Iterable[str] = (), types: Iterable[str] = (), since: str | None = None, until: str | None = None
-) -> Filter:
+) -> SearchFilter:
     """A filter from what people write; dates are ISO 8601, days count from their beginning to their end, in UTC.
 
     >>> filter_of(until="2026-11-25").until.isoformat()
@@ -49,7 +49,7 @@ def filter_of(
     first, end = _moment(since), _moment(until, whole_day=True)
     if first and end and first >= end:
         raise UsageError(f"nothing lies between {since!r} and {until!r}: the first date must be the earlier one")
-    return Filter(sources, types, first, end)
+    return SearchFilter(sources, types, first, end)
 
 
 def matches_source(pattern: str, source: str) -> bool:
@@ -78,8 +78,10 @@ def matches_type(kind: str, source: str, media_type: str) -> bool:
 
 def _terms(what: str, given: Iterable[str]) -> tuple[str, ...]:
     terms = tuple(one.strip() for one in given if one.strip())
-    if len(terms) > MAX_TERMS:
-        raise UsageError(f"{len(terms):,} {what} to choose from, at most {MAX_TERMS} are read: name a folder, or use *")
+    if len(terms) > MAX_FILTER_TERMS:
+        raise UsageError(
+            f"{len(terms):,} {what} to choose from, at most {MAX_FILTER_TERMS} are read: name a folder, or use *"
+        )
     return terms
 
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from sqlalchemy import Engine, func, select
 
-from rag.database.schema import documents, passages, reading
+from rag.database.schema import documents, passages, read_connection
 from rag.library.library import Library
 from rag.records import Hit, Passage
 
-Around = Literal["passage", "neighbours", "section"]
+SurroundingScope = Literal["passage", "neighbours", "section"]
 """Nothing, one passage on each side, or as much of the section as SECTION_CHARACTERS hold."""
 
 SECTION_CHARACTERS = 2_000  # beyond the hit's own
@@ -29,7 +29,7 @@ class _Place:
     end: int
 
 
-def widened(engine: Engine, hits: Sequence[Hit], around: Around, room: int) -> tuple[Hit, ...]:
+def with_surrounding_text(engine: Engine, hits: Sequence[Hit], around: SurroundingScope, room: int) -> tuple[Hit, ...]:
     """The hits, each with the text around it too: exactly `document.text[start:end]`, like the passage that it stands for.
 
     What is added stands below the same heading and on the same page, so that title and page stay true, and belongs to no
@@ -46,7 +46,7 @@ def widened(engine: Engine, hits: Sequence[Hit], around: Around, room: int) -> t
     return tuple(wide)
 
 
-def passages_near(library: Library, passage: Passage, n_before: int, n_after: int) -> list[Passage]:
+def neighbouring_passages(library: Library, passage: Passage, n_before: int, n_after: int) -> list[Passage]:
     """A passage with those before and after it in its document, as they stand there."""
     order = [one.passage_id for one in _places(library.engine, {passage.document_id}).get(passage.document_id, ())]
     at = order.index(passage.passage_id) if passage.passage_id in order else 0
@@ -60,13 +60,15 @@ def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Seque
     columns = (passages.c.passage_id, passages.c.heading, passages.c.page, passages.c.start, passages.c.end)
     query = select(passages.c.document_id, *columns).where(passages.c.document_id.in_(document_ids))
     found: dict[str, list[_Place]] = {}
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         for document_id, *place in connection.execute(query.order_by(passages.c.start, passages.c.end)):
             found.setdefault(document_id, []).append(_Place(*place))
     return found
 
 
-def _span(hit: Hit, places: Sequence[_Place], taken: Collection[str], around: Around, room: int) -> tuple[int, int]:
+def _span(
+    hit: Hit, places: Sequence[_Place], taken: Collection[str], around: SurroundingScope, room: int
+) -> tuple[int, int]:
     """Where the widened text begins and ends."""
     own = next((row for row, place in enumerate(places) if place.passage_id == hit.passage.passage_id), None)
     if own is None:  # it was removed a moment ago
@@ -92,7 +94,7 @@ def _with_text(engine: Engine, hit: Hit, start: int, end: int) -> Hit:
     if (start, end) == (hit.passage.start, hit.passage.end):
         return hit
     text = select(func.substr(documents.c.text, start + 1, end - start))
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         found = connection.scalar(text.where(documents.c.document_id == hit.passage.document_id))
     own = hit.passage
     if found is None or found[own.start - start : own.end - start] != own.text:  # the document changed a moment ago

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import documents, passages, state, vectors
-from rag.database.sql_batches import SQL_BATCH, chunks
-from rag.records import Document, Passage, now
+from rag.database.schema import app_state, documents, passages, vectors
+from rag.database.sql_batches import SQL_BATCH, batched
+from rag.records import Document, Passage, utc_now
 
-Also = Callable[[Connection, Sequence[str]], None]
+BeforeDelete = Callable[[Connection, Sequence[str]], None]
 """What belongs to a removal; gets the ids of the passages before they go."""
 
 
@@ -29,7 +29,7 @@ def put_documents(connection: Connection, some: Sequence[tuple[Document, Sequenc
         seen.add(document.source)
     rows = [_passage_row(passage, ordinal) for _, new in fresh for ordinal, passage in enumerate(new)]
     if fresh:
-        added_at = now().isoformat()
+        added_at = utc_now().isoformat()
         connection.execute(insert(documents), [_document_row(document, added_at) for document, _ in fresh])
     if rows:
         connection.execute(insert(passages), rows)
@@ -47,7 +47,7 @@ def _replace(connection: Connection, document: Document, new: Sequence[Passage])
     )
     found = connection.execute(there.where(documents.c.source == document.source))
     old = {row.passage_id: row.text_sha256 for row in found}
-    for some in chunks(sorted(old.keys() - rows.keys()), SQL_BATCH):
+    for some in batched(sorted(old.keys() - rows.keys()), SQL_BATCH):
         connection.execute(delete(passages).where(passages.c.passage_id.in_(some)))
     fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
     connection.execute(update(documents).where(documents.c.source == document.source).values(**fields))
@@ -61,33 +61,33 @@ def _replace(connection: Connection, document: Document, new: Sequence[Passage])
     return len(fresh)
 
 
-def delete_documents(connection: Connection, document_ids: Sequence[str], also: Also) -> None:
+def delete_documents(connection: Connection, document_ids: Sequence[str], also: BeforeDelete) -> None:
     """Takes documents out, with their passages and the vectors that no passage uses any more."""
-    for some in chunks(document_ids, SQL_BATCH):
+    for some in batched(document_ids, SQL_BATCH):
         of_these = passages.c.document_id.in_(some)
         also(connection, list(connection.scalars(select(passages.c.passage_id).where(of_these))))
         connection.execute(delete(passages).where(of_these))
         connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
     unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
     connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
-    raise_revision(connection, "library_revision")
+    bump_revision(connection, "library_revision")
 
 
 def _forget_vectors(connection: Connection, text_sha256s: set[str]) -> None:
     """Deletes the vectors of texts that no passage has any more: what a person takes out is gone."""
     used = select(passages.c.text_sha256)
-    for some in chunks(sorted(text_sha256s), SQL_BATCH):
+    for some in batched(sorted(text_sha256s), SQL_BATCH):
         unused = vectors.c.text_sha256.in_(some) & vectors.c.text_sha256.not_in(used)
         connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
 
 
-def raise_revision(connection: Connection, name: str) -> None:
+def bump_revision(connection: Connection, name: str) -> None:
     """Adds one to the counter of this name, which begins at 1."""
-    found = connection.scalar(select(state.c.value).where(state.c.name == name).with_for_update())
+    found = connection.scalar(select(app_state.c.value).where(app_state.c.name == name).with_for_update())
     if found is None:
-        connection.execute(insert(state).values(name=name, value="1"))
+        connection.execute(insert(app_state).values(name=name, value="1"))
     else:
-        connection.execute(update(state).where(state.c.name == name).values(value=str(int(found) + 1)))
+        connection.execute(update(app_state).where(app_state.c.name == name).values(value=str(int(found) + 1)))
 
 
 def _document_row(document: Document, added_at: str) -> dict[str, str]:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rag.errors import DocumentError
-from rag.parsing.format_detection import read
-from rag.parsing.pdf.tesseract import MARK, PAGE_S, Recogniser, reading_of
-from rag.parsing.unzip import unpack
+from rag.parsing.format_detection import read_document
+from rag.parsing.pdf.tesseract import MAX_PAGE_S, OCR_MARK, PageRecogniser, ocr_label
+from rag.parsing.unzip import unpack_archive
 
 STDERR_BYTES = 1024**2
 
@@ -36,7 +36,7 @@ def main(memory_mib: int) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         _limit_cpu(request["timeout_s"])
-        recogniser = Recogniser(
+        recogniser = PageRecogniser(
             request["ocr_languages"], request["ocr_s"], partial(_go_on, answers, request["timeout_s"])
         )
         _say(answers, _answer(request, recogniser))
@@ -50,8 +50,8 @@ def _say(answers: TextIO, what: dict[str, Any]) -> None:
 
 def _go_on(answers: TextIO, timeout_s: float) -> None:
     """A page is about to be recognised: the file may take longer, here and for the parent that waits."""
-    _limit_cpu(timeout_s + PAGE_S)
-    _say(answers, {"more_s": PAGE_S})
+    _limit_cpu(timeout_s + MAX_PAGE_S)
+    _say(answers, {"more_s": MAX_PAGE_S})
 
 
 def _own_stdout() -> TextIO:
@@ -72,17 +72,17 @@ def _limit_cpu(timeout_s: float) -> None:
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + timeout_s + 5))
 
 
-def _answer(request: dict[str, Any], recogniser: Recogniser) -> dict[str, Any]:
+def _answer(request: dict[str, Any], recogniser: PageRecogniser) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if "into" in request:
             return {"members": _unpacked(path, Path(request["into"]), request["file_mib"])}
         data = _bytes(path, request["file_mib"])
-        answer = asdict(read(data, path.suffix, recogniser))
+        answer = asdict(read_document(data, path.suffix, recogniser))
     except DocumentError as refused:
         return {"refused": str(refused)}
     if recogniser.n_asked:  # so that it is read again where pictures can be read, or are in other languages
-        answer["media_type"] += f"{MARK}{reading_of(recogniser.languages)}"
+        answer["media_type"] += f"{OCR_MARK}{ocr_label(recogniser.languages)}"
     answer["sha256"] = hashlib.sha256(data).hexdigest()
     return answer
 
@@ -91,7 +91,7 @@ def _unpacked(path: Path, into: Path, file_mib: int) -> list[dict[str, Any]]:
     """Here alone files are written: as large as one may be, and to the folder that the parent gave."""
     _limit(resource.RLIMIT_FSIZE, max(STDERR_BYTES, file_mib * 1024**2))
     try:
-        return [asdict(member) for member in unpack(path, into, file_mib)]
+        return [asdict(member) for member in unpack_archive(path, into, file_mib)]
     finally:
         _limit(resource.RLIMIT_FSIZE, STDERR_BYTES)
 

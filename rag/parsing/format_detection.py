@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import PurePath
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Parsed
-from rag.parsing.formats.zip_container import Damaged, damaged
-from rag.parsing.pdf.tesseract import Recogniser
+from rag.parsing.formats.blocks import ParsedDocument
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error
+from rag.parsing.pdf.tesseract import PageRecogniser
 
-READABLE = {
+READER_BY_SUFFIX = {
     ".txt": "text",
     ".text": "text",
     ".md": "markdown",
@@ -64,7 +64,7 @@ _BINARY = ("pdf", "docx", "pptx", "xlsx", "epub", "odt", "zip", "rtf")
 """Readers whose files begin with a mark of their own."""
 
 
-def refusal(path: PurePath) -> str | None:
+def unreadable_reason(path: PurePath) -> str | None:
     """Why a file of this name can't be read; None where it can.
 
     >>> refusal(PurePath("notes.MD")) is None
@@ -73,7 +73,7 @@ def refusal(path: PurePath) -> str | None:
     'old PowerPoint slides (.ppt) can not be read: save them as .pptx or PDF.'
     """
     suffix = path.suffix.lower()
-    if suffix in READABLE:
+    if suffix in READER_BY_SUFFIX:
         return None
     if suffix in _WAYS_OUT:
         what, way_out = _WAYS_OUT[suffix]
@@ -82,14 +82,14 @@ def refusal(path: PurePath) -> str | None:
     return f"{named}. Readable are {_READABLE_NAMES}"
 
 
-def read(data: bytes, suffix: str, recogniser: Recogniser | None = None) -> Parsed:
+def read_document(data: bytes, suffix: str, recogniser: PageRecogniser | None = None) -> ParsedDocument:
     """The blocks of a file with these bytes; *recogniser* reads pages that are pictures.
 
     Raises:
         DocumentError: it can't be read, or there is no text in it.
     """
     try:
-        parsed = _read_as(_format(data, suffix.lower()), data, recogniser or Recogniser())
+        parsed = _read_as(_format(data, suffix.lower()), data, recogniser or PageRecogniser())
     except RecursionError as error:
         raise DocumentError("it is nested deeper than documents are: save it again, in another format") from error
     if not any(block.text.strip() for block in parsed.blocks):
@@ -98,7 +98,7 @@ def read(data: bytes, suffix: str, recogniser: Recogniser | None = None) -> Pars
     return parsed
 
 
-def _read_as(reader: str, data: bytes, recogniser: Recogniser) -> Parsed:
+def _read_as(reader: str, data: bytes, recogniser: PageRecogniser) -> ParsedDocument:
     """Each format's library is imported only when a file of it comes."""
     if reader == "zip":
         raise DocumentError("an archive is read only as a file of its own, not inside another file: unpack it and give "
@@ -106,13 +106,13 @@ def _read_as(reader: str, data: bytes, recogniser: Recogniser) -> Parsed:
     if reader == "eml":
         from rag.parsing.formats.eml import read_eml
 
-        return read_eml(data, partial(read, recogniser=recogniser))
+        return read_eml(data, partial(read_document, recogniser=recogniser))
     if reader == "pdf":
         from rag.parsing.pdf.reader import read_pdf
 
         return read_pdf(data, recogniser)
     module, name = _READERS[reader]
-    parsed: Parsed = getattr(import_module(module), name)(data)
+    parsed: ParsedDocument = getattr(import_module(module), name)(data)
     return parsed
 
 
@@ -121,7 +121,7 @@ _READERS = {
         f"rag.parsing.formats.{'text' if reader == 'csv' else 'json' if reader == 'jsonl' else reader}",
         f"read_{reader}",
     )
-    for reader in {*READABLE.values()} - {"zip", "eml", "pdf"}
+    for reader in {*READER_BY_SUFFIX.values()} - {"zip", "eml", "pdf"}
 }
 """Module and function of each reader."""
 
@@ -134,21 +134,21 @@ def _format(data: bytes, suffix: str) -> str:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_format(data)
     if data.startswith(_OLE):
-        raise DocumentError(refusal(PurePath(f"x{suffix}")) or "it is an old Office file, or one with a password: "
+        raise DocumentError(unreadable_reason(PurePath(f"x{suffix}")) or "it is an old Office file, or one with a password: "
                             "save it as .docx, .xlsx, .pptx or PDF, without a password")  # fmt: skip
     if b"%PDF-" in data[:1024]:
         return "pdf"
     if head.startswith(b"{\\rtf"):
         return "rtf"
-    if READABLE.get(suffix) in _BINARY:
+    if READER_BY_SUFFIX.get(suffix) in _BINARY:
         if head[:14].lower() == b"<!doctype html" or b"<html" in head.lower():
             return "html"
         raise DocumentError(f"the name ends in {suffix!r}, but the content is neither a PDF, an Office file, an e-book "
                             "nor a web page: is it damaged, or wrongly named?")  # fmt: skip
-    reason = refusal(PurePath(f"x{suffix}"))
+    reason = unreadable_reason(PurePath(f"x{suffix}"))
     if reason is not None:
         raise DocumentError(reason)
-    return READABLE[suffix]
+    return READER_BY_SUFFIX[suffix]
 
 
 _PACKAGES = (("word/", "docx"), ("ppt/", "pptx"), ("xl/workbook.bin", ".xlsb"), ("xl/", "xlsx"))
@@ -161,8 +161,8 @@ def _zip_format(data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             kind = archive.open("mimetype").read(100).strip() if "mimetype" in names else b""
-    except Damaged as error:
-        raise damaged("file", error) from error
+    except MALFORMED_ERRORS as error:
+        raise malformed_error("file", error) from error
     if kind == b"application/epub+zip" or "META-INF/container.xml" in names:
         return "epub"
     found = _OPEN_DOCUMENTS.get(kind.rpartition(b".")[2], "zip")
@@ -171,5 +171,5 @@ def _zip_format(data: bytes) -> str:
             (reader for part, reader in _PACKAGES if any(name.lower().startswith(part) for name in names)), found
         )
     if found.startswith("."):
-        raise DocumentError(f"{refusal(PurePath('x' + found))}")
+        raise DocumentError(f"{unreadable_reason(PurePath('x' + found))}")
     return found

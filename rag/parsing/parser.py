@@ -20,15 +20,15 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Parsed, cleaned
-from rag.parsing.unzip import Member
+from rag.parsing.formats.blocks import Block, ParsedDocument, clean_text
+from rag.parsing.unzip import ArchiveMember
 
 _ROOT = Path(__file__).resolve().parents[2]
 _READ_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ParsingLimits:
     """What reading one file may cost."""
 
     timeout_s: float = 60.0
@@ -46,8 +46,8 @@ class Limits:
 class Parser:
     """Reads files, one after another, in a child that is started when needed and again when it has died."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, limits: ParsingLimits | None = None) -> None:
+        self.limits = limits or ParsingLimits()
         self._child: subprocess.Popen[bytes] | None = None
         self._last_words: IO[bytes] | None = None
         self._n_served = 0
@@ -68,7 +68,7 @@ class Parser:
         self._child = self._last_words = None
         self._n_served = 0
 
-    def parse(self, path: Path) -> Parsed:
+    def parse(self, path: Path) -> ParsedDocument:
         """The file's blocks, cleaned for storing.
 
         Raises:
@@ -76,14 +76,14 @@ class Parser:
         """
         return _parsed(self._answered({"path": str(path.absolute())}))
 
-    def unpack(self, path: Path, into: Path) -> list[Member]:
+    def unpack(self, path: Path, into: Path) -> list[ArchiveMember]:
         """Unpacks an archive's files into a folder, under names of ours, and says what became of each.
 
         Raises:
             DocumentError: the archive is refused as a whole, or broke a limit.
         """
         answer = self._answered({"path": str(path.absolute()), "into": str(into.absolute())})
-        return [Member(**member) for member in answer["members"]]
+        return [ArchiveMember(**member) for member in answer["members"]]
 
     def _answered(self, request: dict[str, Any]) -> dict[str, Any]:
         was_used = self._n_served > 0
@@ -194,15 +194,15 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in places if place)}
 
 
-def _parsed(answer: dict[str, Any]) -> Parsed:
+def _parsed(answer: dict[str, Any]) -> ParsedDocument:
     """The answer as a record; blocks that are empty once cleaned are left out."""
     blocks = []
     for block in answer["blocks"]:
-        text = cleaned(block["text"])
+        text = clean_text(block["text"])
         if text:
-            headings = tuple(" ".join(cleaned(heading).split()) for heading in block["headings"])
+            headings = tuple(" ".join(clean_text(heading).split()) for heading in block["headings"])
             blocks.append(Block(text, block["kind"], headings, block["page"]))
     if not blocks:
         raise DocumentError("there is no text in it: nothing could be found in it")
-    title = " ".join(cleaned(answer["title"]).split())
-    return Parsed(tuple(blocks), title, answer["media_type"], answer["note"], answer["sha256"])
+    title = " ".join(clean_text(answer["title"]).split())
+    return ParsedDocument(tuple(blocks), title, answer["media_type"], answer["note"], answer["sha256"])

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rag.errors import DocumentError
-from rag.parsing.format_detection import READABLE, refusal
-from rag.parsing.formats.zip_container import MAX_MEMBERS, MAX_RATIO, Damaged, damaged, is_bomb
+from rag.parsing.format_detection import READER_BY_SUFFIX, unreadable_reason
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, MAX_MEMBERS, MAX_RATIO, is_zip_bomb, malformed_error
 
 MAX_UNPACKED_MIB = 1024  # of all members that are read
 MAX_NAME = 400  # characters: the name becomes part of a source
@@ -27,7 +27,7 @@ _ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """One file in an archive."""
 
     name: str
@@ -47,7 +47,7 @@ class Member:
         return not self.file and not self.is_skipped
 
 
-def unpack(path: Path, into: Path, file_mib: int) -> list[Member]:
+def unpack_archive(path: Path, into: Path, file_mib: int) -> list[ArchiveMember]:
     """Unpacks what can be read of an archive; each member is said with its file or the reason why not.
 
     Raises:
@@ -58,8 +58,8 @@ def unpack(path: Path, into: Path, file_mib: int) -> list[Member]:
             entries = [entry for entry in archive.infolist() if not _name(entry).endswith("/")]
             _check(entries)
             return list(_members(archive, entries, into, file_mib))
-    except Damaged as error:
-        raise damaged("archive", error) from error
+    except MALFORMED_ERRORS as error:
+        raise malformed_error("archive", error) from error
 
 
 def _check(entries: list[zipfile.ZipInfo]) -> None:
@@ -70,7 +70,7 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > MAX_MEMBERS:
         raise DocumentError(f"the archive has {len(entries):,} files, more than the {MAX_MEMBERS:,} allowed: unpack it and "
                             "give the folder, or split it")  # fmt: skip
-    wanted = [entry for entry in entries if _is_readable(_name(entry)) and not is_bomb(entry)]
+    wanted = [entry for entry in entries if _is_readable(_name(entry)) and not is_zip_bomb(entry)]
     unpacked_mib = sum(entry.file_size for entry in wanted) // 1024**2
     if unpacked_mib > MAX_UNPACKED_MIB:
         raise DocumentError(f"the archive unpacks to {unpacked_mib:,} MiB, more than the {MAX_UNPACKED_MIB:,} MiB allowed: "
@@ -78,10 +78,12 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _is_readable(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in READABLE
+    return PurePosixPath(name).suffix.lower() in READER_BY_SUFFIX
 
 
-def _members(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], into: Path, file_mib: int) -> Iterator[Member]:
+def _members(
+    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], into: Path, file_mib: int
+) -> Iterator[ArchiveMember]:
     seen: set[str] = set()
     for number, entry in enumerate(entries):
         name = _name(entry)
@@ -91,20 +93,20 @@ def _members(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], into: Pat
             reason = "the archive has two files of this name: the first is read"
         seen.add(shown)
         if reason or skipped:
-            yield Member(shown, reason=reason or skipped, is_skipped=not reason)
+            yield ArchiveMember(shown, reason=reason or skipped, is_skipped=not reason)
             continue
         file = f"{number:05}{PurePosixPath(name).suffix.lower()}"
         try:
-            yield Member(shown, file, _write(archive, entry, into / file))
-        except Damaged as error:
-            yield Member(shown, reason=f"it is damaged inside the archive ({error}): pack it again")
+            yield ArchiveMember(shown, file, _write(archive, entry, into / file))
+        except MALFORMED_ERRORS as error:
+            yield ArchiveMember(shown, reason=f"it is damaged inside the archive ({error}): pack it again")
 
 
 def _reason_to_skip(name: str) -> str:
     parts = PurePosixPath(name).parts
     if "__MACOSX" in parts or any(part.startswith(".") and part not in (".", "..") for part in parts):
         return "hidden"
-    return refusal(PurePosixPath(name)) or ""
+    return unreadable_reason(PurePosixPath(name)) or ""
 
 
 def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:
@@ -120,7 +122,7 @@ def _reason_to_refuse(entry: zipfile.ZipInfo, name: str, file_mib: int) -> str:
     contents = {
         "an archive inside an archive is not read: unpack it, or give it as a file of its own": is_zip,
         "it needs a password: pack it again without one": bool(entry.flag_bits & _ENCRYPTED),
-        f"it unpacks to more than {MAX_RATIO} times its size: it looks like an attack": is_bomb(entry),
+        f"it unpacks to more than {MAX_RATIO} times its size: it looks like an attack": is_zip_bomb(entry),
         f"it is larger than the {file_mib} MiB that one file may have: split it": entry.file_size > file_mib * 1024**2,
     }
     reasons = names if _reason_to_skip(name) else names | contents

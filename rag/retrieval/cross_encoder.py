@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embedding.encoder import quiet_libraries
-from rag.embedding.model_hashes import files_id, refuse_code
-from rag.embedding.model_load_lock import READING
+from rag.embedding.model_hashes import hash_model_files, refuse_code
+from rag.embedding.model_load_lock import MODEL_LOAD_LOCK
 from rag.errors import EncoderError
 
 FloatArray = NDArray[np.float32]
@@ -42,7 +42,7 @@ class CrossEncoder:
     @cached_property
     def cross_encoder_id(self) -> str:
         """A hash of the names and contents of its files."""
-        return files_id(self.folder)
+        return hash_model_files(self.folder)
 
     @cached_property
     def model(self) -> Any:
@@ -58,7 +58,7 @@ class CrossEncoder:
         if self._threads:
             torch.set_num_threads(self._threads)
         try:
-            with READING:
+            with MODEL_LOAD_LOCK:
                 model = Model(str(self.folder), local_files_only=True, trust_remote_code=False,
                               model_kwargs={"use_safetensors": True})  # fmt: skip
         except (OSError, ValueError, KeyError) as error:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[Any]  # float32 or float64
-Name = TypeVar("Name", bound=Hashable)
-BLOCK = 64
+RankedId = TypeVar("RankedId", bound=Hashable)
+ROWS_PER_BLOCK = 64
 
 
-def normalised_lexical(scores: Scores) -> Scores:
+def normalise_bm25(scores: Scores) -> Scores:
     """BM25 scores over their maximum for the question: at most 1, and 0 everywhere where nothing matches.
 
     >>> normalised_lexical(np.array([4.0, 1.0, 0.0])).tolist()
@@ -25,7 +25,7 @@ def normalised_lexical(scores: Scores) -> Scores:
     return scores / largest if largest > 0 else np.zeros_like(scores)
 
 
-def fused(dense: Scores, lexical: Scores, weight: float) -> Scores:
+def fuse_scores(dense: Scores, lexical: Scores, weight: float) -> Scores:
     """Cosine + *weight* · normalised BM25.
 
     A convex combination in the sense of Bruch, Gai and Ingber (TOIS 2023), who find that the sum of scores,
@@ -34,7 +34,7 @@ def fused(dense: Scores, lexical: Scores, weight: float) -> Scores:
     return dense + weight * lexical
 
 
-def top(scores: Scores, k: int) -> NDArray[np.intp]:
+def top_positions(scores: Scores, k: int) -> NDArray[np.intp]:
     """Positions of the *k* largest scores, largest first, equal ones by position.
 
     >>> top(np.array([1.0, 3.0, 3.0, 2.0]), 3).tolist()
@@ -53,10 +53,10 @@ def _reached_by(scores: Scores, k: int) -> float:
     The k-th largest of the maxima of BLOCK neighbours each: one pass, where a partition of all scores takes several
     (100,000 scores and k = 30: 0.2 ms instead of 1.2).
     """
-    n_blocks = len(scores) // BLOCK
+    n_blocks = len(scores) // ROWS_PER_BLOCK
     if not 0 < k < n_blocks:
         return float(-np.partition(-scores, k - 1)[k - 1])
-    largest = scores[: n_blocks * BLOCK].reshape(n_blocks, BLOCK).max(axis=1)
+    largest = scores[: n_blocks * ROWS_PER_BLOCK].reshape(n_blocks, ROWS_PER_BLOCK).max(axis=1)
     return float(np.partition(largest, n_blocks - k)[n_blocks - k])
 
 
@@ -69,12 +69,12 @@ def top_fused(dense: Scores, lexical: Scores, weight: float, candidates: int, k:
     >>> top_fused(np.array([0.9, 0.1, 0.5]), np.array([0.0, 1.0, 0.5]), 0.5, candidates=2, k=2).tolist()
     [0, 2]
     """
-    by_words = top(lexical, candidates)
-    union = np.union1d(top(dense, candidates), by_words[lexical[by_words] > 0])
-    return union[top(fused(dense[union], lexical[union], weight), k)]
+    by_words = top_positions(lexical, candidates)
+    union = np.union1d(top_positions(dense, candidates), by_words[lexical[by_words] > 0])
+    return union[top_positions(fuse_scores(dense[union], lexical[union], weight), k)]
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[Name]], k: int = 60) -> dict[Name, float]:
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[RankedId]], k: int = 60) -> dict[RankedId, float]:
     """Score names by the sum of 1 / (k + rank) over the rankings, rank counted from 1; measured beside what is served.
 
     Names absent from a ranking get nothing from it. Cormack, Clarke and Büttcher, SIGIR 2009.
@@ -82,7 +82,7 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[Name]], k: int = 60) -> d
     >>> reciprocal_rank_fusion([["a", "b"], ["b"]], k=0)
     {'a': 1.0, 'b': 1.5}
     """
-    scores: dict[Name, float] = {}
+    scores: dict[RankedId, float] = {}
     for ranking in rankings:
         for rank, name in enumerate(ranking, start=1):
             scores[name] = scores.get(name, 0.0) + 1.0 / (k + rank)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rag.records import Hit
-from rag.text.distinguishing_terms import plain_words, tell_apart, words_of
-from rag.text.shingles import plain, shingles
+from rag.text.distinguishing_terms import differ_in_named_terms, lowercase_words, words_with_case
+from rag.text.shingles import normalise_words, shingles
 
-CONTAINED = 0.9
+MIN_CONTAINED_SHARE = 0.9
 """Share of a passage's shingles from which the better hit says it too, so that a tenth of it stays unseen at most.
 
 200 dev questions of feedbackqa-uk, nDCG@10 with a right passage counted where it is named: .666 without collapsing, .680 by
@@ -18,16 +18,16 @@ this share, .684 by .8; counted only where it is shown .666, .660 and .654. Othe
 """
 
 
-def collapsed(hits: Iterable[Hit]) -> list[Hit]:
+def collapse_near_duplicates(hits: Iterable[Hit]) -> list[Hit]:
     """The hits that say something that none before them says, each with those that say no more in `also_in`.
 
     A hit that is longer than the better one stays: what it says beyond that is not shown elsewhere. Ranks are left alone.
     """
     kept: list[Hit] = []
-    wordings: list[Wording] = []
+    wordings: list[PassageWording] = []
     for hit in hits:
-        wording = Wording(hit.passage.text)
-        place = next((n for n, better in enumerate(wordings) if wording.says_no_more_than(better)), None)
+        wording = PassageWording(hit.passage.text)
+        place = next((n for n, better in enumerate(wordings) if wording.is_contained_in(better)), None)
         if place is None:
             kept.append(hit)
             wordings.append(wording)
@@ -37,7 +37,7 @@ def collapsed(hits: Iterable[Hit]) -> list[Hit]:
 
 
 @dataclass(frozen=True)
-class Wording:
+class PassageWording:
     """A passage's text and the words in it, each form worked out when it is first asked for."""
 
     text: str
@@ -45,14 +45,14 @@ class Wording:
     @cached_property
     def plain(self) -> str:
         """Without case, marks and spaces."""
-        return plain(self.text)
+        return normalise_words(self.text)
 
     @cached_property
     def shingles(self) -> frozenset[str]:
         """Its runs of five words."""
         return shingles(self.text)
 
-    def says_no_more_than(self, better: Wording) -> bool:
+    def is_contained_in(self, better: PassageWording) -> bool:
         """Whether its words are those of *better*, or CONTAINED of its shingles are.
 
         Not where a number, code or name stands in the place of another one: then both were cut from one template.
@@ -66,6 +66,8 @@ class Wording:
         if self.plain == better.plain:
             return True
         shared = len(self.shingles & better.shingles)
-        if not shared or shared < CONTAINED * len(self.shingles):
+        if not shared or shared < MIN_CONTAINED_SHARE * len(self.shingles):
             return False
-        return not tell_apart(words_of(self.text), words_of(better.text), plain_words([self.text, better.text]))
+        return not differ_in_named_terms(
+            words_with_case(self.text), words_with_case(better.text), lowercase_words([self.text, better.text])
+        )

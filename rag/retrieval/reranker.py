@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.records import Hit
-from rag.retrieval.fusion import top
+from rag.retrieval.fusion import top_positions
 
-WEIGHT = 1.0
+RERANK_WEIGHT = 1.0
 """What a probability of 1 adds to the fused score: as much as a pin of today's, so that no reader outweighs a person.
 
 Dev questions of feedbackqa-uk (209, nDCG@10, served .684), a cross-encoder of one epoch on 1,169 rows, calibrated: its
 order alone .658, a weight of .3 .693, .7 .705, 1 .706 (+.022, p = .009), 2 .712, 3 .716, 5 .704; by reciprocal ranks .703.
 """
-READ_AT_ONCE = 4  # passages between two looks at the clock: a fifth of a second on one busy core
+PASSAGES_PER_BATCH = 4  # passages between two looks at the clock: a fifth of a second on one busy core
 
 log = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
+class PassageReranker(Protocol):
     """Whatever can say how well a passage answers a question; `rag.retrieval.cross_encoder.CrossEncoder` is one."""
 
     def load(self) -> None:
@@ -35,19 +35,19 @@ class Reader(Protocol):
         """`(n,)` float32, the probability in 0 to 1 that each passage is right."""
 
 
-def reordered(hits: Sequence[Hit], weight: float) -> list[Hit]:
+def reorder_by_rerank_score(hits: Sequence[Hit], weight: float) -> list[Hit]:
     """The hits that were read by score + *weight* · rerank, equal ones as served, then those that were not; ranks from 1.
 
     *hits* are in the order served, the read ones first.
     """
     n_read = sum(hit.rerank is not None for hit in hits)
     scores = np.array([hit.score + weight * (hit.rerank or 0.0) for hit in hits[:n_read]])
-    order = [*(hits[place] for place in top(scores, n_read)), *hits[n_read:]]
+    order = [*(hits[place] for place in top_positions(scores, n_read)), *hits[n_read:]]
     return [replace(hit, rank=rank) for rank, hit in enumerate(order, start=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Reranked:
+class RerankedHits:
     """Hits in their new order, ranks from 1."""
 
     hits: list[Hit]
@@ -63,19 +63,21 @@ class Reranker:
     person who pins a passage sees it at once, whatever the reader takes it for.
     """
 
-    reader: Reader
+    reader: PassageReranker
     k: int = 20
     budget_s: float = 2.0
-    weight: float = WEIGHT
+    weight: float = RERANK_WEIGHT
     clock: Callable[[], float] = time.monotonic
 
-    def rerank(self, question: str, hits: Sequence[Hit]) -> Reranked:
+    def rerank(self, question: str, hits: Sequence[Hit]) -> RerankedHits:
         """*hits* are in the order served; loading the reader's weights is not counted as reading."""
         wanted = hits[: self.k]
         read = self._read(question, wanted)
         if len(read) < len(wanted):
             log.info("the reranker's %g s were spent after %d of %d passages", self.budget_s, len(read), len(wanted))
-        return Reranked(reordered([*read, *hits[len(read) :]], self.weight), is_cut=len(read) < len(wanted))
+        return RerankedHits(
+            reorder_by_rerank_score([*read, *hits[len(read) :]], self.weight), is_cut=len(read) < len(wanted)
+        )
 
     def _read(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         """The hits that were read, in the order given, with what the reader said."""
@@ -83,7 +85,7 @@ class Reranker:
         read: list[Hit] = []
         until = self.clock() + self.budget_s
         while len(read) < len(hits) and (not read or self.clock() < until):
-            some = hits[len(read) : len(read) + READ_AT_ONCE]
+            some = hits[len(read) : len(read) + PASSAGES_PER_BATCH]
             scores = self.reader.scores(question, [hit.passage.encoded_text for hit in some])
             read += [replace(hit, rerank=score) for hit, score in zip(some, scores.tolist(), strict=True)]
         return read

@@ -9,22 +9,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.database.sql_batches import chunks
-from rag.embedding.embedding_cache import RecentVectors
-from rag.embedding.passage_vectors import Vectors
+from rag.database.sql_batches import batched
+from rag.embedding.embedding_cache import EmbeddingCache
+from rag.embedding.passage_vectors import PassageVectors
 from rag.index.exact_search import ExactIndex
-from rag.library.filter_masks import BoolArray, Shelves
+from rag.library.filter_masks import BoolArray, FilterMasks
 from rag.library.library import Library
-from rag.library.search_filter import EVERYTHING, Filter
+from rag.library.search_filter import NO_FILTER, SearchFilter
 from rag.records import Hit
-from rag.retrieval.fusion import fused, normalised_lexical, top, top_fused
-from rag.retrieval.near_duplicates import collapsed
+from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_fused, top_positions
+from rag.retrieval.near_duplicates import collapse_near_duplicates
 from rag.retrieval.reranker import Reranker
 
 FloatArray = NDArray[np.float32]
-NOT_A_CANDIDATE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
-SPARE = 4  # passages fetched beyond those that are shown: as a rule enough for the near-duplicates among them
-FEW = 2_000  # passages whose vectors are looked up one by one, in 13 ms; for more, all are read and kept
+EXCLUDED_SCORE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
+N_SPARE_HITS = 4  # passages fetched beyond those that are shown: as a rule enough for the near-duplicates among them
+MAX_SINGLE_LOOKUPS = 2_000  # passages whose vectors are looked up one by one, in 13 ms; for more, all are read and kept
 
 
 class QueryEncoder(Protocol):
@@ -40,7 +40,7 @@ class QueryEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
 
-class PassageEncoder(Protocol):
+class TextEncoder(Protocol):
     """The two verbs alone."""
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
@@ -53,8 +53,8 @@ class PassageEncoder(Protocol):
 class DenseSearch(Protocol):
     """Nearest passages by cosine: Chroma, or exact search where Chroma can't serve."""
 
-    def search(self, queries: FloatArray, k: int) -> list[list[tuple[str, float]]]:
-        """For each row of *queries*, `(q, dim)`, up to *k* (passage id, cosine), best first."""
+    def search(self, query_vectors: FloatArray, k: int) -> list[list[tuple[str, float]]]:
+        """For each row of *query_vectors*, `(q, dim)`, up to *k* (passage id, cosine), best first."""
 
 
 class LexicalSearch(Protocol):
@@ -66,15 +66,15 @@ class LexicalSearch(Protocol):
         """`(n_passages,)`, in the order of passage_ids."""
 
 
-class Today(Protocol):
+class FeedbackBoosts(Protocol):
     """What people said since the version learned."""
 
-    def lifts(self, query: FloatArray, user: str) -> Mapping[str, float]:
-        """passage id → what to add to its fused score when *user* asks a question with the vector *query*, `(dim,)`."""
+    def lifts(self, query_vector: FloatArray, user: str) -> Mapping[str, float]:
+        """passage id → what to add to its fused score when *user* asks a question with the vector *query_vector*, `(dim,)`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The hits for a question, rank 1 first, and how far they were reranked."""
 
     hits: list[Hit]
@@ -91,33 +91,33 @@ class Retriever:
         dense: DenseSearch,
         lexical: LexicalSearch,
         library: Library,
-        vectors: Vectors,
+        vectors: PassageVectors,
         *,
         lexical_weight: float,
         candidates: int = 100,
-        today: Today | None = None,
+        feedback_boosts: FeedbackBoosts | None = None,
         reranker: Reranker | None = None,
-        distinct: bool = False,
-        recent: RecentVectors | None = None,
+        collapse_duplicates: bool = False,
+        embedding_cache: EmbeddingCache | None = None,
     ) -> None:
-        """*distinct*: a passage that says no more than a better hit is named in that one's `also_in`, not shown.
+        """*collapse_duplicates*: a passage that says no more than a better hit is named in that one's `also_in`, not shown.
 
-        What was encoded lately is taken from *recent*, where that is given.
+        What was encoded lately is taken from *embedding_cache*, where that is given.
         """
         self.encoder = encoder
-        self.reader: PassageEncoder = recent.of(encoder) if recent is not None else encoder
+        self.reader: TextEncoder = embedding_cache.of(encoder) if embedding_cache is not None else encoder
         """What questions are encoded by, and the sentences that answer them."""
         self.encoder_id = encoder.encoder_id
         self.lexical_weight = lexical_weight
-        self.today = today
+        self.today = feedback_boosts
         self.reranker = reranker
         self._dense = dense
         self._lexical = lexical
         self._library = library
         self._vectors = vectors
         self._candidates = candidates
-        self._distinct = distinct
-        self._shelves = Shelves(library.engine, lexical.passage_ids)
+        self._distinct = collapse_duplicates
+        self._shelves = FilterMasks(library.engine, lexical.passage_ids)
         self._all = ExactIndex(vectors)
         self._position = {passage_id: row for row, passage_id in enumerate(lexical.passage_ids)}
 
@@ -126,8 +126,10 @@ class Retriever:
         """How the index stands by which it searches, see `rag.index.serving_index.State`; "absent" where it searches exactly."""
         return str(getattr(self._dense, "state", "absent"))
 
-    def search(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> list[Hit]:
-        """The best *k* passages for *question*, rank 1 first; fewer where the library holds fewer.
+    def search(
+        self, search_query: str, k: int = 6, user: str | None = None, where: SearchFilter = NO_FILTER
+    ) -> list[Hit]:
+        """The best *k* passages for *search_query*, rank 1 first; fewer where the library holds fewer.
 
         Where it is said which *user* asks, today's votes count too. Whoever measures does not say it. Only passages that
         pass the filter *where* are searched: the best *k* of them, however far below the others they would stand.
@@ -135,18 +137,20 @@ class Retriever:
         Raises:
             NotFoundError: no document has a source or type that the filter names.
         """
-        return self.find(question, k, user, where).hits
+        return self.find(search_query, k, user, where).hits
 
-    def find(self, question: str, k: int = 6, user: str | None = None, where: Filter = EVERYTHING) -> Found:
+    def find(
+        self, search_query: str, k: int = 6, user: str | None = None, where: SearchFilter = NO_FILTER
+    ) -> SearchResult:
         """As of `search`, and whether the reranker came to its end."""
         if self.reranker is None:
-            return Found(self._served(question, k, user, where))
-        reranked = self.reranker.rerank(question, self._served(question, max(k, self.reranker.k), user, where))
-        return Found(reranked.hits[:k], reranked.is_cut)
+            return SearchResult(self._served(search_query, k, user, where))
+        reranked = self.reranker.rerank(search_query, self._served(search_query, max(k, self.reranker.k), user, where))
+        return SearchResult(reranked.hits[:k], reranked.is_cut)
 
-    def _served(self, question: str, k: int, user: str | None, where: Filter) -> list[Hit]:
+    def _served(self, question: str, k: int, user: str | None, where: SearchFilter) -> list[Hit]:
         """The best *k* by fused score, of those that pass."""
-        keep = self._shelves.passing(where) if where else None
+        keep = self._shelves.mask(where) if where else None
         query = self.reader.encode_queries([question])[0]
         candidates = max(self._candidates, k)
         dense, lexical = self._scores(question, query, candidates, keep)
@@ -155,15 +159,15 @@ class Retriever:
         wanted = candidates if self._distinct else k
         best = top_fused(dense, lexical, self.lexical_weight, candidates, wanted + len(lift))
         pool = np.union1d(best, list(lift)).astype(np.intp)
-        scores = fused(dense, lexical, self.lexical_weight)[pool] + [lift.get(row, 0.0) for row in pool]
-        rows = [row for row in pool[top(scores, wanted)] if dense[row] > NOT_A_CANDIDATE]
+        scores = fuse_scores(dense, lexical, self.lexical_weight)[pool] + [lift.get(row, 0.0) for row in pool]
+        rows = [row for row in pool[top_positions(scores, wanted)] if dense[row] > EXCLUDED_SCORE]
         return self._first(k, rows, lambda some: self._hits(some, dense, lexical, lift))
 
     def _first(self, k: int, rows: Sequence[int], hits_of: Callable[[Sequence[int]], list[Hit]]) -> list[Hit]:
         """The first *k* of *rows* as hits; where distinct ones are wanted, further rows fill up for those that collapse."""
         found: list[Hit] = []
-        for some in chunks(rows, k + SPARE if self._distinct else k):
-            found = collapsed([*found, *hits_of(some)]) if self._distinct else [*found, *hits_of(some)]
+        for some in batched(rows, k + N_SPARE_HITS if self._distinct else k):
+            found = collapse_near_duplicates([*found, *hits_of(some)]) if self._distinct else [*found, *hits_of(some)]
             if len(found) >= k:
                 break
         return [replace(hit, rank=rank) for rank, hit in enumerate(found[:k], start=1)]
@@ -197,7 +201,7 @@ class Retriever:
         lift = {self._position[one]: amount for one, amount in found.items() if one in self._position}
         if keep is not None:
             return {row: amount for row, amount in lift.items() if keep[row]}
-        lifted = [row for row, amount in lift.items() if amount > 0 and dense[row] == NOT_A_CANDIDATE]
+        lifted = [row for row, amount in lift.items() if amount > 0 and dense[row] == EXCLUDED_SCORE]
         self._add_cosines(lifted, dense, query)
         return lift
 
@@ -210,8 +214,8 @@ class Retriever:
         `where` found 1 of 3, and 73 of 100, among 100,000), exact search none.
         """
         words = self._lexical.scores(question)
-        lexical = normalised_lexical(words if keep is None else np.where(keep, words, 0.0)).astype(np.float32)
-        dense = np.full(len(lexical), NOT_A_CANDIDATE, np.float32)
+        lexical = normalise_bm25(words if keep is None else np.where(keep, words, 0.0)).astype(np.float32)
+        dense = np.full(len(lexical), EXCLUDED_SCORE, np.float32)
         if keep is not None:
             self._add_passing(np.flatnonzero(keep), dense, query)
             return dense, lexical
@@ -224,7 +228,7 @@ class Retriever:
 
     def _add_passing(self, rows: NDArray[np.intp], dense: FloatArray, query: FloatArray) -> None:
         """Fills in the cosines of all *rows*."""
-        if len(rows) <= FEW:
+        if len(rows) <= MAX_SINGLE_LOOKUPS:
             self._add_cosines(rows.tolist(), dense, query)
             return
         passage_ids, cosines = self._all.cosines(query)
@@ -238,7 +242,7 @@ class Retriever:
 
     def _add_lexical_candidates(self, dense: FloatArray, lexical: FloatArray, query: FloatArray, n: int) -> None:
         """Fills in the cosines of passages that only BM25 put forward, from their vectors in SQL."""
-        absent = [row for row in top(lexical, n) if lexical[row] > 0 and dense[row] == NOT_A_CANDIDATE]
+        absent = [row for row in top_positions(lexical, n) if lexical[row] > 0 and dense[row] == EXCLUDED_SCORE]
         self._add_cosines(absent, dense, query)
 
     def _add_cosines(self, rows: Sequence[int], dense: FloatArray, query: FloatArray) -> None:
@@ -248,7 +252,7 @@ class Retriever:
             dense[self._position[passage_id]] = np.clip(vector @ query, -1, 1)
 
 
-def as_langchain(retriever: Retriever, k: int = 6) -> Any:
+def to_langchain_retriever(retriever: Retriever, k: int = 6) -> Any:
     """The retriever as a LangChain `BaseRetriever`; documents carry id, source, page and scores in their metadata."""
     from langchain_core.callbacks import CallbackManagerForRetrieverRun
     from langchain_core.documents import Document
@@ -265,7 +269,7 @@ def as_langchain(retriever: Retriever, k: int = 6) -> Any:
             *,
             run_manager: CallbackManagerForRetrieverRun,
             k: int | None = None,
-            where: Filter = EVERYTHING,
+            where: SearchFilter = NO_FILTER,
         ) -> list[Document]:
             return [_document(hit) for hit in retriever.search(query, k or self.k, where=where)]
 

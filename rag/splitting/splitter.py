@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from rag.parsing.formats.blocks import Block, Parsed
-from rag.records import LEVEL_MARK, LONGEST_HEADING, Document, Passage, encoded_text, heading_length, sha256_of
-from rag.splitting.token_offsets import WORD, Starts, word_starts
+from rag.parsing.formats.blocks import Block, ParsedDocument
+from rag.records import (
+    HEADING_SEPARATOR,
+    MAX_HEADING_LENGTH,
+    Document,
+    Passage,
+    encoded_text,
+    heading_length,
+    sha256_of,
+)
+from rag.splitting.token_offsets import WORD_PATTERN, TokenStarts, word_starts
 
 _SENTENCE_END = re.compile(
     r"(?<=[.!?…])[\"'”’»)\]]*\s+(?![a-z\s])|(?<=[。！？])[」』”）]*(?![。！？」』”）])|\n\s*\n", re.UNICODE
@@ -25,14 +33,14 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Splitting:
+class SplittingRules:
     """How documents are cut."""
 
     max_tokens: int
     """A passage's text has at most as many."""
     encoder_tokens: int | None = None
     """What the encoder reads of title, headings and text together; None where there is no such bound."""
-    starts: Starts = word_starts
+    starts: TokenStarts = word_starts
 
     def room(self, head: str) -> int:
         """How many tokens the text below a *head* may have: what it leaves of the encoder's, and half of them at least."""
@@ -62,7 +70,9 @@ class _Counted:
         return _Unit(start, end, bisect_left(self.starts, end) - bisect_left(self.starts, start))
 
 
-def document_of(source: str, stem: str, parsed: Parsed, splitting: Splitting) -> tuple[Document, list[Passage]]:
+def split_document(
+    source: str, stem: str, parsed: ParsedDocument, splitting: SplittingRules
+) -> tuple[Document, list[Passage]]:
     """The document to be stored for a file, and its passages.
 
     The title is the file's own, else *stem*; of one of more than 120 characters the beginning, for every passage is
@@ -73,10 +83,10 @@ def document_of(source: str, stem: str, parsed: Parsed, splitting: Splitting) ->
     named = parsed.title or stem
     title = _shortened(named)
     text, placed = _stored(parsed.blocks)
-    document = Document(document_id_of(source), source, title, parsed.media_type, parsed.sha256, text)
+    document = Document(make_document_id(source), source, title, parsed.media_type, parsed.sha256, text)
     found: dict[str, Passage] = {}
     for heading, page, start, end in _spans(text, placed, named, splitting):
-        passage_id = passage_id_of(document.document_id, heading, text[start:end])
+        passage_id = make_passage_id(document.document_id, heading, text[start:end])
         if passage_id not in found:
             found[passage_id] = Passage(passage_id, document.document_id, source, title, heading, text[start:end],
                                         start, end, page)  # fmt: skip
@@ -88,13 +98,13 @@ def _shortened(title: str) -> str:
     >>> _shortened("Figure S1: " + "x" * 120)
     'Figure S1: …'
     """
-    if heading_length(title) <= LONGEST_HEADING:
+    if heading_length(title) <= MAX_HEADING_LENGTH:
         return title
-    beginning = title[: LONGEST_HEADING * len(title) // heading_length(title)]
+    beginning = title[: MAX_HEADING_LENGTH * len(title) // heading_length(title)]
     return beginning.rsplit(" ", 1)[0] + " …"
 
 
-def document_id_of(source: str) -> str:
+def make_document_id(source: str) -> str:
     """16 hex digits that follow from the source alone.
 
     >>> document_id_of("notes/a.md")
@@ -103,7 +113,7 @@ def document_id_of(source: str) -> str:
     return sha256_of(source)[:16]
 
 
-def passage_id_of(document_id: str, heading: str, text: str) -> str:
+def make_passage_id(document_id: str, heading: str, text: str) -> str:
     """16 hex digits that follow from document, headings and text: neither place nor order, so that edits elsewhere
     leave it alone.
 
@@ -143,7 +153,7 @@ def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...
         below = (*block.headings, block.text)
         is_bare = following is None or following[0].headings[: len(below)] != below
         n_headings += block.kind == "heading"
-        if block.kind != "heading" or is_bare or heading_length(block.text) > LONGEST_HEADING:
+        if block.kind != "heading" or is_bare or heading_length(block.text) > MAX_HEADING_LENGTH:
             keyed.append(((block.headings, block.page, n_headings * (block.kind != "heading")), span))
     for (path, page, _), members in groupby(keyed, key=lambda member: member[0]):
         yield path, page, [span for _, span in members]
@@ -153,12 +163,12 @@ def _sections(placed: list[tuple[Block, Span]]) -> Iterator[tuple[tuple[str, ...
 
 
 def _spans(
-    text: str, placed: list[tuple[Block, Span]], named: str, splitting: Splitting
+    text: str, placed: list[tuple[Block, Span]], named: str, splitting: SplittingRules
 ) -> Iterator[tuple[str, int | None, int, int]]:
     """(headings, page, start, end) of every passage of a document *named* so, which no heading repeats."""
     counted = _Counted(text, _starts(placed, splitting))
     for path, page, spans in _sections(placed):
-        heading = LEVEL_MARK.join(path[1:] if path[:1] == (named,) else path)
+        heading = HEADING_SEPARATOR.join(path[1:] if path[:1] == (named,) else path)
         most = splitting.room(encoded_text(_shortened(named), heading, ""))
         waiting: list[_Unit] = []
         for start, end in spans:
@@ -173,7 +183,7 @@ def _spans(
         yield from ((heading, page, *span) for span in _packed(text, waiting, most))
 
 
-def _starts(placed: list[tuple[Block, Span]], splitting: Splitting) -> array[int]:
+def _starts(placed: list[tuple[Block, Span]], splitting: SplittingRules) -> array[int]:
     """Where the tokens of the stored text begin; all blocks are counted at once."""
     found: array[int] = array("l")
     starts = splitting.starts([block.text for block, _ in placed])
@@ -243,7 +253,7 @@ def _lines(counted: _Counted, start: int, end: int) -> Iterator[Span]:
 
 
 def _words(counted: _Counted, start: int, end: int) -> Iterator[Span]:
-    return (word.span() for word in WORD.finditer(counted.text, start, end))
+    return (word.span() for word in WORD_PATTERN.finditer(counted.text, start, end))
 
 
 def _tokens(counted: _Counted, start: int, end: int) -> Iterator[Span]:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rag.embedding.model_hashes import document_route, prompt
+from rag.embedding.model_hashes import passage_modules, text_prompt
 from rag.errors import EncoderError
 
-Starts = Callable[[Sequence[str]], list["array[int]"]]
+TokenStarts = Callable[[Sequence[str]], list["array[int]"]]
 """Texts → for each, where its tokens begin, in characters, rising."""
 
 AT_ONCE = 1_000_000  # characters: what a tokenizer returns for them fills some 50 MB
-LONGEST_TEXT = 100_000  # characters; of a longer one each such part is read for itself
+MAX_TEXT_LENGTH = 100_000  # characters; of a longer one each such part is read for itself
 LONGEST_TOKEN = 24  # letters; what is longer was not understood as a word
 UNKNOWN_EVERY = 2  # letters: base64 comes to 1.4 letters a token, names in unknown scripts to one or two
 
 # A word is what stands between blanks; a letter of a script without blanks; or 24 letters of anything longer.
 _NO_BLANKS = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{_NO_BLANKS}]|[^\s{_NO_BLANKS}]{{1,{LONGEST_TOKEN}}}")
+WORD_PATTERN = re.compile(rf"[{_NO_BLANKS}]|[^\s{_NO_BLANKS}]{{1,{LONGEST_TOKEN}}}")
 
 
 def word_starts(texts: Sequence[str]) -> list[array[int]]:
@@ -30,7 +30,7 @@ def word_starts(texts: Sequence[str]) -> list[array[int]]:
     >>> [list(starts) for starts in word_starts(["two words", "再構築", "x" * 49])]
     [[0, 4], [0, 1, 2], [0, 24, 48]]
     """
-    return [array("l", (word.start() for word in WORD.finditer(text))) for text in texts]
+    return [array("l", (word.start() for word in WORD_PATTERN.finditer(text))) for text in texts]
 
 
 def n_words(text: str) -> int:
@@ -39,10 +39,10 @@ def n_words(text: str) -> int:
     >>> n_words("two words"), n_words("再構築"), n_words("x" * 49)
     (2, 3, 3)
     """
-    return len(WORD.findall(text))
+    return len(WORD_PATTERN.findall(text))
 
 
-class Tokens:
+class PassageTokenizer:
     """The tokenizer of the encoder in a folder, without torch: a million characters take a quarter of a second."""
 
     def __init__(self, folder: Path) -> None:
@@ -52,8 +52,8 @@ class Tokens:
             EncoderError: the version has no tokenizer.json.
         """
         self._tokenizer = _open_tokenizer(folder)
-        before = prompt(folder, "document")
-        self.n_around: int = self._tokenizer.num_special_tokens_to_add(False) + len(self.starts([before])[0])
+        before = text_prompt(folder, "document")
+        self.n_overhead_tokens: int = self._tokenizer.num_special_tokens_to_add(False) + len(self.starts([before])[0])
         """Tokens of every text that are not its own: special ones, and what the version puts before passages."""
 
     def starts(self, texts: Sequence[str]) -> list[array[int]]:
@@ -78,7 +78,7 @@ class Tokens:
 def _open_tokenizer(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
-    places = [folder, *(module for _, module in document_route(folder))]
+    places = [folder, *(module for _, module in passage_modules(folder))]
     file = next((place / "tokenizer.json" for place in places if (place / "tokenizer.json").is_file()), None)
     if file is None:
         raise EncoderError(f"{str(folder)!r} has no tokenizer.json, which passages are measured with: "
@@ -95,9 +95,9 @@ def _batches(texts: Sequence[str]) -> Iterator[tuple[list[tuple[int, int]], list
     parts: list[str] = []
     waiting = 0
     for number, text in enumerate(texts):
-        for offset in range(0, len(text), LONGEST_TEXT):
+        for offset in range(0, len(text), MAX_TEXT_LENGTH):
             places.append((number, offset))
-            parts.append(text[offset : offset + LONGEST_TEXT])
+            parts.append(text[offset : offset + MAX_TEXT_LENGTH])
             waiting += len(parts[-1])
             if waiting >= AT_ONCE:
                 yield places, parts

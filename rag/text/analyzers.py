@@ -10,15 +10,15 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from rag.text.tokenize import STOP_WORDS, TOKENIZER_VERSION, words
+from rag.text.tokenize import ENGLISH_STOP_WORDS, TOKENIZER_VERSION, all_words
 
 _SNOWBALL = """
     ar ca cs da de el en eo es et eu fa fi fr ga hi hu hy id it lt ne nl no pl pt ro ru sr sv ta tr
 """
 _OTHERS = "be bg bn he ja km ko lo lv mk sk sl th uk ur vi zh"
-STEMMED = frozenset(_SNOWBALL.split())
+STEMMED_LANGUAGES = frozenset(_SNOWBALL.split())
 """Those that have a stemmer, by ISO 639-1."""
-TOLD_APART = STEMMED.union(
+DETECTED_LANGUAGES = STEMMED_LANGUAGES.union(
     _OTHERS.split()
 )  # of all 130, a few English questions were Bikol or Nigerian Pidgin; of these none
 
@@ -32,7 +32,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆]+"
 
 
-def language_of(text: str) -> str:
+def detect_language(text: str) -> str:
     """The language that a text begins in, by ISO 639-1; English where it is too short to tell, empty without letters.
 
     >>> language_of("Die Gebühr für den Reisepass wird online bezahlt."), language_of("Fees"), language_of("300 – 400")
@@ -45,7 +45,7 @@ def language_of(text: str) -> str:
     return str(language) if probability >= SURE else "en"
 
 
-def likeliest(text: str, n_passages: Mapping[str, int]) -> str:
+def detect_question_language(text: str, n_passages: Mapping[str, int]) -> str:
     """In which of a library's languages a question is: by its probability times the root of the language's share.
 
     So a short question is taken for the language of the library, not for that of three odd passages. Empty where the
@@ -60,7 +60,7 @@ def likeliest(text: str, n_passages: Mapping[str, int]) -> str:
     return max(n_passages, key=lambda language: chances.get(language, 0.0) * math.sqrt(n_passages[language]))
 
 
-def terms(text: str, language: str) -> list[str]:
+def bm25_terms(text: str, language: str) -> list[str]:
     """What BM25 counts of a text: each word's stem and, marked by "=", the word itself.
 
     Stop words are left out, English ones from every language. Runs of a script that writes no spaces give their
@@ -71,7 +71,7 @@ def terms(text: str, language: str) -> list[str]:
     >>> terms("東京都 map", "ja")
     ['map', '=map', '東', '京', '都', '東京', '京都']
     """
-    found = words(text)
+    found = all_words(text)
     grams: list[str] = []
     if not text.isascii():
         found, grams = _spaced(found)
@@ -84,22 +84,22 @@ def terms(text: str, language: str) -> list[str]:
 def stop_words(language: str) -> frozenset[str]:
     """English stop words, and those of the language where bm25s has a list."""
     if language not in _STOP_LISTS:
-        return STOP_WORDS
+        return ENGLISH_STOP_WORDS
     logger = logging.getLogger("bm25s")
     level = logger.level
     import bm25s.stopwords
 
     logger.setLevel(level)  # on import it sets itself to DEBUG
-    return STOP_WORDS.union(getattr(bm25s.stopwords, f"STOPWORDS_{_STOP_LISTS[language]}"))
+    return ENGLISH_STOP_WORDS.union(getattr(bm25s.stopwords, f"STOPWORDS_{_STOP_LISTS[language]}"))
 
 
-def made_by() -> list[str]:
+def analyzer_versions() -> list[str]:
     """Names everything that decides the terms of a text: an index of other makers is built anew."""
     return ["tokens", TOKENIZER_VERSION, *(f"{name} {version(name)}" for name in ("PyStemmer", "py3langid", "bm25s"))]
 
 
 def _stems(found: list[str], language: str) -> list[str]:
-    if language not in STEMMED:
+    if language not in STEMMED_LANGUAGES:
         return found
     import Stemmer
 
@@ -130,5 +130,5 @@ def _detector() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    detector.set_languages(TOLD_APART)
+    detector.set_languages(DETECTED_LANGUAGES)
     return detector

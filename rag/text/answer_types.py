@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from rag.text.quantities import measure_asked
+from rag.text.quantities import requested_measure
 from rag.text.term_coverage import content_words
 
-Kind = Literal["number", "date", "person", "place"]
+AnswerType = Literal["number", "date", "person", "place"]
 Span = tuple[int, int]
 
 _MONTH = (
@@ -40,7 +40,7 @@ _NUMBER = re.compile(
 _PARTICLE = r"(?:of|de|da|di|del|van|von|der|la|le|al|bin|the)"
 _NAME = re.compile(rf"\b[A-Z][\w’'.-]*[\w](?: (?:{_PARTICLE} ){{0,2}}[A-Z][\w’'-]*[\w])*")
 
-_ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+_ASKS: tuple[tuple[AnswerType, re.Pattern[str]], ...] = (
     ("date", re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month)\b", re.IGNORECASE)),
     (
         "number",
@@ -63,7 +63,7 @@ _OPENERS = "the a an in on at it its he she his her they this that these those a
 _CAPITAL_ANYWAY = frozenset(_OPENERS.split())
 
 
-def kind_asked(question: str) -> Kind | None:
+def expected_answer_type(question: str) -> AnswerType | None:
     """The kind of short answer that *question* asks for; None where it asks for none that can be told by its form.
 
     >>> [kind_asked(q) for q in ("When did it open?", "How much does it weigh?", "who wrote it", "Why is it red?")]
@@ -73,7 +73,7 @@ def kind_asked(question: str) -> Kind | None:
     return min(found)[1] if found else None
 
 
-def short_answers(kind: Kind, sentence: str, question: str) -> list[Span]:
+def find_short_answers(answer_type: AnswerType, sentence: str, question: str) -> list[Span]:
     """(start, end) of what *sentence* holds of that kind and *question* does not name, in reading order.
 
     >>> text = "The pump of 2019 weighs 1,250 kg and needs 3 people."
@@ -87,11 +87,11 @@ def short_answers(kind: Kind, sentence: str, question: str) -> list[Span]:
     >>> [text[start:end] for start, end in short_answers("person", text, "Who designed it?")]
     ['Ada Byron']
     """
-    if kind == "date":
+    if answer_type == "date":
         found = [match.span() for match in _DATE.finditer(sentence)]
-    elif kind == "number":
+    elif answer_type == "number":
         found = _numbers(sentence)
-        if measure := measure_asked(question):
+        if measure := requested_measure(question):
             found = [(start, end) for start, end in found if measure.answers(sentence[start:end])]
     else:
         found = list(_names(sentence))
@@ -106,7 +106,7 @@ def _numbers(sentence: str) -> list[Span]:
     return [(start, end) for start, end in found if not any(a < end and start < b and end <= b for a, b in dates)]
 
 
-def short_answer(question: str, sentence: str) -> Span | None:
+def find_single_short_answer(question: str, sentence: str) -> Span | None:
     """(start, end) of the one number or date of *sentence* that *question* asks for; None where it is not plain which.
 
     Names are left out: of 37 sentences with one name that answered "who", 14 had the right one, of 13 for "where" 3.
@@ -117,11 +117,11 @@ def short_answer(question: str, sentence: str) -> Span | None:
     >>> short_answer("When did it open?", "It opened in 1901 and again in 1950.") is None
     True
     """
-    kind = kind_asked(question)
+    kind = expected_answer_type(question)
     if kind == "date" and not _RANGE.search(sentence) and not _NOT_NOW.search(question):
-        found = short_answers(kind, sentence, question)
+        found = find_short_answers(kind, sentence, question)
     elif kind == "number":
-        found = _of_what_is_asked(short_answers(kind, sentence, question), question, sentence)
+        found = _of_what_is_asked(find_short_answers(kind, sentence, question), question, sentence)
     else:
         return None
     return found[0] if len(found) == 1 else None

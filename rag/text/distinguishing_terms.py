@@ -16,7 +16,7 @@ _ENUMERATION = re.compile(r"(?:^|(?<=[|›]))\s*(?:[A-Za-z]|\d[\d.]*)[.)]\s", re
 """What numbers a heading or a line of a list: it says where a passage stands, not what it says."""
 
 
-def words_of(text: str) -> list[str]:
+def words_with_case(text: str) -> list[str]:
     """The words of a text with their case, without the numbers of headings and lists.
 
     >>> words_of("Staff | 3. Cleaning\\n2) Use the X100.")
@@ -25,7 +25,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(_ENUMERATION.sub(" ", text))
 
 
-def tell_apart(one: Sequence[str], other: Sequence[str], plain: Collection[str] = frozenset()) -> bool:
+def differ_in_named_terms(one: Sequence[str], other: Sequence[str], plain: Collection[str] = frozenset()) -> bool:
     """Whether in some place, between words that both have, each has a number, code or name that the other lacks.
 
     *one* and *other* are words with their case. A name is a word with a capital letter that is not among *plain*, the
@@ -42,12 +42,12 @@ def tell_apart(one: Sequence[str], other: Sequence[str], plain: Collection[str] 
     """
     ours, theirs = ({word.casefold() for word in words} for words in (one, other))
     return any(
-        telling_words(mine, plain) - theirs and telling_words(yours, plain) - ours
+        distinguishing_terms(mine, plain) - theirs and distinguishing_terms(yours, plain) - ours
         for mine, yours in _replaced(one, other)
     )
 
 
-def telling_words(words: Iterable[str], plain: Collection[str] = frozenset()) -> frozenset[str]:
+def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozenset()) -> frozenset[str]:
     """The numbers, codes and names among the words, in small letters.
 
     >>> sorted(telling_words("How heavy is the X100 by Zorvex".split(), plain={"how"}))
@@ -61,7 +61,7 @@ def telling_words(words: Iterable[str], plain: Collection[str] = frozenset()) ->
     )
 
 
-def plain_words(texts: Iterable[str]) -> frozenset[str]:
+def lowercase_words(texts: Iterable[str]) -> frozenset[str]:
     """The words that stand in any of the texts in small letters.
 
     >>> sorted(plain_words(["The mask fits.", "Zorvex: the X100"]))

@@ -41,7 +41,7 @@ _OPENING = re.compile(r"(?:^|[.!?:…]\s+|\n|[“\"(]\s*)$")
 _NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
 
 
-def stated(text: str) -> frozenset[str]:
+def extract_values(text: str) -> frozenset[str]:
     """The numbers and dates that *text* states, each with its unit where it has one.
 
     >>> sorted(stated("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
@@ -51,7 +51,7 @@ def stated(text: str) -> frozenset[str]:
     return frozenset(dates) | {f"{number} {unit}".strip() for number, unit in _numbers(rest)}
 
 
-def missing(claim: str, evidence: str) -> frozenset[str]:
+def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
     """What *claim* states and *evidence* does not; a year is found in a date, a bare number whatever its unit.
 
     A number with a unit is found where the same number stands without one, as in a table, but not with another one.
@@ -67,11 +67,11 @@ def missing(claim: str, evidence: str) -> frozenset[str]:
     for number, unit in (*_numbers(rest), *_spelt(rest)):
         offered |= {number, f"{number} {unit or '*'}"}
     return frozenset(
-        fact for fact in stated(claim) if fact not in offered and f"{fact.partition(' ')[0]} *" not in offered
+        fact for fact in extract_values(claim) if fact not in offered and f"{fact.partition(' ')[0]} *" not in offered
     )
 
 
-def names(text: str) -> frozenset[str]:
+def extract_names(text: str) -> frozenset[str]:
     """The capitalised words of *text* that do not open a sentence, in lower case.
 
     >>> sorted(names("The grant was paid by Ada Byron’s bank. It is in Paris."))

@@ -20,7 +20,7 @@ _ASKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class RequestedMeasure:
     """What is asked for."""
 
     said: frozenset[str]
@@ -36,7 +36,7 @@ class Measure:
         return self.unit.search(number) is not None
 
 
-def measure_asked(question: str) -> Measure | None:
+def requested_measure(question: str) -> RequestedMeasure | None:
     """What *question* asks to be measured; None where it names no measure.
 
     >>> sorted(measure_asked("How much does the X200 weigh?").said), measure_asked("How many are there?")
@@ -44,7 +44,7 @@ def measure_asked(question: str) -> Measure | None:
     """
     for pattern, unit in _MEASURES:
         if asked := pattern.search(question):
-            return Measure(frozenset({asked.group().split()[-1].casefold()}), unit)
+            return RequestedMeasure(frozenset({asked.group().split()[-1].casefold()}), unit)
     return None
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_LIST = 600  # characters; a longer list is quoted item by item, so that the item that answers is what is shown
-MAX_SENTENCE = 700  # characters; beyond this it is a table or code, and is cut between two words
+MAX_LIST_LENGTH = (
+    600  # characters; a longer list is quoted item by item, so that the item that answers is what is shown
+)
+MAX_SENTENCE_LENGTH = 700  # characters; beyond this it is a table or code, and is cut between two words
 
 _BULLET = re.compile(r"(?:[-*+•‣▪◦–]|\(?\d{1,2}[.)]|\(?[a-z][.)])[ \t]+", re.IGNORECASE)
 _SYMBOL = re.compile(r"[-*+•‣▪◦–][ \t]+")
@@ -57,7 +59,7 @@ class _Block:
     lead_in: str = ""
 
 
-def sentences(text: str) -> list[Sentence]:
+def split_sentences(text: str) -> list[Sentence]:
     """The quotable stretches of a passage, in reading order; they don't overlap.
 
     Lines that were wrapped are read as one; headings are not quotable, and become the context of what follows,
@@ -82,7 +84,7 @@ def sentences(text: str) -> list[Sentence]:
     return found
 
 
-def readable(quote: str) -> str:
+def format_quote(quote: str) -> str:
     """A quote for reading: wrapped lines joined, each item of a list below a lead-in on a line of its own, as rows are.
 
     >>> readable("Ticket: Once; Adults: €6\\nTicket: Ten times; Adults: €55")
@@ -177,7 +179,7 @@ def _blocks(text: str) -> Iterator[_Block]:
     while position < len(full):
         start, end = spans[full[position]]
         n_items = _n_items(text, spans, in_list, full, position)
-        if n_items and spans[full[position + n_items]][1] - start <= MAX_LIST:
+        if n_items and spans[full[position + n_items]][1] - start <= MAX_LIST_LENGTH:
             yield _Block(start, spans[full[position + n_items]][1], "list")
         elif n_items:
             lead_in = text[start:end]
@@ -248,9 +250,11 @@ def _ends_here(text: str, start: int, stop: re.Match[str], end: int) -> bool:
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The stretch in pieces of at most MAX_SENTENCE characters."""
-    while end - start > MAX_SENTENCE:
-        space = max(text.rfind(" ", start, start + MAX_SENTENCE), text.rfind("\n", start, start + MAX_SENTENCE))
-        middle = space if space > start else start + MAX_SENTENCE
+    while end - start > MAX_SENTENCE_LENGTH:
+        space = max(
+            text.rfind(" ", start, start + MAX_SENTENCE_LENGTH), text.rfind("\n", start, start + MAX_SENTENCE_LENGTH)
+        )
+        middle = space if space > start else start + MAX_SENTENCE_LENGTH
         yield start, middle
         start = middle
         while start < end and text[start].isspace():

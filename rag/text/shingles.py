@@ -14,7 +14,7 @@ from itertools import chain, count
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.database.sql_batches import chunks
+from rag.database.sql_batches import batched
 
 IntArray = NDArray[np.int64]
 
@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w+")
 _FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, K + 1)], np.uint64)
 
 
-def plain(text: str) -> str:
+def normalise_words(text: str) -> str:
     """The words of a text, so that case, marks and spaces make no difference.
 
     >>> plain("Wash  your hands!") == plain("wash your HANDS")
@@ -43,7 +43,7 @@ def shingles(text: str, k: int = K) -> frozenset[str]:
     >>> sorted(shingles("A rose is a rose.", k=3))
     ['a rose is', 'is a rose', 'rose is a']
     """
-    words = plain(text).split()
+    words = normalise_words(text).split()
     return frozenset(" ".join(words[start : start + k]) for start in range(max(min(1, len(words)), len(words) - k + 1)))
 
 
@@ -65,7 +65,7 @@ def containment(one: Set[str], other: Set[str]) -> float:
     return len(one & other) / max(1, min(len(one), len(other)))
 
 
-class Shingled:
+class ShingleIndex:
     """The shingles of many passages, hashed; each passage is cut up once, when it is first asked for.
 
     *plain* gives a passage's plain words by its row. 100 shingles take 400 bytes.
@@ -100,7 +100,7 @@ class Shingled:
 
     def _cut(self, rows: Sequence[int]) -> None:
         """Notes the different hashes of each passage's shingles, in order; all passages at once."""
-        for some in chunks(rows, PASSAGES_AT_ONCE):
+        for some in batched(rows, PASSAGES_AT_ONCE):
             texts = [self._plain(row).split() for row in some]
             padded = [words + [NO_WORD] * (K - len(words)) if 0 < len(words) < K else words for words in texts]
             lengths = np.fromiter(map(len, padded), np.int64, len(padded))

@@ -33,7 +33,7 @@ def content_words(text: str) -> list[str]:
     return [stem(word) for word in tokenize(text)]
 
 
-def as_written(wanted: Sequence[str], known: Collection[str]) -> list[str]:
+def correct_misspellings(wanted: Sequence[str], known: Collection[str]) -> list[str]:
     """The *wanted* words, each as the *known* ones spell it where none is it and one is a single slip away.
 
     A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
@@ -57,7 +57,7 @@ def _is_a_slip(word: str, other: str) -> bool:
     return one[1:] == two[1:] or one[1:] == two or one == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
 
 
-def rarity(texts: Iterable[Collection[str]]) -> dict[str, float]:
+def idf_weights(texts: Iterable[Collection[str]]) -> dict[str, float]:
     """For each word of *texts* (each a collection of words) its weight ln(1 + n / df), above 0.
 
     The inverse document frequency of Spärck Jones (1972), smoothed so that a word in every text still counts.

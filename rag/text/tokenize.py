@@ -16,7 +16,7 @@ _ENGLISH = """
     the their them then there these they this to us was wasn we were weren what when where which who whom why will with
     would wouldn you your
 """
-STOP_WORDS = frozenset(_ENGLISH.split())
+ENGLISH_STOP_WORDS = frozenset(_ENGLISH.split())
 
 # Whole words; of "you're", "don't" and "company’s" only what stands before the apostrophe ("l'eau" stays two words).
 _WORD = r"\b(?!(?<=\w['’])(?:s|t|d|m|re|ve|ll)\b)\w+"
@@ -31,10 +31,10 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("Where's the ﬁling fee for DON'T-KNOW cases?")
     ['filing', 'fee', 'know', 'cases']
     """
-    return [word for word in words(text) if word not in STOP_WORDS]
+    return [word for word in all_words(text) if word not in ENGLISH_STOP_WORDS]
 
 
-def words(text: str) -> list[str]:
+def all_words(text: str) -> list[str]:
     """Lower-cased words of a text, all of them.
 
     >>> words("The हिन्दी for 'tea'")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rag.errors import NotFoundError
 from rag.state_files import PRIVATE_FOLDER
-from rag.versions.registry import Registry
+from rag.versions.registry import VersionRegistry
 
 
-def install_base(registry: Registry, model: str, max_tokens: int, lexical_weight: float) -> None:
+def install_base(registry: VersionRegistry, model: str, max_tokens: int, lexical_weight: float) -> None:
     """Registers *model* as the base and lets it answer, unless that base is there already.
 
     *lexical_weight* is BM25's in the base; once a night has chosen one, another one here installs no new base.
@@ -35,7 +35,7 @@ def install_base(registry: Registry, model: str, max_tokens: int, lexical_weight
     registry.promote(version.encoder_id, f"base {model}", kind="install")
 
 
-def _has_base(registry: Registry, wanted: Mapping[str, object], lexical_weight: float) -> bool:
+def _has_base(registry: VersionRegistry, wanted: Mapping[str, object], lexical_weight: float) -> bool:
     """Whether the installed base is the one wanted; BM25's weight counts until a night has chosen one."""
     try:
         base = registry.base()

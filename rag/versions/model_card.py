@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TIERS = {
+TIER_DESCRIPTIONS = {
     0: "the immutable base, as it came, with our length cap",
     1: "the base with a linear map on the query side; passages are encoded as by the base",
     3: "both towers trained from the base",
 }
 
-CARD = """---
+CARD_TEMPLATE = """---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags: [sentence-transformers, retrieval, nightjar]
@@ -46,9 +46,9 @@ judgments it learnt from are people's, and a part of them is wrong. Outside that
 def model_card(tier: int, parent_id: str | None, lexical_weight: float, note: Mapping[str, Any]) -> str:
     """The card as Markdown, with the metadata that model hubs read."""
     lines = [f"- {name.replace('_', ' ')}: {_plain(value)}" for name, value in note.items()]
-    return CARD.format(
+    return CARD_TEMPLATE.format(
         tier=tier,
-        kind=TIERS.get(tier, "a trained version"),
+        kind=TIER_DESCRIPTIONS.get(tier, "a trained version"),
         base_model=f"base_model: {parent_id}\n" if parent_id else "",
         lexical_weight=lexical_weight,
         note="\n".join(lines) or "- nothing is noted",

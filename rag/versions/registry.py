@@ -13,17 +13,17 @@ from typing import Any, Literal
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import promotions, reading, versions
-from rag.embedding.model_hashes import encoder_id_of, passage_side_of
+from rag.database.schema import promotions, read_connection, versions
+from rag.embedding.model_hashes import compute_encoder_id, compute_passage_side
 from rag.errors import NotFoundError, UsageError
-from rag.records import now
+from rag.records import utc_now
 from rag.state_files import PRIVATE_FOLDER
 from rag.versions.model_card import model_card
 
-MANIFEST = "manifest.json"
-RETRIEVAL = "retrieval.json"
-TRAINING_POSITIVES = "training_positives.json"
-Kind = Literal["install", "promote", "rollback"]
+VERSION_MANIFEST = "manifest.json"
+RETRIEVAL_FILE = "retrieval.json"
+TRAINING_POSITIVES_FILE = "training_positives.json"
+PromotionKind = Literal["install", "promote", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Promotion:
 
     promotion_id: int
     encoder_id: str
-    kind: Kind
+    kind: PromotionKind
     reason: str
     promoted_at: datetime
 
 
-class Registry:
+class VersionRegistry:
     """Versions in SQL, their files under `<data>/versions/<encoder_id>/`.
 
     A version exists once its row does; the row is written after the folder, the folder's manifest last.
@@ -91,7 +91,7 @@ class Registry:
             NotFoundError: none begins so.
             UsageError: several do.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             found = connection.execute(
                 select(versions).where(versions.c.encoder_id.startswith(encoder_id, autoescape=True))
             ).all()
@@ -103,14 +103,14 @@ class Registry:
 
     def versions(self) -> list[Version]:
         """Every version, oldest first."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(select(versions).order_by(versions.c.created_at, versions.c.encoder_id)).all()
         return [self._version(row._mapping) for row in rows]
 
     def history(self, limit: int | None = None) -> list[Promotion]:
         """Changes of the current version, latest first; all of them, or the last *limit*."""
         query = select(promotions).order_by(promotions.c.promotion_id.desc()).limit(limit)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return [
                 Promotion(
                     row.promotion_id, row.encoder_id, row.kind, row.reason, datetime.fromisoformat(row.promoted_at)
@@ -118,7 +118,7 @@ class Registry:
                 for row in connection.execute(query)
             ]
 
-    def before_current(self) -> str | None:
+    def version_before_current(self) -> str | None:
         """The version that a rollback would make current; None where there is none.
 
         A rollback undoes the step before it, so that steps pair up like brackets.
@@ -147,7 +147,7 @@ class Registry:
 
     def register(
         self,
-        made: Path,
+        model_folder: Path,
         *,
         tier: int,
         parent_id: str | None,
@@ -155,22 +155,26 @@ class Registry:
         note: Mapping[str, Any],
         training_positives: list[str] | None = None,
     ) -> Version:
-        """Moves the model folder *made* into the registry and gives it its row; the same files twice are one version."""
+        """Moves the model folder *model_folder* into the registry and gives it its row; the same files twice are one version."""
         if training_positives is not None:
-            (made / TRAINING_POSITIVES).write_text(json.dumps(sorted(set(training_positives))), "utf-8")
+            (model_folder / TRAINING_POSITIVES_FILE).write_text(json.dumps(sorted(set(training_positives))), "utf-8")
         # Part of what the version does, so part of the files that its id is the hash of.
-        (made / RETRIEVAL).write_text(json.dumps({"lexical_weight": lexical_weight}), "utf-8")
-        version = Version(encoder_id_of(made), passage_side_of(made), parent_id, tier, lexical_weight,
-                          self.folder / encoder_id_of(made), now(), dict(note))  # fmt: skip
+        (model_folder / RETRIEVAL_FILE).write_text(json.dumps({"lexical_weight": lexical_weight}), "utf-8")
+        version = Version(compute_encoder_id(model_folder), compute_passage_side(model_folder), parent_id, tier, lexical_weight,
+                          self.folder / compute_encoder_id(model_folder), utc_now(), dict(note))  # fmt: skip
         with self.engine.begin() as connection:  # SQLite lets one process in at a time: no two settle the same folder
-            self._settle(made, version)
+            self._settle(model_folder, version)
             known = select(versions.c.encoder_id).where(versions.c.encoder_id == version.encoder_id)
             if connection.scalar(known) is None:
                 connection.execute(insert(versions), _row(version))
         return self.version(version.encoder_id)
 
     def promote(
-        self, encoder_id: str, reason: str, kind: Kind = "promote", also: Callable[[Connection], None] = lambda c: None
+        self,
+        encoder_id: str,
+        reason: str,
+        kind: PromotionKind = "promote",
+        also: Callable[[Connection], None] = lambda c: None,
     ) -> Version:
         """Makes a version current, in one transaction; running applications see it within two seconds.
 
@@ -181,12 +185,12 @@ class Registry:
             UsageError: its files are gone.
         """
         version = self.version(encoder_id)
-        if not (version.folder / MANIFEST).is_file():
+        if not (version.folder / VERSION_MANIFEST).is_file():
             raise UsageError(f"version {version.encoder_id!r} has no files in {str(version.folder)!r} any more: "
                              'choose one that "nightjar versions" shows as kept')  # fmt: skip
         with self.engine.begin() as connection:
             connection.execute(insert(promotions).values(
-                encoder_id=version.encoder_id, kind=kind, reason=reason, promoted_at=now().isoformat()))  # fmt: skip
+                encoder_id=version.encoder_id, kind=kind, reason=reason, promoted_at=utc_now().isoformat()))  # fmt: skip
             also(connection)
         return version
 
@@ -196,14 +200,14 @@ class Registry:
         Raises:
             UsageError: there is nothing before the current version.
         """
-        before = self.before_current()
+        before = self.version_before_current()
         if before is None:
             raise UsageError('there is no version before the current one: "nightjar versions" shows the history')
         return self.promote(before, reason, kind="rollback")
 
     def training_positives(self, encoder_id: str) -> frozenset[str]:
         """Ids of the passages that were right answers in the version's training; none for a base."""
-        file = self.version(encoder_id).folder / TRAINING_POSITIVES
+        file = self.version(encoder_id).folder / TRAINING_POSITIVES_FILE
         return frozenset(json.loads(file.read_text("utf-8"))) if file.is_file() else frozenset()
 
     def discard(self, encoder_id: str) -> None:
@@ -214,7 +218,7 @@ class Registry:
         version = self.version(encoder_id)
         if version.encoder_id in {promotion.encoder_id for promotion in self.history()}:
             return
-        (version.folder / MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
+        (version.folder / VERSION_MANIFEST).unlink(missing_ok=True)  # first: what has no manifest does not exist
         shutil.rmtree(version.folder, ignore_errors=True)
 
     def _settle(self, made: Path, version: Version) -> None:
@@ -229,9 +233,9 @@ class Registry:
         }
         card = model_card(version.tier, version.parent_id, version.lexical_weight, version.note)
         (made / "README.md").write_text(card, "utf-8")
-        (made / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
+        (made / VERSION_MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
         self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        if (version.folder / MANIFEST).is_file():
+        if (version.folder / VERSION_MANIFEST).is_file():
             shutil.rmtree(made)
         else:
             shutil.rmtree(version.folder, ignore_errors=True)  # what has no manifest does not exist

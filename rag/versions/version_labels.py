@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from rag.versions.registry import Promotion
 
-SHORT_ID = 8  # characters of an id that people read and type
-SEPARATOR = " · "
+SHORT_ID_LENGTH = 8  # characters of an id that people read and type
+NAME_SEPARATOR = " · "
 
 
 def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
@@ -16,29 +16,29 @@ def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
     return {encoder_id: n for n, encoder_id in enumerate(dict.fromkeys(one.encoder_id for one in first_to_last), 1)}
 
 
-def name_of(encoder_id: str, numbers: Mapping[str, int]) -> str:
+def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
     """What people call a version, where space is short; one that never answered has no number.
 
     >>> name_of("3f2a", {"3f2a": 4}), name_of("3f2a9c0011", {})
     ('v4', '3f2a9c00')
     """
-    return f"v{numbers[encoder_id]}" if encoder_id in numbers else encoder_id[:SHORT_ID]
+    return f"v{numbers[encoder_id]}" if encoder_id in numbers else encoder_id[:SHORT_ID_LENGTH]
 
 
-def full_name_of(encoder_id: str, numbers: Mapping[str, int]) -> str:
+def full_version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
     """The same with the beginning of its id: the one way in which pages and tables name a version.
 
     >>> full_name_of("3f2a9c0011", {"3f2a9c0011": 4}), full_name_of("3f2a9c0011", {})
     ('v4 · 3f2a9c00', '3f2a9c00')
     """
-    name = name_of(encoder_id, numbers)
-    return f"{name}{SEPARATOR}{encoder_id[:SHORT_ID]}" if encoder_id in numbers else name
+    name = version_name(encoder_id, numbers)
+    return f"{name}{NAME_SEPARATOR}{encoder_id[:SHORT_ID_LENGTH]}" if encoder_id in numbers else name
 
 
-def in_short(full_name: str) -> str:
+def short_version_name(full_name: str) -> str:
     """The name alone, for a line of many.
 
     >>> in_short("v4 · 3f2a9c00"), in_short("3f2a9c00")
     ('v4', '3f2a9c00')
     """
-    return full_name.partition(SEPARATOR)[0]
+    return full_name.partition(NAME_SEPARATOR)[0]

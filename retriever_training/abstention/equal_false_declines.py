@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gate.guards import Pair
-from eval.report.comparison import Sureness
-from retriever_training.abstention.fit import FALSE_DECLINES
+from eval.gate.guards import BeforeAndAfter
+from eval.report.comparison import AbstentionScores
+from retriever_training.abstention.fit import FALSE_DECLINE_RATE
 
 
-def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sureness | None, Sureness | None]:
+def at_equal_false_decline_rate(
+    before: AbstentionScores | None, after: AbstentionScores | None
+) -> tuple[AbstentionScores | None, AbstentionScores | None]:
     """Both with a bar that declines FALSE_DECLINES of the questions, which are the same ones for both.
 
     A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
@@ -20,17 +22,19 @@ def at_one_height(before: Sureness | None, after: Sureness | None) -> tuple[Sure
     """
     if before is None or after is None:
         return before, after
-    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINES))),
-            replace(after, least=float(np.quantile(after.there, FALSE_DECLINES))))  # fmt: skip
+    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINE_RATE))),
+            replace(after, least=float(np.quantile(after.there, FALSE_DECLINE_RATE))))  # fmt: skip
 
 
-def declining(before: Sureness | None, after: Sureness | None) -> dict[str, Pair]:
+def abstention_guard_pairs(
+    before: AbstentionScores | None, after: AbstentionScores | None
+) -> dict[str, BeforeAndAfter]:
     """The guards' pairs: answered where the right passage is there, declined where it is taken away."""
     if before is None or after is None:
         return {}
 
-    def pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pair:
-        return Pair(first.astype(np.float64), second.astype(np.float64))
+    def pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> BeforeAndAfter:
+        return BeforeAndAfter(first.astype(np.float64), second.astype(np.float64))
 
     return {
         "answered": pair(before.there >= before.least, after.there >= after.least),

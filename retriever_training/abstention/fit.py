@@ -8,45 +8,52 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rag.generation.abstention import Bar, Line
-from retriever_training.abstention.leave_out_examples import Example
+from rag.generation.abstention import AbstentionThreshold, LogisticModel
+from retriever_training.abstention.leave_out_examples import AbstentionExample
 from retriever_training.losses.platt import sigmoid
 
 Floats = NDArray[np.float64]
 
-STEPS = 50
-FALSE_DECLINES = 0.03
+NEWTON_STEPS = 50
+FALSE_DECLINE_RATE = 0.03
 """The share of answered questions that the bar may decline: the working point."""
 
-MEANING, GAP = 0, 3  # places among the values of the signs
-N_VALUES = 7
+COSINE_COLUMN, SCORE_GAP_COLUMN = 0, 3  # places among the values of the signs
+N_FEATURES = 7
 RIDGE = 1e-3  # holds a line where right and wrong are parted without an error
 
 
-def fit_lines(examples: Sequence[Example], weights: ArrayLike, before: Bar | None = None, ridge: float = RIDGE) -> Bar:
+def fit_abstention(
+    examples: Sequence[AbstentionExample],
+    weights: ArrayLike,
+    before: AbstentionThreshold | None = None,
+    ridge: float = RIDGE,
+) -> AbstentionThreshold:
     """The likeliest lines for `(n,)` weighted examples, held to those of *before* by *ridge*; its least stays."""
-    values = np.array([one.signs.values() for one in examples]).reshape(-1, N_VALUES)
+    values = np.array([one.signs.values() for one in examples]).reshape(-1, N_FEATURES)
     right = np.array([one.is_answered for one in examples])
     share = np.asarray(weights, np.float64)
-    words = _fit(values, right, share, before.by_words if before else None, ridge, list(range(N_VALUES)))
-    meaning = _fit(values, right, share, before.by_meaning if before else None, ridge, [MEANING, GAP])
-    return Bar(words, meaning, before.least if before else 0.5)
+    words = _fit(values, right, share, before.by_words if before else None, ridge, list(range(N_FEATURES)))
+    meaning = _fit(
+        values, right, share, before.by_meaning if before else None, ridge, [COSINE_COLUMN, SCORE_GAP_COLUMN]
+    )
+    return AbstentionThreshold(words, meaning, before.least if before else 0.5)
 
 
-def with_least(bar: Bar, examples: Sequence[Example]) -> Bar:
+def at_false_decline_rate(bar: AbstentionThreshold, examples: Sequence[AbstentionExample]) -> AbstentionThreshold:
     """The bar at the height that FALSE_DECLINES of the answered *examples* stay below."""
     sure = [bar.sureness(one.signs) for one in examples if one.is_answered]
-    return replace(bar, least=float(np.quantile(sure, FALSE_DECLINES)))
+    return replace(bar, least=float(np.quantile(sure, FALSE_DECLINE_RATE)))
 
 
 def _fit(
-    values: Floats, right: NDArray[np.bool_], share: Floats, before: Line | None, ridge: float, used: list[int]
-) -> Line:
+    values: Floats, right: NDArray[np.bool_], share: Floats, before: LogisticModel | None, ridge: float, used: list[int]
+) -> LogisticModel:
     """Logistic regression by Newton's method; the penalty is *ridge* / 2 · squared distance from *before* (or 0)."""
     inputs = np.column_stack([values[:, used], np.ones(len(values))])
     start = np.array([*(before.weights[at] for at in used), before.offset]) if before else np.zeros(len(used) + 1)
     found = start.copy()
-    for _ in range(STEPS):
+    for _ in range(NEWTON_STEPS):
         given = sigmoid(inputs @ found)
         gradient = inputs.T @ (share * (given - right)) + ridge * (found - start)
         curvature = (inputs * (share * given * (1 - given))[:, None]).T @ inputs + ridge * np.eye(len(found))
@@ -54,4 +61,4 @@ def _fit(
     weights = [0.0] * values.shape[1]
     for at, weight in zip(used, found[:-1].tolist(), strict=True):
         weights[at] = weight
-    return Line(float(found[-1]), tuple(weights))
+    return LogisticModel(float(found[-1]), tuple(weights))

@@ -8,45 +8,45 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.generation.abstention import Signs
-from rag.generation.extractive import PassageEncoder, signs_of
-from rag.index.bm25 import Lexical
+from rag.generation.abstention import AnswerabilityFeatures
+from rag.generation.extractive import PassageEncoder, answerability_features
+from rag.index.bm25 import Bm25Index
 from rag.records import Hit, Passage
-from rag.retrieval.fusion import fused, normalised_lexical, top_fused
-from retriever_training.cold_start.pseudo_rows import ColdStart
+from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_fused
+from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
 
 FloatArray = NDArray[np.float32]
 
-CANDIDATES = 100  # of each side, as in serving
+N_CANDIDATES = 100  # of each side, as in serving
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class AbstentionExample:
     """What could be seen of a question, and whether a right passage was among what was shown."""
 
-    signs: Signs
+    signs: AnswerabilityFeatures
     is_answered: bool
-    nearest: float
+    best_cosine: float
     """The best cosine of a passage: what others decline by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class SearchableLibrary:
     """Passages as they are searched here, all in one order."""
 
     passages: Sequence[Passage]
     vectors: FloatArray
     """`(n, dim)`, unit rows."""
-    lexical: Lexical
+    lexical: Bm25Index
     lexical_weight: float
 
-    def hits(self, question: str, vector: FloatArray, k: int, without: Sequence[int] = ()) -> list[Hit]:
-        """The best *k* for *question*, whose vector is `(dim,)`, as if the rows *without* were not there."""
+    def hits(self, question: str, vector: FloatArray, k: int, excluded_rows: Sequence[int] = ()) -> list[Hit]:
+        """The best *k* for *question*, whose vector is `(dim,)`, as if the rows *excluded_rows* were not there."""
         words, dense = np.array(self.lexical.scores(question)), self.vectors @ vector
-        words[list(without)], dense[list(without)] = 0.0, -np.inf
-        lexical = normalised_lexical(words)
-        best = top_fused(dense, lexical, self.lexical_weight, CANDIDATES, min(k, len(dense) - len(without)))
-        scores = fused(dense, lexical, self.lexical_weight)
+        words[list(excluded_rows)], dense[list(excluded_rows)] = 0.0, -np.inf
+        lexical = normalise_bm25(words)
+        best = top_fused(dense, lexical, self.lexical_weight, N_CANDIDATES, min(k, len(dense) - len(excluded_rows)))
+        scores = fuse_scores(dense, lexical, self.lexical_weight)
         return [
             Hit(self.passages[row], rank, float(scores[row]), float(dense[row]), float(lexical[row]))
             for rank, row in enumerate(best, start=1)
@@ -54,7 +54,7 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
+class AnswerableQuestions:
     """Questions, what they read as, and the rows that answer them."""
 
     texts: Sequence[str]
@@ -63,13 +63,13 @@ class Questions:
     right: Sequence[Sequence[int]]
 
 
-def both_ways(
-    holdings: Holdings,
-    asked: Questions,
+def with_and_without_positives(
+    holdings: SearchableLibrary,
+    asked: AnswerableQuestions,
     encoder: PassageEncoder,
     k: int,
     progress: Callable[[int], None] = lambda n: None,
-) -> Iterator[tuple[Example, Example]]:
+) -> Iterator[tuple[AbstentionExample, AbstentionExample]]:
     """For each question what is seen with its right rows in the library, and without them."""
     for question, vector, rows in zip(asked.texts, asked.vectors, asked.right, strict=True):
         found = {holdings.passages[row].passage_id for row in rows}
@@ -79,13 +79,15 @@ def both_ways(
         progress(1)
 
 
-def foreign(holdings: Holdings, asked: Questions, encoder: PassageEncoder, k: int) -> Iterator[Example]:
+def out_of_domain(
+    holdings: SearchableLibrary, asked: AnswerableQuestions, encoder: PassageEncoder, k: int
+) -> Iterator[AbstentionExample]:
     """What is seen of questions that other documents answer."""
     for question, vector in zip(asked.texts, asked.vectors, strict=True):
         yield _example(question, holdings.hits(question, vector, k), encoder, is_answered=False)
 
 
-def cut(passages: Sequence[Passage], cold: ColdStart) -> list[Passage]:
+def without_question_text(passages: Sequence[Passage], cold: PseudoQuestionSet) -> list[Passage]:
     """The passages as their own questions leave them: what was asked of one does not stand in it."""
     return [
         one if left == one.encoded_text else replace(one, title="", heading="", text=left, end=one.start + len(left))
@@ -93,6 +95,6 @@ def cut(passages: Sequence[Passage], cold: ColdStart) -> list[Passage]:
     ]
 
 
-def _example(question: str, hits: Sequence[Hit], encoder: PassageEncoder, is_answered: bool) -> Example:
+def _example(question: str, hits: Sequence[Hit], encoder: PassageEncoder, is_answered: bool) -> AbstentionExample:
     nearest = max((hit.dense for hit in hits), default=0.0)
-    return Example(signs_of(question, hits, encoder), is_answered, nearest)
+    return AbstentionExample(answerability_features(question, hits, encoder), is_answered, nearest)

@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 
 from eval.answers.answer_metrics import auroc
-from rag.embedding.embedding_cache import NamedEncoder, RecentVectors
-from rag.generation.abstention import Bar
-from retriever_training.abstention.fit import fit_lines, with_least
-from retriever_training.abstention.leave_out_examples import Example, Holdings, Questions, both_ways, foreign
+from rag.embedding.embedding_cache import EmbeddingCache, VersionEncoder
+from rag.generation.abstention import AbstentionThreshold
+from retriever_training.abstention.fit import at_false_decline_rate, fit_abstention
+from retriever_training.abstention.leave_out_examples import (
+    AbstentionExample,
+    AnswerableQuestions,
+    SearchableLibrary,
+    out_of_domain,
+    with_and_without_positives,
+)
 
-SHARES = (1.0, 0.5, 0.5)
+KIND_WEIGHTS = (1.0, 0.5, 0.5)
 """What a set's questions weigh in all: answered, with their passages removed, and other sets' questions."""
 
 
@@ -23,65 +29,65 @@ SHARES = (1.0, 0.5, 0.5)
 class SetExamples:
     """What was seen of one set's questions."""
 
-    there: tuple[Example, ...]
-    gone: tuple[Example, ...]
+    there: tuple[AbstentionExample, ...]
+    gone: tuple[AbstentionExample, ...]
     """Of the same questions, without their right passages."""
-    foreign: tuple[Example, ...]
+    out_of_domain: tuple[AbstentionExample, ...]
     """Of other sets' questions."""
 
 
-def see(
-    libraries: Mapping[str, Holdings],
-    asked: Mapping[str, Questions],
-    encoder: NamedEncoder,
+def collect_examples(
+    libraries: Mapping[str, SearchableLibrary],
+    questions: Mapping[str, AnswerableQuestions],
+    encoder: VersionEncoder,
     *,
     k: int,
-    n_foreign: int,
+    n_out_of_domain: int,
     seed: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> dict[str, SetExamples]:
-    """What is seen of every set's questions in its library, and of *n_foreign* of the others'."""
+    """What is seen of every set's questions in its library, and of *n_out_of_domain* of the others'."""
     seen = {}
     for name, holdings in libraries.items():
-        reading = RecentVectors().of(encoder)
-        pairs = list(both_ways(holdings, asked[name], reading, k, progress))
-        others = list(foreign(holdings, _of_others(asked, name, n_foreign, seed), reading, k))
+        reading = EmbeddingCache().of(encoder)
+        pairs = list(with_and_without_positives(holdings, questions[name], reading, k, progress))
+        others = list(out_of_domain(holdings, _of_others(questions, name, n_out_of_domain, seed), reading, k))
         seen[name] = SetExamples(tuple(one for one, _ in pairs), tuple(one for _, one in pairs), tuple(others))
     return seen
 
 
-def found_on(seen: Sequence[SetExamples]) -> Bar:
+def fit_threshold(seen: Sequence[SetExamples]) -> AbstentionThreshold:
     """The lines that all of these sets together give, each set weighing the same; and the bar's height on them.
 
     A question whose right passage was not shown is left out: it is neither.
     """
-    examples: list[Example] = []
+    examples: list[AbstentionExample] = []
     weights: list[float] = []
     for one in seen:
         shown = [example for example in one.there if example.is_answered]
-        for share, kind in zip(SHARES, (shown, one.gone, one.foreign), strict=True):
+        for share, kind in zip(KIND_WEIGHTS, (shown, one.gone, one.out_of_domain), strict=True):
             examples += kind
             weights += [share / max(1, len(kind))] * len(kind)
     scale = len(weights) / sum(weights)
-    return with_least(fit_lines(examples, np.array(weights) * scale), examples)
+    return at_false_decline_rate(fit_abstention(examples, np.array(weights) * scale), examples)
 
 
-def table(seen: Mapping[str, SetExamples]) -> dict[str, dict[str, Any]]:
+def leave_one_out_figures(seen: Mapping[str, SetExamples]) -> dict[str, dict[str, Any]]:
     """For each set the figures of the lines that the other sets gave, beside the best cosine's; shares are 0 to 1."""
     return {
-        name: figures(found_on([other for place, other in seen.items() if place != name]), one)
+        name: threshold_figures(fit_threshold([other for place, other in seen.items() if place != name]), one)
         for name, one in seen.items()
     }
 
 
-def figures(bar: Bar, one: SetExamples) -> dict[str, Any]:
+def threshold_figures(bar: AbstentionThreshold, one: SetExamples) -> dict[str, Any]:
     """What *bar* is worth on a set."""
-    there, gone, others = ([bar.sureness(e.signs) for e in kind] for kind in (one.there, one.gone, one.foreign))
+    there, gone, others = ([bar.sureness(e.signs) for e in kind] for kind in (one.there, one.gone, one.out_of_domain))
     return {
         "auroc": auroc(there, gone),
         "auroc_foreign": auroc(there, others),
-        "auroc_cosine": auroc([e.nearest for e in one.there], [e.nearest for e in one.gone]),
-        "auroc_cosine_foreign": auroc([e.nearest for e in one.there], [e.nearest for e in one.foreign]),
+        "auroc_cosine": auroc([e.best_cosine for e in one.there], [e.best_cosine for e in one.gone]),
+        "auroc_cosine_foreign": auroc([e.best_cosine for e in one.there], [e.best_cosine for e in one.out_of_domain]),
         "declined": _below(there, bar.least),
         "declined_without": _below(gone, bar.least),
         "declined_foreign": _below(others, bar.least),
@@ -92,7 +98,7 @@ def _below(sure: Sequence[float], least: float) -> float:
     return float(np.mean([one < least for one in sure])) if sure else float("nan")
 
 
-def _of_others(asked: Mapping[str, Questions], name: str, n: int, seed: int) -> Questions:
+def _of_others(asked: Mapping[str, AnswerableQuestions], name: str, n: int, seed: int) -> AnswerableQuestions:
     """*n* questions of the other sets, drawn by *seed*, as many of each as can be."""
     texts: list[str] = []
     vectors = []
@@ -102,4 +108,4 @@ def _of_others(asked: Mapping[str, Questions], name: str, n: int, seed: int) -> 
         rows = random.Random(seed).sample(range(len(one.texts)), min(share, len(one.texts)))  # noqa: S311 (a draw, no secret)
         texts += [one.texts[row] for row in rows]
         vectors += [one.vectors[row] for row in rows]
-    return Questions(texts, np.array(vectors), [()] * len(texts))
+    return AnswerableQuestions(texts, np.array(vectors), [()] * len(texts))

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.app.app import App
-from rag.database.sql_batches import chunks
-from rag.embedding.passage_vectors import store
-from rag.records import Document, Passage, Shown, Turn, Verdict, sha256_of
-from retriever_training.bench.harness.subprocess_run import peak_gib
+from rag.database.sql_batches import batched
+from rag.embedding.passage_vectors import store_vectors
+from rag.records import Document, Passage, ShownPassage, Turn, Verdict, sha256_of
+from retriever_training.bench.harness.subprocess_run import peak_memory_gib
 from retriever_training.nightly.run_night import run_night
-from retriever_training.progress import Watch
+from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.night_plan import NightPlan
 
 FloatArray = NDArray[np.float32]
@@ -46,22 +46,22 @@ PARTS: Mapping[str, str] = {
 }  # fmt: skip
 SERIES = ("Alba", "Boreal", "Cirrus", "Delta", "Ember", "Fjord", "Glade", "Harbor", "Iris", "Juniper", "Krypton", "Lagoon",
           "Meadow", "Nimbus", "Orchid", "Prairie", "Quartz", "Ridge", "Summit", "Tundra")  # fmt: skip
-MOST = len(PRODUCTS) * len(ACTIONS) * len(PARTS) * len(SERIES)
+MAX_PASSAGES = len(PRODUCTS) * len(ACTIONS) * len(PARTS) * len(SERIES)
 
 FILLER_WORDS = 48  # of a passage, by Zipf's law, so that it is as long as passages are
 NOISE = 0.4  # length of what sets a made-up vector apart from what its words say
-SHOWN = 5
-AT_ONCE = 2_000
-VOTES_EACH = 400  # of one person: nobody is taken for a flood, nor over their share
-ASKED_FROM = datetime(2026, 1, 1, 8, tzinfo=UTC)
+N_SHOWN = 5
+BATCH_SIZE = 2_000
+VOTES_PER_PERSON = 400  # of one person: nobody is taken for a flood, nor over their share
+FIRST_VOTE_AT = datetime(2026, 1, 1, 8, tzinfo=UTC)
 LIMIT_S: Mapping[int, float] = {1: 180.0, 2: 600.0}
 """tier → seconds that a night may take on two cores: 10,000 judgments for tier 1, 5,000 for tier 2, 100,000 passages."""
 
-Key = tuple[int, int, int, int]  # product, series, action, part
+ProductKey = tuple[int, int, int, int]  # product, series, action, part
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageTime:
     """What the night told of, and what passed until it told of the next one."""
 
     name: str
@@ -79,7 +79,7 @@ class BigNight:
     tier: int
     seconds: float
     cpu_s: float
-    stages: tuple[Stage, ...]
+    stages: tuple[StageTime, ...]
     n_judgments: int
     peak_gib: float
     """Of the night's process: libraries, library, training and measuring."""
@@ -94,7 +94,7 @@ class BigNight:
 # ---- a library and its judgments
 
 
-def fill(app: App, n_passages: int, n_judgments: int, seed: int, watch: Watch) -> None:
+def fill_library(app: App, n_passages: int, n_judgments: int, seed: int, watch: ProgressReporter) -> None:
     """Puts *n_passages* made-up passages with vectors into the library, and *n_judgments* pins of the right ones.
 
     No passage is encoded: its vector is the sum of what the base makes of the phrases it is put together from, and noise.
@@ -105,13 +105,13 @@ def fill(app: App, n_passages: int, n_judgments: int, seed: int, watch: Watch) -
     base = app.current()
     of_phrase = _phrases(app, codes)
     advance = watch("make up the library", len(keys))
-    for some in chunks(keys, AT_ONCE):
+    for some in batched(keys, BATCH_SIZE):
         made = [_document(key, codes, filler) for key, filler in zip(some, _fillers(some, seed), strict=True)]
         app.library.put_all(made)
         names = [passages[0].text_sha256 for _, passages in made]
-        store(app.engine, base.passage_side, names, _vectors(some, of_phrase, seed))
+        store_vectors(app.engine, base.passage_side, names, _vectors(some, of_phrase, seed))
         advance(len(some))
-    app.library.vectors_arrived()
+    app.library.bump_vectors_revision()
     app.lexical()
     _judge(app, keys, n_judgments, seed, watch)
 
@@ -130,7 +130,7 @@ def code_names(n: int, seed: int) -> list[str]:
     return list(names)
 
 
-def question_of(key: Key) -> str:
+def made_up_question(key: ProductKey) -> str:
     """What somebody asks who knows no code name.
 
     >>> question_of((0, 0, 0, 0))
@@ -140,13 +140,13 @@ def question_of(key: Key) -> str:
     return f"How do I {list(ACTIONS)[action]} the {list(PARTS)[part]} of the {SERIES[series]} {PRODUCTS[product_]}?"
 
 
-def _keys(n: int, seed: int) -> list[Key]:
+def _keys(n: int, seed: int) -> list[ProductKey]:
     """*n* different things to ask, each with one passage that answers it."""
     every = list(product(range(len(PRODUCTS)), range(len(SERIES)), range(len(ACTIONS)), range(len(PARTS))))
     return [every[place] for place in np.random.default_rng(seed).permutation(len(every))[:n]]
 
 
-def _fillers(keys: Sequence[Key], seed: int) -> Iterator[str]:
+def _fillers(keys: Sequence[ProductKey], seed: int) -> Iterator[str]:
     """For each passage the words that say nothing, by Zipf's law, the same ones for the same key."""
     weights = list(accumulate(1 / (rank + 2.7) for rank in range(50_000)))
     words = [f"w{rank}" for rank in range(50_000)]
@@ -155,7 +155,7 @@ def _fillers(keys: Sequence[Key], seed: int) -> Iterator[str]:
         yield " ".join(draw.choices(words, cum_weights=weights, k=FILLER_WORDS))
 
 
-def _document(key: Key, codes: Sequence[str], filler: str) -> tuple[Document, list[Passage]]:
+def _document(key: ProductKey, codes: Sequence[str], filler: str) -> tuple[Document, list[Passage]]:
     product_, series, action, part = key
     name = "-".join(map(str, key))
     said = f"{list(ACTIONS.values())[action].capitalize()} the {list(PARTS.values())[part]} of the"
@@ -174,7 +174,7 @@ def _phrases(app: App, codes: Sequence[str]) -> tuple[FloatArray, FloatArray, Fl
     return codes_, series, tasks
 
 
-def _vectors(keys: Sequence[Key], of_phrase: tuple[FloatArray, FloatArray, FloatArray], seed: int) -> FloatArray:
+def _vectors(keys: Sequence[ProductKey], of_phrase: tuple[FloatArray, FloatArray, FloatArray], seed: int) -> FloatArray:
     codes, series, tasks = of_phrase
     rows = np.array(keys)
     rng = np.random.default_rng([seed, *map(int, rows[0])])
@@ -184,18 +184,18 @@ def _vectors(keys: Sequence[Key], of_phrase: tuple[FloatArray, FloatArray, Float
     return np.asarray(noisy / np.linalg.norm(noisy, axis=1, keepdims=True), np.float32)
 
 
-def _judge(app: App, keys: Sequence[Key], n: int, seed: int, watch: Watch) -> None:
+def _judge(app: App, keys: Sequence[ProductKey], n: int, seed: int, watch: ProgressReporter) -> None:
     """One pin each for the first *n* questions, half a minute apart, by as many people as that takes."""
     rng = np.random.default_rng(seed)
     ids = [f"p-{'-'.join(map(str, key))}" for key in keys]
     advance = watch("make up the votes", n)
-    for some in chunks(range(min(n, len(keys))), AT_ONCE):
+    for some in batched(range(min(n, len(keys))), BATCH_SIZE):
         turns, verdicts = [], []
         for number in some:
-            at, user = ASKED_FROM + timedelta(seconds=30 * number), f"person-{number // VOTES_EACH:03d}"
-            shown = tuple(Shown(ids[row], rank, 0.5, 0.5, 0.0, False)
-                          for rank, row in enumerate(rng.choice(len(ids), min(SHOWN, len(ids)), replace=False), 1))  # fmt: skip
-            question = question_of(keys[number])
+            at, user = FIRST_VOTE_AT + timedelta(seconds=30 * number), f"person-{number // VOTES_PER_PERSON:03d}"
+            shown = tuple(ShownPassage(ids[row], rank, 0.5, 0.5, 0.0, False)
+                          for rank, row in enumerate(rng.choice(len(ids), min(N_SHOWN, len(ids)), replace=False), 1))  # fmt: skip
+            question = made_up_question(keys[number])
             turns.append(Turn(f"t-{number}", f"c-{number}", user, question, "", False, "", at, "simulated", shown))
             verdicts.append(Verdict(user, f"t-{number}", question, ids[number], "pin", given_at=at))
         app.feedback.record_turns(turns)
@@ -209,7 +209,7 @@ def _judge(app: App, keys: Sequence[Key], n: int, seed: int, watch: Watch) -> No
 class Stopwatch:
     """A Watch that notes when each stage begins, and passes on to another one."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ProgressReporter) -> None:
         self._watch = watch
         self._begun = [("read votes and library", *_clocks())]
 
@@ -218,14 +218,14 @@ class Stopwatch:
         self._begun.append((stage, *_clocks()))
         return self._watch(stage, total)
 
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[StageTime, ...]:
         """Every stage, those of one name together, in the order of their first; the last one ends now."""
         ends = [*((at, cpu_at) for _, at, cpu_at in self._begun[1:]), _clocks()]
         summed: dict[str, tuple[float, float]] = {}
         for (name, at, cpu_at), (end, cpu_end) in zip(self._begun, ends, strict=True):
             seconds, cpu_s = summed.get(name, (0.0, 0.0))
             summed[name] = seconds + end - at, cpu_s + cpu_end - cpu_at
-        return tuple(Stage(name, round(seconds, 2), round(cpu_s, 2)) for name, (seconds, cpu_s) in summed.items())
+        return tuple(StageTime(name, round(seconds, 2), round(cpu_s, 2)) for name, (seconds, cpu_s) in summed.items())
 
 
 def _clocks() -> tuple[float, float]:
@@ -233,7 +233,7 @@ def _clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def time_night(app: App, plan: NightPlan, watch: Watch) -> BigNight:
+def time_night(app: App, plan: NightPlan, watch: ProgressReporter) -> BigNight:
     """Runs the night in this process, and tells what it took from its start to its decision."""
     import torch
 
@@ -244,5 +244,5 @@ def time_night(app: App, plan: NightPlan, watch: Watch) -> BigNight:
     return BigNight(
         summary["decision"], summary["reasons"][0], summary["tier"], round(ended - started, 1), round(cpu_ended - cpu_started, 1),
         stopwatch.stages(),
-        summary["n_judgments"], round(peak_gib(), 2), torch.get_num_threads(),
+        summary["n_judgments"], round(peak_memory_gib(), 2), torch.get_num_threads(),
     )  # fmt: skip

@@ -8,33 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.retrieval.evaluate import RetrievalScores, evaluate
-from eval.statistics.significance import Paired, paired
+from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
+from eval.statistics.significance import PairedComparison, compare_paired
 from rag.embedding.encoder import Encoder
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.cold_start.pseudo_questions import SOURCES
-from retriever_training.cold_start.pseudo_rows import ColdStart, beside, cold_start_rows
-from retriever_training.judgments.snapshot import Asked, best_supported
-from retriever_training.losses.full_softmax import Rows
-from retriever_training.tiers.learn_cold_start import half_map
-from retriever_training.tiers.query_side_data import LEXICAL_SHARE, training_rows
+from retriever_training.cold_start.pseudo_questions import PSEUDO_QUESTION_SOURCES
+from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet, build_pseudo_question_set, concatenate_rows
+from retriever_training.judgments.snapshot import JudgedQuestions, best_supported
+from retriever_training.losses.full_softmax import SoftmaxRows
+from retriever_training.tiers.learn_cold_start import fit_half_map
+from retriever_training.tiers.query_side_data import LEXICAL_SHARE, query_side_rows
 from retriever_training.tiers.tier1_adapter import apply_map
 
 FloatArray = NDArray[np.float32]
 Qrels = Mapping[str, Mapping[str, int]]
 
-ALL = "all of them"
+ALL_SOURCES = "all of them"
 
 
 @dataclass(frozen=True)
-class Bench:
+class ColdStartBench:
     """A library by the base, and labelled questions to learn from and to measure on."""
 
     passages: Sequence[Passage]
     vectors: FloatArray
     """`(n, dim)`, unit rows, in the order of *passages*."""
-    lexical: Lexical
+    lexical: Bm25Index
     """Likewise."""
     encoder: Encoder
     lexical_weight: float
@@ -47,35 +47,37 @@ class Bench:
     """Of a question of the library beside one that people judged."""
     seed: int
 
-    def lines(self, judged: Sequence[int], progress: Callable[[int], None] = lambda n: None) -> Iterator[Line]:
+    def lines(self, judged: Sequence[int], progress: Callable[[int], None] = lambda n: None) -> Iterator[SourceGain]:
         """A line for each source, and for all of them, beside each of these numbers of judged questions."""
-        cold = cold_start_rows(self.passages, self.encoder, self.vectors, self.lexical_weight, self.weight, self.seed)
+        cold = build_pseudo_question_set(
+            self.passages, self.encoder, self.vectors, self.lexical_weight, self.weight, self.seed
+        )
         asked = self.encoder.encode_queries([self.questions[query_id] for query_id in self.measured])
         for n in judged:
             people = self._people(n)
             before = self._scores(asked, people, None)
-            for source in (*SOURCES, ALL):
-                own = cold if source == ALL else of_source(cold, source)
+            for source in (*PSEUDO_QUESTION_SOURCES, ALL_SOURCES):
+                own = cold if source == ALL_SOURCES else questions_of_source(cold, source)
                 if len(own.asked):
-                    yield Line.of(source, n, len(own.asked), before, self._scores(asked, people, own))
+                    yield SourceGain.of(source, n, len(own.asked), before, self._scores(asked, people, own))
                 progress(1)
 
-    def _people(self, n: int) -> Asked:
+    def _people(self, n: int) -> JudgedQuestions:
         """*n* labelled questions, drawn by the seed, as if somebody had pinned every right passage."""
         row = {passage.passage_id: place for place, passage in enumerate(self.passages)}
         query_ids = sorted(self.train)
         drawn = [query_ids[place] for place in np.random.default_rng(self.seed).permutation(len(query_ids))[:n]]
         right = tuple({row[one]: 1.0 for one, grade in self.train[name].items() if grade > 0} for name in drawn)
-        return Asked(tuple(self.questions[name] for name in drawn), right, ((),) * len(drawn))
+        return JudgedQuestions(tuple(self.questions[name] for name in drawn), right, ((),) * len(drawn))
 
-    def _scores(self, asked: FloatArray, people: Asked, cold: ColdStart | None) -> RetrievalScores:
+    def _scores(self, asked: FloatArray, people: JudgedQuestions, cold: PseudoQuestionSet | None) -> RetrievalScores:
         """What is served after learning from both; from nothing, the base."""
         rows = self._rows(people, cold)
         if rows is not None:
-            asked = apply_map(half_map(rows, self.seed), asked)
+            asked = apply_map(fit_half_map(rows, self.seed), asked)
         vector = dict(zip((self.questions[query_id] for query_id in self.measured), asked, strict=True))
         right = [*people.right, *(cold.asked.right if cold else ())]
-        return evaluate(
+        return evaluate_retrieval(
             self.questions,
             self.measured,
             encode_queries=lambda texts: np.stack([vector[text] for text in texts]),
@@ -86,27 +88,27 @@ class Bench:
             seen={self.passages[row].passage_id for rows in right for row in best_supported(rows)},
         )
 
-    def _rows(self, people: Asked, cold: ColdStart | None) -> Rows | None:
+    def _rows(self, people: JudgedQuestions, cold: PseudoQuestionSet | None) -> SoftmaxRows | None:
         parts = []
         weight = LEXICAL_SHARE * self.lexical_weight
         if len(people):
             asked = self.encoder.encode_queries(people.questions)
-            parts.append(training_rows(people, asked, self.vectors, self.seed, self.lexical, weight))
+            parts.append(query_side_rows(people, asked, self.vectors, self.seed, self.lexical, weight))
         if cold:
             asked, left = cold.question_vectors, cold.passage_vectors
-            parts.append(training_rows(cold.asked, asked, left, self.seed, cold.lexical, weight))
-        return beside(*parts) if len(parts) == 2 else next(iter(parts), None)
+            parts.append(query_side_rows(cold.asked, asked, left, self.seed, cold.lexical, weight))
+        return concatenate_rows(*parts) if len(parts) == 2 else next(iter(parts), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SourceGain:
     """What one source is worth beside so many judged questions."""
 
     source: str
     n_judged: int
     n_cold: int
     """Consistent questions of the source."""
-    served: Paired
+    served: PairedComparison
     """nDCG@10 without the source and with it."""
     seen: float | None
     """The difference on questions with a right passage that was a positive; None where there are none."""
@@ -114,14 +116,14 @@ class Line:
     """On the others."""
 
     @classmethod
-    def of(cls, source: str, n_judged: int, n_cold: int, before: RetrievalScores, after: RetrievalScores) -> Line:
+    def of(cls, source: str, n_judged: int, n_cold: int, before: RetrievalScores, after: RetrievalScores) -> SourceGain:
         """From the scores without and with the source."""
         without, with_it = before.array("fused", "nDCG@10"), after.array("fused", "nDCG@10")
         seen, unseen = (_mean((with_it - without)[mask]) for mask in (~after.unseen, after.unseen))
-        return cls(source, n_judged, n_cold, paired(without, with_it), seen, unseen)
+        return cls(source, n_judged, n_cold, compare_paired(without, with_it), seen, unseen)
 
 
-def of_source(cold: ColdStart, source: str) -> ColdStart:
+def questions_of_source(cold: PseudoQuestionSet, source: str) -> PseudoQuestionSet:
     """The questions of one source; the passages still lack what the others took."""
     return cold.only([place for place, one in enumerate(cold.sources) if one == source])
 

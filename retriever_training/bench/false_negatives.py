@@ -9,29 +9,29 @@ from pathlib import Path
 from eval.datasets.beir import BeirDataset
 from rag.embedding.encoder import Encoder
 from rag.errors import TooLittleDataError
-from rag.index.bm25 import Lexical
-from retriever_training.negatives.candidates.records import Mine, View
-from retriever_training.negatives.denoising.audit import Audited, sample
+from rag.index.bm25 import Bm25Index
+from retriever_training.negatives.candidates.records import MiningContext, VersionView
+from retriever_training.negatives.denoising.audit import AuditedCandidate, sample_for_audit
 from retriever_training.negatives.denoising.false_negative_rate import (
-    FalseNegatives,
-    Told,
-    from_answers,
-    from_qrels,
-    from_ratings,
+    FalseNegativeRates,
+    PartlyLabelledQuestion,
     measure,
+    questions_from_answers,
+    questions_from_qrels,
+    questions_from_ratings,
 )
-from retriever_training.negatives.mixing import mine_all
+from retriever_training.negatives.mixing import mine_negatives
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class FalseNegativeMeasurement:
     """The rates, and candidates to read."""
 
-    found: FalseNegatives
-    audited: tuple[Audited, ...]
+    found: FalseNegativeRates
+    audited: tuple[AuditedCandidate, ...]
 
 
-def measure_false_negatives(
+def measure_dataset(
     dataset: BeirDataset,
     encoder: Encoder,
     *,
@@ -39,7 +39,7 @@ def measure_false_negatives(
     ratings: Path | None = None,
     n_audited: int = 0,
     progress: Callable[[int], None] = lambda n: None,
-) -> Measured:
+) -> FalseNegativeMeasurement:
     """Mines and cleans as a night does, with one right passage a question, and counts the others among the negatives.
 
     What else is right comes from people's *ratings*, else from the answers of the questions, else from the labels of
@@ -55,27 +55,29 @@ def measure_false_negatives(
         raise TooLittleDataError(f"{dataset.name!r} says of no question of {split!r} what else is right: "
                                  "give people's ratings, answers, or labels with several right passages a question")  # fmt: skip
     mine = _mine(dataset, told, corpus, encoder, progress)
-    view = View("the base", mine.question_vectors, mine.passage_vectors)
-    by_source = {name: mined[: len(told)] for name, mined in mine_all(mine, [view], mine.texts).items()}
-    audited = sample(mine, by_source, mine.texts, n_audited) if n_audited else []
-    return Measured(measure(told, by_source, mine.passage_ids), tuple(audited))
+    view = VersionView("the base", mine.question_vectors, mine.passage_vectors)
+    by_source = {name: mined[: len(told)] for name, mined in mine_negatives(mine, [view], mine.texts).items()}
+    audited = sample_for_audit(mine, by_source, mine.texts, n_audited) if n_audited else []
+    return FalseNegativeMeasurement(measure(told, by_source, mine.passage_ids), tuple(audited))
 
 
-def _told(dataset: BeirDataset, corpus: dict[str, str], split: str, ratings: Path | None) -> list[Told]:
+def _told(
+    dataset: BeirDataset, corpus: dict[str, str], split: str, ratings: Path | None
+) -> list[PartlyLabelledQuestion]:
     if ratings is not None:
-        return from_ratings(ratings, split, dataset.queries, dataset.qrels.get(split, {}))
+        return questions_from_ratings(ratings, split, dataset.queries, dataset.qrels.get(split, {}))
     if dataset.answers:
-        return from_answers(dataset.queries, dataset.split(split), dataset.answers, corpus)
-    return from_qrels(dataset.queries, dataset.split(split))
+        return questions_from_answers(dataset.queries, dataset.split(split), dataset.answers, corpus)
+    return questions_from_qrels(dataset.queries, dataset.split(split))
 
 
 def _mine(
     dataset: BeirDataset,
-    told: Sequence[Told],
+    told: Sequence[PartlyLabelledQuestion],
     corpus: dict[str, str],
     encoder: Encoder,
     progress: Callable[[int], None],
-) -> Mine:
+) -> MiningContext:
     row = {passage_id: place for place, passage_id in enumerate(corpus)}
     asked = {one.query_id: frozenset({row[one.passage_id]}) for one in told}
     for query_id, grades in dataset.qrels.get("train", {}).items():
@@ -85,6 +87,6 @@ def _mine(
     passage_vectors = encoder.encode_passages(texts, progress)
     question_vectors = encoder.encode_queries(questions)
     progress(len(questions))
-    lexical = Lexical.build(list(corpus), texts)
-    return Mine(questions, tuple(asked.values()), ((),) * len(questions), tuple(corpus), question_vectors,
+    lexical = Bm25Index.build(list(corpus), texts)
+    return MiningContext(questions, tuple(asked.values()), ((),) * len(questions), tuple(corpus), question_vectors,
                 passage_vectors, lexical, texts)  # fmt: skip

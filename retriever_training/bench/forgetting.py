@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.significance import paired
+from eval.statistics.significance import compare_paired
 from rag.embedding.encoder import Encoder
 from rag.errors import UsageError
-from rag.versions.registry import RETRIEVAL
-from retriever_training.bench.harness.disk_cache import kept_figures, kept_vectors
-from retriever_training.bench.harness.reported_set import SIDES, ReportedSet, Values
-from retriever_training.bench.harness.workbench import Bench
-from retriever_training.bench.ladder.query_rungs import learnt_map, learnt_tower
-from retriever_training.bench.ladder.rungs import best_merge, trained
-from retriever_training.progress import Watch
+from rag.versions.registry import RETRIEVAL_FILE
+from retriever_training.bench.harness.disk_cache import cached_figures, cached_vectors
+from retriever_training.bench.harness.reported_set import SCORE_NAMES, NdcgValues, ReportedSet
+from retriever_training.bench.harness.workbench import TrainingBench
+from retriever_training.bench.ladder.query_rungs import train_tier1_map, train_tier2_tower
+from retriever_training.bench.ladder.rungs import choose_merge, train_or_load
+from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.tier1_adapter import save_adapter
 from retriever_training.tiers.tier2_query_tower import save_query_tower
 from retriever_training.tiers.tier3_both_towers import merge_towers
@@ -35,14 +35,14 @@ from retriever_training.tiers.tier3_both_towers import merge_towers
 Floats = NDArray[np.float64]
 FloatArray = NDArray[np.float32]
 
-LOOKS = ("served", "dense", "own_weights")
+CHANGE_KINDS = ("served", "dense", "own_weights")
 """What is served and dense alone, both at the version's lexical weight; what is served, each at its own weight."""
 
-BAR = -0.005  # nDCG@10, mean over the sets: what a version may lose where it was not trained
+MIN_MEAN_CHANGE = -0.005  # nDCG@10, mean over the sets: what a version may lose where it was not trained
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class WeightedModel:
     """A version on disk, and how much BM25 counts beside it."""
 
     folder: Path
@@ -50,11 +50,11 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SetComparison:
     """nDCG@10 of every question of one set, by the base and by a version, at the version's lexical weight."""
 
-    base: Values
-    version: Values
+    base: NdcgValues
+    version: NdcgValues
     installed: Mapping[str, float]
     """Served by the base at its own lexical weight."""
 
@@ -62,14 +62,14 @@ class Beside:
 # ---- versions
 
 
-def model_in(folder: Path, default_weight: float) -> Model:
+def read_model(folder: Path, default_weight: float) -> WeightedModel:
     """The version in a folder; one that does not say how much BM25 counts gets *default_weight*."""
-    file = folder / RETRIEVAL
+    file = folder / RETRIEVAL_FILE
     weight = json.loads(file.read_text("utf-8"))["lexical_weight"] if file.is_file() else default_weight
-    return Model(folder, float(weight))
+    return WeightedModel(folder, float(weight))
 
 
-def trained_model(bench: Bench, tier: int, seed: int, watch: Watch) -> Model:
+def train_or_load_model(bench: TrainingBench, tier: int, seed: int, watch: ProgressReporter) -> WeightedModel:
     """What a night of this tier makes of the bench's train labels, by the code that the ladder measures.
 
     It stays below `bench.folder`; a later run trains nothing.
@@ -80,41 +80,41 @@ def trained_model(bench: Bench, tier: int, seed: int, watch: Watch) -> Model:
     def make() -> dict[str, float]:
         for leftover in (made, work):
             shutil.rmtree(leftover, ignore_errors=True)
-        weight = MAKERS[tier](bench, seed, made, work, watch)
+        weight = TRAINER_OF_TIER[tier](bench, seed, made, work, watch)
         shutil.rmtree(work, ignore_errors=True)
         return {"lexical_weight": weight}
 
-    return Model(made, kept_figures(made.with_suffix(".json"), make)["lexical_weight"])
+    return WeightedModel(made, cached_figures(made.with_suffix(".json"), make)["lexical_weight"])
 
 
-def _tier1(bench: Bench, seed: int, made: Path, _work: Path, watch: Watch) -> float:
-    chosen = learnt_map(bench, seed, watch)
+def _tier1(bench: TrainingBench, seed: int, made: Path, _work: Path, watch: ProgressReporter) -> float:
+    chosen = train_tier1_map(bench, seed, watch)
     save_adapter(bench.encoder.folder, chosen.weights, made)
     return chosen.lexical_weight
 
 
-def _tier2(bench: Bench, seed: int, made: Path, work: Path, watch: Watch) -> float:
-    chosen, _ = learnt_tower(bench, seed, work, watch)
+def _tier2(bench: TrainingBench, seed: int, made: Path, work: Path, watch: ProgressReporter) -> float:
+    chosen, _ = train_tier2_tower(bench, seed, work, watch)
     save_query_tower(bench.encoder.folder, chosen.folder, made)
     return chosen.lexical_weight
 
 
-def _tier3(bench: Bench, seed: int, made: Path, _work: Path, watch: Watch) -> float:
-    towers, _, _ = trained("night", bench, seed, watch)
-    alpha, sight = best_merge(bench, towers, watch)
+def _tier3(bench: TrainingBench, seed: int, made: Path, _work: Path, watch: ProgressReporter) -> float:
+    towers, _, _ = train_or_load("night", bench, seed, watch)
+    alpha, sight = choose_merge(bench, towers, watch)
     merge_towers(bench.encoder.folder, towers, alpha, made)
     _, weight = bench.measured(sight)
     shutil.rmtree(towers.parent)
     return weight
 
 
-MAKERS = {1: _tier1, 2: _tier2, 3: _tier3}
+TRAINER_OF_TIER = {1: _tier1, 2: _tier2, 3: _tier3}
 
 
 # ---- measuring
 
 
-def refuse_trained_on(sets: Sequence[ReportedSet], trained_on: ReportedSet) -> None:
+def check_not_trained_on(sets: Sequence[ReportedSet], trained_on: ReportedSet) -> None:
     """Raises:
     UsageError: one of *sets* is the one that was trained on.
     """
@@ -124,38 +124,40 @@ def refuse_trained_on(sets: Sequence[ReportedSet], trained_on: ReportedSet) -> N
                              "name other folders with --on")  # fmt: skip
 
 
-def of_model(
-    some: ReportedSet, base: Encoder, model: Model, default_weight: float, folder: Path, watch: Watch
-) -> Beside:
+def measure_model(
+    some: ReportedSet, base: Encoder, model: WeightedModel, default_weight: float, folder: Path, watch: ProgressReporter
+) -> SetComparison:
     """Encodes the set by the version, or reads the vectors that *folder* keeps.
 
     Where the version's passage side is the base's, as in tiers 1 and 2, only questions are encoded: the passages of a
     set that it was not trained on lie where the base puts them.
     """
     version = Encoder.open(model.folder)
-    asked = kept_vectors(folder, version.encoder_id, list(some.questions.values()), version.encode_queries)
+    asked = cached_vectors(folder, version.encoder_id, list(some.questions.values()), version.encode_queries)
     passages = some.passages
     if version.passage_side != base.passage_side:
         advance = watch(f"encode {some.name} anew", len(some.texts))
-        passages = kept_vectors(folder, version.passage_side, some.texts,
+        passages = cached_vectors(folder, version.passage_side, some.texts,
                                 lambda texts: version.encode_passages(texts, advance))  # fmt: skip
-    return beside(some, asked, passages, model.lexical_weight, default_weight)
+    return compare_with_base(some, asked, passages, model.lexical_weight, default_weight)
 
 
-def beside(some: ReportedSet, asked: FloatArray, passages: FloatArray, weight: float, default_weight: float) -> Beside:
+def compare_with_base(
+    some: ReportedSet, asked: FloatArray, passages: FloatArray, weight: float, default_weight: float
+) -> SetComparison:
     """The set by a version that sees it like this, and by the base, both with BM25 at *weight*."""
     base = some.values(some.asked, some.passages, weight)
     installed = base if weight == default_weight else some.values(some.asked, some.passages, default_weight)
-    return Beside(base, some.values(asked, passages, weight), installed["served"])
+    return SetComparison(base, some.values(asked, passages, weight), installed["served"])
 
 
 # ---- what it comes to
 
 
-def told_of(name: str, seeds: Sequence[Beside]) -> dict[str, Any]:
+def summarise_set(name: str, seeds: Sequence[SetComparison]) -> dict[str, Any]:
     """One set in `nightjar bench forgetting --json`; every question is averaged over the seeds first."""
     told: dict[str, Any] = {"name": name, "n_questions": len(seeds[0].installed)}
-    for side in SIDES:
+    for side in SCORE_NAMES:
         before = _averaged([one.base[side] for one in seeds])
         after = _averaged([one.version[side] for one in seeds])
         told[side] = _compared(before, after)
@@ -165,23 +167,23 @@ def told_of(name: str, seeds: Sequence[Beside]) -> dict[str, Any]:
     return told
 
 
-def served_change(one: Beside) -> float:
+def served_change(one: SetComparison) -> float:
     """What is served by the version minus what is served by the base, mean over the questions."""
     return float(_averaged([one.version["served"]]).mean() - _averaged([one.base["served"]]).mean())
 
 
-def mean_over_sets(sets: Mapping[str, Sequence[Beside]]) -> dict[str, dict[str, float]]:
+def mean_changes(sets: Mapping[str, Sequence[SetComparison]]) -> dict[str, dict[str, float]]:
     """The means of the sets' changes, each set counting the same, with 95 % intervals over their questions.
 
     Under "served", "dense" and "own_weights", as in `told_of`.
     """
 
-    def change(seeds: Sequence[Beside], side: str) -> Floats:
+    def change(seeds: Sequence[SetComparison], side: str) -> Floats:
         before = [one.installed if side == "own_weights" else one.base[side] for one in seeds]
         after = [one.version["served" if side == "own_weights" else side] for one in seeds]
         return _averaged(after) - _averaged(before)
 
-    return {side: mean_of_means([change(seeds, side) for seeds in sets.values()]) for side in LOOKS}
+    return {side: mean_of_means([change(seeds, side) for seeds in sets.values()]) for side in CHANGE_KINDS}
 
 
 def mean_of_means(samples: Sequence[Floats]) -> dict[str, float]:
@@ -195,12 +197,12 @@ def mean_of_means(samples: Sequence[Floats]) -> dict[str, float]:
     return {"difference": round(mean, 5), "low": round(mean - 1.96 * error, 5), "high": round(mean + 1.96 * error, 5)}
 
 
-def verdict(sets: Sequence[Mapping[str, Any]], mean: Mapping[str, float]) -> dict[str, Any]:
+def judge_forgetting(sets: Sequence[Mapping[str, Any]], mean: Mapping[str, float]) -> dict[str, Any]:
     """Whether the mean is above BAR, and which set lost most."""
     worst = min(sets, key=lambda one: float(one["served"]["difference"]))
-    return {"bar": BAR, "holds": mean["difference"] >= BAR, "worst_set": worst["name"],
+    return {"bar": MIN_MEAN_CHANGE, "holds": mean["difference"] >= MIN_MEAN_CHANGE, "worst_set": worst["name"],
             "worst": worst["served"]["difference"],
-            "n_sets_below": sum(one["served"]["difference"] < BAR for one in sets)}  # fmt: skip
+            "n_sets_below": sum(one["served"]["difference"] < MIN_MEAN_CHANGE for one in sets)}  # fmt: skip
 
 
 def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
@@ -209,7 +211,7 @@ def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
 
 
 def _compared(before: Floats, after: Floats) -> dict[str, float]:
-    found = paired(before, after)
+    found = compare_paired(before, after)
     figures = {"base": found.mean_current, "version": found.mean_candidate, "difference": found.difference,
                "low": found.low, "high": found.high, "p": found.p}  # fmt: skip
     return {name: round(value, 5) for name, value in figures.items()}

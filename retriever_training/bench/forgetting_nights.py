@@ -13,17 +13,26 @@ from typing import Any
 import numpy as np
 
 from rag.records import Verdict, sha256_of
-from retriever_training.bench.forgetting import Beside, beside, served_change
-from retriever_training.bench.harness.disk_cache import kept_figures
+from retriever_training.bench.forgetting import SetComparison, compare_with_base, served_change
+from retriever_training.bench.harness.disk_cache import cached_figures
 from retriever_training.bench.harness.reported_set import ReportedSet
-from retriever_training.bench.simulated_library import START, Served, World, evidence_of, gate, learn, said, shown_by
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.nightly.fingerprint import RECIPE
+from retriever_training.bench.simulated_library import (
+    FIRST_DAY,
+    SimulatedLibrary,
+    SimulatedVersion,
+    decide_promotion,
+    passages_shown_by,
+    simulate_verdicts,
+    snapshot_of,
+    train_map,
+)
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.nightly.fingerprint import TRAINING_CODE_VERSION
 from retriever_training.simulation.simulated_users import Behaviour
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SimulatedUse:
     """How people use the library: a share of the questions is asked for the first time on each of the days."""
 
     n_nights: int
@@ -32,7 +41,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class SimulatedNight:
     """One night, and what answers after it. Changes are of served nDCG@10, over the base at the same lexical weight."""
 
     night: int
@@ -56,64 +65,68 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
+class SimulatedNights:
     """All nights under one seed, and each set by what answers in the end."""
 
-    nights: tuple[Night, ...]
-    own: Beside
-    elsewhere: dict[str, Beside]
+    nights: tuple[SimulatedNight, ...]
+    own: SetComparison
+    elsewhere: dict[str, SetComparison]
 
 
-def live(
-    world: World, own: ReportedSet, elsewhere: Sequence[ReportedSet], life: Life, folder: Path,
+def simulate_nights(
+    library: SimulatedLibrary, own: ReportedSet, elsewhere: Sequence[ReportedSet], use: SimulatedUse, folder: Path,
     progress: Callable[[int], None] = lambda n: None,
-) -> Lived:  # fmt: skip
+) -> SimulatedNights:  # fmt: skip
     """Lets people ask, vote and sleep, *life.n_nights* times.
 
     They see what the version of the day shows. Every night starts from the base with all votes so far, and the gate
     decides on held-out votes, as real ones do. What *folder* holds of the same life is read, not learnt again.
     """
-    folder = folder / f"nights-{_named(world, own, life)}"
-    questions = [str(one) for one in np.random.default_rng(life.seed).permutation(sorted(world.asked))]
+    folder = folder / f"nights-{_named(library, own, use)}"
+    questions = [str(one) for one in np.random.default_rng(use.seed).permutation(sorted(library.asked))]
     verdicts: list[Verdict] = []
-    current, nights = world.base, []
-    measured = _measured(world, own, elsewhere, current)
-    for number in range(life.n_nights):
-        verdicts += _day(world, current, questions[number :: life.n_nights], life, number)
-        told, standing = _night(world, evidence_of(world, verdicts), current, folder / f"{number + 1:03d}.json")
+    current, nights = library.base, []
+    measured = _measured(library, own, elsewhere, current)
+    for number in range(use.n_nights):
+        verdicts += _day(library, current, questions[number :: use.n_nights], use, number)
+        told, standing = _night(library, snapshot_of(library, verdicts), current, folder / f"{number + 1:03d}.json")
         if standing is not current:
-            current, measured = standing, _measured(world, own, elsewhere, standing)
+            current, measured = standing, _measured(library, own, elsewhere, standing)
         changes = {name: round(served_change(one), 5) for name, one in measured.items()}
-        nights.append(Night(number + 1, len({one.question for one in verdicts}), len(verdicts), told["decision"],
+        nights.append(SimulatedNight(number + 1, len({one.question for one in verdicts}), len(verdicts), told["decision"],
                             told["reason"], current.lexical_weight, changes.pop(own.name), changes))  # fmt: skip
         progress(1)
     of_own = measured.pop(own.name)
-    return Lived(tuple(nights), of_own, measured)
+    return SimulatedNights(tuple(nights), of_own, measured)
 
 
-def _named(world: World, own: ReportedSet, life: Life) -> str:
+def _named(world: SimulatedLibrary, own: ReportedSet, life: SimulatedUse) -> str:
     """What decides how the nights go."""
     told = {**asdict(life), "set": own.sha256, "n_questions": len(world.asked), "weight": world.default_weight,
-            "base": hashlib.sha256(world.matrix.tobytes()).hexdigest(), "recipe": RECIPE}  # fmt: skip
+            "base": hashlib.sha256(world.matrix.tobytes()).hexdigest(), "recipe": TRAINING_CODE_VERSION}  # fmt: skip
     return sha256_of(json.dumps(told, sort_keys=True))[:12]
 
 
-def _day(world: World, current: Served, questions: Sequence[str], life: Life, number: int) -> list[Verdict]:
+def _day(
+    world: SimulatedLibrary, current: SimulatedVersion, questions: Sequence[str], life: SimulatedUse, number: int
+) -> list[Verdict]:
     """What people say on one day of what *current* shows them; each day has other turns."""
     asked = {question: world.asked[question] for question in questions}
-    shown = shown_by(world, current, questions)
-    at = START + timedelta(days=number)
-    given = said(asked, shown, life.behaviour, 1000 * life.seed + number, at)
+    shown = passages_shown_by(world, current, questions)
+    at = FIRST_DAY + timedelta(days=number)
+    given = simulate_verdicts(asked, shown, life.behaviour, 1000 * life.seed + number, at)
     return [replace(one, turn_id=f"{number}-{one.turn_id}") for one in given]
 
 
-def _night(world: World, evidence: Evidence, current: Served, file: Path) -> tuple[dict[str, Any], Served]:
+def _night(
+    world: SimulatedLibrary, evidence: TrainingSnapshot, current: SimulatedVersion, file: Path
+) -> tuple[dict[str, Any], SimulatedVersion]:
     """What the gate said, and what answers in the morning."""
     weights = file.with_suffix(".npy")
 
     def make() -> dict[str, Any]:
-        candidate = learn(world, evidence)
-        decision = gate(world, evidence, current, candidate)
+        candidate = train_map(world, evidence)
+        decision = decide_promotion(world, evidence, current, candidate)
         told = {"decision": decision.decision, "reason": decision.reasons[0]}
         if candidate is None or decision.decision != "promoted":
             return told
@@ -121,14 +134,18 @@ def _night(world: World, evidence: Evidence, current: Served, file: Path) -> tup
         np.save(weights, candidate.weights)
         return told | {"lexical_weight": candidate.lexical_weight, "seen": sorted(candidate.seen)}
 
-    told = kept_figures(file, make)
+    told = cached_figures(file, make)
     if told["decision"] != "promoted":
         return told, current
-    return told, Served(np.load(weights), told["lexical_weight"], frozenset(told["seen"]))
+    return told, SimulatedVersion(np.load(weights), told["lexical_weight"], frozenset(told["seen"]))
 
 
-def _measured(world: World, own: ReportedSet, elsewhere: Sequence[ReportedSet], version: Served) -> dict[str, Beside]:
+def _measured(
+    world: SimulatedLibrary, own: ReportedSet, elsewhere: Sequence[ReportedSet], version: SimulatedVersion
+) -> dict[str, SetComparison]:
     return {
-        one.name: beside(one, version.asked(one.asked), one.passages, version.lexical_weight, world.default_weight)
+        one.name: compare_with_base(
+            one, version.asked(one.asked), one.passages, version.lexical_weight, world.default_weight
+        )
         for one in (own, *elsewhere)
     }

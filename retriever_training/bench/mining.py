@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from eval.bench.bm25 import zipf_texts
 from eval.datasets.beir import load_beir
 from rag.errors import TooLittleDataError
-from rag.index.bm25 import Lexical
-from retriever_training.bench.harness.subprocess_run import apart, peak_gib
-from retriever_training.negatives.candidates.records import Mine, View
-from retriever_training.negatives.mixing import choose, mine_all
+from rag.index.bm25 import Bm25Index
+from retriever_training.bench.harness.subprocess_run import peak_memory_gib, run_in_subprocess
+from retriever_training.negatives.candidates.records import MiningContext, VersionView
+from retriever_training.negatives.mixing import choose_negatives, mine_negatives
 
 FloatArray = NDArray[np.float32]
 
 N_NEGATIVES = 4
-TOPICS = 1000  # around which made-up vectors gather: without them no passage is hard
+N_TOPICS = 1000  # around which made-up vectors gather: without them no passage is hard
 DIMENSIONS = 384
-SAMPLE = 256  # texts of each kind that are really encoded, where the vectors are made up
+N_SAMPLED_TEXTS = 256  # texts of each kind that are really encoded, where the vectors are made up
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class EncodingCost:
     """What encoding all passages and questions takes, as `mine_hard_negatives` does it in each call."""
 
     seconds: float
@@ -45,7 +45,7 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class MiningWorkload:
     """What both mine from. Passages by row."""
 
     passages: list[str]
@@ -54,7 +54,7 @@ class Workload:
     """The right passages of each question."""
     passage_vectors: FloatArray
     question_vectors: FloatArray
-    encoding: Encoding
+    encoding: EncodingCost
 
     def save(self, folder: Path) -> None:
         """Writes it where the two processes read it, and BM25's scores beside it."""
@@ -62,11 +62,11 @@ class Workload:
         (folder / "texts.json").write_text(json.dumps(texts), "utf-8")
         np.save(folder / "passages.npy", self.passage_vectors)
         np.save(folder / "questions.npy", self.question_vectors)
-        Lexical.build([str(row) for row in range(len(self.passages))], self.passages).save(folder / "bm25")
+        Bm25Index.build([str(row) for row in range(len(self.passages))], self.passages).save(folder / "bm25")
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MiningCost:
     """One side's figures."""
 
     seconds: float
@@ -90,9 +90,9 @@ class MiningBench:
     n_questions: int
     n_passages: int
     n_threads: int
-    nightjar: Mined
-    theirs: Mined
-    encoding: Encoding
+    nightjar: MiningCost
+    theirs: MiningCost
+    encoding: EncodingCost
 
     @property
     def times_faster(self) -> float:
@@ -105,7 +105,7 @@ class MiningBench:
         return (self.theirs.seconds + self.encoding.seconds) / self.nightjar.seconds
 
 
-def made_up(n_questions: int, n_passages: int, model: Path, seed: int = 13) -> Workload:
+def synthetic_workload(n_questions: int, n_passages: int, model: Path, seed: int = 13) -> MiningWorkload:
     """Texts by Zipf's law and vectors around TOPICS centres; each question of 8 words lies near the one it is drawn from.
 
     The time to encode is that of a sample of as long texts in words of the model's vocabulary, one token each.
@@ -114,14 +114,14 @@ def made_up(n_questions: int, n_passages: int, model: Path, seed: int = 13) -> W
     passages, _ = zipf_texts(n_passages, 0, seed=seed)
     right = rng.choice(n_passages, n_questions, replace=n_questions > n_passages)
     questions = [" ".join(rng.choice(passages[row].split(), 8, replace=False).tolist()) for row in right]
-    centres = _unit(rng.standard_normal((TOPICS, DIMENSIONS), dtype=np.float32))
-    vectors = _unit(centres[rng.integers(TOPICS, size=n_passages)] + _noise(rng, (n_passages, DIMENSIONS), 1.0))
+    centres = _unit(rng.standard_normal((N_TOPICS, DIMENSIONS), dtype=np.float32))
+    vectors = _unit(centres[rng.integers(N_TOPICS, size=n_passages)] + _noise(rng, (n_passages, DIMENSIONS), 1.0))
     asked = _unit(vectors[right] + _noise(rng, (n_questions, DIMENSIONS), 1.0))
     encoding = _sampled_encoding(model, n_passages, n_questions)
-    return Workload(passages, questions, [[int(row)] for row in right], vectors, asked, encoding)
+    return MiningWorkload(passages, questions, [[int(row)] for row in right], vectors, asked, encoding)
 
 
-def of_beir(folder: Path, n_questions: int, model: Path) -> Workload:
+def beir_workload(folder: Path, n_questions: int, model: Path) -> MiningWorkload:
     """A data set's passages, and its first questions that have a right one, encoded by the model.
 
     Raises:
@@ -147,67 +147,67 @@ def of_beir(folder: Path, n_questions: int, model: Path) -> Workload:
     started, cpu = time.perf_counter(), time.process_time()
     vectors = encoder.encode_document(passages, batch_size=32, normalize_embeddings=True)
     asked = encoder.encode_query(questions, batch_size=32, normalize_embeddings=True)
-    encoding = Encoding(time.perf_counter() - started, time.process_time() - cpu, len(passages) + len(questions))
+    encoding = EncodingCost(time.perf_counter() - started, time.process_time() - cpu, len(passages) + len(questions))
     positives = [sorted(right[question]) for question in questions]
-    return Workload(passages, questions, positives, vectors, asked, encoding)
+    return MiningWorkload(passages, questions, positives, vectors, asked, encoding)
 
 
-def measure_mining(workload: Workload, folder: Path, model: Path) -> MiningBench:
+def measure_mining(workload: MiningWorkload, folder: Path, model: Path) -> MiningBench:
     """Mines N_NEGATIVES for each question on both sides, one after the other; *folder* is for what they read."""
     workload.save(folder)
-    ours = apart(_mine_ours, folder)
-    theirs = apart(_mine_theirs, folder, model)
+    ours = run_in_subprocess(_mine_ours, folder)
+    theirs = run_in_subprocess(_mine_theirs, folder, model)
     n_questions, n_passages = len(workload.questions), len(workload.passages)
     return MiningBench(n_questions, n_passages, _n_threads(), ours, theirs, workload.encoding)
 
 
-def _mine_ours(folder: Path) -> Mined:
+def _mine_ours(folder: Path) -> MiningCost:
     """All sources, cleaned, four chosen: what a night does. One person rejected one passage for one question in ten."""
     texts, passages, questions = _load(folder)
-    lexical = Lexical.load(folder / "bm25")
+    lexical = Bm25Index.load(folder / "bm25")
     assert lexical is not None
     rng = np.random.default_rng(13)
     n = len(questions)
     rejected = tuple(
         (int(row),) if place % 10 == 0 else () for place, row in enumerate(rng.integers(len(passages), size=n))
     )
-    earlier = View("an earlier version", _unit(questions + _noise(rng, questions.shape, 0.3)),
+    earlier = VersionView("an earlier version", _unit(questions + _noise(rng, questions.shape, 0.3)),
                    _unit(passages + _noise(rng, passages.shape, 0.3)), "earlier")  # fmt: skip
-    mine = Mine(
+    mine = MiningContext(
         tuple(texts["questions"]), tuple(frozenset(rows) for rows in texts["positives"]), rejected,
         tuple(map(str, range(len(passages)))), questions, passages, lexical, texts["passages"], 13, (earlier,), "current",
     )  # fmt: skip
-    loaded = peak_gib()
+    loaded = peak_memory_gib()
     started, cpu = time.perf_counter(), time.process_time()
-    by_source = mine_all(mine, [mine.current], mine.texts)
-    chosen = [choose(by_source, row, N_NEGATIVES) for row in range(len(mine))]
+    by_source = mine_negatives(mine, [mine.current], mine.texts)
+    chosen = [choose_negatives(by_source, row, N_NEGATIVES) for row in range(len(mine))]
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     looked_at = sum(len(one.kept) + len(one.removed) for mined in by_source.values() for one in mined)
-    return Mined(seconds, cpu_s, peak_gib(), loaded, sum(map(len, chosen)), looked_at)
+    return MiningCost(seconds, cpu_s, peak_memory_gib(), loaded, sum(map(len, chosen)), looked_at)
 
 
-def _mine_theirs(folder: Path, model: Path) -> Mined:
+def _mine_theirs(folder: Path, model: Path) -> MiningCost:
     """`mine_hard_negatives` at its defaults, four negatives; its model gives the vectors that exist."""
     os.environ["TQDM_DISABLE"] = "1"
     from datasets import Dataset
     from sentence_transformers import mine_hard_negatives
 
     texts, passages, questions = _load(folder)
-    handed = Handed(_real(model), texts["passages"], passages, texts["questions"], questions)
+    handed = PrecomputedEncoder(_real(model), texts["passages"], passages, texts["questions"], questions)
     pairs = [
         (question, texts["passages"][row])
         for question, rows in zip(texts["questions"], texts["positives"], strict=True)
         for row in rows
     ]
     dataset = Dataset.from_dict({"question": [one for one, _ in pairs], "right": [one for _, one in pairs]})
-    loaded = peak_gib()
+    loaded = peak_memory_gib()
     started, cpu = time.perf_counter(), time.process_time()
     mined = mine_hard_negatives(dataset, handed, corpus=texts["passages"], num_negatives=N_NEGATIVES, verbose=False)
     seconds, cpu_s = time.perf_counter() - started - handed.seconds, time.process_time() - cpu - handed.cpu_s
-    return Mined(seconds, cpu_s, peak_gib(), loaded, len(mined), len(mined))
+    return MiningCost(seconds, cpu_s, peak_memory_gib(), loaded, len(mined), len(mined))
 
 
-class Handed:
+class PrecomputedEncoder:
     """A SentenceTransformer whose vectors are there already; the time it takes to hand them over is noted."""
 
     def __init__(
@@ -247,19 +247,19 @@ def _load(folder: Path) -> tuple[dict[str, Any], FloatArray, FloatArray]:
     return texts, np.load(folder / "passages.npy"), np.load(folder / "questions.npy")
 
 
-def _sampled_encoding(model: Path, n_passages: int, n_questions: int) -> Encoding:
+def _sampled_encoding(model: Path, n_passages: int, n_questions: int) -> EncodingCost:
     """What encoding so many passages of 60 words and questions of 8 takes, from SAMPLE of each."""
     encoder = _real(model)
     words = sorted(word for word in encoder.tokenizer.get_vocab() if word.isalpha() and word.isascii())
     rng = np.random.default_rng(13)
     seconds = cpu_s = 0.0
     for n_words, n_texts, encode in ((60, n_passages, encoder.encode_document), (8, n_questions, encoder.encode_query)):
-        sample = [" ".join(rng.choice(words, n_words).tolist()) for _ in range(SAMPLE)]
+        sample = [" ".join(rng.choice(words, n_words).tolist()) for _ in range(N_SAMPLED_TEXTS)]
         started, cpu = time.perf_counter(), time.process_time()
         encode(sample, batch_size=32, normalize_embeddings=True)
-        seconds += (time.perf_counter() - started) * n_texts / SAMPLE
-        cpu_s += (time.process_time() - cpu) * n_texts / SAMPLE
-    return Encoding(seconds, cpu_s, 2 * SAMPLE)
+        seconds += (time.perf_counter() - started) * n_texts / N_SAMPLED_TEXTS
+        cpu_s += (time.process_time() - cpu) * n_texts / N_SAMPLED_TEXTS
+    return EncodingCost(seconds, cpu_s, 2 * N_SAMPLED_TEXTS)
 
 
 def _real(model: Path) -> Any:

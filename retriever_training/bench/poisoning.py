@@ -8,27 +8,27 @@ from datetime import timedelta
 
 import numpy as np
 
-from eval.gate.decide import Decision
-from rag.records import Shown, Verdict
+from eval.gate.decide import GateDecision
+from rag.records import ShownPassage, Verdict
 from retriever_training.bench.simulated_library import (
-    START,
-    World,
-    evidence_of,
-    gate,
+    FIRST_DAY,
+    SimulatedLibrary,
+    decide_promotion,
     golden_ndcg,
-    learn,
-    said,
-    shown_by,
+    passages_shown_by,
+    simulate_verdicts,
+    snapshot_of,
+    train_map,
 )
 from retriever_training.simulation.simulated_users import Behaviour
 
-BETWEEN_VOTES = timedelta(seconds=20)  # an attacker's, too slow to be taken for a machine
+VOTE_INTERVAL = timedelta(seconds=20)  # an attacker's, too slow to be taken for a machine
 N_LIES = 1000
-N_NIGHTS = 7
+N_ATTACK_NIGHTS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttackOutcome:
     """What an attack came to after its last night."""
 
     attack: str
@@ -45,31 +45,31 @@ class Outcome:
     """The gate's first sentence in the last night."""
 
 
-Nights = Iterator[list[Verdict]]
+NightlyVerdicts = Iterator[list[Verdict]]
 """For each night, all verdicts that stand by then."""
-Attack = Callable[[World, Mapping[str, tuple[Shown, ...]], int], Nights]
+Attack = Callable[[SimulatedLibrary, Mapping[str, tuple[ShownPassage, ...]], int], NightlyVerdicts]
 
 
-def run_attack(world: World, name: str, seed: int) -> Outcome:
+def run_attack(library: SimulatedLibrary, name: str, seed: int) -> AttackOutcome:
     """Lets people vote as the attack *name* of ATTACKS says, and runs a tier-1 night on it, or several.
 
     What is measured is whether something worse is promoted: golden labels are the truth, and held-out votes are
     whatever people said. Every night starts from the base, as real ones do.
     """
-    current = world.base
+    current = library.base
     worst, n_promoted = 0.0, 0
-    at_first = before = golden_ndcg(world, current)
-    evidence, decision = evidence_of(world, []), Decision("invalid", ("nobody voted",))
-    for verdicts in ATTACKS[name](world, shown_by(world, world.base), seed):
-        evidence = evidence_of(world, verdicts)
-        candidate = learn(world, evidence)
-        decision = gate(world, evidence, current, candidate)
+    at_first = before = golden_ndcg(library, current)
+    evidence, decision = snapshot_of(library, []), GateDecision("invalid", ("nobody voted",))
+    for verdicts in ATTACKS[name](library, passages_shown_by(library, library.base), seed):
+        evidence = snapshot_of(library, verdicts)
+        candidate = train_map(library, evidence)
+        decision = decide_promotion(library, evidence, current, candidate)
         if candidate and decision.decision == "promoted":
             current, n_promoted = candidate, n_promoted + 1
-            after = golden_ndcg(world, current)
+            after = golden_ndcg(library, current)
             worst, before = min(worst, after - before), after
     waiting = tuple(name for name, one in evidence.judgments.people.items() if one.waits)
-    return Outcome(
+    return AttackOutcome(
         name, seed, n_promoted, before - at_first, worst, waiting, evidence.judgments.dropped, decision.reasons[0]
     )
 
@@ -77,69 +77,69 @@ def run_attack(world: World, name: str, seed: int) -> Outcome:
 # ---- attacks
 
 
-def flipped(error: float, voices: int = 3) -> Attack:
+def flipped_votes(error: float, voices: int = 3) -> Attack:
     """Everybody is mistaken about a question with the probability *error*; *voices* of them ask the same one."""
 
-    def attack(world: World, shown: Mapping[str, tuple[Shown, ...]], seed: int) -> Nights:
-        yield said(world.asked, shown, Behaviour(error=error, voices=voices), seed)
+    def attack(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ...]], seed: int) -> NightlyVerdicts:
+        yield simulate_verdicts(world.asked, shown, Behaviour(error=error, voices=voices), seed)
 
     return attack
 
 
-def one_liar(world: World, shown: Mapping[str, tuple[Shown, ...]], seed: int) -> Nights:
+def one_liar(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ...]], seed: int) -> NightlyVerdicts:
     """One person pins a wrong passage for a thousand questions, none of which anybody else asked, as far as they reach."""
     rng = np.random.default_rng(seed)
     questions = [str(question) for question in rng.permutation(sorted(world.asked))]
     n_lies = min(N_LIES, 2 * len(questions) // 3)
     honest = {question: world.asked[question] for question in questions[n_lies:]}
-    verdicts = said(honest, shown, Behaviour(voices=3), seed)
+    verdicts = simulate_verdicts(honest, shown, Behaviour(voices=3), seed)
     for number, question in enumerate(questions[:n_lies]):
         wrong = [one.passage_id for one in shown[question] if one.passage_id not in world.asked[question]]
-        given_at = START + number * BETWEEN_VOTES
+        given_at = FIRST_DAY + number * VOTE_INTERVAL
         passage_id = wrong[int(rng.integers(len(wrong)))]
         verdicts.append(Verdict("liar", f"lie-{number}", question, passage_id, "pin", given_at=given_at))
     yield verdicts
 
 
-def one_passage(world: World, shown: Mapping[str, tuple[Shown, ...]], seed: int) -> Nights:
+def one_passage(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ...]], seed: int) -> NightlyVerdicts:
     """Five people among twenty call the passage that answers most golden questions wrong, wherever they go."""
     counts: dict[str, int] = {}
     for right in world.golden.values():
         for passage_id in right:
             counts[passage_id] = counts.get(passage_id, 0) + 1
     target = max(counts, key=lambda passage_id: (counts[passage_id], passage_id))
-    verdicts = said(world.asked, shown, Behaviour(voices=3), seed)
+    verdicts = simulate_verdicts(world.asked, shown, Behaviour(voices=3), seed)
     rng = np.random.default_rng(seed)
     for liar in range(1, 6):
         for number, question in enumerate(rng.permutation(sorted(world.asked))[: len(world.asked) // 2]):
-            given_at = START + number * BETWEEN_VOTES
+            given_at = FIRST_DAY + number * VOTE_INTERVAL
             turn_id = f"down-{liar}-{number}"
             name = f"person-{liar:02d}"
             verdicts.append(Verdict(name, turn_id, str(question), target, "not_relevant", given_at=given_at))
     yield verdicts
 
 
-def minority(world: World, shown: Mapping[str, tuple[Shown, ...]], seed: int) -> Nights:
+def minority(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ...]], seed: int) -> NightlyVerdicts:
     """Two people in forty vote against the truth, for seven nights; a seventh of the questions is asked a day."""
     rng = np.random.default_rng(seed)
     questions = [str(question) for question in rng.permutation(sorted(world.asked))]
     standing: list[Verdict] = []
-    for night in range(N_NIGHTS):
-        today = {question: world.asked[question] for question in questions[night::N_NIGHTS]}
+    for night in range(N_ATTACK_NIGHTS):
+        today = {question: world.asked[question] for question in questions[night::N_ATTACK_NIGHTS]}
         honest = Behaviour(n_people=38, voices=3)
-        at = START + timedelta(days=night)
-        standing += said(today, shown, honest, 100 * seed + night, at)
-        liars = said(today, shown, Behaviour(n_people=2, error=1.0, voices=1), 100 * seed + 50 + night, at)
+        at = FIRST_DAY + timedelta(days=night)
+        standing += simulate_verdicts(today, shown, honest, 100 * seed + night, at)
+        liars = simulate_verdicts(today, shown, Behaviour(n_people=2, error=1.0, voices=1), 100 * seed + 50 + night, at)
         standing += [replace(one, user=one.user.replace("person", "liar")) for one in liars]
         yield list(standing)
 
 
 ATTACKS: Mapping[str, Attack] = {
-    "nobody": flipped(0.0),
-    "30 % flipped": flipped(0.3),
-    "alone": flipped(0.0, voices=1),
-    "alone, 30 % flipped": flipped(0.3, voices=1),
-    "50 % flipped": flipped(0.5),
+    "nobody": flipped_votes(0.0),
+    "30 % flipped": flipped_votes(0.3),
+    "alone": flipped_votes(0.0, voices=1),
+    "alone, 30 % flipped": flipped_votes(0.3, voices=1),
+    "50 % flipped": flipped_votes(0.5),
     "one liar": one_liar,
     "one passage": one_passage,
     "5 % for seven nights": minority,

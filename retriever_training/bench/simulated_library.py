@@ -11,31 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.datasets.beir import BeirDataset
-from eval.gate.decide import Decision, decide
-from eval.gate.rules import Rules
-from eval.retrieval.evaluate import RetrievalScores, evaluate
+from eval.gate.decide import GateDecision, decide
+from eval.gate.rules import GateRules
+from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
 from rag.embedding.encoder import Encoder
-from rag.index.bm25 import Lexical
-from rag.records import Passage, Shown, Verdict
-from retriever_training.bench.harness.disk_cache import kept_vectors
-from retriever_training.judgments.aggregate import judge
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.progress import Watch
-from retriever_training.simulation.simulated_users import Behaviour, simulate, what_is_shown
+from rag.index.bm25 import Bm25Index
+from rag.records import Passage, ShownPassage, Verdict
+from retriever_training.bench.harness.disk_cache import cached_vectors
+from retriever_training.judgments.aggregate import aggregate_votes
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.progress import ProgressReporter
+from retriever_training.simulation.simulated_users import Behaviour, served_passages, simulate_users
 from retriever_training.tiers.learn_tier1 import choose_map
-from retriever_training.tiers.query_side_data import QuerySide, own_questions
+from retriever_training.tiers.query_side_data import QuerySideData, whole_passage_questions
 from retriever_training.tiers.tier1_adapter import apply_map
 
 FloatArray = NDArray[np.float32]
 
-START = datetime(2026, 1, 1, 8, tzinfo=UTC)
-SHOWN = 6
-TOO_FEW = 10  # training questions, as in a real night
+FIRST_DAY = datetime(2026, 1, 1, 8, tzinfo=UTC)
+N_SHOWN = 6
+MIN_TRAIN_QUESTIONS = 10  # training questions, as in a real night
 NIGHT_SEED = 13  # whatever people do, nights draw as they always do
 
 
 @dataclass(frozen=True)
-class Served:
+class SimulatedVersion:
     """A version: the base, or a map on its query side."""
 
     weights: FloatArray
@@ -48,24 +48,30 @@ class Served:
 
 
 @dataclass(frozen=True)
-class World:
+class SimulatedLibrary:
     """A library, the questions people may ask, and the golden ones, whose labels nobody votes on."""
 
     passages: Sequence[Passage]
     matrix: FloatArray
     """`(n, dim)`, unit rows, in the order of *passages*."""
-    lexical: Lexical
+    lexical: Bm25Index
     asked: Mapping[str, frozenset[str]]
     """question → ids of its right passages."""
     golden: Mapping[str, frozenset[str]]
-    vector_of: Mapping[str, FloatArray]
+    query_vector_of: Mapping[str, FloatArray]
     """question → `(dim,)`, by the base; the library's own are among them."""
     default_weight: float = 0.25
 
     @classmethod
     def open(
-        cls, dataset: BeirDataset, encoder: Encoder, default_weight: float, n_questions: int, folder: Path, watch: Watch
-    ) -> World:
+        cls,
+        dataset: BeirDataset,
+        encoder: Encoder,
+        default_weight: float,
+        n_questions: int,
+        folder: Path,
+        watch: ProgressReporter,
+    ) -> SimulatedLibrary:
         """A data set by the base: at most *n_questions* of its train questions are asked, its test questions are golden.
 
         Vectors are read from *folder* where an earlier run has left them.
@@ -76,10 +82,12 @@ class World:
         drawn = np.random.default_rng(13).permutation(sorted(train.keys() - test.keys()))[:n_questions]
         asked = {str(text): train[str(text)] for text in drawn}
         advance = watch(f"encode {dataset.name}", len(texts))
-        matrix = kept_vectors(folder, encoder.passage_side, texts, lambda some: encoder.encode_passages(some, advance))
-        questions = [*asked, *test, *own_questions(passages, NIGHT_SEED).questions]
-        vectors = kept_vectors(folder, encoder.encoder_id, questions, encoder.encode_queries)
-        lexical = Lexical.build([passage.passage_id for passage in passages], texts)
+        matrix = cached_vectors(
+            folder, encoder.passage_side, texts, lambda some: encoder.encode_passages(some, advance)
+        )
+        questions = [*asked, *test, *whole_passage_questions(passages, NIGHT_SEED).questions]
+        vectors = cached_vectors(folder, encoder.encoder_id, questions, encoder.encode_queries)
+        lexical = Bm25Index.build([passage.passage_id for passage in passages], texts)
         return cls(passages, matrix, lexical, asked, test, dict(zip(questions, vectors, strict=True)), default_weight)
 
     @property
@@ -88,13 +96,13 @@ class World:
         return [passage.passage_id for passage in self.passages]
 
     @property
-    def base(self) -> Served:
+    def base(self) -> SimulatedVersion:
         """The version that every night starts from."""
-        return Served(np.eye(self.matrix.shape[1], dtype=np.float32), self.default_weight)
+        return SimulatedVersion(np.eye(self.matrix.shape[1], dtype=np.float32), self.default_weight)
 
     def vectors(self, questions: Sequence[str]) -> FloatArray:
         """`(q, dim)`, by the base."""
-        return np.stack([self.vector_of[question] for question in questions])
+        return np.stack([self.query_vector_of[question] for question in questions])
 
 
 def _right(dataset: BeirDataset, split: str) -> dict[str, frozenset[str]]:
@@ -110,50 +118,56 @@ def _right(dataset: BeirDataset, split: str) -> dict[str, frozenset[str]]:
 # ---- people
 
 
-def shown_by(world: World, version: Served, questions: Sequence[str] | None = None) -> dict[str, tuple[Shown, ...]]:
+def passages_shown_by(
+    world: SimulatedLibrary, version: SimulatedVersion, questions: Sequence[str] | None = None
+) -> dict[str, tuple[ShownPassage, ...]]:
     """What *version* shows for each of *questions*, or for all that people may ask."""
     questions = list(world.asked) if questions is None else questions
-    return what_is_shown(questions, version.asked(world.vectors(questions)), world.passage_ids, world.matrix, world.lexical,
-                         weight=version.lexical_weight, k=SHOWN)  # fmt: skip
+    return served_passages(questions, version.asked(world.vectors(questions)), world.passage_ids, world.matrix, world.lexical,
+                         weight=version.lexical_weight, k=N_SHOWN)  # fmt: skip
 
 
-def said(
+def simulate_verdicts(
     asked: Mapping[str, frozenset[str]],
-    shown: Mapping[str, tuple[Shown, ...]],
+    shown: Mapping[str, tuple[ShownPassage, ...]],
     behaviour: Behaviour,
     seed: int,
-    at: datetime = START,
+    at: datetime = FIRST_DAY,
 ) -> list[Verdict]:
     """What people say of what they are shown."""
-    turns = simulate(asked, shown, encoder_id="base", asked_at=at, behaviour=behaviour, seed=seed)
+    turns = simulate_users(asked, shown, encoder_id="base", asked_at=at, behaviour=behaviour, seed=seed)
     return [verdict for turn in turns for verdict in turn.verdicts]
 
 
 # ---- a night
 
 
-def evidence_of(world: World, verdicts: Sequence[Verdict]) -> Evidence:
+def snapshot_of(world: SimulatedLibrary, verdicts: Sequence[Verdict]) -> TrainingSnapshot:
     """What verdicts add up to."""
-    judgments = judge(verdicts, {}, frozenset(world.passage_ids), trusted=(), max_per_person=5000)
-    return Evidence(world.passages, world.lexical, judgments)
+    judgments = aggregate_votes(verdicts, {}, frozenset(world.passage_ids), trusted=(), max_per_person=5000)
+    return TrainingSnapshot(world.passages, world.lexical, judgments)
 
 
-def learn(world: World, evidence: Evidence, progress: Callable[[int], None] = lambda n: None) -> Served | None:
+def train_map(
+    world: SimulatedLibrary, evidence: TrainingSnapshot, progress: Callable[[int], None] = lambda n: None
+) -> SimulatedVersion | None:
     """The map that a tier-1 night would choose; None where there is too little to learn from."""
-    if len(evidence.asked("train")) < TOO_FEW:
+    if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS:
         return None
-    side = QuerySide.of(evidence, world.vectors, world.matrix, world.default_weight, NIGHT_SEED)
+    side = QuerySideData.of(evidence, world.vectors, world.matrix, world.default_weight, NIGHT_SEED)
     chosen = choose_map(side, NIGHT_SEED, progress)
-    return Served(chosen.weights, chosen.lexical_weight, frozenset(side.training_positives))
+    return SimulatedVersion(chosen.weights, chosen.lexical_weight, frozenset(side.training_positives))
 
 
-def gate(world: World, evidence: Evidence, current: Served, candidate: Served | None) -> Decision:
+def decide_promotion(
+    world: SimulatedLibrary, evidence: TrainingSnapshot, current: SimulatedVersion, candidate: SimulatedVersion | None
+) -> GateDecision:
     """What the gate says of the candidate, on held-out votes."""
-    rules = Rules()
+    rules = GateRules()
     held_out = evidence.held_out("gate")
     confirmed = set(evidence.held_out("gate", world.vectors).questions)
     if candidate is None or len(held_out) < max(2, rules.min_questions):
-        return Decision("invalid", (f"{len(held_out)} held-out questions are too few",))
+        return GateDecision("invalid", (f"{len(held_out)} held-out questions are too few",))
     ids = evidence.passage_ids
     right = {
         question: frozenset(ids[row] for row in rows)
@@ -164,20 +178,20 @@ def gate(world: World, evidence: Evidence, current: Served, candidate: Served | 
     return decide(before.served(), after.served(), after.unseen, (), rules, decisive, held_out.newest())
 
 
-def golden_ndcg(world: World, version: Served) -> float:
+def golden_ndcg(world: SimulatedLibrary, version: SimulatedVersion) -> float:
     """Served nDCG@10 on the golden questions."""
     scores = _scores(world, version, dict.fromkeys(world.golden), world.golden, frozenset())
     return float(scores.array("fused", "nDCG@10").mean())
 
 
 def _scores(
-    world: World,
-    version: Served,
+    world: SimulatedLibrary,
+    version: SimulatedVersion,
     questions: Mapping[str, object],
     right: Mapping[str, frozenset[str]],
     seen: frozenset[str],
 ) -> RetrievalScores:
-    return evaluate(
+    return evaluate_retrieval(
         {question: question for question in questions},
         {question: dict.fromkeys(sorted(right[question]), 1) for question in questions},
         encode_queries=lambda texts: version.asked(world.vectors(texts)),

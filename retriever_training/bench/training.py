@@ -13,29 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.report.output.svg_plots import Dot
-from eval.statistics.significance import paired
+from eval.statistics.significance import compare_paired
 from rag.errors import UsageError
-from retriever_training.bench.harness.workbench import Bench, Cost, Values
+from retriever_training.bench.harness.workbench import Cost, LadderValues, TrainingBench
 from retriever_training.bench.ladder import baselines as beside
 from retriever_training.bench.ladder import query_rungs
 from retriever_training.bench.ladder import rungs as ladder
 from retriever_training.bench.ladder.rungs import Rung
-from retriever_training.progress import Watch
+from retriever_training.progress import ProgressReporter
 
-ALL: Mapping[str, Rung] = {**ladder.RUNGS, **query_rungs.RUNGS, **beside.RUNGS}
-AGAINST = ("base", "in_batch")
+ALL_RUNGS: Mapping[str, Rung] = {**ladder.TOWER_RUNGS, **query_rungs.QUERY_RUNGS, **beside.BASELINE_RUNGS}
+REFERENCE_RUNGS = ("base", "in_batch")
 """What every rung is compared with, question by question."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class SeedResult:
     """One rung under one seed."""
 
     rung: str
     seed: int
-    values: Values
+    values: LadderValues
     cost: Cost
     peak_mib: float | None
     """The process's largest resident memory while it ran, libraries and the set included; None where the system does not
@@ -52,46 +52,50 @@ def chosen_rungs(names: Sequence[str]) -> list[str]:
     >>> chosen_rungs(["in_batch", "base"])
     ['base', 'in_batch']
     """
-    if unknown := sorted(set(names) - set(ALL)):
-        raise UsageError(f"rung {unknown[0]!r} is unknown: use one of {', '.join(ALL)}")
-    return [name for name in ALL if not names or name in names]
+    if unknown := sorted(set(names) - set(ALL_RUNGS)):
+        raise UsageError(f"rung {unknown[0]!r} is unknown: use one of {', '.join(ALL_RUNGS)}")
+    return [name for name in ALL_RUNGS if not names or name in names]
 
 
-def climb(
-    bench: Bench, rungs: Sequence[str], seeds: Sequence[int], watch: Watch, told: Callable[[Result], None]
-) -> list[Result]:
-    """Climbs every rung under every seed, one seed after the other; *told* gets each result as it comes.
+def run_rungs(
+    bench: TrainingBench,
+    rungs: Sequence[str],
+    seeds: Sequence[int],
+    watch: ProgressReporter,
+    on_result: Callable[[SeedResult], None],
+) -> list[SeedResult]:
+    """Climbs every rung under every seed, one seed after the other; *on_result* gets each result as it comes.
 
-    What `bench.folder` holds from an earlier run is read, not made again; *told* gets it too.
+    What `bench.folder` holds from an earlier run is read, not made again; *on_result* gets it too.
     """
     results = []
     for seed in seeds:
         for name in rungs:
-            if not ALL[name].is_drawn and seed != seeds[0]:
+            if not ALL_RUNGS[name].is_seeded and seed != seeds[0]:
                 continue
-            file = bench.folder / f"{name}-{seed if ALL[name].is_drawn else 'any'}.json"
+            file = bench.folder / f"{name}-{seed if ALL_RUNGS[name].is_seeded else 'any'}.json"
             if not file.exists():
                 _write(file, asdict(_climbed(bench, name, seed, watch)))
             result = _read(file)
-            told(result)
+            on_result(result)
             results.append(result)
     return results
 
 
-def _climbed(bench: Bench, name: str, seed: int, watch: Watch) -> Result:
+def _climbed(bench: TrainingBench, name: str, seed: int, watch: ProgressReporter) -> SeedResult:
     _reset_peak()
-    climbed = ALL[name].climb(bench, seed, watch)
-    return Result(name, seed, climbed.values, climbed.cost, _peak_mib(), climbed.note)
+    climbed = ALL_RUNGS[name].run(bench, seed, watch)
+    return SeedResult(name, seed, climbed.values, climbed.cost, _peak_mib(), climbed.note)
 
 
 # ---- what they are worth
 
 
-def summary(bench: Bench, results: Sequence[Result]) -> dict[str, Any]:
+def summarise(bench: TrainingBench, results: Sequence[SeedResult]) -> dict[str, Any]:
     """What `nightjar bench training --json` prints."""
-    masks = slices(bench)
-    per_rung = {name: [one for one in results if one.rung == name] for name in ALL}
-    averaged = {name: averages(some) for name, some in per_rung.items() if some}
+    masks = question_slices(bench)
+    per_rung = {name: [one for one in results if one.rung == name] for name in ALL_RUNGS}
+    averaged = {name: average_over_seeds(some) for name, some in per_rung.items() if some}
     budget, data = bench.budget, bench.data
     return {
         "dataset": data.name,
@@ -101,7 +105,7 @@ def summary(bench: Bench, results: Sequence[Result]) -> dict[str, Any]:
         "n_train_questions": len(data.train),
         "n_rows": data.n_rows,
         "n_left_out": data.n_left_out,
-        "seeds": sorted({one.seed for one in results if ALL[one.rung].is_drawn}),
+        "seeds": sorted({one.seed for one in results if ALL_RUNGS[one.rung].is_seeded}),
         "budget": {
             "steps": budget.steps, "passages_a_step": budget.passages, "rows_in_batch": budget.rows(0),
             "rows_with_a_negative": budget.rows(1), "frozen_layers": budget.frozen_layers,
@@ -110,33 +114,36 @@ def summary(bench: Bench, results: Sequence[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def slices(bench: Bench) -> dict[str, NDArray[np.bool_]]:
+def question_slices(bench: TrainingBench) -> dict[str, NDArray[np.bool_]]:
     """The reported questions: all, seen and unseen, as masks."""
     unseen = bench.unseen()
     return {"all": np.ones_like(unseen), "seen": ~unseen, "unseen": unseen}
 
 
-def averages(results: Sequence[Result]) -> dict[str, Floats]:
+def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, Floats]:
     """side → `(t,)`, each question's nDCG@10, mean over the seeds."""
     return {side: np.mean([list(one.values[side].values()) for one in results], axis=0) for side in results[0].values}
 
 
 def _told(
-    name: str, results: Sequence[Result], averaged: Mapping[str, Mapping[str, Floats]],
+    name: str, results: Sequence[SeedResult], averaged: Mapping[str, Mapping[str, Floats]],
     masks: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Any]:  # fmt: skip
     own = averaged[name]
     return {
         "name": name,
-        "label": ALL[name].label,
-        "beside": ALL[name].beside,
+        "label": ALL_RUNGS[name].label,
+        "beside": ALL_RUNGS[name].is_baseline,
         **{side: {part: _mean(values[mask]) for part, mask in masks.items()} for side, values in own.items()},
         **{
             f"against_{other}": {
-                side: {part: compared(averaged[other][side][mask], own[side][mask]) for part, mask in masks.items()}
+                side: {
+                    part: paired_difference(averaged[other][side][mask], own[side][mask])
+                    for part, mask in masks.items()
+                }
                 for side in own
             }
-            for other in AGAINST
+            for other in REFERENCE_RUNGS
             if other in averaged and other != name
         },
         "served_by_seed": [_mean(np.array(list(one.values["served"].values()))) for one in results],
@@ -147,7 +154,7 @@ def _told(
     }
 
 
-def compared(other: Floats, own: Floats) -> dict[str, float] | None:
+def paired_difference(other: Floats, own: Floats) -> dict[str, float] | None:
     """The paired difference with its 95 % interval and p; None with fewer than two questions.
 
     >>> compared(np.zeros(3), np.ones(3))
@@ -155,7 +162,7 @@ def compared(other: Floats, own: Floats) -> dict[str, float] | None:
     """
     if len(own) < 2:
         return None
-    found = paired(other, own)
+    found = compare_paired(other, own)
     return {"difference": round(found.difference, 5), "low": round(found.low, 5), "high": round(found.high, 5),
             "p": round(found.p, 5)}  # fmt: skip
 
@@ -164,7 +171,7 @@ def _mean(values: Floats) -> float | None:
     return round(float(values.mean()), 5) if len(values) else None
 
 
-def dots(told: Mapping[str, Any]) -> list[Dot]:
+def ladder_dots(told: Mapping[str, Any]) -> list[Dot]:
     """One dot a rung for `svg_plots.ladder`, from what `summary` gives: served nDCG@10, the interval of its gain."""
     made = []
     for rung in told["rungs"]:
@@ -186,9 +193,9 @@ def _write(file: Path, value: Mapping[str, Any]) -> None:
     part.replace(file)
 
 
-def _read(file: Path) -> Result:
+def _read(file: Path) -> SeedResult:
     told = json.loads(file.read_text("utf-8"))
-    return Result(**{**told, "cost": Cost(**told["cost"])})
+    return SeedResult(**{**told, "cost": Cost(**told["cost"])})
 
 
 # ---- memory

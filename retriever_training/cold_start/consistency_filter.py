@@ -8,30 +8,30 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval.fusion import normalised_lexical, top_fused
+from rag.retrieval.fusion import normalise_bm25, top_fused
 from retriever_training.cold_start.pseudo_questions import PseudoQuestion
 
 FloatArray = NDArray[np.float32]
 
-TOP = 10  # among which the passage must be
-CANDIDATES = 100  # of each side, as in serving
-QUESTIONS_AT_ONCE = 256  # × 100,000 passages: a 100 MB matrix
+MAX_RANK = 10  # among which the passage must be
+N_CANDIDATES = 100  # of each side, as in serving
+QUESTIONS_PER_BLOCK = 256  # × 100,000 passages: a 100 MB matrix
 
 
-class LexicalMatrix(Protocol):
+class RemainderBm25(Protocol):
     """BM25 over what is left of the passages."""
 
     def score_matrix(self, questions: Sequence[str]) -> FloatArray:
         """`(q, n)` float32."""
 
 
-def consistent(
+def find_consistent_passages(
     questions: Sequence[PseudoQuestion],
     asked: FloatArray,
     passages: FloatArray,
-    lexical: LexicalMatrix,
+    lexical: RemainderBm25,
     lexical_weight: float,
-    top: int = TOP,
+    top: int = MAX_RANK,
 ) -> list[list[int]]:
     """For each question those of its passages that are served among the first *top*, best first; of a summary's, one.
 
@@ -40,12 +40,12 @@ def consistent(
     feedbackqa-uk, against .76 and .72). The idea is that of Promptagator's round trip (Dai et al., ICLR 2023).
     """
     found: list[list[int]] = []
-    for start in range(0, len(questions), QUESTIONS_AT_ONCE):
-        some = slice(start, start + QUESTIONS_AT_ONCE)
+    for start in range(0, len(questions), QUESTIONS_PER_BLOCK):
+        some = slice(start, start + QUESTIONS_PER_BLOCK)
         words = lexical.score_matrix([one.question for one in questions[some]])
         for one, cosines, scores in zip(questions[some], asked[some] @ passages.T, words, strict=True):
-            first = top_fused(cosines, normalised_lexical(scores), lexical_weight, CANDIDATES, top + 1)
-            served = [int(row) for row in first if row != one.says_it][:top]
+            first = top_fused(cosines, normalise_bm25(scores), lexical_weight, N_CANDIDATES, top + 1)
+            served = [int(row) for row in first if row != one.verbatim_row][:top]
             right = [row for row in served if row in one.left]
             found.append(right[:1] if one.source == "summary" else right)
     return found

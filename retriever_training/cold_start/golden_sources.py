@@ -6,29 +6,29 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eval.datasets.golden_questions import Golden
 from rag.records import Judgment, Passage
-from retriever_training.cold_start.pseudo_questions import WRITTEN
-from retriever_training.cold_start.pseudo_rows import ColdStart
-from retriever_training.judgments.snapshot import RIGHT_FROM, best_supported
+from retriever_training.cold_start.pseudo_questions import LLM_SOURCE
+from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
+from retriever_training.judgments.snapshot import MIN_POSITIVE_WEIGHT, best_supported
 
-ORIGIN_OF = {"heading": "heading", WRITTEN: "model"}
+GOLDEN_ORIGINS = {"heading": "heading", LLM_SOURCE: "model"}
 """A cold start's sources that golden questions may come from, and how these are marked."""
 
 
-def from_liked(judgments: Sequence[Judgment], passages: Mapping[str, Passage]) -> Iterator[Golden]:
+def golden_from_votes(judgments: Sequence[Judgment], passages: Mapping[str, Passage]) -> Iterator[Golden]:
     """The regression wall: every question with a passage that people agree is right.
 
     A kind word on a whole answer is not enough, nor is what people are divided about: see `judge`, whose *judgments* these
     are.
     """
     for one in judgments:
-        if one.label == "positive" and one.weight >= RIGHT_FROM and one.passage_id in passages:
+        if one.label == "positive" and one.weight >= MIN_POSITIVE_WEIGHT and one.passage_id in passages:
             passage = passages[one.passage_id]
             yield Golden(one.question, passage.source, passage.text, origin="liked")
 
 
-def from_cold_start(passages: Sequence[Passage], cold: ColdStart) -> Iterator[Golden]:
+def golden_from_pseudo_questions(passages: Sequence[Passage], cold: PseudoQuestionSet) -> Iterator[Golden]:
     """The headings and written questions of a cold start that the base finds the passage for, with the surest passages."""
     for question, right, source in zip(cold.asked.questions, cold.asked.right, cold.sources, strict=True):
-        if source in ORIGIN_OF:
+        if source in GOLDEN_ORIGINS:
             for row in sorted(best_supported(right)):
-                yield Golden(question, passages[row].source, passages[row].text, origin=ORIGIN_OF[source])
+                yield Golden(question, passages[row].source, passages[row].text, origin=GOLDEN_ORIGINS[source])

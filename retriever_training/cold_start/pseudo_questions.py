@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.records import LEVEL_MARK, Passage
+from rag.records import HEADING_SEPARATOR, Passage
 from rag.splitting.token_offsets import n_words
-from rag.text.sentences import readable, sentences
+from rag.text.sentences import format_quote, split_sentences
 
-Parts = tuple[str, str, str]  # title, heading and text of a passage
+PassageParts = tuple[str, str, str]  # title, heading and text of a passage
 
-SOURCES = ("heading", "first sentence", "summary")
-WRITTEN = "language model"
+PSEUDO_QUESTION_SOURCES = ("heading", "first sentence", "summary")
+LLM_SOURCE = "language model"
 TITLE_MARK = " | "  # divides page and section in the titles of web pages and of several BEIR corpora
 
 MIN_WORDS, MAX_WORDS = 2, 40  # of a question, as rag.passages counts words
-MIN_LEFT = 10  # words of a passage without its first sentence; with fewer nothing is left to find it by
-MAX_PASSAGES = 10  # that one question may stand for; a heading above more of them is a chapter's
-MAX_DOCUMENTS = 3  # that use one heading; "Introduction" and "See also" say nothing of what stands below
-MAX_QUESTIONS = 3_000  # drawn from a larger library: each costs two texts to encode
+MIN_REMAINDER_WORDS = 10  # words of a passage without its first sentence; with fewer nothing is left to find it by
+MAX_PASSAGES_PER_QUESTION = 10  # that one question may stand for; a heading above more of them is a chapter's
+MAX_DOCUMENTS_PER_HEADING = 3  # that use one heading; "Introduction" and "See also" say nothing of what stands below
+MAX_PSEUDO_QUESTIONS = 3_000  # drawn from a larger library: each costs two texts to encode
 
 _NUMBER = re.compile(r"^(?:[A-Z]\.)?[\d.]*\d[.)]?\s+|^[A-Za-z][.)]\s+")
 _SUMMARY = re.compile(
@@ -39,14 +39,14 @@ class PseudoQuestion:
     question: str
     source: str
     """One of SOURCES, or WRITTEN."""
-    left: Mapping[int, Parts]
+    left: Mapping[int, PassageParts]
     """row of each passage that may be right → what is left of it without the question's own words."""
-    says_it: int | None = None
+    verbatim_row: int | None = None
     """The passage that holds the question word for word, where that is another one: neither right nor wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class PseudoQuestionDraw:
     """Pseudo-questions before anything was searched, and what was left out."""
 
     questions: tuple[PseudoQuestion, ...]
@@ -56,20 +56,20 @@ class Drawn:
     """How many, by "source: reason"."""
 
 
-def draw(
+def draw_pseudo_questions(
     passages: Sequence[Passage],
     seed: int,
-    written: Iterable[tuple[int, str]] = (),
-    sources: Sequence[str] = SOURCES,
-    n: int = MAX_QUESTIONS,
-) -> Drawn:
+    llm_questions: Iterable[tuple[int, str]] = (),
+    sources: Sequence[str] = PSEUDO_QUESTION_SOURCES,
+    n: int = MAX_PSEUDO_QUESTIONS,
+) -> PseudoQuestionDraw:
     """Up to *n* of the questions that the passages give of themselves, drawn by *seed*.
 
-    *written* are (row, question) of a language model. Words that stand for several passages are one question.
+    *llm_questions* are (row, question) of a language model. Words that stand for several passages are one question.
     """
     dropped: Counter[str] = Counter()
     by_words: dict[str, list[PseudoQuestion]] = defaultdict(list)
-    for one in _candidates(passages, written, sources, dropped):
+    for one in _candidates(passages, llm_questions, sources, dropped):
         by_words[one.question.casefold()].append(one)
     usable = []
     for same in by_words.values():
@@ -81,7 +81,9 @@ def draw(
     chosen = np.sort(np.random.default_rng(seed).permutation(len(usable))[:n])
     dropped["over the number that is trained on"] += len(usable) - len(chosen)
     questions = tuple(usable[place] for place in chosen)
-    return Drawn(questions, tuple(_left(passages, questions)), {reason: k for reason, k in dropped.items() if k})
+    return PseudoQuestionDraw(
+        questions, tuple(_left(passages, questions)), {reason: k for reason, k in dropped.items() if k}
+    )
 
 
 def _candidates(
@@ -97,7 +99,7 @@ def _candidates(
     if "summary" in sources:
         yield from from_summaries(passages)
     for row, question in written:
-        yield PseudoQuestion(question, WRITTEN, {row: _parts(passages[row])})
+        yield PseudoQuestion(question, LLM_SOURCE, {row: _parts(passages[row])})
 
 
 def _merged(same: Sequence[PseudoQuestion]) -> PseudoQuestion:
@@ -109,7 +111,7 @@ def _merged(same: Sequence[PseudoQuestion]) -> PseudoQuestion:
     for other in same[1:]:
         for row, parts in other.left.items():
             left[row] = _shortest(left.get(row, parts), parts)
-    return PseudoQuestion(first.question, first.source, left, first.says_it)
+    return PseudoQuestion(first.question, first.source, left, first.verbatim_row)
 
 
 def _objection(same: Sequence[PseudoQuestion]) -> str:
@@ -119,7 +121,7 @@ def _objection(same: Sequence[PseudoQuestion]) -> str:
     if length > MAX_WORDS:
         return "too long"
     is_summary = same[0].source == "summary"  # one passage of the document will be chosen
-    return "stands for many passages" if not is_summary and len(_merged(same).left) > MAX_PASSAGES else ""
+    return "stands for many passages" if not is_summary and len(_merged(same).left) > MAX_PASSAGES_PER_QUESTION else ""
 
 
 def _left(passages: Sequence[Passage], questions: Sequence[PseudoQuestion]) -> Iterator[str]:
@@ -131,11 +133,11 @@ def _left(passages: Sequence[Passage], questions: Sequence[PseudoQuestion]) -> I
         yield "\n".join(part for part in parts if part)
 
 
-def _parts(passage: Passage) -> Parts:
+def _parts(passage: Passage) -> PassageParts:
     return passage.title, passage.heading, passage.text
 
 
-def _shortest(one: Parts, other: Parts) -> Parts:
+def _shortest(one: PassageParts, other: PassageParts) -> PassageParts:
     """Without what either of two questions took out: parts are only ever shortened."""
     title, heading, text = (min(pair, key=len) for pair in zip(one, other, strict=True))
     return title, heading, text
@@ -144,7 +146,7 @@ def _shortest(one: Parts, other: Parts) -> Parts:
 # ---- headings
 
 
-def path_of(passage: Passage) -> tuple[str, ...]:
+def heading_path(passage: Passage) -> tuple[str, ...]:
     """Title and headings above a passage, outermost first, without their numbers.
 
     >>> path_of(Passage("p", "d", "a.md", "Manual", "1. Start › 1.2 First use", "Text.", 0, 5))
@@ -153,7 +155,7 @@ def path_of(passage: Passage) -> tuple[str, ...]:
     ('Offices', 'Cleaning')
     """
     title = [passage.title] if passage.heading else passage.title.split(TITLE_MARK)
-    parts = (_NUMBER.sub("", part.strip()) for part in [*title, *passage.heading.split(LEVEL_MARK)])
+    parts = (_NUMBER.sub("", part.strip()) for part in [*title, *passage.heading.split(HEADING_SEPARATOR)])
     return tuple(part for part in parts if part)
 
 
@@ -164,7 +166,7 @@ def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterato
     """
     sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, passage in enumerate(passages):
-        if path := path_of(passage):
+        if path := heading_path(passage):
             sections[path].append(row)
     used_in: dict[str, set[str]] = defaultdict(set)
     for path in sections:
@@ -172,7 +174,7 @@ def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterato
     called = Counter(path[-1].casefold() for path in sections)
     for path, rows in sections.items():
         name = path[-1].casefold()
-        if len(used_in[name]) > MAX_DOCUMENTS:
+        if len(used_in[name]) > MAX_DOCUMENTS_PER_HEADING:
             dropped["heading: in many documents"] += 1
             continue
         is_clear = called[name] == 1 or len(path) == 1
@@ -181,10 +183,10 @@ def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterato
         yield PseudoQuestion(question, "heading", left)
 
 
-def _below(passage: Passage, *, keeps_title: bool) -> Parts:
+def _below(passage: Passage, *, keeps_title: bool) -> PassageParts:
     """The passage without its last heading, and without its title where that was asked for too."""
     if passage.heading:
-        above = LEVEL_MARK.join(passage.heading.split(LEVEL_MARK)[:-1])
+        above = HEADING_SEPARATOR.join(passage.heading.split(HEADING_SEPARATOR)[:-1])
         return passage.title if keeps_title else "", above, passage.text
     title = passage.title.split(TITLE_MARK)[0 if keeps_title else 1 : -1]
     return TITLE_MARK.join(title), "", passage.text
@@ -200,15 +202,17 @@ def from_first_sentences(passages: Sequence[Passage], dropped: Counter[str]) -> 
     passage one time in ten.
     """
     for row, passage in enumerate(passages):
-        first = next(iter(sentences(passage.text)), None)
+        first = next(iter(split_sentences(passage.text)), None)
         if first is None:
             dropped["first sentence: none"] += 1
             continue
         left = " ".join((passage.text[: first.start] + passage.text[first.end :]).split())
-        if n_words(left) < MIN_LEFT:
+        if n_words(left) < MIN_REMAINDER_WORDS:
             dropped["first sentence: nothing left of the passage"] += 1
         else:
-            yield PseudoQuestion(readable(first.text), "first sentence", {row: (passage.title, passage.heading, left)})
+            yield PseudoQuestion(
+                format_quote(first.text), "first sentence", {row: (passage.title, passage.heading, left)}
+            )
 
 
 def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
@@ -220,8 +224,8 @@ def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
         start = _summary_start(passage)
         left = {other: _parts(passages[other]) for other in by_document[_document(passage)] if other != row}
         if start is not None and left:
-            for sentence in sentences(passage.text[start:]):
-                yield PseudoQuestion(_LABEL.sub("", readable(sentence.text)), "summary", left, says_it=row)
+            for sentence in split_sentences(passage.text[start:]):
+                yield PseudoQuestion(_LABEL.sub("", format_quote(sentence.text)), "summary", left, verbatim_row=row)
 
 
 def _document(passage: Passage) -> str:
@@ -237,5 +241,5 @@ def _summary_start(passage: Passage) -> int | None:
     """
     if at_start := _SUMMARY.match(passage.text):
         return at_start.end()
-    name = path_of(passage)[-1:]
+    name = heading_path(passage)[-1:]
     return 0 if name and _SUMMARY.fullmatch(name[0]) else None

@@ -10,12 +10,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.cold_start.consistency_filter import TOP, consistent
-from retriever_training.cold_start.pseudo_questions import MAX_QUESTIONS, SOURCES, Drawn, PseudoQuestion, draw
-from retriever_training.judgments.snapshot import Asked
-from retriever_training.losses.full_softmax import Rows
+from retriever_training.cold_start.consistency_filter import MAX_RANK, find_consistent_passages
+from retriever_training.cold_start.pseudo_questions import (
+    MAX_PSEUDO_QUESTIONS,
+    PSEUDO_QUESTION_SOURCES,
+    PseudoQuestion,
+    PseudoQuestionDraw,
+    draw_pseudo_questions,
+)
+from retriever_training.judgments.snapshot import JudgedQuestions
+from retriever_training.losses.full_softmax import SoftmaxRows
 
 FloatArray = NDArray[np.float32]
 
@@ -31,10 +37,10 @@ class TextEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ColdStart:
+class PseudoQuestionSet:
     """A library's own questions, and the library without the words that they were made of."""
 
-    asked: Asked
+    asked: JudgedQuestions
     """Right passages by their row in the library; of several the surest are trained on, and the others masked."""
     sources: tuple[str, ...]
     """Of each question."""
@@ -44,14 +50,14 @@ class ColdStart:
     """What is left of every passage: what both towers must read in its place."""
     passage_vectors: FloatArray
     """`(n, dim)`, unit rows: of *texts*."""
-    lexical: Lexical
+    lexical: Bm25Index
     """BM25 over *texts*."""
     counts: Mapping[str, int]
     """How many questions were kept and dropped, by "source: reason"."""
 
-    def only(self, places: Sequence[int]) -> ColdStart:
+    def only(self, places: Sequence[int]) -> PseudoQuestionSet:
         """The questions at these places; the passages still lack what the others took."""
-        asked = Asked(
+        asked = JudgedQuestions(
             tuple(self.asked.questions[place] for place in places),
             tuple(self.asked.right[place] for place in places),
             ((),) * len(places),
@@ -60,35 +66,35 @@ class ColdStart:
         return replace(self, asked=asked, sources=sources, question_vectors=self.question_vectors[list(places)])
 
 
-def cold_start_rows(
+def build_pseudo_question_set(
     passages: Sequence[Passage],
     encoder: TextEncoder,
     passage_vectors: FloatArray,
     lexical_weight: float,
     weight: float,
     seed: int,
-    written: Iterable[tuple[int, str]] = (),
-    sources: Sequence[str] = SOURCES,
+    llm_questions: Iterable[tuple[int, str]] = (),
+    sources: Sequence[str] = PSEUDO_QUESTION_SOURCES,
     progress: Callable[[int], None] = lambda n: None,
-    n: int = MAX_QUESTIONS,
-) -> ColdStart:
+    n: int = MAX_PSEUDO_QUESTIONS,
+) -> PseudoQuestionSet:
     """Draws up to *n* of a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
 
     *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; what was changed by taking a
     question out is encoded anew.
     """
-    drawn = draw(passages, seed, written, sources, n)
+    drawn = draw_pseudo_questions(passages, seed, llm_questions, sources, n)
     vectors = passage_vectors.copy()
     changed = [row for row, passage in enumerate(passages) if drawn.texts[row] != passage.encoded_text]
     if changed:
         vectors[changed] = encoder.encode_passages([drawn.texts[row] for row in changed])
     progress(len(changed))
     asked = encoder.encode_queries([one.question for one in drawn.questions])
-    lexical = Lexical.build([passage.passage_id for passage in passages], drawn.texts)
-    right = consistent(drawn.questions, asked, vectors, lexical, lexical_weight)
+    lexical = Bm25Index.build([passage.passage_id for passage in passages], drawn.texts)
+    right = find_consistent_passages(drawn.questions, asked, vectors, lexical, lexical_weight)
     kept = [place for place, rows in enumerate(right) if rows]
-    return ColdStart(
-        Asked(
+    return PseudoQuestionSet(
+        JudgedQuestions(
             tuple(drawn.questions[place].question for place in kept),
             tuple(_weighed(drawn.questions[place], right[place], weight) for place in kept),
             ((),) * len(kept),
@@ -105,22 +111,22 @@ def cold_start_rows(
 def _weighed(one: PseudoQuestion, right: Sequence[int], weight: float) -> dict[int, float]:
     """The consistent passages with *weight*; what else may answer with half of it, so that it is no negative either."""
     others = [*one.left] if one.source != "summary" else []
-    others += [one.says_it] if one.says_it is not None else []
+    others += [one.verbatim_row] if one.verbatim_row is not None else []
     return dict.fromkeys(others, weight / 2) | dict.fromkeys(right, weight)
 
 
-def _counts(drawn: Drawn, right: Sequence[Sequence[int]]) -> dict[str, int]:
+def _counts(drawn: PseudoQuestionDraw, right: Sequence[Sequence[int]]) -> dict[str, int]:
     counts = Counter(drawn.dropped)
     for one, rows in zip(drawn.questions, right, strict=True):
-        counts[f"{one.source}: {'kept' if rows else f'not among the first {TOP} by what is left'}"] += 1
+        counts[f"{one.source}: {'kept' if rows else f'not among the first {MAX_RANK} by what is left'}"] += 1
     return dict(sorted(counts.items()))
 
 
-def beside(people: Rows, cold: Rows) -> Rows:
+def concatenate_rows(people: SoftmaxRows, cold: SoftmaxRows) -> SoftmaxRows:
     """Both as the rows of one softmax, in which each sees passages of its own kind only: whole ones, or what is left."""
     n_questions, n_whole, n_left = len(people.questions), len(people.passages), len(cold.passages)
     whole, left = np.arange(n_whole), np.arange(n_whole, n_whole + n_left)
-    return Rows(
+    return SoftmaxRows(
         np.concatenate([people.questions, cold.questions]),
         np.concatenate([people.passages, cold.passages]),
         np.concatenate([people.question_of, cold.question_of + n_questions]),

@@ -10,41 +10,41 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from eval.retrieval.reranking import RerankWorth, read_served, rerank_worth
+from eval.retrieval.reranking import RerankingComparison, compare_reranking, rerank_served
 from rag.app.app import App
 from rag.errors import TooLittleDataError, UsageError
-from rag.records import now
+from rag.records import utc_now
 from rag.retrieval.cross_encoder import CrossEncoder
-from rag.retrieval.reranker import WEIGHT, Reranker
+from rag.retrieval.reranker import RERANK_WEIGHT, Reranker
 from retriever_training.cross_encoder.train import (
     CrossEncoderPlan,
-    calibrate,
-    examples_of,
-    n_steps,
+    n_training_steps,
     train_cross_encoder,
+    training_examples,
+    write_calibration,
 )
-from retriever_training.inspection.negatives_of_question import Wanted, night_rows
-from retriever_training.judgments.snapshot import gather
-from retriever_training.losses.platt import Calibration, log_odds, platt
-from retriever_training.negatives.training_files import Line
-from retriever_training.output_path import check_place, in_place_of
-from retriever_training.progress import Watch, unwatched
+from retriever_training.inspection.negatives_of_question import MiningRequest, mine_night_rows
+from retriever_training.judgments.snapshot import load_snapshot
+from retriever_training.losses.platt import PlattScaling, fit_platt, log_odds
+from retriever_training.negatives.training_files import RowJson
+from retriever_training.output_path import atomic_replace, check_output_path
+from retriever_training.progress import ProgressReporter, no_progress
 from retriever_training.tiers.night_plan import NightPlan
 
-MANIFEST = "manifest.json"
-KIND = "cross-encoder"
+MANIFEST_NAME = "manifest.json"
+MANIFEST_KIND = "cross-encoder"
 MIN_DEV_QUESTIONS = 10
 """With fewer nothing is said of its worth."""
 
 
-def check_free(out: Path, *, force: bool) -> None:
+def check_output_is_free(out: Path, *, force: bool) -> None:
     """Says before the work begins whether *out* can be written.
 
     Raises:
         UsageError: it is there and *force* is not given, or it is no cross-encoder of ours.
         NotFoundError: the folder that it should lie in is not there.
     """
-    check_place(out, force=force)
+    check_output_path(out, force=force)
     if out.exists() and not _is_ours(out):
         raise UsageError(f"{str(out)!r} was not written by this command and is not replaced: choose another name")
 
@@ -58,7 +58,7 @@ def learn_cross_encoder(
     training: CrossEncoderPlan,
     rerank_k: int,
     force: bool = False,
-    watch: Watch = unwatched,
+    watch: ProgressReporter = no_progress,
 ) -> dict[str, Any]:
     """Trains one on the rows that `nightjar mine` would write, and returns its manifest, which lies in *out* too.
 
@@ -71,24 +71,24 @@ def learn_cross_encoder(
         UsageError, NotFoundError: as of `check_free`.
         TooLittleDataError: nobody has named a right passage yet, or no row has a negative.
     """
-    check_free(out, force=force)
+    check_output_is_free(out, force=force)
     started = time.monotonic()
-    mined = night_rows(app, replace(plan, teacher=None), Wanted(n_negatives), watch)
-    examples = list(examples_of(mined.lines, mined.passages))
+    mined = mine_night_rows(app, replace(plan, teacher=None), MiningRequest(n_negatives), watch)
+    examples = list(training_examples(mined.lines, mined.passages))
     if not examples:
         raise TooLittleDataError("no row has a negative, so there is nothing to tell apart: add documents")
     base = app.registry.base()
     encoder = app.open_encoder(base.encoder_id)
     training = replace(training, bf16=encoder.prefers_bf16([one.positive for one in examples]))
-    with in_place_of(out) as beside:
-        steps = watch("train the cross-encoder", n_steps(len(examples), training))
+    with atomic_replace(out) as beside:
+        steps = watch("train the cross-encoder", n_training_steps(len(examples), training))
         train_cross_encoder(base.folder, examples, beside, training, steps)
         seconds = time.monotonic() - started
         measured = _on_dev(app, plan, beside, rerank_k, watch)
         manifest = {
-            "kind": KIND,
+            "kind": MANIFEST_KIND,
             "cross_encoder_id": CrossEncoder(beside).cross_encoder_id,
-            "made_at": now().isoformat(timespec="seconds"),
+            "made_at": utc_now().isoformat(timespec="seconds"),
             "base": base.encoder_id,
             "negatives_by": app.current().encoder_id,
             "n_rows": len(examples),
@@ -100,13 +100,17 @@ def learn_cross_encoder(
             "calibration": asdict(measured[0]) if measured else None,
             "dev": measured[1].as_json() if measured else None,
         }
-        (beside / MANIFEST).write_text(json.dumps(manifest, indent=2), "utf-8")
+        (beside / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2), "utf-8")
     return manifest
 
 
-def _on_dev(app: App, plan: NightPlan, folder: Path, k: int, watch: Watch) -> tuple[Calibration, RerankWorth] | None:
+def _on_dev(
+    app: App, plan: NightPlan, folder: Path, k: int, watch: ProgressReporter
+) -> tuple[PlattScaling, RerankingComparison] | None:
     """Calibrates the cross-encoder in *folder* and measures it then; None with too few dev questions."""
-    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
+    evidence = load_snapshot(
+        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+    )
     dev = evidence.held_out("dev")
     if len(dev) < MIN_DEV_QUESTIONS:
         return None
@@ -116,20 +120,20 @@ def _on_dev(app: App, plan: NightPlan, folder: Path, k: int, watch: Watch) -> tu
         for query_id, right in zip(questions, dev.right, strict=True)
     }
     reader = CrossEncoder(folder, threads=app.settings.encoder.threads)
-    served = app.retriever_of(app.current().encoder_id, distinct=False).search
-    read = read_served(questions, served, Reranker(reader, k, budget_s=float("inf")), watch("read on dev", len(dev)))
+    served = app.retriever_for(app.current().encoder_id, distinct=False).search
+    read = rerank_served(questions, served, Reranker(reader, k, budget_s=float("inf")), watch("read on dev", len(dev)))
     logits = log_odds(read.scores())
-    line = platt(logits, read.right(qrels))
-    calibrate(folder, line)
-    return line, rerank_worth(read.saying(line.probabilities(logits)), qrels, WEIGHT)
+    line = fit_platt(logits, read.right(qrels))
+    write_calibration(folder, line)
+    return line, compare_reranking(read.with_scores(line.probabilities(logits)), qrels, RERANK_WEIGHT)
 
 
-def _by_source(lines: Sequence[Line]) -> dict[str, int]:
+def _by_source(lines: Sequence[RowJson]) -> dict[str, int]:
     return dict(Counter(negative["source"] for line in lines for negative in line["negatives"]))
 
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return bool(json.loads((folder / MANIFEST).read_text("utf-8"))["kind"] == KIND)
+        return bool(json.loads((folder / MANIFEST_NAME).read_text("utf-8"))["kind"] == MANIFEST_KIND)
     except (OSError, ValueError, KeyError, TypeError):
         return False

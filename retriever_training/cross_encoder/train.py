@@ -12,12 +12,12 @@ from typing import Any
 from rag.embedding.encoder import quiet_libraries
 from rag.errors import EncoderError
 from rag.records import Passage
-from retriever_training.losses.batch_side_data import Example
-from retriever_training.losses.platt import Calibration
-from retriever_training.negatives.training_files import Line
+from retriever_training.losses.batch_side_data import TrainingExample
+from retriever_training.losses.platt import PlattScaling
+from retriever_training.negatives.training_files import RowJson
 
 QUESTION_TOKENS = 32  # beside as many of the passage as the encoder reads; questions have about 15
-SUREST = 0.99  # of a list's probability that one passage may get
+MAX_LABEL_SHARE = 0.99  # of a list's probability that one passage may get
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class CrossEncoderPlan:
     """Pairs a forward pass."""
 
 
-def examples_of(lines: Sequence[Line], passages: Mapping[str, Passage]) -> Iterator[Example]:
+def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> Iterator[TrainingExample]:
     """Rows as `negatives.mix.as_json` tells them, as texts that encoders read; those without a negative teach nothing.
 
     >>> passages = {name: Passage(name, "d", "s", "", "", name.upper(), 0, 1) for name in "ab"}
@@ -45,10 +45,10 @@ def examples_of(lines: Sequence[Line], passages: Mapping[str, Passage]) -> Itera
     for line in lines:
         negatives = tuple(passages[one["passage_id"]].encoded_text for one in line["negatives"])
         if negatives:
-            yield Example(line["query"], passages[line["positive"]].encoded_text, negatives, line["weight"])
+            yield TrainingExample(line["query"], passages[line["positive"]].encoded_text, negatives, line["weight"])
 
 
-def label_of(weight: float, n_negatives: int) -> float:
+def listnet_label(weight: float, n_negatives: int) -> float:
     """What ListNet takes for the right passage, beside 0 for each negative, so that it gets the share *weight*.
 
     ListNet learns the softmax of its labels; a passage that is believed by .8 should get .8 of its list.
@@ -57,11 +57,11 @@ def label_of(weight: float, n_negatives: int) -> float:
     >>> round(math.exp(label) / (math.exp(label) + 4), 3)
     0.8
     """
-    share = min(max(weight, 1 / (n_negatives + 1)), SUREST)
+    share = min(max(weight, 1 / (n_negatives + 1)), MAX_LABEL_SHARE)
     return math.log(share * n_negatives / (1 - share))
 
 
-def n_steps(n_examples: int, plan: CrossEncoderPlan) -> int:
+def n_training_steps(n_examples: int, plan: CrossEncoderPlan) -> int:
     """Optimiser steps of a whole training.
 
     >>> n_steps(17, CrossEncoderPlan(epochs=2, batch_size=8))
@@ -72,12 +72,12 @@ def n_steps(n_examples: int, plan: CrossEncoderPlan) -> int:
 
 def train_cross_encoder(
     base: Path,
-    examples: Sequence[Example],
-    made: Path,
+    examples: Sequence[TrainingExample],
+    target: Path,
     plan: CrossEncoderPlan,
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Trains from the sentence-transformers model in *base* and writes a CrossEncoder to *made*, in safetensors.
+    """Trains from the sentence-transformers model in *base* and writes a CrossEncoder to *target*, in safetensors.
 
     Minimises ListNet over each question's right passage and its negatives (Cao et al., ICML 2007), by the library's
     `CrossEncoderTrainer`. Binary cross-entropy over single pairs learnt nothing but how many of them are right: after
@@ -94,11 +94,11 @@ def train_cross_encoder(
     model = _with_fresh_head(base)
     with TemporaryDirectory(prefix="nightjar-cross-encoder-") as scratch:
         _trainer(model, examples, Path(scratch), plan, progress).train()
-    model.save_pretrained(str(made), create_model_card=False)
+    model.save_pretrained(str(target), create_model_card=False)
 
 
-def calibrate(folder: Path, line: Calibration) -> None:
-    """Writes *line* into the head of the cross-encoder in *folder*: its logits become log-odds."""
+def write_calibration(folder: Path, calibration: PlattScaling) -> None:
+    """Writes *calibration* into the head of the cross-encoder in *folder*: its logits become log-odds."""
     import torch
 
     from rag.retrieval.cross_encoder import CrossEncoder
@@ -107,8 +107,8 @@ def calibrate(folder: Path, line: Calibration) -> None:
     head = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     assert head.out_features == 1, "the head comes last and gives one logit"
     with torch.no_grad():
-        head.weight.mul_(line.slope)
-        head.bias.mul_(line.slope).add_(line.offset)
+        head.weight.mul_(calibration.slope)
+        head.bias.mul_(calibration.slope).add_(calibration.offset)
     model.save_pretrained(str(folder), create_model_card=False)
 
 
@@ -137,7 +137,11 @@ def _with_fresh_head(base: Path) -> Any:
 
 
 def _trainer(
-    model: Any, examples: Sequence[Example], scratch: Path, plan: CrossEncoderPlan, progress: Callable[[int], None]
+    model: Any,
+    examples: Sequence[TrainingExample],
+    scratch: Path,
+    plan: CrossEncoderPlan,
+    progress: Callable[[int], None],
 ) -> Any:
     import torch
     from datasets import Dataset, disable_progress_bars
@@ -160,7 +164,7 @@ def _trainer(
         disable_tqdm=True,
         seed=plan.seed,
     )
-    labels = [[label_of(one.weight, len(one.negatives)), *(0.0 for _ in one.negatives)] for one in examples]
+    labels = [[listnet_label(one.weight, len(one.negatives)), *(0.0 for _ in one.negatives)] for one in examples]
     columns = {
         "question": [one.question for one in examples],
         "passages": [[one.positive, *one.negatives] for one in examples],

@@ -11,62 +11,68 @@ from typing import Literal, get_args
 import numpy as np
 
 from rag.app.app import App
-from retriever_training.judgments.aggregate import ALONE, DIVIDED
-from retriever_training.judgments.reviews import Review, Reviews
-from retriever_training.judgments.snapshot import Asked, Evidence, gather
-from retriever_training.judgments.splits import normalised, split_of
-from retriever_training.judgments.votes import Pair
-from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE, Candidate, Mine, View
-from retriever_training.negatives.denoising.cross_encoder_teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
-from retriever_training.negatives.denoising.false_negative_rules import MARGIN, NEAR_DUPLICATES
-from retriever_training.negatives.mixing import mine_all
-from retriever_training.progress import unwatched
-from retriever_training.tiers.learn_tier3 import make_mine
+from retriever_training.judgments.aggregate import DIVIDED_OPINIONS, REJECTED_BY_ONE
+from retriever_training.judgments.reviews import Review, ReviewStore
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
+from retriever_training.judgments.splits import normalise_question, split_of
+from retriever_training.judgments.votes import QuestionPassage
+from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE, Candidate, MiningContext, VersionView
+from retriever_training.negatives.denoising.cross_encoder_teacher import (
+    NOT_READ_BY_TEACHER,
+    TEACHER_SAYS_POSITIVE,
+    CachingTeacher,
+)
+from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE_RULES, POSITIVE_MARGIN
+from retriever_training.negatives.mixing import mine_negatives
+from retriever_training.progress import no_progress
+from retriever_training.tiers.learn_tier3 import make_mining_context
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.versions.encoded_views import view_of
+from retriever_training.versions.encoded_views import encode_view
 
-Kind = Literal["alone", "divided", "overruled", "read", "suspected", "inside"]
+DoubtKind = Literal["alone", "divided", "overruled", "read", "suspected", "inside"]
 """One person alone rejected it; people are divided; people rejected what says the same as a right passage; the
 cross-encoder takes it for right; a rule of cleaning does; it is a negative, and hardly so."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+DOUBT_KINDS: tuple[DoubtKind, ...] = get_args(DoubtKind)
 
 N_DOUBTS = 50
-N_QUESTIONS = 200  # judged last, whose candidates are looked at
-N_READ = 20  # of them, where a cross-encoder reads: eight passages of each take it a minute
-OF_EACH = 5  # candidates of each way of finding
-OF_QUESTION = 2  # doubts of one question at most
-NEARBY = ("dense", "bm25")
+N_RECENT_QUESTIONS = 200  # judged last, whose candidates are looked at
+N_RECENT_QUESTIONS_READ = 20  # of them, where a cross-encoder reads: eight passages of each take it a minute
+MAX_PER_FINDER = 5  # candidates of each way of finding
+MAX_PER_QUESTION = 2  # doubts of one question at most
+NEARBY_FINDERS = ("dense", "bm25")
 """What pushes most in tiers 1 and 2, where every passage is a negative, and is near in serving."""
-INSIDE = 0.05
+NEAR_MARGIN = 0.05
 """Below the margin by this share of the positive's cosine: what a slightly stricter margin would remove."""
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class DoubtfulNegative:
     """A passage that may or may not be a negative of a question."""
 
     question: str
     right: tuple[str, ...]
     """Ids of the passages that people call right."""
     passage_id: str
-    kind: Kind
+    kind: DoubtKind
     why: str
     """The reason of the rule or of the judgment, where there is one."""
     margin: float | None = None
     """The right passage's cosine with the question, of several the lowest, less its own."""
 
     @property
-    def pair(self) -> Pair:
+    def pair(self) -> QuestionPassage:
         """As reviews name it."""
-        return normalised(self.question), self.passage_id
+        return normalise_question(self.question), self.passage_id
 
 
-def find_doubts(app: App, plan: NightPlan, n: int = N_DOUBTS) -> list[Doubt]:
+def find_doubtful_negatives(app: App, plan: NightPlan, n: int = N_DOUBTS) -> list[DoubtfulNegative]:
     """Up to *n* that nobody has decided on, those of people first. Only training questions: nothing learns from others."""
-    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
+    evidence = load_snapshot(
+        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+    )
     found = [*_of_people(evidence), *_mined(app, evidence, plan)]
-    by_kind: dict[Kind, list[Doubt]] = defaultdict(list)
-    for doubt in undecided(found, Reviews(app.engine).standing(without=plan.quarantined)):
+    by_kind: dict[DoubtKind, list[DoubtfulNegative]] = defaultdict(list)
+    for doubt in undecided_doubts(found, ReviewStore(app.engine).standing(without=plan.quarantined)):
         by_kind[doubt.kind].append(doubt)
     people = [*by_kind["alone"], *by_kind["divided"], *by_kind["overruled"]]
     others = [sorted(by_kind[kind], key=_margin) for kind in ("read", "suspected", "inside")]
@@ -74,36 +80,38 @@ def find_doubts(app: App, plan: NightPlan, n: int = N_DOUBTS) -> list[Doubt]:
     return list(islice(_few_of_each_question(queue), n))
 
 
-def undecided(doubts: Iterable[Doubt], reviews: Iterable[Review]) -> list[Doubt]:
+def undecided_doubts(doubts: Iterable[DoubtfulNegative], reviews: Iterable[Review]) -> list[DoubtfulNegative]:
     """Those that no review has decided; what somebody skipped comes last."""
     decisions = {review.pair: review.decision for review in reviews}
     left = [doubt for doubt in doubts if decisions.get(doubt.pair, "skip") == "skip"]
     return sorted(left, key=lambda doubt: doubt.pair in decisions)
 
 
-def _of_people(evidence: Evidence) -> Iterator[Doubt]:
+def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
     """What people said something of that settled nothing."""
     train = evidence.asked("train")
-    right = {normalised(question): found for question, found in zip(train.questions, train.right, strict=True)}
-    worded = {normalised(question): question for question in train.questions}
+    right = {normalise_question(question): found for question, found in zip(train.questions, train.right, strict=True)}
+    worded = {normalise_question(question): question for question in train.questions}
     for (question, passage_id), reason in evidence.judgments.unsettled.items():
-        if question in worded and split_of(question) == "train" and reason in (ALONE, DIVIDED):
+        if question in worded and split_of(question) == "train" and reason in (REJECTED_BY_ONE, DIVIDED_OPINIONS):
             ids = tuple(evidence.passage_ids[row] for row in right[question])
-            yield Doubt(worded[question], ids, passage_id, "alone" if reason == ALONE else "divided", reason)
+            yield DoubtfulNegative(
+                worded[question], ids, passage_id, "alone" if reason == REJECTED_BY_ONE else "divided", reason
+            )
 
 
-def _mined(app: App, evidence: Evidence, plan: NightPlan) -> Iterator[Doubt]:
+def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[DoubtfulNegative]:
     """What cleaning removed for a reason that may be mistaken, and what it kept and nearly removed."""
-    asked = _newest(evidence.asked("train"), N_READ if plan.teacher else N_QUESTIONS)
+    asked = _newest(evidence.asked("train"), N_RECENT_QUESTIONS_READ if plan.teacher else N_RECENT_QUESTIONS)
     if not len(asked):
         return
     versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
-    views = [view_of(app, evidence, version, asked.questions, unwatched) for version in versions.values()]
-    mine = make_mine(evidence, asked, views[-1], plan.towers.seed)
+    views = [encode_view(app, evidence, version, asked.questions, no_progress) for version in versions.values()]
+    mine = make_mining_context(evidence, asked, views[-1], plan.towers.seed)
     finders = tuple(dict.fromkeys((*(one for one in plan.towers.sources if one not in ("random", "in_batch", "earlier")),
-                                   "feedback", *NEARBY)))  # fmt: skip
-    teacher = Remembered(plan.teacher) if plan.teacher else None
-    by_source = mine_all(mine, views, evidence.texts, finders, OF_EACH, known=asked.known, teacher=teacher)
+                                   "feedback", *NEARBY_FINDERS)))  # fmt: skip
+    teacher = CachingTeacher(plan.teacher) if plan.teacher else None
+    by_source = mine_negatives(mine, views, evidence.texts, finders, MAX_PER_FINDER, known=asked.known, teacher=teacher)
     margins = _Margins(mine, views[-1])
     for place, question in enumerate(asked.questions):
         right = tuple(evidence.passage_ids[row] for row in asked.right[place])
@@ -113,28 +121,28 @@ def _mined(app: App, evidence: Evidence, plan: NightPlan) -> Iterator[Doubt]:
                 kind = _kind(one, reason, margins.share(place, one.passage))
                 if kind is not None:
                     margin = margins.of(place, one.passage)
-                    yield Doubt(question, right, evidence.passage_ids[one.passage], kind, reason, margin)
+                    yield DoubtfulNegative(question, right, evidence.passage_ids[one.passage], kind, reason, margin)
 
 
-def _kind(candidate: Candidate, reason: str, share: float) -> Kind | None:
+def _kind(candidate: Candidate, reason: str, share: float) -> DoubtKind | None:
     """What makes a mined candidate doubtful; None where it is not, or where nobody can help it."""
-    if reason in (NOT_A_NEGATIVE, UNREAD, "is a positive"):
+    if reason in (REVIEWED_NOT_NEGATIVE, NOT_READ_BY_TEACHER, "is a positive"):
         return None
     if candidate.source == "feedback":
         return "overruled" if reason else None
-    if reason == TAKEN_FOR_RIGHT:
+    if reason == TEACHER_SAYS_POSITIVE:
         return "read"
     if reason:
-        return None if reason in {rule.reason for rule in NEAR_DUPLICATES} else "suspected"
-    return "inside" if share > MARGIN - INSIDE else None
+        return None if reason in {rule.reason for rule in NEAR_DUPLICATE_RULES} else "suspected"
+    return "inside" if share > POSITIVE_MARGIN - NEAR_MARGIN else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Margins:
     """How far candidates are from the right passages, by the current version."""
 
-    mine: Mine
-    view: View
+    mine: MiningContext
+    view: VersionView
 
     def of(self, place: int, passage: int) -> float:
         """The lowest right passage's cosine less this one's."""
@@ -152,24 +160,24 @@ class _Margins:
         return float(np.min(vectors[right] @ query)), float(vectors[passage] @ query)
 
 
-def _newest(asked: Asked, n: int) -> Asked:
+def _newest(asked: JudgedQuestions, n: int) -> JudgedQuestions:
     """Those with a right passage that were judged last, *n* at most."""
     places = [place for place, right in enumerate(asked.right) if right]
     places.sort(key=lambda place: asked.given_at[place], reverse=True)
     return asked.only(places[:n])
 
 
-def _few_of_each_question(doubts: Iterable[Doubt]) -> Iterator[Doubt]:
+def _few_of_each_question(doubts: Iterable[DoubtfulNegative]) -> Iterator[DoubtfulNegative]:
     """No pair twice, and OF_QUESTION of each question."""
-    seen: set[Pair] = set()
+    seen: set[QuestionPassage] = set()
     n_of: Counter[str] = Counter()
     for doubt in doubts:
         question = doubt.pair[0]
-        if doubt.pair not in seen and n_of[question] < OF_QUESTION:
+        if doubt.pair not in seen and n_of[question] < MAX_PER_QUESTION:
             seen.add(doubt.pair)
             n_of[question] += 1
             yield doubt
 
 
-def _margin(doubt: Doubt) -> float:
+def _margin(doubt: DoubtfulNegative) -> float:
     return abs(doubt.margin or 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.app.app import App
-from rag.embedding.query_vectors import question_vectors
+from rag.embedding.query_vectors import get_query_vectors
 from rag.errors import NightjarError
 from rag.index.exact_search import ExactIndex
 from rag.retrieval.retriever import Retriever
@@ -20,15 +20,15 @@ from rag.versions.registry import Version
 log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float32]
-Target = tuple[str, str]
+RankTarget = tuple[str, str]
 """Question and passage id."""
-DEPTH = 100
-BEYOND = DEPTH + 1
+SEARCH_DEPTH = 100
+BEYOND_DEPTH = SEARCH_DEPTH + 1
 """The rank of what is not among the first DEPTH."""
-MOST_KEPT = 50_000  # ranks, of about 200 bytes each
+MAX_CACHED_RANKS = 50_000  # ranks, of about 200 bytes each
 
 
-class Ranks:
+class JudgedRanks:
     """Ranks that were found once are kept in memory until the library changes. Threads may share it.
 
     A version is asked as it is served, near-duplicates collapsed where the settings say so, by itself: without today's
@@ -37,24 +37,24 @@ class Ranks:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._kept: dict[tuple[str, Target], int | None] = {}
+        self._kept: dict[tuple[str, RankTarget], int | None] = {}
         self._state: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
-    def missing(self, wanted: Mapping[str, Iterable[Target]]) -> dict[str, list[Target]]:
-        """encoder id → what of *wanted* has to be searched for first."""
+    def missing(self, targets_by_version: Mapping[str, Iterable[RankTarget]]) -> dict[str, list[RankTarget]]:
+        """encoder id → what of *targets_by_version* has to be searched for first."""
         state = self._app.library.revision(), self._app.library.vectors_revision()
         with self._lock:
-            if state != self._state or len(self._kept) > MOST_KEPT:
+            if state != self._state or len(self._kept) > MAX_CACHED_RANKS:
                 self._kept, self._state = {}, state
             unknown = {
                 encoder_id: [target for target in dict.fromkeys(targets) if (encoder_id, target) not in self._kept]
-                for encoder_id, targets in wanted.items()
+                for encoder_id, targets in targets_by_version.items()
             }
         return {encoder_id: targets for encoder_id, targets in unknown.items() if targets}
 
     def find(
-        self, encoder_id: str, targets: Sequence[Target], progress: Callable[[int], None] = lambda n: None
+        self, encoder_id: str, targets: Sequence[RankTarget], progress: Callable[[int], None] = lambda n: None
     ) -> None:
         """Searches for the questions of *targets* by one version; *progress* gets 1 for each question."""
         try:
@@ -65,15 +65,15 @@ class Ranks:
         with self._lock:
             self._kept |= {(encoder_id, target): rank for target, rank in found.items()}
 
-    def rank(self, encoder_id: str, target: Target) -> int | None:
+    def rank(self, encoder_id: str, target: RankTarget) -> int | None:
         """1 to DEPTH, or BEYOND; None where it can't be told, or was not searched for."""
         with self._lock:
             return self._kept.get((encoder_id, target))
 
 
 def _found(
-    app: App, version: Version, targets: Sequence[Target], progress: Callable[[int], None]
-) -> dict[Target, int | None]:
+    app: App, version: Version, targets: Sequence[RankTarget], progress: Callable[[int], None]
+) -> dict[RankTarget, int | None]:
     """The ranks; None throughout where the version has not encoded what the library holds by now."""
     vectors = app.vectors(version.passage_side)
     if version.encoder_id != app.current().encoder_id and vectors.missing():
@@ -82,32 +82,34 @@ def _found(
     for question, passage_id in targets:
         passages_of[question].append(passage_id)
     retriever = Retriever(
-        JudgedQuestions(app, version, list(passages_of)),
+        StoredQueryEncoder(app, version, list(passages_of)),
         ExactIndex(vectors),
-        app.live.lexical,
+        app.active_retriever.lexical,
         app.library,
         vectors,
         lexical_weight=version.lexical_weight,
         candidates=app.settings.retrieval.candidates,
-        distinct=app.settings.retrieval.distinct,
+        collapse_duplicates=app.settings.retrieval.distinct,
     )
-    found: dict[Target, int | None] = {}
+    found: dict[RankTarget, int | None] = {}
     for question, wanted in passages_of.items():
         ranks = {
-            one.passage_id: hit.rank for hit in retriever.search(question, DEPTH) for one in (hit.passage, *hit.also_in)
+            one.passage_id: hit.rank
+            for hit in retriever.search(question, SEARCH_DEPTH)
+            for one in (hit.passage, *hit.also_in)
         }
-        found |= {(question, passage_id): ranks.get(passage_id, BEYOND) for passage_id in wanted}
+        found |= {(question, passage_id): ranks.get(passage_id, BEYOND_DEPTH) for passage_id in wanted}
         progress(1)
     return found
 
 
-class JudgedQuestions:
+class StoredQueryEncoder:
     """A version's view of some questions: vectors from SQL, and an encoder that is opened only where one is missing."""
 
     def __init__(self, app: App, version: Version, questions: Sequence[str]) -> None:
         self.encoder_id = version.encoder_id
         self.passage_side = version.passage_side
-        rows = question_vectors(app.engine, _OpenedLater(app, version.encoder_id), questions)
+        rows = get_query_vectors(app.engine, _OpenedLater(app, version.encoder_id), questions)
         self._vectors = dict(zip(questions, rows, strict=True))
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
@@ -125,6 +127,6 @@ class _OpenedLater:
         self._app = app
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        live = self._app.live.retriever.encoder
-        encoder = live if live.encoder_id == self.encoder_id else self._app.quick_encoder(self.encoder_id)
+        live = self._app.active_retriever.retriever.encoder
+        encoder = live if live.encoder_id == self.encoder_id else self._app.numpy_encoder(self.encoder_id)
         return encoder.encode_queries(texts)

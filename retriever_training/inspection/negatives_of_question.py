@@ -9,27 +9,35 @@ from typing import Any
 import numpy as np
 
 from rag.app.app import App
-from rag.embedding.query_vectors import QuestionEncoder
+from rag.embedding.query_vectors import VersionQueryEncoder
 from rag.errors import TooLittleDataError
 from rag.records import Passage
-from retriever_training.judgments.snapshot import Asked, Evidence, best_supported, gather
-from retriever_training.judgments.splits import normalised
-from retriever_training.negatives.candidates.records import Candidate, Mine, View
-from retriever_training.negatives.denoising.audit import Audited, sample
-from retriever_training.negatives.denoising.cross_encoder_teacher import Remembered
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, best_supported, load_snapshot
+from retriever_training.judgments.splits import normalise_question
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, VersionView
+from retriever_training.negatives.denoising.audit import AuditedCandidate, sample_for_audit
+from retriever_training.negatives.denoising.cross_encoder_teacher import CachingTeacher
 from retriever_training.negatives.finders import FINDERS, check_sources
-from retriever_training.negatives.mixing import QUOTAS, Row, as_json, mine_all, mix, of_epoch, quotas_of
-from retriever_training.progress import Watch, unwatched
-from retriever_training.tiers.learn_tier3 import N_NEGATIVES, make_mine
+from retriever_training.negatives.mixing import (
+    QUOTAS,
+    TrainingRow,
+    mine_negatives,
+    mix_rows,
+    rows_as_json,
+    rows_of_epoch,
+    source_quotas,
+)
+from retriever_training.progress import ProgressReporter, no_progress
+from retriever_training.tiers.learn_tier3 import NEGATIVES_PER_ROW, make_mining_context
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.versions.encoded_views import earlier_views, view_of
+from retriever_training.versions.encoded_views import encode_earlier_views, encode_view
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MiningRequest:
     """What rows to make of a night's questions and right passages."""
 
-    n_negatives: int = N_NEGATIVES
+    n_negatives: int = NEGATIVES_PER_ROW
     sources: tuple[str, ...] = tuple(QUOTAS)
     pool: int = 0
     """How many negatives a row keeps for the epochs to take turns with; 0 for as many as one epoch needs."""
@@ -47,18 +55,20 @@ class MinedRows:
     """With more than one epoch: all rows of the first, with `epoch` 0, then those of the next."""
     removed: Mapping[str, int]
     passages: Mapping[str, Passage]
-    audited: list[Audited]
+    audited: list[AuditedCandidate]
 
 
-def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatched) -> MinedRows:
+def mine_night_rows(
+    app: App, plan: NightPlan, request: MiningRequest, watch: ProgressReporter = no_progress
+) -> MinedRows:
     """Rows of the questions and right passages that a tier-3 night would train on now, with the negatives wanted.
 
     Raises:
         TooLittleDataError: no judgment of the training split names a right passage.
         UsageError: a source is not known.
     """
-    check_sources(wanted.sources)
-    evidence = gather(
+    check_sources(request.sources)
+    evidence = load_snapshot(
         app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=app.settings.feedback.quarantined
     )
     train = evidence.asked("train")
@@ -67,29 +77,31 @@ def night_rows(app: App, plan: NightPlan, wanted: Wanted, watch: Watch = unwatch
         raise TooLittleDataError('nobody has named a right passage yet, so there are no rows: give verdicts, or run '
                                  '"nightjar feedback import"')  # fmt: skip
     views = _views(app, evidence, train.questions, watch)
-    earlier = earlier_views(app, evidence, train.questions, watch) if "earlier" in wanted.sources else ()
-    mine = make_mine(evidence, train, views[-1], plan.towers.seed)
+    earlier = encode_earlier_views(app, evidence, train.questions, watch) if "earlier" in request.sources else ()
+    mine = make_mining_context(evidence, train, views[-1], plan.towers.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
-    teacher = Remembered(plan.teacher) if plan.teacher else None
-    by_source = mine_all(mine, views, evidence.texts, finders=wanted.sources, known=train.known, teacher=teacher)
-    quotas = quotas_of(wanted.sources)
-    rows, removed = mix(mine, by_source, right, max(wanted.pool, wanted.n_negatives), quotas)
-    audited = sample(mine, by_source, evidence.texts, wanted.n_audited, mine.seed) if wanted.n_audited else []
+    teacher = CachingTeacher(plan.teacher) if plan.teacher else None
+    by_source = mine_negatives(mine, views, evidence.texts, finders=request.sources, known=train.known, teacher=teacher)
+    quotas = source_quotas(request.sources)
+    rows, removed = mix_rows(mine, by_source, right, max(request.pool, request.n_negatives), quotas)
+    audited = (
+        sample_for_audit(mine, by_source, evidence.texts, request.n_audited, mine.seed) if request.n_audited else []
+    )
     passages = {passage.passage_id: passage for passage in evidence.passages}
-    return MinedRows(_lines(mine, rows, wanted), removed, passages, audited)
+    return MinedRows(_lines(mine, rows, request), removed, passages, audited)
 
 
-def negatives_for(
+def mine_for_question(
     app: App,
     question: str,
     n: int,
     sources: Sequence[str] = tuple(FINDERS),
-    opened: QuestionEncoder | None = None,
+    encoder: VersionQueryEncoder | None = None,
 ) -> dict[str, Any]:
     """What every source finds for *question*, kept or removed with the reason, and the known right passages.
 
     A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
-    where no right passage is known. Nothing is kept of a question that nobody judged. *opened* is an encoder that
+    where no right passage is known. Nothing is kept of a question that nobody judged. *encoder* is an encoder that
     need not be opened again.
 
     Raises:
@@ -97,7 +109,7 @@ def negatives_for(
     """
     check_sources(sources)
     feedback = app.settings.feedback
-    evidence = gather(
+    evidence = load_snapshot(
         app,
         trusted=feedback.trusted,
         max_per_person=feedback.max_judgments_per_person,
@@ -105,11 +117,11 @@ def negatives_for(
     )
     asked = _with_neighbours(evidence, question)
     typed = () if any(question == one.question for one in evidence.judgments.judgments) else (question,)
-    views = _views(app, evidence, asked.questions, unwatched, typed, opened)
-    earlier = earlier_views(app, evidence, asked.questions, unwatched, typed) if "earlier" in sources else ()
-    mine = make_mine(evidence, asked, views[-1], app.settings.night.seed)
+    views = _views(app, evidence, asked.questions, no_progress, typed, encoder)
+    earlier = encode_earlier_views(app, evidence, asked.questions, no_progress, typed) if "earlier" in sources else ()
+    mine = make_mining_context(evidence, asked, views[-1], app.settings.night.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
-    by_source = mine_all(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
+    by_source = mine_negatives(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
     candidates = []
     for mined in by_source.values():
         marked = [(one, None) for one in mined[0].kept] + list(mined[0].removed)
@@ -120,30 +132,30 @@ def negatives_for(
     return {"question": question, "positives": positives, "candidates": candidates}
 
 
-def _lines(mine: Mine, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:
+def _lines(mine: MiningContext, rows: Sequence[TrainingRow], wanted: MiningRequest) -> list[dict[str, Any]]:
     if wanted.epochs == 1:
-        return list(as_json(mine, rows))
+        return list(rows_as_json(mine, rows))
     lines = []
     for epoch in range(wanted.epochs):
-        due = of_epoch(rows, wanted.n_negatives, epoch, wanted.epochs, mine.seed, easy_first=wanted.easy_first)
-        lines += [{**line, "epoch": epoch} for line in as_json(mine, due)]
+        due = rows_of_epoch(rows, wanted.n_negatives, epoch, wanted.epochs, mine.seed, easy_first=wanted.easy_first)
+        lines += [{**line, "epoch": epoch} for line in rows_as_json(mine, due)]
     return lines
 
 
 def _views(
     app: App,
-    evidence: Evidence,
+    evidence: TrainingSnapshot,
     questions: Sequence[str],
-    watch: Watch,
+    watch: ProgressReporter,
     in_passing: Sequence[str] = (),
-    opened: QuestionEncoder | None = None,
-) -> list[View]:
+    opened: VersionQueryEncoder | None = None,
+) -> list[VersionView]:
     """As in the night: how the base and, where it is another one, the current version see the questions."""
     versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
-    return [view_of(app, evidence, version, questions, watch, in_passing, opened) for version in versions.values()]
+    return [encode_view(app, evidence, version, questions, watch, in_passing, opened) for version in versions.values()]
 
 
-def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
+def _told(mine: MiningContext, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
     query, positives = mine.question_vectors[0], sorted(mine.positives[0])
     of_positives = mine.passage_vectors[positives] @ query
     margin = float(np.min(of_positives) - mine.passage_vectors[one.passage] @ query) if positives else None
@@ -152,18 +164,18 @@ def _told(mine: Mine, one: Candidate, removed: str | None, passage: Passage) -> 
             "passage_id": passage.public_id, "title": passage.title, "removed": removed}  # fmt: skip
 
 
-def _with_neighbours(evidence: Evidence, question: str) -> Asked:
+def _with_neighbours(evidence: TrainingSnapshot, question: str) -> JudgedQuestions:
     """The question first, with its judgments of whatever split; then others, whose right passages are in-batch negatives."""
     splits = [evidence.asked("train"), evidence.asked("dev"), evidence.asked("gate")]
     questions, right, rejected, spared = [question], [dict[int, float]()], [tuple[int, ...]()], [tuple[int, ...]()]
     for split in splits:
         for place, other in enumerate(split.questions):
-            if normalised(other) == normalised(question):
+            if normalise_question(other) == normalise_question(question):
                 right[0], rejected[0] = dict(split.right[place]), split.rejected[place]
-                spared[0] = split.spared_of(place)
+                spared[0] = split.excluded_for(place)
             elif split is splits[0]:
                 questions.append(other)
                 right.append(split.right[place])
                 rejected.append(split.rejected[place])
-                spared.append(split.spared_of(place))
-    return Asked(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]), spared=tuple(spared[:32]))
+                spared.append(split.excluded_for(place))
+    return JudgedQuestions(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]), excluded=tuple(spared[:32]))

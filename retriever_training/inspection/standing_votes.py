@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, func, select
 
-from rag.database.schema import reading, shown, turns, verdict_events
-from retriever_training.judgments.splits import normalised
+from rag.database.schema import read_connection, shown_passages, turns, verdict_events
+from retriever_training.judgments.splits import normalise_question
 
-MOVING = ("pin", "helpful", "not_relevant")
+RANKING_VERDICTS = ("pin", "helpful", "not_relevant")
 """The verdicts that say where a passage ought to stand."""
-MOST = 5_000  # standing votes that are read, the latest ones
+MAX_VOTES = 5_000  # standing votes that are read, the latest ones
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class StandingVote:
     """What one person, or several who say the same, said of a passage for a question."""
 
     question: str
@@ -41,30 +41,30 @@ class Cast:
     n_votes: int = 1
 
 
-def casts(engine: Engine, user: str | None = None) -> list[Cast]:
+def load_standing_votes(engine: Engine, user: str | None = None) -> list[StandingVote]:
     """The standing votes of *user*, or of everybody, that move passages; the latest question first.
 
     Of one person on one question and passage the last word counts, with the rank that was shown when that was first said.
     Of several people who say the same the first one's.
     """
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         rows = list(connection.execute(_standing(user)))
     last_word: dict[tuple[str, str, str], str] = {}
     for row in rows:  # latest first
-        last_word.setdefault((row.user, normalised(row.question), row.passage_id), row.verdict)
+        last_word.setdefault((row.user, normalise_question(row.question), row.passage_id), row.verdict)
     groups: dict[tuple[str, str, str], list[Any]] = {}
     for row in rows:
-        key = normalised(row.question), row.passage_id
+        key = normalise_question(row.question), row.passage_id
         if last_word[(row.user, *key)] == row.verdict:
             groups.setdefault((*key, row.verdict), []).append(row)
     return [_together(rows) for rows in groups.values()]
 
 
-def _together(rows: Iterable[Any]) -> Cast:
+def _together(rows: Iterable[Any]) -> StandingVote:
     latest, *_ = rows = list(rows)
     first = rows[-1]
     users = frozenset(row.user for row in rows)
-    return Cast(first.question, first.passage_id, first.verdict, users, datetime.fromisoformat(latest.given_at),
+    return StandingVote(first.question, first.passage_id, first.verdict, users, datetime.fromisoformat(latest.given_at),
                 first.event_id, datetime.fromisoformat(first.asked_at), first.encoder_id, first.rank, first.n_shown,
                 len(users))  # fmt: skip
 
@@ -75,13 +75,18 @@ def _standing(user: str | None) -> Select[Any, Any, Any]:
     latest = latest.group_by(event.user, event.turn_id, event.passage_id)
     if user is not None:
         latest = latest.where(event.user == user)
-    n_shown = select(func.count()).where(shown.c.turn_id == event.turn_id).correlate(verdict_events).scalar_subquery()
+    n_shown = (
+        select(func.count())
+        .where(shown_passages.c.turn_id == event.turn_id)
+        .correlate(verdict_events)
+        .scalar_subquery()
+    )
     return (
         select(event.event_id, event.user, event.passage_id, event.verdict, event.given_at, turns.c.question,
-               turns.c.asked_at, turns.c.encoder_id, shown.c.rank, n_shown.label("n_shown"))
+               turns.c.asked_at, turns.c.encoder_id, shown_passages.c.rank, n_shown.label("n_shown"))
         .join(turns, turns.c.turn_id == event.turn_id)
-        .outerjoin(shown, (shown.c.turn_id == event.turn_id) & (shown.c.passage_id == event.passage_id))
-        .where(event.event_id.in_(latest), event.verdict.in_(MOVING))
+        .outerjoin(shown_passages, (shown_passages.c.turn_id == event.turn_id) & (shown_passages.c.passage_id == event.passage_id))
+        .where(event.event_id.in_(latest), event.verdict.in_(RANKING_VERDICTS))
         .order_by(event.event_id.desc())
-        .limit(MOST)
+        .limit(MAX_VOTES)
     )  # fmt: skip

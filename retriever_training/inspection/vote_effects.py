@@ -9,25 +9,25 @@ from itertools import pairwise
 from typing import Literal
 
 from rag.app.app import App
-from rag.feedback.same_day_boosts import taught_until
+from rag.feedback.same_day_boosts import last_learned_event
 from rag.records import Passage
 from rag.versions.registry import Promotion
-from retriever_training.inspection.judged_ranks import Ranks, Target
-from retriever_training.inspection.standing_votes import Cast
-from retriever_training.judgments.aggregate import Judgments
-from retriever_training.judgments.splits import normalised, split_of
-from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
+from retriever_training.inspection.judged_ranks import JudgedRanks, RankTarget
+from retriever_training.inspection.standing_votes import StandingVote
+from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.splits import normalise_question, split_of
+from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 
-Wanted = Literal["up", "down"]
-WANTED: Mapping[str, Wanted] = {"pin": "up", "helpful": "up", "not_relevant": "down"}
+Direction = Literal["up", "down"]
+DIRECTION_OF_VERDICT: Mapping[str, Direction] = {"pin": "up", "helpful": "up", "not_relevant": "down"}
 """Verdict → where its passage ought to go. The others say nothing of its rank."""
-Outcome = Literal["moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold"]
+VoteOutcome = Literal["moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold"]
 """As wanted; was first and is; stayed; against the vote; not learnt yet; counts for nothing; can't be told."""
-MAX_STEPS = 6  # versions that one vote is followed through: the one that answered, and the latest ones
+MAX_VERSIONS_FOLLOWED = 6  # versions that one vote is followed through: the one that answered, and the latest ones
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RankStep:
     """Where the passage stands under one version, in today's library."""
 
     encoder_id: str
@@ -36,24 +36,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class VoteEffect:
     """What one vote, or the equal votes of several people, did."""
 
-    cast: Cast
+    cast: StandingVote
     passage: Passage | None
     """None where its document is gone."""
-    steps: tuple[Step, ...]
+    steps: tuple[RankStep, ...]
     """The version that answered when the vote was given, and those that answered since; the last one answers now."""
-    outcome: Outcome
+    outcome: VoteOutcome
     why: str = ""
     """Why it counts for nothing, as the night says it; empty where it counts."""
     is_held_out: bool = False
     """Its question measures versions and never trains one."""
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> Direction:
         """Where the passage ought to go."""
-        return WANTED[self.cast.verdict]
+        return DIRECTION_OF_VERDICT[self.cast.verdict]
 
     @property
     def before(self) -> int | None:
@@ -66,7 +66,7 @@ class Effect:
         return self.steps[-1].rank if self.steps else None
 
     @property
-    def turned_by(self) -> str | None:
+    def moved_by(self) -> str | None:
         """The version whose step in the wanted direction is the largest, where the passage has moved; else None."""
         if self.outcome != "moved":
             return None
@@ -80,7 +80,7 @@ class Effect:
         return best[2] if best[0] > 0 else None
 
 
-def outcome_of(wanted: Wanted, before: int | None, now: int | None) -> Outcome:
+def outcome_of(direction: Direction, before: int | None, now: int | None) -> VoteOutcome:
     """What became of a vote that was learnt from.
 
     >>> outcome_of("up", 7, 1), outcome_of("up", 1, 1), outcome_of("up", 2, 2), outcome_of("down", 3, 2)
@@ -89,11 +89,11 @@ def outcome_of(wanted: Wanted, before: int | None, now: int | None) -> Outcome:
     if before is None or now is None:
         return "untold"
     if before == now:
-        return "first" if wanted == "up" and now == 1 else "not_yet"
-    return "moved" if (now < before) == (wanted == "up") else "other_way"
+        return "first" if direction == "up" and now == 1 else "not_yet"
+    return "moved" if (now < before) == (direction == "up") else "other_way"
 
 
-def path_of(cast: Cast, history: Sequence[Promotion]) -> tuple[str, ...]:
+def version_path(cast: StandingVote, history: Sequence[Promotion]) -> tuple[str, ...]:
     """The versions to follow a vote through, oldest first: the one that answered, then those made current since.
 
     *history* as of `Registry.history`. Where nothing was asked here, as with an imported vote, the first is the version that was
@@ -108,34 +108,42 @@ def path_of(cast: Cast, history: Sequence[Promotion]) -> tuple[str, ...]:
     for encoder_id in [*since, oldest_first[-1].encoder_id]:
         if encoder_id != path[-1]:
             path.append(encoder_id)
-    return tuple(path if len(path) <= MAX_STEPS else [path[0], *path[-MAX_STEPS + 1 :]])
+    return tuple(path if len(path) <= MAX_VERSIONS_FOLLOWED else [path[0], *path[-MAX_VERSIONS_FOLLOWED + 1 :]])
 
 
-def wanted_ranks(casts: Iterable[Cast], history: Sequence[Promotion]) -> dict[str, list[Target]]:
+def required_ranks(casts: Iterable[StandingVote], history: Sequence[Promotion]) -> dict[str, list[RankTarget]]:
     """encoder id → what has to be known of it before `effects` can tell."""
-    wanted: dict[str, list[Target]] = {}
+    wanted: dict[str, list[RankTarget]] = {}
     for cast in casts:
-        for encoder_id in path_of(cast, history):
+        for encoder_id in version_path(cast, history):
             wanted.setdefault(encoder_id, []).append((cast.question, cast.passage_id))
     return wanted
 
 
-def effects(app: App, casts: Sequence[Cast], ranks: Ranks, judgments: Judgments | None) -> list[Effect]:
+def vote_effects(
+    app: App, casts: Sequence[StandingVote], ranks: JudgedRanks, judgments: AggregatedJudgments | None
+) -> list[VoteEffect]:
     """What each of *casts* did, in their order, by the *ranks* that were found; without *judgments* as if all counted."""
     history = app.registry.history()
-    learnt_until = taught_until(app.current(), app.feedback)
+    learnt_until = last_learned_event(app.current(), app.feedback)
     passages = app.library.get([cast.passage_id for cast in casts])
     settled = (
-        {(normalised(one.question), one.passage_id): one.label for one in judgments.judgments} if judgments else {}
+        {(normalise_question(one.question), one.passage_id): one.label for one in judgments.judgments}
+        if judgments
+        else {}
     )
     found = []
     for cast in casts:
         passage = passages.get(cast.passage_id)
         target = (cast.question, cast.passage_id)
-        steps = tuple(Step(encoder_id, ranks.rank(encoder_id, target)) for encoder_id in path_of(cast, history))
+        steps = tuple(
+            RankStep(encoder_id, ranks.rank(encoder_id, target)) for encoder_id in version_path(cast, history)
+        )
         counts = judgments is None and passage is not None
-        why = "" if counts else left_out_because(cast, judgments or NOBODYS, settled, is_there=passage is not None)
-        effect = Effect(cast, passage, steps if passage else (), "left_out", why, split_of(cast.question) != "train")
+        why = "" if counts else why_excluded(cast, judgments or NO_JUDGMENTS, settled, is_there=passage is not None)
+        effect = VoteEffect(
+            cast, passage, steps if passage else (), "left_out", why, split_of(cast.question) != "train"
+        )
         if not why:
             is_learnt = cast.event_id <= learnt_until
             outcome = outcome_of(effect.wanted, effect.before, effect.now) if is_learnt else "tonight"
@@ -144,7 +152,7 @@ def effects(app: App, casts: Sequence[Cast], ranks: Ranks, judgments: Judgments 
     return found
 
 
-NOBODYS = Judgments((), {})
+NO_JUDGMENTS = AggregatedJudgments((), {})
 WAITS = "waits"
 OVERRULED = "overruled"
 GONE = "passage no longer in the library"
@@ -152,8 +160,8 @@ CROWDED_OUT = "too much or too near"
 """Why a vote counts for nothing, beside the night's own reasons; "waits" is followed by why its person waits."""
 
 
-def left_out_because(
-    cast: Cast, judgments: Judgments, settled: Mapping[tuple[str, str], str], *, is_there: bool
+def why_excluded(
+    cast: StandingVote, judgments: AggregatedJudgments, settled: Mapping[tuple[str, str], str], *, is_there: bool
 ) -> str:
     """Why the vote counts for nothing; empty where it counts. *settled* maps question, normalised, and passage to the label."""
     if not is_there:
@@ -161,19 +169,19 @@ def left_out_because(
     people = [judgments.people[user] for user in cast.users if user in judgments.people]
     if people and all(one.waits for one in people):
         return f"{WAITS}: {people[0].waits}"
-    pair = normalised(cast.question), cast.passage_id
+    pair = normalise_question(cast.question), cast.passage_id
     if pair in settled:
-        agrees = (settled[pair] == "positive") == (WANTED[cast.verdict] == "up")
+        agrees = (settled[pair] == "positive") == (DIRECTION_OF_VERDICT[cast.verdict] == "up")
         return "" if agrees else OVERRULED
-    if WANTED[cast.verdict] == "down" and cast.passage_id in judgments.spared.get(pair[0], ()):
-        return NOT_A_NEGATIVE
+    if DIRECTION_OF_VERDICT[cast.verdict] == "down" and cast.passage_id in judgments.excluded.get(pair[0], ()):
+        return REVIEWED_NOT_NEGATIVE
     return judgments.unsettled.get(pair, CROWDED_OUT)
 
 
-def summed_up(found: Iterable[Effect]) -> dict[str, int]:
+def count_outcomes(found: Iterable[VoteEffect]) -> dict[str, int]:
     """Outcome → how many votes; every outcome is there."""
-    counts: Counter[Outcome] = Counter()
+    counts: Counter[VoteOutcome] = Counter()
     for effect in found:
         counts[effect.outcome] += effect.cast.n_votes
-    names: tuple[Outcome, ...] = ("moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold")
+    names: tuple[VoteOutcome, ...] = ("moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold")
     return {name: counts[name] for name in names}

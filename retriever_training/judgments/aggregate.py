@@ -9,34 +9,41 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.records import Judgment, Verdict
-from retriever_training.judgments.reviews import Review, apply_reviews, not_negatives, training_reviews
-from retriever_training.judgments.splits import Split, normalised, place_of, split_of, too_near_held_out
-from retriever_training.judgments.voters import Person, people_of, unchecked
-from retriever_training.judgments.votes import BESIDE_PIN, KIND_WEIGHT, Pair, Votes, collect_votes, is_positive
+from retriever_training.judgments.reviews import Review, apply_reviews, excluded_by_reviews, training_reviews
+from retriever_training.judgments.splits import Split, find_near_held_out, hash_fraction, normalise_question, split_of
+from retriever_training.judgments.voters import Voter, assess_voters, over_unchecked_limit
+from retriever_training.judgments.votes import (
+    VERDICT_ALONGSIDE_PIN,
+    VERDICT_WEIGHT,
+    QuestionPassage,
+    VotesByPair,
+    collect_votes,
+    is_positive,
+)
 
-NEGATIVE_FROM = 0.8
+MIN_NEGATIVE_PROBABILITY = 0.8
 """The least probability at which a rejected passage counts as a negative."""
 
-DIVIDED = "people are divided"
-ALONE = "rejected by one person only"
+DIVIDED_OPINIONS = "people are divided"
+REJECTED_BY_ONE = "rejected by one person only"
 
 MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
-NEGATIVE_OF = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
-POSITIVE_OF = (50, 0.10)  # and right for so many; see `_share`
+NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
+POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for so many; see `_share`
 
 
 @dataclass(frozen=True, slots=True)
-class Judgments:
+class AggregatedJudgments:
     """What a night learns from, and what it left out and why."""
 
     judgments: tuple[Judgment, ...]
     dropped: Mapping[str, int]
     """Verdicts, votes or judgments left out, by reason."""
-    people: Mapping[str, Person] = field(default_factory=dict)
+    people: Mapping[str, Voter] = field(default_factory=dict)
     """Everybody whose votes were looked at, by name."""
-    spared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Question, normalised → passages that a review took out of its negatives."""
-    unsettled: Mapping[Pair, str] = field(default_factory=dict)
+    unsettled: Mapping[QuestionPassage, str] = field(default_factory=dict)
     """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
 
     def split(self, name: Split) -> list[Judgment]:
@@ -44,45 +51,49 @@ class Judgments:
         return [judgment for judgment in self.judgments if split_of(judgment.question) == name]
 
 
-def judge(
+def aggregate_votes(
     verdicts: Sequence[Verdict],
     cited: Mapping[str, Sequence[str]],
-    known_passages: Collection[str],
+    known_passage_ids: Collection[str],
     *,
     trusted: Collection[str],
     max_per_person: int,
     quarantined: Collection[str] = (),
     reviews: Sequence[Review] = (),
-) -> Judgments:
+) -> AggregatedJudgments:
     """Settles standing *verdicts* into one judgment for each (question, passage).
 
     *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
-    *known_passages* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
+    *known_passage_ids* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
     `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
     (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
     """
     dropped: Counter[str] = Counter()
-    votes = collect_votes(verdicts, cited, known_passages, max_per_person, dropped)
-    people = people_of(votes, trusted=trusted, quarantined=quarantined)
+    votes = collect_votes(verdicts, cited, known_passage_ids, max_per_person, dropped)
+    people = assess_voters(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
     settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
-    confirmed = {one.pair for one in training_reviews(reviews, known_passages) if one.decision == "negative"}
+    confirmed = {one.pair for one in training_reviews(reviews, known_passage_ids) if one.decision == "negative"}
     unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str) and pair not in confirmed}
     dropped.update(unsettled.values())
     reviewed = apply_reviews(
-        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passages, dropped
+        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passage_ids, dropped
     )
     judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
-    return Judgments(judgments, dict(+dropped), people, not_negatives(reviews, known_passages), unsettled)
+    return AggregatedJudgments(
+        judgments, dict(+dropped), people, excluded_by_reviews(reviews, known_passage_ids), unsettled
+    )
 
 
-def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[str], dropped: Counter[str]) -> Votes:
+def _counting(
+    votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str], dropped: Counter[str]
+) -> VotesByPair:
     """The votes of those who do not wait, without what nobody can check and is too much."""
     present = {
         pair: {name: vote for name, vote in said.items() if not people[name].waits} for pair, said in votes.items()
     }
-    over = unchecked({pair: said for pair, said in present.items() if said}, people, trusted)
-    counting: Votes = {}
+    over = over_unchecked_limit({pair: said for pair, said in present.items() if said}, people, trusted)
+    counting: VotesByPair = {}
     for pair, said in present.items():
         dropped["person in quarantine"] += len(votes[pair]) - len(said)
         kept = {name: vote for name, vote in said.items() if (name, pair[0]) not in over}
@@ -93,9 +104,9 @@ def _counting(votes: Votes, people: Mapping[str, Person], trusted: Collection[st
 
 
 def _settle(
-    pair: Pair,
+    pair: QuestionPassage,
     people: Mapping[str, Verdict],
-    persons: Mapping[str, Person],
+    persons: Mapping[str, Voter],
     trusted: Collection[str],
 ) -> Judgment | str:
     """What the votes on one pair come to, or why to nothing."""
@@ -104,12 +115,12 @@ def _settle(
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
     sure = probability if label == "positive" else 1 - probability
     if math.isclose(probability, 0.5):
-        return DIVIDED
+        return DIVIDED_OPINIONS
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
-        return ALONE
+        return REJECTED_BY_ONE
     if not agreeing:  # a record below one half turns odds round, and nobody named the passage
         return "said only by people who are mostly mistaken"
-    kind = max(KIND_WEIGHT[people[user].verdict] for user in agreeing)
+    kind = max(VERDICT_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question
     return Judgment(question, pair[1], label, sure, len(agreeing), kind * sure, latest)
@@ -125,7 +136,7 @@ def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) ->
     """
     log_odds = 0.0
     for user, vote in people.items():
-        strength = KIND_WEIGHT[vote.verdict] * math.log(records[user] / (1 - records[user]))
+        strength = VERDICT_WEIGHT[vote.verdict] * math.log(records[user] / (1 - records[user]))
         log_odds += strength if is_positive(vote) else -strength
     return round(1 / (1 + math.exp(-log_odds)), 12)
 
@@ -134,9 +145,9 @@ def _counts_as_negative(
     sure: float, people: Mapping[str, Verdict], agreeing: Sequence[str], trusted: Collection[str]
 ) -> bool:
     """Sure enough, and by two people, or by one who is trusted or who named the right passage instead."""
-    if sure < NEGATIVE_FROM - 1e-9:
+    if sure < MIN_NEGATIVE_PROBABILITY - 1e-9:
         return False
-    named_another = any(people[user].verdict == BESIDE_PIN["not_relevant"] for user in agreeing)
+    named_another = any(people[user].verdict == VERDICT_ALONGSIDE_PIN["not_relevant"] for user in agreeing)
     return len(agreeing) >= 2 or named_another or any(user in trusted for user in agreeing)
 
 
@@ -144,11 +155,11 @@ def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list
     """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
     of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
     for one in judgments:
-        of_question[normalised(one.question), one.label].append(one)
+        of_question[normalise_question(one.question), one.label].append(one)
     over = {id(one) for some in of_question.values() for one in sorted(some, key=_surest_first)[MAX_PER_QUESTION:]}
     kept = [one for one in judgments if id(one) not in over]
     dropped["question over its share"] += len(over)
-    n_questions = len({normalised(one.question) for one in kept})
+    n_questions = len({normalise_question(one.question) for one in kept})
     of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
     for one in kept:
         of_passage[one.passage_id, one.label].append(one)
@@ -168,21 +179,21 @@ def _share(label: str, n_questions: int, n_passages: int) -> int:
     >>> _share("negative", 5000, 900), _share("positive", 5000, 900), _share("positive", 5000, 10)
     (50, 500, 1500)
     """
-    least, share = NEGATIVE_OF if label == "negative" else POSITIVE_OF
+    least, share = NEGATIVE_SHARE_LIMIT if label == "negative" else POSITIVE_SHARE_LIMIT
     even = 3 * n_questions // n_passages if label == "positive" else 0
     return max(least, int(share * n_questions), even)
 
 
 def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
     """For sorting; among equals by the question's hash, so that no spelling is preferred."""
-    return -judgment.probability, -judgment.n_people, place_of(judgment.question)
+    return -judgment.probability, -judgment.n_people, hash_fraction(judgment.question)
 
 
 def _apart(judgments: Sequence[Judgment], dropped: Counter[str]) -> Iterator[Judgment]:
     """Those whose question is not too near one that is held out from it."""
-    near = too_near_held_out({normalised(one.question) for one in judgments})
+    near = find_near_held_out({normalise_question(one.question) for one in judgments})
     for one in judgments:
-        if normalised(one.question) in near:
+        if normalise_question(one.question) in near:
             dropped["too near a held-out question"] += 1
         else:
             yield one

@@ -10,17 +10,17 @@ from typing import Literal, get_args
 
 from sqlalchemy import Engine, insert, select
 
-from rag.database.schema import passages, reading, turns
+from rag.database.schema import passages, read_connection, turns
 from rag.database.user_tables import reviews
 from rag.errors import NotFoundError, UsageError
-from rag.records import Judgment, now
-from retriever_training.judgments.splits import normalised, split_of
-from retriever_training.judgments.votes import Pair
-from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
+from rag.records import Judgment, utc_now
+from retriever_training.judgments.splits import normalise_question, split_of
+from retriever_training.judgments.votes import QuestionPassage
+from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 
 ReviewDecision = Literal["negative", "not_negative", "skip"]
 """It is wrong for the question; it is not, so nothing may learn to push it away; somebody else shall decide."""
-DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
+REVIEW_DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Review:
     decided_at: datetime
 
     @property
-    def pair(self) -> Pair:
+    def pair(self) -> QuestionPassage:
         """What it is about: the question without case and marks, and the passage."""
-        return normalised(self.question), self.passage_id
+        return normalise_question(self.question), self.passage_id
 
 
-class Reviews:
+class ReviewStore:
     """The decisions in SQL; the latest one of a question and passage stands."""
 
     def __init__(self, engine: Engine) -> None:
@@ -54,8 +54,8 @@ class Reviews:
         """
         known = next((one for one in get_args(ReviewDecision) if one == decision), None)
         if known is None:
-            raise UsageError(f"decision {decision!r} is none: there are {', '.join(DECISIONS)}")
-        review = Review(question, passage_id, known, user, now())
+            raise UsageError(f"decision {decision!r} is none: there are {', '.join(REVIEW_DECISIONS)}")
+        review = Review(question, passage_id, known, user, utc_now())
         row = {"question": question, "passage_id": passage_id, "decision": known, "user": user,
                "decided_at": review.decided_at.isoformat()}  # fmt: skip
         with self.engine.begin() as connection:
@@ -69,8 +69,8 @@ class Reviews:
 
     def standing(self, without: Collection[str] = ()) -> list[Review]:
         """The latest of each question and passage, oldest first; what the people in *without* decided is passed over."""
-        latest: dict[Pair, Review] = {}
-        with reading(self.engine) as connection:
+        latest: dict[QuestionPassage, Review] = {}
+        with read_connection(self.engine) as connection:
             for row in connection.execute(select(reviews).order_by(reviews.c.review_id)):
                 if row.user not in without:
                     review = Review(
@@ -90,7 +90,7 @@ def apply_reviews(
     right stays right: they are outvoted by votes, not here. Only training questions are looked at, so that no review can
     move what a version is measured on; and of the passages only those in *known*, the ones that are there.
     """
-    by_pair = {(normalised(one.question), one.passage_id): one for one in judgments}
+    by_pair = {(normalise_question(one.question), one.passage_id): one for one in judgments}
     for review in training_reviews(reviews, known):
         said = by_pair.get(review.pair)
         if said is not None and said.label == "positive":
@@ -99,11 +99,11 @@ def apply_reviews(
             by_pair[review.pair] = _confirmed(review, said)
         elif review.decision == "not_negative" and said is not None:
             del by_pair[review.pair]
-            dropped[NOT_A_NEGATIVE] += 1
+            dropped[REVIEWED_NOT_NEGATIVE] += 1
     return [by_pair[pair] for pair in sorted(by_pair)]
 
 
-def not_negatives(reviews: Sequence[Review], known: Collection[str]) -> dict[str, frozenset[str]]:
+def excluded_by_reviews(reviews: Sequence[Review], known: Collection[str]) -> dict[str, frozenset[str]]:
     """Question, normalised → ids of the passages that were reviewed as no negatives of it."""
     found: dict[str, set[str]] = defaultdict(set)
     for review in training_reviews(reviews, known):
@@ -117,7 +117,7 @@ def training_reviews(reviews: Sequence[Review], known: Collection[str]) -> list[
     return [one for one in reviews if one.passage_id in known and split_of(one.question) == "train"]
 
 
-def told(spared: Mapping[str, frozenset[str]]) -> list[str]:
+def excluded_pair_lines(spared: Mapping[str, frozenset[str]]) -> list[str]:
     """One line for each reviewed pair, in a fixed order: part of what decides what a night makes.
 
     >>> told({"who": frozenset({"b", "a"})})

@@ -16,26 +16,28 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from rag.app.app import App
-from rag.database.schema import reading, shown, verdict_events
-from rag.embedding.passage_vectors import Vectors
-from rag.index.bm25 import Lexical
+from rag.database.schema import read_connection, shown_passages, verdict_events
+from rag.embedding.passage_vectors import PassageVectors
+from rag.index.bm25 import Bm25Index
 from rag.records import Judgment, Passage
-from retriever_training.judgments.aggregate import Judgments, judge
-from retriever_training.judgments.reviews import Reviews, told
-from retriever_training.judgments.splits import Split, normalised
-from retriever_training.negatives.denoising.pair_features import Known
+from retriever_training.judgments.aggregate import AggregatedJudgments, aggregate_votes
+from retriever_training.judgments.reviews import ReviewStore, excluded_pair_lines
+from retriever_training.judgments.splits import Split, normalise_question
+from retriever_training.negatives.denoising.pair_features import KnownLabels
 
 FloatArray = NDArray[np.float32]
-VectorsOf = Callable[[Sequence[str]], FloatArray]
+EncodeQuestions = Callable[[Sequence[str]], FloatArray]
 """Questions → `(q, dim)` float32, unit rows."""
-CONFIRMED_FROM = 100  # so many questions on which two people agree are measured on alone; see DECISIONS.md
-NEARBY = 0.6  # cosine of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
+MIN_CONFIRMED_QUESTIONS = 100  # so many questions on which two people agree are measured on alone; see DECISIONS.md
+NEARBY_COSINE = 0.6  # cosine of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
 NEWEST_SHARE = 0.2  # of the held-out questions, by time, are looked at on their own
-RIGHT_FROM = 0.5  # weight from which a positive is taken for right when measuring: not a kind word on the whole answer
+MIN_POSITIVE_WEIGHT = (
+    0.5  # weight from which a positive is taken for right when measuring: not a kind word on the whole answer
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class JudgedQuestions:
     """Questions with what people said of passages; passages by their row."""
 
     questions: tuple[str, ...]
@@ -45,39 +47,39 @@ class Asked:
     """Surest first."""
     given_at: tuple[datetime, ...] = ()
     """When somebody last judged the question."""
-    spared: tuple[tuple[int, ...], ...] = ()
+    excluded: tuple[tuple[int, ...], ...] = ()
     """Passages that are no negatives of it, though nobody called them right; nothing where nobody reviewed any."""
 
     def __len__(self) -> int:
         return len(self.questions)
 
-    def spared_of(self, place: int) -> tuple[int, ...]:
+    def excluded_for(self, place: int) -> tuple[int, ...]:
         """Those of one question."""
-        return self.spared[place] if self.spared else ()
+        return self.excluded[place] if self.excluded else ()
 
     @property
-    def known(self) -> Known:
+    def known(self) -> KnownLabels:
         """The same for mining, which takes none of them."""
-        return Known(reviewed=tuple(frozenset(some) for some in self.spared))
+        return KnownLabels(reviewed=tuple(frozenset(some) for some in self.excluded))
 
-    def judged_right(self) -> Asked:
+    def measurable(self) -> JudgedQuestions:
         """What may be measured on: the questions with a passage that is right beyond a kind word on the answer.
 
         Of each question's passages only the best supported count. A mistaken thumb always goes to a passage that the
         current version shows, so to believe it beside a passage that more people named would favour that version.
         """
         sure = [best_supported(right) for right in self.right]
-        kept = [place for place, right in enumerate(sure) if max(right.values(), default=0.0) >= RIGHT_FROM]
+        kept = [place for place, right in enumerate(sure) if max(right.values(), default=0.0) >= MIN_POSITIVE_WEIGHT]
         return replace(self, right=tuple(sure)).only(kept)
 
-    def only(self, places: Sequence[int]) -> Asked:
+    def only(self, places: Sequence[int]) -> JudgedQuestions:
         """The questions at these places."""
-        return Asked(
+        return JudgedQuestions(
             tuple(self.questions[place] for place in places),
             tuple(self.right[place] for place in places),
             tuple(self.rejected[place] for place in places),
             tuple(self.given_at[place] for place in places),
-            tuple(self.spared_of(place) for place in places) if self.spared else (),
+            tuple(self.excluded_for(place) for place in places) if self.excluded else (),
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
@@ -104,7 +106,9 @@ def best_supported(right: Mapping[int, float]) -> dict[int, float]:
     return {row: weight for row, weight in right.items() if math.isclose(weight, highest)}
 
 
-def confirmed_nearby(asked: Asked, others: Sequence[Asked], vectors_of: VectorsOf) -> NDArray[np.bool_]:
+def is_confirmed_nearby(
+    asked: JudgedQuestions, others: Sequence[JudgedQuestions], encode_questions: EncodeQuestions
+) -> NDArray[np.bool_]:
     """`(n,)`: which questions of *asked* name a passage that another question with a cosine of NEARBY names too.
 
     People who ask alone confirm each other so: of the pins of feedbackqa-uk with three wrong ones in ten, .70 of all
@@ -112,7 +116,7 @@ def confirmed_nearby(asked: Asked, others: Sequence[Asked], vectors_of: VectorsO
     Jiang and Gupta's (ICML 2020); what they filter for training we filter for measuring.
     """
     among = (asked, *others)
-    vectors = vectors_of([question for one in among for question in one.questions])
+    vectors = encode_questions([question for one in among for question in one.questions])
     naming: dict[int, list[int]] = defaultdict(list)
     for place, rows in enumerate(rows for one in among for rows in one.right):
         for row in rows:
@@ -120,17 +124,17 @@ def confirmed_nearby(asked: Asked, others: Sequence[Asked], vectors_of: VectorsO
     confirmed = np.zeros(len(asked), np.bool_)
     for place, rows in enumerate(asked.right):
         same = sorted({other for row in rows for other in naming[row]} - {place})
-        confirmed[place] = bool((vectors[same] @ vectors[place] >= NEARBY).any())
+        confirmed[place] = bool((vectors[same] @ vectors[place] >= NEARBY_COSINE).any())
     return confirmed
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TrainingSnapshot:
     """The library's passages in one order, and the judgments that count on them."""
 
     passages: Sequence[Passage]
-    lexical: Lexical
-    judgments: Judgments
+    lexical: Bm25Index
+    judgments: AggregatedJudgments
 
     @cached_property
     def passage_ids(self) -> tuple[str, ...]:
@@ -147,42 +151,42 @@ class Evidence:
         """What encoders read, in order."""
         return [passage.encoded_text for passage in self.passages]
 
-    def held_out(self, split: Split, vectors_of: VectorsOf | None = None) -> Asked:
+    def held_out(self, split: Split, encode_questions: EncodeQuestions | None = None) -> JudgedQuestions:
         """The questions of a split that may be measured on: see `Asked.judged_right`.
 
         Where CONFIRMED_FROM of them have a passage that two people named, these alone: one voice in five may be
-        mistaken, two that agree hardly ever are. Failing that, with *vectors_of* (the base's, by text), those whose
+        mistaken, two that agree hardly ever are. Failing that, with *encode_questions* (the base's, by text), those whose
         passage was also named for a near question, where there are as many: see `confirmed_nearby`.
         """
-        every = self.asked(split).judged_right()
-        confirmed = self.asked(split, min_people=2).judged_right()
-        if len(confirmed) < CONFIRMED_FROM and vectors_of is not None:
+        every = self.asked(split).measurable()
+        confirmed = self.asked(split, min_people=2).measurable()
+        if len(confirmed) < MIN_CONFIRMED_QUESTIONS and encode_questions is not None:
             by_people = set(confirmed.questions)
-            others = [self.asked(name).judged_right() for name in get_args(Split) if name != split]
-            nearby = confirmed_nearby(every, others, vectors_of)
+            others = [self.asked(name).measurable() for name in get_args(Split) if name != split]
+            nearby = is_confirmed_nearby(every, others, encode_questions)
             confirmed = every.only(
                 [place for place, question in enumerate(every.questions) if nearby[place] or question in by_people]
             )
-        return confirmed if len(confirmed) >= CONFIRMED_FROM else every
+        return confirmed if len(confirmed) >= MIN_CONFIRMED_QUESTIONS else every
 
-    def asked(self, split: Split, min_people: int = 1) -> Asked:
+    def asked(self, split: Split, min_people: int = 1) -> JudgedQuestions:
         """The judgments of one split on which at least so many people agree, gathered by question."""
         by_question: dict[str, list[Judgment]] = defaultdict(list)
         for judgment in self.judgments.split(split):
             if judgment.n_people >= min_people:
-                by_question[normalised(judgment.question)].append(judgment)
+                by_question[normalise_question(judgment.question)].append(judgment)
         groups = [by_question[key] for key in sorted(by_question)]
-        return Asked(
+        return JudgedQuestions(
             tuple(group[0].question for group in groups),
             tuple(
                 {self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups
             ),
             tuple(self._rejected(group) for group in groups),
             tuple(max(one.latest_at for one in group) for group in groups),
-            tuple(self._spared(group[0].question) for group in groups) if self.judgments.spared else (),
+            tuple(self._spared(group[0].question) for group in groups) if self.judgments.excluded else (),
         )
 
-    def matrix(self, vectors: Vectors) -> FloatArray:
+    def matrix(self, vectors: PassageVectors) -> FloatArray:
         """`(n, dim)`, the vectors of the snapshot's passages; the side must have been filled.
 
         Those of the side that was asked for last are kept: a night asks for the base's four times.
@@ -197,7 +201,7 @@ class Evidence:
         """passage side → matrix; one at most."""
         return {}
 
-    def _read(self, vectors: Vectors) -> FloatArray:
+    def _read(self, vectors: PassageVectors) -> FloatArray:
         ids, matrix = vectors.matrix()
         if tuple(ids) == self.passage_ids:
             return matrix
@@ -211,7 +215,7 @@ class Evidence:
             digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
         for judgment in self.judgments.judgments:
             digest.update(f"{judgment.question} {judgment.passage_id} {judgment.label} {judgment.weight}\n".encode())
-        for line in told(self.judgments.spared):
+        for line in excluded_pair_lines(self.judgments.excluded):
             digest.update(f"spared {line}\n".encode())
         return digest.hexdigest()
 
@@ -220,36 +224,38 @@ class Evidence:
         return tuple(self.row[one.passage_id] for one in negatives)
 
     def _spared(self, question: str) -> tuple[int, ...]:
-        spared = self.judgments.spared.get(normalised(question), frozenset())
+        spared = self.judgments.excluded.get(normalise_question(question), frozenset())
         return tuple(self.row[passage_id] for passage_id in sorted(spared) if passage_id in self.row)
 
 
-def gather(app: App, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()) -> Evidence:
+def load_snapshot(
+    app: App, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()
+) -> TrainingSnapshot:
     """A snapshot of the library and of what people's standing verdicts add up to on it."""
     lexical = app.lexical()
     found = app.library.get(lexical.passage_ids)
     passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
-    judgments = judged(app, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
-    return Evidence(passages, lexical, judgments)
+    judgments = load_judgments(app, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
+    return TrainingSnapshot(passages, lexical, judgments)
 
 
-def judged(
+def load_judgments(
     app: App,
     passage_ids: Collection[str],
     *,
     trusted: Sequence[str],
     max_per_person: int,
     quarantined: Sequence[str] = (),
-) -> Judgments:
+) -> AggregatedJudgments:
     """What people's standing verdicts add up to on these passages."""
-    return judge(
+    return aggregate_votes(
         app.feedback.standing(),
         _cited(app.engine),
         frozenset(passage_ids),
         trusted=trusted,
         max_per_person=max_per_person,
         quarantined=quarantined,
-        reviews=Reviews(app.engine).standing(without=quarantined),
+        reviews=ReviewStore(app.engine).standing(without=quarantined),
     )
 
 
@@ -258,11 +264,11 @@ def _cited(engine: Engine) -> dict[str, list[str]]:
     cited: dict[str, list[str]] = defaultdict(list)
     judged_answers = select(verdict_events.c.turn_id).where(verdict_events.c.passage_id == "")
     query = (
-        select(shown.c.turn_id, shown.c.passage_id)
-        .where(shown.c.cited == 1, shown.c.turn_id.in_(judged_answers))
-        .order_by(shown.c.turn_id, shown.c.rank)
+        select(shown_passages.c.turn_id, shown_passages.c.passage_id)
+        .where(shown_passages.c.cited == 1, shown_passages.c.turn_id.in_(judged_answers))
+        .order_by(shown_passages.c.turn_id, shown_passages.c.rank)
     )
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         for turn_id, passage_id in connection.execute(query):
             cited[turn_id].append(passage_id)
     return cited

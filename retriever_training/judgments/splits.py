@@ -12,11 +12,13 @@ Split = Literal["train", "dev", "gate"]
 
 DEV_SHARE = 0.10  # chooses ridge, merge and lexical weight
 GATE_SHARE = 0.20  # decides, and nothing else; 300 questions see a difference of three points
-NEAR = 0.8  # Jaccard's coefficient of the content words, from which two questions are one in other words
-HELD_OUT_AT_ONCE = 256  # questions compared with all others in one piece
+NEAR_DUPLICATE_JACCARD = (
+    0.8  # Jaccard's coefficient of the content words, from which two questions are one in other words
+)
+HELD_OUT_PER_BLOCK = 256  # questions compared with all others in one piece
 
 
-def normalised(question: str) -> str:
+def normalise_question(question: str) -> str:
     """A question without what does not change it: case, spaces, a final mark.
 
     >>> normalised("  Who  am I?")
@@ -31,21 +33,21 @@ def split_of(question: str) -> Split:
     >>> split_of("Who am I?") == split_of("who am i")
     True
     """
-    place = place_of(question)
+    place = hash_fraction(question)
     return "dev" if place < DEV_SHARE else "gate" if place < DEV_SHARE + GATE_SHARE else "train"
 
 
-def place_of(question: str) -> float:
+def hash_fraction(question: str) -> float:
     """A number from 0 to 1 that the normalised question alone decides, spread evenly.
 
     >>> 0 <= place_of("Who am I?") < 1
     True
     """
-    digest = hashlib.sha256(normalised(question).encode("utf-8", "backslashreplace")).digest()
+    digest = hashlib.sha256(normalise_question(question).encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def too_near_held_out(questions: Collection[str]) -> frozenset[str]:
+def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
     """Of *questions*, normalised, those that would tell a version what it is measured on.
 
     A train question in the words of a dev or gate question, or a dev question in those of a gate question: NEAR of
@@ -60,11 +62,13 @@ def too_near_held_out(questions: Collection[str]) -> frozenset[str]:
     for question in sorted(questions):
         by_split[split_of(question)].append(question)
     held_out = by_split["dev"] + by_split["gate"]
-    near = set(too_near(by_split["train"], held_out)) | set(too_near(by_split["dev"], by_split["gate"]))
+    near = set(find_near_duplicates_of(by_split["train"], held_out)) | set(
+        find_near_duplicates_of(by_split["dev"], by_split["gate"])
+    )
     return frozenset(near)
 
 
-def too_near(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
     """Those of *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
 
     >>> list(too_near(["Resetting the router", "Reset it?"], ["resetting a router"]))
@@ -75,7 +79,7 @@ def too_near(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
 
     if not questions or not others:
         return
-    sets = [content_words(text) for text in (*questions, *others)]
+    sets = [question_terms(text) for text in (*questions, *others)]
     column = {word: number for number, word in enumerate(sorted(set().union(*sets)))}
     indices = np.array([column[word] for words in sets for word in sorted(words)], np.int64)
     sizes = np.array([len(words) for words in sets], np.int64)
@@ -85,19 +89,19 @@ def too_near(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
     )
     mine, theirs = has_word[: len(questions)], has_word[len(questions) :]
     near = np.zeros(len(questions), np.bool_)
-    for start in range(0, len(others), HELD_OUT_AT_ONCE):
-        some = slice(start, start + HELD_OUT_AT_ONCE)
+    for start in range(0, len(others), HELD_OUT_PER_BLOCK):
+        some = slice(start, start + HELD_OUT_PER_BLOCK)
         shared = (mine @ theirs[some].T).tocoo()
         sizes_of_theirs = sizes[len(questions) :][some]
         union = sizes[: len(questions)][shared.row] + sizes_of_theirs[shared.col] - shared.data
-        near[shared.row[shared.data >= NEAR * union - 1e-6]] = True
+        near[shared.row[shared.data >= NEAR_DUPLICATE_JACCARD * union - 1e-6]] = True
     yield from (question for question, is_near in zip(questions, near, strict=True) if is_near)
 
 
-def content_words(question: str) -> frozenset[str]:
+def question_terms(question: str) -> frozenset[str]:
     """What a question is about: its words without stop words, or all of them where there are no others.
 
     >>> sorted(content_words("How do I reset the router?")), sorted(content_words("Who am I?"))
     (['reset', 'router'], ['am', 'i', 'who'])
     """
-    return frozenset(tokenize(question)) or frozenset(normalised(question).split())
+    return frozenset(tokenize(question)) or frozenset(normalise_question(question).split())

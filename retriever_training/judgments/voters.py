@@ -11,26 +11,26 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from retriever_training.judgments.votes import Votes, is_positive, without
+from retriever_training.judgments.votes import VotesByPair, is_positive, without_voters
 
-RECORD_PRIOR = (8.0, 2.0)
+RELIABILITY_PRIOR = (8.0, 2.0)
 """Beta prior of how often a person is right: people we have tested err on one verdict in five."""
 
-SURE = 0.95
+MIN_CERTAINTY = 0.95
 """A person waits where the posterior says with this probability that a coin would be right more often."""
 
 MAX_PER_HOUR = 300  # votes at different times: one in twelve seconds, and nobody reads so fast
 MANY_REJECTIONS = 200  # from so many on, some must be shared by somebody else
-ONE_SIDED = 0.9
+ONE_SIDED_SHARE = 0.9
 
-UNCHECKED_LEAST = 50  # questions
-UNCHECKED_SHARE = 0.1
-MIN_OTHERS = 5  # where fewer others vote they know each other, and labels may come from one file
-CHECKED_FROM = 10  # votes that others can be compared with
+MIN_UNCHECKED_QUESTIONS = 50  # questions
+MAX_UNCHECKED_SHARE = 0.1
+MIN_OTHER_VOTERS = 5  # where fewer others vote they know each other, and labels may come from one file
+MIN_COMPARED_VOTES = 10  # votes that others can be compared with
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Voter:
     """One person who votes."""
 
     name: str
@@ -46,17 +46,20 @@ class Person:
     @property
     def record(self) -> float:
         """How often this person is right: the mean of the Beta posterior."""
-        agreed, differed = RECORD_PRIOR
+        agreed, differed = RELIABILITY_PRIOR
         return (agreed + self.n_agreed) / (agreed + differed + self.n_compared)
 
     @property
     def is_proven(self) -> bool:
         """Whether the others have confirmed this person often enough, beyond what a coin would get."""
         differed = self.n_compared - self.n_agreed
-        return self.n_compared >= CHECKED_FROM and worse_than_a_coin(1 + self.n_agreed, 1 + differed) < 1 - SURE
+        return (
+            self.n_compared >= MIN_COMPARED_VOTES
+            and probability_worse_than_chance(1 + self.n_agreed, 1 + differed) < 1 - MIN_CERTAINTY
+        )
 
 
-def worse_than_a_coin(agreed: float, differed: float) -> float:
+def probability_worse_than_chance(agreed: float, differed: float) -> float:
     """The probability that a share with the posterior Beta(*agreed*, *differed*) lies below one half.
 
     >>> worse_than_a_coin(8, 2) < 0.02 < 0.5 == worse_than_a_coin(3, 3)
@@ -67,7 +70,9 @@ def worse_than_a_coin(agreed: float, differed: float) -> float:
     return float(betainc(agreed, differed, 0.5))
 
 
-def people_of(votes: Votes, *, trusted: Collection[str], quarantined: Collection[str] = ()) -> dict[str, Person]:
+def assess_voters(
+    votes: VotesByPair, *, trusted: Collection[str], quarantined: Collection[str] = ()
+) -> dict[str, Voter]:
     """Everybody who voted, by name, and whose votes wait.
 
     Nobody waits for one disagreement, nor for ten: with the prior of (8, 2) it takes 14 without a single agreement.
@@ -80,10 +85,10 @@ def people_of(votes: Votes, *, trusted: Collection[str], quarantined: Collection
     reasons |= {name: "put into quarantine by hand (feedback.quarantined)" for name in quarantined if name in everybody}
     waiting = {name: replace(everybody[name], waits=reason) for name, reason in reasons.items()}
     while True:
-        others = _compared(without(votes, waiting))
+        others = _compared(without_voters(votes, waiting))
         doubt = {name: _doubt(one) for name, one in others.items() if name not in trusted}
         worst = max(doubt, key=lambda name: (doubt[name], name), default=None)
-        if worst is None or doubt[worst] < SURE:
+        if worst is None or doubt[worst] < MIN_CERTAINTY:
             return dict(sorted((others | waiting).items()))
         one = others[worst]
         waiting[worst] = replace(
@@ -91,7 +96,9 @@ def people_of(votes: Votes, *, trusted: Collection[str], quarantined: Collection
         )
 
 
-def unchecked(votes: Votes, people: Mapping[str, Person], trusted: Collection[str]) -> set[tuple[str, str]]:
+def over_unchecked_limit(
+    votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str]
+) -> set[tuple[str, str]]:
     """(person, question) of what counts for nothing since nobody can check it and it is too much.
 
     Of somebody who is neither proven nor trusted, questions on which nobody else voted count up to a tenth of the
@@ -106,7 +113,7 @@ def unchecked(votes: Votes, people: Mapping[str, Person], trusted: Collection[st
             first_at[name, question] = min(vote.given_at, first_at.get((name, question), vote.given_at))
     n_asked = Counter(name for names in voters.values() for name in names)
     over: set[tuple[str, str]] = set()
-    if len(n_asked) <= MIN_OTHERS:
+    if len(n_asked) <= MIN_OTHER_VOTERS:
         return over
     alone: dict[str, list[str]] = defaultdict(list)
     for question, names in voters.items():
@@ -116,13 +123,13 @@ def unchecked(votes: Votes, people: Mapping[str, Person], trusted: Collection[st
         if name in trusted or people[name].is_proven:
             continue
         of_others = len(voters) - len(questions)
-        share = max(UNCHECKED_LEAST, int(UNCHECKED_SHARE * of_others))
+        share = max(MIN_UNCHECKED_QUESTIONS, int(MAX_UNCHECKED_SHARE * of_others))
         in_order = sorted(questions, key=lambda question: (first_at[name, question], question))
         over |= {(name, question) for question in in_order[share:]}
     return over
 
 
-def _compared(votes: Votes) -> dict[str, Person]:
+def _compared(votes: VotesByPair) -> dict[str, Voter]:
     """Everybody with what a comparison with the others says."""
     n_votes: Counter[str] = Counter()
     n_rejections: Counter[str] = Counter()
@@ -138,15 +145,15 @@ def _compared(votes: Votes) -> dict[str, Person]:
             if others_for + others_against >= 2 and others_for != others_against:
                 compared[name] += 1
                 agreed[name] += is_positive(vote) == (others_for > others_against)
-    return {name: Person(name, n_votes[name], n_rejections[name], compared[name], agreed[name]) for name in n_votes}
+    return {name: Voter(name, n_votes[name], n_rejections[name], compared[name], agreed[name]) for name in n_votes}
 
 
-def _doubt(person: Person) -> float:
-    agreed, differed = RECORD_PRIOR
-    return worse_than_a_coin(agreed + person.n_agreed, differed + person.n_compared - person.n_agreed)
+def _doubt(person: Voter) -> float:
+    agreed, differed = RELIABILITY_PRIOR
+    return probability_worse_than_chance(agreed + person.n_agreed, differed + person.n_compared - person.n_agreed)
 
 
-def _floods(votes: Votes, people: dict[str, Person]) -> dict[str, str]:
+def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, str]:
     """Who gave more votes, or more rejections, than a reader can mean, and in which way; nobody who is proven."""
     times: dict[str, list[datetime]] = defaultdict(list)
     shares_a_rejection: set[str] = set()
@@ -158,8 +165,8 @@ def _floods(votes: Votes, people: dict[str, Person]) -> dict[str, str]:
             times[name].append(vote.given_at)
     floods = {}
     for name, one in people.items():
-        busiest = busiest_hour(times[name])
-        one_sided = one.n_rejections >= MANY_REJECTIONS and one.n_rejections >= ONE_SIDED * one.n_votes
+        busiest = n_in_busiest_hour(times[name])
+        one_sided = one.n_rejections >= MANY_REJECTIONS and one.n_rejections >= ONE_SIDED_SHARE * one.n_votes
         if one.is_proven:
             continue
         if busiest > MAX_PER_HOUR:
@@ -169,7 +176,7 @@ def _floods(votes: Votes, people: dict[str, Person]) -> dict[str, str]:
     return floods
 
 
-def busiest_hour(times: Iterable[datetime]) -> int:
+def n_in_busiest_hour(times: Iterable[datetime]) -> int:
     """The most different times within one hour; what was imported carries one time, and tells nothing.
 
     >>> from datetime import UTC

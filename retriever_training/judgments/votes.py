@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rag.records import Verdict
-from retriever_training.judgments.splits import normalised
+from retriever_training.judgments.splits import normalise_question
 
-BESIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
+VERDICT_ALONGSIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
 """What a verdict becomes where the same person pinned another passage for the same question."""
 
-KIND_WEIGHT: Mapping[str, float] = {
+VERDICT_WEIGHT: Mapping[str, float] = {
     "pin": 1.0,
     "helpful": 0.8,
     "helpful beside a pin": 0.3,  # whoever names the right passage has said that the others are not it
@@ -22,8 +22,8 @@ KIND_WEIGHT: Mapping[str, float] = {
 }
 """How much each verdict says of its passage. The others say nothing of it."""
 
-Pair = tuple[str, str]  # question, normalised, and passage id
-Votes = dict[Pair, dict[str, Verdict]]  # pair → person → what that person said last
+QuestionPassage = tuple[str, str]  # question, normalised, and passage id
+VotesByPair = dict[QuestionPassage, dict[str, Verdict]]  # pair → person → what that person said last
 
 
 def collect_votes(
@@ -32,16 +32,16 @@ def collect_votes(
     known: Collection[str],
     max_per_person: int,
     dropped: Counter[str],
-) -> Votes:
+) -> VotesByPair:
     """Gathers *verdicts* by question and passage; what says nothing of a passage that is there is counted in *dropped*.
 
     *cited* maps a turn to the passages that its answer cited. Of one person at most *max_per_person* votes are taken,
     the first ones.
     """
-    votes: Votes = defaultdict(dict)
+    votes: VotesByPair = defaultdict(dict)
     by_person: Counter[str] = Counter()
     for verdict in verdicts:
-        if verdict.verdict not in KIND_WEIGHT:
+        if verdict.verdict not in VERDICT_WEIGHT:
             dropped["says nothing of a passage"] += 1
             continue
         targets = [verdict.passage_id] if verdict.passage_id else list(cited.get(verdict.turn_id, ()))
@@ -52,16 +52,16 @@ def collect_votes(
                 dropped["person over their share"] += 1
             else:
                 by_person[verdict.user] += 1
-                _cast(votes[normalised(verdict.question), passage_id], verdict)
+                _cast(votes[normalise_question(verdict.question), passage_id], verdict)
     return _seen_beside_pins(votes)
 
 
 def is_positive(verdict: Verdict) -> bool:
     """Whether the verdict speaks for its passage."""
-    return verdict.verdict not in ("not_relevant", BESIDE_PIN["not_relevant"])
+    return verdict.verdict not in ("not_relevant", VERDICT_ALONGSIDE_PIN["not_relevant"])
 
 
-def without(votes: Votes, people: Collection[str]) -> Votes:
+def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
     """The votes of everybody else.
 
     >>> from rag.records import Verdict
@@ -72,7 +72,7 @@ def without(votes: Votes, people: Collection[str]) -> Votes:
     return {pair: said for pair, said in left.items() if said}
 
 
-def _seen_beside_pins(votes: Votes) -> Votes:
+def _seen_beside_pins(votes: VotesByPair) -> VotesByPair:
     """Marks what somebody said of a passage who pinned another one for the same question.
 
     "Helpful" loses most of its weight; "not relevant" gains the second signal that a negative needs.
@@ -82,8 +82,8 @@ def _seen_beside_pins(votes: Votes) -> Votes:
     }
     return {
         pair: {
-            user: replace(vote, verdict=BESIDE_PIN[vote.verdict])
-            if vote.verdict in BESIDE_PIN and (user, pair[0]) in pinned
+            user: replace(vote, verdict=VERDICT_ALONGSIDE_PIN[vote.verdict])
+            if vote.verdict in VERDICT_ALONGSIDE_PIN and (user, pair[0]) in pinned
             else vote
             for user, vote in people.items()
         }
@@ -94,5 +94,5 @@ def _seen_beside_pins(votes: Votes) -> Votes:
 def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
     """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one stands."""
     before = people.get(verdict.user)
-    if before is None or KIND_WEIGHT[verdict.verdict] >= KIND_WEIGHT[before.verdict] or verdict.passage_id:
+    if before is None or VERDICT_WEIGHT[verdict.verdict] >= VERDICT_WEIGHT[before.verdict] or verdict.passage_id:
         people[verdict.user] = verdict

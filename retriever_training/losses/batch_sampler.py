@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-EXCHANGES = 50  # batches that are asked to take one of two rows with the same text
-ROUNDS = 10  # of k-means; batches do not need the last word on where a topic ends
+MAX_EXCHANGES = 50  # batches that are asked to take one of two rows with the same text
+KMEANS_ROUNDS = 10  # of k-means; batches do not need the last word on where a topic ends
 
 
-def n_batches(n_rows: int, batch_size: int) -> int:
+def count_batches(n_rows: int, batch_size: int) -> int:
     """How many batches an epoch has: all of one size where there are two or more, and else whatever there is.
 
     >>> n_batches(70, 32), n_batches(40, 32), n_batches(5, 32)
@@ -26,7 +26,7 @@ def n_batches(n_rows: int, batch_size: int) -> int:
     return n_rows // batch_size if n_rows >= 2 * batch_size else ceil(n_rows / batch_size)
 
 
-class Batches:
+class DistinctTextBatchSampler:
     """A batch sampler for the SentenceTransformerTrainer: another order every epoch, the same under one seed."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Batches:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._parts) * n_batches(self._parts.shape[1], self.batch_size)
+        return len(self._parts) * count_batches(self._parts.shape[1], self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         for number, part in enumerate(self._parts):
@@ -71,14 +71,16 @@ class Batches:
             near = _topic_by_topic(near, self._topics, generator)
         streams = deque(near.tolist()), deque(shuffled[n_topical:].tolist())
         per_batch = round(self._topic_share * self.batch_size)
-        n_made = n_batches(len(part), self.batch_size)
-        made = [fill(streams, self._texts, self.batch_size, per_batch) for _ in range(n_made)]
-        part_twins(made, self._texts)
+        n_made = count_batches(len(part), self.batch_size)
+        made = [fill_batch(streams, self._texts, self.batch_size, per_batch) for _ in range(n_made)]
+        separate_duplicates(made, self._texts)
         for place in generator.permutation(len(made)):
             yield made[place]
 
 
-def fill(streams: tuple[deque[int], deque[int]], texts: Sequence[frozenset[int]], size: int, n_first: int) -> list[int]:
+def fill_batch(
+    streams: tuple[deque[int], deque[int]], texts: Sequence[frozenset[int]], size: int, n_first: int
+) -> list[int]:
     """Takes a batch off the streams: *n_first* rows of the first, the rest of the second, or of either if one is dry.
 
     A row that shares a text with the batch is left for the next one; when nothing else is left it is taken all the
@@ -106,7 +108,7 @@ def fill(streams: tuple[deque[int], deque[int]], texts: Sequence[frozenset[int]]
     return taken
 
 
-def part_twins(batches: list[list[int]], texts: Sequence[frozenset[int]]) -> None:
+def separate_duplicates(batches: list[list[int]], texts: Sequence[frozenset[int]]) -> None:
     """Exchanges rows between batches, in place, until no two of a batch share a text, as far as that can be had.
 
     The last batches are filled with what is left, whatever it is.
@@ -128,7 +130,7 @@ def _exchange(
 ) -> None:
     row = batches[here][place]
     counts[here].subtract(texts[row])
-    for there in sorted(range(len(batches)), key=lambda other: abs(other - here))[1 : 1 + EXCHANGES]:
+    for there in sorted(range(len(batches)), key=lambda other: abs(other - here))[1 : 1 + MAX_EXCHANGES]:
         if any(counts[there][text] > 0 for text in texts[row]):
             continue
         for its_place, other in enumerate(batches[there]):
@@ -141,7 +143,7 @@ def _exchange(
     counts[here].update(texts[row])
 
 
-def topics_of(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:
+def cluster_topics(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:
     """`(n,)`, the topic of each of `(n, dim)` unit vectors, by spherical k-means (Dhillon and Modha 2001).
 
     Topics are numbered so that neighbours in number are near: from one to the nearest that has no number yet.
@@ -155,7 +157,7 @@ def topics_of(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:
     n_topics = min(n_topics, len(vectors))
     centres = vectors[generator.choice(len(vectors), n_topics, replace=False)].copy()
     nearest = np.zeros(len(vectors), np.int64)
-    for _ in range(ROUNDS):
+    for _ in range(KMEANS_ROUNDS):
         nearest = _nearest(vectors, centres)
         sums = np.zeros_like(centres)
         np.add.at(sums, nearest, vectors)

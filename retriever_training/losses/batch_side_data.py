@@ -17,17 +17,17 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 PADDING = -1  # in place of a negative that a row does not have
-QUESTIONS_AT_ONCE = 256
-LEXICAL_KEPT = 1_000  # passages that BM25 adds most to, for each row
+QUESTIONS_PER_BLOCK = 256
+MAX_LEXICAL_PASSAGES = 1_000  # passages that BM25 adds most to, for each row
 
-Lexical = Callable[[Sequence[str], Sequence[str]], FloatArray]
+LexicalBonus = Callable[[Sequence[str], Sequence[str]], FloatArray]
 """Takes questions and passages; gives what BM25 adds to their cosines in serving, `(q, p)`."""
-Vectors = Callable[[Sequence[str]], FloatArray]
+EncodeTexts = Callable[[Sequence[str]], FloatArray]
 """Takes texts; gives the base's vectors, `(n, dim)`, unit rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """One row as texts."""
 
     question: str
@@ -36,14 +36,14 @@ class Example:
     """As many as there are; a row may have fewer than others."""
     weight: float = 1.0
     """How far the positive is believed, 0 to 1."""
-    spared: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     """Passages that are no negatives for the question: its other known and suspected positives."""
     teacher: tuple[float, ...] = ()
     """A teacher's scores of the positive and of each negative; empty where there is no teacher."""
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseVectors:
     """How the base sees the texts of a training; every vector exists before it starts."""
 
     questions: FloatArray
@@ -53,7 +53,7 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
-class SideTable:
+class BatchSideData:
     """The rows of a training by number; a passage's number is the place of its text among all that take part."""
 
     passages: tuple[str, ...]
@@ -61,23 +61,23 @@ class SideTable:
     """`(r, 1 + n)`: the positive, then the negatives, PADDING where there are fewer."""
     weight: FloatArray
     """`(r,)`."""
-    spared: tuple[IntArray, ...]
+    excluded: tuple[IntArray, ...]
     """For each row, passages that are no negatives for it, its own positive among them."""
     lexical: csr_array | None
     """`(r, p)`."""
-    base: Base | None
+    base: BaseVectors | None
     teacher: FloatArray
     """`(r, 1 + n)`, NaN where the teacher said nothing."""
 
     @classmethod
     def of(
         cls,
-        examples: Sequence[Example],
+        examples: Sequence[TrainingExample],
         n_negatives: int,
-        lexical: Lexical | None = None,
-        base: tuple[Vectors, Vectors] | None = None,
+        lexical: LexicalBonus | None = None,
+        base: tuple[EncodeTexts, EncodeTexts] | None = None,
         near_duplicate: float = 2.0,
-    ) -> SideTable:
+    ) -> BatchSideData:
         """Numbers the texts of the examples; *base* gives vectors of questions and of passages.
 
         Passages as near to the positive as *near_duplicate*, a cosine under the base, are spared too.
@@ -90,7 +90,7 @@ class SideTable:
             columns[row, : len(own)] = [number[text] for text in own]
         passages = tuple(number)
         questions = [one.question for one in examples]
-        seen = Base(base[0](questions), base[1](passages)) if base is not None else None
+        seen = BaseVectors(base[0](questions), base[1](passages)) if base is not None else None
         return cls(
             passages,
             columns,
@@ -113,7 +113,7 @@ class SideTable:
 
     def masked(self, rows: IntArray, passages: IntArray) -> NDArray[np.bool_]:
         """`(b, c)`: which of the batch's passages are no negatives of each of its rows."""
-        masked = np.stack([np.isin(passages, self.spared[row]) for row in rows])
+        masked = np.stack([np.isin(passages, self.excluded[row]) for row in rows])
         return np.asarray(masked | (passages == PADDING))
 
     def suspected(self, rows: IntArray, passages: IntArray, share: float) -> NDArray[np.bool_]:
@@ -133,11 +133,15 @@ class SideTable:
 
 
 def _spared(
-    examples: Sequence[Example], number: dict[str, int], positive: IntArray, base: Base | None, near: float
+    examples: Sequence[TrainingExample],
+    number: dict[str, int],
+    positive: IntArray,
+    base: BaseVectors | None,
+    near: float,
 ) -> tuple[IntArray, ...]:
     of_question: dict[str, set[int]] = defaultdict(set)
     for one, own in zip(examples, positive, strict=True):
-        of_question[one.question] |= {int(own)} | {number[text] for text in one.spared if text in number}
+        of_question[one.question] |= {int(own)} | {number[text] for text in one.excluded if text in number}
     spared = []
     for one, own in zip(examples, positive, strict=True):
         twins: list[int] = []
@@ -147,7 +151,7 @@ def _spared(
     return tuple(spared)
 
 
-def _teacher(examples: Sequence[Example], width: int) -> FloatArray:
+def _teacher(examples: Sequence[TrainingExample], width: int) -> FloatArray:
     scores = np.full((len(examples), width), np.nan, np.float32)
     for row, one in enumerate(examples):
         some = one.teacher[:width]
@@ -155,14 +159,16 @@ def _teacher(examples: Sequence[Example], width: int) -> FloatArray:
     return scores
 
 
-def _lexical_table(lexical: Lexical, questions: Sequence[str], passages: Sequence[str]) -> csr_array:
+def _lexical_table(lexical: LexicalBonus, questions: Sequence[str], passages: Sequence[str]) -> csr_array:
     from scipy.sparse import csr_array, vstack
 
     blocks = []
-    for start in range(0, len(questions), QUESTIONS_AT_ONCE):
-        scores = lexical(questions[start : start + QUESTIONS_AT_ONCE], passages).astype(np.float32)
-        if scores.shape[1] > LEXICAL_KEPT:
-            least = -np.partition(-scores, LEXICAL_KEPT - 1, axis=1)[:, LEXICAL_KEPT - 1 : LEXICAL_KEPT]
+    for start in range(0, len(questions), QUESTIONS_PER_BLOCK):
+        scores = lexical(questions[start : start + QUESTIONS_PER_BLOCK], passages).astype(np.float32)
+        if scores.shape[1] > MAX_LEXICAL_PASSAGES:
+            least = -np.partition(-scores, MAX_LEXICAL_PASSAGES - 1, axis=1)[
+                :, MAX_LEXICAL_PASSAGES - 1 : MAX_LEXICAL_PASSAGES
+            ]
             scores[scores < least] = 0.0
         blocks.append(csr_array(scores))
     return csr_array(vstack(blocks, format="csr"))

@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 SCALE = 20.0  # inverse temperature; 10 and 50 were worse by half a point on feedbackqa-uk's dev questions
-DOUBT = 0.2  # q of the generalised cross-entropy; 0 would believe every pair, 1 learn least from what surprises most
-PROBED = 512  # rows multiplied with each other to see which precision is faster: a few milliseconds
-PAYS = 1.5
-KEPT = 1 << 25  # numbers: 128 MiB
-EMPHASIS = 3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
+GENERALISED_CROSS_ENTROPY_Q = (
+    0.2  # q of the generalised cross-entropy; 0 would believe every pair, 1 learn least from what surprises most
+)
+PROBED_ROWS = 512  # rows multiplied with each other to see which precision is faster: a few milliseconds
+MIN_SPEEDUP = 1.5
+MAX_CACHED_OFFSETS = 1 << 25  # numbers: 128 MiB
+REJECTED_EMPHASIS = (
+    3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SoftmaxRows:
     """Training rows as arrays: question r[i] has the right passage p[i]."""
 
     questions: FloatArray
@@ -43,8 +47,12 @@ class Rows:
     """For each question, passages that BM25 finds and what it adds to their cosine; empty: no such part."""
 
 
-def loss(
-    rows: Rows, batch: NDArray[np.int64], queries: Any, passages: Any, added: Callable[..., FloatArray] | None = None
+def full_softmax_loss(
+    rows: SoftmaxRows,
+    batch: NDArray[np.int64],
+    queries: Any,
+    passages: Any,
+    added: Callable[..., FloatArray] | None = None,
 ) -> Any:
     """Weighted mean of (1 − p^q) / q over the rows of a *batch*, as a scalar tensor; p is the softmax, over all
     passages, at the right one, and q is DOUBT.
@@ -60,15 +68,15 @@ def loss(
     import torch
 
     products = (queries.to(passages.dtype) @ passages.T).float()
-    scores = SCALE * products + torch.from_numpy((added or partial(offsets, rows))(batch)).to(queries.device)
+    scores = SCALE * products + torch.from_numpy((added or partial(score_offsets, rows))(batch)).to(queries.device)
     right = torch.from_numpy(rows.positive_of[batch]).to(queries.device)
     surprise = torch.nn.functional.cross_entropy(scores, right, reduction="none")
-    losses = (1 - torch.exp(-DOUBT * surprise)) / DOUBT
+    losses = (1 - torch.exp(-GENERALISED_CROSS_ENTROPY_Q * surprise)) / GENERALISED_CROSS_ENTROPY_Q
     weight = torch.from_numpy(rows.weight[batch]).to(queries.device)
     return (losses * weight).sum() / weight.sum()
 
 
-def in_faster_precision(passages: FloatArray) -> Any:
+def to_faster_precision(passages: FloatArray) -> Any:
     """The passages as a tensor, in bf16 where this CPU multiplies by them at least PAYS times as fast so.
 
     Products are off by .004 at most, and the maps that were learnt from them found as much, to the fourth digit
@@ -81,24 +89,24 @@ def in_faster_precision(passages: FloatArray) -> Any:
         return exact
     short = exact.to(torch.bfloat16)
     seconds = [min(_product_s(one) for _ in range(3)) for one in (exact, short)]
-    return short if seconds[0] > PAYS * seconds[1] else exact
+    return short if seconds[0] > MIN_SPEEDUP * seconds[1] else exact
 
 
 def _product_s(passages: Any) -> float:
-    some = passages[:PROBED]
+    some = passages[:PROBED_ROWS]
     started = time.perf_counter()
     some @ some.T
     return time.perf_counter() - started
 
 
-def kept_offsets(rows: Rows) -> Callable[[NDArray[np.int64]], FloatArray]:
+def cached_offsets(rows: SoftmaxRows) -> Callable[[NDArray[np.int64]], FloatArray]:
     """What `offsets` gives for a batch, from a table of all rows where that is small enough: steps ask again and again."""
-    if len(rows.weight) * len(rows.passages) > KEPT:
-        return partial(offsets, rows)
-    return offsets(rows, np.arange(len(rows.weight))).__getitem__
+    if len(rows.weight) * len(rows.passages) > MAX_CACHED_OFFSETS:
+        return partial(score_offsets, rows)
+    return score_offsets(rows, np.arange(len(rows.weight))).__getitem__
 
 
-def offsets(rows: Rows, batch: NDArray[np.int64]) -> FloatArray:
+def score_offsets(rows: SoftmaxRows, batch: NDArray[np.int64]) -> FloatArray:
     """`(len(batch), n)`, added to the scores: BM25's part, log EMPHASIS at rejected passages, and minus infinity, in
     effect, at masked ones.
     """  # fmt: skip
@@ -109,7 +117,7 @@ def offsets(rows: Rows, batch: NDArray[np.int64]) -> FloatArray:
             added[line, found] = SCALE * bonus
         right = rows.positive_of[row]
         of_right = added[line, right]
-        added[line, rows.emphasised[row]] += np.log(EMPHASIS)
+        added[line, rows.emphasised[row]] += np.log(REJECTED_EMPHASIS)
         added[line, rows.masked[row]] = -1e4
         added[line, right] = of_right
     return added

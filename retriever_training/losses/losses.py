@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-MARGIN = (
+TRIPLET_MARGIN = (
     0.2  # of cosines; the library's default, a Euclidean margin of 5, is out of reach: unit vectors are at most 2 apart
 )
-CHUNK = 16  # texts a forward pass; chunks of texts of one length hold little padding
+TEXTS_PER_FORWARD = 16  # texts a forward pass; chunks of texts of one length hold little padding
 
-OfVectors = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+VectorLoss = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 """Takes the questions' vectors `(b, dim)`, the passages' `(b · columns, dim)`, all first columns before all second
 ones, and the rows' numbers `(b,)`; gives the loss."""
 
 
-def cosines(questions: Tensor, passages: Tensor) -> Tensor:
+def cosine_matrix(questions: Tensor, passages: Tensor) -> Tensor:
     """`(q, p)` float32, whatever precision the vectors were made in: a bf16 product is off by up to 0.004, times the scale."""
     import torch
     from torch.nn.functional import normalize
@@ -34,7 +34,7 @@ def paired_cosines(left: Tensor, right: Tensor) -> Tensor:
     return cosine_similarity(left.float(), right.float(), dim=-1)
 
 
-def triplet(positive: Tensor, negative: Tensor, margin: float = MARGIN) -> Tensor:
+def triplet_loss(positive: Tensor, negative: Tensor, margin: float = TRIPLET_MARGIN) -> Tensor:
     """Mean of max(0, margin − s⁺ + s⁻) over rows; s⁺ and s⁻, `(n,)`, are cosines of a question with its passages.
 
     The triplet loss of FaceNet (Schroff, Kalenichenko and Philbin, CVPR 2015, section 3.1) with cosines for squared
@@ -116,7 +116,7 @@ def kl_distillation(student: Tensor, teacher: Tensor, temperature: float = 1.0) 
     return divergence * temperature**2
 
 
-def anchor(vectors: Tensor, base: Tensor) -> Tensor:
+def anchor_loss(vectors: Tensor, base: Tensor) -> Tensor:
     """Mean of 1 − cosine between the model's vectors and the base's of the same texts, both `(n, dim)`.
 
     The embedding matching of EmbedDistill (Kim et al. 2023, arXiv 2301.12005, equation 7) with the model's own
@@ -129,7 +129,9 @@ def anchor(vectors: Tensor, base: Tensor) -> Tensor:
     return (1 - paired_cosines(vectors, base.detach())).mean()
 
 
-def trainer_loss(model: Any, of_vectors: OfVectors, *, chunk: int = CHUNK, cached: bool = False) -> Any:
+def make_trainer_loss(
+    model: Any, of_vectors: VectorLoss, *, chunk: int = TEXTS_PER_FORWARD, cached: bool = False
+) -> Any:
     """A module for the SentenceTransformerTrainer; the data set's `label` column holds the rows' numbers.
 
     A batch's passages are sorted by length and embedded *chunk* at a time, so that short ones are not padded to the

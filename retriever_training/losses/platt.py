@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-STEPS = 50
+NEWTON_STEPS = 50
 RIDGE = 1e-3  # holds the line where right and wrong are parted without an error
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class PlattScaling:
     """log-odds = slope · logit + offset."""
 
     slope: float = 1.0
@@ -26,7 +26,7 @@ class Calibration:
         return sigmoid(self.slope * logits + self.offset)
 
 
-def platt(logits: Floats, right: BoolArray) -> Calibration:
+def fit_platt(logits: Floats, right: BoolArray) -> PlattScaling:
     """The line that makes `(n,)` logits the likeliest log-odds of being *right*; the plain one where it would fall.
 
     Platt 1999, with his targets (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), by Newton's method.
@@ -39,17 +39,17 @@ def platt(logits: Floats, right: BoolArray) -> Calibration:
     """
     n_right = int(right.sum())
     if not 0 < n_right < len(right):
-        return Calibration()
+        return PlattScaling()
     targets = np.where(right, (n_right + 1) / (n_right + 2), 1 / (len(right) - n_right + 2))
     inputs = np.stack([logits, np.ones_like(logits)], axis=1)
     found = np.zeros(2)
-    for _ in range(STEPS):
+    for _ in range(NEWTON_STEPS):
         given = sigmoid(inputs @ found)
         gradient = inputs.T @ (given - targets) + RIDGE * found
         curvature = (inputs * (given * (1 - given))[:, None]).T @ inputs + RIDGE * np.eye(2)
         found -= np.linalg.solve(curvature, gradient)
     slope, offset = found.tolist()
-    return Calibration(slope, offset) if slope > 0 and np.isfinite(found).all() else Calibration()
+    return PlattScaling(slope, offset) if slope > 0 and np.isfinite(found).all() else PlattScaling()
 
 
 def sigmoid(logits: Floats) -> Floats:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from retriever_training.losses.batch_side_data import PADDING, IntArray, SideTable
-from retriever_training.losses.losses import anchor, cosines, info_nce, kl_distillation, margin_mse, triplet
+from retriever_training.losses.batch_side_data import PADDING, BatchSideData, IntArray
+from retriever_training.losses.losses import (
+    anchor_loss,
+    cosine_matrix,
+    info_nce,
+    kl_distillation,
+    margin_mse,
+    triplet_loss,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,14 +25,14 @@ SCALE = 20.0  # inverse temperature, the usual one for unit vectors
 
 
 @dataclass(frozen=True, slots=True)
-class TowersLoss:
+class TwoTowerLoss:
     """Called with the vectors of a batch, `(b, dim)` and `(b · columns, dim)`, and its rows' numbers, `(b,)`.
 
     Passages come column by column: all positives, then all first negatives, and so on. In a distributed training the
     passages of all processes are every row's negatives; all else is each process's own.
     """
 
-    table: SideTable
+    table: BatchSideData
     kind: Literal["info_nce", "triplet"] = "info_nce"
     emphasis: float = 1.0
     suspected_above: float = 0.0
@@ -51,7 +58,7 @@ class TowersLoss:
         rank, everyones = _everyones(labels)
         rows = everyones[rank]
         names = np.concatenate([self._names(some) for some in everyones])
-        scores = SCALE * cosines(questions, _gathered(passages))
+        scores = SCALE * cosine_matrix(questions, _gathered(passages))
         first = rank * self._names(rows).size + np.arange(len(rows))  # all processes have batches of one size
         masked = self.table.masked(rows, names)
         if self.suspected_above:
@@ -70,7 +77,7 @@ class TowersLoss:
     def _triplet(self, questions: Tensor, passages: Tensor, rows: IntArray) -> Tensor:
         own = self._own_scores(questions, passages)
         real = _to(own)(self.table.columns[rows, 1:] != PADDING)
-        return triplet(own[:, :1].expand_as(real)[real], own[:, 1:][real])
+        return triplet_loss(own[:, :1].expand_as(real)[real], own[:, 1:][real])
 
     def _held(self, questions: Tensor, passages: Tensor, rows: IntArray) -> Tensor:
         """How far the vectors are from the base's."""
@@ -82,8 +89,8 @@ class TowersLoss:
         questions_before, before = there(base.questions[rows]), there(base.passages[names[real]])
         now = passages[there(real)]
         if self.anchor_by == "vectors":
-            return (anchor(questions, questions_before) + anchor(now, before)) / 2
-        return kl_distillation(SCALE * cosines(questions, now), SCALE * cosines(questions_before, before))
+            return (anchor_loss(questions, questions_before) + anchor_loss(now, before)) / 2
+        return kl_distillation(SCALE * cosine_matrix(questions, now), SCALE * cosine_matrix(questions_before, before))
 
     def _distilled(self, questions: Tensor, passages: Tensor, rows: IntArray) -> Tensor:
         """How far the scores of the rows' own passages are from the teacher's, over the rows that have one."""

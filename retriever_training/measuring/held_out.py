@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.app.app import App
-from rag.embedding.query_vectors import question_vectors
-from rag.records import now
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.judgments.splits import DEV_SHARE, GATE_SHARE, place_of
+from rag.embedding.query_vectors import get_query_vectors
+from rag.records import utc_now
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.judgments.splits import DEV_SHARE, GATE_SHARE, hash_fraction
 
 LOCKED_SHARE = 0.2  # of the gate's questions
 LOCKED_FROM = DEV_SHARE + GATE_SHARE * (1 - LOCKED_SHARE)  # see `place_of`
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutQuestions:
     """The gate's questions."""
 
     questions_by_id: dict[str, str]
@@ -49,25 +49,25 @@ class HeldOut:
         return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
 
 
-def held_out_questions(app: App, evidence: Evidence, lock_from: int) -> HeldOut:
+def load_held_out_questions(app: App, evidence: TrainingSnapshot, lock_from: int) -> HeldOutQuestions:
     """Those of this evidence, in one order; from *lock_from* on a fifth of them is locked."""
     base = app.open_encoder(app.registry.base().encoder_id)
     asked = evidence.held_out("gate")
-    decisive = set(evidence.held_out("gate", partial(question_vectors, app.engine, base)).questions)
+    decisive = set(evidence.held_out("gate", partial(get_query_vectors, app.engine, base)).questions)
     ids = [f"gate-{place}" for place in range(len(asked))]
-    locked = locked_ones(asked.questions, lock_from)
+    locked = locked_mask(asked.questions, lock_from)
     times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)
-    return HeldOut(
+    return HeldOutQuestions(
         dict(zip(ids, asked.questions, strict=True)),
         {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
         np.array([question in decisive for question in asked.questions], np.bool_),
         asked.newest(),
         locked,
-        times[len(times) // 2] if times else now(),
+        times[len(times) // 2] if times else utc_now(),
     )
 
 
-def locked_ones(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
+def locked_mask(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
     """`(n,)`: the questions that are shown in reports and never decide; none of fewer than *lock_from*.
 
     Choosing night after night on the same questions favours versions that are lucky on them. The locked ones are the
@@ -79,4 +79,4 @@ def locked_ones(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
     """
     if len(questions) < lock_from:
         return np.zeros(len(questions), np.bool_)
-    return np.array([place_of(question) >= LOCKED_FROM for question in questions], np.bool_)
+    return np.array([hash_fraction(question) >= LOCKED_FROM for question in questions], np.bool_)

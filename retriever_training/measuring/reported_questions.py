@@ -8,32 +8,32 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.report.comparison import Question, Vote
+from eval.report.comparison import PassageVotes, ReportQuestion
 from rag.app.app import App
 from rag.records import Verdict
-from rag.text.analyzers import language_of
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.judgments.splits import normalised
-from retriever_training.measuring.held_out import HeldOut
+from rag.text.analyzers import detect_language
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.judgments.splits import normalise_question
+from retriever_training.measuring.held_out import HeldOutQuestions
 
 
 def reported_questions(
-    app: App, evidence: Evidence, held_out: HeldOut, unseen: NDArray[np.bool_]
-) -> tuple[Question, ...]:
+    app: App, evidence: TrainingSnapshot, held_out: HeldOutQuestions, unseen: NDArray[np.bool_]
+) -> tuple[ReportQuestion, ...]:
     """All held-out questions in their order; *unseen* `(n,)` as the gate was told."""
     said = votes_by_question(app.feedback.standing())
     return tuple(
-        Question(
+        ReportQuestion(
             query_id=query_id,
             text=text,
             right={evidence.passage_ids[row]: 1 for row in rows},
             source=evidence.passages[rows[0]].source if rows else "",
-            language=language_of(text),
+            language=detect_language(text),
             is_unseen=bool(unseen[place]),
             is_newest=bool(held_out.newest[place]),
             is_decisive=bool(held_out.decisive[place]),
             is_locked=bool(held_out.locked[place]),
-            votes=tuple(said.get(normalised(text), ())),
+            votes=tuple(said.get(normalise_question(text), ())),
         )
         for place, (query_id, text, rows) in enumerate(
             (query_id, text, held_out.right[query_id]) for query_id, text in held_out.questions_by_id.items()
@@ -41,15 +41,15 @@ def reported_questions(
     )
 
 
-def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[Vote]]:
+def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[PassageVotes]]:
     """Normalised question → what people said of each passage, most people first; nobody is named."""
     given: dict[str, dict[tuple[str | None, str], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
-        given[normalised(verdict.question)][verdict.passage_id, verdict.verdict].append(verdict)
+        given[normalise_question(verdict.question)][verdict.passage_id, verdict.verdict].append(verdict)
     return {
         question: sorted(
             (
-                Vote(passage_id, word, len({one.user for one in some}),
+                PassageVotes(passage_id, word, len({one.user for one in some}),
                      next((one.comment for one in reversed(some) if one.comment), ""))
                 for (passage_id, word), some in of_question.items()
             ),

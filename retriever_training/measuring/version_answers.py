@@ -8,57 +8,57 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.answers.ask_questions import Asked, Forgetful, ask_all
-from eval.answers.failure_changes import Causes, can_be_told, causes_of
-from eval.answers.measure_answer import AnswerRow, measure_row
-from eval.datasets.question_sets import Question
-from eval.gate.guards import Pair
-from eval.report.comparison import Told
+from eval.answers.ask_questions import AnswerOutcome, NullFeedback, ask_questions
+from eval.answers.failure_changes import FailureCauses, failure_causes, is_attributable
+from eval.answers.measure_answer import AnswerRow, measure_answer
+from eval.datasets.question_sets import EvalQuestion
+from eval.gate.guards import BeforeAndAfter
+from eval.report.comparison import AnswerSummary
 from rag.app.app import App
-from rag.embedding.embedding_cache import Recalling
-from rag.generation.abstention import Bar
+from rag.embedding.embedding_cache import CachedEncoder
+from rag.generation.abstention import AbstentionThreshold
 from rag.generation.generator import EXTRACTIVE, Generator, generator_of
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.retrieval.retriever import Retriever
 from rag.versions.registry import Version
-from retriever_training.judgments.splits import place_of
+from retriever_training.judgments.splits import hash_fraction
 
-SAMPLE = 40
+MAX_SAMPLED_QUESTIONS = 40
 """Judged questions that are answered, and golden ones, at most so many of each: what a night can afford."""
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class AnsweringVersion:
     """One version, ready to answer."""
 
     version: Version
-    encoder: Recalling
+    encoder: CachedEncoder
     """Shared by what is read tonight, so that no text is encoded twice."""
-    bar: Bar
+    bar: AbstentionThreshold
     """By which it declines."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class VersionAnswers:
     """What the versions answer. They search exactly and without a reranker, as the report's figures do."""
 
     app: App
-    lexical: Lexical
-    sides: Mapping[str, Side]
+    lexical: Bm25Index
+    sides: Mapping[str, AnsweringVersion]
     """ "current" and, where two are compared, "candidate"."""
-    questions: Mapping[str, Question]
+    questions: Mapping[str, EvalQuestion]
     """By id: those that may be asked."""
     watch: Callable[[str, int], Callable[[int], None]]
 
-    def quoted(self, query_ids: Sequence[str]) -> dict[str, dict[str, Told]]:
+    def quoted_answers(self, query_ids: Sequence[str]) -> dict[str, dict[str, AnswerSummary]]:
         """Query id → version → its answer in quotes, whoever else writes answers; made once."""
         asked = self.asked(query_ids, quotes=True)
         return {
             query_id: {name: _told(some[row]) for name, some in asked.items()} for row, query_id in enumerate(query_ids)
         }
 
-    def asked(self, query_ids: Sequence[str], *, quotes: bool) -> dict[str, list[Asked]]:
+    def asked(self, query_ids: Sequence[str], *, quotes: bool) -> dict[str, list[AnswerOutcome]]:
         """Version → its answers in this order: in *quotes*, or as people would get them.
 
         Raises:
@@ -79,22 +79,22 @@ class Answers:
         return [*drawn[0], *drawn[1]], len(drawn[1])
 
     def _drawn(self, query_ids: Sequence[str]) -> list[str]:
-        told = [one for one in query_ids if can_be_told(self.questions[one])]
-        return sorted(told, key=lambda one: (place_of(self.questions[one].text), one))[:SAMPLE]
+        told = [one for one in query_ids if is_attributable(self.questions[one])]
+        return sorted(told, key=lambda one: (hash_fraction(self.questions[one].text), one))[:MAX_SAMPLED_QUESTIONS]
 
-    def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[Asked]:
-        side, retriever, forgetful = self.sides[name], self._retrievers[name], Forgetful(self.app.engine)
-        return list(ask_all(
+    def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[AnswerOutcome]:
+        side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.app.engine)
+        return list(ask_questions(
             [self.questions[one] for one in query_ids],
             lambda gone: retriever,
-            lambda over: self.app.answerer_over(lambda: over, generator, forgetful, bar_of=lambda encoder_id: side.bar),
+            lambda over: self.app.answerer_with(lambda: over, generator, forgetful, threshold_for=lambda encoder_id: side.bar),
             side.bar,
-            without_too=False,
+            leave_out_too=False,
             progress=self.watch("answer", len(query_ids)),
         ))  # fmt: skip
 
     @cached_property
-    def _known(self) -> dict[tuple[str, str, str], Asked]:
+    def _known(self) -> dict[tuple[str, str, str], AnswerOutcome]:
         """(version, who writes, query id) → what became of it."""
         return {}
 
@@ -107,43 +107,45 @@ class Answers:
         return {
             name: Retriever(one.encoder, dense[one.version.passage_side], self.lexical, app.library,
                             app.vectors(one.version.passage_side), lexical_weight=one.version.lexical_weight,
-                            candidates=chosen.candidates, distinct=chosen.distinct)
+                            candidates=chosen.candidates, collapse_duplicates=chosen.distinct)
             for name, one in self.sides.items()
         }  # fmt: skip
 
 
-def causes_in(asked: Mapping[str, Sequence[Asked]], written_by: str, n_golden: int) -> Causes:
+def failure_causes_of_versions(
+    asked: Mapping[str, Sequence[AnswerOutcome]], written_by: str, n_golden: int
+) -> FailureCauses:
     """The first causes of what was *asked* of each version."""
     rows = {name: [_row(one) for one in some] for name, some in asked.items()}
-    return causes_of(rows["current"], rows.get("candidate", ()), written_by, n_golden)
+    return failure_causes(rows["current"], rows.get("candidate", ()), written_by, n_golden)
 
 
-def support_in(asked: Mapping[str, Sequence[Asked]]) -> Pair:
+def citation_support(asked: Mapping[str, Sequence[AnswerOutcome]]) -> BeforeAndAfter:
     """The share of supported sentences of each answer that both versions gave, `(n,)`."""
     shares = [np.array([_supported(one) for one in asked[name]], np.float64) for name in ("current", "candidate")]
     both = np.isfinite(shares[0]) & np.isfinite(shares[1])
-    return Pair(shares[0][both], shares[1][both])
+    return BeforeAndAfter(shares[0][both], shares[1][both])
 
 
-def _supported(asked: Asked) -> float:
+def _supported(asked: AnswerOutcome) -> float:
     """NaN where there is no answer to weigh."""
     answer = asked.answer
-    if answer is None or asked.error or answer.declined or not answer.checked:
+    if answer is None or asked.error or answer.declined or not answer.sentences:
         return float("nan")
-    return sum(one.found == "supported" for one in answer.checked) / len(answer.checked)
+    return sum(one.found == "supported" for one in answer.sentences) / len(answer.sentences)
 
 
-def _row(asked: Asked) -> AnswerRow:
+def _row(asked: AnswerOutcome) -> AnswerRow:
     """Its citations are weighed as the guard weighs them: a heading over quotes, as "Your documents disagree:", is no claim.
 
     Neither exactness of quotes nor tokens are told here.
     """
-    row, supported = measure_row(asked, lambda citation: citation.quote, lambda text: 0), _supported(asked)
+    row, supported = measure_answer(asked, lambda citation: citation.quote, lambda text: 0), _supported(asked)
     return replace(row, values=row.values | ({"citation_recall": supported} if np.isfinite(supported) else {}))
 
 
-def _told(asked: Asked) -> Told:
+def _told(asked: AnswerOutcome) -> AnswerSummary:
     answer = asked.answer
     if answer is None:
-        return Told("", "", asked.error)
-    return Told(answer.text, answer.reason if answer.declined else "", asked.error, answer.citations)
+        return AnswerSummary("", "", asked.error)
+    return AnswerSummary(answer.text, answer.reason if answer.declined else "", asked.error, answer.citations)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-START = 0.5  # of the pool in the first epoch; the paper's 0.01 is for thousands of steps, and nights have few epochs
+INITIAL_SHARE = (
+    0.5  # of the pool in the first epoch; the paper's 0.01 is for thousands of steps, and nights have few epochs
+)
 
 
-def competence(epoch: int, epochs: int, start: float = START) -> float:
+def competence(epoch: int, epochs: int, start: float = INITIAL_SHARE) -> float:
     """The share of the pool, easiest first, that is open in *epoch*, counted from 0: *start* at first, 1 at the last.
 
     √(t · (1 - c₀²) / T + c₀²), so that what is added grows smaller as the pool grows (Platanios et al., NAACL 2019:
@@ -28,7 +30,7 @@ def competence(epoch: int, epochs: int, start: float = START) -> float:
     return min(1.0, math.sqrt(epoch * (1 - start**2) / (epochs - 1) + start**2))
 
 
-def easiest(difficulties: Sequence[float], share: float, at_least: int) -> list[int]:
+def easiest_share(difficulties: Sequence[float], share: float, at_least: int) -> list[int]:
     """The places of the easiest *share*, rounded up, and never fewer than *at_least*; in the order given.
 
     >>> easiest([0.1, -0.4, -0.1, -0.3], 0.5, at_least=1)

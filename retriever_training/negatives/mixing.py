@@ -10,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View
-from retriever_training.negatives.candidates.similarities import cosines
-from retriever_training.negatives.curriculum import competence, easiest
+from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext, VersionView
+from retriever_training.negatives.candidates.similarities import row_cosines
+from retriever_training.negatives.curriculum import competence, easiest_share
 from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher
-from retriever_training.negatives.denoising.false_negative_rules import clean, count_removed
-from retriever_training.negatives.denoising.pair_features import NOTHING_MORE, Known
+from retriever_training.negatives.denoising.false_negative_rules import count_removed, remove_false_negatives
+from retriever_training.negatives.denoising.pair_features import NO_KNOWN_LABELS, KnownLabels
 from retriever_training.negatives.finders import FINDERS
-from retriever_training.negatives.rotation import shuffled, turn
+from retriever_training.negatives.rotation import hash_shuffled, take_turn
 
-POOL = 20  # candidates asked of each source before cleaning
+POOL_SIZE = 20  # candidates asked of each source before cleaning
 QUOTAS: Mapping[str, int] = {"feedback": 2, "dense": 1, "bm25": 1, "random": 1}
 """How many of each source a row gets at most, before what is left fills it up."""
-MAX_SHARE = 1 / 32
+MAX_ROW_SHARE = 1 / 32
 """Of all rows, how many may hold the same passage: once a batch. No batch takes a text twice, so one that more rows
 hold leaves the last batches to these rows alone."""
-ALWAYS_ALLOWED = 5  # rows, whatever the share: a night of forty questions must not run out of passages
+MIN_ROW_LIMIT = 5  # rows, whatever the share: a night of forty questions must not run out of passages
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingRow:
     """One training row: a question, a right passage, and negatives with their provenance."""
 
     question: str
@@ -44,28 +44,28 @@ class Row:
     """Whose judgments it comes from, or "replay"."""
 
 
-def mine_all(
-    mine: Mine,
-    views: Sequence[View],
+def mine_negatives(
+    context: MiningContext,
+    views: Sequence[VersionView],
     texts: Sequence[str],
     finders: Sequence[str] = tuple(FINDERS),
-    pool: int = POOL,
+    pool: int = POOL_SIZE,
     *,
-    known: Known = NOTHING_MORE,
+    known: KnownLabels = NO_KNOWN_LABELS,
     teacher: Teacher | None = None,
-) -> dict[str, list[Mined]]:
+) -> dict[str, list[MinedNegatives]]:
     """Every source's candidates for every question, cleaned: source → one `Mined` a question.
 
     What all sources found is cleaned at once, so that no text is read twice; *known* and *teacher* are for `clean`.
     """
-    found = {name: FINDERS[name](mine, pool) for name in finders}
-    together = [[one for source in found.values() for one in source[row]] for row in range(len(mine))]
-    cleaned = clean(mine, together, views, texts, known=known, teacher=teacher)
+    found = {name: FINDERS[name](context, pool) for name in finders}
+    together = [[one for source in found.values() for one in source[row]] for row in range(len(context))]
+    cleaned = remove_false_negatives(context, together, views, texts, known=known, teacher=teacher)
     parted = [_parted(mined, finders) for mined in cleaned]
     return {name: [one[name] for one in parted] for name in finders}
 
 
-def quotas_of(sources: Sequence[str]) -> dict[str, int]:
+def source_quotas(sources: Sequence[str]) -> dict[str, int]:
     """How many of each of these sources a row gets at most, in their order; 1 of those that QUOTAS does not name.
 
     >>> quotas_of(("neighbour", "feedback"))
@@ -74,8 +74,8 @@ def quotas_of(sources: Sequence[str]) -> dict[str, int]:
     return {source: QUOTAS.get(source, 1) for source in sources}
 
 
-def choose(
-    by_source: Mapping[str, Sequence[Mined]],
+def choose_negatives(
+    by_source: Mapping[str, Sequence[MinedNegatives]],
     row: int,
     n: int,
     quotas: Mapping[str, int] = QUOTAS,
@@ -102,25 +102,25 @@ def choose(
     return chosen
 
 
-def mix(
-    mine: Mine,
-    by_source: Mapping[str, Sequence[Mined]],
+def mix_rows(
+    context: MiningContext,
+    by_source: Mapping[str, Sequence[MinedNegatives]],
     right: Sequence[Mapping[int, float]],
     n: int,
     quotas: Mapping[str, int] = QUOTAS,
-    max_share: float = MAX_SHARE,
-) -> tuple[list[Row], dict[str, int]]:
+    max_share: float = MAX_ROW_SHARE,
+) -> tuple[list[TrainingRow], dict[str, int]]:
     """One row for each question and right passage, with up to *n* negatives, and how many were left out, by reason.
 
     *right* gives the passages to train on and their weights, for each question of the mine. A passage is a negative of
     at most *max_share* of the rows; later rows get their next candidates instead. That holds for people's rejections
     too: a passage that is voted down everywhere is pushed away from a few questions, not from all.
     """
-    most = max(ALWAYS_ALLOWED, math.ceil(max_share * sum(map(len, right))))
+    most = max(MIN_ROW_LIMIT, math.ceil(max_share * sum(map(len, right))))
     held: Counter[int] = Counter()
     full: set[int] = set()
     removed: Counter[str] = Counter()
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     for place, positives in enumerate(right):
         negatives, n_replaced = _within(by_source, place, n, quotas, full)
         reasons = Counter(count_removed(mined[place] for mined in by_source.values()))
@@ -129,13 +129,17 @@ def mix(
         removed += reasons
         told = tuple(sorted(reasons.items()))
         for positive, weight in positives.items():
-            rows.append(Row(mine.questions[place], mine.passage_ids[positive], weight, negatives, removed=told))
+            rows.append(
+                TrainingRow(context.questions[place], context.passage_ids[positive], weight, negatives, removed=told)
+            )
             held.update(one.passage for one in negatives)
         full.update(one.passage for one in negatives if held[one.passage] >= most)
-    return _with_margins(mine, right, rows), dict(removed)
+    return _with_margins(context, right, rows), dict(removed)
 
 
-def of_epoch(rows: Sequence[Row], n: int, epoch: int, epochs: int, seed: int, *, easy_first: bool = False) -> list[Row]:
+def rows_of_epoch(
+    rows: Sequence[TrainingRow], n: int, epoch: int, epochs: int, seed: int, *, easy_first: bool = False
+) -> list[TrainingRow]:
     """The same rows, each with the *n* of its negatives that are due in *epoch*, counted from 0.
 
     The negatives of a row are its pool: in an order of its own, they take turns. With *easy_first* the first epoch
@@ -145,7 +149,7 @@ def of_epoch(rows: Sequence[Row], n: int, epoch: int, epochs: int, seed: int, *,
     return [_due(row, n, shares, seed) for row in rows]
 
 
-def as_json(mine: Mine, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[dict[str, Any]]:
     """Rows as `nightjar mine` writes them: ids, and for each negative where it comes from and how hard it is."""
     for row in rows:
         yield {
@@ -163,7 +167,7 @@ def as_json(mine: Mine, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _parted(mined: Mined, sources: Sequence[str]) -> dict[str, Mined]:
+def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:
     """The same by source, each in its order."""
     kept: dict[str, list[Candidate]] = {name: [] for name in sources}
     removed: dict[str, list[tuple[Candidate, str]]] = {name: [] for name in sources}
@@ -171,25 +175,27 @@ def _parted(mined: Mined, sources: Sequence[str]) -> dict[str, Mined]:
         kept[candidate.source].append(candidate)
     for candidate, reason in mined.removed:
         removed[candidate.source].append((candidate, reason))
-    return {name: Mined(tuple(kept[name]), tuple(removed[name])) for name in sources}
+    return {name: MinedNegatives(tuple(kept[name]), tuple(removed[name])) for name in sources}
 
 
 def _within(
-    by_source: Mapping[str, Sequence[Mined]], place: int, n: int, quotas: Mapping[str, int], full: set[int]
+    by_source: Mapping[str, Sequence[MinedNegatives]], place: int, n: int, quotas: Mapping[str, int], full: set[int]
 ) -> tuple[tuple[Candidate, ...], int]:
     """What `choose` gives without the full passages, and how many of its first choices were among them."""
-    first = choose(by_source, place, n, quotas)
+    first = choose_negatives(by_source, place, n, quotas)
     n_full = sum(one.passage in full for one in first)
-    return tuple(choose(by_source, place, n, quotas, full) if n_full else first), n_full
+    return tuple(choose_negatives(by_source, place, n, quotas, full) if n_full else first), n_full
 
 
-def _with_margins(mine: Mine, right: Sequence[Mapping[int, float]], rows: Sequence[Row]) -> list[Row]:
+def _with_margins(
+    mine: MiningContext, right: Sequence[Mapping[int, float]], rows: Sequence[TrainingRow]
+) -> list[TrainingRow]:
     asked = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
     positives = np.fromiter((positive for some in right for positive in some), np.int64)
     negatives = np.fromiter((one.passage for row in rows for one in row.negatives), np.int64)
     lengths = [len(row.negatives) for row in rows]
-    of_positives = cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
-    of_negatives = cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
+    of_positives = row_cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
+    of_negatives = row_cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
     margins = (np.repeat(of_positives, lengths) - of_negatives).tolist()
     ends = np.cumsum(lengths).tolist()
     return [
@@ -198,12 +204,12 @@ def _with_margins(mine: Mine, right: Sequence[Mapping[int, float]], rows: Sequen
     ]
 
 
-def _due(row: Row, n: int, shares: Sequence[float], seed: int) -> Row:
+def _due(row: TrainingRow, n: int, shares: Sequence[float], seed: int) -> TrainingRow:
     assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix"
     hardness = [-margin for margin in row.margins]
     place_of = {one.passage: place for place, one in enumerate(row.negatives)}
-    order = [place_of[passage] for passage in shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
-    due = turn(order, n, [easiest(hardness, share, n) for share in shares])
+    order = [place_of[passage] for passage in hash_shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
+    due = take_turn(order, n, [easiest_share(hardness, share, n) for share in shares])
     return replace(
         row,
         negatives=tuple(row.negatives[place] for place in due),

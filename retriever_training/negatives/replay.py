@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from rag.errors import UsageError
-from retriever_training.negatives.mixing import Row
+from retriever_training.negatives.mixing import TrainingRow
 
 
-def replayed(rows: Sequence[Row], old_rows: Sequence[Row], share: float, seed: int) -> list[Row]:
+def replayed(
+    rows: Sequence[TrainingRow], old_rows: Sequence[TrainingRow], share: float, seed: int
+) -> list[TrainingRow]:
     """*rows*, and behind them older ones, drawn without replacement, until these are *share* of all.
 
     Old are the rows that the current version was trained on, or pairs made of the library itself. A pair of question

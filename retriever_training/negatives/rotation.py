@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 
 
-def turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[int]:
+def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[int]:
     """The *n* that are due in the last of the epochs: those that came least often, first come in the pool first.
 
     *opened* says for each epoch so far which part of the pool it may draw from. Where all is open this is the slice
@@ -28,7 +28,7 @@ def turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[
     return due
 
 
-def shuffled(pool: Sequence[int], item: str, seed: int) -> list[int]:
+def hash_shuffled(pool: Sequence[int], item: str, seed: int) -> list[int]:
     """The pool in an order that belongs to the row *item*, so that an epoch holds easy and hard ones of all sources.
 
     It is an order of hashes: whoever joins or leaves the pool, the others keep theirs.

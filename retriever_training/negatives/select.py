@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.candidates.rank_window import Window, within
-from retriever_training.negatives.candidates.records import Candidate, Mine
-from retriever_training.negatives.candidates.sampling import Sampling, sample
+from retriever_training.negatives.candidates.rank_window import RankWindow, within_window
+from retriever_training.negatives.candidates.records import Candidate, MiningContext
+from retriever_training.negatives.candidates.sampling import Sampling, sample_candidates
 from retriever_training.negatives.finders import FINDERS
 
 
-def select(mine: Mine, source: str, n: int, window: Window, sampling: Sampling) -> list[list[Candidate]]:
+def select(mine: MiningContext, source: str, n: int, window: RankWindow, sampling: Sampling) -> list[list[Candidate]]:
     """Up to *n* candidates of one finder for each question.
 
     The finder is asked for as many as the window reaches to, or else *n*: where scores or margins take some away, set
     the window's last rank deeper than *n*.
     """
     found = FINDERS[source](mine, window.n_asked(n))
-    return sample(mine, within(mine, found, window), n, sampling, source)
+    return sample_candidates(mine, within_window(mine, found, window), n, sampling, source)

@@ -13,37 +13,43 @@ from typing import Any, Literal
 
 from rag.errors import TooLittleDataError, UsageError
 from rag.records import Passage
-from retriever_training.output_path import check_place, in_place_of
+from retriever_training.output_path import atomic_replace, check_output_path
 
 RowFormat = Literal["jsonl", "datasets", "dpr"]
 
-PROVENANCE = "provenance.jsonl"
+PROVENANCE_FILE = "provenance.jsonl"
 """In a `datasets` folder: line i tells of row i. In columns of its own it would be encoded as if it were text."""
-EASY = frozenset({"random", "in_batch"})
+EASY_SOURCES = frozenset({"random", "in_batch"})
 """Sources whose passages DPR calls negative_ctxs; those of the others are hard_negative_ctxs."""
 
-Line = Mapping[str, Any]
+RowJson = Mapping[str, Any]
 """A row as `negatives.mix.as_json` tells it, passages by their ids."""
 
 
-def check_free(out: Path, kind: RowFormat, *, force: bool) -> None:
+def check_writable(out: Path, kind: RowFormat, *, force: bool) -> None:
     """Says before the work begins whether *out* can be written.
 
     Raises:
         UsageError: it is there and *force* is not given, or it holds something that we did not write.
         NotFoundError: the folder that it should lie in is not there.
     """
-    check_place(out, force=force)
+    check_output_path(out, force=force)
     if not out.exists():
         return
-    ours = out.is_dir() and (out / PROVENANCE).is_file()
+    ours = out.is_dir() and (out / PROVENANCE_FILE).is_file()
     if out.is_dir() != (kind == "datasets") or (out.is_dir() and not ours):
         raise UsageError(f"{str(out)!r} is a {'folder' if out.is_dir() else 'file'} that this command did not write, "
                          "and is not replaced: choose another name")  # fmt: skip
 
 
 def write_rows(
-    out: Path, kind: RowFormat, lines: Sequence[Line], passages: Mapping[str, Passage], n_negatives: int, *, force: bool
+    out: Path,
+    kind: RowFormat,
+    lines: Sequence[RowJson],
+    passages: Mapping[str, Passage],
+    n_negatives: int,
+    *,
+    force: bool,
 ) -> int:
     """Writes the rows and returns how many were written.
 
@@ -53,21 +59,23 @@ def write_rows(
         UsageError, NotFoundError: as `check_free`.
         TooLittleDataError: `datasets` would hold no row.
     """
-    check_free(out, kind, force=force)
+    check_writable(out, kind, force=force)
     if kind == "datasets":
         lines = _with_enough(lines, n_negatives)
-    with in_place_of(out) as beside:
+    with atomic_replace(out) as beside:
         if kind == "jsonl":
             _write_lines(beside, lines)
         elif kind == "dpr":
             beside.write_text(json.dumps(list(dpr_entries(lines, passages)), ensure_ascii=False, indent=1), "utf-8")
         else:
-            _write_dataset(beside, columns(lines, passages, n_negatives))
-            _write_lines(beside / PROVENANCE, lines)
+            _write_dataset(beside, dataset_columns(lines, passages, n_negatives))
+            _write_lines(beside / PROVENANCE_FILE, lines)
     return len(lines)
 
 
-def columns(lines: Sequence[Line], passages: Mapping[str, Passage], n_negatives: int) -> dict[str, list[str]]:
+def dataset_columns(
+    lines: Sequence[RowJson], passages: Mapping[str, Passage], n_negatives: int
+) -> dict[str, list[str]]:
     """anchor, positive, negative_1 … as texts, in the order in which sentence-transformers' losses read them.
 
     A passage is what the encoder reads: title and headings before the text.
@@ -86,7 +94,7 @@ def columns(lines: Sequence[Line], passages: Mapping[str, Passage], n_negatives:
     return made
 
 
-def dpr_entries(lines: Sequence[Line], passages: Mapping[str, Passage]) -> Iterator[dict[str, Any]]:
+def dpr_entries(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> Iterator[dict[str, Any]]:
     """One entry a question, with all its right passages, as facebookresearch/DPR reads it (Karpukhin et al. 2020).
 
     Rows of one question must follow each other. There are no answers: a verdict names a passage. What DPR does not
@@ -99,9 +107,9 @@ def dpr_entries(lines: Sequence[Line], passages: Mapping[str, Passage]) -> Itera
             "question": question,
             "answers": [],
             "positive_ctxs": [_context(passages[row["positive"]], {"score": row["weight"]}) for row in rows],
-            "negative_ctxs": [_context(passages[n["passage_id"]], n) for n in negatives if n["source"] in EASY],
+            "negative_ctxs": [_context(passages[n["passage_id"]], n) for n in negatives if n["source"] in EASY_SOURCES],
             "hard_negative_ctxs": [
-                _context(passages[n["passage_id"]], n) for n in negatives if n["source"] not in EASY
+                _context(passages[n["passage_id"]], n) for n in negatives if n["source"] not in EASY_SOURCES
             ],
         }
 
@@ -111,7 +119,7 @@ def _context(passage: Passage, told: Mapping[str, Any]) -> dict[str, Any]:
     return {"title": passage.title, "text": text, **told, "passage_id": passage.passage_id}
 
 
-def _with_enough(lines: Sequence[Line], n_negatives: int) -> list[Line]:
+def _with_enough(lines: Sequence[RowJson], n_negatives: int) -> list[RowJson]:
     enough = [line for line in lines if len(line["negatives"]) >= n_negatives]
     if not enough:
         raise TooLittleDataError(f"none of {len(lines):,} rows has {n_negatives} negatives: ask for fewer with "
@@ -119,7 +127,7 @@ def _with_enough(lines: Sequence[Line], n_negatives: int) -> list[Line]:
     return enough
 
 
-def _write_lines(file: Path, lines: Sequence[Line]) -> None:
+def _write_lines(file: Path, lines: Sequence[RowJson]) -> None:
     with file.open("w", encoding="utf-8") as stream:
         stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 

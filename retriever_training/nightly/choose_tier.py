@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from rag.embedding.encoder import Encoder
 from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
-from retriever_training.tiers.tier3_both_towers import Plan
+from retriever_training.tiers.tier3_both_towers import TowersPlan
 
-MIN_FOR_TOWERS = 200  # training questions; with fewer, transformers learnt nothing that the map had not
-BACKWARD = 2.0  # a training step costs its forward pass and twice that again
-PROBE_TEXTS = 64
+MIN_QUESTIONS_FOR_TOWERS = 200  # training questions; with fewer, transformers learnt nothing that the map had not
+BACKWARD_COST = 2.0  # a training step costs its forward pass and twice that again
+N_PROBE_TEXTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,23 @@ class TierChoice:
 
     tier: int
     why: str
-    from_own: bool = False
+    is_cold_start: bool = False
     """Whether it learns from the library's own questions, and from nobody's judgments."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class NightWorkload:
     """What a night would have to do, and how fast this machine is."""
 
     n_questions: int
     n_rows: int
     n_passages: int
-    question_length: float
+    relative_question_length: float
     """Of a question over that of a passage."""
     per_second: float
     """Passages that this machine encodes."""
 
-    def of_towers(self, plan: Plan) -> float:
+    def two_tower_minutes(self, plan: TowersPlan) -> float:
         """Minutes that tier 3 takes, about: training, and encoding the library anew after every round.
 
         >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, sources=("dense",)))
@@ -45,19 +45,21 @@ class Load:
         >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, rounds=2))
         30.0
         """
-        trained = self.n_rows * plan.epochs * (1 + plan.n_mined) * (1 + BACKWARD)
+        trained = self.n_rows * plan.epochs * (1 + plan.n_mined) * (1 + BACKWARD_COST)
         return plan.rounds * (trained + self.n_passages) / self.per_second / 60
 
-    def of_query_tower(self, plan: QueryTowerPlan) -> float:
+    def query_tower_minutes(self, plan: QueryTowerPlan) -> float:
         """Minutes that tier 2 takes, about.
 
         >>> Load(100, 100, 600, 0.1, 1.0).of_query_tower(QueryTowerPlan(epochs=2))
         1.0
         """
-        return self.n_rows * plan.epochs * self.question_length * (1 + BACKWARD) / self.per_second / 60
+        return self.n_rows * plan.epochs * self.relative_question_length * (1 + BACKWARD_COST) / self.per_second / 60
 
 
-def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query_tower: QueryTowerPlan) -> TierChoice:
+def choose_tier(
+    requested: str, load: NightWorkload, max_minutes: float, towers: TowersPlan, query_tower: QueryTowerPlan
+) -> TierChoice:
     """The highest tier that there is enough to learn from for, and time.
 
     >>> plans = Plan(), QueryTowerPlan()
@@ -68,31 +70,31 @@ def choose_tier(wanted: str, load: Load, max_minutes: float, towers: Plan, query
     >>> choose_tier("auto", Load(50, 50, 1000, 0.1, 50.0), 120.0, *plans).tier
     1
     """
-    if wanted != "auto":
-        return TierChoice(int(wanted), f"Tier {wanted} was asked for.")
-    if load.n_questions < MIN_FOR_TOWERS:
+    if requested != "auto":
+        return TierChoice(int(requested), f"Tier {requested} was asked for.")
+    if load.n_questions < MIN_QUESTIONS_FOR_TOWERS:
         return TierChoice(1, f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
-                             f"which needs {MIN_FOR_TOWERS}.")  # fmt: skip
-    both, one = load.of_towers(towers), load.of_query_tower(query_tower)
+                             f"which needs {MIN_QUESTIONS_FOR_TOWERS}.")  # fmt: skip
+    both, one = load.two_tower_minutes(towers), load.query_tower_minutes(query_tower)
     told = (f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
             f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}")  # fmt: skip
     tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1
     return TierChoice(tier, f"Tier {tier}: {told}.")
 
 
-def cold_choice(n_questions: int, needed: int) -> TierChoice:
+def cold_start_choice(n_questions: int, needed: int) -> TierChoice:
     """Tier 1 from the library's own questions, whatever tier was wanted: people's do not suffice.
 
     >>> cold_choice(3, 10).why
     "Tier 1 from the library's own questions: people gave 3 training questions, and a night learns from 10 or more."
     """
     return TierChoice(1, f"Tier 1 from the library's own questions: people gave {n_questions} training questions, and "
-                         f"a night learns from {needed} or more.", from_own=True)  # fmt: skip
+                         f"a night learns from {needed} or more.", is_cold_start=True)  # fmt: skip
 
 
-def passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:
+def measure_passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:
     """Measured on a few passages spread over the library."""
-    some = list(texts[:: max(1, len(texts) // PROBE_TEXTS)][:PROBE_TEXTS])
+    some = list(texts[:: max(1, len(texts) // N_PROBE_TEXTS)][:N_PROBE_TEXTS])
     encoder.encode_passages(some[:2])  # the first call is slower
     start = time.perf_counter()
     encoder.encode_passages(some)

@@ -8,26 +8,31 @@ from dataclasses import asdict
 import numpy as np
 
 from rag.versions.registry import Version
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.measuring.held_out import HeldOut
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.measuring.held_out import HeldOutQuestions
 from retriever_training.nightly.choose_tier import TierChoice
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.versions.night_store import Night, Nights
+from retriever_training.versions.night_store import NightRecord, NightStore
 
-RECIPE = 4  # raise it where the same judgments would make another candidate: then they are tried again
+TRAINING_CODE_VERSION = 4  # raise it where the same judgments would make another candidate: then they are tried again
 
 
-def night_of(
-    nights: Nights, evidence: Evidence, held_out: HeldOut, plan: NightPlan, choice: TierChoice, current: Version
-) -> Night:
+def find_or_start_night(
+    nights: NightStore,
+    evidence: TrainingSnapshot,
+    held_out: HeldOutQuestions,
+    plan: NightPlan,
+    choice: TierChoice,
+    current: Version,
+) -> NightRecord:
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
     taught_by = {"teacher": plan.teacher.cross_encoder_id} if plan.teacher else {}
     parameters = json.dumps(
         {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
-         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.from_own, **taught_by},
+         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.is_cold_start, **taught_by},
         sort_keys=True,
     )  # fmt: skip
-    fingerprint = evidence.fingerprint(RECIPE, choice.tier, parameters)
+    fingerprint = evidence.fingerprint(TRAINING_CODE_VERSION, choice.tier, parameters)
     known = nights.latest(fingerprint)
     promoted_since = (
         known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.app.app import App
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.nightly.choose_tier import Load, TierChoice, choose_tier, cold_choice, passages_per_second
-from retriever_training.nightly.sufficiency import Enough
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.nightly.choose_tier import (
+    NightWorkload,
+    TierChoice,
+    choose_tier,
+    cold_start_choice,
+    measure_passages_per_second,
+)
+from retriever_training.nightly.sufficiency import DataSufficiency
 from retriever_training.tiers.night_plan import NightPlan
 
-TIERS = ("auto", "1", "2", "3")
+TIER_CHOICES = ("auto", "1", "2", "3")
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class TierForecast:
     """What one choice of tier comes to."""
 
     tier: int
@@ -25,41 +31,43 @@ class Foreseen:
     """Of training and encoding, about; None for tier 1, which takes seconds to a few minutes whatever it learns from."""
 
 
-def choose(app: App, evidence: Evidence, plan: NightPlan, found: Enough) -> TierChoice:
+def choose_night_tier(app: App, evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency) -> TierChoice:
     """The tier of a night that has enough; the speed of this machine is measured only where the plan leaves it open."""
-    if found.from_own:
-        return cold_choice(found.n_train, found.min_train)
+    if found.is_cold_start:
+        return cold_start_choice(found.n_train, found.min_train)
     per_second = math.inf
     if plan.tier == "auto":
-        per_second = speed(app, evidence)
-    return choose_tier(plan.tier, load_of(evidence, per_second), plan.max_minutes, plan.towers, plan.query_tower)
+        per_second = base_passages_per_second(app, evidence)
+    return choose_tier(plan.tier, night_workload(evidence, per_second), plan.max_minutes, plan.towers, plan.query_tower)
 
 
-def foresee(evidence: Evidence, plan: NightPlan, found: Enough, per_second: float) -> dict[str, Foreseen]:
+def forecast_night(
+    evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency, per_second: float
+) -> dict[str, TierForecast]:
     """What a night of each of TIERS would do, at so many passages a second."""
-    load = load_of(evidence, per_second)
-    minutes = {2: load.of_query_tower(plan.query_tower), 3: load.of_towers(plan.towers)}
+    load = night_workload(evidence, per_second)
+    minutes = {2: load.query_tower_minutes(plan.query_tower), 3: load.two_tower_minutes(plan.towers)}
     told = {}
-    for wanted in TIERS:
+    for wanted in TIER_CHOICES:
         choice = choose_tier(wanted, load, plan.max_minutes, plan.towers, plan.query_tower)
-        choice = cold_choice(found.n_train, found.min_train) if found.from_own else choice
-        told[wanted] = Foreseen(choice.tier, choice.why, minutes.get(choice.tier))
+        choice = cold_start_choice(found.n_train, found.min_train) if found.is_cold_start else choice
+        told[wanted] = TierForecast(choice.tier, choice.why, minutes.get(choice.tier))
     return told
 
 
-def speed(app: App, evidence: Evidence) -> float:
+def base_passages_per_second(app: App, evidence: TrainingSnapshot) -> float:
     """Passages that the base encodes here in a second; takes about two."""
-    return passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
+    return measure_passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
 
 
-def load_of(evidence: Evidence, per_second: float) -> Load:
+def night_workload(evidence: TrainingSnapshot, per_second: float) -> NightWorkload:
     """What a night of this evidence has to do."""
     train = evidence.asked("train")
-    return Load(
+    return NightWorkload(
         n_questions=len(train),
         n_rows=sum(len(right) for right in train.right),
         n_passages=len(evidence.passages),
-        question_length=_mean_length(train.questions) / _mean_length(evidence.texts),
+        relative_question_length=_mean_length(train.questions) / _mean_length(evidence.texts),
         per_second=per_second,
     )
 

@@ -6,46 +6,46 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from rag.records import now
-from retriever_training.progress import Watch
-from retriever_training.versions.night_store import Nights, Step
+from rag.records import utc_now
+from retriever_training.progress import ProgressReporter
+from retriever_training.versions.night_store import NightStep, NightStore
 
-EVERY_S = 1.0  # between two writes of one step's progress
+MIN_WRITE_INTERVAL_S = 1.0  # between two writes of one step's progress
 
 
 @dataclass(slots=True)
-class Steps:
+class NightProgress:
     """Hands on what a night tells of itself, and keeps it with the night."""
 
-    nights: Nights
+    nights: NightStore
     night_id: str
-    also: Watch
+    also: ProgressReporter
     """Who watches beside: the command's bars."""
-    steps: list[Step] = field(default_factory=list)
+    steps: list[NightStep] = field(default_factory=list)
     _told_at: float = 0.0
 
     def enter(self, stage: str) -> None:
         """The next stage: learning, measuring, indexing."""
         self.nights.enter(self.night_id, stage)
-        self._begin(Step(stage, "", 0, 0, now()))
+        self._begin(NightStep(stage, "", 0, 0, utc_now()))
 
     def watch(self, name: str, total: int) -> Callable[[int], None]:
         """A step of the stage, as of `candidate.Watch`; one without work is not told."""
         also = self.also(name, total)
         if total <= 0:
             return also
-        self._begin(Step(self.steps[-1].stage if self.steps else "", name, total, 0, now()))
+        self._begin(NightStep(self.steps[-1].stage if self.steps else "", name, total, 0, utc_now()))
         place = len(self.steps) - 1
 
         def advance(n: int) -> None:
             also(n)
             self.steps[place] = replace(self.steps[place], done=self.steps[place].done + n)
-            if time.monotonic() - self._told_at >= EVERY_S:
+            if time.monotonic() - self._told_at >= MIN_WRITE_INTERVAL_S:
                 self._tell()
 
         return advance
 
-    def _begin(self, step: Step) -> None:
+    def _begin(self, step: NightStep) -> None:
         self.steps.append(step)
         self._tell()
 

@@ -11,11 +11,11 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from eval.report.provenance import Background, Check, duplicates, past_reports
+from eval.report.provenance import ReportContext, ValidityCheck, past_reports, repeated_questions
 from rag.versions.registry import Version
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.judgments.splits import normalised, too_near
-from retriever_training.measuring.held_out import HeldOut
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.judgments.splits import find_near_duplicates_of, normalise_question
+from retriever_training.measuring.held_out import HeldOutQuestions
 from retriever_training.tiers.night_plan import NightPlan
 
 NIGHTS = "nights"  # below the state directory; a folder a night, with `report` in it
@@ -29,21 +29,21 @@ class NightFacts:
     fingerprint: str
     tier: int
     plan: NightPlan
-    evidence: Evidence
-    held_out: HeldOut
+    evidence: TrainingSnapshot
+    held_out: HeldOutQuestions
     current: Version
     candidate: Version
 
     def settings(self) -> dict[str, Any]:
         """Every choice that a person made for this night, by a dotted name."""
-        return settings_of(self.plan)
+        return flattened_settings(self.plan)
 
 
-def background_of(night: NightFacts, folder: Path) -> Background:
+def night_provenance(night: NightFacts, folder: Path) -> ReportContext:
     """The report's background; *folder* holds the nights before."""
     history = past_reports(folder, before=night.night_id)
     earlier = _settings_of(folder / history[-1].name / "report" / "metrics.json") if history else None
-    return Background(
+    return ReportContext(
         title=f"Night {night.night_id}",
         changed=(
             ("Data", tuple(_data(night))),
@@ -86,14 +86,14 @@ def _training(night: NightFacts) -> Iterator[tuple[str, str]]:
 
 def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     mine = night.settings()
-    before, what = (earlier, "the night before") if earlier else (settings_of(NightPlan()), "the defaults")
+    before, what = (earlier, "the night before") if earlier else (flattened_settings(NightPlan()), "the defaults")
     different = [name for name in sorted(mine) if mine[name] != before.get(name, mine[name])]
     for name in different:
         yield name, f"{before[name]} → {mine[name]}"
     yield f"settings unlike {what}", f"{len(different)} of {len(mine)}"
 
 
-def settings_of(plan: NightPlan) -> dict[str, Any]:
+def flattened_settings(plan: NightPlan) -> dict[str, Any]:
     """Dotted name → value, as JSON gives it back."""
     named = {"rules": asdict(plan.rules), "towers": asdict(plan.towers), "query_tower": asdict(plan.query_tower),
              "tier": plan.tier, "max_minutes": plan.max_minutes, "cold_start": plan.cold_start,
@@ -102,27 +102,27 @@ def settings_of(plan: NightPlan) -> dict[str, Any]:
     return kept
 
 
-def _checks(night: NightFacts) -> Iterator[Check]:
+def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
     held = list(night.held_out.questions_by_id.values())
     trained = list(night.evidence.asked("train").questions)
-    same = {normalised(one) for one in held} & {normalised(one) for one in trained}
-    near = list(too_near(trained, held))
-    yield Check(
+    same = {normalise_question(one) for one in held} & {normalise_question(one) for one in trained}
+    near = list(find_near_duplicates_of(trained, held))
+    yield ValidityCheck(
         "Held-out questions in training",
         not same,
         f"{len(same)} of {len(held):,} held-out questions were trained on."
         if same
         else f"None of the {len(held):,} held-out questions is among the {len(trained):,} training questions.",
     )
-    yield Check(
+    yield ValidityCheck(
         "Held-out questions in other words",
         not near,
         f"{len(near)} training questions say nearly what a held-out one says."
         if near
         else "No training question says nearly what a held-out one says: those that did were left out.",
     )
-    twice = list(duplicates(held))
-    yield Check(
+    twice = list(repeated_questions(held))
+    yield ValidityCheck(
         "Questions held out twice",
         not twice,
         f"{len(twice)} held-out questions say what another one says: they count double."
@@ -130,7 +130,7 @@ def _checks(night: NightFacts) -> Iterator[Check]:
         else "No held-out question stands there twice.",
     )
     n_decisive = int((night.held_out.decisive & ~night.held_out.locked).sum())
-    yield Check("Questions that decide", n_decisive >= night.plan.rules.min_questions,
+    yield ValidityCheck("Questions that decide", n_decisive >= night.plan.rules.min_questions,
                 f"{n_decisive:,} held-out questions decide; at least {night.plan.rules.min_questions} are needed.")  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def _installed(package: str) -> str:
         return "not installed"
 
 
-def corpus_hash(evidence: Evidence) -> str:
+def corpus_hash(evidence: TrainingSnapshot) -> str:
     """A hash of all passages' ids and texts, in order."""
     digest = hashlib.sha256()
     for passage in evidence.passages:
@@ -170,7 +170,7 @@ def corpus_hash(evidence: Evidence) -> str:
     return digest.hexdigest()
 
 
-def questions_hash(held_out: HeldOut) -> str:
+def questions_hash(held_out: HeldOutQuestions) -> str:
     """A hash of the held-out questions and which passages are right for them."""
     lines = [[text, sorted(held_out.right[query_id])] for query_id, text in held_out.questions_by_id.items()]
     return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()

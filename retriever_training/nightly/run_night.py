@@ -9,39 +9,48 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.gate.decide import Decision
+from eval.gate.decide import GateDecision
 from eval.report.output.write_report import write_index, write_report
 from rag.app.app import App
-from rag.feedback.same_day_boosts import VERDICTS_UNTIL
-from rag.file_lock import FileLock
+from rag.feedback.same_day_boosts import LEARNED_VERDICTS_KEY
+from rag.file_lock import ProcessLock
 from rag.index.chroma_index import ChromaIndex
 from rag.versions.registry import Version
-from retriever_training.judgments.snapshot import Evidence, gather
-from retriever_training.measuring.held_out import HeldOut, held_out_questions
-from retriever_training.negatives.candidates.records import View
-from retriever_training.negatives.denoising.cross_encoder_teacher import Remembered
+from retriever_training.judgments.snapshot import TrainingSnapshot, load_snapshot
+from retriever_training.measuring.held_out import HeldOutQuestions, load_held_out_questions
+from retriever_training.negatives.candidates.records import VersionView
+from retriever_training.negatives.denoising.cross_encoder_teacher import CachingTeacher
 from retriever_training.nightly.choose_tier import TierChoice
-from retriever_training.nightly.fingerprint import night_of
-from retriever_training.nightly.forecast import choose
-from retriever_training.nightly.measure import Measured, Measuring
-from retriever_training.nightly.progress import Steps
-from retriever_training.nightly.report_facts import NightFacts, background_of
-from retriever_training.nightly.sufficiency import Enough, enough
-from retriever_training.progress import Made, Watch, unwatched
-from retriever_training.tiers.learn_cold_start import learn_cold
+from retriever_training.nightly.fingerprint import find_or_start_night
+from retriever_training.nightly.forecast import choose_night_tier
+from retriever_training.nightly.measure import NightMeasurement, NightMeasurer
+from retriever_training.nightly.progress import NightProgress
+from retriever_training.nightly.report_facts import NightFacts, night_provenance
+from retriever_training.nightly.sufficiency import DataSufficiency, check_sufficiency
+from retriever_training.progress import ProgressReporter, TrainedModel, no_progress
+from retriever_training.tiers.learn_cold_start import learn_cold_start
 from retriever_training.tiers.learn_tier1 import learn_map
 from retriever_training.tiers.learn_tier2 import learn_query_tower
 from retriever_training.tiers.learn_tier3 import learn_towers
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.versions.encoded_views import earlier_views, view_of
-from retriever_training.versions.night_store import Night, Nights, finish
-from retriever_training.versions.rejected_candidates import discard_older
+from retriever_training.versions.encoded_views import encode_earlier_views, encode_view
+from retriever_training.versions.night_store import NightRecord, NightStore, finish_night
+from retriever_training.versions.rejected_candidates import discard_old_refusals
 
-TOLD = ("version", "previous", "tier", "seconds", "n_judgments", "n_passages_encoded", "lexical_weight", "night_id")
+REPORTED_FACTS = (
+    "version",
+    "previous",
+    "tier",
+    "seconds",
+    "n_judgments",
+    "n_passages_encoded",
+    "lexical_weight",
+    "night_id",
+)
 """Of the summary, what the report repeats; the rest stands there in other words."""
 
 
-def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, Any]:
+def run_night(app: App, plan: NightPlan, watch: ProgressReporter = no_progress) -> dict[str, Any]:
     """Runs one night and returns its summary, which `nightjar nightly --json` prints.
 
     Safe to run twice: the same judgments on the same library get the same answer without training again. Safe
@@ -50,28 +59,30 @@ def run_night(app: App, plan: NightPlan, watch: Watch = unwatched) -> dict[str, 
     Raises:
         BusyError: another night is running on this state directory.
     """
-    lock = FileLock(app.settings.data / "night.lock", "the night")
+    lock = ProcessLock(app.settings.data / "night.lock", "the night")
     try:
         return _run_locked(app, plan, watch)
     finally:
         lock.release()
 
 
-def _run_locked(app: App, plan: NightPlan, watch: Watch) -> dict[str, Any]:
+def _run_locked(app: App, plan: NightPlan, watch: ProgressReporter) -> dict[str, Any]:
     started = time.monotonic()
     current = app.current()
-    verdicts_until = app.feedback.latest_event()
-    evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-    found = enough(evidence, plan)
-    if not found.is_enough:
+    verdicts_until = app.feedback.latest_event_id()
+    evidence = load_snapshot(
+        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+    )
+    found = check_sufficiency(evidence, plan)
+    if not found.is_sufficient:
         return _too_little(found, evidence, started)
-    held_out = held_out_questions(app, evidence, plan.rules.lock_from)
-    choice = choose(app, evidence, plan, found)
-    nights = Nights(app.engine)
-    night = night_of(nights, evidence, held_out, plan, choice, current)
+    held_out = load_held_out_questions(app, evidence, plan.rules.lock_from)
+    choice = choose_night_tier(app, evidence, plan, found)
+    nights = NightStore(app.engine)
+    night = find_or_start_night(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    steps = Steps(nights, night.night_id, watch)
+    steps = NightProgress(nights, night.night_id, watch)
     return _Run(app, plan, steps, verdicts_until, evidence, held_out, night, choice, current, started).through()
 
 
@@ -81,12 +92,12 @@ class _Run:
 
     app: App
     plan: NightPlan
-    steps: Steps
+    steps: NightProgress
     verdicts_until: int
     """The last verdict event that the evidence may hold."""
-    evidence: Evidence
-    held_out: HeldOut
-    night: Night
+    evidence: TrainingSnapshot
+    held_out: HeldOutQuestions
+    night: NightRecord
     choice: TierChoice
     current: Version
     started: float
@@ -106,7 +117,7 @@ class _Run:
         return summary
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> ProgressReporter:
         """Told of every step."""
         return self.steps.watch
 
@@ -115,7 +126,7 @@ class _Run:
         """What the night writes while it runs, and its report."""
         return self.app.settings.data / "nights" / self.night.night_id
 
-    def _learn(self) -> Made:
+    def _learn(self) -> TrainedModel:
         self.steps.enter("learning")
         self.work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.work / "candidate", ignore_errors=True)
@@ -123,7 +134,7 @@ class _Run:
         encoder = self.app.open_encoder(base.encoder_id)
         vectors = self.app.vectors(base.passage_side)
         if self.choice.tier == 1:
-            learn = learn_cold if self.choice.from_own else learn_map
+            learn = learn_cold_start if self.choice.is_cold_start else learn_map
             return learn(
                 self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch
             )
@@ -131,45 +142,45 @@ class _Run:
             plan = replace(self.plan.query_tower, seed=self.plan.towers.seed)
             return learn_query_tower(self.evidence, encoder, vectors, base.lexical_weight, self.work, plan, self.watch)
         settings = self.app.settings.encoder
-        teacher = Remembered(self.plan.teacher) if self.plan.teacher else None
+        teacher = CachingTeacher(self.plan.teacher) if self.plan.teacher else None
         return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
                             self.watch, settings.precision, teacher, self._earlier())  # fmt: skip
 
-    def _views(self) -> list[View]:
+    def _views(self) -> list[VersionView]:
         """How the base and, where it is another one, the current version see the training questions."""
         base = self.app.registry.base()
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
         questions = self.evidence.asked("train").questions
-        return [view_of(self.app, self.evidence, version, questions, self.watch) for version in versions]
+        return [encode_view(self.app, self.evidence, version, questions, self.watch) for version in versions]
 
-    def _earlier(self) -> tuple[View, ...]:
+    def _earlier(self) -> tuple[VersionView, ...]:
         """How versions before the current one see them, where negatives are to come from these."""
         if "earlier" not in self.plan.towers.sources:
             return ()
-        return earlier_views(self.app, self.evidence, self.evidence.asked("train").questions, self.watch)
+        return encode_earlier_views(self.app, self.evidence, self.evidence.asked("train").questions, self.watch)
 
-    def _register(self, made: Made) -> Version:
-        learned_until = 0 if self.choice.from_own else self.verdicts_until
+    def _register(self, made: TrainedModel) -> Version:
+        learned_until = 0 if self.choice.is_cold_start else self.verdicts_until
         note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded,
-                VERDICTS_UNTIL: learned_until}  # fmt: skip
+                LEARNED_VERDICTS_KEY: learned_until}  # fmt: skip
         return self.app.registry.register(
             made.folder, tier=self.choice.tier, parent_id=self.app.registry.base().encoder_id,
             lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
         )  # fmt: skip
 
-    def _measure(self, candidate: Version) -> Measured:
+    def _measure(self, candidate: Version) -> NightMeasurement:
         """What both versions serve for the held-out questions, and what the gate says of it."""
         self.steps.enter("measuring")
-        look = 1 + Nights(self.app.engine).n_decided_since(self.held_out.half_judged_at)
-        return Measuring(
+        look = 1 + NightStore(self.app.engine).n_decided_since(self.held_out.half_judged_at)
+        return NightMeasurer(
             self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate, look
         ).measured()
 
-    def _report(self, measured: Measured, candidate: Version, summary: Mapping[str, Any]) -> None:
+    def _report(self, measured: NightMeasurement, candidate: Version, summary: Mapping[str, Any]) -> None:
         night = NightFacts(self.night.night_id, self.night.fingerprint, self.choice.tier, self.plan, self.evidence,
                            self.held_out, self.current, candidate)  # fmt: skip
-        facts = {name: summary[name] for name in TOLD if name in summary} | {"settings": night.settings()}
-        background = background_of(night, self.work.parent)
+        facts = {name: summary[name] for name in REPORTED_FACTS if name in summary} | {"settings": night.settings()}
+        background = night_provenance(night, self.work.parent)
         write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
         write_index(self.work.parent)
 
@@ -189,21 +200,21 @@ class _Run:
             index.sync(advance)
             index.verify()
 
-    def _settle(self, decision: Decision, candidate: Version, summary: Mapping[str, Any]) -> None:
+    def _settle(self, decision: GateDecision, candidate: Version, summary: Mapping[str, Any]) -> None:
         """The decision and, with it in one transaction, the promotion."""
         if decision.decision == "promoted":
             self.app.registry.promote(
                 candidate.encoder_id, decision.reasons[0],
-                also=lambda connection: finish(connection, self.night.night_id, "promoted", candidate.encoder_id, summary),
+                also=lambda connection: finish_night(connection, self.night.night_id, "promoted", candidate.encoder_id, summary),
             )  # fmt: skip
         else:
             with self.app.engine.begin() as connection:
-                finish(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
-        discard_older(self.app, self.plan.keep_refused)
+                finish_night(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
+        discard_old_refusals(self.app, self.plan.keep_refused)
         for leftover in self.work.glob("round-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _summary(self, decision: Decision, candidate: Version, made: Made) -> dict[str, Any]:
+    def _summary(self, decision: GateDecision, candidate: Version, made: TrainedModel) -> dict[str, Any]:
         return {
             "decision": decision.decision,
             "version": candidate.encoder_id,
@@ -222,7 +233,7 @@ class _Run:
         }
 
 
-def _too_little(found: Enough, evidence: Evidence, started: float) -> dict[str, Any]:
+def _too_little(found: DataSufficiency, evidence: TrainingSnapshot, started: float) -> dict[str, Any]:
     return {"decision": "invalid", "version": None, "tier": None, "reasons": list(found.missing()),
             "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
             "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retriever_training.cold_start.pseudo_questions import draw
-from retriever_training.judgments.snapshot import Evidence
+from retriever_training.cold_start.pseudo_questions import draw_pseudo_questions
+from retriever_training.judgments.snapshot import TrainingSnapshot
 from retriever_training.judgments.splits import GATE_SHARE
 from retriever_training.tiers.night_plan import NightPlan
 
@@ -15,66 +15,66 @@ MIN_TRAIN_QUESTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Enough:
+class DataSufficiency:
     """What there is to learn from and to decide by, and what a night needs of each."""
 
     n_train: int
     """Training questions that somebody judged."""
-    n_gate: int
+    n_held_out: int
     """Held-out questions with a right passage."""
     min_train: int
-    min_gate: int
-    n_own: int = 0
+    min_held_out: int
+    n_pseudo_questions: int = 0
     """Questions that the library asks of itself, where the night may learn from them and needs to."""
 
     @property
-    def from_own(self) -> bool:
+    def is_cold_start(self) -> bool:
         """Whether a night would learn from the library's own questions, for people gave too few."""
-        return self.n_train < self.min_train and self.n_own > 0
+        return self.n_train < self.min_train and self.n_pseudo_questions > 0
 
     @property
-    def is_enough(self) -> bool:
+    def is_sufficient(self) -> bool:
         """Whether a night would train at all."""
-        return self.n_gate >= self.min_gate and (self.n_train >= self.min_train or self.from_own)
+        return self.n_held_out >= self.min_held_out and (self.n_train >= self.min_train or self.is_cold_start)
 
     @property
     def n_judged(self) -> int:
         """Questions that count for a night, of both kinds."""
-        return self.n_train + self.n_gate
+        return self.n_train + self.n_held_out
 
     @property
-    def n_wanted(self) -> int:
+    def n_needed(self) -> int:
         """About how many of them there are when a night can begin: one question in five is held out.
 
         >>> Enough(100, 20, 10, 30).n_wanted, Enough(0, 31, 10, 30).n_wanted, Enough(300, 40, 10, 30).n_wanted
         (170, 41, 340)
         """
-        more = max(self.min_gate - self.n_gate, 0) / GATE_SHARE
+        more = max(self.min_held_out - self.n_held_out, 0) / GATE_SHARE
         return self.n_judged + max(math.ceil(more), self.min_train - self.n_train, 0)
 
     def missing(self) -> Iterator[str]:
         """Why no night can learn yet, in sentences; nothing where one can."""
-        if self.is_enough:
+        if self.is_sufficient:
             return
-        yield (f"There are {self.n_train} training questions and {self.n_gate} held-out ones with a right passage; "
-               f"a night needs {self.min_train} and {self.min_gate}. Nothing was trained: "
+        yield (f"There are {self.n_train} training questions and {self.n_held_out} held-out ones with a right passage; "
+               f"a night needs {self.min_train} and {self.min_held_out}. Nothing was trained: "
                "ask, vote, and let it try again tomorrow.")  # fmt: skip
-        n_missing = self.min_gate - self.n_gate
-        if n_missing > 0 and self.n_own:
-            yield (f"The library asks {self.n_own:,} questions of its own, which \"nightjar cold-start\" shows, less "
+        n_missing = self.min_held_out - self.n_held_out
+        if n_missing > 0 and self.n_pseudo_questions:
+            yield (f"The library asks {self.n_pseudo_questions:,} questions of its own, which \"nightjar cold-start\" shows, less "
                    f"those that its passages do not answer. A night learns from them once {n_missing} more held-out "
                    "questions with a right passage can judge what came of it; one question in five is held out.")  # fmt: skip
 
 
-def enough(evidence: Evidence, plan: NightPlan) -> Enough:
+def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSufficiency:
     """What this evidence holds, by the rules of the plan."""
     n_train, n_gate = len(evidence.asked("train")), len(evidence.held_out("gate"))
     short = n_train < MIN_TRAIN_QUESTIONS or n_gate < plan.rules.min_questions
-    return Enough(
+    return DataSufficiency(
         n_train, n_gate, MIN_TRAIN_QUESTIONS, plan.rules.min_questions, _n_own(evidence, plan) if short else 0
     )
 
 
-def _n_own(evidence: Evidence, plan: NightPlan) -> int:
+def _n_own(evidence: TrainingSnapshot, plan: NightPlan) -> int:
     """How many questions the library asks of itself, where they may be learnt from; not all are consistent."""
-    return len(draw(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0
+    return len(draw_pseudo_questions(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0

@@ -12,7 +12,7 @@ import numpy as np
 from eval.datasets.beir import BeirDataset
 from rag.errors import UsageError
 
-PLAUSIBLE = 0.5  # of the wrong pins, the share that names a passage that is shown; the others name any
+PLAUSIBLE_SHARE = 0.5  # of the wrong pins, the share that names a passage that is shown; the others name any
 VERDICT_OF_RATING: Mapping[str, str] = {
     "Excellent": "helpful",
     "Acceptable": "helpful",
@@ -21,7 +21,7 @@ VERDICT_OF_RATING: Mapping[str, str] = {
 """What people's ratings of a passage say; "Could be improved" says neither."""
 
 
-def pins(
+def pins_from_labels(
     dataset: BeirDataset, split: str, shown: Mapping[str, Sequence[str]], wrong: float = 0.0, seed: int = 13
 ) -> Iterator[dict[str, str]]:
     """The labels of a split as pins, one line for `feedback import` each; a share *wrong* of them names another passage.
@@ -35,13 +35,13 @@ def pins(
         for right in sorted(passage_id for passage_id, grade in grades.items() if grade > 0):
             pinned = right
             if rng.random() < wrong:
-                drawn_from = shown[query_id] if rng.random() < PLAUSIBLE else every
+                drawn_from = shown[query_id] if rng.random() < PLAUSIBLE_SHARE else every
                 others = [passage_id for passage_id in drawn_from if grades.get(passage_id, 0) <= 0]
                 pinned = others[int(rng.integers(len(others)))] if others else right
             yield {"query": dataset.queries[query_id], "passage_id": pinned, "verdict": "pin", "user": "labels"}
 
 
-def rated(file: Path, split: str) -> Iterator[dict[str, str]]:
+def verdicts_from_ratings(file: Path, split: str) -> Iterator[dict[str, str]]:
     """People's ratings of passages as verdicts: JSON lines of query, passage_id, rating, and split where they have one.
 
     Ratings of one question and passage are by different people.

@@ -10,14 +10,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.retrieval.evaluate import LexicalMatrix, rankings
-from rag.database.sql_batches import chunks
-from rag.feedback.feedback_store import Feedback
-from rag.records import Shown, Turn, Verdict
-from rag.retrieval.fusion import normalised_lexical
+from eval.retrieval.evaluate import BatchLexicalSearch, rank_passages
+from rag.database.sql_batches import batched
+from rag.feedback.feedback_store import FeedbackStore
+from rag.records import ShownPassage, Turn, Verdict
+from rag.retrieval.fusion import normalise_bm25
 
 FloatArray = NDArray[np.float32]
-TURNS_AT_ONCE = 500  # in one transaction
+TURNS_PER_TRANSACTION = 500  # in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SimulatedTurn:
     """One turn of a simulated person, with the votes it led to."""
 
     turn: Turn
@@ -45,15 +45,15 @@ class Asked:
     """Votes that the truth contradicts."""
 
 
-def simulate(
+def simulate_users(
     questions: Mapping[str, Collection[str]],
-    shown: Mapping[str, Sequence[Shown]],
+    shown: Mapping[str, Sequence[ShownPassage]],
     *,
     encoder_id: str,
     asked_at: datetime,
     behaviour: Behaviour = Behaviour(),
     seed: int = 13,
-) -> Iterator[Asked]:
+) -> Iterator[SimulatedTurn]:
     """Lets people ask every question and vote on what is *shown* for it.
 
     *questions* maps texts to the ids of their right passages. A person reads the passages from the top and stops at
@@ -69,12 +69,12 @@ def simulate(
             turn_id = hashlib.sha256(f"{encoder_id}\0{seed}\0{user}\0{question}".encode()).hexdigest()[:32]
             turn = Turn(turn_id, turn_id, user, question, "", False, encoder_id, asked_at, "simulated",
                         tuple(shown[question]))  # fmt: skip
-            said = votes([one.passage_id for one in turn.shown], right, behaviour, rng)
+            said = simulate_votes([one.passage_id for one in turn.shown], right, behaviour, rng)
             verdicts = (Verdict(user, turn_id, question, *vote, given_at=asked_at) for vote in said.items())
-            yield Asked(turn, tuple(verdicts), sum(is_wrong(*vote, right) for vote in said.items()))
+            yield SimulatedTurn(turn, tuple(verdicts), sum(contradicts_truth(*vote, right) for vote in said.items()))
 
 
-def votes(
+def simulate_votes(
     shown: Sequence[str], right: Collection[str], behaviour: Behaviour, rng: np.random.Generator
 ) -> dict[str, str]:
     """passage_id → verdict of one person who reads *shown* from the top; one verdict a passage.
@@ -107,7 +107,7 @@ def _mistaken(shown: Sequence[str], right: Collection[str], rng: np.random.Gener
     return {wrong[int(rng.integers(len(wrong)))]: "helpful"} if wrong else {}
 
 
-def is_wrong(passage_id: str, verdict: str, right: Collection[str]) -> bool:
+def contradicts_truth(passage_id: str, verdict: str, right: Collection[str]) -> bool:
     """Whether a vote contradicts the truth.
 
     >>> is_wrong("a", "pin", {"b"}), is_wrong("b", "not_relevant", {"b"}), is_wrong("a", "not_relevant", {"b"})
@@ -116,28 +116,28 @@ def is_wrong(passage_id: str, verdict: str, right: Collection[str]) -> bool:
     return (verdict != "not_relevant") != (passage_id in right)
 
 
-def what_is_shown(
+def served_passages(
     questions: Sequence[str],
     queries: FloatArray,
     passage_ids: Sequence[str],
     passages: FloatArray,
-    lexical: LexicalMatrix,
+    lexical: BatchLexicalSearch,
     *,
     weight: float,
     k: int,
     candidates: int = 100,
-) -> dict[str, tuple[Shown, ...]]:
+) -> dict[str, tuple[ShownPassage, ...]]:
     """What serving would show for each question, computed for many at once by the functions that serve.
 
     *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* is over *passage_ids*.
     """
-    shown: dict[str, tuple[Shown, ...]] = {}
-    for some in chunks(range(len(questions)), 256):
+    shown: dict[str, tuple[ShownPassage, ...]] = {}
+    for some in batched(range(len(questions)), 256):
         texts = [questions[row] for row in some]
         words = lexical.score_matrix(texts)
-        found = rankings(queries[list(some)], passages, words, weight, k=k, candidates=candidates)
+        found = rank_passages(queries[list(some)], passages, words, weight, k=k, candidates=candidates)
         for row, text, scores, best in zip(some, texts, words, found.fused, strict=True):
-            bm25 = normalised_lexical(scores)
+            bm25 = normalise_bm25(scores)
             shown[text] = tuple(
                 _shown(passage_ids[place], rank, float(passages[place] @ queries[row]), float(bm25[place]), weight)
                 for rank, place in enumerate(best, start=1)
@@ -145,14 +145,14 @@ def what_is_shown(
     return shown
 
 
-def record(feedback: Feedback, asked: Iterable[Asked]) -> int:
+def record_simulated_turns(feedback: FeedbackStore, turns: Iterable[SimulatedTurn]) -> int:
     """Stores turns and votes, TURNS_AT_ONCE in a transaction; returns how many votes were new."""
     n_new = 0
-    for some in chunks(list(asked), TURNS_AT_ONCE):
+    for some in batched(list(turns), TURNS_PER_TRANSACTION):
         feedback.record_turns([one.turn for one in some])
         n_new += feedback.append([verdict for one in some for verdict in one.verdicts])
     return n_new
 
 
-def _shown(passage_id: str, rank: int, dense: float, lexical: float, weight: float) -> Shown:
-    return Shown(passage_id, rank, dense + weight * lexical, dense, lexical, cited=False)
+def _shown(passage_id: str, rank: int, dense: float, lexical: float, weight: float) -> ShownPassage:
+    return ShownPassage(passage_id, rank, dense + weight * lexical, dense, lexical, cited=False)

@@ -8,7 +8,7 @@ from typing import Any
 from rag.errors import UsageError
 
 
-def freeze(model: Any, n_layers: int) -> None:
+def freeze_layers(model: Any, n_layers: int) -> None:
     """Keeps the lowest *n_layers* layers of the transformer, and the embeddings below them, from learning.
 
     Raises:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.progress import Made, Watch
-from retriever_training.tiers.model_selection import by_weight, mean, nearly_best
-from retriever_training.tiers.query_side_data import QuerySide
-from retriever_training.tiers.tier1_adapter import RIDGES, STEPS, apply_map, fit_maps, merge, save_adapter
+from rag.embedding.passage_vectors import PassageVectors
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.progress import ProgressReporter, TrainedModel
+from retriever_training.tiers.model_selection import mean_or_zero, ndcg_by_lexical_weight, within_one_standard_error
+from retriever_training.tiers.query_side_data import QuerySideData
+from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, apply_map, fit_maps, merge_map, save_adapter
 
 FloatArray = NDArray[np.float32]
 Setting = tuple[float, float, float]  # ridge, alpha, lexical weight
@@ -27,28 +27,28 @@ log = logging.getLogger(__name__)
 
 
 def learn_map(
-    evidence: Evidence,
+    evidence: TrainingSnapshot,
     encoder: Encoder,
-    vectors: Vectors,
+    vectors: PassageVectors,
     default_weight: float,
     work: Path,
     seed: int,
-    watch: Watch,
-) -> Made:
+    watch: ProgressReporter,
+) -> TrainedModel:
     """Fits maps on the train judgments, chooses one on dev, and saves it below *work*.
 
     *encoder* and *vectors* are the base's.
     """
-    side = QuerySide.gather(evidence, encoder, vectors, default_weight, seed, watch)
-    chosen = choose_map(side, seed, watch("fit maps", STEPS * len(RIDGES)))
+    side = QuerySideData.gather(evidence, encoder, vectors, default_weight, seed, watch)
+    chosen = choose_map(side, seed, watch("fit maps", STEPS_PER_RIDGE * len(RIDGES)))
     save_adapter(encoder.folder, chosen.weights, work / "candidate")
     note = {"ridge": chosen.ridge, "alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(),
             "seed": seed}  # fmt: skip
-    return Made(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+    return TrainedModel(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenMap:
     """A map, and what dev said of it."""
 
     weights: FloatArray
@@ -59,23 +59,25 @@ class Chosen:
     dev_ndcg: float
 
 
-def choose_map(side: QuerySide, seed: int, progress: Callable[[int], None] = lambda n: None) -> Chosen:
+def choose_map(side: QuerySideData, seed: int, progress: Callable[[int], None] = lambda n: None) -> ChosenMap:
     """Fits maps of several ridges, merges each with the identity, and lets dev choose among them and the weights."""
     maps: dict[float, FloatArray] = {}
     tried: dict[Setting, NDArray[np.float64]] = {}
     for ridge, weights in fit_maps(side.rows, seed, progress):
         maps[ridge] = weights
         for alpha in ALPHAS:
-            mapped = apply_map(merge(weights, alpha), side.dev_questions)
-            for weight, values in by_weight(side.dev_set, mapped, side.passages, side.usual_weight).items():
+            mapped = apply_map(merge_map(weights, alpha), side.dev_question_vectors)
+            for weight, values in ndcg_by_lexical_weight(
+                side.dev_set, mapped, side.passages, side.default_lexical_weight
+            ).items():
                 tried[ridge, alpha, weight] = values
-            on_dev = mean(tried[ridge, alpha, side.usual_weight])
+            on_dev = mean_or_zero(tried[ridge, alpha, side.default_lexical_weight])
             log.info("ridge %g, alpha %g: nDCG@10 %.4f on dev", ridge, alpha, on_dev)
-    ridge, alpha, weight = setting = plainest(nearly_best(tried), side.usual_weight)
-    return Chosen(merge(maps[ridge], alpha), weight, ridge, alpha, mean(tried[setting]))
+    ridge, alpha, weight = setting = choose_plainest(within_one_standard_error(tried), side.default_lexical_weight)
+    return ChosenMap(merge_map(maps[ridge], alpha), weight, ridge, alpha, mean_or_zero(tried[setting]))
 
 
-def plainest(settings: Iterable[Setting], usual_weight: float) -> Setting:
+def choose_plainest(settings: Iterable[Setting], usual_weight: float) -> Setting:
     """The one nearest to the usual: the usual lexical weight, the weakest ridge, and all of the map.
 
     The usual was best or nearly so on the dev questions of two sets; stronger ridges are for when dev objects.

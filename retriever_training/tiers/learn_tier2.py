@@ -12,44 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.progress import Made, Watch
-from retriever_training.tiers.model_selection import by_weight, mean, nearly_best
-from retriever_training.tiers.query_side_data import QuerySide
-from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, n_steps, save_query_tower, train_query_tower
+from rag.embedding.passage_vectors import PassageVectors
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.progress import ProgressReporter, TrainedModel
+from retriever_training.tiers.model_selection import mean_or_zero, ndcg_by_lexical_weight, within_one_standard_error
+from retriever_training.tiers.query_side_data import QuerySideData
+from retriever_training.tiers.tier2_query_tower import (
+    QueryTowerPlan,
+    count_query_tower_steps,
+    save_query_tower,
+    train_query_tower,
+)
 from retriever_training.tiers.tier3_both_towers import merge_towers
 
 FloatArray = NDArray[np.float32]
 Setting = tuple[float, float]  # alpha, lexical weight
 
 ALPHAS = (1.0, 0.8, 0.6)
-TRIALS = "query-towers"  # the folder of a night's trained and merged towers
+TRIALS_FOLDER = "query-towers"  # the folder of a night's trained and merged towers
 
 log = logging.getLogger(__name__)
 
 
 def learn_query_tower(
-    evidence: Evidence,
+    evidence: TrainingSnapshot,
     encoder: Encoder,
-    vectors: Vectors,
+    vectors: PassageVectors,
     default_weight: float,
     work: Path,
     plan: QueryTowerPlan,
-    watch: Watch,
-) -> Made:
+    watch: ProgressReporter,
+) -> TrainedModel:
     """Trains the query side on the train judgments, chooses a merge with the base on dev, and saves both below *work*.
 
     *encoder* and *vectors* are the base's. A night that was killed starts over: it costs minutes.
     """
-    side = QuerySide.gather(evidence, encoder, vectors, default_weight, plan.seed, watch)
+    side = QuerySideData.gather(evidence, encoder, vectors, default_weight, plan.seed, watch)
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
-    steps = watch("train the query tower", n_steps(len(side.rows.weight), plan))
+    steps = watch("train the query tower", count_query_tower_steps(len(side.rows.weight), plan))
     chosen = choose_tower(side, encoder.folder, work, plan, steps)
     save_query_tower(encoder.folder, chosen.folder, work / "candidate")
-    shutil.rmtree(work / TRIALS)
+    shutil.rmtree(work / TRIALS_FOLDER)
     note = {"alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(), **asdict(plan)}
-    return Made(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+    return TrainedModel(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,10 @@ class ChosenTower:
 
 
 def choose_tower(
-    side: QuerySide, base: Path, work: Path, plan: QueryTowerPlan, progress: Callable[[int], None] = lambda n: None
+    side: QuerySideData, base: Path, work: Path, plan: QueryTowerPlan, progress: Callable[[int], None] = lambda n: None
 ) -> ChosenTower:
     """Trains a tower from *base*, merges it with the base, and lets dev choose how far; all below *work*."""
-    trials = work / TRIALS
+    trials = work / TRIALS_FOLDER
     train_query_tower(base, side.questions, side.rows, plan, progress).save_pretrained(
         str(trials / "trained"), create_model_card=False
     )
@@ -75,8 +80,12 @@ def choose_tower(
     for alpha in ALPHAS:
         merge_towers(base, trials / "trained", alpha, trials / f"{alpha}")
         queries = Encoder.open(trials / f"{alpha}").encode_queries(side.dev.questions)
-        for weight, values in by_weight(side.dev_set, queries, side.passages, side.usual_weight).items():
+        for weight, values in ndcg_by_lexical_weight(
+            side.dev_set, queries, side.passages, side.default_lexical_weight
+        ).items():
             tried[alpha, weight] = values
-        log.info("alpha %g: nDCG@10 %.4f on dev", alpha, mean(tried[alpha, side.usual_weight]))
-    alpha, weight = setting = min(nearly_best(tried), key=lambda one: (abs(one[1] - side.usual_weight), -one[0]))
-    return ChosenTower(trials / f"{alpha}", weight, alpha, mean(tried[setting]))
+        log.info("alpha %g: nDCG@10 %.4f on dev", alpha, mean_or_zero(tried[alpha, side.default_lexical_weight]))
+    alpha, weight = setting = min(
+        within_one_standard_error(tried), key=lambda one: (abs(one[1] - side.default_lexical_weight), -one[0])
+    )
+    return ChosenTower(trials / f"{alpha}", weight, alpha, mean_or_zero(tried[setting]))

@@ -13,42 +13,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embedding.encoder import Encoder, Precision
-from rag.embedding.passage_vectors import Vectors
-from rag.embedding.query_vectors import question_vectors
-from rag.retrieval.fusion import normalised_lexical
-from retriever_training.judgments.snapshot import Asked, Evidence, best_supported
-from retriever_training.losses.batch_side_data import Lexical
-from retriever_training.losses.batch_side_data import Vectors as TextVectors
-from retriever_training.negatives.candidates.records import Mine, View
-from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher, logits
-from retriever_training.negatives.mixing import Row, mine_all, mix, of_epoch, quotas_of
-from retriever_training.progress import Made, Watch
-from retriever_training.tiers.model_selection import DevSet, best_weight
+from rag.embedding.passage_vectors import PassageVectors
+from rag.embedding.query_vectors import get_query_vectors
+from rag.retrieval.fusion import normalise_bm25
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, best_supported
+from retriever_training.losses.batch_side_data import EncodeTexts as TextVectors
+from retriever_training.losses.batch_side_data import LexicalBonus
+from retriever_training.negatives.candidates.records import MiningContext, VersionView
+from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher, clipped_logits
+from retriever_training.negatives.mixing import TrainingRow, mine_negatives, mix_rows, rows_of_epoch, source_quotas
+from retriever_training.progress import ProgressReporter, TrainedModel
+from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
 from retriever_training.tiers.query_side_data import LEXICAL_SHARE
-from retriever_training.tiers.tier3_both_towers import Example, Plan, merge_towers, n_steps, train_towers
+from retriever_training.tiers.tier3_both_towers import (
+    TowersPlan,
+    TrainingExample,
+    count_tower_steps,
+    merge_towers,
+    train_towers,
+)
 
 FloatArray = NDArray[np.float32]
 
 ALPHAS = (1.0, 0.8, 0.6)
-N_NEGATIVES = 1  # a row; the second one of any kind gained nothing in DPR's table 3, and costs a third more
-DEV_PASSAGES = 1000  # encoded for each alpha tried: the hardest for the dev questions, and the right ones
+NEGATIVES_PER_ROW = 1  # a row; the second one of any kind gained nothing in DPR's table 3, and costs a third more
+MAX_DEV_PASSAGES = 1000  # encoded for each alpha tried: the hardest for the dev questions, and the right ones
 
 log = logging.getLogger(__name__)
 
 
 def learn_towers(
-    evidence: Evidence,
+    evidence: TrainingSnapshot,
     encoder: Encoder,
-    vectors: Vectors,
-    views: Sequence[View],
+    vectors: PassageVectors,
+    views: Sequence[VersionView],
     default_weight: float,
     work: Path,
-    plan: Plan,
-    watch: Watch,
+    plan: TowersPlan,
+    watch: ProgressReporter,
     precision: Precision = "auto",
     teacher: Teacher | None = None,
-    earlier: tuple[View, ...] = (),
-) -> Made:
+    earlier: tuple[VersionView, ...] = (),
+) -> TrainedModel:
     """Mines, trains, merges and re-encodes; everything below *work* is kept, so that a killed night goes on.
 
     *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. With a
@@ -57,17 +63,17 @@ def learn_towers(
     """
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     texts = _Texts(evidence, teacher)
-    dev = evidence.held_out("dev", partial(question_vectors, vectors.engine, encoder))
+    dev = evidence.held_out("dev", partial(get_query_vectors, vectors.engine, encoder))
     dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions), [frozenset(right) for right in dev.right])
-    by_base, _ = best_weight(
-        dev_set, question_vectors(vectors.engine, encoder, dev.questions), evidence.matrix(vectors), default_weight
+    by_base, _ = choose_lexical_weight(
+        dev_set, get_query_vectors(vectors.engine, encoder, dev.questions), evidence.matrix(vectors), default_weight
     )
     learnt = _Learnt(
         lexical=texts.lexical(LEXICAL_SHARE * by_base),
-        seen_by_base=(partial(question_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
+        seen_by_base=(partial(get_query_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
     for number in range(1, plan.rounds + 1):
-        mine, rows, removed = training_rows(evidence, views, plan, watch, teacher, earlier)
+        mine, rows, removed = mine_training_rows(evidence, views, plan, watch, teacher, earlier)
         trained = _train_round(number, encoder.folder, texts.of_epochs(rows, plan), work, plan, watch, learnt)
         if number < plan.rounds:
             views = [*views, _view_of_round(number, evidence, trained, precision, watch)]
@@ -76,66 +82,78 @@ def learn_towers(
     shutil.rmtree(made, ignore_errors=True)
     merge_towers(encoder.folder, trained, alpha, made)
     candidate = Encoder.open(made, precision=precision)
-    side = Vectors(vectors.engine, candidate.passage_side)
+    side = PassageVectors(vectors.engine, candidate.passage_side)
     n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
-    weight, on_dev = best_weight(dev_set, candidate.encode_queries(dev.questions), evidence.matrix(side), by_base)
+    weight, on_dev = choose_lexical_weight(
+        dev_set, candidate.encode_queries(dev.questions), evidence.matrix(side), by_base
+    )
     note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
             "negatives": _by_source(rows), "removed": removed, "rounds": plan.rounds, "epochs": plan.epochs,
             "batch_size": plan.batch_size, "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
-    return Made(made, weight, sorted({row.positive_id for row in rows}), n_encoded, note)
+    return TrainedModel(made, weight, sorted({row.positive_id for row in rows}), n_encoded, note)
 
 
 @dataclass(frozen=True, slots=True)
 class _Learnt:
     """What every round knows of the texts."""
 
-    lexical: Lexical
+    lexical: LexicalBonus
     seen_by_base: tuple[TextVectors, TextVectors]
 
 
 def _train_round(
-    number: int, base: Path, examples: Sequence[Example], work: Path, plan: Plan, watch: Watch, learnt: _Learnt
+    number: int,
+    base: Path,
+    examples: Sequence[TrainingExample],
+    work: Path,
+    plan: TowersPlan,
+    watch: ProgressReporter,
+    learnt: _Learnt,
 ) -> Path:
     """Trains from the base, whatever round it is: what a later one has of the one before are its negatives."""
     name = "train both towers" if plan.rounds == 1 else f"train both towers, round {number} of {plan.rounds}"
-    progress = watch(name, n_steps(len(examples), plan))
+    progress = watch(name, count_tower_steps(len(examples), plan))
     folder = work / f"round-{number}"
     return train_towers(
-        base, examples, folder, plan, progress, lexical=learnt.lexical, seen_by_base=learnt.seen_by_base
+        base, examples, folder, plan, progress, lexical=learnt.lexical, base_vectors=learnt.seen_by_base
     )
 
 
-def _view_of_round(number: int, evidence: Evidence, trained: Path, precision: Precision, watch: Watch) -> View:
+def _view_of_round(
+    number: int, evidence: TrainingSnapshot, trained: Path, precision: Precision, watch: ProgressReporter
+) -> VersionView:
     """How the version of a round sees the train questions and the library: as DPR mines its second round's negatives."""
     encoder, texts = Encoder.open(trained, precision=precision), evidence.texts
     passages = encoder.encode_passages(texts, watch(f"encode the library by round {number}", len(texts)))
     questions = encoder.encode_queries(evidence.asked("train").questions)
-    return View(f"round {number}", questions, passages, encoder.encoder_id)
+    return VersionView(f"round {number}", questions, passages, encoder.encoder_id)
 
 
-def training_rows(
-    evidence: Evidence,
-    views: Sequence[View],
-    plan: Plan,
-    watch: Watch,
+def mine_training_rows(
+    evidence: TrainingSnapshot,
+    views: Sequence[VersionView],
+    plan: TowersPlan,
+    watch: ProgressReporter,
     teacher: Teacher | None = None,
-    earlier: tuple[View, ...] = (),
-) -> tuple[Mine, list[Row], dict[str, int]]:
+    earlier: tuple[VersionView, ...] = (),
+) -> tuple[MiningContext, list[TrainingRow], dict[str, int]]:
     """The night's rows, each with its pool of negatives, and how many candidates were left out, by reason."""
     train = evidence.asked("train")
-    mine = replace(make_mine(evidence, train, views[-1], plan.seed), earlier=earlier)
+    mine = replace(make_mining_context(evidence, train, views[-1], plan.seed), earlier=earlier)
     advance = watch("mine negatives", len(mine))
-    by_source = mine_all(mine, views, evidence.texts, finders=plan.sources, known=train.known, teacher=teacher)
+    by_source = mine_negatives(mine, views, evidence.texts, finders=plan.sources, known=train.known, teacher=teacher)
     pool = max(plan.n_negatives, plan.pool)
     right = [best_supported(one) for one in train.right]
-    rows, removed = mix(mine, by_source, right, pool, quotas_of(plan.sources))
+    rows, removed = mix_rows(mine, by_source, right, pool, source_quotas(plan.sources))
     advance(len(mine))
     return mine, rows, removed
 
 
-def make_mine(evidence: Evidence, asked: Asked, view: View, seed: int) -> Mine:
+def make_mining_context(
+    evidence: TrainingSnapshot, asked: JudgedQuestions, view: VersionView, seed: int
+) -> MiningContext:
     """The mine over one split's questions, as the version of *view* sees it."""
-    return Mine(
+    return MiningContext(
         asked.questions,
         tuple(frozenset(right) for right in asked.right),
         asked.rejected,
@@ -153,7 +171,7 @@ def make_mine(evidence: Evidence, asked: Asked, view: View, seed: int) -> Mine:
 class _Texts:
     """The night's passages by what encoders read, which is how the trainer names them."""
 
-    evidence: Evidence
+    evidence: TrainingSnapshot
     teacher: Teacher | None = None
 
     @cached_property
@@ -161,7 +179,7 @@ class _Texts:
         """text → row; of passages with one text the last."""
         return {text: row for row, text in enumerate(self.evidence.texts)}
 
-    def of_epochs(self, rows: Sequence[Row], plan: Plan) -> list[Example]:
+    def of_epochs(self, rows: Sequence[TrainingRow], plan: TowersPlan) -> list[TrainingExample]:
         """The rows as the trainer takes them: once, or where negatives take turns once for every epoch."""
         if not plan.takes_turns:
             return self.examples(rows)
@@ -169,21 +187,21 @@ class _Texts:
             example
             for epoch in range(plan.epochs)
             for example in self.examples(
-                of_epoch(rows, plan.n_negatives, epoch, plan.epochs, plan.seed, easy_first=plan.easy_first)
+                rows_of_epoch(rows, plan.n_negatives, epoch, plan.epochs, plan.seed, easy_first=plan.easy_first)
             )
         ]
 
-    def examples(self, rows: Sequence[Row]) -> list[Example]:
+    def examples(self, rows: Sequence[TrainingRow]) -> list[TrainingExample]:
         """Rows as texts; spared are a question's other right passages, the less supported ones too, and what a review
         took out of its negatives."""
         train = self.evidence.asked("train")
         spared = {
-            question: (*right, *train.spared_of(place))
+            question: (*right, *train.excluded_for(place))
             for place, (question, right) in enumerate(zip(train.questions, train.right, strict=True))
         }
         texts = self.evidence.texts
         return [
-            Example(
+            TrainingExample(
                 row.question,
                 texts[self.evidence.row[row.positive_id]],
                 tuple(texts[negative.passage] for negative in row.negatives),
@@ -194,20 +212,22 @@ class _Texts:
             for row in rows
         ]
 
-    def taught(self, row: Row) -> tuple[float, ...]:
+    def taught(self, row: TrainingRow) -> tuple[float, ...]:
         """What the teacher says of the row's own passages, the right one first, as logits; nothing without a teacher."""
         if self.teacher is None:
             return ()
         own = [self.evidence.row[row.positive_id], *(negative.passage for negative in row.negatives)]
-        return tuple(logits(self.teacher.scores(row.question, [self.evidence.texts[place] for place in own])).tolist())
+        return tuple(
+            clipped_logits(self.teacher.scores(row.question, [self.evidence.texts[place] for place in own])).tolist()
+        )
 
-    def lexical(self, weight: float) -> Lexical:
+    def lexical(self, weight: float) -> LexicalBonus:
         """What BM25 adds to cosines where it counts *weight* times."""
 
         def added(questions: Sequence[str], passages: Sequence[str]) -> FloatArray:
             columns = [self.row[text] for text in passages]
             scores = self.evidence.lexical.score_matrix(questions)
-            return np.stack([weight * normalised_lexical(line)[columns] for line in scores]).astype(np.float32)
+            return np.stack([weight * normalise_bm25(line)[columns] for line in scores]).astype(np.float32)
 
         return added
 
@@ -217,17 +237,17 @@ class _Texts:
 
 
 def _choose_alpha(
-    evidence: Evidence,
-    dev: Asked,
+    evidence: TrainingSnapshot,
+    dev: JudgedQuestions,
     encoder: Encoder,
-    vectors: Vectors,
+    vectors: PassageVectors,
     trained: Path,
     default: float,
     work: Path,
-    watch: Watch,
+    watch: ProgressReporter,
 ) -> float:
     """The alpha of the best merge on dev, over the passages that can make a difference there."""
-    by_base = question_vectors(vectors.engine, encoder, dev.questions)
+    by_base = get_query_vectors(vectors.engine, encoder, dev.questions)
     rows = _dev_passages(dev, by_base, evidence.matrix(vectors))
     place = {int(row): position for position, row in enumerate(rows)}
     right = [frozenset(place[row] for row in right) for right in dev.right]
@@ -239,7 +259,7 @@ def _choose_alpha(
         folder = work / f"merged-{alpha}"
         merge_towers(encoder.folder, trained, alpha, folder)
         merged = Encoder.open(folder)
-        weight, on_dev = best_weight(
+        weight, on_dev = choose_lexical_weight(
             dev_set, merged.encode_queries(dev.questions), merged.encode_passages(texts), default
         )
         log.info("alpha %g, lexical weight %g: nDCG@10 %.4f on dev", alpha, weight, on_dev)
@@ -249,17 +269,17 @@ def _choose_alpha(
     return max(tried)[1]
 
 
-def _dev_passages(dev: Asked, questions: FloatArray, passages: FloatArray) -> NDArray[np.int64]:
+def _dev_passages(dev: JudgedQuestions, questions: FloatArray, passages: FloatArray) -> NDArray[np.int64]:
     """Rows of the dev questions' right passages and of the passages nearest to any dev question, DEV_PASSAGES in all."""
     right = {row for rows in dev.right for row in rows}
     nearest = np.full(len(passages), -1.0, np.float32)
     for start in range(0, len(questions), 256):
         np.maximum(nearest, (questions[start : start + 256] @ passages.T).max(axis=0), out=nearest)
-    hardest = np.argsort(-nearest, kind="stable")[: max(0, DEV_PASSAGES - len(right))]
+    hardest = np.argsort(-nearest, kind="stable")[: max(0, MAX_DEV_PASSAGES - len(right))]
     return np.union1d(hardest, np.array(sorted(right), np.int64)).astype(np.int64)
 
 
-def _by_source(rows: Sequence[Row]) -> dict[str, int]:
+def _by_source(rows: Sequence[TrainingRow]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row in rows:
         for negative in row.negatives:

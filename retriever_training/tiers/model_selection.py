@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.retrieval.evaluate import LexicalMatrix, pieces
-from rag.retrieval.fusion import fused, normalised_lexical, top
+from eval.retrieval.evaluate import BatchLexicalSearch, question_batches
+from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_positions
 
 FloatArray = NDArray[np.float32]
 Setting = TypeVar("Setting")
@@ -23,7 +23,7 @@ MIN_DEV_QUESTIONS = 20  # with fewer the default stands: nine weights would fit 
 class DevSet:
     """Held-out questions for choosing, over one passage matrix; passages by their row."""
 
-    words: tuple[Words, ...]
+    words: tuple[SparseBm25, ...]
     """For each question what BM25 says."""
     right: tuple[frozenset[int], ...]
     """Right passages of each question."""
@@ -31,16 +31,18 @@ class DevSet:
     @classmethod
     def of(cls, lexical: FloatArray, right: Sequence[frozenset[int]]) -> DevSet:
         """From raw BM25 scores, `(q, n)`."""
-        return cls(tuple(Words.of(row) for row in lexical), tuple(right))
+        return cls(tuple(SparseBm25.of(row) for row in lexical), tuple(right))
 
     @classmethod
-    def asking(cls, lexical: LexicalMatrix, questions: Sequence[str], right: Sequence[frozenset[int]]) -> DevSet:
+    def from_questions(
+        cls, lexical: BatchLexicalSearch, questions: Sequence[str], right: Sequence[frozenset[int]]
+    ) -> DevSet:
         """From texts, one after the other: a thousand questions over 100,000 passages are 400 MB of scores at once."""
-        return cls(tuple(Words.of(lexical.score_matrix([question])[0]) for question in questions), tuple(right))
+        return cls(tuple(SparseBm25.of(lexical.score_matrix([question])[0]) for question in questions), tuple(right))
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SparseBm25:
     """Normalised BM25 of one question, without the passages that share no word with it."""
 
     rows: NDArray[np.intp]
@@ -48,20 +50,20 @@ class Words:
     values: FloatArray
 
     @classmethod
-    def of(cls, scores: FloatArray) -> Words:
+    def of(cls, scores: FloatArray) -> SparseBm25:
         """From raw scores of all passages, `(n,)`.
 
         >>> Words.of(np.array([0.0, 4.0, 0.0, 1.0], np.float32)).at(np.array([1, 2, 3])).tolist()
         [1.0, 0.0, 0.25]
         """
-        normalised = normalised_lexical(scores)
+        normalised = normalise_bm25(scores)
         rows = np.flatnonzero(normalised)
         return cls(rows, np.asarray(normalised[rows], np.float32))
 
     def top(self, k: int) -> NDArray[np.intp]:
         """Rows of the *k* passages that share most words with the question; fewer where fewer share any."""
         matching = self.values > 0
-        return self.rows[matching][top(self.values[matching], k)]
+        return self.rows[matching][top_positions(self.values[matching], k)]
 
     def at(self, rows: NDArray[np.intp]) -> FloatArray:
         """What BM25 says of the passages in these rows."""
@@ -73,7 +75,7 @@ class Words:
         return found
 
 
-def best_weight(
+def choose_lexical_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> tuple[float, float]:
     """A lexical weight for the version whose vectors these are, and its mean nDCG@10 on dev (0 without questions).
@@ -81,18 +83,18 @@ def best_weight(
     *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights that are `nearly_best`, the nearest
     to *default* is taken.
     """
-    values = by_weight(dev, questions, passages, default, candidates)
-    chosen = min(nearly_best(values), key=lambda weight: abs(weight - default))
-    return chosen, mean(values[chosen])
+    values = ndcg_by_lexical_weight(dev, questions, passages, default, candidates)
+    chosen = min(within_one_standard_error(values), key=lambda weight: abs(weight - default))
+    return chosen, mean_or_zero(values[chosen])
 
 
-def by_weight(
+def ndcg_by_lexical_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> dict[float, NDArray[np.float64]]:
     """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
     weights = sorted({default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default})
     values = np.zeros((len(weights), len(dev.right)))
-    for some in pieces(len(questions), len(passages)):
+    for some in question_batches(len(questions), len(passages)):
         dense = questions[some] @ passages.T
         for cosines, place in zip(dense, range(len(dev.right))[some], strict=True):
             values[:, place] = _ndcg_by_weight(cosines, dev.words[place], dev.right[place], weights, candidates)
@@ -100,25 +102,25 @@ def by_weight(
 
 
 def _ndcg_by_weight(
-    cosines: FloatArray, words: Words, right: frozenset[int], weights: Sequence[float], candidates: int
+    cosines: FloatArray, words: SparseBm25, right: frozenset[int], weights: Sequence[float], candidates: int
 ) -> list[float]:
     """One question's nDCG@10 at each weight: `rag.retrieval.fusion.top_fused`, whose candidates no weight changes, cut in two."""
-    union = np.union1d(top(cosines, candidates), words.top(candidates))
+    union = np.union1d(top_positions(cosines, candidates), words.top(candidates))
     dense, lexical = cosines[union], words.at(union)
-    return [ndcg(union[top(fused(dense, lexical, weight), 10)], right) for weight in weights]
+    return [binary_ndcg(union[top_positions(fuse_scores(dense, lexical, weight), 10)], right) for weight in weights]
 
 
-def nearly_best(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
+def within_one_standard_error(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
     """The settings whose mean lies within one standard error (of the paired difference) of the best one's.
 
     Among them the caller takes the plainest, as Breiman et al. (CART, 1984) choose the simplest tree: dev is small, and
     its best setting is mostly luck.
     """
-    best = max(values.values(), key=mean)
+    best = max(values.values(), key=mean_or_zero)
     return [setting for setting, one in values.items() if _is_within_one_error(best - one)]
 
 
-def mean(values: NDArray[np.float64]) -> float:
+def mean_or_zero(values: NDArray[np.float64]) -> float:
     """The mean; 0 of nothing."""
     return float(values.mean()) if len(values) else 0.0
 
@@ -128,7 +130,7 @@ def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
     return not len(behind) or bool(behind.mean() <= behind.std() / len(behind) ** 0.5 + 1e-12)
 
 
-def ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:
+def binary_ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:
     """nDCG of a ranking with right or wrong passages only (Järvelin and Kekäläinen 2002, discount log2).
 
     The same figure as ir-measures' nDCG, for a grid of hundreds of settings; reports use ir-measures.

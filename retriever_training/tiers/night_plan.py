@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eval.gate.rules import Rules
+from eval.gate.rules import GateRules
 from rag.retrieval.cross_encoder import CrossEncoder
 from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
-from retriever_training.tiers.tier3_both_towers import Plan
+from retriever_training.tiers.tier3_both_towers import TowersPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class NightPlan:
     cold_start: bool = True
     """Whether a library's own questions train where people gave too few."""
     query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
-    towers: Plan = field(default_factory=Plan)
+    towers: TowersPlan = field(default_factory=TowersPlan)
     keep_refused: int = 1
     """Candidates turned down last that keep their files and vectors; decides nothing."""
-    rules: Rules = field(default_factory=Rules)
+    rules: GateRules = field(default_factory=GateRules)
     trusted: tuple[str, ...] = ("local",)
     max_per_person: int = 5000
     quarantined: tuple[str, ...] = ()

@@ -8,77 +8,85 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.database.sql_batches import chunks
+from rag.database.sql_batches import batched
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
-from rag.embedding.query_vectors import question_vectors
-from rag.index.bm25 import Lexical
+from rag.embedding.passage_vectors import PassageVectors
+from rag.embedding.query_vectors import get_query_vectors
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from rag.retrieval.fusion import normalised_lexical
-from retriever_training.cold_start.pseudo_questions import draw
-from retriever_training.judgments.snapshot import Asked, Evidence, best_supported
-from retriever_training.judgments.splits import normalised
-from retriever_training.losses.full_softmax import Rows
-from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE
-from retriever_training.progress import Watch
-from retriever_training.tiers.model_selection import DevSet, best_weight
+from rag.retrieval.fusion import normalise_bm25
+from retriever_training.cold_start.pseudo_questions import draw_pseudo_questions
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, best_supported
+from retriever_training.judgments.splits import normalise_question
+from retriever_training.losses.full_softmax import SoftmaxRows
+from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE_COSINE
+from retriever_training.progress import ProgressReporter
+from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
 
 FloatArray = NDArray[np.float32]
 
 LEXICAL_SHARE = 0.5  # of BM25's weight in serving: half was best or nearly so on the dev questions of two sets
-AFTER_TRAINING = 0.8
+LEXICAL_SHARE_AFTER_TRAINING = 0.8
 """Of BM25's weight by the base. At 0.6 two FeedbackQA sites gained .004 more on dev, and the demo's gate lost its promotion:
 what is unseen there needs its words."""
-LEXICAL_KEPT = 1_000  # passages with the highest BM25 for a question; what the others get is lost in the softmax
-OWN_WEIGHT = 1.0  # of a library's own question; 0.3 kept less of what nobody asked for
-MAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hardest and by random passages
+MAX_LEXICAL_PASSAGES = (
+    1_000  # passages with the highest BM25 for a question; what the others get is lost in the softmax
+)
+PSEUDO_QUESTION_WEIGHT = 1.0  # of a library's own question; 0.3 kept less of what nobody asked for
+MAX_SOFTMAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hardest and by random passages
 
 
 @dataclass(frozen=True, slots=True)
-class QuerySide:
+class QuerySideData:
     """A night of a tier that leaves the passages' vectors as they are: what it trains on, and what chooses."""
 
-    train: Asked
+    train: JudgedQuestions
     """What people asked and judged."""
     questions: tuple[str, ...]
     """Of the rows: the people's, then the library's own."""
-    rows: Rows
+    rows: SoftmaxRows
     passages: FloatArray
     """`(n, dim)`: the whole library by the base."""
-    dev: Asked
-    dev_questions: FloatArray
+    dev: JudgedQuestions
+    dev_question_vectors: FloatArray
     """`(d, dim)`, by the base."""
     dev_set: DevSet
     training_positives: list[str]
     """Ids of the passages that the rows hold as right."""
     n_encoded: int
-    usual_weight: float
+    default_lexical_weight: float
     """BM25's, where dev does not object: AFTER_TRAINING of what suits the base there."""
 
     @classmethod
     def gather(
-        cls, evidence: Evidence, encoder: Encoder, vectors: Vectors, default_weight: float, seed: int, watch: Watch
-    ) -> QuerySide:
+        cls,
+        evidence: TrainingSnapshot,
+        encoder: Encoder,
+        vectors: PassageVectors,
+        default_weight: float,
+        seed: int,
+        watch: ProgressReporter,
+    ) -> QuerySideData:
         """*encoder* and *vectors* are the base's; only what they have not encoded yet is encoded."""
         n_encoded = vectors.fill(encoder, watch("encode passages", vectors.missing()))
         n_questions = len(evidence.asked("train")) + len(evidence.held_out("dev"))
         encoded = watch("encode questions", n_questions)
 
         def vectors_of(questions: Sequence[str]) -> FloatArray:
-            return question_vectors(vectors.engine, encoder, questions, encoded)
+            return get_query_vectors(vectors.engine, encoder, questions, encoded)
 
         return cls.of(evidence, vectors_of, evidence.matrix(vectors), default_weight, seed, n_encoded)
 
     @classmethod
     def of(
         cls,
-        evidence: Evidence,
+        evidence: TrainingSnapshot,
         vectors_of: Callable[[Sequence[str]], FloatArray],
         passages: FloatArray,
         default_weight: float,
         seed: int,
         n_encoded: int = 0,
-    ) -> QuerySide:
+    ) -> QuerySideData:
         """*vectors_of* gives the base's vectors of questions, *passages* are those of the evidence's passages."""
         return cls.between(
             evidence.asked("train"), evidence.held_out("dev", vectors_of), evidence.passages, evidence.lexical,
@@ -88,30 +96,30 @@ class QuerySide:
     @classmethod
     def between(
         cls,
-        train: Asked,
-        dev: Asked,
+        train: JudgedQuestions,
+        dev: JudgedQuestions,
         library: Sequence[Passage],
-        lexical: Lexical,
+        lexical: Bm25Index,
         vectors_of: Callable[[Sequence[str]], FloatArray],
         passages: FloatArray,
         default_weight: float,
         seed: int,
         n_encoded: int = 0,
-    ) -> QuerySide:
+    ) -> QuerySideData:
         """The same of questions that come from anywhere; *passages* and *lexical* are in the order of *library*.
 
         How much its words count is the library's own: what suits the base on dev, by *default_weight* where dev does not
         object, is what training starts from.
         """
-        dev_set = DevSet.asking(lexical, dev.questions, [frozenset(right) for right in dev.right])
+        dev_set = DevSet.from_questions(lexical, dev.questions, [frozenset(right) for right in dev.right])
         dev_questions = vectors_of(dev.questions)
-        by_base, _ = best_weight(dev_set, dev_questions, passages, default_weight)
-        every = joined(train, own_questions(library, seed))
-        rows = training_rows(every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * by_base)
+        by_base, _ = choose_lexical_weight(dev_set, dev_questions, passages, default_weight)
+        every = join_questions(train, whole_passage_questions(library, seed))
+        rows = query_side_rows(every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * by_base)
         positives = sorted({library[row].passage_id for right in train.right for row in best_supported(right)})
         return cls(
             train, every.questions, rows, passages, dev, dev_questions, dev_set, positives, n_encoded,
-            AFTER_TRAINING * by_base,
+            LEXICAL_SHARE_AFTER_TRAINING * by_base,
         )  # fmt: skip
 
     def counts(self) -> dict[str, int]:
@@ -124,47 +132,47 @@ class QuerySide:
         }
 
 
-def own_questions(passages: Sequence[Passage], seed: int) -> Asked:
+def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQuestions:
     """Questions that the library asks of itself, each with the whole passages that answer it.
 
     Not to learn from, for the base finds nearly all of them, but to be held by: what people's questions teach must not
     push away passages that nobody asked for. On the dev questions of two FeedbackQA sites they lifted tier 1 on
     passages that were never trained on by .011 and .026, and cost nothing elsewhere.
     """
-    drawn = draw(passages, seed)
-    return Asked(
+    drawn = draw_pseudo_questions(passages, seed)
+    return JudgedQuestions(
         tuple(one.question for one in drawn.questions),
-        tuple(dict.fromkeys(one.left, OWN_WEIGHT) for one in drawn.questions),
+        tuple(dict.fromkeys(one.left, PSEUDO_QUESTION_WEIGHT) for one in drawn.questions),
         ((),) * len(drawn.questions),
     )
 
 
-def joined(people: Asked, own: Asked) -> Asked:
+def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuestions:
     """Both, without those of the library's own questions that people asked in the same words.
 
     >>> asked = Asked(("Who?",), ({3: 1.0},), ((),))
     >>> joined(asked, Asked(("Where?", "who"), ({1: 1.0}, {2: 1.0}), ((), ()))).questions
     ('Who?', 'Where?')
     """
-    known = {normalised(question) for question in people.questions}
-    new = [place for place, question in enumerate(own.questions) if normalised(question) not in known]
-    return Asked(
+    known = {normalise_question(question) for question in people.questions}
+    new = [place for place, question in enumerate(own.questions) if normalise_question(question) not in known]
+    return JudgedQuestions(
         people.questions + tuple(own.questions[place] for place in new),
         people.right + tuple(own.right[place] for place in new),
         people.rejected + tuple(own.rejected[place] for place in new),
-        spared=people.spared + ((),) * len(new) if people.spared else (),
+        excluded=people.excluded + ((),) * len(new) if people.excluded else (),
     )
 
 
-def training_rows(
-    train: Asked, asked: FloatArray, passages: FloatArray, seed: int, lexical: Lexical, weight: float
-) -> Rows:
+def query_side_rows(
+    train: JudgedQuestions, asked: FloatArray, passages: FloatArray, seed: int, lexical: Bm25Index, weight: float
+) -> SoftmaxRows:
     """One row for each best supported passage of each question, over the passages that take part.
 
     The question's other right passages are no negatives, nor is what a review took out of them.
     *asked* `(q, dim)` and *passages* `(n, dim)` are by the base; *lexical* counts *weight* times.
     """
-    taking_part = participants(train, asked, passages, seed)
+    taking_part = choose_participants(train, asked, passages, seed)
     place = {int(row): position for position, row in enumerate(taking_part)}
     chosen = passages[taking_part]
     pairs = [
@@ -176,9 +184,9 @@ def training_rows(
     masked = []
     for question, row, _ in pairs:
         others = [place[other] for other in train.right[question] if other != row]
-        others += [place[other] for other in train.spared_of(question) if other != row and other in place]
+        others += [place[other] for other in train.excluded_for(question) if other != row and other in place]
         masked.append(np.union1d(np.array(others, np.int64), twins[row]).astype(np.int64))
-    return Rows(
+    return SoftmaxRows(
         asked,
         chosen,
         np.array([question for question, _, _ in pairs], np.int64),
@@ -187,7 +195,7 @@ def training_rows(
         tuple(masked),
         tuple(np.array([place[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs),
         tuple(
-            _lexical_bonus(weight * normalised_lexical(lexical.scores(question))[taking_part])
+            _lexical_bonus(weight * normalise_bm25(lexical.scores(question))[taking_part])
             for question in train.questions
         ),
     )
@@ -196,8 +204,8 @@ def training_rows(
 def _twins(passages: FloatArray, rows: Sequence[int], chosen: FloatArray) -> dict[int, NDArray[np.intp]]:
     """For each of *rows* the places in *chosen* of passages that say nearly the same."""
     found: dict[int, NDArray[np.intp]] = {}
-    for some in chunks(rows, 256):
-        near = passages[list(some)] @ chosen.T >= NEAR_DUPLICATE
+    for some in batched(rows, 256):
+        near = passages[list(some)] @ chosen.T >= NEAR_DUPLICATE_COSINE
         found.update((row, np.flatnonzero(line)) for row, line in zip(some, near, strict=True))
     return found
 
@@ -205,21 +213,23 @@ def _twins(passages: FloatArray, rows: Sequence[int], chosen: FloatArray) -> dic
 def _lexical_bonus(bonus: NDArray[np.float64]) -> tuple[NDArray[np.int64], FloatArray]:
     """The LEXICAL_KEPT places where BM25 adds most, and what it adds."""
     found = np.flatnonzero(bonus > 0)
-    if len(found) > LEXICAL_KEPT:
-        found = found[np.argpartition(-bonus[found], LEXICAL_KEPT)[:LEXICAL_KEPT]]
+    if len(found) > MAX_LEXICAL_PASSAGES:
+        found = found[np.argpartition(-bonus[found], MAX_LEXICAL_PASSAGES)[:MAX_LEXICAL_PASSAGES]]
     return found.astype(np.int64), bonus[found].astype(np.float32)
 
 
-def participants(train: Asked, asked: FloatArray, passages: FloatArray, seed: int) -> NDArray[np.int64]:
+def choose_participants(
+    train: JudgedQuestions, asked: FloatArray, passages: FloatArray, seed: int
+) -> NDArray[np.int64]:
     """Rows of the passages in the softmax: all of them, or what was judged, the hardest for any question, and a sample."""
     n = len(passages)
-    if n <= MAX_PASSAGES:
+    if n <= MAX_SOFTMAX_PASSAGES:
         return np.arange(n)
     judged = {row for right in train.right for row in right} | {row for rows in train.rejected for row in rows}
     hardest = np.full(n, -1.0, np.float32)
     for start in range(0, len(asked), 256):
         np.maximum(hardest, (asked[start : start + 256] @ passages.T).max(axis=0), out=hardest)
-    half = (MAX_PASSAGES - len(judged)) // 2
+    half = (MAX_SOFTMAX_PASSAGES - len(judged)) // 2
     near = np.argsort(-hardest, kind="stable")[: max(half, 0)]
     sample = np.random.default_rng(seed).choice(n, max(half, 0), replace=False)
     return np.unique(np.concatenate([near, sample, np.array(sorted(judged), np.int64)])).astype(np.int64)

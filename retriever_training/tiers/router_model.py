@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rag.embedding.model_hashes import document_route
+from rag.embedding.model_hashes import passage_modules
 
 
 def save_router(base: Path, query_modules: Sequence[Any], document_modules: Sequence[Any], made: Path) -> None:
@@ -29,7 +29,7 @@ def _restore_base_files(base: Path, made: Path) -> None:
     Byte for byte the same passage side, whatever version of a library wrote either; the weights as a hard
     link, so that a hundred versions of tier 1 take the disk space of one.
     """
-    for kind, module in document_route(made):
+    for kind, module in passage_modules(made):
         for copy in module.glob("*") if kind == "Transformer" else ():
             original = base / copy.name
             if original.is_file():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.losses.full_softmax import Rows, in_faster_precision, kept_offsets, loss
+from retriever_training.losses.full_softmax import SoftmaxRows, cached_offsets, full_softmax_loss, to_faster_precision
 from retriever_training.tiers.router_model import save_router
 
 FloatArray = NDArray[np.float32]
@@ -16,13 +16,13 @@ FloatArray = NDArray[np.float32]
 RIDGES = (100.0, 30.0, 10.0, 3.0)
 """Strengths of the pull towards the identity, strongest first: each starts where the one before ended."""
 LEARNING_RATE = 1e-3
-STEPS = 60  # of each; 120 were no better on the dev questions of feedbackqa-uk
-BATCH = 2048  # rows of one step, at most
-SCORES = 1 << 22  # of one step, rows × passages, at most: 16 MiB, and a sixth of a second
+STEPS_PER_RIDGE = 60  # of each; 120 were no better on the dev questions of feedbackqa-uk
+MAX_BATCH_ROWS = 2048  # rows of one step, at most
+MAX_BATCH_SCORES = 1 << 22  # of one step, rows × passages, at most: 16 MiB, and a sixth of a second
 
 
 def fit_maps(
-    rows: Rows,
+    rows: SoftmaxRows,
     seed: int,
     progress: Callable[[int], None] = lambda n: None,
     ridges: Sequence[float] = RIDGES,
@@ -34,19 +34,19 @@ def fit_maps(
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    questions, passages = torch.from_numpy(rows.questions), in_faster_precision(rows.passages)
-    added = kept_offsets(rows)
+    questions, passages = torch.from_numpy(rows.questions), to_faster_precision(rows.passages)
+    added = cached_offsets(rows)
     identity = torch.eye(rows.passages.shape[1])
-    size = max(1, min(BATCH, SCORES // len(rows.passages)))
+    size = max(1, min(MAX_BATCH_ROWS, MAX_BATCH_SCORES // len(rows.passages)))
     weights = identity.clone().requires_grad_(True)
     for ridge in ridges:
         optimiser = torch.optim.Adam([weights], lr=LEARNING_RATE)
-        for _ in range(STEPS):
+        for _ in range(STEPS_PER_RIDGE):
             batch = torch.randperm(len(rows.weight), generator=generator)[:size].numpy()
             mapped = torch.nn.functional.normalize(questions[rows.question_of[batch]] @ weights.T, dim=1)
             pull = ridge / len(identity) * ((weights - identity) ** 2).sum()
             optimiser.zero_grad()
-            (loss(rows, batch, mapped, passages, added) + pull).backward()
+            (full_softmax_loss(rows, batch, mapped, passages, added) + pull).backward()
             optimiser.step()
             progress(1)
         yield ridge, weights.detach().numpy().copy()
@@ -62,7 +62,7 @@ def apply_map(weights: FloatArray, questions: FloatArray) -> FloatArray:
     return np.asarray(mapped / np.linalg.norm(mapped, axis=1, keepdims=True), np.float32)
 
 
-def merge(weights: FloatArray, alpha: float) -> FloatArray:
+def merge_map(weights: FloatArray, alpha: float) -> FloatArray:
     """alpha · map + (1 - alpha) · identity: how far to go from the base (WiSE-FT, Wortsman et al. 2022).
 
     >>> merge(np.zeros((1, 1), np.float32), 0.25).tolist()

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from retriever_training.losses.full_softmax import Rows, loss
-from retriever_training.tiers.freeze_layers import count_layers, freeze
+from retriever_training.losses.full_softmax import SoftmaxRows, full_softmax_loss
+from retriever_training.tiers.freeze_layers import count_layers, freeze_layers
 from retriever_training.tiers.router_model import save_router
 
 
@@ -30,7 +30,7 @@ class QueryTowerPlan:
 def train_query_tower(
     base: Path,
     questions: Sequence[str],
-    rows: Rows,
+    rows: SoftmaxRows,
     plan: QueryTowerPlan,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Any:
@@ -46,20 +46,22 @@ def train_query_tower(
 
     torch.manual_seed(plan.seed)
     model = load_model(base)
-    freeze(model, min(plan.frozen_layers, count_layers(model) // 2))
+    freeze_layers(model, min(plan.frozen_layers, count_layers(model) // 2))
     passages = torch.from_numpy(rows.passages).to(model.device)
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate_of(n_steps(len(rows.weight), plan)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, warmup_linear_decay(count_query_tower_steps(len(rows.weight), plan))
+    )
     model.train()
-    for batch in batches(len(rows.weight), plan):
+    for batch in shuffled_batches(len(rows.weight), plan):
         features = model.preprocess([questions[place] for place in rows.question_of[batch]])
         features = {name: value.to(model.device) for name, value in features.items() if hasattr(value, "to")}
         with torch.autocast(model.device.type, torch.bfloat16, enabled=plan.bf16):
             queries = model(features)["sentence_embedding"]
         queries = torch.nn.functional.normalize(queries.float(), dim=1)
         optimiser.zero_grad()
-        loss(rows, batch, queries, passages).backward()
+        full_softmax_loss(rows, batch, queries, passages).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         schedule.step()
@@ -67,7 +69,7 @@ def train_query_tower(
     return model.eval()
 
 
-def n_steps(n_rows: int, plan: QueryTowerPlan) -> int:
+def count_query_tower_steps(n_rows: int, plan: QueryTowerPlan) -> int:
     """Optimiser steps of a whole training.
 
     >>> n_steps(65, QueryTowerPlan(epochs=2, batch_size=32))
@@ -76,7 +78,7 @@ def n_steps(n_rows: int, plan: QueryTowerPlan) -> int:
     return plan.epochs * -(-n_rows // plan.batch_size)
 
 
-def batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+def shuffled_batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
     """Places of rows, `(≤ batch_size,)` each; every epoch has every row once, in an order of its own."""
     rng = np.random.default_rng(plan.seed)
     for _ in range(plan.epochs):
@@ -85,7 +87,7 @@ def batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[Any, np.dt
             yield order[start : start + plan.batch_size]
 
 
-def rate_of(steps: int) -> Callable[[int], float]:
+def warmup_linear_decay(steps: int) -> Callable[[int], float]:
     """The share of the learning rate at each step: up over the first tenth, then down to 0.
 
     >>> rate = rate_of(20)

@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from retriever_training.losses.batch_sampler import Batches, n_batches, topics_of
-from retriever_training.losses.batch_side_data import Example, Lexical, SideTable, Vectors
-from retriever_training.losses.two_tower_loss import TowersLoss
-from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE
-from retriever_training.tiers.freeze_layers import freeze
+from retriever_training.losses.batch_sampler import DistinctTextBatchSampler, cluster_topics, count_batches
+from retriever_training.losses.batch_side_data import BatchSideData, EncodeTexts, LexicalBonus, TrainingExample
+from retriever_training.losses.two_tower_loss import TwoTowerLoss
+from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE_COSINE
+from retriever_training.tiers.freeze_layers import freeze_layers
 
-__all__ = ["Example", "Plan", "merge_towers", "n_steps", "train_towers"]
+__all__ = ["TowersPlan", "TrainingExample", "count_tower_steps", "merge_towers", "train_towers"]
 
 log = logging.getLogger(__name__)
 
-FINISHED = "finished"
+FINISHED_MARKER = "finished"
 CHECKPOINT_STEPS = 25  # what a kill can cost: about half a minute on two cores
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TowersPlan:
     """How long and how hard to train."""
 
     epochs: int = 3
@@ -83,19 +83,19 @@ class Plan:
 
 def train_towers(
     base: Path,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     work: Path,
-    plan: Plan,
+    plan: TowersPlan,
     progress: Callable[[int], None] = lambda n: None,
-    lexical: Lexical | None = None,
-    seen_by_base: tuple[Vectors, Vectors] | None = None,
+    lexical: LexicalBonus | None = None,
+    base_vectors: tuple[EncodeTexts, EncodeTexts] | None = None,
 ) -> Path:
     """Trains from *base* and returns the folder of the trained model, inside *work*.
 
     Killed and called again with the same arguments it goes on from its last checkpoint; finished, it returns at
     once. The loss is InfoNCE over the batch's positives and negatives (van den Oord et al. 2018; in-batch
     negatives as in DPR, Karpukhin et al. 2020), each row by its weight; what is right for a question, or near to it,
-    is no negative of it. *lexical* gives what BM25 adds in serving: then it is added in training too. *seen_by_base*
+    is no negative of it. *lexical* gives what BM25 adds in serving: then it is added in training too. *base_vectors*
     gives the base's vectors of questions and of passages; with it near-duplicates of the positive are masked, and
     without it what needs vectors encodes its own.
 
@@ -103,28 +103,28 @@ def train_towers(
         UsageError: *frozen_layers* of a model that has no such layers.
     """
     trained = work / "towers"
-    if (work / FINISHED).exists():
+    if (work / FINISHED_MARKER).exists():
         return trained
     from transformers import set_seed
 
     from rag.embedding.encoder import load_model
 
     set_seed(plan.seed)
-    if seen_by_base is None and needs_vectors(plan):
-        seen_by_base = _by_encoder(base)
-    table = SideTable.of(examples, plan.n_negatives, lexical, seen_by_base, NEAR_DUPLICATE)
+    if base_vectors is None and needs_base_vectors(plan):
+        base_vectors = _by_encoder(base)
+    table = BatchSideData.of(examples, plan.n_negatives, lexical, base_vectors, NEAR_DUPLICATE_COSINE)
     model = load_model(base)
-    freeze(model, plan.frozen_layers)
+    freeze_layers(model, plan.frozen_layers)
     trainer = _trainer(model, examples, table, work / "checkpoints", plan, progress)
     trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
     if trainer.is_world_process_zero():
         model.save_pretrained(str(trained), create_model_card=False)
-        (work / FINISHED).touch()
+        (work / FINISHED_MARKER).touch()
     trainer.accelerator.wait_for_everyone()
     return trained
 
 
-def needs_vectors(plan: Plan) -> bool:
+def needs_base_vectors(plan: TowersPlan) -> bool:
     """Whether the plan asks how the base sees the texts.
 
     >>> needs_vectors(Plan()), needs_vectors(Plan(anchor=0.1))
@@ -133,29 +133,29 @@ def needs_vectors(plan: Plan) -> bool:
     return bool(plan.topic_share or plan.suspected_above or plan.anchor)
 
 
-def _by_encoder(base: Path) -> tuple[Vectors, Vectors]:
+def _by_encoder(base: Path) -> tuple[EncodeTexts, EncodeTexts]:
     from rag.embedding.encoder import Encoder
 
     encoder = Encoder.open(base)
     return encoder.encode_queries, encoder.encode_passages
 
 
-def n_steps(n_examples: int, plan: Plan) -> int:
+def count_tower_steps(n_examples: int, plan: TowersPlan) -> int:
     """Optimiser steps of a whole training in one process; n processes take an n-th of them each.
 
     >>> n_steps(128, Plan(epochs=2)), n_steps(2 * 128, Plan(epochs=2, pool=4))
     (4, 4)
     """
     an_epoch = n_examples // plan.epochs if plan.takes_turns else n_examples
-    return plan.epochs * n_batches(an_epoch, plan.batch_size)
+    return plan.epochs * count_batches(an_epoch, plan.batch_size)
 
 
 def _trainer(
     model: Any,
-    examples: Sequence[Example],
-    table: SideTable,
+    examples: Sequence[TrainingExample],
+    table: BatchSideData,
     checkpoints: Path,
-    plan: Plan,
+    plan: TowersPlan,
     progress: Callable[[int], None],
 ) -> Any:
     import torch
@@ -188,7 +188,7 @@ def _trainer(
     class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]  # sentence-transformers has no types here
         """With our batches; as an argument they would have to be pickled into every checkpoint."""
 
-        def get_batch_sampler(self, *_: Any, **__: Any) -> Batches:
+        def get_batch_sampler(self, *_: Any, **__: Any) -> DistinctTextBatchSampler:
             return batches
 
     trainer = Trainer(
@@ -202,10 +202,10 @@ def _trainer(
     return trainer
 
 
-def _loss(model: Any, table: SideTable, plan: Plan) -> Any:
-    from retriever_training.losses.losses import trainer_loss
+def _loss(model: Any, table: BatchSideData, plan: TowersPlan) -> Any:
+    from retriever_training.losses.losses import make_trainer_loss
 
-    loss = TowersLoss(
+    loss = TwoTowerLoss(
         table,
         kind=plan.loss,
         emphasis=plan.emphasis,
@@ -215,10 +215,10 @@ def _loss(model: Any, table: SideTable, plan: Plan) -> Any:
         distil=plan.distil,
         distil_by=plan.distil_by,
     )
-    return trainer_loss(model, loss, chunk=plan.chunk, cached=plan.cached)
+    return make_trainer_loss(model, loss, chunk=plan.chunk, cached=plan.cached)
 
 
-def _batches(examples: Sequence[Example], table: SideTable, plan: Plan) -> Batches:
+def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: TowersPlan) -> DistinctTextBatchSampler:
     """Rows share no passage and no question."""
     n_passages = len(table.passages)
     question = {text: n_passages + place for place, text in enumerate(dict.fromkeys(one.question for one in examples))}
@@ -228,9 +228,9 @@ def _batches(examples: Sequence[Example], table: SideTable, plan: Plan) -> Batch
     ]
     topics = None
     if plan.topic_share and table.base is not None:
-        topics = topics_of(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
+        topics = cluster_topics(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
     n_parts = plan.epochs if plan.takes_turns else 1
-    return Batches(texts, plan.batch_size, plan.seed, topics, plan.topic_share, n_parts)
+    return DistinctTextBatchSampler(texts, plan.batch_size, plan.seed, topics, plan.topic_share, n_parts)
 
 
 def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
@@ -240,7 +240,7 @@ def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
     return {column: model.prompts[kind] for column, kind in kinds.items() if model.prompts.get(kind)}
 
 
-def _dataset(examples: Sequence[Example], table: SideTable) -> Any:
+def _dataset(examples: Sequence[TrainingExample], table: BatchSideData) -> Any:
     """Columns anchor, positive, negative_1 …, and the row's number as the label."""
     from datasets import Dataset
 

@@ -5,47 +5,56 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from rag.app.app import App
-from rag.embedding.query_vectors import QuestionEncoder, question_vectors
+from rag.embedding.query_vectors import VersionQueryEncoder, get_query_vectors
 from rag.versions.registry import Version
-from retriever_training.judgments.snapshot import Evidence
-from retriever_training.negatives.candidates.records import View
-from retriever_training.progress import Watch
-from retriever_training.versions.rejected_candidates import refusals
+from retriever_training.judgments.snapshot import TrainingSnapshot
+from retriever_training.negatives.candidates.records import VersionView
+from retriever_training.progress import ProgressReporter
+from retriever_training.versions.rejected_candidates import latest_refusals
 
-MAX_EARLIER = 3  # versions that negatives are taken from beside the current one
+MAX_EARLIER_VERSIONS = 3  # versions that negatives are taken from beside the current one
 
 
-def view_of(
+def encode_view(
     app: App,
-    evidence: Evidence,
+    evidence: TrainingSnapshot,
     version: Version,
     questions: Sequence[str],
-    watch: Watch,
-    in_passing: Collection[str] = (),
-    opened: QuestionEncoder | None = None,
-) -> View:
+    watch: ProgressReporter,
+    transient: Collection[str] = (),
+    open_encoder: VersionQueryEncoder | None = None,
+) -> VersionView:
     """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded.
 
-    The vectors of questions *in_passing* are not kept. Where *opened* is of that version it encodes them: else its
+    The vectors of questions *transient* are not kept. Where *open_encoder* is of that version it encodes them: else its
     weights would be read a second time.
     """
     encoder, vectors = app.open_encoder(version.encoder_id), app.vectors(version.passage_side)
     vectors.fill(encoder, watch("encode passages", vectors.missing()))
-    asks = opened if opened is not None and opened.encoder_id == version.encoder_id else encoder
-    encoded = question_vectors(app.engine, asks, questions, watch("encode questions", len(questions)), in_passing)
+    asks = open_encoder if open_encoder is not None and open_encoder.encoder_id == version.encoder_id else encoder
+    encoded = get_query_vectors(app.engine, asks, questions, watch("encode questions", len(questions)), transient)
     name = f"version {version.encoder_id}" if version.tier else "the base"
-    return View(name, encoded, evidence.matrix(vectors), version.encoder_id)
+    return VersionView(name, encoded, evidence.matrix(vectors), version.encoder_id)
 
 
-def earlier_views(
-    app: App, evidence: Evidence, questions: Sequence[str], watch: Watch, in_passing: Collection[str] = ()
-) -> tuple[View, ...]:
+def encode_earlier_views(
+    app: App,
+    evidence: TrainingSnapshot,
+    questions: Sequence[str],
+    watch: ProgressReporter,
+    transient: Collection[str] = (),
+) -> tuple[VersionView, ...]:
     """The same by versions before the current one, newest first, MAX_EARLIER at most.
 
     Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
     """
     current = app.current().encoder_id
-    never = {current, *refusals(app)}  # what the gate turned down teaches nobody, whether its files are kept or not
+    never = {
+        current,
+        *latest_refusals(app),
+    }  # what the gate turned down teaches nobody, whether its files are kept or not
     older = [version for version in reversed(app.registry.versions()) if version.encoder_id not in never]
     there = [one for one in older if one.folder.is_dir() and not app.vectors(one.passage_side).missing()]
-    return tuple(view_of(app, evidence, version, questions, watch, in_passing) for version in there[:MAX_EARLIER])
+    return tuple(
+        encode_view(app, evidence, version, questions, watch, transient) for version in there[:MAX_EARLIER_VERSIONS]
+    )

@@ -11,15 +11,15 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.engine import Connection
 
-from rag.database.schema import nights, reading
-from rag.records import now
+from rag.database.schema import nights, read_connection
+from rag.records import utc_now
 
-STEPS = "steps"
+STEPS_KEY = "steps"
 """Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NightStep:
     """One thing that a night does."""
 
     stage: str
@@ -32,7 +32,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class NightRecord:
     """One night, running, ended or cut off."""
 
     night_id: str
@@ -45,22 +45,22 @@ class Night:
     started_at: datetime
     finished_at: datetime | None
     summary: Mapping[str, Any]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[NightStep, ...] = ()
     """What it has told of itself, first things first."""
 
 
-class Nights:
+class NightStore:
     """Every night that was started."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def latest(self, fingerprint: str | None = None) -> Night | None:
+    def latest(self, fingerprint: str | None = None) -> NightRecord | None:
         """The night that was started last, of this *fingerprint* where one is given."""
         query = select(nights).order_by(nights.c.started_at.desc()).limit(1)
         if fingerprint is not None:
             query = query.where(nights.c.fingerprint == fingerprint)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(query).first()
         return _night(row._mapping) if row else None
 
@@ -71,52 +71,54 @@ class Nights:
             .select_from(nights)
             .where(nights.c.started_at > moment.isoformat(), nights.c.decision.in_(("promoted", "kept")))
         )
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return int(connection.scalar(query) or 0)
 
-    def newest(self, limit: int | None = None) -> list[Night]:
+    def newest(self, limit: int | None = None) -> list[NightRecord]:
         """All nights, or the *limit* that were started last, the latest first."""
         query = select(nights).order_by(nights.c.started_at.desc()).limit(limit)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return [_night(row._mapping) for row in connection.execute(query)]
 
-    def start(self, fingerprint: str, tier: int) -> Night:
+    def start(self, fingerprint: str, tier: int) -> NightRecord:
         """A new night."""
-        started = now()
+        started = utc_now()
         night_id = started.strftime("%Y%m%dT%H%M%S") + "-" + fingerprint[:8]
         row = {"night_id": night_id, "fingerprint": fingerprint, "tier": tier, "stage": "started",
                "started_at": started.isoformat(), "summary": "{}"}  # fmt: skip
         with self.engine.begin() as connection:
             connection.execute(insert(nights), row)
-        return Night(night_id, fingerprint, tier, "started", None, None, started, None, {})
+        return NightRecord(night_id, fingerprint, tier, "started", None, None, started, None, {})
 
     def enter(self, night_id: str, stage: str) -> None:
         """Notes which stage a night is in, for whoever watches."""
         with self.engine.begin() as connection:
             connection.execute(update(nights).where(nights.c.night_id == night_id).values(stage=stage))
 
-    def tell(self, night_id: str, steps: Sequence[Step]) -> None:
+    def tell(self, night_id: str, steps: Sequence[NightStep]) -> None:
         """Keeps what a night that runs has done so far, for whoever watches."""
-        told = json.dumps({STEPS: [asdict(one) | {"began_at": one.began_at.isoformat()} for one in steps]})
+        told = json.dumps({STEPS_KEY: [asdict(one) | {"began_at": one.began_at.isoformat()} for one in steps]})
         with self.engine.begin() as connection:
             open_ = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
             connection.execute(update(nights).where(open_).values(summary=told))
 
 
-def finish(
+def finish_night(
     connection: Connection, night_id: str, decision: str, candidate_id: str | None, summary: Mapping[str, Any]
 ) -> None:
     """Writes a night's decision; in the caller's transaction, so that a promotion and its night are one."""
     before = connection.scalar(select(nights.c.summary).where(nights.c.night_id == night_id)) or "{}"
-    kept = {**summary, STEPS: json.loads(before).get(STEPS, [])}
-    values = {"decision": decision, "candidate_id": candidate_id, "stage": "finished", "finished_at": now().isoformat(),
+    kept = {**summary, STEPS_KEY: json.loads(before).get(STEPS_KEY, [])}
+    values = {"decision": decision, "candidate_id": candidate_id, "stage": "finished", "finished_at": utc_now().isoformat(),
               "summary": json.dumps(kept, ensure_ascii=False)}  # fmt: skip
     connection.execute(update(nights).where(nights.c.night_id == night_id).values(**values))
 
 
-def _night(row: Mapping[Any, Any]) -> Night:
+def _night(row: Mapping[Any, Any]) -> NightRecord:
     finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
     summary = json.loads(row["summary"])
-    steps = tuple(Step(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS, []))
-    return Night(row["night_id"], row["fingerprint"], row["tier"], row["stage"], row["decision"], row["candidate_id"],
+    steps = tuple(
+        NightStep(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS_KEY, [])
+    )
+    return NightRecord(row["night_id"], row["fingerprint"], row["tier"], row["stage"], row["decision"], row["candidate_id"],
                  datetime.fromisoformat(row["started_at"]), finished, summary, steps)  # fmt: skip

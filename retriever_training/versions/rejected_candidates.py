@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from rag.app.app import App
 from rag.versions.registry import Version
-from retriever_training.versions.night_store import Night, Nights
+from retriever_training.versions.night_store import NightRecord, NightStore
 
 
-def refusals(app: App) -> dict[str, Night]:
+def latest_refusals(app: App) -> dict[str, NightRecord]:
     """encoder id → the night that turned it down last, the latest first; without those that a person made current."""
     answered = {promotion.encoder_id for promotion in app.registry.history()}
-    turned_down = [night for night in Nights(app.engine).newest() if night.decision not in (None, "promoted")]
-    found: dict[str, Night] = {}
+    turned_down = [night for night in NightStore(app.engine).newest() if night.decision not in (None, "promoted")]
+    found: dict[str, NightRecord] = {}
     for night in turned_down:
         if night.candidate_id and night.candidate_id not in answered:
             found.setdefault(night.candidate_id, night)
     return found
 
 
-def discard_older(app: App, n_kept: int) -> None:
+def discard_old_refusals(app: App, n_kept: int) -> None:
     """Deletes files and vectors of all refused candidates but the *n_kept* that were turned down last.
 
     Looks at all of them, so that what a killed night left behind goes with the next one.
     """
-    for encoder_id in list(refusals(app))[n_kept:]:
-        discard(app, app.registry.version(encoder_id))
+    for encoder_id in list(latest_refusals(app))[n_kept:]:
+        discard_version(app, app.registry.version(encoder_id))
 
 
-def discard(app: App, version: Version) -> None:
+def discard_version(app: App, version: Version) -> None:
     """Deletes its files and, unless a version with files uses them too, its vectors; the row and the report stay."""
     if not version.folder.is_dir():
         return
@@ -37,18 +37,18 @@ def discard(app: App, version: Version) -> None:
     app.registry.discard(version.encoder_id)
 
 
-def reason_against(night: Night | None, said: str) -> str:
+def promotion_reason(night: NightRecord | None, said: str) -> str:
     """The reason of a promotion as it is stored: *said*, and that it overruled the gate where *night* turned it down."""
     return f"{said}; a person overruled the gate, which had said: {_word(night)}" if night else said
 
 
-def warning(night: Night) -> str:
+def refusal_warning(night: NightRecord) -> str:
     """What whoever promotes a refused candidate should know."""
     return (f"the gate turned this version down ({night.decision}, night {night.night_id}): {_word(night)} "
             "It answers all the same now, and the history says that a person overruled the gate.")  # fmt: skip
 
 
-def _word(night: Night) -> str:
+def _word(night: NightRecord) -> str:
     """The gate's first reason, as a sentence."""
     reasons = night.summary.get("reasons") or ["no reason is on record"]
     return str(reasons[0]).rstrip(".") + "."

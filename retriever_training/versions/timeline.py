@@ -7,44 +7,44 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rag.app.app import App
-from rag.insights.version_disk_usage import Space, spaces
-from rag.versions.registry import MANIFEST, Promotion, Version
-from retriever_training.versions.night_store import Night, Nights
+from rag.insights.version_disk_usage import VersionDiskUsage, measure_disk_usage
+from rag.versions.registry import VERSION_MANIFEST, Promotion, Version
+from retriever_training.versions.night_store import NightRecord, NightStore
 
-Standing = Literal["current", "previous", "earlier", "candidate", "refused"]
+VersionStatus = Literal["current", "previous", "earlier", "candidate", "refused"]
 """What answers; what a rollback brings back; what answered before; what no gate has judged yet; what one turned down."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One version."""
 
     version: Version
-    standing: Standing
-    night: Night | None
+    standing: VersionStatus
+    night: NightRecord | None
     """That made it; None of a base, and of versions whose night is not on record."""
     promotions: tuple[Promotion, ...]
     """When it was made current, latest first."""
-    space: Space
+    space: VersionDiskUsage
 
     @property
     def has_files(self) -> bool:
         """Whether it could be promoted."""
-        return (self.version.folder / MANIFEST).is_file()
+        return (self.version.folder / VERSION_MANIFEST).is_file()
 
 
-def timeline(app: App) -> list[Entry]:
+def version_timeline(app: App) -> list[TimelineEntry]:
     """All versions, the newest first."""
     registry, versions = app.registry, app.registry.versions()
     history = registry.history()
-    nights = {night.candidate_id: night for night in reversed(Nights(app.engine).newest()) if night.candidate_id}
+    nights = {night.candidate_id: night for night in reversed(NightStore(app.engine).newest()) if night.candidate_id}
     promoted: dict[str, list[Promotion]] = defaultdict(list)
     for promotion in history:
         promoted[promotion.encoder_id].append(promotion)
-    current, before = app.current().encoder_id, registry.before_current()
-    held = spaces(app.engine, app.settings.data, versions)
+    current, before = app.current().encoder_id, registry.version_before_current()
+    held = measure_disk_usage(app.engine, app.settings.data, versions)
 
-    def standing(version: Version) -> Standing:
+    def standing(version: Version) -> VersionStatus:
         if version.encoder_id == current:
             return "current"
         if version.encoder_id == before:
@@ -54,7 +54,7 @@ def timeline(app: App) -> list[Entry]:
         return "refused" if version.encoder_id in nights else "candidate"
 
     return [
-        Entry(
+        TimelineEntry(
             version,
             standing(version),
             nights.get(version.encoder_id),

@@ -140,11 +140,11 @@ def test_the_environment_of_the_containers_is_accepted(services: dict[str, Any],
 
 def test_without_accounts_only_this_machines_names_are_answered_to(services: dict[str, Any]):
     from rag.settings import load_settings
-    from ui.auth.setup import names_of
+    from ui.auth.setup import served_host_names
 
     assert services["app"]["command"][-1] == "${NIGHTJAR_SIGN_IN:---no-accounts}"
     served = load_settings(server={"host": "0.0.0.0", "hosts": ["localhost"]}, accounts={"required": "never"})
-    assert names_of(served) == {"localhost", "127.0.0.1", "::1"}
+    assert served_host_names(served) == {"localhost", "127.0.0.1", "::1"}
 
 
 def test_the_night_of_compose_sleeps_until_the_hour(services: dict[str, Any]):

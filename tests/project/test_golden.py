@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.golden_locations import locate_golden
-from eval.datasets.golden_questions import read_golden
+from eval.datasets.golden_questions import read_golden_file
 from rag.app.app import App, open_app
-from rag.generation.extractive import DISAGREE
+from rag.generation.extractive import CONTRADICTION_INTRO
 from rag.ingestion.ingest import ingest_paths
 from rag.settings import Settings
 
@@ -42,7 +42,7 @@ def cases() -> list[object]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     opened = open_app(Settings(data=tmp_path_factory.mktemp("golden") / "data"))
-    report = ingest_paths(opened.library, sorted(GOLDEN.glob("*.md")), splitting=opened.splitting())
+    report = ingest_paths(opened.library, sorted(GOLDEN.glob("*.md")), splitting=opened.splitting_rules())
     assert not report.failed
     opened.encode_missing()
     yield opened
@@ -60,7 +60,7 @@ def test_golden_question(app: App, case: dict[str, str]) -> None:
         assert answer.text.startswith(f"{case['lead']} — ")
     elif " — " in answer.text:
         pytest.fail(f"a short answer in front that nobody expected: {answer.text}")
-    assert (DISAGREE in answer.text) == case.get("disagree", False)
+    assert (CONTRADICTION_INTRO in answer.text) == case.get("disagree", False)
     for citation in answer.citations:
         stored = app.library.document(app.library.get([citation.passage_id])[citation.passage_id].document_id).text
         assert stored[citation.start : citation.end] == citation.quote
@@ -80,10 +80,10 @@ def test_every_golden_case_says_why_and_its_quote_is_in_the_documents() -> None:
 
 def test_every_golden_question_is_read_and_found_in_todays_passages(app: App) -> None:
     """A quote that stands in two of the documents is told, and only such a one."""
-    read = [one.golden for one in read_golden(GOLDEN / "questions.jsonl")]
+    read = [one.golden for one in read_golden_file(GOLDEN / "questions.jsonl")]
     assert len(read) == len(lines())
     places = locate_golden(read, app.library)
-    assert {place.how for place in places} <= {"exact", "white space", "several places", "nothing to find"}
-    found = [place for place in places if place.how != "nothing to find"]
+    assert {place.method for place in places} <= {"exact", "white space", "several places", "nothing to find"}
+    found = [place for place in places if place.method != "nothing to find"]
     assert len(found) >= 30
     assert sum(place.is_found for place in found) >= 0.9 * len(found)

@@ -64,7 +64,7 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
 
     assert summary["decision"] == "kept"
     assert app.current().tier == 0
-    asked = app.retriever_of(summary["version"]).search(QUESTION)
+    asked = app.retriever_for(summary["version"]).search(QUESTION)
     assert asked, "the refused candidate can be looked at"
 
 

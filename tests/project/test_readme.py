@@ -252,11 +252,11 @@ def _fill_library(folder: Path) -> None:
     from rag.app.app import open_app
     from rag.ingestion.ingest import ingest_paths
     from rag.settings import load_settings
-    from rag.splitting.splitter import Splitting
+    from rag.splitting.splitter import SplittingRules
 
     (folder / "grant.md").write_text("# Grants\n\nSmall firms can get the grant.\n", "utf-8")
     app = open_app(load_settings())
-    ingest_paths(app.library, [folder / "grant.md"], splitting=Splitting(90))
+    ingest_paths(app.library, [folder / "grant.md"], splitting=SplittingRules(90))
     app.encode_missing()
     app.close()
 

@@ -14,7 +14,7 @@ import pytest
 
 from rag.app.app import open_app
 from rag.database.schema import open_database
-from rag.file_lock import FileLock
+from rag.file_lock import ProcessLock
 from rag.settings import Settings
 from rag.state_files import close_to_others, write_private_files
 
@@ -61,7 +61,7 @@ def test_what_a_new_database_writes_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_makes_the_state_directory_makes_it_private(tmp_path: Path) -> None:
-    lock = FileLock(tmp_path / "data" / "serve.lock", "the application")
+    lock = ProcessLock(tmp_path / "data" / "serve.lock", "the application")
     assert open_paths(tmp_path / "data") == []
     lock.release()
 

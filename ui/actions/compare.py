@@ -7,40 +7,43 @@ from collections.abc import Sequence
 
 from rag.app.app import App
 from rag.errors import UsageError
-from rag.records import Hit, Shown, Turn, now
-from rag.versions.registry import MANIFEST, Version
-from rag.versions.version_labels import full_name_of, name_of, version_numbers
+from rag.records import Hit, ShownPassage, Turn, utc_now
+from rag.versions.registry import VERSION_MANIFEST, Version
+from rag.versions.version_labels import full_version_name, version_name, version_numbers
 
-SHOWN = 10  # passages of each version
+N_COMPARED_HITS = 10  # passages of each version
 
 
-def choosable(app: App) -> list[Version]:
+def comparable_versions(app: App) -> list[Version]:
     """The versions that ever answered and still have their files, the current one first, then those that answered last."""
     by_id = {version.encoder_id: version for version in app.registry.versions()}
     latest_first = dict.fromkeys(one.encoder_id for one in app.registry.history())
-    return [by_id[one] for one in latest_first if (by_id[one].folder / MANIFEST).is_file()]
+    return [by_id[one] for one in latest_first if (by_id[one].folder / VERSION_MANIFEST).is_file()]
 
 
-def names(app: App) -> dict[str, str]:
+def version_names(app: App) -> dict[str, str]:
     """encoder id → what people call it where space is short, of all versions."""
     numbers = version_numbers(app.registry.history())
-    return {version.encoder_id: name_of(version.encoder_id, numbers) for version in app.registry.versions()}
+    return {version.encoder_id: version_name(version.encoder_id, numbers) for version in app.registry.versions()}
 
 
-def full_names(app: App) -> dict[str, str]:
+def version_full_names(app: App) -> dict[str, str]:
     """encoder id → its name with the beginning of its id, of all versions."""
     numbers = version_numbers(app.registry.history())
-    return {version.encoder_id: full_name_of(version.encoder_id, numbers) for version in app.registry.versions()}
+    return {version.encoder_id: full_version_name(version.encoder_id, numbers) for version in app.registry.versions()}
 
 
-def two_versions(app: App, a: str | None, b: str | None) -> tuple[Version, Version]:
+def choose_two_versions(app: App, a: str | None, b: str | None) -> tuple[Version, Version]:
     """The versions to compare, by id or the beginning of it; where left out, the one before the current one, and the current.
 
     Raises:
         NotFoundError: none begins so.
         UsageError: it is one version twice, or there is none before the current one.
     """
-    current, *earlier = [app.current(), *(one for one in choosable(app) if one.encoder_id != app.current().encoder_id)]
+    current, *earlier = [
+        app.current(),
+        *(one for one in comparable_versions(app) if one.encoder_id != app.current().encoder_id),
+    ]
     if a is None and not earlier:
         raise UsageError(
             "there is one version so far, and nothing to compare it with: a night that is promoted makes another"
@@ -52,28 +55,28 @@ def two_versions(app: App, a: str | None, b: str | None) -> tuple[Version, Versi
     return first, second
 
 
-def hits_of(app: App, version: Version, question: str, k: int = SHOWN) -> list[Hit]:
+def search_version(app: App, version: Version, question: str, k: int = N_COMPARED_HITS) -> list[Hit]:
     """What *version* alone ranks first, in the library as it is now: without today's votes and without a reranker.
 
     Raises:
         UsageError: its files are gone, or it has not encoded all that the library holds by now.
     """
-    name = names(app)[version.encoder_id]
-    if not (version.folder / MANIFEST).is_file():
+    name = version_names(app)[version.encoder_id]
+    if not (version.folder / VERSION_MANIFEST).is_file():
         raise UsageError(f'the files of {name} are gone: choose a version that "nightjar versions" shows as kept')
     n_missing = app.vectors(version.passage_side).missing()
     if n_missing and version.passage_side != app.current().passage_side:
         raise UsageError(f"{name} has not encoded {n_missing:,} texts that came in since it answered, so it would only seem "
                          "worse: choose a version with the passages of the current one")  # fmt: skip
-    return app.retriever_of(version.encoder_id).search(question, k)
+    return app.retriever_for(version.encoder_id).search(question, k)
 
 
 def pin_from_comparison(app: App, user: str, question: str, version: Version, hits: Sequence[Hit]) -> None:
     """Pins the first of *hits* as the right passage, on a turn that records what was shown for the comparison."""
     shown = tuple(
-        Shown(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, cited=False) for hit in hits
+        ShownPassage(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, cited=False) for hit in hits
     )
     turn_id = uuid.uuid4().hex
-    turn = Turn(turn_id, turn_id, user, question, "", False, version.encoder_id, now(), "compared", shown)
+    turn = Turn(turn_id, turn_id, user, question, "", False, version.encoder_id, utc_now(), "compared", shown)
     app.feedback.record_turn(turn)
-    app.feedback.give(user, turn_id, hits[0].passage.passage_id, "pin")
+    app.feedback.record_verdict(user, turn_id, hits[0].passage.passage_id, "pin")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rag.accounts.erasure import Forgotten, forget_person
+from rag.accounts.erasure import ErasureCounts, erase_user_data
 from rag.app.app import App
-from rag.file_lock import FileLock
-from retriever_training.versions.rejected_candidates import discard, refusals
+from rag.file_lock import ProcessLock
+from retriever_training.versions.rejected_candidates import discard_version, latest_refusals
 
 
-def forget_for_good(app: App, name: str, *, dry_run: bool = False) -> tuple[Forgotten, list[str], list[str]]:
+def erase_person(app: App, name: str, *, dry_run: bool = False) -> tuple[ErasureCounts, list[str], list[str]]:
     """What was removed of *name*, or would be; the versions that may have learnt from them; the candidates that go too.
 
     Candidates that the gate turned down and that may have learnt from the person lose their files: nobody needs them to
@@ -23,32 +23,32 @@ def forget_for_good(app: App, name: str, *, dry_run: bool = False) -> tuple[Forg
         UsageError: they are the last administrator.
     """
     if dry_run:
-        gone = forget_person(app.engine, name, dry_run=True)
+        gone = erase_user_data(app.engine, name, dry_run=True)
         return gone, *_may_have_learnt(app, gone)
-    lock = FileLock(app.settings.data / "night.lock", "the night")
+    lock = ProcessLock(app.settings.data / "night.lock", "the night")
     try:
-        would_go = forget_person(app.engine, name, dry_run=True)  # refuses before anything goes
+        would_go = erase_user_data(app.engine, name, dry_run=True)  # refuses before anything goes
         stay, go = _may_have_learnt(app, would_go)
         for encoder_id in go:
-            discard(app, app.registry.version(encoder_id))
-        gone = forget_person(app.engine, name)
+            discard_version(app, app.registry.version(encoder_id))
+        gone = erase_user_data(app.engine, name)
     finally:
         lock.release()
     return gone, stay, go
 
 
-def _may_have_learnt(app: App, gone: Forgotten) -> tuple[list[str], list[str]]:
+def _may_have_learnt(app: App, gone: ErasureCounts) -> tuple[list[str], list[str]]:
     """Versions with files that were made after the person's first verdict or review: those that stay, and the refused."""
     if gone.first_at is None:
         return [], []
-    since, refused = datetime.fromisoformat(gone.first_at), refusals(app)
+    since, refused = datetime.fromisoformat(gone.first_at), latest_refusals(app)
     made = [version.encoder_id for version in app.registry.versions()
             if version.tier > 0 and version.created_at >= since and version.folder.is_dir()]  # fmt: skip
     return [one for one in made if one not in refused], [one for one in made if one in refused]
 
 
-def forgotten_told(
-    name: str, gone: Forgotten, learnt: Sequence[str], refused: Sequence[str], *, dry_run: bool
+def format_erasure(
+    name: str, gone: ErasureCounts, learnt: Sequence[str], refused: Sequence[str], *, dry_run: bool
 ) -> list[str]:
     """What went, or would go, in sentences."""
     also = [

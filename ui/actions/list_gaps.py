@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from rag.app.app import App
 from rag.index.exact_search import ExactIndex
-from rag.insights.knowledge_gaps import Gap, find_gaps
+from rag.insights.knowledge_gaps import KnowledgeGap, find_gaps
 from rag.records import Passage
-from ui.auth.current_user import Person
+from ui.auth.current_user import CurrentUser
 
-N_GAPS = 20  # that are told unless somebody asks for more
+DEFAULT_N_GAPS = 20  # that are told unless somebody asks for more
 
 
-def gaps_for(app: App, person: Person, n: int = N_GAPS) -> list[tuple[Gap, Passage | None]]:
+def list_gaps(app: App, person: CurrentUser, n: int = DEFAULT_N_GAPS) -> list[tuple[KnowledgeGap, Passage | None]]:
     """Gaps and the passage that comes closest: of all questions for an administrator, else of the person's own."""
-    live = app.live
+    live = app.active_retriever
     dense = live.index or ExactIndex(app.vectors(live.version.passage_side))
     user = None if person.may("administrator") else person.name
-    return with_passages(app, find_gaps(app.engine, live.retriever.encoder, dense.search, user, n))
+    return with_closest_passages(app, find_gaps(app.engine, live.retriever.encoder, dense.search, user, n))
 
 
-def with_passages(app: App, gaps: Sequence[Gap]) -> list[tuple[Gap, Passage | None]]:
+def with_closest_passages(app: App, gaps: Sequence[KnowledgeGap]) -> list[tuple[KnowledgeGap, Passage | None]]:
     """Each gap beside its closest passage, where there is one."""
     found = app.library.get([gap.passage_id for gap in gaps if gap.passage_id])
     return [(gap, found.get(gap.passage_id)) for gap in gaps]

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from rag.app.app import App
 from ui.texts import chat as said
 
-LOW_DISK = 1024**3  # bytes that are left of the disk; a night's candidate takes some hundred megabytes
+LOW_DISK_BYTES = 1024**3  # bytes that are left of the disk; a night's candidate takes some hundred megabytes
 
 
-def states_of(app: App) -> list[str]:
+def status_messages(app: App) -> list[str]:
     """A sentence for each thing that is not as ever, most urgent first; none where all is well."""
     return [*_disk(app), *_generator(app), *_ingests(app), *_index(app)]
 
 
 def _disk(app: App) -> Iterator[str]:
     free = shutil.disk_usage(app.settings.data).free
-    if free < LOW_DISK:
+    if free < LOW_DISK_BYTES:
         yield said.DISK_LOW.format(free=f"{free / 1024**2:,.0f} MB")
 
 
@@ -39,6 +39,6 @@ def _ingests(app: App) -> Iterator[str]:
 
 
 def _index(app: App) -> Iterator[str]:
-    index = app.live.index
+    index = app.active_retriever.index
     if index and index.state in ("building", "torn"):
-        yield said.BUILDING.format(version=app.live.version.encoder_id, percent=int(100 * index.share))
+        yield said.BUILDING.format(version=app.active_retriever.version.encoder_id, percent=int(100 * index.share))

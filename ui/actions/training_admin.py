@@ -13,41 +13,41 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from rag.app.app import App
-from rag.database.schema import reading, verdict_events
+from rag.database.schema import read_connection, verdict_events
 from rag.database.user_tables import reviews
 from rag.errors import UsageError
-from rag.file_lock import FileLock
-from rag.insights.version_disk_usage import Freed, free_vectors
+from rag.file_lock import ProcessLock
+from rag.insights.version_disk_usage import FreedSpace, free_vectors
 from rag.versions.registry import Version
-from rag.versions.version_labels import SHORT_ID
-from ui.auth.current_user import Person
-from ui.background.startup import Opening
+from rag.versions.version_labels import SHORT_ID_LENGTH
+from ui.auth.current_user import CurrentUser
+from ui.background.startup import AppStartup
 
 if TYPE_CHECKING:
-    from retriever_training.inspection.doubtful_negatives import Doubt
+    from retriever_training.inspection.doubtful_negatives import DoubtfulNegative
     from retriever_training.judgments.reviews import Review
-    from retriever_training.nightly.forecast import Foreseen
-    from retriever_training.nightly.sufficiency import Enough
-    from retriever_training.versions.night_store import Night
+    from retriever_training.nightly.forecast import TierForecast
+    from retriever_training.nightly.sufficiency import DataSufficiency
+    from retriever_training.versions.night_store import NightRecord
 
-MAX_REASON = 500  # characters
-State = tuple[int, ...]
+MAX_REASON_LENGTH = 500  # characters
+ChangeMarkers = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class NightReadiness:
     """Whether a night could learn now, and what it would do."""
 
-    enough: Enough
-    foreseen: dict[str, Foreseen]
+    sufficiency: DataSufficiency
+    forecasts: dict[str, TierForecast]
     """Tier that is asked for → what comes of it; empty where there is too little."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningNight:
     """The night that runs."""
 
-    night: Night | None
+    night: NightRecord | None
     """As it stands in SQL; None before it has read the judgments."""
     began_at: datetime | None
     pid: int | None
@@ -55,42 +55,42 @@ class Running:
 
 
 @dataclass
-class TrainingRoom:
+class TrainingAdmin:
     """Looks at an application's nights and versions, and changes them. Threads may share it."""
 
-    opening: Opening
-    _kept: dict[str, tuple[State, Any]] = field(default_factory=dict)
+    opening: AppStartup
+    _kept: dict[str, tuple[ChangeMarkers, Any]] = field(default_factory=dict)
     _looking: threading.Lock = field(default_factory=threading.Lock)
     _speed: float = 0.0
 
     # ---- looking
 
-    def running(self) -> Running | None:
+    def running(self) -> RunningNight | None:
         """The night that runs, whoever began it."""
-        from retriever_training.versions.night_store import Nights
+        from retriever_training.versions.night_store import NightStore
 
         shift = self.opening.nights
         ours = shift.is_running
         if not ours and not shift.runs_elsewhere:
             return None
-        newest = Nights(self.opening.app().engine).newest(1)
+        newest = NightStore(self.opening.app().engine).newest(1)
         night = newest[0] if newest and newest[0].decision is None else None
         if ours:
-            return Running(night, shift.began_at, shift.child_pid)
-        return Running(night, night.started_at if night else None, None)
+            return RunningNight(night, shift.began_at, shift.child_pid)
+        return RunningNight(night, night.started_at if night else None, None)
 
-    def outlook(self) -> Outlook:
+    def outlook(self) -> NightReadiness:
         """Counts the judgments as the night would; takes seconds in a large library, and nothing where none changed."""
-        found: Outlook = self._once("outlook", self._outlook)
+        found: NightReadiness = self._once("outlook", self._outlook)
         return found
 
-    def doubts(self) -> list[Doubt]:
+    def doubtful_negatives(self) -> list[DoubtfulNegative]:
         """The queue of doubtful negatives; as of `outlook`, and a review alone costs no second look at the library."""
-        from retriever_training.inspection.doubtful_negatives import undecided
-        from retriever_training.judgments.reviews import Reviews
+        from retriever_training.inspection.doubtful_negatives import undecided_doubts
+        from retriever_training.judgments.reviews import ReviewStore
 
-        found: list[Doubt] = self._once("doubts", _doubts)
-        return undecided(found, Reviews(self.opening.app().engine).standing())
+        found: list[DoubtfulNegative] = self._once("doubts", _doubts)
+        return undecided_doubts(found, ReviewStore(self.opening.app().engine).standing())
 
     # ---- nights
 
@@ -101,11 +101,11 @@ class TrainingRoom:
             BusyError: a night runs already.
             UsageError: there is no such tier.
         """
-        return self.opening.nights.start_now(tier)
+        return self.opening.nights.start_night(tier)
 
     # ---- versions
 
-    def promote(self, name: str, confirmed: str, reason: str, person: Person) -> Version:
+    def promote(self, name: str, confirmed: str, reason: str, person: CurrentUser) -> Version:
         """Makes a version answer, and takes it in; *confirmed* is its short name, typed.
 
         Where the gate had turned it down, the stored reason says that a person overruled the gate.
@@ -114,29 +114,29 @@ class TrainingRoom:
             UsageError: the short name is another, no reason was given, or the version's files are gone.
             NotFoundError: there is no such version.
         """
-        from retriever_training.versions.rejected_candidates import reason_against
+        from retriever_training.versions.rejected_candidates import promotion_reason
 
         app = self.opening.app()
         version = app.registry.version(name)
         stored = _checked(version, confirmed, reason, person)
-        app.registry.promote(version.encoder_id, reason_against(self.refusal(version.encoder_id), stored))
+        app.registry.promote(version.encoder_id, promotion_reason(self.refusal(version.encoder_id), stored))
         app.refresh()
         return version
 
-    def refusal(self, encoder_id: str) -> Night | None:
+    def refusal(self, encoder_id: str) -> NightRecord | None:
         """The night whose gate turned a version down, which nobody has overruled so far."""
-        from retriever_training.versions.rejected_candidates import refusals
+        from retriever_training.versions.rejected_candidates import latest_refusals
 
-        return refusals(self.opening.app()).get(encoder_id)
+        return latest_refusals(self.opening.app()).get(encoder_id)
 
-    def roll_back(self, confirmed: str, reason: str, person: Person) -> Version:
+    def roll_back(self, confirmed: str, reason: str, person: CurrentUser) -> Version:
         """Makes the version before the current one answer again; as of `promote`.
 
         Raises:
             UsageError: there is none before, the short name is another, or no reason was given.
         """
         app = self.opening.app()
-        before = app.registry.before_current()
+        before = app.registry.version_before_current()
         if before is None:
             raise UsageError("there is no version before the current one: promote one of those with files")
         stored = _checked(app.registry.version(before), confirmed, reason, person)
@@ -144,14 +144,14 @@ class TrainingRoom:
         app.refresh()
         return version
 
-    def free(self) -> Freed:
+    def free(self) -> FreedSpace:
         """Frees the vectors and indexes of versions that nobody is likely to roll back to.
 
         Raises:
             BusyError: a night runs, whose candidate has vectors that nobody uses yet.
         """
         app = self.opening.app()
-        lock = FileLock(app.settings.data / "night.lock", "the night")
+        lock = ProcessLock(app.settings.data / "night.lock", "the night")
         try:
             return free_vectors(app.engine, app.settings.data, app.registry, url=app.settings.index.url)
         finally:
@@ -159,18 +159,18 @@ class TrainingRoom:
 
     # ---- reviews
 
-    def review(self, question: str, passage_id: str, decision: str, person: Person) -> Review:
+    def decide_review(self, question: str, passage_id: str, decision: str, person: CurrentUser) -> Review:
         """Keeps a decision on a doubtful negative.
 
         Raises:
             NotFoundError: nobody asked the question, or the passage is not there.
             UsageError: the decision is none.
         """
-        from retriever_training.judgments.reviews import Reviews
+        from retriever_training.judgments.reviews import ReviewStore
 
         app = self.opening.app()
         passage_id = app.library.resolve([passage_id]).get(passage_id, passage_id)
-        return Reviews(app.engine).decide(question, passage_id, decision, person.name)
+        return ReviewStore(app.engine).decide(question, passage_id, decision, person.name)
 
     # ----
 
@@ -185,31 +185,33 @@ class TrainingRoom:
                 self._kept[name] = known
             return known[1]
 
-    def _outlook(self, app: App) -> Outlook:
-        from retriever_training.judgments.snapshot import gather
-        from retriever_training.nightly.forecast import foresee, speed
-        from retriever_training.nightly.sufficiency import enough
-        from ui.background.night_plan import plan_of
+    def _outlook(self, app: App) -> NightReadiness:
+        from retriever_training.judgments.snapshot import load_snapshot
+        from retriever_training.nightly.forecast import base_passages_per_second, forecast_night
+        from retriever_training.nightly.sufficiency import check_sufficiency
+        from ui.background.night_plan import build_night_plan
 
-        plan = plan_of(app.settings)
-        evidence = gather(app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined)
-        found = enough(evidence, plan)
-        if not found.is_enough:
-            return Outlook(found, {})
-        self._speed = self._speed or speed(app, evidence)
-        return Outlook(found, foresee(evidence, plan, found, self._speed))
+        plan = build_night_plan(app.settings)
+        evidence = load_snapshot(
+            app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+        )
+        found = check_sufficiency(evidence, plan)
+        if not found.is_sufficient:
+            return NightReadiness(found, {})
+        self._speed = self._speed or base_passages_per_second(app, evidence)
+        return NightReadiness(found, forecast_night(evidence, plan, found, self._speed))
 
 
-def short(encoder_id: str) -> str:
+def short_version_id(encoder_id: str) -> str:
     """What people type of a version to confirm it; pages show it behind the version's number.
 
     >>> short("0123456789ab")
     '01234567'
     """
-    return encoder_id[:SHORT_ID]
+    return encoder_id[:SHORT_ID_LENGTH]
 
 
-def memory_of_process() -> int | None:
+def process_memory_bytes() -> int | None:
     """Bytes of memory that this process holds now; None where the system does not tell it this way."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -217,30 +219,32 @@ def memory_of_process() -> int | None:
         return None
 
 
-def _checked(version: Version, confirmed: str, reason: str, person: Person) -> str:
+def _checked(version: Version, confirmed: str, reason: str, person: CurrentUser) -> str:
     """The reason as it is stored, with who gave it."""
     typed = confirmed.strip().casefold()
-    if typed not in (short(version.encoder_id), version.encoder_id):
-        raise UsageError(f"{confirmed!r} does not confirm it: type {short(version.encoder_id)!r}, the short name of the "
+    if typed not in (short_version_id(version.encoder_id), version.encoder_id):
+        raise UsageError(f"{confirmed!r} does not confirm it: type {short_version_id(version.encoder_id)!r}, the short name of the "
                          "version that shall answer")  # fmt: skip
     said = " ".join(reason.split())
-    if not said or len(said) > MAX_REASON:
-        raise UsageError(f"the reason has {len(said)} characters: write 1 to {MAX_REASON}, for those who look later")
+    if not said or len(said) > MAX_REASON_LENGTH:
+        raise UsageError(
+            f"the reason has {len(said)} characters: write 1 to {MAX_REASON_LENGTH}, for those who look later"
+        )
     return f"{said} ({person.name})"
 
 
-def _doubts(app: App) -> list[Doubt]:
-    from retriever_training.inspection.doubtful_negatives import find_doubts
-    from ui.background.night_plan import plan_of
+def _doubts(app: App) -> list[DoubtfulNegative]:
+    from retriever_training.inspection.doubtful_negatives import find_doubtful_negatives
+    from ui.background.night_plan import build_night_plan
 
-    return find_doubts(app, plan_of(app.settings))
+    return find_doubtful_negatives(app, build_night_plan(app.settings))
 
 
-def _state(app: App) -> State:
+def _state(app: App) -> ChangeMarkers:
     """Changes with everything that a night would look at, also where somebody was forgotten; reviews come last."""
     promotion = app.registry.latest_promotion().promotion_id
     counts: list[int] = []
-    with reading(app.engine) as connection:
+    with read_connection(app.engine) as connection:
         for number in (verdict_events.c.event_id, reviews.c.review_id):
             counts += connection.execute(select(func.count(), func.coalesce(func.max(number), 0))).one()
     return promotion, app.library.revision(), app.library.vectors_revision(), *counts

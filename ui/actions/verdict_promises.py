@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PROMISES = {
+VERDICT_NOTICES = {
     "helpful": "Tonight this passage becomes a right answer to your question.",
     "pin": "Tonight this passage becomes the right answer to your question.",
     "not_relevant": "Tonight this passage becomes a candidate for a wrong answer; it counts once it is sure enough.",
@@ -14,7 +14,7 @@ PROMISES = {
 }
 """What each verdict will do, in one sentence for the person who gave it."""
 
-PROMISES_AT_ONCE = PROMISES | {
+VERDICT_NOTICES_WITH_BOOST = VERDICT_NOTICES | {
     "helpful": "From now on this passage comes higher for questions like this one, and tonight it becomes a right "
     "answer to yours.",
     "pin": "From now on this passage comes much higher for questions like this one, and tonight it becomes the right "

@@ -6,90 +6,92 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rag.app.app import App
-from retriever_training.inspection.judged_ranks import Ranks
-from retriever_training.inspection.standing_votes import casts
-from retriever_training.inspection.vote_effects import Effect, effects, summed_up, wanted_ranks
-from retriever_training.judgments.aggregate import Judgments
-from retriever_training.judgments.reviews import Reviews
-from retriever_training.judgments.snapshot import judged
+from retriever_training.inspection.judged_ranks import JudgedRanks
+from retriever_training.inspection.standing_votes import load_standing_votes
+from retriever_training.inspection.vote_effects import VoteEffect, count_outcomes, required_ranks, vote_effects
+from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.reviews import ReviewStore
+from retriever_training.judgments.snapshot import load_judgments
 
-LOOKED_AT = 20  # votes, the latest ones: at most 6 searches each, none of them twice
-MOST_LOOKED_AT = 200
-MANY = 5_000  # events, from which weighing everybody's votes takes so long that ranks are shown before
+DEFAULT_N_VOTES = 20  # votes, the latest ones: at most 6 searches each, none of them twice
+MAX_N_VOTES = 200
+MANY_EVENTS = 5_000  # events, from which weighing everybody's votes takes so long that ranks are shown before
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class VoteEffectsSummary:
     """What the latest votes did."""
 
     n_votes: int
     """Standing votes that move passages; 5,000 at most are counted."""
     n_looked_at: int
-    effects: tuple[Effect, ...]
+    effects: tuple[VoteEffect, ...]
     """The latest vote first."""
     is_weighed: bool = True
     """False while it is not known yet which votes count: they are told as if all of them did."""
 
     @property
-    def is_whole(self) -> bool:
+    def covers_all_votes(self) -> bool:
         """Whether every vote was looked at."""
         return self.n_looked_at == self.n_votes
 
     @property
     def counts(self) -> dict[str, int]:
         """Outcome → votes, of those looked at."""
-        return summed_up(self.effects)
+        return count_outcomes(self.effects)
 
 
-class VoteLook:
+class VoteEffectsView:
     """Looks again and again at one application; ranks and judgments that were worked out are kept until something changes."""
 
-    def __init__(self, app: App, many: int = MANY) -> None:
+    def __init__(self, app: App, many: int = MANY_EVENTS) -> None:
         self._app = app
         self._many = many
-        self._ranks = Ranks(app)
-        self._judgments: tuple[tuple[int, int, int], Judgments] | None = None
+        self._ranks = JudgedRanks(app)
+        self._judgments: tuple[tuple[int, int, int], AggregatedJudgments] | None = None
 
-    def steps(self, user: str | None, n: int = LOOKED_AT, *, early: bool = False) -> Iterator[tuple[int, int] | Look]:
+    def steps(
+        self, user: str | None, n: int = DEFAULT_N_VOTES, *, early: bool = False
+    ) -> Iterator[tuple[int, int] | VoteEffectsSummary]:
         """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes.
 
         With *early*, where votes are many, what was found comes once before they are weighed.
         """
-        found = casts(self._app.engine, user)
+        found = load_standing_votes(self._app.engine, user)
         some = found[:n]
-        missing = self._ranks.missing(wanted_ranks(some, self._app.registry.history()))
+        missing = self._ranks.missing(required_ranks(some, self._app.registry.history()))
         n_done, n_all = 0, sum(map(len, missing.values()))
         for encoder_id, targets in missing.items():
             yield n_done, n_all
             self._ranks.find(encoder_id, targets)
             n_done += len(targets)
         n_votes, n_looked_at = sum(one.n_votes for one in found), sum(one.n_votes for one in some)
-        if early and some and self._kept() is None and self._app.feedback.latest_event() >= self._many:
-            told = tuple(effects(self._app, some, self._ranks, None))
-            yield Look(n_votes, n_looked_at, told, is_weighed=False)
-        told = tuple(effects(self._app, some, self._ranks, self._settled()))
-        yield Look(n_votes, n_looked_at, told)
+        if early and some and self._kept() is None and self._app.feedback.latest_event_id() >= self._many:
+            told = tuple(vote_effects(self._app, some, self._ranks, None))
+            yield VoteEffectsSummary(n_votes, n_looked_at, told, is_weighed=False)
+        told = tuple(vote_effects(self._app, some, self._ranks, self._settled()))
+        yield VoteEffectsSummary(n_votes, n_looked_at, told)
 
-    def at_once(self, user: str | None, n: int = LOOKED_AT) -> Look:
+    def at_once(self, user: str | None, n: int = DEFAULT_N_VOTES) -> VoteEffectsSummary:
         """The same without the steps."""
         *_, look = self.steps(user, n)
-        assert isinstance(look, Look)
+        assert isinstance(look, VoteEffectsSummary)
         return look
 
-    def _settled(self) -> Judgments:
+    def _settled(self) -> AggregatedJudgments:
         """What a night would make of all votes as they stand now."""
         app, kept, state = self._app, self._kept(), self._state()
         if kept is None:
             chosen = app.settings.feedback
-            kept = judged(app, frozenset(app.live.lexical.passage_ids), trusted=chosen.trusted,
+            kept = load_judgments(app, frozenset(app.active_retriever.lexical.passage_ids), trusted=chosen.trusted,
                           max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
             self._judgments = state, kept
         return kept
 
-    def _kept(self) -> Judgments | None:
+    def _kept(self) -> AggregatedJudgments | None:
         """The same, where nothing has changed since it was worked out."""
         return self._judgments[1] if self._judgments and self._judgments[0] == self._state() else None
 
     def _state(self) -> tuple[int, int, int]:
         app = self._app
-        return app.feedback.latest_event(), app.library.revision(), hash(tuple(Reviews(app.engine).standing()))
+        return app.feedback.latest_event_id(), app.library.revision(), hash(tuple(ReviewStore(app.engine).standing()))

@@ -9,32 +9,32 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 
-from ui.api.openapi import operations
-from ui.auth.current_user import person_of
-from ui.middleware.plain_page import plain_page, text_of
+from ui.api.openapi import iterate_operations
+from ui.auth.current_user import current_user
+from ui.middleware.plain_page import escape_text, render_plain_page
 
 Json = dict[str, Any]
 _CODE = re.compile(r"`([^`]+)`")
 
 
-def add_page(api: FastAPI) -> None:
+def add_docs_page(api: FastAPI) -> None:
     """Adds the page."""
 
     @api.get("/api/docs", response_class=HTMLResponse, include_in_schema=False)
     def docs(request: Request) -> str:
-        person_of(request).must("reader")
-        return api_page(api.openapi())
+        current_user(request).require_role("reader")
+        return render_api_docs(api.openapi())
 
 
-def api_page(document: Json) -> str:
+def render_api_docs(document: Json) -> str:
     """The whole page."""
     tags = [tag["name"] for tag in document["tags"]]
     info, shapes = document["info"], document["components"]["schemas"]
-    contents = "".join(f'<li><a href="#{_id(name)}">{text_of(name)}</a></li>' for name in [*tags, "Shapes"])
-    return plain_page(
+    contents = "".join(f'<li><a href="#{_id(name)}">{escape_text(name)}</a></li>' for name in [*tags, "Shapes"])
+    return render_plain_page(
         "API",
         f"<h1>Nightjar’s API</h1><p>{_prose(info['description'])}</p>"
-        f'<p class="quiet">Release {text_of(info["version"])} · <a href="/api/openapi.json">OpenAPI document</a></p>'
+        f'<p class="quiet">Release {escape_text(info["version"])} · <a href="/api/openapi.json">OpenAPI document</a></p>'
         f'<ul class="contents">{contents}</ul>'
         + "".join(_section(name, document) for name in tags)
         + f'<h2 id="{_id("Shapes")}">Shapes</h2>'
@@ -43,13 +43,13 @@ def api_page(document: Json) -> str:
 
 
 def _section(tag: str, document: Json) -> str:
-    calls = [_call(method, path, one) for method, path, one in operations(document) if tag in one["tags"]]
-    return f'<h2 id="{_id(tag)}">{text_of(tag)}</h2>{"".join(calls)}'
+    calls = [_call(method, path, one) for method, path, one in iterate_operations(document) if tag in one["tags"]]
+    return f'<h2 id="{_id(tag)}">{escape_text(tag)}</h2>{"".join(calls)}'
 
 
 def _call(method: str, path: str, operation: Json) -> str:
     head = (
-        f'<summary><span class="verb">{method.upper()}</span><h3><code class="path">{text_of(path)}</code></h3>'
+        f'<summary><span class="verb">{method.upper()}</span><h3><code class="path">{escape_text(path)}</code></h3>'
         f'<span class="quiet">{_prose(operation["summary"])}</span></summary>'
     )
     parameters = {
@@ -58,7 +58,7 @@ def _call(method: str, path: str, operation: Json) -> str:
     body = operation.get("requestBody", {}).get("content", {})
     parts = [
         *(f"<p>{_prose(part)}</p>" for part in operation["description"].split("\n\n") if part),
-        *(f'<pre tabindex="0"><code>{text_of(one["source"])}</code></pre>' for one in operation["x-codeSamples"]),
+        *(f'<pre tabindex="0"><code>{escape_text(one["source"])}</code></pre>' for one in operation["x-codeSamples"]),
         *([f'<p class="quiet">Parameters</p>{_fields(parameters)}'] if parameters else []),
         *(f'<p class="quiet">Body: {_type(content["schema"])}</p>' for content in body.values()),
         *(_response(status, one) for status, one in sorted(operation["responses"].items())),
@@ -69,21 +69,23 @@ def _call(method: str, path: str, operation: Json) -> str:
 def _response(status: str, response: Json) -> str:
     told = []
     for media_type, content in response.get("content", {}).items():
-        said = f'<p class="quiet">{text_of(status)}, {text_of(media_type)}: {_type(content.get("schema", {}))}</p>'
+        said = (
+            f'<p class="quiet">{escape_text(status)}, {escape_text(media_type)}: {_type(content.get("schema", {}))}</p>'
+        )
         example = (
-            f'<pre tabindex="0"><code>{text_of(content["example"].strip())}</code></pre>'
+            f'<pre tabindex="0"><code>{escape_text(content["example"].strip())}</code></pre>'
             if "example" in content
             else ""
         )
         told.append(said + example)
-    return "".join(told) or f'<p class="quiet">{text_of(status)}: {_prose(response.get("description", ""))}</p>'
+    return "".join(told) or f'<p class="quiet">{escape_text(status)}: {_prose(response.get("description", ""))}</p>'
 
 
 def _shape(name: str, schema: Json) -> str:
     needed = set(schema.get("required", ()))
     fields = {key: (one, key in needed) for key, one in schema.get("properties", {}).items()}
     said = f'<span class="quiet">{_prose(_first(schema))}</span>'
-    head = f'<h3><code class="path">{text_of(name)}</code></h3>{said}'
+    head = f'<h3><code class="path">{escape_text(name)}</code></h3>{said}'
     return f'<section id="{_id(name)}">{head}{_fields(fields)}</section>'
 
 
@@ -93,7 +95,7 @@ def _first(schema: Json) -> str:
 
 def _fields(fields: Mapping[str, tuple[Json, bool]]) -> str:
     rows = "".join(
-        f"<dt><code>{text_of(name)}</code></dt><dd>{_type(schema)}{'' if needed else ', optional'}{_bounds(schema)}"
+        f"<dt><code>{escape_text(name)}</code></dt><dd>{_type(schema)}{'' if needed else ', optional'}{_bounds(schema)}"
         f"{'. ' + _prose(schema['description']) if schema.get('description') else ''}</dd>"
         for name, (schema, needed) in fields.items()
     )
@@ -104,14 +106,14 @@ def _type(schema: Json) -> str:
     """The type in a few words; a shape's name leads to it."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
-        return f'<a href="#{_id(name)}">{text_of(name)}</a>'
+        return f'<a href="#{_id(name)}">{escape_text(name)}</a>'
     if "anyOf" in schema:
         return " or ".join(_type(one) for one in schema["anyOf"])
     if "enum" in schema or "const" in schema:
-        return ", ".join(f"<code>{text_of(str(one))}</code>" for one in schema.get("enum", [schema.get("const")]))
+        return ", ".join(f"<code>{escape_text(str(one))}</code>" for one in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    return text_of(str(schema.get("type", "anything")))
+    return escape_text(str(schema.get("type", "anything")))
 
 
 def _bounds(schema: Json) -> str:
@@ -123,12 +125,12 @@ def _bounds(schema: Json) -> str:
         for key, value in found.items()
         if value is not None
     ]
-    return text_of(f" ({', '.join(said)})") if said else ""
+    return escape_text(f" ({', '.join(said)})") if said else ""
 
 
 def _prose(text: str) -> str:
     """Words between backticks as code."""
-    return _CODE.sub(r"<code>\1</code>", text_of(" ".join(text.split())))
+    return _CODE.sub(r"<code>\1</code>", escape_text(" ".join(text.split())))
 
 
 def _id(name: str) -> str:

@@ -10,15 +10,15 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ui.schemas.openai import PREFIX, OpenAIError
-from ui.schemas.rest import Problem
+from ui.schemas.openai import OPENAI_PREFIX, OpenAIErrorSchema
+from ui.schemas.rest import ErrorSchema
 
 Json = dict[str, Any]
 
-ADDRESS = "http://127.0.0.1:7860"
-METHODS = ("get", "post", "put", "patch", "delete")
+EXAMPLE_ADDRESS = "http://127.0.0.1:7860"
+HTTP_METHODS = ("get", "post", "put", "patch", "delete")
 
-TAGS: tuple[tuple[str, str], ...] = (
+TAG_BY_PATH_PREFIX: tuple[tuple[str, str], ...] = (
     ("/api/ask", "Questions"),
     ("/api/search", "Questions"),
     ("/api/passages", "Questions"),
@@ -26,7 +26,7 @@ TAGS: tuple[tuple[str, str], ...] = (
     ("/api/verdicts", "Votes"),
     ("/api/documents", "Documents"),
     ("/api/jobs", "Documents"),
-    (PREFIX, "OpenAI"),
+    (OPENAI_PREFIX, "OpenAI"),
     ("/api/version", "Versions"),
     ("/livez", "Health"),
     ("/readyz", "Health"),
@@ -34,13 +34,13 @@ TAGS: tuple[tuple[str, str], ...] = (
 )
 """The beginning of a path → what it is listed under; the rest under its own second word."""
 
-DESCRIPTION = (
+API_DESCRIPTION = (
     'Chat with your documents from a program. Errors are {"error": …}, below /v1 as OpenAI\'s. On this machine nobody needs '
     "a key; beyond it a request carries a token: `Authorization: Bearer …`."
 )
 
 
-def describe(api: FastAPI) -> None:
+def customise_openapi(api: FastAPI) -> None:
     """Makes `api.openapi()` the document as it is meant; it is made at the first call, when all handlers are there."""
 
     def document() -> Json:
@@ -51,92 +51,92 @@ def describe(api: FastAPI) -> None:
     api.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+def iterate_operations(document: Json) -> Iterator[tuple[str, str, Json]]:
     """Method, path and operation of every call, in the order in which they were added."""
     for path, methods in document["paths"].items():
-        for method in METHODS:
+        for method in HTTP_METHODS:
             if method in methods:
                 yield method, path, methods[method]
 
 
 def _document(api: FastAPI) -> Json:
-    document = get_openapi(title=api.title, version=api.version, description=DESCRIPTION, routes=api.routes)
+    document = get_openapi(title=api.title, version=api.version, description=API_DESCRIPTION, routes=api.routes)
     shapes = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Problem, OpenAIError):
+    for model in (ErrorSchema, OpenAIErrorSchema):
         made = model.model_json_schema(ref_template="#/components/schemas/{model}")
         shapes |= {**made.pop("$defs", {}), model.__name__: made}
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which we never send
         shapes.pop(name, None)
-    for method, path, operation in operations(document):
+    for method, path, operation in iterate_operations(document):
         _in_our_words(operation, path)
         operation["x-codeSamples"] = [
-            {"lang": "shell", "label": "curl", "source": curl(method, path, operation, shapes)}
+            {"lang": "shell", "label": "curl", "source": curl_example(method, path, operation, shapes)}
         ]
-    document["tags"] = [{"name": name} for name in dict.fromkeys(tag_of(path) for path in document["paths"])]
+    document["tags"] = [{"name": name} for name in dict.fromkeys(tag_for_path(path) for path in document["paths"])]
     return document
 
 
 def _in_our_words(operation: Json, path: str) -> None:
     """The docstring's first sentence says it in a line; what is refused is a 400, never FastAPI's 422."""
     summary, _, rest = str(operation.get("description") or operation["summary"]).partition("\n\n")
-    operation |= {"summary": " ".join(summary.split()), "description": rest.strip(), "tags": [tag_of(path)]}
+    operation |= {"summary": " ".join(summary.split()), "description": rest.strip(), "tags": [tag_for_path(path)]}
     responses = operation["responses"]
     if responses.pop("422", None) or "400" not in responses:
-        problem = OpenAIError if path.startswith(PREFIX) else Problem
+        problem = OpenAIErrorSchema if path.startswith(OPENAI_PREFIX) else ErrorSchema
         schema = {"$ref": f"#/components/schemas/{problem.__name__}"}
         responses.setdefault(
             "400", {"description": "Why it was refused", "content": {"application/json": {"schema": schema}}}
         )
 
 
-def tag_of(path: str) -> str:
+def tag_for_path(path: str) -> str:
     """What a call is listed under.
 
     >>> tag_of("/api/ask/stream"), tag_of("/api/reports/{report_id}")
     ('Questions', 'Reports')
     """
-    named = next((tag for beginning, tag in TAGS if path.startswith(beginning)), None)
+    named = next((tag for beginning, tag in TAG_BY_PATH_PREFIX if path.startswith(beginning)), None)
     return named or path.strip("/").split("/")[-1 if path.count("/") == 1 else 1].capitalize()
 
 
 # ---- examples
 
 
-def curl(method: str, path: str, operation: Json, shapes: Mapping[str, Json]) -> str:
+def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, Json]) -> str:
     """A line that can be pasted into a terminal, with what the call needs and no more."""
     asked = []
     for one in operation.get("parameters", ()):
-        value = str(example_of(one["schema"] | {key: one[key] for key in ("example",) if key in one}, shapes))
+        value = str(example_value(one["schema"] | {key: one[key] for key in ("example",) if key in one}, schemas))
         if one["in"] == "path":
             path = path.replace("{" + one["name"] + "}", quote(value, safe=""))
         elif one["in"] == "query" and one.get("required"):
             asked.append(f"{one['name']}={quote(value)}")
     query = f"?{'&'.join(asked)}" if asked else ""
-    address = f"'{ADDRESS}{path}{query}'" if query else f"{ADDRESS}{path}"
+    address = f"'{EXAMPLE_ADDRESS}{path}{query}'" if query else f"{EXAMPLE_ADDRESS}{path}"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     verb = "" if method == "get" or (method == "post" and body) else f" -X {method.upper()}"
     answers = list(operation["responses"].get("200", {}).get("content", {}))
     unbuffered = " -N" if answers == ["text/event-stream"] else ""
-    sent = f" \\\n  --json '{json.dumps(example_of(body['schema'], shapes), ensure_ascii=False)}'" if body else ""
+    sent = f" \\\n  --json '{json.dumps(example_value(body['schema'], schemas), ensure_ascii=False)}'" if body else ""
     return f"curl{unbuffered}{verb} {address}{sent}"
 
 
-def example_of(schema: Json, shapes: Mapping[str, Json]) -> Any:
+def example_value(schema: Json, schemas: Mapping[str, Json]) -> Any:
     """A value that the schema allows: its own example where it has one; of objects the fields that are needed.
 
     >>> example_of({"type": "object", "required": ["q"], "properties": {"q": {"type": "string"}, "k": {}}}, {})
     {'q': '…'}
     """
     if "$ref" in schema:
-        return example_of(shapes[schema["$ref"].rsplit("/", 1)[1]], shapes)
+        return example_value(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
     for key in ("example", "examples", "enum", "const", "default"):
         if key in schema:
             return schema[key][0] if key in ("examples", "enum") else schema[key]
     if "anyOf" in schema:
-        return example_of(schema["anyOf"][0], shapes)
+        return example_value(schema["anyOf"][0], schemas)
     if schema.get("type") == "array":
-        return [example_of(schema.get("items", {}), shapes)]
+        return [example_value(schema.get("items", {}), schemas)]
     if schema.get("type") == "object":
         properties = schema.get("properties", {})
-        return {name: example_of(properties[name], shapes) for name in schema.get("required", ())}
+        return {name: example_value(properties[name], schemas) for name in schema.get("required", ())}
     return {"integer": schema.get("minimum", 1), "number": 0.5, "boolean": True}.get(schema.get("type", ""), "…")

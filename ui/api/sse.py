@@ -11,17 +11,17 @@ from typing import Any
 from fastapi.responses import Response, StreamingResponse
 
 from rag.errors import NightjarError
-from ui.actions.ask import Event
-from ui.schemas.errors import UNFORESEEN, status_of
+from ui.actions.ask import AnswerEvent
+from ui.schemas.errors import UNEXPECTED_ERROR, http_status
 
-MEDIA_TYPE = "text/event-stream"
-HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # a proxy must not hold pieces back
-BEAT = ": nothing yet\n\n"  # a comment, which clients pass over and which keeps the connection from being cut
-BEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
+SSE_MEDIA_TYPE = "text/event-stream"
+SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # a proxy must not hold pieces back
+HEARTBEAT = ": nothing yet\n\n"  # a comment, which clients pass over and which keeps the connection from being cut
+HEARTBEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
 
-Write = Callable[[Event], Awaitable[str]]
+FormatEvent = Callable[[AnswerEvent], Awaitable[str]]
 """What is sent for an event; "" sends nothing."""
-Fail = Callable[[str, int], str]
+FormatFailure = Callable[[str, int], str]
 """What is sent where the answer breaks off, of a message and the HTTP status that it would have had."""
 
 _ENDS_A_LINE = {
@@ -31,7 +31,9 @@ _ENDS_A_LINE = {
 log = logging.getLogger(__name__)
 
 
-async def streamed(events: AsyncGenerator[Event | None], write: Write, fail: Fail, end: str = "") -> Response:
+async def stream_events(
+    events: AsyncGenerator[AnswerEvent | None], format_event: FormatEvent, format_failure: FormatFailure, end: str = ""
+) -> Response:
     """The response that sends *events* as they come, and then *end*.
 
     Raises:
@@ -40,12 +42,12 @@ async def streamed(events: AsyncGenerator[Event | None], write: Write, fail: Fai
     first = await anext(events)
     while first is None:
         first = await anext(events)
-    pieces = _pieces(await write(first), events, write, fail, end)
-    return StreamingResponse(pieces, media_type=MEDIA_TYPE, headers=HEADERS)
+    pieces = _pieces(await format_event(first), events, format_event, format_failure, end)
+    return StreamingResponse(pieces, media_type=SSE_MEDIA_TYPE, headers=SSE_HEADERS)
 
 
 async def _pieces(
-    first: str, events: AsyncGenerator[Event | None], write: Write, fail: Fail, end: str
+    first: str, events: AsyncGenerator[AnswerEvent | None], write: FormatEvent, fail: FormatFailure, end: str
 ) -> AsyncIterator[str]:
     yield first
     n_silent = 0
@@ -53,19 +55,19 @@ async def _pieces(
         try:
             async for event in events:
                 n_silent = 0 if event else n_silent + 1
-                piece = await write(event) if event else BEAT if n_silent % BEAT_EVERY == 0 else ""
+                piece = await write(event) if event else HEARTBEAT if n_silent % HEARTBEAT_EVERY == 0 else ""
                 if piece:
                     yield piece
         except NightjarError as error:
-            yield fail(str(error), status_of(error))
+            yield fail(str(error), http_status(error))
         except Exception:
             log.exception("an answer failed while it was streamed")
-            yield fail(UNFORESEEN, 500)
+            yield fail(UNEXPECTED_ERROR, 500)
     if end:
         yield end
 
 
-def sse(data: dict[str, Any], name: str = "") -> str:
+def format_sse(data: dict[str, Any], name: str = "") -> str:
     r"""One event.
 
     >>> sse({"delta": "Äh"}, "text")

@@ -12,15 +12,15 @@ from pathlib import Path
 from starlette.responses import HTMLResponse
 
 from rag.accounts.accounts import MAX_PASSWORD, MIN_PASSWORD
-from rag.accounts.sessions_and_tokens import MAX_LABEL, Token
-from ui.auth.authenticate import Identified
+from rag.accounts.sessions_and_tokens import MAX_LABEL_LENGTH, AccessToken
+from ui.auth.authenticate import Authenticated
 from ui.texts import accounts as texts
 
-POLICY = ("default-src 'none'; style-src '{style}'; img-src data:; form-action 'self'; base-uri 'none'; "
+AUTH_PAGE_CSP = ("default-src 'none'; style-src '{style}'; img-src data:; form-action 'self'; base-uri 'none'; "
           "frame-ancestors 'none'")  # fmt: skip
 
 
-def page(title: str, body: str, status: int = 200, *, wide: bool = False) -> HTMLResponse:
+def auth_page(title: str, body: str, status: int = 200, *, wide: bool = False) -> HTMLResponse:
     """A whole page, of which nothing may come from anywhere else."""
     style = _style()
     html = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)} · Nightjar</title>'
@@ -28,7 +28,7 @@ def page(title: str, body: str, status: int = 200, *, wide: bool = False) -> HTM
             f'<style>{style}</style></head><body><main{" class=wide" if wide else ""}>{body}</main></body></html>')  # fmt: skip
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # Not "no-referrer": browsers then call a form's origin "null", and the shield refuses it.
-    return HTMLResponse(html, status, {"content-security-policy": POLICY.format(style=f"sha256-{digest}"),
+    return HTMLResponse(html, status, {"content-security-policy": AUTH_PAGE_CSP.format(style=f"sha256-{digest}"),
                                        "referrer-policy": "same-origin"})  # fmt: skip
 
 
@@ -37,48 +37,48 @@ def _style() -> str:
     return (Path(__file__).parents[1] / "web" / "assets" / "accounts.css").read_text("utf-8")
 
 
-def sign_in_page(csrf: str, wanted: str, *, name: str = "", wrong: str = "", told: str = "", status: int = 200
+def sign_in_page(csrf: str, next_page: str, *, name: str = "", error: str = "", notice: str = "", status: int = 200
                  ) -> HTMLResponse:  # fmt: skip
-    """Name and password; *wanted* is the page that is opened afterwards."""
-    hidden = f'<input type="hidden" name="next" value="{escape(wanted)}">'
+    """Name and password; *next_page* is the page that is opened afterwards."""
+    hidden = f'<input type="hidden" name="next" value="{escape(next_page)}">'
     first, second = ("", " autofocus") if name else (" autofocus", "")
     boxes = (_box(texts.NAME, "name", "username", value=name, more=first)
              + _box(texts.PASSWORD, "password", "current-password", kind="password", more=second))  # fmt: skip
-    body = (f"<h1>Nightjar</h1>{_notes(told, wrong)}"
+    body = (f"<h1>Nightjar</h1>{_notes(notice, error)}"
             f'<div class="card">{_form("sign-in", csrf, hidden + boxes, texts.SIGN_IN)}</div>'
             f'<p class="soft">{texts.SIGN_IN_HINT}</p>')  # fmt: skip
-    return page(texts.SIGN_IN, body, status)
+    return auth_page(texts.SIGN_IN, body, status)
 
 
 def sign_out_page(csrf: str) -> HTMLResponse:
     """Asks once more, where the browser does not say that the wish came from our own page."""
     form = _form("sign-out", csrf, f"<p>{texts.SIGN_OUT_QUESTION}</p>", texts.SIGN_OUT)
-    return page(texts.SIGN_OUT, f'<h1>Nightjar</h1><div class="card">{form}</div>{_back()}')
+    return auth_page(texts.SIGN_OUT, f'<h1>Nightjar</h1><div class="card">{form}</div>{_back()}')
 
 
 def refused_page(reason: str) -> HTMLResponse:
     """Says why a page is not for this person."""
-    return page(texts.NOT_FOR_YOU, f"<h1>{texts.NOT_FOR_YOU}</h1>{_notes('', reason)}{_back()}", 403)
+    return auth_page(texts.NOT_FOR_YOU, f"<h1>{texts.NOT_FOR_YOU}</h1>{_notes('', reason)}{_back()}", 403)
 
 
-def account_page(found: Identified, csrf: str, tokens: Iterable[Token], *, told: str = "", wrong: str = "",
-                 secret: str = "", status: int = 200) -> HTMLResponse:  # fmt: skip
-    """Who one is, the password, the tokens; *secret* is a token that was made just now."""
-    account = found.account
+def account_page(authenticated: Authenticated, csrf: str, tokens: Iterable[AccessToken], *, notice: str = "", error: str = "",
+                 new_token: str = "", status: int = 200) -> HTMLResponse:  # fmt: skip
+    """Who one is, the password, the tokens; *new_token* is a token that was made just now."""
+    account = authenticated.account
     who = texts.SIGNED_IN_AS.format(name=escape(account.name), role=texts.ROLES[account.role])
-    body = f"<h1>{texts.ACCOUNT}</h1><p>{who}</p>{_back()}{_notes(told, wrong)}"
-    if secret:
+    body = f"<h1>{texts.ACCOUNT}</h1><p>{who}</p>{_back()}{_notes(notice, error)}"
+    if new_token:
         body += (f'<div class="told" role="status"><p>{texts.MADE}</p>'
-                 f'<input class="secret" readonly aria-label="{texts.MADE}" value="{escape(secret)}"></div>')  # fmt: skip
-    body += _sign_outs(found, csrf)
+                 f'<input class="secret" readonly aria-label="{texts.MADE}" value="{escape(new_token)}"></div>')  # fmt: skip
+    body += _sign_outs(authenticated, csrf)
     if account.has_password:
         body += _password_card(csrf, account.name)
-    return page(
+    return auth_page(
         texts.ACCOUNT, body + _tokens_card(csrf, [one for one in tokens if not one.is_revoked]), status, wide=True
     )
 
 
-def _sign_outs(found: Identified, csrf: str) -> str:
+def _sign_outs(found: Authenticated, csrf: str) -> str:
     if found.way == "proxy":
         return f'<div class="card"><p>{texts.BY_PROXY}</p></div>'
     everywhere = _form("account", csrf, _hidden("do", "everywhere"), texts.EVERYWHERE, quiet=True)
@@ -98,16 +98,16 @@ def _password_card(csrf: str, name: str) -> str:
     return f'<div class="card"><h2>{texts.CHANGE_PASSWORD}</h2>{form}</div>'
 
 
-def _tokens_card(csrf: str, held: list[Token]) -> str:
+def _tokens_card(csrf: str, held: list[AccessToken]) -> str:
     columns = "".join(f"<th{_seen(place)}>{column}</th>" for place, column in enumerate(texts.TOKEN_COLUMNS))
     rows = "".join(_token_row(csrf, one) for one in held)
     table = f"<table><tr>{columns}</tr>{rows}</table>" if held else f'<p class="soft">{texts.NO_TOKENS}</p>'
-    box = _box(texts.LABEL, "label", "off", more=f" maxlength={MAX_LABEL}")
+    box = _box(texts.LABEL, "label", "off", more=f" maxlength={MAX_LABEL_LENGTH}")
     make = _form("account", csrf, _hidden("do", "make") + box, texts.MAKE_TOKEN)
     return f'<div class="card"><h2>{texts.TOKENS}</h2><p class="soft">{texts.TOKENS_HINT}</p>{table}{make}</div>'
 
 
-def _token_row(csrf: str, token: Token) -> str:
+def _token_row(csrf: str, token: AccessToken) -> str:
     used = f"{token.used_at:%Y-%m-%d %H:%M}" if token.used_at else texts.NEVER_USED
     about = escape(texts.REVOKE_ONE.format(label=token.label))
     inside = _hidden("do", "revoke") + _hidden("token_id", token.token_id)

@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ui.auth.authenticate import Identified, cookie_name, cookies_of, is_https
+from ui.auth.authenticate import Authenticated, cookie_name, is_https, parse_cookies
 
 _WANTED = re.compile(r"([\w-]+(/[\w-]+)*)?(\?[\w=&%.+~-]*)?", re.ASCII)
 
 
-def wanted_page(text: str) -> str:
+def safe_next_page(text: str) -> str:
     """The page to open after signing in: one of ours, without a slash before its name, so that it can't lead elsewhere.
 
     >>> wanted_page("documents?of=a"), wanted_page("//evil.example"), wanted_page("https:evil.example")
@@ -26,7 +26,7 @@ def wanted_page(text: str) -> str:
     return text if len(text) < 500 and _WANTED.fullmatch(text) else ""
 
 
-async def fields_of(request: Request) -> dict[str, str]:
+async def read_form_fields(request: Request) -> dict[str, str]:
     """What a form holds; nothing where it is no form of the plain kind that our pages send."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -38,19 +38,19 @@ async def fields_of(request: Request) -> dict[str, str]:
         return {}
 
 
-def identified(request: Request) -> Identified | None:
+def get_authenticated(request: Request) -> Authenticated | None:
     """Who the door found, and how; None where nobody is signed in."""
     found = getattr(request.state, "identified", None)
-    return found if isinstance(found, Identified) else None
+    return found if isinstance(found, Authenticated) else None
 
 
-def is_our_form(request: Request, fields: Mapping[str, str]) -> bool:
+def has_valid_csrf_token(request: Request, fields: Mapping[str, str]) -> bool:
     """Whether the form holds what its page's cookie holds, which no other site can know or set."""
     held = _form_secret(request)
     return bool(held) and hmac.compare_digest(held.encode(), fields.get("csrf", "").encode())
 
 
-def with_form_cookie(request: Request, make: Callable[[str], Response]) -> Response:
+def respond_with_csrf_cookie(request: Request, make: Callable[[str], Response]) -> Response:
     """The page, with the browser's secret in its forms; a browser that has none gets one."""
     secret = _form_secret(request) or secrets.token_urlsafe(32)
     response = make(secret)
@@ -59,7 +59,7 @@ def with_form_cookie(request: Request, make: Callable[[str], Response]) -> Respo
 
 
 def _form_secret(request: Request) -> str:
-    held = cookies_of(request.scope).get(cookie_name("form", request.scope), "")
+    held = parse_cookies(request.scope).get(cookie_name("form", request.scope), "")
     return held if re.fullmatch(r"[\w-]{43}", held, re.ASCII) else ""
 
 
@@ -71,6 +71,6 @@ def set_cookie(
                         secure=is_https(request.scope), samesite=samesite)  # fmt: skip
 
 
-def drop_cookie(request: Request, response: Response, what: str) -> None:
+def delete_cookie(request: Request, response: Response, what: str) -> None:
     """Lets the browser forget a cookie."""
     response.delete_cookie(cookie_name(what, request.scope), path="/", secure=is_https(request.scope), httponly=True)

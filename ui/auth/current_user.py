@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from rag.accounts.accounts import ROLES, Role
 from rag.errors import ForbiddenError
 
-LOCAL = "local"
+LOCAL_USER = "local"
 """Who votes, as long as there are no accounts: whoever sits at this machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class CurrentUser:
     """Somebody at the door."""
 
     name: str
@@ -23,7 +23,7 @@ class Person:
         """Whether this person has the role, or one above it."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
-    def must(self, role: Role) -> None:
+    def require_role(self, role: Role) -> None:
         """Refuses what this person may not do.
 
         Raises:
@@ -35,18 +35,18 @@ class Person:
             )
 
 
-WHOEVER_IS_HERE = Person(LOCAL, "administrator")
+LOCAL_ADMINISTRATOR = CurrentUser(LOCAL_USER, "administrator")
 """Whoever sits at this machine, as long as nobody needs an account."""
 
 
-class HasState(Protocol):
+class RequestWithState(Protocol):
     """A Starlette request, or Gradio's, which hands on what it does not have itself."""
 
     @property
     def state(self) -> Any: ...
 
 
-def person_of(request: HasState | None) -> Person:
+def current_user(request: RequestWithState | None) -> CurrentUser:
     """The person that a request of a page or a program is from; the door (ui/auth/middleware.py) has looked that up.
 
     Raises:
@@ -54,6 +54,6 @@ def person_of(request: HasState | None) -> Person:
             annotation, and to no `functools.partial`.
     """
     found = getattr(request.state, "person", None) if request is not None else None
-    if not isinstance(found, Person):
+    if not isinstance(found, CurrentUser):
         raise ForbiddenError("this request came past the door, so nobody knows who it is from: use the application")
     return found

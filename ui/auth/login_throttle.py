@@ -8,14 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rag.errors import TooFastError
-from ui.middleware.rate_limit import in_words
+from rag.errors import RateLimitError
+from ui.middleware.rate_limit import format_wait
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 900.0
-FORGOTTEN_S = 3600.0  # after which failures no longer count
-PER_NAME = 4
+FORGET_AFTER_S = 3600.0  # after which failures no longer count
+FAILURES_PER_NAME_FACTOR = 4
 """As many times more failures a name may have as an address: who is not there must not lock somebody out too easily."""
-N_KEPT = 20_000
+MAX_TRACKED_KEYS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class _Failures:
     last: float
 
 
-class Attempts:
+class LoginThrottle:
     """For one thread at a time: the door takes sign-ins one after the other."""
 
-    def __init__(self, allowed: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """*allowed* failures of an address cost nothing."""
-        self._allowed = allowed
+    def __init__(self, n_free_failures: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """*n_free_failures* failures of an address cost nothing."""
+        self._allowed = n_free_failures
         self._clock = clock
         self._of: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
 
@@ -39,24 +39,24 @@ class Attempts:
         """
         again_s = max(self._wait_s(key) for key in _keys(name, address))
         if again_s > 0:
-            raise TooFastError(f"too many wrong passwords: try again in {in_words(again_s)}", again_s)
+            raise RateLimitError(f"too many wrong passwords: try again in {format_wait(again_s)}", again_s)
 
     def failed(self, name: str, address: str) -> None:
         """Counts a wrong password."""
         for key in _keys(name, address):
             before = self._of.pop(key, None)
-            n = before.n if before and self._clock() - before.last < FORGOTTEN_S else 0
+            n = before.n if before and self._clock() - before.last < FORGET_AFTER_S else 0
             self._of[key] = _Failures(n + 1, self._clock())
-        while len(self._of) > N_KEPT:
+        while len(self._of) > MAX_TRACKED_KEYS:
             self._of.popitem(last=False)
 
-    def succeeded(self, name: str) -> None:
+    def record_success(self, name: str) -> None:
         """Forgets the failures of a name; those of the address stay, for its owner may own one account only."""
         self._of.pop(("name", name), None)
 
     def _wait_s(self, key: tuple[str, str]) -> float:
         failures = self._of.get(key)
-        allowed = self._allowed * (PER_NAME if key[0] == "name" else 1)
+        allowed = self._allowed * (FAILURES_PER_NAME_FACTOR if key[0] == "name" else 1)
         if failures is None or failures.n < allowed:
             return 0.0
         wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures.n - allowed, 10))
@@ -64,10 +64,10 @@ class Attempts:
 
 
 def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("name", name), ("address", neighbourhood(address))
+    return ("name", name), ("address", client_network(address))
 
 
-def neighbourhood(address: str) -> str:
+def client_network(address: str) -> str:
     """The address, or of IPv6 the network that one subscriber has.
 
     >>> neighbourhood("192.0.2.7"), neighbourhood("2001:db8:1:2:3::9"), neighbourhood("::ffff:192.0.2.7")

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rag.accounts.accounts import Accounts
-from rag.accounts.sessions_and_tokens import Credentials
+from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.database.schema import open_database
 from rag.errors import UsageError
 from rag.settings import Settings
-from ui.auth.authenticate import Identify
-from ui.auth.login_throttle import Attempts
-from ui.auth.middleware import Door, Doorman
-from ui.auth.own_account import make_pages
-from ui.auth.sign_in import Desk
-from ui.middleware.rate_limit import Pace
-from ui.middleware.security_headers import LOOPBACK, Asgi, Shield
-from ui.middleware.trusted_proxies import BehindProxies, Proxies
+from ui.auth.authenticate import Authenticator
+from ui.auth.login_throttle import LoginThrottle
+from ui.auth.middleware import AuthMiddleware, AuthStack
+from ui.auth.own_account import create_auth_pages
+from ui.auth.sign_in import SignInService
+from ui.middleware.rate_limit import RateLimiter
+from ui.middleware.security_headers import LOOPBACK_HOSTS, AsgiApp, SecurityMiddleware
+from ui.middleware.trusted_proxies import TrustedProxies, TrustedProxyMiddleware
 
 
-def needs_accounts(settings: Settings) -> bool:
+def must_sign_in(settings: Settings) -> bool:
     """Whether nobody may come in without one."""
     required = settings.accounts.required
     if required == "auto":
@@ -41,18 +41,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def names_of(settings: Settings) -> frozenset[str] | None:
+def served_host_names(settings: Settings) -> frozenset[str] | None:
     """Returns the host names that requests may name, or None if any name is served.
 
     On a loopback address only this machine's own names and `server.hosts` are served, with or without accounts: a page
     of another site whose name was bound to 127.0.0.1 (DNS rebinding) would otherwise act as whoever sits here.
     """
     hosts = frozenset(name.lower() for name in settings.server.hosts)
-    return LOOPBACK | hosts if hosts or is_loopback(settings.server.host) else None
+    return LOOPBACK_HOSTS | hosts if hosts or is_loopback(settings.server.host) else None
 
 
 @contextmanager
-def open_door(settings: Settings) -> Iterator[Door | None]:
+def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
     """The door, with a way to the database of its own; None where everybody is the one at this machine.
 
     Raises:
@@ -60,8 +60,8 @@ def open_door(settings: Settings) -> Iterator[Door | None]:
         UsageError: there is no administrator yet, or a proxy would be believed from nowhere.
     """
     chosen = settings.accounts
-    proxies = Proxies.of(chosen.proxies)
-    if not needs_accounts(settings):
+    proxies = TrustedProxies.of(chosen.proxies)
+    if not must_sign_in(settings):
         yield None
         return
     if chosen.proxy_header and not chosen.proxies:
@@ -69,21 +69,21 @@ def open_door(settings: Settings) -> Iterator[Door | None]:
                          "believed: name the proxy's address there")  # fmt: skip
     engine = open_database(settings.database_url)
     try:
-        accounts, credentials = Accounts(engine), Credentials(engine)
+        accounts, credentials = Accounts(engine), CredentialStore(engine)
         if not accounts.has_administrator() and chosen.proxy_role != "administrator":
             raise UsageError(_nobody_yet(settings.server.host))
-        identify = Identify(accounts, credentials, proxies, chosen.proxy_header.lower(), chosen.proxy_role)
-        desk = Desk(accounts, credentials, Attempts(chosen.attempts), chosen.session_hours)
-        yield Door(identify, make_pages(desk), Pace("requests", settings.limits.requests_per_minute))
+        identify = Authenticator(accounts, credentials, proxies, chosen.proxy_header.lower(), chosen.proxy_role)
+        desk = SignInService(accounts, credentials, LoginThrottle(chosen.attempts), chosen.session_hours)
+        yield AuthStack(identify, create_auth_pages(desk), RateLimiter("requests", settings.limits.requests_per_minute))
     finally:
         engine.dispose()
 
 
-def in_front(settings: Settings, door: Door | None, app: Asgi, max_upload: int) -> Asgi:
+def wrap_in_middleware(settings: Settings, door: AuthStack | None, app: AsgiApp, max_upload: int) -> AsgiApp:
     """What every request passes before it reaches *app*: proxies' words, the shield, the doorman."""
-    chosen, proxies = settings.accounts, Proxies.of(settings.accounts.proxies)
-    guarded = Shield(Doorman(app, door), names_of(settings), max_upload)
-    return BehindProxies(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
+    chosen, proxies = settings.accounts, TrustedProxies.of(settings.accounts.proxies)
+    guarded = SecurityMiddleware(AuthMiddleware(app, door), served_host_names(settings), max_upload)
+    return TrustedProxyMiddleware(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
 
 
 def _nobody_yet(host: str) -> str:

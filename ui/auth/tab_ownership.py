@@ -12,15 +12,15 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 
 from rag.errors import ForbiddenError
-from ui.middleware.security_headers import Message, Receive
+from ui.middleware.security_headers import AsgiMessage, AsgiReceive
 
-N_KEPT = 50_000  # tabs; those that were used last
-PREFIX = "/gradio_api/"
+MAX_TRACKED_TABS = 50_000  # tabs; those that were used last
+GRADIO_API_PREFIX = "/gradio_api/"
 _IN_PATHS = {"heartbeat": 0, "stream": 0, "call": -1}
 """Routes that name a tab, or an event of one, in the path that is read → in which of the parts after the first."""
 
 
-class Tabs:
+class TabOwners:
     """The first who uses a tab's name owns it. Threads may share it."""
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class Tabs:
         with self._lock:
             owner = self._owners.setdefault(tab, name)
             self._owners.move_to_end(tab)
-            if len(self._owners) > N_KEPT:
+            if len(self._owners) > MAX_TRACKED_TABS:
                 self._owners.popitem(last=False)
         if owner != name:
             raise ForbiddenError("this page was opened by somebody else: load it anew")
 
 
-async def tabs_in(scope: Message, receive: Receive) -> tuple[list[str], Receive]:
+async def read_tab_ids(scope: AsgiMessage, receive: AsgiReceive) -> tuple[list[str], AsgiReceive]:
     """Every name of a tab that a request to Gradio holds, and the request's body to be read again.
 
     Raises:
@@ -49,7 +49,7 @@ async def tabs_in(scope: Message, receive: Receive) -> tuple[list[str], Receive]
     found = [value for key, value in parse_qsl(scope["query_string"].decode("latin-1")) if key == "session_hash"]
     if scope["method"] != "POST":
         return found + _in_path(scope["path"]), receive
-    if scope["path"].startswith(PREFIX + "upload"):
+    if scope["path"].startswith(GRADIO_API_PREFIX + "upload"):
         return found, receive
     if Headers(scope=scope).get("content-type", "").lower().strip().startswith("multipart/"):
         raise ForbiddenError("forms with files are taken for uploads only: send JSON")
@@ -58,7 +58,7 @@ async def tabs_in(scope: Message, receive: Receive) -> tuple[list[str], Receive]
 
 
 def _in_path(path: str) -> list[str]:
-    route, *parts = path.removeprefix(PREFIX).strip("/").split("/")
+    route, *parts = path.removeprefix(GRADIO_API_PREFIX).strip("/").split("/")
     return [parts[_IN_PATHS[route]]] if route in _IN_PATHS and parts else []
 
 
@@ -77,7 +77,7 @@ def _in_json(body: bytes) -> Iterator[str]:
     yield from (value for value in found if isinstance(value, str))
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _whole(receive: AsgiReceive) -> bytes:
     """The body; the shield has capped it."""
     body, more = b"", True
     while more:
@@ -87,10 +87,10 @@ async def _whole(receive: Receive) -> bytes:
     return body
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _again(body: bytes, receive: AsgiReceive) -> AsgiReceive:
     told = False
 
-    async def receive_again() -> Message:
+    async def receive_again() -> AsgiMessage:
         nonlocal told
         if told:
             return await receive()

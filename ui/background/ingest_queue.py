@@ -11,21 +11,21 @@ from pathlib import Path
 from rag.app.app import App
 from rag.errors import DocumentError, NightjarError, UsageError
 from rag.ingestion.find_files import real_path
-from rag.ingestion.ingest_jobs import OVER, Asked, Job
+from rag.ingestion.ingest_jobs import FINAL_STATES, IngestJob, IngestRequest
 from ui.background.ingest_worker import run_ingest
-from ui.background.startup import Opening
-from ui.background.uploads import FOLDER
+from ui.background.startup import AppStartup
+from ui.background.uploads import UPLOAD_FOLDER
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 1.0  # between two looks for a job
-INTERRUPTED = "interrupted by the end of the application; it went on at the next start"
+POLL_S = 1.0  # between two looks for a job
+INTERRUPTED_NOTE = "interrupted by the end of the application; it went on at the next start"
 
 
-class Ingests:
+class IngestQueue:
     """A thread that runs jobs from the moment the application answers until it is stopped."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
         self._stop = threading.Event()
         self._job_id: str | None = None
@@ -45,21 +45,21 @@ class Ingests:
                 return
         try:
             app = self._opening.app()
-            app.jobs.put_back(INTERRUPTED)
+            app.jobs.requeue(INTERRUPTED_NOTE)
         except Exception:
             log.exception("no ingests are run")
             return
-        while not self._stop.wait(EVERY_S):
+        while not self._stop.wait(POLL_S):
             self._look(app)
 
     def _look(self, app: App) -> None:
         """Runs the job that waits longest, where one does."""
         try:
-            app.jobs.end_silent()
-            job = app.jobs.begin_next()
+            app.jobs.fail_stale_jobs()
+            job = app.jobs.start_next()
             if job is not None:
                 self._job_id = job.job_id
-                run_ingest(app, job, is_leaving=self._stop.is_set)
+                run_ingest(app, job, is_stopping=self._stop.is_set)
         except NightjarError as error:
             log.warning("an ingest failed: %s", error)
         except Exception:
@@ -68,7 +68,7 @@ class Ingests:
             self._job_id = None
 
 
-def ask_for(app: App, paths: Sequence[str], *, remove_vanished: bool = False) -> Job:
+def enqueue_ingest(app: App, paths: Sequence[str], *, remove_vanished: bool = False) -> IngestJob:
     """A job for the files and folders named, which the application then runs.
 
     Raises:
@@ -78,19 +78,19 @@ def ask_for(app: App, paths: Sequence[str], *, remove_vanished: bool = False) ->
     if not paths:
         raise UsageError("nothing to ingest: name files or folders of the machine that Nightjar runs on")
     for path in paths:
-        check_allowed(Path(path), here, app.settings.server.folders)
-    return app.jobs.create(Asked(tuple(paths), str(here), remove_vanished))
+        check_path_allowed(Path(path), here, app.settings.server.folders)
+    return app.jobs.create(IngestRequest(tuple(paths), str(here), remove_vanished))
 
 
-def refused_last(app: App, n_jobs: int) -> tuple[Job, list[str]] | None:
+def latest_refused_job(app: App, n_jobs: int) -> tuple[IngestJob, list[str]] | None:
     """The latest job that is over and refused files which no later one took, with their sources; None where all went in."""
     latest = app.jobs.latest(n_jobs)
     refused = app.jobs.refused([job.job_id for job in latest])
-    job = next((job for job in latest if job.state in OVER and job.job_id in refused.values()), None)
+    job = next((job for job in latest if job.state in FINAL_STATES and job.job_id in refused.values()), None)
     return (job, [source for source, job_id in refused.items() if job_id == job.job_id]) if job else None
 
 
-def ask_again(app: App, job: Job, refused: Sequence[str]) -> Job:
+def enqueue_refused(app: App, job: IngestJob, refused: Sequence[str]) -> IngestJob:
     """A job for the files that another one refused; of a member of an archive, for the archive.
 
     Raises:
@@ -100,11 +100,11 @@ def ask_again(app: App, job: Job, refused: Sequence[str]) -> Job:
     paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
     if not paths:
         raise UsageError("none of the refused files is there any more: bring them in from where they are now")
-    uploads = app.settings.data.resolve() / FOLDER
+    uploads = app.settings.data.resolve() / UPLOAD_FOLDER
     for path in paths:
         if not _real_path(here / path).is_relative_to(uploads):
-            check_allowed(path, here, app.settings.server.folders)
-    return app.jobs.create(Asked(tuple(map(str, paths)), str(here)))
+            check_path_allowed(path, here, app.settings.server.folders)
+    return app.jobs.create(IngestRequest(tuple(map(str, paths)), str(here)))
 
 
 def _on_disk(here: Path, source: str) -> Path | None:
@@ -113,7 +113,7 @@ def _on_disk(here: Path, source: str) -> Path | None:
     return next((path for path in paths if os.path.isfile(here / path)), None)  # noqa: PTH113 -- Path.is_file raises on a bad path
 
 
-def check_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
+def check_path_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
     """Refuses what page and API may not bring in; links count as what they lead to.
 
     Raises:
@@ -137,7 +137,7 @@ def _real_path(path: Path) -> Path:
         raise UsageError(f"{str(path)!r} was not brought in: {error}") from error
 
 
-def check_removing(folders: Sequence[Path]) -> None:
+def check_removal_allowed(folders: Sequence[Path]) -> None:
     """Refuses where page and API may change nothing.
 
     Raises:

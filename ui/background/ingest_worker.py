@@ -8,72 +8,72 @@ from typing import Protocol
 
 from rag.app.app import App
 from rag.errors import NightjarError
-from rag.ingestion.concurrent_encoding import Encoded
-from rag.ingestion.find_files import Found, find_files
+from rag.ingestion.concurrent_encoding import EncodingReport
+from rag.ingestion.find_files import FoundFiles, find_files
 from rag.ingestion.ingest import IngestReport
-from rag.ingestion.ingest_jobs import Job, JobStage, JobState
-from rag.ingestion.progress import Step
-from rag.ingestion.progress_recorder import Recorder
+from rag.ingestion.ingest_jobs import IngestJob, JobStage, JobState
+from rag.ingestion.progress import FileProgress
+from rag.ingestion.progress_recorder import ProgressRecorder
 
 
-class Watching(Protocol):
+class IngestObserver(Protocol):
     """Somebody who looks on."""
 
-    def found(self, found: Found) -> None:
+    def found(self, found: FoundFiles) -> None:
         """The files are known."""
 
-    def step(self, step: Step) -> None:
+    def step(self, step: FileProgress) -> None:
         """A file has come further; called from several threads."""
 
-    def file_done(self, n: int) -> None:
+    def on_files_read(self, n: int) -> None:
         """So many files more need no more reading."""
 
 
-class Nobody:
+class NullIngestObserver:
     """Nobody looks on: what is kept in SQL is enough."""
 
-    def found(self, found: Found) -> None:
+    def found(self, found: FoundFiles) -> None:
         """Passes it over."""
 
-    def step(self, step: Step) -> None:
+    def step(self, step: FileProgress) -> None:
         """Passes it over."""
 
-    def file_done(self, n: int) -> None:
+    def on_files_read(self, n: int) -> None:
         """Passes it over."""
 
 
 def run_ingest(
-    app: App, job: Job, watching: Watching | None = None, is_leaving: Callable[[], bool] = lambda: False
-) -> tuple[IngestReport, Encoded]:
+    app: App, job: IngestJob, observer: IngestObserver | None = None, is_stopping: Callable[[], bool] = lambda: False
+) -> tuple[IngestReport, EncodingReport]:
     """Runs a job that was begun, to its end, and notes the end.
 
-    Where *is_leaving* turns true the application goes away: the job stops as if it were cancelled, and its end is not
+    Where *is_stopping* turns true the application goes away: the job stops as if it were cancelled, and its end is not
     noted.
     """
     state: JobState = "failed"
     note = "it broke off: run it again, it goes on where it stopped"
     try:
-        with Recorder(app.jobs, job.job_id) as recorder:
-            report, encoded = _run(app, job, recorder, watching or Nobody(), is_leaving)
+        with ProgressRecorder(app.jobs, job.job_id) as recorder:
+            report, encoded = _run(app, job, recorder, observer or NullIngestObserver(), is_stopping)
         state, note = "cancelled" if recorder.is_cancelled() else "done", ""
     except NightjarError as error:
         note = str(error)
         raise
     finally:
-        if not is_leaving():
+        if not is_stopping():
             app.jobs.finish(job.job_id, state, note)
     return report, encoded
 
 
 def _run(
-    app: App, job: Job, recorder: Recorder, watching: Watching, is_leaving: Callable[[], bool]
-) -> tuple[IngestReport, Encoded]:
+    app: App, job: IngestJob, recorder: ProgressRecorder, watching: IngestObserver, is_leaving: Callable[[], bool]
+) -> tuple[IngestReport, EncodingReport]:
     asked = job.asked
     found = find_files([Path(path) for path in asked.paths], Path(asked.here))
     watching.found(found)
     recorder.stage = "reading"
 
-    def tell(step: Step) -> None:
+    def tell(step: FileProgress) -> None:
         recorder.tell(step)
         watching.step(step)
 
@@ -81,6 +81,6 @@ def _run(
         recorder.stage = stage
 
     return app.ingest(
-        found, tell=tell, stopped=lambda: is_leaving() or recorder.is_cancelled(), progress=watching.file_done,
-        enter=enter, remove_vanished=asked.remove_vanished,
+        found, on_progress=tell, is_stopped=lambda: is_leaving() or recorder.is_cancelled(), progress=watching.on_files_read,
+        on_stage=enter, remove_vanished=asked.remove_vanished,
     )  # fmt: skip

@@ -8,22 +8,22 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.tiers.night_plan import NightPlan
 
-DISTIL = 0.5  # of a teacher's scores beside the labels', where there is a teacher
+DISTILLATION_WEIGHT = 0.5  # of a teacher's scores beside the labels', where there is a teacher
 
 
-def plan_of(settings: Settings) -> NightPlan:
+def build_night_plan(settings: Settings) -> NightPlan:
     """What the settings say of a night.
 
     Raises:
         EncoderError: the folder that they name as teacher is no cross-encoder.
         UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
     """
-    from eval.gate.rules import Rules
+    from eval.gate.rules import GateRules
     from rag.errors import UsageError
     from rag.retrieval.cross_encoder import CrossEncoder
     from retriever_training.negatives.finders import check_sources
     from retriever_training.tiers.night_plan import NightPlan
-    from retriever_training.tiers.tier3_both_towers import Plan
+    from retriever_training.tiers.tier3_both_towers import TowersPlan
 
     night, gate = settings.night, settings.gate
     check_sources(night.sources)
@@ -36,7 +36,7 @@ def plan_of(settings: Settings) -> NightPlan:
         tier=night.tier,
         max_minutes=night.max_minutes,
         cold_start=night.cold_start,
-        towers=Plan(
+        towers=TowersPlan(
             night.epochs,
             night.batch_size,
             night.learning_rate,
@@ -46,10 +46,10 @@ def plan_of(settings: Settings) -> NightPlan:
             pool=night.pool,
             easy_first=night.easy_first,
             rounds=night.rounds,
-            distil=DISTIL if night.teacher else 0.0,
+            distil=DISTILLATION_WEIGHT if night.teacher else 0.0,
         ),
         keep_refused=night.keep_refused,
-        rules=Rules(**gate.model_dump()),
+        rules=GateRules(**gate.model_dump()),
         trusted=settings.feedback.trusted,
         max_per_person=settings.feedback.max_judgments_per_person,
         quarantined=settings.feedback.quarantined,

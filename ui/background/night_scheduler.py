@@ -15,28 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import BusyError, UsageError
-from rag.file_lock import is_held
-from rag.records import now
+from rag.file_lock import is_lock_held
+from rag.records import utc_now
 
 log = logging.getLogger(__name__)
 
-LATE_S = 6 * 3600  # a night that a sleeping machine missed is made up for within this time
-END_S = 3.0  # for a night to end by itself when the application stops
-OUTCOMES = {0: "promoted", 3: "kept: the gate said no", 4: "too little data", 75: "another night is running"}
+MISFIRE_GRACE_S = 6 * 3600  # a night that a sleeping machine missed is made up for within this time
+STOP_TIMEOUT_S = 3.0  # for a night to end by itself when the application stops
+EXIT_CODE_LABELS = {0: "promoted", 3: "kept: the gate said no", 4: "too little data", 75: "another night is running"}
 TIERS = ("auto", "1", "2", "3")
-N_LINES = 200  # of what a night says that are kept
-FAILED_LINES = 20  # of them that go into our own log where it failed
+MAX_LOG_LINES = 200  # of what a night says that are kept
+N_FAILURE_LOG_LINES = 20  # of them that go into our own log where it failed
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class NightExit:
     """How the latest night of this process ended."""
 
     code: int
     at: datetime
 
 
-class NightShift:
+class NightScheduler:
     """Starts one night a day, and others by hand, never two at once."""
 
     def __init__(self, at: str, command: Sequence[str], data: Path | None = None) -> None:
@@ -50,7 +50,7 @@ class NightShift:
         self._stopped = False
         self.began_at: datetime | None = None
         """When the latest night of this process began."""
-        self.ended: Ended | None = None
+        self.last_exit: NightExit | None = None
         """How it ended; None while it runs, and before any."""
 
     def start(self) -> None:
@@ -59,12 +59,12 @@ class NightShift:
 
         hour, minute = self._at.split(":")
         self._scheduler = BackgroundScheduler()
-        self._scheduler.add_job(self.run, "cron", hour=int(hour), minute=int(minute), misfire_grace_time=LATE_S,
+        self._scheduler.add_job(self.run, "cron", hour=int(hour), minute=int(minute), misfire_grace_time=MISFIRE_GRACE_S,
                                 coalesce=True, max_instances=1)  # fmt: skip
         self._scheduler.start()
 
     @property
-    def next_at(self) -> datetime | None:
+    def next_start_at(self) -> datetime | None:
         """When the next night begins; None before `start`."""
         found: datetime | None = self._scheduler.get_jobs()[0].next_run_time if self._scheduler else None
         return found
@@ -82,7 +82,7 @@ class NightShift:
     @property
     def runs_elsewhere(self) -> bool:
         """Whether a night runs on this state directory that this process did not start."""
-        return not self.is_running and self._data is not None and is_held(self._data / "night.lock")
+        return not self.is_running and self._data is not None and is_lock_held(self._data / "night.lock")
 
     def run(self) -> int | None:
         """Runs one night to its end and returns its exit code; None where one runs, or the application is stopping."""
@@ -92,7 +92,7 @@ class NightShift:
             log.info("no night is begun: %s", error)
             return None
 
-    def start_now(self, tier: str = "auto") -> int:
+    def start_night(self, tier: str = "auto") -> int:
         """Begins a night and returns its process; it goes on whoever closes which page.
 
         Raises:
@@ -125,7 +125,7 @@ class NightShift:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
 
-    def lines(self, n: int = N_LINES) -> list[str]:
+    def lines(self, n: int = MAX_LOG_LINES) -> list[str]:
         """The last *n* lines that the latest night said, also one of an earlier start of the application."""
         file = self._log_file()
         if file is None or not file.is_file():
@@ -140,7 +140,7 @@ class NightShift:
                 raise BusyError("the application is stopping: the next start runs the night")
             if self.is_running:
                 raise BusyError(f"a night runs already, as process {self.child_pid}: wait for its end, or cancel it")
-            self.began_at, self.ended = now(), None
+            self.began_at, self.last_exit = utc_now(), None
             # A session of its own: Ctrl-C is for the application, which ends its child itself.
             self._child = self._spawn([*self._command, *more])
         log.info("the night has begun (process %d)", self._child.pid)
@@ -159,12 +159,12 @@ class NightShift:
 
     def _to_its_end(self, child: subprocess.Popen[bytes]) -> int:
         code = child.wait()
-        self.ended = Ended(code, now())
+        self.last_exit = NightExit(code, utc_now())
         self._keep_last_lines()
-        if code in OUTCOMES:
-            log.info("the night has ended with exit code %d (%s)", code, OUTCOMES[code])
+        if code in EXIT_CODE_LABELS:
+            log.info("the night has ended with exit code %d (%s)", code, EXIT_CODE_LABELS[code])
         else:
-            said = "\n".join(self.lines(FAILED_LINES))
+            said = "\n".join(self.lines(N_FAILURE_LOG_LINES))
             log.error("the night has ended with exit code %d (failed, or was ended)\n%s", code, said)
         return code
 
@@ -182,7 +182,7 @@ class NightShift:
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        child.wait(END_S)
+        child.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         child.kill()
 

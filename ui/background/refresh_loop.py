@@ -7,23 +7,23 @@ import threading
 import time
 
 from rag.app.app import App
-from ui.background.startup import Opening
-from ui.background.usage_cache import DaysOver
+from ui.background.startup import AppStartup
+from ui.background.usage_cache import PastDayCounter
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 1.0  # between two looks at the database: a promotion is seen within two seconds
-STAYS_S = 20.0  # an `ingest` encodes what it brings; what is still missing after this was left behind
+POLL_S = 1.0  # between two looks at the database: a promotion is seen within two seconds
+BACKFILL_DELAY_S = 20.0  # an `ingest` encodes what it brings; what is still missing after this was left behind
 
 
-class Keeper:
+class RefreshThread:
     """A thread that keeps what answers up to date, from the moment it answers until it is stopped."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
         self._stop = threading.Event()
-        self._leftovers = Leftovers()
-        self._days = DaysOver()
+        self._leftovers = MissingVectorBackfill()
+        self._days = PastDayCounter()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
 
@@ -33,7 +33,7 @@ class Keeper:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
+        while not self._stop.wait(POLL_S):
             if self._opening.is_over():
                 self._look()
 
@@ -47,10 +47,10 @@ class Keeper:
             log.exception("the version that answered goes on answering")
 
 
-class Leftovers:
+class MissingVectorBackfill:
     """Passages that nobody encoded: an ingest that was killed, or a version that came while one ran."""
 
-    def __init__(self, stays_s: float = STAYS_S) -> None:
+    def __init__(self, stays_s: float = BACKFILL_DELAY_S) -> None:
         self._stays_s = stays_s
         self._state: tuple[int, int, int] | None = None
         self._since = 0.0
@@ -58,9 +58,9 @@ class Leftovers:
 
     def look(self, app: App) -> None:
         """Encodes what is missing where nothing has changed for a while; looks once for each state of the library."""
-        if app.live.state != self._state:
-            self._state, self._since, self._looked = app.live.state, time.monotonic(), False
-        elif not self._looked and time.monotonic() - self._since >= self._stays_s and not app.jobs.are_running():
+        if app.active_retriever.state != self._state:
+            self._state, self._since, self._looked = app.active_retriever.state, time.monotonic(), False
+        elif not self._looked and time.monotonic() - self._since >= self._stays_s and not app.jobs.is_any_running():
             self._looked = True
             n_encoded = app.encode_missing()
             if n_encoded:

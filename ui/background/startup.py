@@ -8,32 +8,32 @@ from concurrent.futures import Future
 
 from rag.app.app import App
 from rag.errors import BusyError, UsageError
-from ui.background.night_scheduler import NightShift
+from ui.background.night_scheduler import NightScheduler
 
-PATIENCE_S = 60.0  # that a question waits for the start
+START_TIMEOUT_S = 60.0  # that a question waits for the start
 
 
-class Opening:
+class AppStartup:
     """An `App` that is there now or soon, and who runs its nights. Threads may share it."""
 
-    def __init__(self, open_: Callable[[], App], nights: NightShift | None = None) -> None:
+    def __init__(self, open_: Callable[[], App], nights: NightScheduler | None = None) -> None:
         self._nights = nights
         self._opened: Future[App] = Future()
         threading.Thread(target=self._run, args=(open_,), name="opening", daemon=True).start()
 
-    def app(self, patience_s: float = PATIENCE_S) -> App:
+    def app(self, timeout_s: float = START_TIMEOUT_S) -> App:
         """The application, once it answers questions; or whatever error opening it raised.
 
         Raises:
-            BusyError: it does not answer yet after *patience_s*.
+            BusyError: it does not answer yet after *timeout_s*.
         """
         try:
-            return self._opened.result(patience_s)
+            return self._opened.result(timeout_s)
         except TimeoutError as error:
             raise BusyError("Nightjar is still waking up: try again in a few seconds") from error
 
     @property
-    def nights(self) -> NightShift:
+    def nights(self) -> NightScheduler:
         """Who runs the nights of this application.
 
         Raises:

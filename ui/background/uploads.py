@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse
 
 from rag.app.app import App
 from rag.errors import ForbiddenError, NightjarError, UsageError
-from rag.ingestion.ingest_jobs import Asked, Job
-from rag.parsing.format_detection import refusal
+from rag.ingestion.ingest_jobs import IngestJob, IngestRequest
+from rag.parsing.format_detection import unreadable_reason
 from rag.settings_sections import ServerSettings
-from ui.auth.current_user import Person, person_of
-from ui.middleware.security_headers import UPLOAD, Asgi, Message, Receive, Send
+from ui.auth.current_user import CurrentUser, current_user
+from ui.middleware.security_headers import UPLOAD_PATH, AsgiApp, AsgiMessage, AsgiReceive, AsgiSend
 
-FOLDER = "uploads"  # below the state directory; what lies there is called uploads/NAME in the library
-MAX_NAME = 120  # characters; Linux takes 255 bytes
-LEFT_FREE = 512 * 1024**2  # bytes of the disk that an upload must leave for the database and its index
+UPLOAD_FOLDER = "uploads"  # below the state directory; what lies there is called uploads/NAME in the library
+MAX_NAME_LENGTH = 120  # characters; Linux takes 255 bytes
+MIN_FREE_BYTES = 512 * 1024**2  # bytes of the disk that an upload must leave for the database and its index
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class UploadRules:
 
     max_bytes: int
     """0: nobody may."""
-    voters: bool
+    allows_voters: bool
 
     @classmethod
     def of(cls, server: ServerSettings) -> UploadRules:
         """As the settings say."""
         return cls(server.max_upload_mb * 1024**2, server.voters_upload)
 
-    def may(self, person: Person) -> bool:
+    def may(self, person: CurrentUser) -> bool:
         """Whether this person may send files."""
-        return self.max_bytes > 0 and person.may("voter" if self.voters else "administrator")
+        return self.max_bytes > 0 and person.may("voter" if self.allows_voters else "administrator")
 
-    def check(self, person: Person) -> None:
+    def check(self, person: CurrentUser) -> None:
         """Raises:
         ForbiddenError: this person may not.
         """
@@ -54,7 +54,7 @@ class UploadRules:
             )
 
 
-def keep_upload(app: App, path: Path, name: str, person: Person) -> Job:
+def store_upload(app: App, path: Path, name: str, person: CurrentUser) -> IngestJob:
     """Moves a file that was sent into the state directory, and makes a job that brings it in; the application runs it.
 
     *path* is where it was received, *name* what it was called where it came from. A file of the same name and content
@@ -66,8 +66,8 @@ def keep_upload(app: App, path: Path, name: str, person: Person) -> Job:
     """
     rules = UploadRules.of(app.settings.server)
     rules.check(person)
-    kept = kept_name(name)
-    reason = refusal(PurePosixPath(kept))
+    kept = safe_file_name(name)
+    reason = unreadable_reason(PurePosixPath(kept))
     size = path.stat().st_size
     if reason is not None:
         raise UsageError(f"{kept!r} was not taken: {reason}")
@@ -75,14 +75,14 @@ def keep_upload(app: App, path: Path, name: str, person: Person) -> Job:
         raise UsageError(f"{kept!r} has {size / 1024**2:,.1f} MB, at most {rules.max_bytes // 1024**2} are taken: "
                          "split it, or raise server.max_upload_mb")  # fmt: skip
     home = app.settings.data.resolve()
-    (home / FOLDER).mkdir(exist_ok=True)
-    if shutil.disk_usage(home).free < size + LEFT_FREE:
+    (home / UPLOAD_FOLDER).mkdir(exist_ok=True)
+    if shutil.disk_usage(home).free < size + MIN_FREE_BYTES:
         raise UsageError(f"{kept!r} was not taken, for the disk of {str(home)!r} is nearly full: free some space first")
-    place = _moved(path, home / FOLDER, kept)
-    return app.jobs.create(Asked((place.relative_to(home).as_posix(),), str(home)))
+    place = _moved(path, home / UPLOAD_FOLDER, kept)
+    return app.jobs.create(IngestRequest((place.relative_to(home).as_posix(),), str(home)))
 
 
-def kept_name(name: str) -> str:
+def safe_file_name(name: str) -> str:
     r"""What a file is called here: the last part of its name, without what hides, steers or turns text around.
 
     >>> kept_name("..\\C:\\notes\\Q3 report.pdf"), kept_name("/etc/.passwd"), kept_name(".\u202e..")
@@ -94,7 +94,7 @@ def kept_name(name: str) -> str:
     )
     visible = " ".join(shown.split()).lstrip(".- ")
     suffix = PurePosixPath(visible).suffix
-    return visible[: MAX_NAME - len(suffix)].removesuffix(suffix) + suffix if visible else "file"
+    return visible[: MAX_NAME_LENGTH - len(suffix)].removesuffix(suffix) + suffix if visible else "file"
 
 
 def _moved(path: Path, folder: Path, name: str) -> Path:
@@ -128,18 +128,18 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{parts.stem} ({number}){parts.suffix}" for number in count(2))
 
 
-class UploadDoor:
+class UploadMiddleware:
     """An ASGI application around another one: files are received only from those who may send them."""
 
-    def __init__(self, app: Asgi, rules: UploadRules) -> None:
+    def __init__(self, app: AsgiApp, rules: UploadRules) -> None:
         self._app = app
         self._rules = rules
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
         """Lets everything else through."""
-        if scope["type"] == "http" and scope["path"] == UPLOAD:
+        if scope["type"] == "http" and scope["path"] == UPLOAD_PATH:
             try:
-                self._rules.check(person_of(Request(scope)))
+                self._rules.check(current_user(Request(scope)))
             except ForbiddenError as error:
                 await JSONResponse({"error": str(error)}, 403)(scope, receive, send)
                 return

@@ -8,37 +8,39 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
-from rag.feedback.daily_counts import DayCount, counting, last_day_over
-from rag.insights.usage_over_time import OverTime, Span, days_looked_at, over_time_steps
+from rag.feedback.daily_counts import DayCount, count_days, last_closed_day
+from rag.insights.usage_over_time import SpanDays, UsageOverTime, days_covered, usage_over_time_in_steps
 
-FRESH_S = 60.0  # today and the votes are counted at each look, and whoever changes the days back should not wait again
+MAX_AGE_S = (
+    60.0  # today and the votes are counted at each look, and whoever changes the days back should not wait again
+)
 
 
-class Counted:
+class UsageCache:
     """What was counted lately, by days."""
 
     def __init__(self) -> None:
-        self._kept: dict[Span, tuple[float, OverTime]] = {}
+        self._kept: dict[SpanDays, tuple[float, UsageOverTime]] = {}
 
-    def over_time(self, engine: Engine, days: Span) -> OverTime:
+    def over_time(self, engine: Engine, days: SpanDays) -> UsageOverTime:
         """What the turns say, as of a minute ago at most."""
         *_, found = self.steps(engine, days)
-        assert isinstance(found, OverTime)
+        assert isinstance(found, UsageOverTime)
         return found
 
-    def steps(self, engine: Engine, days: Span) -> Iterator[tuple[int, int] | OverTime]:
+    def steps(self, engine: Engine, days: SpanDays) -> Iterator[tuple[int, int] | UsageOverTime]:
         """How many days are counted, and of how many; at the end what they say."""
         at, found = self._kept.get(days, (0.0, None))
-        if found is not None and time.monotonic() - at <= FRESH_S:
+        if found is not None and time.monotonic() - at <= MAX_AGE_S:
             yield found
             return
-        for step in over_time_steps(engine, days):
-            if isinstance(step, OverTime):
+        for step in usage_over_time_in_steps(engine, days):
+            if isinstance(step, UsageOverTime):
                 self._kept[days] = time.monotonic(), step
             yield step
 
 
-class DaysOver:
+class PastDayCounter:
     """Counts the days that are over, so that nobody who looks has to wait for it."""
 
     def __init__(self) -> None:
@@ -47,8 +49,8 @@ class DaysOver:
 
     def look(self, engine: Engine) -> None:
         """Counts some of what Insights will show; a second's work at most, and nothing where all is counted."""
-        last = last_day_over(datetime.now(UTC))
+        last = last_closed_day(datetime.now(UTC))
         if self._until != last:
             self._until = last
-            self._pieces = counting(engine, days_looked_at(last))
+            self._pieces = count_days(engine, days_covered(last))
         next(self._pieces, None)

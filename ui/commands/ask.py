@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.commands.console import JSON_OPTION, opened_app, print_json
-from ui.serializers.answers import also_in, answer_json, found_json
+from ui.serializers.answers import answer_json, format_duplicate_sources, search_result_json
 
 if TYPE_CHECKING:
     from rag.records import Answer, Citation, Hit
 
-QUESTION = typer.Argument(help="What you want to know, in your own words.")
-RERANK_CUT = "The reranker's time was spent before it had read all: see retrieval.rerank_s."
-SOURCE = typer.Option(
+QUESTION_ARGUMENT = typer.Argument(help="What you want to know, in your own words.")
+RERANKER_OUT_OF_TIME = "The reranker's time was spent before it had read all: see retrieval.rerank_s."
+SOURCE_OPTION = typer.Option(
     "--source", help='Only from this file, folder, or pattern such as "*.md"; more than once: any.', show_default=False
 )
-TYPE = typer.Option(
+TYPE_OPTION = typer.Option(
     "--type", help="Only from documents of this type: pdf, md, text/html; more than once: any.", show_default=False
 )
-SINCE = typer.Option(help="Only from documents ingested on this day or later: 2026-11-25.", show_default=False)
-UNTIL = typer.Option(help="Only from documents ingested on this day or earlier.", show_default=False)
+SINCE_OPTION = typer.Option(help="Only from documents ingested on this day or later: 2026-11-25.", show_default=False)
+UNTIL_OPTION = typer.Option(help="Only from documents ingested on this day or earlier.", show_default=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def ask(
     context: typer.Context,
-    question: Annotated[str, QUESTION],
+    question: Annotated[str, QUESTION_ARGUMENT],
     k: Annotated[
         int | None, typer.Option("-k", min=1, max=100, help="Passages to answer from.", show_default=False)
     ] = None,
@@ -43,10 +43,10 @@ def ask(
         str | None,
         typer.Option(help="A name of yours: questions under it may follow up on each other.", show_default=False),
     ] = None,
-    source: Annotated[list[str] | None, SOURCE] = None,
-    kind: Annotated[list[str] | None, TYPE] = None,
-    since: Annotated[str | None, SINCE] = None,
-    until: Annotated[str | None, UNTIL] = None,
+    source: Annotated[list[str] | None, SOURCE_OPTION] = None,
+    kind: Annotated[list[str] | None, TYPE_OPTION] = None,
+    since: Annotated[str | None, SINCE_OPTION] = None,
+    until: Annotated[str | None, UNTIL_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Answer a question from the library, with sources; says so where the documents don't answer it.
@@ -61,21 +61,21 @@ def ask(
 
     nightjar ask "What changed?" --source minutes/ --type pdf --since 2026-11-01
     """
-    from rag.answering.answerer import Searched, Text
-    from rag.library.search_filter import filter_of
-    from ui.auth.current_user import LOCAL
+    from rag.answering.answerer import SearchFinished, TextDelta
+    from rag.library.search_filter import parse_filter
+    from ui.auth.current_user import LOCAL_USER
 
-    where = filter_of(source or (), kind or (), since, until)
+    where = parse_filter(source or (), kind or (), since, until)
     with opened_app(context) as opened:
         opened.tell = partial(typer.echo, err=True)
-        history = opened.feedback.history(conversation, LOCAL) if conversation else []
+        history = opened.feedback.history(conversation, LOCAL_USER) if conversation else []
         for event in opened.answerer.stream(
-            question, history=history, user=LOCAL, conversation_id=conversation, k=k, where=where
+            question, history=history, user=LOCAL_USER, conversation_id=conversation, k=k, where=where
         ):
-            if isinstance(event, Searched):
+            if isinstance(event, SearchFinished):
                 if event.question != question.strip():
                     typer.echo(f"searched for: {_on_one_line(event.question)}", err=True)
-            elif isinstance(event, Text):
+            elif isinstance(event, TextDelta):
                 if not as_json:
                     typer.echo(_printable(event.delta), nl=False)
             elif as_json:
@@ -83,17 +83,17 @@ def ask(
             else:
                 typer.echo("\n" + "\n".join(_sources(event)))
                 if event.rerank_is_cut:
-                    typer.echo(RERANK_CUT, err=True)
+                    typer.echo(RERANKER_OUT_OF_TIME, err=True)
 
 
 def search(
     context: typer.Context,
-    question: Annotated[str, QUESTION],
+    question: Annotated[str, QUESTION_ARGUMENT],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages to show.")] = 10,
-    source: Annotated[list[str] | None, SOURCE] = None,
-    kind: Annotated[list[str] | None, TYPE] = None,
-    since: Annotated[str | None, SINCE] = None,
-    until: Annotated[str | None, UNTIL] = None,
+    source: Annotated[list[str] | None, SOURCE_OPTION] = None,
+    kind: Annotated[list[str] | None, TYPE_OPTION] = None,
+    since: Annotated[str | None, SINCE_OPTION] = None,
+    until: Annotated[str | None, UNTIL_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show the passages found for a question, best first, with every score that put them there.
@@ -107,20 +107,20 @@ def search(
 
     nightjar search "business grant" --source "council/*.pdf" --since 2026-11-01
     """
-    from rag.answering.answerer import checked
-    from rag.library.search_filter import filter_of
-    from ui.auth.current_user import LOCAL
+    from rag.answering.answerer import check_question
+    from rag.library.search_filter import parse_filter
+    from ui.auth.current_user import LOCAL_USER
 
-    question, where = checked(question), filter_of(source or (), kind or (), since, until)
+    question, where = check_question(question), parse_filter(source or (), kind or (), since, until)
     with opened_app(context) as opened:
-        found = opened.retriever.find(question, k, LOCAL, where)
+        found = opened.retriever.find(question, k, LOCAL_USER, where)
     if as_json:
-        print_json(found_json(found))
+        print_json(search_result_json(found))
         return
     for hit in found.hits:
         typer.echo("\n".join(_hit_lines(hit)))
     if found.rerank_is_cut:
-        typer.echo(RERANK_CUT, err=True)
+        typer.echo(RERANKER_OUT_OF_TIME, err=True)
     if not found.hits and where:
         typer.echo("Nothing found: no document passes every filter.")
     elif not found.hits:
@@ -132,7 +132,7 @@ def _sources(answer: Answer) -> Iterator[str]:
     if answer.declined:
         yield f"({_printable(answer.reason)})"
         yield from _closest(answer)
-    yield from (f"{one.found}: “{_on_one_line(one.text)}”" for one in answer.checked if one.found != "supported")
+    yield from (f"{one.found}: “{_on_one_line(one.text)}”" for one in answer.sentences if one.found != "supported")
     passages = {hit.rank: hit.passage for hit in answer.hits}
     for n, citations in groupby(sorted(answer.citations, key=lambda citation: citation.n), lambda citation: citation.n):
         passage = passages[n]
@@ -140,7 +140,7 @@ def _sources(answer: Answer) -> Iterator[str]:
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
         yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
-        if also := next(also_in(hit) for hit in answer.hits if hit.rank == n):
+        if also := next(format_duplicate_sources(hit) for hit in answer.hits if hit.rank == n):
             yield f"    also in {_printable(', '.join(also))}"
 
 
@@ -159,7 +159,7 @@ def _how_well(citation: Citation) -> str:
 
 def _hit_lines(hit: Hit) -> Iterator[str]:
     passage = hit.passage
-    today = f", today {hit.lift:+.3f}" if hit.lift else ""
+    today = f", today {hit.feedback_boost:+.3f}" if hit.feedback_boost else ""
     read = "" if hit.rerank is None else f", read {hit.rerank:.3f}"
     scores = f"{hit.score:.3f}  (dense {hit.dense:.3f}, lexical {hit.lexical:.3f}{today}{read})"
     yield f"{hit.rank:>3}  {scores}  {_printable(passage.public_id)}"
@@ -168,7 +168,7 @@ def _hit_lines(hit: Hit) -> Iterator[str]:
     text = _on_one_line(passage.text)
     yield f"     {text[:200]}{'…' if len(text) > 200 else ''}"
     if hit.also_in:
-        yield f"     also in {_printable(', '.join(also_in(hit)))}"
+        yield f"     also in {_printable(', '.join(format_duplicate_sources(hit)))}"
     yield ""
 
 

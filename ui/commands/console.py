@@ -21,7 +21,7 @@ FROM_ARGUMENT = typer.Argument(help="One JSON object a line.")
 TO_ARGUMENT = typer.Argument(help="Where to write; - for stdout.")
 
 
-def settings_of(context: typer.Context, **sections: Any) -> Settings:
+def load_command_settings(context: typer.Context, **sections: Any) -> Settings:
     """The settings in force for this command; *sections* are flags, as in `server={"port": 8000}`."""
     from rag.settings import load_settings  # with pydantic, a third of a second that `--help` need not pay
 
@@ -33,7 +33,7 @@ def opened_app(context: typer.Context) -> Iterator[App]:
     """The state directory by the settings in force, opened as long as the command needs it."""
     from rag.app.app import open_app
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     try:
         yield app
     finally:
@@ -69,7 +69,7 @@ def print_table(columns: list[str], rows: list[list[str]], title: str | None = N
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     r"""The text, or with escapes where a file's name holds what would steer the terminal.
 
     >>> printable("a.txt"), printable("a\x1b[2J.txt")
@@ -79,7 +79,7 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
+def progress_bar(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields the function that advances it by n.
 
     Silent where stderr is no terminal, as under cron.
@@ -103,7 +103,7 @@ def progress(label: str, total: int | None, unit: str = "passages") -> Iterator[
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+def stage_progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     """Several progress bars below each other on stderr, one a stage; yields the function that begins a stage."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

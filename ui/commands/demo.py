@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import print_table, progress, settings_of, stages
+from ui.commands.console import load_command_settings, print_table, progress_bar, stage_progress_bars
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from rag.versions.registry import Version
 
 N_QUESTIONS = 2500  # nearly all there are: 2,000 were promoted too, but narrowly (p = .034 against .002)
-VOICES = 3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see DECISIONS.md
-N_MOVED = 3
-COMPARED = (
+VOTERS_PER_QUESTION = (
+    3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see DECISIONS.md
+)
+N_EXAMPLES = 3
+TABLE_ROWS = (
     ("base", "lexical", "BM25"),
     ("base", "dense", "base encoder"),
     ("base", "fused", "base, served"),
@@ -57,18 +59,18 @@ def demo(
     """
     from rag.app.app import open_app
     from retriever_training.nightly.run_night import run_night
-    from ui.background.night_plan import plan_of
+    from ui.background.night_plan import build_night_plan
 
     context.obj["data"] = folder / "data"
     shutil.rmtree(folder / "data", ignore_errors=True)
-    settings = settings_of(context, night={"tier": tier})
+    settings = load_command_settings(context, night={"tier": tier})
     started = time.monotonic()
     app = open_app(settings)
     dataset = _library(app, folder / "dataset")
     base = app.current()
     _say("2 · The day", _people(app, dataset, questions))
-    with stages() as watch:
-        summary = run_night(app, plan_of(settings), watch)
+    with stage_progress_bars() as watch:
+        summary = run_night(app, build_night_plan(settings), watch)
     told = f"tier {summary['tier']}, {summary['seconds']:.0f} s, {summary['n_passages_encoded']} passages encoded anew"
     _say(f"3 · The night ({told})", "\n".join(f"  {reason}" for reason in summary["reasons"]))
     _say("4 · The gate", f"  {summary['decision']}: version {app.current().encoder_id} answers")
@@ -85,12 +87,12 @@ def _say(title: str, text: str) -> None:
 
 def _library(app: App, folder: Path) -> BeirDataset:
     from eval.datasets.beir import load_beir
-    from eval.datasets.docstring_corpus import write_beir
+    from eval.datasets.docstring_corpus import write_docstring_corpus
     from rag.ingestion.ingest import ingest_beir
 
-    written = write_beir(folder)
+    written = write_docstring_corpus(folder)
     ingest_beir(app.library, folder)
-    with progress("encoding the library", app.missing_vectors()) as advance:
+    with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
         app.encode_missing(advance)
     asked = written.n_questions
     _say("1 · The library", f"  {written.n_passages:,} passages of documentation, {asked['train']:,} training questions, "
@@ -99,28 +101,33 @@ def _library(app: App, folder: Path) -> BeirDataset:
 
 
 def _people(app: App, dataset: BeirDataset, n: int) -> str:
-    from retriever_training.simulation.simulated_users import Behaviour, record
-    from ui.commands.training.simulate import asked_by_people, counted, drawn_questions, sentence
+    from retriever_training.simulation.simulated_users import Behaviour, record_simulated_turns
+    from ui.commands.training.simulate import draw_questions, format_summary, simulate_people, summarise_simulation
 
-    behaviour = Behaviour(searches=1.0, voices=VOICES)
-    right = drawn_questions(dataset, app, "train", n, seed=13)
-    asked = asked_by_people(app, right, behaviour, seed=13)
-    n_new = record(app.feedback, asked)
-    return "  " + sentence({"n_people": behaviour.n_people, **counted(asked, right), "n_new_votes": n_new})
+    behaviour = Behaviour(searches=1.0, voices=VOTERS_PER_QUESTION)
+    right = draw_questions(dataset, app, "train", n, seed=13)
+    asked = simulate_people(app, right, behaviour, seed=13)
+    n_new = record_simulated_turns(app.feedback, asked)
+    return "  " + format_summary(
+        {"n_people": behaviour.n_people, **summarise_simulation(asked, right), "n_new_votes": n_new}
+    )
 
 
 def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> None:
     """The table of test questions, and some that moved."""
-    from ui.commands.evaluation.retrieval import measure
+    from ui.commands.evaluation.retrieval import measure_retrieval
 
     seen = app.registry.training_positives(after.encoder_id)
-    scores = {"base": measure(app, dataset, "test", base, seen), "new": measure(app, dataset, "test", after, seen)}
+    scores = {
+        "base": measure_retrieval(app, dataset, "test", base, seen),
+        "new": measure_retrieval(app, dataset, "test", after, seen),
+    }
     _say("5 · The test questions, which nobody asked or voted on", "")
     rows = []
     for name, mask in scores["new"].slices().items():
         if not mask.any():
             continue
-        for which, side, label in COMPARED:
+        for which, side, label in TABLE_ROWS:
             rows.append(
                 [f"{name} ({mask.sum():,})" if side == "lexical" else "", label, *_cells(scores[which], name, side)]
             )
@@ -129,23 +136,23 @@ def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> 
 
 
 def _cells(scores: RetrievalScores, which: str, side: str) -> list[str]:
-    from ui.commands.evaluation.retrieval import cell
+    from ui.commands.evaluation.retrieval import format_mean
 
     means, intervals = scores.means(which)[side], scores.intervals(which)[side]
-    return [cell(means[name], intervals[name]) for name in intervals]
+    return [format_mean(means[name], intervals[name]) for name in intervals]
 
 
 def _moved(
     app: App, dataset: BeirDataset, base: Version, after: Version, scores: Mapping[str, RetrievalScores]
 ) -> None:
     """Questions whose right passage came from further down to the top, and the votes nearest to them."""
-    from eval.datasets.beir import locate
+    from eval.datasets.beir import locate_passages
 
     if base.encoder_id == after.encoder_id:
         return
     gains = scores["new"].array("fused", "nDCG@10") - scores["base"].array("fused", "nDCG@10")
-    order = sorted(range(len(gains)), key=lambda place: -gains[place])[:N_MOVED]
-    located = locate(dataset, app.library)
+    order = sorted(range(len(gains)), key=lambda place: -gains[place])[:N_EXAMPLES]
+    located = locate_passages(dataset, app.library)
     _say("6 · Three right passages that moved", "")
     for place in order:
         query_id = scores["new"].query_ids[place]
@@ -159,19 +166,19 @@ def _moved(
 
 
 def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
-    hits = app.retriever_of(version.encoder_id, distinct=False).search(question, k=100)
+    hits = app.retriever_for(version.encoder_id, distinct=False).search(question, k=100)
     return str(next((hit.rank for hit in hits if hit.passage.passage_id == passage_id), "beyond 100"))
 
 
 def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
     """The judged training questions that are most like this one, with what was said."""
-    from rag.embedding.query_vectors import question_vectors
+    from rag.embedding.query_vectors import get_query_vectors
 
     encoder: Any = app.open_encoder(app.registry.base().encoder_id)
     standing = [one for one in app.feedback.standing() if one.verdict in ("pin", "helpful") and one.passage_id]
-    vectors = question_vectors(app.engine, encoder, [one.question for one in standing])
+    vectors = get_query_vectors(app.engine, encoder, [one.question for one in standing])
     order = (vectors @ encoder.encode_queries([question])[0]).argsort()[::-1]
-    nearest = list({standing[row].question: standing[row] for row in order[: n * VOICES]}.values())[:n]
+    nearest = list({standing[row].question: standing[row] for row in order[: n * VOTERS_PER_QUESTION]}.values())[:n]
     titles = app.library.get([one.passage_id or "" for one in nearest])
     return [
         f"{one.user}: {one.verdict} of {titles[one.passage_id or ''].title!r} for “{one.question}”" for one in nearest

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rag.insights.usage_over_time import Stretch
-    from retriever_training.inspection.vote_effects import Effect
-    from ui.actions.vote_effects import Look
+    from rag.insights.usage_over_time import UsagePeriod
+    from retriever_training.inspection.vote_effects import VoteEffect
+    from ui.actions.vote_effects import VoteEffectsSummary
 
-LONGEST = 44  # characters of a question or title in a table
+MAX_CELL_WIDTH = 44  # characters of a question or title in a table
 
 
 def register(app: typer.Typer) -> None:
@@ -37,29 +37,29 @@ def insights(
     nightjar insights --days 90 --json
     """
     from rag.app.app import open_app
-    from rag.insights.usage_over_time import over_time, span_of
-    from ui.serializers.insights import over_time_json
+    from rag.insights.usage_over_time import to_span, usage_over_time
+    from ui.serializers.insights import usage_over_time_json
     from ui.texts import insights as texts
 
-    span = span_of(days)
-    app = open_app(settings_of(context))
+    span = to_span(days)
+    app = open_app(load_command_settings(context))
     try:
-        found = over_time(app.engine, span)
+        found = usage_over_time(app.engine, span)
     finally:
         app.close()
     if as_json:
-        print_json(over_time_json(found))
+        print_json(usage_over_time_json(found))
         return
-    print_table(list(texts.COLUMNS), [_row(one) for one in (*found.stretches, found.whole)])
+    print_table(list(texts.COLUMNS), [_row(one) for one in (*found.periods, found.whole)])
     if found.is_partly_kept:
         since = found.kept_since
         typer.echo(texts.KEPT_SINCE.format(day=since) if since else texts.NEVER_KEPT)
 
 
-def _row(one: Stretch) -> list[str]:
-    from ui.web.insights.render import cells
+def _row(one: UsagePeriod) -> list[str]:
+    from ui.web.insights.render import usage_cells
 
-    return cells(one)
+    return usage_cells(one)
 
 
 def votes(
@@ -82,22 +82,22 @@ def votes(
     nightjar votes --last 100 --json
     """
     from rag.app.app import open_app
-    from ui.actions.compare import names
-    from ui.actions.vote_effects import VoteLook
-    from ui.serializers.insights import look_json
+    from ui.actions.compare import version_names
+    from ui.actions.vote_effects import VoteEffectsView
+    from ui.serializers.insights import vote_effects_json
     from ui.texts import insights as texts
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     try:
         app.current()
-        look = _looked(VoteLook(app).steps(person, last))
-        called = names(app)
+        look = _looked(VoteEffectsView(app).steps(person, last))
+        called = version_names(app)
     finally:
         app.close()
     if as_json:
-        print_json(look_json(look, called))
+        print_json(vote_effects_json(look, called))
         return
-    for line in texts.summary_told(look.counts, mine=False, all_of_them=look.is_whole):
+    for line in texts.summary_told(look.counts, mine=False, all_of_them=look.covers_all_votes):
         if line:
             typer.echo(line.replace("*", ""))
     if look.effects:
@@ -107,13 +107,13 @@ def votes(
         typer.echo('No votes yet: "nightjar serve" and "nightjar feedback import" bring them in.')
 
 
-def _looked(steps: Iterator[tuple[int, int] | Look]) -> Look:
+def _looked(steps: Iterator[tuple[int, int] | VoteEffectsSummary]) -> VoteEffectsSummary:
     """The look at the end of *steps*, with a bar on stderr until it is there."""
     first = next(steps)
     if not isinstance(first, tuple):
         return first
     n_before = 0
-    with progress("looking up ranks", first[1], "searches") as advance:
+    with progress_bar("looking up ranks", first[1], "searches") as advance:
         for step in steps:
             if not isinstance(step, tuple):
                 advance(first[1] - n_before)
@@ -123,29 +123,29 @@ def _looked(steps: Iterator[tuple[int, int] | Look]) -> Look:
     raise AssertionError("the last step is the look")
 
 
-def _vote_row(one: Effect, names: Mapping[str, str]) -> list[str]:
+def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:
     from ui.texts import insights as texts
-    from ui.web.insights.render import rank_told
+    from ui.web.insights.render import format_rank
 
     title = (one.passage.title or one.passage.source) if one.passage else one.cast.passage_id
     outcome = texts.OUTCOMES[one.outcome]
     return [
-        short(one.cast.question),
-        short(title),
+        shorten_cell(one.cast.question),
+        shorten_cell(title),
         texts.VERDICTS[one.cast.verdict],
         str(one.cast.shown_rank or "–"),
-        rank_told(one.before),
-        rank_told(one.now),
-        names.get(one.turned_by or "", ""),
+        format_rank(one.before),
+        format_rank(one.now),
+        names.get(one.moved_by or "", ""),
         f"{outcome}: {texts.why_told(one.why)}" if one.why else outcome,
     ]
 
 
-def short(text: str) -> str:
+def shorten_cell(text: str) -> str:
     """The text in one line of a table.
 
     >>> short("a" * 60)[-2:]
     'a…'
     """
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= MAX_CELL_WIDTH else line[: MAX_CELL_WIDTH - 1] + "…"

@@ -7,18 +7,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from rag.errors import TooFastError
+from rag.errors import RateLimitError
 
-N_KEPT = 10_000  # buckets; those that were used last
+MAX_BUCKETS = 10_000  # buckets; those that were used last
 BURST_S = 20.0  # of the allowed pace may come at once
 
 
-class Pace:
+class RateLimiter:
     """At most so many a minute of each name, with bursts. Threads may share it."""
 
-    def __init__(self, what: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """*what* says in a message what there is too much of; 0 *per_minute* lets everything pass."""
-        self._what = what
+    def __init__(self, resource: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """*resource* says in a message what there is too much of; 0 *per_minute* lets everything pass."""
+        self._what = resource
         self._per_s = per_minute / 60
         self._most = max(1.0, self._per_s * BURST_S)
         self._clock = clock
@@ -40,15 +40,15 @@ class Pace:
             left = min(self._most, left + (at - since) * self._per_s)
             enough = left >= 1
             self._left[name] = (left - 1 if enough else left, at)
-            if len(self._left) > N_KEPT:
+            if len(self._left) > MAX_BUCKETS:
                 self._left.popitem(last=False)
         if not enough:
             again_s = (1 - left) / self._per_s
-            raise TooFastError(f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
-                               f"try again in {in_words(again_s)}", again_s)  # fmt: skip
+            raise RateLimitError(f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
+                               f"try again in {format_wait(again_s)}", again_s)  # fmt: skip
 
 
-def in_words(seconds: float) -> str:
+def format_wait(seconds: float) -> str:
     """A time to wait.
 
     >>> in_words(0.2), in_words(42), in_words(600)

@@ -13,24 +13,24 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[AsgiMessage, AsgiReceive, AsgiSend], Awaitable[None]]
 
-MAX_BODY = 256 * 1024  # bytes of a request; a question has 2,000 characters
-UPLOAD = "/gradio_api/upload"  # the one place that files are sent to; see ui/background/uploads.py
+MAX_BODY_BYTES = 256 * 1024  # bytes of a request; a question has 2,000 characters
+UPLOAD_PATH = "/gradio_api/upload"  # the one place that files are sent to; see ui/background/uploads.py
 MAX_LENGTH_DIGITS = 18  # of Content-Length
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-POLICY = (
+CSP_TEMPLATE = (
     "default-src 'self'; script-src 'self'{hashes}; "
     "style-src 'self' 'unsafe-inline'; "  # Gradio's components set styles inline
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-HEADERS = {
+SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -41,10 +41,10 @@ HEADERS = {
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
-class Shield:
+class SecurityMiddleware:
     """An ASGI application around another one."""
 
-    def __init__(self, app: Asgi, hosts: frozenset[str] | None = LOOPBACK, max_upload: int = 0) -> None:
+    def __init__(self, app: AsgiApp, hosts: frozenset[str] | None = LOOPBACK_HOSTS, max_upload: int = 0) -> None:
         """*hosts* are the names we go by; None takes any, where a proxy in front knows better.
 
         *max_upload*: bytes of files that one request may bring.
@@ -53,7 +53,7 @@ class Shield:
         self._hosts = hosts
         self._max_upload = max_upload
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
         """Lets a request through, or refuses it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -66,11 +66,11 @@ class Shield:
         capped = _capped(receive, self._max_bytes(scope))
         await answer(scope, capped, _Page(send) if page else _plain(send))
 
-    def _max_bytes(self, scope: Message) -> int:
+    def _max_bytes(self, scope: AsgiMessage) -> int:
         """What a request may bring: its form around the files is as small as any other request."""
-        return MAX_BODY + (self._max_upload if scope["path"] == UPLOAD else 0)
+        return MAX_BODY_BYTES + (self._max_upload if scope["path"] == UPLOAD_PATH else 0)
 
-    def _refusal(self, scope: Message) -> tuple[int, str] | None:
+    def _refusal(self, scope: AsgiMessage) -> tuple[int, str] | None:
         """Status and reason, where a request is not for us.
 
         A host name that is not ours is another site whose name was bound to our address (DNS rebinding);
@@ -126,11 +126,11 @@ def _site(origin: str) -> str | None:
     return parts.netloc if parts.scheme and parts.netloc else None
 
 
-def _capped(receive: Receive, max_bytes: int) -> Receive:
+def _capped(receive: AsgiReceive, max_bytes: int) -> AsgiReceive:
     """Ends a request that turns out larger than it said."""
     n_received = 0
 
-    async def receive_some() -> Message:
+    async def receive_some() -> AsgiMessage:
         nonlocal n_received
         message = await receive()
         n_received += len(message.get("body", b""))
@@ -141,10 +141,10 @@ def _capped(receive: Receive, max_bytes: int) -> Receive:
     return receive_some
 
 
-def _plain(send: Send) -> Send:
+def _plain(send: AsgiSend) -> AsgiSend:
     """Adds the headers to a response that streams on."""
 
-    async def send_with_headers(message: Message) -> None:
+    async def send_with_headers(message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             _add_headers(message, b"")
         await send(message)
@@ -155,12 +155,12 @@ def _plain(send: Send) -> Send:
 class _Page:
     """Holds a page back until it is whole, and allows exactly the inline scripts that it came with."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: AsgiSend) -> None:
         self._send = send
-        self._start: Message = {}
+        self._start: AsgiMessage = {}
         self._body = b""
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             self._start = message
             if not Headers(raw=message["headers"]).get("content-type", "").startswith("text/html"):
@@ -177,14 +177,14 @@ class _Page:
                 await self._send({"type": "http.response.body", "body": self._body})
 
 
-def _add_headers(start: Message, page: bytes) -> None:
+def _add_headers(start: AsgiMessage, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
-    policy = POLICY.format(hashes="".join(f" '{one}'" for one in script_hashes(page)))
-    for name, value in {"content-security-policy": policy, **HEADERS}.items():
+    policy = CSP_TEMPLATE.format(hashes="".join(f" '{one}'" for one in csp_script_hashes(page)))
+    for name, value in {"content-security-policy": policy, **SECURITY_HEADERS}.items():
         headers.setdefault(name, value)  # reports and the door's own pages bring stricter ones
 
 
-def script_hashes(page: bytes) -> list[str]:
+def csp_script_hashes(page: bytes) -> list[str]:
     """What a CSP calls each inline script of a page by.
 
     >>> script_hashes(b"<script>1</script><script src='a.js'></script>")

@@ -10,38 +10,52 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rag.answering.answerer import Searched, Text
+from rag.answering.answerer import SearchFinished, TextDelta
 from rag.records import Answer, Citation
-from rag.splitting.token_offsets import Tokens
-from ui.actions.ask import Event, Finished
-from ui.schemas.openai import MODEL, Annotation, AnswerMessage, ChatAnswer, Choice, UrlCitation, Usage, Voting
+from rag.splitting.token_offsets import PassageTokenizer
+from ui.actions.ask import AnswerEvent, FinishedAnswer
+from ui.schemas.openai import (
+    OPENAI_MODEL_NAME,
+    AnnotationSchema,
+    AssistantMessage,
+    ChatCompletion,
+    CompletionChoice,
+    TokenUsage,
+    UrlCitationSchema,
+    VoteDetails,
+)
 
 _MARK = re.compile(r"\[(\d+)\]")
 
 
-def chat_answer(finished: Finished, site: str, created: int, counted: Usage) -> ChatAnswer:
-    """The whole answer; *site* is where the application is reached, "http://HOST:PORT"."""
-    message = AnswerMessage(content=finished.answer.text, annotations=annotated(finished.answer, site))
-    return ChatAnswer(id=completion_id(finished.answer.turn_id), created=created, choices=[Choice(message=message)],
-                      usage=counted, nightjar=voting(finished))  # fmt: skip
+def chat_completion(finished: FinishedAnswer, base_url: str, created: int, usage: TokenUsage) -> ChatCompletion:
+    """The whole answer; *base_url* is where the application is reached, "http://HOST:PORT"."""
+    message = AssistantMessage(content=finished.answer.text, annotations=url_annotations(finished.answer, base_url))
+    return ChatCompletion(id=completion_id(finished.answer.turn_id), created=created, choices=[CompletionChoice(message=message)],
+                      usage=usage, nightjar=vote_details(finished))  # fmt: skip
 
 
-class Chunks:
+class ChatCompletionChunks:
     """The pieces of a streamed answer."""
 
     def __init__(self, created: int, site: str) -> None:
         self._site = site
-        self._frame: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": created, "model": MODEL}
+        self._frame: dict[str, Any] = {
+            "id": "",
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": OPENAI_MODEL_NAME,
+        }
 
-    def of(self, event: Event, counted: Usage | None = None) -> list[dict[str, Any]]:
+    def of(self, event: AnswerEvent, counted: TokenUsage | None = None) -> list[dict[str, Any]]:
         """What is sent for *event*; the last one brings annotations, what votes need and, *counted*, the tokens."""
-        if isinstance(event, Searched):
+        if isinstance(event, SearchFinished):
             self._frame["id"] = completion_id(event.turn_id)
             return [self._piece({"role": "assistant", "content": ""})]
-        if isinstance(event, Text):
+        if isinstance(event, TextDelta):
             return [self._piece({"content": event.delta})]
-        noted = [one.model_dump() for one in annotated(event.answer, self._site)]
-        end = self._piece({"annotations": noted}, "stop") | {"nightjar": voting(event).model_dump()}
+        noted = [one.model_dump() for one in url_annotations(event.answer, self._site)]
+        end = self._piece({"annotations": noted}, "stop") | {"nightjar": vote_details(event).model_dump()}
         return [end, *([self._frame | {"choices": [], "usage": counted.model_dump()}] if counted else [])]
 
     def _piece(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
@@ -57,7 +71,7 @@ def completion_id(turn_id: str) -> str:
     return f"chatcmpl-{turn_id}"
 
 
-def annotated(answer: Answer, site: str) -> list[Annotation]:
+def url_annotations(answer: Answer, site: str) -> list[AnnotationSchema]:
     """One for every mark in the text that names a citation; marks of one number go through its citations in turn."""
     left: dict[int, list[Citation]] = defaultdict(list)
     for citation in answer.citations:
@@ -67,39 +81,39 @@ def annotated(answer: Answer, site: str) -> list[Annotation]:
         of_it = left.get(int(mark[1]), [])
         if of_it:
             citation = of_it.pop(0) if len(of_it) > 1 else of_it[0]
-            found.append(Annotation(url_citation=_url_citation(citation, answer, mark.span(), site)))
+            found.append(AnnotationSchema(url_citation=_url_citation(citation, answer, mark.span(), site)))
     return found
 
 
-def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], site: str) -> UrlCitation:
+def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], site: str) -> UrlCitationSchema:
     passage = next(hit.passage for hit in answer.hits if hit.passage.passage_id == citation.passage_id)
     page = f", page {citation.page}" if citation.page else ""
     name = citation.source if passage.external_id else Path(citation.source).name
     url = f"{site}/api/passages/{quote(passage.public_id, safe='')}"
-    return UrlCitation(start_index=span[0], end_index=span[1], title=f"{passage.title or name}{page}", url=url,
+    return UrlCitationSchema(start_index=span[0], end_index=span[1], title=f"{passage.title or name}{page}", url=url,
                        content=citation.quote)  # fmt: skip
 
 
-def voting(finished: Finished) -> Voting:
+def vote_details(finished: FinishedAnswer) -> VoteDetails:
     """What a client needs to send votes."""
     answer = finished.answer
-    return Voting(turn_id=answer.turn_id, token=finished.token, encoder_id=answer.encoder_id, question=answer.question,
+    return VoteDetails(turn_id=answer.turn_id, token=finished.token, encoder_id=answer.encoder_id, question=answer.question,
                   declined=answer.declined, passage_ids=[hit.passage.public_id for hit in answer.hits])  # fmt: skip
 
 
-def usage(folder: Path, asked: Iterable[str], answer: str) -> Usage:
+def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsage:
     """Both in tokens of the encoder in *folder*."""
     counted = _tokens(folder).starts([*asked, answer])
     n_asked, n_answer = sum(len(one) for one in counted[:-1]), len(counted[-1])
-    return Usage(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
+    return TokenUsage(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
 
 
 @lru_cache(maxsize=2)
-def _tokens(folder: Path) -> Tokens:
-    return Tokens(folder)
+def _tokens(folder: Path) -> PassageTokenizer:
+    return PassageTokenizer(folder)
 
 
-def earlier(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def earlier_exchanges(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Questions and answers, oldest first, out of the (role, text) of messages before the question.
 
     >>> earlier([("system", "Be brief."), ("user", "Who?"), ("assistant", "Nurses."), ("user", "Oh"), ("user", "When?")])

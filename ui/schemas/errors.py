@@ -9,29 +9,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, TooFastError, UsageError
-from ui.schemas.openai import PREFIX, openai_error
+from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, RateLimitError, UsageError
+from ui.schemas.openai import OPENAI_PREFIX, openai_error
 
-UNFORESEEN = "something went wrong here, and it was logged"
-CLIENT_IS_GONE = 499  # nginx's number; nobody is there to read it
+UNEXPECTED_ERROR = "something went wrong here, and it was logged"
+CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is there to read it
 
-STATUSES: tuple[tuple[type[NightjarError], int], ...] = (
+STATUS_BY_ERROR: tuple[tuple[type[NightjarError], int], ...] = (
     (NotFoundError, 404),
     (ForbiddenError, 403),
     (UsageError, 400),
-    (TooFastError, 429),
+    (RateLimitError, 429),
     (BusyError, 503),
     (NightjarError, 500),
 )
 
 
-def add_errors(api: FastAPI) -> None:
+def add_error_handlers(api: FastAPI) -> None:
     """What becomes of whatever a handler raises."""
 
     @api.exception_handler(NightjarError)
     async def foreseen(request: Request, error: NightjarError) -> JSONResponse:
-        told = _told(request, str(error), status_of(error))
-        if isinstance(error, TooFastError):
+        told = _told(request, str(error), http_status(error))
+        if isinstance(error, RateLimitError):
             told.headers["retry-after"] = f"{max(1, round(error.again_s))}"
         return told
 
@@ -46,28 +46,28 @@ def add_errors(api: FastAPI) -> None:
 
     @api.exception_handler(Exception)
     async def unforeseen(request: Request, _error: Exception) -> JSONResponse:
-        return _told(request, UNFORESEEN, 500)  # logged by the server, with its traceback
+        return _told(request, UNEXPECTED_ERROR, 500)  # logged by the server, with its traceback
 
 
-def status_of(error: NightjarError) -> int:
+def http_status(error: NightjarError) -> int:
     """The HTTP status that says it best."""
-    return next(status for kind, status in STATUSES if isinstance(error, kind))
+    return next(status for kind, status in STATUS_BY_ERROR if isinstance(error, kind))
 
 
-def error_json(message: str, status: int) -> JSONResponse:
+def error_response(message: str, status: int) -> JSONResponse:
     """An error as the REST interface tells it."""
     return JSONResponse({"error": message}, status)
 
 
-def gone() -> Response:
+def client_closed_response() -> Response:
     """The answer to a client that is there no more."""
-    return Response(status_code=CLIENT_IS_GONE)
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def _told(request: Request, message: str, status: int, where: str | None = None) -> JSONResponse:
-    if request.url.path.startswith(f"{PREFIX}/"):
+    if request.url.path.startswith(f"{OPENAI_PREFIX}/"):
         return JSONResponse(openai_error(message, status, param=where or None), status)
-    return error_json(message, status)
+    return error_response(message, status)
 
 
 def _where(problem: Any) -> str:

@@ -6,31 +6,31 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PREFIX = "/v1"
-MODEL = "nightjar"
+OPENAI_PREFIX = "/v1"
+OPENAI_MODEL_NAME = "nightjar"
 
-KINDS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+ERROR_TYPE_BY_STATUS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
          429: "rate_limit_error"}  # fmt: skip
 
 
-class Lenient(BaseModel):
+class LenientSchema(BaseModel):
     """Fields that we don't know are passed over, as OpenAI's own servers do with what a model can't use."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class Part(Lenient):
+class MessagePart(LenientSchema):
     """A piece of a message's content."""
 
     type: str
     text: str = ""
 
 
-class Message(Lenient):
+class ChatMessage(LenientSchema):
     """What was said, and by whom."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] | None = None
+    content: str | list[MessagePart] | None = None
 
     def text(self) -> str:
         """Its text; the texts of its parts below each other."""
@@ -38,30 +38,32 @@ class Message(Lenient):
             return self.content
         return "\n".join(part.text for part in self.content or () if part.type == "text")
 
-    def kinds(self) -> set[str]:
+    def part_types(self) -> set[str]:
         """The kinds of its parts."""
         return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
 
 
-class StreamOptions(Lenient):
+class StreamOptions(LenientSchema):
     """What is wanted of a stream."""
 
     include_usage: bool = False
 
 
-class ChatRequest(Lenient):
+class ChatCompletionRequest(LenientSchema):
     """A question with what was said before it."""
 
     model_config = ConfigDict(
         extra="ignore",
         json_schema_extra={
-            "examples": [{"model": MODEL, "messages": [{"role": "user", "content": "Who can get the grant?"}]}]
+            "examples": [
+                {"model": OPENAI_MODEL_NAME, "messages": [{"role": "user", "content": "Who can get the grant?"}]}
+            ]
         },
     )
 
-    model: Annotated[str, Field(description=f"Always {MODEL!r}: the version that answers now.")]
+    model: Annotated[str, Field(description=f"Always {OPENAI_MODEL_NAME!r}: the version that answers now.")]
     messages: Annotated[
-        list[Message],
+        list[ChatMessage],
         Field(min_length=1, description="The last one is the question; those before it are what it follows up."),
     ]
     stream: Annotated[bool | None, Field(description="Whether the answer comes in pieces.")] = False
@@ -74,7 +76,7 @@ class ChatRequest(Lenient):
     )
 
 
-class UrlCitation(BaseModel):
+class UrlCitationSchema(BaseModel):
     """Where a mark such as [1] leads to."""
 
     start_index: Annotated[int, Field(description="Of the mark, in characters of the message.")]
@@ -84,14 +86,14 @@ class UrlCitation(BaseModel):
     content: Annotated[str, Field(description="The sentence that stands there.")]
 
 
-class Annotation(BaseModel):
+class AnnotationSchema(BaseModel):
     """As OpenAI's models annotate what they found on the web."""
 
     type: Literal["url_citation"] = "url_citation"
-    url_citation: UrlCitation
+    url_citation: UrlCitationSchema
 
 
-class Usage(BaseModel):
+class TokenUsage(BaseModel):
     """In tokens of Nightjar's own encoder."""
 
     prompt_tokens: int
@@ -99,25 +101,25 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class AnswerMessage(BaseModel):
+class AssistantMessage(BaseModel):
     """The answer."""
 
     role: Literal["assistant"] = "assistant"
     content: str
     refusal: None = None
-    annotations: list[Annotation] = []
+    annotations: list[AnnotationSchema] = []
 
 
-class Choice(BaseModel):
+class CompletionChoice(BaseModel):
     """The one answer that there is."""
 
     index: Literal[0] = 0
-    message: AnswerMessage
+    message: AssistantMessage
     finish_reason: Literal["stop"] = "stop"
     logprobs: None = None
 
 
-class Voting(BaseModel):
+class VoteDetails(BaseModel):
     """What OpenAI's shape has no place for; votes go to /api/verdicts."""
 
     turn_id: str
@@ -128,35 +130,35 @@ class Voting(BaseModel):
     passage_ids: Annotated[list[str], Field(description="That were shown, best first.")]
 
 
-class ChatAnswer(BaseModel):
+class ChatCompletion(BaseModel):
     """A whole answer."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: Annotated[int, Field(description="Seconds since 1970.")]
-    model: str = MODEL
-    choices: list[Choice]
-    usage: Usage
-    nightjar: Voting
+    model: str = OPENAI_MODEL_NAME
+    choices: list[CompletionChoice]
+    usage: TokenUsage
+    nightjar: VoteDetails
 
 
-class Model(BaseModel):
+class OpenAIModel(BaseModel):
     """A model that can be asked."""
 
-    id: str = MODEL
+    id: str = OPENAI_MODEL_NAME
     object: Literal["model"] = "model"
     created: int
-    owned_by: str = MODEL
+    owned_by: str = OPENAI_MODEL_NAME
 
 
-class Models(BaseModel):
+class OpenAIModelList(BaseModel):
     """All models that can be asked."""
 
     object: Literal["list"] = "list"
-    data: list[Model]
+    data: list[OpenAIModel]
 
 
-class OpenAIProblem(BaseModel):
+class OpenAIErrorDetails(BaseModel):
     """Why a request was refused."""
 
     message: str
@@ -165,10 +167,10 @@ class OpenAIProblem(BaseModel):
     code: str | None
 
 
-class OpenAIError(BaseModel):
+class OpenAIErrorSchema(BaseModel):
     """The same, as OpenAI's clients look for it."""
 
-    error: OpenAIProblem
+    error: OpenAIErrorDetails
 
 
 def openai_error(message: str, status: int, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
@@ -177,5 +179,5 @@ def openai_error(message: str, status: int, *, param: str | None = None, code: s
     >>> openai_error("no model 'x'", 404, param="model", code="model_not_found")["error"]["type"]
     'not_found_error'
     """
-    kind = KINDS.get(status, "server_error")
+    kind = ERROR_TYPE_BY_STATUS.get(status, "server_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -6,22 +6,22 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag.records import SupportName
+from rag.records import SupportLevel
 
 
-class Shape(BaseModel):
+class ResponseSchema(BaseModel):
     """What an answer holds. A later release may add to it: programs pass over fields that they do not know."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Problem(BaseModel):
+class ErrorSchema(BaseModel):
     """Why a request was refused."""
 
     error: Annotated[str, Field(description="What is wrong, by which rule, and the way out.")]
 
 
-class CitationShape(Shape):
+class CitationSchema(ResponseSchema):
     """A stretch of a document that supports one sentence of the answer."""
 
     n: Annotated[int, Field(description="The number in brackets in the answer.")]
@@ -32,18 +32,18 @@ class CitationShape(Shape):
     end: int
     quote: Annotated[str, Field(description="What stands there, to the character.")]
     support: Annotated[float, Field(description="How well it supports the sentence, 0 to 1.")]
-    found: Annotated[SupportName, Field(description="The same in a word.")]
+    found: Annotated[SupportLevel, Field(description="The same in a word.")]
 
 
-class SentenceShape(Shape):
+class SentenceSchema(ResponseSchema):
     """One sentence of the answer, looked for in what it cites."""
 
     text: str
     support: float
-    found: SupportName
+    found: SupportLevel
 
 
-class AnswerShape(Shape):
+class AnswerSchema(ResponseSchema):
     """An answer and what it rests on."""
 
     turn_id: str
@@ -53,14 +53,14 @@ class AnswerShape(Shape):
     declined: Annotated[bool, Field(description="Whether the documents hold no answer.")]
     reason: Annotated[str, Field(description="Why it declined; empty where it did not.")]
     encoder_id: Annotated[str, Field(description="The version of the retriever that found the passages.")]
-    citations: list[CitationShape]
-    sentences: list[SentenceShape]
+    citations: list[CitationSchema]
+    sentences: list[SentenceSchema]
     supported_share: Annotated[float | None, Field(description="Of its sentences, 0 to 1.")]
     rerank_cut: Annotated[bool, Field(description="Whether the reranker's time was spent before its end.")]
     token: Annotated[str, Field(description="Votes on this answer and its passages carry it.")]
 
 
-class PlaceShape(Shape):
+class DuplicateSchema(ResponseSchema):
     """Where else the text of a hit stands."""
 
     passage_id: str
@@ -68,7 +68,7 @@ class PlaceShape(Shape):
     page: int | None
 
 
-class HitShape(Shape):
+class HitSchema(ResponseSchema):
     """A passage that was found, with every score that put it there."""
 
     rank: Annotated[int, Field(description="From 1.")]
@@ -81,18 +81,18 @@ class HitShape(Shape):
     lexical: Annotated[float, Field(description="BM25 over its maximum for the question, 0 to 1.")]
     today: Annotated[float, Field(description="What today's votes added, or took away.")]
     rerank: Annotated[float | None, Field(description="The reranker's probability, 0 to 1.")]
-    also_in: list[PlaceShape]
+    also_in: list[DuplicateSchema]
 
 
-class FoundShape(Shape):
+class SearchResultSchema(ResponseSchema):
     """The passages for a question, best first."""
 
-    hits: list[HitShape]
+    hits: list[HitSchema]
     rerank_cut: bool
     encoder_id: str
 
 
-class PassageShape(Shape):
+class PassageSchema(ResponseSchema):
     """A passage and where it stands."""
 
     passage_id: str
@@ -106,21 +106,21 @@ class PassageShape(Shape):
     text: str
 
 
-class VerdictShape(Shape):
+class VerdictSchema(ResponseSchema):
     """What stands after a vote."""
 
     verdict: Annotated[str | None, Field(description="None after it was taken back.")]
     promise: Annotated[str, Field(description="What it will do, in a sentence for who gave it.")]
 
 
-class IndexShape(Shape):
+class IndexSchema(ResponseSchema):
     """The index that searches are answered by."""
 
     state: str
     reason: str
 
 
-class VersionShape(Shape):
+class VersionSchema(ResponseSchema):
     """The version of the retriever that answers."""
 
     nightjar: Annotated[str, Field(description="The release of the application.")]
@@ -132,19 +132,19 @@ class VersionShape(Shape):
     promoted_at: str
     reason: Annotated[str, Field(description="Why it was promoted.")]
     n_passages: int
-    index: IndexShape
+    index: IndexSchema
 
 
-class ReadyShape(Shape):
+class ReadinessSchema(ResponseSchema):
     """Questions are answered and votes kept."""
 
     status: str
     encoder_id: str
-    index: IndexShape
+    index: IndexSchema
     generator: Annotated[dict[str, object], Field(description="Who writes the answers, and how that goes.")]
 
 
-class LiveShape(Shape):
+class LivenessSchema(ResponseSchema):
     """The process answers."""
 
     status: str

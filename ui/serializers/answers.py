@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from rag.records import Answer, Citation, Hit, Passage
 
 if TYPE_CHECKING:
-    from rag.answering.answerer import Searched
-    from rag.feedback.passage_tallies import Tally
-    from rag.ingestion.ingest_jobs import Job
-    from rag.ingestion.progress import Step
-    from rag.ingestion.remove_documents import Removed
-    from rag.insights.document_listing import Listed
-    from rag.insights.knowledge_gaps import Gap
-    from rag.retrieval.retriever import Found
+    from rag.answering.answerer import SearchFinished
+    from rag.feedback.passage_tallies import PassageTally
+    from rag.ingestion.ingest_jobs import IngestJob
+    from rag.ingestion.progress import FileProgress
+    from rag.ingestion.remove_documents import RemovalCounts
+    from rag.insights.document_listing import ListedDocument
+    from rag.insights.knowledge_gaps import KnowledgeGap
+    from rag.retrieval.retriever import SearchResult
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -32,18 +32,18 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "reason": answer.reason,
         "encoder_id": answer.encoder_id,
         "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
-        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.checked],
+        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.sentences],
         "supported_share": answer.supported_share,
         "rerank_cut": answer.rerank_is_cut,
     }
 
 
-def found_json(found: Found) -> dict[str, Any]:
+def search_result_json(found: SearchResult) -> dict[str, Any]:
     """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
     return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
 
 
-def searched_json(searched: Searched) -> dict[str, Any]:
+def search_event_json(searched: SearchFinished) -> dict[str, Any]:
     """What is known of an answer before its first word: the question as it was searched, and the hits."""
     return {
         "turn_id": searched.turn_id,
@@ -54,7 +54,7 @@ def searched_json(searched: Searched) -> dict[str, Any]:
     }
 
 
-def job_json(job: Job) -> dict[str, Any]:
+def job_json(job: IngestJob) -> dict[str, Any]:
     """One ingest: state, stage, and how many of its files are at which stage."""
     return {
         "job_id": job.job_id,
@@ -74,19 +74,19 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def step_json(step: Step) -> dict[str, Any]:
+def file_progress_json(step: FileProgress) -> dict[str, Any]:
     """How far one file has come."""
     return {"source": step.source, "stage": step.stage, "note": step.note, "n_passages": step.n_passages,
             "n_encoded": step.n_encoded}  # fmt: skip
 
 
-def removed_json(removed: Removed) -> dict[str, Any]:
+def removal_json(removed: RemovalCounts) -> dict[str, Any]:
     """What went with a document."""
     return {"n_documents": removed.n_documents, "n_passages": removed.n_passages, "n_verdicts": removed.n_verdicts,
-            "versions": list(removed.learnt)}  # fmt: skip
+            "versions": list(removed.was_trained_on)}  # fmt: skip
 
 
-def listed_json(one: Listed) -> dict[str, Any]:
+def document_json(one: ListedDocument) -> dict[str, Any]:
     """A document as it is listed; "verdicts" stand on its passages, and "cited" counts the answers that cite them."""
     return {
         "document_id": one.document_id,
@@ -101,7 +101,7 @@ def listed_json(one: Listed) -> dict[str, Any]:
     }
 
 
-def told_passage_json(passage: Passage, tally: Tally) -> dict[str, Any]:
+def passage_with_tally_json(passage: Passage, tally: PassageTally) -> dict[str, Any]:
     """A passage of a document, where it stands in the stored text, and what became of it."""
     return {
         "passage_id": passage.public_id,
@@ -114,12 +114,12 @@ def told_passage_json(passage: Passage, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tally_json(tally: Tally) -> dict[str, Any]:
+def _tally_json(tally: PassageTally) -> dict[str, Any]:
     verdicts = {"helpful": tally.helpful, "not_relevant": tally.not_relevant, "outdated": tally.outdated}
     return {"verdicts": verdicts, "cited": tally.cited}
 
 
-def gap_json(gap: Gap, closest: Passage | None) -> dict[str, Any]:
+def gap_json(gap: KnowledgeGap, closest: Passage | None) -> dict[str, Any]:
     """Questions that found nothing, without the names of those who asked."""
     return {
         "name": gap.name,
@@ -133,15 +133,15 @@ def gap_json(gap: Gap, closest: Passage | None) -> dict[str, Any]:
     }
 
 
-NAMED = 3  # sources of near-duplicates that are named; the others are counted
+MAX_NAMED_SOURCES = 3  # sources of near-duplicates that are named; the others are counted
 
 
-def also_in(hit: Hit) -> list[str]:
+def format_duplicate_sources(hit: Hit) -> list[str]:
     """Where else a hit's text stands, in words: sources, and how many more there are."""
     places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
     different = list(dict.fromkeys(places))
-    n_more = len(different) - NAMED
-    return different[:NAMED] + ([f"{n_more} more"] if n_more > 0 else [])
+    n_more = len(different) - MAX_NAMED_SOURCES
+    return different[:MAX_NAMED_SOURCES] + ([f"{n_more} more"] if n_more > 0 else [])
 
 
 def _citation_json(citation: Citation, public_id: str) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "dense": hit.dense,
         "lexical": hit.lexical,
-        "today": hit.lift,
+        "today": hit.feedback_boost,
         "rerank": hit.rerank,
         "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
     }

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Sequence
 
-from rag.answering.conversations import Listed
-from rag.answering.stored_answers import Kept
+from rag.answering.conversations import ListedConversation
+from rag.answering.stored_answers import StoredAnswer
 from ui.serializers.answers import answer_json
 
 _STEERS = re.compile(r"([\\`*_\[\]<>#!|~])")
 
 
-def as_json(conversation: Listed, exchanges: Sequence[Kept]) -> str:
+def conversation_as_json(conversation: ListedConversation, exchanges: Sequence[StoredAnswer]) -> str:
     """The conversation with every answer as `nightjar ask --json` prints it."""
     turns = [answer_json(one.answer) | {"asked_at": one.asked_at.isoformat(), "instead_of": one.instead_of}
              for one in exchanges]  # fmt: skip
@@ -22,13 +22,13 @@ def as_json(conversation: Listed, exchanges: Sequence[Kept]) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_markdown(conversation: Listed, exchanges: Sequence[Kept]) -> str:
+def conversation_as_markdown(conversation: ListedConversation, exchanges: Sequence[StoredAnswer]) -> str:
     """The conversation as Markdown: questions as headings, answers, and below each what it cites."""
     parts = [f"# {_plain(conversation.title)}\n", *(_exchange(one) for one in exchanges)]
     return "\n".join(parts)
 
 
-def _exchange(one: Kept) -> str:
+def _exchange(one: StoredAnswer) -> str:
     answer = one.answer
     cited = [
         f"- [{citation.n}] {_plain(citation.source)}{f', page {citation.page}' if citation.page else ''}: "

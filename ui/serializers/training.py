@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rag.records import Passage
-    from retriever_training.inspection.doubtful_negatives import Doubt
+    from retriever_training.inspection.doubtful_negatives import DoubtfulNegative
     from retriever_training.judgments.reviews import Review
-    from retriever_training.versions.night_store import Night
-    from retriever_training.versions.timeline import Entry
-    from ui.actions.training_admin import Outlook, Running
+    from retriever_training.versions.night_store import NightRecord
+    from retriever_training.versions.timeline import TimelineEntry
+    from ui.actions.training_admin import NightReadiness, RunningNight
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
+def version_json(entry: TimelineEntry) -> dict[str, Any]:
     """One version: where it stands, what it learnt from, what it costs."""
     version = entry.version
     return {
@@ -37,7 +37,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def night_json(night: Night) -> dict[str, Any]:
+def night_json(night: NightRecord) -> dict[str, Any]:
     """One night: where it is or how it ended, and why."""
     summary = night.summary
     return {
@@ -56,7 +56,7 @@ def night_json(night: Night) -> dict[str, Any]:
     }
 
 
-def running_json(running: Running | None) -> dict[str, Any] | None:
+def running_night_json(running: RunningNight | None) -> dict[str, Any] | None:
     """The night that runs; None where none does."""
     if running is None:
         return None
@@ -67,22 +67,22 @@ def running_json(running: Running | None) -> dict[str, Any] | None:
     }
 
 
-def outlook_json(outlook: Outlook) -> dict[str, Any]:
+def night_readiness_json(outlook: NightReadiness) -> dict[str, Any]:
     """Whether a night could learn now, and what each tier would come to."""
-    found = outlook.enough
+    found = outlook.sufficiency
     return {
-        "is_enough": found.is_enough,
+        "is_enough": found.is_sufficient,
         "n_judged": found.n_judged,
-        "n_wanted": found.n_wanted,
+        "n_wanted": found.n_needed,
         "train": {"n": found.n_train, "needed": found.min_train},
-        "held_out": {"n": found.n_gate, "needed": found.min_gate},
-        "from_own": found.from_own,
+        "held_out": {"n": found.n_held_out, "needed": found.min_held_out},
+        "from_own": found.is_cold_start,
         "missing": list(found.missing()),
-        "tiers": {wanted: asdict(one) for wanted, one in outlook.foreseen.items()},
+        "tiers": {wanted: asdict(one) for wanted, one in outlook.forecasts.items()},
     }
 
 
-def doubt_json(doubt: Doubt, passages: Mapping[str, Passage]) -> dict[str, Any]:
+def doubtful_negative_json(doubt: DoubtfulNegative, passages: Mapping[str, Passage]) -> dict[str, Any]:
     """A doubtful negative; passages that went meanwhile have no text."""
     return {
         "question": doubt.question,

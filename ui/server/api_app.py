@@ -8,59 +8,61 @@ from types import ModuleType
 from fastapi import FastAPI
 
 from rag.errors import SettingsError
-from ui.actions.ask import Asking
-from ui.api.docs_page import add_page
-from ui.api.openapi import describe
-from ui.api.routes.comparisons import add_comparing
-from ui.api.routes.conversation_files import add_conversations
-from ui.api.routes.conversations import add_own_conversations
-from ui.api.routes.documents import add_documents
-from ui.api.routes.health import add_health
-from ui.api.routes.insights import add_insights
-from ui.api.routes.jobs import add_jobs
-from ui.api.routes.passages import add_passages
-from ui.api.routes.questions import add_questions
-from ui.api.routes.reports import add_reports
-from ui.api.routes.training import add_training
-from ui.api.routes.verdicts import add_verdicts
-from ui.background.startup import Opening
-from ui.openai_api.routes import add_openai
-from ui.schemas.errors import add_errors
-from ui.server.metrics import add_metrics
+from ui.actions.ask import AsyncAnswerer
+from ui.api.docs_page import add_docs_page
+from ui.api.openapi import customise_openapi
+from ui.api.routes.comparisons import add_comparison_routes
+from ui.api.routes.conversation_files import add_conversation_file_routes
+from ui.api.routes.conversations import add_conversation_routes
+from ui.api.routes.documents import add_document_routes
+from ui.api.routes.health import add_health_routes
+from ui.api.routes.insights import add_insight_routes
+from ui.api.routes.jobs import add_job_routes
+from ui.api.routes.passages import add_passage_routes
+from ui.api.routes.questions import add_question_routes
+from ui.api.routes.reports import add_report_routes
+from ui.api.routes.training import add_training_routes
+from ui.api.routes.verdicts import add_verdict_routes
+from ui.background.startup import AppStartup
+from ui.openai_api.routes import add_openai_routes
+from ui.schemas.errors import add_error_handlers
+from ui.server.metrics import add_metrics_route
 
 
-def create_api(opening: Opening, *, mcp: bool = False) -> FastAPI:
+def create_api(opening: AppStartup, *, mcp: bool = False) -> FastAPI:
     """The application programming interface, ready for the web page to be mounted on; *mcp* adds that door too.
 
     Raises:
         SettingsError: *mcp*, and its package is not installed.
     """
     # FastAPI's own /docs loads its scripts from another host; ours is at /api/docs.
-    api = FastAPI(title="Nightjar", version=version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    asking = Asking(opening.app)
-    add_questions(api, opening, asking)
-    add_verdicts(api, opening)
-    add_passages(api, opening)
-    add_own_conversations(api, opening)
-    add_jobs(api, opening)
-    add_documents(api, opening)
-    add_conversations(api, opening)
-    add_training(api, opening)
-    add_reports(api, opening)
-    add_insights(api, opening)
-    add_comparing(api, opening)
-    add_openai(api, opening, asking)
-    add_health(api, opening)
-    add_metrics(api, opening)
-    add_errors(api)
-    describe(api)
-    add_page(api)
+    api = FastAPI(
+        title="Nightjar", version=nightjar_version(), docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    asking = AsyncAnswerer(opening.app)
+    add_question_routes(api, opening, asking)
+    add_verdict_routes(api, opening)
+    add_passage_routes(api, opening)
+    add_conversation_routes(api, opening)
+    add_job_routes(api, opening)
+    add_document_routes(api, opening)
+    add_conversation_file_routes(api, opening)
+    add_training_routes(api, opening)
+    add_report_routes(api, opening)
+    add_insight_routes(api, opening)
+    add_comparison_routes(api, opening)
+    add_openai_routes(api, opening, asking)
+    add_health_routes(api, opening)
+    add_metrics_route(api, opening)
+    add_error_handlers(api)
+    customise_openapi(api)
+    add_docs_page(api)
     if mcp:
-        mcp_door().add_mcp(api, opening.app, asking)
+        import_mcp_server().add_mcp(api, opening.app, asking)
     return api
 
 
-def mcp_door() -> ModuleType:
+def import_mcp_server() -> ModuleType:
     """The module, whose package is an extra.
 
     Raises:
@@ -74,7 +76,7 @@ def mcp_door() -> ModuleType:
     return door
 
 
-def version() -> str:
+def nightjar_version() -> str:
     """The release of the application."""
     try:
         return metadata.version("nightjar-rag")

@@ -15,49 +15,49 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, func, select
 
 from rag.app.app import App
-from rag.database.schema import documents, nights, passages, promotions, reading, turns, verdict_events
-from rag.feedback.feedback_store import WITHDRAWN
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.middleware.security_headers import Asgi, Message, Receive, Send
+from rag.database.schema import documents, nights, passages, promotions, read_connection, turns, verdict_events
+from rag.feedback.feedback_store import WITHDRAWN_VERDICT
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.middleware.security_headers import AsgiApp, AsgiMessage, AsgiReceive, AsgiSend
 
-BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)  # seconds
-OURS = ("/api/", "/v1/", "/livez", "/readyz", "/metrics", "/mcp")
-PAGE = "page"  # everything of Gradio's, under one name; its streams stay open for as long as a tab does
+LATENCY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)  # seconds
+API_PREFIXES = ("/api/", "/v1/", "/livez", "/readyz", "/metrics", "/mcp")
+PAGE_ROUTE = "page"  # everything of Gradio's, under one name; its streams stay open for as long as a tab does
 
 
-def add_metrics(api: FastAPI, opening: Opening) -> None:
+def add_metrics_route(api: FastAPI, opening: AppStartup) -> None:
     """Counts requests from now on, and adds the call that tells of them."""
     registry = CollectorRegistry()
-    api.add_middleware(Counted, registry=registry)
-    registry.register(FromDatabase(opening))
+    api.add_middleware(RequestMetricsMiddleware, registry=registry)
+    registry.register(DatabaseCollector(opening))
 
     @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def metrics(request: Request) -> Response:
         """Counts and times for Prometheus; to administrators."""
-        person_of(request).must("administrator")
+        current_user(request).require_role("administrator")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-class Counted:
+class RequestMetricsMiddleware:
     """An ASGI application around another one, whose requests it counts and times by route."""
 
-    def __init__(self, app: Asgi, registry: CollectorRegistry) -> None:
+    def __init__(self, app: AsgiApp, registry: CollectorRegistry) -> None:
         self._app = app
         self._n = Counter(
             "rag_requests_total", "Requests, by route and status.", ["route", "status"], registry=registry
         )
         self._seconds = Histogram("rag_request_seconds", "From a request to the end of its answer, without the pages.",
-                                  ["route"], buckets=BUCKETS, registry=registry)  # fmt: skip
+                                  ["route"], buckets=LATENCY_BUCKETS_S, registry=registry)  # fmt: skip
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
         """Passes it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         status, started = 500, time.perf_counter()
 
-        async def look(message: Message) -> None:
+        async def look(message: AsgiMessage) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
@@ -65,25 +65,25 @@ class Counted:
         try:
             await self._app(scope, receive, look)
         finally:
-            route = route_of(getattr(scope.get("route"), "path", ""))
+            route = route_label(getattr(scope.get("route"), "path", ""))
             self._n.labels(route, str(status)).inc()
-            if route != PAGE:
+            if route != PAGE_ROUTE:
                 self._seconds.labels(route).observe(time.perf_counter() - started)
 
 
-def route_of(path: str) -> str:
+def route_label(path: str) -> str:
     """A route's own path, which holds no id; of pages one word.
 
     >>> route_of("/api/passages/{passage_id}"), route_of("/gradio_api/queue/join"), route_of("")
     ('/api/passages/{passage_id}', 'page', 'page')
     """
-    return path if path.startswith(OURS) else PAGE
+    return path if path.startswith(API_PREFIXES) else PAGE_ROUTE
 
 
-class FromDatabase(Collector):
+class DatabaseCollector(Collector):
     """What every door and command did: right after a restart, too."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
 
     def describe(self) -> Iterable[Metric]:
@@ -95,7 +95,7 @@ class FromDatabase(Collector):
         if not self._opening.is_over():
             return
         app = self._opening.app()
-        with reading(app.engine) as connection:
+        with read_connection(app.engine) as connection:
             yield from _of_turns(connection)
             yield from _of_verdicts(connection)
             yield from _of_library(connection)
@@ -118,7 +118,7 @@ def _of_verdicts(connection: Connection) -> Iterator[Metric]:
     on_answers = verdict_events.c.passage_id == ""
     query = (
         select(on_answers, verdict_events.c.verdict, func.count())
-        .where(verdict_events.c.verdict != WITHDRAWN)
+        .where(verdict_events.c.verdict != WITHDRAWN_VERDICT)
         .group_by(on_answers, verdict_events.c.verdict)
     )
     for on_answer, verdict, n in connection.execute(query):
@@ -147,7 +147,7 @@ def _of_nights(connection: Connection) -> Iterator[Metric]:
 
 
 def _of_serving(app: App) -> Iterator[Metric]:
-    live = app.live
+    live = app.active_retriever
     info = GaugeMetricFamily("rag_index_info", "What answers now.", labels=["model", "tier", "index"])
     info.add_metric([live.version.encoder_id, str(live.version.tier), live.index.state if live.index else "absent"], 1)
     yield info

@@ -15,40 +15,40 @@ from types import FrameType
 
 from rag.app.app import App, open_app
 from rag.errors import BusyError, UsageError
-from rag.file_lock import FileLock
+from rag.file_lock import ProcessLock
 from rag.settings import Settings
-from ui.auth.setup import needs_accounts, open_door
-from ui.background.ingest_queue import Ingests
-from ui.background.night_scheduler import NightShift, nightly_command
-from ui.background.refresh_loop import Keeper
-from ui.background.startup import Opening
-from ui.middleware.rate_limit import Pace
+from ui.auth.setup import must_sign_in, open_auth_stack
+from ui.background.ingest_queue import IngestQueue
+from ui.background.night_scheduler import NightScheduler, nightly_command
+from ui.background.refresh_loop import RefreshThread
+from ui.background.startup import AppStartup
+from ui.middleware.rate_limit import RateLimiter
 
-Prepare = Callable[[App], None]
+PrepareApp = Callable[[App], None]
 
-GRACE_S = 3  # for answers under way when the application stops
+SHUTDOWN_GRACE_S = 3  # for answers under way when the application stops
 
 
 def serve(
     settings: Settings,
     *,
     config: Path | None = None,
-    prepare: Prepare = lambda app: None,
+    prepare_app: PrepareApp = lambda app: None,
     announce: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
-    *prepare* may change the opened application before it answers; *announce* gets the address once it does.
+    *prepare_app* may change the opened application before it answers; *announce* gets the address once it does.
 
     Raises:
         UsageError: people have to sign in, and there is no administrator yet.
         BusyError: another process serves this state directory, or has the port.
     """
     stop = _stop_signal()
-    lock = FileLock(settings.data / "serve.lock", "the application of this state directory")
+    lock = ProcessLock(settings.data / "serve.lock", "the application of this state directory")
     try:
-        with running(settings, config=config, prepare=prepare) as server:
-            if server.is_ready(stop):
+        with serve_in_thread(settings, config=config, prepare=prepare_app) as server:
+            if server.wait_until_ready(stop):
                 announce(server.address)
                 if settings.schedule.enabled:
                     server.opening.nights.start()
@@ -58,14 +58,14 @@ def serve(
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     """A server that runs in threads of this process."""
 
     address: str
-    opening: Opening
+    opening: AppStartup
     thread: threading.Thread
 
-    def is_ready(self, stop: threading.Event) -> bool:
+    def wait_until_ready(self, stop: threading.Event) -> bool:
         """Waits until questions are answered; False where the wish to stop came first. Raises what opening raised."""
         while not self.opening.is_over():
             if stop.wait(0.05):
@@ -80,9 +80,9 @@ class Running:
 
 
 @contextmanager
-def running(
-    settings: Settings, *, config: Path | None = None, prepare: Prepare = lambda app: None
-) -> Iterator[Running]:
+def serve_in_thread(
+    settings: Settings, *, config: Path | None = None, prepare: PrepareApp = lambda app: None
+) -> Iterator[RunningServer]:
     """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
 
     Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
@@ -92,35 +92,35 @@ def running(
         BusyError: another process has the port.
     """
     with (
-        open_door(settings) as door,
+        open_auth_stack(settings) as door,
         listening_socket(settings.server.host, settings.server.port) as listener,
     ):
-        nights = NightShift(settings.schedule.at, nightly_command(settings.data, config), settings.data)
-        opening = Opening(lambda: _opened(settings, prepare), nights)
+        nights = NightScheduler(settings.schedule.at, nightly_command(settings.data, config), settings.data)
+        opening = AppStartup(lambda: _opened(settings, prepare), nights)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-        from ui.server.uvicorn_server import make_server  # heavy: meanwhile the application opens in its own thread
+        from ui.server.uvicorn_server import create_server  # heavy: meanwhile the application opens in its own thread
 
-        server = make_server(opening, settings, grace_s=GRACE_S, door=door)
+        server = create_server(opening, settings, grace_s=SHUTDOWN_GRACE_S, auth_stack=door)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
-        keeper, ingests = Keeper(opening), Ingests(opening)
+        keeper, ingests = RefreshThread(opening), IngestQueue(opening)
         thread.start()
         try:
-            yield Running(address_of(listener), opening, thread)
+            yield RunningServer(listener_address(listener), opening, thread)
         finally:
             nights.stop()
             ingests.stop()
             keeper.stop()
             server.should_exit = True
-            thread.join(GRACE_S + 2)
+            thread.join(SHUTDOWN_GRACE_S + 2)
             opening.close()
 
 
-def _opened(settings: Settings, prepare: Prepare) -> App:
+def _opened(settings: Settings, prepare: PrepareApp) -> App:
     app = open_app(settings, serve=True)
     prepare(app)
-    if needs_accounts(settings):
-        app.answerer.admit = Pace("questions", settings.limits.asks_per_minute).take
-        app.feedback.admit = Pace("verdicts", settings.limits.votes_per_minute).take
+    if must_sign_in(settings):
+        app.answerer.admit = RateLimiter("questions", settings.limits.asks_per_minute).take
+        app.feedback.admit = RateLimiter("verdicts", settings.limits.votes_per_minute).take
     return app
 
 
@@ -145,7 +145,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise UsageError(f"can't listen on {host!r}, port {port} ({error}): check --host and --port") from error
 
 
-def address_of(listener: socket.socket) -> str:
+def listener_address(listener: socket.socket) -> str:
     """Where a browser finds it."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -12,17 +12,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.settings import Settings
-from ui.auth.middleware import Door
-from ui.auth.setup import in_front
-from ui.background.startup import Opening
-from ui.background.uploads import UploadDoor, UploadRules
+from ui.auth.middleware import AuthStack
+from ui.auth.setup import wrap_in_middleware
+from ui.background.startup import AppStartup
+from ui.background.uploads import UploadMiddleware, UploadRules
 from ui.server.api_app import create_api
 from ui.web.components.client_script import SCRIPT_TAG, add_script
-from ui.web.components.theme import SHEETS, make_theme
+from ui.web.components.theme import STYLE_SHEETS, make_theme
 from ui.web.pages import build_pages
 
 
-class Server(uvicorn.Server):
+class StoppableServer(uvicorn.Server):
     """Ends the streams that keep a browser's session alive before it waits for the answers under way."""
 
     def __init__(self, config: uvicorn.Config, sessions_over: asyncio.Event) -> None:
@@ -35,28 +35,32 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(opening: Opening, settings: Settings, *, grace_s: int, door: Door | None = None) -> Server:
-    """A server that runs in `run(sockets)` until `should_exit`; people come in through *door*, where there is one.
+def create_server(
+    opening: AppStartup, settings: Settings, *, grace_s: int, auth_stack: AuthStack | None = None
+) -> StoppableServer:
+    """A server that runs in `run(sockets)` until `should_exit`; people come in through *auth_stack*, where there is one.
 
     Raises:
         SettingsError: `server.mcp` is set, and its package is not installed.
     """
-    return asyncio.run(_make_server(opening, settings, grace_s, door))
+    return asyncio.run(_make_server(opening, settings, grace_s, auth_stack))
 
 
-async def _make_server(opening: Opening, settings: Settings, grace_s: int, door: Door | None) -> Server:
+async def _make_server(
+    opening: AppStartup, settings: Settings, grace_s: int, door: AuthStack | None
+) -> StoppableServer:
     """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
     uploads = UploadRules.of(settings.server)
-    mounted = make_application(opening, settings, accounts=door is not None)
+    mounted = create_application(opening, settings, accounts=door is not None)
     gradio_app: Any = mounted.routes[-1]
-    front = in_front(settings, door, UploadDoor(mounted, uploads), uploads.max_bytes)
+    front = wrap_in_middleware(settings, door, UploadMiddleware(mounted, uploads), uploads.max_bytes)
     # No proxy_headers: uvicorn believes whoever speaks from this machine. trusted_proxies.py believes whom the settings name.
     config = uvicorn.Config(front, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
                             timeout_graceful_shutdown=grace_s)  # fmt: skip
-    return Server(config, gradio_app.app.stop_event)
+    return StoppableServer(config, gradio_app.app.stop_event)
 
 
-def make_application(opening: Opening, settings: Settings, *, accounts: bool) -> FastAPI:
+def create_application(opening: AppStartup, settings: Settings, *, accounts: bool) -> FastAPI:
     """API and pages, with nobody in front; *accounts*: the pages say who is signed in.
 
     Raises:
@@ -70,7 +74,7 @@ def make_application(opening: Opening, settings: Settings, *, accounts: bool) ->
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted: FastAPI = gr.mount_gradio_app(
             api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight, accounts=accounts), path="/",
-            theme=make_theme(), head=SCRIPT_TAG, css_paths=SHEETS, footer_links=[], run_history=False, show_error=False,
+            theme=make_theme(), head=SCRIPT_TAG, css_paths=STYLE_SHEETS, footer_links=[], run_history=False, show_error=False,
             allowed_paths=[],
             max_file_size=max(1, uploads.max_bytes), enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
         )  # fmt: skip

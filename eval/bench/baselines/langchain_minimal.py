@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.bench.answers import Given
+from eval.bench.answers import SideAnswer
 from rag.records import Passage
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ K = 4  # LangChain's default
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-class TenLines:
+class LangChainMinimal:
     """Two answers to a question by the same encoder over the same passages, neither of which ever declines."""
 
     def __init__(
@@ -39,14 +39,14 @@ class TenLines:
             ]
         )
 
-    def top_passage(self, question: str, without: frozenset[str] = frozenset()) -> Given:
+    def top_passage(self, question: str, without: frozenset[str] = frozenset()) -> SideAnswer:
         """The passage that similarity search puts first."""
         started = time.perf_counter()
         found = self._search(question, without)
         text = found[0][0].metadata["text"]
         return _given(text, _SENTENCE_END.split(text)[0], found[0][1], started)
 
-    def best_sentence(self, question: str, without: frozenset[str] = frozenset()) -> Given:
+    def best_sentence(self, question: str, without: frozenset[str] = frozenset()) -> SideAnswer:
         """The sentence of the K passages found whose cosine with the question is highest."""
         started = time.perf_counter()
         found = self._search(question, without)
@@ -60,8 +60,8 @@ class TenLines:
         return self._store.similarity_search_with_score(question, k=K, filter=chosen)
 
 
-def _given(text: str, first: str, score: float, started: float) -> Given:
-    return Given(text, first, "", declined=False, support=score, ms=1000 * (time.perf_counter() - started))
+def _given(text: str, first: str, score: float, started: float) -> SideAnswer:
+    return SideAnswer(text, first, "", declined=False, support=score, ms=1000 * (time.perf_counter() - started))
 
 
 def _embeddings(encoder: PassageEncoder, known: Mapping[str, Sequence[float]]) -> Any:

@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
 
-from rag.parsing.formats.blocks import Parsed
+from rag.parsing.formats.blocks import ParsedDocument
 from rag.records import Passage
-from rag.splitting.splitter import Splitting, document_of
-from rag.splitting.token_offsets import Starts
+from rag.splitting.splitter import SplittingRules, split_document
+from rag.splitting.token_offsets import TokenStarts
 
 Stretch = tuple[int, int, str]
 """Start and end in the stored text, and what is encoded for it."""
-Cut = Callable[[str, Parsed], Iterator[Stretch]]
+Cut = Callable[[str, ParsedDocument], Iterator[Stretch]]
 """A document's name, and what was read of it → its stretches."""
 
 BUDGETS = (48, 64, 96, 128, 192, 240)
@@ -30,37 +30,40 @@ class Splitter:
 
     name: str
     cut: Cut
-    beside: bool = False
+    is_baseline: bool = False
     """Not ours."""
 
 
-def splitters(starts: Starts, longest: int, chosen: int) -> list[Splitter]:
+def all_splitters(starts: TokenStarts, longest: int, chosen: int) -> list[Splitter]:
     """All that are measured: sizes, then variants of the size *chosen*, then others'.
 
     *starts* are the encoder's tokens, of which it reads *longest*.
     """
-    sizes = [Splitter(f"{n} tokens", ours(Splitting(n, longest, starts))) for n in BUDGETS]
-    size = Splitting(chosen, longest, starts)
+    sizes = [Splitter(f"{n} tokens", nightjar_cut(SplittingRules(n, longest, starts))) for n in BUDGETS]
+    size = SplittingRules(chosen, longest, starts)
     shorter = replace(size, max_tokens=chosen - chosen // OVERLAP)
     variants = [
-        Splitter(f"{chosen} tokens, a quarter overlaps", ours(shorter, overlap=chosen // OVERLAP)),
-        Splitter(f"{chosen} tokens, text alone encoded", ours(size, lambda one: one.text)),
-        Splitter(f"{chosen} tokens, title not encoded", ours(size, lambda one: replace(one, title="").encoded_text)),
+        Splitter(f"{chosen} tokens, a quarter overlaps", nightjar_cut(shorter, overlap=chosen // OVERLAP)),
+        Splitter(f"{chosen} tokens, text alone encoded", nightjar_cut(size, lambda one: one.text)),
         Splitter(
-            f"{chosen} tokens, headings not encoded", ours(size, lambda one: replace(one, heading="").encoded_text)
+            f"{chosen} tokens, title not encoded", nightjar_cut(size, lambda one: replace(one, title="").encoded_text)
         ),
-        Splitter(f"{WORDS} words, as before", ours(Splitting(WORDS))),
+        Splitter(
+            f"{chosen} tokens, headings not encoded",
+            nightjar_cut(size, lambda one: replace(one, heading="").encoded_text),
+        ),
+        Splitter(f"{WORDS} words, as before", nightjar_cut(SplittingRules(WORDS))),
     ]
     return [*sizes, *variants, *_langchain(starts, chosen)]
 
 
-def ours(
-    splitting: Splitting, encoded: Callable[[Passage], str] = lambda one: one.encoded_text, overlap: int = 0
+def nightjar_cut(
+    splitting: SplittingRules, encoded: Callable[[Passage], str] = lambda one: one.encoded_text, overlap: int = 0
 ) -> Cut:
     """Our passages; each begins *overlap* tokens earlier where a passage of its section stands before it."""
 
-    def cut(name: str, parsed: Parsed) -> Iterator[Stretch]:
-        document, passages = document_of(name, PurePosixPath(name).stem, parsed, splitting)
+    def cut(name: str, parsed: ParsedDocument) -> Iterator[Stretch]:
+        document, passages = split_document(name, PurePosixPath(name).stem, parsed, splitting)
         tokens = splitting.starts([document.text])[0] if overlap else None
         for before, one in zip([None, *passages], passages, strict=False):
             start = one.start
@@ -71,7 +74,7 @@ def ours(
     return cut
 
 
-def _langchain(starts: Starts, chosen: int) -> list[Splitter]:
+def _langchain(starts: TokenStarts, chosen: int) -> list[Splitter]:
     """RecursiveCharacterTextSplitter, the one that LangChain recommends to begin with; nothing where it is not there."""
     if find_spec("langchain_text_splitters") is None:
         return []
@@ -84,7 +87,7 @@ def _langchain(starts: Starts, chosen: int) -> list[Splitter]:
         "LangChain, 200 tokens": _recursive(200, 0, n_tokens),
         f"LangChain, {chosen} tokens": _recursive(chosen, 0, n_tokens),
     }
-    return [Splitter(name, cut, beside=True) for name, cut in ways.items()]
+    return [Splitter(name, cut, is_baseline=True) for name, cut in ways.items()]
 
 
 def _recursive(size: int, overlap: int, length: Callable[[str], int]) -> Cut:
@@ -92,8 +95,8 @@ def _recursive(size: int, overlap: int, length: Callable[[str], int]) -> Cut:
 
     splitter: Any = RecursiveCharacterTextSplitter(chunk_size=size, chunk_overlap=overlap, length_function=length)
 
-    def cut(name: str, parsed: Parsed) -> Iterator[Stretch]:
-        text = document_of(name, "", parsed, Splitting(10**9))[0].text
+    def cut(name: str, parsed: ParsedDocument) -> Iterator[Stretch]:
+        text = split_document(name, "", parsed, SplittingRules(10**9))[0].text
         start = end = -1
         for part in splitter.split_text(text):
             # Its own add_start_index takes the overlap for characters, whatever the length is measured in.

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from rag.database.schema import open_database
-from rag.database.sql_batches import chunks
-from rag.embedding.encoder import Encoder, unit_rows
-from rag.embedding.passage_vectors import Vectors, store
-from rag.ingestion.beir_corpus import Entry, stored
+from rag.database.sql_batches import batched
+from rag.embedding.encoder import Encoder, normalise_rows
+from rag.embedding.passage_vectors import PassageVectors, store_vectors
+from rag.ingestion.beir_corpus import BeirEntry, entry_to_document
 from rag.ingestion.ingest import ingest_beir
 from rag.library.library import Library
 
@@ -43,14 +43,14 @@ def fill_library(
 
     A library that is as large already is left as it is. *progress* gets the number of padding passages just stored.
     """
-    library, vectors = Library(engine), Vectors(engine, encoder.passage_side)
+    library, vectors = Library(engine), PassageVectors(engine, encoder.passage_side)
     ingest_beir(library, folder)
-    real = [passage for passage in library.iterate() if not passage.source.startswith("padding/")]
+    real = [passage for passage in library.iterate_passages() if not passage.source.startswith("padding/")]
     vectors.fill(encoder)
     n_there = library.n_passages()
     draw = np.random.default_rng(seed + n_there)
     around = np.stack(list(vectors.rows([passage.passage_id for passage in real]).values()))
-    for some in chunks(range(n_there, n_passages), BATCH):
+    for some in batched(range(n_there, n_passages), BATCH):
         texts = made_up_texts([passage.encoded_text for passage in real], len(some), draw)
         _put(library, vectors, texts, near(around, len(some), draw), some[0])
         progress(len(some))
@@ -79,18 +79,20 @@ def near(vectors: FloatArray, n: int, draw: np.random.Generator) -> FloatArray:
     """
     chosen = vectors[draw.integers(len(vectors), size=n)]
     away = draw.standard_normal(chosen.shape, np.float32)
-    away = unit_rows(away - (away * chosen).sum(axis=1, keepdims=True) * chosen)
-    return unit_rows(NEARNESS * chosen + np.float32(np.sqrt(1 - NEARNESS**2)) * away)
+    away = normalise_rows(away - (away * chosen).sum(axis=1, keepdims=True) * chosen)
+    return normalise_rows(NEARNESS * chosen + np.float32(np.sqrt(1 - NEARNESS**2)) * away)
 
 
-def open_padded(work: Path) -> Engine:
+def open_padded_library(work: Path) -> Engine:
     """The database below *work*, new or as an earlier run left it."""
     work.mkdir(parents=True, exist_ok=True)
     return open_database(f"sqlite:///{work / 'library.db'}")
 
 
-def _put(library: Library, vectors: Vectors, texts: Sequence[str], made: FloatArray, first: int) -> None:
-    entries = [stored("padding", Entry(str(first + place), "", text)) for place, text in enumerate(texts)]
+def _put(library: Library, vectors: PassageVectors, texts: Sequence[str], made: FloatArray, first: int) -> None:
+    entries = [
+        entry_to_document("padding", BeirEntry(str(first + place), "", text)) for place, text in enumerate(texts)
+    ]
     library.put_all(entries)
     hashes = [passages[0].text_sha256 for _, passages in entries]
-    store(vectors.engine, vectors.passage_side, hashes, made)
+    store_vectors(vectors.engine, vectors.passage_side, hashes, made)

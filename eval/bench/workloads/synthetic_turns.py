@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from eval.bench.workloads.synthetic_files import SYLLABLES
-from rag.answering.stored_answers import written
-from rag.database.schema import shown, turns, verdict_events
-from rag.database.sql_batches import chunks
-from rag.records import ANSWER_VERDICTS, Answer, Checked, Citation
+from rag.answering.stored_answers import to_row
+from rag.database.schema import shown_passages, turns, verdict_events
+from rag.database.sql_batches import batched
+from rag.records import ANSWER_VERDICTS, Answer, CheckedSentence, Citation
 
 ANSWERS = 256  # different ones; what is said does not matter, only that it is as long as answers are
 SENTENCES = 3  # of an answer, each with a citation
@@ -56,13 +56,13 @@ def fill_turns(
     until = until or datetime.now(UTC)
     pool = [_said(draw, passage_ids) for _ in range(ANSWERS)]
     n_verdicts = 0
-    for some in chunks(range(n), AT_ONCE):
+    for some in batched(range(n), AT_ONCE):
         at = [until - timedelta(days=days) * ((n - number - 0.5) / n) for number in some]
         asked = [_turn(draw, pool, encoder_id, number, when) for number, when in zip(some, at, strict=True)]
         seen = [row for turn in asked for row in _seen(draw, turn["turn_id"], passage_ids)]
         events = list(_events(draw, asked, seen))
         with engine.begin() as connection:
-            for table, rows in ((turns, asked), (shown, seen), (verdict_events, events)):
+            for table, rows in ((turns, asked), (shown_passages, seen), (verdict_events, events)):
                 if rows:
                     connection.execute(insert(table), rows)
         n_verdicts += len(events)
@@ -76,10 +76,10 @@ def _said(draw: random.Random, passage_ids: Sequence[str]) -> _Said:
         Citation(n, draw.choice(passage_ids), "made-up/document.md", None, 0, len(one), one, 0.8)
         for n, one in enumerate(sentences, 1)
     )
-    checked = tuple(Checked(one, draw.choice((0.2, 0.8, 0.9))) for one in sentences)
+    checked = tuple(CheckedSentence(one, draw.choice((0.2, 0.8, 0.9))) for one in sentences)
     text = " ".join(f"{one} [{n}]" for n, one in enumerate(sentences, 1))
-    answer = Answer("", "", text, False, "", "", citations, checked=checked)
-    return _Said(text, json.loads(written(answer, "ready")))
+    answer = Answer("", "", text, False, "", "", citations, sentences=checked)
+    return _Said(text, json.loads(to_row(answer, "ready")))
 
 
 def _sentence(draw: random.Random) -> str:

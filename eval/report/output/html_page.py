@@ -13,16 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.answers.failure_attribution import worst
-from eval.gate.decide import Decision
-from eval.gate.guards import Outcome, Ruling
-from eval.report.compare_versions import DEPTHS, PLACES
-from eval.report.comparison import Comparison, Sureness
-from eval.report.figures import Figures
+from eval.answers.failure_attribution import worst_failures
+from eval.gate.decide import GateDecision
+from eval.gate.guards import Ruling, RulingOutcome
+from eval.report.compare_versions import DEPTHS, RANK_BANDS
+from eval.report.comparison import AbstentionScores, Comparison
+from eval.report.figures import ReportFigures
 from eval.report.output import report_plots
-from eval.report.provenance import Background, Check, Past
-from eval.report.question_details import drilled
-from eval.statistics.number_wording import bare_p, evidence, measure_name, moved, plain, said_p, signed
+from eval.report.provenance import PastReport, ReportContext, ValidityCheck
+from eval.report.question_details import question_details
+from eval.statistics.number_wording import (
+    describe_change,
+    describe_p,
+    describe_test,
+    format_number,
+    format_p,
+    format_signed,
+    measure_name,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,7 +48,7 @@ BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of said probabilities
 
 
 @dataclass(frozen=True, slots=True)
-class Declining:
+class AbstentionCounts:
     """How often a version answered and declined, for a 2 × 2 table."""
 
     n: int
@@ -50,13 +58,13 @@ class Declining:
     """With it taken away."""
 
 
-def as_page(
-    decision: Decision,
+def render_page(
+    decision: GateDecision,
     facts: Mapping[str, Any],
-    background: Background,
+    background: ReportContext,
     advice: Sequence[str],
     comparison: Comparison | None = None,
-    figures: Figures | None = None,
+    figures: ReportFigures | None = None,
     headline: str = "",
 ) -> str:
     """The page as HTML text; equal input, equal text."""
@@ -77,53 +85,59 @@ def as_page(
     )
 
 
-def as_index(reports: Sequence[tuple[Past, str]]) -> str:
+def render_index(reports: Sequence[tuple[PastReport, str]]) -> str:
     """The page that lists reports, newest first, each with the name of its page."""
     listed = [{"name": past.name, "past": past, "page": page} for past, page in reports]
     return _rendered("index.html.j2", reports=listed)
 
 
-def _of_figures(decision: Decision, background: Background, comparison: Comparison, figures: Figures) -> dict[str, Any]:
+def _of_figures(
+    decision: GateDecision, background: ReportContext, comparison: Comparison, figures: ReportFigures
+) -> dict[str, Any]:
     sureness = {name: one.sureness for name, one in comparison.versions.items() if one.sureness is not None}
     past = (*background.history, _today(decision, background, figures)) if background.history else ()
-    shown = drilled(comparison, figures, MOST_SHOWN)
+    shown = question_details(comparison, figures, MOST_SHOWN)
     return {
         "figures": figures,
         "is_pair": comparison.candidate is not None,
         "plots": _plots(figures, sureness, past),
         "drift_sentences": list(_drift_sentences(figures)),
         "depth_words": _depth_words(figures),
-        "places": PLACES,
+        "places": RANK_BANDS,
         "transitions": figures.transitions,
         "place_counts": [(name, str(n)) for name, n in figures.places["current"].items()],
         "declining": [(name, declining_of(one)) for name, one in sureness.items()],
         "calibration": _calibration(list(sureness.values())),
         "past": past,
         "causes": comparison.causes,
-        "worst": worst(comparison.causes.candidate or comparison.causes.current, WORST) if comparison.causes else [],
+        "worst": worst_failures(comparison.causes.candidate or comparison.causes.current, WORST)
+        if comparison.causes
+        else [],
         "shown": shown,
         "n_answered": sum(one.current_answer is not None for one in shown),
         "n_questions": len(comparison.questions),
     }
 
 
-def _plots(figures: Figures, sureness: Mapping[str, Sureness], past: Sequence[Past]) -> dict[str, Any]:
+def _plots(
+    figures: ReportFigures, sureness: Mapping[str, AbstentionScores], past: Sequence[PastReport]
+) -> dict[str, Any]:
     """Name → SVG element, "" where there is nothing to draw; ours to the last byte, names of documents escaped in them."""
     from markupsafe import Markup
 
     drawn = {
-        "measures": report_plots.forest_of_measures(figures.rows) if any(one.figures for one in figures.rows) else "",
-        "depths": report_plots.depth_curve(figures.depths),
-        "slices": report_plots.forest_of_slices(figures.parts) if any(one.figures for one in figures.parts) else "",
-        "risk": report_plots.risk_curve(sureness) if sureness else "",
-        "history": report_plots.history(past) if len(past) > 1 else "",
+        "measures": report_plots.measures_plot(figures.rows) if any(one.figures for one in figures.rows) else "",
+        "depths": report_plots.depth_plot(figures.depths),
+        "slices": report_plots.slices_plot(figures.parts) if any(one.figures for one in figures.parts) else "",
+        "risk": report_plots.risk_coverage_plot(sureness) if sureness else "",
+        "history": report_plots.history_plot(past) if len(past) > 1 else "",
     }
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - matplotlib escapes every text that it draws
 
 
-def _today(decision: Decision, background: Background, figures: Figures) -> Past:
+def _today(decision: GateDecision, background: ReportContext, figures: ReportFigures) -> PastReport:
     primary, drift = figures.rows[0].figures, figures.drift
-    return Past(
+    return PastReport(
         background.title,
         decision.decision,
         figures.rows[0].n,
@@ -134,7 +148,7 @@ def _today(decision: Decision, background: Background, figures: Figures) -> Past
     )
 
 
-def _drift_sentences(figures: Figures) -> Iterator[str]:
+def _drift_sentences(figures: ReportFigures) -> Iterator[str]:
     looks = (
         (figures.drift.since_anchor, "Since the beginning: from the base to the current version"),
         (figures.drift.since_anchor_locked, "The same on the locked questions, which never decide"),
@@ -143,10 +157,10 @@ def _drift_sentences(figures: Figures) -> Iterator[str]:
     for look, name in looks:
         if look:
             few = "; too few to read much into" if look.n < 30 else ""
-            yield f"{name}, nDCG@10 {moved(look)} on {look.n:,} questions ({evidence(look)}){few}."
+            yield f"{name}, nDCG@10 {describe_change(look)} on {look.n:,} questions ({describe_test(look)}){few}."
 
 
-def _depth_words(figures: Figures) -> str:
+def _depth_words(figures: ReportFigures) -> str:
     said = (
         f"{name}: " + ", ".join(f"{share:.0%} at {k}" for k, share in zip(DEPTHS, shares, strict=True))
         for name, shares in figures.depths.items()
@@ -154,23 +168,23 @@ def _depth_words(figures: Figures) -> str:
     return "Share of questions with a right passage among the first k. " + "; ".join(said) + "."
 
 
-def declining_of(sureness: Sureness) -> Declining:
+def declining_of(sureness: AbstentionScores) -> AbstentionCounts:
     """
     >>> declining_of(Sureness(np.array([0.9, 0.1]), np.array([0.3, 0.0]), np.array([True, True]), least=0.2))
     Declining(n=2, answered=1, declined=1)
     """
-    return Declining(len(sureness.there), int((sureness.there >= sureness.least).sum()),
+    return AbstentionCounts(len(sureness.there), int((sureness.there >= sureness.least).sum()),
                      int((sureness.gone < sureness.least).sum()))  # fmt: skip
 
 
-def _calibration(all_of: Sequence[Sureness]) -> list[tuple[str, list[str]]]:
+def _calibration(all_of: Sequence[AbstentionScores]) -> list[tuple[str, list[str]]]:
     """(bin of said probability, for each version "right, of questions")."""
     rows = []
     for low, high in pairwise(BINS):
         cells = []
         for one in all_of:
             said = np.concatenate([one.there, one.gone])
-            right = np.concatenate([one.is_shown, np.zeros(len(one.gone), np.bool_)])
+            right = np.concatenate([one.right_is_shown, np.zeros(len(one.gone), np.bool_)])
             inside = (said >= low) & ((said < high) | (high == BINS[-1]))
             n = int(inside.sum())
             cells.append(f"{right[inside].mean():.0%} of {n}" if n else "–")
@@ -178,18 +192,18 @@ def _calibration(all_of: Sequence[Sureness]) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _checks(background: Background, figures: Figures | None) -> list[Check]:
+def _checks(background: ReportContext, figures: ReportFigures | None) -> list[ValidityCheck]:
     invalid = [one for one in figures.rows if not one.is_valid] if figures else []
     return [
         *background.checks,
-        *(Check(one.measure, False, f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.")
+        *(ValidityCheck(one.measure, False, f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.")
           for one in invalid),
     ]  # fmt: skip
 
 
-def _bare_rulings(decision: Decision) -> list[Ruling]:
+def _bare_rulings(decision: GateDecision) -> list[Ruling]:
     """For decisions that name no rules."""
-    outcome: Outcome = "passed" if decision.decision == "promoted" else "untested"
+    outcome: RulingOutcome = "passed" if decision.decision == "promoted" else "untested"
     return [Ruling("decision", "decision", outcome, one) for one in decision.reasons]
 
 
@@ -223,5 +237,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.filters |= {"plain": plain, "signed": signed, "said_p": said_p, "bare_p": bare_p, "measure": measure_name}
+    made.filters |= {
+        "plain": format_number,
+        "signed": format_signed,
+        "said_p": describe_p,
+        "bare_p": format_p,
+        "measure": measure_name,
+    }
     return made

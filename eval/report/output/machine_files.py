@@ -9,15 +9,15 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from eval.gate.decide import Decision
-from eval.report.compare_versions import rank_of_right
-from eval.report.comparison import Comparison, Found
-from eval.report.figures import Figures
+from eval.gate.decide import GateDecision
+from eval.report.compare_versions import rank_of_right_passage
+from eval.report.comparison import Comparison, VersionRun
+from eval.report.figures import ReportFigures
 
 DEPTH = 100
 
 
-def trec_run(found: Found, tag: str) -> Iterator[str]:
+def trec_run(found: VersionRun, tag: str) -> Iterator[str]:
     """Lines of a TREC run, `query Q0 passage rank score tag`; scores fall with the rank, so that no tie is left to break."""
     for query_id, ranked in found.run.items():
         for rank, passage_id in enumerate(ranked[:DEPTH], start=1):
@@ -40,7 +40,7 @@ def token(name: str) -> str:
     return "".join(f"%{ord(c):02X}" if c.isspace() or c == "%" or not c.isprintable() else c for c in name) or "%"
 
 
-def question_lines(comparison: Comparison, figures: Figures) -> Iterator[str]:
+def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     """One JSON object a question: what was asked, what is right, and what each version made of it."""
     moves = {one.question.query_id: one.move for one in figures.moved}
     for row, question in enumerate(comparison.questions):
@@ -55,7 +55,7 @@ def question_lines(comparison: Comparison, figures: Figures) -> Iterator[str]:
                 name: {
                     "version": found.version_id,
                     "error": found.errors.get(question.query_id),
-                    "rank_of_right": rank_of_right(found, question),
+                    "rank_of_right": rank_of_right_passage(found, question),
                     "top_ten": list(found.run.get(question.query_id, ()))[:10],
                     "values": {measure: _number(values[row]) for measure, values in figures.values[name].items()},
                 }
@@ -70,7 +70,7 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def junit(decision: Decision) -> bytes:
+def junit_xml(decision: GateDecision) -> bytes:
     """The rulings as JUnit XML, one suite a family; what was not tested is skipped, and INVALID is an error."""
     suites = ET.Element("testsuites", name="nightjar")
     families: defaultdict[str, list[ET.Element]] = defaultdict(list)

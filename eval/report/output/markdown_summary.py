@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.gate.decide import Decision
-from eval.report.figures import Figures
+from eval.gate.decide import GateDecision
+from eval.report.figures import ReportFigures
 from eval.report.output.html_page import HEADLINES, MARKS
-from eval.report.question_details import shortened
+from eval.report.question_details import shorten
 
 ROWS = {
     "primary": "served nDCG@10",
@@ -23,11 +23,11 @@ ROWS = {
 LONGEST = 300  # characters of a fact
 
 
-def as_markdown(
-    decision: Decision,
+def render_markdown(
+    decision: GateDecision,
     facts: Mapping[str, Any],
     advice: Sequence[str] = (),
-    figures: Figures | None = None,
+    figures: ReportFigures | None = None,
     headline: str = "",
 ) -> str:
     """The page: what was decided, what to do next, why, the numbers, and what was compared.
@@ -61,7 +61,7 @@ def as_markdown(
     lines += [
         "|  |  |",
         "|---|---|",
-        *(f"| {cell(name)} | {cell(shortened(str(value), LONGEST))} |" for name, value in facts.items()),
+        *(f"| {cell(name)} | {cell(shorten(str(value), LONGEST))} |" for name, value in facts.items()),
         "",
     ]
     return "\n".join(lines)

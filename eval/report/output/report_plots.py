@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.report.compare_versions import DEPTHS, Row
-from eval.report.comparison import Sureness
-from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, svg
-from eval.report.provenance import Past
-from eval.report.slices import Part
+from eval.report.compare_versions import DEPTHS, MeasureRow
+from eval.report.comparison import AbstentionScores
+from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, render_svg
+from eval.report.provenance import PastReport
+from eval.report.slices import QuestionSlice
 from eval.statistics.number_wording import measure_name
-from eval.statistics.significance import Paired
+from eval.statistics.significance import PairedComparison
 
 LABEL = 34  # characters of a name that a plot has room for
 FADED = "#7a7a7a"
@@ -35,14 +35,14 @@ _FONT = re.compile(r"^(?:(?P<weight>bold|\d+) )?(?P<size>[\d.]+px) (?P<family>.+
 _OWN_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 
 
-def forest_of_measures(rows: Sequence[Row]) -> str:
+def measures_plot(rows: Sequence[MeasureRow]) -> str:
     """Every measure's difference with its interval."""
     shown = [(measure_name(one.measure), one.figures) for one in rows if one.figures]
     return _inline("measures", lambda axes: _forest(axes, shown), "candidate less current; lines: 95 % intervals",
                    0.9 + 0.28 * len(shown))  # fmt: skip
 
 
-def forest_of_slices(parts: Sequence[Part]) -> str:
+def slices_plot(parts: Sequence[QuestionSlice]) -> str:
     """Every slice's difference in nDCG@10 with its interval; hollow where it has too few questions for a test."""
     shown = [(f"{_short(one.name)} ({one.n:,})", one.figures) for one in parts if one.figures]
     hollow = [one.p_adjusted is None for one in parts if one.figures]
@@ -51,7 +51,7 @@ def forest_of_slices(parts: Sequence[Part]) -> str:
                    0.9 + 0.28 * len(shown))  # fmt: skip
 
 
-def _forest(axes: Any, shown: Sequence[tuple[str, Paired]], hollow: Sequence[bool] = ()) -> None:
+def _forest(axes: Any, shown: Sequence[tuple[str, PairedComparison]], hollow: Sequence[bool] = ()) -> None:
     for line, (_, figures) in enumerate(shown):
         is_hollow = bool(hollow and hollow[line])
         axes.hlines(line, figures.low, figures.high, color=FADED if is_hollow else OURS, linewidth=2)
@@ -65,7 +65,7 @@ def _forest(axes: Any, shown: Sequence[tuple[str, Paired]], hollow: Sequence[boo
     axes.tick_params(axis="y", length=0)
 
 
-def depth_curve(depths: Mapping[str, Sequence[float]]) -> str:
+def depth_plot(depths: Mapping[str, Sequence[float]]) -> str:
     """Share of the questions with a right passage among the first k."""
 
     def draw(axes: Any) -> None:
@@ -88,7 +88,7 @@ def depth_curve(depths: Mapping[str, Sequence[float]]) -> str:
     return _inline("depths", draw, "passages looked at; up: share of questions with a right one among them", 3.2)
 
 
-def risk_curve(versions: Mapping[str, Sureness]) -> str:
+def risk_coverage_plot(versions: Mapping[str, AbstentionScores]) -> str:
     """Share of wrong answers over the share answered, the surest first; without its passage every answer is wrong."""
 
     def draw(axes: Any) -> None:
@@ -107,16 +107,16 @@ def risk_curve(versions: Mapping[str, Sureness]) -> str:
     )
 
 
-def risk_coverage_of(sureness: Sureness) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def risk_coverage_of(sureness: AbstentionScores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(coverage, risk), `(2 n,)` each: all questions with their passages and without, the surest first."""
     scores = np.concatenate([sureness.there, sureness.gone])
-    wrong = np.concatenate([~sureness.is_shown, np.ones(len(sureness.gone), np.bool_)])
+    wrong = np.concatenate([~sureness.right_is_shown, np.ones(len(sureness.gone), np.bool_)])
     order = np.argsort(-scores, kind="stable")
     n = np.arange(1, len(scores) + 1)
     return n / len(scores), np.cumsum(wrong[order]) / n
 
 
-def history(past: Sequence[Past]) -> str:
+def history_plot(past: Sequence[PastReport]) -> str:
     """nDCG@10 night by night: of what answered, of the candidate, of the base; filled where it was promoted."""
 
     def draw(axes: Any) -> None:
@@ -144,7 +144,7 @@ def _inline(name: str, draw: Callable[[Any], None], below: str, height: float) -
     with warnings.catch_warnings():
         # Names of documents may be in a script that the measuring font lacks; the reader's own font draws them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawn = svg(draw, "", below, height, background="none", width=8.0)
+        drawn = render_svg(draw, "", below, height, background="none", width=8.0)
     return embedded(drawn, name)
 
 

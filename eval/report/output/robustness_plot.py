@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from eval.answers.robustness import Robustness
-from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, svg
+from eval.answers.robustness import RobustnessResult
+from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, render_svg
 
 
-def robustness_plot(found: Robustness, title: str) -> str:
+def robustness_plot(found: RobustnessResult, title: str) -> str:
     """SVG text: lines over noise in full, over the rank of the right passage dashed, on one axis from 0 to 1."""
     below = f"share of wrong passages among {found.k}; dashed and above: the right one's rank among {found.k}"
-    return svg(lambda axes: _draw(axes, found), title, below, 4.2)
+    return render_svg(lambda axes: _draw(axes, found), title, below, 4.2)
 
 
-def _draw(axes: Any, found: Robustness) -> None:
+def _draw(axes: Any, found: RobustnessResult) -> None:
     shares = list(found.noise)
     axes.plot(shares, [point.right for point in found.noise.values()], "o-", color=OURS, linewidth=2.4, label="right")
     axes.plot(shares, [point.declined for point in found.noise.values()], "o-", color=THEIRS, linewidth=2.4,

@@ -36,22 +36,22 @@ class Dot:
     low: float
     """End of the line through the dot."""
     high: float
-    others: Mapping[str, float] = field(default_factory=dict)
+    marks: Mapping[str, float] = field(default_factory=dict)
     """Smaller marks on the same line: "seen", "unseen"."""
-    beside: bool = False
+    is_baseline: bool = False
     """Drawn in the second colour, below the others."""
 
 
-def ladder(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base") -> str:
+def dot_plot(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "base") -> str:
     """A horizontal dot plot as SVG text, first dot on top, with a dashed line through the dot labelled *start*.
 
     What the line through a dot means is for *unit* to say.
     """
-    ordered = [*(one for one in dots if not one.beside), *(one for one in dots if one.beside)]
-    return svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
+    ordered = [*(one for one in dots if not one.is_baseline), *(one for one in dots if one.is_baseline)]
+    return render_svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
 
 
-def svg(
+def render_svg(
     draw: Callable[[Any], None], title: str, below: str, height: float, background: str = "white", width: float = 8.0
 ) -> str:
     """What *draw* puts on a pair of axes, as SVG text; *height* and *width* in inches."""
@@ -73,12 +73,12 @@ def svg(
 
 
 def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
-    lines = [place + GAP * one.beside for place, one in enumerate(dots)]
+    lines = [place + GAP * one.is_baseline for place, one in enumerate(dots)]
     for line, one in zip(lines, dots, strict=True):
-        colour = THEIRS if one.beside else OURS
+        colour = THEIRS if one.is_baseline else OURS
         axes.hlines(line, one.low, one.high, color=colour, linewidth=2)
         axes.plot([one.at], [line], "o", color=colour, markersize=7)
-        for name, at in one.others.items():
+        for name, at in one.marks.items():
             axes.plot([at], [line + BELOW], SHAPES[name], color=colour, markersize=4, fillstyle=FILLED[name])
         if one.label == start:
             axes.axvline(one.at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
@@ -89,7 +89,7 @@ def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    _explain(axes, {name for one in dots for name in one.others})
+    _explain(axes, {name for one in dots for name in one.marks})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class Curve:
     """"pale" ones are thin, and have their name at their end only."""
 
 
-def curves(lines: Sequence[Curve], title: str, below: str, bar: float) -> str:
-    """Lines over nights as SVG text, with one dashed line at 0 and one, named, at *bar*."""
-    return svg(lambda axes: _draw_curves(axes, lines, bar), title, below, 4.2)
+def nights_plot(lines: Sequence[Curve], title: str, below: str, threshold: float) -> str:
+    """Lines over nights as SVG text, with one dashed line at 0 and one, named, at *threshold*."""
+    return render_svg(lambda axes: _draw_curves(axes, lines, threshold), title, below, 4.2)
 
 
 def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
@@ -129,7 +129,7 @@ def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Risk:
+class RiskCurve:
     """One line of a risk–coverage plot."""
 
     label: str
@@ -140,9 +140,9 @@ class Risk:
     kind: Literal["ours", "theirs", "pale"] = "ours"
 
 
-def risks(lines: Sequence[Risk], title: str) -> str:
+def risk_plot(lines: Sequence[RiskCurve], title: str) -> str:
     """Risk over coverage as SVG text; the lower line is the better one."""
-    return svg(
+    return render_svg(
         lambda axes: _draw_risks(axes, lines),
         title,
         "share of questions answered, the surest first; up: wrong ones",
@@ -150,7 +150,7 @@ def risks(lines: Sequence[Risk], title: str) -> str:
     )
 
 
-def _draw_risks(axes: Any, lines: Sequence[Risk]) -> None:
+def _draw_risks(axes: Any, lines: Sequence[RiskCurve]) -> None:
     for one in lines:
         colour = {"ours": OURS, "theirs": THEIRS, "pale": "#7a7a7a"}[one.kind]
         axes.plot(list(one.coverage), list(one.risk), color=colour, linewidth=2.4 if one.kind == "ours" else 1.4,

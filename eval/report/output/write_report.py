@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.gate.decide import Decision
+from eval.gate.decide import GateDecision
 from eval.report.comparison import Comparison
-from eval.report.figures import Figures, as_json, figures_of
-from eval.report.output.html_page import as_index, as_page
-from eval.report.output.machine_files import junit, question_lines, trec_qrels, trec_run
-from eval.report.output.markdown_summary import as_markdown
-from eval.report.provenance import EMPTY, MANIFEST, Background, past_reports
-from eval.report.recommendations import advice
+from eval.report.figures import ReportFigures, compute_figures, figures_as_json
+from eval.report.output.html_page import render_index, render_page
+from eval.report.output.machine_files import junit_xml, question_lines, trec_qrels, trec_run
+from eval.report.output.markdown_summary import render_markdown
+from eval.report.provenance import EMPTY_CONTEXT, MANIFEST, ReportContext, past_reports
+from eval.report.recommendations import recommendations
 
 SCHEMA = 3
 """Of metrics.json; 2 added rules, comparison, checks and next, 3 causes."""
@@ -25,10 +25,10 @@ SCHEMA = 3
 
 def write_report(
     folder: Path,
-    decision: Decision,
+    decision: GateDecision,
     facts: Mapping[str, Any],
     comparison: Comparison | None = None,
-    background: Background = EMPTY,
+    background: ReportContext = EMPTY_CONTEXT,
     headline: str = "",
 ) -> Path:
     """Writes a report into *folder*, all at once, and returns the path of report.md.
@@ -40,23 +40,23 @@ def write_report(
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    figures = figures_of(comparison) if comparison else None
+    figures = compute_figures(comparison) if comparison else None
     if comparison and figures:
         _write_comparison(beside, comparison, figures)
-        said = advice(decision, comparison, figures, background)
+        said = recommendations(decision, comparison, figures, background)
     else:
         said = [*background.advice] or list(decision.reasons)
     metrics = {"schema": SCHEMA, "decision": decision.decision, "reasons": list(decision.reasons),
                "rules": [_rule(one) for one in decision.rulings], "figures": decision.figures, "facts": dict(facts),
-               "comparison": as_json(figures) if figures else None, "next": said,
+               "comparison": figures_as_json(figures) if figures else None, "next": said,
                "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
                "checks": [_check(one) for one in background.checks]}  # fmt: skip
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
-    (beside / "report.md").write_text(as_markdown(decision, told, said, figures, headline), "utf-8")
-    page = as_page(decision, told, background, said, comparison, figures, headline)
+    (beside / "report.md").write_text(render_markdown(decision, told, said, figures, headline), "utf-8")
+    page = render_page(decision, told, background, said, comparison, figures, headline)
     (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
-    (beside / "junit.xml").write_bytes(junit(decision))
+    (beside / "junit.xml").write_bytes(junit_xml(decision))
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}
     (beside / MANIFEST).write_text(_json(hashes), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,11 +71,11 @@ def write_index(folder: Path) -> Path:
         page = "report.html" if (folder / past.name / "report" / "report.html").is_file() else "report.md"
         listed.append((past, page))
     beside = folder / f".index.html.{os.getpid()}"
-    beside.write_text(as_index(listed), "utf-8", "xmlcharrefreplace")
+    beside.write_text(render_index(listed), "utf-8", "xmlcharrefreplace")
     return beside.replace(folder / "index.html")
 
 
-def _write_comparison(beside: Path, comparison: Comparison, figures: Figures) -> None:
+def _write_comparison(beside: Path, comparison: Comparison, figures: ReportFigures) -> None:
     for name, found in comparison.versions.items():
         if name != "anchor":
             _write_lines(beside / f"run_{name}.trec", trec_run(found, name))

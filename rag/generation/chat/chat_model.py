@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.generation.chat.circuit_breaker import CircuitBreaker
-from rag.generation.chat.prompt import NO_ANSWER, Window, messages, sendable
-from rag.generation.chat.providers import TRANSFORMERS, open_model, parted, without_secret
-from rag.generation.chat.retry_policy import kind_of
-from rag.generation.chat.streaming import Patience, written
+from rag.generation.chat.prompt import NO_ANSWER, ContextWindow, build_messages, remove_unsendable
+from rag.generation.chat.providers import TRANSFORMERS, mask_secret, open_chat_model, split_provider
+from rag.generation.chat.retry_policy import failure_kind
+from rag.generation.chat.streaming import Timeouts, stream_in_thread
 from rag.records import Hit
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
 
-END_MARKS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
+FINISH_REASON_KEYS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
 """What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
 
-NEVER = threading.Event()  # nobody sets it
+NEVER_SET = threading.Event()  # nobody sets it
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class ChatModel:
         name: str,
         model: BaseChatModel,
         breaker: CircuitBreaker,
-        patience: Patience,
+        timeouts: Timeouts,
         *,
         max_tokens: int = 512,
         secret: SecretStr | None = None,
@@ -65,11 +65,11 @@ class ChatModel:
         self.name = name
         self._model = model
         self._breaker = breaker
-        self._patience = patience
+        self._patience = timeouts
         self._max_tokens = max_tokens
         self._secret = secret
-        provider, _ = parted(name)
-        self._end_mark = END_MARKS.get(provider)
+        provider, _ = split_provider(name)
+        self._end_mark = FINISH_REASON_KEYS.get(provider)
         self._here = cast("TransformersChat", model) if provider == TRANSFORMERS else None
 
     @classmethod
@@ -96,13 +96,13 @@ class ChatModel:
         Raises:
             SettingsError: as of `open_model`.
         """
-        model = open_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens,
+        model = open_chat_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens,
                            connect_s=connect_s, wait_s=min(silence_s, timeout_s) / 2, tell=tell)  # fmt: skip
-        breaker, patience = CircuitBreaker(rest_after, rest_s), Patience(timeout_s, silence_s, retries)
+        breaker, patience = CircuitBreaker(rest_after, rest_s), Timeouts(timeout_s, silence_s, retries)
         return cls(name, model, breaker, patience, max_tokens=max_tokens, secret=api_key)
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it runs in this process: what fails here fails again at once."""
         return self._here is not None
 
@@ -116,7 +116,7 @@ class ChatModel:
         question: str,
         hits: Sequence[Hit],
         history: Sequence[tuple[str, str]] = (),
-        stopped: threading.Event = NEVER,
+        stopped: threading.Event = NEVER_SET,
         wide: Sequence[Hit] = (),
     ) -> Iterator[str]:
         """The answer in pieces; none at all where the model finds no answer in the passages.
@@ -130,7 +130,7 @@ class ChatModel:
             ChatModelError: it failed, took too long, broke off, or wrote nothing. Pieces may have come before.
         """
         text, told = "", 0
-        for piece in self.ask(messages(question, hits, history, self._window(), wide), self._patience, stopped):
+        for piece in self.ask(build_messages(question, hits, history, self._window(), wide), self._patience, stopped):
             text += piece
             if not NO_ANSWER.startswith(text.strip()):  # else it may still become that sentence, and is held back
                 yield text[told:]
@@ -138,21 +138,23 @@ class ChatModel:
         if text.strip() != NO_ANSWER and text[told:]:
             yield text[told:]
 
-    def ask(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event = NEVER) -> Iterator[str]:
-        """What the model says to these messages, as it is written, kept to *patience*.
+    def ask(
+        self, messages: Sequence[BaseMessage], timeouts: Timeouts, stopped: threading.Event = NEVER_SET
+    ) -> Iterator[str]:
+        """What the model says to these messages, as it is written, kept to *timeouts*.
 
         Raises:
             ChatModelError: as of `stream`.
         """
         has_words = False
         with self._watched(stopped):
-            for piece in self._pieces(said, patience, stopped):
+            for piece in self._pieces(messages, timeouts, stopped):
                 has_words = has_words or bool(piece.strip())
                 yield piece
             if not has_words and not stopped.is_set():
                 raise ChatModelError("the answer was empty")
 
-    def ask_aside(self, said: Sequence[BaseMessage], patience: Patience) -> Iterator[str]:
+    def complete(self, messages: Sequence[BaseMessage], timeouts: Timeouts) -> Iterator[str]:
         """As `ask`, for what can be done without: not asked unless the circuit is closed, and failing does not open it.
 
         Raises:
@@ -160,10 +162,10 @@ class ChatModel:
         """
         if self._breaker.state != "closed":
             raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
-        yield from self._pieces(said, patience, NEVER)
+        yield from self._pieces(messages, timeouts, NEVER_SET)
 
-    def _window(self) -> Window | None:
-        return Window(self._here.window - self._max_tokens, self._here.count_tokens) if self._here else None
+    def _window(self) -> ContextWindow | None:
+        return ContextWindow(self._here.window - self._max_tokens, self._here.count_tokens) if self._here else None
 
     @contextmanager
     def _watched(self, stopped: threading.Event) -> Iterator[None]:
@@ -172,13 +174,13 @@ class ChatModel:
         Raises:
             ChatModelSkippedError: the breaker lets none through.
         """
-        if not self._breaker.allows():
+        if not self._breaker.allow_request():
             raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
         decided = False
         try:
             yield
             if not stopped.is_set():
-                self._breaker.succeeded()
+                self._breaker.record_success()
                 decided = True
         except ChatModelSkippedError:
             raise
@@ -188,11 +190,11 @@ class ChatModel:
             raise
         finally:
             if not decided:
-                self._breaker.undecided()
+                self._breaker.release_probe()
 
-    def _pieces(self, said: Sequence[BaseMessage], patience: Patience, stopped: threading.Event) -> Iterator[str]:
+    def _pieces(self, said: Sequence[BaseMessage], patience: Timeouts, stopped: threading.Event) -> Iterator[str]:
         """What the model writes, until it goes wrong."""
-        with closing(written(partial(self._attempt, said), patience, stopped, is_here=self.is_here)) as told:
+        with closing(stream_in_thread(partial(self._attempt, said), patience, stopped, is_local=self.is_local)) as told:
             for piece in told:
                 if isinstance(piece, Exception):
                     raise self._failed(piece)
@@ -207,7 +209,7 @@ class ChatModel:
         with tracing_context(enabled=False), closing(cast("Any", self._model.stream(list(said), **how))) as chunks:
             for chunk in chunks:  # nothing phones home, whatever the environment says
                 ended |= {name for name, value in chunk.response_metadata.items() if value}
-                yield sendable(chunk.text)
+                yield remove_unsendable(chunk.text)
                 n_characters += len(chunk.text)
                 if n_characters > self._max_tokens * CHARACTERS_PER_TOKEN:
                     return
@@ -216,7 +218,7 @@ class ChatModel:
 
     def _failed(self, failure: Exception) -> ChatModelError:
         """Not chained: the message of a server may hold the key that it refused."""
-        log.debug("the chat model failed: %s", without_secret(str(failure), self._secret))
+        log.debug("the chat model failed: %s", mask_secret(str(failure), self._secret))
         if self._here and self._here.stage == "loading":
             return ChatModelSkippedError("its weights are still being read")
-        return failure if isinstance(failure, ChatModelError) else ChatModelError(kind_of(failure))
+        return failure if isinstance(failure, ChatModelError) else ChatModelError(failure_kind(failure))

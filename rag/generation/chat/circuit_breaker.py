@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-Circuit = Literal["closed", "open", "half-open"]
+CircuitState = Literal["closed", "open", "half-open"]
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ class CircuitBreaker:
         self._probing = False
 
     @property
-    def state(self) -> Circuit:
+    def state(self) -> CircuitState:
         """ "closed": all may ask; "open": none; "half-open": one may, and what becomes of it decides."""
         with self._lock:
             return self._state()
 
-    def allows(self) -> bool:
+    def allow_request(self) -> bool:
         """Whether the caller may ask now; whoever may says afterwards what became of it."""
         with self._lock:
             if self._opened_at is None:
@@ -49,7 +49,7 @@ class CircuitBreaker:
             self._probing = True
             return True
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """An answer came: closed, whatever was before."""
         with self._lock:
             if self._opened_at is not None:
@@ -66,12 +66,12 @@ class CircuitBreaker:
                 )
                 self._opened_at, self._probing = self._clock(), False
 
-    def undecided(self) -> None:
+    def release_probe(self) -> None:
         """The caller left before it could tell; if it was the probe, the next one may try."""
         with self._lock:
             self._probing = False
 
-    def _state(self) -> Circuit:
+    def _state(self) -> CircuitState:
         if self._opened_at is None:
             return "closed"
         rested = self._probing or self._clock() >= self._opened_at + self._rest_s

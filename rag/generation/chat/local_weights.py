@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rag.embedding.encoder import quiet_libraries
-from rag.embedding.model_load_lock import READING
+from rag.embedding.model_load_lock import MODEL_LOAD_LOCK
 from rag.errors import ChatModelError, ChatModelSkippedError, SettingsError
 
-LOOK_S = 0.05  # between two looks at whether anybody still waits
-LONGEST_WINDOW = 1_000_000  # tokenizers that know no limit say 10^30
+POLL_INTERVAL_S = 0.05  # between two looks at whether anybody still waits
+MAX_CONTEXT_TOKENS = 1_000_000  # tokenizers that know no limit say 10^30
 
-Stage = Literal["waiting", "loading", "ready", "failed"]
+WeightsStage = Literal["waiting", "loading", "ready", "failed"]
 
 log = logging.getLogger(__name__)
 
 
-class OpenWeights:
+class LocalWeights:
     """A chat model whose tokenizer was checked and whose weights are read in the background. Threads may share it."""
 
     def __init__(self, name: str, tell: Callable[[str], None] = log.info) -> None:
@@ -32,10 +32,10 @@ class OpenWeights:
             SettingsError: there is no such model here, it is not in safetensors, or has no chat template.
         """
         self.name = name
-        self.stage: Stage = "waiting"
+        self.stage: WeightsStage = "waiting"
         self._tell = tell
         self.tokenizer, self._config = _checked(name, tell)
-        self.window = window_of(self._config, self.tokenizer)
+        self.window = context_window(self._config, self.tokenizer)
         self._loaded: Future[Any] = Future()
         self._begun = threading.Lock()
 
@@ -54,7 +54,7 @@ class OpenWeights:
         self.prepare()
         while not is_over():
             try:
-                return self._loaded.result(LOOK_S)
+                return self._loaded.result(POLL_INTERVAL_S)
             except TimeoutError:
                 continue
         raise ChatModelSkippedError(f"the weights of {self.name!r} were still being read")
@@ -73,12 +73,12 @@ class OpenWeights:
 
         started, (device, dtype) = time.perf_counter(), best_device()
         self._tell(f"reading the weights of {self.name}")
-        with READING:
+        with MODEL_LOAD_LOCK:
             model = AutoModelForCausalLM.from_pretrained(
                 self.name, config=self._config, dtype=dtype, use_safetensors=True, trust_remote_code=False
             )
         model = model.to(device).eval()
-        model.generation_config = plain_decoding(model.generation_config, self.tokenizer)
+        model.generation_config = greedy_decoding(model.generation_config, self.tokenizer)
         n_millions, seconds = sum(one.numel() for one in model.parameters()) / 1e6, time.perf_counter() - started
         self._tell(f"{self.name} is ready: {n_millions:.1f} million weights, {dtype} on {device}, in {seconds:.1f} s")
         return model
@@ -96,7 +96,7 @@ def best_device() -> tuple[str, Any]:
     return "cpu", torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
-def plain_decoding(config: Any, tokenizer: Any) -> Any:
+def greedy_decoding(config: Any, tokenizer: Any) -> Any:
     """Always the likeliest token: the same question and passages get the same answer. Ends and penalties stay the model's."""
     from transformers import GenerationConfig
 
@@ -107,11 +107,11 @@ def plain_decoding(config: Any, tokenizer: Any) -> Any:
                             repetition_penalty=config.repetition_penalty)  # fmt: skip
 
 
-def window_of(config: Any, tokenizer: Any) -> int:
+def context_window(config: Any, tokenizer: Any) -> int:
     """The tokens that prompt and answer may have together, by the model's positions and its tokenizer's own limit."""
     text_config = config.get_text_config()
-    positions = getattr(text_config, "max_position_embeddings", None) or LONGEST_WINDOW
-    return int(min(positions, tokenizer.model_max_length or LONGEST_WINDOW, LONGEST_WINDOW))
+    positions = getattr(text_config, "max_position_embeddings", None) or MAX_CONTEXT_TOKENS
+    return int(min(positions, tokenizer.model_max_length or MAX_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS))
 
 
 # ---- what is refused before anything is loaded

@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 TRANSFORMERS = "transformers"
-INSTALLED_WITH_US = ("openai", "ollama")  # names of our extras
-CONNECT_S = 5.0
-ASKED_BY_US = {"x-nightjar-asks": "1"}
+PROVIDER_EXTRAS = ("openai", "ollama")  # names of our extras
+CONNECT_TIMEOUT_S = 5.0
+REQUEST_HEADERS = {"x-nightjar-asks": "1"}
 """Goes with every request to OpenAI's interface: a Nightjar that asks a language model itself refuses it (ui/openai_api)."""
 
 log = logging.getLogger(__name__)
 
 
-def open_model(
+def open_chat_model(
     name: str,
     *,
     base_url: str | None,
     api_key: SecretStr | None,
     timeout_s: float,
     max_tokens: int,
-    connect_s: float = CONNECT_S,
+    connect_s: float = CONNECT_TIMEOUT_S,
     wait_s: float = 15.0,
     tell: Callable[[str], None] = log.info,
 ) -> BaseChatModel:
@@ -42,7 +42,7 @@ def open_model(
     Raises:
         SettingsError: there is no such provider, its package is not installed, or it refuses what it is given.
     """
-    provider, model_name = parted(name)
+    provider, model_name = split_provider(name)
     _check_url(base_url)
     if provider == TRANSFORMERS:
         return _in_process(model_name, max_tokens, wait_s, tell)
@@ -50,7 +50,7 @@ def open_model(
 
     how = _timeouts(provider, timeout_s, connect_s)
     how |= {"num_predict": max_tokens} if provider == "ollama" else {"max_tokens": max_tokens, "max_retries": 0}
-    how |= {"default_headers": ASKED_BY_US} if provider == "openai" else {}
+    how |= {"default_headers": REQUEST_HEADERS} if provider == "openai" else {}
     how |= {key: value for key, value in {"base_url": base_url, "api_key": api_key}.items() if value}
     try:
         model: BaseChatModel = init_chat_model(name, **how)
@@ -62,7 +62,7 @@ def open_model(
     return model
 
 
-def parted(name: str) -> tuple[str, str]:
+def split_provider(name: str) -> tuple[str, str]:
     """Provider and model.
 
     Raises:
@@ -76,7 +76,7 @@ def parted(name: str) -> tuple[str, str]:
     return provider, model
 
 
-def without_secret(text: str, secret: SecretStr | None) -> str:
+def mask_secret(text: str, secret: SecretStr | None) -> str:
     """The text with the secret masked.
 
     >>> from pydantic import SecretStr
@@ -103,10 +103,10 @@ def _timeouts(provider: str, timeout_s: float, connect_s: float) -> dict[str, An
 
 
 def _in_process(name: str, max_tokens: int, wait_s: float, tell: Callable[[str], None]) -> BaseChatModel:
-    from rag.generation.chat.local_weights import OpenWeights
+    from rag.generation.chat.local_weights import LocalWeights
     from rag.generation.chat.transformers_chat import TransformersChat
 
-    weights = OpenWeights(name, tell)
+    weights = LocalWeights(name, tell)
     if max_tokens >= weights.window:
         raise SettingsError(f"generator.max_tokens is {max_tokens:,}, and {name!r} reads {weights.window:,} tokens with its "
                             "answer: set it lower")  # fmt: skip
@@ -125,11 +125,11 @@ def _check_url(base_url: str | None) -> None:
 
 
 def _way_to_install(provider: str, error: ImportError) -> str:
-    return f"pip install 'nightjar-rag[{provider}]'" if provider in INSTALLED_WITH_US else str(error)
+    return f"pip install 'nightjar-rag[{provider}]'" if provider in PROVIDER_EXTRAS else str(error)
 
 
 def _refuse(name: str, error: Exception, secret: SecretStr | None) -> NoReturn:
     """Not chained: a provider's message may hold what it was given."""
-    said = without_secret(str(error).partition("\n")[0], secret)
+    said = mask_secret(str(error).partition("\n")[0], secret)
     raise SettingsError(f"generator.model {name!r} can't be opened ({type(error).__name__}: {said}): correct it, or give "
                         "generator.api_key; a server that asks for no key takes any word") from None  # fmt: skip

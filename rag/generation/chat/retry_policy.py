@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from tenacity import AttemptManager, RetryCallState
 
 FIRST_PAUSE_S = 0.3
-LONGEST_PAUSE_S = 8.0  # unless the server names a longer one
+MAX_PAUSE_S = 8.0  # unless the server names a longer one
 
-BUSY = (408, 409, 425, 429)
-UNREACHED = ("Connect", "Timeout", "Protocol", "ReadError", "WriteError")
+RETRYABLE_STATUSES = (408, 409, 425, 429)
+CONNECTION_ERROR_NAMES = ("Connect", "Timeout", "Protocol", "ReadError", "WriteError")
 """In the names of errors: each provider's package has classes of its own for a server that can't be reached."""
 
 
-def attempts(
+def retry_attempts(
     n_retries: int, within_s: float, may_retry: Callable[[], bool], has_left: threading.Event
 ) -> Iterator[AttemptManager]:
     """The tries of one question: run each as a context, and leave the loop when one succeeds.
@@ -36,14 +36,14 @@ def attempts(
     )
     from tenacity.nap import sleep_using_event
 
-    spread = wait_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S) + wait_random(0, FIRST_PAUSE_S)
+    spread = wait_exponential(FIRST_PAUSE_S, max=MAX_PAUSE_S) + wait_random(0, FIRST_PAUSE_S)
 
     def wait(state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
-        return max(spread(state), wished_pause_s(failure))
+        return max(spread(state), retry_after_s(failure))
 
     def is_worth_it(failure: BaseException) -> bool:
-        return isinstance(failure, Exception) and may_pass(failure) and not has_left.is_set() and may_retry()
+        return isinstance(failure, Exception) and is_retryable(failure) and not has_left.is_set() and may_retry()
 
     yield from Retrying(
         stop=stop_after_attempt(1 + n_retries) | stop_before_delay(within_s),
@@ -54,7 +54,7 @@ def attempts(
     )
 
 
-def may_pass(failure: Exception) -> bool:
+def is_retryable(failure: Exception) -> bool:
     """Whether the same question, asked again, may succeed: the server was not reached, busy or broken.
 
     Not where it refuses the question, and not where it answers in a way that makes no sense.
@@ -62,14 +62,14 @@ def may_pass(failure: Exception) -> bool:
     >>> may_pass(ConnectionError()), may_pass(ValueError())
     (True, False)
     """
-    status = status_of(failure)
+    status = http_status_of(failure)
     if status is not None:
-        return status >= 500 or status in BUSY
-    names = {kind.__name__ for one in chain_of(failure) for kind in type(one).__mro__}
-    return any(sign in name for name in names for sign in UNREACHED)
+        return status >= 500 or status in RETRYABLE_STATUSES
+    names = {kind.__name__ for one in exception_chain(failure) for kind in type(one).__mro__}
+    return any(sign in name for name in names for sign in CONNECTION_ERROR_NAMES)
 
 
-def chain_of(failure: BaseException) -> list[BaseException]:
+def exception_chain(failure: BaseException) -> list[BaseException]:
     """A failure and what caused it, outermost first: a refused connection is wrapped three times."""
     failures = [failure]
     while failures[-1].__cause__ and len(failures) < 4:
@@ -77,7 +77,7 @@ def chain_of(failure: BaseException) -> list[BaseException]:
     return failures
 
 
-def wished_pause_s(failure: BaseException | None) -> float:
+def retry_after_s(failure: BaseException | None) -> float:
     """Seconds of the server's Retry-After; 0 where it named none, or a date.
 
     >>> wished_pause_s(ConnectionError())
@@ -90,7 +90,7 @@ def wished_pause_s(failure: BaseException | None) -> float:
         return 0.0
 
 
-def status_of(failure: BaseException) -> int | None:
+def http_status_of(failure: BaseException) -> int | None:
     """The HTTP status that a provider's error carries, under any of the names they use."""
     for one in (failure, getattr(failure, "response", None)):
         status = getattr(one, "status_code", None)
@@ -99,12 +99,12 @@ def status_of(failure: BaseException) -> int | None:
     return None
 
 
-def kind_of(failure: BaseException) -> str:
+def failure_kind(failure: BaseException) -> str:
     """What kind of failure it was, in the words of the provider's package; without its message, which may quote anything.
 
     >>> kind_of(TimeoutError("sk-123"))
     'TimeoutError'
     """
-    status = status_of(failure)
-    names = " from ".join(type(one).__name__ for one in chain_of(failure))
+    status = http_status_of(failure)
+    names = " from ".join(type(one).__name__ for one in exception_chain(failure))
     return f"{names}, HTTP {status}" if status is not None else names

@@ -9,20 +9,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from rag.generation.chat.retry_policy import attempts
+from rag.generation.chat.retry_policy import retry_attempts
 
-LOOK_S = 0.05  # between two looks at whether the reader pressed Stop
-JOIN_S = 30.0  # for a model in this process, which looks before every layer whether it shall stop
+POLL_INTERVAL_S = 0.05  # between two looks at whether the reader pressed Stop
+THREAD_JOIN_TIMEOUT_S = 30.0  # for a model in this process, which looks before every layer whether it shall stop
 
-Write = Callable[[Callable[[], bool]], Generator[str, None, None]]
+WriteAnswer = Callable[[Callable[[], bool]], Generator[str, None, None]]
 """One try: the pieces, some of them empty. What it is given says whether nobody waits for them any more."""
 
-Told = str | Exception | None
+StreamItem = str | Exception | None
 """A piece, what went wrong, or the end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a chat model is waited for."""
 
     timeout_s: float = 60.0
@@ -33,43 +33,43 @@ class Patience:
     """Further tries, as long as no word has come."""
 
 
-def written(
-    write: Write, patience: Patience, stopped: threading.Event, *, is_here: bool
+def stream_in_thread(
+    write: WriteAnswer, timeouts: Timeouts, stopped: threading.Event, *, is_local: bool
 ) -> Generator[str | Exception, None, None]:
     """The pieces as they come; what went wrong is the last one. Close it: that ends the writing.
 
     A read from the network can't be ended, but it can be left: a thread that is left ends with its next piece, or when
-    the connection does. With *is_here*, for a model in this process, it is waited for, and nothing is tried again.
+    the connection does. With *is_local*, for a model in this process, it is waited for, and nothing is tried again.
     """
-    told: SimpleQueue[Told] = SimpleQueue()
-    has_left, deadline = threading.Event(), time.monotonic() + patience.timeout_s
+    told: SimpleQueue[StreamItem] = SimpleQueue()
+    has_left, deadline = threading.Event(), time.monotonic() + timeouts.timeout_s
 
     def is_over() -> bool:
         return has_left.is_set() or stopped.is_set() or time.monotonic() > deadline
 
-    writing = _Writing(write, told.put, is_over, has_left, patience, retries=not is_here)
+    writing = _Writing(write, told.put, is_over, has_left, timeouts, retries=not is_local)
     thread = threading.Thread(target=writing.run, name="chat model", daemon=True)
     thread.start()
     try:
-        while (piece := _next(told, min(deadline, time.monotonic() + patience.silence_s), stopped)) is not None:
+        while (piece := _next(told, min(deadline, time.monotonic() + timeouts.silence_s), stopped)) is not None:
             yield piece
             if isinstance(piece, Exception):
                 return
     finally:
         has_left.set()
-        if is_here:
-            thread.join(JOIN_S)
+        if is_local:
+            thread.join(THREAD_JOIN_TIMEOUT_S)
 
 
 @dataclass(slots=True)
 class _Writing:
     """One question on its way through the model."""
 
-    write: Write
-    tell: Callable[[Told], None]
+    write: WriteAnswer
+    tell: Callable[[StreamItem], None]
     is_over: Callable[[], bool]
     has_left: threading.Event
-    patience: Patience
+    patience: Timeouts
     retries: bool
     has_begun: bool = False
 
@@ -77,7 +77,7 @@ class _Writing:
         """Tells the pieces as they come, then None, or what went wrong. Tries again where nothing was told yet."""
         within_s = min(self.patience.timeout_s, self.patience.silence_s)
         try:
-            for attempt in attempts(self.patience.n_retries, within_s, self._may_retry, self.has_left):
+            for attempt in retry_attempts(self.patience.n_retries, within_s, self._may_retry, self.has_left):
                 with attempt:
                     self._try_once()
             self.tell(None)
@@ -97,11 +97,11 @@ class _Writing:
                     raise TimeoutError
 
 
-def _next(told: SimpleQueue[Told], until: float, stopped: threading.Event) -> Told:
+def _next(told: SimpleQueue[StreamItem], until: float, stopped: threading.Event) -> StreamItem:
     """The next piece, waited for until *until*, in seconds of the monotonic clock; None where *stopped* came first."""
     while not stopped.is_set():
         try:
-            return told.get(timeout=max(0.0, min(LOOK_S, until - time.monotonic())))
+            return told.get(timeout=max(0.0, min(POLL_INTERVAL_S, until - time.monotonic())))
         except Empty:
             if time.monotonic() >= until:
                 return TimeoutError()

@@ -21,15 +21,15 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from rag.errors import ChatModelSkippedError
-from rag.generation.chat.local_weights import LOOK_S, OpenWeights
+from rag.generation.chat.local_weights import POLL_INTERVAL_S, LocalWeights
 
-ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "system": "system"}
-JOIN_S = 30.0  # for a thread that was told to stop: it looks before every layer and every token
+ROLE_BY_MESSAGE_TYPE = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "system": "system"}
+THREAD_JOIN_TIMEOUT_S = 30.0  # for a thread that was told to stop: it looks before every layer and every token
 
-IsOver = Callable[[], bool]
+ShouldStop = Callable[[], bool]
 
 
-class StoppedError(Exception):
+class GenerationStoppedError(Exception):
     """Raised inside the model's own thread to leave a forward pass half way."""
 
 
@@ -40,11 +40,11 @@ class TransformersChat(BaseChatModel):
     wait_s: float = 30.0
     """For the generation before this one to end."""
 
-    _weights: OpenWeights = PrivateAttr()
+    _weights: LocalWeights = PrivateAttr()
     _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @classmethod
-    def over(cls, weights: OpenWeights, **fields: Any) -> Self:
+    def over(cls, weights: LocalWeights, **fields: Any) -> Self:
         """A chat model over *weights*, which may still be on their way."""
         model = cls(**fields)
         model._weights = weights
@@ -62,7 +62,7 @@ class TransformersChat(BaseChatModel):
 
     def count_tokens(self, messages: Sequence[BaseMessage]) -> int:
         """How many tokens these messages take, the template and the answer's beginning included."""
-        return len(chat_ids(self._weights.tokenizer, messages))
+        return len(chat_token_ids(self._weights.tokenizer, messages))
 
     @property
     def _llm_type(self) -> str:
@@ -83,7 +83,7 @@ class TransformersChat(BaseChatModel):
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
         *,
-        is_over: IsOver = lambda: False,
+        is_over: ShouldStop = lambda: False,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         """The answer in pieces of whole words; *is_over* is asked before every layer and every token."""
@@ -106,13 +106,13 @@ class TransformersChat(BaseChatModel):
             yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata={"finish_reason": why}))
 
     @contextmanager
-    def _one_at_a_time(self, is_over: IsOver) -> Iterator[None]:
+    def _one_at_a_time(self, is_over: ShouldStop) -> Iterator[None]:
         """
         Raises:
             ChatModelSkippedError: the generation before this one did not end in time.
         """
         until = time.monotonic() + self.wait_s
-        while not self._turn.acquire(timeout=LOOK_S):
+        while not self._turn.acquire(timeout=POLL_INTERVAL_S):
             if is_over() or time.monotonic() > until:
                 raise ChatModelSkippedError(f"the language model was busy for {self.wait_s:.0f} s with other answers")
         try:
@@ -130,7 +130,7 @@ class _Generation:
         tokenizer: Any,
         messages: Sequence[BaseMessage],
         *,
-        is_over: IsOver,
+        is_over: ShouldStop,
         max_tokens: int,
         stop: Sequence[str] | None,
     ) -> None:
@@ -138,7 +138,7 @@ class _Generation:
 
         self.streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         self._model, self._is_over, self._max_tokens = model, is_over, max_tokens
-        self._ids = chat_ids(tokenizer, messages)
+        self._ids = chat_token_ids(tokenizer, messages)
         self._how = {"stop_strings": list(stop), "tokenizer": tokenizer} if stop else {}
         self._failure: BaseException | None = None
         self._n_written = 0
@@ -147,7 +147,7 @@ class _Generation:
 
     def join(self) -> None:
         """Waits for the thread's end; it was told to stop, or is done."""
-        self._thread.join(JOIN_S)
+        self._thread.join(THREAD_JOIN_TIMEOUT_S)
 
     def outcome(self) -> str:
         """Why it ended, in OpenAI's words; raises what it raised."""
@@ -176,24 +176,24 @@ class _Generation:
 
         model = self._model
         prompt = torch.tensor([self._ids], device=model.device)
-        with torch.inference_mode(), stoppable(model, self._is_over):
+        with torch.inference_mode(), interruptible(model, self._is_over):
             written = model.generate(
                 prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=self._max_tokens,
                 streamer=self.streamer, stopping_criteria=StoppingCriteriaList([over]), **self._how,
             )  # fmt: skip
         self._n_written = written.shape[1] - len(self._ids)
         if ended_early:
-            raise StoppedError("the reader left, or the time was spent")
+            raise GenerationStoppedError("the reader left, or the time was spent")
 
 
 @contextmanager
-def stoppable(model: Any, is_over: IsOver) -> Iterator[None]:
+def interruptible(model: Any, is_over: ShouldStop) -> Iterator[None]:
     """Inside, a forward pass ends before its next layer once *is_over*: reading a long prompt can take a minute."""
     import torch
 
     def look(*_: object) -> None:
         if is_over():
-            raise StoppedError("the reader left, or the time was spent")
+            raise GenerationStoppedError("the reader left, or the time was spent")
 
     layers = [layer for some in model.modules() if isinstance(some, torch.nn.ModuleList) for layer in some]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
@@ -207,7 +207,7 @@ def stoppable(model: Any, is_over: IsOver) -> Iterator[None]:
 # ---- messages → tokens
 
 
-def chat_ids(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
+def chat_token_ids(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
     """The messages in the model's own template, as token ids, up to where its answer begins.
 
     A template that knows no system message gets the rules at the top of the first question.
@@ -217,16 +217,19 @@ def chat_ids(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
     try:
         return _templated(tokenizer, messages)
     except TemplateError:
-        return _templated(tokenizer, rules_in_first_question(messages))
+        return _templated(tokenizer, system_prompt_in_first_question(messages))
 
 
 def _templated(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
-    said = [{"role": ROLES[message.type], "content": without_special(message.text, tokenizer)} for message in messages]
+    said = [
+        {"role": ROLE_BY_MESSAGE_TYPE[message.type], "content": remove_special_tokens(message.text, tokenizer)}
+        for message in messages
+    ]
     ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
     return list(ids)
 
 
-def rules_in_first_question(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+def system_prompt_in_first_question(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """The messages without system ones, whose text now stands at the top of the first question.
 
     >>> [one.content for one in rules_in_first_question([SystemMessage("Rules."), HumanMessage("Who?")])]
@@ -237,7 +240,7 @@ def rules_in_first_question(messages: Sequence[BaseMessage]) -> list[BaseMessage
     return [HumanMessage("\n\n".join([*rules, rest[0].text])), *rest[1:]]
 
 
-def without_special(text: str, tokenizer: Any) -> str:
+def remove_special_tokens(text: str, tokenizer: Any) -> str:
     """The text in which no special token of this tokenizer is left: they would end the turn, or begin another's."""
     special = [token for token in tokenizer.all_special_tokens if token]
     special += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special and token.content]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["heading", "paragraph", "list", "row", "record", "code"]
+BlockKind = Literal["heading", "paragraph", "list", "row", "record", "code"]
 """A row is one line of a table; a record is one row of a CSV file, a line for each column."""
 
 _INVISIBLE = {ord(c): None for c in "\u00ad\u200b\u2060\ufeff"}  # soft hyphen, zero-width space, word joiner, BOM
@@ -23,7 +23,7 @@ class Block:
     """A paragraph, heading, list item, table row or piece of code, as one stretch of text."""
 
     text: str
-    kind: Kind = "paragraph"
+    kind: BlockKind = "paragraph"
     headings: tuple[str, ...] = ()
     """The headings above it, outermost first; a heading is not above itself."""
     page: int | None = None
@@ -31,7 +31,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedDocument:
     """A file as it was read."""
 
     blocks: tuple[Block, ...]
@@ -44,7 +44,7 @@ class Parsed:
     """Of the bytes that were read."""
 
 
-class Headings:
+class HeadingStack:
     """The headings above the place where a reader is."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Headings:
         return block
 
 
-def storable(text: str) -> str:
+def replace_unstorable(text: str) -> str:
     r"""The text without what a SQL database can't hold.
 
     >>> storable("a\x00b\ud800")
@@ -92,7 +92,7 @@ def storable(text: str) -> str:
     return text.translate(_UNSTORABLE) if "\x00" in text or not text.isascii() else text
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     r"""The text for storing: line ends as \n, nothing invisible inside words, no ligatures, no blanks at line ends.
 
     >>> cleaned(" so\u00adft \r\n  of\ufb01ce\x00 ")
@@ -100,10 +100,10 @@ def cleaned(text: str) -> str:
     """
     if not text.isascii():
         text = text.translate(_INVISIBLE).translate(_LIGATURES)
-    return _TRAILING_SPACE.sub("", _LINE_END.sub("\n", storable(text))).strip()
+    return _TRAILING_SPACE.sub("", _LINE_END.sub("\n", replace_unstorable(text))).strip()
 
 
-def row_text(header: Sequence[str], cells: Sequence[str], separator: str = "; ") -> str:
+def format_row(header: Sequence[str], cells: Sequence[str], separator: str = "; ") -> str:
     """A table row that can be read, and found, without its table. Empty cells are left out.
 
     >>> row_text(["Name", "Age", ""], ["Alice", "30", "London"])
@@ -119,7 +119,7 @@ def row_text(header: Sequence[str], cells: Sequence[str], separator: str = "; ")
     return separator.join(f"{name.strip()}: {cell}" if name.strip() else cell for name, cell in named if cell)
 
 
-def header_of(rows: Sequence[Sequence[str]]) -> list[str]:
+def detect_header(rows: Sequence[Sequence[str]]) -> list[str]:
     """The first row, where it looks like a header: distinct short names above other rows; else nothing.
 
     >>> header_of([["Name", "Age"], ["Alice", "30"]])
@@ -132,7 +132,7 @@ def header_of(rows: Sequence[Sequence[str]]) -> list[str]:
     return first if len(rows) > 1 and named and len(set(first)) == len(first) else []
 
 
-def numbers_of(what: str, numbers: Sequence[int]) -> str:
+def format_numbers(what: str, numbers: Sequence[int]) -> str:
     """Some pages, slides or lines by their numbers in order, for a note; runs of three and more as a range.
 
     >>> numbers_of("page", [2, 5, 7, 8, 9]), numbers_of("slide", [4])

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rag.parsing.formats.blocks import Block, Headings, Parsed, header_of, row_text
-from rag.parsing.formats.zip_container import Damaged, damaged, opened
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument, detect_header, format_row
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error, open_zip_document
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -33,14 +33,14 @@ _HEADING_STYLE = re.compile(r"heading ?([1-9])")
 LONG_CELL = 300  # characters; a table with longer cells lays out a page
 
 
-def read_docx(data: bytes) -> Parsed:
+def read_docx(data: bytes) -> ParsedDocument:
     """Paragraphs, lists, tables and text boxes in order. Headers, footers, comments and footnotes are not read."""
     document = _opened(data)
     styles = _Styles(document.styles.element)
     reader = _Reader(styles)
     blocks = tuple(reader.blocks(document.element.body))
     title = reader.headings.title or (document.core_properties.title or "").strip()
-    return Parsed(blocks, title, "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+    return ParsedDocument(blocks, title, "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
 
 
 def _opened(data: bytes) -> Document:
@@ -48,11 +48,11 @@ def _opened(data: bytes) -> Document:
     from docx.opc.exceptions import PackageNotFoundError
     from lxml.etree import XMLSyntaxError
 
-    opened(data, "Word file").close()
+    open_zip_document(data, "Word file").close()
     try:
         return docx.Document(io.BytesIO(data))
-    except (*Damaged, PackageNotFoundError, XMLSyntaxError) as error:
-        raise damaged("Word file", error) from error
+    except (*MALFORMED_ERRORS, PackageNotFoundError, XMLSyntaxError) as error:
+        raise malformed_error("Word file", error) from error
 
 
 class _Styles:
@@ -98,7 +98,7 @@ class _Reader:
 
     def __init__(self, styles: _Styles) -> None:
         self._styles = styles
-        self.headings = Headings()
+        self.headings = HeadingStack()
 
     def blocks(self, parent: Element) -> Iterator[Block]:
         """The blocks below an element."""
@@ -130,9 +130,9 @@ class _Reader:
         if long or next(table.iterdescendants(f"{_W}tbl"), None) is not None or max(map(len, cells), default=0) < 2:
             yield from self.blocks(table)  # it lays out a page
             return
-        header = header_of(cells)
+        header = detect_header(cells)
         for row in cells[1:] if header else cells:
-            text = row_text(header, row)
+            text = format_row(header, row)
             if text:
                 yield Block(text, "row", self.headings.path)
 

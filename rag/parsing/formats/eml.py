@@ -9,11 +9,11 @@ from email.message import EmailMessage
 from pathlib import PurePath
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Headings, Parsed
-from rag.parsing.formats.html import html_blocks
-from rag.parsing.formats.text import decode, paragraphs
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument
+from rag.parsing.formats.html import parse_html_blocks
+from rag.parsing.formats.text import decode_text, split_paragraphs
 
-Read = Callable[[bytes, str], Parsed]
+Read = Callable[[bytes, str], ParsedDocument]
 """Reads an attachment by its bytes and the ending of its name."""
 
 _SHOWN = ("From", "To", "Cc", "Date")
@@ -21,14 +21,14 @@ MAX_ATTACHMENTS = 100
 MAX_DEPTH = 3  # of e-mails inside e-mails
 
 
-def read_eml(data: bytes, read: Read, depth: int = 0) -> Parsed:
+def read_eml(data: bytes, read: Read, depth: int = 0) -> ParsedDocument:
     """The text body, else the HTML one; attachments that *read* can read are sections below their names.
 
     Raises:
         DocumentError: it is no e-mail.
     """
     message = message_from_bytes(data, EmailMessage, policy=policy.default)
-    headings = Headings()
+    headings = HeadingStack()
     subject = " ".join(_header(message, "Subject").split())
     people = [f"{name}: {_header(message, name)}" for name in _SHOWN if _header(message, name)]
     if not subject and not people:
@@ -37,7 +37,7 @@ def read_eml(data: bytes, read: Read, depth: int = 0) -> Parsed:
     blocks += [Block("\n".join(people), "paragraph", headings.path)] if people else []
     blocks += _body(message, headings)
     attached, notes = _attached(message, headings.path, read, depth)
-    return Parsed((*blocks, *attached), subject, "message/rfc822", "; ".join(notes))
+    return ParsedDocument((*blocks, *attached), subject, "message/rfc822", "; ".join(notes))
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -48,7 +48,7 @@ def _header(message: EmailMessage, name: str) -> str:
         return ""
 
 
-def _body(message: EmailMessage, headings: Headings) -> list[Block]:
+def _body(message: EmailMessage, headings: HeadingStack) -> list[Block]:
     """The first that has text, of the plain and the HTML body."""
     for kind in ("plain", "html"):
         body = message.get_body((kind,))
@@ -59,20 +59,20 @@ def _body(message: EmailMessage, headings: Headings) -> list[Block]:
     return []
 
 
-def _page(text: str, headings: Headings) -> list[Block]:
+def _page(text: str, headings: HeadingStack) -> list[Block]:
     """A page's headings stand below the subject."""
     top = headings.path
-    return [replace(block, headings=(*top, *block.headings)) for block in html_blocks(text, Headings())[0]]
+    return [replace(block, headings=(*top, *block.headings)) for block in parse_html_blocks(text, HeadingStack())[0]]
 
 
-def _paragraphs(text: str, headings: Headings) -> list[Block]:
-    return [replace(block, headings=headings.path) for block in paragraphs(text)]
+def _paragraphs(text: str, headings: HeadingStack) -> list[Block]:
+    return [replace(block, headings=headings.path) for block in split_paragraphs(text)]
 
 
 def _text(part: EmailMessage) -> str:
     """By the declared encoding where it fits the bytes, else as any text."""
     content = part.get_payload(decode=True)
-    return decode(content, part.get_content_charset()) if isinstance(content, bytes) and content else ""
+    return decode_text(content, part.get_content_charset()) if isinstance(content, bytes) and content else ""
 
 
 # ---- what is attached
@@ -124,12 +124,12 @@ def _name(part: EmailMessage, number: int) -> str:
 _SUFFIXES = {"text/plain": ".txt", "text/html": ".html", "text/csv": ".csv", "application/pdf": ".pdf"}
 
 
-def _read(name: str, part: EmailMessage, read: Read, depth: int) -> Parsed:
+def _read(name: str, part: EmailMessage, read: Read, depth: int) -> ParsedDocument:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload(0)
         if depth + 1 > MAX_DEPTH:
             raise DocumentError(f"e-mails inside e-mails are read to {MAX_DEPTH} levels: save it as a file of its own")
-        return read_eml(bytes(inner), read, depth + 1) if isinstance(inner, EmailMessage) else Parsed(())
+        return read_eml(bytes(inner), read, depth + 1) if isinstance(inner, EmailMessage) else ParsedDocument(())
     content = part.get_payload(decode=True)
     suffix = PurePath(name).suffix.lower() or _SUFFIXES.get(part.get_content_type(), "")
     if suffix == ".eml":

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Headings, Parsed
-from rag.parsing.formats.html import html_blocks
-from rag.parsing.formats.text import decode
-from rag.parsing.formats.zip_container import Damaged, damaged, opened
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument
+from rag.parsing.formats.html import parse_html_blocks
+from rag.parsing.formats.text import decode_text
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error, open_zip_document
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -26,39 +26,39 @@ _PAGES = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml"}
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")  # scrambled, not locked
 
 
-def read_epub(data: bytes) -> Parsed:
+def read_epub(data: bytes) -> ParsedDocument:
     """Every page of the spine; a page without a heading of its own stands below its entry in the table of contents.
 
     Raises:
         DocumentError: it is damaged, or locked (DRM).
     """
-    with opened(data, "e-book") as package:
+    with open_zip_document(data, "e-book") as package:
         try:
             book = _book(package)
-            headings = Headings()
+            headings = HeadingStack()
             blocks: list[Block] = []
             missing = []
             for name in book.pages:
                 try:
-                    page = decode(package.read(name), "utf-8")
+                    page = decode_text(package.read(name), "utf-8")
                 except KeyError:
                     missing.append(name)
                     continue
                 blocks += _page(page, book.chapters.get(name, ""), headings)
-        except Damaged as error:
-            raise damaged("e-book", error) from error
+        except MALFORMED_ERRORS as error:
+            raise malformed_error("e-book", error) from error
     note = f"{len(missing)} page(s) missing in it, as {missing[0]!r}" if missing else ""
-    return Parsed(tuple(blocks), book.title or headings.title, MEDIA_TYPE, note)
+    return ParsedDocument(tuple(blocks), book.title or headings.title, MEDIA_TYPE, note)
 
 
-def _page(markup: str, chapter: str, headings: Headings) -> list[Block]:
+def _page(markup: str, chapter: str, headings: HeadingStack) -> list[Block]:
     """The page's blocks; *chapter*, its name in the table of contents, stands above where it has no heading."""
-    alone = html_blocks(markup, Headings())[0]
+    alone = parse_html_blocks(markup, HeadingStack())[0]
     if any(block.kind == "heading" for block in alone):
-        return html_blocks(markup, headings)[0]
+        return parse_html_blocks(markup, headings)[0]
     headings.leave()
     named = [headings.enter(1, chapter)] if chapter and alone else []
-    return [*named, *html_blocks(markup, headings)[0]]
+    return [*named, *parse_html_blocks(markup, headings)[0]]
 
 
 # ---- the package's own lists

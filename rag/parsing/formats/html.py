@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from rag.parsing.formats.blocks import Block, Headings, Kind, Parsed, header_of, row_text
-from rag.parsing.formats.text import decode
+from rag.parsing.formats.blocks import Block, BlockKind, HeadingStack, ParsedDocument, detect_header, format_row
+from rag.parsing.formats.text import decode_text
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -30,14 +30,16 @@ LONG_CELL = 300  # characters; a table with longer cells lays out a page
 _Event = tuple[Literal["open", "close"], "Tag"] | tuple[Literal["text"], str]
 
 
-def read_html(data: bytes) -> Parsed:
+def read_html(data: bytes) -> ParsedDocument:
     """The page's main part: `<main>` or `<article>` where they hold most of the text, else the body."""
     declared = _DECLARED.search(data[:4096])
-    blocks, title = html_blocks(decode(data, declared.group(1).decode("ascii") if declared else None), Headings())
-    return Parsed(tuple(blocks), title, "text/html")
+    blocks, title = parse_html_blocks(
+        decode_text(data, declared.group(1).decode("ascii") if declared else None), HeadingStack()
+    )
+    return ParsedDocument(tuple(blocks), title, "text/html")
 
 
-def html_blocks(markup: str, headings: Headings) -> tuple[list[Block], str]:
+def parse_html_blocks(markup: str, headings: HeadingStack) -> tuple[list[Block], str]:
     """The blocks of a page or a piece of one, below *headings*, and its title: the only h1, the title or a heading."""
     from bs4 import BeautifulSoup
 
@@ -90,12 +92,12 @@ def _events(root: Tag) -> Iterator[_Event]:
 class _Reader:
     """Collects text until a tag breaks the line, then makes a block of it."""
 
-    def __init__(self, headings: Headings) -> None:
+    def __init__(self, headings: HeadingStack) -> None:
         self.blocks: list[Block] = []
         self.headings = headings
         self.h1s: list[str] = []
         self.parts: list[str] = []
-        self.kind: Kind = "paragraph"
+        self.kind: BlockKind = "paragraph"
         self.marker = ""
         self.counts: list[int | None] = []  # of the lists around: the next number, None where items are unnumbered
         self.n_pre = 0  # how many <pre> are open
@@ -160,7 +162,7 @@ class _Reader:
             self.blocks.append(self.headings.enter(level, text))
             self.h1s += [text] * (level == 1)
 
-    def flush(self, kind: Kind | None = None) -> None:
+    def flush(self, kind: BlockKind | None = None) -> None:
         """Ends the block."""
         text = self._text()
         if text.strip():
@@ -189,9 +191,9 @@ def _rows(table: Tag, path: tuple[str, ...]) -> Iterator[Block]:
     cells = [[_cell(cell) for cell in row.find_all(["td", "th"])] for row in table.find_all("tr")]
     first = table.find("tr")
     marked = first is not None and len(first.find_all("th")) > 1
-    header = cells[0] if marked and len(cells) > 1 else header_of(cells)
+    header = cells[0] if marked and len(cells) > 1 else detect_header(cells)
     for row in cells[1:] if header else cells:
-        text = row_text(header, row)
+        text = format_row(header, row)
         if text:
             yield Block(text, "row", path)
 

@@ -7,39 +7,39 @@ from collections.abc import Iterator
 from typing import Any
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Headings, Parsed, numbers_of
-from rag.parsing.formats.text import decode
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument, format_numbers
+from rag.parsing.formats.text import decode_text
 
 MAX_HEADINGS = 6  # levels of keys that become headings; what is deeper stands in the lines' names
 _TITLES = ("title", "name", "headline", "subject")
 
 
-def read_json(data: bytes) -> Parsed:
+def read_json(data: bytes) -> ParsedDocument:
     """An object's own values are one record; what it holds comes below its key; each object of a list is a record.
 
     Raises:
         DocumentError: it is no JSON.
     """
-    text = decode(data)
+    text = decode_text(data)
     try:
         value = _loaded(text)
     except ValueError as error:
         if getattr(error, "msg", "") == "Extra data":  # several values, one a line, under the wrong name
             return _lines(text)
         raise DocumentError(f"it is no JSON ({error}): check that it was saved completely") from error
-    headings = Headings()
+    headings = HeadingStack()
     title = (
         next((value[key] for key in _TITLES if isinstance(value.get(key), str)), "") if isinstance(value, dict) else ""
     )
-    return Parsed(tuple(_blocks(value, headings)), title, "application/json")
+    return ParsedDocument(tuple(_blocks(value, headings)), title, "application/json")
 
 
-def read_jsonl(data: bytes) -> Parsed:
+def read_jsonl(data: bytes) -> ParsedDocument:
     """Each line is a record; lines that are no JSON are noted."""
-    return _lines(decode(data))
+    return _lines(decode_text(data))
 
 
-def _lines(text: str) -> Parsed:
+def _lines(text: str) -> ParsedDocument:
     blocks: list[Block] = []
     bad: list[int] = []
     is_beir = False
@@ -54,10 +54,10 @@ def _lines(text: str) -> Parsed:
         blocks += [Block(record, "record")] if record else []
     if not blocks and bad:
         raise DocumentError("none of its lines is JSON: JSON lines have one value a line")
-    notes = [f"{numbers_of('line', bad)} no JSON, left out"] if bad else []
+    notes = [f"{format_numbers('line', bad)} no JSON, left out"] if bad else []
     if is_beir:
         notes.append("it looks like a BEIR corpus: --beir FOLDER makes each line a document and keeps its id")
-    return Parsed(tuple(blocks), media_type="application/jsonl", note="; ".join(notes))
+    return ParsedDocument(tuple(blocks), media_type="application/jsonl", note="; ".join(notes))
 
 
 def _loaded(text: str) -> Any:
@@ -65,7 +65,7 @@ def _loaded(text: str) -> Any:
     return json.loads(text, parse_int=str, parse_float=str)
 
 
-def _blocks(value: Any, headings: Headings, level: int = 1) -> Iterator[Block]:
+def _blocks(value: Any, headings: HeadingStack, level: int = 1) -> Iterator[Block]:
     """The blocks of one value below the headings that are open."""
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         for item in value:
@@ -80,7 +80,7 @@ def _blocks(value: Any, headings: Headings, level: int = 1) -> Iterator[Block]:
         yield from _record(_flat(value, ""), headings)
 
 
-def _record(lines: Iterator[str], headings: Headings) -> Iterator[Block]:
+def _record(lines: Iterator[str], headings: HeadingStack) -> Iterator[Block]:
     text = "\n".join(lines)
     if text:
         yield Block(text, "record", headings.path)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rag.parsing.formats.blocks import Block, Headings, Kind, Parsed, row_text
-from rag.parsing.formats.html import html_blocks
-from rag.parsing.formats.text import decode
+from rag.parsing.formats.blocks import Block, BlockKind, HeadingStack, ParsedDocument, format_row
+from rag.parsing.formats.html import parse_html_blocks
+from rag.parsing.formats.text import decode_text
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -17,11 +17,11 @@ _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
-def read_markdown(data: bytes) -> Parsed:
+def read_markdown(data: bytes) -> ParsedDocument:
     """CommonMark with tables; HTML inside is read as HTML, and a YAML front matter only for its title."""
     from markdown_it import MarkdownIt
 
-    text = decode(data).replace("\r\n", "\n")
+    text = decode_text(data).replace("\r\n", "\n")
     front = _FRONT_MATTER.match(text)
     title = _FRONT_TITLE.search(front.group(1)) if front else None
     tokens = MarkdownIt("commonmark").enable("table").parse(text[front.end() :] if front else text)
@@ -29,7 +29,7 @@ def read_markdown(data: bytes) -> Parsed:
     for token in tokens:
         reader.take(token)
     named = title.group(1).strip("\"'") if title else reader.headings.title
-    return Parsed(tuple(reader.blocks), named, "text/markdown")
+    return ParsedDocument(tuple(reader.blocks), named, "text/markdown")
 
 
 class _Reader:
@@ -37,7 +37,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self.headings = Headings()
+        self.headings = HeadingStack()
         self.heading_level = 0  # 0 outside a heading
         self.markers: list[str] = []  # of the lists around, innermost last
         self.marker = ""  # of an item whose first paragraph is still to come
@@ -50,7 +50,7 @@ class _Reader:
         if handler is not None:
             handler(token)
 
-    def _add(self, text: str, kind: Kind) -> None:
+    def _add(self, text: str, kind: BlockKind) -> None:
         if text.strip():
             self.blocks.append(Block(text, kind, self.headings.path))
 
@@ -91,7 +91,7 @@ class _Reader:
     _code_block = _fence
 
     def _html_block(self, token: Token) -> None:
-        self.blocks.extend(html_blocks(token.content, self.headings)[0])
+        self.blocks.extend(parse_html_blocks(token.content, self.headings)[0])
 
     def _thead_open(self, _token: Token) -> None:
         self.header = []
@@ -102,7 +102,7 @@ class _Reader:
     def _tr_close(self, _token: Token) -> None:
         cells, self.cells = self.cells or [], None
         if self.header:
-            self._add(row_text(self.header, cells), "row")
+            self._add(format_row(self.header, cells), "row")
         else:
             self.header = cells
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rag.parsing.formats.blocks import Block, Headings, Parsed, header_of, row_text
-from rag.parsing.formats.zip_container import Damaged, damaged, opened
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument, detect_header, format_row
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error, open_zip_document
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -20,7 +20,7 @@ MAX_SPACES = 100  # that one element stands for
 MAX_COLUMNS = 1000
 
 
-def read_odt(data: bytes) -> Parsed:
+def read_odt(data: bytes) -> ParsedDocument:
     """Headings, paragraphs, lists and tables in order; deleted text, notes and comments are left out.
 
     Raises:
@@ -28,19 +28,19 @@ def read_odt(data: bytes) -> Parsed:
     """
     from lxml import etree
 
-    with opened(data, "OpenDocument text") as package:
+    with open_zip_document(data, "OpenDocument text") as package:
         try:
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             root = etree.fromstring(package.read("content.xml"), parser)
-        except (*Damaged, etree.XMLSyntaxError) as error:
-            raise damaged("OpenDocument text", error) from error
+        except (*MALFORMED_ERRORS, etree.XMLSyntaxError) as error:
+            raise malformed_error("OpenDocument text", error) from error
     body = root.find(".//{*}body/{*}text")
-    headings = Headings()
+    headings = HeadingStack()
     blocks = tuple(_blocks(body, headings)) if body is not None else ()
-    return Parsed(blocks, headings.title, MEDIA_TYPE)
+    return ParsedDocument(blocks, headings.title, MEDIA_TYPE)
 
 
-def _blocks(parent: Element, headings: Headings, marker: str = "") -> Iterator[Block]:
+def _blocks(parent: Element, headings: HeadingStack, marker: str = "") -> Iterator[Block]:
     for child in parent:
         if child.tag == f"{_TEXT}h":
             text = " ".join("".join(_texts(child)).split())
@@ -60,11 +60,11 @@ def _blocks(parent: Element, headings: Headings, marker: str = "") -> Iterator[B
             yield from _blocks(child, headings, marker)
 
 
-def _table(table: Element, headings: Headings) -> Iterator[Block]:
+def _table(table: Element, headings: HeadingStack) -> Iterator[Block]:
     cells = [_row(row) for row in table.iter(f"{_TABLE}table-row")]
-    header = header_of(cells)
+    header = detect_header(cells)
     for row in cells[1:] if header else cells:
-        text = row_text(header, row)
+        text = format_row(header, row)
         if text:
             yield Block(text, "row", headings.path)
 

@@ -6,8 +6,16 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rag.parsing.formats.blocks import Block, Headings, Kind, Parsed, header_of, numbers_of, row_text
-from rag.parsing.formats.zip_container import Damaged, damaged, opened
+from rag.parsing.formats.blocks import (
+    Block,
+    BlockKind,
+    HeadingStack,
+    ParsedDocument,
+    detect_header,
+    format_numbers,
+    format_row,
+)
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error, open_zip_document
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
@@ -17,10 +25,10 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.prese
 _FURNITURE = {"DATE", "FOOTER", "SLIDE_NUMBER", "HEADER"}  # placeholders that every slide repeats
 
 
-def read_pptx(data: bytes) -> Parsed:
+def read_pptx(data: bytes) -> ParsedDocument:
     """Titles, texts, tables, charts and speaker's notes; hidden slides are left out, as those who look on see none."""
     presentation = _presentation(data)
-    headings = Headings()
+    headings = HeadingStack()
     blocks: list[Block] = []
     hidden, empty = [], []
     for number, slide in enumerate(presentation.slides, 1):
@@ -30,20 +38,20 @@ def read_pptx(data: bytes) -> Parsed:
             hidden.append(number)
         elif not found:
             empty.append(number)
-    notes = [f"{numbers_of('slide', numbers)} {what}" for numbers, what in ((hidden, "hidden, left out"),
+    notes = [f"{format_numbers('slide', numbers)} {what}" for numbers, what in ((hidden, "hidden, left out"),
              (empty, "without text")) if numbers]  # fmt: skip
-    return Parsed(tuple(blocks), _title(presentation, blocks), MEDIA_TYPE, "; ".join(notes))
+    return ParsedDocument(tuple(blocks), _title(presentation, blocks), MEDIA_TYPE, "; ".join(notes))
 
 
 def _presentation(data: bytes) -> Presentation:
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
-    opened(data, "PowerPoint file").close()
+    open_zip_document(data, "PowerPoint file").close()
     try:
         return Presentation(io.BytesIO(data))
-    except (*Damaged, PythonPptxError, SyntaxError, AttributeError) as error:
-        raise damaged("PowerPoint file", error) from error
+    except (*MALFORMED_ERRORS, PythonPptxError, SyntaxError, AttributeError) as error:
+        raise malformed_error("PowerPoint file", error) from error
 
 
 def _title(presentation: Presentation, blocks: list[Block]) -> str:
@@ -56,7 +64,7 @@ def _is_hidden(slide: Slide) -> bool:
     return slide.element.get("show") in ("0", "false")
 
 
-def _slide(slide: Slide, number: int, headings: Headings) -> Iterator[Block]:
+def _slide(slide: Slide, number: int, headings: HeadingStack) -> Iterator[Block]:
     title = slide.shapes.title
     named = " ".join(title.text_frame.text.split()) if title is not None else ""
     texts = [shape for shape in _shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id]
@@ -91,14 +99,14 @@ def _shape(shape: Any, path: tuple[str, ...], page: int) -> Iterator[Block]:
         cells = [
             ["" if cell.is_spanned else " ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows
         ]
-        header = header_of(cells)
+        header = detect_header(cells)
         for row in cells[1:] if header else cells:
-            yield Block(row_text(header, row), "row", path, page)
+            yield Block(format_row(header, row), "row", path, page)
     elif getattr(shape, "has_chart", False):
         yield from (Block(text, "row", path, page) for text in _chart(shape.chart))
 
 
-def _paragraphs(shape: Any) -> Iterator[tuple[str, Kind]]:
+def _paragraphs(shape: Any) -> Iterator[tuple[str, BlockKind]]:
     """The body's paragraphs are list items; a text box's run on."""
     paragraphs = [paragraph for paragraph in shape.text_frame.paragraphs if paragraph.text.strip()]
     is_list = len(paragraphs) > 1 and shape.is_placeholder
@@ -115,4 +123,4 @@ def _chart(chart: Any) -> Iterator[str]:
         categories = [str(category) for category in plot.categories]
         for series in plot.series:
             values = ["" if value is None else f"{value:.10g}" for value in series.values]
-            yield f"{series.name}: " + row_text(categories, values)
+            yield f"{series.name}: " + format_row(categories, values)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rag.parsing.formats.blocks import Block, Headings, Kind, Parsed, row_text
-from rag.parsing.formats.text import decode
+from rag.parsing.formats.blocks import Block, BlockKind, HeadingStack, ParsedDocument, format_row
+from rag.parsing.formats.text import decode_text
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -26,15 +26,15 @@ _SETTINGS = {"file_insertion_enabled": False, "raw_enabled": False, "_disable_co
              "input_encoding": "unicode"}  # fmt: skip
 
 
-def read_rst(data: bytes) -> Parsed:
+def read_rst(data: bytes) -> ParsedDocument:
     """Sections are headings; comments, images and what is only for the layout are left out."""
     from docutils.core import publish_doctree
 
-    text = decode(data).replace("\r\n", "\n")
+    text = decode_text(data).replace("\r\n", "\n")
     _know(text)
     reader = _Reader()
     blocks = tuple(reader.blocks(publish_doctree(text, settings_overrides=_SETTINGS)))
-    return Parsed(blocks, reader.headings.title, "text/x-rst")
+    return ParsedDocument(blocks, reader.headings.title, "text/x-rst")
 
 
 # ---- what docutils does not know
@@ -96,7 +96,7 @@ class _Reader:
     """Walks the tree of the document in reading order."""
 
     def __init__(self) -> None:
-        self.headings = Headings()
+        self.headings = HeadingStack()
         self.depth = 0
         self.marker = ""  # of a list item whose first text is still to come
         self.n_lists = 0  # how many lists are around
@@ -110,7 +110,7 @@ class _Reader:
             elif getattr(node, "tagname", "") not in _SILENT:
                 yield from self.blocks(node)
 
-    def _block(self, text: str, kind: Kind = "paragraph") -> Iterator[Block]:
+    def _block(self, text: str, kind: BlockKind = "paragraph") -> Iterator[Block]:
         if text.strip():
             kind = "list" if kind == "paragraph" and (self.n_lists or self.marker) else kind
             yield Block(self.marker + text.strip("\n"), kind, self.headings.path)
@@ -182,7 +182,7 @@ class _Reader:
         header = heads[-1] if heads else []
         for body in node.findall(_is("tbody")):
             for row in body.children:
-                yield from self._block(row_text(header, _cells(row)), "row")
+                yield from self._block(format_row(header, _cells(row)), "row")
 
 
 _SILENT = {"comment", "substitution_definition", "system_message", "image", "target", "pending", "label", "raw",

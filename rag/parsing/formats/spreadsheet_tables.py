@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.parsing.formats.blocks import Block, header_of, row_text
+from rag.parsing.formats.blocks import Block, detect_header, format_row
 
-Row = list[str]
+SheetRow = list[str]
 """The texts of a row's cells from the first column on; empty where a cell is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedCells:
     """Cells that are shown as one; rows and columns 0-based, the last ones inclusive."""
 
     top: int
@@ -21,24 +21,24 @@ class Merged:
     right: int
 
 
-def blocks_of(rows: list[Row], path: tuple[str, ...], merged: Sequence[Merged] = ()) -> Iterator[Block]:
+def sheet_to_blocks(rows: list[SheetRow], path: tuple[str, ...], merged: Sequence[MergedCells] = ()) -> Iterator[Block]:
     """A record for every row, a line `column: value` for every cell; as read_csv gives.
 
     Empty rows and empty columns part tables. A table without a header of its own that stands in the same columns as
     the one above goes on with that one's.
     """
     wide = _spread(rows, merged)
-    above: dict[range, Row] = {}
+    above: dict[range, SheetRow] = {}
     for here, columns in _rectangles(rows, range(len(rows)), range(max(map(len, rows), default=0))):
         part = [_cut(rows[i], columns) for i in here]
         lines, names, body = _table(part, {i: _cut(wide[i], columns) for i in here if i in wide}, here.start)
         yield from (Block(line, "paragraph", path) for line in lines)
         if body:
             names = above[columns] = names or above.get(columns, [])
-        yield from (Block(row_text(names, row, "\n"), "record", path) for row in body)
+        yield from (Block(format_row(names, row, "\n"), "record", path) for row in body)
 
 
-def _rectangles(rows: list[Row], here: range, columns: range) -> Iterator[tuple[range, range]]:
+def _rectangles(rows: list[SheetRow], here: range, columns: range) -> Iterator[tuple[range, range]]:
     """(rows, columns) of what empty rows and columns part, those of a stretch of rows from left to right."""
     for some in _stretches([any(rows[i][columns.start : columns.stop]) for i in here], here.start):
         for across in _stretches(_filled_columns([_cut(rows[i], columns) for i in some]), columns.start):
@@ -48,7 +48,7 @@ def _rectangles(rows: list[Row], here: range, columns: range) -> Iterator[tuple[
                 yield from _rectangles(rows, some, across)
 
 
-def _table(part: list[Row], wide: dict[int, Row], start: int) -> tuple[list[str], Row, list[Row]]:
+def _table(part: list[SheetRow], wide: dict[int, SheetRow], start: int) -> tuple[list[str], SheetRow, list[SheetRow]]:
     """(lines above, the names of the columns, the rows) of one rectangle of cells."""
     n_lines = 0
     while n_lines < len(part) and len(part[0]) > 1 and sum(map(bool, part[n_lines])) == 1:
@@ -60,17 +60,17 @@ def _table(part: list[Row], wide: dict[int, Row], start: int) -> tuple[list[str]
     groups = wide.get(start + n_lines)
     if groups and len(part) > 2:  # names above groups of names
         both = [" ".join(dict.fromkeys(filter(None, pair))) for pair in zip(groups, part[1], strict=True)]
-        names = header_of([both, part[2]])
+        names = detect_header([both, part[2]])
         if names:
             return lines, names, part[2:]
-    names = header_of(part)
+    names = detect_header(part)
     return lines, names, part[1:] if names else part
 
 
-def _spread(rows: list[Row], merged: Sequence[Merged]) -> dict[int, Row]:
+def _spread(rows: list[SheetRow], merged: Sequence[MergedCells]) -> dict[int, SheetRow]:
     """Writes what is merged downwards into every row that it stands beside; returns, by row, the rows with what is
     merged sideways in every column."""
-    wide: dict[int, Row] = {}
+    wide: dict[int, SheetRow] = {}
     for cells in merged:
         if cells.top >= len(rows) or cells.left >= len(rows[cells.top]) or not rows[cells.top][cells.left]:
             continue
@@ -86,7 +86,7 @@ def _spread(rows: list[Row], merged: Sequence[Merged]) -> dict[int, Row]:
     return wide
 
 
-def _filled_columns(rows: list[Row]) -> list[bool]:
+def _filled_columns(rows: list[SheetRow]) -> list[bool]:
     filled = [False] * max(map(len, rows), default=0)
     for row in rows:
         for column, cell in enumerate(row):
@@ -110,6 +110,6 @@ def _stretches(filled: list[bool], first: int) -> Iterator[range]:
             start = None
 
 
-def _cut(row: Row, columns: range) -> Row:
+def _cut(row: SheetRow, columns: range) -> SheetRow:
     cells = row[columns.start : columns.stop]
     return cells + [""] * (len(columns) - len(cells))

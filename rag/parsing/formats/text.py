@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Parsed, header_of, row_text
+from rag.parsing.formats.blocks import Block, ParsedDocument, detect_header, format_row
 
 if TYPE_CHECKING:
     from charset_normalizer import CharsetMatch
@@ -29,7 +29,7 @@ _SNIFFED = 65_536  # characters of a CSV file that its delimiter is guessed from
 _PARAGRAPH_END = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
-def decode(data: bytes, declared: str | None = None) -> str:
+def decode_text(data: bytes, declared: str | None = None) -> str:
     """The text of some bytes: by byte-order mark, as UTF-8, as *declared*, or by charset-normalizer's guess.
 
     Raises:
@@ -78,12 +78,12 @@ def _mess(match: CharsetMatch) -> float:
     return max(0.0, match.chaos - 0.06 * (match.encoding == "cp1252"))
 
 
-def read_text(data: bytes) -> Parsed:
+def read_text(data: bytes) -> ParsedDocument:
     """Paragraphs are what blank lines separate; line breaks inside them stay."""
-    return Parsed(tuple(paragraphs(decode(data))))
+    return ParsedDocument(tuple(split_paragraphs(decode_text(data))))
 
 
-def paragraphs(text: str) -> list[Block]:
+def split_paragraphs(text: str) -> list[Block]:
     r"""A block for each stretch between blank lines.
 
     >>> [block.text for block in paragraphs("one\ntwo\n\n \nthree")]
@@ -93,15 +93,15 @@ def paragraphs(text: str) -> list[Block]:
     return [Block(part.strip("\n")) for part in _PARAGRAPH_END.split(text) if part.strip()]
 
 
-def read_csv(data: bytes) -> Parsed:
+def read_csv(data: bytes) -> ParsedDocument:
     """Each row is a block with a line `column: value` for every cell that isn't empty."""
     csv.field_size_limit(2**31 - 1)  # the default refuses cells over 128 KiB; the child's memory limit holds anyway
-    text = decode(data)
+    text = decode_text(data)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     filled = [row for row in rows if any(cell.strip() for cell in row)]
-    header = header_of(filled)
-    blocks = [Block(row_text(header, row, "\n"), "record") for row in (filled[1:] if header else filled)]
-    return Parsed(tuple(blocks), media_type="text/csv")
+    header = detect_header(filled)
+    blocks = [Block(format_row(header, row, "\n"), "record") for row in (filled[1:] if header else filled)]
+    return ParsedDocument(tuple(blocks), media_type="text/csv")
 
 
 def _delimiter(text: str) -> str:

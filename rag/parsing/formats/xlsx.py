@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Headings, Parsed
-from rag.parsing.formats.spreadsheet_tables import Merged, Row, blocks_of
-from rag.parsing.formats.zip_container import Damaged, damaged, opened
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument
+from rag.parsing.formats.spreadsheet_tables import MergedCells, SheetRow, sheet_to_blocks
+from rag.parsing.formats.zip_container import MALFORMED_ERRORS, malformed_error, open_zip_document
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -24,29 +24,35 @@ _UNCOMPUTED = re.compile(rb"</(?:\w+:)?f>\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?
 _ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"}
 
 
-def read_xlsx(data: bytes) -> Parsed:
+def read_xlsx(data: bytes) -> ParsedDocument:
     """The values of visible sheets; of a formula, what Excel computed last. Charts and comments are not read.
 
     Raises:
         DocumentError: it is damaged, has too many cells, or holds formulas that nothing was computed of.
     """
-    headings = Headings()
+    headings = HeadingStack()
     blocks: list[Block] = []
-    with opened(data, "Excel workbook") as package:
+    with open_zip_document(data, "Excel workbook") as package:
         try:
             book = _book(data)
             visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             n_uncomputed = sum(len(_UNCOMPUTED.findall(_xml(package, sheet))) for sheet in visible)
             for sheet, rows in _rows(visible):
-                found = list(blocks_of(rows, (sheet.title,), _merged(_xml(package, sheet))))
+                found = list(sheet_to_blocks(rows, (sheet.title,), _merged(_xml(package, sheet))))
                 blocks += [headings.enter(1, sheet.title), *found] if found else []
-        except (*Damaged, SyntaxError, TypeError, IndexError, AttributeError) as error:  # a SyntaxError is XML's
-            raise damaged("Excel workbook", error) from error
+        except (
+            *MALFORMED_ERRORS,
+            SyntaxError,
+            TypeError,
+            IndexError,
+            AttributeError,
+        ) as error:  # a SyntaxError is XML's
+            raise malformed_error("Excel workbook", error) from error
     hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
     note = _note(hidden, n_uncomputed)
     if not blocks and note:
         raise DocumentError(f"there is no text in it: {note}")
-    return Parsed(tuple(blocks), str(book.properties.title or "").strip(), MEDIA_TYPE, note)
+    return ParsedDocument(tuple(blocks), str(book.properties.title or "").strip(), MEDIA_TYPE, note)
 
 
 def _note(hidden: list[str], n_uncomputed: int) -> str:
@@ -66,11 +72,11 @@ def _book(data: bytes) -> Workbook:
         return load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
 
 
-def _rows(sheets: list[Any]) -> Iterator[tuple[Any, list[Row]]]:
+def _rows(sheets: list[Any]) -> Iterator[tuple[Any, list[SheetRow]]]:
     n_cells = 0
     for sheet in sheets:
         sheet.reset_dimensions()  # what a file says of its size may be wrong
-        rows: list[Row] = []
+        rows: list[SheetRow] = []
         for cells in sheet.iter_rows():
             rows.append(_trimmed([_text(cell) for cell in cells]))
             n_cells += len(cells)
@@ -80,7 +86,7 @@ def _rows(sheets: list[Any]) -> Iterator[tuple[Any, list[Row]]]:
         yield sheet, rows
 
 
-def _trimmed(row: Row) -> Row:
+def _trimmed(row: SheetRow) -> SheetRow:
     while row and not row[-1]:
         row.pop()
     return row
@@ -120,11 +126,11 @@ def _xml(package: zipfile.ZipFile, sheet: Any) -> bytes:
     return package.read(sheet._worksheet_path)
 
 
-def _merged(xml: bytes) -> list[Merged]:
+def _merged(xml: bytes) -> list[MergedCells]:
     from openpyxl.utils import range_boundaries
 
     found = []
     for match in _MERGED.finditer(xml):
         left, top, right, bottom = range_boundaries(match.group(1).decode("ascii"))
-        found.append(Merged(top - 1, left - 1, bottom - 1, right - 1))
+        found.append(MergedCells(top - 1, left - 1, bottom - 1, right - 1))
     return found

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from rag.parsing.formats.blocks import Block, Headings, Kind
+from rag.parsing.formats.blocks import Block, BlockKind, HeadingStack
 
-WORD = re.compile(r"[^\W\d_]{2,}")
+WORD_PATTERN = re.compile(r"[^\W\d_]{2,}")
 _DIGITS = re.compile(r"\d+")
 _FIGURE = re.compile(r"[($€£¥+–-]*\d(?:[\d.,:/]*\d)?[%)]*|[—–-]")
 _CHECK_BOX = re.compile(r"[☐☑☒]")
@@ -26,7 +26,7 @@ Bookmarks = dict[tuple[int, str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PdfLine:
     """One or more lines that pdfium gave as one (it joins at hyphens), in points from the lower left."""
 
     text: str
@@ -51,66 +51,66 @@ class Line:
 # ---- running heads and feet
 
 
-def _edges(page: Sequence[Line]) -> list[Line]:
+def _edges(page: Sequence[PdfLine]) -> list[PdfLine]:
     by_height = sorted(page, key=lambda line: line.first_y)
     return [*by_height[:2], *by_height[2:][-2:]]
 
 
-def _pattern(line: Line) -> str:
+def _pattern(line: PdfLine) -> str:
     return _DIGITS.sub("#", line.text)
 
 
-def _repeated_edges(pages: list[list[Line]]) -> set[str]:
+def _repeated_edges(pages: list[list[PdfLine]]) -> set[str]:
     """Texts, figures aside, that stand at the top or bottom of at least three pages and of two pages in five."""
     counts = Counter(pattern for page in pages for pattern in {_pattern(line) for line in _edges(page)})
     return {pattern for pattern, n in counts.items() if n >= max(3, 0.4 * len(pages))}
 
 
-def without_edges(pages: list[list[Line]]) -> list[list[Line]]:
+def strip_running_heads(pages: list[list[PdfLine]]) -> list[list[PdfLine]]:
     """The pages without running heads and feet; as they are where nothing else is on them."""
     repeated = _repeated_edges(pages)
     kept = [[line for line in page if not _is_edge(line, page, repeated)] for page in pages]
     return kept if any(kept) else pages
 
 
-def _is_edge(line: Line, page: list[Line], repeated: set[str]) -> bool:
+def _is_edge(line: PdfLine, page: list[PdfLine], repeated: set[str]) -> bool:
     return _pattern(line) in repeated and line in _edges(page)
 
 
 # ---- lines to blocks
 
 
-def blocks_of(pages: list[list[Line]], bookmarks: Bookmarks) -> Iterator[Block]:
+def pages_to_blocks(pages: list[list[PdfLine]], bookmarks: Bookmarks) -> Iterator[Block]:
     """The blocks of all pages, without running heads and feet.
 
     Headings are where *bookmarks* say; where there are none, larger or bolder lines that stand alone.
     """
-    lines = [line for page in without_edges(pages) for line in page]
+    lines = [line for page in strip_running_heads(pages) for line in page]
     look = _Look.of(lines)
-    headings = Headings()
-    group: list[Line] = []
+    headings = HeadingStack()
+    group: list[PdfLine] = []
     for before, line in pairwise([None, *lines]):
         assert line is not None  # only the first *before* is absent
         level = _bookmarked(line, bookmarks) if bookmarks else look.level(line, before)
         if level is not None or (before is not None and _breaks(before, line, look)):
             if group:
-                yield block_of(group, headings.path)
+                yield lines_to_block(group, headings.path)
             group = []
         if level is not None:
             yield headings.enter(level, line.text, line.page)
         else:
             group.append(line)
     if group:
-        yield block_of(group, headings.path)
+        yield lines_to_block(group, headings.path)
 
 
-def block_of(group: list[Line], path: tuple[str, ...]) -> Block:
+def lines_to_block(group: list[PdfLine], path: tuple[str, ...]) -> Block:
     """The lines of one paragraph, or of one table row, below the headings of *path*."""
-    kind: Kind = "row" if group[0].is_row else "paragraph"
+    kind: BlockKind = "row" if group[0].is_row else "paragraph"
     return Block(_joined(group), kind, path, group[0].page)
 
 
-def _joined(group: list[Line]) -> str:
+def _joined(group: list[PdfLine]) -> str:
     """Lines that reach the right edge run on; shorter ones end there."""
     right = max(line.right for line in group)
     left = min(line.left for line in group)
@@ -121,7 +121,7 @@ def _joined(group: list[Line]) -> str:
     return "".join(parts)
 
 
-def _breaks(before: Line, line: Line, look: _Look) -> bool:
+def _breaks(before: PdfLine, line: PdfLine, look: _Look) -> bool:
     """True where a new block begins: another page, a gap, an indent, another size, or a table's row."""
     if line.page != before.page or line.is_row or before.is_row:
         return True
@@ -148,7 +148,7 @@ class _Look:
     """Of lines larger than running text, largest first: a heading's level is its place."""
 
     @classmethod
-    def of(cls, lines: list[Line]) -> _Look:
+    def of(cls, lines: list[PdfLine]) -> _Look:
         """Running text is what most characters look like."""
         looks: Counter[tuple[float, int]] = Counter()
         for line in lines:
@@ -159,14 +159,14 @@ class _Look:
         larger = {round(line.height * 2) / 2 for line in lines if line.height > 1.1 * height}
         return cls(height, weight, pitch, tuple(sorted(larger, reverse=True)))
 
-    def level(self, line: Line, before: Line | None) -> int | None:
+    def level(self, line: PdfLine, before: PdfLine | None) -> int | None:
         """The heading's level, 1-based; None for running text."""
         words = line.text.split()
         if (
             line.is_row
             or _CHECK_BOX.search(line.text)
             or len(words) > MAX_HEADING_WORDS
-            or len(WORD.findall(line.text)) * 2 < len(words)
+            or len(WORD_PATTERN.findall(line.text)) * 2 < len(words)
         ):
             return None
         if line.text[-1:] in ".,;:" or not line.text[:1].strip("([{•–-") or line.text[:1].islower():
@@ -178,11 +178,11 @@ class _Look:
         return 1 + len(self.heights) if is_bold and stands_off else None
 
 
-def _bookmarked(line: Line, bookmarks: Bookmarks) -> int | None:
-    return bookmarks.get((line.page, letters(line.text)))
+def _bookmarked(line: PdfLine, bookmarks: Bookmarks) -> int | None:
+    return bookmarks.get((line.page, letters_only(line.text)))
 
 
-def letters(text: str) -> str:
+def letters_only(text: str) -> str:
     """For comparing: numbering and punctuation differ between an outline and the page.
 
     >>> letters("2.1 Set-up") == letters("Set-Up")

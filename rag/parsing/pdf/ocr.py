@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rag.parsing.formats.blocks import Block, numbers_of
-from rag.parsing.pdf.layout import Line, block_of, without_edges
-from rag.parsing.pdf.tesseract import LEAST_OF_PAGE, PAGE_S, Picture, PicturePage, Recogniser
+from rag.parsing.formats.blocks import Block, format_numbers
+from rag.parsing.pdf.layout import PdfLine, lines_to_block, strip_running_heads
+from rag.parsing.pdf.tesseract import MAX_PAGE_S, MIN_PAGE_CONFIDENCE, OcrPage, PageImage, PageRecogniser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +20,11 @@ DPIS = (300, 150, 100)  # Tesseract's models are made for the first; it is taken
 MOST_SPECKLES = 0.002  # of all pixels; clean pages of ours have up to .0003, see DECISIONS.md
 MOST_PIXELS = 25_000_000  # a page of A3 has 17 million at 300 dpi; of a larger one the picture is coarser
 
-Paragraphs = list[list[Line]]
+Paragraphs = list[list[PdfLine]]
 
 
 @dataclass(slots=True)
-class Recognised:
+class OcrResult:
     """What became of the pages of one document that are pictures, by page number."""
 
     paragraphs: dict[int, Paragraphs] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class Recognised:
     why_unread: str = ""
 
 
-def recognise(document: PdfDocument, numbers: Iterable[int], recogniser: Recogniser) -> Recognised:
+def recognise_pages(document: PdfDocument, numbers: Iterable[int], recogniser: PageRecogniser) -> OcrResult:
     """Reads the pages with these numbers, 1-based, as far as the recogniser can."""
-    recognised = Recognised()
+    recognised = OcrResult()
     for number in numbers:
         recogniser.n_asked += 1
-        recognised.why_unread = recognised.why_unread or recogniser.why_not()
+        recognised.why_unread = recognised.why_unread or recogniser.unavailable_reason()
         if recognised.why_unread:
             recognised.unread.append(number)
             continue
@@ -55,31 +55,31 @@ def recognise(document: PdfDocument, numbers: Iterable[int], recogniser: Recogni
     return recognised
 
 
-def _read(page: PdfPage, recogniser: Recogniser) -> tuple[Picture, PicturePage]:
+def _read(page: PdfPage, recogniser: PageRecogniser) -> tuple[PageImage, OcrPage]:
     """The page as it is; where its text is doubtful, the surest of all ways to turn it: scanners are fed upside down."""
     tried = []
     for turned in (0, 180, 90, 270):
         picture = _rendered(page, turned)
         tried.append((picture, recogniser.read(picture)))
         confidence = tried[-1][1].confidence
-        if confidence == 0 or confidence >= LEAST_OF_PAGE or recogniser.why_not():
+        if confidence == 0 or confidence >= MIN_PAGE_CONFIDENCE or recogniser.unavailable_reason():
             break
     return max(tried, key=lambda one: one[1].confidence)
 
 
-def _keep(recognised: Recognised, number: int, picture: Picture, found: PicturePage) -> None:
+def _keep(recognised: OcrResult, number: int, picture: PageImage, found: OcrPage) -> None:
     if not found.in_time:
         recognised.late.append(number)
     elif found.confidence == 0:
         recognised.blank.append(number)
-    elif found.confidence < LEAST_OF_PAGE:
+    elif found.confidence < MIN_PAGE_CONFIDENCE:
         recognised.unsure[number] = found.confidence
     else:
         recognised.paragraphs[number] = list(_paragraphs(found, picture, number))
         recognised.confidences[number] = found.confidence
 
 
-def _rendered(page: PdfPage, turned: int) -> Picture:
+def _rendered(page: PdfPage, turned: int) -> PageImage:
     """The page, turned clockwise by so many degrees.
 
     Where it is speckled it is coarser, which averages the speckles out: Tesseract loses itself in them, for a minute, in
@@ -89,14 +89,14 @@ def _rendered(page: PdfPage, turned: int) -> Picture:
     for dpi in DPIS:
         scale = min(dpi / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
         bitmap = page.render(scale=scale, rotation=turned, grayscale=True)
-        picture = Picture(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
+        picture = PageImage(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
         bitmap.close()
         if _speckles(picture) <= MOST_SPECKLES:
             break
     return picture
 
 
-def _speckles(picture: Picture) -> float:
+def _speckles(picture: PageImage) -> float:
     """The share of pixels that are dark among light ones on all four sides, or light among dark ones."""
     import numpy as np
 
@@ -125,13 +125,13 @@ def _threshold(counts: NDArray[np.intp]) -> int:
     return int(np.argmax(np.where(parted, n_dark.astype(float) * n_light * apart**2, 0)))
 
 
-def _paragraphs(found: PicturePage, picture: Picture, number: int) -> Iterator[list[Line]]:
+def _paragraphs(found: OcrPage, picture: PageImage, number: int) -> Iterator[list[PdfLine]]:
     """Lines in points from the lower left, as those of a text layer are."""
     points = 72 / picture.dpi
-    group: list[Line] = []
+    group: list[PdfLine] = []
     for line in found.lines:
         y = (picture.height - line.baseline) * points
-        here = Line(line.text, number, line.left * points, line.right * points, y, y, line.height * points, 400)
+        here = PdfLine(line.text, number, line.left * points, line.right * points, y, y, line.height * points, 400)
         if group and (line.begins or here.is_row or group[-1].is_row):
             yield group
             group = []
@@ -143,25 +143,27 @@ def _paragraphs(found: PicturePage, picture: Picture, number: int) -> Iterator[l
         yield group
 
 
-def _hyphen_joined(before: Line, line: Line) -> Line:
+def _hyphen_joined(before: PdfLine, line: PdfLine) -> PdfLine:
     """Both as one, as pdfium gives them where a text layer has hyphens at line ends."""
-    return Line(before.text[:-1] + line.text, line.page, before.left, line.right, before.first_y, line.last_y,
+    return PdfLine(before.text[:-1] + line.text, line.page, before.left, line.right, before.first_y, line.last_y,
                 before.height, before.weight)  # fmt: skip
 
 
 # ---- among the blocks of other pages
 
 
-def with_recognised(blocks: Sequence[Block], recognised: Recognised) -> list[Block]:
+def merge_recognised_pages(blocks: Sequence[Block], recognised: OcrResult) -> list[Block]:
     """The blocks of all pages in order. Sizes on pictures are too rough to tell headings: those of before go on."""
-    pages = without_edges([[line for group in groups for line in group] for groups in recognised.paragraphs.values()])
+    pages = strip_running_heads(
+        [[line for group in groups for line in group] for groups in recognised.paragraphs.values()]
+    )
     kept = {line for page in pages for line in page}
     merged = list(blocks)
     for number, groups in recognised.paragraphs.items():
         at = next((place for place, block in enumerate(merged) if (block.page or 0) > number), len(merged))
         path = _path_after(merged[at - 1]) if at else ()
         left = [[line for line in group if line in kept] for group in groups]
-        merged[at:at] = [block_of(group, path) for group in left if group]
+        merged[at:at] = [lines_to_block(group, path) for group in left if group]
     return merged
 
 
@@ -172,30 +174,30 @@ def _path_after(block: Block) -> tuple[str, ...]:
 # ---- what people are told
 
 
-def note_of(recognised: Recognised) -> str:
+def describe_ocr(recognised: OcrResult) -> str:
     """Which pages were recognised and how surely, which were not, and why; empty where no page is a picture."""
     notes = []
     if recognised.confidences:
         sure = sum(recognised.confidences.values()) / len(recognised.confidences)
-        notes.append(f"{numbers_of('page', list(recognised.confidences))} recognised from pictures (OCR), "
+        notes.append(f"{format_numbers('page', list(recognised.confidences))} recognised from pictures (OCR), "
                      f"mean confidence {sure:.0%}")  # fmt: skip
     if recognised.unread:
-        pages, is_one = numbers_of("page", recognised.unread), len(recognised.unread) == 1
+        pages, is_one = format_numbers("page", recognised.unread), len(recognised.unread) == 1
         notes.append(f"{pages} {'is a picture' if is_one else 'are pictures'} without text: {recognised.why_unread}")
-    return "; ".join([*notes, *doubts_of(recognised)])
+    return "; ".join([*notes, *describe_failed_pages(recognised)])
 
 
-def doubts_of(recognised: Recognised) -> list[str]:
+def describe_failed_pages(recognised: OcrResult) -> list[str]:
     """Which pages were tried in vain, and why."""
     doubts = []
     if recognised.blank:
-        doubts.append(f"no text was recognised on the picture of {numbers_of('page', recognised.blank)}")
+        doubts.append(f"no text was recognised on the picture of {format_numbers('page', recognised.blank)}")
     if recognised.unsure:
         best = max(recognised.unsure.values())
-        doubts.append(f"the text recognised on {numbers_of('page', list(recognised.unsure))} is too doubtful to be stored "
-                      f"(confidence at most {best:.0%}, {LEAST_OF_PAGE:.0%} is asked): scan upright, at 300 dpi, or "
+        doubts.append(f"the text recognised on {format_numbers('page', list(recognised.unsure))} is too doubtful to be stored "
+                      f"(confidence at most {best:.0%}, {MIN_PAGE_CONFIDENCE:.0%} is asked): scan upright, at 300 dpi, or "
                       "correct parsing.ocr_languages")  # fmt: skip
     if recognised.late:
-        pages = numbers_of("page", recognised.late)
-        doubts.append(f"{pages} took longer than {PAGE_S:g} s to recognise: scan again, cleaner")
+        pages = format_numbers("page", recognised.late)
+        doubts.append(f"{pages} took longer than {MAX_PAGE_S:g} s to recognise: scan again, cleaner")
     return doubts

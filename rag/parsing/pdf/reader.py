@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rag.errors import DocumentError
-from rag.parsing.formats.blocks import Block, Parsed, numbers_of
-from rag.parsing.pdf.layout import WORD, Bookmarks, Line, blocks_of, letters
-from rag.parsing.pdf.ocr import Recognised, doubts_of, note_of, recognise, with_recognised
-from rag.parsing.pdf.tesseract import Recogniser
+from rag.parsing.formats.blocks import Block, ParsedDocument, format_numbers
+from rag.parsing.pdf.layout import WORD_PATTERN, Bookmarks, PdfLine, letters_only, pages_to_blocks
+from rag.parsing.pdf.ocr import OcrResult, describe_failed_pages, describe_ocr, merge_recognised_pages, recognise_pages
+from rag.parsing.pdf.tesseract import PageRecogniser
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
@@ -23,7 +23,7 @@ _NO_TITLE = re.compile(r"untitled|microsoft (word|powerpoint|excel)|\.(docx?|ppt
 FEW_CHARACTERS = 40  # a page number, a stamp or a scanner's mark
 
 
-def read_pdf(data: bytes, recogniser: Recogniser) -> Parsed:
+def read_pdf(data: bytes, recogniser: PageRecogniser) -> ParsedDocument:
     """The text layer, and what *recogniser* reads on pages that are pictures.
 
     Raises:
@@ -32,25 +32,25 @@ def read_pdf(data: bytes, recogniser: Recogniser) -> Parsed:
     document = _opened(data)
     pages = [_lines(document[index], index + 1) for index in range(len(document))]
     scanned = [number for number, lines in enumerate(pages, 1) if _is_scanned(document, number, lines)]
-    recognised = recognise(document, scanned, recogniser)
+    recognised = recognise_pages(document, scanned, recogniser)
     for number in recognised.paragraphs:
         pages[number - 1] = []  # a stamp in the text layer is on the picture, too
     empty = [number for number, lines in enumerate(pages, 1) if not lines and number not in scanned]
     if not any(pages) and not recognised.paragraphs:
         raise DocumentError(_without_text(len(pages), recognised))
-    blocks = tuple(with_recognised(list(blocks_of(pages, _bookmarks(document))), recognised))
-    notes = [note_of(recognised), f"{numbers_of('page', empty)} without text" if empty else ""]
-    return Parsed(blocks, _title(document, blocks), "application/pdf", "; ".join(filter(None, notes)))
+    blocks = tuple(merge_recognised_pages(list(pages_to_blocks(pages, _bookmarks(document))), recognised))
+    notes = [describe_ocr(recognised), f"{format_numbers('page', empty)} without text" if empty else ""]
+    return ParsedDocument(blocks, _title(document, blocks), "application/pdf", "; ".join(filter(None, notes)))
 
 
-def _without_text(n_pages: int, recognised: Recognised) -> str:
-    if recognised.unread or doubts_of(recognised):
-        reasons = "; ".join(filter(None, [recognised.why_unread, *doubts_of(recognised)]))
+def _without_text(n_pages: int, recognised: OcrResult) -> str:
+    if recognised.unread or describe_failed_pages(recognised):
+        reasons = "; ".join(filter(None, [recognised.why_unread, *describe_failed_pages(recognised)]))
         return f"scanned: none of its {n_pages} page(s) has a text layer, and {reasons}"
     return f"there is no text in it: its {n_pages} page(s) are empty, or drawn in lines: export it again, with text"
 
 
-def _is_scanned(document: PdfDocument, number: int, lines: list[Line]) -> bool:
+def _is_scanned(document: PdfDocument, number: int, lines: list[PdfLine]) -> bool:
     """True where pictures cover most of a page that has hardly any text, such as a stamped page number."""
     if sum(len(line.text) for line in lines) > FEW_CHARACTERS:
         return False
@@ -81,11 +81,11 @@ def _opened(data: bytes) -> PdfDocument:
 # ---- characters to lines
 
 
-def _lines(page: PdfPage, number: int) -> list[Line]:
+def _lines(page: PdfPage, number: int) -> list[PdfLine]:
     from pypdfium2 import raw
 
     text_page = page.get_textpage()
-    lines: list[Line] = []
+    lines: list[PdfLine] = []
     characters: list[tuple[int, int]] = []  # index, code
     n_characters = text_page.count_chars()
     for index in range(n_characters + 1):
@@ -102,14 +102,14 @@ def _lines(page: PdfPage, number: int) -> list[Line]:
     return _joined_baselines(lines)
 
 
-def _line(text_page: PdfTextPage, characters: list[tuple[int, int]], page: int) -> Line | None:
+def _line(text_page: PdfTextPage, characters: list[tuple[int, int]], page: int) -> PdfLine | None:
     visible = [index for index, code in characters if code > 32 and code != 0xA0]
     if not visible:
         return None
     first, last = _box(text_page, visible[0]), _box(text_page, visible[-1])
     middle = visible[len(visible) // 2]  # a footnote mark in front is smaller
     height = _box(text_page, middle)
-    return Line(
+    return PdfLine(
         text=_text(characters),
         page=page,
         left=first[0],
@@ -156,15 +156,15 @@ def _text(characters: list[tuple[int, int]]) -> str:
     return " ".join(text.split())
 
 
-def _joined_baselines(lines: list[Line]) -> list[Line]:
+def _joined_baselines(lines: list[PdfLine]) -> list[PdfLine]:
     """pdfium breaks a line at a superscript; the pieces are put together again."""
-    joined: list[Line] = []
+    joined: list[PdfLine] = []
     for line in lines:
         before = joined[-1] if joined else None
         beside = before is not None and abs(line.first_y - before.last_y) < 0.5 * max(line.height, before.height)
         if before is not None and beside and -1 <= line.left - before.right < 2 * before.height:
             space = " " if line.left - before.right > 0.15 * before.height else ""
-            joined[-1] = Line(before.text + space + line.text, line.page, before.left, line.right, before.first_y,
+            joined[-1] = PdfLine(before.text + space + line.text, line.page, before.left, line.right, before.first_y,
                                line.last_y, max(before.height, line.height), before.weight)  # fmt: skip
         else:
             joined.append(line)
@@ -181,7 +181,7 @@ def _bookmarks(document: PdfDocument) -> Bookmarks:
         target = item.get_dest()
         page = target.get_index() if target is not None else None
         if page is not None:
-            found[page + 1, letters(item.get_title())] = item.level + 1
+            found[page + 1, letters_only(item.get_title())] = item.level + 1
     return found if len(found) >= 3 else {}
 
 
@@ -193,4 +193,4 @@ def _title(document: PdfDocument, blocks: tuple[Block, ...]) -> str:
     first = next((block.text for block in blocks if block.kind == "heading" and block.page == 1), "")
     named = " ".join(document.get_metadata_dict().get("Title", "").split())
     candidates = [first, "" if _NO_TITLE.search(named) else named]
-    return next((title for title in candidates if len(WORD.findall(title)) >= 3), "")
+    return next((title for title in candidates if len(WORD_PATTERN.findall(title)) >= 3), "")

@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-MARK = "; ocr="
+OCR_MARK = "; ocr="
 """Follows the media type of a document with pages that are pictures; then comes how they were read, see `reading_of`."""
 
-PAGE_S = 20.0  # for one page; a dense one takes two
-LEAST_OF_PAGE = 0.7  # mean confidence of what is stored: above it two words in three are right, see DECISIONS.md
+MAX_PAGE_S = 20.0  # for one page; a dense one takes two
+MIN_PAGE_CONFIDENCE = 0.7  # mean confidence of what is stored: above it two words in three are right, see DECISIONS.md
 LEAST_OF_LINE = 0.3  # a signature, a stamp or a speck is a line to Tesseract
 _FOLDERS = (
     "/usr/share/tesseract-ocr/5/tessdata",  # Debian and Ubuntu
@@ -31,7 +31,7 @@ _FOLDERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PageImage:
     """A page as shades of grey, one byte a pixel."""
 
     pixels: bytes
@@ -42,7 +42,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLine:
+class OcrLine:
     """A line of text on a picture, in pixels from the upper left."""
 
     text: str
@@ -56,17 +56,17 @@ class PictureLine:
 
 
 @dataclass(frozen=True, slots=True)
-class PicturePage:
+class OcrPage:
     """What was recognised on one page."""
 
-    lines: tuple[PictureLine, ...]
+    lines: tuple[OcrLine, ...]
     confidence: float
     """Tesseract's own, 0 to 1: the mean over the lines, by their length. 0 where there are none."""
     in_time: bool = True
     """False where it was given up after PAGE_S."""
 
 
-class Recogniser:
+class PageRecogniser:
     """Reads pictures in some languages, for one file: it ends where the file has used up its time."""
 
     def __init__(self, languages: str = "", within_s: float = 0.0, begin: Callable[[], None] = lambda: None) -> None:
@@ -77,31 +77,31 @@ class Recogniser:
         self._within_s = within_s
         self._begin = begin  # called before each page: the file's time goes on
 
-    def why_not(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why no further page can be read, with the way out; empty where one can."""
-        if missing := why_missing(self.languages):
+        if missing := missing_ocr_reason(self.languages):
             return missing
-        if self._left_s < PAGE_S:
+        if self._left_s < MAX_PAGE_S:
             return f"recognising its text takes longer than parsing.ocr_s, {self._within_s:g} s: raise it, or split the file"
         return ""
 
-    def read(self, picture: Picture) -> PicturePage:
+    def read(self, picture: PageImage) -> OcrPage:
         """The text of a page. Only to be asked where `why_not` is empty."""
         self._begin()
         start = time.monotonic()
         engine = _engine(self.languages)
         engine.SetImageBytes(picture.pixels, picture.width, picture.height, 1, picture.bytes_per_row)
         engine.SetSourceResolution(picture.dpi)
-        in_time = bool(engine.Recognize(int(PAGE_S * 1000)))
+        in_time = bool(engine.Recognize(int(MAX_PAGE_S * 1000)))
         found = list(_lines(engine)) if in_time else []
         engine.Clear()
         self._left_s -= time.monotonic() - start
         n_letters = sum(len(line.text) for line, _ in found)
         confidence = sum(len(line.text) * sure for line, sure in found) / n_letters if n_letters else 0.0
-        return PicturePage(tuple(line for line, sure in found if sure >= LEAST_OF_LINE), confidence, in_time)
+        return OcrPage(tuple(line for line, sure in found if sure >= LEAST_OF_LINE), confidence, in_time)
 
 
-def _lines(engine: Any) -> Iterator[tuple[PictureLine, float]]:
+def _lines(engine: Any) -> Iterator[tuple[OcrLine, float]]:
     """Each line and Tesseract's confidence in it, 0 to 1, in reading order."""
     from tesserocr import RIL, iterate_level
 
@@ -116,7 +116,7 @@ def _lines(engine: Any) -> Iterator[tuple[PictureLine, float]]:
             left, _, right, bottom = line.BoundingBox(RIL.TEXTLINE)
             height = line.RowAttributes()["row_height"]
             begins = line.IsAtBeginningOf(RIL.PARA)
-            yield PictureLine(text, left, right, bottom, height, begins), line.Confidence(RIL.TEXTLINE) / 100
+            yield OcrLine(text, left, right, bottom, height, begins), line.Confidence(RIL.TEXTLINE) / 100
 
 
 @lru_cache(maxsize=1)
@@ -134,19 +134,19 @@ def _engine(languages: str) -> Any:
 # ---- whether it can be done here
 
 
-NOT_READ = "none"
+OCR_UNAVAILABLE = "none"
 
 
-def reading_of(languages: str) -> str:
+def ocr_label(languages: str) -> str:
     """Names the way in which this machine reads pictures: by the languages, or NOT_READ where it can't.
 
     >>> reading_of("")
     'none'
     """
-    return NOT_READ if why_missing(languages) else languages
+    return OCR_UNAVAILABLE if missing_ocr_reason(languages) else languages
 
 
-def why_missing(languages: str) -> str:
+def missing_ocr_reason(languages: str) -> str:
     """What is not there that reading pictures in these languages needs, with the way out; empty where all is.
 
     >>> why_missing("")

@@ -16,7 +16,7 @@ from rag.records import sha256_of
 FloatArray = NDArray[np.float32]
 
 
-def kept(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
+def cached_array(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
     """The array in *file*, which is made and written where it is absent."""
     if not file.exists():
         part = file.with_suffix(f".{os.getpid()}.part")
@@ -26,7 +26,7 @@ def kept(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
     return np.asarray(np.load(file), np.float32)
 
 
-def kept_vectors(
+def cached_vectors(
     folder: Path, encoded_by: str, texts: Sequence[str], encode: Callable[[Sequence[str]], FloatArray]
 ) -> FloatArray:
     """`(n, dim)`: what *encode* makes of these texts, from a file in *folder* that is named after both.
@@ -35,10 +35,10 @@ def kept_vectors(
     """
     folder.mkdir(parents=True, exist_ok=True)
     named = sha256_of("\0".join([encoded_by, *texts]))[:20]
-    return kept(folder / f"{named}.npy", lambda: encode(texts))
+    return cached_array(folder / f"{named}.npy", lambda: encode(texts))
 
 
-def kept_figures(file: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+def cached_figures(file: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The JSON object in *file*, which is made and written where it is absent; all of it or nothing."""
     if not file.exists():
         made = json.dumps(make(), ensure_ascii=False)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from eval.datasets.beir import BeirDataset, Grades
 from rag.errors import TooLittleDataError
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.judgments.snapshot import Asked
-from retriever_training.judgments.splits import normalised
+from retriever_training.judgments.snapshot import JudgedQuestions
+from retriever_training.judgments.splits import normalise_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class LabelledSet:
     passage_ids: tuple[str, ...]
     texts: tuple[str, ...]
     """What encoders read."""
-    lexical: Lexical
-    train: Asked
+    lexical: Bm25Index
+    train: JudgedQuestions
     """Every label has weight 1; nobody rejected anything."""
-    dev: Asked
+    dev: JudgedQuestions
     split: str
     """Whose questions are reported."""
     questions: Mapping[str, str]
@@ -50,14 +50,14 @@ class LabelledSet:
                          for name, title, text in lines)  # fmt: skip
         texts = tuple(passage.encoded_text for passage in passages)
         row = {name: place for place, name in enumerate(ids)}
-        dev, reported = gathered(dataset, "dev", row), dataset.split(split)
-        held_out = {normalised(one) for one in (*dev, *(dataset.queries[name] for name in reported))}
-        train = gathered(dataset, "train", row)
-        kept = {question: right for question, right in train.items() if normalised(question) not in held_out}
+        dev, reported = positives_by_question(dataset, "dev", row), dataset.split(split)
+        held_out = {normalise_question(one) for one in (*dev, *(dataset.queries[name] for name in reported))}
+        train = positives_by_question(dataset, "train", row)
+        kept = {question: right for question, right in train.items() if normalise_question(question) not in held_out}
         if not kept:
             raise TooLittleDataError(f"every train question of {dataset.name!r} is held out too: there is nothing "
                                      "to train on, choose another folder")  # fmt: skip
-        return cls(dataset.name, dataset.sha256, passages, ids, texts, Lexical.build(ids, texts), _asked(kept), _asked(dev),
+        return cls(dataset.name, dataset.sha256, passages, ids, texts, Bm25Index.build(ids, texts), _asked(kept), _asked(dev),
                    split, {name: dataset.queries[name] for name in reported}, reported,
                    len(train) - len(kept))  # fmt: skip
 
@@ -77,17 +77,17 @@ class LabelledSet:
         return frozenset(self.passage_ids[row] for right in self.train.right for row in right)
 
 
-def gathered(dataset: BeirDataset, split: str, row: Mapping[str, int]) -> dict[str, frozenset[int]]:
+def positives_by_question(dataset: BeirDataset, split: str, row: Mapping[str, int]) -> dict[str, frozenset[int]]:
     """question → rows of its right passages, in the order of the questions' ids; spellings of one question are one."""
     spelling: dict[str, str] = {}
     right: dict[str, frozenset[int]] = {}
     for query_id, grades in sorted(dataset.split(split).items()):
         text = dataset.queries[query_id]
-        text = spelling.setdefault(normalised(text), text)
+        text = spelling.setdefault(normalise_question(text), text)
         right[text] = right.get(text, frozenset()) | {row[name] for name, grade in grades.items() if grade > 0}
     return right
 
 
-def _asked(right: Mapping[str, frozenset[int]]) -> Asked:
+def _asked(right: Mapping[str, frozenset[int]]) -> JudgedQuestions:
     weights = tuple(dict.fromkeys(sorted(rows), 1.0) for rows in right.values())
-    return Asked(tuple(right), weights, tuple(() for _ in right))
+    return JudgedQuestions(tuple(right), weights, tuple(() for _ in right))

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.datasets.beir import BeirDataset, Grades
-from eval.retrieval.evaluate import evaluate
+from eval.retrieval.evaluate import evaluate_retrieval
 from rag.embedding.encoder import Encoder
-from rag.index.bm25 import Lexical
-from retriever_training.bench.harness.disk_cache import kept_vectors
-from retriever_training.progress import Watch
+from rag.index.bm25 import Bm25Index
+from retriever_training.bench.harness.disk_cache import cached_vectors
+from retriever_training.progress import ProgressReporter
 
 FloatArray = NDArray[np.float32]
-Values = Mapping[str, Mapping[str, float]]
+NdcgValues = Mapping[str, Mapping[str, float]]
 """side, "dense" or "served" → query id → nDCG@10."""
 
-SIDES: Mapping[str, str] = {"dense": "dense", "served": "fused"}
+SCORE_NAMES: Mapping[str, str] = {"dense": "dense", "served": "fused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ReportedSet:
     passage_ids: tuple[str, ...]
     texts: tuple[str, ...]
     """What encoders read."""
-    lexical: Lexical
+    lexical: Bm25Index
     questions: Mapping[str, str]
     """query id → text."""
     qrels: Mapping[str, Grades]
@@ -43,7 +43,9 @@ class ReportedSet:
     """`(q, dim)`, by the base, in the order of *questions*."""
 
     @classmethod
-    def open(cls, dataset: BeirDataset, split: str, base: Encoder, folder: Path, watch: Watch) -> ReportedSet:
+    def open(
+        cls, dataset: BeirDataset, split: str, base: Encoder, folder: Path, watch: ProgressReporter
+    ) -> ReportedSet:
         """Encodes the set by the base, or reads the vectors that *folder* keeps from an earlier run.
 
         Raises:
@@ -57,17 +59,17 @@ class ReportedSet:
             ids.append(passage_id)
             texts.append("\n".join(part for part in (title, text) if part))
         advance = watch(f"encode {dataset.name}", len(texts))
-        passages = kept_vectors(folder, base.passage_side, texts, lambda some: base.encode_passages(some, advance))
-        asked = kept_vectors(folder, base.encoder_id, list(questions.values()), base.encode_queries)
-        return cls(dataset.name, dataset.sha256, tuple(ids), tuple(texts), Lexical.build(ids, texts), questions, qrels,
+        passages = cached_vectors(folder, base.passage_side, texts, lambda some: base.encode_passages(some, advance))
+        asked = cached_vectors(folder, base.encoder_id, list(questions.values()), base.encode_queries)
+        return cls(dataset.name, dataset.sha256, tuple(ids), tuple(texts), Bm25Index.build(ids, texts), questions, qrels,
                    passages, asked)  # fmt: skip
 
-    def values(self, asked: FloatArray, passages: FloatArray, weight: float) -> Values:
+    def values(self, query_vectors: FloatArray, passage_vectors: FloatArray, weight: float) -> NdcgValues:
         """nDCG@10 of every question by a version that sees questions and passages like this; *weight* is BM25's."""
         place = {text: row for row, text in enumerate(self.questions.values())}
-        scores = evaluate(
+        scores = evaluate_retrieval(
             self.questions, self.qrels,
-            encode_queries=lambda texts: asked[[place[text] for text in texts]],
-            passage_ids=self.passage_ids, passage_vectors=passages, lexical=self.lexical, weight=weight,
+            encode_queries=lambda texts: query_vectors[[place[text] for text in texts]],
+            passage_ids=self.passage_ids, passage_vectors=passage_vectors, lexical=self.lexical, weight=weight,
         )  # fmt: skip
-        return {name: scores.values[side]["nDCG@10"] for name, side in SIDES.items()}
+        return {name: scores.values[side]["nDCG@10"] for name, side in SCORE_NAMES.items()}

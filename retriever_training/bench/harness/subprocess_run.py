@@ -19,7 +19,9 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def apart(work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+def run_in_subprocess(
+    work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+) -> Result:
     """What *work* returns from a fresh process, which ends with it or with this one. All of it has to be picklable."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         return pool.submit(work, *arguments, **named).result()
@@ -32,7 +34,7 @@ def _end_with_parent() -> None:
         Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
-def peak_gib() -> float:
+def peak_memory_gib() -> float:
     """The most memory that this process held so far.
 
     From /proc where that is: there `getrusage` goes on with the peak of the process that started this one.

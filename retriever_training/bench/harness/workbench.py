@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.retrieval.evaluate import evaluate
+from eval.retrieval.evaluate import evaluate_retrieval
 from rag.embedding.encoder import Encoder
 from rag.errors import UsageError
-from retriever_training.bench.harness.disk_cache import kept
+from retriever_training.bench.harness.disk_cache import cached_array
 from retriever_training.bench.harness.labelled_set import LabelledSet
-from retriever_training.progress import Watch
-from retriever_training.tiers.model_selection import DevSet, best_weight
+from retriever_training.progress import ProgressReporter
+from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
 
 FloatArray = NDArray[np.float32]
-Values = Mapping[str, Mapping[str, float]]
+LadderValues = Mapping[str, Mapping[str, float]]
 """side, "dense" or "served" → query id → nDCG@10."""
 
-EPOCHS = 3  # of rows with one negative: the budget where none is given
+DEFAULT_EPOCHS = 3  # of rows with one negative: the budget where none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,18 @@ def default_steps(n_rows: int, pairs: int) -> int:
     >>> default_steps(1666, 32)
     157
     """
-    return -(-EPOCHS * n_rows // pairs)
+    return -(-DEFAULT_EPOCHS * n_rows // pairs)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class EncodedSet:
     """How a version sees the set; all rows of unit length."""
 
     passages: FloatArray
     """`(n, dim)`"""
     dev: FloatArray
     """`(d, dim)`"""
-    reported: FloatArray
+    reported_vectors: FloatArray
     """`(t, dim)`, in the order of `LabelledSet.questions`."""
 
 
@@ -99,24 +99,24 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Climbed:
+class RungResult:
     """What a rung is worth, and what it cost."""
 
-    values: Values
+    values: LadderValues
     cost: Cost
     note: Mapping[str, Any]
     """Choices made on dev, counts of negatives: what a reader may want to know."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class TrainingBench:
     """The set, the base, its vectors, and what every rung may spend. Everything is written below *folder*."""
 
     data: LabelledSet
     encoder: Encoder
     """The base."""
-    base: Sight
-    train_questions: FloatArray
+    base: EncodedSet
+    train_vectors: FloatArray
     """`(q, dim)`, by the base."""
     dev_set: DevSet
     budget: Budget
@@ -127,44 +127,52 @@ class Bench:
 
     @classmethod
     def open(
-        cls, data: LabelledSet, encoder: Encoder, budget: Budget, default_weight: float, folder: Path, watch: Watch
-    ) -> Bench:
+        cls,
+        data: LabelledSet,
+        encoder: Encoder,
+        budget: Budget,
+        default_weight: float,
+        folder: Path,
+        watch: ProgressReporter,
+    ) -> TrainingBench:
         """Encodes the set by the base, or reads the vectors that are in *folder* from an earlier run.
 
         Raises:
             UsageError: what is in *folder* belongs to another set, base or budget.
         """
-        claim(folder, {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": encoder.encoder_id,
+        claim_folder(folder, {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": encoder.encoder_id,
                        "default_weight": default_weight, **asdict(budget)})  # fmt: skip
         advance = watch("encode by the base", len(data.texts))
-        passages = kept(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
+        passages = cached_array(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
         dev = encoder.encode_queries(data.dev.questions)
         reported = encoder.encode_queries(list(data.questions.values()))
-        dev_set = DevSet.asking(data.lexical, data.dev.questions, [frozenset(right) for right in data.dev.right])
+        dev_set = DevSet.from_questions(
+            data.lexical, data.dev.questions, [frozenset(right) for right in data.dev.right]
+        )
         train = encoder.encode_queries(data.train.questions)
-        sight = Sight(passages, dev, reported)
-        by_base, _ = best_weight(dev_set, dev, passages, default_weight)
+        sight = EncodedSet(passages, dev, reported)
+        by_base, _ = choose_lexical_weight(dev_set, dev, passages, default_weight)
         return cls(data, encoder, sight, train, dev_set, budget, by_base, encoder.prefers_bf16(data.texts), folder)
 
-    def look(self, encoder: Encoder, watch: Watch) -> Sight:
+    def look(self, encoder: Encoder, watch: ProgressReporter) -> EncodedSet:
         """Encodes all passages and the held-out questions by another version."""
         data = self.data
         passages = encoder.encode_passages(data.texts, watch("encode the library anew", len(data.texts)))
         dev, reported = encoder.encode_queries(data.dev.questions), list(data.questions.values())
-        return Sight(passages, dev, encoder.encode_queries(reported))
+        return EncodedSet(passages, dev, encoder.encode_queries(reported))
 
-    def measured(self, sight: Sight) -> tuple[Values, float]:
+    def measured(self, sight: EncodedSet) -> tuple[LadderValues, float]:
         """nDCG@10 of every reported question, and BM25's weight in serving, chosen on dev."""
-        weight, _ = best_weight(self.dev_set, sight.dev, sight.passages, self.default_weight)
-        return self.at_weight(sight, weight), weight
+        weight, _ = choose_lexical_weight(self.dev_set, sight.dev, sight.passages, self.default_weight)
+        return self.measure_at_weight(sight, weight), weight
 
-    def at_weight(self, sight: Sight, weight: float) -> Values:
+    def measure_at_weight(self, sight: EncodedSet, weight: float) -> LadderValues:
         """nDCG@10 of every reported question."""
         data = self.data
         place = {text: row for row, text in enumerate(data.questions.values())}
-        scores = evaluate(
+        scores = evaluate_retrieval(
             data.questions, data.qrels,
-            encode_queries=lambda texts: sight.reported[[place[text] for text in texts]],
+            encode_queries=lambda texts: sight.reported_vectors[[place[text] for text in texts]],
             passage_ids=data.passage_ids, passage_vectors=sight.passages, lexical=data.lexical, weight=weight,
             seen=data.seen,
         )  # fmt: skip
@@ -180,7 +188,7 @@ class Bench:
         )  # fmt: skip
 
 
-def claim(folder: Path, ours: Mapping[str, Any]) -> None:
+def claim_folder(folder: Path, ours: Mapping[str, Any]) -> None:
     """Notes in *folder* what its results hold for.
 
     Raises:

@@ -9,57 +9,57 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from eval.retrieval.evaluate import Rankings, rankings
-from eval.statistics.ranking_metrics import from_rankings, per_question
+from eval.retrieval.evaluate import Rankings, rank_passages
+from eval.statistics.ranking_metrics import measure_per_question, run_from_rankings
 from rag.embedding.encoder import Encoder, load_model
 from rag.errors import TooLittleDataError
 from rag.retrieval.fusion import reciprocal_rank_fusion
-from retriever_training.bench.harness.workbench import Bench, Climbed, Cost
-from retriever_training.bench.ladder.rows import mine_of
+from retriever_training.bench.harness.workbench import Cost, RungResult, TrainingBench
+from retriever_training.bench.ladder.rows import mining_context
 from retriever_training.bench.ladder.rungs import Rung
 from retriever_training.negatives.finders import FINDERS
-from retriever_training.progress import Watch
-from retriever_training.tiers.freeze_layers import freeze
-from retriever_training.tiers.tier3_both_towers import Plan
+from retriever_training.progress import ProgressReporter
+from retriever_training.tiers.freeze_layers import freeze_layers
+from retriever_training.tiers.tier3_both_towers import TowersPlan
 
 RELATIVE_MARGIN = 0.05  # as the docstring of `mine_hard_negatives` recommends, with sampling_strategy="top"
 DOCUMENTED_RATE = 2e-5  # in the examples of sentence-transformers' documentation
-OUR_RATE = Plan().learning_rate
+OUR_RATE = TowersPlan().learning_rate
 MNRL_SCALE = 20.0  # MultipleNegativesRankingLoss's own
-WINDOW = (10, 210)  # ranks, as in FlagEmbedding's example of mining (range_for_sampling)
+FLAG_RANK_WINDOW = (10, 210)  # ranks, as in FlagEmbedding's example of mining (range_for_sampling)
 FLAG_SCALE = 50.0  # 1 / τ with FlagEmbedding's temperature of 0.02
 
 log = logging.getLogger(__name__)
 
 
-def bm25(bench: Bench, _seed: int, _watch: Watch) -> Climbed:
+def run_bm25(bench: TrainingBench, _seed: int, _watch: ProgressReporter) -> RungResult:
     """BM25 alone."""
-    return Climbed({"served": _values(bench, _ranked(bench).lexical)}, Cost(), {})
+    return RungResult({"served": _values(bench, _ranked(bench).lexical)}, Cost(), {})
 
 
-def rrf(bench: Bench, _seed: int, _watch: Watch) -> Climbed:
+def run_rrf(bench: TrainingBench, _seed: int, _watch: ProgressReporter) -> RungResult:
     """The base and BM25 by reciprocal ranks (k = 60), the first hundred of each."""
     found = _ranked(bench)
     fused = []
     for sides in zip(found.dense, found.lexical, strict=True):
         scores = reciprocal_rank_fusion([[str(row) for row in side] for side in sides])
         fused.append([int(row) for row, _ in sorted(scores.items(), key=lambda one: -one[1])])
-    return Climbed({"served": _values(bench, fused)}, Cost(), {})
+    return RungResult({"served": _values(bench, fused)}, Cost(), {})
 
 
-def _ranked(bench: Bench) -> Rankings:
+def _ranked(bench: TrainingBench) -> Rankings:
     words = bench.data.lexical.score_matrix(list(bench.data.questions.values()))
-    return rankings(bench.base.reported, bench.base.passages, words, bench.default_weight)
+    return rank_passages(bench.base.reported_vectors, bench.base.passages, words, bench.default_weight)
 
 
-def _values(bench: Bench, ranked: Iterable[Iterable[int]]) -> dict[str, float]:
+def _values(bench: TrainingBench, ranked: Iterable[Iterable[int]]) -> dict[str, float]:
     """nDCG@10 of each reported question, from rows of passages, best first."""
     ids = bench.data.passage_ids
     named = {name: [ids[row] for row in rows] for name, rows in zip(bench.data.questions, ranked, strict=True)}
-    return per_question(bench.data.qrels, from_rankings(named))["nDCG@10"]
+    return measure_per_question(bench.data.qrels, run_from_rankings(named))["nDCG@10"]
 
 
-def sentence_transformers(rate: float, bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_sentence_transformers(rate: float, bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """`mine_hard_negatives` as its docstring recommends, then MultipleNegativesRankingLoss without duplicates in a batch.
 
     Raises:
@@ -86,7 +86,7 @@ def sentence_transformers(rate: float, bench: Bench, seed: int, watch: Watch) ->
     return _plain(bench, mined, rate, MNRL_SCALE, seed, cost, watch)
 
 
-def rank_window(bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_rank_window(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """FlagEmbedding's mining, re-created from its description: a random passage of the ranks in WINDOW, nothing cleaned.
 
     Positives are left out by their text; where the window is empty, a random passage stands in, whatever it is.
@@ -95,13 +95,13 @@ def rank_window(bench: Bench, seed: int, watch: Watch) -> Climbed:
 
     data = bench.data
     started = time.perf_counter()
-    mine = mine_of(bench, seed)
+    mine = mining_context(bench, seed)
     generator = mine.generator("rank window")
     columns: dict[str, list[str]] = {"anchor": [], "positive": [], "negative": []}
     for question, right, found in zip(
-        data.train.questions, data.positives, FINDERS["dense"](mine, WINDOW[1]), strict=True
+        data.train.questions, data.positives, FINDERS["dense"](mine, FLAG_RANK_WINDOW[1]), strict=True
     ):
-        window = [one.passage for one in found[WINDOW[0] :]] or list(range(len(data.texts)))
+        window = [one.passage for one in found[FLAG_RANK_WINDOW[0] :]] or list(range(len(data.texts)))
         for row in sorted(right):
             negative = window[int(generator.integers(len(window)))]
             for name, text in zip(columns, (question, data.texts[row], data.texts[negative]), strict=True):
@@ -110,7 +110,9 @@ def rank_window(bench: Bench, seed: int, watch: Watch) -> Climbed:
     return _plain(bench, Dataset.from_dict(columns), OUR_RATE, FLAG_SCALE, seed, cost, watch)
 
 
-def _plain(bench: Bench, rows: Any, rate: float, scale: float, seed: int, cost: Cost, watch: Watch) -> Climbed:
+def _plain(
+    bench: TrainingBench, rows: Any, rate: float, scale: float, seed: int, cost: Cost, watch: ProgressReporter
+) -> RungResult:
     """Trains with the library's own trainer, loss and sampler, and measures what comes out."""
     started = time.perf_counter()
     made = bench.folder / "models" / f"beside-{seed}"
@@ -123,10 +125,10 @@ def _plain(bench: Bench, rows: Any, rate: float, scale: float, seed: int, cost: 
     shutil.rmtree(made)
     cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(sight.passages))
     values, weight = bench.measured(sight)
-    return Climbed(values, cost, {"lexical_weight": weight, "learning_rate": rate, "n_rows": len(rows)})
+    return RungResult(values, cost, {"lexical_weight": weight, "learning_rate": rate, "n_rows": len(rows)})
 
 
-def _train(bench: Bench, rows: Any, rate: float, scale: float, seed: int) -> Any:
+def _train(bench: TrainingBench, rows: Any, rate: float, scale: float, seed: int) -> Any:
     import torch
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.base.sampler import BatchSamplers
@@ -135,7 +137,7 @@ def _train(bench: Bench, rows: Any, rate: float, scale: float, seed: int) -> Any
 
     set_seed(seed)
     model = load_model(bench.encoder.folder)
-    freeze(model, bench.budget.frozen_layers)
+    freeze_layers(model, bench.budget.frozen_layers)
     model.model_card_data.widget = [{"text": ""}]  # an example is there, so the trainer computes none
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(bench.folder / "models"), max_steps=bench.budget.steps,
@@ -150,12 +152,12 @@ def _train(bench: Bench, rows: Any, rate: float, scale: float, seed: int) -> Any
     return model
 
 
-RUNGS: Mapping[str, Rung] = {
-    "lexical": Rung("BM25 alone", bm25, is_drawn=False, beside=True),
-    "rrf": Rung("base and BM25 by RRF", rrf, is_drawn=False, beside=True),
-    "st": Rung("sentence-transformers' recipe", partial(sentence_transformers, OUR_RATE), beside=True),
+BASELINE_RUNGS: Mapping[str, Rung] = {
+    "lexical": Rung("BM25 alone", run_bm25, is_seeded=False, is_baseline=True),
+    "rrf": Rung("base and BM25 by RRF", run_rrf, is_seeded=False, is_baseline=True),
+    "st": Rung("sentence-transformers' recipe", partial(run_sentence_transformers, OUR_RATE), is_baseline=True),
     "st_documented": Rung(
-        "the same at its documented rate", partial(sentence_transformers, DOCUMENTED_RATE), beside=True
+        "the same at its documented rate", partial(run_sentence_transformers, DOCUMENTED_RATE), is_baseline=True
     ),
-    "rank_window": Rung("FlagEmbedding's rank window", rank_window, beside=True),
+    "rank_window": Rung("FlagEmbedding's rank window", run_rank_window, is_baseline=True),
 }

@@ -9,61 +9,61 @@ from dataclasses import replace
 from pathlib import Path
 
 from rag.embedding.encoder import Encoder
-from retriever_training.bench.harness.workbench import Bench, Climbed, Cost, Sight
+from retriever_training.bench.harness.workbench import Cost, EncodedSet, RungResult, TrainingBench
 from retriever_training.bench.ladder.rungs import Rung
-from retriever_training.progress import Watch
-from retriever_training.tiers.learn_tier1 import Chosen, choose_map
+from retriever_training.progress import ProgressReporter
+from retriever_training.tiers.learn_tier1 import ChosenMap, choose_map
 from retriever_training.tiers.learn_tier2 import ChosenTower, choose_tower
-from retriever_training.tiers.query_side_data import QuerySide
-from retriever_training.tiers.tier1_adapter import RIDGES, STEPS, apply_map
-from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, n_steps
+from retriever_training.tiers.query_side_data import QuerySideData
+from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, apply_map
+from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, count_query_tower_steps
 
 
-def tier1(bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_tier1(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """A linear map of the questions, chosen on dev as a night does."""
     started = time.perf_counter()
-    chosen = learnt_map(bench, seed, watch)
+    chosen = train_tier1_map(bench, seed, watch)
     cost = Cost(train_s=time.perf_counter() - started)
-    asked = apply_map(chosen.weights, bench.base.reported)
-    return Climbed(bench.at_weight(replace(bench.base, reported=asked), chosen.lexical_weight), cost,
+    asked = apply_map(chosen.weights, bench.base.reported_vectors)
+    return RungResult(bench.measure_at_weight(replace(bench.base, reported_vectors=asked), chosen.lexical_weight), cost,
                    {"ridge": chosen.ridge, "alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight})  # fmt: skip
 
 
-def tier2(bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_tier2(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """The query side's transformer against all passage vectors, chosen on dev as a night does."""
     started = time.perf_counter()
     work = bench.folder / "models" / f"tier2-{seed}"
     shutil.rmtree(work, ignore_errors=True)
-    chosen, steps = learnt_tower(bench, seed, work, watch)
+    chosen, steps = train_tier2_tower(bench, seed, work, watch)
     encoder = Encoder.open(chosen.folder)
-    sight = Sight(bench.base.passages, encoder.encode_queries(bench.data.dev.questions),
+    sight = EncodedSet(bench.base.passages, encoder.encode_queries(bench.data.dev.questions),
                   encoder.encode_queries(list(bench.data.questions.values())))  # fmt: skip
     shutil.rmtree(work)
     cost = Cost(train_s=time.perf_counter() - started)
-    return Climbed(bench.at_weight(sight, chosen.lexical_weight), cost,
+    return RungResult(bench.measure_at_weight(sight, chosen.lexical_weight), cost,
                    {"alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight, "steps": steps})  # fmt: skip
 
 
-def learnt_map(bench: Bench, seed: int, watch: Watch) -> Chosen:
+def train_tier1_map(bench: TrainingBench, seed: int, watch: ProgressReporter) -> ChosenMap:
     """Tier 1's map, and what dev said of it."""
-    return choose_map(_side(bench, seed), seed, watch("train: tier 1", STEPS * len(RIDGES)))
+    return choose_map(_side(bench, seed), seed, watch("train: tier 1", STEPS_PER_RIDGE * len(RIDGES)))
 
 
-def learnt_tower(bench: Bench, seed: int, work: Path, watch: Watch) -> tuple[ChosenTower, int]:
+def train_tier2_tower(bench: TrainingBench, seed: int, work: Path, watch: ProgressReporter) -> tuple[ChosenTower, int]:
     """Tier 2's query tower, below *work*, and after how many steps."""
     side = _side(bench, seed)
     plan = QueryTowerPlan(seed=seed, bf16=bench.bf16)
-    steps = n_steps(len(side.rows.weight), plan)
+    steps = count_query_tower_steps(len(side.rows.weight), plan)
     return choose_tower(side, bench.encoder.folder, work, plan, watch("train: tier 2", steps)), steps
 
 
-def _side(bench: Bench, seed: int) -> QuerySide:
+def _side(bench: TrainingBench, seed: int) -> QuerySideData:
     data = bench.data
-    return QuerySide.between(data.train, data.dev, data.passages, data.lexical, bench.encoder.encode_queries,
+    return QuerySideData.between(data.train, data.dev, data.passages, data.lexical, bench.encoder.encode_queries,
                              bench.base.passages, bench.default_weight, seed)  # fmt: skip
 
 
-RUNGS: Mapping[str, Rung] = {
-    "tier1": Rung("tier 1: linear query map", tier1),
-    "tier2": Rung("tier 2: query tower", tier2),
+QUERY_RUNGS: Mapping[str, Rung] = {
+    "tier1": Rung("tier 1: linear query map", run_tier1),
+    "tier2": Rung("tier 2: query tower", run_tier2),
 }

@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rag.retrieval.fusion import normalised_lexical, top_fused
-from retriever_training.bench.harness.workbench import Bench, FloatArray
-from retriever_training.losses.batch_side_data import Lexical, Vectors
+from rag.retrieval.fusion import normalise_bm25, top_fused
+from retriever_training.bench.harness.workbench import FloatArray, TrainingBench
+from retriever_training.losses.batch_side_data import EncodeTexts, LexicalBonus
 from retriever_training.losses.two_tower_loss import SCALE
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View
+from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext, VersionView
 from retriever_training.negatives.denoising.false_negative_rules import count_removed
 from retriever_training.negatives.finders import FINDERS
-from retriever_training.negatives.mixing import POOL, QUOTAS, choose, mine_all, mix
-from retriever_training.tiers.learn_tier3 import N_NEGATIVES
+from retriever_training.negatives.mixing import POOL_SIZE, QUOTAS, choose_negatives, mine_negatives, mix_rows
+from retriever_training.tiers.learn_tier3 import NEGATIVES_PER_ROW
 from retriever_training.tiers.query_side_data import LEXICAL_SHARE
-from retriever_training.tiers.tier3_both_towers import Example, Plan
+from retriever_training.tiers.tier3_both_towers import TowersPlan, TrainingExample
 
-SHOWN = 5  # passages that a simulated person looks at, and rejects where the labels do not call them right
-FILLER = "random"  # what a row holds where its finder finds nothing, so that every step reads as many passages
+N_SHOWN = 5  # passages that a simulated person looks at, and rejects where the labels do not call them right
+FALLBACK_FINDER = "random"  # what a row holds where its finder finds nothing, so that every step reads as many passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Recipe:
     """Whether the base's fused scores are the teacher's."""
     is_mixed: bool = False
     """Whether rows hold negatives of several sources, as `nightjar mine` mixes them."""
-    as_at_night: bool = False
+    uses_night_loss: bool = False
     """Whether BM25 and near-duplicates are part of the loss."""
-    plan: Plan = field(default_factory=Plan)
+    plan: TowersPlan = field(default_factory=TowersPlan)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "triplet": Recipe("random", plan=Plan(loss="triplet")),
+    "triplet": Recipe("random", plan=TowersPlan(loss="triplet")),
     "in_batch": Recipe(),
     "bm25": Recipe("bm25"),
     "dense": Recipe("dense"),
@@ -56,52 +56,60 @@ RECIPES: Mapping[str, Recipe] = {
     "earlier": Recipe("earlier", cleaned=True, earlier="in_batch"),
     "neighbour": Recipe("neighbour", cleaned=True),
     "verdicts": Recipe("feedback", cleaned=True),
-    "distilled": Recipe("dense", cleaned=True, taught=True, plan=Plan(distil=1.0)),
-    "anchored": Recipe("dense", cleaned=True, plan=Plan(anchor=1.0)),
-    "mixed": Recipe("dense", cleaned=True, is_mixed=True, as_at_night=True),
-    "night": Recipe(as_at_night=True),
+    "distilled": Recipe("dense", cleaned=True, taught=True, plan=TowersPlan(distil=1.0)),
+    "anchored": Recipe("dense", cleaned=True, plan=TowersPlan(anchor=1.0)),
+    "mixed": Recipe("dense", cleaned=True, is_mixed=True, uses_night_loss=True),
+    "night": Recipe(uses_night_loss=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class LadderRows:
     """One example for each right passage of a train question, and where their negatives came from."""
 
-    examples: tuple[Example, ...]
+    examples: tuple[TrainingExample, ...]
     sources: Mapping[str, int]
     """Finder → how many questions got its negative."""
     removed: Mapping[str, int]
     """Reason → candidates that were cleaned away."""
 
 
-def rows_of(recipe: Recipe, bench: Bench, seed: int, earlier: Sequence[View] = ()) -> Rows:
+def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence[VersionView] = ()) -> LadderRows:
     """Finds the negatives by vectors that exist, and puts them beside the right passages as texts."""
     data = bench.data
     if not recipe.source:
         pairs = zip(data.train.questions, data.train.right, strict=True)
-        return Rows(tuple(Example(question, data.texts[row]) for question, right in pairs for row in right), {}, {})
-    mine = mine_of(bench, seed, earlier, rejected=recipe.source == "feedback")
-    views = [View("the base", mine.question_vectors, mine.passage_vectors), *earlier]
-    chosen, removed = mixed(mine, views) if recipe.is_mixed else negatives(recipe, mine, views)
+        return LadderRows(
+            tuple(TrainingExample(question, data.texts[row]) for question, right in pairs for row in right), {}, {}
+        )
+    mine = mining_context(bench, seed, earlier, rejected=recipe.source == "feedback")
+    views = [VersionView("the base", mine.question_vectors, mine.passage_vectors), *earlier]
+    chosen, removed = (
+        choose_mixed_negatives(mine, views) if recipe.is_mixed else choose_finder_negatives(recipe, mine, views)
+    )
     examples = []
     for place, (question, right) in enumerate(zip(data.train.questions, data.train.right, strict=True)):
         own = [one.passage for one in chosen[place]]
         for row in right:
-            taught = teacher_scores(bench, place, [row, *own]) if recipe.taught else ()
-            examples.append(Example(question, data.texts[row], tuple(data.texts[one] for one in own), teacher=taught))
+            taught = base_teacher_scores(bench, place, [row, *own]) if recipe.taught else ()
+            examples.append(
+                TrainingExample(question, data.texts[row], tuple(data.texts[one] for one in own), teacher=taught)
+            )
     sources = Counter(one.source for some in chosen for one in some)
-    return Rows(tuple(examples), dict(sources), removed)
+    return LadderRows(tuple(examples), dict(sources), removed)
 
 
-def mine_of(bench: Bench, seed: int, earlier: Sequence[View] = (), *, rejected: bool = False) -> Mine:
+def mining_context(
+    bench: TrainingBench, seed: int, earlier: Sequence[VersionView] = (), *, rejected: bool = False
+) -> MiningContext:
     """The train questions and all passages as the base sees them, with simulated rejections where wanted."""
     data = bench.data
-    return Mine(
+    return MiningContext(
         data.train.questions,
         data.positives,
         simulated_rejections(bench) if rejected else data.train.rejected,
         data.passage_ids,
-        bench.train_questions,
+        bench.train_vectors,
         bench.base.passages,
         data.lexical,
         data.texts,
@@ -110,74 +118,76 @@ def mine_of(bench: Bench, seed: int, earlier: Sequence[View] = (), *, rejected: 
     )
 
 
-Chosen = tuple[list[list[Candidate]], dict[str, int]]
+ChosenNegatives = tuple[list[list[Candidate]], dict[str, int]]
 """The negatives of each train question, and how many candidates were cleaned away, by reason."""
 
 
-def negatives(recipe: Recipe, mine: Mine, views: Sequence[View]) -> Chosen:
+def choose_finder_negatives(recipe: Recipe, mine: MiningContext, views: Sequence[VersionView]) -> ChosenNegatives:
     """The finder's first for each question, cleaned or as found; a random one where it has none."""
-    finders = tuple(dict.fromkeys((recipe.source, FILLER)))
+    finders = tuple(dict.fromkeys((recipe.source, FALLBACK_FINDER)))
     if recipe.cleaned:
-        by_source = mine_all(mine, views, mine.texts, finders, POOL)
+        by_source = mine_negatives(mine, views, mine.texts, finders, POOL_SIZE)
     else:
-        by_source = {name: [Mined(tuple(found)) for found in FINDERS[name](mine, POOL)] for name in finders}
-    chosen = [choose(by_source, place, 1, {recipe.source: 1}) for place in range(len(mine))]
+        by_source = {
+            name: [MinedNegatives(tuple(found)) for found in FINDERS[name](mine, POOL_SIZE)] for name in finders
+        }
+    chosen = [choose_negatives(by_source, place, 1, {recipe.source: 1}) for place in range(len(mine))]
     return chosen, count_removed(by_source[recipe.source])
 
 
-def mixed(mine: Mine, views: Sequence[View]) -> Chosen:
+def choose_mixed_negatives(mine: MiningContext, views: Sequence[VersionView]) -> ChosenNegatives:
     """The negatives of each question's rows as `nightjar mine` mixes them."""
-    by_source = mine_all(mine, views, mine.texts, tuple(QUOTAS))
+    by_source = mine_negatives(mine, views, mine.texts, tuple(QUOTAS))
     right = [dict.fromkeys(sorted(positives), 1.0) for positives in mine.positives]
-    rows, removed = mix(mine, by_source, right, N_NEGATIVES)
+    rows, removed = mix_rows(mine, by_source, right, NEGATIVES_PER_ROW)
     of_question = {row.question: list(row.negatives) for row in rows}
     return [of_question[question] for question in mine.questions], removed
 
 
-def simulated_rejections(bench: Bench) -> tuple[tuple[int, ...], ...]:
+def simulated_rejections(bench: TrainingBench) -> tuple[tuple[int, ...], ...]:
     """What a person who knows the labels rejects of the SHOWN passages that the base serves first, best first."""
     rejected = []
     for place, positives in enumerate(bench.data.positives):
-        cosines = bench.base.passages @ bench.train_questions[place]
-        shown = top_fused(cosines, words_of(bench, place), bench.default_weight, 100, SHOWN).tolist()
+        cosines = bench.base.passages @ bench.train_vectors[place]
+        shown = top_fused(cosines, lexical_scores(bench, place), bench.default_weight, 100, N_SHOWN).tolist()
         rejected.append(tuple(row for row in shown if row not in positives))
     return tuple(rejected)
 
 
-def teacher_scores(bench: Bench, place: int, passages: list[int]) -> tuple[float, ...]:
+def base_teacher_scores(bench: TrainingBench, place: int, passages: list[int]) -> tuple[float, ...]:
     """SCALE · (cosine + weight · normalised BM25) by the base, of some passages for the train question in that place."""
-    cosines = bench.base.passages[passages] @ bench.train_questions[place]
-    scores = SCALE * (cosines + bench.default_weight * words_of(bench, place)[passages])
+    cosines = bench.base.passages[passages] @ bench.train_vectors[place]
+    scores = SCALE * (cosines + bench.default_weight * lexical_scores(bench, place)[passages])
     return tuple(scores.tolist())
 
 
-def words_of(bench: Bench, place: int) -> FloatArray:
+def lexical_scores(bench: TrainingBench, place: int) -> FloatArray:
     """`(n,)`: normalised BM25 of all passages for the train question in that place."""
-    scores = normalised_lexical(bench.data.lexical.scores(bench.data.train.questions[place]))
+    scores = normalise_bm25(bench.data.lexical.scores(bench.data.train.questions[place]))
     return np.asarray(scores, np.float32)
 
 
 # ---- what the loss knows
 
 
-def seen_by_base(bench: Bench) -> tuple[Vectors, Vectors]:
+def vectors_by_base(bench: TrainingBench) -> tuple[EncodeTexts, EncodeTexts]:
     """The base's vectors of train questions and of passages, by text; they exist."""
     question = {text: row for row, text in enumerate(bench.data.train.questions)}
     passage = {text: row for row, text in enumerate(bench.data.texts)}
     return (
-        lambda texts: bench.train_questions[[question[text] for text in texts]],
+        lambda texts: bench.train_vectors[[question[text] for text in texts]],
         lambda texts: bench.base.passages[[passage[text] for text in texts]],
     )
 
 
-def added_by_words(bench: Bench) -> Lexical:
+def lexical_bonus(bench: TrainingBench) -> LexicalBonus:
     """What BM25 adds to the cosines in the loss of a night."""
     question = {text: row for row, text in enumerate(bench.data.train.questions)}
     passage = {text: row for row, text in enumerate(bench.data.texts)}
 
     def added(questions: Sequence[str], passages: Sequence[str]) -> FloatArray:
         columns = [passage[text] for text in passages]
-        scores = [words_of(bench, question[text])[columns] for text in questions]
+        scores = [lexical_scores(bench, question[text])[columns] for text in questions]
         return np.asarray(LEXICAL_SHARE * bench.default_weight * np.stack(scores), np.float32)
 
     return added

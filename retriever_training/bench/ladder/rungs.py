@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from rag.embedding.encoder import Encoder
-from retriever_training.bench.harness.workbench import Bench, Climbed, Cost, Sight
-from retriever_training.bench.ladder.rows import RECIPES, Recipe, added_by_words, rows_of, seen_by_base
-from retriever_training.negatives.candidates.records import View
-from retriever_training.progress import Watch
+from retriever_training.bench.harness.workbench import Cost, EncodedSet, RungResult, TrainingBench
+from retriever_training.bench.ladder.rows import RECIPES, Recipe, lexical_bonus, make_rows, vectors_by_base
+from retriever_training.negatives.candidates.records import VersionView
+from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.learn_tier3 import ALPHAS
-from retriever_training.tiers.model_selection import best_weight
-from retriever_training.tiers.tier3_both_towers import Example, merge_towers, needs_vectors, train_towers
+from retriever_training.tiers.model_selection import choose_lexical_weight
+from retriever_training.tiers.tier3_both_towers import TrainingExample, merge_towers, needs_base_vectors, train_towers
 
-Climb = Callable[[Bench, int, Watch], Climbed]
+RungFunction = Callable[[TrainingBench, int, ProgressReporter], RungResult]
 """Takes the bench, a seed, and who watches."""
 
-BUILT_ON = ("in_batch", "dense_cleaned")  # their models are kept: later rungs start there
+REUSED_RECIPES = ("in_batch", "dense_cleaned")  # their models are kept: later rungs start there
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +35,44 @@ class Rung:
 
     label: str
     """For tables and plots."""
-    climb: Climb
-    is_drawn: bool = True
+    run: RungFunction
+    is_seeded: bool = True
     """Whether another seed makes another one."""
-    beside: bool = False
+    is_baseline: bool = False
     """Whether it is what a user would do instead."""
 
 
-def base(bench: Bench, _seed: int, _watch: Watch) -> Climbed:
+def run_base(bench: TrainingBench, _seed: int, _watch: ProgressReporter) -> RungResult:
     """As it comes."""
     values, weight = bench.measured(bench.base)
-    return Climbed(values, Cost(), {"lexical_weight": weight})
+    return RungResult(values, Cost(), {"lexical_weight": weight})
 
 
-def towers(name: str, bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_towers(name: str, bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """Trains by one of RECIPES, encodes the library by what comes out, and measures it."""
-    folder, cost, note = trained(name, bench, seed, watch)
+    folder, cost, note = train_or_load(name, bench, seed, watch)
     started = time.perf_counter()
     sight = bench.look(Encoder.open(folder), watch)
     cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(sight.passages))
     values, weight = bench.measured(sight)
-    if name not in BUILT_ON:
+    if name not in REUSED_RECIPES:
         shutil.rmtree(folder.parent)
-    return Climbed(values, cost, {**note, "lexical_weight": weight})
+    return RungResult(values, cost, {**note, "lexical_weight": weight})
 
 
-def merged(name: str, bench: Bench, seed: int, watch: Watch) -> Climbed:
+def run_merged(name: str, bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """A recipe's version, moved back towards the base as far as dev likes it best (WiSE-FT, Wortsman et al. 2022)."""
-    folder, cost, note = trained(name, bench, seed, watch)
+    folder, cost, note = train_or_load(name, bench, seed, watch)
     started = time.perf_counter()
-    alpha, sight = best_merge(bench, folder, watch)
-    if name not in BUILT_ON:
+    alpha, sight = choose_merge(bench, folder, watch)
+    if name not in REUSED_RECIPES:
         shutil.rmtree(folder.parent)
     values, weight = bench.measured(sight)
     cost += Cost(encode_s=time.perf_counter() - started, n_encoded=len(ALPHAS) * len(sight.passages))
-    return Climbed(values, cost, {**note, "alpha": alpha, "lexical_weight": weight})
+    return RungResult(values, cost, {**note, "alpha": alpha, "lexical_weight": weight})
 
 
-def best_merge(bench: Bench, towers: Path, watch: Watch) -> tuple[float, Sight]:
+def choose_merge(bench: TrainingBench, towers: Path, watch: ProgressReporter) -> tuple[float, EncodedSet]:
     """How much of the trained *towers* dev likes best beside the base, and how that version sees the set."""
     tried = []
     for alpha in ALPHAS:
@@ -80,14 +80,16 @@ def best_merge(bench: Bench, towers: Path, watch: Watch) -> tuple[float, Sight]:
         shutil.rmtree(made, ignore_errors=True)
         merge_towers(bench.encoder.folder, towers, alpha, made)
         sight = bench.look(Encoder.open(made), watch)
-        _, on_dev = best_weight(bench.dev_set, sight.dev, sight.passages, bench.default_weight)
+        _, on_dev = choose_lexical_weight(bench.dev_set, sight.dev, sight.passages, bench.default_weight)
         tried.append((on_dev, alpha, sight))
         shutil.rmtree(made)
     _, alpha, sight = max(tried, key=lambda one: one[:2])
     return alpha, sight
 
 
-def trained(name: str, bench: Bench, seed: int, watch: Watch) -> tuple[Path, Cost, dict[str, Any]]:
+def train_or_load(
+    name: str, bench: TrainingBench, seed: int, watch: ProgressReporter
+) -> tuple[Path, Cost, dict[str, Any]]:
     """The model's folder, what it took to make, and a note; at once where an earlier rung has made it.
 
     One that was killed is made anew, so that its seconds are those of one training.
@@ -100,7 +102,7 @@ def trained(name: str, bench: Bench, seed: int, watch: Watch) -> tuple[Path, Cos
     shutil.rmtree(work, ignore_errors=True)
     earlier, cost = _earlier(RECIPES[name], bench, seed, watch)
     started = time.perf_counter()
-    rows = rows_of(RECIPES[name], bench, seed, earlier)
+    rows = make_rows(RECIPES[name], bench, seed, earlier)
     cost += Cost(mine_s=time.perf_counter() - started)
     started = time.perf_counter()
     folder = _train(RECIPES[name], bench, rows.examples, seed, work, watch(f"train: {name}", bench.budget.steps))
@@ -110,57 +112,64 @@ def trained(name: str, bench: Bench, seed: int, watch: Watch) -> tuple[Path, Cos
     return folder, cost, note
 
 
-def _earlier(recipe: Recipe, bench: Bench, seed: int, watch: Watch) -> tuple[list[View], Cost]:
+def _earlier(
+    recipe: Recipe, bench: TrainingBench, seed: int, watch: ProgressReporter
+) -> tuple[list[VersionView], Cost]:
     """How the earlier version sees the train questions and the passages, which it encodes; what that and it took."""
     if not recipe.earlier:
         return [], Cost()
-    folder, cost, _ = trained(recipe.earlier, bench, seed, watch)
+    folder, cost, _ = train_or_load(recipe.earlier, bench, seed, watch)
     started = time.perf_counter()
     encoder, texts = Encoder.open(folder), bench.data.texts
     passages = encoder.encode_passages(texts, watch("encode by the earlier version", len(texts)))
-    view = View(recipe.earlier, encoder.encode_queries(bench.data.train.questions), passages, encoder.encoder_id)
+    view = VersionView(recipe.earlier, encoder.encode_queries(bench.data.train.questions), passages, encoder.encoder_id)
     return [view], cost + Cost(mine_s=time.perf_counter() - started, n_mined=len(passages))
 
 
 def _train(
-    recipe: Recipe, bench: Bench, examples: Sequence[Example], seed: int, work: Path, progress: Callable[[int], None]
+    recipe: Recipe,
+    bench: TrainingBench,
+    examples: Sequence[TrainingExample],
+    seed: int,
+    work: Path,
+    progress: Callable[[int], None],
 ) -> Path:
     """As many steps as the budget has; returns the folder of the model."""
     n_negatives = 1 if recipe.source else 0
     plan = replace(recipe.plan, epochs=1, batch_size=bench.budget.rows(n_negatives), seed=seed, bf16=bench.bf16,
                    n_negatives=n_negatives, frozen_layers=bench.budget.frozen_layers)  # fmt: skip
-    rows = list(scheduled(examples, bench.budget.steps * plan.batch_size, seed))
-    lexical = added_by_words(bench) if recipe.as_at_night else None
-    seen = seen_by_base(bench) if recipe.as_at_night or needs_vectors(plan) else None
-    folder = train_towers(bench.encoder.folder, rows, work, plan, progress, lexical=lexical, seen_by_base=seen)
+    rows = list(schedule_examples(examples, bench.budget.steps * plan.batch_size, seed))
+    lexical = lexical_bonus(bench) if recipe.uses_night_loss else None
+    seen = vectors_by_base(bench) if recipe.uses_night_loss or needs_base_vectors(plan) else None
+    folder = train_towers(bench.encoder.folder, rows, work, plan, progress, lexical=lexical, base_vectors=seen)
     shutil.rmtree(work / "checkpoints")
     return folder
 
 
-def scheduled(examples: Sequence[Example], n_rows: int, seed: int) -> Iterator[Example]:
+def schedule_examples(examples: Sequence[TrainingExample], n_rows: int, seed: int) -> Iterator[TrainingExample]:
     """*n_rows* examples: all of them, again and again, and a random part of them at the end."""
     order = np.random.default_rng(seed)
 
-    def rounds() -> Iterator[Example]:
+    def rounds() -> Iterator[TrainingExample]:
         while True:
             yield from (examples[place] for place in order.permutation(len(examples)))
 
     return islice(rounds(), n_rows)
 
 
-RUNGS: Mapping[str, Rung] = {
-    "base": Rung("base", base, is_drawn=False),
-    "triplet": Rung("triplet + random", partial(towers, "triplet")),
-    "in_batch": Rung("in-batch", partial(towers, "in_batch")),
-    "bm25": Rung("+ one BM25 negative (DPR)", partial(towers, "bm25")),
-    "dense": Rung("+ one dense negative, not cleaned", partial(towers, "dense")),
-    "dense_cleaned": Rung("+ one dense negative, cleaned", partial(towers, "dense_cleaned")),
-    "earlier": Rung("+ one by an earlier version (ANCE)", partial(towers, "earlier")),
-    "neighbour": Rung("+ one neighbour of the positive", partial(towers, "neighbour")),
-    "verdicts": Rung("+ one that people rejected", partial(towers, "verdicts")),
-    "distilled": Rung("+ dense, cleaned, distilled", partial(towers, "distilled")),
-    "anchored": Rung("+ dense, cleaned, anchored", partial(towers, "anchored")),
-    "merged": Rung("+ dense, cleaned, merged", partial(merged, "dense_cleaned")),
-    "mixed": Rung("+ mixed, cleaned, BM25 in the loss, merged", partial(merged, "mixed")),
-    "tier3": Rung("tier 3: as a night trains", partial(merged, "night")),
+TOWER_RUNGS: Mapping[str, Rung] = {
+    "base": Rung("base", run_base, is_seeded=False),
+    "triplet": Rung("triplet + random", partial(run_towers, "triplet")),
+    "in_batch": Rung("in-batch", partial(run_towers, "in_batch")),
+    "bm25": Rung("+ one BM25 negative (DPR)", partial(run_towers, "bm25")),
+    "dense": Rung("+ one dense negative, not cleaned", partial(run_towers, "dense")),
+    "dense_cleaned": Rung("+ one dense negative, cleaned", partial(run_towers, "dense_cleaned")),
+    "earlier": Rung("+ one by an earlier version (ANCE)", partial(run_towers, "earlier")),
+    "neighbour": Rung("+ one neighbour of the positive", partial(run_towers, "neighbour")),
+    "verdicts": Rung("+ one that people rejected", partial(run_towers, "verdicts")),
+    "distilled": Rung("+ dense, cleaned, distilled", partial(run_towers, "distilled")),
+    "anchored": Rung("+ dense, cleaned, anchored", partial(run_towers, "anchored")),
+    "merged": Rung("+ dense, cleaned, merged", partial(run_merged, "dense_cleaned")),
+    "mixed": Rung("+ mixed, cleaned, BM25 in the loss, merged", partial(run_merged, "mixed")),
+    "tier3": Rung("tier 3: as a night trains", partial(run_merged, "night")),
 }

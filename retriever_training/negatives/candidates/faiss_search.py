@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-Method = Literal["auto", "exact", "ivf"]
+SearchMethod = Literal["auto", "exact", "ivf"]
 
-EXACT_UP_TO = 5_000_000_000
+MAX_EXACT_PAIRS = 5_000_000_000
 """Pairs of a question and a passage up to which the search is exact.
 
 Measured on one core of an AMD EPYC (AVX-512), 384 dimensions, k = 30: FAISS compares 100 million pairs a second, numpy's
@@ -19,15 +19,15 @@ product and partition 38 million, torch's topk 66 million. 10,000 questions over
 inverted file 8 s, finding 97 %: nothing to give exactness up for. Over 1,000,000 passages they take 90 s, and an
 inverted file 32 s (17 of them to build it), finding 96 %.
 """
-AT_ONCE = 4096  # questions; FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
-GATHERED = 8_000_000  # numbers of passages' vectors gathered at once to score them anew, 32 MB
+QUESTIONS_PER_BLOCK = 4096  # questions; FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
+MAX_GATHERED_NUMBERS = 8_000_000  # numbers of passages' vectors gathered at once to score them anew, 32 MB
 TARGET_RECALL = 0.95
-SAMPLE = 256  # questions to choose the number of lists on, and as many others to state the recall on
-SPARE = 8  # nearest beyond k, so that equal scores at its border are settled by row and not by rounding
+SAMPLE_QUESTIONS = 256  # questions to choose the number of lists on, and as many others to state the recall on
+SPARE_RANKS = 8  # nearest beyond k, so that equal scores at its border are settled by row and not by rounding
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
+class NearestPassages:
     """The nearest passages of each question, and how they were found."""
 
     rows: NDArray[np.int64]
@@ -39,7 +39,9 @@ class Nearest:
     """Share of the true nearest that were found, measured on a sample of the questions; 1 for exact."""
 
 
-def nearest(questions: FloatArray, passages: FloatArray, k: int, method: Method = "auto", seed: int = 13) -> Nearest:
+def find_nearest(
+    questions: FloatArray, passages: FloatArray, k: int, method: SearchMethod = "auto", seed: int = 13
+) -> NearestPassages:
     """The *k* passages of largest inner product for each question, or all where there are fewer.
 
     *questions* are `(q, dim)`, *passages* `(n, dim)`; neither is copied by the exact search. An inverted file holds a
@@ -53,15 +55,17 @@ def nearest(questions: FloatArray, passages: FloatArray, k: int, method: Method 
     """
     k = min(k, len(passages))
     if k < 1 or not len(questions):
-        return Nearest(np.zeros((len(questions), 0), np.int64), np.zeros((len(questions), 0), np.float32), "exact", 1.0)
+        return NearestPassages(
+            np.zeros((len(questions), 0), np.int64), np.zeros((len(questions), 0), np.float32), "exact", 1.0
+        )
     questions, passages = (np.ascontiguousarray(side, np.float32) for side in (questions, passages))
-    wanted = min(k + SPARE, len(passages))
-    if method == "ivf" or (method == "auto" and len(questions) * len(passages) > EXACT_UP_TO):
+    wanted = min(k + SPARE_RANKS, len(passages))
+    if method == "ivf" or (method == "auto" and len(questions) * len(passages) > MAX_EXACT_PAIRS):
         approximate = _by_lists(questions, passages, wanted, seed)
         if approximate is not None:
             rows, recall = approximate
-            return Nearest(*_scored(questions, passages, rows, k), "ivf", recall)
-    return Nearest(*_scored(questions, passages, _exact(questions, passages, wanted), k), "exact", 1.0)
+            return NearestPassages(*_scored(questions, passages, rows, k), "ivf", recall)
+    return NearestPassages(*_scored(questions, passages, _exact(questions, passages, wanted), k), "exact", 1.0)
 
 
 def _exact(questions: FloatArray, passages: FloatArray, k: int) -> NDArray[np.int64]:
@@ -71,8 +75,8 @@ def _exact(questions: FloatArray, passages: FloatArray, k: int) -> NDArray[np.in
     # Below it (333 questions of 384 dimensions) FAISS compares one by one, at a ninth of the speed.
     faiss.cvar.distance_compute_blas_threshold = 1
     found = [
-        faiss.knn(questions[start : start + AT_ONCE], passages, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
-        for start in range(0, len(questions), AT_ONCE)
+        faiss.knn(questions[start : start + QUESTIONS_PER_BLOCK], passages, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        for start in range(0, len(questions), QUESTIONS_PER_BLOCK)
     ]
     return np.concatenate(found).astype(np.int64)
 
@@ -88,7 +92,7 @@ def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) ->
     index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, 64
     index.train(passages)
     index.add(passages)
-    drawn = np.random.default_rng(seed).permutation(len(questions))[: 2 * SAMPLE]
+    drawn = np.random.default_rng(seed).permutation(len(questions))[: 2 * SAMPLE_QUESTIONS]
     tried, told = questions[drawn[: (len(drawn) + 1) // 2]], questions[drawn[len(drawn) // 2 :]]
     true = _exact(tried, passages, k)
     index.nprobe = 1
@@ -97,7 +101,10 @@ def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) ->
         if index.nprobe > n_lists / 4:
             return None
     recall = recall_of(index.search(told, k)[1], _exact(told, passages, k))
-    found = [index.search(questions[start : start + AT_ONCE], k)[1] for start in range(0, len(questions), AT_ONCE)]
+    found = [
+        index.search(questions[start : start + QUESTIONS_PER_BLOCK], k)[1]
+        for start in range(0, len(questions), QUESTIONS_PER_BLOCK)
+    ]
     return np.concatenate(found).astype(np.int64), recall
 
 
@@ -116,7 +123,7 @@ def _scored(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """The best *k* of the rows of each question, by inner products computed one by one, equal ones by row."""
     best, scores = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
-    at_once = max(1, GATHERED // (rows.shape[1] * passages.shape[1]))
+    at_once = max(1, MAX_GATHERED_NUMBERS // (rows.shape[1] * passages.shape[1]))
     for start in range(0, len(rows), at_once):
         some = slice(start, start + at_once)
         by_row = np.sort(rows[some], axis=1)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["absolute", "relative", "percent"]
+MarginKind = Literal["absolute", "relative", "percent"]
 Scores = NDArray[Any]  # float32 or float64
 
 
@@ -16,13 +16,13 @@ Scores = NDArray[Any]  # float32 or float64
 class Margin:
     """A kind of margin and its size."""
 
-    kind: Kind
+    kind: MarginKind
     size: float
     """Absolute: in the score's unit. Relative: the share of the positive's score that has to lie between. Percent: the
     share that a negative may reach, 1 - relative."""
 
 
-def highest_allowed(margin: Margin, positive: Scores) -> Scores:
+def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
     """The highest score that a negative may have beside a positive of score s⁺, elementwise.
 
     absolute: s⁺ - m · relative: s⁺ - m · |s⁺| (both as in sentence-transformers' `mine_hard_negatives`; absolute is
@@ -41,11 +41,11 @@ def highest_allowed(margin: Margin, positive: Scores) -> Scores:
     return positive - (margin.size if margin.kind == "relative" else 1 - margin.size) * np.abs(positive)
 
 
-def below(margin: Margin, positive: Scores, negative: Scores) -> NDArray[np.bool_]:
+def keeps_margin(margin: Margin, positive: Scores, negative: Scores) -> NDArray[np.bool_]:
     """Whether each negative keeps the margin; one that lies exactly on it does. Where s⁺ is infinite all do.
 
     >>> below(Margin("absolute", 0.25), np.array([0.75, 0.75, np.inf]), np.array([0.5, 0.625, 0.75])).tolist()
     [True, False, True]
     """
     known = np.isfinite(positive)
-    return ~known | (negative <= highest_allowed(margin, np.where(known, positive, 0.0)))
+    return ~known | (negative <= highest_allowed_score(margin, np.where(known, positive, 0.0)))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retriever_training.negatives.candidates.margins import Margin, below
-from retriever_training.negatives.candidates.records import Candidate, Mine
-from retriever_training.negatives.candidates.similarities import of_candidates, worst_positive
+from retriever_training.negatives.candidates.margins import Margin, keeps_margin
+from retriever_training.negatives.candidates.records import Candidate, MiningContext
+from retriever_training.negatives.candidates.similarities import candidate_cosines, lowest_positive_cosines
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RankWindow:
     """Bounds that a candidate has to lie within; without bounds all do.
 
     Scores are cosines of question and passage by the current version, whichever finder named the passage, so that a
@@ -34,13 +34,15 @@ class Window:
         return self.last if self.last is not None else self.skip + n
 
 
-def within(mine: Mine, found: Sequence[Sequence[Candidate]], window: Window) -> list[list[Candidate]]:
+def within_window(
+    mine: MiningContext, found: Sequence[Sequence[Candidate]], window: RankWindow
+) -> list[list[Candidate]]:
     """The candidates within the window, in order, each with the rank that its finder gave it.
 
     Ranks are the finder's own. `mine_hard_negatives` filters by scores and margins first and then skips the first
     `range_min` of what is left: there the same bounds skip deeper, the more was filtered.
     """
-    questions, scores = of_candidates(mine.current, found)
+    questions, scores = candidate_cosines(mine.current, found)
     ranks = np.fromiter((one.rank for candidates in found for one in candidates), np.int64, len(questions))
     inside = ranks > window.skip
     if window.last is not None:
@@ -50,6 +52,6 @@ def within(mine: Mine, found: Sequence[Sequence[Candidate]], window: Window) -> 
     if window.max_score is not None:
         inside &= scores <= window.max_score
     if window.margin is not None:
-        inside &= below(window.margin, worst_positive(mine.current, mine.positives)[questions], scores)
+        inside &= keeps_margin(window.margin, lowest_positive_cosines(mine.current, mine.positives)[questions], scores)
     kept = iter(inside.tolist())
     return [[one for one in candidates if next(kept)] for candidates in found]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-NOT_A_NEGATIVE = "reviewed: not a negative"
+REVIEWED_NOT_NEGATIVE = "reviewed: not a negative"
 """The reason of every removal that a review asked for."""
 
 
-class LexicalMatrix(Protocol):
+class Bm25Scorer(Protocol):
     """BM25 over the passages of the mine, in its order."""
 
     def scores(self, question: str) -> NDArray[np.float64]:
@@ -25,7 +25,7 @@ class LexicalMatrix(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class VersionView:
     """How one version sees the mine's questions and passages."""
 
     name: str
@@ -38,7 +38,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Mine:
+class MiningContext:
     """Questions with what is known of them, and all passages, as vectors that exist: mining encodes nothing.
 
     Passages are named by their row, 0-based.
@@ -54,11 +54,11 @@ class Mine:
     """`(q, dim)`, unit rows, by the current version."""
     passage_vectors: FloatArray
     """`(n, dim)`, unit rows, by the current version."""
-    lexical: LexicalMatrix
+    lexical: Bm25Scorer
     texts: Sequence[str] = ()
     """The passages' texts; without them nothing is found by the words of a passage."""
     seed: int = 13
-    earlier: tuple[View, ...] = ()
+    earlier: tuple[VersionView, ...] = ()
     """Versions before the current one, newest first, as far as their vectors are there."""
     version: str = ""
     """The `encoder_id` of the current version."""
@@ -67,9 +67,9 @@ class Mine:
         return len(self.questions)
 
     @property
-    def current(self) -> View:
+    def current(self) -> VersionView:
         """How the current version sees the mine."""
-        return View("the current version", self.question_vectors, self.passage_vectors, self.version)
+        return VersionView("the current version", self.question_vectors, self.passage_vectors, self.version)
 
     def generator(self, stream: str) -> np.random.Generator:
         """Random numbers for one finder: the same for the same seed and mine, and independent of the other finders."""
@@ -93,7 +93,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MinedNegatives:
     """The negatives of one question after cleaning, and what was taken out."""
 
     kept: tuple[Candidate, ...]
@@ -101,11 +101,13 @@ class Mined:
     """Each with its reason."""
 
 
-Finder = Callable[[Mine, int], list[list[Candidate]]]
+Finder = Callable[[MiningContext, int], list[list[Candidate]]]
 """Takes a mine and how many to find for each question; gives a list for each question, hardest first."""
 
 
-def ranked(source: str, passages: Sequence[int], scores: Sequence[float], version: str = "") -> list[Candidate]:
+def rank_candidates(
+    source: str, passages: Sequence[int], scores: Sequence[float], version: str = ""
+) -> list[Candidate]:
     """Candidates in the order given, ranks from 1."""
     pairs = zip(passages, scores, strict=True)
     return [
@@ -114,13 +116,13 @@ def ranked(source: str, passages: Sequence[int], scores: Sequence[float], versio
     ]
 
 
-def most_positives(mine: Mine) -> int:
+def max_positives(mine: MiningContext) -> int:
     """How many right passages a question has at most: so many more have to be looked for."""
     return max((len(positives) for positives in mine.positives), default=0)
 
 
-def without_positives(
-    mine: Mine, source: str, n: int, rows: NDArray[np.int64], scores: FloatArray, version: str = ""
+def drop_positives(
+    mine: MiningContext, source: str, n: int, rows: NDArray[np.int64], scores: FloatArray, version: str = ""
 ) -> list[list[Candidate]]:
     """The first *n* of the rows found for each question that are no positive of it.
 
@@ -129,5 +131,5 @@ def without_positives(
     found = []
     for some, theirs, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
         kept = [pair for pair in zip(some, theirs, strict=True) if pair[0] >= 0 and pair[0] not in positives][:n]
-        found.append(ranked(source, [row for row, _ in kept], [score for _, score in kept], version))
+        found.append(rank_candidates(source, [row for row, _ in kept], [score for _, score in kept], version))
     return found

@@ -9,23 +9,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.candidates.records import Candidate, Mine
-from retriever_training.negatives.candidates.similarities import of_candidates, worst_positive
+from retriever_training.negatives.candidates.records import Candidate, MiningContext
+from retriever_training.negatives.candidates.similarities import candidate_cosines, lowest_positive_cosines
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to choose."""
 
-    how: Literal["top", "uniform", "ambiguous"] = "top"
+    method: Literal["top", "uniform", "ambiguous"] = "top"
     a: float = 200.0
     """How narrow "ambiguous" looks. SimANS takes 0.5 on scores that span about twenty times as much as cosines: 20² · 0.5."""
     b: float = 0.0
     """How much closer than the positive it looks."""
 
 
-def sample(
-    mine: Mine, found: Sequence[Sequence[Candidate]], n: int, sampling: Sampling, stream: str
+def sample_candidates(
+    mine: MiningContext, found: Sequence[Sequence[Candidate]], n: int, sampling: Sampling, stream: str
 ) -> list[list[Candidate]]:
     """*n* candidates of each question in the order of their ranks, or all where there are fewer.
 
@@ -33,13 +33,13 @@ def sample(
     version, s⁺ of the least similar positive (SimANS, Zhou et al. 2022, equation 4); where a question has no positive,
     as "uniform" does. The same seed and *stream* draw the same, whatever else is drawn.
     """
-    if sampling.how == "top":
+    if sampling.method == "top":
         return [list(candidates[:n]) for candidates in found]
-    questions, scores = of_candidates(mine.current, found)
+    questions, scores = candidate_cosines(mine.current, found)
     likely = np.zeros(len(questions))
-    if sampling.how == "ambiguous":
-        worst = worst_positive(mine.current, mine.positives)[questions]
-        likely = ambiguity(scores, np.where(np.isfinite(worst), worst, scores), sampling.a, sampling.b)
+    if sampling.method == "ambiguous":
+        worst = lowest_positive_cosines(mine.current, mine.positives)[questions]
+        likely = log_ambiguity(scores, np.where(np.isfinite(worst), worst, scores), sampling.a, sampling.b)
     # The n largest of log p + Gumbel noise are a sample without replacement (Vieira 2014; Kool et al. 2019).
     keys = likely + mine.generator(f"sample {stream}").gumbel(size=len(likely))
     ends = np.cumsum([len(candidates) for candidates in found]).tolist()
@@ -49,7 +49,9 @@ def sample(
     ]
 
 
-def ambiguity(negative: NDArray[np.float64], positive: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
+def log_ambiguity(
+    negative: NDArray[np.float64], positive: NDArray[np.float64], a: float, b: float
+) -> NDArray[np.float64]:
     """log p of SimANS, up to a constant: 0 where the negative lies *b* above the positive, less on both sides.
 
     >>> ambiguity(np.array([0.5, 0.25, 0.75]), np.array([0.5, 0.5, 0.5]), 16.0, 0.0).tolist()
@@ -59,7 +61,7 @@ def ambiguity(negative: NDArray[np.float64], positive: NDArray[np.float64], a: f
     return difference
 
 
-def distinct(generator: np.random.Generator, n_lines: int, n_values: int, n: int) -> NDArray[np.int64]:
+def draw_distinct(generator: np.random.Generator, n_lines: int, n_values: int, n: int) -> NDArray[np.int64]:
     """`(n_lines, n)`: in each line numbers below *n_values*, drawn uniformly without replacement; -1 fills a line up.
 
     Where there are many more values than *n*, a line may hold a few less: those that it would have held twice.

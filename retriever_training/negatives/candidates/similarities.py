@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.candidates.records import Candidate, View
+from retriever_training.negatives.candidates.records import Candidate, VersionView
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Scores = NDArray[np.float64]
-PAIRS_AT_ONCE = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
+PAIRS_PER_BLOCK = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
 
 
-def worst_positive(view: View, positives: Sequence[frozenset[int]]) -> Scores:
+def lowest_positive_cosines(view: VersionView, positives: Sequence[frozenset[int]]) -> Scores:
     """`(q,)`: the least cosine of each question with one of its positives, infinite without one.
 
     The least, as in `mine_hard_negatives`: what lies below it lies below all.
@@ -23,18 +23,18 @@ def worst_positive(view: View, positives: Sequence[frozenset[int]]) -> Scores:
     questions = np.repeat(np.arange(len(positives)), [len(some) for some in positives])
     rows = np.fromiter((row for some in positives for row in sorted(some)), np.int64, len(questions))
     worst = np.full(len(positives), np.inf)
-    np.minimum.at(worst, questions, cosines(view.question_vectors, questions, view.passage_vectors, rows))
+    np.minimum.at(worst, questions, row_cosines(view.question_vectors, questions, view.passage_vectors, rows))
     return worst
 
 
-def of_candidates(view: View, found: Sequence[Sequence[Candidate]]) -> tuple[NDArray[np.int64], Scores]:
+def candidate_cosines(view: VersionView, found: Sequence[Sequence[Candidate]]) -> tuple[NDArray[np.int64], Scores]:
     """The question of every candidate, one after the other, and its cosine with it, `(m,)` each."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
     rows = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
-    return questions, cosines(view.question_vectors, questions, view.passage_vectors, rows)
+    return questions, row_cosines(view.question_vectors, questions, view.passage_vectors, rows)
 
 
-def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
+def row_cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
     """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
 
     >>> axes = np.eye(2, dtype=np.float32)
@@ -42,7 +42,7 @@ def cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntA
     [1.0, 0.0]
     """
     found = np.empty(len(rows))
-    for start in range(0, len(rows), PAIRS_AT_ONCE):
-        some = slice(start, start + PAIRS_AT_ONCE)
+    for start in range(0, len(rows), PAIRS_PER_BLOCK):
+        some = slice(start, start + PAIRS_PER_BLOCK)
         found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
     return found

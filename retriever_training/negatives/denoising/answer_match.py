@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rag.text.shingles import plain
+from rag.text.shingles import normalise_words
 
 ARTICLES = ("a ", "an ", "the ")
-SAYING_NOTHING = frozenset({"", "yes", "no", "true", "false", "none"})
+UNINFORMATIVE_ANSWERS = frozenset({"", "yes", "no", "true", "false", "none"})
 """Answers that stand in any passage, whatever it is about."""
 
 
@@ -23,7 +23,7 @@ def has_answer(passage: str, answers: Iterable[str]) -> bool:
     False
     """
     padded = f" {passage} "
-    return any(f" {words} " in padded for words in map(answer_words, answers) if words not in SAYING_NOTHING)
+    return any(f" {words} " in padded for words in map(answer_words, answers) if words not in UNINFORMATIVE_ANSWERS)
 
 
 def answer_words(answer: str) -> str:
@@ -32,6 +32,6 @@ def answer_words(answer: str) -> str:
     >>> answer_words("The U.S. Constitution")
     'u s constitution'
     """
-    words = plain(answer)
+    words = normalise_words(answer)
     article = next((article for article in ARTICLES if words.startswith(article)), "")
     return words[len(article) :]

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined
+from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class AuditedCandidate:
     """A candidate beside its question and a right passage, as texts."""
 
     question: str
@@ -32,9 +32,13 @@ class Audited:
         return asdict(self)
 
 
-def sample(
-    mine: Mine, by_source: Mapping[str, Sequence[Mined]], texts: Sequence[str], n: int = 3, seed: int = 13
-) -> list[Audited]:
+def sample_for_audit(
+    mine: MiningContext,
+    by_source: Mapping[str, Sequence[MinedNegatives]],
+    texts: Sequence[str],
+    n: int = 3,
+    seed: int = 13,
+) -> list[AuditedCandidate]:
     """*n* candidates, or all where there are fewer, of every source and outcome, drawn at random, in a fixed order.
 
     Stratified, so that a rule which removed five of a million is read as closely as one which removed half of them.
@@ -54,10 +58,12 @@ def sample(
     return drawn
 
 
-def _audited(mine: Mine, texts: Sequence[str], drawn: tuple[int, Candidate], removed: str | None) -> Audited:
+def _audited(
+    mine: MiningContext, texts: Sequence[str], drawn: tuple[int, Candidate], removed: str | None
+) -> AuditedCandidate:
     row, candidate = drawn
     positives = sorted(mine.positives[row])
-    return Audited(
+    return AuditedCandidate(
         mine.questions[row],
         texts[positives[0]] if positives else "",
         texts[candidate.passage],

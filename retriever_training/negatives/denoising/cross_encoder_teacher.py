@@ -14,14 +14,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.candidates.records import FloatArray, Mine, Mined
+from retriever_training.negatives.candidates.records import FloatArray, MinedNegatives, MiningContext
 
 NEGATIVE_BELOW = 0.1
-SUSPECT_ABOVE = 0.9
-FINALISTS = 8
+POSITIVE_ABOVE = 0.9
+MAX_FINALISTS = 8
 """Candidates a question that it reads: with 10,000 questions 80,000 pairs."""
-TAKEN_FOR_RIGHT = "the cross-encoder takes it for right"
-UNREAD = "not among the few that the cross-encoder reads"
+TEACHER_SAYS_POSITIVE = "the cross-encoder takes it for right"
+NOT_READ_BY_TEACHER = "not among the few that the cross-encoder reads"
 
 Zone = Literal["negative", "soft", "suspect"]
 
@@ -33,16 +33,16 @@ class Teacher(Protocol):
         """`(n,)` float32, the probability in 0 to 1 that each passage is right."""
 
 
-def zone(score: float) -> Zone:
+def zone_of(score: float) -> Zone:
     """What a teacher's score makes of a candidate.
 
     >>> zone(0.05), zone(0.1), zone(0.9), zone(0.95)
     ('negative', 'soft', 'soft', 'suspect')
     """
-    return "negative" if score < NEGATIVE_BELOW else "suspect" if score > SUSPECT_ABOVE else "soft"
+    return "negative" if score < NEGATIVE_BELOW else "suspect" if score > POSITIVE_ABOVE else "soft"
 
 
-class Remembered:
+class CachingTeacher:
     """A teacher that reads no pair twice, however many sources find it."""
 
     def __init__(self, teacher: Teacher) -> None:
@@ -58,7 +58,7 @@ class Remembered:
         return np.array([self._scores[question, passage] for passage in passages], np.float32)
 
 
-def logits(scores: FloatArray) -> FloatArray:
+def clipped_logits(scores: FloatArray) -> FloatArray:
     """Probabilities on the scale of a softmax; those nearer than a thousandth to 0 or 1 count as so near.
 
     >>> [round(score, 2) for score in logits(np.array([0.5, 1.0], np.float32)).tolist()]
@@ -68,7 +68,7 @@ def logits(scores: FloatArray) -> FloatArray:
     return np.asarray(np.log(bounded / (1 - bounded)), np.float32)
 
 
-def finalists(passages: Sequence[int], ranks: Sequence[int], n: int = FINALISTS) -> list[int]:
+def choose_finalists(passages: Sequence[int], ranks: Sequence[int], n: int = MAX_FINALISTS) -> list[int]:
     """The *n* passages that a teacher reads: the best of each source first, equal ranks as given, none twice.
 
     >>> finalists([7, 8, 9, 7], [1, 2, 1, 1], n=2)
@@ -79,7 +79,7 @@ def finalists(passages: Sequence[int], ranks: Sequence[int], n: int = FINALISTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class TeacherScore:
     """A candidate that the teacher read."""
 
     question: str
@@ -89,7 +89,9 @@ class Read:
     zone: Zone
 
 
-def read_candidates(mine: Mine, texts: Sequence[str], mined: Sequence[Mined], teacher: Teacher) -> Iterator[Read]:
+def scored_candidates(
+    mine: MiningContext, texts: Sequence[str], mined: Sequence[MinedNegatives], teacher: Teacher
+) -> Iterator[TeacherScore]:
     """What the teacher said of the candidates that it read; a `Remembered` one reads nothing again.
 
     Those of zone "suspect" are for people to review, those of zone "soft" are negatives with a label of their own.
@@ -97,8 +99,8 @@ def read_candidates(mine: Mine, texts: Sequence[str], mined: Sequence[Mined], te
     """
     for question, one in zip(mine.questions, mined, strict=True):
         kept = [candidate.passage for candidate in one.kept if candidate.source != "feedback"]
-        suspected = [candidate.passage for candidate, reason in one.removed if reason == TAKEN_FOR_RIGHT]
+        suspected = [candidate.passage for candidate, reason in one.removed if reason == TEACHER_SAYS_POSITIVE]
         rows = list(dict.fromkeys(kept + suspected))
         scores: NDArray[Any] = teacher.scores(question, [texts[row] for row in rows])
         for row, score in zip(rows, scores.tolist(), strict=True):
-            yield Read(question, row, score, zone(score))
+            yield TeacherScore(question, row, score, zone_of(score))

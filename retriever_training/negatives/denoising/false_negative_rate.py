@@ -12,17 +12,17 @@ import numpy as np
 
 from eval.datasets.beir import Grades
 from rag.errors import UsageError
-from rag.text.shingles import plain
-from retriever_training.negatives.candidates.records import Candidate, Mined
+from rag.text.shingles import normalise_words
+from retriever_training.negatives.candidates.records import Candidate, MinedNegatives
 from retriever_training.negatives.denoising.answer_match import has_answer
 
 RATINGS: Mapping[str, int] = {"Bad": 0, "Could be improved": 1, "Acceptable": 2, "Excellent": 3}
 """FeedbackQA's scale (Li et al. 2022)."""
-ALL = "all sources"
+ALL_SOURCES = "all sources"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PartlyLabelledQuestion:
     """A question of which mining is told one right passage, and what else is known of it; passages by id."""
 
     query_id: str
@@ -42,7 +42,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class FalseNegativeRate:
     """The negatives of one source, and how many of them are false."""
 
     source: str
@@ -52,12 +52,12 @@ class Rate:
     n_false: int
 
     @property
-    def of_emitted(self) -> float:
+    def share_of_emitted(self) -> float:
         """Known false ones among all: the least that the share can be."""
         return self.n_false / max(1, self.n_emitted)
 
     @property
-    def of_judged(self) -> float:
+    def share_of_judged(self) -> float:
         """False ones among the judged. Where only what a retriever showed was judged, it is more than the share."""
         return self.n_false / max(1, self.n_judged)
 
@@ -78,19 +78,19 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RuleRemovals:
     """What one rule took out."""
 
     reason: str
     n: int
-    n_right: int
+    n_positives: int
     """Known to be right: removed with good cause."""
     n_wrong: int
     """Known to be wrong: good negatives lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class FalseNegatives:
+class FalseNegativeRates:
     """One measurement; rates by source, then of all sources together."""
 
     n_questions: int
@@ -98,16 +98,18 @@ class FalseNegatives:
     """Negatives a question and source."""
     n_hidden: int
     """Right passages that mining was not told of."""
-    naive: tuple[Rate, ...]
+    as_found: tuple[FalseNegativeRate, ...]
     """As found."""
-    cleaned: tuple[Rate, ...]
-    removals: tuple[Removal, ...]
+    cleaned: tuple[FalseNegativeRate, ...]
+    removals: tuple[RuleRemovals, ...]
     """By reason, over the whole pools, the most frequent first."""
     n_candidates: int
     """In the pools, each question's passage once."""
 
 
-def from_ratings(file: Path, split: str, queries: Mapping[str, str], qrels: Mapping[str, Grades]) -> list[Told]:
+def questions_from_ratings(
+    file: Path, split: str, queries: Mapping[str, str], qrels: Mapping[str, Grades]
+) -> list[PartlyLabelledQuestion]:
     """Questions of whose passages people rated several: told is the labelled one, else the best rated.
 
     Right is what is Acceptable in the mean, wrong what falls short of "Could be improved"; between them people are
@@ -125,11 +127,13 @@ def from_ratings(file: Path, split: str, queries: Mapping[str, str], qrels: Mapp
             right = {passage_id for passage_id, mean in others.items() if mean >= RATINGS["Acceptable"]}
             wrong = {passage_id for passage_id, mean in others.items() if mean < RATINGS["Could be improved"]}
             right.update(labelled[1:])
-            told.append(Told(query_id, queries[query_id], best, frozenset(right), frozenset(wrong)))
+            told.append(PartlyLabelledQuestion(query_id, queries[query_id], best, frozenset(right), frozenset(wrong)))
     return told
 
 
-def from_qrels(queries: Mapping[str, str], qrels: Mapping[str, Grades], seed: int = 13) -> list[Told]:
+def questions_from_qrels(
+    queries: Mapping[str, str], qrels: Mapping[str, Grades], seed: int = 13
+) -> list[PartlyLabelledQuestion]:
     """Questions with several right passages, one of which, drawn at random, is told and the others hidden.
 
     >>> from_qrels({"q": "?"}, {"q": {"a": 1, "b": 2, "c": 0}}, seed=1)[0].wrong
@@ -144,42 +148,45 @@ def from_qrels(queries: Mapping[str, str], qrels: Mapping[str, Grades], seed: in
         if len(right) > 1:
             one = right[int(generator.integers(len(right)))]
             wrong = frozenset(passage_id for passage_id, grade in grades.items() if grade <= 0)
-            told.append(Told(query_id, queries[query_id], one, frozenset(right) - {one}, wrong))
+            told.append(PartlyLabelledQuestion(query_id, queries[query_id], one, frozenset(right) - {one}, wrong))
     return told
 
 
-def from_answers(
+def questions_from_answers(
     queries: Mapping[str, str],
     qrels: Mapping[str, Grades],
     answers: Mapping[str, Sequence[str]],
     texts: Mapping[str, str],
-) -> list[Told]:
+) -> list[PartlyLabelledQuestion]:
     """Questions with answers: every passage that holds one is right, as DPR has it, every other one wrong.
 
     Only where the labelled passage itself holds an answer: elsewhere the words of the answer say little. Short answers
     stand in some passages by chance; the rate of the random source says in how many.
     """
-    words = {passage_id: plain(text) for passage_id, text in texts.items()}
+    words = {passage_id: normalise_words(text) for passage_id, text in texts.items()}
     told = []
     for query_id, grades in sorted(qrels.items()):
         given = answers.get(query_id, ())
         labelled = [passage_id for passage_id, grade in grades.items() if grade > 0]
         if labelled and has_answer(words[labelled[0]], given):
             right = frozenset(passage_id for passage_id, text in words.items() if has_answer(text, given))
-            told.append(Told(query_id, queries[query_id], labelled[0], right - {labelled[0]}, None))
+            told.append(PartlyLabelledQuestion(query_id, queries[query_id], labelled[0], right - {labelled[0]}, None))
     return told
 
 
 def measure(
-    told: Sequence[Told], by_source: Mapping[str, Sequence[Mined]], passage_ids: Sequence[str], n: int = 4
-) -> FalseNegatives:
+    told: Sequence[PartlyLabelledQuestion],
+    by_source: Mapping[str, Sequence[MinedNegatives]],
+    passage_ids: Sequence[str],
+    n: int = 4,
+) -> FalseNegativeRates:
     """The rates among the first *n* negatives a question that each source emits, as found and after cleaning.
 
     *by_source* holds one `Mined` for each question of *told*, in its order.
     """
-    naive = {name: [as_found(one)[:n] for one in mined] for name, mined in by_source.items()}
+    naive = {name: [in_found_order(one)[:n] for one in mined] for name, mined in by_source.items()}
     cleaned = {name: [one.kept[:n] for one in mined] for name, mined in by_source.items()}
-    return FalseNegatives(
+    return FalseNegativeRates(
         len(told),
         n,
         sum(len(one.right) for one in told),
@@ -187,35 +194,43 @@ def measure(
         _rates(told, cleaned, passage_ids),
         _removals(told, by_source, passage_ids),
         sum(
-            len({one.passage for mined in by_source.values() for one in as_found(mined[row])})
+            len({one.passage for mined in by_source.values() for one in in_found_order(mined[row])})
             for row in range(len(told))
         ),
     )
 
 
-def as_found(mined: Mined) -> list[Candidate]:
+def in_found_order(mined: MinedNegatives) -> list[Candidate]:
     """All candidates of a question in the order in which the source found them."""
     return sorted([*mined.kept, *(candidate for candidate, _ in mined.removed)], key=lambda one: one.rank)
 
 
 def _rates(
-    told: Sequence[Told], emitted: Mapping[str, Sequence[Sequence[Candidate]]], passage_ids: Sequence[str]
-) -> tuple[Rate, ...]:
+    told: Sequence[PartlyLabelledQuestion],
+    emitted: Mapping[str, Sequence[Sequence[Candidate]]],
+    passage_ids: Sequence[str],
+) -> tuple[FalseNegativeRate, ...]:
     rows = {name: [[one.passage for one in some] for some in of_questions] for name, of_questions in emitted.items()}
-    rows[ALL] = [
+    rows[ALL_SOURCES] = [
         sorted({row for of_questions in rows.values() for row in of_questions[place]}) for place in range(len(told))
     ]
     return tuple(_rate(name, told, of_questions, passage_ids) for name, of_questions in rows.items())
 
 
-def _rate(name: str, told: Sequence[Told], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]) -> Rate:
+def _rate(
+    name: str, told: Sequence[PartlyLabelledQuestion], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]
+) -> FalseNegativeRate:
     truths = [one.truth(passage_ids[row]) for one, some in zip(told, rows, strict=True) for row in some]
-    return Rate(name, len(truths), sum(truth is not None for truth in truths), sum(truth is True for truth in truths))
+    return FalseNegativeRate(
+        name, len(truths), sum(truth is not None for truth in truths), sum(truth is True for truth in truths)
+    )
 
 
 def _removals(
-    told: Sequence[Told], by_source: Mapping[str, Sequence[Mined]], passage_ids: Sequence[str]
-) -> tuple[Removal, ...]:
+    told: Sequence[PartlyLabelledQuestion],
+    by_source: Mapping[str, Sequence[MinedNegatives]],
+    passage_ids: Sequence[str],
+) -> tuple[RuleRemovals, ...]:
     """A question's passage counts once, however many sources found it."""
     reasons = {
         (place, candidate.passage): reason
@@ -226,7 +241,7 @@ def _removals(
     counts: dict[str, Counter[bool | None]] = defaultdict(Counter)
     for (place, passage), reason in reasons.items():
         counts[reason][told[place].truth(passage_ids[passage])] += 1
-    found = (Removal(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
+    found = (RuleRemovals(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
     return tuple(sorted(found, key=lambda removal: -removal.n))
 
 

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.text.distinguishing_terms import plain_words, tell_apart, telling_words, words_of
-from rag.text.shingles import Shingled, plain
-from retriever_training.negatives.candidates.records import FloatArray, Mine, View
+from rag.text.distinguishing_terms import differ_in_named_terms, distinguishing_terms, lowercase_words, words_with_case
+from rag.text.shingles import ShingleIndex, normalise_words
+from retriever_training.negatives.candidates.records import FloatArray, MiningContext, VersionView
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-SAME_QUESTION = 0.9
+SAME_QUESTION_COSINE = 0.9
 """Cosine, by the first view, from which two questions ask nearly the same."""
-ROWS_AT_ONCE = 128  # × 100,000 passages: 50 MB
+ROWS_PER_BLOCK = 128  # × 100,000 passages: 50 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownLabels:
     """What is known of a mine's questions beside their positives; what is not known is left empty."""
 
     answers: Sequence[Sequence[str]] = ()
@@ -34,11 +34,11 @@ class Known:
     """For each question the passages that a review took out of its negatives."""
 
 
-NOTHING_MORE = Known()
+NO_KNOWN_LABELS = KnownLabels()
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class CandidatePairs:
     """Questions and passages by their rows, one candidate a place."""
 
     questions: IntArray
@@ -49,28 +49,28 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.questions)
 
-    def __add__(self, others: Pairs) -> Pairs:
-        return Pairs(
+    def __add__(self, others: CandidatePairs) -> CandidatePairs:
+        return CandidatePairs(
             np.concatenate([self.questions, others.questions]), np.concatenate([self.passages, others.passages])
         )
 
-    def at(self, places: NDArray[Any]) -> Pairs:
+    def at(self, places: NDArray[Any]) -> CandidatePairs:
         """Some of the pairs, by place or by mask."""
-        return Pairs(self.questions[places], self.passages[places])
+        return CandidatePairs(self.questions[places], self.passages[places])
 
 
 @dataclass(frozen=True)
-class Grounds:
+class PairFeatures:
     """A mine, the versions whose margins count, and all that rules work out from them once and look at often.
 
     It is worth keeping from source to source: a passage's words are read once.
     """
 
-    mine: Mine
-    views: Sequence[View]
+    mine: MiningContext
+    views: Sequence[VersionView]
     texts: Sequence[str]
     """Of the passages, in the mine's order."""
-    known: Known = NOTHING_MORE
+    known: KnownLabels = NO_KNOWN_LABELS
     _plain: dict[int, str] = field(default_factory=dict, init=False, repr=False)
     _texts: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _questions: dict[int, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict, init=False, repr=False)
@@ -80,7 +80,7 @@ class Grounds:
         """Its plain words."""
         words = self._plain.get(passage)
         if words is None:
-            words = self._plain[passage] = plain(self.texts[passage])
+            words = self._plain[passage] = normalise_words(self.texts[passage])
         return words
 
     def text_numbers(self, passages: IntArray) -> IntArray:
@@ -90,11 +90,11 @@ class Grounds:
         return np.fromiter(numbers, np.int64, len(rows))[places]
 
     @cached_property
-    def shingled(self) -> Shingled:
+    def shingled(self) -> ShingleIndex:
         """The passages' shingles."""
-        return Shingled(self.plain)
+        return ShingleIndex(self.plain)
 
-    def tell_apart(self, passages: IntArray, positives: IntArray) -> BoolArray:
+    def differ_in_named_terms(self, passages: IntArray, positives: IntArray) -> BoolArray:
         """`(m,)`: which of the passages say something else than the positive beside them: see `telling`."""
         found = map(self._tells_apart, passages.tolist(), positives.tolist())
         return np.fromiter(found, np.bool_, len(passages))
@@ -103,21 +103,21 @@ class Grounds:
         pair = (passage, positive) if passage < positive else (positive, passage)
         told = self._told_apart.get(pair)
         if told is None:
-            one, other = (words_of(self.texts[row]) for row in pair)
-            told = tell_apart(one, other) and tell_apart(one, other, self._plain_words)
+            one, other = (words_with_case(self.texts[row]) for row in pair)
+            told = differ_in_named_terms(one, other) and differ_in_named_terms(one, other, self._plain_words)
             self._told_apart[pair] = told
         return told
 
     @cached_property
     def _plain_words(self) -> frozenset[str]:
         """Of the whole library: read only where a capital letter may be all that tells two passages apart."""
-        return plain_words(self.texts)
+        return lowercase_words(self.texts)
 
-    def keys(self, pairs: Pairs) -> IntArray:
+    def keys(self, pairs: CandidatePairs) -> IntArray:
         """One number a pair, for looking it up."""
         return pairs.questions * len(self.mine.passage_ids) + pairs.passages
 
-    def keys_of(self, passages_of_questions: Iterable[Iterable[int]]) -> IntArray:
+    def keys_by_question(self, passages_of_questions: Iterable[Iterable[int]]) -> IntArray:
         """The keys of passages that are listed by question."""
         width = len(self.mine.passage_ids)
         return np.fromiter(
@@ -128,19 +128,19 @@ class Grounds:
     @cached_property
     def positives(self) -> IntArray:
         """The keys of the known right pairs."""
-        return self.keys_of(self.mine.positives)
+        return self.keys_by_question(self.mine.positives)
 
     @cached_property
     def suspected(self) -> IntArray:
         """The keys of `Known.suspected`."""
-        return self.keys_of(self.known.suspected)
+        return self.keys_by_question(self.known.suspected)
 
     @cached_property
     def reviewed(self) -> IntArray:
         """The keys of `Known.reviewed`."""
-        return self.keys_of(self.known.reviewed)
+        return self.keys_by_question(self.known.reviewed)
 
-    def with_positives(self, pairs: Pairs) -> tuple[IntArray, IntArray]:
+    def pair_with_positives(self, pairs: CandidatePairs) -> tuple[IntArray, IntArray]:
         """Every pair beside each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
         counts = self._n_positives[pairs.questions]
         places = np.repeat(np.arange(len(pairs)), counts)
@@ -149,24 +149,26 @@ class Grounds:
         starts = np.cumsum(self._n_positives) - self._n_positives
         return places, self._positives[starts[pairs.questions[places]] + offsets]
 
-    def any_positive(self, pairs: Pairs, alike: Callable[[IntArray, IntArray], BoolArray]) -> BoolArray:
+    def matches_any_positive(
+        self, pairs: CandidatePairs, alike: Callable[[IntArray, IntArray], BoolArray]
+    ) -> BoolArray:
         """`(m,)`: whether *alike*, which takes passages and positives, holds for any positive of the pair's question."""
-        places, positives = self.with_positives(pairs)
+        places, positives = self.pair_with_positives(pairs)
         found = np.zeros(len(pairs), np.bool_)
         found[places[alike(pairs.passages[places], positives)]] = True
         return found
 
     @cached_property
-    def right_for_near_questions(self) -> IntArray:
+    def near_question_keys(self) -> IntArray:
         """The keys of passages that are right for another question that asks nearly the same.
 
         Its cosine with this one is at least SAME_QUESTION, and not each of the two names something that the other
         does not: how heavy the X200 is says nothing of the X100.
         """
         vectors, found = self.views[0].question_vectors, []
-        for start in range(0, len(self.mine), ROWS_AT_ONCE):
-            cosines = vectors[start : start + ROWS_AT_ONCE] @ vectors.T
-            ones, others = np.nonzero(cosines >= SAME_QUESTION)
+        for start in range(0, len(self.mine), ROWS_PER_BLOCK):
+            cosines = vectors[start : start + ROWS_PER_BLOCK] @ vectors.T
+            ones, others = np.nonzero(cosines >= SAME_QUESTION_COSINE)
             pairs = zip((ones + start).tolist(), others.tolist(), strict=True)
             same = [pair for pair in pairs if pair[0] != pair[1] and not self._name_different_things(*pair)]
             found.append(self._right_there(*np.array(same, np.int64).reshape(-1, 2).T))
@@ -179,13 +181,16 @@ class Grounds:
     def _named_by(self, question: int) -> tuple[frozenset[str], frozenset[str]]:
         """The names and numbers in a question, and all its words."""
         if question not in self._questions:
-            words = words_of(self.mine.questions[question])
-            self._questions[question] = telling_words(words, self._plain_words), frozenset(map(str.casefold, words))
+            words = words_with_case(self.mine.questions[question])
+            self._questions[question] = (
+                distinguishing_terms(words, self._plain_words),
+                frozenset(map(str.casefold, words)),
+            )
         return self._questions[question]
 
     def _right_there(self, questions: NDArray[Any], others: NDArray[Any]) -> IntArray:
-        places, positives = self.with_positives(Pairs(others, others))
-        return self.keys(Pairs(questions[places], positives))
+        places, positives = self.pair_with_positives(CandidatePairs(others, others))
+        return self.keys(CandidatePairs(questions[places], positives))
 
     @cached_property
     def _n_positives(self) -> IntArray:
@@ -197,25 +202,25 @@ class Grounds:
         return np.fromiter((row for some in self.mine.positives for row in sorted(some)), np.int64)
 
     @cached_property
-    def told(self) -> Pairs:
+    def told(self) -> CandidatePairs:
         """Every question beside each of its positives, `(p,)`."""
-        return Pairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
+        return CandidatePairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
 
-    def worst(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def lowest_per_question(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """`(q,)`: the lowest score of each question's positives, infinite without one; *scores* are those of `told`."""
         lowest = np.full(len(self.mine), np.inf)
         np.minimum.at(lowest, self.told.questions, scores)
         return lowest
 
-    def by_question_words(self, pairs: Pairs) -> NDArray[np.float64]:
+    def normalised_bm25(self, pairs: CandidatePairs) -> NDArray[np.float64]:
         """`(m,)`: BM25 of the passage for the question, over the question's best."""
         questions, lexical = self.mine.questions, self.mine.lexical
-        return gathered(
+        return gather_normalised(
             lambda rows: lexical.score_matrix([questions[row] for row in rows]), pairs.questions, pairs.passages
         )
 
 
-def gathered(
+def gather_normalised(
     scores_of: Callable[[Sequence[int]], FloatArray], rows: IntArray, columns: IntArray
 ) -> NDArray[np.float64]:
     """`(m,)`: chosen elements of a matrix, each over the largest of its row; 0 in rows without any above 0.
@@ -228,8 +233,8 @@ def gathered(
     found = np.zeros(len(rows))
     wanted, places = np.unique(rows, return_inverse=True)
     order = np.argsort(places, kind="stable")
-    for start in range(0, len(wanted), ROWS_AT_ONCE):
-        matrix = scores_of(wanted[start : start + ROWS_AT_ONCE].tolist())
+    for start in range(0, len(wanted), ROWS_PER_BLOCK):
+        matrix = scores_of(wanted[start : start + ROWS_PER_BLOCK].tolist())
         largest = matrix.max(axis=1)
         first, end = np.searchsorted(places, [start, start + len(matrix)], sorter=order)
         some = order[first:end]

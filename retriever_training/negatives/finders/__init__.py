@@ -14,14 +14,14 @@ from retriever_training.negatives.finders import positive_neighbour as neighbour
 from retriever_training.negatives.finders import rejected as feedback
 
 FINDERS: Mapping[str, Finder] = {
-    "feedback": feedback.find,
-    "dense": dense.find,
-    "earlier": earlier.find,
-    "bm25": bm25.find,
-    "neighbour": neighbour.find,
-    "word_neighbour": word_neighbour.find,
-    "random": random.find,
-    "in_batch": in_batch.find,
+    "feedback": feedback.find_rejected,
+    "dense": dense.find_dense,
+    "earlier": earlier.find_by_earlier_versions,
+    "bm25": bm25.find_by_bm25,
+    "neighbour": neighbour.find_positive_neighbours,
+    "word_neighbour": word_neighbour.find_lexical_neighbours,
+    "random": random.find_random,
+    "in_batch": in_batch.find_in_batch,
 }
 """In the order in which they are asked: what several find belongs to the first."""
 

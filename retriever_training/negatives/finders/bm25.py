@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval.fusion import top
+from rag.retrieval.fusion import top_positions
 from retriever_training.negatives.candidates.records import (
+    Bm25Scorer,
     Candidate,
     FloatArray,
-    LexicalMatrix,
-    Mine,
-    most_positives,
-    without_positives,
+    MiningContext,
+    drop_positives,
+    max_positives,
 )
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_by_bm25(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest BM25 above 0 for each question, its positives left out."""
-    return without_positives(mine, "bm25", n, *best_by_words(mine.lexical, mine.questions, n + most_positives(mine)))
+    return drop_positives(mine, "bm25", n, *top_by_bm25(mine.lexical, mine.questions, n + max_positives(mine)))
 
 
-def best_by_words(lexical: LexicalMatrix, texts: Sequence[str], k: int) -> tuple[NDArray[np.int64], FloatArray]:
+def top_by_bm25(lexical: Bm25Scorer, texts: Sequence[str], k: int) -> tuple[NDArray[np.int64], FloatArray]:
     """Rows and BM25 of the *k* best passages for each text, `(q, k)`, best first; -1 where fewer share a word.
 
     One text after the other over all passages, so that only one row of scores stands there: of CPU, half a millisecond
@@ -35,7 +35,7 @@ def best_by_words(lexical: LexicalMatrix, texts: Sequence[str], k: int) -> tuple
     scores = np.zeros((len(texts), k), np.float32)
     for line, text in enumerate(texts):
         found = lexical.scores(text).astype(np.float32)
-        best = top(found, k)
+        best = top_positions(found, k)
         best = best[found[best] > 0]
         rows[line, : len(best)], scores[line, : len(best)] = best, found[best]
     return rows, scores

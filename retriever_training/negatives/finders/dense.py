@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.candidates.faiss_search import nearest
-from retriever_training.negatives.candidates.records import Candidate, Mine, View, most_positives, without_positives
+from retriever_training.negatives.candidates.faiss_search import find_nearest
+from retriever_training.negatives.candidates.records import (
+    Candidate,
+    MiningContext,
+    VersionView,
+    drop_positives,
+    max_positives,
+)
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_dense(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest cosine for each question, its positives left out."""
-    return find_by(mine, mine.current, "dense", n)
+    return find_by_view(mine, mine.current, "dense", n)
 
 
-def find_by(mine: Mine, view: View, source: str, n: int) -> list[list[Candidate]]:
+def find_by_view(mine: MiningContext, view: VersionView, source: str, n: int) -> list[list[Candidate]]:
     """The same, as one version sees the mine."""
-    found = nearest(view.question_vectors, view.passage_vectors, n + most_positives(mine), seed=mine.seed)
-    return without_positives(mine, source, n, found.rows, found.scores, view.version)
+    found = find_nearest(view.question_vectors, view.passage_vectors, n + max_positives(mine), seed=mine.seed)
+    return drop_positives(mine, source, n, found.rows, found.scores, view.version)

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from retriever_training.negatives.candidates.records import Candidate, Mine
-from retriever_training.negatives.finders.dense import find_by
+from retriever_training.negatives.candidates.records import Candidate, MiningContext
+from retriever_training.negatives.finders.dense import find_by_view
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_by_earlier_versions(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """*n* passages for each question: the nearest by the newest earlier version, by the one before, and so on in turn.
 
     A passage belongs to the first version that names it. Nothing where the mine knows no earlier version.
     """
-    by_version = [find_by(mine, view, "earlier", n) for view in mine.earlier]
-    return [interleaved([found[row] for found in by_version], n) for row in range(len(mine))]
+    by_version = [find_by_view(mine, view, "earlier", n) for view in mine.earlier]
+    return [interleave([found[row] for found in by_version], n) for row in range(len(mine))]
 
 
-def interleaved(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
+def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
     """The first of each list, then the second of each, and so on, up to *n* different passages, ranked anew.
 
     >>> new, old = ([Candidate(row, "earlier", 1, 0.0, name) for row in rows] for name, rows in (("b", [4, 7]), ("a", [4, 9])))

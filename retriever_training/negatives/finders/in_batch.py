@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from retriever_training.negatives.candidates.records import Candidate, Mine, most_positives, without_positives
-from retriever_training.negatives.candidates.sampling import distinct
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, drop_positives, max_positives
+from retriever_training.negatives.candidates.sampling import draw_distinct
 
-SPARE = 4  # drawn beyond n, so that n remain
+SPARE_DRAWS = 4  # drawn beyond n, so that n remain
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_in_batch(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """For each question the right passages of *n* other questions, drawn as a batch would put them together."""
     everyone = np.array(sorted({row for positives in mine.positives for row in positives}), np.int64)
-    n_drawn = min(n + most_positives(mine) + SPARE, len(everyone))
-    drawn = distinct(mine.generator("in_batch"), len(mine), len(everyone), n_drawn)
+    n_drawn = min(n + max_positives(mine) + SPARE_DRAWS, len(everyone))
+    drawn = draw_distinct(mine.generator("in_batch"), len(mine), len(everyone), n_drawn)
     rows = np.append(everyone, -1)[drawn]  # -1 stays -1
-    return without_positives(mine, "in_batch", n, rows, np.zeros(rows.shape, np.float32))
+    return drop_positives(mine, "in_batch", n, rows, np.zeros(rows.shape, np.float32))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.candidates.records import Candidate, Mine
-from retriever_training.negatives.finders.bm25 import best_by_words
-from retriever_training.negatives.finders.positive_neighbour import find_around
+from retriever_training.negatives.candidates.records import Candidate, MiningContext
+from retriever_training.negatives.finders.bm25 import top_by_bm25
+from retriever_training.negatives.finders.positive_neighbour import find_around_positives
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_lexical_neighbours(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest BM25 above 0 for the words of a positive; none where the mine has no texts."""
     if not mine.texts:
         return [[] for _ in mine.questions]
-    return find_around(
-        mine, "word_neighbour", n, lambda right, k: best_by_words(mine.lexical, [mine.texts[row] for row in right], k)
+    return find_around_positives(
+        mine, "word_neighbour", n, lambda right, k: top_by_bm25(mine.lexical, [mine.texts[row] for row in right], k)
     )

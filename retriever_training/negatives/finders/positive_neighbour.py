@@ -11,25 +11,33 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.candidates.faiss_search import nearest
-from retriever_training.negatives.candidates.records import Candidate, FloatArray, Mine, most_positives, ranked
+from retriever_training.negatives.candidates.faiss_search import find_nearest
+from retriever_training.negatives.candidates.records import (
+    Candidate,
+    FloatArray,
+    MiningContext,
+    max_positives,
+    rank_candidates,
+)
 
-Around = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
+SearchAround = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
 """Takes passages and how many to find around each; gives their rows, -1 for none, and scores, best first."""
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_positive_neighbours(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """The *n* passages of highest cosine with any of the question's positives, these left out."""
-    return find_around(mine, "neighbour", n, lambda passages, k: _nearest(mine, passages, k), mine.version)
+    return find_around_positives(mine, "neighbour", n, lambda passages, k: _nearest(mine, passages, k), mine.version)
 
 
-def find_around(mine: Mine, source: str, n: int, around: Around, version: str = "") -> list[list[Candidate]]:
+def find_around_positives(
+    mine: MiningContext, source: str, n: int, around: SearchAround, version: str = ""
+) -> list[list[Candidate]]:
     """The *n* passages of highest score around any of a question's positives, these left out.
 
     Each passage that is right for several questions is looked around once.
     """
     right = sorted({row for positives in mine.positives for row in positives})
-    rows, scores = around(right, n + most_positives(mine))
+    rows, scores = around(right, n + max_positives(mine))
     near = dict(zip(right, zip(rows.tolist(), scores.tolist(), strict=True), strict=True))
     found = []
     for positives in mine.positives:
@@ -39,10 +47,10 @@ def find_around(mine: Mine, source: str, n: int, around: Around, version: str = 
                 if row >= 0 and row not in positives and score > best.get(row, -np.inf):
                     best[row] = score
         first = sorted(best, key=lambda row: (-best[row], row))[:n]
-        found.append(ranked(source, first, [best[row] for row in first], version))
+        found.append(rank_candidates(source, first, [best[row] for row in first], version))
     return found
 
 
-def _nearest(mine: Mine, passages: list[int], k: int) -> tuple[NDArray[np.int64], FloatArray]:
-    found = nearest(mine.passage_vectors[passages], mine.passage_vectors, k, seed=mine.seed)
+def _nearest(mine: MiningContext, passages: list[int], k: int) -> tuple[NDArray[np.int64], FloatArray]:
+    found = find_nearest(mine.passage_vectors[passages], mine.passage_vectors, k, seed=mine.seed)
     return found.rows, found.scores

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from retriever_training.negatives.candidates.margins import Margin, below
-from retriever_training.negatives.candidates.records import Candidate, Mine, most_positives, without_positives
-from retriever_training.negatives.candidates.sampling import distinct
-from retriever_training.negatives.candidates.similarities import cosines, worst_positive
+from retriever_training.negatives.candidates.margins import Margin, keeps_margin
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, drop_positives, max_positives
+from retriever_training.negatives.candidates.sampling import draw_distinct
+from retriever_training.negatives.candidates.similarities import lowest_positive_cosines, row_cosines
 
-SUSPECTED = Margin("percent", 0.95)
+MAX_COSINE_MARGIN = Margin("percent", 0.95)
 """Closer to the question than that, a passage is not drawn: cleaning would take it away again."""
-SPARE = 8  # drawn beyond n, so that n remain
+SPARE_DRAWS = 8  # drawn beyond n, so that n remain
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_random(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """*n* passages drawn without replacement for each question, its positives and what is nearly as close left out."""
     n_passages = len(mine.passage_ids)
-    drawn = distinct(mine.generator("random"), len(mine), n_passages, min(n + most_positives(mine) + SPARE, n_passages))
+    drawn = draw_distinct(
+        mine.generator("random"), len(mine), n_passages, min(n + max_positives(mine) + SPARE_DRAWS, n_passages)
+    )
     questions = np.repeat(np.arange(len(mine)), drawn.shape[1])
     view = mine.current
-    scores = cosines(view.question_vectors, questions, view.passage_vectors, drawn.ravel())
-    kept = below(SUSPECTED, worst_positive(view, mine.positives)[questions], scores).reshape(drawn.shape)
-    return without_positives(mine, "random", n, np.where(kept, drawn, -1), np.zeros(drawn.shape, np.float32))
+    scores = row_cosines(view.question_vectors, questions, view.passage_vectors, drawn.ravel())
+    kept = keeps_margin(MAX_COSINE_MARGIN, lowest_positive_cosines(view, mine.positives)[questions], scores).reshape(
+        drawn.shape
+    )
+    return drop_positives(mine, "random", n, np.where(kept, drawn, -1), np.zeros(drawn.shape, np.float32))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from retriever_training.negatives.candidates.records import Candidate, Mine, ranked
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, rank_candidates
 
 
-def find(mine: Mine, n: int) -> list[list[Candidate]]:
+def find_rejected(mine: MiningContext, n: int) -> list[list[Candidate]]:
     """Up to *n* rejected passages for each question, surest first, its positives left out."""
     found: list[list[Candidate]] = []
     for rejected, positives in zip(mine.rejected, mine.positives, strict=True):
         rows = [row for row in rejected if row not in positives][:n]
-        found.append(ranked("feedback", rows, [0.0] * len(rows)))
+        found.append(rank_candidates("feedback", rows, [0.0] * len(rows)))
     return found

@@ -9,17 +9,30 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from eval.answers.abstention_table import Declining, declining
-from eval.answers.answer_metrics import area_under_risk, exact_match, holds, nugget_recall, risk_coverage, token_f1
-from eval.answers.answer_scores import scores_of
-from eval.answers.ask_questions import Asked, Forgetful, Remembering, ask_all, rank_of
-from eval.answers.citation_metrics import alce, supports_by_spans
+from eval.answers.abstention_table import AbstentionTable, abstention_table
+from eval.answers.answer_metrics import (
+    area_under_risk_coverage,
+    contains_any_answer,
+    exact_match,
+    nugget_recall,
+    risk_coverage,
+    token_f1,
+)
+from eval.answers.answer_scores import score_answers
+from eval.answers.ask_questions import (
+    AnswerOutcome,
+    NullFeedback,
+    PerQuestionCachedEncoder,
+    ask_questions,
+    rank_of_right_hit,
+)
+from eval.answers.citation_metrics import alce_scores, supports_by_spans
 from eval.answers.faithfulness import facts_supported, k_precision
-from eval.answers.measure_answer import AnswerRow, first_of, measure_row
+from eval.answers.measure_answer import AnswerRow, leading_statement, measure_answer
 from eval.datasets.golden_questions import Nugget
-from eval.datasets.question_sets import Question
-from rag.generation.abstention import PUBLIC
-from rag.generation.generator import NOT_WRITTEN
+from eval.datasets.question_sets import EvalQuestion
+from rag.generation.abstention import SHIPPED_THRESHOLD
+from rag.generation.generator import MODEL_FAILED_NOTE
 from rag.records import Answer, Citation, Hit, Passage
 
 
@@ -60,7 +73,7 @@ def test_best_of_several_gold_answers_counts() -> None:
 def test_nuggets_are_held_in_any_spelling_and_not_in_part_of_a_word() -> None:
     assert nugget_recall("Opened in 1843 by Ada.", [["1843"], ["Ada Byron", "ada"], ["184"]]) == pytest.approx(2 / 3)
     assert nugget_recall("Anything", []) is None
-    assert not holds("Nothing", [""])
+    assert not contains_any_answer("Nothing", [""])
 
 
 # ---- ALCE
@@ -86,7 +99,7 @@ def test_citation_recall_and_precision_are_alces() -> None:
     together, neither alone, so both are needed; of [1] and [4] the second neither supports alone nor is missed; [1] and [2]
     of an unsupported sentence are imprecise, and so is none of what cites nothing; [9] names nothing."""
     text = "One alone. [1] Two together. [2][3] One, and one too many. [1, 4] Nothing does. [1][2] Nobody is cited. [9]"
-    found = alce(text, PASSAGES, judged)
+    found = alce_scores(text, PASSAGES, judged)
     assert (found.n_sentences, found.n_citations) == (5, 7)
     assert found.recall == pytest.approx(3 / 5)
     assert found.precision == pytest.approx(4 / 7)
@@ -94,9 +107,9 @@ def test_citation_recall_and_precision_are_alces() -> None:
 
 
 def test_answer_without_sentences_or_citations_has_no_figures() -> None:
-    assert alce("", PASSAGES, judged).recall is None
-    assert alce("Nobody is cited.", PASSAGES, judged).precision is None
-    assert alce("Nobody is cited.", PASSAGES, judged).recall == 0.0
+    assert alce_scores("", PASSAGES, judged).recall is None
+    assert alce_scores("Nobody is cited.", PASSAGES, judged).precision is None
+    assert alce_scores("Nobody is cited.", PASSAGES, judged).recall == 0.0
 
 
 def test_two_passages_may_support_a_sentence_together() -> None:
@@ -136,11 +149,11 @@ def test_facts_count_in_whatever_form_they_are_written() -> None:
 def test_table_of_declining_and_what_it_comes_to() -> None:
     answerable = [True] * 5 + [False] * 4
     declined = [True, False, False, False, False, True, True, True, False]
-    found = declining(answerable, declined)
-    assert found == Declining(answered=4, refused=1, hallucinated=1, declined=3)
+    found = abstention_table(answerable, declined)
+    assert found == AbstentionTable(answered=4, refused=1, wrongly_answered=1, declined=3)
     assert (found.precision, found.recall, found.f1) == (3 / 4, 3 / 4, 3 / 4)
     assert found.as_json()["answerable"] == {"answered": 4, "declined": 1}
-    assert declining([True], [False]).f1 is None
+    assert abstention_table([True], [False]).f1 is None
 
 
 def test_area_under_risk_is_the_mean_of_the_risks_by_hand() -> None:
@@ -149,13 +162,13 @@ def test_area_under_risk_is_the_mean_of_the_risks_by_hand() -> None:
     coverage, risk = risk_coverage(confidence, right)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert risk.tolist() == pytest.approx([0.0, 1 / 2, 1 / 3, 1 / 2])
-    assert area_under_risk(confidence, right) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
+    assert area_under_risk_coverage(confidence, right) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
 
 
 # ---- one answer
 
 OWLS = a_passage("p1", "Owls hunt at night. Swifts sleep in the air.")
-QUESTION = Question("q1", "When do owls hunt?", {"p1": 1}, ("at night",))
+QUESTION = EvalQuestion("q1", "When do owls hunt?", {"p1": 1}, ("at night",))
 
 
 def an_answer(
@@ -166,11 +179,11 @@ def an_answer(
     return Answer("t", "When do owls hunt?", text, declined, "", "e", () if declined else (citation,), hits)
 
 
-def a_row(answer: Answer | None = None, question: Question = QUESTION, **how: object) -> AnswerRow:
-    asked = Asked(
+def a_row(answer: Answer | None = None, question: EvalQuestion = QUESTION, **how: object) -> AnswerRow:
+    asked = AnswerOutcome(
         question, **{"is_there": True, "answer": answer, "error": "", "sureness": 0.8, "rank": 1, "ms": 5.0, **how}
     )
-    return measure_row(asked, lambda one: OWLS.text[one.start : one.end], lambda text: len(text.split()))
+    return measure_answer(asked, lambda one: OWLS.text[one.start : one.end], lambda text: len(text.split()))
 
 
 def test_right_answer_with_a_true_citation_is_worth_everything() -> None:
@@ -197,9 +210,9 @@ def test_declined_and_failed_questions_are_worth_nothing_and_are_not_left_out() 
 
 def test_short_answer_in_front_is_what_stands_first() -> None:
     answer = an_answer("at night — Owls hunt at night. [1]", quote="at night")
-    assert first_of(answer) == "at night"
+    assert leading_statement(answer) == "at night"
     assert a_row(answer).values["first_exact_match"] == 1.0
-    assert first_of(an_answer()) == "Owls hunt at night."
+    assert leading_statement(an_answer()) == "Owls hunt at night."
 
 
 @pytest.mark.parametrize(
@@ -219,7 +232,7 @@ def test_short_answer_in_front_is_what_stands_first() -> None:
     ],
 )  # fmt: skip
 def test_answer_is_right_by_the_strictest_thing_that_is_known(
-    question: Question, text: str, is_right: bool, by: str
+    question: EvalQuestion, text: str, is_right: bool, by: str
 ) -> None:
     row = a_row(an_answer(text), question)
     assert (row.is_right, row.right_by) == (is_right, by)
@@ -234,8 +247,8 @@ def test_question_without_its_passages_is_right_when_declined() -> None:
 def test_passage_that_a_hit_stands_for_is_found_and_read() -> None:
     twin = a_passage("twin", OWLS.text)
     hits = (Hit(a_passage("p0"), 1, 1.0, 1.0, 1.0), Hit(OWLS, 2, 0.9, 0.9, 0.4, also_in=(twin,)))
-    assert rank_of(frozenset({"twin"}), hits) == 2
-    assert rank_of(frozenset({"p7"}), hits) is None
+    assert rank_of_right_hit(frozenset({"twin"}), hits) == 2
+    assert rank_of_right_hit(frozenset({"p7"}), hits) is None
     row = a_row(replace(an_answer(), hits=hits), replace(QUESTION, grades={"twin": 1}))
     assert row.trace().is_read
 
@@ -245,7 +258,7 @@ def test_passage_that_a_hit_stands_for_is_found_and_read() -> None:
 
 def test_what_failed_is_counted_and_never_averaged_away() -> None:
     rows = [a_row(an_answer()), a_row(None, error="ChatModelError: cut off")]
-    printed = scores_of(rows).as_json()
+    printed = score_answers(rows).as_json()
     assert (printed["n_errors"], printed["coverage"], printed["is_valid"]) == (1, 0.5, False)
     assert printed["measures"]["contains_answer"] == {"mean": 0.5, "n": 2}
     assert printed["measures"]["words"] == {"mean": 4.0, "n": 1}
@@ -259,13 +272,13 @@ def test_figures_stand_apart_by_origin() -> None:
         a_row(an_answer(), replace(QUESTION, origin="chat")),
         a_row(an_answer("No."), replace(QUESTION, origin="model")),
     ]
-    printed = scores_of(rows).as_json()
+    printed = score_answers(rows).as_json()
     assert {name: one["right"]["share"] for name, one in printed["origins"].items()} == {"chat": 1.0, "model": 0.0}
-    assert scores_of(rows[:1]).as_json()["origins"] == {}
+    assert score_answers(rows[:1]).as_json()["origins"] == {}
 
 
 def test_no_rows_are_no_figures() -> None:
-    printed = scores_of([]).as_json()
+    printed = score_answers([]).as_json()
     assert (printed["n_questions"], printed["coverage"], printed["measures"]) == (0, 0.0, {})
 
 
@@ -288,24 +301,24 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
     from rag.app.app import open_app
     from rag.generation.generator import generator_of
     from rag.settings import Settings
-    from ui.commands.evaluation.answers import retrievers
+    from ui.commands.evaluation.answers import leave_out_retrievers
 
     app = open_app(Settings(data=manuals))
     try:
         passage = app.library.passages()[0]
         asked = [
-            Question("q1", passage.text[:200], {passage.passage_id: 1}),
-            Question("q2", "gone", {passage.passage_id: 1}),
+            EvalQuestion("q1", passage.text[:200], {passage.passage_id: 1}),
+            EvalQuestion("q2", "gone", {passage.passage_id: 1}),
         ]
         found = list(
-            ask_all(
+            ask_questions(
                 asked,
-                retrievers(app, app.current()),
+                leave_out_retrievers(app, app.current()),
                 lambda retriever: Broken(  # type: ignore[arg-type]
-                    app.answerer_over(lambda: retriever, generator_of(None), Forgetful(app.engine))
+                    app.answerer_with(lambda: retriever, generator_of(None), NullFeedback(app.engine))
                 ),
-                PUBLIC,
-                without_too=True,
+                SHIPPED_THRESHOLD,
+                leave_out_too=True,
             )
         )
         assert [(one.question.query_id, one.is_there, one.error) for one in found] == [
@@ -322,7 +335,7 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
 def test_quotes_instead_of_a_failed_language_model_count_as_an_error(engine: Engine) -> None:
     class Fallen:
         def answer(self, question: str) -> Answer:
-            return an_answer(f"{NOT_WRITTEN}\n\nOwls hunt at night. [1]")
+            return an_answer(f"{MODEL_FAILED_NOTE}\n\nOwls hunt at night. [1]")
 
     class Nothing:
         encoder = None
@@ -341,7 +354,9 @@ def test_quotes_instead_of_a_failed_language_model_count_as_an_error(engine: Eng
         encode_passages = encode_queries
 
     retriever = Nothing()
-    retriever.encoder = Remembering(Same())
-    (found,) = ask_all([QUESTION], lambda gone: retriever, lambda one: Fallen(), PUBLIC, without_too=False)  # type: ignore[arg-type, return-value]
+    retriever.encoder = PerQuestionCachedEncoder(Same())
+    (found,) = ask_questions(
+        [QUESTION], lambda gone: retriever, lambda one: Fallen(), SHIPPED_THRESHOLD, leave_out_too=False
+    )  # type: ignore[arg-type, return-value]
     assert found.error == "the language model wrote no answer"
     assert not a_row(found.answer, error=found.error).is_right

@@ -10,17 +10,17 @@ import pytest
 
 from eval.answers.failure_attribution import (
     CAUSES,
-    Trace,
-    attribute,
-    counts,
+    AnswerTrace,
+    attribute_failures,
+    cause_changes,
+    count_causes,
     first_cause,
     read_attributed,
-    transitions,
-    worst,
+    worst_failures,
 )
 from rag.errors import NotFoundError, UsageError
 
-GOOD = Trace("q", "When?", is_right=True, rank=2, n_read=6, is_read=True)
+GOOD = AnswerTrace("q", "When?", is_right=True, rank=2, n_read=6, is_read=True)
 BAD = replace(GOOD, is_right=False)
 
 
@@ -45,11 +45,11 @@ BAD = replace(GOOD, is_right=False)
         (replace(BAD, is_answerable=False, declined=True, error="no answer"), "error"),
     ],
 )
-def test_first_cause_is_the_first_step_that_failed(trace: Trace, cause: str) -> None:
+def test_first_cause_is_the_first_step_that_failed(trace: AnswerTrace, cause: str) -> None:
     assert first_cause(trace) == cause
 
 
-def named(*causes: Trace) -> list[Trace]:
+def named(*causes: AnswerTrace) -> list[AnswerTrace]:
     return [replace(trace, query_id=f"q{number}") for number, trace in enumerate(causes)]
 
 
@@ -57,19 +57,22 @@ UNFOUND = replace(BAD, rank=None, is_read=False)
 
 
 def test_every_question_is_counted_once_and_every_cause_is_told() -> None:
-    found = counts(attribute(named(GOOD, BAD, BAD, UNFOUND)))
+    found = count_causes(attribute_failures(named(GOOD, BAD, BAD, UNFOUND)))
     assert list(found) == list(CAUSES)
     assert {cause: n for cause, n in found.items() if n} == {"right": 1, "not in the top 100": 1, "answer wrong": 2}
 
 
 def test_worst_questions_are_those_that_fail_earliest() -> None:
-    assert [one.query_id for one in worst(attribute(named(GOOD, BAD, UNFOUND, BAD)), 2)] == ["q2", "q1"]
+    assert [one.query_id for one in worst_failures(attribute_failures(named(GOOD, BAD, UNFOUND, BAD)), 2)] == [
+        "q2",
+        "q1",
+    ]
 
 
 def test_transitions_tell_fixed_broken_and_same() -> None:
-    before = attribute(named(GOOD, GOOD, BAD, UNFOUND, UNFOUND))
-    after = attribute(named(GOOD, BAD, GOOD, BAD, UNFOUND))
-    moved = transitions(before, after)
+    before = attribute_failures(named(GOOD, GOOD, BAD, UNFOUND, UNFOUND))
+    after = attribute_failures(named(GOOD, BAD, GOOD, BAD, UNFOUND))
+    moved = cause_changes(before, after)
     assert [one.query_id for one in moved.fixed] == ["q2"]
     assert [one.query_id for one in moved.broken] == ["q1"]
     assert [one.query_id for one in moved.same] == ["q0", "q3", "q4"]
@@ -84,14 +87,17 @@ def test_transitions_tell_fixed_broken_and_same() -> None:
 
 
 def test_only_questions_that_both_versions_were_asked_are_compared() -> None:
-    assert transitions(attribute(named(GOOD)), attribute(named(BAD, BAD))).as_json()["n_questions"] == 1
+    assert (
+        cause_changes(attribute_failures(named(GOOD)), attribute_failures(named(BAD, BAD))).as_json()["n_questions"]
+        == 1
+    )
 
 
 def test_causes_are_read_from_what_a_run_wrote_and_nothing_else_is_taken_for_it(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     row = {"query_id": "q0", "question": "When?", "cause": "right", "rank": 2, "error": "", "text": "x"}
     file.write_text(json.dumps(row), "utf-8")
-    assert read_attributed(file) == attribute(named(GOOD))
+    assert read_attributed(file) == attribute_failures(named(GOOD))
     file.write_text(json.dumps(row | {"cause": "bad luck"}), "utf-8")
     with pytest.raises(UsageError, match=r"rows\.jsonl:1 is no row"):
         read_attributed(file)

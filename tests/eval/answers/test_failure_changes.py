@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from eval.answers.failure_changes import can_be_told, causes_of
+from eval.answers.failure_changes import failure_causes, is_attributable
 from eval.answers.measure_answer import AnswerRow
-from eval.datasets.question_sets import Question
+from eval.datasets.question_sets import EvalQuestion
 
 ROW = AnswerRow("q", "When?", "dataset", (), True, True, (), ("right",), "At noon. [1]", False, "", "", ("other", "right"),
                 ("other",), 0.9, 2, 1.0, 0, 0, False, "passage", {"citation_recall": 1.0}, True, False)  # fmt: skip
@@ -30,22 +30,22 @@ ROW = AnswerRow("q", "When?", "dataset", (), True, True, (), ("right",), "At noo
 def test_without_a_reference_an_answer_that_read_a_right_passage_is_not_called_wrong(
     row: AnswerRow, cause: str
 ) -> None:
-    causes = causes_of([row], [], "extractive", 0)
+    causes = failure_causes([row], [], "extractive", 0)
     assert [one.cause for one in causes.current] == [cause]
-    assert causes.n_untold == (cause in ("right", "citation wrong"))
+    assert causes.n_undecided == (cause in ("right", "citation wrong"))
     assert causes.moved is None
 
 
 def test_before_and_after_are_told_of_the_same_questions() -> None:
-    causes = causes_of([replace(ROW, read=("other",), rank=None)], [ROW], "extractive", 0)
+    causes = failure_causes([replace(ROW, read=("other",), rank=None)], [ROW], "extractive", 0)
     assert causes.table() == [("right", 0, 1), ("not in the top 100", 1, 0)]
     assert causes.as_json()["transitions"]["n_fixed"] == 1
     assert "No reference answer is known of 1" in " ".join(causes.sentences())
 
 
 def test_a_question_with_a_reference_and_no_passage_tells_nothing_of_the_way() -> None:
-    known = Question("q", "When?", {}, answers=("noon",))
-    assert not can_be_told(known)
-    assert can_be_told(replace(known, grades={"right": 1}))
-    assert can_be_told(replace(known, in_library=False))
-    assert can_be_told(replace(known, is_answerable=False))
+    known = EvalQuestion("q", "When?", {}, answers=("noon",))
+    assert not is_attributable(known)
+    assert is_attributable(replace(known, grades={"right": 1}))
+    assert is_attributable(replace(known, in_library=False))
+    assert is_attributable(replace(known, is_answerable=False))

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.bench.bm25 import measure_lexical, zipf_texts
-from eval.bench.ingest import IngestBench, Round, measure_ingest
+from eval.bench.ingest import IngestBench, IngestRound, measure_ingest
 from eval.bench.serving import measure_serving
-from eval.bench.workloads.synthetic_library import fill_library, open_padded
-from rag.embedding.passage_vectors import Vectors
+from eval.bench.workloads.synthetic_library import fill_library, open_padded_library
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import NotFoundError
 from rag.library.library import Library
 from ui.cli import app
@@ -84,7 +84,7 @@ def test_a_folder_without_a_corpus_is_refused(base_folder, tmp_path):
 
 def test_the_ratio_is_the_median_of_the_rounds():
     """10 passages; ratios 2, 0.5 and 1 → 1; ingest 10, 5 and 5 a second → 5; encoding 5, 10 and 5 → 5."""
-    measured = IngestBench(10, 128, 2, "fp32", (Round(1, 2), Round(2, 1), Round(2, 2)))
+    measured = IngestBench(10, 128, 2, "fp32", (IngestRound(1, 2), IngestRound(2, 1), IngestRound(2, 2)))
     assert (measured.ratio, measured.ingest_per_s, measured.encode_per_s) == (1, 5, 5)
 
 
@@ -129,16 +129,16 @@ def test_the_serving_benchmark_without_a_server_has_failures_and_no_times():
 
 
 def test_a_padded_library_keeps_the_real_passages_and_is_left_as_it_is(beir, base_encoder, tmp_path):
-    engine = open_padded(tmp_path / "work")
+    engine = open_padded_library(tmp_path / "work")
     assert fill_library(engine, beir, base_encoder, 40, seed=1) == 6
-    ids, matrix = Vectors(engine, base_encoder.passage_side).matrix()
+    ids, matrix = PassageVectors(engine, base_encoder.passage_side).matrix()
     assert (len(ids), Library(engine).n_passages()) == (40, 40)
     real = base_encoder.encode_passages(["passage number 0 of a small corpus"])[0]
     assert sum(matrix @ real > 0.999) == 2, "p0 and p5"
     padding = matrix[[library_source(engine, one).startswith("padding/") for one in ids]]
     assert ((padding @ real) < 0.95).all()
     assert fill_library(engine, beir, base_encoder, 40, seed=1) == 6
-    assert Vectors(engine, base_encoder.passage_side).matrix()[0] == ids
+    assert PassageVectors(engine, base_encoder.passage_side).matrix()[0] == ids
     engine.dispose()
 
 

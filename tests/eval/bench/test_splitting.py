@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eval.bench.baselines.splitters import ours, splitters
-from eval.bench.splitting import halves, measure_splitting
-from eval.bench.token_budget import Piece, seen, tokens
-from eval.datasets.excerpts import Question, load_excerpts
+from eval.bench.baselines.splitters import all_splitters, nightjar_cut
+from eval.bench.splitting import measure_splitting, split_halves
+from eval.bench.token_budget import TokenSpan, token_overlap, token_set
+from eval.datasets.excerpts import ExcerptQuestion, load_excerpts
 from rag.errors import NotFoundError, UsageError
-from rag.parsing.formats.blocks import Block, Parsed
-from rag.splitting.splitter import Splitting
+from rag.parsing.formats.blocks import Block, ParsedDocument
+from rag.splitting.splitter import SplittingRules
 from rag.splitting.token_offsets import word_starts
 from ui.cli import app
 
@@ -98,35 +98,35 @@ def test_a_line_without_references_is_named(tmp_path: Path) -> None:
 
 
 def test_the_last_passage_is_cut_short_at_the_budget() -> None:
-    found = seen([Piece("a", 0, 100, "")], [(tokens("a", 8, 12),)], budget=10)
+    found = token_overlap([TokenSpan("a", 0, 100, "")], [(token_set("a", 8, 12),)], budget=10)
     assert (found.recall, found.precision, found.iou) == (0.5, 0.2, 2 / 12)
 
 
 def test_what_overlap_shows_twice_uses_the_budget_up_and_is_wanted_once() -> None:
-    found = seen([Piece("a", 0, 10, ""), Piece("a", 5, 15, "")], [(tokens("a", 0, 20),)], budget=20)
+    found = token_overlap([TokenSpan("a", 0, 10, ""), TokenSpan("a", 5, 15, "")], [(token_set("a", 0, 20),)], budget=20)
     assert (found.recall, found.precision, found.iou) == (0.75, 0.75, 15 / 25)
 
 
 def test_nothing_shown_is_nothing_seen() -> None:
-    found = seen([], [(tokens("a", 0, 5),)], budget=10)
+    found = token_overlap([], [(token_set("a", 0, 5),)], budget=10)
     assert (found.recall, found.precision, found.iou) == (0.0, 0.0, 0.0)
 
 
 def test_questions_are_halved_by_their_hash_and_none_is_in_both() -> None:
-    questions = [Question(f"q{n}", "", ()) for n in range(200)]
-    choose, report = halves(questions)
+    questions = [ExcerptQuestion(f"q{n}", "", ()) for n in range(200)]
+    choose, report = split_halves(questions)
     assert set(choose) | set(report) == {one.query_id for one in questions}
     assert 80 < len(choose) < 120
-    assert halves(questions[:10])[0] == [one for one in choose if int(one[1:]) < 10]
+    assert split_halves(questions[:10])[0] == [one for one in choose if int(one[1:]) < 10]
 
 
 # ---- the splitters
 
 
 def test_an_overlapping_passage_begins_with_the_end_of_the_one_before() -> None:
-    parsed = Parsed((Block("One two three four. Five six seven eight. Nine ten eleven twelve."),))
+    parsed = ParsedDocument((Block("One two three four. Five six seven eight. Nine ten eleven twelve."),))
     text = "One two three four. Five six seven eight. Nine ten eleven twelve."
-    stretches = list(ours(Splitting(4), overlap=2)("a.md", parsed))
+    stretches = list(nightjar_cut(SplittingRules(4), overlap=2)("a.md", parsed))
     assert [text[start:end] for start, end, _ in stretches] == [
         "One two three four.", "three four. Five six seven eight.", "seven eight. Nine ten eleven twelve."
     ]  # fmt: skip
@@ -134,15 +134,15 @@ def test_an_overlapping_passage_begins_with_the_end_of_the_one_before() -> None:
 
 
 def test_a_passage_does_not_overlap_into_another_section() -> None:
-    parsed = Parsed((Block("One two three four.", headings=("A",)), Block("Five six seven.", headings=("B",))))
-    assert [start for start, _, _ in ours(Splitting(4), overlap=2)("a.md", parsed)] == [0, 21]
+    parsed = ParsedDocument((Block("One two three four.", headings=("A",)), Block("Five six seven.", headings=("B",))))
+    assert [start for start, _, _ in nightjar_cut(SplittingRules(4), overlap=2)("a.md", parsed)] == [0, 21]
 
 
 def test_langchain_s_parts_are_where_they_were_cut_from_also_where_the_text_repeats() -> None:
     pytest.importorskip("langchain_text_splitters")
-    parsed = Parsed(tuple(Block(f"Every year is like every other year. Year {n % 3}.") for n in range(60)))
-    for way in splitters(word_starts, 254, 96):
-        if way.beside:
+    parsed = ParsedDocument(tuple(Block(f"Every year is like every other year. Year {n % 3}.") for n in range(60)))
+    for way in all_splitters(word_starts, 254, 96):
+        if way.is_baseline:
             stretches = list(way.cut("a.md", parsed))
             assert [start for start, _, _ in stretches] == sorted({start for start, _, _ in stretches}), way.name
             assert sum(end - start for start, end, _ in stretches) > 2500, way.name
@@ -153,11 +153,13 @@ def test_langchain_s_parts_are_where_they_were_cut_from_also_where_the_text_repe
 
 def test_a_splitter_whose_passages_are_the_excerpts_sees_all_of_them(folder: Path, base_encoder, tmp_path) -> None:
     asked = load_excerpts(folder)
-    ways = [one for one in splitters(word_starts, 254, 96) if one.name == "48 tokens"]
+    ways = [one for one in all_splitters(word_starts, 254, 96) if one.name == "48 tokens"]
     kept = tmp_path / "kept"
     kept.mkdir()
     measured, again = (
-        measure_splitting(asked, ways, base_encoder, word_starts, budgets=[200, 5], lexical_weight=0.25, kept=kept)[0]
+        measure_splitting(
+            asked, ways, base_encoder, word_starts, budgets=[200, 5], lexical_weight=0.25, cache_folder=kept
+        )[0]
         for _ in range(2)
     )
     everything = [one.query_id for one in asked.questions]

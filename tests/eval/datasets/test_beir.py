@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from eval.datasets.beir import UnknownJudgment, load_beir, locate
+from eval.datasets.beir import UnknownJudgment, load_beir, locate_passages
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
 from rag.library.library import Library
 from rag.records import Document, Passage
@@ -101,17 +101,17 @@ def a_library(engine: Engine, names: list[str]) -> Library:
 
 def test_passages_are_located_in_their_own_dataset_first(tmp_path: Path, engine: Engine) -> None:
     library = a_library(engine, ["other/p1", "insects/p1", "insects/p2"])
-    ids = locate(load_beir(a_folder(tmp_path / "insects")), library)
+    ids = locate_passages(load_beir(a_folder(tmp_path / "insects")), library)
     assert ids == {"p1": "id-insects/p1", "p2": "id-insects/p2"}
 
 
 def test_folder_that_was_renamed_is_located_by_ids_that_are_unique(tmp_path: Path, engine: Engine) -> None:
     library = a_library(engine, ["insects/p1", "insects/p2"])
-    assert locate(load_beir(a_folder(tmp_path / "renamed")), library)["p2"] == "id-insects/p2"
+    assert locate_passages(load_beir(a_folder(tmp_path / "renamed")), library)["p2"] == "id-insects/p2"
 
 
 def test_passages_that_are_absent_or_ambiguous_are_refused(tmp_path: Path, engine: Engine) -> None:
     library = a_library(engine, ["one/p1", "two/p1"])
     dataset = load_beir(a_folder(tmp_path / "insects"))
     with pytest.raises(UsageError, match=r"2 of 2 passages of 'insects' .*'p1'\): run \"nightjar ingest --beir"):
-        locate(dataset, library)
+        locate_passages(dataset, library)

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.beir import load_beir
-from eval.datasets.docstring_corpus import Documented, choose, documented_in, split_of, take_apart, write_beir
+from eval.datasets.docstring_corpus import (
+    DocstringPassage,
+    choose_passages,
+    docstrings_of_file,
+    split_docstring,
+    split_of,
+    write_docstring_corpus,
+)
 from rag.errors import TooLittleDataError
 
 MEAN = """Compute the arithmetic mean along an axis.
@@ -36,7 +43,7 @@ The mean is the sum divided by the number.
 
 
 def test_docstring_becomes_a_passage_and_two_questions() -> None:
-    text, questions = take_apart(MEAN) or ("", ())
+    text, questions = split_docstring(MEAN) or ("", ())
     assert questions == ("Compute the arithmetic mean along an axis.", "Returns the average of the elements.")
     assert text.splitlines() == [
         "The average is taken over the flattened array by default, otherwise over the numpy.axis given.",
@@ -56,7 +63,7 @@ def test_docstring_becomes_a_passage_and_two_questions() -> None:
     "x = f(a, b); y_1 -> z[0] + 2\n\n" + "word " * 40,
 ])  # fmt: skip
 def test_docstring_without_a_question_or_a_text_is_no_passage(docstring: str) -> None:
-    assert take_apart(docstring) is None
+    assert split_docstring(docstring) is None
 
 
 SOURCE = f'''
@@ -86,7 +93,7 @@ class _Hidden:
 def test_source_is_read_and_never_run(tmp_path: Path) -> None:
     file = tmp_path / "_table.py"
     file.write_text(SOURCE, "utf-8")
-    found = list(documented_in(file, "package._table"))
+    found = list(docstrings_of_file(file, "package._table"))
     assert [one.name for one in found] == ["package._table.mean", "package._table.Table.mean"]
     assert [one.title for one in found] == ["package", "package.Table"]
 
@@ -94,28 +101,28 @@ def test_source_is_read_and_never_run(tmp_path: Path) -> None:
 def test_source_of_another_python_gives_nothing(tmp_path: Path) -> None:
     file = tmp_path / "old.py"
     file.write_text('print "hello"', "utf-8")
-    assert list(documented_in(file, "old")) == []
+    assert list(docstrings_of_file(file, "old")) == []
 
 
 def test_question_that_two_docstrings_share_points_nowhere() -> None:
-    found = [Documented("a", "text one", ("Fit the model now.", "Only mine is here.")),
-             Documented("b", "text two", ("Fit the   model, now!",))]  # fmt: skip
-    assert choose(found, 10) == [Documented("a", "text one", ("Only mine is here.",))]
+    found = [DocstringPassage("a", "text one", ("Fit the model now.", "Only mine is here.")),
+             DocstringPassage("b", "text two", ("Fit the   model, now!",))]  # fmt: skip
+    assert choose_passages(found, 10) == [DocstringPassage("a", "text one", ("Only mine is here.",))]
 
 
 def test_question_that_stands_in_a_passage_is_dropped() -> None:
-    found = [Documented("a", "Some text.", ("Sort the list in place.", "Return the sorted list again.")),
-             Documented("b", "More: sort the list\nin place, always.", ("Another way to sort it.",))]  # fmt: skip
-    assert {one.name: one.questions for one in choose(found, 10)} == {
+    found = [DocstringPassage("a", "Some text.", ("Sort the list in place.", "Return the sorted list again.")),
+             DocstringPassage("b", "More: sort the list\nin place, always.", ("Another way to sort it.",))]  # fmt: skip
+    assert {one.name: one.questions for one in choose_passages(found, 10)} == {
         "a": ("Return the sorted list again.",),
         "b": ("Another way to sort it.",),
     }
 
 
 def test_same_text_is_one_passage() -> None:
-    found = [Documented("a", "The same text.", ("What is the first?",)),
-             Documented("b", "The  same text", ("What is the second?",))]  # fmt: skip
-    assert [one.name for one in choose(found, 10)] == ["a"]
+    found = [DocstringPassage("a", "The same text.", ("What is the first?",)),
+             DocstringPassage("b", "The  same text", ("What is the second?",))]  # fmt: skip
+    assert [one.name for one in choose_passages(found, 10)] == ["a"]
 
 
 def test_splits_have_about_their_shares() -> None:
@@ -125,7 +132,7 @@ def test_splits_have_about_their_shares() -> None:
 
 
 def test_written_folder_is_a_beir_dataset_with_seen_and_unseen_passages(tmp_path: Path) -> None:
-    written = write_beir(tmp_path / "demo", max_passages=300, min_passages=300, packages=["numpy"])
+    written = write_docstring_corpus(tmp_path / "demo", max_passages=300, min_passages=300, packages=["numpy"])
     dataset = load_beir(tmp_path / "demo")
     assert dataset.unknown == ()
     assert written.n_passages == len(list(dataset.corpus())) == 300
@@ -138,11 +145,11 @@ def test_written_folder_is_a_beir_dataset_with_seen_and_unseen_passages(tmp_path
 
 def test_same_installation_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_beir(tmp_path / name, max_passages=50, min_passages=50, packages=["numpy"])
+        write_docstring_corpus(tmp_path / name, max_passages=50, min_passages=50, packages=["numpy"])
     assert load_beir(tmp_path / "one").sha256 == load_beir(tmp_path / "two").sha256
 
 
 def test_too_few_docstrings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TooLittleDataError, match="0 documented functions were found, the demo needs 10"):
-        write_beir(tmp_path / "demo", min_passages=10, packages=["no_such_package"])
+        write_docstring_corpus(tmp_path / "demo", min_passages=10, packages=["no_such_package"])
     assert not (tmp_path / "demo").exists()

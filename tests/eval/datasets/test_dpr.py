@@ -13,7 +13,7 @@ import pytest
 
 from eval.datasets import dpr
 from eval.datasets.beir import load_beir
-from eval.datasets.dpr import Converted, entries, to_beir
+from eval.datasets.dpr import ConversionReport, convert_to_beir, read_entries
 from rag.errors import NotFoundError, UsageError
 from tests.fixtures.nightjar_command import nightjar
 
@@ -41,8 +41,8 @@ def a_file(folder: Path, content: object = ENTRIES, name: str = "biencoder.json"
 
 
 def test_positives_get_grade_1_hard_negatives_0_and_easy_ones_only_join_the_corpus(tmp_path: Path) -> None:
-    converted = to_beir({"test": a_file(tmp_path)}, tmp_path / "insects")
-    assert converted == Converted({"test": 2}, 4, {})
+    converted = convert_to_beir({"test": a_file(tmp_path)}, tmp_path / "insects")
+    assert converted == ConversionReport({"test": 2}, 4, {})
     dataset = load_beir(tmp_path / "insects")
     assert dataset.queries == {"q0": "who dances", "q1": "who chews"}
     assert dataset.qrels == {"test": {"q0": {"11": 1, "12": 0, "13": 0}, "q1": {"12": 1, "13": 1, "11": 0}}}
@@ -53,7 +53,7 @@ def test_positives_get_grade_1_hard_negatives_0_and_easy_ones_only_join_the_corp
 
 def test_several_files_share_one_corpus_and_keep_their_splits(tmp_path: Path) -> None:
     files = {"train": a_file(tmp_path, ENTRIES, "train.json"), "dev": a_file(tmp_path, ENTRIES[:1], "dev.json")}
-    assert to_beir(files, tmp_path / "made").n_questions == {"train": 2, "dev": 1}
+    assert convert_to_beir(files, tmp_path / "made").n_questions == {"train": 2, "dev": 1}
     dataset = load_beir(tmp_path / "made")
     assert set(dataset.qrels["train"]) == {"q0", "q1"}
     assert set(dataset.qrels["dev"]) == {"q0"}
@@ -63,7 +63,7 @@ def test_several_files_share_one_corpus_and_keep_their_splits(tmp_path: Path) ->
 def test_a_question_that_comes_twice_is_one_and_right_beats_wrong(tmp_path: Path) -> None:
     """In the first entry 12 is a hard negative; another entry of the same question calls it right, and 11 wrong."""
     again = {"question": "who dances", "answers": ["wasps"], "positive_ctxs": [WASPS], "hard_negative_ctxs": [BEES]}
-    to_beir({"test": a_file(tmp_path, [ENTRIES[0], again])}, tmp_path / "made")
+    convert_to_beir({"test": a_file(tmp_path, [ENTRIES[0], again])}, tmp_path / "made")
     dataset = load_beir(tmp_path / "made")
     assert dataset.qrels["test"] == {"q0": {"11": 1, "12": 1, "13": 0}}
     assert dataset.answers["q0"] == ("bees", "honey bees", "wasps")
@@ -71,7 +71,9 @@ def test_a_question_that_comes_twice_is_one_and_right_beats_wrong(tmp_path: Path
 
 def test_passages_without_an_id_or_with_anothers_are_named_by_their_content(tmp_path: Path) -> None:
     entry = {"question": "who", "positive_ctxs": [{"text": "No id."}, context("11", "One."), context("11", "Two.")]}
-    converted = to_beir({"test": a_file(tmp_path, [entry, {**entry, "question": "and who"}])}, tmp_path / "made")
+    converted = convert_to_beir(
+        {"test": a_file(tmp_path, [entry, {**entry, "question": "and who"}])}, tmp_path / "made"
+    )
     texts = {passage_id: text for passage_id, _, text in load_beir(tmp_path / "made").corpus()}
     assert sorted(texts.values()) == ["No id.", "One.", "Two."]
     assert texts["11"] == "One."
@@ -81,13 +83,13 @@ def test_passages_without_an_id_or_with_anothers_are_named_by_their_content(tmp_
 
 def test_the_older_name_of_the_id_is_read_too(tmp_path: Path) -> None:
     entry = {"question": "who", "positive_ctxs": [{"title": "", "text": "Bees.", "psg_id": 7}]}
-    to_beir({"test": a_file(tmp_path, [entry])}, tmp_path / "made")
+    convert_to_beir({"test": a_file(tmp_path, [entry])}, tmp_path / "made")
     assert list(load_beir(tmp_path / "made").corpus()) == [("7", "", "Bees.")]
 
 
 def test_what_can_teach_nothing_is_counted(tmp_path: Path) -> None:
     empty = {"question": "who", "positive_ctxs": [], "hard_negative_ctxs": [context("9", " ", title="")]}
-    converted = to_beir({"test": a_file(tmp_path, [ENTRIES[0], empty])}, tmp_path / "made")
+    converted = convert_to_beir({"test": a_file(tmp_path, [ENTRIES[0], empty])}, tmp_path / "made")
     assert converted.left_out == {
         "passages without a word": 1,
         "questions without a right passage, which are not measured": 1,
@@ -101,7 +103,7 @@ def test_json_lines_and_gzip_are_read_too(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "rows.json.gz", "wt", encoding="utf-8") as stream:
         stream.write(json.dumps(ENTRIES))
     for name in ("rows.jsonl", "rows.json.gz"):
-        assert [entry for _, entry in entries(tmp_path / name)] == ENTRIES
+        assert [entry for _, entry in read_entries(tmp_path / name)] == ENTRIES
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
@@ -114,7 +116,7 @@ def test_entries_are_the_same_however_the_file_is_cut(
         {"question": 'brackets ] } and "quotes" \\ é \u2028', "answers": ["[", "{,"], "n": [1.5e-3, None]},
     ]
     (tmp_path / "rows.json").write_text(json.dumps(tricky, indent=2), "utf-8")
-    assert [entry for _, entry in entries(tmp_path / "rows.json")] == tricky
+    assert [entry for _, entry in read_entries(tmp_path / "rows.json")] == tricky
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_entries_are_the_same_however_the_file_is_cut(
 def test_the_entry_at_fault_is_named_and_nothing_is_left_behind(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "bad.json").write_text(text, "utf-8")
     with pytest.raises(UsageError, match=said):
-        to_beir({"test": tmp_path / "bad.json"}, tmp_path / "made")
+        convert_to_beir({"test": tmp_path / "bad.json"}, tmp_path / "made")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.json"]
 
 
@@ -145,18 +147,18 @@ def test_a_file_in_other_letters_or_half_a_gzip_is_refused(tmp_path: Path) -> No
     (tmp_path / "no.json.gz").write_text("[]", "utf-8")
     for name in ("latin.json", "half.json.gz", "no.json.gz"):
         with pytest.raises(UsageError, match="is it whole, and UTF-8"):
-            list(entries(tmp_path / name))
+            list(read_entries(tmp_path / name))
 
 
 def test_nothing_is_overwritten_and_absent_files_are_named(tmp_path: Path) -> None:
     file = a_file(tmp_path)
     (tmp_path / "made").mkdir()
     with pytest.raises(UsageError, match="is there already"):
-        to_beir({"test": file}, tmp_path / "made")
+        convert_to_beir({"test": file}, tmp_path / "made")
     with pytest.raises(NotFoundError, match="absent"):
-        to_beir({"test": tmp_path / "absent.json"}, tmp_path / "new")
+        convert_to_beir({"test": tmp_path / "absent.json"}, tmp_path / "new")
     with pytest.raises(NotFoundError, match="nowhere"):
-        to_beir({"test": file}, tmp_path / "nowhere" / "new")
+        convert_to_beir({"test": file}, tmp_path / "nowhere" / "new")
 
 
 def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
@@ -205,7 +207,7 @@ def test_what_mine_writes_for_dpr_is_read_again(tmp_path: Path) -> None:
     negatives = [{"passage_id": "b", "source": "dense"}, {"passage_id": "c", "source": "random"}]
     line = {"query": "who?", "positive": "a", "weight": 1.0, "negatives": negatives}
     write_rows(tmp_path / "rows.json", "dpr", [line], passages, 2, force=False)
-    to_beir({"train": tmp_path / "rows.json"}, tmp_path / "made")
+    convert_to_beir({"train": tmp_path / "rows.json"}, tmp_path / "made")
     dataset = load_beir(tmp_path / "made")
     assert dataset.qrels == {"train": {"q0": {"a": 1, "b": 0}}}
     assert sorted(dataset.corpus())[0] == ("a", "Title", "Part\na")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from eval.datasets.golden_locations import Place, grades, locate_golden, together
-from eval.datasets.golden_questions import Golden, Nugget, read_golden, version_of
-from eval.datasets.golden_store import add, add_from_turn, kept, lines_with_passages, retire
+from eval.datasets.golden_locations import GoldenLocation, golden_qrels, group_by_wording, locate_golden
+from eval.datasets.golden_questions import Golden, Nugget, golden_set_hash, read_golden_file
+from eval.datasets.golden_store import add_golden, add_golden_from_turn, list_golden, resolve_passages, retire_golden
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
-from rag.records import Document, Passage, Turn, now
+from rag.records import Document, Passage, Turn, utc_now
 
 TEXT = "Owls hunt at night. Swifts sleep in the air. Cranes dance in spring. Owls see well."
 
@@ -36,7 +36,7 @@ def written(file: Path, *lines: object) -> Path:
 
 
 def a_turn(engine: Engine, question: str = "When do owls hunt?") -> str:
-    Feedback(engine).record_turn(Turn("t1", "c1", "ann", question, "At night. [1]", False, "e1", now()))
+    FeedbackStore(engine).record_turn(Turn("t1", "c1", "ann", question, "At night. [1]", False, "e1", utc_now()))
     return "t1"
 
 
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
                   (Nugget(("night", "dark")), Nugget(("owls",), is_vital=False)), ("easy",), origin="model")  # fmt: skip
     none = Golden("What do bats eat?", is_answerable=False)
     file = written(tmp_path / "q.jsonl", made.as_json(), "", none.as_json())
-    assert [one.golden for one in read_golden(file)] == [made, none]
+    assert [one.golden for one in read_golden_file(file)] == [made, none]
     assert none.as_json() == {"question": "What do bats eat?", "origin": "file", "answerable": False}
 
 
@@ -70,21 +70,21 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_line_that_can_not_be_measured_with_is_refused_by_its_number(tmp_path: Path, line: object, told: str) -> None:
     file = written(tmp_path / "q.jsonl", {"question": "When?", "quote": "1843"}, line)
     with pytest.raises(UsageError, match=r"q\.jsonl:2 ") as raised:
-        read_golden(file)
+        read_golden_file(file)
     assert told in str(raised.value)
 
 
 def test_every_wrong_line_is_named_at_once(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", "{", {"question": "Who?"})
     with pytest.raises(UsageError) as raised:
-        read_golden(file)
+        read_golden_file(file)
     assert [line.split()[0] for line in str(raised.value).splitlines()] == ["q.jsonl:1", "q.jsonl:2"]
 
 
 def test_hash_of_a_set_knows_its_answers_and_not_its_order() -> None:
     one, two = Golden("Who?", quote="Ada"), Golden("When?", quote="1843")
-    assert version_of([one, two]) == version_of([two, one])
-    assert version_of([one, two]) != version_of([one, Golden("When?", quote="1843", reference="1843")])
+    assert golden_set_hash([one, two]) == golden_set_hash([two, one])
+    assert golden_set_hash([one, two]) != golden_set_hash([one, Golden("When?", quote="1843", reference="1843")])
 
 
 # ---- kept in the library
@@ -92,17 +92,17 @@ def test_hash_of_a_set_knows_its_answers_and_not_its_order() -> None:
 
 def test_question_of_a_chat_is_kept_with_what_stands_in_its_passage(engine: Engine) -> None:
     library = a_library(engine, (0, 19), (20, len(TEXT)))
-    golden_id = add_from_turn(engine, library, a_turn(engine), "birds.md-0-19", "ann")
-    assert add_from_turn(engine, library, "t1", "birds.md-0-19", "ben") == golden_id
-    (one,) = kept(engine)
+    golden_id = add_golden_from_turn(engine, library, a_turn(engine), "birds.md-0-19", "ann")
+    assert add_golden_from_turn(engine, library, "t1", "birds.md-0-19", "ben") == golden_id
+    (one,) = list_golden(engine)
     assert (one.golden_id, one.added_by, one.golden.origin) == (golden_id, "ann", "chat")
     assert (one.golden.question, one.golden.source) == ("When do owls hunt?", "birds.md")
     assert one.golden.quote == "Owls hunt at night."
 
 
 def test_question_of_a_chat_without_a_passage_is_one_that_must_be_declined(engine: Engine) -> None:
-    add_from_turn(engine, a_library(engine, (0, 19)), a_turn(engine, "What do bats eat?"), None, "ann")
-    (one,) = kept(engine)
+    add_golden_from_turn(engine, a_library(engine, (0, 19)), a_turn(engine, "What do bats eat?"), None, "ann")
+    (one,) = list_golden(engine)
     assert not one.golden.is_answerable
 
 
@@ -111,27 +111,27 @@ def test_question_of_an_unknown_turn_or_passage_is_refused(engine: Engine, turn_
     library = a_library(engine, (0, 19))
     a_turn(engine)
     with pytest.raises(NotFoundError):
-        add_from_turn(engine, library, turn_id, passage_id, "ann")
-    assert kept(engine) == []
+        add_golden_from_turn(engine, library, turn_id, passage_id, "ann")
+    assert list_golden(engine) == []
 
 
 def test_retired_question_no_longer_counts_until_it_is_added_again(engine: Engine) -> None:
     made = Golden("Who?", quote="Ada", reference="Ada Byron")
-    (golden_id,) = add(engine, [made], "ann")
-    assert retire(engine, golden_id[:6]) == made
-    assert kept(engine) == []
-    assert [one.golden_id for one in kept(engine, with_retired=True)] == [golden_id]
+    (golden_id,) = add_golden(engine, [made], "ann")
+    assert retire_golden(engine, golden_id[:6]) == made
+    assert list_golden(engine) == []
+    assert [one.golden_id for one in list_golden(engine, with_retired=True)] == [golden_id]
     with pytest.raises(NotFoundError, match="there is none"):
-        retire(engine, golden_id)
-    add(engine, [Golden("who?", quote="Ada")], "ben")
-    (again,) = kept(engine)
+        retire_golden(engine, golden_id)
+    add_golden(engine, [Golden("who?", quote="Ada")], "ben")
+    (again,) = list_golden(engine)
     assert (again.added_by, again.golden.reference) == ("ann", "Ada Byron")  # what was not said again stays
 
 
 def test_passage_that_a_line_names_becomes_a_source_and_a_quote(engine: Engine, tmp_path: Path) -> None:
     library = a_library(engine, (0, 19))
     file = written(tmp_path / "q.jsonl", {"question": "When do owls hunt?", "passage_id": "birds.md-0-19"})
-    (one,) = lines_with_passages(read_golden(file), library)
+    (one,) = resolve_passages(read_golden_file(file), library)
     assert (one.source, one.quote) == ("birds.md", "Owls hunt at night.")
 
 
@@ -141,7 +141,7 @@ HALVES = ((0, 19), (20, 44), (45, 67), (68, 83))
 QUOTE = "Swifts sleep in the air."
 
 
-def placed(library: Library, **golden: object) -> Place:
+def placed(library: Library, **golden: object) -> GoldenLocation:
     return locate_golden([Golden(**{"question": "Where?", "source": "birds.md", **golden})], library)[0]
 
 
@@ -149,9 +149,9 @@ def test_quote_is_found_again_however_the_document_is_cut(engine: Engine) -> Non
     one = {"quote": QUOTE}
     assert placed(a_library(engine, *HALVES), **one).passage_ids == ("birds.md-20-44",)
     whole = placed(a_library(engine, (0, 44), (45, 83)), **one)
-    assert (whole.how, whole.passage_ids, whole.is_cut) == ("exact", ("birds.md-0-44",), False)
+    assert (whole.method, whole.passage_ids, whole.is_cut) == ("exact", ("birds.md-0-44",), False)
     cut = placed(a_library(engine, (0, 30), (31, 83)), **one)
-    assert (cut.how, cut.passage_ids, cut.is_cut) == ("exact", ("birds.md-31-83",), True)  # 13 of its 24 characters
+    assert (cut.method, cut.passage_ids, cut.is_cut) == ("exact", ("birds.md-31-83",), True)  # 13 of its 24 characters
 
 
 def test_quote_of_a_large_passage_is_right_in_each_of_the_small_ones_that_it_became(engine: Engine) -> None:
@@ -162,35 +162,35 @@ def test_quote_of_a_large_passage_is_right_in_each_of_the_small_ones_that_it_bec
 
 def test_white_space_may_have_changed(engine: Engine) -> None:
     found = placed(a_library(engine, *HALVES), quote="Swifts  sleep\nin the air.")
-    assert (found.how, found.passage_ids) == ("white space", ("birds.md-20-44",))
+    assert (found.method, found.passage_ids) == ("white space", ("birds.md-20-44",))
 
 
 def test_what_was_edited_is_found_by_its_words_where_one_passage_has_nearly_all_of_them(engine: Engine) -> None:
     text = "Swifts often sleep high up in the air while flying. Cranes dance in spring. Owls see well."
     library = a_library(engine, (0, 51), (52, 75), (76, 90), text=text)
     found = placed(library, quote="Swifts sleep up high in the air.")
-    assert (found.how, found.passage_ids) == ("near", ("birds.md-0-51",))
-    assert placed(library, quote="Swallows nest below roofs.").how == "lost"
+    assert (found.method, found.passage_ids) == ("near", ("birds.md-0-51",))
+    assert placed(library, quote="Swallows nest below roofs.").method == "lost"
 
 
 def test_quote_that_stands_in_several_places_is_not_guessed(engine: Engine) -> None:
     found = placed(a_library(engine, *HALVES), quote="Owls")
-    assert (found.how, found.is_found) == ("several places", False)
+    assert (found.method, found.is_found) == ("several places", False)
     assert placed(a_library(engine, (0, 83)), quote="Owls").is_found  # one passage holds both
 
 
 def test_file_that_was_moved_is_followed_by_its_text(engine: Engine) -> None:
     library = a_library(engine, *HALVES, source="nature/birds.md")
     found = placed(library, quote=QUOTE)
-    assert (found.how, found.passage_ids) == ("moved", ("nature/birds.md-20-44",))
-    assert placed(library, quote="Swallows nest.").how == "no source"
+    assert (found.method, found.passage_ids) == ("moved", ("nature/birds.md-20-44",))
+    assert placed(library, quote="Swallows nest.").method == "no source"
     a_library(engine, *HALVES, source="copy.md")
-    assert placed(library, quote=QUOTE).how == "several places"
+    assert placed(library, quote=QUOTE).method == "several places"
 
 
 def test_quote_without_a_source_is_looked_for_everywhere(engine: Engine) -> None:
     found = placed(a_library(engine, *HALVES), quote=QUOTE, source="")
-    assert (found.how, found.passage_ids) == ("exact", ("birds.md-20-44",))
+    assert (found.method, found.passage_ids) == ("exact", ("birds.md-20-44",))
 
 
 def test_questions_with_the_same_words_are_one_question(engine: Engine) -> None:
@@ -201,6 +201,6 @@ def test_questions_with_the_same_words_are_one_question(engine: Engine) -> None:
         Golden("where do  birds sleep?", "birds.md", "Cranes dance in spring."),
         Golden("What do bats eat?", is_answerable=False),
     ]
-    merged = together(locate_golden(asked, library))
+    merged = group_by_wording(locate_golden(asked, library))
     assert [one.golden.question for one in merged] == [asked[0].question, asked[1].question, asked[3].question]
-    assert grades(merged) == {asked[0].golden_id: {"birds.md-20-44": 1, "birds.md-45-67": 1}}
+    assert golden_qrels(merged) == {asked[0].golden_id: {"birds.md-20-44": 1, "birds.md-45-67": 1}}

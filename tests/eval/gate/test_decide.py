@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.gate.decide import Bools, Decision, Floats, Served, decide
+from eval.gate.decide import Bools, Floats, GateDecision, ServedScores, decide
 from eval.gate.embedding_checks import embedding_faults, hub_share
-from eval.gate.gate_simulation import many_nights, one_night, power
-from eval.gate.guards import QUOTED, Beside, Pair
-from eval.gate.rules import Rules
+from eval.gate.gate_simulation import predicted_power, simulate_night, simulate_series
+from eval.gate.guards import SUPPORTED_BY_CONSTRUCTION, BeforeAndAfter, ExtraEvidence
+from eval.gate.rules import GateRules
 from rag.settings_sections import GateSettings
 
 N = 200
@@ -22,14 +22,14 @@ HALF = np.arange(N) % 2 == 0
 FULL_RECALL = np.ones(N)
 
 
-def decided(after: Floats, unseen: Bools = HALF, recall: Floats = FULL_RECALL, **more: object) -> Decision:
-    return decide(Served(BEFORE, FULL_RECALL), Served(after, recall), unseen, **more)  # type: ignore[arg-type]
+def decided(after: Floats, unseen: Bools = HALF, recall: Floats = FULL_RECALL, **more: object) -> GateDecision:
+    return decide(ServedScores(BEFORE, FULL_RECALL), ServedScores(after, recall), unseen, **more)  # type: ignore[arg-type]
 
 
 def test_clear_gain_is_promoted_and_says_so_in_numbers() -> None:
     before = np.array([0.5] * 40)
     after = before + np.array([0.05, 0.15] * 20)
-    decision = decide(Served(before, np.ones(40)), Served(after, np.ones(40)), np.zeros(40, bool))
+    decision = decide(ServedScores(before, np.ones(40)), ServedScores(after, np.ones(40)), np.zeros(40, bool))
     assert decision.decision == "promoted"
     assert decision.reasons[0].startswith("Served nDCG@10 rose from .500 to .600 on 40 held-out questions (+.100, 95 %")
     assert decision.reasons[0].endswith("p < .001).")
@@ -57,7 +57,10 @@ def test_clear_loss_is_kept() -> None:
 
 def test_29_questions_are_invalid_however_good_they_look() -> None:
     decision = decide(
-        Served(np.zeros(29), np.zeros(29)), Served(np.ones(29), np.ones(29)), np.ones(29, bool), rules=Rules()
+        ServedScores(np.zeros(29), np.zeros(29)),
+        ServedScores(np.ones(29), np.ones(29)),
+        np.ones(29, bool),
+        rules=GateRules(),
     )
     assert decision.decision == "invalid"
     assert decision.reasons == (
@@ -67,8 +70,8 @@ def test_29_questions_are_invalid_however_good_they_look() -> None:
 
 
 def test_no_questions_at_all_are_invalid() -> None:
-    nothing = Served(np.zeros(0), np.zeros(0))
-    assert decide(nothing, nothing, np.zeros(0, bool), rules=Rules(min_questions=0)).decision == "invalid"
+    nothing = ServedScores(np.zeros(0), np.zeros(0))
+    assert decide(nothing, nothing, np.zeros(0, bool), rules=GateRules(min_questions=0)).decision == "invalid"
 
 
 def test_unseen_slice_that_falls_vetoes_a_gain_on_the_rest() -> None:
@@ -200,7 +203,9 @@ def test_fault_of_the_embeddings_vetoes() -> None:
 @pytest.mark.parametrize(("current", "candidate", "expected"), [(0.05, 0.3, "kept"), (0.28, 0.3, "promoted"),
                                                                 (0.05, 0.19, "promoted")])  # fmt: skip
 def test_new_hub_vetoes_and_an_old_one_does_not(current: float, candidate: float, expected: str) -> None:
-    decision = decide(Served(BEFORE, FULL_RECALL, current), Served(BEFORE + 0.1 + NOISE, FULL_RECALL, candidate), HALF)
+    decision = decide(
+        ServedScores(BEFORE, FULL_RECALL, current), ServedScores(BEFORE + 0.1 + NOISE, FULL_RECALL, candidate), HALF
+    )
     assert decision.decision == expected
 
 
@@ -247,7 +252,7 @@ def test_only_decisive_questions_decide_and_all_unseen_ones_guard() -> None:
     """The candidate wins on the decisive half and loses elsewhere; unseen questions lie in the other half."""
     decisive = np.arange(len(BEFORE)) < len(BEFORE) // 2
     after = np.where(decisive, BEFORE + 0.1 + NOISE, BEFORE - 0.1 + NOISE)
-    current, candidate = Served(BEFORE, FULL_RECALL), Served(after, FULL_RECALL)
+    current, candidate = ServedScores(BEFORE, FULL_RECALL), ServedScores(after, FULL_RECALL)
     nobody = np.zeros(len(BEFORE), bool)
     assert decide(current, candidate, nobody).decision == "kept"
     assert decide(current, candidate, nobody, decisive=decisive).decision == "promoted"
@@ -258,13 +263,13 @@ def test_only_decisive_questions_decide_and_all_unseen_ones_guard() -> None:
 # ---- what is looked at beside the rankings
 
 
-def pair(before: object, after: object) -> Pair:
-    return Pair(np.asarray(before, np.float64), np.asarray(after, np.float64))
+def pair(before: object, after: object) -> BeforeAndAfter:
+    return BeforeAndAfter(np.asarray(before, np.float64), np.asarray(after, np.float64))
 
 
 def outcome(name: str, **beside: Any) -> str:
     """What one guard says of a candidate that is better by far."""
-    decision = decided(BEFORE + 0.1 + NOISE, beside=Beside(**beside))
+    decision = decided(BEFORE + 0.1 + NOISE, beside=ExtraEvidence(**beside))
     (ruling,) = (one for one in decision.rulings if one.name == name)
     assert (decision.decision == "promoted") == (ruling.outcome != "failed")
     return ruling.outcome
@@ -303,10 +308,14 @@ def test_answers_with_less_support_veto() -> None:
 
 
 def test_where_support_is_not_measured_the_guard_says_why_and_lets_through() -> None:
-    quoted = decided(BEFORE + 0.1 + NOISE, beside=Beside(support_note=QUOTED))
+    quoted = decided(BEFORE + 0.1 + NOISE, beside=ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))
     assert quoted.decision == "promoted"
-    assert [(one.outcome, one.sentence) for one in quoted.rulings if one.name == "support"] == [("untested", QUOTED)]
-    assert outcome("support", support=pair(np.ones(40), np.ones(40)), support_note=QUOTED) == "passed"
+    assert [(one.outcome, one.sentence) for one in quoted.rulings if one.name == "support"] == [
+        ("untested", SUPPORTED_BY_CONSTRUCTION)
+    ]
+    assert (
+        outcome("support", support=pair(np.ones(40), np.ones(40)), support_note=SUPPORTED_BY_CONSTRUCTION) == "passed"
+    )
 
 
 def test_slower_searches_veto_only_beyond_both_bars() -> None:
@@ -321,7 +330,7 @@ def test_what_is_beside_joins_holms_family() -> None:
     after = np.where(np.arange(N) < 9, 0.0, 1.0)
     alone = decided(BEFORE + 0.1, recall=after).figures["recall"]
     same = pair(np.ones(40), np.ones(40))
-    beside = decided(BEFORE + 0.1, recall=after, beside=Beside(golden=same, answered=same, declined=same))
+    beside = decided(BEFORE + 0.1, recall=after, beside=ExtraEvidence(golden=same, answered=same, declined=same))
     assert alone["p_holm"] == pytest.approx(alone["p"])
     assert beside.figures["recall"]["p_holm"] == pytest.approx(4 * alone["p"])
 
@@ -348,26 +357,26 @@ def test_a_later_look_at_the_same_questions_has_to_be_surer() -> None:
 
 
 def test_every_rule_is_a_setting_with_the_same_default() -> None:
-    assert Rules(**GateSettings().model_dump()) == Rules()
+    assert GateRules(**GateSettings().model_dump()) == GateRules()
 
 
 # ---- the word it keeps; "nightjar bench gate" does the same a thousand times
 
 
 def test_equal_candidates_are_seldom_promoted_and_better_ones_as_often_as_predicted() -> None:
-    equal, better = one_night(0.0, 60, 60, seed=1), one_night(0.12, 60, 20, seed=1)
+    equal, better = simulate_night(0.0, 60, 60, seed=1), simulate_night(0.12, 60, 20, seed=1)
     assert equal.share.k <= 3
     assert better.share.low <= better.predicted <= better.share.high
 
 
 def test_predicted_power_is_four_in_five_at_the_detectable_difference() -> None:
     # sd of a change: √(.5 · (.3² + (.049 / .5)²) − .049²) = .217; 2.8 · .217 / √150 = .0497
-    assert power(0.0497, 150) == pytest.approx(0.80, abs=0.01)
+    assert predicted_power(0.0497, 150) == pytest.approx(0.80, abs=0.01)
 
 
 def test_thirty_nights_on_one_set_of_questions_promote_no_oftener_a_night_than_one() -> None:
-    full = many_nights(0.0, 0.0, shares_level=False, n_series=12, seed=2)
-    shared = many_nights(0.0, 0.0, shares_level=True, n_series=12, seed=2)
+    full = simulate_series(0.0, 0.0, shares_level=False, n_series=12, seed=2)
+    shared = simulate_series(0.0, 0.0, shares_level=True, n_series=12, seed=2)
     assert full.per_night.value <= 0.05
     assert shared.any_night.k < full.any_night.k, "what a later look gets is a part of the level"
     assert full.apparent > 0.005, "choosing on one set flatters what was chosen,"

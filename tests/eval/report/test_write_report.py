@@ -14,14 +14,14 @@ import ir_measures
 import numpy as np
 import pytest
 
-from eval.answers.failure_attribution import Attributed
-from eval.answers.failure_changes import Causes
-from eval.gate.decide import Decision, Served, decide
-from eval.report.compare_versions import most_moved
-from eval.report.comparison import Comparison, Found, Question, Sureness, Told, Vote
-from eval.report.figures import figures_of
+from eval.answers.failure_attribution import AttributedQuestion
+from eval.answers.failure_changes import FailureCauses
+from eval.gate.decide import GateDecision, ServedScores, decide
+from eval.report.compare_versions import most_changed
+from eval.report.comparison import AbstentionScores, AnswerSummary, Comparison, PassageVotes, ReportQuestion, VersionRun
+from eval.report.figures import compute_figures
 from eval.report.output.write_report import as_markdown, write_index, write_report
-from eval.report.provenance import Background, Check, Past, past_reports
+from eval.report.provenance import PastReport, ReportContext, ValidityCheck, past_reports
 from rag.records import Citation, Passage
 
 HOSTILE = (
@@ -32,10 +32,10 @@ WHOLE = {"report.html", "report.md", "metrics.json", "per_question.jsonl", "run_
          "qrels.trec", "junit.xml", "manifest.json"}  # fmt: skip
 
 
-def a_decision() -> Decision:
+def a_decision() -> GateDecision:
     before = np.array([0.5] * 40)
     after = before + np.array([0.05, 0.15] * 20)
-    return decide(Served(before, np.ones(40)), Served(after, np.ones(40)), np.arange(40) < 35,
+    return decide(ServedScores(before, np.ones(40)), ServedScores(after, np.ones(40)), np.arange(40) < 35,
                   newest=np.arange(40) >= 32)  # fmt: skip
 
 
@@ -43,9 +43,9 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
     """Question i asks for passage i of 50; the current version has it at rank 1 + i % 15, the candidate one higher."""
     passages = [f"p{number} {words}".strip() for number in range(n + 50)]
     questions = tuple(
-        Question(f"q {number}", f"How do I get number {number}? {words}", {passages[number]: 1},
+        ReportQuestion(f"q {number}", f"How do I get number {number}? {words}", {passages[number]: 1},
                  source=f"docs/{number % 12}.md {words}", language="en", is_unseen=number % 2 == 0,
-                 is_locked=number % 5 == 0, votes=(Vote(passages[number], "pin", 2, f"right {words}"),))
+                 is_locked=number % 5 == 0, votes=(PassageVotes(passages[number], "pin", 2, f"right {words}"),))
         for number in range(n)
     )  # fmt: skip
 
@@ -60,24 +60,24 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
     def read(ids: object) -> dict[str, Passage]:
         return {one: Passage(one, "d", f"docs/{words}", words, words, f"Text {words}", 0, 4) for one in ids}  # type: ignore[attr-defined]
 
-    def answer(ids: object) -> dict[str, dict[str, Told]]:
+    def answer(ids: object) -> dict[str, dict[str, AnswerSummary]]:
         quote = Citation(1, passages[n], f"docs/{words}", None, 0, 4, f"Text {words}", 0.25)
-        declined, broken = Told("", f"Nothing {words}"), Told("", "", f"broke {words}")
-        return {one: {"current": broken if one == "q 1" else Told(f"Said {words} [1]", citations=(quote,)),
+        declined, broken = AnswerSummary("", f"Nothing {words}"), AnswerSummary("", "", f"broke {words}")
+        return {one: {"current": broken if one == "q 1" else AnswerSummary(f"Said {words} [1]", citations=(quote,)),
                       "candidate": declined} for one in ids}  # type: ignore[attr-defined]  # fmt: skip
 
-    causes = Causes(f"model {words}", tuple(Attributed(one.query_id, one.text, "right", 1, "") for one in questions),
-                    tuple(Attributed(one.query_id, one.text, "error", 2, f"broke {words}") for one in questions),
-                    n_golden=1, n_without_reference=2, n_untold=3)  # fmt: skip
-    sure = Sureness(np.linspace(0.1, 1, 40), np.linspace(0, 0.9, 40), np.arange(40) % 4 > 0, 0.2)
-    return Comparison(questions, Found("cur", run(0), errors or {}, sure), Found("can", run(1), {}, sure),
-                      Found("base", run(0)), read, causes, answer)  # type: ignore[arg-type]  # fmt: skip
+    causes = FailureCauses(f"model {words}", tuple(AttributedQuestion(one.query_id, one.text, "right", 1, "") for one in questions),
+                    tuple(AttributedQuestion(one.query_id, one.text, "error", 2, f"broke {words}") for one in questions),
+                    n_golden=1, n_without_reference=2, n_undecided=3)  # fmt: skip
+    sure = AbstentionScores(np.linspace(0.1, 1, 40), np.linspace(0, 0.9, 40), np.arange(40) % 4 > 0, 0.2)
+    return Comparison(questions, VersionRun("cur", run(0), errors or {}, sure), VersionRun("can", run(1), {}, sure),
+                      VersionRun("base", run(0)), read, causes, answer)  # type: ignore[arg-type]  # fmt: skip
 
 
-def a_background(words: str = "") -> Background:
-    past = tuple(Past(f"night-{number} {words}", "kept", 40, 0.5, 0.52, 0.49, None) for number in range(3))
-    return Background(f"Night {words}", ((f"Data {words}", ((f"passages {words}", words or "90"),)),),
-                      (Check("Overlap", False, f"One question {words} is in both."),), past,
+def a_background(words: str = "") -> ReportContext:
+    past = tuple(PastReport(f"night-{number} {words}", "kept", 40, 0.5, 0.52, 0.49, None) for number in range(3))
+    return ReportContext(f"Night {words}", ((f"Data {words}", ((f"passages {words}", words or "90"),)),),
+                      (ValidityCheck("Overlap", False, f"One question {words} is in both."),), past,
                       (("command", f"nightjar nightly {words}"),), (f"Ask {words}",))  # fmt: skip
 
 
@@ -121,14 +121,14 @@ def test_report_holds_all_its_files_and_their_hashes(tmp_path: Path) -> None:
 
 def test_equal_input_writes_equal_bytes_also_over_an_older_report(tmp_path: Path) -> None:
     first = write_report(tmp_path / "a", a_decision(), {"tier": 1}, a_comparison(), a_background())
-    write_report(tmp_path / "b", Decision("kept", ("No.",)), {"tier": 3})
+    write_report(tmp_path / "b", GateDecision("kept", ("No.",)), {"tier": 3})
     second = write_report(tmp_path / "b", a_decision(), {"tier": 1}, a_comparison(), a_background())
     for name in WHOLE:
         assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes(), name
 
 
 def test_a_decision_without_questions_is_a_report_too(tmp_path: Path) -> None:
-    page = write_report(tmp_path / "a", Decision("invalid", ("Too few.",)), {})
+    page = write_report(tmp_path / "a", GateDecision("invalid", ("Too few.",)), {})
     assert "Too few." in (page.parent / "report.html").read_text("utf-8")
     assert json.loads((page.parent / "metrics.json").read_text("utf-8"))["comparison"] is None
 
@@ -222,7 +222,7 @@ def test_ten_thousand_questions_make_a_page_that_opens_at_once(tmp_path: Path) -
 def test_what_broke_comes_first_and_leaves_room_for_what_was_fixed() -> None:
     comparison = a_comparison(60)
     worse = replace(comparison, current=comparison.candidate, candidate=comparison.current)
-    shown = most_moved(figures_of(worse).moved, 5)
+    shown = most_changed(compute_figures(worse).moved, 5)
     assert [one.move for one in shown] == ["broken"] * 4 + ["worse"]
 
 
@@ -230,7 +230,9 @@ def test_advice_says_how_many_more_judgments_a_gain_by_chance_needs(tmp_path: Pa
     rng = np.random.default_rng(2)
     before = rng.random(60)
     kept = decide(
-        Served(before, np.ones(60)), Served(before + rng.normal(0.02, 0.2, 60), np.ones(60)), np.zeros(60, bool)
+        ServedScores(before, np.ones(60)),
+        ServedScores(before + rng.normal(0.02, 0.2, 60), np.ones(60)),
+        np.zeros(60, bool),
     )
     page = write_report(tmp_path / "a", kept, {}, a_comparison())
     said = json.loads((page.parent / "metrics.json").read_text("utf-8"))["next"]
@@ -248,14 +250,14 @@ def test_trec_files_give_ir_measures_the_same_figures(tmp_path: Path) -> None:
     for name in ("current", "candidate"):
         run = list(ir_measures.read_trec_run(str(folder / f"run_{name}.trec")))
         figures = ir_measures.calc_aggregate([ir_measures.nDCG @ 10, ir_measures.R @ 5], qrels, run)
-        values = figures_of(comparison).values[name]
+        values = compute_figures(comparison).values[name]
         assert figures[ir_measures.nDCG @ 10] == pytest.approx(values["nDCG@10"].mean())
         assert figures[ir_measures.R @ 5] == pytest.approx(values["R@5"].mean())
 
 
 def test_junit_has_a_suite_a_family_with_what_failed_and_what_was_not_tested(tmp_path: Path) -> None:
     before = np.array([0.5] * 40)
-    decision = decide(Served(before, np.ones(40)), Served(before, np.zeros(40)), np.zeros(40, bool))
+    decision = decide(ServedScores(before, np.ones(40)), ServedScores(before, np.zeros(40)), np.zeros(40, bool))
     folder = write_report(tmp_path / "a", decision, {}).parent
     suites = {one.get("name"): one for one in ET.parse(folder / "junit.xml").getroot()}
     assert set(suites) == {"decision", "quality", "health"}
@@ -272,8 +274,8 @@ def test_a_question_without_results_counts_as_zero_and_one_with_an_error_is_coun
     comparison = a_comparison()
     runs = dict(comparison.current.run)
     del runs["q 1"]
-    lost = replace(comparison, current=Found("cur", runs, {"q 2": "timed out"}))
-    figures = figures_of(lost)
+    lost = replace(comparison, current=VersionRun("cur", runs, {"q 2": "timed out"}))
+    figures = compute_figures(lost)
     assert figures.values["current"]["nDCG@10"][1] == 0.0
     assert np.isnan(figures.values["current"]["nDCG@10"][2])
     assert (figures.rows[0].n, figures.rows[0].n_asked, figures.rows[0].is_valid) == (31, 32, True)
@@ -286,7 +288,7 @@ def test_a_question_without_results_counts_as_zero_and_one_with_an_error_is_coun
 
 def test_a_measure_of_too_few_questions_has_no_figure(tmp_path: Path) -> None:
     lost = a_comparison(errors={f"q {number}": "timed out" for number in range(5)})
-    figures = figures_of(lost)
+    figures = compute_figures(lost)
     assert not figures.rows[0].is_valid
     assert figures.rows[0].figures is None
     folder = write_report(tmp_path / "a", a_decision(), {}, lost).parent
@@ -305,5 +307,5 @@ def test_table_has_one_row_a_tested_measure() -> None:
 
 
 def test_names_from_documents_can_not_bring_markup() -> None:
-    page = as_markdown(Decision("kept", ("No.",)), {"source": "![x](http://h/)\n# big | <b>"})
+    page = as_markdown(GateDecision("kept", ("No.",)), {"source": "![x](http://h/)\n# big | <b>"})
     assert "\\!\\[x\\](http://h/) # big \\| \\<b\\>" in page

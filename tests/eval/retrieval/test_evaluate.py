@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import eval.retrieval.evaluate as measuring
-from eval.retrieval.evaluate import RetrievalScores, evaluate, rankings
-from rag.retrieval.fusion import normalised_lexical, top_fused
+from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval, rank_passages
+from rag.retrieval.fusion import normalise_bm25, top_fused
 
 IDS = ["p0", "p1", "p2", "p3"]
 PASSAGES = np.eye(4, dtype=np.float32)
@@ -28,7 +28,7 @@ class Words:
 
 
 def measured(weight: float = 1.0, seen: frozenset[str] = frozenset(), lexical: Words | None = None) -> RetrievalScores:
-    return evaluate(
+    return evaluate_retrieval(
         {name: name for name in QUERIES},
         QRELS,
         encode_queries=lambda texts: np.array([QUERIES[text] for text in texts]),
@@ -56,7 +56,7 @@ def test_weight_zero_serves_the_dense_ranking() -> None:
 
 def test_without_words_fused_is_dense_and_lexical_finds_nothing() -> None:
     vectors = np.array(list(QUERIES.values()))
-    found = rankings(vectors, PASSAGES, None, weight=0.5)
+    found = rank_passages(vectors, PASSAGES, None, weight=0.5)
     assert [row.tolist() for row in found.fused] == [row.tolist() for row in found.dense]
     assert [row.tolist() for row in found.lexical] == [[], [], []]
 
@@ -91,9 +91,9 @@ def test_fused_rankings_are_those_of_serving() -> None:
     rng = np.random.default_rng(2)
     queries, passages = (rng.normal(size=(n, 8)).astype(np.float32) for n in (5, 300))
     words = np.maximum(rng.normal(size=(5, 300)), 0).astype(np.float32)
-    found = rankings(queries, passages, words, 0.25, k=10, candidates=20)
+    found = rank_passages(queries, passages, words, 0.25, k=10, candidates=20)
     for query, row, fused in zip(queries, words, found.fused, strict=True):
-        served = top_fused(query @ passages.T, normalised_lexical(row), 0.25, 20, 10)
+        served = top_fused(query @ passages.T, normalise_bm25(row), 0.25, 20, 10)
         assert fused.tolist() == served.tolist()
 
 

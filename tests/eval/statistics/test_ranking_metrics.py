@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from eval.statistics.ranking_metrics import ALL_MEASURES, MEASURES, from_rankings, mean, per_question
+from eval.statistics.ranking_metrics import ALL_MEASURES, MEASURES, mean, measure_per_question, run_from_rankings
 
 
 def test_right_passage_on_rank_three_is_worth_a_half_in_ndcg_and_a_third_in_rr() -> None:
-    values = per_question({"q": {"right": 1}}, from_rankings({"q": ["a", "b", "right"]}))
+    values = measure_per_question({"q": {"right": 1}}, run_from_rankings({"q": ["a", "b", "right"]}))
     # DCG = 1 / log2(3 + 1) = 0.5, the ideal DCG is 1 / log2(2) = 1.
     assert values["nDCG@10"]["q"] == pytest.approx(0.5)
     assert values["RR@10"]["q"] == pytest.approx(1 / 3)
@@ -18,7 +18,7 @@ def test_right_passage_on_rank_three_is_worth_a_half_in_ndcg_and_a_third_in_rr()
 
 
 def test_grades_count_as_gains() -> None:
-    values = per_question({"q": {"best": 2, "good": 1}}, from_rankings({"q": ["good", "other", "best"]}))
+    values = measure_per_question({"q": {"best": 2, "good": 1}}, run_from_rankings({"q": ["good", "other", "best"]}))
     # DCG = 1/log2(2) + 2/log2(4) = 2; ideal = 2/log2(2) + 1/log2(3) = 2.63093.
     assert values["nDCG@10"]["q"] == pytest.approx(2 / (2 + 1 / math.log2(3)))
     assert values["RR@10"]["q"] == 1.0
@@ -26,33 +26,35 @@ def test_grades_count_as_gains() -> None:
 
 def test_rank_eleven_is_worth_nothing() -> None:
     ranking = [f"wrong-{rank}" for rank in range(10)] + ["right"]
-    values = per_question({"q": {"right": 1}}, from_rankings({"q": ranking}))
+    values = measure_per_question({"q": {"right": 1}}, run_from_rankings({"q": ranking}))
     assert [values[name]["q"] for name in MEASURES] == [0.0, 0.0, 0.0]
 
 
 def test_question_without_results_counts_as_zero() -> None:
     qrels = {"found": {"right": 1}, "silent": {"right": 1}}
-    for run in (from_rankings({"found": ["right"]}), from_rankings({"found": ["right"], "silent": []})):
-        values = per_question(qrels, run)
+    for run in (run_from_rankings({"found": ["right"]}), run_from_rankings({"found": ["right"], "silent": []})):
+        values = measure_per_question(qrels, run)
         assert values["nDCG@10"] == {"found": 1.0, "silent": 0.0}
         assert mean(values["R@10"].values()) == 0.5
 
 
 def test_empty_run_is_zero_for_every_question() -> None:
-    assert per_question({"q": {"right": 1}}, {})["nDCG@10"] == {"q": 0.0}
+    assert measure_per_question({"q": {"right": 1}}, {})["nDCG@10"] == {"q": 0.0}
 
 
 def test_question_without_a_right_passage_is_zero_and_not_dropped() -> None:
-    assert per_question({"q": {"wrong": 0}}, from_rankings({"q": ["wrong"]}))["RR@10"] == {"q": 0.0}
+    assert measure_per_question({"q": {"wrong": 0}}, run_from_rankings({"q": ["wrong"]}))["RR@10"] == {"q": 0.0}
 
 
 def test_questions_outside_the_qrels_are_ignored() -> None:
-    assert per_question({"q": {"right": 1}}, from_rankings({"q": ["right"], "z": ["x"]}))["R@10"] == {"q": 1.0}
+    assert measure_per_question({"q": {"right": 1}}, run_from_rankings({"q": ["right"], "z": ["x"]}))["R@10"] == {
+        "q": 1.0
+    }
 
 
 def test_order_of_a_ranking_survives_ids_that_sort_otherwise() -> None:
     """trec_eval breaks ties by id, descending; a run made of a ranking must not have ties."""
-    values = per_question({"q": {"a": 1}}, from_rankings({"q": ["a", "z", "y"]}))
+    values = measure_per_question({"q": {"a": 1}}, run_from_rankings({"q": ["a", "z", "y"]}))
     assert values["RR@10"]["q"] == 1.0
 
 
@@ -64,7 +66,7 @@ TABLE_QRELS = {
     "deep": {"a": 2},
     "nothing": {"a": 1},
 }
-TABLE_RUN = from_rankings(
+TABLE_RUN = run_from_rankings(
     {
         "first": ["a", "z", "u"],
         "sixth": ["u1", "u2", "u3", "u4", "u5", "a", *(f"v{n}" for n in range(20)), "b"],
@@ -89,7 +91,7 @@ TREC_NAMES = {"nDCG@10": "ndcg_cut_10", "R@10": "recall_10", "R@5": "recall_5", 
 
 @pytest.mark.parametrize("name", ALL_MEASURES)
 def test_measure_is_what_it_is_by_hand(name: str) -> None:
-    values = per_question(TABLE_QRELS, TABLE_RUN, ALL_MEASURES)[name]
+    values = measure_per_question(TABLE_QRELS, TABLE_RUN, ALL_MEASURES)[name]
     assert list(values) == list(TABLE_QRELS)
     assert list(values.values()) == pytest.approx(BY_HAND[name])
 
@@ -100,7 +102,7 @@ def test_measures_are_those_of_trec_eval_itself() -> None:
 
     evaluator = pytrec_eval.RelevanceEvaluator(TABLE_QRELS, set(TREC_NAMES.values()))
     by_trec = evaluator.evaluate(TABLE_RUN)
-    ours = per_question(TABLE_QRELS, TABLE_RUN, ALL_MEASURES)
+    ours = measure_per_question(TABLE_QRELS, TABLE_RUN, ALL_MEASURES)
     for name, theirs in TREC_NAMES.items():
         for query_id, found in by_trec.items():
             assert ours[name][query_id] == pytest.approx(found[theirs]), (name, query_id)

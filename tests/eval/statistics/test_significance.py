@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 
 from eval.statistics.clustered_intervals import clustered_interval
-from eval.statistics.proportions import mcnemar, wilson
-from eval.statistics.significance import benjamini_hochberg, holm, mean_interval, paired, randomisation_p
+from eval.statistics.proportions import mcnemar_test, wilson_interval
+from eval.statistics.significance import (
+    benjamini_hochberg,
+    compare_paired,
+    holm_correction,
+    mean_interval,
+    randomisation_p,
+)
 from rag.errors import TooLittleDataError
 
 
 def test_equal_retrievers_differ_by_nothing_with_certainty() -> None:
-    result = paired([0.2, 0.9, 0.4], [0.2, 0.9, 0.4])
+    result = compare_paired([0.2, 0.9, 0.4], [0.2, 0.9, 0.4])
     assert (result.difference, result.low, result.high, result.p) == (0.0, 0.0, 0.0, 1.0)
     assert (result.wins, result.ties, result.losses, result.detectable) == (0, 3, 0, 0.0)
 
 
 def test_rounding_is_a_tie_and_not_a_win() -> None:
-    result = paired([0.3, 0.3, 0.5], [0.1 + 0.2, 0.3, 0.5])
+    result = compare_paired([0.3, 0.3, 0.5], [0.1 + 0.2, 0.3, 0.5])
     assert (result.wins, result.ties, result.p) == (0, 3, 1.0)
 
 
@@ -36,7 +42,7 @@ def test_one_question_that_differs_proves_nothing() -> None:
 def test_swapping_the_two_turns_the_signs() -> None:
     rng = np.random.default_rng(5)
     before, after = rng.random(60), rng.random(60)
-    forth, back = paired(before, after), paired(after, before)
+    forth, back = compare_paired(before, after), compare_paired(after, before)
     assert forth.difference == pytest.approx(-back.difference)
     assert (forth.wins, forth.losses) == (back.losses, back.wins)
     assert forth.p == pytest.approx(back.p, abs=0.02)
@@ -45,12 +51,12 @@ def test_swapping_the_two_turns_the_signs() -> None:
 def test_same_seed_gives_the_same_figures() -> None:
     rng = np.random.default_rng(7)
     before, after = rng.random(80), rng.random(80)
-    assert paired(before, after, seed=3) == paired(before, after, seed=3)
+    assert compare_paired(before, after, seed=3) == compare_paired(before, after, seed=3)
 
 
 def test_detectable_difference_is_2_8_standard_errors() -> None:
     # Differences 0.1 and 0.3: sd (n - 1) = 0.141421, so 2.8 · 0.141421 / √2 = 0.28.
-    assert paired([0.0, 0.0], [0.1, 0.3]).detectable == pytest.approx(0.28)
+    assert compare_paired([0.0, 0.0], [0.1, 0.3]).detectable == pytest.approx(0.28)
 
 
 def test_interval_holds_the_true_mean_about_19_times_in_20() -> None:
@@ -80,10 +86,10 @@ def test_one_question_has_no_interval() -> None:
 
 
 def test_holm_multiplies_the_smallest_by_the_number_of_tests_and_never_falls() -> None:
-    assert holm([0.02, 0.01, 0.5]) == pytest.approx([0.04, 0.03, 0.5])
-    assert holm([0.4, 0.4]) == pytest.approx([0.8, 0.8])
-    assert holm([0.9, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert holm_correction([0.02, 0.01, 0.5]) == pytest.approx([0.04, 0.03, 0.5])
+    assert holm_correction([0.4, 0.4]) == pytest.approx([0.8, 0.8])
+    assert holm_correction([0.9, 0.9]) == [1.0, 1.0]
+    assert holm_correction([]) == []
 
 
 def test_bca_holds_the_mean_of_skewed_values_more_often_than_the_percentiles_do() -> None:
@@ -119,22 +125,22 @@ def test_wilson_agrees_with_the_published_example() -> None:
         (1, 29): (0.0061, 0.1718),
     }
     for (k, n), (low, high) in published.items():
-        share = wilson(k, n)
+        share = wilson_interval(k, n)
         assert (share.low, share.high) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_share_of_nothing_says_nothing() -> None:
-    assert (wilson(0, 0).low, wilson(0, 0).high, wilson(0, 0).value) == (0.0, 1.0, 0.0)
-    assert wilson(7, 7).high == 1.0
+    assert (wilson_interval(0, 0).low, wilson_interval(0, 0).high, wilson_interval(0, 0).value) == (0.0, 1.0, 0.0)
+    assert wilson_interval(7, 7).high == 1.0
 
 
 def test_mcnemar_counts_only_the_questions_that_changed() -> None:
     # 1 lost and 7 gained of 8: 2 · (1 + 8) / 2**8 = .0703125; a hundred more that stayed change nothing.
     before = [True] + [False] * 7
     after = [False] + [True] * 7
-    assert mcnemar(before, after).p == pytest.approx(0.0703125)
-    assert mcnemar(before + [True] * 100, after + [True] * 100).p == pytest.approx(0.0703125)
-    assert mcnemar([True, False], [True, False]).p == 1.0
+    assert mcnemar_test(before, after).p == pytest.approx(0.0703125)
+    assert mcnemar_test(before + [True] * 100, after + [True] * 100).p == pytest.approx(0.0703125)
+    assert mcnemar_test([True, False], [True, False]).p == 1.0
 
 
 def test_questions_of_one_document_that_move_together_widen_the_interval() -> None:

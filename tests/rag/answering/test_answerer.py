@@ -7,14 +7,21 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from rag.answering.answerer import EMPTY_LIBRARY, MAX_QUESTION, NOTHING_FOUND, Answerer, Searched, Text
-from rag.answering.followups import standalone
+from rag.answering.answerer import (
+    EMPTY_LIBRARY_REASON,
+    MAX_QUESTION_LENGTH,
+    NO_ANSWER_TEXT,
+    Answerer,
+    SearchFinished,
+    TextDelta,
+)
+from rag.answering.followups import with_previous_question
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import UsageError
-from rag.feedback.feedback_store import Feedback
-from rag.generation.generator import Draft, Evidence, Generator, make_generator
-from rag.index.bm25 import Lexical
+from rag.feedback.feedback_store import FeedbackStore
+from rag.generation.generator import AnswerDraft, GenerationRequest, Generator, make_generator
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.library.library import Library
 from rag.records import Answer, Document, Passage
@@ -44,16 +51,16 @@ def put(filled: Library, pages: dict[str, str]) -> None:
 
 
 def retriever_of(library: Library, encoder: Encoder) -> Retriever:
-    vectors = Vectors(library.engine, encoder.passage_side)
+    vectors = PassageVectors(library.engine, encoder.passage_side)
     vectors.fill(encoder)
     passages = library.passages()
-    lexical = Lexical.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
     return Retriever(encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
 
 
 def answerer_of(library: Library, encoder: Encoder, generator: Generator | None = None) -> Answerer:
     retriever = retriever_of(library, encoder)
-    return Answerer(lambda: retriever, generator or make_generator(), library, Feedback(library.engine), k=3)
+    return Answerer(lambda: retriever, generator or make_generator(), library, FeedbackStore(library.engine), k=3)
 
 
 class Writer:
@@ -61,19 +68,19 @@ class Writer:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.asked: list[Evidence] = []
+        self.asked: list[GenerationRequest] = []
 
-    def stream(self, input: Evidence) -> Iterator[Draft]:
+    def stream(self, input: GenerationRequest) -> Iterator[AnswerDraft]:
         self.asked.append(input)
-        yield from (Draft(word + " ") for word in self.text.split(" "))
+        yield from (AnswerDraft(word + " ") for word in self.text.split(" "))
 
 
 def test_hits_come_first_then_the_text_then_the_answer(library, base_encoder):
     first, *middle, last = answerer_of(library, base_encoder).stream(GRANT)
-    assert isinstance(first, Searched)
+    assert isinstance(first, SearchFinished)
     assert first.hits[0].passage.passage_id == "p-grant"
     assert first.encoder_id == base_encoder.encoder_id
-    assert all(isinstance(event, Text) for event in middle)
+    assert all(isinstance(event, TextDelta) for event in middle)
     assert isinstance(last, Answer)
     assert "".join(event.delta for event in middle) == last.text
     assert last.text.startswith("Small firms that lost a third of their income can get the grant. [1]")
@@ -91,7 +98,7 @@ def test_quote_is_the_stored_documents_text(library, base_encoder):
 
 def test_turn_is_stored_with_all_that_was_shown(library, base_encoder):
     answer = answerer_of(library, base_encoder).answer(GRANT, user="ada", conversation_id="c1", origin="simulated")
-    turn = Feedback(library.engine).turn(answer.turn_id)
+    turn = FeedbackStore(library.engine).turn(answer.turn_id)
     assert (turn.user, turn.conversation_id, turn.origin, turn.question) == ("ada", "c1", "simulated", GRANT)
     assert (turn.answer, turn.declined, turn.encoder_id) == (answer.text, False, base_encoder.encoder_id)
     assert [(one.passage_id, one.rank, one.score, one.dense, one.lexical) for one in turn.shown] == [
@@ -101,7 +108,7 @@ def test_turn_is_stored_with_all_that_was_shown(library, base_encoder):
 
 
 def test_turn_is_stored_before_the_answer_is_seen(library, base_encoder):
-    feedback = Feedback(library.engine)
+    feedback = FeedbackStore(library.engine)
     for event in answerer_of(library, base_encoder).stream(GRANT):
         assert feedback.n_turns() == (1 if isinstance(event, Answer) else 0)
 
@@ -109,29 +116,29 @@ def test_turn_is_stored_before_the_answer_is_seen(library, base_encoder):
 def test_turn_that_is_left_half_way_is_stored_as_far_as_it_got(library, base_encoder):
     events = answerer_of(library, base_encoder).stream(GRANT)
     searched = next(events)
-    assert isinstance(searched, Searched)
+    assert isinstance(searched, SearchFinished)
     events.close()
-    turn = Feedback(library.engine).turn(searched.turn_id)
+    turn = FeedbackStore(library.engine).turn(searched.turn_id)
     assert (turn.answer, len(turn.shown)) == ("", 3)
 
 
 def test_question_about_something_else_is_declined_with_a_reason(library, base_encoder):
     answer = answerer_of(library, base_encoder).answer("How tall is the Eiffel Tower?")
-    assert (answer.declined, answer.text, answer.citations) == (True, NOTHING_FOUND, ())
+    assert (answer.declined, answer.text, answer.citations) == (True, NO_ANSWER_TEXT, ())
     assert "comes close enough" in answer.reason
-    assert Feedback(library.engine).turn(answer.turn_id).declined
+    assert FeedbackStore(library.engine).turn(answer.turn_id).declined
 
 
 def test_empty_library_declines_and_says_what_to_do(engine, base_encoder):
     answer = answerer_of(Library(engine), base_encoder).answer(GRANT)
-    assert (answer.declined, answer.reason, answer.hits) == (True, EMPTY_LIBRARY, ())
+    assert (answer.declined, answer.reason, answer.hits) == (True, EMPTY_LIBRARY_REASON, ())
 
 
-@pytest.mark.parametrize("question", ["", "  \n", "x" * (MAX_QUESTION + 1)])
+@pytest.mark.parametrize("question", ["", "  \n", "x" * (MAX_QUESTION_LENGTH + 1)])
 def test_empty_and_endless_questions_are_refused_and_not_stored(library, base_encoder, question):
     with pytest.raises(UsageError, match="the question"):
         answerer_of(library, base_encoder).answer(question)
-    assert Feedback(library.engine).n_turns() == 0
+    assert FeedbackStore(library.engine).n_turns() == 0
 
 
 def test_k_says_how_many_passages_are_shown(library, base_encoder):
@@ -140,7 +147,7 @@ def test_k_says_how_many_passages_are_shown(library, base_encoder):
 
 def test_an_answer_comes_from_one_retriever_although_another_is_promoted_meanwhile(library, base_encoder):
     retrievers = iter([retriever_of(library, base_encoder)])  # a second one would raise StopIteration
-    answerer = Answerer(lambda: next(retrievers), make_generator(), library, Feedback(library.engine))
+    answerer = Answerer(lambda: next(retrievers), make_generator(), library, FeedbackStore(library.engine))
     assert answerer.answer(GRANT).encoder_id == base_encoder.encoder_id
 
 
@@ -158,7 +165,7 @@ def test_follow_up_is_searched_and_stored_with_the_question_before(library, base
     answer = answerer_of(library, base_encoder, writer).answer("When is it paid?", history=history)
     assert answer.question == "Who can get the grant? When is it paid?"
     assert answer.hits[0].passage.passage_id == "p-grant"
-    stored = Feedback(library.engine).turn(answer.turn_id)
+    stored = FeedbackStore(library.engine).turn(answer.turn_id)
     assert (stored.question, stored.asked) == (answer.question, "When is it paid?")
     assert writer.asked[0].history == history
 
@@ -185,5 +192,5 @@ def test_a_short_question_about_something_else_is_not_answered_with_what_was_ask
 
 def test_question_that_stands_alone_is_left_alone():
     question = "Which schools open again in the first week of June?"
-    assert standalone(question, [GRANT]) == question
-    assert standalone("When?", []) == "When?"
+    assert with_previous_question(question, [GRANT]) == question
+    assert with_previous_question("When?", []) == "When?"

@@ -5,14 +5,25 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from rag.accounts.erasure import forget_person
-from rag.answering.conversations import MAX_TITLE, Conversations, Deleted
-from rag.answering.stored_answers import written
-from rag.database.schema import reading, turns, vectors, verdict_events
+from rag.accounts.erasure import erase_user_data
+from rag.answering.conversations import MAX_TITLE_LENGTH, Conversations, DeletedConversation
+from rag.answering.stored_answers import to_row
+from rag.database.schema import read_connection, turns, vectors, verdict_events
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
-from rag.records import Answer, Checked, Citation, Document, Hit, Passage, Shown, Turn, now, sha256_of
+from rag.records import (
+    Answer,
+    CheckedSentence,
+    Citation,
+    Document,
+    Hit,
+    Passage,
+    ShownPassage,
+    Turn,
+    sha256_of,
+    utc_now,
+)
 
 TEXT = "Owls hunt mice at night. Bats find moths by echoes."
 OWLS = Passage("p-owls", "d", "animals.md", "Animals", "", TEXT[:24], 0, 24, 2)
@@ -40,12 +51,12 @@ def ask(
     hits = (Hit(OWLS, 1, 0.9, 0.7, 0.8, 0.1, 0.6, (BATS,)), Hit(BATS, 2, 0.4, 0.3, 0.2))
     cited = Citation(1, "p-owls", "animals.md", 2, 0, 24, "Owls hunt mice at night.", 0.9)
     given = Answer(turn_id, question, answer, False, "", "v1", (cited,), hits, 0.25, question,
-                   (Checked("Owls hunt mice at night.", 0.9), Checked("They sing.", 0.0)), True)  # fmt: skip
+                   (CheckedSentence("Owls hunt mice at night.", 0.9), CheckedSentence("They sing.", 0.0)), True)  # fmt: skip
     shown = tuple(
-        Shown(one.passage.passage_id, one.rank, one.score, one.dense, one.lexical, one.rank == 1) for one in hits
+        ShownPassage(one.passage.passage_id, one.rank, one.score, one.dense, one.lexical, one.rank == 1) for one in hits
     )
-    turn = Turn(turn_id, conversation_id, user, question, answer, False, "v1", now(), "asked", shown, question)
-    Feedback(kept._library.engine).record_turn(turn, written(given, "ready", instead_of))
+    turn = Turn(turn_id, conversation_id, user, question, answer, False, "v1", utc_now(), "asked", shown, question)
+    FeedbackStore(kept._library.engine).record_turn(turn, to_row(given, "ready", instead_of))
     return given
 
 
@@ -54,7 +65,7 @@ def titles(kept: Conversations, user: str = "ada", **how) -> list[str]:
 
 
 def n_rows(kept: Conversations, table) -> int:
-    with reading(kept._library.engine) as connection:
+    with read_connection(kept._library.engine) as connection:
         return connection.scalar(select(func.count()).select_from(table))
 
 
@@ -71,7 +82,7 @@ def test_the_list_begins_with_the_conversation_that_was_asked_in_last(kept) -> N
 
 def test_a_title_is_the_first_question_shortened_until_somebody_gives_another(kept) -> None:
     ask(kept, "ada", "Why " + "do owls hunt " * 20 + "?", "t1")
-    assert len(titles(kept)[0]) <= MAX_TITLE
+    assert len(titles(kept)[0]) <= MAX_TITLE_LENGTH
     assert titles(kept)[0].endswith("do owls…")
     kept.rename("c", "ada", "  Night\nbirds ")
     assert titles(kept) == ["Night birds"]
@@ -114,7 +125,7 @@ def test_nobody_sees_renames_continues_or_deletes_what_is_anothers(kept) -> None
 def test_words_of_another_persons_turns_find_nothing_of_ones_own(kept) -> None:
     """A program may ask under an id that it saw: its turn is in nobody else's conversation."""
     ask(kept, "ada", "What do owls hunt?", "t1")
-    Feedback(kept._library.engine).record_turn(Turn("t2", "c", "ben", "secret", "secret", False, "v1", now()))
+    FeedbackStore(kept._library.engine).record_turn(Turn("t2", "c", "ben", "secret", "secret", False, "v1", utc_now()))
     assert titles(kept, words="secret") == []
     assert [one.answer.turn_id for one in kept.exchanges("c", "ada")] == ["t1"]
 
@@ -153,7 +164,7 @@ def test_a_passage_that_is_gone_is_named_removed_and_quoted_no_more(kept, librar
 
 def test_a_turn_from_before_details_were_kept_shows_what_there_is(kept) -> None:
     kept.enter("c", "ada", "What?")
-    Feedback(kept._library.engine).record_turn(Turn("t1", "c", "ada", "What?", "Owls.", False, "v1", now()))
+    FeedbackStore(kept._library.engine).record_turn(Turn("t1", "c", "ada", "What?", "Owls.", False, "v1", utc_now()))
     (again,) = kept.exchanges("c", "ada")
     assert (again.answer.text, again.answer.asked, again.index_state) == ("Owls.", "What?", "absent")
 
@@ -162,28 +173,28 @@ def test_a_turn_from_before_details_were_kept_shows_what_there_is(kept) -> None:
 
 
 def test_deleting_leaves_turns_with_votes_for_learning_and_takes_the_others(kept) -> None:
-    feedback = Feedback(kept._library.engine)
+    feedback = FeedbackStore(kept._library.engine)
     for turn_id in ("t1", "t2", "t3"):
         ask(kept, "ada", f"Question {turn_id}?", turn_id)
-    feedback.give("ada", "t1", "p-owls", "helpful")
-    feedback.give("ada", "t2", "p-owls", "helpful")
-    feedback.withdraw("ada", "t2", "p-owls")
-    before = feedback.latest_event()
-    assert kept.delete("c", "ada") == Deleted(n_turns=2, n_kept=1)
+    feedback.record_verdict("ada", "t1", "p-owls", "helpful")
+    feedback.record_verdict("ada", "t2", "p-owls", "helpful")
+    feedback.withdraw_verdict("ada", "t2", "p-owls")
+    before = feedback.latest_event_id()
+    assert kept.delete("c", "ada") == DeletedConversation(n_turns=2, n_kept=1)
     assert [(one.turn_id, one.verdict) for one in feedback.standing()] == [("t1", "helpful")]
     assert feedback.turn("t1").conversation_id == "t1"
     assert n_rows(kept, turns) == 1
-    assert feedback.latest_event() > before  # whoever counts until tonight looks again
+    assert feedback.latest_event_id() > before  # whoever counts until tonight looks again
     assert titles(kept) == []
 
 
 def test_deleting_with_votes_takes_everything_that_the_person_said(kept) -> None:
-    feedback = Feedback(kept._library.engine)
+    feedback = FeedbackStore(kept._library.engine)
     ask(kept, "ada", "What do owls hunt?", "t1")
     ask(kept, "ada", "And bats?", "t2")
-    feedback.give("ada", "t1", "p-owls", "helpful")
-    feedback.give("ben", "t2", "p-bats", "helpful")
-    assert kept.delete("c", "ada", votes_too=True) == Deleted(n_turns=1, n_kept=1)
+    feedback.record_verdict("ada", "t1", "p-owls", "helpful")
+    feedback.record_verdict("ben", "t2", "p-bats", "helpful")
+    assert kept.delete("c", "ada", votes_too=True) == DeletedConversation(n_turns=1, n_kept=1)
     assert [(one.user, one.turn_id) for one in feedback.standing()] == [("ben", "t2")]
     left = feedback.turn("t2")
     assert (left.user, left.answer, left.question) == ("forgotten", "", "And bats?")
@@ -198,12 +209,12 @@ def test_deleting_takes_the_vectors_of_questions_that_nobody_else_asks(kept) -> 
             row = {"passage_side": "questions:v1", "text_sha256": sha256_of(question), "vector": b""}
             connection.execute(insert(vectors).values(row))
     kept.delete("c", "ada")
-    with reading(kept._library.engine) as connection:
+    with read_connection(kept._library.engine) as connection:
         assert list(connection.scalars(select(vectors.c.text_sha256))) == [sha256_of("And bats?")]
 
 
 def test_forgetting_a_person_takes_their_conversations(kept) -> None:
     ask(kept, "ada", "What do owls hunt?", "t1")
-    forget_person(kept._library.engine, "ada")
+    erase_user_data(kept._library.engine, "ada")
     assert titles(kept) == []
     assert n_rows(kept, verdict_events) == 0

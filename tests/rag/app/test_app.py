@@ -14,9 +14,9 @@ import pytest
 
 from rag.app.app import App, open_app
 from rag.embedding.encoder import Encoder
-from rag.embedding.numpy_encoder import QuickEncoder
+from rag.embedding.numpy_encoder import NumpyEncoder
 from rag.errors import EncoderError, NightjarError, NotFoundError, SettingsError
-from rag.file_lock import FileLock
+from rag.file_lock import ProcessLock
 from rag.records import Document, Passage, sha256_of
 from rag.settings import load_settings
 from rag.versions.registry import Version
@@ -84,10 +84,10 @@ def query_map(app: App, name: str) -> Version:
 
 def other_side(app: App, name: str) -> Version:
     """A version whose passages are cut after eight tokens, so that they have other vectors."""
-    from rag.versions.base_model import PACKAGE, save_base
+    from rag.versions.base_model import BASE_PACKAGE, save_base
 
     made = app.settings.data / name
-    save_base(PACKAGE, 8, made)
+    save_base(BASE_PACKAGE, 8, made)
     version = app.registry.register(made, tier=3, parent_id=None, lexical_weight=0.25, note={})
     app.vectors(version.passage_side).fill(app.open_encoder(version.encoder_id))
     return version
@@ -162,7 +162,7 @@ def test_a_promotion_and_a_rollback_are_taken_in_without_encoding_anything(opene
     assert app.refresh() is True
     assert (app.retriever.encoder_id, app.retriever.lexical_weight) == (turned.encoder_id, 0.0)
     assert found(app)[-1] == "lamp"  # questions point the other way now
-    assert app.missing_vectors() == 0
+    assert app.n_missing_vectors() == 0
     elsewhere.registry.rollback()
     assert app.refresh() is True
     assert found(app)[0] == "lamp"
@@ -186,19 +186,19 @@ def test_new_and_removed_documents_are_taken_in(opened) -> None:
 def test_the_words_of_the_new_document_alone_are_read_when_it_is_taken_in(opened, monkeypatch) -> None:
     """At a refresh as at the next start."""
     app = opened()
-    assert len(app.live.lexical.passage_ids) == 3
+    assert len(app.active_retriever.lexical.passage_ids) == 3
     read: list[str] = []
-    some = app.library.some
-    monkeypatch.setattr(app.library, "some", lambda ids: read.extend(ids) or some(ids))
+    some = app.library.iterate_by_ids
+    monkeypatch.setattr(app.library, "iterate_by_ids", lambda ids: read.extend(ids) or some(ids))
     put(app, owl="The owl sleeps by day.")
     assert app.refresh()
     assert read == ["owl"]
-    assert app.live.lexical.scores("owls").argmax() == app.live.lexical.passage_ids.index("owl")
+    assert app.active_retriever.lexical.scores("owls").argmax() == app.active_retriever.lexical.passage_ids.index("owl")
 
     later = opened()
-    monkeypatch.setattr(later.library, "some", lambda ids: read.extend(ids) or some(ids))
+    monkeypatch.setattr(later.library, "iterate_by_ids", lambda ids: read.extend(ids) or some(ids))
     put(later, fox="The fox hunts.")
-    assert set(later.live.lexical.passage_ids) == {*TEXTS, "owl", "fox"}
+    assert set(later.active_retriever.lexical.passage_ids) == {*TEXTS, "owl", "fox"}
     assert read == ["owl", "fox"]
 
 
@@ -251,11 +251,11 @@ def test_what_answered_goes_on_answering_where_the_new_version_can_not_be_opened
 def test_any_version_can_be_asked_without_being_promoted(opened) -> None:
     app = opened()
     turned = query_map(app, "turned")
-    hits = app.retriever_of(turned.encoder_id[:8]).search("How do I switch the lamp on?")
+    hits = app.retriever_for(turned.encoder_id[:8]).search("How do I switch the lamp on?")
     assert hits[-1].passage.passage_id == "lamp"
     assert app.current().tier == 0
     with pytest.raises(NotFoundError, match="no version 'zz'"):
-        app.retriever_of("zz")
+        app.retriever_for("zz")
 
 
 # ---- serving
@@ -264,10 +264,10 @@ def test_any_version_can_be_asked_without_being_promoted(opened) -> None:
 def test_the_serving_process_answers_at_once_and_then_by_chroma(opened) -> None:
     app = opened(serve=True)
     assert found(app)[0] == "lamp"
-    assert app.live.index is not None
-    assert app.live.index.wait(60) == "ready"
+    assert app.active_retriever.index is not None
+    assert app.active_retriever.index.wait(60) == "ready"
     assert found(app)[0] == "lamp"
-    assert isinstance(app.retriever.encoder, QuickEncoder), "ready before torch is imported"
+    assert isinstance(app.retriever.encoder, NumpyEncoder), "ready before torch is imported"
     assert not app.refresh(), "the encoder is not what anybody waits to hear of"
     assert isinstance(app.retriever.encoder, Encoder)
     assert found(app)[0] == "lamp"
@@ -276,55 +276,55 @@ def test_the_serving_process_answers_at_once_and_then_by_chroma(opened) -> None:
 def test_promoting_another_passage_side_switches_the_index_while_the_old_one_answers(opened) -> None:
     app = opened(serve=True)
     app.refresh()
-    before, index = app.retriever, app.live.index
+    before, index = app.retriever, app.active_retriever.index
     assert index.wait(60) == "ready"
     side = other_side(app, "short")
     app.registry.promote(side.encoder_id, "test")
     assert app.refresh() is True
     assert before.search("How do I switch the lamp on?")[0].passage.passage_id == "lamp"  # a request under way
-    assert app.live.index is not index
+    assert app.active_retriever.index is not index
     assert found(app)[0] == "lamp"
-    assert app.live.index.wait(60) == "ready"
+    assert app.active_retriever.index.wait(60) == "ready"
     app.registry.rollback()
     app.refresh()
-    assert app.live.index.wait(60) == "ready"
+    assert app.active_retriever.index.wait(60) == "ready"
     assert found(app)[0] == "lamp"
 
 
 def test_a_promotion_on_the_same_side_keeps_the_index(opened) -> None:
     app = opened(serve=True)
     app.refresh()
-    index = app.live.index
+    index = app.active_retriever.index
     app.registry.promote(query_map(app, "turned").encoder_id, "test")
     app.refresh()
-    assert app.live.index is index
+    assert app.active_retriever.index is index
     assert index.wait(60) == "ready"
     assert found(app)[-1] == "lamp"
 
 
 def test_search_works_while_another_process_holds_chroma(opened, data) -> None:
     side = opened().current().passage_side
-    lock = FileLock(data / "index" / side / "lock", "the index")
+    lock = ProcessLock(data / "index" / side / "lock", "the index")
     app = opened(serve=True)
-    assert app.live.index.wait(60) == "busy"
+    assert app.active_retriever.index.wait(60) == "busy"
     assert found(app)[0] == "lamp"
     lock.release()
-    app.live.index.prepare(background=False)
-    assert app.live.index.state == "ready"
+    app.active_retriever.index.prepare(background=False)
+    assert app.active_retriever.index.state == "ready"
     assert found(app)[0] == "lamp"
 
 
 def test_search_works_where_chromas_files_are_torn(opened, data) -> None:
     app = opened(serve=True)
     side = app.current().passage_side
-    assert app.live.index.wait(60) == "ready"
+    assert app.active_retriever.index.wait(60) == "ready"
     app.close()
     for file in (data / "index" / side / "chroma").rglob("*"):
         if file.is_file():
             file.write_bytes(b"torn")
     again = opened(serve=True)
     assert found(again)[0] == "lamp"
-    assert again.live.index.wait(60) == "ready"
+    assert again.active_retriever.index.wait(60) == "ready"
     assert found(again)[0] == "lamp"
 
 
@@ -351,13 +351,13 @@ def test_one_question_in_a_process_of_its_own_opens_neither_chroma_nor_torch(dat
 
 def test_a_model_that_the_quick_encoder_refuses_is_opened_by_the_library(opened, monkeypatch) -> None:
     app = opened()
-    assert isinstance(app.quick_encoder(app.current().encoder_id), QuickEncoder)
+    assert isinstance(app.numpy_encoder(app.current().encoder_id), NumpyEncoder)
 
     def refuses(cls, folder, *, encoder_id=None):
         raise EncoderError("no mean-pooled BERT")
 
-    monkeypatch.setattr(QuickEncoder, "open", classmethod(refuses))
-    assert isinstance(app.quick_encoder(app.current().encoder_id), Encoder)
+    monkeypatch.setattr(NumpyEncoder, "open", classmethod(refuses))
+    assert isinstance(app.numpy_encoder(app.current().encoder_id), Encoder)
 
 
 def test_a_newer_database_is_refused_before_anything_is_installed(opened, data) -> None:

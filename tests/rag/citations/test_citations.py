@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.citations.citations import (
-    UNPROVEN_NAME,
-    UNPROVEN_NUMBER,
-    cite,
-    claims,
-    find_words,
-    without_dead_marks,
-    without_marks,
-    without_unsupported,
+    MAX_SUPPORT_WITHOUT_NAME,
+    MAX_SUPPORT_WITHOUT_NUMBER,
+    check_citations,
+    drop_unsupported_sentences,
+    find_verbatim,
+    neutralise_marks,
+    split_claims,
+    strip_unknown_citations,
 )
-from rag.records import SUPPORTED, Hit, Passage
-from rag.text.sentences import readable, sentences
+from rag.records import MIN_SUPPORTED, Hit, Passage
+from rag.text.sentences import format_quote, split_sentences
 
 GRANT = "Small firms that lost a third of their income can get the grant. It is paid within six weeks."
 MASKS = "Masks must be worn in shops. Children under 11 need none."
@@ -31,25 +31,27 @@ def hits_of(*texts: str) -> list[Hit]:
 
 
 def test_verbatim_claim_has_full_support_and_its_exact_stretch():
-    (citation,) = cite("it is paid  within six weeks [1].", hits_of(GRANT)).citations
+    (citation,) = check_citations("it is paid  within six weeks [1].", hits_of(GRANT)).citations
     assert (citation.quote, citation.support) == ("It is paid within six weeks.", 1.0)
     assert (citation.start, citation.end) == (100 + GRANT.index("It is"), 100 + len(GRANT))
 
 
 def test_reworded_claim_is_supported_by_the_nearest_sentence_and_less():
-    (citation,) = cite("The grant goes to small firms with a lost third of income [1].", hits_of(GRANT)).citations
+    (citation,) = check_citations(
+        "The grant goes to small firms with a lost third of income [1].", hits_of(GRANT)
+    ).citations
     assert citation.quote == "Small firms that lost a third of their income can get the grant."
-    assert SUPPORTED < citation.support < 1.0
+    assert MIN_SUPPORTED < citation.support < 1.0
 
 
 def test_claim_from_two_sentences_is_supported_by_both():
-    (citation,) = cite("Small firms can get the grant within six weeks [1].", hits_of(GRANT)).citations
+    (citation,) = check_citations("Small firms can get the grant within six weeks [1].", hits_of(GRANT)).citations
     assert citation.quote == GRANT
 
 
 def test_wrong_number_is_not_supported():
-    cited = cite("Children under 12 need none [1].", hits_of(MASKS))
-    assert cited.citations[0].support <= UNPROVEN_NUMBER
+    cited = check_citations("Children under 12 need none [1].", hits_of(MASKS))
+    assert cited.citations[0].support <= MAX_SUPPORT_WITHOUT_NUMBER
     assert cited.unsupported == ("Children under 12 need none.",)
 
 
@@ -64,40 +66,42 @@ def test_wrong_number_is_not_supported():
     ],
 )
 def test_numbers_dates_units_and_names_must_stand_in_what_is_cited(claim, found):
-    cited = cite(claim, hits_of("The pump was sold by Acme from 3 March 2024 for 1 250 € or 1250 euros."))
+    cited = check_citations(claim, hits_of("The pump was sold by Acme from 3 March 2024 for 1 250 € or 1250 euros."))
     assert [citation.found for citation in cited.citations] == [found]
-    assert [one.found for one in cited.checked] == [found]
+    assert [one.found for one in cited.sentences] == [found]
 
 
 def test_name_in_the_title_of_the_passage_is_known():
     passage = Passage("p", "d", "d.txt", "Paris", "", "The tower is 330 metres tall.", 0, 29)
     claim = "The tower in Paris is 330 m tall [1]."
-    assert cite(claim, [Hit(passage, 1, 0.5, 0.5, 0.0)]).checked[0].support > UNPROVEN_NAME
-    assert cite(claim, hits_of(passage.text)).checked[0].support == UNPROVEN_NAME
+    assert check_citations(claim, [Hit(passage, 1, 0.5, 0.5, 0.0)]).sentences[0].support > MAX_SUPPORT_WITHOUT_NAME
+    assert check_citations(claim, hits_of(passage.text)).sentences[0].support == MAX_SUPPORT_WITHOUT_NAME
 
 
 def test_unsupported_sentences_are_left_out_with_their_marks():
     answer = (
         "Masks must be worn in shops [2]. Children under 12 need none. [2] It is paid within six weeks [1]. Ask me."
     )
-    assert without_unsupported(answer, hits_of(GRANT, MASKS)) == (
+    assert drop_unsupported_sentences(answer, hits_of(GRANT, MASKS)) == (
         "Masks must be worn in shops [2]. It is paid within six weeks [1]."
     )
 
 
 def test_marks_that_name_no_hit_are_taken_out():
-    cited = cite("Masks must be worn in shops [2][7]. So be it [9].", hits_of(GRANT, MASKS))
+    cited = check_citations("Masks must be worn in shops [2][7]. So be it [9].", hits_of(GRANT, MASKS))
     assert cited.text == "Masks must be worn in shops [2]. So be it."
     assert [citation.n for citation in cited.citations] == [2]
 
 
 def test_sentence_without_a_mark_is_unsupported():
-    assert cite("Masks must be worn in shops.", hits_of(MASKS)).unsupported == ("Masks must be worn in shops.",)
+    assert check_citations("Masks must be worn in shops.", hits_of(MASKS)).unsupported == (
+        "Masks must be worn in shops.",
+    )
 
 
 def test_claim_that_names_the_wrong_passage_is_unsupported():
-    cited = cite("Masks must be worn in shops [1].", hits_of(GRANT, MASKS))
-    assert cited.citations[0].support < SUPPORTED
+    cited = check_citations("Masks must be worn in shops [1].", hits_of(GRANT, MASKS))
+    assert cited.citations[0].support < MIN_SUPPORTED
     assert cited.unsupported == ("Masks must be worn in shops.",)
 
 
@@ -113,27 +117,27 @@ def test_claim_that_names_the_wrong_passage_is_unsupported():
     ],
 )
 def test_marks_belong_to_the_sentence_that_they_end(answer, numbers):
-    assert [claim.numbers for claim in claims(answer)] == numbers
+    assert [claim.numbers for claim in split_claims(answer)] == numbers
 
 
 @given(
     st.text(st.sampled_from("ab .?!:\n-12[],é語。"), max_size=200), st.text(st.sampled_from("ab. [1]2\n"), max_size=60)
 )
 def test_every_citation_is_a_slice_and_every_mark_left_is_alive(text, answer):
-    cited = cite(answer, hits_of(text))
+    cited = check_citations(answer, hits_of(text))
     for citation in cited.citations:
         assert citation.quote == text[citation.start - 100 : citation.end - 100]
         assert 0.0 <= citation.support <= 1.0
-    assert without_dead_marks(cited.text, {1}) == cited.text
+    assert strip_unknown_citations(cited.text, {1}) == cited.text
 
 
 @given(st.text(st.sampled_from("ab .?!:\n-12é語。"), max_size=200))
 def test_every_sentence_is_found_again_in_its_passage(text):
-    for one in sentences(text):
-        found = find_words(readable(one.text), text)
+    for one in split_sentences(text):
+        found = find_verbatim(format_quote(one.text), text)
         assert found is not None
-        assert find_words(text[slice(*found)], one.text) is not None
+        assert find_verbatim(text[slice(*found)], one.text) is not None
 
 
 def test_neutral_marks_keep_their_numbers():
-    assert without_marks("shown [116, 117] and [a]") == "shown (116, 117) and [a]"
+    assert neutralise_marks("shown [116, 117] and [a]") == "shown (116, 117) and [a]"

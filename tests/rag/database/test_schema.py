@@ -20,9 +20,9 @@ from sqlalchemy import Engine, create_engine, insert, inspect, select
 from sqlalchemy.pool import NullPool
 
 from rag.database import user_tables as app_tables  # noqa: F401 - adds its tables to the schema
-from rag.database.schema import open_database, reading, schema, state, turns
+from rag.database.schema import app_state, metadata, open_database, read_connection, turns
 from rag.errors import NightjarError, SettingsError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
 
 
@@ -53,7 +53,7 @@ def described(engine: Engine) -> dict[str, Any]:
 
 def test_migrations_make_exactly_the_schema_in_the_code(engine, tmp_path) -> None:
     made_whole = create_engine(f"sqlite:///{tmp_path / 'whole.db'}")
-    schema.create_all(made_whole)
+    metadata.create_all(made_whole)
     assert described(engine) == described(made_whole)
     made_whole.dispose()
 
@@ -63,11 +63,11 @@ def test_alembic_finds_nothing_left_to_migrate(engine) -> None:
     from alembic.migration import MigrationContext
 
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), schema) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
 
 
 def test_a_database_that_was_there_opens_with_its_rows_and_the_same_schema(engine, tmp_path) -> None:
-    Library(engine).vectors_arrived()
+    Library(engine).bump_vectors_revision()
     again = open_database(f"sqlite:///{tmp_path / 'nightjar.db'}")
     assert Library(again).vectors_revision() == 1
     assert described(again) == described(engine)
@@ -77,7 +77,7 @@ def test_a_database_that_was_there_opens_with_its_rows_and_the_same_schema(engin
 def test_opening_a_current_database_writes_nothing(engine, tmp_path) -> None:
     """A reader must not wait for the night's writer, so opening takes no write lock."""
     with engine.begin() as writer:
-        writer.execute(insert(state).values(name="x", value="1"))
+        writer.execute(insert(app_state).values(name="x", value="1"))
         open_database(f"sqlite:///{tmp_path / 'nightjar.db'}").dispose()  # would fail after 30 s of waiting
 
 
@@ -86,7 +86,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(engine, tmp_path) -> None
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NightjarError, match=r"revision '9999', newer than this Nightjar's .*install a newer Nightjar"):
         open_database(f"sqlite:///{tmp_path / 'nightjar.db'}")
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
 
 
@@ -105,11 +105,11 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_turns(tmp_path) 
     from alembic import command
     from alembic.config import Config
 
-    from rag.database.schema import MIGRATIONS
+    from rag.database.schema import MIGRATIONS_DIR
 
     url = f"sqlite:///{tmp_path / 'first.db'}"
     first, config = create_engine(url), Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS_DIR))
     with first.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -118,7 +118,7 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_turns(tmp_path) 
         )
     first.dispose()
     opened = open_database(url)
-    turn = Feedback(opened).turn("t")
+    turn = FeedbackStore(opened).turn("t")
     assert (turn.question, turn.answer, turn.asked) == ("When?", "In May.", "")
     assert {"jobs", "job_files"} <= set(inspect(opened).get_table_names())
     opened.dispose()
@@ -129,15 +129,15 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_turns(tmp_path) 
 
 def test_sqlite_is_durable_and_waits_for_others(engine) -> None:
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}  # 2 is FULL
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted} == wanted
 
 
 def test_a_reader_sees_one_state_and_holds_up_no_writer(engine) -> None:
-    with reading(engine) as connection:
-        assert connection.execute(select(state)).all() == []
-        Library(engine).vectors_arrived()
-        assert connection.execute(select(state)).all() == []
+    with read_connection(engine) as connection:
+        assert connection.execute(select(app_state)).all() == []
+        Library(engine).bump_vectors_revision()
+        assert connection.execute(select(app_state)).all() == []
     assert Library(engine).vectors_revision() == 1
 
 
@@ -216,8 +216,8 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path) -> None:
         writer.stdout.close()
         writer.wait()
     opened = open_database(url)
-    with reading(opened) as connection:
-        assert set(connection.scalars(select(state.c.name))) >= acknowledged
+    with read_connection(opened) as connection:
+        assert set(connection.scalars(select(app_state.c.name))) >= acknowledged
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
     opened.dispose()
 
@@ -281,15 +281,15 @@ def test_postgresql_gets_the_same_schema(postgres) -> None:
     from alembic.migration import MigrationContext
 
     with postgres.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), schema) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
     open_database(postgres.url.render_as_string(hide_password=False)).dispose()
 
 
 def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_path) -> None:
-    from rag.embedding.passage_vectors import Vectors
-    from rag.feedback.feedback_store import Feedback
-    from rag.records import Document, Passage, Shown, Turn, now, sha256_of
-    from rag.versions.registry import Registry
+    from rag.embedding.passage_vectors import PassageVectors
+    from rag.feedback.feedback_store import FeedbackStore
+    from rag.records import Document, Passage, ShownPassage, Turn, sha256_of, utc_now
+    from rag.versions.registry import VersionRegistry
 
     class Ones:
         passage_side = "ones"
@@ -302,17 +302,19 @@ def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_
     library.put(Document("d1", "Notes/a.txt", "T", "text/plain", sha256_of("One."), "One."), [passage])
     assert library.passages() == [passage]
     assert library.resolve(["e1", "x"]) == {"e1": "p1"}
-    assert Vectors(postgres, "ones").fill(Ones()) == 1
-    assert Vectors(postgres, "ones").matrix()[1].tolist() == [[1.0]]
+    assert PassageVectors(postgres, "ones").fill(Ones()) == 1
+    assert PassageVectors(postgres, "ones").matrix()[1].tolist() == [[1.0]]
 
-    feedback = Feedback(postgres)
-    feedback.record_turn(Turn("t1", "c1", "ada", "Who?", "", False, "v", now(), shown=(Shown("p1", 1, 1, 1, 0, True),)))
-    feedback.give("ada", "t1", "p1", "helpful")
-    feedback.give("ada", "t1", "p1", "not_relevant")
+    feedback = FeedbackStore(postgres)
+    feedback.record_turn(
+        Turn("t1", "c1", "ada", "Who?", "", False, "v", utc_now(), shown=(ShownPassage("p1", 1, 1, 1, 0, True),))
+    )
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p1", "not_relevant")
     assert [one.verdict for one in feedback.standing()] == ["not_relevant"]
     feedback.check_token("t1", feedback.token("t1"))
 
-    registry, ids = Registry(postgres, tmp_path), []
+    registry, ids = VersionRegistry(postgres, tmp_path), []
     for content in ("a", "b"):
         made = tmp_path / content
         made.mkdir()
@@ -324,5 +326,5 @@ def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_
     assert registry.rollback().encoder_id == ids[0]
     assert library.remove("Notes") == 1
     assert library.n_passages() == 0
-    with reading(postgres) as connection:
+    with read_connection(postgres) as connection:
         assert connection.scalar(select(turns.c.question)) == "Who?"

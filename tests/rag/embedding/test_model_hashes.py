@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from rag.embedding.model_hashes import check_safe, document_route, encoder_id_of, passage_side_of, prompt, route
+from rag.embedding.model_hashes import (
+    check_model_folder,
+    compute_encoder_id,
+    compute_passage_side,
+    passage_modules,
+    route_modules,
+    text_prompt,
+)
 from rag.errors import EncoderError
 
 PARTS = {
@@ -40,7 +47,7 @@ def change(file: Path, offset: int) -> None:
 
 
 def ids(folder: Path) -> tuple[str, str]:
-    return encoder_id_of(folder), passage_side_of(folder)
+    return compute_encoder_id(folder), compute_passage_side(folder)
 
 
 @pytest.mark.parametrize("offset", [0, 500_000, 999_999])
@@ -68,7 +75,7 @@ def test_a_small_file_written_twice_within_a_tick_has_two_hashes(folder) -> None
     for content in "abcdefgh":
         (folder / "config.json").write_text(content)
         os.utime(folder / "config.json", ns=(1, 1))
-        seen.add(encoder_id_of(folder))
+        seen.add(compute_encoder_id(folder))
     assert len(seen) == 8
 
 
@@ -89,19 +96,19 @@ def test_the_weight_of_bm25_is_part_of_the_version_but_not_of_the_passage_side(f
 
 
 def test_names_and_places_of_files_are_part_of_the_version(folder) -> None:
-    before = encoder_id_of(folder)
+    before = compute_encoder_id(folder)
     (folder / "vocab.txt").write_text("x")
-    named = encoder_id_of(folder)
+    named = compute_encoder_id(folder)
     (folder / "vocab.txt").rename(folder / "1_Pooling" / "vocab.txt")
-    assert len({before, named, encoder_id_of(folder)}) == 3
+    assert len({before, named, compute_encoder_id(folder)}) == 3
 
 
 def test_pooling_and_the_order_of_modules_are_part_of_the_passage_side(folder) -> None:
-    before = passage_side_of(folder)
+    before = compute_passage_side(folder)
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "cls"}')
-    pooled = passage_side_of(folder)
+    pooled = compute_passage_side(folder)
     (folder / "modules.json").write_text(json.dumps(PARTS["modules.json"][::-1]))
-    assert len({before, pooled, passage_side_of(folder)}) == 3
+    assert len({before, pooled, compute_passage_side(folder)}) == 3
 
 
 def test_the_id_does_not_depend_on_where_the_folder_is(folder, tmp_path) -> None:
@@ -111,18 +118,18 @@ def test_the_id_does_not_depend_on_where_the_folder_is(folder, tmp_path) -> None
 
 def test_what_is_put_before_passages_is_part_of_the_passage_side(folder) -> None:
     """A query's prompt, as E5 has one, is not."""
-    before = passage_side_of(folder)
+    before = compute_passage_side(folder)
 
     def side_with(**config) -> str:
         (folder / "config_sentence_transformers.json").write_text(json.dumps(config))
-        return passage_side_of(folder)
+        return compute_passage_side(folder)
 
     assert side_with(prompts={"query": "query: ", "document": ""}) == before
     assert side_with(prompts={}, default_prompt_name=None) == before
     prompted = side_with(prompts={"query": "query: ", "passage": "passage: "})
     assert prompted != before
     assert side_with(prompts={"web": "passage: "}, default_prompt_name="web") == prompted
-    assert prompt(folder, "query") == "passage: "
+    assert text_prompt(folder, "query") == "passage: "
 
 
 @pytest.mark.parametrize(
@@ -132,32 +139,32 @@ def test_files_that_may_run_code_are_refused(folder, name) -> None:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(b"")
     with pytest.raises(EncoderError, match="may run code when it is loaded"):
-        encoder_id_of(folder)
+        compute_encoder_id(folder)
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path) -> None:
     with pytest.raises(EncoderError, match=r"has no modules\.json"):
-        check_safe(tmp_path)
+        check_model_folder(tmp_path)
 
 
 def test_a_model_whose_modules_can_not_be_read_is_refused(folder) -> None:
     (folder / "modules.json").write_text("[{")
     with pytest.raises(EncoderError, match=r"modules\.json' can't be read"):
-        passage_side_of(folder)
+        compute_passage_side(folder)
 
 
 # ---- the real base, and a version of tier 1 made from it
 
 
 def test_a_tier_1_version_shares_the_bases_passage_side(base_folder, map_folder) -> None:
-    assert passage_side_of(map_folder) == passage_side_of(base_folder)
-    assert encoder_id_of(map_folder) != encoder_id_of(base_folder)
+    assert compute_passage_side(map_folder) == compute_passage_side(base_folder)
+    assert compute_encoder_id(map_folder) != compute_encoder_id(base_folder)
 
 
 def test_the_routes_of_a_tier_1_version_part_after_pooling(map_folder) -> None:
-    assert [kind for kind, _ in route(map_folder, "query")] == ["Transformer", "Pooling", "Dense", "Normalize"]
-    assert [kind for kind, _ in document_route(map_folder)] == ["Transformer", "Pooling", "Normalize"]
-    assert route(map_folder, "query")[0] == document_route(map_folder)[0]
+    assert [kind for kind, _ in route_modules(map_folder, "query")] == ["Transformer", "Pooling", "Dense", "Normalize"]
+    assert [kind for kind, _ in passage_modules(map_folder)] == ["Transformer", "Pooling", "Normalize"]
+    assert route_modules(map_folder, "query")[0] == passage_modules(map_folder)[0]
 
 
 def test_a_tier_1_version_takes_no_second_copy_of_the_weights(base_folder, map_folder) -> None:

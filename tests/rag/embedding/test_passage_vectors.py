@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from rag.database.schema import passages
-from rag.embedding.passage_vectors import FILL_BATCH, Vectors
+from rag.embedding.passage_vectors import FILL_BATCH, PassageVectors
 from rag.errors import EncoderError
 from rag.library.library import Library
 from rag.records import Document, Passage, sha256_of
-from rag.splitting.splitter import document_id_of, passage_id_of
+from rag.splitting.splitter import make_document_id, make_passage_id
 
 
 class Letters:
@@ -39,15 +39,15 @@ def library(engine) -> Library:
 
 
 def put(library: Library, source: str, *texts: str, title: str = "T") -> list[str]:
-    document_id = document_id_of(source)
-    made = [Passage(passage_id_of(document_id, "", t), document_id, source, title, "", t, 0, len(t)) for t in texts]
+    document_id = make_document_id(source)
+    made = [Passage(make_passage_id(document_id, "", t), document_id, source, title, "", t, 0, len(t)) for t in texts]
     library.put(Document(document_id, source, title, "text/plain", sha256_of("".join(texts)), "".join(texts)), made)
     return [passage.passage_id for passage in made]
 
 
 def test_every_passage_gets_the_vector_of_its_encoded_text(library, engine) -> None:
     one, two = put(library, "a.txt", "One.", "Two.")
-    vectors, encoder = Vectors(engine, "letters"), Letters()
+    vectors, encoder = PassageVectors(engine, "letters"), Letters()
     assert vectors.missing() == 2
     assert vectors.fill(encoder) == 2
     assert vectors.missing() == 0
@@ -64,7 +64,7 @@ def test_every_passage_gets_the_vector_of_its_encoded_text(library, engine) -> N
 def test_equal_texts_are_encoded_once(library, engine) -> None:
     put(library, "a.txt", "Same.")
     put(library, "b.txt", "Same.")
-    vectors, encoder = Vectors(engine, "letters"), Letters()
+    vectors, encoder = PassageVectors(engine, "letters"), Letters()
     assert vectors.missing() == 1
     assert vectors.fill(encoder) == 1
     ids, matrix = vectors.matrix()
@@ -74,7 +74,7 @@ def test_equal_texts_are_encoded_once(library, engine) -> None:
 
 def test_filling_again_encodes_only_what_is_new(library, engine) -> None:
     put(library, "a.txt", "One.")
-    vectors = Vectors(engine, "letters")
+    vectors = PassageVectors(engine, "letters")
     vectors.fill(Letters())
     put(library, "b.txt", "Two.")
     encoder = Letters()
@@ -85,7 +85,7 @@ def test_filling_again_encodes_only_what_is_new(library, engine) -> None:
 
 def test_a_new_title_makes_a_new_vector(library, engine) -> None:
     put(library, "a.txt", "One.")
-    vectors = Vectors(engine, "letters")
+    vectors = PassageVectors(engine, "letters")
     vectors.fill(Letters())
     put(library, "a.txt", "One.", title="Other")
     assert vectors.missing() == 1
@@ -95,13 +95,13 @@ def test_a_new_title_makes_a_new_vector(library, engine) -> None:
 def test_the_longest_texts_go_first(library, engine) -> None:
     put(library, "a.txt", "ccc", "a", "bb")
     encoder = Letters()
-    Vectors(engine, "letters").fill(encoder)
+    PassageVectors(engine, "letters").fill(encoder)
     assert encoder.seen == ["T\nccc", "T\nbb", "T\na"]
 
 
 def test_an_interrupted_fill_keeps_whole_batches_and_goes_on_there(library, engine) -> None:
     put(library, "a.txt", *(f"Text {i}." for i in range(FILL_BATCH + 100)))
-    vectors, done = Vectors(engine, "letters"), []
+    vectors, done = PassageVectors(engine, "letters"), []
     with pytest.raises(KeyboardInterrupt):
         vectors.fill(Letters(fail_after=FILL_BATCH), done.append)
     assert done == [FILL_BATCH]
@@ -113,24 +113,24 @@ def test_an_interrupted_fill_keeps_whole_batches_and_goes_on_there(library, engi
 
 def test_sides_do_not_see_each_other(library, engine) -> None:
     put(library, "a.txt", "One.")
-    Vectors(engine, "letters").fill(Letters())
-    other = Vectors(engine, "other")
+    PassageVectors(engine, "letters").fill(Letters())
+    other = PassageVectors(engine, "other")
     assert other.missing() == 1
     assert other.matrix()[0] == []
     other.fill(Letters("other"))
     other.drop()
     assert other.missing() == 1
-    assert Vectors(engine, "letters").missing() == 0
+    assert PassageVectors(engine, "letters").missing() == 0
 
 
 def test_an_encoder_of_another_side_is_refused(library, engine) -> None:
     put(library, "a.txt", "One.")
     with pytest.raises(EncoderError, match="passage side 'other' can't fill the vectors of 'letters'"):
-        Vectors(engine, "letters").fill(Letters("other"))
+        PassageVectors(engine, "letters").fill(Letters("other"))
 
 
 def test_an_empty_library_gives_an_empty_matrix(engine) -> None:
-    vectors = Vectors(engine, "letters")
+    vectors = PassageVectors(engine, "letters")
     assert vectors.fill(Letters()) == 0
     ids, matrix = vectors.matrix()
     assert (ids, matrix.shape, matrix.dtype) == ([], (0, 0), np.float32)
@@ -152,7 +152,7 @@ class Meddling(Letters):
 def test_a_document_that_goes_while_vectors_are_filled_is_left_out(library, engine) -> None:
     put(library, "a.txt", *(f"A longer text {i}." for i in range(FILL_BATCH)))
     put(library, "b.txt", "Short.")
-    vectors = Vectors(engine, "letters")
+    vectors = PassageVectors(engine, "letters")
     assert vectors.fill(Meddling(lambda: library.remove("b.txt"))) == FILL_BATCH
     assert vectors.missing() == 0
 
@@ -160,7 +160,7 @@ def test_a_document_that_goes_while_vectors_are_filled_is_left_out(library, engi
 def test_a_passage_that_changes_while_vectors_are_filled_gets_no_vector_of_another_text(library, engine) -> None:
     put(library, "a.txt", *(f"A longer text {i}." for i in range(FILL_BATCH)))
     (short,) = put(library, "b.txt", "Short.")
-    vectors = Vectors(engine, "letters")
+    vectors = PassageVectors(engine, "letters")
     vectors.fill(Meddling(lambda: put(library, "b.txt", "Short.", title="U")))
     assert vectors.missing() == 1
     put(library, "b.txt", "Short.", title="T")  # the text that was to be encoded comes back
@@ -173,22 +173,22 @@ def test_a_passage_that_an_earlier_nightjar_hashed_otherwise_gets_its_vector(lib
     put(library, "a.txt", "One.")
     with engine.begin() as connection:
         connection.execute(update(passages).values(text_sha256="of longer headings"))
-    vectors, encoder = Vectors(engine, "letters"), Letters()
+    vectors, encoder = PassageVectors(engine, "letters"), Letters()
     assert vectors.fill(encoder) == 1
     assert (vectors.missing(), encoder.seen) == (0, ["T\nOne."])
 
 
 def test_two_processes_that_fill_at_once_leave_one_vector_each(library, engine) -> None:
     put(library, "a.txt", "One.")
-    vectors = Vectors(engine, "letters")
-    assert vectors.fill(Meddling(lambda: Vectors(engine, "letters").fill(Letters()))) == 1
+    vectors = PassageVectors(engine, "letters")
+    assert vectors.fill(Meddling(lambda: PassageVectors(engine, "letters").fill(Letters()))) == 1
     assert vectors.missing() == 0
     assert len(vectors.matrix()[0]) == 1
 
 
 def test_the_real_encoder_fills_and_finds(library, engine, base_encoder) -> None:
     lamp, _ = put(library, "a.txt", "The lamp is switched on with the red button.", "Moths fly at night.", title="")
-    vectors = Vectors(engine, base_encoder.passage_side)
+    vectors = PassageVectors(engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     ids, matrix = vectors.matrix()
     np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-5)

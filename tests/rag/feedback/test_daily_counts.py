@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, delete, event, select, update
 
-from rag.accounts.erasure import forget_person
+from rag.accounts.erasure import erase_user_data
 from rag.answering.conversations import Conversations
-from rag.database.schema import reading, state, turns
-from rag.feedback.daily_counts import DayCount, counting, days_from
-from rag.feedback.feedback_store import Feedback
-from rag.insights.usage_over_time import SPANS, OverTime, over_time
+from rag.database.schema import app_state, read_connection, turns
+from rag.feedback.daily_counts import DayCount, count_days, days_between
+from rag.feedback.feedback_store import FeedbackStore
+from rag.insights.usage_over_time import SPANS_DAYS, UsageOverTime, usage_over_time
 from rag.library.library import Library
 from rag.records import Turn
 from tests.rag.database.test_schema import postgres, postgres_url
@@ -36,7 +36,7 @@ def ask(engine: Engine, name: str, at: datetime, user: str = "ann", details: str
     turn = Turn(
         name, more.get("conversation", name), user, f"q {name}", "a", declined, "e", at, more.get("origin", "asked")
     )  # type: ignore[arg-type] - a word of the closed set
-    Feedback(engine).record_turn(turn, details)
+    FeedbackStore(engine).record_turn(turn, details)
 
 
 def at(day: date, hour: int = 12) -> datetime:
@@ -44,7 +44,7 @@ def at(day: date, hour: int = 12) -> datetime:
 
 
 def counted(engine: Engine, days: Sequence[date], now: datetime = LATER) -> dict[date, DayCount]:
-    return {day: count for some in counting(engine, days, now) for day, count in some.items()}
+    return {day: count for some in count_days(engine, days, now) for day, count in some.items()}
 
 
 def n_asked(engine: Engine) -> list[int]:
@@ -57,7 +57,7 @@ def n_asked(engine: Engine) -> list[int]:
 
 def fill(engine: Engine, today: date, seed: int) -> list[dict]:
     """Turns of 190 days, some without details, some with a verdict or two that may be taken back; what was asked."""
-    draw, feedback, asked = random.Random(seed), Feedback(engine), []
+    draw, feedback, asked = random.Random(seed), FeedbackStore(engine), []
     for number in range(160):
         when = at(today, 23) - timedelta(
             days=draw.choice((draw.randrange(7), draw.randrange(190))), hours=draw.randrange(24)
@@ -70,7 +70,9 @@ def fill(engine: Engine, today: date, seed: int) -> list[dict]:
         said = None
         for _ in range(draw.randrange(4)):
             said = draw.choice(("answer_helpful", "answer_wrong", "answer_not_in_documents", None))
-            feedback.give("bob", f"{number}", None, said) if said else feedback.withdraw("bob", f"{number}", None)
+            feedback.record_verdict("bob", f"{number}", None, said) if said else feedback.withdraw_verdict(
+                "bob", f"{number}", None
+            )
         if origin == "asked":
             asked.append({"day": when.date(), "declined": bool(declined), "said": said} | (kept if details else {}))
     return asked
@@ -94,7 +96,7 @@ def by_hand(asked: list[dict], first: date, last: date) -> tuple:
     )
 
 
-def told(found: OverTime) -> list[tuple]:
+def told(found: UsageOverTime) -> list[tuple]:
     return [
         (
             one.n_asked,
@@ -106,7 +108,7 @@ def told(found: OverTime) -> list[tuple]:
             one.n_timed,
             one.p50_s,
         )
-        for one in (*found.stretches, found.whole, found.before)
+        for one in (*found.periods, found.whole, found.before)
     ]
 
 
@@ -115,9 +117,9 @@ def test_the_numbers_are_those_of_looking_at_each_turn_counted_now_or_before(dat
     today = date(2026, 3, 20)
     asked = fill(database, today, seed)
     for _ in range(2):
-        for span in SPANS:
-            found = over_time(database, span, today)
-            expected = [by_hand(asked, one.first, one.last) for one in (*found.stretches, found.whole, found.before)]
+        for span in SPANS_DAYS:
+            found = usage_over_time(database, span, today)
+            expected = [by_hand(asked, one.first, one.last) for one in (*found.periods, found.whole, found.before)]
             assert told(found) == expected
 
 
@@ -139,12 +141,12 @@ def test_a_day_is_over_an_hour_after_midnight(engine: Engine) -> None:
 
 
 def kept(engine: Engine) -> set[str]:
-    with reading(engine) as connection:
-        return set(connection.scalars(select(state.c.name).where(state.c.name.like("asked_on:%"))))
+    with read_connection(engine) as connection:
+        return set(connection.scalars(select(app_state.c.name).where(app_state.c.name.like("asked_on:%"))))
 
 
 def test_days_around_one_that_is_kept_are_counted(engine: Engine) -> None:
-    days = days_from(DAY - timedelta(2), DAY + timedelta(2))
+    days = days_between(DAY - timedelta(2), DAY + timedelta(2))
     for day in days:
         ask(engine, f"{day}", at(day))
     counted(engine, [DAY])
@@ -164,9 +166,11 @@ def test_what_a_person_asked_is_counted_no_more_once_they_are_forgotten(database
     details = json.dumps({"seconds": 1.0, "supported_share": 1.0})
     for number, user in enumerate(("ann", "ann", "bob")):
         ask(database, f"{number}", at(DAY), user, details)
-    Feedback(database).give("bob", "0", None, "answer_helpful")  # so it stays, without what was kept of the answer
+    FeedbackStore(database).record_verdict(
+        "bob", "0", None, "answer_helpful"
+    )  # so it stays, without what was kept of the answer
     assert counted(database, [DAY])[DAY].n_checked == 3
-    forget_person(database, "ann")
+    erase_user_data(database, "ann")
     left = counted(database, [DAY])[DAY]
     assert (left.n_asked, left.n_checked, left.seconds.total()) == (2, 1, 1)
 
@@ -174,7 +178,7 @@ def test_what_a_person_asked_is_counted_no_more_once_they_are_forgotten(database
 def test_a_dry_run_of_forgetting_leaves_what_was_counted(engine: Engine) -> None:
     ask(engine, "1", at(DAY))
     n_asked(engine)
-    forget_person(engine, "ann", dry_run=True)
+    erase_user_data(engine, "ann", dry_run=True)
     assert f"asked_on:{DAY}" in kept(engine)
 
 
@@ -186,7 +190,7 @@ def test_a_conversation_that_is_deleted_leaves_what_is_judged(
     conversations.enter("c", "ann", "q")
     for name in ("1", "2"):
         ask(database, name, at(DAY), details=json.dumps({"seconds": 1.0, "supported_share": 1.0}), conversation="c")
-    Feedback(database).give("bob", "1", None, "answer_helpful")
+    FeedbackStore(database).record_verdict("bob", "1", None, "answer_helpful")
     assert n_asked(database) == [2, 0]
     conversations.delete("c", "ann", votes_too=votes_too)
     count = counted(database, [DAY])[DAY]
@@ -202,7 +206,7 @@ def test_what_changes_while_it_is_counted_is_not_kept(engine: Engine) -> None:
     def forget(connection, cursor, statement, *_rest) -> None:
         if "json_extract" in statement and not read:
             read.append(statement)
-            forget_person(engine, "ann")
+            erase_user_data(engine, "ann")
 
     assert n_asked(engine) == [1, 0], "as it was when it was read"
     assert read

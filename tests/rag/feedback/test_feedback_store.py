@@ -11,16 +11,16 @@ from sqlalchemy import select
 
 from rag.database.schema import open_database, verdict_events
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.feedback_store import MAX_COMMENT, Feedback
+from rag.feedback.feedback_store import MAX_COMMENT_LENGTH, FeedbackStore
 from rag.feedback.import_export import export_verdicts, import_verdicts
 from rag.library.library import Library
-from rag.records import PASSAGE_VERDICTS, Document, Passage, Shown, Turn, Verdict, now, sha256_of
+from rag.records import PASSAGE_VERDICTS, Document, Passage, ShownPassage, Turn, Verdict, sha256_of, utc_now
 
 
 @pytest.fixture
-def feedback(engine) -> Feedback:
+def feedback(engine) -> FeedbackStore:
     """With one turn, t1, that showed p1 and p2."""
-    opened = Feedback(engine)
+    opened = FeedbackStore(engine)
     opened.record_turn(turn("t1", "p1", "p2"))
     return opened
 
@@ -43,15 +43,17 @@ def put(library: Library, passage_id: str, source: str, external_id: str | None 
 
 
 def turn(turn_id: str, *passage_ids: str, question: str = "Who?") -> Turn:
-    shown = tuple(Shown(one, rank, 1.5 - rank, 0.5, 0.25, rank == 1) for rank, one in enumerate(passage_ids, start=1))
-    return Turn(turn_id, "c1", "ada", question, "Ada [1].", False, "v1", now(), shown=shown)
+    shown = tuple(
+        ShownPassage(one, rank, 1.5 - rank, 0.5, 0.25, rank == 1) for rank, one in enumerate(passage_ids, start=1)
+    )
+    return Turn(turn_id, "c1", "ada", question, "Ada [1].", False, "v1", utc_now(), shown=shown)
 
 
-def said(feedback: Feedback, **narrowed: str) -> list[tuple[str, str | None, str]]:
+def said(feedback: FeedbackStore, **narrowed: str) -> list[tuple[str, str | None, str]]:
     return [(one.user, one.passage_id, one.verdict) for one in feedback.standing(**narrowed)]
 
 
-def events(feedback: Feedback) -> list[tuple[str, ...]]:
+def events(feedback: FeedbackStore) -> list[tuple[str, ...]]:
     columns = (verdict_events.c.user, verdict_events.c.passage_id, verdict_events.c.verdict)
     with feedback.engine.connect() as connection:
         return [tuple(row) for row in connection.execute(select(*columns).order_by(verdict_events.c.event_id))]
@@ -82,7 +84,7 @@ def test_a_turn_that_is_not_there_is_refused(feedback, turn_id) -> None:
     with pytest.raises(NotFoundError, match="no turn"):
         feedback.turn(turn_id)
     with pytest.raises(NotFoundError, match="no turn"):
-        feedback.give("ada", turn_id, "p1", "helpful")
+        feedback.record_verdict("ada", turn_id, "p1", "helpful")
 
 
 # ---- verdicts
@@ -90,12 +92,12 @@ def test_a_turn_that_is_not_there_is_refused(feedback, turn_id) -> None:
 
 def test_one_verdict_stands_for_each_person_turn_and_passage(feedback) -> None:
     feedback.record_turn(turn("t2", "p1"))
-    feedback.give("ada", "t1", "p1", "helpful")
-    feedback.give("ada", "t1", "p2", "not_relevant")
-    feedback.give("bob", "t1", "p1", "not_relevant")
-    feedback.give("ada", "t2", "p1", "outdated")
-    feedback.give("ada", "t1", None, "answer_helpful")
-    feedback.give("ada", "t1", "p1", "not_relevant")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p2", "not_relevant")
+    feedback.record_verdict("bob", "t1", "p1", "not_relevant")
+    feedback.record_verdict("ada", "t2", "p1", "outdated")
+    feedback.record_verdict("ada", "t1", None, "answer_helpful")
+    feedback.record_verdict("ada", "t1", "p1", "not_relevant")
     assert said(feedback) == [
         ("ada", "p2", "not_relevant"),
         ("bob", "p1", "not_relevant"),
@@ -108,15 +110,15 @@ def test_one_verdict_stands_for_each_person_turn_and_passage(feedback) -> None:
 
 
 def test_a_verdict_carries_its_question_and_comment(feedback) -> None:
-    given = feedback.give("ada", "t1", "p1", "helpful", "Just what I needed 🦜")
+    given = feedback.record_verdict("ada", "t1", "p1", "helpful", "Just what I needed 🦜")
     assert feedback.standing() == [given]
     assert (given.question, given.comment) == ("Who?", "Just what I needed 🦜")
 
 
 def test_every_change_of_mind_is_an_event_and_no_event_is_ever_lost(feedback) -> None:
     for verdict in ("helpful", "not_relevant", "helpful", "helpful"):
-        feedback.give("ada", "t1", "p1", verdict)
-    feedback.withdraw("ada", "t1", "p1")
+        feedback.record_verdict("ada", "t1", "p1", verdict)
+    feedback.withdraw_verdict("ada", "t1", "p1")
     assert events(feedback) == [
         ("ada", "p1", "helpful"),
         ("ada", "p1", "not_relevant"),
@@ -126,56 +128,56 @@ def test_every_change_of_mind_is_an_event_and_no_event_is_ever_lost(feedback) ->
 
 
 def test_the_order_of_events_decides_and_not_the_clock(feedback) -> None:
-    late, early = now() + timedelta(days=1), now() - timedelta(days=1)
+    late, early = utc_now() + timedelta(days=1), utc_now() - timedelta(days=1)
     feedback.append([Verdict("ada", "t1", "", "p1", "helpful", given_at=late)])
     feedback.append([Verdict("ada", "t1", "", "p1", "not_relevant", given_at=early)])
     assert said(feedback) == [("ada", "p1", "not_relevant")]
 
 
 def test_giving_the_same_verdict_again_changes_nothing(feedback) -> None:
-    feedback.give("ada", "t1", "p1", "helpful", "good")
-    feedback.give("ada", "t1", "p1", "helpful", "good")
+    feedback.record_verdict("ada", "t1", "p1", "helpful", "good")
+    feedback.record_verdict("ada", "t1", "p1", "helpful", "good")
     assert len(events(feedback)) == 1
-    feedback.give("ada", "t1", "p1", "helpful", "very good")
+    feedback.record_verdict("ada", "t1", "p1", "helpful", "very good")
     assert [one.comment for one in feedback.standing()] == ["very good"]
 
 
 def test_a_withdrawn_verdict_does_not_stand_and_can_be_given_again(feedback) -> None:
-    feedback.give("ada", "t1", "p1", "helpful")
-    feedback.give("bob", "t1", "p1", "helpful")
-    feedback.withdraw("ada", "t1", "p1")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("bob", "t1", "p1", "helpful")
+    feedback.withdraw_verdict("ada", "t1", "p1")
     assert said(feedback) == [("bob", "p1", "helpful")]
-    feedback.give("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
     assert said(feedback) == [("bob", "p1", "helpful"), ("ada", "p1", "helpful")]
 
 
 def test_withdrawing_what_was_not_said_leaves_no_event(feedback) -> None:
-    feedback.withdraw("ada", "t1", "p1")
-    feedback.withdraw("ada", "no such turn", None)
-    feedback.give("ada", "t1", "p1", "helpful")
-    feedback.withdraw("ada", "t1", "p1")
-    feedback.withdraw("ada", "t1", "p1")
+    feedback.withdraw_verdict("ada", "t1", "p1")
+    feedback.withdraw_verdict("ada", "no such turn", None)
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.withdraw_verdict("ada", "t1", "p1")
+    feedback.withdraw_verdict("ada", "t1", "p1")
     assert events(feedback) == [("ada", "p1", "helpful"), ("ada", "p1", "withdrawn")]
 
 
 @pytest.mark.parametrize("verdict", ["helpful", "not_relevant", "outdated"])
 def test_only_what_was_shown_may_be_judged(feedback, library, verdict) -> None:
     with pytest.raises(UsageError, match=r"'p3' was not shown for turn 't1'.*pin it"):
-        feedback.give("ada", "t1", "p3", verdict)
+        feedback.record_verdict("ada", "t1", "p3", verdict)
     assert events(feedback) == []
 
 
 def test_a_pin_may_name_any_passage_of_the_library_and_no_other(feedback, library) -> None:
-    feedback.give("ada", "t1", "p3", "pin")
+    feedback.record_verdict("ada", "t1", "p3", "pin")
     assert said(feedback) == [("ada", "p3", "pin")]
     for absent in ("p99", "", "\ud800", "p\0"):
         with pytest.raises(NotFoundError, match="no passage"):
-            feedback.give("ada", "t1", absent, "pin")
+            feedback.record_verdict("ada", "t1", absent, "pin")
 
 
 def test_what_was_shown_may_be_judged_after_it_left_the_library(feedback) -> None:
     for verdict in PASSAGE_VERDICTS:
-        feedback.give("ada", "t1", "p1", verdict)
+        feedback.record_verdict("ada", "t1", "p1", verdict)
     assert said(feedback) == [("ada", "p1", PASSAGE_VERDICTS[-1])]
 
 
@@ -191,28 +193,28 @@ def test_what_was_shown_may_be_judged_after_it_left_the_library(feedback) -> Non
 )
 def test_an_unknown_verdict_is_refused(feedback, passage_id, verdict, told) -> None:
     with pytest.raises(UsageError, match=told):
-        feedback.give("ada", "t1", passage_id, verdict)
+        feedback.record_verdict("ada", "t1", passage_id, verdict)
     assert events(feedback) == []
 
 
 def test_a_comment_has_a_largest_length(feedback) -> None:
-    feedback.give("ada", "t1", "p1", "helpful", "x" * MAX_COMMENT)
+    feedback.record_verdict("ada", "t1", "p1", "helpful", "x" * MAX_COMMENT_LENGTH)
     with pytest.raises(UsageError, match="2001 characters is too long: use at most 2000"):
-        feedback.give("ada", "t1", "p1", "helpful", "x" * (MAX_COMMENT + 1))
+        feedback.record_verdict("ada", "t1", "p1", "helpful", "x" * (MAX_COMMENT_LENGTH + 1))
 
 
 def test_a_comment_that_no_database_could_store_is_stored_without_the_worst(feedback) -> None:
     for _ in range(2):
-        feedback.give("ada", "t1", "p1", "helpful", "half an emoji \ud83e and a NUL \0.")
+        feedback.record_verdict("ada", "t1", "p1", "helpful", "half an emoji \ud83e and a NUL \0.")
     assert [one.comment for one in feedback.standing()] == ["half an emoji \ufffd and a NUL \ufffd."]
     assert len(events(feedback)) == 1
 
 
 def test_the_same_verdict_from_two_processes_is_one_event(feedback) -> None:
-    other = Feedback(open_database(feedback.engine.url.render_as_string()))
-    other.give("ada", "t1", "p1", "helpful")
-    feedback.give("ada", "t1", "p1", "helpful")
-    other.give("ada", "t1", "p1", "helpful")
+    other = FeedbackStore(open_database(feedback.engine.url.render_as_string()))
+    other.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    other.record_verdict("ada", "t1", "p1", "helpful")
     assert len(events(feedback)) == 1
     other.engine.dispose()
 
@@ -239,11 +241,11 @@ def test_a_token_belongs_to_one_turn(feedback) -> None:
 
 def test_a_token_outlives_the_process_but_not_the_database(feedback, engine, tmp_path) -> None:
     again = open_database(engine.url.render_as_string())
-    Feedback(again).check_token("t1", feedback.token("t1"))
+    FeedbackStore(again).check_token("t1", feedback.token("t1"))
     again.dispose()
     other = open_database(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(UsageError, match="does not belong"):
-        Feedback(other).check_token("t1", feedback.token("t1"))
+        FeedbackStore(other).check_token("t1", feedback.token("t1"))
     other.dispose()
 
 
@@ -286,7 +288,7 @@ def test_importing_again_brings_back_nothing_that_was_taken_back_since(feedback,
     file = lines(tmp_path, line("p1"))
     import_verdicts(feedback, library, file)
     (verdict,) = feedback.standing()
-    feedback.withdraw("ada", verdict.turn_id, "p1")
+    feedback.withdraw_verdict("ada", verdict.turn_id, "p1")
     assert import_verdicts(feedback, library, file).n_new == 0
     assert said(feedback) == []
 
@@ -344,19 +346,19 @@ def test_a_file_that_is_not_there_is_refused(feedback, library, tmp_path) -> Non
 def test_what_is_exported_is_imported_elsewhere_as_it_stands(feedback, library, tmp_path) -> None:
     strange = "Line\u2028separated, “quoted”\nand 🦜?"
     feedback.record_turn(turn("t2", "p3", "p4", question=strange))
-    feedback.give("ada", "t1", "p1", "helpful")
-    feedback.give("ada", "t1", "p1", "not_relevant")
-    feedback.give("ada", "t1", None, "answer_helpful")
-    feedback.give("bob", "t2", "p3", "pin")
-    feedback.give("bob", "t2", "p4", "helpful")
-    feedback.withdraw("bob", "t2", "p4")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p1", "not_relevant")
+    feedback.record_verdict("ada", "t1", None, "answer_helpful")
+    feedback.record_verdict("bob", "t2", "p3", "pin")
+    feedback.record_verdict("bob", "t2", "p4", "helpful")
+    feedback.withdraw_verdict("bob", "t2", "p4")
     exported = list(export_verdicts(feedback, library))
     assert [(one["query"], one["passage_id"], one["verdict"], one["user"]) for one in exported] == [
         ("Who?", "p1", "not_relevant", "ada"),
         (strange, "d3", "pin", "bob"),
     ]
     other = open_database(f"sqlite:///{tmp_path / 'other.db'}")
-    there, then = Feedback(other), Library(other)
+    there, then = FeedbackStore(other), Library(other)
     for passage_id, source, external_id in (("p1", "1.txt", None), ("p3", "set/d3", "d3")):
         put(then, passage_id, source, external_id)
     file = lines(tmp_path, *(json.dumps(one, ensure_ascii=False) for one in exported))
@@ -368,11 +370,11 @@ def test_what_is_exported_is_imported_elsewhere_as_it_stands(feedback, library, 
 
 def test_an_id_that_two_datasets_share_is_exported_as_ours(feedback, library) -> None:
     put(library, "p5", "other/d3", "d3")
-    feedback.give("ada", "t1", "p3", "pin")
+    feedback.record_verdict("ada", "t1", "p3", "pin")
     assert [one["passage_id"] for one in export_verdicts(feedback, library)] == ["p3"]
 
 
 def test_verdicts_on_removed_passages_are_not_exported(feedback, library) -> None:
-    feedback.give("ada", "t1", "p1", "helpful")
+    feedback.record_verdict("ada", "t1", "p1", "helpful")
     library.remove("1.txt")
     assert list(export_verdicts(feedback, library)) == []

@@ -15,8 +15,15 @@ from sqlalchemy import delete
 from rag.app.app import App, open_app
 from rag.database.schema import verdict_events
 from rag.feedback import same_day_boosts as until_tonight
-from rag.feedback.feedback_store import mark_deletion
-from rag.feedback.same_day_boosts import VERDICTS_UNTIL, UntilTonight, Vote, agreed, lift, lifts
+from rag.feedback.feedback_store import record_deletion
+from rag.feedback.same_day_boosts import (
+    LEARNED_VERDICTS_KEY,
+    PendingVote,
+    SameDayFeedback,
+    combine_votes,
+    feedback_boost,
+    feedback_boosts,
+)
 from rag.records import Document, Hit, Passage, Verdict, sha256_of
 from rag.settings import load_settings
 from rag.versions.registry import Version
@@ -76,7 +83,7 @@ def app(opened) -> App:
 def vote(app: App, user: str, passage_id: str, verdict: str, question: str = GRANT) -> str:
     """*user* asks and says so; returns the turn."""
     turn_id = app.answerer.answer(question, user=user, k=6).turn_id
-    app.feedback.give(user, turn_id, passage_id, verdict)
+    app.feedback.record_verdict(user, turn_id, passage_id, verdict)
     return turn_id
 
 
@@ -90,41 +97,41 @@ def ids(hits: list[Hit]) -> list[str]:
 
 def lift_of(app: App, passage_id: str, user: str, question: str = GRANT) -> float:
     (hit,) = [hit for hit in found(app, question, user) if hit.passage.passage_id == passage_id]
-    return round(hit.lift, 3)
+    return round(hit.feedback_boost, 3)
 
 
 # ---- the rule
 
 
 def test_closeness_rises_in_a_straight_line_and_never_beyond_one() -> None:
-    assert lift("pin", 0.95) == pytest.approx(0.5)
-    assert lift("helpful", 0.95) == pytest.approx(0.25)
-    assert lift("not_relevant", 0.975) == pytest.approx(-0.25)
-    assert lift("not_relevant", 0.95) == 0.0, "a rejection reaches less far than a pin"
-    assert lift("pin", 1.0000001) == 1.0
-    assert lift("pin", -1.0) == 0.0
+    assert feedback_boost("pin", 0.95) == pytest.approx(0.5)
+    assert feedback_boost("helpful", 0.95) == pytest.approx(0.25)
+    assert feedback_boost("not_relevant", 0.975) == pytest.approx(-0.25)
+    assert feedback_boost("not_relevant", 0.95) == 0.0, "a rejection reaches less far than a pin"
+    assert feedback_boost("pin", 1.0000001) == 1.0
+    assert feedback_boost("pin", -1.0) == 0.0
 
 
 def test_ones_own_vote_decides_against_any_number_of_others() -> None:
-    near = [(Vote(user, GRANT, "p", "pin"), 1.0) for user in ("bob", "carl", "chief")]
-    near.append((Vote("ann", GRANT, "p", "not_relevant"), 1.0))
-    assert lifts(near, "ann", {"chief"}) == {"p": -0.5}
-    assert lifts(near, "dora", {"chief"}) == {"p": 1.0}
+    near = [(PendingVote(user, GRANT, "p", "pin"), 1.0) for user in ("bob", "carl", "chief")]
+    near.append((PendingVote("ann", GRANT, "p", "not_relevant"), 1.0))
+    assert feedback_boosts(near, "ann", {"chief"}) == {"p": -0.5}
+    assert feedback_boosts(near, "dora", {"chief"}) == {"p": 1.0}
 
 
 def test_of_one_persons_votes_the_closest_counts_and_among_equals_the_latest() -> None:
-    pin, rejection = Vote("ann", GRANT, "p", "pin"), Vote("ann", SAME, "p", "not_relevant")
-    assert lifts([(pin, 1.0), (rejection, 0.99)], "ann", ()) == {"p": 1.0}
-    assert lifts([(pin, 1.0), (rejection, 1.0)], "ann", ()) == {"p": -0.5}
-    assert lifts([(rejection, 1.0), (pin, 1.0)], "ann", ()) == {"p": 1.0}
+    pin, rejection = PendingVote("ann", GRANT, "p", "pin"), PendingVote("ann", SAME, "p", "not_relevant")
+    assert feedback_boosts([(pin, 1.0), (rejection, 0.99)], "ann", ()) == {"p": 1.0}
+    assert feedback_boosts([(pin, 1.0), (rejection, 1.0)], "ann", ()) == {"p": -0.5}
+    assert feedback_boosts([(rejection, 1.0), (pin, 1.0)], "ann", ()) == {"p": 1.0}
 
 
 def test_others_count_when_two_agree_and_outnumber_those_who_do_not() -> None:
-    assert agreed({"ann": 1.0, "bob": 0.4, "carl": 0.6}, ()) == 0.6
-    assert agreed({"ann": 1.0, "bob": 0.4, "carl": -0.5}, ()) == 0.4
-    assert agreed({"ann": 1.0, "bob": -0.5}, ("ann", "bob")) == 0.0
-    assert agreed({"ann": -0.1, "chief": -0.3}, ("chief",)) == -0.3
-    assert agreed({}, ("chief",)) == 0.0
+    assert combine_votes({"ann": 1.0, "bob": 0.4, "carl": 0.6}, ()) == 0.6
+    assert combine_votes({"ann": 1.0, "bob": 0.4, "carl": -0.5}, ()) == 0.4
+    assert combine_votes({"ann": 1.0, "bob": -0.5}, ("ann", "bob")) == 0.0
+    assert combine_votes({"ann": -0.1, "chief": -0.3}, ("chief",)) == -0.3
+    assert combine_votes({}, ("chief",)) == 0.0
 
 
 # ---- at once, and near only
@@ -135,7 +142,7 @@ def test_a_pin_leads_the_next_answer_to_the_same_and_to_a_near_question_but_to_n
     vote(app, "ann", "moth", "pin")
     answer = app.answerer.answer(GRANT, user="ann", k=3)
     assert answer.hits[0].passage.passage_id == "moth"
-    assert answer.hits[0].lift == pytest.approx(1.0)
+    assert answer.hits[0].feedback_boost == pytest.approx(1.0)
     assert 0 < lift_of(app, "moth", "ann", SAME) < 1
     for question, hits in before.items():
         assert found(app, question, "ann") == hits
@@ -146,7 +153,7 @@ def test_a_pinned_passage_that_no_side_puts_forward_is_found(opened) -> None:
     vote(app, "ann", "moth", "pin")
     (first, *_) = app.retriever.search(GRANT, 1, "ann")
     (pure,) = [hit for hit in app.retriever.search(GRANT, 6) if hit.passage.passage_id == "moth"]
-    assert (first.passage.passage_id, first.lift) == ("moth", pytest.approx(1.0))
+    assert (first.passage.passage_id, first.feedback_boost) == ("moth", pytest.approx(1.0))
     assert (first.dense, first.lexical) == (pytest.approx(pure.dense, abs=1e-6), pure.lexical)
 
 
@@ -164,8 +171,8 @@ def test_the_score_of_every_hit_is_the_sum_of_its_parts(app) -> None:
     hits = found(app, GRANT, "ann")
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:
-        assert hit.score == pytest.approx(hit.dense + 0.25 * hit.lexical + hit.lift, abs=1e-6)
-    assert sum(hit.lift != 0 for hit in hits) == 2
+        assert hit.score == pytest.approx(hit.dense + 0.25 * hit.lexical + hit.feedback_boost, abs=1e-6)
+    assert sum(hit.feedback_boost != 0 for hit in hits) == 2
 
 
 def test_an_outdated_passage_stays_where_it_is(app) -> None:
@@ -177,7 +184,7 @@ def test_an_outdated_passage_stays_where_it_is(app) -> None:
 def test_what_is_said_of_an_answer_moves_nothing(app) -> None:
     before = found(app, GRANT, "ann")
     turn_id = app.answerer.answer(GRANT, user="ann").turn_id
-    app.feedback.give("ann", turn_id, None, "answer_wrong_source")
+    app.feedback.record_verdict("ann", turn_id, None, "answer_wrong_source")
     assert found(app, GRANT, "ann") == before
 
 
@@ -233,9 +240,9 @@ def register(app: App, name: str, weight: float, note: dict[str, object]) -> Ver
 
 def test_a_vote_expires_with_the_promotion_of_a_version_that_has_seen_it_and_returns_with_a_rollback(app) -> None:
     vote(app, "ann", "moth", "pin")
-    seen = app.feedback.latest_event()
+    seen = app.feedback.latest_event_id()
     vote(app, "ann", "waste", "pin", LAMP)
-    night = promote(app, "night", 0.3, {VERDICTS_UNTIL: seen})
+    night = promote(app, "night", 0.3, {LEARNED_VERDICTS_KEY: seen})
     app.refresh()
     assert lift_of(app, "moth", "ann") == 0, "the version has seen this one"
     assert lift_of(app, "waste", "ann", LAMP) == 1, "this one came too late for it"
@@ -249,7 +256,7 @@ def test_a_vote_expires_with_the_promotion_of_a_version_that_has_seen_it_and_ret
 
 def test_a_version_that_was_refused_makes_nothing_expire(app) -> None:
     vote(app, "ann", "moth", "pin")
-    register(app, "refused", 0.3, {VERDICTS_UNTIL: app.feedback.latest_event()})
+    register(app, "refused", 0.3, {LEARNED_VERDICTS_KEY: app.feedback.latest_event_id()})
     app.refresh()
     assert lift_of(app, "moth", "ann") == 1
 
@@ -277,16 +284,16 @@ def test_a_vote_that_is_taken_back_or_changed_has_no_effect_from_then_on(app) ->
     before = found(app, GRANT, "ann")
     turn_id = vote(app, "ann", "moth", "pin")
     assert lift_of(app, "moth", "ann") == 1
-    app.feedback.withdraw("ann", turn_id, "moth")
+    app.feedback.withdraw_verdict("ann", turn_id, "moth")
     assert found(app, GRANT, "ann") == before
-    app.feedback.give("ann", turn_id, "moth", "pin")
-    app.feedback.give("ann", turn_id, "moth", "outdated")
+    app.feedback.record_verdict("ann", turn_id, "moth", "pin")
+    app.feedback.record_verdict("ann", turn_id, "moth", "outdated")
     assert found(app, GRANT, "ann") == before
 
 
 def forget(app: App, user: str) -> None:
     with app.engine.begin() as connection:
-        mark_deletion(connection)
+        record_deletion(connection)
         connection.execute(delete(verdict_events).where(verdict_events.c.user == user))
 
 
@@ -305,10 +312,10 @@ def test_a_person_who_is_forgotten_moves_nothing_any_more(app) -> None:
 def test_the_number_of_a_deleted_event_is_never_given_again(app) -> None:
     """Or a version could seem to have seen a vote that was given after it."""
     turn_id = vote(app, "ann", "moth", "pin")
-    last = app.feedback.latest_event()
+    last = app.feedback.latest_event_id()
     forget(app, "ann")
-    app.feedback.give("ann", turn_id, "moth", "pin")
-    assert app.feedback.latest_event() > last
+    app.feedback.record_verdict("ann", turn_id, "moth", "pin")
+    assert app.feedback.latest_event_id() > last
     assert [one.user for one in app.feedback.standing()] == ["ann"]
 
 
@@ -326,14 +333,14 @@ def test_measuring_comparing_and_a_switched_off_memory_know_nothing_of_it(app, o
     vote(app, "chief", "moth", "pin")
     assert found(app, GRANT, "chief") != before
     assert app.retriever.search(GRANT, 6) == before
-    assert app.retriever_of(app.current().encoder_id).search(GRANT, 6, "chief") == before
+    assert app.retriever_for(app.current().encoder_id).search(GRANT, 6, "chief") == before
     assert found(opened(retrieval={"until_tonight": False}), GRANT, "chief") == before
 
 
 def test_of_one_person_only_the_latest_votes_are_remembered(app, monkeypatch) -> None:
     vote(app, "ann", "waste", "pin", LAMP)
     vote(app, "ann", "moth", "pin")
-    monkeypatch.setattr(until_tonight, "PER_PERSON", 1)
+    monkeypatch.setattr(until_tonight, "MAX_VOTES_PER_USER", 1)
     vote(app, "ann", "lamp", "pin", OTHER)
     vote(app, "bob", "loan", "pin", GRANT)
     assert lift_of(app, "moth", "ann") == 0
@@ -355,8 +362,8 @@ class Counting:
         return self.encoder.encode_queries(texts)
 
 
-def today(app: App, encoder, **how) -> UntilTonight:
-    return UntilTonight(app.feedback, encoder, after=0, **how)
+def today(app: App, encoder, **how) -> SameDayFeedback:
+    return SameDayFeedback(app.feedback, encoder, after=0, **how)
 
 
 def test_a_judged_question_is_encoded_once_for_a_version(app) -> None:
@@ -371,8 +378,8 @@ def test_a_judged_question_is_encoded_once_for_a_version(app) -> None:
 
 def test_a_search_encodes_the_latest_questions_only_and_the_background_the_others(opened, monkeypatch) -> None:
     app = opened(retrieval={"until_tonight": False})  # or its own searches would have encoded them
-    monkeypatch.setattr(until_tonight, "AT_A_QUESTION", 1)
-    monkeypatch.setattr(until_tonight, "AT_A_CALL", 1)
+    monkeypatch.setattr(until_tonight, "MAX_ENCODED_PER_SEARCH", 1)
+    monkeypatch.setattr(until_tonight, "MAX_ENCODED_PER_CATCH_UP", 1)
     for question, passage_id in {LAMP: "waste", OTHER: "lamp", GRANT: "moth"}.items():
         vote(app, "ann", passage_id, "pin", question)
     counting = Counting(app.retriever.encoder)
@@ -399,8 +406,8 @@ def test_threads_may_ask_while_others_vote(app) -> None:
     with ThreadPoolExecutor(4) as pool:
         asking = pool.map(ask, range(4))
         for _ in range(10):
-            app.feedback.give("ann", turn_id, "moth", "pin")
-            app.feedback.give("ann", turn_id, "moth", "not_relevant")
+            app.feedback.record_verdict("ann", turn_id, "moth", "pin")
+            app.feedback.record_verdict("ann", turn_id, "moth", "not_relevant")
         seen = [one for some in asking for one in some]
     assert {amount for one in seen for amount in np.round(list(one.values()), 4)} <= {1.0, -0.5}
     assert memory.lifts(query, "ann") == {"moth": pytest.approx(-0.5)}

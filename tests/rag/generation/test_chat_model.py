@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from rag.answering.answerer import NOTHING_FOUND, Answerer, Text
+from rag.answering.answerer import NO_ANSWER_TEXT, Answerer, TextDelta
 from rag.app.app import open_app
 from rag.embedding.encoder import Encoder
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import SettingsError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.generation.chat.chat_model import ChatModel
-from rag.generation.chat.prompt import NO_ANSWER, PASSAGE_CHARACTERS, RULES, numbered
-from rag.generation.generator import BROKEN_OFF, NOT_IN_PASSAGES, NOT_WRITTEN, make_generator
-from rag.index.bm25 import Lexical
+from rag.generation.chat.prompt import ANSWERING_PROMPT, MAX_PASSAGE_CHARACTERS, NO_ANSWER, format_passages
+from rag.generation.generator import MODEL_BROKE_OFF_NOTE, MODEL_FAILED_NOTE, NO_MODEL_ANSWER_REASON, make_generator
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.library.library import Library
 from rag.records import Answer, Document, Hit, Passage
@@ -81,17 +81,17 @@ Ask = Callable[..., Answer]
 @pytest.fixture
 def ask(library: Library, base_encoder: Encoder, endpoint: Endpoint) -> Ask:
     """Asks the library, with the endpoint for a writer; `answerer` is who answers."""
-    vectors = Vectors(library.engine, base_encoder.passage_side)
+    vectors = PassageVectors(library.engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     passages = library.passages()
-    lexical = Lexical.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
     retriever = Retriever(base_encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
 
     def ask(question: str = GRANT, *, url: str = endpoint.url, timeout_s: float = 20.0, max_tokens: int = 64, **how):
         generator = make_generator(
             "openai:m", base_url=url, api_key=SecretStr(KEY), timeout_s=timeout_s, max_tokens=max_tokens
         )
-        answerer = Answerer(lambda: retriever, generator, library, Feedback(library.engine), k=3)
+        answerer = Answerer(lambda: retriever, generator, library, FeedbackStore(library.engine), k=3)
         return answerer.stream(question, **how) if how.pop("streamed", False) else answerer.answer(question, **how)
 
     return ask
@@ -113,7 +113,7 @@ def test_what_the_model_writes_is_the_answer_and_its_marks_are_checked(ask, endp
     assert answer.text.strip() == "Small firms get the grant [1]. The moon is far away."
     assert not answer.declined
     assert quoted(library, answer) == [(1, "Small firms that lost a third of their income can get the grant.")]
-    assert Feedback(library.engine).turn(answer.turn_id).answer == answer.text
+    assert FeedbackStore(library.engine).turn(answer.turn_id).answer == answer.text
 
 
 def test_the_answer_arrives_in_pieces(ask, endpoint):
@@ -129,7 +129,7 @@ def test_the_answer_arrives_in_pieces(ask, endpoint):
     endpoint.behave = waits
     pieces = []
     for event in ask(streamed=True):
-        if isinstance(event, Text):
+        if isinstance(event, TextDelta):
             pieces.append(event.delta)
             read.set()
     assert pieces == ["Small", " firms [1]."]  # a blank may belong to a mark that names no passage
@@ -143,43 +143,43 @@ def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
         "/v1/chat/completions", f"Bearer {KEY}", "m", True)  # fmt: skip
     assert 64 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
     *before, last = [(one["role"], one["content"]) for one in asked["messages"]]
-    assert before == [("system", RULES), ("user", "What about {braces}?"), ("assistant", "They are fine.")]
+    assert before == [("system", ANSWERING_PROMPT), ("user", "What about {braces}?"), ("assistant", "They are fine.")]
     assert last[1].startswith(f"<passages>\n<passage>\n[1] grant\n{PAGES['grant'].replace('[7]', '(7)')}\n</passage>\n")
     assert last[1].endswith("</passages>\n\nQuestion: Who can get the grant?")
     assert last[1].count("</passage>") == 3  # and not the one that a document brought
 
 
 def test_a_model_that_obeys_a_document_gets_no_image_or_link_onto_the_page(ask, endpoint):
-    from ui.web.components.escape import escaped
+    from ui.web.components.escape import escape_html
 
     endpoint.behave = says("![x](http://evil.example/?q=1) <img src=x> Schools open on 1 June [1].")
-    shown = escaped(ask("When do schools open again?").text)
+    shown = escape_html(ask("When do schools open again?").text)
     assert not set("<>![]()/") & set(shown.replace("<br>", ""))
 
 
 @pytest.mark.parametrize("question", ["How tall is the Eiffel Tower?", "Which virus causes measles?"])
 def test_the_model_is_not_asked_what_the_library_does_not_hold(ask, endpoint, question):
     answer = ask(question)
-    assert (answer.declined, answer.text) == (True, NOTHING_FOUND)
+    assert (answer.declined, answer.text) == (True, NO_ANSWER_TEXT)
     assert "comes close enough" in answer.reason
     assert endpoint.asked == []
 
 
 def test_the_model_is_not_asked_where_the_library_is_empty(engine, endpoint, base_encoder):
     library = Library(engine)
-    vectors = Vectors(engine, base_encoder.passage_side)
+    vectors = PassageVectors(engine, base_encoder.passage_side)
     retriever = Retriever(
-        base_encoder, ExactIndex(vectors), Lexical.build([], []), library, vectors, lexical_weight=0.25
+        base_encoder, ExactIndex(vectors), Bm25Index.build([], []), library, vectors, lexical_weight=0.25
     )
     generator = make_generator("openai:m", base_url=endpoint.url, api_key=SecretStr(KEY))
-    assert Answerer(lambda: retriever, generator, library, Feedback(engine)).answer(GRANT).declined
+    assert Answerer(lambda: retriever, generator, library, FeedbackStore(engine)).answer(GRANT).declined
     assert endpoint.asked == []
 
 
 def test_a_model_that_finds_no_answer_declines(ask, endpoint):
     endpoint.behave = says(NO_ANSWER)
     answer = ask()
-    assert (answer.declined, answer.text, answer.reason) == (True, NOTHING_FOUND, NOT_IN_PASSAGES)
+    assert (answer.declined, answer.text, answer.reason) == (True, NO_ANSWER_TEXT, NO_MODEL_ANSWER_REASON)
 
 
 def test_an_answer_that_begins_like_a_refusal_is_told_whole(ask, endpoint):
@@ -215,7 +215,7 @@ def test_where_the_reader_leaves_the_model_is_told_to_stop(ask, endpoint):
 
     endpoint.behave = talks
     events = ask(streamed=True, max_tokens=4096)
-    next(event for event in events if isinstance(event, Text))
+    next(event for event in events if isinstance(event, TextDelta))
     events.close()
     assert endpoint.left.wait(20)
 
@@ -242,7 +242,7 @@ def test_where_the_reader_leaves_the_model_is_told_to_stop(ask, endpoint):
 def test_where_the_model_fails_the_best_sentences_are_quoted_and_it_is_said(ask, endpoint, library, behave, n_asked):
     endpoint.behave = behave
     answer = ask()
-    assert answer.text.startswith(f"{NOT_WRITTEN}\n\n{QUOTED}")
+    assert answer.text.startswith(f"{MODEL_FAILED_NOTE}\n\n{QUOTED}")
     assert not answer.declined
     assert quoted(library, answer)[0] == (1, "Small firms that lost a third of their income can get the grant.")
     assert len(endpoint.asked) == n_asked
@@ -252,13 +252,13 @@ def test_where_the_model_fails_the_best_sentences_are_quoted_and_it_is_said(ask,
 def test_a_model_that_takes_too_long_is_not_waited_for(ask, endpoint, behave):
     """Without a deadline these would never end."""
     endpoint.behave = behave
-    assert ask(timeout_s=1.0).text.startswith(f"{NOT_WRITTEN}\n\n{QUOTED}")
+    assert ask(timeout_s=1.0).text.startswith(f"{MODEL_FAILED_NOTE}\n\n{QUOTED}")
 
 
 def test_where_nobody_listens_the_best_sentences_are_quoted(ask, endpoint, caplog):
     endpoint.shutdown()
     endpoint.server_close()
-    assert ask().text.startswith(f"{NOT_WRITTEN}\n\n{QUOTED}")
+    assert ask().text.startswith(f"{MODEL_FAILED_NOTE}\n\n{QUOTED}")
     assert "ConnectError): the best sentences are quoted instead" in caplog.text
 
 
@@ -266,7 +266,7 @@ def test_where_nobody_listens_the_best_sentences_are_quoted(ask, endpoint, caplo
 def test_an_answer_that_breaks_off_is_followed_by_the_best_sentences(ask, endpoint, library, behave):
     endpoint.behave = behave
     answer = ask()
-    assert answer.text.startswith(f"Small firms can get the grant [1]. It is \n\n{BROKEN_OFF}\n\n{QUOTED}")
+    assert answer.text.startswith(f"Small firms can get the grant [1]. It is \n\n{MODEL_BROKE_OFF_NOTE}\n\n{QUOTED}")
     assert {quote for _, quote in quoted(library, answer)} >= {
         "Small firms that lost a third of their income can get the grant."
     }
@@ -275,7 +275,7 @@ def test_an_answer_that_breaks_off_is_followed_by_the_best_sentences(ask, endpoi
 
 def test_the_next_question_is_answered_by_the_model_again(ask, endpoint):
     endpoint.behave = is_cut
-    assert BROKEN_OFF in ask().text
+    assert MODEL_BROKE_OFF_NOTE in ask().text
     endpoint.behave = says("Small firms [1].")
     assert ask().text.strip() == "Small firms [1]."
 
@@ -374,7 +374,7 @@ def hit_of(text: str, rank: int = 1, title: str = "t") -> Hit:
 @settings(max_examples=50)
 @given(st.lists(st.lists(st.sampled_from(["<", "/", "passage", "PASSAGES", ">", "\n", " ", "[1]", "|", "\x00", "a"]))))
 def test_no_passage_closes_its_fence(texts):
-    told = numbered([hit_of("".join(text), rank, "".join(text)) for rank, text in enumerate(texts, 1)])
+    told = format_passages([hit_of("".join(text), rank, "".join(text)) for rank, text in enumerate(texts, 1)])
     lines = told.splitlines()
     assert told.casefold().count("<passage") == lines.count("<passage>")
     assert told.casefold().count("</passage") == lines.count("</passage>") == lines.count("<passage>")
@@ -383,6 +383,6 @@ def test_no_passage_closes_its_fence(texts):
 
 
 def test_passages_are_told_best_first_until_the_room_is_full():
-    told = numbered([hit_of("a" * 6_000, 1), hit_of("b" * 6_000, 2), hit_of("c", 3)])
+    told = format_passages([hit_of("a" * 6_000, 1), hit_of("b" * 6_000, 2), hit_of("c", 3)])
     assert (told.count("a" * 6_000), told.count("b" * 2_000 + "\n"), "[3]" in told) == (1, 1, False)
-    assert len(told) < PASSAGE_CHARACTERS + 200
+    assert len(told) < MAX_PASSAGE_CHARACTERS + 200

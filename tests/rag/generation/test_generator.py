@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.embedding.encoder import Encoder
 from rag.errors import SettingsError
-from rag.generation.generator import Draft, Evidence, make_generator
+from rag.generation.generator import AnswerDraft, GenerationRequest, make_generator
 from rag.records import Hit, Passage
 
 GRANT = "Who can get the grant?"
@@ -54,8 +54,8 @@ def found_by(encoder: Encoder, question: str, *texts: str, title: str = "") -> l
     ]
 
 
-def draft_of(question: str, hits: list[Hit], encoder: Encoder | Everywhere) -> Draft:
-    return sum(make_generator().stream(Evidence(question, hits, encoder)), Draft())
+def draft_of(question: str, hits: list[Hit], encoder: Encoder | Everywhere) -> AnswerDraft:
+    return sum(make_generator().stream(GenerationRequest(question, hits, encoder)), AnswerDraft())
 
 
 @settings(deadline=None)  # the first answer imports
@@ -148,7 +148,7 @@ def test_passages_without_a_word_are_declined():
 
 
 def test_sentences_arrive_one_by_one(base_encoder):
-    evidence = Evidence(GRANT, found_by(base_encoder, GRANT, DOCUMENT), base_encoder)
+    evidence = GenerationRequest(GRANT, found_by(base_encoder, GRANT, DOCUMENT), base_encoder)
     pieces = list(make_generator().stream(evidence))
     assert len(pieces) > 1
     assert all(len(piece.citations) == 1 for piece in pieces)
@@ -159,8 +159,8 @@ def test_generator_is_a_langchain_runnable_whose_pieces_add_up():
 
     generator = make_generator()
     assert isinstance(generator, Runnable)
-    evidence = Evidence(GRANT, [hit_of(DOCUMENT)], Everywhere())
-    assert generator.invoke(evidence) == sum(generator.stream(evidence), Draft())
+    evidence = GenerationRequest(GRANT, [hit_of(DOCUMENT)], Everywhere())
+    assert generator.invoke(evidence) == sum(generator.stream(evidence), AnswerDraft())
 
 
 def test_unknown_generator_is_refused_with_what_is_supported():

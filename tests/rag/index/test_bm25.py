@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 import rag.index.bm25_files
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import sha256_of
-from rag.text.analyzers import language_of, terms
+from rag.text.analyzers import bm25_terms, detect_language
 
 PAGES = [
     "Who can apply for a coronavirus test? Essential workers can apply for a test at any time.",
@@ -56,16 +56,16 @@ def shelf(*texts: str) -> Shelf:
     return Shelf({f"p{number}": text for number, text in enumerate(texts)})
 
 
-def opened(folder: Path, library: Shelf, before: Lexical | None = None) -> Lexical:
-    return Lexical.open(folder, library.wanted, library.read, before)
+def opened(folder: Path, library: Shelf, before: Bm25Index | None = None) -> Bm25Index:
+    return Bm25Index.open(folder, library.wanted, library.read, before)
 
 
 def oracle(texts: Iterable[str]) -> BM25Okapi:
-    return BM25Okapi([terms(text, language_of(text)) for text in texts])
+    return BM25Okapi([bm25_terms(text, detect_language(text)) for text in texts])
 
 
-def built(texts: list[str]) -> Lexical:
-    return Lexical.build([f"p{number}" for number in range(len(texts))], texts)
+def built(texts: list[str]) -> Bm25Index:
+    return Bm25Index.build([f"p{number}" for number in range(len(texts))], texts)
 
 
 def random_texts(seed: int, n_texts: int, n_words: int) -> list[str]:
@@ -83,7 +83,7 @@ def test_scores_are_those_of_rank_bm25_on_random_texts(seed):
     lexical = built(texts)
     for question in [*random_texts(seed + 100, n_texts=30, n_words=220), "w0 w0 w1 w0", "", "never seen"]:
         np.testing.assert_allclose(
-            lexical.scores(question), reference.get_scores(lexical.terms(question)), rtol=0, atol=1e-9
+            lexical.scores(question), reference.get_scores(lexical.query_terms(question)), rtol=0, atol=1e-9
         )
 
 
@@ -91,7 +91,7 @@ def test_scores_are_those_of_rank_bm25_on_real_sentences():
     reference = oracle(PAGES)
     lexical = built(PAGES)
     for question in ("How do I apply for a test?", "symptoms at home", "passport fee, passport FEE!", "Wages"):
-        expected = reference.get_scores(lexical.terms(question))
+        expected = reference.get_scores(lexical.query_terms(question))
         assert expected.any()
         np.testing.assert_allclose(lexical.scores(question), expected, rtol=0, atol=1e-9)
 
@@ -128,7 +128,7 @@ def test_a_question_without_a_known_word_scores_zero_everywhere():
 
 
 def test_an_empty_library_gives_no_scores():
-    lexical = Lexical.build([], [])
+    lexical = Bm25Index.build([], [])
     assert lexical.scores("anything").shape == (0,)
     assert lexical.score_matrix(["anything"]).shape == (1, 0)
 
@@ -153,7 +153,7 @@ changes = st.lists(
 def test_after_any_changes_the_scores_are_those_of_rank_bm25_over_what_is_left(first, changes):
     """Each change puts new texts, replaces texts, and takes some out; rank_bm25 is built anew after each."""
     library = Shelf(dict(first))
-    lexical = Lexical.build([], []).updated(library.wanted, library.read)
+    lexical = Bm25Index.build([], []).updated(library.wanted, library.read)
     for change in [{}, *changes]:
         library.texts = {
             passage_id: text for passage_id, text in {**library.texts, **change}.items() if text is not None
@@ -161,9 +161,9 @@ def test_after_any_changes_the_scores_are_those_of_rank_bm25_over_what_is_left(f
         lexical = lexical.updated(library.wanted, library.read)
         assert lexical.passage_ids == sorted(library.texts)
         texts = [library.texts[passage_id] for passage_id in lexical.passage_ids]
-        known = any(terms(text, language_of(text)) for text in texts)
+        known = any(bm25_terms(text, detect_language(text)) for text in texts)
         for question in (*WORDS, "fee fee passport", "Gebühr 東京 owl"):
-            expected = oracle(texts).get_scores(lexical.terms(question)) if known else np.zeros(len(texts))
+            expected = oracle(texts).get_scores(lexical.query_terms(question)) if known else np.zeros(len(texts))
             np.testing.assert_allclose(lexical.scores(question), expected, rtol=0, atol=1e-9)
 
 
@@ -188,7 +188,7 @@ def test_a_new_file_leaves_the_large_block_on_disk_as_it_is(tmp_path):
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*-*")}
     assert len(after) == 4
     assert written.items() <= after.items()
-    assert Lexical.load(tmp_path).scores("owl").any()
+    assert Bm25Index.load(tmp_path).scores("owl").any()
 
 
 def test_what_grew_too_large_for_a_tail_is_joined(tmp_path):
@@ -199,7 +199,8 @@ def test_what_grew_too_large_for_a_tail_is_joined(tmp_path):
         lexical = opened(tmp_path, library, lexical)
         assert len(list(tmp_path.glob("counts-*"))) == (2 if number % 6 < 5 else 1)
     np.testing.assert_allclose(
-        lexical.scores("owl"), oracle(library.texts[one] for one in lexical.passage_ids).get_scores(terms("owl", "en"))
+        lexical.scores("owl"),
+        oracle(library.texts[one] for one in lexical.passage_ids).get_scores(bm25_terms("owl", "en")),
     )
 
 
@@ -214,7 +215,7 @@ def test_a_removed_text_leaves_no_word_of_its_own_behind(tmp_path):
 
 def test_the_one_before_a_change_goes_on_answering_as_before():
     library = shelf(*PAGES)
-    before = Lexical.build([], []).updated(library.wanted, library.read)
+    before = Bm25Index.build([], []).updated(library.wanted, library.read)
     expected = before.scores("passport fee").tolist()
     library.texts = {"p3": "owl", "p9": "passport owl"}
     before.updated(library.wanted, library.read)
@@ -226,7 +227,7 @@ def test_a_passage_that_went_between_listing_and_reading_is_left_out():
     library = shelf(*PAGES)
     wanted = library.wanted
     del library.texts["p2"]
-    assert Lexical.build([], []).updated(wanted, library.read).passage_ids == ["p0", "p1", "p3", "p4"]
+    assert Bm25Index.build([], []).updated(wanted, library.read).passage_ids == ["p0", "p1", "p3", "p4"]
 
 
 # ---- keeping
@@ -263,10 +264,10 @@ def test_counts_of_another_tokenizer_are_counted_anew(tmp_path, monkeypatch):
     opened(tmp_path, library)
     library.read_ids.clear()
     monkeypatch.setattr(rag.index.bm25_files, "made_by", lambda: ["tokens", "another"])
-    assert Lexical.load(tmp_path) is None
+    assert Bm25Index.load(tmp_path) is None
     opened(tmp_path, library)
     assert len(library.read_ids) == 5
-    assert Lexical.load(tmp_path) is not None
+    assert Bm25Index.load(tmp_path) is not None
     assert len(list(tmp_path.iterdir())) == 3, "the files of the old one go"
 
 
@@ -291,10 +292,10 @@ def test_damaged_files_are_counted_anew(tmp_path, pattern, damage):
         middle = len(content) // 2
         altered = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         path.write_bytes(content[:middle] if damage == "truncate" else altered)
-    assert Lexical.load(tmp_path) is None
+    assert Bm25Index.load(tmp_path) is None
     again = opened(tmp_path, library)
     assert again.scores("passport").argmax() == 3
-    assert Lexical.load(tmp_path) is not None
+    assert Bm25Index.load(tmp_path) is not None
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_not_the_search(tmp_path, caplog):
@@ -308,12 +309,12 @@ def test_what_was_killed_while_saving_does_not_exist(tmp_path):
     """The manifest comes last: files that it does not name are nobody's."""
     opened(tmp_path, shelf(*PAGES))
     (tmp_path / "manifest.json").rename(tmp_path / "manifest.json.123.part")
-    assert Lexical.load(tmp_path) is None
+    assert Bm25Index.load(tmp_path) is None
 
 
 def test_ids_that_utf_8_cannot_hold_survive_saving(tmp_path):
     opened(tmp_path, Shelf({"p\ud800": "xylophone", "p1": "owl", "p2": "fox"}))
-    loaded = Lexical.load(tmp_path)
+    loaded = Bm25Index.load(tmp_path)
     assert loaded is not None
     assert "p\ud800" in loaded.passage_ids
 
@@ -326,9 +327,9 @@ def test_ids_may_be_noted_while_the_texts_are_read():
             ids.append(f"p{number}")
             yield text
 
-    assert Lexical.build(ids, texts()).passage_ids == ["p0", "p1", "p2", "p3", "p4"]
+    assert Bm25Index.build(ids, texts()).passage_ids == ["p0", "p1", "p2", "p3", "p4"]
     with pytest.raises(ValueError, match="longer"):
-        Lexical.build(["p0", "p1"], ["one text"])
+        Bm25Index.build(["p0", "p1"], ["one text"])
 
 
 def test_a_library_is_read_one_passage_at_a_time(tmp_path):
@@ -346,5 +347,5 @@ def test_a_library_is_read_one_passage_at_a_time(tmp_path):
             yield Counted(f"p{number}", f"word{number} shared")
 
     wanted = {f"p{number}": sha256_of(f"word{number} shared") for number in range(50)}
-    Lexical.open(tmp_path, wanted, stream)
+    Bm25Index.open(tmp_path, wanted, stream)
     assert alive.count(1) == 50

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embedding.passage_vectors import Vectors
-from rag.errors import BusyError, EncoderError, IndexTornError, NightjarError, SettingsError, UsageError
-from rag.file_lock import FileLock
-from rag.index.chroma_client import close, connect
-from rag.index.chroma_folder import IndexFolder
+from rag.embedding.passage_vectors import PassageVectors
+from rag.errors import BusyError, EncoderError, IndexDamagedError, NightjarError, SettingsError, UsageError
+from rag.file_lock import ProcessLock
+from rag.index.chroma_client import close_client, connect_to_server
+from rag.index.chroma_folder import ChromaFolder
 from rag.index.chroma_index import ChromaIndex
 from rag.index.serving_index import ServingIndex
 from rag.library.library import Library
@@ -58,10 +58,10 @@ def put(engine, name: str, n_passages: int, first: int = 0) -> list[str]:
 
 
 @pytest.fixture
-def vectors(engine) -> Vectors:
+def vectors(engine) -> PassageVectors:
     """400 passages of one document, encoded."""
     put(engine, "doc", 400)
-    filled = Vectors(engine, SIDE)
+    filled = PassageVectors(engine, SIDE)
     filled.fill(HashedSide())
     return filled
 
@@ -76,7 +76,7 @@ def questions(n: int = 20, seed: int = 1) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def truth(vectors: Vectors, queries: np.ndarray, k: int) -> list[list[str]]:
+def truth(vectors: PassageVectors, queries: np.ndarray, k: int) -> list[list[str]]:
     ids, matrix = vectors.matrix()
     return [[ids[row] for row in np.argsort(-cosines)[:k]] for cosines in queries @ matrix.T]
 
@@ -96,7 +96,7 @@ def damage(path: Path) -> None:
 
 
 def condition(root: Path) -> str:
-    folder = IndexFolder(root / SIDE)
+    folder = ChromaFolder(root / SIDE)
     try:
         return folder.condition()
     finally:
@@ -191,7 +191,7 @@ def test_equal_texts_in_two_documents_are_two_passages(root, engine):
     for name in ("one", "two"):
         document = Document(name, name, "", "text/plain", name, "")
         Library(engine).put(document, [Passage(f"{name}-0", name, name, "", "", "same", 0, 4)])
-    shared = Vectors(engine, SIDE)
+    shared = PassageVectors(engine, SIDE)
     assert shared.fill(HashedSide()) == 1
     with ChromaIndex.open(root, SIDE, shared) as index:
         assert index.sync() == (2, 0)
@@ -230,7 +230,7 @@ def test_another_process_is_refused_too(root, vectors):
 
 
 def test_two_passage_sides_may_be_open_at_once(root, engine, vectors):
-    other = Vectors(engine, "side-b")
+    other = PassageVectors(engine, "side-b")
     other.fill(HashedSide("side-b"))
     with ChromaIndex.open(root, SIDE, vectors) as old, ChromaIndex.open(root, "side-b", other) as new:
         old.sync()
@@ -247,11 +247,11 @@ def test_an_index_in_use_cannot_be_dropped(root, vectors):
 
 
 def test_a_lock_on_a_removed_file_does_not_count(tmp_path):
-    first = FileLock(tmp_path / "lock", "it")
+    first = ProcessLock(tmp_path / "lock", "it")
     (tmp_path / "lock").unlink()
-    second = FileLock(tmp_path / "lock", "it")
+    second = ProcessLock(tmp_path / "lock", "it")
     with pytest.raises(BusyError):
-        FileLock(tmp_path / "lock", "it")
+        ProcessLock(tmp_path / "lock", "it")
     first.release()
     second.release()
 
@@ -278,7 +278,7 @@ def test_opening_and_searching_leave_the_seal_whole(root, engine, vectors):
 def test_damaged_files_are_moved_aside_and_rebuilt_without_encoding(root, engine, torn):
     put(engine, "doc", 1200)
     side = HashedSide()
-    vectors = Vectors(engine, SIDE)
+    vectors = PassageVectors(engine, SIDE)
     vectors.fill(side)
     with ChromaIndex.open(root, SIDE, vectors) as index:
         index.sync()
@@ -352,7 +352,7 @@ def test_the_seal_is_broken_while_chroma_writes(root, vectors):
 
 def test_an_index_of_another_passage_side_is_not_served(root, engine, vectors):
     """Chroma takes any vectors of the right length, so a folder that was renamed would give wrong answers."""
-    other = Vectors(engine, "side-b")
+    other = PassageVectors(engine, "side-b")
     other.fill(HashedSide("side-b"))
     with ChromaIndex.open(root, "side-b", other) as index:
         index.sync()
@@ -367,8 +367,8 @@ def test_vectors_that_are_not_those_in_sql_fail_verification(root, engine, vecto
         index.sync()
         index.verify()
         vectors.drop()
-        Vectors(engine, SIDE).fill(Renamed("side-b"))
-        with pytest.raises(IndexTornError, match="400 of 400 sampled passages are not found"):
+        PassageVectors(engine, SIDE).fill(Renamed("side-b"))
+        with pytest.raises(IndexDamagedError, match="400 of 400 sampled passages are not found"):
             index.verify()
 
 
@@ -414,7 +414,7 @@ def kill_while_indexing(engine, root: Path, after: int, delay_s: float) -> None:
 def test_a_process_killed_while_indexing_costs_nobody_an_answer(root, engine, after, delay_s):
     put(engine, "doc", 2500)
     side = HashedSide()
-    vectors = Vectors(engine, SIDE)
+    vectors = PassageVectors(engine, SIDE)
     vectors.fill(side)
     kill_while_indexing(engine, root, after, delay_s)
     assert condition(root) == "torn"
@@ -473,7 +473,7 @@ def test_while_another_process_has_the_index_search_is_exact(root, vectors, monk
     assert serving.state == "busy"
     assert "held by process" in serving.reason
     assert names(serving.search(questions(), 3)) == truth(vectors, questions(), 3)
-    monkeypatch.setattr("rag.index.serving_index.RETRY_S", 0.0)
+    monkeypatch.setattr("rag.index.serving_index.RETRY_INTERVAL_S", 0.0)
     serving.prepare(background=False)
     held.close()
     serving.search(questions(), 3)
@@ -578,12 +578,12 @@ def test_a_server_holds_the_same_index_without_a_lock(root, engine, vectors, ser
 
 def test_a_foreign_collection_on_a_server_is_refused_and_left_alone(root, vectors, server):
     url, _ = server
-    client = connect(url)
+    client = connect_to_server(url)
     client.create_collection(f"nightjar-{SIDE}", embedding_function=None, metadata={"of": "somebody"})
     with pytest.raises(NightjarError, match=r"is not ours \(made for \{'of': 'somebody'\}"):
         ChromaIndex.open(root, SIDE, vectors, url=url)
     assert client.count_collections() == 1
-    close(client)
+    close_client(client)
 
 
 def test_search_goes_on_without_the_server(root, vectors, server):

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import insert
 
 from rag.database.schema import vectors as vectors_table
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import EncoderError
-from rag.index.exact_search import ExactIndex, nearest
+from rag.index.exact_search import ExactIndex, top_rows
 from rag.library.library import Library
 from rag.records import Document, Passage
 
@@ -35,7 +35,7 @@ def ask(*rows: list[float]) -> np.ndarray:
 
 def test_passages_come_by_cosine_best_first(engine):
     store(engine, {"east": [1, 0], "north": [0, 1], "northeast": [0.6, 0.8], "west": [-1, 0]})
-    found = ExactIndex(Vectors(engine, SIDE)).search(ask([1, 0], [0, 1]), 3)
+    found = ExactIndex(PassageVectors(engine, SIDE)).search(ask([1, 0], [0, 1]), 3)
     assert [[name for name, _ in hits] for hits in found] == [
         ["east", "northeast", "north"],
         ["north", "northeast", "east"],
@@ -45,30 +45,30 @@ def test_passages_come_by_cosine_best_first(engine):
 
 def test_equal_cosines_come_by_passage_id_also_at_the_cut(engine):
     store(engine, {"c": [1, 0], "a": [1, 0], "d": [1, 0], "b": [1, 0], "z": [0, 1]})
-    (hits,) = ExactIndex(Vectors(engine, SIDE)).search(ask([1, 0]), 2)
+    (hits,) = ExactIndex(PassageVectors(engine, SIDE)).search(ask([1, 0]), 2)
     assert [name for name, _ in hits] == ["a", "b"]
 
 
 def test_more_than_there_is_gives_all(engine):
     store(engine, {"east": [1, 0], "north": [0, 1]})
-    index = ExactIndex(Vectors(engine, SIDE))
+    index = ExactIndex(PassageVectors(engine, SIDE))
     assert len(index.search(ask([1, 0]), 100)[0]) == 2
     assert index.search(ask([1, 0]), 0) == [[]]
     assert index.count() == 2
 
 
 def test_an_empty_library_has_nothing_near(engine):
-    assert ExactIndex(Vectors(engine, SIDE)).search(ask([1, 0], [0, 1]), 5) == [[], []]
+    assert ExactIndex(PassageVectors(engine, SIDE)).search(ask([1, 0], [0, 1]), 5) == [[], []]
 
 
 def test_no_questions_give_no_answers(engine):
     store(engine, {"east": [1, 0]})
-    assert ExactIndex(Vectors(engine, SIDE)).search(np.zeros((0, 2), np.float32), 5) == []
+    assert ExactIndex(PassageVectors(engine, SIDE)).search(np.zeros((0, 2), np.float32), 5) == []
 
 
 def test_new_passages_are_seen_once_the_old_ones_are_forgotten(engine):
     store(engine, {"east": [1, 0]})
-    index = ExactIndex(Vectors(engine, SIDE))
+    index = ExactIndex(PassageVectors(engine, SIDE))
     assert index.search(ask([0, 1]), 1)[0][0][0] == "east"
     store(engine, {"north": [0, 1]})
     index.forget()
@@ -78,7 +78,7 @@ def test_new_passages_are_seen_once_the_old_ones_are_forgotten(engine):
 def test_questions_of_another_dimension_are_refused(engine):
     store(engine, {"east": [1, 0]})
     with pytest.raises(EncoderError, match="3 dimensions, the passages 2"):
-        ExactIndex(Vectors(engine, SIDE)).search(ask([1, 0, 0]), 1)
+        ExactIndex(PassageVectors(engine, SIDE)).search(ask([1, 0, 0]), 1)
 
 
 def test_chunks_of_questions_give_the_same_answers(engine, monkeypatch):
@@ -86,9 +86,9 @@ def test_chunks_of_questions_give_the_same_answers(engine, monkeypatch):
     rows = draw.normal(size=(30, 4))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     store(engine, {f"p{number:02}": row.tolist() for number, row in enumerate(rows)})
-    index = ExactIndex(Vectors(engine, SIDE))
+    index = ExactIndex(PassageVectors(engine, SIDE))
     whole = index.search(rows.astype(np.float32), 5)
-    monkeypatch.setattr("rag.index.exact_search.CHUNK", 70)  # two questions at a time
+    monkeypatch.setattr("rag.index.exact_search.COSINES_PER_BLOCK", 70)  # two questions at a time
     pieces = index.search(rows.astype(np.float32), 5)
     assert [[name for name, _ in hits] for hits in pieces] == [[name for name, _ in hits] for hits in whole]
 
@@ -97,4 +97,4 @@ def test_chunks_of_questions_give_the_same_answers(engine, monkeypatch):
 def test_nearest_agrees_with_a_full_sort(seed):
     values = np.random.default_rng(seed).integers(0, 6, 40).astype(np.float32)
     for k in (1, 7, 39, 40, 99):
-        assert nearest(values, k).tolist() == np.argsort(-values, kind="stable")[:k].tolist()
+        assert top_rows(values, k).tolist() == np.argsort(-values, kind="stable")[:k].tolist()

@@ -12,8 +12,8 @@ import pytest
 
 from rag.ingestion.ingest import IngestReport, ingest_paths
 from rag.library.library import Library
-from rag.parsing.parser import Limits
-from rag.splitting.splitter import Splitting
+from rag.parsing.parser import ParsingLimits
+from rag.splitting.splitter import SplittingRules
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def here(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def ingest(library: Library, *paths: str, limits: Limits | None = None) -> IngestReport:
-    return ingest_paths(library, [Path(path) for path in paths or (".",)], splitting=Splitting(30), limits=limits)
+def ingest(library: Library, *paths: str, limits: ParsingLimits | None = None) -> IngestReport:
+    return ingest_paths(library, [Path(path) for path in paths or (".",)], splitting=SplittingRules(30), limits=limits)
 
 
 def names(outcomes) -> list[str]:
@@ -192,7 +192,7 @@ def test_encrypted_large_and_damaged_members_are_refused(library, here) -> None:
     damaged = bytearray(zipped({"a.txt": "A long text to be damaged.", "b.txt": "Whole."}))
     damaged[40] ^= 0xFF
     (here / "damaged.zip").write_bytes(damaged)
-    failed = dict(ingest(library, limits=Limits(file_mib=1)).failed)
+    failed = dict(ingest(library, limits=ParsingLimits(file_mib=1)).failed)
     assert "needs a password" in failed["locked.zip/a.txt"]
     assert "none of the 2 file(s) in it can be read" in failed["locked.zip"]
     assert "larger than the 1 MiB" in failed["large.zip/a.txt"]

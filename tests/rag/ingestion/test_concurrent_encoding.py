@@ -7,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import EncoderError
-from rag.ingestion.concurrent_encoding import EncodeBeside
-from rag.ingestion.progress import Step
+from rag.ingestion.concurrent_encoding import ConcurrentEncoder
+from rag.ingestion.progress import FileProgress
 from rag.library.library import Library
 from rag.records import Document, Passage
 
@@ -44,20 +44,20 @@ def stored(library: Library, source: str, *texts: str) -> list[Passage]:
 
 def test_every_text_is_encoded_once_and_every_source_is_told_how_far_it_is(library) -> None:
     encoder, steps = Counting(), []
-    vectors = Vectors(library.engine, "side")
-    with EncodeBeside(vectors, lambda: encoder, steps.append) as beside:
+    vectors = PassageVectors(library.engine, "side")
+    with ConcurrentEncoder(vectors, lambda: encoder, steps.append) as beside:
         beside.take(stored(library, "a.md", "Owls.", "Moths.", "Owls."))
         beside.take(stored(library, "b.md", "Owls.", "Lamps."))
         encoded = beside.finish()
     assert sorted(encoder.seen) == ["Lamps.", "Moths.", "Owls."]
     assert (encoded.n_encoded, vectors.missing()) == (3, 0)
-    assert set(steps) == {Step("a.md", "encoding", "", 2, 2), Step("b.md", "encoding", "", 2, 2)}
+    assert set(steps) == {FileProgress("a.md", "encoding", "", 2, 2), FileProgress("b.md", "encoding", "", 2, 2)}
 
 
 def test_the_encoder_is_not_opened_where_nothing_is_new(library) -> None:
     passages = stored(library, "a.md", "Owls.")
-    Vectors(library.engine, "side").fill(Counting())
-    with EncodeBeside(Vectors(library.engine, "side"), lambda: pytest.fail("it was opened")) as beside:
+    PassageVectors(library.engine, "side").fill(Counting())
+    with ConcurrentEncoder(PassageVectors(library.engine, "side"), lambda: pytest.fail("it was opened")) as beside:
         beside.take(passages)
         assert beside.finish().n_encoded == 0
 
@@ -68,9 +68,9 @@ def test_what_the_encoder_raises_is_raised_where_it_is_waited_for_and_the_readin
     def broken():
         raise EncoderError("no weights")
 
-    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MOST_WAITING", 1)
-    monkeypatch.setattr("rag.ingestion.concurrent_encoding.AT_LEAST", 1)
-    with EncodeBeside(Vectors(library.engine, "side"), broken) as beside:
+    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MAX_QUEUED_TEXTS", 1)
+    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MIN_BATCH_TEXTS", 1)
+    with ConcurrentEncoder(PassageVectors(library.engine, "side"), broken) as beside:
         for number in range(5):
             beside.take(stored(library, f"{number}.md", f"Text {number}.", f"More {number}."))
         with pytest.raises(EncoderError, match="no weights"):
@@ -79,14 +79,14 @@ def test_what_the_encoder_raises_is_raised_where_it_is_waited_for_and_the_readin
 
 def test_a_reading_that_is_far_ahead_waits_for_the_encoder(library, monkeypatch) -> None:
     may_go, encoder = threading.Event(), Counting()
-    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MOST_WAITING", 2)
+    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MAX_QUEUED_TEXTS", 2)
 
     def opened():
         may_go.wait(30)
         return encoder
 
-    monkeypatch.setattr("rag.ingestion.concurrent_encoding.AT_LEAST", 1)
-    with EncodeBeside(Vectors(library.engine, "side"), opened) as beside:
+    monkeypatch.setattr("rag.ingestion.concurrent_encoding.MIN_BATCH_TEXTS", 1)
+    with ConcurrentEncoder(PassageVectors(library.engine, "side"), opened) as beside:
         beside.take(stored(library, "a.md", "Owls."))
         more = [stored(library, f"{number}.md", f"Text {number}.", f"More {number}.") for number in range(3)]
         reading = threading.Thread(target=lambda: [beside.take(one) for one in more])
@@ -100,8 +100,8 @@ def test_a_reading_that_is_far_ahead_waits_for_the_encoder(library, monkeypatch)
 
 def test_what_waits_when_it_is_stopped_is_left_to_the_next_ingest(library) -> None:
     encoder = Counting()
-    vectors = Vectors(library.engine, "side")
-    with EncodeBeside(vectors, lambda: encoder, stopped=lambda: True) as beside:
+    vectors = PassageVectors(library.engine, "side")
+    with ConcurrentEncoder(vectors, lambda: encoder, is_stopped=lambda: True) as beside:
         beside.take(stored(library, "a.md", "Owls."))
         assert beside.finish().n_encoded == 0
     assert (encoder.seen, vectors.missing()) == ([], 1)

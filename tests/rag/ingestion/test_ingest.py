@@ -14,10 +14,10 @@ import pytest
 
 from rag.database.schema import open_database
 from rag.errors import NotFoundError
-from rag.ingestion.find_files import find_files, source_of
+from rag.ingestion.find_files import find_files, source_name
 from rag.ingestion.ingest import IngestReport, ingest_beir, ingest_paths
 from rag.library.library import Library
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def ingest(library: Library, *paths: str) -> IngestReport:
-    return ingest_paths(library, [Path(path) for path in paths], splitting=Splitting(30))
+    return ingest_paths(library, [Path(path) for path in paths], splitting=SplittingRules(30))
 
 
 def names(outcomes) -> list[str]:
@@ -169,13 +169,13 @@ def test_links_are_followed_only_to_files_inside_the_folder(library, here, tmp_p
 
 def test_a_source_is_named_the_same_however_its_path_is_spelled(here, tmp_path) -> None:
     assert (
-        source_of(Path("docs/a.md"))
-        == source_of(Path("./x/../docs/a.md"))
-        == source_of(here / "docs/a.md")
+        source_name(Path("docs/a.md"))
+        == source_name(Path("./x/../docs/a.md"))
+        == source_name(here / "docs/a.md")
         == "docs/a.md"
     )
-    assert source_of(tmp_path / "b.md") == (tmp_path / "b.md").as_posix()
-    assert source_of(Path("a\udcff.md")) == "a\\xff.md"
+    assert source_name(tmp_path / "b.md") == (tmp_path / "b.md").as_posix()
+    assert source_name(Path("a\udcff.md")) == "a\\xff.md"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
@@ -194,7 +194,7 @@ def test_progress_counts_every_file(library, here) -> None:
     for name in ("a.txt", "b.txt", "c.pdf"):
         (here / name).write_text("Same.")
     done: list[int] = []
-    ingest_paths(library, [here], splitting=Splitting(30), progress=done.append)
+    ingest_paths(library, [here], splitting=SplittingRules(30), on_file_done=done.append)
     assert sum(done) == 3
 
 
@@ -335,7 +335,7 @@ def test_killed_at_any_moment_every_document_is_whole_or_absent(library, here, t
 
 def _contents(library: Library) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Title and passage ids of every source."""
-    passages: dict[str, list[str]] = {source: [] for source in library.hashes()}
+    passages: dict[str, list[str]] = {source: [] for source in library.file_hashes()}
     for passage in library.passages():
         passages[passage.source].append(passage.passage_id)
     return {one.source: (one.title, tuple(passages[one.source])) for one in library.sources()}

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import func, select
 
 from rag.database.schema import passages, vectors
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import NotFoundError
-from rag.feedback.feedback_store import Feedback
+from rag.feedback.feedback_store import FeedbackStore
 from rag.ingestion.find_files import find_files
 from rag.ingestion.ingest import ingest_paths
-from rag.ingestion.remove_documents import Removal, Removed, gone_files
+from rag.ingestion.remove_documents import DocumentRemoval, RemovalCounts, find_gone_sources
 from rag.library.library import Library
-from rag.records import Shown, Turn, now
-from rag.splitting.splitter import Splitting
-from rag.versions.registry import Registry
+from rag.records import ShownPassage, Turn, utc_now
+from rag.splitting.splitter import SplittingRules
+from rag.versions.registry import VersionRegistry
 
 
 @pytest.fixture
@@ -28,16 +28,16 @@ def library(engine, tmp_path, monkeypatch) -> Library:
     (tmp_path / "docs/owls.md").write_text("Owls hunt mice.")
     (tmp_path / "docs/moths.md").write_text("Moths seek light.")
     opened = Library(engine)
-    ingest_paths(opened, [Path("docs")], splitting=Splitting(30))
+    ingest_paths(opened, [Path("docs")], splitting=SplittingRules(30))
     return opened
 
 
 @pytest.fixture
-def registry(engine, tmp_path) -> Registry:
-    return Registry(engine, tmp_path / "data")
+def registry(engine, tmp_path) -> VersionRegistry:
+    return VersionRegistry(engine, tmp_path / "data")
 
 
-def version(registry: Registry, folder: Path, name: str, *, tier: int, positives: list[str], until: int) -> str:
+def version(registry: VersionRegistry, folder: Path, name: str, *, tier: int, positives: list[str], until: int) -> str:
     folder = folder / name
     folder.mkdir()
     (folder / "modules.json").write_text('[{"type": "st.Transformer", "path": ""}]')
@@ -53,55 +53,55 @@ def passage_of(library: Library, source: str) -> str:
     return next(one.passage_id for one in library.passages() if one.source == source)
 
 
-def judge(feedback: Feedback, *passage_ids: str) -> None:
-    shown = tuple(Shown(one, rank, 1.0, 0.5, 0.5, True) for rank, one in enumerate(passage_ids, 1))
-    feedback.record_turn(Turn("t1", "c1", "ada", "Who?", "They.", False, "v1", now(), shown=shown))
+def judge(feedback: FeedbackStore, *passage_ids: str) -> None:
+    shown = tuple(ShownPassage(one, rank, 1.0, 0.5, 0.5, True) for rank, one in enumerate(passage_ids, 1))
+    feedback.record_turn(Turn("t1", "c1", "ada", "Who?", "They.", False, "v1", utc_now(), shown=shown))
     for one in passage_ids:
-        feedback.give("ada", "t1", one, "helpful")
+        feedback.record_verdict("ada", "t1", one, "helpful")
 
 
 def test_a_document_goes_with_its_vectors_and_the_verdicts_on_it_and_no_others(library, registry, base_encoder) -> None:
-    Vectors(library.engine, base_encoder.passage_side).fill(base_encoder)
-    feedback = Feedback(library.engine)
+    PassageVectors(library.engine, base_encoder.passage_side).fill(base_encoder)
+    feedback = FeedbackStore(library.engine)
     owls, moths = passage_of(library, "docs/owls.md"), passage_of(library, "docs/moths.md")
     judge(feedback, owls, moths)
-    removed = Removal(library, registry, feedback).below("docs/owls.md")
-    assert removed == Removed(n_documents=1, n_passages=1, n_verdicts=1, learnt=())
+    removed = DocumentRemoval(library, registry, feedback).below("docs/owls.md")
+    assert removed == RemovalCounts(n_documents=1, n_passages=1, n_verdicts=1, was_trained_on=())
     assert [one.passage_id for one in feedback.standing()] == [moths]
     with library.engine.connect() as connection:
         counts = [connection.scalar(select(func.count()).select_from(table)) for table in (passages, vectors)]
     assert counts == [1, 1]
-    ingest_paths(library, [Path("docs")], splitting=Splitting(30))
+    ingest_paths(library, [Path("docs")], splitting=SplittingRules(30))
     assert passage_of(library, "docs/owls.md") == owls
     assert [one.passage_id for one in feedback.standing()] == [moths], "what was taken out does not come back by itself"
 
 
 def test_versions_that_were_trained_on_it_or_knew_a_verdict_on_it_are_named(library, registry, tmp_path) -> None:
-    feedback = Feedback(library.engine)
+    feedback = FeedbackStore(library.engine)
     owls = passage_of(library, "docs/owls.md")
     judge(feedback, passage_of(library, "docs/moths.md"), owls)  # events 1 and 2
     version(registry, tmp_path, "base", tier=0, positives=[], until=0)
     version(registry, tmp_path, "before", tier=1, positives=[], until=1)
     trained = version(registry, tmp_path, "trained", tier=3, positives=[owls], until=0)
     judged = version(registry, tmp_path, "judged", tier=1, positives=[], until=2)
-    assert set(Removal(library, registry, feedback).below("docs/owls.md").learnt) == {trained, judged}
+    assert set(DocumentRemoval(library, registry, feedback).below("docs/owls.md").was_trained_on) == {trained, judged}
 
 
 def test_a_folder_goes_with_all_below_it_and_what_is_not_there_is_refused(library, registry) -> None:
-    removal = Removal(library, registry, Feedback(library.engine))
+    removal = DocumentRemoval(library, registry, FeedbackStore(library.engine))
     assert removal.below("docs").n_documents == 2
     with pytest.raises(NotFoundError, match="no source 'docs'"):
         removal.below("docs")
-    assert removal.exactly(["docs"]) == Removed(0, 0, 0, ())
+    assert removal.remove_sources(["docs"]) == RemovalCounts(0, 0, 0, ())
 
 
 def test_what_is_gone_from_a_folder_is_known_and_what_only_can_not_be_seen_is_not(library, tmp_path) -> None:
     (tmp_path / "docs/owls.md").unlink()
-    assert gone_files(library, find_files([Path("docs")])) == ["docs/owls.md"]
-    assert gone_files(library, find_files([Path()])) == ["docs/owls.md"]
-    assert gone_files(library, find_files([Path("docs/moths.md")])) == []
+    assert find_gone_sources(library, find_files([Path("docs")])) == ["docs/owls.md"]
+    assert find_gone_sources(library, find_files([Path()])) == ["docs/owls.md"]
+    assert find_gone_sources(library, find_files([Path("docs/moths.md")])) == []
     (tmp_path / "docs").rename(tmp_path / "away")
-    assert gone_files(library, find_files([Path("docs")])) == []
+    assert find_gone_sources(library, find_files([Path("docs")])) == []
 
 
 def test_members_of_an_archive_that_is_there_and_lines_of_beir_have_not_vanished(library, tmp_path) -> None:
@@ -114,8 +114,8 @@ def test_members_of_an_archive_that_is_there_and_lines_of_beir_have_not_vanished
         archive.writestr("fox.md", "Foxes dig.")
     (tmp_path / "sci").mkdir()
     (tmp_path / "sci/corpus.jsonl").write_text(json.dumps({"_id": "d1", "text": "Lamps."}))
-    ingest_paths(library, [Path("docs")], splitting=Splitting(30))
+    ingest_paths(library, [Path("docs")], splitting=SplittingRules(30))
     ingest_beir(library, Path("sci"))
-    assert gone_files(library, find_files([Path()])) == []
+    assert find_gone_sources(library, find_files([Path()])) == []
     (tmp_path / "docs/all.zip").unlink()
-    assert gone_files(library, find_files([Path()])) == ["docs/all.zip", "docs/all.zip/fox.md"]
+    assert find_gone_sources(library, find_files([Path()])) == ["docs/all.zip", "docs/all.zip/fox.md"]

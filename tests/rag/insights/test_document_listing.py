@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import Engine, update
 
 from rag.database.schema import documents
-from rag.embedding.passage_vectors import Vectors
+from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import NotFoundError, UsageError
-from rag.feedback.feedback_store import Feedback
-from rag.feedback.passage_tallies import Tally
-from rag.ingestion.ingest_jobs import Asked, Jobs
-from rag.ingestion.progress import Step
-from rag.insights.document_listing import Catalogue, Wanted
+from rag.feedback.feedback_store import FeedbackStore
+from rag.feedback.passage_tallies import PassageTally
+from rag.ingestion.ingest_jobs import IngestJobs, IngestRequest
+from rag.ingestion.progress import FileProgress
+from rag.insights.document_listing import DocumentListing, DocumentQuery
 from rag.library.library import Library
-from rag.records import Document, Passage, Shown, Turn, now, sha256_of
+from rag.records import Document, Passage, ShownPassage, Turn, sha256_of, utc_now
 from tests.rag.database.test_schema import postgres, postgres_url  # noqa: F401 - fixtures
 
 SIDE = "ones"
@@ -49,13 +49,13 @@ def library(any_engine: Engine) -> Library:
         ("moths_1.pdf", "Moths", 2),
     ):
         made.put(*document(name, title, n))
-    Vectors(any_engine, SIDE).fill(Ones())
+    PassageVectors(any_engine, SIDE).fill(Ones())
     return made
 
 
 @pytest.fixture
-def catalogue(library: Library) -> Catalogue:
-    return Catalogue(library.engine, SIDE)
+def catalogue(library: Library) -> DocumentListing:
+    return DocumentListing(library.engine, SIDE)
 
 
 def document(source: str, title: str, n_passages: int) -> tuple[Document, list[Passage]]:
@@ -71,83 +71,93 @@ def document(source: str, title: str, n_passages: int) -> tuple[Document, list[P
 
 def said(library: Library, user: str, passage_id: str, verdict: str | None, *, cited: bool = False) -> str:
     """A turn that showed a passage, and what its user said of it."""
-    feedback, turn_id = Feedback(library.engine), f"t{next(_turns)}"
-    shown = (Shown(passage_id, 1, 1.0, 1.0, 0.0, cited),)
-    feedback.record_turn(Turn(turn_id, "c", user, "Who?", "", False, "v", now(), shown=shown))
+    feedback, turn_id = FeedbackStore(library.engine), f"t{next(_turns)}"
+    shown = (ShownPassage(passage_id, 1, 1.0, 1.0, 0.0, cited),)
+    feedback.record_turn(Turn(turn_id, "c", user, "Who?", "", False, "v", utc_now(), shown=shown))
     if verdict:
-        feedback.give(user, turn_id, passage_id, verdict)
+        feedback.record_verdict(user, turn_id, passage_id, verdict)
     return turn_id
 
 
-def sources(catalogue: Catalogue, wanted: Wanted, limit: int = 10, offset: int = 0) -> list[str]:
+def sources(catalogue: DocumentListing, wanted: DocumentQuery, limit: int = 10, offset: int = 0) -> list[str]:
     return [one.source for one in catalogue.page(wanted, limit, offset)[0]]
 
 
-def test_a_page_is_a_part_of_all_and_says_how_many_there_are(catalogue: Catalogue) -> None:
-    found, n = catalogue.page(Wanted(sort="-passages"), 2)
+def test_a_page_is_a_part_of_all_and_says_how_many_there_are(catalogue: DocumentListing) -> None:
+    found, n = catalogue.page(DocumentQuery(sort="-passages"), 2)
     assert ([(one.source, one.n_passages, one.n_characters) for one in found], n) == (
         [("notes/owls.md", 3, 24), ("moths_1.pdf", 2, 18)], 3)  # fmt: skip
-    assert sources(catalogue, Wanted(sort="-passages"), 2, 2) == ["notes/Bären.md"]
-    assert catalogue.page(Wanted(), 2, 1000) == ([], 3)
+    assert sources(catalogue, DocumentQuery(sort="-passages"), 2, 2) == ["notes/Bären.md"]
+    assert catalogue.page(DocumentQuery(), 2, 1000) == ([], 3)
 
 
 @pytest.mark.parametrize("match", ["bären", "BÄREN", "über", "Bären.md", "NOTES/B"])
-def test_a_name_or_title_is_found_in_capital_and_small_letters(catalogue: Catalogue, match: str) -> None:
-    assert sources(catalogue, Wanted(match)) == ["notes/Bären.md"]
+def test_a_name_or_title_is_found_in_capital_and_small_letters(catalogue: DocumentListing, match: str) -> None:
+    assert sources(catalogue, DocumentQuery(match)) == ["notes/Bären.md"]
 
 
-def test_signs_that_sql_takes_for_others_stand_for_themselves(catalogue: Catalogue) -> None:
-    assert sources(catalogue, Wanted("_")) == ["moths_1.pdf"]
-    assert sources(catalogue, Wanted("%")) == []
-    assert sources(catalogue, Wanted("\0x")) == []
+def test_signs_that_sql_takes_for_others_stand_for_themselves(catalogue: DocumentListing) -> None:
+    assert sources(catalogue, DocumentQuery("_")) == ["moths_1.pdf"]
+    assert sources(catalogue, DocumentQuery("%")) == []
+    assert sources(catalogue, DocumentQuery("\0x")) == []
 
 
-def test_standing_verdicts_and_citations_are_counted_and_sorted_by(catalogue: Catalogue, library: Library) -> None:
+def test_standing_verdicts_and_citations_are_counted_and_sorted_by(
+    catalogue: DocumentListing, library: Library
+) -> None:
     said(library, "ada", "notes/owls.md#0", "helpful", cited=True)
     said(library, "ben", "notes/owls.md#1", "pin", cited=True)
     said(library, "ben", "notes/owls.md#1", "not_relevant")
     taken_back = said(library, "ben", "moths_1.pdf#0", "outdated", cited=True)
-    Feedback(library.engine).withdraw("ben", taken_back, "moths_1.pdf#0")
-    assert catalogue.get("notes/owls.md").tally == Tally(helpful=2, not_relevant=1, outdated=0, cited=2)
-    assert catalogue.get("moths_1.pdf").tally == Tally(cited=1)
-    assert sources(catalogue, Wanted(sort="-cited"))[:2] == ["notes/owls.md", "moths_1.pdf"]
-    assert sources(catalogue, Wanted(sort="-helpful"))[0] == "notes/owls.md"
-    assert sources(catalogue, Wanted(sort="helpful"))[-1] == "notes/owls.md"
+    FeedbackStore(library.engine).withdraw_verdict("ben", taken_back, "moths_1.pdf#0")
+    assert catalogue.get("notes/owls.md").tally == PassageTally(helpful=2, not_relevant=1, outdated=0, cited=2)
+    assert catalogue.get("moths_1.pdf").tally == PassageTally(cited=1)
+    assert sources(catalogue, DocumentQuery(sort="-cited"))[:2] == ["notes/owls.md", "moths_1.pdf"]
+    assert sources(catalogue, DocumentQuery(sort="-helpful"))[0] == "notes/owls.md"
+    assert sources(catalogue, DocumentQuery(sort="helpful"))[-1] == "notes/owls.md"
     of_passages = [tally for _, tally in catalogue.passages("notes/owls.md", 10)]
-    assert of_passages == [Tally(helpful=1, cited=1), Tally(helpful=1, not_relevant=1, cited=1), Tally()]
+    assert of_passages == [
+        PassageTally(helpful=1, cited=1),
+        PassageTally(helpful=1, not_relevant=1, cited=1),
+        PassageTally(),
+    ]
 
 
-def test_what_was_called_outdated_is_listed_by_how_often_and_by_whom(catalogue: Catalogue, library: Library) -> None:
+def test_what_was_called_outdated_is_listed_by_how_often_and_by_whom(
+    catalogue: DocumentListing, library: Library
+) -> None:
     said(library, "ada", "moths_1.pdf#0", "outdated")
     for passage, user in ((0, "ada"), (1, "ben"), (2, "ada")):
         said(library, user, f"notes/owls.md#{passage}", "outdated")
-    assert sources(catalogue, Wanted(sort="-outdated", only="outdated")) == ["notes/owls.md", "moths_1.pdf"]
-    assert list(catalogue.outdated_by("notes/owls.md").items()) == [("ada", 2), ("ben", 1)]
+    assert sources(catalogue, DocumentQuery(sort="-outdated", only="outdated")) == ["notes/owls.md", "moths_1.pdf"]
+    assert list(catalogue.users_who_call_outdated("notes/owls.md").items()) == [("ada", 2), ("ben", 1)]
 
 
 def test_a_document_is_searchable_once_each_of_its_passages_has_a_vector(
-    catalogue: Catalogue, library: Library
+    catalogue: DocumentListing, library: Library
 ) -> None:
     library.put(*document("new.md", "New", 2))
     assert catalogue.get("new.md").state == "encoding"
-    assert sources(catalogue, Wanted(only="encoding")) == ["new.md"]
-    assert Catalogue(library.engine, "another").page(Wanted(only="encoding"), 1)[1] == 4
-    Vectors(library.engine, SIDE).fill(Ones())
+    assert sources(catalogue, DocumentQuery(only="encoding")) == ["new.md"]
+    assert DocumentListing(library.engine, "another").page(DocumentQuery(only="encoding"), 1)[1] == 4
+    PassageVectors(library.engine, SIDE).fill(Ones())
     assert catalogue.get("new.md").state == "indexed"
 
 
-def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(catalogue: Catalogue, library: Library) -> None:
+def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(
+    catalogue: DocumentListing, library: Library
+) -> None:
     with library.engine.begin() as connection:
         connection.execute(update(documents).where(documents.c.source == "moths_1.pdf").values(sha256=""))
-    jobs = Jobs(library.engine)
-    job = jobs.create(Asked(("notes",), "."), "command")
-    jobs.record(job.job_id, "reading", [Step("notes/owls.md", "reading")])
-    assert sources(catalogue, Wanted(only="replaced")) == ["moths_1.pdf", "notes/owls.md"]
+    jobs = IngestJobs(library.engine)
+    job = jobs.create(IngestRequest(("notes",), "."), "command")
+    jobs.record(job.job_id, "reading", [FileProgress("notes/owls.md", "reading")])
+    assert sources(catalogue, DocumentQuery(only="replaced")) == ["moths_1.pdf", "notes/owls.md"]
     jobs.finish(job.job_id, "done")
     assert [catalogue.get(one).state for one in ("moths_1.pdf", "notes/owls.md")] == ["replaced", "indexed"]
 
 
-def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: Catalogue) -> None:
+def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: DocumentListing) -> None:
     found = [passage for passage, _ in catalogue.passages("notes/owls.md", 2, 1)]
     assert [(one.text, one.source, one.page) for one in found] == [
         ("Owls 1. ", "notes/owls.md", 2), ("Owls 2. ", "notes/owls.md", 3)]  # fmt: skip
@@ -155,10 +165,10 @@ def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: Catalogue) -
     assert catalogue.place("notes/owls.md", "moths_1.pdf#1") == 0
 
 
-def test_what_is_not_there_or_not_known_is_refused(catalogue: Catalogue) -> None:
+def test_what_is_not_there_or_not_known_is_refused(catalogue: DocumentListing) -> None:
     with pytest.raises(NotFoundError, match="no document 'x'"):
         catalogue.get("x")
     with pytest.raises(UsageError, match="can't be sorted by '-colour'"):
-        Wanted(sort="-colour")
+        DocumentQuery(sort="-colour")
     with pytest.raises(UsageError, match="can't be narrowed to 'lost'"):
-        Wanted(only="lost")
+        DocumentQuery(only="lost")

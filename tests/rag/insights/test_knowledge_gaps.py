@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from rag.database.schema import vectors
-from rag.feedback.feedback_store import Feedback
-from rag.insights.knowledge_gaps import ALIKE, alike, find_gaps, missed, name_of
-from rag.records import Shown, Turn, now
+from rag.feedback.feedback_store import FeedbackStore
+from rag.insights.knowledge_gaps import MIN_GROUP_COSINE, find_gaps, group_by_cosine, load_unanswered_turns, name_group
+from rag.records import ShownPassage, Turn, utc_now
 
 _seconds = itertools.count()
-_start = now()
+_start = utc_now()
 
 
 def asked(engine: Engine, question: str, user: str = "ada", *, declined: bool = True, origin: str = "asked") -> str:
@@ -23,9 +23,9 @@ def asked(engine: Engine, question: str, user: str = "ada", *, declined: bool = 
     number = next(_seconds)
     at = _start + timedelta(seconds=number)
     turn = Turn(
-        f"t{number}", "c", user, question, "", declined, "v", at, origin, (Shown("p", 1, 1.0, 1.0, 0.0, False),)
+        f"t{number}", "c", user, question, "", declined, "v", at, origin, (ShownPassage("p", 1, 1.0, 1.0, 0.0, False),)
     )  # type: ignore[arg-type]
-    Feedback(engine).record_turn(turn)
+    FeedbackStore(engine).record_turn(turn)
     return turn.turn_id
 
 
@@ -34,34 +34,34 @@ def nowhere(queries: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
 
 
 def questions(engine: Engine, user: str | None = None) -> list[str]:
-    return [one.question for one in missed(engine, user)]
+    return [one.question for one in load_unanswered_turns(engine, user)]
 
 
 def test_declined_and_complained_of_questions_found_nothing_and_others_did(engine: Engine) -> None:
-    feedback = Feedback(engine)
+    feedback = FeedbackStore(engine)
     asked(engine, "declined")
     asked(engine, "answered", declined=False)
     asked(engine, "not typed by anybody", origin="simulated")
     for question, verdict in (("absent", "answer_not_in_documents"), ("wrong source", "answer_wrong_source"),
                               ("wrong", "answer_wrong")):  # fmt: skip
-        feedback.give("ada", asked(engine, question, declined=False), None, verdict)
+        feedback.record_verdict("ada", asked(engine, question, declined=False), None, verdict)
     assert questions(engine) == ["wrong source", "absent", "declined"]
 
 
 def test_a_wrong_source_whose_right_passage_is_named_is_no_gap(engine: Engine) -> None:
-    feedback = Feedback(engine)
+    feedback = FeedbackStore(engine)
     turn_id = asked(engine, "wrong source", declined=False)
-    feedback.give("ada", turn_id, None, "answer_wrong_source")
-    feedback.give("ada", turn_id, "p", "pin")
+    feedback.record_verdict("ada", turn_id, None, "answer_wrong_source")
+    feedback.record_verdict("ada", turn_id, "p", "pin")
     assert questions(engine) == []
-    feedback.withdraw("ada", turn_id, "p")
+    feedback.withdraw_verdict("ada", turn_id, "p")
     assert questions(engine) == ["wrong source"]
 
 
 def test_a_complaint_that_was_taken_back_counts_no_longer(engine: Engine) -> None:
-    feedback, turn_id = Feedback(engine), asked(engine, "absent", declined=False)
-    feedback.give("ada", turn_id, None, "answer_not_in_documents")
-    feedback.give("ada", turn_id, None, "answer_helpful")
+    feedback, turn_id = FeedbackStore(engine), asked(engine, "absent", declined=False)
+    feedback.record_verdict("ada", turn_id, None, "answer_not_in_documents")
+    feedback.record_verdict("ada", turn_id, None, "answer_helpful")
     assert questions(engine) == []
 
 
@@ -108,16 +108,18 @@ def test_without_gaps_nothing_is_encoded(engine: Engine) -> None:
 
 
 def test_any_two_of_a_group_are_alike_however_long_the_chain_between_them() -> None:
-    step = np.arccos(ALIKE + 0.05)
+    step = np.arccos(MIN_GROUP_COSINE + 0.05)
     angles = np.array([0, step, 2 * step, np.pi])
     chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    groups = alike(chain)
+    groups = group_by_cosine(chain)
     assert sorted(row for rows in groups for row in rows) == [0, 1, 2, 3]
-    assert all(chain[one] @ chain[other] >= ALIKE - 1e-6 for rows in groups for one in rows for other in rows)
+    assert all(
+        chain[one] @ chain[other] >= MIN_GROUP_COSINE - 1e-6 for rows in groups for one in rows for other in rows
+    )
     assert sorted(map(len, groups)) == [1, 1, 2]
-    assert alike(chain[:1]) == [[0]]
+    assert group_by_cosine(chain[:1]) == [[0]]
 
 
 @pytest.mark.parametrize(("some", "name"), [(["???"], "???"), (["Why the loan?"], "loan")])
 def test_a_gap_without_common_words_is_called_by_what_it_has(some: list[str], name: str) -> None:
-    assert name_of(some, {}) == name
+    assert name_group(some, {}) == name

@@ -10,16 +10,16 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import Engine, update
 
-from eval.statistics.sign_test import sign_p, told
-from rag.accounts.erasure import forget_person
+from eval.statistics.sign_test import describe_preference, sign_test_p
+from rag.accounts.erasure import erase_user_data
 from rag.database.schema import turns
 from rag.errors import UsageError
-from rag.feedback.feedback_store import Feedback
-from rag.insights.blind_comparisons import Comparisons, Moved, Preferred, are_alike, moves
-from rag.insights.usage_over_time import over_time, stretches_of
+from rag.feedback.feedback_store import FeedbackStore
+from rag.insights.blind_comparisons import BlindComparisons, MovedHit, PreferenceCounts, are_same_ranking, rank_moves
+from rag.insights.usage_over_time import split_into_periods, usage_over_time
 from rag.records import Hit, Passage, Turn
 from rag.versions.registry import Promotion
-from rag.versions.version_labels import full_name_of, name_of, version_numbers
+from rag.versions.version_labels import full_version_name, version_name, version_numbers
 from tests.rag.database.test_schema import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]  # fixtures of the other file
@@ -34,7 +34,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def ask(engine: Engine, name: str, at: str, *, declined: bool = False, origin="asked", **details: float) -> None:
     """One turn; *details* are kept with it as the chat keeps them."""
     turn = Turn(name, name, "ann", "q", "a", declined, "e", datetime.fromisoformat(at).replace(tzinfo=UTC), origin)
-    Feedback(engine).record_turn(turn)
+    FeedbackStore(engine).record_turn(turn)
     if details:
         with engine.begin() as connection:
             kept = json.dumps(details | {"reason": "", "citations": [{"n": 1}]})
@@ -46,21 +46,21 @@ def test_a_week_is_counted_day_by_day(database: Engine) -> None:
     ask(database, "late", "2026-11-23T23:59:59.999999", supported_share=0.5, seconds=0.4)
     ask(database, "declined", "2026-11-23T12:00:00", declined=True, supported_share=1.0, seconds=12.04)
     ask(database, "unkept", "2026-11-25T01:00:00")
-    week = over_time(database, 7, TODAY)
-    assert [str(one.first) for one in week.stretches] == [f"2026-11-{day}" for day in range(19, 26)]
-    assert [one.n_asked for one in week.stretches] == [0, 0, 0, 0, 3, 0, 1]
-    monday = week.stretches[4]
+    week = usage_over_time(database, 7, TODAY)
+    assert [str(one.first) for one in week.periods] == [f"2026-11-{day}" for day in range(19, 26)]
+    assert [one.n_asked for one in week.periods] == [0, 0, 0, 0, 3, 0, 1]
+    monday = week.periods[4]
     assert (monday.n_declined, monday.n_checked, monday.supported_share) == (1, 2, 0.75)
     assert (monday.n_timed, monday.p50_s, monday.p95_s) == (3, 0.4, 12.0)
-    assert week.stretches[6].supported_share is None and week.stretches[6].p50_s is None
-    assert week.stretches[0].answered_share is None
+    assert week.periods[6].supported_share is None and week.periods[6].p50_s is None
+    assert week.periods[0].answered_share is None
 
 
 def test_the_whole_adds_up_and_says_since_when_support_is_kept(database: Engine) -> None:
     ask(database, "1", "2026-11-20T08:00:00")
     ask(database, "2", "2026-11-22T08:00:00", supported_share=0.0, seconds=1.0)
     ask(database, "3", "2026-11-25T08:00:00", supported_share=1.0, seconds=3.0)
-    week = over_time(database, 7, TODAY)
+    week = usage_over_time(database, 7, TODAY)
     assert (week.whole.n_asked, week.whole.n_checked, week.whole.supported_share) == (3, 2, 0.5)
     assert (week.whole.p50_s, week.whole.p95_s) == (1.0, 3.0)
     assert week.kept_since == date(2026, 11, 22)
@@ -69,7 +69,7 @@ def test_the_whole_adds_up_and_says_since_when_support_is_kept(database: Engine)
 
 def test_where_everything_was_kept_nothing_is_said_to_be_missing(database: Engine) -> None:
     ask(database, "1", "2026-11-20T08:00:00", supported_share=0.0, seconds=0.0)
-    week = over_time(database, 7, TODAY)
+    week = usage_over_time(database, 7, TODAY)
     assert not week.is_partly_kept
     assert week.whole.p50_s == 0.0
 
@@ -77,7 +77,7 @@ def test_where_everything_was_kept_nothing_is_said_to_be_missing(database: Engin
 def test_only_questions_of_people_count(database: Engine) -> None:
     for origin in ("imported", "simulated", "compared"):
         ask(database, origin, "2026-11-24T08:00:00", origin=origin)
-    assert over_time(database, 7, TODAY).whole.n_asked == 0
+    assert usage_over_time(database, 7, TODAY).whole.n_asked == 0
 
 
 def test_the_days_before_are_as_many_and_end_where_the_others_begin(database: Engine) -> None:
@@ -85,32 +85,32 @@ def test_the_days_before_are_as_many_and_end_where_the_others_begin(database: En
     ask(database, "just before", "2026-11-18T23:59:59")
     ask(database, "first before", "2026-11-12T00:00:00")
     ask(database, "too early", "2026-11-11T23:59:59")
-    week = over_time(database, 7, TODAY)
+    week = usage_over_time(database, 7, TODAY)
     assert (week.whole.n_asked, week.before.n_asked) == (1, 2)
 
 
 def test_ninety_days_are_told_by_week_without_a_gap(database: Engine) -> None:
-    bounds = stretches_of(90, TODAY)
+    bounds = split_into_periods(90, TODAY)
     assert len(bounds) == 13
     assert all((after - last).days == 1 for (_, last), (after, _) in pairwise(bounds))
     ask(database, "1", "2026-11-18T23:00:00")
     ask(database, "2", "2026-11-19T01:00:00")
-    assert [one.n_asked for one in over_time(database, 90, TODAY).stretches][-2:] == [1, 1]
+    assert [one.n_asked for one in usage_over_time(database, 90, TODAY).periods][-2:] == [1, 1]
 
 
 def test_what_people_say_of_an_answer_now_counts_on_the_day_of_the_question(database: Engine) -> None:
-    feedback = Feedback(database)
+    feedback = FeedbackStore(database)
     for name in ("liked", "changed", "taken back", "wrong"):
         ask(database, name, "2026-11-21T08:00:00")
-    feedback.give("ann", "liked", None, "answer_helpful")
-    feedback.give("bob", "liked", None, "answer_helpful")
-    feedback.give("ann", "changed", None, "answer_helpful")
-    feedback.give("ann", "changed", None, "answer_wrong_source")
-    feedback.give("ann", "taken back", None, "answer_wrong")
-    feedback.withdraw("ann", "taken back", None)
-    feedback.give("ann", "wrong", None, "answer_wrong")
-    week = over_time(database, 7, TODAY)
-    assert [(one.n_liked, one.n_disliked) for one in week.stretches] == [(0, 0)] * 2 + [(2, 2)] + [(0, 0)] * 4
+    feedback.record_verdict("ann", "liked", None, "answer_helpful")
+    feedback.record_verdict("bob", "liked", None, "answer_helpful")
+    feedback.record_verdict("ann", "changed", None, "answer_helpful")
+    feedback.record_verdict("ann", "changed", None, "answer_wrong_source")
+    feedback.record_verdict("ann", "taken back", None, "answer_wrong")
+    feedback.withdraw_verdict("ann", "taken back", None)
+    feedback.record_verdict("ann", "wrong", None, "answer_wrong")
+    week = usage_over_time(database, 7, TODAY)
+    assert [(one.n_liked, one.n_disliked) for one in week.periods] == [(0, 0)] * 2 + [(2, 2)] + [(0, 0)] * 4
 
 
 # ---- versions have short names
@@ -121,10 +121,10 @@ def test_versions_are_numbered_as_they_first_answered() -> None:
     history = [Promotion(n, name, "promote", "", at) for n, name in ((3, "base"), (2, "second"), (1, "base"))]
     numbers = version_numbers(history)
     assert numbers == {"base": 1, "second": 2}
-    assert name_of("second", numbers) == "v2"
-    assert name_of("0123456789ab", numbers) == "01234567"
-    assert full_name_of("second", numbers) == "v2 · second"
-    assert full_name_of("0123456789ab", numbers) == "01234567"
+    assert version_name("second", numbers) == "v2"
+    assert version_name("0123456789ab", numbers) == "01234567"
+    assert full_version_name("second", numbers) == "v2 · second"
+    assert full_version_name("0123456789ab", numbers) == "01234567"
 
 
 # ---- comparisons
@@ -135,30 +135,30 @@ def hits(*names: str) -> list[Hit]:
 
 
 def test_moves_tell_what_came_up_went_down_and_is_new() -> None:
-    found = moves(hits("b", "a", "d"), hits("a", "b", "c"))
-    assert [(one.hit.passage.passage_id, one.before, one.up) for one in found] == [
+    found = rank_moves(hits("b", "a", "d"), hits("a", "b", "c"))
+    assert [(one.hit.passage.passage_id, one.before, one.n_ranks_up) for one in found] == [
         ("b", 2, 1),
         ("a", 1, -1),
         ("d", None, 0),
     ]
-    assert isinstance(found[0], Moved)
-    assert are_alike(hits("a", "b"), hits("a", "b"))
-    assert not are_alike(hits("a", "b"), hits("b", "a"))
+    assert isinstance(found[0], MovedHit)
+    assert are_same_ranking(hits("a", "b"), hits("a", "b"))
+    assert not are_same_ranking(hits("a", "b"), hits("b", "a"))
 
 
 @pytest.fixture
-def comparisons(database: Engine) -> Comparisons:
-    return Comparisons(database, Feedback(database))
+def comparisons(database: Engine) -> BlindComparisons:
+    return BlindComparisons(database, FeedbackStore(database))
 
 
-def test_the_sides_are_drawn_for_each_comparison_and_stay_as_they_are(comparisons: Comparisons) -> None:
+def test_the_sides_are_drawn_for_each_comparison_and_stay_as_they_are(comparisons: BlindComparisons) -> None:
     begun = [comparisons.begin("q", "v1", "v2") for _ in range(40)]
     assert {(one.left_id, one.right_id) for one in begun} == {("v1", "v2"), ("v2", "v1")}
     for one in begun:
         assert comparisons.resume(one.comparison_id, "q", "v2", "v1") == one
 
 
-def test_a_token_belongs_to_its_person_and_question(comparisons: Comparisons) -> None:
+def test_a_token_belongs_to_its_person_and_question(comparisons: BlindComparisons) -> None:
     blind = comparisons.begin("q", "v1", "v2")
     token = comparisons.token(blind, "ann")
     comparisons.check_token(blind, "ann", token)
@@ -168,18 +168,18 @@ def test_a_token_belongs_to_its_person_and_question(comparisons: Comparisons) ->
         comparisons.check_token(comparisons.resume(blind.comparison_id, "another", "v1", "v2"), "ann", token)
 
 
-def test_what_people_prefer_is_summed_up_whatever_the_side(comparisons: Comparisons) -> None:
+def test_what_people_prefer_is_summed_up_whatever_the_side(comparisons: BlindComparisons) -> None:
     for number in range(12):
         blind = comparisons.begin(f"question {number}", "v1", "v2")
         wanted = "v2" if number < 8 else "v1" if number < 11 else None
         comparisons.record(blind, "ann", {blind.left_id: "left", blind.right_id: "right", None: "equal"}[wanted])
-    assert comparisons.preferred("v1", "v2") == Preferred(3, 8, 1)
-    assert comparisons.preferred("v2", "v1") == Preferred(8, 3, 1)
-    assert comparisons.preferred("v1", "v3") == Preferred(0, 0, 0)
+    assert comparisons.preferred("v1", "v2") == PreferenceCounts(3, 8, 1)
+    assert comparisons.preferred("v2", "v1") == PreferenceCounts(8, 3, 1)
+    assert comparisons.preferred("v1", "v3") == PreferenceCounts(0, 0, 0)
 
 
 def test_the_latest_word_of_a_person_on_a_question_stands_and_a_comparison_is_judged_once(
-    comparisons: Comparisons,
+    comparisons: BlindComparisons,
 ) -> None:
     first = comparisons.begin("q", "v1", "v2")
     comparisons.record(first, "ann", "left")
@@ -188,10 +188,10 @@ def test_the_latest_word_of_a_person_on_a_question_stands_and_a_comparison_is_ju
     assert (won.n_first, won.n_second) == (1, 0)
     again = comparisons.begin("q", "v1", "v2")
     comparisons.record(again, "ann", "equal")
-    assert comparisons.preferred("v1", "v2") == Preferred(0, 0, 1)
+    assert comparisons.preferred("v1", "v2") == PreferenceCounts(0, 0, 1)
 
 
-def test_a_side_that_is_none_and_a_version_beside_itself_are_refused(comparisons: Comparisons) -> None:
+def test_a_side_that_is_none_and_a_version_beside_itself_are_refused(comparisons: BlindComparisons) -> None:
     with pytest.raises(UsageError, match="'up' is no side"):
         comparisons.record(comparisons.begin("q", "v1", "v2"), "ann", "up")
     with pytest.raises(UsageError, match="compared with itself"):
@@ -201,18 +201,22 @@ def test_a_side_that_is_none_and_a_version_beside_itself_are_refused(comparisons
 def test_few_comparisons_say_that_they_are_few() -> None:
     """9 of 9 would have p = .004, but who stops when it looks good finds that by chance."""
     assert (
-        told(Preferred(0, 9, 0), "v1", "v2") == "v2 was preferred 9 of 9 times; 10 are needed before it says anything."
+        describe_preference(PreferenceCounts(0, 9, 0), "v1", "v2")
+        == "v2 was preferred 9 of 9 times; 10 are needed before it says anything."
     )
-    assert "p = 0.002: chance alone seldom does that" in told(Preferred(0, 10, 0), "v1", "v2")
-    assert sign_p(0, 10) == 2 / 2**10
-    assert told(Preferred(0, 0, 2), "v1", "v2") == "Nobody has preferred one of the two so far (2 more were equal)."
+    assert "p = 0.002: chance alone seldom does that" in describe_preference(PreferenceCounts(0, 10, 0), "v1", "v2")
+    assert sign_test_p(0, 10) == 2 / 2**10
+    assert (
+        describe_preference(PreferenceCounts(0, 0, 2), "v1", "v2")
+        == "Nobody has preferred one of the two so far (2 more were equal)."
+    )
 
 
-def test_who_is_forgotten_has_compared_nothing(database: Engine, comparisons: Comparisons) -> None:
+def test_who_is_forgotten_has_compared_nothing(database: Engine, comparisons: BlindComparisons) -> None:
     ask(database, "1", "2026-11-20T08:00:00")
     comparisons.record(comparisons.begin("q", "v1", "v2"), "ann", "equal")
     comparisons.record(comparisons.begin("q", "v1", "v2"), "bob", "equal")
-    forget_person(database, "ann", dry_run=True)
+    erase_user_data(database, "ann", dry_run=True)
     assert comparisons.preferred("v1", "v2").n_equal == 2
-    forget_person(database, "ann")
+    erase_user_data(database, "ann")
     assert comparisons.preferred("v1", "v2").n_equal == 1

@@ -9,7 +9,7 @@ from rag.database.schema import open_database, passages, vectors
 from rag.errors import NotFoundError
 from rag.library.library import Library
 from rag.records import Document, Passage, sha256_of
-from rag.splitting.splitter import document_id_of, passage_id_of
+from rag.splitting.splitter import make_document_id, make_passage_id
 
 
 @pytest.fixture
@@ -18,21 +18,21 @@ def library(engine) -> Library:
 
 
 def document(source: str, *texts: str, title: str = "Guide") -> tuple[Document, list[Passage]]:
-    document_id = document_id_of(source)
+    document_id = make_document_id(source)
     text, made = "\n\n".join(texts), []
     for one in texts:
         start = text.index(one)
         made.append(
-            Passage(passage_id_of(document_id, "", one), document_id, source, title, "", one, start, start + len(one))
+            Passage(make_passage_id(document_id, "", one), document_id, source, title, "", one, start, start + len(one))
         )
     return Document(document_id, source, title, "text/plain", sha256_of(text), text), made
 
 
 def beir(dataset: str, external_id: str, text: str) -> tuple[Document, list[Passage]]:
     source = f"{dataset}/{external_id}"
-    document_id = document_id_of(source)
+    document_id = make_document_id(source)
     passage = Passage(
-        passage_id_of(document_id, "", text), document_id, source, "", "", text, 0, len(text), external_id=external_id
+        make_passage_id(document_id, "", text), document_id, source, "", "", text, 0, len(text), external_id=external_id
     )
     return Document(document_id, source, "", "application/jsonl", sha256_of(text), text), [passage]
 
@@ -55,7 +55,7 @@ def test_what_is_put_is_what_is_read(library) -> None:
     assert library.get([its[0].passage_id, "absent"]) == {its[0].passage_id: its[0]}
     (source,) = library.sources()
     assert (source.source, source.title, source.n_passages, source.n_characters) == ("a.txt", "Guide", 2, 10)
-    assert library.hashes() == {"a.txt": made.sha256}
+    assert library.file_hashes() == {"a.txt": made.sha256}
 
 
 def test_putting_again_changes_only_what_differs(library) -> None:
@@ -183,14 +183,14 @@ def test_a_file_is_not_resolved_by_its_source(library) -> None:
 
 def test_passages_are_iterated_in_the_order_of_their_ids(library) -> None:
     library.put_all(beir("set", str(i), f"Text {i}.") for i in range(50))
-    ids = [p.passage_id for p in library.iterate()]
+    ids = [p.passage_id for p in library.iterate_passages()]
     assert ids == sorted(ids)
     assert len(ids) == 50
 
 
 def test_a_reader_sees_a_document_whole_while_it_is_replaced(library, engine) -> None:
     library.put(*document("a.txt", "One.", "Two."))
-    reading = library.iterate()
+    reading = library.iterate_passages()
     first = next(reading)
     other = Library(open_database(engine.url.render_as_string()))
     other.put(*document("a.txt", "Three.", "Four."))

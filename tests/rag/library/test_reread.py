@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.library.library import Library
-from rag.library.reread import cut_by, n_waiting
+from rag.library.reread import mark_for_resplit, n_documents_to_reread
 from rag.records import Document, Passage
 
 
@@ -17,25 +17,25 @@ def filled(engine) -> Library:
 
 def test_a_library_of_an_earlier_nightjar_stays_as_it_is(engine) -> None:
     library = filled(engine)
-    before = library.hashes()
-    assert cut_by(engine, "96") == 0
-    assert library.hashes() == before
+    before = library.file_hashes()
+    assert mark_for_resplit(engine, "96") == 0
+    assert library.file_hashes() == before
 
 
 def test_files_are_read_again_once_and_lines_of_a_corpus_never(engine) -> None:
     library = filled(engine)
-    cut_by(engine, "96")
-    assert cut_by(engine, "96") == 0
-    assert cut_by(engine, "64") == 2
-    assert library.hashes() == {"a.md": "", "b.md": "", "toy/1": "sha of toy/1"}
-    assert cut_by(engine, "64") == 0
+    mark_for_resplit(engine, "96")
+    assert mark_for_resplit(engine, "96") == 0
+    assert mark_for_resplit(engine, "64") == 2
+    assert library.file_hashes() == {"a.md": "", "b.md": "", "toy/1": "sha of toy/1"}
+    assert mark_for_resplit(engine, "64") == 0
 
 
 def test_a_document_waits_until_it_is_stored_again(engine) -> None:
     library = filled(engine)
-    cut_by(engine, "96")
-    cut_by(engine, "64")
-    assert n_waiting(engine) == 2
+    mark_for_resplit(engine, "96")
+    mark_for_resplit(engine, "64")
+    assert n_documents_to_reread(engine) == 2
     library.put(Document("a.md", "a.md", "", "text/plain", "sha", "Text."), [])
-    assert n_waiting(engine) == 1
+    assert n_documents_to_reread(engine) == 1
     assert library.get(["p-b.md"])["p-b.md"].text == "Text.", "what waits is found meanwhile"

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import delete, update
 
 from rag.database.schema import documents, vectors
-from rag.embedding.encoder import unit_rows
-from rag.embedding.passage_vectors import Vectors, store
+from rag.embedding.encoder import normalise_rows
+from rag.embedding.passage_vectors import PassageVectors, store_vectors
 from rag.errors import NotFoundError, UsageError
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
-from rag.ingestion.beir_corpus import Entry, stored
+from rag.ingestion.beir_corpus import BeirEntry, entry_to_document
 from rag.library.library import Library
-from rag.library.search_filter import EVERYTHING, MAX_TERMS, Filter, filter_of
+from rag.library.search_filter import MAX_FILTER_TERMS, NO_FILTER, SearchFilter, parse_filter
 from rag.records import Document, Passage, sha256_of
 from rag.retrieval.retriever import Retriever
 
@@ -62,12 +62,12 @@ def library(engine) -> Library:
 
 
 def retriever_of(library: Library, encoder, *, dense=None, today=None) -> Retriever:
-    side = Vectors(library.engine, encoder.passage_side)
+    side = PassageVectors(library.engine, encoder.passage_side)
     side.fill(encoder)
     there = library.passages()
-    lexical = Lexical.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
     index = dense or ExactIndex(side)
-    return Retriever(encoder, index, lexical, library, side, lexical_weight=0.25, today=today)
+    return Retriever(encoder, index, lexical, library, side, lexical_weight=0.25, feedback_boosts=today)
 
 
 def sources(hits) -> set[str]:
@@ -89,7 +89,7 @@ def sources(hits) -> set[str]:
     ],
 )
 def test_a_search_finds_all_that_passes_and_nothing_else(library, base_encoder, where, passing) -> None:
-    assert sources(retriever_of(library, base_encoder).search(QUESTION, where=filter_of(**where))) == passing
+    assert sources(retriever_of(library, base_encoder).search(QUESTION, where=parse_filter(**where))) == passing
 
 
 def test_dates_count_whole_days_and_moments(library, base_encoder) -> None:
@@ -106,7 +106,7 @@ def test_dates_count_whole_days_and_moments(library, base_encoder) -> None:
     retriever = retriever_of(library, base_encoder)
 
     def found(since: str | None = None, until: str | None = None) -> set[str]:
-        return sources(retriever.search(QUESTION, where=filter_of(since=since, until=until)))
+        return sources(retriever.search(QUESTION, where=parse_filter(since=since, until=until)))
 
     assert found(since="2026-11-24") == {"notes/moths.md", "manuals.txt"}
     assert found(until="2026-11-24") == {"manual/lamp.md", "notes/moths.md"}
@@ -118,21 +118,24 @@ def test_dates_count_whole_days_and_moments(library, base_encoder) -> None:
 def test_three_of_five_thousand_are_found_though_all_others_are_nearer(engine, base_encoder) -> None:
     """The index of neighbours is not asked at all: with a filter it would return what it meets on its way, and stop."""
     library = Library(engine)
-    crowd = [stored("crowd", Entry(str(n), "", f"The battery of lamp {n} lasts {n} hours.")) for n in range(4_997)]
+    crowd = [
+        entry_to_document("crowd", BeirEntry(str(n), "", f"The battery of lamp {n} lasts {n} hours."))
+        for n in range(4_997)
+    ]
     library.put_all(crowd)
     for n, text in enumerate(("Nightjars lay two eggs.", "Waste is collected on Mondays.", "Owls hunt mice.")):
         put(library, f"few/{n}.txt", "text/plain", text)
     near = base_encoder.encode_passages([QUESTION]) + 0.01 * np.random.default_rng(1).standard_normal((4_997, 384))
     hashes = [passages[0].text_sha256 for _, passages in crowd]
-    store(engine, base_encoder.passage_side, hashes, unit_rows(near.astype(np.float32)))
+    store_vectors(engine, base_encoder.passage_side, hashes, normalise_rows(near.astype(np.float32)))
     retriever = retriever_of(library, base_encoder, dense=Knows(("nothing", 1.0)))
-    few = retriever.search(QUESTION, 6, where=filter_of(["few"]))
+    few = retriever.search(QUESTION, 6, where=parse_filter(["few"]))
     assert sources(few) == {"few/0.txt", "few/1.txt", "few/2.txt"}
     cosines = (
         base_encoder.encode_passages([hit.passage.text for hit in few]) @ base_encoder.encode_queries([QUESTION])[0]
     )
     assert [hit.dense for hit in few] == pytest.approx(cosines.tolist(), abs=1e-5)
-    many = retriever.search(QUESTION, 6, where=filter_of(["crowd/"]))
+    many = retriever.search(QUESTION, 6, where=parse_filter(["crowd/"]))
     whole = retriever_of(library, base_encoder).search(QUESTION, 6)
     assert [hit.passage.passage_id for hit in many] == [hit.passage.passage_id for hit in whole]
     assert [hit.score for hit in many] == pytest.approx([hit.score for hit in whole], abs=1e-5)
@@ -145,44 +148,44 @@ def test_passages_without_a_vector_yet_are_passed_over_whether_few_or_many_pass(
     with library.engine.begin() as connection:
         lacking = library.get(["in manual/lamp.md"])["in manual/lamp.md"].text_sha256
         connection.execute(delete(vectors).where(vectors.c.text_sha256 == lacking))
-    found = [hit.score for hit in retriever.search(QUESTION, where=filter_of(types=["md", "pdf"]))]
-    monkeypatch.setattr("rag.retrieval.retriever.FEW", 1)
-    hits = retriever.search(QUESTION, where=filter_of(types=["md", "pdf"]))
+    found = [hit.score for hit in retriever.search(QUESTION, where=parse_filter(types=["md", "pdf"]))]
+    monkeypatch.setattr("rag.retrieval.retriever.MAX_SINGLE_LOOKUPS", 1)
+    hits = retriever.search(QUESTION, where=parse_filter(types=["md", "pdf"]))
     assert sources(hits) == {"manual/old/lamp.pdf", "notes/moths.md"}
     assert [hit.score for hit in hits] == pytest.approx(found, abs=1e-6)
 
 
 def test_bm25s_share_is_of_the_best_that_passes(library, base_encoder) -> None:
-    (hit,) = retriever_of(library, base_encoder).search("lamp moths battery", where=filter_of(["notes"]))
+    (hit,) = retriever_of(library, base_encoder).search("lamp moths battery", where=parse_filter(["notes"]))
     assert hit.lexical == 1.0
 
 
 def test_a_pinned_passage_that_does_not_pass_stays_out(library, base_encoder) -> None:
     retriever = retriever_of(library, base_encoder, today=Pinned("in manual/lamp.md"))
     assert retriever.search(QUESTION, user="ann")[0].passage.source == "manual/lamp.md"
-    assert sources(retriever.search(QUESTION, user="ann", where=filter_of(["notes"]))) == {"notes/moths.md"}
-    passing = retriever.search(QUESTION, user="ann", where=filter_of(["manual"]))
-    assert (passing[0].passage.source, passing[0].lift) == ("manual/lamp.md", 5.0)
+    assert sources(retriever.search(QUESTION, user="ann", where=parse_filter(["notes"]))) == {"notes/moths.md"}
+    passing = retriever.search(QUESTION, user="ann", where=parse_filter(["manual"]))
+    assert (passing[0].passage.source, passing[0].feedback_boost) == ("manual/lamp.md", 5.0)
 
 
 def test_a_passage_removed_meanwhile_does_not_pass(library, base_encoder) -> None:
     retriever = retriever_of(library, base_encoder)
     library.remove("manual/lamp.md")
-    assert sources(retriever.search(QUESTION, where=filter_of(["manual"]))) == {"manual/old/lamp.pdf"}
+    assert sources(retriever.search(QUESTION, where=parse_filter(["manual"]))) == {"manual/old/lamp.pdf"}
 
 
 def test_an_unknown_source_names_the_nearest(library, base_encoder) -> None:
     with pytest.raises(NotFoundError, match=r"no source 'manual/lamp.txt'.*did you mean 'manual/lamp.md'"):
-        retriever_of(library, base_encoder).search(QUESTION, where=filter_of(["manual/lamp.txt"]))
+        retriever_of(library, base_encoder).search(QUESTION, where=parse_filter(["manual/lamp.txt"]))
 
 
 def test_an_unknown_type_names_those_there_are(library, base_encoder) -> None:
     with pytest.raises(NotFoundError, match=r"no document of type 'docx'.*application/pdf, md, pdf, text/markdown"):
-        retriever_of(library, base_encoder).search(QUESTION, where=filter_of(types=["md", "docx"]))
+        retriever_of(library, base_encoder).search(QUESTION, where=parse_filter(types=["md", "docx"]))
 
 
 def test_in_an_empty_library_every_filter_finds_nothing(engine, base_encoder) -> None:
-    assert retriever_of(Library(engine), base_encoder).search(QUESTION, where=filter_of(["notes"], ["pdf"])) == []
+    assert retriever_of(Library(engine), base_encoder).search(QUESTION, where=parse_filter(["notes"], ["pdf"])) == []
 
 
 @pytest.mark.parametrize(
@@ -192,15 +195,15 @@ def test_in_an_empty_library_every_filter_finds_nothing(engine, base_encoder) ->
         ({"until": "2026-02-30"}, "'2026-02-30' is no date"),
         ({"until": "9999-12-31"}, "'9999-12-31' is no date"),
         ({"since": "2026-11-25", "until": "2026-11-24"}, "nothing lies between '2026-11-25' and '2026-11-24'"),
-        ({"sources": ["a"] * (MAX_TERMS + 1)}, "51 sources to choose from, at most 50"),
+        ({"sources": ["a"] * (MAX_FILTER_TERMS + 1)}, "51 sources to choose from, at most 50"),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(where, says) -> None:
     with pytest.raises(UsageError, match=says):
-        filter_of(**where)
+        parse_filter(**where)
 
 
 def test_what_is_left_empty_asks_for_nothing() -> None:
-    assert filter_of(["", " "], [], "", None) == EVERYTHING
-    assert not EVERYTHING
-    assert Filter(types=("pdf",))
+    assert parse_filter(["", " "], [], "", None) == NO_FILTER
+    assert not NO_FILTER
+    assert SearchFilter(types=("pdf",))

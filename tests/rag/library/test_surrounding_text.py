@@ -9,19 +9,19 @@ import pytest
 from pydantic import SecretStr
 
 from rag.answering.answerer import Answerer
-from rag.embedding.passage_vectors import Vectors
-from rag.feedback.feedback_store import Feedback
-from rag.generation.chat.prompt import Window, messages
+from rag.embedding.passage_vectors import PassageVectors
+from rag.feedback.feedback_store import FeedbackStore
+from rag.generation.chat.prompt import ContextWindow, build_messages
 from rag.generation.generator import make_generator
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.library.library import Library
-from rag.library.surrounding_text import Around, widened
+from rag.library.surrounding_text import SurroundingScope, with_surrounding_text
 from rag.records import Document, Hit, Passage, sha256_of
 from rag.retrieval.retriever import Retriever
 from tests.fixtures.chat_endpoint import KEY, in_nobodys_environment, says, serving
 from ui.texts import shared as texts
-from ui.web.chat.render_card import card
+from ui.web.chat.render_card import render_card
 
 PIECES = [
     ("Opening", 1, "The fund opens in May."),
@@ -52,8 +52,8 @@ def hits(library: Library, *names: str) -> list[Hit]:
     return [Hit(found[name], rank, 0.9, 0.9, 0.0) for rank, name in enumerate(names, start=1)]
 
 
-def wide(library: Library, around: Around, *names: str, room: int = 1000) -> list[str]:
-    found = widened(library.engine, hits(library, *names), around, room)
+def wide(library: Library, around: SurroundingScope, *names: str, room: int = 1000) -> list[str]:
+    found = with_surrounding_text(library.engine, hits(library, *names), around, room)
     for hit in found:
         assert hit.passage.text == TEXT[hit.passage.start : hit.passage.end]
     return [hit.passage.text for hit in found]
@@ -95,7 +95,7 @@ def test_a_long_section_is_not_told_whole(engine) -> None:
     passages = [Passage(f"p{n:03}", "d", "a.txt", "", "", text[a : b - 1], a, b - 1) for n, (a, b) in
                 enumerate(pairwise(starts))]  # fmt: skip
     library.put(Document("d", "a.txt", "", "text/plain", "1", text), passages)
-    (found,) = widened(engine, hits(library, "p100"), "section", 100_000)
+    (found,) = with_surrounding_text(engine, hits(library, "p100"), "section", 100_000)
     assert 1_900 < len(found.passage.text) - len(passages[100].text) <= 2_000
     assert found.passage.text == text[found.passage.start : found.passage.end]
 
@@ -103,7 +103,7 @@ def test_a_long_section_is_not_told_whole(engine) -> None:
 def test_a_passage_whose_document_went_meanwhile_stays_as_it_was(library) -> None:
     found = hits(library, "p2")
     library.remove("bonus.pdf")
-    assert widened(library.engine, found, "section", 1000) == tuple(found)
+    assert with_surrounding_text(library.engine, found, "section", 1000) == tuple(found)
 
 
 def test_a_model_with_a_small_window_reads_the_hits_alone(library) -> None:
@@ -111,10 +111,10 @@ def test_a_model_with_a_small_window_reads_the_hits_alone(library) -> None:
         return sum(len(one.content) for one in said)
 
     bare = hits(library, "p2")
-    around = widened(library.engine, bare, "section", 1000)
-    needed = count(messages("Who?", around, []))
-    assert joined(1, 2, 3, 4) in messages("Who?", bare, [], Window(needed, count), around)[-1].content
-    told = messages("Who?", bare, [], Window(needed - 1, count), around)[-1].content
+    around = with_surrounding_text(library.engine, bare, "section", 1000)
+    needed = count(build_messages("Who?", around, []))
+    assert joined(1, 2, 3, 4) in build_messages("Who?", bare, [], ContextWindow(needed, count), around)[-1].content
+    told = build_messages("Who?", bare, [], ContextWindow(needed - 1, count), around)[-1].content
     assert joined(2) in told
     assert PIECES[1][2] not in told
 
@@ -123,17 +123,17 @@ def test_what_a_model_took_from_beside_a_passage_is_cited_at_its_exact_place(
     library, base_encoder, monkeypatch
 ) -> None:
     in_nobodys_environment(monkeypatch)
-    vectors = Vectors(library.engine, base_encoder.passage_side)
+    vectors = PassageVectors(library.engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     there = library.passages()
-    lexical = Lexical.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
     retriever = Retriever(base_encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
     with serving() as endpoint:
         endpoint.behave = says("The bonus is paid on 9 June, by bank transfer only [1].")
         generator = make_generator("openai:m", base_url=endpoint.url, api_key=SecretStr(KEY))
         answerer = Answerer(
-            lambda: retriever, generator, library, Feedback(library.engine), k=1,
-            widen=lambda found: widened(library.engine, found, "neighbours", 1000),
+            lambda: retriever, generator, library, FeedbackStore(library.engine), k=1,
+            add_surrounding_text=lambda found: with_surrounding_text(library.engine, found, "neighbours", 1000),
         )  # fmt: skip
         answer = answerer.answer("Can nurses get the bonus?")
         assert joined(1, 2, 3) in endpoint.asked[-1]["messages"][-1]["content"]
@@ -141,6 +141,6 @@ def test_what_a_model_took_from_beside_a_passage_is_cited_at_its_exact_place(
     (citation,) = answer.citations
     assert (citation.passage_id, citation.page, citation.found) == ("p2", 1, "supported")
     assert citation.quote == TEXT[citation.start : citation.end] == joined(2, 3)
-    assert f"{texts.BESIDE} <mark>So nurses can get the bonus&#46;<br>It is paid on 9 June" in card(
+    assert f"{texts.BESIDE} <mark>So nurses can get the bonus&#46;<br>It is paid on 9 June" in render_card(
         answer.hits[0], answer.citations
     )

@@ -16,13 +16,13 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from rag.errors import DocumentError
-from rag.parsing.format_detection import read
-from rag.parsing.formats.blocks import Block, Parsed
+from rag.parsing.format_detection import read_document
+from rag.parsing.formats.blocks import Block, ParsedDocument
 from rag.parsing.parser import Parser
 
 
-def parsed(data: bytes | str, suffix: str) -> Parsed:
-    return read(data.encode() if isinstance(data, str) else data, suffix)
+def parsed(data: bytes | str, suffix: str) -> ParsedDocument:
+    return read_document(data.encode() if isinstance(data, str) else data, suffix)
 
 
 def shown(data: bytes | str, suffix: str) -> list[tuple[str, str]]:
@@ -165,7 +165,7 @@ def test_hidden_and_empty_slides_are_noted() -> None:
     assert [block.text for block in read_back.blocks] == ["Shown", "Text"]
     assert read_back.note == "slide 2 hidden, left out; slides 3 and 4 without text"
     with pytest.raises(DocumentError, match=r"no text in it: .* \(slide 1 without text\)"):
-        read(slides(add_slide), ".pptx")
+        read_document(slides(add_slide), ".pptx")
 
 
 # ---- workbooks
@@ -245,7 +245,7 @@ def test_hidden_sheets_and_formulas_without_values_are_noted() -> None:
     assert read_back.note == ("hidden sheet 'Secret' left out; 1 formula(s) without a stored value: open it in Excel or "
                               "LibreOffice and save it")  # fmt: skip
     with pytest.raises(DocumentError, match=r"no text in it: 2 formula\(s\) without a stored value"):
-        read(workbook(("S", [["=1+1", "=2+2"]])), ".xlsx")
+        read_document(workbook(("S", [["=1+1", "=2+2"]])), ".xlsx")
 
 
 def test_a_very_wide_sheet_and_a_lone_cell_far_away_are_read() -> None:
@@ -287,7 +287,7 @@ def test_deep_json_is_read_as_far_as_python_goes_and_refused_beyond() -> None:
     assert blocks[-1].text == "k " * 93 + "k: end"
     assert blocks[-1].headings == ("k",) * 6
     with pytest.raises(DocumentError, match="nested deeper than documents are"):
-        read(b"[" * 200_000, ".json")
+        read_document(b"[" * 200_000, ".json")
 
 
 def test_json_lines_are_one_record_a_line_and_bad_lines_are_noted() -> None:
@@ -309,7 +309,7 @@ def test_json_lines_are_one_record_a_line_and_bad_lines_are_noted() -> None:
 )
 def test_what_is_no_json_is_refused(text, suffix, reason) -> None:
     with pytest.raises(DocumentError, match=reason):
-        read(text.encode(), suffix)
+        read_document(text.encode(), suffix)
 
 
 # ---- e-mail
@@ -428,7 +428,7 @@ def test_a_locked_book_is_refused() -> None:
     lock = ("<encryption><EncryptedData><EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#aes128-cbc'/>"
             "<CipherData><CipherReference URI='OEBPS/a.xhtml'/></CipherData></EncryptedData></encryption>")  # fmt: skip
     with pytest.raises(DocumentError, match="DRM"):
-        read(book(OPF.format("", ""), **{"META-INF__encryption_0xml": lock}), ".epub")
+        read_document(book(OPF.format("", ""), **{"META-INF__encryption_0xml": lock}), ".epub")
 
 
 # ---- OpenDocument, rich text
@@ -511,14 +511,14 @@ def test_entities_that_unfold_without_end_are_refused_or_left_folded(suffix, tmp
 def test_a_packed_file_that_unpacks_without_measure_is_refused(suffix) -> None:
     package, part = packages()[suffix]
     with pytest.raises(DocumentError, match=r"unpacks to \d+ times its size"):
-        read(with_part(package, part, b" " * 11 * 1024**2), suffix)
+        read_document(with_part(package, part, b" " * 11 * 1024**2), suffix)
 
 
 @pytest.mark.parametrize("suffix", [".docx", ".pptx", ".xlsx", ".epub", ".odt"])
 def test_a_packed_file_with_a_broken_part_is_told_to_be_damaged(suffix) -> None:
     package, _ = packages()[suffix]
     with pytest.raises(DocumentError, match=r"damaged or incomplete"):
-        read(package[: len(package) // 2], suffix)
+        read_document(package[: len(package) // 2], suffix)
 
 
 @pytest.mark.parametrize("suffix", [".rst", ".eml", ".json", ".jsonl", ".rtf", ".html", ".md"])
@@ -541,4 +541,4 @@ def test_text_formats_nested_without_end_are_read_or_refused(suffix, tmp_path) -
 def test_reading_twice_gives_the_same() -> None:
     for suffix, (package, _) in packages().items():
         if suffix != ".docx":  # it is empty
-            assert read(package, suffix) == read(package, suffix)
+            assert read_document(package, suffix) == read_document(package, suffix)

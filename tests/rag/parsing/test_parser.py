@@ -20,9 +20,9 @@ from docx.oxml import parse_xml
 from PIL import Image
 
 from rag.errors import DocumentError
-from rag.parsing.format_detection import read
-from rag.parsing.formats.text import decode
-from rag.parsing.parser import Limits, Parser
+from rag.parsing.format_detection import read_document
+from rag.parsing.formats.text import decode_text
+from rag.parsing.parser import Parser, ParsingLimits
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
@@ -35,7 +35,7 @@ def parser() -> Iterator[Parser]:
 
 def shown(data: bytes | str, suffix: str) -> list[tuple[str, str]]:
     """(kind, text) of every block."""
-    parsed = read(data.encode() if isinstance(data, str) else data, suffix)
+    parsed = read_document(data.encode() if isinstance(data, str) else data, suffix)
     return [(block.kind, block.text) for block in parsed.blocks]
 
 
@@ -102,7 +102,7 @@ RUSSIAN = "Этот текст написан по-русски, и его ко�
     ],
 )
 def test_text_is_read_in_the_encoding_it_was_written_in(text, encoding) -> None:
-    assert decode(text.encode(encoding)) == text
+    assert decode_text(text.encode(encoding)) == text
 
 
 def test_a_declared_encoding_decides_where_the_bytes_are_not_utf8() -> None:
@@ -114,7 +114,7 @@ def test_a_declared_encoding_decides_where_the_bytes_are_not_utf8() -> None:
 def test_binary_data_is_no_text() -> None:
     for data in (bytes(range(256)) * 40, b"\x01\x02\x03\x04abc" * 100):
         with pytest.raises(DocumentError, match="binary data"):
-            read(data, ".txt")
+            read_document(data, ".txt")
 
 
 def test_what_no_database_can_hold_is_replaced(parser, tmp_path) -> None:
@@ -200,13 +200,13 @@ def test_markdown_structure_is_kept_and_its_marks_go() -> None:
         ("heading", "Care"),
         ("paragraph", "Wipe it."),
     ]
-    parsed = read(MARKDOWN.encode(), ".md")
+    parsed = read_document(MARKDOWN.encode(), ".md")
     assert parsed.title == "Lamp manual"
     assert parsed.blocks[-1].headings == ("Lamp", "Use", "Care")
 
 
 def test_the_first_heading_of_the_outermost_level_is_the_title() -> None:
-    assert read(b"### Small\n\ntext\n\n# Big\n\ntext", ".md").title == "Big"
+    assert read_document(b"### Small\n\ntext\n\n# Big\n\ntext", ".md").title == "Big"
 
 
 # ---- html
@@ -236,12 +236,12 @@ def test_html_gives_the_main_part_without_scripts_styles_and_navigation() -> Non
         ("paragraph", "loose text"),
         ("paragraph", "own line"),
     ]
-    assert read(PAGE.encode(), ".html").title == "Lamps"
+    assert read_document(PAGE.encode(), ".html").title == "Lamps"
 
 
 def test_the_pages_title_stands_where_every_heading_is_an_h1() -> None:
     page = "<title>Resolution</title><h1>One</h1><p>a</p><h1>Two</h1><p>b</p>"
-    assert read(page.encode(), ".html").title == "Resolution"
+    assert read_document(page.encode(), ".html").title == "Resolution"
 
 
 def test_a_table_that_lays_out_a_page_is_read_as_text() -> None:
@@ -278,7 +278,7 @@ def test_word_headings_lists_tables_and_order_are_kept() -> None:
         ("row", "Part: Bulb; Price: 2"),
         ("paragraph", "After."),
     ]
-    parsed = read(data, ".docx")
+    parsed = read_document(data, ".docx")
     assert (parsed.title, parsed.blocks[-1].headings) == ("Lamp", ("Lamp", "Use"))
 
 
@@ -311,12 +311,12 @@ def test_a_word_file_whose_styles_are_not_defined_is_read() -> None:
 
 
 def test_a_word_file_that_unpacks_to_too_much_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr("rag.parsing.formats.zip_container.MAX_UNPACKED", 20 * 1024**2)
+    monkeypatch.setattr("rag.parsing.formats.zip_container.MAX_UNPACKED_BYTES", 20 * 1024**2)
     stream = io.BytesIO(word(lambda document: document.add_paragraph("small")))
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/bomb.xml", b"\0" * 21 * 1024**2)
     with pytest.raises(DocumentError, match="unpacks to 21 MiB, more than the 20 MiB allowed"):
-        read(stream.getvalue(), ".docx")
+        read_document(stream.getvalue(), ".docx")
 
 
 # ---- pdf
@@ -332,7 +332,7 @@ def test_pdf_pages_headings_paragraphs_and_rows_are_told_apart() -> None:
         (50, 580, 10, "Bulb 2.00 3.00"),
         (50, 568, 10, "Cord 1.00 1.50"),
     ]
-    parsed = read(pdf(body, [(50, 700, 10, "Second page has its own text, too.")]), ".pdf")
+    parsed = read_document(pdf(body, [(50, 700, 10, "Second page has its own text, too.")]), ".pdf")
     assert [(b.page, b.kind, b.text) for b in parsed.blocks] == [
         (1, "heading", "Lamp manual for users"),
         (1, "paragraph", "The lamp is bright and it shines for many hours when it is charged. It is also warm."),
@@ -351,7 +351,7 @@ def test_running_heads_and_page_numbers_are_left_out() -> None:
          (50, 600, 10, f"The end of {name}."), (50, 550, 10, "Truly."), (300, 30, 10, f"Page {number}")]
         for number, name in enumerate(("apples", "pears", "plums", "figs"), 1)
     ]  # fmt: skip
-    found = " ".join(block.text for block in read(pdf(*pages), ".pdf").blocks)
+    found = " ".join(block.text for block in read_document(pdf(*pages), ".pdf").blocks)
     assert "plums" in found
     assert "Annual report" not in found
     assert "Page" not in found
@@ -359,9 +359,9 @@ def test_running_heads_and_page_numbers_are_left_out() -> None:
 
 def test_a_pdf_without_text_is_told_to_be_scanned() -> None:
     with pytest.raises(DocumentError, match=r"scanned: none of its 2 page\(s\) has a text layer"):
-        read(pictures(None, None), ".pdf")
+        read_document(pictures(None, None), ".pdf")
     with pytest.raises(DocumentError, match=r"its 2 page\(s\) are empty"):
-        read(pdf([], []), ".pdf")
+        read_document(pdf([], []), ".pdf")
 
 
 def pictures(*texts: str | None) -> bytes:
@@ -381,18 +381,18 @@ def pictures(*texts: str | None) -> bytes:
 
 
 def test_pages_that_are_pictures_are_noted_by_their_numbers() -> None:
-    note = read(pictures("Only here is text.", None, "And here.", None, None, None), ".pdf").note
+    note = read_document(pictures("Only here is text.", None, "And here.", None, None, None), ".pdf").note
     assert note.startswith("pages 2 and 4-6 are pictures without text: text recognition is off")
-    assert read(pictures("Some text.", None), ".pdf").note.startswith("page 2 is a picture without text")
+    assert read_document(pictures("Some text.", None), ".pdf").note.startswith("page 2 is a picture without text")
 
 
 def test_empty_pages_are_noted_and_are_no_pictures() -> None:
-    assert read(pdf([(50, 700, 10, "Only here is text.")], []), ".pdf").note == "page 2 without text"
+    assert read_document(pdf([(50, 700, 10, "Only here is text.")], []), ".pdf").note == "page 2 without text"
 
 
 def test_a_broken_pdf_is_told_to_be_damaged() -> None:
     with pytest.raises(DocumentError, match="damaged or incomplete"):
-        read(pdf([(50, 700, 10, "Text")])[:200], ".pdf")
+        read_document(pdf([(50, 700, 10, "Text")])[:200], ".pdf")
 
 
 # ---- what a file is
@@ -422,7 +422,7 @@ def test_the_content_decides_where_the_name_is_wrong() -> None:
 )
 def test_a_refusal_says_why_and_what_to_do(data, suffix, reason) -> None:
     with pytest.raises(DocumentError, match=reason):
-        read(data, suffix)
+        read_document(data, suffix)
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_a_zip_is_told_by_what_is_in_it(members, what) -> None:
         for name, content in members.items():
             archive.writestr(name, content)
     with pytest.raises(DocumentError, match=what):
-        read(stream.getvalue(), ".docx")
+        read_document(stream.getvalue(), ".docx")
 
 
 # ---- the child
@@ -483,25 +483,28 @@ def test_a_killed_child_is_replaced(parser, tmp_path) -> None:
 def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read(tmp_path) -> None:
     os.mkfifo(tmp_path / "endless.txt")  # opening it waits for a writer that never comes
     (tmp_path / "good.txt").write_text("Good.")
-    with Parser(Limits(timeout_s=0.5)) as parser:
+    with Parser(ParsingLimits(timeout_s=0.5)) as parser:
         with pytest.raises(DocumentError, match=r"longer than 0\.5 s"):
             parser.parse(tmp_path / "endless.txt")
         assert parser._child is None
-        parser.limits = Limits()
+        parser.limits = ParsingLimits()
         assert parser.parse(tmp_path / "good.txt").blocks[0].text == "Good."
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count memory this way")
 def test_a_file_that_takes_too_much_memory_is_refused(tmp_path) -> None:
     (tmp_path / "large.txt").write_text("word " * 10_000_000)
-    with Parser(Limits(memory_mib=64)) as parser, pytest.raises(DocumentError, match="more than the 64 MiB of memory"):
+    with (
+        Parser(ParsingLimits(memory_mib=64)) as parser,
+        pytest.raises(DocumentError, match="more than the 64 MiB of memory"),
+    ):
         parser.parse(tmp_path / "large.txt")
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path) -> None:
     with (tmp_path / "large.txt").open("wb") as file:
         file.truncate(2 * 1024**2 + 1)
-    with Parser(Limits(file_mib=2)) as parser, pytest.raises(DocumentError, match="larger than the 2 MiB"):
+    with Parser(ParsingLimits(file_mib=2)) as parser, pytest.raises(DocumentError, match="larger than the 2 MiB"):
         parser.parse(tmp_path / "large.txt")
 
 

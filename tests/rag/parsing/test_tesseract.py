@@ -20,19 +20,19 @@ from rag.database.schema import open_database
 from rag.errors import DocumentError
 from rag.ingestion.ingest import ingest_paths
 from rag.library.library import Library
-from rag.library.reread import pictures_read_by
-from rag.parsing.format_detection import read, refusal
-from rag.parsing.formats.blocks import Parsed
-from rag.parsing.parser import Limits, Parser
-from rag.parsing.pdf.tesseract import Recogniser, reading_of, why_missing
+from rag.library.reread import mark_for_ocr
+from rag.parsing.format_detection import read_document, unreadable_reason
+from rag.parsing.formats.blocks import ParsedDocument
+from rag.parsing.parser import Parser, ParsingLimits
+from rag.parsing.pdf.tesseract import PageRecogniser, missing_ocr_reason, ocr_label
 from rag.settings import Settings
-from rag.splitting.splitter import Splitting, document_of
+from rag.splitting.splitter import SplittingRules, split_document
 
 from .test_rag_parse import pdf
 
 LAMP = ["The lamp shines for many hours", "when its battery is full. Clean it", "with a dry cloth only."]
-OCR = Limits(ocr_languages="eng")
-needs_tesseract = pytest.mark.skipif(bool(why_missing("eng")), reason=why_missing("eng"))
+OCR = ParsingLimits(ocr_languages="eng")
+needs_tesseract = pytest.mark.skipif(bool(missing_ocr_reason("eng")), reason=missing_ocr_reason("eng"))
 
 
 def picture(lines: list[str], turned: int = 0, blurred: int = 0, speckled: int = 0) -> bytes:
@@ -66,8 +66,8 @@ def bound(*pages: bytes) -> bytes:
     return out.getvalue()
 
 
-def recognised(data: bytes, within_s: float = 600.0) -> Parsed:
-    return read(data, ".pdf", Recogniser("eng", within_s))
+def recognised(data: bytes, within_s: float = 600.0) -> ParsedDocument:
+    return read_document(data, ".pdf", PageRecogniser("eng", within_s))
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_recognised_pages_stand_between_the_others_below_the_heading_before_them
 @needs_tesseract
 def test_offsets_and_pages_of_recognised_passages_are_exact() -> None:
     parsed = recognised(bound(text_page("The first page has text of its own."), picture(LAMP)))
-    document, passages = document_of("lamp.pdf", "lamp", parsed, Splitting(90))
+    document, passages = split_document("lamp.pdf", "lamp", parsed, SplittingRules(90))
     assert [(p.page, document.text[p.start : p.end] == p.text) for p in passages] == [(1, True), (2, True)]
     assert passages[1].text == " ".join(LAMP)
 
@@ -179,7 +179,7 @@ def test_a_scanned_attachment_of_an_email_is_read() -> None:
     message["Subject"] = "The lamp"
     message.set_content("See the scan.")
     message.add_attachment(picture(LAMP), maintype="application", subtype="pdf", filename="lamp.pdf")
-    parsed = read(bytes(message), ".eml", Recogniser("eng", 600))
+    parsed = read_document(bytes(message), ".eml", PageRecogniser("eng", 600))
     assert parsed.blocks[-1].text == " ".join(LAMP)
     assert "attachment 'lamp.pdf': page 1 recognised from pictures" in parsed.note
 
@@ -187,17 +187,17 @@ def test_a_scanned_attachment_of_an_email_is_read() -> None:
 @needs_tesseract
 def test_a_refused_scan_is_read_once_recognition_is_on(library: Library, tmp_path: Path) -> None:
     (tmp_path / "lamp.pdf").write_bytes(picture(LAMP))
-    (failed,) = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90)).failed
+    (failed,) = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=SplittingRules(90)).failed
     assert "text recognition is off" in failed[1]
-    assert len(ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90), limits=OCR).added) == 1
+    assert len(ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=SplittingRules(90), limits=OCR).added) == 1
 
 
 @needs_tesseract
 def test_a_file_with_unread_pages_is_read_again_once_recognition_is_on(library: Library, tmp_path: Path) -> None:
     (tmp_path / "lamp.pdf").write_bytes(bound(text_page("The first page has text of its own."), picture(LAMP)))
 
-    def outcome(limits: Limits | None) -> list[int]:
-        report = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=Splitting(90), limits=limits)
+    def outcome(limits: ParsingLimits | None) -> list[int]:
+        report = ingest_paths(library, [tmp_path / "lamp.pdf"], splitting=SplittingRules(90), limits=limits)
         return [len(report.added), len(report.changed), len(report.unchanged), library.n_passages()]
 
     assert outcome(None) == [1, 0, 0, 1]
@@ -221,35 +221,35 @@ def test_without_the_package_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "tesserocr", None)  # as if it were not installed
     with pytest.raises(DocumentError, match=r'has a text layer, and .* run pip install "nightjar-rag\[ocr\]"'):
         recognised(picture(LAMP))
-    assert reading_of("eng") == "none"
+    assert ocr_label("eng") == "none"
 
 
-@pytest.mark.skipif("is not installed" in why_missing("eng"), reason=why_missing("eng"))
+@pytest.mark.skipif("is not installed" in missing_ocr_reason("eng"), reason=missing_ocr_reason("eng"))
 def test_without_a_language_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "apt-get install tesseract-ocr-eng tesseract-ocr-none-such, or" in why_missing("eng+none_such")
+    assert "apt-get install tesseract-ocr-eng tesseract-ocr-none-such, or" in missing_ocr_reason("eng+none_such")
     (tmp_path / "none_such.traineddata").touch()
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
-    assert why_missing("none_such") == ""
+    assert missing_ocr_reason("none_such") == ""
 
 
 def test_where_recognition_is_off_pages_that_are_pictures_are_told() -> None:
-    note = read(bound(text_page("Only here is text."), picture(LAMP)), ".pdf").note
+    note = read_document(bound(text_page("Only here is text."), picture(LAMP)), ".pdf").note
     assert note == 'page 2 is a picture without text: text recognition is off: set parsing.ocr = "auto"'
 
 
 def test_a_picture_of_its_own_is_refused_with_a_way_out() -> None:
-    assert "a picture (.png) can not be read: save it as PDF" in str(refusal(Path("scan.PNG")))
+    assert "a picture (.png) can not be read: save it as PDF" in str(unreadable_reason(Path("scan.PNG")))
 
 
 def test_only_documents_with_pages_read_otherwise_are_read_anew(library: Library) -> None:
     for name, kind in [("a", "application/pdf"), ("b", "application/pdf; ocr=none"), ("c", "message/rfc822; ocr=deu"),
                        ("d", "application/pdf; ocr=eng")]:  # fmt: skip
-        parsed = Parsed(read(b"Some text.", ".txt").blocks, name, kind, sha256=name * 64)
-        library.put(*document_of(name, name, parsed, Splitting(90)))
-    pictures_read_by(library.engine, "none")
-    assert library.hashes() == {name: name * 64 for name in "abcd"}
-    pictures_read_by(library.engine, "eng")
-    assert library.hashes() == {"a": "a" * 64, "b": "", "c": "", "d": "d" * 64}
+        parsed = ParsedDocument(read_document(b"Some text.", ".txt").blocks, name, kind, sha256=name * 64)
+        library.put(*split_document(name, name, parsed, SplittingRules(90)))
+    mark_for_ocr(library.engine, "none")
+    assert library.file_hashes() == {name: name * 64 for name in "abcd"}
+    mark_for_ocr(library.engine, "eng")
+    assert library.file_hashes() == {"a": "a" * 64, "b": "", "c": "", "d": "d" * 64}
 
 
 def test_the_settings_decide_whether_and_in_which_languages(tmp_path: Path) -> None:
@@ -267,4 +267,4 @@ def test_a_page_that_is_being_recognised_gives_the_file_more_time() -> None:
     """A child that takes 4 s after it has asked for more, where 3 are allowed."""
     program = 'import time; print(\'{"more_s": 20}\', flush=True); time.sleep(4); print(\'{"refused": "done"}\')'
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
-        assert Parser(Limits(timeout_s=3))._answer(child) == {"refused": "done"}
+        assert Parser(ParsingLimits(timeout_s=3))._answer(child) == {"refused": "done"}

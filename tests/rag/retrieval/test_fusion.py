@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.retrieval.fusion import fused, normalised_lexical, reciprocal_rank_fusion, top, top_fused
+from rag.retrieval.fusion import fuse_scores, normalise_bm25, reciprocal_rank_fusion, top_fused, top_positions
 
 # Few distinct values, so that there are ties everywhere.
 SCORES = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0]), max_size=40).map(
@@ -16,36 +16,36 @@ SCORES = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0]), max_size=4
 
 
 def test_bm25_is_divided_by_its_maximum_for_the_question() -> None:
-    assert normalised_lexical(np.array([8.0, 2.0, 0.0, -4.0])).tolist() == [1.0, 0.25, 0.0, -0.5]
+    assert normalise_bm25(np.array([8.0, 2.0, 0.0, -4.0])).tolist() == [1.0, 0.25, 0.0, -0.5]
 
 
 @given(st.integers(1, 3000), st.integers(0, 60), st.integers(1, 40))
 def test_the_top_of_many_scores_is_what_sorting_them_all_puts_first(n_scores: int, k: int, n_values: int) -> None:
     scores = np.random.default_rng(n_scores).integers(n_values, size=n_scores).astype(np.float32)
-    assert top(scores, k).tolist() == sorted(range(n_scores), key=lambda place: (-scores[place], place))[:k]
+    assert top_positions(scores, k).tolist() == sorted(range(n_scores), key=lambda place: (-scores[place], place))[:k]
 
 
 def test_where_no_word_matches_bm25_says_nothing() -> None:
     """BM25's negative idf would else turn the least bad passage into a perfect match."""
-    assert normalised_lexical(np.array([-1.0, -3.0])).tolist() == [0.0, 0.0]
-    assert normalised_lexical(np.array([])).tolist() == []
+    assert normalise_bm25(np.array([-1.0, -3.0])).tolist() == [0.0, 0.0]
+    assert normalise_bm25(np.array([])).tolist() == []
 
 
 def test_the_fused_score_is_cosine_plus_weighted_bm25() -> None:
-    assert fused(np.array([0.5, 0.25]), np.array([0.0, 1.0]), 0.5).tolist() == [0.5, 0.75]
+    assert fuse_scores(np.array([0.5, 0.25]), np.array([0.0, 1.0]), 0.5).tolist() == [0.5, 0.75]
 
 
 def test_equal_scores_go_by_position() -> None:
     scores = np.array([0.5, 0.9, 0.5, 0.9, 0.5])
-    assert top(scores, 1).tolist() == [1]
-    assert top(scores, 3).tolist() == [1, 3, 0]
-    assert top(scores, 4).tolist() == [1, 3, 0, 2]
-    assert top(np.zeros(5), 2).tolist() == [0, 1]
+    assert top_positions(scores, 1).tolist() == [1]
+    assert top_positions(scores, 3).tolist() == [1, 3, 0]
+    assert top_positions(scores, 4).tolist() == [1, 3, 0, 2]
+    assert top_positions(np.zeros(5), 2).tolist() == [0, 1]
 
 
 @given(SCORES, st.integers(0, 45))
 def test_the_top_is_the_beginning_of_a_full_stable_sort(scores, k) -> None:
-    assert top(scores, k).tolist() == sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:k]
+    assert top_positions(scores, k).tolist() == sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:k]
 
 
 def test_a_passage_that_only_bm25_puts_forward_can_win() -> None:

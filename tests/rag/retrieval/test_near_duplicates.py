@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from rag.embedding.passage_vectors import Vectors
-from rag.index.bm25 import Lexical
+from rag.embedding.passage_vectors import PassageVectors
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.library.library import Library
 from rag.records import Document, Hit, Passage, sha256_of
-from rag.retrieval.near_duplicates import Wording, collapsed
+from rag.retrieval.near_duplicates import PassageWording, collapse_near_duplicates
 from rag.retrieval.retriever import Retriever
 from ui.commands.ask import _hit_lines
-from ui.serializers.answers import also_in
-from ui.web.chat.render_card import card
+from ui.serializers.answers import format_duplicate_sources
+from ui.web.chat.render_card import render_card
 
 GRANT = (
     "Nurses who work at night can get the grant. Ask the council for the form, fill it in and send it back before the "
@@ -41,7 +41,7 @@ def names(hits) -> list[tuple[str, list[str]]]:
 
 def test_a_copy_is_named_in_the_better_hit_and_scores_stay_with_what_is_shown() -> None:
     hits = [hit("a", GRANT, 0.9), hit("b", OTHERS["owls"]), hit("c", GRANT.upper().replace(".", " ;")), hit("d", GRANT)]
-    kept = collapsed(hits)
+    kept = collapse_near_duplicates(hits)
     assert names(kept) == [("a", ["c", "d"]), ("b", [])]
     assert [replace(one, also_in=()) for one in kept] == hits[:2]
 
@@ -59,14 +59,14 @@ def test_a_copy_is_named_in_the_better_hit_and_scores_stay_with_what_is_shown() 
     ],
 )
 def test_what_says_more_or_something_else_is_no_duplicate(changed: str, same: bool) -> None:
-    assert Wording(changed).says_no_more_than(Wording(GRANT)) is same
+    assert PassageWording(changed).is_contained_in(PassageWording(GRANT)) is same
 
 
 def test_templates_that_differ_in_a_number_or_a_name_are_both_shown() -> None:
     lasts = "The battery of the {} lasts {} hours when the lamp is dimmed to one half and the fan of the lamp is off."
     one, other, third = (lasts.format(*what) for what in (("X100", "nine"), ("X200", "nine"), ("X100", "five")))
-    assert len(collapsed([hit("a", one), hit("b", other)])) == 2
-    assert len(collapsed([hit("a", one), hit("c", third)])) == 2
+    assert len(collapse_near_duplicates([hit("a", one), hit("b", other)])) == 2
+    assert len(collapse_near_duplicates([hit("a", one), hit("c", third)])) == 2
 
 
 @pytest.fixture
@@ -77,12 +77,19 @@ def retriever(engine, base_encoder) -> Retriever:
     for name, text in texts.items():
         document = Document(f"of {name}", f"{name}.txt", "", "text/plain", sha256_of(name), text)
         library.put(document, [Passage(name, document.document_id, document.source, "", "", text, 0, len(text))])
-    vectors = Vectors(engine, base_encoder.passage_side)
+    vectors = PassageVectors(engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     there = library.passages()
-    lexical = Lexical.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
     return Retriever(
-        base_encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25, candidates=12, distinct=True
+        base_encoder,
+        ExactIndex(vectors),
+        lexical,
+        library,
+        vectors,
+        lexical_weight=0.25,
+        candidates=12,
+        collapse_duplicates=True,
     )
 
 
@@ -96,8 +103,8 @@ def test_a_search_gives_as_many_distinct_passages_as_asked_for(retriever) -> Non
 
 def test_every_door_names_three_places_and_counts_the_rest(retriever) -> None:
     (best,) = retriever.search("Which nurses can get the grant?", k=1)
-    places = also_in(best)
+    places = format_duplicate_sources(best)
     assert places[:3] == [one.source for one in best.also_in[:3]]
     assert places[3:] == [f"{len(best.also_in) - 3} more"]
     assert f"also in {', '.join(places)}" in "\n".join(_hit_lines(best))
-    assert "also in copy" in card(best, ()).replace("&#46;", ".")
+    assert "also in copy" in render_card(best, ()).replace("&#46;", ".")

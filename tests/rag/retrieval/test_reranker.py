@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from eval.retrieval.reranking import read_served, rerank_worth
+from eval.retrieval.reranking import compare_reranking, rerank_served
 from rag.app.app import App, open_app
 from rag.errors import EncoderError
 from rag.records import Hit, Passage
-from rag.retrieval.reranker import READ_AT_ONCE, Reranker, reordered
+from rag.retrieval.reranker import PASSAGES_PER_BATCH, Reranker, reorder_by_rerank_score
 from rag.settings import Settings
 from tests.fixtures import jargon
-from ui.serializers.answers import found_json
+from ui.serializers.answers import search_result_json
 
 QUESTION = "How do I clean the filter of my printer?"
 
@@ -93,7 +93,7 @@ def test_when_the_time_is_spent_the_rest_stays_as_served_and_it_is_said() -> Non
     """Two batches a second each fit into 1.5 s, for the clock is looked at before a batch; loading does not count."""
     marks = Marks()
     reranked = reranker(marks, budget_s=1.5).rerank("q", hits(*(place / 10 for place in range(10))))
-    assert len(marks.read) == 2 * READ_AT_ONCE == 8
+    assert len(marks.read) == 2 * PASSAGES_PER_BATCH == 8
     assert names(reranked.hits) == "hgfedcbaij"
     assert [hit.rerank is None for hit in reranked.hits] == [False] * 8 + [True] * 2
     assert reranked.is_cut
@@ -111,8 +111,8 @@ def test_one_batch_is_always_read() -> None:
 def test_the_worth_is_measured_on_the_same_hits_question_by_question() -> None:
     """Right is b, then a: nDCG@10 .63 → 1 and 1 → .63; what lies between the halves is nothing."""
     questions, qrels = {"1": "one", "2": "two"}, {"1": {"b": 1}, "2": {"a": 1}}
-    read = read_served(questions, lambda text, k: hits(0.0, 1.0), reranker(Marks()))
-    worth = rerank_worth(read, qrels, weight=0.5)
+    read = rerank_served(questions, lambda text, k: hits(0.0, 1.0), reranker(Marks()))
+    worth = compare_reranking(read, qrels, weight=0.5)
     told = worth.as_json()
     assert worth.served["nDCG@10"] == pytest.approx({"1": 0.6309, "2": 1.0}, abs=1e-4)
     assert worth.reranked["nDCG@10"] == pytest.approx({"1": 1.0, "2": 0.6309}, abs=1e-4)
@@ -125,14 +125,14 @@ def test_it_is_counted_how_often_the_time_was_too_short() -> None:
     """Of six hits four are read in the first second, and the second second is not given."""
     asked = {"1": "one", "2": "two"}
     few = {"one": hits(0.1, 0.2), "two": hits(*(place / 10 for place in range(6)))}
-    assert read_served(asked, lambda text, k: few[text], reranker(Marks(), budget_s=0.5)).n_cut == 1
+    assert rerank_served(asked, lambda text, k: few[text], reranker(Marks(), budget_s=0.5)).n_cut == 1
 
 
 def test_other_scores_for_what_was_read_make_another_order() -> None:
-    read = read_served({"1": "one"}, lambda text, k: hits(0.0, 1.0, 0.5), reranker(Marks(), k=2))
-    said = read.saying(np.array([0.9, 0.1]))
+    read = rerank_served({"1": "one"}, lambda text, k: hits(0.0, 1.0, 0.5), reranker(Marks(), k=2))
+    said = read.with_scores(np.array([0.9, 0.1]))
     assert [hit.rerank for hit in said.hits["1"]] == [0.9, 0.1, None]
-    assert names(reordered(said.hits["1"], 0.5)) == "abc"
+    assert names(reorder_by_rerank_score(said.hits["1"], 0.5)) == "abc"
 
 
 # ---- in the application
@@ -149,7 +149,7 @@ def test_where_it_is_off_nothing_is_reranked(app: App) -> None:
     assert app.reranker is None and app.retriever.reranker is None
     found = app.retriever.find(QUESTION)
     assert {hit.rerank for hit in found.hits} == {None}
-    assert found_json(found)["rerank_cut"] is False
+    assert search_result_json(found)["rerank_cut"] is False
 
 
 class Codes(Marks):
@@ -170,7 +170,7 @@ def test_a_hit_that_was_not_among_those_shown_is_read_and_lifted(app: App) -> No
     assert found.hits[0].passage.passage_id == served[place].passage.passage_id
     assert found.hits[0].score == pytest.approx(served[place].score, abs=1e-6)
     assert len(reader.read) == 20
-    told = found_json(found)["hits"][0]
+    told = search_result_json(found)["hits"][0]
     assert (told["rank"], told["rerank"]) == (1, 1.0)
 
 

@@ -7,15 +7,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from eval.retrieval.evaluate import rankings
-from rag.embedding.passage_vectors import Vectors
-from rag.index.bm25 import Lexical
+from eval.retrieval.evaluate import rank_passages
+from rag.embedding.passage_vectors import PassageVectors
+from rag.index.bm25 import Bm25Index
 from rag.index.exact_search import ExactIndex
 from rag.library.library import Library
-from rag.library.search_filter import filter_of
+from rag.library.search_filter import parse_filter
 from rag.records import Document, Passage, sha256_of
-from rag.retrieval.fusion import normalised_lexical
-from rag.retrieval.retriever import Retriever, as_langchain
+from rag.retrieval.fusion import normalise_bm25
+from rag.retrieval.retriever import Retriever, to_langchain_retriever
 
 TEXTS = {
     "p01": "The lamp is switched on with the red button at its side.",
@@ -38,8 +38,8 @@ def library(engine) -> Library:
 
 
 @pytest.fixture
-def vectors(library, engine, base_encoder) -> Vectors:
-    filled = Vectors(engine, base_encoder.passage_side)
+def vectors(library, engine, base_encoder) -> PassageVectors:
+    filled = PassageVectors(engine, base_encoder.passage_side)
     filled.fill(base_encoder)
     return filled
 
@@ -50,7 +50,7 @@ def make(library, vectors, base_encoder):
 
     def make(*, weight: float = 0.25, candidates: int = 100, dense=None) -> Retriever:
         passages = library.passages()
-        lexical = Lexical.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+        lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
         index = dense or ExactIndex(vectors)
         return Retriever(base_encoder, index, lexical, library, vectors, lexical_weight=weight, candidates=candidates)
 
@@ -84,7 +84,7 @@ def test_every_score_of_a_hit_is_what_it_says(make, vectors, base_encoder) -> No
     hits = retriever.search(question, k=8)
     passage_ids, matrix = vectors.matrix()
     cosines = dict(zip(passage_ids, matrix @ base_encoder.encode_queries([question])[0], strict=True))
-    bm25 = dict(zip(passage_ids, normalised_lexical(retriever._lexical.scores(question)), strict=True))
+    bm25 = dict(zip(passage_ids, normalise_bm25(retriever._lexical.scores(question)), strict=True))
     assert hits[0].passage.passage_id == "p01"
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6, 7, 8]
     for hit in hits:
@@ -103,7 +103,7 @@ def test_what_is_served_is_what_is_measured(make, vectors, base_encoder, weight,
     passage_ids, matrix = vectors.matrix()
     words = retriever._lexical.score_matrix(questions)
     queries = base_encoder.encode_queries(questions)
-    measured = rankings(queries, matrix, words, weight, k=candidates, candidates=candidates).fused
+    measured = rank_passages(queries, matrix, words, weight, k=candidates, candidates=candidates).fused
     for question, expected in zip(questions, measured, strict=True):
         assert ids(retriever.search(question, k=candidates)) == [passage_ids[row] for row in expected]
 
@@ -138,8 +138,8 @@ def test_a_k_above_the_number_of_candidates_is_filled(make) -> None:
 
 
 def test_an_empty_library_gives_no_hits(engine, base_encoder) -> None:
-    vectors = Vectors(engine, base_encoder.passage_side)
-    empty = Lexical.build([], [])
+    vectors = PassageVectors(engine, base_encoder.passage_side)
+    empty = Bm25Index.build([], [])
     retriever = Retriever(base_encoder, ExactIndex(vectors), empty, Library(engine), vectors, lexical_weight=0.25)
     assert retriever.search("lamp") == []
 
@@ -180,7 +180,7 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
     from langchain_core.retrievers import BaseRetriever
 
     retriever = make()
-    wrapped = as_langchain(retriever, k=3)
+    wrapped = to_langchain_retriever(retriever, k=3)
     assert isinstance(wrapped, BaseRetriever)
     found = wrapped.invoke("How do I switch the lamp on?")
     hits = retriever.search("How do I switch the lamp on?", k=3)
@@ -190,5 +190,5 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
     assert found[0].metadata == {"source": "p01.txt", "title": "", "page": 3, "rank": 1, "score": hits[0].score,
                                  "dense": hits[0].dense, "lexical": hits[0].lexical}  # fmt: skip
     assert len(wrapped.invoke("lamp", k=5)) == 5
-    assert [one.id for one in wrapped.invoke("lamp", where=filter_of(["p06.txt", "p07.txt"]))] == ["p07", "p06"]
+    assert [one.id for one in wrapped.invoke("lamp", where=parse_filter(["p06.txt", "p07.txt"]))] == ["p07", "p06"]
     assert [len(some) for some in wrapped.batch(["lamp", "moths"])] == [3, 3]

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.parsing.formats.blocks import Block, Headings, Parsed, cleaned, header_of
-from rag.splitting.splitter import Splitting, document_of, passage_id_of
+from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument, clean_text, detect_header
+from rag.splitting.splitter import SplittingRules, make_passage_id, split_document
 from rag.splitting.token_offsets import n_words
 
 
 def split(*blocks: Block, max_words: int = 90, title: str = "Guide"):
-    return document_of("guide.md", "guide", Parsed(tuple(blocks), title), Splitting(max_words))
+    return split_document("guide.md", "guide", ParsedDocument(tuple(blocks), title), SplittingRules(max_words))
 
 
 def texts(*blocks: Block, max_words: int = 90) -> list[str]:
@@ -39,7 +39,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 BLOCKS = st.lists(
     st.builds(
         Block,
-        text=st.one_of(WORDS, st.lists(WORDS, max_size=40).map(". ".join)).map(cleaned).filter(bool),
+        text=st.one_of(WORDS, st.lists(WORDS, max_size=40).map(". ".join)).map(clean_text).filter(bool),
         kind=st.sampled_from(["paragraph", "list", "row", "record", "code"]),
         headings=st.sampled_from([(), ("A",), ("A", "B"), ("Guide", "C")]),
         page=st.sampled_from([None, 1, 2]),
@@ -67,7 +67,7 @@ def test_every_passage_is_where_it_says_and_nothing_is_lost(blocks: list[Block],
 
 
 def test_headings_part_passages_and_stand_above_them() -> None:
-    here = Headings()
+    here = HeadingStack()
     _, passages = split(
         here.enter(1, "Guide"), Block("Intro.", headings=("Guide",)),
         here.enter(2, "Setup"), Block("Plug it in.", headings=("Guide", "Setup")),
@@ -82,7 +82,7 @@ def test_headings_part_passages_and_stand_above_them() -> None:
 
 
 def test_a_heading_with_nothing_below_it_is_a_passage_itself() -> None:
-    here = Headings()
+    here = HeadingStack()
     assert texts(
         here.enter(1, "Guide"), here.enter(2, "Opening hours: 9 to 5"), here.enter(2, "Closed on Sundays")
     ) == ["Opening hours: 9 to 5\n\nClosed on Sundays"]
@@ -124,7 +124,7 @@ def test_no_passage_crosses_a_page() -> None:
 
 
 def test_repeated_text_is_stored_once_below_the_same_heading_only() -> None:
-    here = Headings()
+    here = HeadingStack()
     _, passages = split(
         here.enter(2, "A"), Block("Call us.", headings=("A",)),
         here.enter(2, "A"), Block("Call us.", headings=("A",)),
@@ -136,7 +136,7 @@ def test_repeated_text_is_stored_once_below_the_same_heading_only() -> None:
 def test_an_id_follows_from_document_headings_and_text_alone() -> None:
     _, (passage,) = split(Block("Plug it in.", headings=("Setup",)))
     _, moved = split(Block("Something else.", headings=("Before",)), Block("Plug it in.", headings=("Setup",)))
-    assert passage.passage_id == moved[1].passage_id == passage_id_of(passage.document_id, "Setup", "Plug it in.")
+    assert passage.passage_id == moved[1].passage_id == make_passage_id(passage.document_id, "Setup", "Plug it in.")
     assert passage.start != moved[1].start
 
 
@@ -177,6 +177,6 @@ def test_the_stem_is_the_title_where_the_file_has_none() -> None:
 
 
 def test_a_row_of_values_is_no_header() -> None:
-    assert header_of([["Emirate:", "The Emirate of Dubai."], ["Law:", "No. 27"]]) == []
-    assert header_of([["Name", "Name"], ["a", "b"]]) == []
-    assert header_of([["Name", "Age"]]) == []
+    assert detect_header([["Emirate:", "The Emirate of Dubai."], ["Law:", "No. 27"]]) == []
+    assert detect_header([["Name", "Name"], ["a", "b"]]) == []
+    assert detect_header([["Name", "Age"]]) == []

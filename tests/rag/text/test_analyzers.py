@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.index.bm25 import Lexical
-from rag.text.analyzers import STEMMED, TOLD_APART, language_of, likeliest, stop_words, terms
+from rag.index.bm25 import Bm25Index
+from rag.text.analyzers import (
+    DETECTED_LANGUAGES,
+    STEMMED_LANGUAGES,
+    bm25_terms,
+    detect_language,
+    detect_question_language,
+    stop_words,
+)
 from rag.text.tokenize import tokenize
 
 
@@ -49,7 +56,7 @@ def test_words_are_cut_as_people_write_them(text, words):
     ],
 )
 def test_the_language_of_a_text_is_told(text, language):
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 @pytest.mark.parametrize(
@@ -63,18 +70,18 @@ def test_the_language_of_a_text_is_told(text, language):
     ],
 )
 def test_forms_of_a_word_share_a_stem_but_not_the_word(language, one, other):
-    assert len(set(terms(one, language)) & set(terms(other, language))) == 1
-    assert terms(one, language)[1] == "=" + one.lower()
+    assert len(set(bm25_terms(one, language)) & set(bm25_terms(other, language))) == 1
+    assert bm25_terms(one, language)[1] == "=" + one.lower()
 
 
 def test_a_language_without_a_stemmer_keeps_its_words():
-    assert terms("hộ chiếu", "vi") == ["hộ", "chiếu", "=hộ", "=chiếu"]
-    assert terms("hộ chiếu", "") == terms("hộ chiếu", "vi")
+    assert bm25_terms("hộ chiếu", "vi") == ["hộ", "chiếu", "=hộ", "=chiếu"]
+    assert bm25_terms("hộ chiếu", "") == bm25_terms("hộ chiếu", "vi")
 
 
 def test_stop_words_are_those_of_the_language_and_english_ones():
-    assert terms("der Pass und the fee", "de") == ["pass", "fee", "=pass", "=fee"]
-    assert "der" in terms("der Pass", "en")
+    assert bm25_terms("der Pass und the fee", "de") == ["pass", "fee", "=pass", "=fee"]
+    assert "der" in bm25_terms("der Pass", "en")
     assert stop_words("vi") == stop_words("en") < stop_words("de")
 
 
@@ -100,23 +107,23 @@ def test_the_list_of_stop_words_leaves_the_log_as_it_was(monkeypatch):
     ],
 )
 def test_scripts_without_spaces_give_characters_and_pairs(text, grams):
-    assert terms(text, "zh") == grams
+    assert bm25_terms(text, "zh") == grams
 
 
 @settings(max_examples=100, deadline=None)
-@given(text=st.text(max_size=40), language=st.sampled_from(sorted(STEMMED | {"zh", ""})))
+@given(text=st.text(max_size=40), language=st.sampled_from(sorted(STEMMED_LANGUAGES | {"zh", ""})))
 def test_any_text_has_a_language_and_terms_that_are_not_empty(text, language):
     """Lone surrogates, marks without a letter, and letters of no language included."""
-    assert language_of(text) in TOLD_APART | {""}
-    assert all(term.removeprefix("=") for term in terms(text, language))
+    assert detect_language(text) in DETECTED_LANGUAGES | {""}
+    assert all(term.removeprefix("=") for term in bm25_terms(text, language))
 
 
 def test_a_question_is_read_in_the_likeliest_language_of_the_library():
-    assert likeliest("Was kostet der Reisepass?", {"en": 99, "de": 1}) == "de"
-    assert likeliest("What does a passport cost?", {"en": 1, "de": 99}) == "en"
-    assert likeliest("two owls", {"en": 999, "pl": 1}) == "en", "by the letters alone it were Polish"
-    assert likeliest("What does a passport cost?", {"de": 1}) == "de", "there is no other"
-    assert likeliest("What does a passport cost?", {}) == ""
+    assert detect_question_language("Was kostet der Reisepass?", {"en": 99, "de": 1}) == "de"
+    assert detect_question_language("What does a passport cost?", {"en": 1, "de": 99}) == "en"
+    assert detect_question_language("two owls", {"en": 999, "pl": 1}) == "en", "by the letters alone it were Polish"
+    assert detect_question_language("What does a passport cost?", {"de": 1}) == "de", "there is no other"
+    assert detect_question_language("What does a passport cost?", {}) == ""
 
 
 def test_each_language_of_a_mixed_library_is_found_by_another_form_of_its_word():
@@ -127,6 +134,6 @@ def test_each_language_of_a_mixed_library_is_found_by_another_form_of_its_word()
         "Nothing of the kind is told on this page about owls.",
         "Hier steht etwas anderes, nämlich über die Eulen im Wald.",
     ]
-    lexical = Lexical.build(["en", "de", "zh", "owls", "Eulen"], texts)
+    lexical = Bm25Index.build(["en", "de", "zh", "owls", "Eulen"], texts)
     found = [lexical.scores(question).argmax() for question in ("What is the fee?", "Welche Gebühr?", "東京")]
     assert found == [0, 1, 2]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.text.sentences import MAX_LIST, MAX_SENTENCE, readable, sentences
+from rag.text.sentences import MAX_LIST_LENGTH, MAX_SENTENCE_LENGTH, format_quote, split_sentences
 
 WRAPPED = (
     "There are 11 lenders in the scheme including many of the main\n"
@@ -33,7 +33,7 @@ PIECES = st.sampled_from(
 
 
 def texts_of(text: str) -> list[str]:
-    return [one.text for one in sentences(text)]
+    return [one.text for one in split_sentences(text)]
 
 
 @given(st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=30).map("".join)))
@@ -41,7 +41,7 @@ def texts_of(text: str) -> list[str]:
 @example(" \n:\n\n:\n a")
 def test_every_sentence_is_its_slice_and_none_overlap(text):
     position = 0
-    for one in sentences(text):
+    for one in split_sentences(text):
         assert position <= one.start < one.end <= len(text)
         assert one.text == text[one.start : one.end]
         assert one.text == one.text.strip()
@@ -50,8 +50,8 @@ def test_every_sentence_is_its_slice_and_none_overlap(text):
 
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_reading_form_changes_no_word(text):
-    for one in sentences(text):
-        assert "".join(filter(str.isalnum, readable(one.text))) == "".join(filter(str.isalnum, one.text))
+    for one in split_sentences(text):
+        assert "".join(filter(str.isalnum, format_quote(one.text))) == "".join(filter(str.isalnum, one.text))
 
 
 def test_wrapped_lines_are_one_sentence():
@@ -83,18 +83,18 @@ def test_short_list_is_quoted_with_its_lead_in():
 def test_long_list_is_quoted_item_by_item_with_the_lead_in_as_context():
     items = [f"- thing {number} that you will need on the way to the coast of the island" for number in range(12)]
     text = "Bring:\n" + "\n".join(items)
-    assert len(text) > MAX_LIST
+    assert len(text) > MAX_LIST_LENGTH
     assert texts_of(text) == [item.removeprefix("- ") for item in items]
-    assert {one.context for one in sentences(text)} == {"Bring:"}
+    assert {one.context for one in split_sentences(text)} == {"Bring:"}
 
 
 def test_headings_are_evidence_and_not_quoted():
-    found = sentences("# Grants\n\nAdvance payments\nAsk for it early.")
+    found = split_sentences("# Grants\n\nAdvance payments\nAsk for it early.")
     assert [(one.text, one.context) for one in found] == [("Ask for it early.", "Advance payments")]
 
 
 def test_question_is_the_context_of_its_answer():
-    found = sentences("Can I go out? Yes, once a day.")
+    found = split_sentences("Can I go out? Yes, once a day.")
     assert [(one.is_question, one.context) for one in found] == [(True, ""), (False, "Can I go out?")]
 
 
@@ -104,7 +104,7 @@ def test_rows_of_a_table_are_not_taken_for_headings():
 
 def test_the_last_row_of_a_table_is_no_heading_of_what_follows():
     rows = ["Ticket: Single; Adults: €6.50", "Ticket: Season; Adults: €140.00"]
-    found = sentences("\n".join(rows) + "\n\nThe pool opens at 7:00.")
+    found = split_sentences("\n".join(rows) + "\n\nThe pool opens at 7:00.")
     assert [(one.text, one.context) for one in found] == [(row, "") for row in (*rows, "The pool opens at 7:00.")]
 
 
@@ -114,11 +114,11 @@ def test_definitions_of_abbreviations_are_not_quoted():
 
 def test_endless_sentences_are_cut_between_words():
     pieces = texts_of("word " * 400)
-    assert all(len(piece) <= MAX_SENTENCE for piece in pieces)
+    assert all(len(piece) <= MAX_SENTENCE_LENGTH for piece in pieces)
     assert all(set(piece.split()) == {"word"} for piece in pieces)
 
 
 def test_reading_form_of_a_list_has_an_item_a_line():
-    assert readable("This\nincludes:\n\n• washing your hands\n2. going home") == (
+    assert format_quote("This\nincludes:\n\n• washing your hands\n2. going home") == (
         "This includes:\n- washing your hands\n- 2. going home"
     )

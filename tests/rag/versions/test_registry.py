@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from rag.database.schema import promotions, state
-from rag.embedding.model_hashes import encoder_id_of
+from rag.database.schema import app_state, promotions
+from rag.embedding.model_hashes import compute_encoder_id
 from rag.errors import NotFoundError, UsageError
-from rag.versions.registry import MANIFEST, Registry, Version
+from rag.versions.registry import VERSION_MANIFEST, Version, VersionRegistry
 
 
 @pytest.fixture
-def registry(engine, tmp_path) -> Registry:
-    return Registry(engine, tmp_path)
+def registry(engine, tmp_path) -> VersionRegistry:
+    return VersionRegistry(engine, tmp_path)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def model(folder: Path, content: str) -> Path:
     return folder
 
 
-def current(registry: Registry) -> str:
+def current(registry: VersionRegistry) -> str:
     return registry.current().note["content"]
 
 
@@ -54,8 +54,8 @@ def test_a_version_is_what_was_registered(registry, make, tmp_path) -> None:
     assert registry.version(made.encoder_id) == made
     assert (made.tier, made.parent_id, made.lexical_weight, made.note) == (3, None, 0.3, {"content": "a"})
     assert made.folder == tmp_path / "versions" / made.encoder_id
-    assert made.encoder_id == encoder_id_of(made.folder)
-    manifest = json.loads((made.folder / MANIFEST).read_text())
+    assert made.encoder_id == compute_encoder_id(made.folder)
+    manifest = json.loads((made.folder / VERSION_MANIFEST).read_text())
     assert (manifest["encoder_id"], manifest["passage_side"]) == (made.encoder_id, made.passage_side)
     assert not (tmp_path / "made-a").exists()
 
@@ -94,7 +94,7 @@ def test_a_folder_left_without_a_manifest_is_replaced(registry, make, tmp_path) 
     """A kill while files were moved leaves such a folder; it does not exist."""
     made = model(tmp_path / "made-first", "a")
     (made / "retrieval.json").write_text('{"lexical_weight": 0.25}')
-    torn = tmp_path / "versions" / encoder_id_of(made)
+    torn = tmp_path / "versions" / compute_encoder_id(made)
     torn.mkdir(parents=True)
     (torn / "config.json").write_text("half")
     version = make("a")
@@ -127,7 +127,7 @@ def test_processes_that_register_the_same_files_at_once_make_one_version(registr
     running = [subprocess.Popen([sys.executable, "-c", code, url, str(tmp_path), *some]) for some in folders]
     assert [process.wait() for process in running] == [0, 0]
     assert len(registry.versions()) == 10
-    assert all((version.folder / MANIFEST).is_file() for version in registry.versions())
+    assert all((version.folder / VERSION_MANIFEST).is_file() for version in registry.versions())
 
 
 # ---- which one answers
@@ -220,23 +220,23 @@ def test_the_base_is_the_one_installed_last_whatever_was_promoted_since(registry
 
 def test_what_belongs_to_a_promotion_is_written_with_it_or_not_at_all(registry, make, engine) -> None:
     a, b = make("a"), make("b")
-    registry.promote(a.encoder_id, "first", also=lambda c: c.execute(insert(state).values(name="x", value="1")))
+    registry.promote(a.encoder_id, "first", also=lambda c: c.execute(insert(app_state).values(name="x", value="1")))
 
     def fail(connection) -> None:
-        connection.execute(insert(state).values(name="y", value="1"))
+        connection.execute(insert(app_state).values(name="y", value="1"))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         registry.promote(b.encoder_id, "second", also=fail)
     assert current(registry) == "a"
     with engine.connect() as connection:
-        assert list(connection.scalars(select(state.c.name))) == ["x"]
+        assert list(connection.scalars(select(app_state.c.name))) == ["x"]
 
 
 def test_a_version_whose_files_are_gone_can_not_be_made_current(registry, make) -> None:
     a, b = make("a"), make("b")
     registry.promote(a.encoder_id, "first")
-    (b.folder / MANIFEST).unlink()
+    (b.folder / VERSION_MANIFEST).unlink()
     with pytest.raises(UsageError, match="has no files in"):
         registry.promote(b.encoder_id, "second")
     assert current(registry) == "a"
@@ -291,13 +291,13 @@ def test_a_version_that_was_ever_current_is_not_discarded(registry, make) -> Non
     registry.discard(b.encoder_id)
     registry.rollback()
     assert current(registry) == "a"
-    assert (a.folder / MANIFEST).is_file()
+    assert (a.folder / VERSION_MANIFEST).is_file()
 
 
 def test_the_state_directory_may_be_moved(registry, make, engine, tmp_path) -> None:
     made = make("a")
     registry.promote(made.encoder_id, "first")
     shutil.move(tmp_path / "versions", tmp_path / "elsewhere" / "versions")
-    moved = Registry(engine, tmp_path / "elsewhere").current()
+    moved = VersionRegistry(engine, tmp_path / "elsewhere").current()
     assert moved.folder == tmp_path / "elsewhere" / "versions" / made.encoder_id
-    assert encoder_id_of(moved.folder) == made.encoder_id
+    assert compute_encoder_id(moved.folder) == made.encoder_id

@@ -12,9 +12,18 @@ from typer.testing import CliRunner
 
 from rag.app.app import App, open_app
 from rag.settings import Settings
-from retriever_training.bench.big_night import ACTIONS, MOST, PARTS, PRODUCTS, SERIES, BigNight, Stopwatch, fill
-from retriever_training.judgments.snapshot import gather
-from retriever_training.progress import unwatched
+from retriever_training.bench.big_night import (
+    ACTIONS,
+    MAX_PASSAGES,
+    PARTS,
+    PRODUCTS,
+    SERIES,
+    BigNight,
+    Stopwatch,
+    fill_library,
+)
+from retriever_training.judgments.snapshot import load_snapshot
+from retriever_training.progress import no_progress
 from ui.cli import app as nightjar
 
 N_PASSAGES, N_JUDGMENTS = 1_000, 600
@@ -23,32 +32,36 @@ N_PASSAGES, N_JUDGMENTS = 1_000, 600
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     app = open_app(Settings(data=tmp_path_factory.mktemp("big") / "data"))
-    fill(app, N_PASSAGES, N_JUDGMENTS, 13, unwatched)
+    fill_library(app, N_PASSAGES, N_JUDGMENTS, 13, no_progress)
     yield app
     app.close()
 
 
 def test_there_are_a_hundred_thousand_things_to_ask() -> None:
-    assert MOST == 100_000
+    assert MAX_PASSAGES == 100_000
     assert all(len(set(words)) == len(words) for words in (PRODUCTS, SERIES, list(ACTIONS), list(PARTS)))
 
 
 def test_every_passage_has_a_vector_of_unit_length_that_nobody_encoded(filled: App) -> None:
     ids, matrix = filled.vectors().matrix()
-    assert filled.missing_vectors() == 0
+    assert filled.n_missing_vectors() == 0
     assert len(ids) == N_PASSAGES
     assert np.abs(np.linalg.norm(matrix, axis=1) - 1).max() < 1e-5
 
 
 def test_no_passage_says_what_a_product_is_and_no_question_its_code_name(filled: App) -> None:
-    said = {word for passage in filled.library.iterate() for word in passage.text.casefold().replace(".", "").split()}
+    said = {
+        word
+        for passage in filled.library.iterate_passages()
+        for word in passage.text.casefold().replace(".", "").split()
+    }
     assert not said & {product for product in PRODUCTS if " " not in product}
     asked = {word for verdict in filled.feedback.standing() for word in verdict.question.casefold().split()}
     assert not asked & {word for word in said if not word.startswith("w")} - {"the", "of", *map(str.casefold, SERIES)}
 
 
 def test_every_pin_counts_and_names_the_passage_that_answers(filled: App) -> None:
-    evidence = gather(filled, trusted=("local",), max_per_person=5000)
+    evidence = load_snapshot(filled, trusted=("local",), max_per_person=5000)
     assert len(evidence.judgments.judgments) == N_JUDGMENTS
     assert {one.label for one in evidence.judgments.judgments} == {"positive"}
     assert not any(person.waits for person in evidence.judgments.people.values())
@@ -60,7 +73,7 @@ def test_every_pin_counts_and_names_the_passage_that_answers(filled: App) -> Non
 
 def test_the_same_seed_makes_the_same_library(filled: App, tmp_path: Path) -> None:
     again = open_app(Settings(data=tmp_path / "data"))
-    fill(again, N_PASSAGES, 100, 13, unwatched)
+    fill_library(again, N_PASSAGES, 100, 13, no_progress)
     assert again.library.text_hashes() == filled.library.text_hashes()
     assert np.array_equal(again.vectors().matrix()[1], filled.vectors().matrix()[1])
     again.close()

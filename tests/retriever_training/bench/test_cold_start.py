@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.bench.cold_start import ALL, Bench
+from retriever_training.bench.cold_start import ALL_SOURCES, ColdStartBench
 from tests.fixtures import jargon
 
 ADVICE = "Keep part {} of it in a dry, well aired room, and away from small children."
 
 
-def bench_of(encoder) -> Bench:
+def bench_of(encoder) -> ColdStartBench:
     """48 passages about four products; 24 questions to learn from and 24 to measure on."""
     codes = list(jargon.PRODUCTS.items())[:4]
     texts = [text.format(code) for _, code in codes for text in jargon.TASKS.values()]
@@ -19,18 +19,18 @@ def bench_of(encoder) -> Bench:
         Passage(f"p{row}", f"p{row}", f"p{row}", "Manual", "", f"{text} {ADVICE.format(row)}", 0, 9)
         for row, text in enumerate(texts)
     ]
-    lexical = Lexical.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
     vectors = encoder.encode_passages([one.encoded_text for one in passages])
     labels = {f"q{row}": {f"p{row}": 1} for row in range(len(asked))}
     train = {name: labels[name] for name in list(labels)[::2]}
     measured = {name: labels[name] for name in list(labels)[1::2]}
     questions = dict(zip(labels, asked, strict=True))
-    return Bench(passages, vectors, lexical, encoder, 0.25, questions, train, measured, 0.2, 13)
+    return ColdStartBench(passages, vectors, lexical, encoder, 0.25, questions, train, measured, 0.2, 13)
 
 
 def test_every_source_with_questions_gets_a_line_beside_each_number_of_judgments(base_encoder) -> None:
     alone, all_alone, beside, all_beside = bench_of(base_encoder).lines([0, 10])
-    assert [line.source for line in (alone, all_alone, beside, all_beside)] == ["first sentence", ALL] * 2
+    assert [line.source for line in (alone, all_alone, beside, all_beside)] == ["first sentence", ALL_SOURCES] * 2
     assert [line.n_judged for line in (alone, beside)] == [0, 10]
     assert alone.n_cold == all_alone.n_cold > 0
     assert alone.served == all_alone.served  # the only source is all of them

@@ -13,26 +13,26 @@ from typer.testing import CliRunner
 from eval.datasets.beir import load_beir
 from rag.embedding.encoder import Encoder
 from rag.errors import UsageError
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
 from retriever_training.bench.forgetting import (
-    BAR,
-    Beside,
-    Model,
-    beside,
-    mean_over_sets,
-    model_in,
-    of_model,
-    refuse_trained_on,
+    MIN_MEAN_CHANGE,
+    SetComparison,
+    WeightedModel,
+    check_not_trained_on,
+    compare_with_base,
+    judge_forgetting,
+    mean_changes,
+    measure_model,
+    read_model,
     served_change,
-    told_of,
-    verdict,
+    summarise_set,
 )
-from retriever_training.bench.forgetting_nights import Life, Lived, live
-from retriever_training.bench.harness.disk_cache import kept_figures, kept_vectors
+from retriever_training.bench.forgetting_nights import SimulatedNights, SimulatedUse, simulate_nights
+from retriever_training.bench.harness.disk_cache import cached_figures, cached_vectors
 from retriever_training.bench.harness.reported_set import ReportedSet
-from retriever_training.bench.simulated_library import World
-from retriever_training.progress import unwatched
+from retriever_training.bench.simulated_library import SimulatedLibrary
+from retriever_training.progress import no_progress
 from retriever_training.simulation.simulated_users import Behaviour
 from tests.fixtures import jargon
 from ui.cli import app
@@ -48,9 +48,9 @@ def values(**by_question: float) -> dict[str, dict[str, float]]:
 
 
 def test_a_set_is_compared_question_by_question_after_averaging_over_seeds() -> None:
-    first = Beside(values(q=0.5, r=0.5), values(q=1.0, r=0.5), {"q": 0.5, "r": 0.0})
-    second = Beside(values(q=0.5, r=0.5), values(q=0.5, r=0.5), {"q": 0.5, "r": 0.0})
-    told = told_of("a set", [first, second])
+    first = SetComparison(values(q=0.5, r=0.5), values(q=1.0, r=0.5), {"q": 0.5, "r": 0.0})
+    second = SetComparison(values(q=0.5, r=0.5), values(q=0.5, r=0.5), {"q": 0.5, "r": 0.0})
+    told = summarise_set("a set", [first, second])
     assert (told["served"]["base"], told["served"]["version"], told["served"]["difference"]) == (0.5, 0.625, 0.125)
     assert told["own_weights"]["difference"] == 0.375, "beside the base at its own weight"
     assert told["served_by_seed"] == [0.25, 0.0]
@@ -59,9 +59,9 @@ def test_a_set_is_compared_question_by_question_after_averaging_over_seeds() -> 
 def test_a_large_set_counts_no_more_than_a_small_one() -> None:
     many = [f"q{n}" for n in range(50)]
     before, after = dict.fromkeys(many, 0.5), dict.fromkeys(many, 0.4)
-    large = Beside(values(**before), values(**after), before)
-    small = Beside(values(q=0.0, r=0.0), values(q=0.2, r=0.2), {"q": 0.1, "r": 0.1})
-    mean = mean_over_sets({"large": [large], "small": [small]})
+    large = SetComparison(values(**before), values(**after), before)
+    small = SetComparison(values(q=0.0, r=0.0), values(q=0.2, r=0.2), {"q": 0.1, "r": 0.1})
+    mean = mean_changes({"large": [large], "small": [small]})
     assert mean["served"]["difference"] == mean["dense"]["difference"] == 0.05
     assert mean["own_weights"]["difference"] == 0.0, "the base serves the small set better at its own weight"
 
@@ -69,8 +69,8 @@ def test_a_large_set_counts_no_more_than_a_small_one() -> None:
 @pytest.mark.parametrize(("mean", "holds"), [(-0.0049, True), (-0.0051, False)])
 def test_the_mean_decides_and_the_worst_set_is_named(mean: float, holds: bool) -> None:
     sets = [{"name": name, "served": {"difference": change}} for name, change in (("a", 0.01), ("b", -0.02))]
-    said = verdict(sets, {"difference": mean})
-    assert (said["holds"], said["bar"]) == (holds, BAR)
+    said = judge_forgetting(sets, {"difference": mean})
+    assert (said["holds"], said["bar"]) == (holds, MIN_MEAN_CHANGE)
     assert (said["worst_set"], said["worst"], said["n_sets_below"]) == ("b", -0.02, 1)
 
 
@@ -85,13 +85,13 @@ def test_vectors_are_made_once_for_the_same_texts_by_the_same_encoder(tmp_path: 
         return np.ones((len(texts), 2), np.float32)
 
     for encoded_by, texts in (("a", ["x", "y"]), ("a", ["x", "y"]), ("b", ["x", "y"]), ("a", ["xy"])):
-        assert kept_vectors(tmp_path, encoded_by, texts, encode).shape == (len(texts), 2)
+        assert cached_vectors(tmp_path, encoded_by, texts, encode).shape == (len(texts), 2)
     assert len(made) == 3
 
 
 def test_figures_are_made_once(tmp_path: Path) -> None:
-    assert kept_figures(tmp_path / "below" / "one.json", lambda: {"n": 1}) == {"n": 1}
-    assert kept_figures(tmp_path / "below" / "one.json", lambda: {"n": 2}) == {"n": 1}
+    assert cached_figures(tmp_path / "below" / "one.json", lambda: {"n": 1}) == {"n": 1}
+    assert cached_figures(tmp_path / "below" / "one.json", lambda: {"n": 2}) == {"n": 1}
 
 
 # ---- a version on another set
@@ -130,11 +130,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def elsewhere(
     folders: tuple[Path, Path], base_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
 ) -> ReportedSet:
-    return ReportedSet.open(load_beir(folders[1]), "test", base_encoder, tmp_path_factory.mktemp("vectors"), unwatched)
+    return ReportedSet.open(
+        load_beir(folders[1]), "test", base_encoder, tmp_path_factory.mktemp("vectors"), no_progress
+    )
 
 
 def test_the_base_has_forgotten_nothing(elsewhere: ReportedSet) -> None:
-    found = beside(elsewhere, elsewhere.asked, elsewhere.passages, 0.15, 0.25)
+    found = compare_with_base(elsewhere, elsewhere.asked, elsewhere.passages, 0.15, 0.25)
     assert found.base == found.version
     assert served_change(found) == 0.0
     assert found.installed != found.base["served"], "BM25 counts more there"
@@ -149,20 +151,20 @@ def test_the_base_as_a_model_is_measured_without_encoding_a_passage(
         begun.append(stage)
         return lambda n: None
 
-    found = of_model(elsewhere, base_encoder, Model(base_encoder.folder, 0.25), 0.25, tmp_path, watch)
+    found = measure_model(elsewhere, base_encoder, WeightedModel(base_encoder.folder, 0.25), 0.25, tmp_path, watch)
     assert begun == []
     assert served_change(found) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_version_says_how_much_bm25_counts_and_others_get_the_usual(tmp_path: Path) -> None:
-    assert model_in(tmp_path, 0.25) == Model(tmp_path, 0.25)
+    assert read_model(tmp_path, 0.25) == WeightedModel(tmp_path, 0.25)
     (tmp_path / "retrieval.json").write_text('{"lexical_weight": 0.4}')
-    assert model_in(tmp_path, 0.25) == Model(tmp_path, 0.4)
+    assert read_model(tmp_path, 0.25) == WeightedModel(tmp_path, 0.4)
 
 
 def test_the_set_that_was_trained_on_is_refused(elsewhere: ReportedSet) -> None:
     with pytest.raises(UsageError, match="'elsewhere' is what the version is trained on"):
-        refuse_trained_on([elsewhere], elsewhere)
+        check_not_trained_on([elsewhere], elsewhere)
 
 
 def test_a_night_of_tier_1_is_measured_on_what_it_learnt_and_elsewhere(
@@ -178,7 +180,7 @@ def test_a_night_of_tier_1_is_measured_on_what_it_learnt_and_elsewhere(
     assert told["trained_on"]["served"]["difference"] > 0.05
     assert [one["name"] for one in told["sets"]] == ["elsewhere"]
     assert told["mean"]["served"]["difference"] == told["sets"][0]["served"]["difference"]
-    assert told["verdict"]["holds"] == (told["mean"]["served"]["difference"] >= BAR)
+    assert told["verdict"]["holds"] == (told["mean"]["served"]["difference"] >= MIN_MEAN_CHANGE)
     (version,) = (tmp_path / "kept").glob("trained-on-*/versions/tier1-13")
     again = CliRunner().invoke(app, [*data, "bench", "forgetting", "--model", str(version), "--on", other])
     assert again.exit_code == 0, again.stderr
@@ -219,12 +221,14 @@ def made_up(
     questions = {f"q{place}": f"{name}{place} thing{place}" for place in range(n)}
     qrels = {query_id: {ids[row]: 1} for query_id, row in zip(questions, right, strict=True)}
     labels = {text: frozenset(qrels[query_id]) for query_id, text in questions.items()}
-    some = ReportedSet(name, name, ids, texts, Lexical.build(ids, texts), questions, qrels, matrix, vectors)
+    some = ReportedSet(name, name, ids, texts, Bm25Index.build(ids, texts), questions, qrels, matrix, vectors)
     return some, labels
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, ReportedSet, ReportedSet, Path, Lived]:
+def lived(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[SimulatedLibrary, ReportedSet, ReportedSet, Path, SimulatedNights]:
     """Four nights in a library whose base is wrong about two pairs of axes; elsewhere it is right about them."""
     rng = np.random.default_rng(5)
     turned = np.eye(DIM)
@@ -237,10 +241,16 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, ReportedSet,
     other, _ = made_up("elsewhere", rng, 100, np.eye(DIM))
     passages = [Passage(name, name, name, "", "", text, 0, 9)
                 for name, text in zip(every.passage_ids, every.texts, strict=True)]  # fmt: skip
-    world = World(passages, every.passages, every.lexical, dict(list(labels.items())[:N_ASKED]),
+    world = SimulatedLibrary(passages, every.passages, every.lexical, dict(list(labels.items())[:N_ASKED]),
                   dict(list(labels.items())[N_ASKED:]), dict(zip(labels, every.asked, strict=True)))  # fmt: skip
     folder = tmp_path_factory.mktemp("nights")
-    return world, own, other, folder, live(world, own, [other], Life(4, Behaviour(error=0.1, voices=3), 1), folder)
+    return (
+        world,
+        own,
+        other,
+        folder,
+        simulate_nights(world, own, [other], SimulatedUse(4, Behaviour(error=0.1, voices=3), 1), folder),
+    )
 
 
 def test_nights_gain_where_people_ask_and_show_what_they_cost_elsewhere(lived: tuple) -> None:
@@ -250,7 +260,9 @@ def test_nights_gain_where_people_ask_and_show_what_they_cost_elsewhere(lived: t
     last = found.nights[-1]
     assert any(one.decision == "promoted" for one in found.nights)
     assert last.own == pytest.approx(served_change(found.own), abs=1e-5) and last.own > 0.05
-    assert last.elsewhere["elsewhere"] < BAR, "what is turned here is straight there, and the curve has to show it"
+    assert last.elsewhere["elsewhere"] < MIN_MEAN_CHANGE, (
+        "what is turned here is straight there, and the curve has to show it"
+    )
     assert last.mean_elsewhere == last.elsewhere["elsewhere"]
 
 
@@ -265,6 +277,6 @@ def test_nothing_changes_in_a_night_that_promotes_nothing(lived: tuple) -> None:
 def test_the_same_life_is_read_and_not_learnt_again(lived: tuple) -> None:
     world, own, other, folder, before = lived
     files = {file: file.stat().st_mtime_ns for file in folder.rglob("*.json")}
-    again = live(world, own, [other], Life(4, Behaviour(error=0.1, voices=3), 1), folder)
+    again = simulate_nights(world, own, [other], SimulatedUse(4, Behaviour(error=0.1, voices=3), 1), folder)
     assert again == before
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.json")} == files

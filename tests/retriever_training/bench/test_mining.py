@@ -9,14 +9,14 @@ import pytest
 
 from rag.errors import TooLittleDataError
 from retriever_training.bench import mining as bench_mining
-from retriever_training.bench.mining import Handed, made_up, measure_mining, of_beir
+from retriever_training.bench.mining import PrecomputedEncoder, beir_workload, measure_mining, synthetic_workload
 
 
 @pytest.fixture
 def small(monkeypatch, base_folder):
     """A made-up workload; the time to encode is estimated from four texts of each kind."""
-    monkeypatch.setattr(bench_mining, "SAMPLE", 4)
-    return made_up(20, 200, base_folder)
+    monkeypatch.setattr(bench_mining, "N_SAMPLED_TEXTS", 4)
+    return synthetic_workload(20, 200, base_folder)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_both_sides_mine_four_negatives_for_every_question(small, tmp_path, base
 
 
 def test_a_data_sets_positives_are_gathered_from_all_splits(beir, base_folder) -> None:
-    workload = of_beir(beir, 5, base_folder)
+    workload = beir_workload(beir, 5, base_folder)
     assert (workload.questions, workload.positives) == (["Which number?"], [[1, 2]])
     assert workload.encoding.n_texts == 4
     assert workload.passage_vectors.shape == (3, 384)
@@ -63,10 +63,10 @@ def test_a_data_set_without_right_passages_is_refused(beir, base_folder) -> None
     (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nr\tp1\t0\n")
     (beir / "qrels" / "train.tsv").unlink()
     with pytest.raises(TooLittleDataError, match="no question with a right passage"):
-        of_beir(beir, 5, base_folder)
+        beir_workload(beir, 5, base_folder)
 
 
 def test_handed_vectors_are_those_of_the_texts() -> None:
-    handed = Handed(object(), ["a", "b"], np.eye(2, dtype=np.float32), ["c"], np.ones((1, 2), np.float32))
+    handed = PrecomputedEncoder(object(), ["a", "b"], np.eye(2, dtype=np.float32), ["c"], np.ones((1, 2), np.float32))
     assert handed.encode_document(["b", "a"], batch_size=32).tolist() == [[0, 1], [1, 0]]
     assert handed.encode_query(["c"]).tolist() == [[1, 1]]

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.bench.poisoning import ATTACKS, N_NIGHTS, Outcome, run_attack
-from retriever_training.bench.simulated_library import World, said, shown_by
+from retriever_training.bench.poisoning import ATTACKS, N_ATTACK_NIGHTS, AttackOutcome, run_attack
+from retriever_training.bench.simulated_library import SimulatedLibrary, passages_shown_by, simulate_verdicts
 from retriever_training.simulation.simulated_users import Behaviour
 
 DIM, N_PASSAGES, N_ASKED, N_GOLDEN = 12, 60, 420, 150
@@ -21,7 +21,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> SimulatedLibrary:
     """Questions lie where their passage is, but with two pairs of axes half turned: the base is wrong, a map is right."""
     rng = np.random.default_rng(5)
     matrix = unit(rng.normal(size=(N_PASSAGES, DIM)))
@@ -33,58 +33,58 @@ def world() -> World:
     vectors = unit(matrix[right] @ turned + 0.2 * rng.normal(size=(len(right), DIM)))
     questions = [f"ask{n} thing{n}" for n in range(len(right))]
     labels = {question: frozenset({f"p{place}"}) for question, place in zip(questions, right, strict=True)}
-    lexical = Lexical.build([one.passage_id for one in passages], [one.text for one in passages])
-    return World(passages, matrix, lexical, dict(list(labels.items())[:N_ASKED]), dict(list(labels.items())[N_ASKED:]),
+    lexical = Bm25Index.build([one.passage_id for one in passages], [one.text for one in passages])
+    return SimulatedLibrary(passages, matrix, lexical, dict(list(labels.items())[:N_ASKED]), dict(list(labels.items())[N_ASKED:]),
                  dict(zip(questions, vectors, strict=True)))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def clean(world: World) -> Outcome:
+def clean(world: SimulatedLibrary) -> AttackOutcome:
     return run_attack(world, "nobody", 1)
 
 
-def test_honest_people_get_a_better_version(clean: Outcome) -> None:
+def test_honest_people_get_a_better_version(clean: AttackOutcome) -> None:
     assert clean.n_promoted == 1
     assert clean.golden_change > 0.05
     assert clean.waiting == ()
 
 
-def test_three_wrong_votes_in_ten_keep_most_of_the_gain(world: World, clean: Outcome) -> None:
+def test_three_wrong_votes_in_ten_keep_most_of_the_gain(world: SimulatedLibrary, clean: AttackOutcome) -> None:
     flipped = run_attack(world, "30 % flipped", 1)
     assert flipped.n_promoted == 1
     assert flipped.golden_change >= 0.7 * clean.golden_change
 
 
 @pytest.mark.parametrize("attack", ["50 % flipped", "one liar", "one passage"])
-def test_no_attack_promotes_what_costs_a_point(world: World, attack: str) -> None:
+def test_no_attack_promotes_what_costs_a_point(world: SimulatedLibrary, attack: str) -> None:
     outcome = run_attack(world, attack, 2)
     assert outcome.worst_promotion > -0.01
     assert outcome.golden_change > -0.01
 
 
-def test_who_always_votes_against_the_truth_is_found_out_within_seven_nights(world: World) -> None:
+def test_who_always_votes_against_the_truth_is_found_out_within_seven_nights(world: SimulatedLibrary) -> None:
     outcome = run_attack(world, "5 % for seven nights", 3)
     assert set(outcome.waiting) == {"liar-01", "liar-02"}
     assert outcome.worst_promotion > -0.01
 
 
-def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(world: World) -> None:
-    (verdicts,) = ATTACKS["one liar"](world, shown_by(world, world.base), 1)
+def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(world: SimulatedLibrary) -> None:
+    (verdicts,) = ATTACKS["one liar"](world, passages_shown_by(world, world.base), 1)
     lies = [one for one in verdicts if one.user == "liar"]
     assert len(lies) == 2 * N_ASKED // 3
     assert not any(one.passage_id in world.asked[one.question] for one in lies)
     assert not {one.question for one in lies} & {one.question for one in verdicts if one.user != "liar"}
 
 
-def test_seven_nights_ask_every_question_and_forget_no_vote(world: World) -> None:
-    nights = list(ATTACKS["5 % for seven nights"](world, shown_by(world, world.base), 1))
-    assert len(nights) == N_NIGHTS
+def test_seven_nights_ask_every_question_and_forget_no_vote(world: SimulatedLibrary) -> None:
+    nights = list(ATTACKS["5 % for seven nights"](world, passages_shown_by(world, world.base), 1))
+    assert len(nights) == N_ATTACK_NIGHTS
     assert all(set(before) <= set(after) for before, after in pairwise(nights))
-    honest = said(world.asked, shown_by(world, world.base), Behaviour(voices=3), 1)
+    honest = simulate_verdicts(world.asked, passages_shown_by(world, world.base), Behaviour(voices=3), 1)
     assert len({one.question for one in nights[-1]}) == pytest.approx(len({one.question for one in honest}), rel=0.05)
 
 
-def test_equal_seeds_give_equal_attacks(world: World) -> None:
+def test_equal_seeds_give_equal_attacks(world: SimulatedLibrary) -> None:
     for name in ("30 % flipped", "one liar", "one passage"):
-        first, again = (next(ATTACKS[name](world, shown_by(world, world.base), 4)) for _ in range(2))
+        first, again = (next(ATTACKS[name](world, passages_shown_by(world, world.base), 4)) for _ in range(2))
         assert first == again

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retriever_training.bench.harness.subprocess_run import apart
+from retriever_training.bench.harness.subprocess_run import run_in_subprocess
 
 ASKS = """
 import os, sys, time
@@ -28,13 +28,13 @@ if __name__ == "__main__":
 
 
 def test_the_result_comes_from_another_process():
-    assert apart(os.getpid) != os.getpid()
-    assert apart(divmod, 17, 5) == (3, 2)
+    assert run_in_subprocess(os.getpid) != os.getpid()
+    assert run_in_subprocess(divmod, 17, 5) == (3, 2)
 
 
 def test_an_error_comes_back_as_it_was_raised():
     with pytest.raises(ZeroDivisionError):
-        apart(divmod, 1, 0)
+        run_in_subprocess(divmod, 1, 0)
 
 
 def test_a_killed_parent_leaves_no_child_behind(tmp_path: Path):

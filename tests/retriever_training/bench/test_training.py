@@ -13,15 +13,23 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.datasets.beir import load_beir
-from eval.retrieval.evaluate import evaluate
+from eval.retrieval.evaluate import evaluate_retrieval
 from rag.embedding.encoder import Encoder, load_model
 from rag.errors import NotFoundError, TooLittleDataError, UsageError
 from retriever_training.bench.harness.labelled_set import LabelledSet
-from retriever_training.bench.harness.workbench import Bench, Budget, Cost
-from retriever_training.bench.ladder.rows import RECIPES, SHOWN, rows_of, simulated_rejections, teacher_scores
-from retriever_training.bench.ladder.rungs import scheduled
-from retriever_training.bench.training import ALL, Result, averages, chosen_rungs, climb, dots, summary
-from retriever_training.progress import unwatched
+from retriever_training.bench.harness.workbench import Budget, Cost, TrainingBench
+from retriever_training.bench.ladder.rows import N_SHOWN, RECIPES, base_teacher_scores, make_rows, simulated_rejections
+from retriever_training.bench.ladder.rungs import schedule_examples
+from retriever_training.bench.training import (
+    ALL_RUNGS,
+    SeedResult,
+    average_over_seeds,
+    chosen_rungs,
+    ladder_dots,
+    run_rungs,
+    summarise,
+)
+from retriever_training.progress import no_progress
 from tests.fixtures import jargon
 from ui.cli import app
 
@@ -75,21 +83,21 @@ def small_base(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="module")
-def opened(data: LabelledSet, small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def opened(data: LabelledSet, small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingBench:
     folder = tmp_path_factory.mktemp("ladder")
     encoder = Encoder.open(small_base, precision="fp32")
-    return Bench.open(data, encoder, Budget(2, pairs=4), 0.25, folder, unwatched)
+    return TrainingBench.open(data, encoder, Budget(2, pairs=4), 0.25, folder, no_progress)
 
 
-CLIMBED = [name for name in ALL if name not in {"dense", "neighbour", "verdicts", "st_documented"}]
+CLIMBED = [name for name in ALL_RUNGS if name not in {"dense", "neighbour", "verdicts", "st_documented"}]
 """One rung of each kind; what the others' rows hold is tested without training."""
 
 
 @pytest.fixture(scope="module")
-def climbed(opened: Bench) -> Iterator[tuple[Bench, list[Result]]]:
+def climbed(opened: TrainingBench) -> Iterator[tuple[TrainingBench, list[SeedResult]]]:
     """These rungs, once."""
     gc.freeze()  # the trainer collects garbage again and again, and pytest's own objects need no looking at
-    yield opened, climb(opened, CLIMBED, [13], unwatched, lambda _: None)
+    yield opened, run_rungs(opened, CLIMBED, [13], no_progress, lambda _: None)
     gc.unfreeze()
 
 
@@ -139,13 +147,13 @@ def test_a_set_without_dev_questions_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_row_trains_equally_often_whatever_the_budget() -> None:
-    assert sorted(scheduled("abc", 9, seed=1)) == sorted("abc" * 3)
-    assert {*scheduled("abcd", 6, seed=1)} == set("abcd")
+    assert sorted(schedule_examples("abc", 9, seed=1)) == sorted("abc" * 3)
+    assert {*schedule_examples("abcd", 6, seed=1)} == set("abcd")
 
 
 @pytest.mark.parametrize("name", ["triplet", "bm25", "dense", "dense_cleaned", "neighbour", "verdicts", "mixed"])
-def test_every_row_holds_one_negative_that_no_label_calls_right(opened: Bench, name: str) -> None:
-    rows = rows_of(RECIPES[name], opened, 13)
+def test_every_row_holds_one_negative_that_no_label_calls_right(opened: TrainingBench, name: str) -> None:
+    rows = make_rows(RECIPES[name], opened, 13)
     right = dict(zip(opened.data.train.questions, opened.data.positives, strict=True))
     assert [len(one.negatives) for one in rows.examples] == [1] * 8
     assert all(opened.data.texts.index(one.negatives[0]) not in right[one.question] for one in rows.examples)
@@ -153,40 +161,42 @@ def test_every_row_holds_one_negative_that_no_label_calls_right(opened: Bench, n
     assert bool(rows.removed) <= RECIPES[name].cleaned
 
 
-def test_the_negative_that_is_not_cleaned_is_the_nearest_passage_that_no_label_calls_right(opened: Bench) -> None:
-    rows = rows_of(RECIPES["dense"], opened, 13)
-    cosines = opened.train_questions @ opened.base.passages.T
+def test_the_negative_that_is_not_cleaned_is_the_nearest_passage_that_no_label_calls_right(
+    opened: TrainingBench,
+) -> None:
+    rows = make_rows(RECIPES["dense"], opened, 13)
+    cosines = opened.train_vectors @ opened.base.passages.T
     for row, positives in enumerate(opened.data.positives):
         cosines[row, sorted(positives)] = -1.0
     assert [one.negatives[0] for one in rows.examples] == [opened.data.texts[row] for row in cosines.argmax(axis=1)]
     assert rows.sources == {"dense": 8}
 
 
-def test_a_simulated_person_rejects_what_is_shown_and_not_right(opened: Bench) -> None:
+def test_a_simulated_person_rejects_what_is_shown_and_not_right(opened: TrainingBench) -> None:
     for rejected, positives in zip(simulated_rejections(opened), opened.data.positives, strict=True):
-        assert len(rejected) >= SHOWN - 1
+        assert len(rejected) >= N_SHOWN - 1
         assert positives.isdisjoint(rejected)
 
 
-def test_the_teacher_gives_cosine_and_words_on_the_scale_of_the_loss(opened: Bench) -> None:
+def test_the_teacher_gives_cosine_and_words_on_the_scale_of_the_loss(opened: TrainingBench) -> None:
     passage = next(iter(opened.data.positives[0]))
     words = opened.data.lexical.scores(opened.data.train.questions[0])
-    cosine = float(opened.base.passages[passage] @ opened.train_questions[0])
+    cosine = float(opened.base.passages[passage] @ opened.train_vectors[0])
     expected = 20 * (cosine + 0.25 * words[passage] / words.max())
-    assert teacher_scores(opened, 0, [passage]) == pytest.approx((expected,), abs=1e-4)
+    assert base_teacher_scores(opened, 0, [passage]) == pytest.approx((expected,), abs=1e-4)
 
 
 # ---- the run
 
 
-def test_every_rung_measures_every_test_question(climbed: tuple[Bench, list[Result]]) -> None:
+def test_every_rung_measures_every_test_question(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, results = climbed
     assert [one.rung for one in results] == CLIMBED
     for one in results:
         assert all(list(values) == list(bench.data.questions) for values in one.values.values()), one.rung
 
 
-def test_every_training_reads_as_many_passages(climbed: tuple[Bench, list[Result]]) -> None:
+def test_every_training_reads_as_many_passages(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     """Two steps of eight passages; what starts from another rung's model pays for that one too."""
     cost = {one.rung: one.cost for one in climbed[1]}
     trained = {name: cost[name].n_trained for name in [*RECIPES, "merged", "st", "rank_window"] if name in cost}
@@ -196,7 +206,7 @@ def test_every_training_reads_as_many_passages(climbed: tuple[Bench, list[Result
     assert {name: cost[name].n_encoded for name in ("base", "tier1", "bm25")} == {"base": 0, "tier1": 0, "bm25": 16}
 
 
-def test_training_changes_the_model_and_the_base_stays(climbed: tuple[Bench, list[Result]]) -> None:
+def test_training_changes_the_model_and_the_base_stays(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, _ = climbed
     trained = Encoder.open(bench.folder / "models" / "in_batch-13" / "towers").encode_passages(bench.data.texts)
     again = bench.encoder.encode_passages(bench.data.texts)
@@ -204,15 +214,15 @@ def test_training_changes_the_model_and_the_base_stays(climbed: tuple[Bench, lis
     assert np.abs(trained - bench.base.passages).max() > 1e-4
 
 
-def test_models_that_nothing_builds_on_are_gone(climbed: tuple[Bench, list[Result]]) -> None:
+def test_models_that_nothing_builds_on_are_gone(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     left = {path.name for path in (climbed[0].folder / "models").iterdir()}
     assert left == {"in_batch-13", "dense_cleaned-13"}
 
 
-def test_bm25_alone_is_the_lexical_side_of_the_evaluation(climbed: tuple[Bench, list[Result]]) -> None:
+def test_bm25_alone_is_the_lexical_side_of_the_evaluation(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, results = climbed
     by_name = {one.rung: one for one in results}
-    scores = evaluate(
+    scores = evaluate_retrieval(
         bench.data.questions, bench.data.qrels, encode_queries=bench.encoder.encode_queries,
         passage_ids=bench.data.passage_ids, passage_vectors=bench.base.passages, lexical=bench.data.lexical, weight=0.25,
     )  # fmt: skip
@@ -220,7 +230,7 @@ def test_bm25_alone_is_the_lexical_side_of_the_evaluation(climbed: tuple[Bench, 
     assert by_name["base"].values["dense"] == scores.values["dense"]["nDCG@10"]
 
 
-def test_a_killed_run_goes_on_with_what_is_missing(climbed: tuple[Bench, list[Result]]) -> None:
+def test_a_killed_run_goes_on_with_what_is_missing(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, before = climbed
     (bench.folder / "triplet-13.json").unlink()
     begun: list[str] = []
@@ -229,28 +239,28 @@ def test_a_killed_run_goes_on_with_what_is_missing(climbed: tuple[Bench, list[Re
         begun.append(stage)
         return lambda n: None
 
-    after = climb(bench, CLIMBED, [13], watch, lambda _: None)
+    after = run_rungs(bench, CLIMBED, [13], watch, lambda _: None)
     assert [stage for stage in begun if stage.startswith("train")] == ["train: triplet"]
     assert [one.rung for one in after] == [one.rung for one in before]
     kept = [(one, again) for one, again in zip(before, after, strict=True) if one.rung != "triplet"]
     assert all(one == again for one, again in kept)
 
 
-def test_the_same_seed_makes_the_same_rung(climbed: tuple[Bench, list[Result]], tmp_path: Path) -> None:
+def test_the_same_seed_makes_the_same_rung(climbed: tuple[TrainingBench, list[SeedResult]], tmp_path: Path) -> None:
     bench, results = climbed
-    again = climb(replace(bench, folder=tmp_path), ["bm25"], [13], unwatched, lambda _: None)
+    again = run_rungs(replace(bench, folder=tmp_path), ["bm25"], [13], no_progress, lambda _: None)
     assert again[0].values == next(one for one in results if one.rung == "bm25").values
 
 
-def test_what_is_not_drawn_is_made_once_for_all_seeds(opened: Bench, tmp_path: Path) -> None:
-    results = climb(replace(opened, folder=tmp_path), ["base", "rrf"], [1, 2], unwatched, lambda _: None)
+def test_what_is_not_drawn_is_made_once_for_all_seeds(opened: TrainingBench, tmp_path: Path) -> None:
+    results = run_rungs(replace(opened, folder=tmp_path), ["base", "rrf"], [1, 2], no_progress, lambda _: None)
     assert [(one.rung, one.seed) for one in results] == [("base", 1), ("rrf", 1)]
 
 
-def test_results_of_another_budget_are_refused(climbed: tuple[Bench, list[Result]]) -> None:
+def test_results_of_another_budget_are_refused(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, _ = climbed
     with pytest.raises(UsageError, match="holds a ladder with steps 2, this one has 3"):
-        Bench.open(bench.data, bench.encoder, Budget(3, pairs=4), 0.25, bench.folder, unwatched)
+        TrainingBench.open(bench.data, bench.encoder, Budget(3, pairs=4), 0.25, bench.folder, no_progress)
 
 
 def test_an_unknown_rung_is_refused() -> None:
@@ -261,15 +271,15 @@ def test_an_unknown_rung_is_refused() -> None:
 # ---- what the figures say
 
 
-def test_the_summary_compares_question_by_question_on_every_slice(opened: Bench) -> None:
+def test_the_summary_compares_question_by_question_on_every_slice(opened: TrainingBench) -> None:
     """Five test questions, of which the last is seen; the base finds none of them first, the rung the unseen ones."""
     names = list(opened.data.questions)
 
-    def result(rung: str, seed: int, values: list[float]) -> Result:
+    def result(rung: str, seed: int, values: list[float]) -> SeedResult:
         told = dict(zip(names, values, strict=True))
-        return Result(rung, seed, {"dense": told, "served": told}, Cost(train_s=2.0 * seed), 100.0 * seed, {})
+        return SeedResult(rung, seed, {"dense": told, "served": told}, Cost(train_s=2.0 * seed), 100.0 * seed, {})
 
-    told = summary(opened, [
+    told = summarise(opened, [
         result("base", 1, [0.5] * 5), result("bm25", 1, [1.0, 1.0, 1.0, 1.0, 0.5]),
         result("bm25", 2, [0.5, 0.5, 0.5, 0.5, 0.5]),
     ])  # fmt: skip
@@ -283,18 +293,18 @@ def test_the_summary_compares_question_by_question_on_every_slice(opened: Bench)
     assert "against_in_batch" not in rung
     assert (rung["seconds"], rung["peak_mib"]) == (3.0, 200.0)
     assert told["seeds"] == [1, 2]
-    dot = dots(told)[1]
+    dot = ladder_dots(told)[1]
     gain = rung["against_base"]["served"]["all"]
-    assert (dot.at, dot.others) == (0.7, {"seen": 0.5, "unseen": 0.75})
+    assert (dot.at, dot.marks) == (0.7, {"seen": 0.5, "unseen": 0.75})
     assert (dot.low, dot.high) == (pytest.approx(0.5 + gain["low"]), pytest.approx(0.5 + gain["high"]))
 
 
 def test_questions_are_averaged_over_seeds_before_anything_else() -> None:
     results = [
-        Result("bm25", seed, {"served": {"q": value, "r": 0.0}}, Cost(), None, {})
+        SeedResult("bm25", seed, {"served": {"q": value, "r": 0.0}}, Cost(), None, {})
         for seed, value in ((1, 1.0), (2, 0.0))
     ]
-    assert averages(results)["served"].tolist() == [0.5, 0.0]
+    assert average_over_seeds(results)["served"].tolist() == [0.5, 0.0]
 
 
 # ---- the command

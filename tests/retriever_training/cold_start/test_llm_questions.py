@@ -13,14 +13,20 @@ import pytest
 from pydantic import SecretStr
 
 from rag.errors import ChatModelError
-from rag.generation.chat.providers import open_model
+from rag.generation.chat.providers import open_chat_model
 from rag.records import Passage
-from retriever_training.cold_start.llm_questions import AT_ONCE, EXAMPLES, PER_PASSAGE, RULES, write_questions
-from retriever_training.cold_start.pseudo_questions import WRITTEN, draw
+from retriever_training.cold_start.llm_questions import (
+    FEW_SHOT_EXAMPLES,
+    PASSAGES_PER_BATCH,
+    QUESTIONS_PER_PASSAGE,
+    SYSTEM_PROMPT,
+    write_llm_questions,
+)
+from retriever_training.cold_start.pseudo_questions import LLM_SOURCE, draw_pseudo_questions
 
 LIBRARY = [
     Passage(f"p{number}", "d", "crops.md", "Crops", f"Crop {number}", f"Sow crop {number} in week {number}.", 0, 24)
-    for number in range(AT_ONCE + 2)
+    for number in range(PASSAGES_PER_BATCH + 2)
 ]
 
 
@@ -64,18 +70,22 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def write(server: Endpoint, n_passages: int = 100) -> tuple[list[tuple[int, str]], dict[str, int]]:
-    model = open_model("openai:m", base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key=SecretStr("any"),
+    model = open_chat_model("openai:m", base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key=SecretStr("any"),
                        timeout_s=10, max_tokens=200)  # fmt: skip
     dropped: Counter[str] = Counter()
-    found = list(write_questions(LIBRARY, model, n_passages, 13, dropped))
+    found = list(write_llm_questions(LIBRARY, model, n_passages, 13, dropped))
     return found, {reason: n for reason, n in dropped.items() if n}
 
 
 def test_the_model_reads_rules_examples_and_the_passage(endpoint: Endpoint) -> None:
     write(endpoint, n_passages=1)
     (messages,) = endpoint.asked
-    assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * len(EXAMPLES), "user"]
-    assert messages[0]["content"] == RULES
+    assert [message["role"] for message in messages] == [
+        "system",
+        *["user", "assistant"] * len(FEW_SHOT_EXAMPLES),
+        "user",
+    ]
+    assert messages[0]["content"] == SYSTEM_PROMPT
     assert messages[-1]["content"] in {passage.encoded_text for passage in LIBRARY}
 
 
@@ -83,15 +93,15 @@ def test_each_line_is_a_question_without_its_number(endpoint: Endpoint) -> None:
     endpoint.says = lambda passage: f"1. When do I sow it?\n- how late\n\n{'Q: And where?'}\nA fourth one?"
     found, dropped = write(endpoint, n_passages=1)
     assert [question for _, question in found] == ["When do I sow it?", "how late", "And where?"]
-    assert dropped == {f"{WRITTEN}: more than was asked for": 1}
-    assert PER_PASSAGE == 3
+    assert dropped == {f"{LLM_SOURCE}: more than was asked for": 1}
+    assert QUESTIONS_PER_PASSAGE == 3
 
 
 def test_questions_about_the_passage_are_left_out(endpoint: Endpoint) -> None:
     endpoint.says = lambda passage: "What does the passage say?\nwhen to sow"
     found, dropped = write(endpoint, n_passages=1)
     assert [question for _, question in found] == ["when to sow"]
-    assert dropped == {f"{WRITTEN}: asks of the passage instead of its subject": 1}
+    assert dropped == {f"{LLM_SOURCE}: asks of the passage instead of its subject": 1}
 
 
 def test_a_failure_costs_its_passage_only_and_the_rows_stay_right(endpoint: Endpoint) -> None:
@@ -100,7 +110,7 @@ def test_a_failure_costs_its_passage_only_and_the_rows_stay_right(endpoint: Endp
     assert found == [(row, f"Crop {row} when?") for row in range(len(LIBRARY)) if row != 3]
     ((reason, n),) = dropped.items()
     assert n == 1
-    assert re.fullmatch(f"{WRITTEN}: failed, .*BadRequestError, HTTP 400", reason)
+    assert re.fullmatch(f"{LLM_SOURCE}: failed, .*BadRequestError, HTTP 400", reason)
 
 
 def test_a_model_that_only_fails_is_an_error_with_a_way_out(endpoint: Endpoint) -> None:
@@ -109,12 +119,12 @@ def test_a_model_that_only_fails_is_an_error_with_a_way_out(endpoint: Endpoint) 
         ChatModelError, match=r"wrote no question \(.*BadRequestError, HTTP 400\): check generator.model"
     ):
         write(endpoint)
-    assert len(endpoint.asked) == AT_ONCE
+    assert len(endpoint.asked) == PASSAGES_PER_BATCH
 
 
 def test_written_questions_take_nothing_out_of_their_passage() -> None:
-    drawn = draw(LIBRARY, 13, written=[(2, "when to sow crop two")], sources=())
+    drawn = draw_pseudo_questions(LIBRARY, 13, llm_questions=[(2, "when to sow crop two")], sources=())
     assert [(one.question, one.source, list(one.left)) for one in drawn.questions] == [
-        ("when to sow crop two", WRITTEN, [2])
+        ("when to sow crop two", LLM_SOURCE, [2])
     ]
     assert drawn.texts == tuple(passage.encoded_text for passage in LIBRARY)

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.cold_start.consistency_filter import consistent
-from retriever_training.cold_start.pseudo_questions import MAX_DOCUMENTS, MAX_PASSAGES, PseudoQuestion, draw
-from retriever_training.cold_start.pseudo_rows import _weighed, beside, cold_start_rows
-from retriever_training.losses.full_softmax import Rows
+from retriever_training.cold_start.consistency_filter import find_consistent_passages
+from retriever_training.cold_start.pseudo_questions import (
+    MAX_DOCUMENTS_PER_HEADING,
+    MAX_PASSAGES_PER_QUESTION,
+    PseudoQuestion,
+    draw_pseudo_questions,
+)
+from retriever_training.cold_start.pseudo_rows import _weighed, build_pseudo_question_set, concatenate_rows
+from retriever_training.losses.full_softmax import SoftmaxRows
 from tests.fixtures import jargon
 from ui.cli import app
 
@@ -37,41 +42,49 @@ RYE_LEFT = "It is harvested in the first half of August, when dry."
 
 
 def test_the_last_heading_is_the_question_and_leaves_the_passage() -> None:
-    drawn = draw([passage("Crops", "2. Cereals › 2.1 Growing oats", OATS)], 13, sources=("heading",))
+    drawn = draw_pseudo_questions([passage("Crops", "2. Cereals › 2.1 Growing oats", OATS)], 13, sources=("heading",))
     assert [(one.question, one.source, list(one.left)) for one in drawn.questions] == [("Growing oats", "heading", [0])]
     assert drawn.texts == (f"Crops\n2. Cereals\n{OATS}",)
 
 
 def test_a_heading_that_two_documents_use_is_asked_with_the_title() -> None:
-    drawn = draw([passage("Oats", "When to sow", OATS), passage("Rye", "When to sow", RYE)], 13, sources=("heading",))
+    drawn = draw_pseudo_questions(
+        [passage("Oats", "When to sow", OATS), passage("Rye", "When to sow", RYE)], 13, sources=("heading",)
+    )
     assert [one.question for one in drawn.questions] == ["Oats: When to sow", "Rye: When to sow"]
     assert drawn.texts == (OATS, RYE)
 
 
 def test_a_heading_of_many_documents_is_boilerplate() -> None:
-    documents = [f"Crop {number}" for number in range(MAX_DOCUMENTS + 1)]
-    drawn = draw([passage(name, "See also this", OATS) for name in documents], 13, sources=("heading",))
+    documents = [f"Crop {number}" for number in range(MAX_DOCUMENTS_PER_HEADING + 1)]
+    drawn = draw_pseudo_questions(
+        [passage(name, "See also this", OATS) for name in documents], 13, sources=("heading",)
+    )
     assert drawn.questions == ()
     assert drawn.dropped == {"heading: in many documents": len(documents)}
     assert drawn.texts[0] == f"Crop 0\nSee also this\n{OATS}"
 
 
 def test_a_heading_is_right_for_every_passage_of_its_section_but_not_of_a_chapter() -> None:
-    few = [passage("Crops", "Growing oats", f"{OATS} {number}") for number in range(MAX_PASSAGES)]
-    assert list(draw(few, 13, sources=("heading",)).questions[0].left) == list(range(MAX_PASSAGES))
+    few = [passage("Crops", "Growing oats", f"{OATS} {number}") for number in range(MAX_PASSAGES_PER_QUESTION)]
+    assert list(draw_pseudo_questions(few, 13, sources=("heading",)).questions[0].left) == list(
+        range(MAX_PASSAGES_PER_QUESTION)
+    )
     many = [*few, passage("Crops", "Growing oats", RYE)]
-    assert draw(many, 13, sources=("heading",)).dropped == {"heading: stands for many passages": 1}
+    assert draw_pseudo_questions(many, 13, sources=("heading",)).dropped == {"heading: stands for many passages": 1}
 
 
 def test_the_title_of_a_beir_line_is_its_heading() -> None:
     line = passage("uk/1", "", OATS, title="Farming | 3. Growing oats", external_id="1")
-    drawn = draw([line], 13, sources=("heading",))
+    drawn = draw_pseudo_questions([line], 13, sources=("heading",))
     assert [one.question for one in drawn.questions] == ["Growing oats"]
     assert drawn.texts == (f"Farming\n{OATS}",)
 
 
 def test_a_word_is_no_question_and_a_page_is_none_either() -> None:
-    drawn = draw([passage("a", "Oats", OATS), passage("b", "word " * 41, RYE)], 13, sources=("heading",))
+    drawn = draw_pseudo_questions(
+        [passage("a", "Oats", OATS), passage("b", "word " * 41, RYE)], 13, sources=("heading",)
+    )
     assert drawn.dropped == {"heading: too short": 1, "heading: too long": 1}
 
 
@@ -79,19 +92,21 @@ def test_a_word_is_no_question_and_a_page_is_none_either() -> None:
 
 
 def test_the_first_sentence_is_really_out_of_its_passage() -> None:
-    drawn = draw([passage("Crops", "", OATS)], 13, sources=("first sentence",))
+    drawn = draw_pseudo_questions([passage("Crops", "", OATS)], 13, sources=("first sentence",))
     assert [one.question for one in drawn.questions] == ["Oats are sown in early spring on firm soil."]
     assert drawn.texts == (f"Crops\n{OATS_LEFT}",)
 
 
 def test_heading_and_first_sentence_both_leave_a_passage_that_is_asked_for_by_both() -> None:
-    drawn = draw([passage("Crops", "Growing oats", OATS)], 13)
+    drawn = draw_pseudo_questions([passage("Crops", "Growing oats", OATS)], 13)
     assert [one.source for one in drawn.questions] == ["heading", "first sentence"]
     assert drawn.texts == (f"Crops\n{OATS_LEFT}",)
 
 
 def test_a_passage_of_one_sentence_has_nothing_left() -> None:
-    drawn = draw([passage("Crops", "", "Oats are sown in early spring.")], 13, sources=("first sentence",))
+    drawn = draw_pseudo_questions(
+        [passage("Crops", "", "Oats are sown in early spring.")], 13, sources=("first sentence",)
+    )
     assert (drawn.questions, drawn.dropped) == ((), {"first sentence: nothing left of the passage": 1})
 
 
@@ -100,7 +115,7 @@ def test_the_same_sentence_in_two_passages_is_one_question_with_two_right_passag
         passage("a", "", f"Keep it dry and cool. {OATS_LEFT}"),
         passage("b", "", f"Keep it dry and cool. {RYE_LEFT}"),
     ]
-    (one,) = draw(twins, 13, sources=("first sentence",)).questions
+    (one,) = draw_pseudo_questions(twins, 13, sources=("first sentence",)).questions
     assert (one.question, list(one.left)) == ("Keep it dry and cool.", [0, 1])
 
 
@@ -111,14 +126,14 @@ def test_a_summary_is_asked_of_the_other_passages_of_its_document() -> None:
         passage("Crops", "Rye", RYE),
         passage("Cows", "Milk", "Milk is cooled at once."),
     ]
-    drawn = draw(library, 13, sources=("summary",))
+    drawn = draw_pseudo_questions(library, 13, sources=("summary",))
     assert [one.question for one in drawn.questions] == ["Oats want a rolled field.", "Rye is ripe in August."]
-    assert [(list(one.left), one.says_it) for one in drawn.questions] == [([1, 2], 0), ([1, 2], 0)]
+    assert [(list(one.left), one.verbatim_row) for one in drawn.questions] == [([1, 2], 0), ([1, 2], 0)]
 
 
 def test_more_questions_than_asked_for_are_drawn_by_the_seed() -> None:
     library = [passage(f"Crop {number}", f"Growing crop {number}", OATS) for number in range(8)]
-    first, again, other = (draw(library, seed, sources=("heading",), n=4) for seed in (13, 13, 14))
+    first, again, other = (draw_pseudo_questions(library, seed, sources=("heading",), n=4) for seed in (13, 13, 14))
     assert first == again
     assert first.questions != other.questions
     assert first.dropped == {"over the number that is trained on": 4}
@@ -128,7 +143,7 @@ def test_more_questions_than_asked_for_are_drawn_by_the_seed() -> None:
 # ---- consistency
 
 AXES = np.eye(3, dtype=np.float32)
-THREE = Lexical.build(["a", "b", "c"], ["oats", "rye", "hay"])
+THREE = Bm25Index.build(["a", "b", "c"], ["oats", "rye", "hay"])
 
 
 def asks(question: str, *rows: int, **others: object) -> PseudoQuestion:
@@ -138,19 +153,19 @@ def asks(question: str, *rows: int, **others: object) -> PseudoQuestion:
 def test_a_question_is_kept_only_where_its_passage_is_among_the_first() -> None:
     asked = np.array([[0.8, 0.6, 0.0], [0.8, 0.6, 0.0]], np.float32)
     both = [asks("which", 1), asks("what", 2)]
-    assert consistent(both, asked, AXES, THREE, 0.25, top=2) == [[1], []]
+    assert find_consistent_passages(both, asked, AXES, THREE, 0.25, top=2) == [[1], []]
 
 
 def test_the_words_count_as_in_serving() -> None:
     asked = np.array([[0.8, 0.6, 0.0]], np.float32)
-    assert consistent([asks("rye", 1)], asked, AXES, THREE, 0.25, top=1) == [[1]]
-    assert consistent([asks("rye", 1)], asked, AXES, THREE, 0.1, top=1) == [[]]
+    assert find_consistent_passages([asks("rye", 1)], asked, AXES, THREE, 0.25, top=1) == [[1]]
+    assert find_consistent_passages([asks("rye", 1)], asked, AXES, THREE, 0.1, top=1) == [[]]
 
 
 def test_a_summary_has_one_right_passage_and_its_own_does_not_compete() -> None:
     asked = np.array([[0.8, 0.6, 0.0]], np.float32)
     summary = asks("which", 1, 2, source="summary", says_it=0)
-    assert consistent([summary], asked, AXES, THREE, 0.25, top=2) == [[1]]
+    assert find_consistent_passages([summary], asked, AXES, THREE, 0.25, top=2) == [[1]]
 
 
 # ---- rows, with the real encoder
@@ -161,7 +176,7 @@ def test_rows_are_the_same_twice_and_every_question_is_counted(base_encoder) -> 
     advice = "Keep part {} of it in a dry, well aired room, and away from small children."
     library = [passage("Manual", "", f"{text} {advice.format(number)}") for number, text in enumerate(told)]
     vectors = base_encoder.encode_passages([one.encoded_text for one in library])
-    first, again = (cold_start_rows(library, base_encoder, vectors, 0.25, 0.2, 13) for _ in range(2))
+    first, again = (build_pseudo_question_set(library, base_encoder, vectors, 0.25, 0.2, 13) for _ in range(2))
     assert first.asked == again.asked
     assert 0 < len(first.asked) == first.counts["first sentence: kept"] < len(library) == sum(first.counts.values()) - 1
     assert first.counts["heading: too short"] == 1  # "Manual"
@@ -200,11 +215,11 @@ def test_the_command_writes_questions_with_what_is_left_of_their_passages(tmp_pa
 
 
 def test_each_kind_of_row_sees_passages_of_its_own_kind_only() -> None:
-    def rows(weight: float, masked: int, rejected: int) -> Rows:
-        return Rows(AXES[:1], AXES[:2], np.array([0]), np.array([1]), np.array([weight], np.float32),
+    def rows(weight: float, masked: int, rejected: int) -> SoftmaxRows:
+        return SoftmaxRows(AXES[:1], AXES[:2], np.array([0]), np.array([1]), np.array([weight], np.float32),
                     (np.array([masked]),), (np.array([rejected]),), ((np.array([1]), np.array([0.5], np.float32)),))  # fmt: skip
 
-    both = beside(rows(1.0, 0, 0), rows(0.2, 0, 0))
+    both = concatenate_rows(rows(1.0, 0, 0), rows(0.2, 0, 0))
     assert both.question_of.tolist() == [0, 1]
     assert both.positive_of.tolist() == [1, 3]
     assert both.weight.tolist() == pytest.approx([1.0, 0.2])

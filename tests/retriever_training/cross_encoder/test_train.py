@@ -16,26 +16,36 @@ from rag.app.app import App, open_app
 from rag.errors import EncoderError, NotFoundError, TooLittleDataError, UsageError
 from rag.retrieval.cross_encoder import CrossEncoder
 from rag.settings import Settings
-from retriever_training.cross_encoder.train import CrossEncoderPlan, calibrate, label_of, n_steps, train_cross_encoder
-from retriever_training.inspection.negatives_of_question import Wanted, night_rows
-from retriever_training.judgments.snapshot import Evidence, gather
+from retriever_training.cross_encoder.train import (
+    CrossEncoderPlan,
+    listnet_label,
+    n_training_steps,
+    train_cross_encoder,
+    write_calibration,
+)
+from retriever_training.inspection.negatives_of_question import MiningRequest, mine_night_rows
+from retriever_training.judgments.snapshot import TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import split_of
-from retriever_training.losses.batch_side_data import Example
-from retriever_training.losses.platt import Calibration, log_odds, platt, sigmoid
-from retriever_training.measuring.held_out import held_out_questions
-from retriever_training.negatives.denoising.cross_encoder_teacher import TAKEN_FOR_RIGHT, UNREAD, Remembered
+from retriever_training.losses.batch_side_data import TrainingExample
+from retriever_training.losses.platt import PlattScaling, fit_platt, log_odds, sigmoid
+from retriever_training.measuring.held_out import load_held_out_questions
+from retriever_training.negatives.denoising.cross_encoder_teacher import (
+    NOT_READ_BY_TEACHER,
+    TEACHER_SAYS_POSITIVE,
+    CachingTeacher,
+)
 from retriever_training.negatives.mixing import QUOTAS
 from retriever_training.nightly.choose_tier import TierChoice
-from retriever_training.nightly.fingerprint import night_of
-from retriever_training.progress import unwatched
-from retriever_training.tiers.learn_tier3 import _Texts, training_rows
+from retriever_training.nightly.fingerprint import find_or_start_night
+from retriever_training.progress import no_progress
+from retriever_training.tiers.learn_tier3 import _Texts, mine_training_rows
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.tiers.tier3_both_towers import Plan
-from retriever_training.versions.encoded_views import view_of
-from retriever_training.versions.night_store import Nights
+from retriever_training.tiers.tier3_both_towers import TowersPlan
+from retriever_training.versions.encoded_views import encode_view
+from retriever_training.versions.night_store import NightStore
 from tests.fixtures import jargon
 from tests.fixtures.nightjar_command import nightjar
-from ui.background.night_plan import DISTIL, plan_of
+from ui.background.night_plan import DISTILLATION_WEIGHT, build_night_plan
 
 RIGHT = {
     "How is the lamp switched on?": "The lamp has a red button at its side.",
@@ -46,7 +56,7 @@ RIGHT = {
     "Where do nightjars breed?": "Nightjars lay two eggs on bare ground.",
 }
 EXAMPLES = [
-    Example(question, right, tuple(np.roll(list(RIGHT.values()), -place)[1:3].tolist()))
+    TrainingExample(question, right, tuple(np.roll(list(RIGHT.values()), -place)[1:3].tolist()))
     for place, (question, right) in enumerate(RIGHT.items())
 ]
 SHORT = CrossEncoderPlan(epochs=9, batch_size=3, learning_rate=3e-4)
@@ -68,7 +78,7 @@ def trained(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     made = tmp_path_factory.mktemp("cross-encoder") / "made"
     steps: list[int] = []
     train_cross_encoder(base_folder, EXAMPLES, made, SHORT, steps.append)
-    assert sum(steps) == n_steps(len(EXAMPLES), SHORT) == 18
+    assert sum(steps) == n_training_steps(len(EXAMPLES), SHORT) == 18
     return made
 
 
@@ -88,7 +98,7 @@ def test_training_lowers_the_loss_and_puts_every_positive_above_its_negatives(
 
 def test_calibration_moves_every_logit_along_a_line_and_no_order(trained: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "copy"))
-    calibrate(folder, Calibration(slope=0.5, offset=-1.0))
+    write_calibration(folder, PlattScaling(slope=0.5, offset=-1.0))
     assert odds(folder) == pytest.approx(0.5 * odds(trained) - 1.0, abs=1e-3)
 
 
@@ -97,7 +107,7 @@ def test_calibrated_scores_are_as_often_right_as_they_say() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(size=4000) * 2
     right = rng.random(4000) < sigmoid(truth - 2)
-    line = platt(3 * truth, right)
+    line = fit_platt(3 * truth, right)
     assert (line.slope, line.offset) == pytest.approx((1 / 3, -2), abs=0.1)
     assert line.probabilities(3 * truth).mean() == pytest.approx(right.mean(), abs=0.005)
 
@@ -133,9 +143,9 @@ def test_a_base_that_is_no_transformer_is_refused(tmp_path: Path, base_folder: P
 
 def test_a_passage_gets_the_share_of_its_list_that_it_is_believed() -> None:
     """e^label / (e^label + n): .8 of five, .5 of two; never less than an even share, never all."""
-    assert label_of(0.8, 4) == pytest.approx(np.log(16))
-    assert (label_of(0.5, 1), label_of(0.1, 2)) == pytest.approx((0.0, 0.0))
-    assert label_of(1.0, 1) == pytest.approx(np.log(99))
+    assert listnet_label(0.8, 4) == pytest.approx(np.log(16))
+    assert (listnet_label(0.5, 1), listnet_label(0.1, 2)) == pytest.approx((0.0, 0.0))
+    assert listnet_label(1.0, 1) == pytest.approx(np.log(99))
 
 
 # ---- as a command
@@ -167,7 +177,7 @@ def test_the_command_trains_measures_and_leaves_everything_switched_off(
     assert manifest["cross_encoder_id"] == CrossEncoder(out).cross_encoder_id
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".made")] == []
     app = open_app(Settings(data=voted))
-    assert app.reranker is None and plan_of(app.settings).teacher is None
+    assert app.reranker is None and build_night_plan(app.settings).teacher is None
     app.close()
     with pytest.raises(UsageError, match="replace it with --force"):
         nightjar(voted, "cross-encoder", "train", "--out", str(out))
@@ -209,16 +219,16 @@ def app(voted: Path):
 
 
 @pytest.fixture
-def evidence(app: App) -> Evidence:
-    return gather(app, trusted=(), max_per_person=5000)
+def evidence(app: App) -> TrainingSnapshot:
+    return load_snapshot(app, trusted=(), max_per_person=5000)
 
 
-def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App, evidence: Evidence) -> None:
-    view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
-    teacher = Remembered(Suspicious())
-    _, rows, removed = training_rows(evidence, [view], Plan(sources=tuple(QUOTAS)), unwatched, teacher)
+def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App, evidence: TrainingSnapshot) -> None:
+    view = encode_view(app, evidence, app.current(), evidence.asked("train").questions, no_progress)
+    teacher = CachingTeacher(Suspicious())
+    _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress, teacher)
     examples = _Texts(evidence, teacher).examples(rows)
-    assert removed[TAKEN_FOR_RIGHT] > 0
+    assert removed[TEACHER_SAYS_POSITIVE] > 0
     assert not any("refund" in text for example in examples for text in example.negatives)
     assert {len(example.teacher) for example in examples} == {2}
     assert {round(example.teacher[1], 2) for example in examples} == {-2.2}  # log(.1 / .9)
@@ -226,43 +236,47 @@ def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App,
     assert right == pytest.approx([4.595] * len(right), abs=1e-2)  # log(.99 / .01)
 
 
-def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: Evidence) -> None:
-    view = view_of(app, evidence, app.current(), evidence.asked("train").questions, unwatched)
-    _, rows, removed = training_rows(evidence, [view], Plan(sources=tuple(QUOTAS)), unwatched)
+def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: TrainingSnapshot) -> None:
+    view = encode_view(app, evidence, app.current(), evidence.asked("train").questions, no_progress)
+    _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress)
     assert {example.teacher for example in _Texts(evidence).examples(rows)} == {()}
-    assert TAKEN_FOR_RIGHT not in removed
+    assert TEACHER_SAYS_POSITIVE not in removed
 
 
 def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
-    app: App, evidence: Evidence, trained: Path
+    app: App, evidence: TrainingSnapshot, trained: Path
 ) -> None:
-    plain, taught = (plan_of(Settings(data=app.settings.data, night=night)) for night in ({}, {"teacher": trained}))
+    plain, taught = (
+        build_night_plan(Settings(data=app.settings.data, night=night)) for night in ({}, {"teacher": trained})
+    )
     assert (plain.teacher, plain.towers.distil) == (None, 0.0)
     assert taught.teacher is not None and taught.teacher.folder == trained
-    assert taught.towers.distil == DISTIL
-    nights, held_out = Nights(app.engine), held_out_questions(app, evidence, 150)
+    assert taught.towers.distil == DISTILLATION_WEIGHT
+    nights, held_out = NightStore(app.engine), load_held_out_questions(app, evidence, 150)
     of = [
-        night_of(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
+        find_or_start_night(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
         for plan in (plain, taught, replace(plain))
     ]
     assert of[0] == of[2] != of[1]
 
 
 def test_mining_reads_with_the_teacher_of_the_plan(app: App) -> None:
-    taught, plain = (night_rows(app, NightPlan(teacher=teacher), Wanted()) for teacher in (Suspicious(), None))
-    assert taught.removed[TAKEN_FOR_RIGHT] > 0 and taught.removed[UNREAD] > 0
-    assert not {TAKEN_FOR_RIGHT, UNREAD} & set(plain.removed)
+    taught, plain = (
+        mine_night_rows(app, NightPlan(teacher=teacher), MiningRequest()) for teacher in (Suspicious(), None)
+    )
+    assert taught.removed[TEACHER_SAYS_POSITIVE] > 0 and taught.removed[NOT_READ_BY_TEACHER] > 0
+    assert not {TEACHER_SAYS_POSITIVE, NOT_READ_BY_TEACHER} & set(plain.removed)
 
 
 def test_a_teacher_that_is_no_cross_encoder_is_refused_when_the_plan_is_made(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="no cross-encoder"):
-        plan_of(Settings(data=tmp_path, night={"teacher": tmp_path}))
+        build_night_plan(Settings(data=tmp_path, night={"teacher": tmp_path}))
 
 
 def test_an_easier_half_of_no_choice_is_refused_when_the_plan_is_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"1 for the 1 a row leaves no choice: set night\.pool to 4"):
-        plan_of(Settings(data=tmp_path, night={"easy_first": True}))
-    assert plan_of(Settings(data=tmp_path, night={"easy_first": True, "pool": 4})).towers.easy_first
+        build_night_plan(Settings(data=tmp_path, night={"easy_first": True}))
+    assert build_night_plan(Settings(data=tmp_path, night={"easy_first": True, "pool": 4})).towers.easy_first
 
 
 # ---- measuring a version

@@ -12,20 +12,27 @@ import pytest
 from sqlalchemy import func, select
 
 from rag.app.app import App, open_app
-from rag.database.schema import reading, vectors
+from rag.database.schema import read_connection, vectors
 from rag.records import Document, Judgment, Passage, Verdict
 from rag.settings import Settings, load_settings
 from rag.versions.registry import Promotion
-from retriever_training.inspection.judged_ranks import BEYOND, Ranks
-from retriever_training.inspection.standing_votes import Cast, casts
-from retriever_training.inspection.vote_effects import CROWDED_OUT, GONE, Effect, left_out_because, path_of, summed_up
-from retriever_training.judgments.aggregate import ALONE, Judgments
+from retriever_training.inspection.judged_ranks import BEYOND_DEPTH, JudgedRanks
+from retriever_training.inspection.standing_votes import StandingVote, load_standing_votes
+from retriever_training.inspection.vote_effects import (
+    CROWDED_OUT,
+    GONE,
+    VoteEffect,
+    count_outcomes,
+    version_path,
+    why_excluded,
+)
+from retriever_training.judgments.aggregate import REJECTED_BY_ONE, AggregatedJudgments
 from retriever_training.judgments.splits import split_of
-from retriever_training.judgments.voters import Person
-from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE
+from retriever_training.judgments.voters import Voter
+from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 from tests.fixtures import jargon
 from tests.fixtures.library_after_night import ASKED, LATER, REJECTED
-from ui.actions.vote_effects import Look, VoteLook
+from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -37,15 +44,15 @@ def app(after_a_night: Path) -> Iterator[App]:
     opened.close()
 
 
-def look(app: App, user: str | None = "local", n: int = 20) -> dict[str, Effect]:
+def look(app: App, user: str | None = "local", n: int = 20) -> dict[str, VoteEffect]:
     """By question."""
-    return {one.cast.question: one for one in VoteLook(app).at_once(user, n).effects}
+    return {one.cast.question: one for one in VoteEffectsView(app).at_once(user, n).effects}
 
 
 def rank_under(app: App, encoder_id: str, question: str, passage_id: str) -> int:
     """By a search of its own; the library holds more than a hundred passages."""
-    found = app.retriever_of(encoder_id).search(question, k=100)
-    return next((hit.rank for hit in found if hit.passage.passage_id == passage_id), BEYOND)
+    found = app.retriever_for(encoder_id).search(question, k=100)
+    return next((hit.rank for hit in found if hit.passage.passage_id == passage_id), BEYOND_DEPTH)
 
 
 # ---- after a night
@@ -58,7 +65,7 @@ def test_a_pin_that_was_learnt_tells_the_ranks_of_both_versions_and_which_one_mo
     before, now = rank_under(app, base, ASKED, pinned), rank_under(app, current, ASKED, pinned)
     assert now < before
     assert [(step.encoder_id, step.rank) for step in effect.steps] == [(base, before), (current, now)]
-    assert (effect.outcome, effect.before, effect.now, effect.turned_by) == ("moved", before, now, current)
+    assert (effect.outcome, effect.before, effect.now, effect.moved_by) == ("moved", before, now, current)
     assert effect.is_held_out == (split_of(ASKED) != "train")
 
 
@@ -70,19 +77,19 @@ def test_the_rank_that_was_shown_is_told_as_it_was(app: App) -> None:
 
 def test_a_rejection_by_one_person_does_not_count_and_says_why(app: App) -> None:
     effect = look(app, "ann")[REJECTED]
-    assert (effect.outcome, effect.why) == ("left_out", ALONE)
+    assert (effect.outcome, effect.why) == ("left_out", REJECTED_BY_ONE)
 
 
 def test_a_vote_after_the_night_counts_tonight_and_not_before(app: App) -> None:
     effect = look(app)[LATER]
     assert effect.outcome == "tonight"
     assert [step.encoder_id for step in effect.steps] == [app.current().encoder_id]
-    assert effect.turned_by is None
+    assert effect.moved_by is None
 
 
 def test_a_vote_that_was_taken_back_is_not_looked_at(app: App) -> None:
     said = next(one for one in app.feedback.standing("local") if one.question == LATER)
-    app.feedback.withdraw("local", said.turn_id, said.passage_id)
+    app.feedback.withdraw_verdict("local", said.turn_id, said.passage_id)
     assert LATER not in look(app)
 
 
@@ -112,7 +119,7 @@ def test_people_in_quarantine_are_told_that_their_votes_wait(after_a_night: Path
 
 
 def test_everybodys_votes_are_looked_at_together(app: App) -> None:
-    look_at_all = VoteLook(app).at_once(None, 10)
+    look_at_all = VoteEffectsView(app).at_once(None, 10)
     assert look_at_all.n_votes == len(jargon.questions()) + 1
     assert (len(look_at_all.effects), look_at_all.n_looked_at) == (10, 10)
     assert sum(look_at_all.counts.values()) == 10
@@ -122,14 +129,14 @@ def test_everybodys_votes_are_looked_at_together(app: App) -> None:
 
 
 def n_vectors(app: App) -> int:
-    with reading(app.engine) as connection:
+    with read_connection(app.engine) as connection:
         return int(connection.execute(select(func.count()).select_from(vectors)).scalar_one())
 
 
 def test_a_second_look_searches_for_nothing_and_the_steps_are_told(app: App) -> None:
-    first = VoteLook(app)
+    first = VoteEffectsView(app)
     *steps, found = first.steps("local")
-    assert isinstance(found, Look)
+    assert isinstance(found, VoteEffectsSummary)
     assert steps[0] == (0, 3), "one vote under both versions, one under the current one"
     assert [step for step in first.steps("local") if isinstance(step, tuple)] == []
 
@@ -137,8 +144,8 @@ def test_a_second_look_searches_for_nothing_and_the_steps_are_told(app: App) -> 
 def test_where_votes_are_many_ranks_come_before_it_is_known_which_of_them_count(after_a_night: Path) -> None:
     opened = open_app(load_settings(after_a_night, feedback={"quarantined": ["local"]}))
     try:
-        first = VoteLook(opened, many=1)
-        unweighed, found = [step for step in first.steps("local", early=True) if isinstance(step, Look)]
+        first = VoteEffectsView(opened, many=1)
+        unweighed, found = [step for step in first.steps("local", early=True) if isinstance(step, VoteEffectsSummary)]
         assert (unweighed.is_weighed, found.is_weighed) == (False, True)
         assert [(one.cast, one.steps) for one in unweighed.effects] == [(one.cast, one.steps) for one in found.effects]
         assert (unweighed.counts["left_out"], found.counts["left_out"]) == (0, 2)
@@ -159,7 +166,7 @@ def test_questions_that_are_encoded_need_no_encoder_and_no_second_vector(app: Ap
 
 
 def test_a_changed_library_is_searched_anew(app: App) -> None:
-    ranks = Ranks(app)
+    ranks = JudgedRanks(app)
     target = (ASKED, look(app)[ASKED].cast.passage_id)
     wanted = {app.current().encoder_id: [target]}
     for encoder_id, targets in ranks.missing(wanted).items():
@@ -180,7 +187,7 @@ def test_a_version_that_has_not_encoded_the_library_can_not_be_told(app: App, tm
     settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | {"max_seq_length": 64}), "utf-8")
     other = app.registry.register(made, tier=3, parent_id=None, lexical_weight=0.25, note={})
     assert other.passage_side != app.current().passage_side
-    ranks, target = Ranks(app), (ASKED, look(app)[ASKED].cast.passage_id)
+    ranks, target = JudgedRanks(app), (ASKED, look(app)[ASKED].cast.passage_id)
     assert ranks.missing({other.encoder_id: [target]})
     ranks.find(other.encoder_id, [target])
     assert ranks.rank(other.encoder_id, target) is None
@@ -196,8 +203,10 @@ def cast(
     encoder_id: str = "v1",
     asked_at: datetime = NOON,
     passage_id: str = "p",
-) -> Cast:
-    return Cast("Q?", passage_id, verdict, frozenset(users), asked_at, 1, asked_at, encoder_id, 3, 6, len(users))
+) -> StandingVote:
+    return StandingVote(
+        "Q?", passage_id, verdict, frozenset(users), asked_at, 1, asked_at, encoder_id, 3, 6, len(users)
+    )
 
 
 def history(*names: str) -> list[Promotion]:
@@ -207,30 +216,30 @@ def history(*names: str) -> list[Promotion]:
 
 
 def test_a_vote_is_followed_from_the_version_that_answered_to_the_current_one() -> None:
-    assert path_of(cast(encoder_id="v1"), history("v1", "v2", "v3")) == ("v1", "v2", "v3")
+    assert version_path(cast(encoder_id="v1"), history("v1", "v2", "v3")) == ("v1", "v2", "v3")
     later = cast(encoder_id="v2", asked_at=NOON + timedelta(hours=1, minutes=5))
-    assert path_of(later, history("v1", "v2", "v3")) == ("v2", "v3")
-    assert path_of(later, history("v1", "v2")) == ("v2",)
-    assert path_of(later, history("v1", "v2", "v1")) == ("v2", "v1"), "a rollback"
+    assert version_path(later, history("v1", "v2", "v3")) == ("v2", "v3")
+    assert version_path(later, history("v1", "v2")) == ("v2",)
+    assert version_path(later, history("v1", "v2", "v1")) == ("v2", "v1"), "a rollback"
 
 
 def test_an_imported_vote_begins_with_the_version_that_was_current_then() -> None:
-    assert path_of(cast(encoder_id="", asked_at=NOON + timedelta(minutes=90)), history("v1", "v2", "v3")) == (
+    assert version_path(cast(encoder_id="", asked_at=NOON + timedelta(minutes=90)), history("v1", "v2", "v3")) == (
         "v2",
         "v3",
     )
-    assert path_of(cast(encoder_id="", asked_at=NOON - timedelta(days=9)), history("v1", "v2")) == ("v1", "v2")
+    assert version_path(cast(encoder_id="", asked_at=NOON - timedelta(days=9)), history("v1", "v2")) == ("v1", "v2")
 
 
 def test_of_many_versions_the_first_and_the_latest_are_asked() -> None:
     names = [f"v{n}" for n in range(1, 20)]
-    assert path_of(cast(encoder_id="v1"), history(*names)) == ("v1", "v15", "v16", "v17", "v18", "v19")
+    assert version_path(cast(encoder_id="v1"), history(*names)) == ("v1", "v15", "v16", "v17", "v18", "v19")
 
 
-def judged(label: str | None = None, waits: str = "") -> Judgments:
-    people = {"ann": Person("ann", 1, 0, 0, 0, waits)}
+def judged(label: str | None = None, waits: str = "") -> AggregatedJudgments:
+    people = {"ann": Voter("ann", 1, 0, 0, 0, waits)}
     some = (Judgment("q", "p", label, 0.8, 1, 0.8, NOON),) if label else ()  # type: ignore[arg-type]
-    return Judgments(some, {}, people)
+    return AggregatedJudgments(some, {}, people)
 
 
 @pytest.mark.parametrize(
@@ -241,24 +250,24 @@ def judged(label: str | None = None, waits: str = "") -> Judgments:
 def test_a_vote_counts_where_the_judgment_agrees(verdict: str, label: str | None, why: str) -> None:
     judgments = judged(label)
     settled = {("q", "p"): label} if label else {}
-    assert left_out_because(cast(verdict=verdict), judgments, settled, is_there=True) == why
+    assert why_excluded(cast(verdict=verdict), judgments, settled, is_there=True) == why
 
 
 def test_a_person_who_waits_is_told_so_before_anything_else() -> None:
     judgments = judged("positive", waits="too quick")
-    assert left_out_because(cast(), judgments, {("q", "p"): "positive"}, is_there=True) == "waits: too quick"
+    assert why_excluded(cast(), judgments, {("q", "p"): "positive"}, is_there=True) == "waits: too quick"
 
 
 def test_a_rejection_that_a_review_took_back_says_so() -> None:
-    reviewed = Judgments((), {}, {}, spared={"q": frozenset({"p"})})
-    assert left_out_because(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == NOT_A_NEGATIVE
-    assert left_out_because(cast(verdict="pin"), reviewed, {}, is_there=True) == CROWDED_OUT
+    reviewed = AggregatedJudgments((), {}, {}, excluded={"q": frozenset({"p"})})
+    assert why_excluded(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == REVIEWED_NOT_NEGATIVE
+    assert why_excluded(cast(verdict="pin"), reviewed, {}, is_there=True) == CROWDED_OUT
 
 
 def test_several_people_who_say_the_same_are_counted_each() -> None:
-    three = Effect(cast(("ann", "bob", "cem")), None, (), "moved")
-    one = Effect(cast(), None, (), "left_out", GONE)
-    assert summed_up([three, one]) == {
+    three = VoteEffect(cast(("ann", "bob", "cem")), None, (), "moved")
+    one = VoteEffect(cast(), None, (), "left_out", GONE)
+    assert count_outcomes([three, one]) == {
         "moved": 3, "first": 0, "not_yet": 0, "other_way": 0, "tonight": 0, "left_out": 1, "untold": 0,
     }  # fmt: skip
 
@@ -269,5 +278,5 @@ def test_the_last_word_of_a_person_stands_across_turns(app: App) -> None:
     again = app.answerer.answer(f"  {ASKED.upper()} ", user="local")
     at = next(hit for hit in again.hits if hit.passage.passage_id == pinned.passage_id)
     app.feedback.append([Verdict("local", again.turn_id, again.question, at.passage.passage_id, "not_relevant")])
-    said = [one for one in casts(app.engine, "local") if one.passage_id == pinned.passage_id]
+    said = [one for one in load_standing_votes(app.engine, "local") if one.passage_id == pinned.passage_id]
     assert [one.verdict for one in said] == ["not_relevant"]

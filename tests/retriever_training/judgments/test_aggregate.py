@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag.records import Judgment, Verdict
-from retriever_training.judgments.aggregate import Judgments, judge
-from retriever_training.judgments.splits import normalised, split_of
+from retriever_training.judgments.aggregate import AggregatedJudgments, aggregate_votes
+from retriever_training.judgments.splits import normalise_question, split_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PASSAGES = {"right", "wrong", "other"}
@@ -20,11 +20,11 @@ def said(user: str, passage: str | None, verdict: str, question: str = "Who?", m
 
 def judged(
     *verdicts: Verdict, trusted: tuple[str, ...] = (), cited: dict[str, list[str]] | None = None, cap: int = 100
-) -> Judgments:
-    return judge(verdicts, cited or {}, PASSAGES, trusted=trusted, max_per_person=cap)
+) -> AggregatedJudgments:
+    return aggregate_votes(verdicts, cited or {}, PASSAGES, trusted=trusted, max_per_person=cap)
 
 
-def only(judgments: Judgments) -> Judgment:
+def only(judgments: AggregatedJudgments) -> Judgment:
     (one,) = judgments.judgments
     return one
 
@@ -150,13 +150,13 @@ def test_splits_are_about_seventy_ten_twenty_and_never_change() -> None:
 
 
 def test_normalised_keeps_the_words() -> None:
-    assert normalised(" What IS it?? ") == "what is it"
+    assert normalise_question(" What IS it?? ") == "what is it"
 
 
 # ---- nothing dominates
 
 
-def rejected_everywhere(n_questions: int, n_rejected: int) -> Judgments:
+def rejected_everywhere(n_questions: int, n_rejected: int) -> AggregatedJudgments:
     """Two people pin a passage of its own for each question, and reject the same other one for the first of them."""
     votes = []
     for number in range(n_questions):
@@ -164,7 +164,7 @@ def rejected_everywhere(n_questions: int, n_rejected: int) -> Judgments:
         if number < n_rejected:
             votes += [said(user, "target", "not_relevant", f"about thing{number}") for user in ("ann", "bob")]
     known = {"target", *(f"p{number}" for number in range(n_questions))}
-    return judge(votes, {}, known, trusted=(), max_per_person=10_000)
+    return aggregate_votes(votes, {}, known, trusted=(), max_per_person=10_000)
 
 
 def test_a_passage_that_is_voted_down_everywhere_is_wrong_for_ten_questions_at_most() -> None:
@@ -184,7 +184,7 @@ def test_a_passage_pinned_everywhere_is_right_for_fifty_questions_at_most() -> N
     votes = [said("ann", f"p{number}", "pin", f"honest thing{number}") for number in range(100)]
     votes += [said(user, "spam", "pin", f"about thing{number}") for user in ("x", "y") for number in range(90)]
     known = {"spam", *(f"p{number}" for number in range(100))}
-    judgments = judge(votes, {}, known, trusted=(), max_per_person=1000)
+    judgments = aggregate_votes(votes, {}, known, trusted=(), max_per_person=1000)
     assert sum(one.passage_id == "spam" for one in judgments.judgments) == 50
     assert judgments.dropped == {"passage over its share": 40}
 
@@ -197,7 +197,7 @@ def test_in_a_library_of_two_passages_each_may_be_right_for_all_questions() -> N
 def test_a_question_with_thousands_of_votes_has_ten_right_passages_at_most() -> None:
     votes = [said(f"person {number}", f"p{number % 40}", "pin", "Everybody asks this?") for number in range(2000)]
     votes += [said("last", "p3", "pin", "Everybody asks this?")]
-    judgments = judge(votes, {}, {f"p{number}" for number in range(40)}, trusted=(), max_per_person=100)
+    judgments = aggregate_votes(votes, {}, {f"p{number}" for number in range(40)}, trusted=(), max_per_person=100)
     assert len(judgments.judgments) == 10
     assert judgments.dropped == {"question over its share": 30}
     assert "p3" in {one.passage_id for one in judgments.judgments}, "the surest stay"

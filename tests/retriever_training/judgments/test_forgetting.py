@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rag.accounts.erasure import forget_person
+from rag.accounts.erasure import erase_user_data
 from rag.app.app import App, open_app
-from rag.records import Turn, Verdict, now
+from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings
-from retriever_training.judgments.snapshot import Asked, Evidence, gather
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
 from tests.fixtures import jargon
 
 
@@ -22,10 +22,11 @@ def voted(data: Path, people: tuple[str, ...]) -> App:
     if "eve" in people:
         asked = list(jargon.questions().items())
         ids = app.library.resolve(jargon.questions().values())
-        turns = [Turn(f"eve-{number}", "c", "eve", question, "an answer", False, "", now())
+        turns = [Turn(f"eve-{number}", "c", "eve", question, "an answer", False, "", utc_now())
                  for number, (question, _) in enumerate(asked[::2])]  # fmt: skip
         turns += [
-            Turn(f"own-{number}", "c", "eve", f"what of thing {number}", "", False, "", now()) for number in range(40)
+            Turn(f"own-{number}", "c", "eve", f"what of thing {number}", "", False, "", utc_now())
+            for number in range(40)
         ]
         app.feedback.record_turns(turns)
         kinds = ("pin", "helpful", "not_relevant")
@@ -39,11 +40,11 @@ def voted(data: Path, people: tuple[str, ...]) -> App:
     return app
 
 
-def evidence(app: App) -> Evidence:
-    return gather(app, trusted=("eve",), max_per_person=1000)
+def evidence(app: App) -> TrainingSnapshot:
+    return load_snapshot(app, trusted=("eve",), max_per_person=1000)
 
 
-def everything(gathered: Evidence) -> list[Asked]:
+def everything(gathered: TrainingSnapshot) -> list[JudgedQuestions]:
     return [gathered.asked("train"), gathered.asked("dev"), gathered.asked("gate"), gathered.held_out("gate")]
 
 
@@ -61,7 +62,7 @@ def test_a_forgotten_person_leaves_the_night_as_if_they_had_never_been_there(wit
     expected = evidence(without_eve)
     assert evidence(with_eve).fingerprint() != expected.fingerprint(), "she did make a difference"
 
-    forget_person(with_eve.engine, "eve")
+    erase_user_data(with_eve.engine, "eve")
 
     found = evidence(with_eve)
     assert found.fingerprint() == expected.fingerprint()
@@ -74,7 +75,7 @@ def test_a_forgotten_person_leaves_the_night_as_if_they_had_never_been_there(wit
 
 def test_who_forgets_nobody_changes_nothing(with_eve: App) -> None:
     before = evidence(with_eve).fingerprint()
-    forget_person(with_eve.engine, "eve", dry_run=True)
+    erase_user_data(with_eve.engine, "eve", dry_run=True)
     assert evidence(with_eve).fingerprint() == before
 
 
@@ -88,7 +89,7 @@ def test_a_removed_document_leaves_the_night_as_if_nobody_had_voted_on_it(with_e
             for number, verdict in enumerate(["pin", "not_relevant", "helpful"] * 20)
         ]
     )
-    forget_person(with_eve.engine, "eve")
+    erase_user_data(with_eve.engine, "eve")
     for app in (with_eve, without_eve):
         app.library.remove(gone)
     assert evidence(with_eve).fingerprint() == evidence(without_eve).fingerprint()

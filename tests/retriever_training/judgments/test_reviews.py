@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.accounts.erasure import forget_person
+from rag.accounts.erasure import erase_user_data
 from rag.app.app import App, open_app
-from rag.embedding.query_vectors import question_vectors
+from rag.embedding.query_vectors import get_query_vectors
 from rag.errors import NotFoundError, UsageError
-from rag.records import Turn, Verdict, now
+from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings
-from retriever_training.judgments.aggregate import ALONE
-from retriever_training.judgments.reviews import Reviews
-from retriever_training.judgments.snapshot import Evidence, gather
+from retriever_training.judgments.aggregate import REJECTED_BY_ONE
+from retriever_training.judgments.reviews import ReviewStore
+from retriever_training.judgments.snapshot import TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import split_of
-from retriever_training.negatives.candidates.records import NOT_A_NEGATIVE, View
-from retriever_training.progress import unwatched
-from retriever_training.tiers.learn_tier3 import training_rows
-from retriever_training.tiers.query_side_data import QuerySide
-from retriever_training.tiers.tier3_both_towers import Plan
+from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE, VersionView
+from retriever_training.progress import no_progress
+from retriever_training.tiers.learn_tier3 import mine_training_rows
+from retriever_training.tiers.query_side_data import QuerySideData
+from retriever_training.tiers.tier3_both_towers import TowersPlan
 from tests.fixtures import jargon
 
 RIGHT = jargon.questions()
@@ -36,7 +36,7 @@ def app(manuals: Path) -> Iterator[App]:
     """Twenty people pinned the right passages; Zoe alone rejected the one of OTHER for QUESTION."""
     opened = open_app(Settings(data=manuals))
     jargon.vote(opened, RIGHT)
-    opened.feedback.record_turns([Turn("zoe-1", "c", "zoe", QUESTION, "", False, "", now())])
+    opened.feedback.record_turns([Turn("zoe-1", "c", "zoe", QUESTION, "", False, "", utc_now())])
     opened.feedback.append([Verdict("zoe", "zoe-1", QUESTION, passage(opened, OTHER), "not_relevant")])
     yield opened
     opened.close()
@@ -47,31 +47,31 @@ def passage(app: App, question: str) -> str:
     return app.library.resolve([RIGHT[question]])[RIGHT[question]]
 
 
-def gathered(app: App, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> Evidence:
-    return gather(app, trusted=trusted, max_per_person=1000, quarantined=quarantined)
+def gathered(app: App, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> TrainingSnapshot:
+    return load_snapshot(app, trusted=trusted, max_per_person=1000, quarantined=quarantined)
 
 
-def rejected(evidence: Evidence, question: str = QUESTION) -> list[str]:
+def rejected(evidence: TrainingSnapshot, question: str = QUESTION) -> list[str]:
     train = evidence.asked("train")
     return [evidence.passage_ids[row] for row in train.rejected[train.questions.index(question)]]
 
 
-def mined(app: App, evidence: Evidence) -> tuple[dict[str, set[str]], dict[str, int]]:
+def mined(app: App, evidence: TrainingSnapshot) -> tuple[dict[str, set[str]], dict[str, int]]:
     """question → passages that the night would push away, and what was removed by reason; 40 random ones a row, so of
     288 passages each is hit somewhere."""
     base = app.open_encoder()
     asked = evidence.asked("train").questions
-    view = View("the base", question_vectors(app.engine, base, asked), evidence.matrix(app.vectors()))
-    plan = Plan(sources=("feedback", "dense", "bm25", "random"), n_negatives=40)
-    _, rows, removed = training_rows(evidence, [view], plan, unwatched)
+    view = VersionView("the base", get_query_vectors(app.engine, base, asked), evidence.matrix(app.vectors()))
+    plan = TowersPlan(sources=("feedback", "dense", "bm25", "random"), n_negatives=40)
+    _, rows, removed = mine_training_rows(evidence, [view], plan, no_progress)
     return {row.question: {evidence.passage_ids[one.passage] for one in row.negatives} for row in rows}, removed
 
 
 def test_a_rejection_of_one_stranger_waits_until_it_is_confirmed(app: App) -> None:
     before = gathered(app)
     assert rejected(before) == []
-    assert before.judgments.dropped == {ALONE: 1}
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
+    assert before.judgments.dropped == {REJECTED_BY_ONE: 1}
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
     after = gathered(app)
     assert rejected(after) == [passage(app, OTHER)]
     assert after.judgments.dropped == {}
@@ -81,26 +81,26 @@ def test_a_rejection_of_one_stranger_waits_until_it_is_confirmed(app: App) -> No
 def test_a_rejection_that_counts_goes_where_a_review_says_that_it_is_none(app: App) -> None:
     trusted = ("zoe",)
     assert rejected(gathered(app, trusted)) == [passage(app, OTHER)]
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "not_negative", "admin")
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "not_negative", "admin")
     after = gathered(app, trusted)
     assert rejected(after) == []
-    assert after.judgments.dropped == {NOT_A_NEGATIVE: 1}
+    assert after.judgments.dropped == {REVIEWED_NOT_NEGATIVE: 1}
 
 
 def test_what_was_reviewed_as_no_negative_is_mined_no_more_and_counted_by_its_reason(app: App) -> None:
     before, _ = mined(app, gathered(app))
     spared = sorted(before[QUESTION])[0]
-    Reviews(app.engine).decide(QUESTION, spared, "not_negative", "admin")
+    ReviewStore(app.engine).decide(QUESTION, spared, "not_negative", "admin")
     after, removed = mined(app, gathered(app))
     assert spared not in after[QUESTION]
-    assert removed[NOT_A_NEGATIVE] >= 1
+    assert removed[REVIEWED_NOT_NEGATIVE] >= 1
     assert any(spared in negatives for negatives in after.values()), "for other questions it stays one"
 
 
 def test_tiers_1_and_2_do_not_push_it_away_either(app: App) -> None:
-    def masked(evidence: Evidence) -> set[int]:
+    def masked(evidence: TrainingSnapshot) -> set[int]:
         base = app.open_encoder()
-        side = QuerySide.of(evidence, lambda texts: question_vectors(app.engine, base, texts),
+        side = QuerySideData.of(evidence, lambda texts: get_query_vectors(app.engine, base, texts),
                             evidence.matrix(app.vectors()), 0.25, 13)  # fmt: skip
         place = list(side.rows.question_of).index(side.questions.index(QUESTION))
         return set(side.rows.masked[place].tolist())
@@ -108,12 +108,12 @@ def test_tiers_1_and_2_do_not_push_it_away_either(app: App) -> None:
     evidence = gathered(app)
     row = evidence.row[passage(app, OTHER)]
     assert row not in masked(evidence)
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "not_negative", "admin")
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "not_negative", "admin")
     assert row in masked(gathered(app))
 
 
 def test_a_review_makes_another_night_and_the_latest_one_stands(app: App) -> None:
-    reviews, target = Reviews(app.engine), passage(app, OTHER)
+    reviews, target = ReviewStore(app.engine), passage(app, OTHER)
     untouched = gathered(app).fingerprint()
     reviews.decide(QUESTION, target, "not_negative", "admin")
     assert gathered(app).fingerprint() != untouched
@@ -125,7 +125,7 @@ def test_a_review_makes_another_night_and_the_latest_one_stands(app: App) -> Non
 def test_no_review_moves_what_versions_are_measured_on(app: App) -> None:
     before = gathered(app)
     for question in (HELD_OUT, QUESTION):
-        Reviews(app.engine).decide(
+        ReviewStore(app.engine).decide(
             question, passage(app, HELD_OUT if question == HELD_OUT else QUESTION), "negative", "admin"
         )
     after = gathered(app)
@@ -134,12 +134,12 @@ def test_no_review_moves_what_versions_are_measured_on(app: App) -> None:
 
 
 def test_who_is_quarantined_decides_nothing(app: App) -> None:
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "mallory")
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "mallory")
     assert rejected(gathered(app, quarantined=("mallory",))) == []
 
 
 def test_only_questions_that_were_asked_and_passages_that_are_there_are_reviewed(app: App) -> None:
-    reviews = Reviews(app.engine)
+    reviews = ReviewStore(app.engine)
     with pytest.raises(NotFoundError, match="nobody asked"):
         reviews.decide("Who asked this?", passage(app, OTHER), "negative", "admin")
     with pytest.raises(NotFoundError, match="no passage 'nowhere'"):
@@ -150,33 +150,33 @@ def test_only_questions_that_were_asked_and_passages_that_are_there_are_reviewed
 
 def test_a_forgotten_reviewer_leaves_the_night_as_if_they_had_decided_nothing(app: App) -> None:
     untouched = gathered(app).fingerprint()
-    reviews = Reviews(app.engine)
+    reviews = ReviewStore(app.engine)
     reviews.decide(QUESTION, passage(app, OTHER), "negative", "bob")
     reviews.decide(QUESTION, passage(app, OTHER), "not_negative", "eve")
-    assert forget_person(app.engine, "eve").n_reviews == 1
+    assert erase_user_data(app.engine, "eve").n_reviews == 1
     assert [one.user for one in reviews.standing()] == ["bob"], "what stood before stands again"
-    forget_person(app.engine, "bob")
+    erase_user_data(app.engine, "bob")
     assert gathered(app).fingerprint() == untouched
 
 
 def test_reviews_of_a_question_that_only_a_forgotten_person_asked_go_with_it(app: App) -> None:
-    app.feedback.record_turns([Turn("eve-1", "c", "eve", "what does eve do", "", False, "", now())])
-    Reviews(app.engine).decide("what does eve do", passage(app, OTHER), "negative", "admin")
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
-    assert forget_person(app.engine, "eve", dry_run=True).n_reviews == 1
-    assert forget_person(app.engine, "eve").n_reviews == 1
-    assert [one.question for one in Reviews(app.engine).standing()] == [QUESTION]
+    app.feedback.record_turns([Turn("eve-1", "c", "eve", "what does eve do", "", False, "", utc_now())])
+    ReviewStore(app.engine).decide("what does eve do", passage(app, OTHER), "negative", "admin")
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
+    assert erase_user_data(app.engine, "eve", dry_run=True).n_reviews == 1
+    assert erase_user_data(app.engine, "eve").n_reviews == 1
+    assert [one.question for one in ReviewStore(app.engine).standing()] == [QUESTION]
 
 
 def test_reviews_of_a_passage_go_with_its_document(app: App) -> None:
-    Reviews(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
+    ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
     app.removal.below(f"manuals/{RIGHT[OTHER]}")
-    assert Reviews(app.engine).standing() == []
+    assert ReviewStore(app.engine).standing() == []
 
 
 def test_negatives_of_a_held_out_question_are_nobodys_to_teach(app: App) -> None:
     before = gathered(app).asked("gate")
-    Reviews(app.engine).decide(HELD_OUT, passage(app, OTHER), "negative", "admin")
+    ReviewStore(app.engine).decide(HELD_OUT, passage(app, OTHER), "negative", "admin")
     after = gathered(app).asked("gate")
     assert (after.rejected, after.given_at) == (before.rejected, before.given_at)
     assert not np.any(after.newest() != before.newest())

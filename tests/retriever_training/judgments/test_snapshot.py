@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Judgment, Passage
-from retriever_training.judgments.aggregate import Judgments
-from retriever_training.judgments.snapshot import CONFIRMED_FROM, Evidence, confirmed_nearby
+from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.snapshot import MIN_CONFIRMED_QUESTIONS, TrainingSnapshot, is_confirmed_nearby
 from retriever_training.judgments.splits import split_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -25,9 +25,11 @@ class Named:
         self.passage_id = passage_id
 
 
-def evidence(*judgments: Judgment) -> Evidence:
+def evidence(*judgments: Judgment) -> TrainingSnapshot:
     passages = [cast("Passage", Named(name)) for name in ("a", "b", "c")]
-    return Evidence(passages, Lexical.build(["a", "b", "c"], ["one", "two", "three"]), Judgments(judgments, {}))
+    return TrainingSnapshot(
+        passages, Bm25Index.build(["a", "b", "c"], ["one", "two", "three"]), AggregatedJudgments(judgments, {})
+    )
 
 
 def positive(question: str, passage_id: str, n_people: int, weight: float) -> Judgment:
@@ -48,10 +50,10 @@ def test_a_question_with_kind_words_only_is_not_measured_on() -> None:
 
 
 def test_where_enough_questions_are_confirmed_the_others_wait() -> None:
-    confirmed = [positive(question, "a", 2, 0.94) for question in HELD_OUT[:CONFIRMED_FROM]]
-    alone = positive(HELD_OUT[CONFIRMED_FROM], "b", 1, 0.8)
-    assert len(evidence(*confirmed[1:], alone).held_out("gate")) == CONFIRMED_FROM
-    assert len(evidence(*confirmed, alone).held_out("gate")) == CONFIRMED_FROM
+    confirmed = [positive(question, "a", 2, 0.94) for question in HELD_OUT[:MIN_CONFIRMED_QUESTIONS]]
+    alone = positive(HELD_OUT[MIN_CONFIRMED_QUESTIONS], "b", 1, 0.8)
+    assert len(evidence(*confirmed[1:], alone).held_out("gate")) == MIN_CONFIRMED_QUESTIONS
+    assert len(evidence(*confirmed, alone).held_out("gate")) == MIN_CONFIRMED_QUESTIONS
     assert alone.question not in evidence(*confirmed, alone).held_out("gate").questions
     assert alone.question in evidence(*confirmed[1:], alone).held_out("gate").questions
 
@@ -89,7 +91,7 @@ def test_a_near_question_that_names_the_same_passage_confirms() -> None:
     named = ["a", "b", "a", "c", "b", "b"]
     given = evidence(*(positive(HELD_OUT[place], name, 1, 0.8) for place, name in enumerate(named)))
     asked = given.asked("gate")
-    confirmed = confirmed_nearby(asked, [], on_a_circle)
+    confirmed = is_confirmed_nearby(asked, [], on_a_circle)
     assert {HELD_OUT.index(asked.questions[place]) for place in np.flatnonzero(confirmed)} == {0, 2, 4, 5}
 
 
@@ -98,12 +100,12 @@ def test_people_who_ask_alone_are_measured_on_where_a_near_question_agrees() -> 
 
     def two_by_two(questions: Sequence[str]) -> np.ndarray:
         axes = [HELD_OUT.index(question) // 2 for question in questions]
-        return np.eye(CONFIRMED_FROM, dtype=np.float32)[axes]
+        return np.eye(MIN_CONFIRMED_QUESTIONS, dtype=np.float32)[axes]
 
-    alike = [positive(HELD_OUT[place], "a", 1, 0.8) for place in range(CONFIRMED_FROM)]
-    apart = [positive(HELD_OUT[CONFIRMED_FROM + place], "bc"[place % 2], 1, 0.8) for place in range(20)]
+    alike = [positive(HELD_OUT[place], "a", 1, 0.8) for place in range(MIN_CONFIRMED_QUESTIONS)]
+    apart = [positive(HELD_OUT[MIN_CONFIRMED_QUESTIONS + place], "bc"[place % 2], 1, 0.8) for place in range(20)]
     given = evidence(*alike, *apart)
-    assert len(given.held_out("gate")) == CONFIRMED_FROM + 20
-    assert set(given.held_out("gate", two_by_two).questions) == set(HELD_OUT[:CONFIRMED_FROM])
+    assert len(given.held_out("gate")) == MIN_CONFIRMED_QUESTIONS + 20
+    assert set(given.held_out("gate", two_by_two).questions) == set(HELD_OUT[:MIN_CONFIRMED_QUESTIONS])
     fewer = evidence(*alike[2:], *apart)
-    assert len(fewer.held_out("gate", two_by_two)) == CONFIRMED_FROM + 18, "98 are too few to stand for all"
+    assert len(fewer.held_out("gate", two_by_two)) == MIN_CONFIRMED_QUESTIONS + 18, "98 are too few to stand for all"

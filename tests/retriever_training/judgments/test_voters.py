@@ -7,9 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag.records import Verdict
-from retriever_training.judgments.aggregate import Judgments, judge
-from retriever_training.judgments.voters import MAX_PER_HOUR, Person, busiest_hour, people_of, unchecked
-from retriever_training.judgments.votes import Votes
+from retriever_training.judgments.aggregate import AggregatedJudgments, aggregate_votes
+from retriever_training.judgments.voters import (
+    MAX_PER_HOUR,
+    Voter,
+    assess_voters,
+    n_in_busiest_hour,
+    over_unchecked_limit,
+)
+from retriever_training.judgments.votes import VotesByPair
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HONEST = ("ann", "bob", "cid")
@@ -19,8 +25,8 @@ def said(user: str, question: str, verdict: str = "pin", passage: str = "right",
     return Verdict(user, f"{user} {question}", question, passage, verdict, given_at=NOON + timedelta(seconds=second))
 
 
-def votes(*given: Verdict) -> Votes:
-    gathered: Votes = {}
+def votes(*given: Verdict) -> VotesByPair:
+    gathered: VotesByPair = {}
     for one in given:
         gathered.setdefault((one.question, one.passage_id or ""), {})[one.user] = one
     return gathered
@@ -35,9 +41,9 @@ def against(user: str, n: int, honest: tuple[str, ...] = HONEST) -> list[Verdict
     return given
 
 
-def judged(*given: Verdict, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> Judgments:
+def judged(*given: Verdict, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> AggregatedJudgments:
     passages = {one.passage_id or "" for one in given}
-    return judge(given, {}, passages, trusted=trusted, max_per_person=9999, quarantined=quarantined)
+    return aggregate_votes(given, {}, passages, trusted=trusted, max_per_person=9999, quarantined=quarantined)
 
 
 # ---- records
@@ -46,13 +52,13 @@ def judged(*given: Verdict, trusted: tuple[str, ...] = (), quarantined: tuple[st
 @pytest.mark.parametrize(("n", "waits"), [(1, False), (13, False), (14, True)])
 def test_it_takes_fourteen_contradictions_and_no_agreement_to_wait(n: int, waits: bool) -> None:
     """Beta(8, 2 + n) below one half: .933 at 13, .953 at 14."""
-    found = people_of(votes(*against("troll", n)), trusted=())
+    found = assess_voters(votes(*against("troll", n)), trusted=())
     assert bool(found["troll"].waits) == waits
     assert not any(found[name].waits for name in HONEST)
 
 
 def test_the_record_is_the_mean_of_the_posterior() -> None:
-    found = people_of(votes(*against("troll", 10)), trusted=())
+    found = assess_voters(votes(*against("troll", 10)), trusted=())
     assert found["troll"].record == 8 / 20
     assert found["ann"].record == 18 / 20
     assert (found["troll"].n_compared, found["troll"].n_agreed) == (10, 0)
@@ -61,15 +67,15 @@ def test_the_record_is_the_mean_of_the_posterior() -> None:
 def test_who_agrees_now_and_then_does_not_wait() -> None:
     agreed = [said("odd", f"other {number}") for number in range(15)]
     agreed += [said(name, f"other {number}") for name in HONEST for number in range(15)]
-    assert not people_of(votes(*against("odd", 15), *agreed), trusted=())["odd"].waits
+    assert not assess_voters(votes(*against("odd", 15), *agreed), trusted=())["odd"].waits
 
 
 def test_a_trusted_person_never_waits_for_disagreeing() -> None:
-    assert not people_of(votes(*against("boss", 30)), trusted=("boss",))["boss"].waits
+    assert not assess_voters(votes(*against("boss", 30)), trusted=("boss",))["boss"].waits
 
 
 def test_who_is_named_waits_though_trusted() -> None:
-    found = people_of(votes(said("ann", "q")), trusted=("ann",), quarantined=("ann", "not here"))
+    found = assess_voters(votes(said("ann", "q")), trusted=("ann",), quarantined=("ann", "not here"))
     assert "by hand" in found["ann"].waits
     assert set(found) == {"ann"}
 
@@ -84,7 +90,7 @@ def test_an_honest_person_is_judged_without_those_who_wait() -> None:
         for number in range(30):
             given += [said(name, f"{troll} {number}") for name in ("bob", "cid", "dan")]
             given.append(said(troll, f"{troll} {number}", "not_relevant"))
-    found = people_of(votes(*given), trusted=())
+    found = assess_voters(votes(*given), trusted=())
     assert [name for name, one in found.items() if one.waits] == ["troll-1", "troll-2"]
     assert (found["ann"].n_compared, found["ann"].record) == (0, 0.8)
 
@@ -103,26 +109,28 @@ def test_votes_that_wait_are_counted_and_decide_nothing() -> None:
 def test_votes_faster_than_anybody_reads_wait() -> None:
     slow = [said("slow", f"q{number}", second=20.0 * number) for number in range(MAX_PER_HOUR + 100)]
     fast = [said("fast", f"q{number}", second=float(number)) for number in range(MAX_PER_HOUR + 1)]
-    found = people_of(votes(*slow, *fast), trusted=())
+    found = assess_voters(votes(*slow, *fast), trusted=())
     assert found["fast"].waits == "301 votes within an hour"
     assert not found["slow"].waits
-    assert not people_of(votes(*fast), trusted=("fast",))["fast"].waits
+    assert not assess_voters(votes(*fast), trusted=("fast",))["fast"].waits
 
 
 def test_an_imported_file_is_no_flood() -> None:
-    assert not people_of(votes(*(said("labels", f"q{number}") for number in range(2000))), trusted=())["labels"].waits
+    assert not assess_voters(votes(*(said("labels", f"q{number}") for number in range(2000))), trusted=())[
+        "labels"
+    ].waits
 
 
 def test_hundreds_of_rejections_that_nobody_shares_wait() -> None:
     given = [said("nay", f"q{number}", "not_relevant", second=60.0 * number) for number in range(200)]
-    assert people_of(votes(*given), trusted=())["nay"].waits == "200 rejections, not one of them shared by anybody"
-    assert not people_of(votes(*given[1:]), trusted=())["nay"].waits
-    assert not people_of(votes(*given, said("ann", "q0", "not_relevant")), trusted=())["nay"].waits
+    assert assess_voters(votes(*given), trusted=())["nay"].waits == "200 rejections, not one of them shared by anybody"
+    assert not assess_voters(votes(*given[1:]), trusted=())["nay"].waits
+    assert not assess_voters(votes(*given, said("ann", "q0", "not_relevant")), trusted=())["nay"].waits
 
 
 def test_an_hour_is_sixty_minutes_inclusive() -> None:
-    assert busiest_hour(NOON + timedelta(minutes=minutes) for minutes in (0, 30, 60, 61, 150)) == 3
-    assert busiest_hour([]) == 0
+    assert n_in_busiest_hour(NOON + timedelta(minutes=minutes) for minutes in (0, 30, 60, 61, 150)) == 3
+    assert n_in_busiest_hour([]) == 0
 
 
 # ---- what nobody can check
@@ -136,33 +144,33 @@ def test_one_person_alone_counts_for_a_tenth_of_what_the_others_asked() -> None:
     """Ten people ask 70 questions each; the eleventh asks 300 alone: a tenth of 700 count, the earliest."""
     flood = [said("eager", f"mine {number:03d}", second=60.0 * number) for number in range(300)]
     given = votes(*crowd(10, 70), *reversed(flood))
-    over = unchecked(given, people_of(given, trusted=()), ())
+    over = over_unchecked_limit(given, assess_voters(given, trusted=()), ())
     assert over == {("eager", f"mine {number:03d}") for number in range(70, 300)}
-    assert unchecked(given, people_of(given, trusted=()), ("eager",)) == set()
+    assert over_unchecked_limit(given, assess_voters(given, trusted=()), ("eager",)) == set()
 
 
 def test_fifty_questions_are_everybodys_right() -> None:
     given = votes(*crowd(10, 5), *(said("eager", f"mine {number}") for number in range(60)))
-    assert len(unchecked(given, people_of(given, trusted=()), ())) == 10
+    assert len(over_unchecked_limit(given, assess_voters(given, trusted=()), ())) == 10
 
 
 def test_among_few_people_nobody_is_cut_short() -> None:
     given = votes(*crowd(4, 5), *(said("eager", f"mine {number}") for number in range(500)))
-    assert unchecked(given, people_of(given, trusted=()), ()) == set()
+    assert over_unchecked_limit(given, assess_voters(given, trusted=()), ()) == set()
 
 
 def test_who_was_confirmed_counts_in_full() -> None:
     shared = [said(name, f"shared {number}") for name in ("eager", *HONEST) for number in range(12)]
     given = votes(*crowd(10, 5), *shared, *(said("eager", f"mine {number}") for number in range(500)))
-    people = people_of(given, trusted=())
+    people = assess_voters(given, trusted=())
     assert people["eager"].is_proven
-    assert unchecked(given, people, ()) == set()
+    assert over_unchecked_limit(given, people, ()) == set()
 
 
 def test_a_coin_is_never_proven() -> None:
-    assert not Person("coin", 100, 0, 100, 50).is_proven
-    assert not Person("new", 9, 0, 9, 9).is_proven
-    assert Person("ann", 10, 0, 10, 8).is_proven
+    assert not Voter("coin", 100, 0, 100, 50).is_proven
+    assert not Voter("new", 9, 0, 9, 9).is_proven
+    assert Voter("ann", 10, 0, 10, 8).is_proven
 
 
 def test_what_nobody_can_check_is_counted() -> None:

@@ -22,21 +22,21 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import pairwise_dot_score
 
 from rag.embedding.encoder import Encoder
-from retriever_training.losses.batch_side_data import Example, SideTable
+from retriever_training.losses.batch_side_data import BatchSideData, TrainingExample
 from retriever_training.losses.losses import (
-    anchor,
-    cosines,
+    anchor_loss,
+    cosine_matrix,
     info_nce,
     kl_distillation,
+    make_trainer_loss,
     margin_mse,
     paired_cosines,
-    trainer_loss,
-    triplet,
+    triplet_loss,
 )
-from retriever_training.losses.two_tower_loss import SCALE, TowersLoss
+from retriever_training.losses.two_tower_loss import SCALE, TwoTowerLoss
 
 BATCH, DIM = 6, 8
-EXAMPLES = [Example(f"question {row}", f"positive {row}", (f"negative {row}",)) for row in range(BATCH)]
+EXAMPLES = [TrainingExample(f"question {row}", f"positive {row}", (f"negative {row}",)) for row in range(BATCH)]
 
 
 def vectors(n: int, seed: int) -> torch.Tensor:
@@ -60,7 +60,7 @@ def assert_same(ours: torch.Tensor, theirs: torch.Tensor, *inputs: torch.Tensor)
 
 def test_a_triplet_beyond_the_margin_costs_nothing() -> None:
     positive, negative = torch.tensor([0.9]), torch.tensor([0.6], requires_grad=True)
-    loss = triplet(positive, negative, margin=0.2)
+    loss = triplet_loss(positive, negative, margin=0.2)
     loss.backward()
     assert loss.item() == 0
     assert negative.grad is not None
@@ -91,9 +91,9 @@ def test_a_row_whose_negatives_are_all_masked_costs_nothing() -> None:
 
 def test_cosines_are_full_precision_under_autocast() -> None:
     questions, passages = vectors(4, 1), vectors(9, 2)
-    exact = cosines(questions, passages)
+    exact = cosine_matrix(questions, passages)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(cosines(questions, passages), exact)
+        assert torch.equal(cosine_matrix(questions, passages), exact)
 
 
 # ---- beside the library
@@ -102,15 +102,15 @@ def test_cosines_are_full_precision_under_autocast() -> None:
 def test_without_extras_info_nce_is_multiple_negatives_ranking() -> None:
     columns = [vectors(BATCH, seed) for seed in (1, 2, 3)]
     theirs = MultipleNegativesRankingLoss(torch.nn.Identity(), scale=SCALE)
-    table = SideTable.of(EXAMPLES, n_negatives=1)
-    ours = TowersLoss(table)(columns[0], torch.cat(columns[1:]), torch.arange(BATCH))
+    table = BatchSideData.of(EXAMPLES, n_negatives=1)
+    ours = TwoTowerLoss(table)(columns[0], torch.cat(columns[1:]), torch.arange(BATCH))
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, torch.empty(0)), *columns)
 
 
 def test_triplet_is_the_librarys_with_cosine_distance() -> None:
     columns = [vectors(BATCH, seed) for seed in (4, 5, 6)]
     theirs = TripletLoss(torch.nn.Identity(), TripletDistanceMetric.COSINE, triplet_margin=0.2)
-    ours = TowersLoss(SideTable.of(EXAMPLES, 1), kind="triplet")(
+    ours = TwoTowerLoss(BatchSideData.of(EXAMPLES, 1), kind="triplet")(
         columns[0], torch.cat(columns[1:]), torch.arange(BATCH)
     )
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, torch.empty(0)), *columns)
@@ -135,14 +135,14 @@ def test_kl_distillation_is_the_librarys(temperature: float) -> None:
 def test_anchor_is_the_librarys_embedding_distillation_by_cosine() -> None:
     now, before = vectors(BATCH, 1), vectors(BATCH, 2).detach()
     theirs = EmbedDistillLoss(torch.nn.Identity(), distance_metric="cosine")
-    assert_same(anchor(now, before), theirs.compute_loss_from_embeddings([now], [before]), now)
+    assert_same(anchor_loss(now, before), theirs.compute_loss_from_embeddings([now], [before]), now)
 
 
 # ---- what the side table does to a batch
 
 
-def loss_of(table: SideTable, passages: torch.Tensor, **options: Any) -> torch.Tensor:
-    return TowersLoss(table, **options)(vectors(len(table.weight), 1), passages, torch.arange(len(table.weight)))
+def loss_of(table: BatchSideData, passages: torch.Tensor, **options: Any) -> torch.Tensor:
+    return TwoTowerLoss(table, **options)(vectors(len(table.weight), 1), passages, torch.arange(len(table.weight)))
 
 
 def gradient_sizes(loss: torch.Tensor, passages: torch.Tensor) -> list[float]:
@@ -152,27 +152,29 @@ def gradient_sizes(loss: torch.Tensor, passages: torch.Tensor) -> list[float]:
 def test_a_masked_passage_gets_no_gradient() -> None:
     """Two rows, each with weight on the first only: what the first spares is nobody's negative."""
     examples = [
-        Example("a", "of a", weight=1.0, spared=("of b",)),
-        Example("b", "of b", weight=0.0),
-        Example("c", "of c", weight=0.0),
+        TrainingExample("a", "of a", weight=1.0, excluded=("of b",)),
+        TrainingExample("b", "of b", weight=0.0),
+        TrainingExample("c", "of c", weight=0.0),
     ]
     passages = vectors(3, 2)
-    sizes = gradient_sizes(loss_of(SideTable.of(examples, 0), passages), passages)
+    sizes = gradient_sizes(loss_of(BatchSideData.of(examples, 0), passages), passages)
     assert sizes[1] == 0
     assert sizes[0] > 0
     assert sizes[2] > 0
 
 
 def test_a_missing_negative_is_nobodys_negative() -> None:
-    examples = [Example("a", "of a", ("bad",)), Example("b", "of b")]
+    examples = [TrainingExample("a", "of a", ("bad",)), TrainingExample("b", "of b")]
     passages = vectors(4, 2)  # the positives, then "bad" and what pads the second row
-    sizes = gradient_sizes(loss_of(SideTable.of(examples, 1), passages), passages)
+    sizes = gradient_sizes(loss_of(BatchSideData.of(examples, 1), passages), passages)
     assert sizes[3] == 0
     assert min(sizes[:3]) > 0
 
 
 def test_a_questions_other_positive_is_not_its_negative() -> None:
-    table = SideTable.of([Example("a", "one"), Example("a", "two"), Example("b", "three")], 0)
+    table = BatchSideData.of(
+        [TrainingExample("a", "one"), TrainingExample("a", "two"), TrainingExample("b", "three")], 0
+    )
     assert table.masked(np.array([0, 2]), np.array([0, 1, 2])).tolist() == [[True, True, False], [False, False, True]]
 
 
@@ -182,15 +184,15 @@ def test_a_near_duplicate_of_the_positive_is_not_a_negative() -> None:
     def by_base(texts: Any) -> Any:
         return np.array([places.get(text, [1.0, 0.0]) for text in texts], np.float32)
 
-    examples = [Example("a", "one"), Example("b", "twin"), Example("c", "other")]
-    table = SideTable.of(examples, 0, base=(by_base, by_base), near_duplicate=0.97)
+    examples = [TrainingExample("a", "one"), TrainingExample("b", "twin"), TrainingExample("c", "other")]
+    table = BatchSideData.of(examples, 0, base=(by_base, by_base), near_duplicate=0.97)
     assert table.masked(np.array([0]), np.array([0, 1, 2])).tolist() == [[True, True, False]]
     assert table.suspected(np.array([0]), np.array([0, 1, 2]), 0.99).tolist() == [[True, False, False]]
 
 
 def test_a_row_without_weight_teaches_nothing() -> None:
-    examples = [Example("a", "of a", weight=0.5), Example("b", "of b", weight=0.0)]
-    loss = TowersLoss(SideTable.of(examples, 0))
+    examples = [TrainingExample("a", "of a", weight=0.5), TrainingExample("b", "of b", weight=0.0)]
+    loss = TwoTowerLoss(BatchSideData.of(examples, 0))
     questions = vectors(2, 1)
     gradient = torch.autograd.grad(loss(questions, vectors(2, 2), torch.arange(2)), questions)[0]
     assert gradient[1].abs().max().item() == 0
@@ -199,10 +201,10 @@ def test_a_row_without_weight_teaches_nothing() -> None:
 
 def test_what_bm25_finds_anyway_teaches_less() -> None:
     """BM25 puts the right passage in front: the loss is what the fused score leaves to learn."""
-    examples = [Example("a", "of a"), Example("b", "of b")]
+    examples = [TrainingExample("a", "of a"), TrainingExample("b", "of b")]
     passages, same = vectors(2, 2), np.eye(2, dtype=np.float32)
-    plain = loss_of(SideTable.of(examples, 0), passages).item()
-    helped = loss_of(SideTable.of(examples, 0, lexical=lambda questions, texts: 0.5 * same), passages).item()
+    plain = loss_of(BatchSideData.of(examples, 0), passages).item()
+    helped = loss_of(BatchSideData.of(examples, 0, lexical=lambda questions, texts: 0.5 * same), passages).item()
     scores = SCALE * (vectors(2, 1) @ passages.T + 0.5 * torch.eye(2))
     assert helped == pytest.approx(-torch.log_softmax(scores, dim=1).diag().mean().item(), abs=1e-5)
     assert helped < plain
@@ -210,42 +212,46 @@ def test_what_bm25_finds_anyway_teaches_less() -> None:
 
 def test_an_emphasised_negative_counts_as_if_it_stood_there_three_times() -> None:
     passages, questions = vectors(4, 2), vectors(2, 1)
-    examples = [Example("a", "of a", ("bad a",)), Example("b", "of b", ("bad b",))]
+    examples = [TrainingExample("a", "of a", ("bad a",)), TrainingExample("b", "of b", ("bad b",))]
     scores = SCALE * questions @ passages.T
     times = torch.tensor([[1.0, 1, 3, 1], [1, 1, 1, 3]])
     by_hand = -(scores[range(2), range(2)] - (times * scores.exp()).sum(dim=1).log()).mean()
-    assert loss_of(SideTable.of(examples, 1), passages, emphasis=3.0).item() == pytest.approx(by_hand.item(), abs=1e-5)
+    assert loss_of(BatchSideData.of(examples, 1), passages, emphasis=3.0).item() == pytest.approx(
+        by_hand.item(), abs=1e-5
+    )
 
 
 def test_bm25_keeps_a_rows_largest_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retriever_training.losses.batch_side_data.LEXICAL_KEPT", 1)
-    examples = [Example("a", "of a"), Example("b", "of b")]
-    table = SideTable.of(examples, 0, lexical=lambda questions, texts: np.array([[0.1, 0.2], [0.3, 0.0]], np.float32))
+    monkeypatch.setattr("retriever_training.losses.batch_side_data.MAX_LEXICAL_PASSAGES", 1)
+    examples = [TrainingExample("a", "of a"), TrainingExample("b", "of b")]
+    table = BatchSideData.of(
+        examples, 0, lexical=lambda questions, texts: np.array([[0.1, 0.2], [0.3, 0.0]], np.float32)
+    )
     np.testing.assert_allclose(table.offsets(np.array([0, 1]), np.array([1, 0])), [[0.2, 0.0], [0.0, 0.3]])
 
 
 @pytest.mark.parametrize("by", ["vectors", "scores"])
 def test_an_anchored_model_at_its_base_is_not_pulled(by: str) -> None:
     """The anchor's part is nothing where the vectors are the base's, and something elsewhere."""
-    examples = [Example("a", "of a", ("bad",)), Example("b", "of b")]
+    examples = [TrainingExample("a", "of a", ("bad",)), TrainingExample("b", "of b")]
     questions, passages = vectors(2, 1), vectors(4, 2)
     base = (lambda texts: questions.detach().numpy(), lambda texts: passages.detach().numpy()[[0, 2, 1]])
-    table = SideTable.of(examples, 1, base=base)  # numbers: of a, bad, of b
-    plain = TowersLoss(table)(questions, passages, torch.arange(2))
-    held = TowersLoss(table, anchor=5.0, anchor_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
+    table = BatchSideData.of(examples, 1, base=base)  # numbers: of a, bad, of b
+    plain = TwoTowerLoss(table)(questions, passages, torch.arange(2))
+    held = TwoTowerLoss(table, anchor=5.0, anchor_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
     assert held(questions, passages, torch.arange(2)).item() == pytest.approx(plain.item(), abs=1e-5)
     elsewhere = vectors(4, 7)
-    plain_elsewhere = TowersLoss(table)(questions, elsewhere, torch.arange(2)).item()
+    plain_elsewhere = TwoTowerLoss(table)(questions, elsewhere, torch.arange(2)).item()
     assert held(questions, elsewhere, torch.arange(2)).item() > plain_elsewhere + 0.1
 
 
 @pytest.mark.parametrize("by", ["kl", "margin_mse"])
 def test_only_rows_with_a_teacher_are_distilled(by: str) -> None:
-    examples = [Example("a", "of a", ("bad",), teacher=(9.0, 1.0)), Example("b", "of b", ("worse",))]
+    examples = [TrainingExample("a", "of a", ("bad",), teacher=(9.0, 1.0)), TrainingExample("b", "of b", ("worse",))]
     questions, passages = vectors(2, 1), vectors(4, 2)
-    table = SideTable.of(examples, 1)
-    loss = TowersLoss(table, distil=1.0, distil_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
-    added = loss(questions, passages, torch.arange(2)) - TowersLoss(table)(questions, passages, torch.arange(2))
+    table = BatchSideData.of(examples, 1)
+    loss = TwoTowerLoss(table, distil=1.0, distil_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
+    added = loss(questions, passages, torch.arange(2)) - TwoTowerLoss(table)(questions, passages, torch.arange(2))
     gradient = torch.autograd.grad(added, questions)[0]
     assert gradient[0].abs().max().item() > 0
     assert gradient[1].abs().max().item() == pytest.approx(0, abs=1e-6)
@@ -268,11 +274,11 @@ def half_a_batch(rank: int, folder: str) -> None:
 
 def through_a_map(some: slice) -> tuple[torch.Tensor, torch.Tensor]:
     examples = [replace(one, weight=0.3 + 0.1 * row) for row, one in enumerate(EXAMPLES)]
-    examples[1] = replace(examples[1], spared=("positive 5", "negative 0"))
+    examples[1] = replace(examples[1], excluded=("positive 5", "negative 0"))
     examples[4] = replace(examples[4], negatives=())
     weights = torch.eye(DIM, requires_grad=True)
     columns = [vectors(BATCH, seed).detach()[some] @ weights for seed in (1, 2, 3)]
-    loss = TowersLoss(SideTable.of(examples, 1), emphasis=2.0)(
+    loss = TwoTowerLoss(BatchSideData.of(examples, 1), emphasis=2.0)(
         columns[0], torch.cat(columns[1:]), torch.arange(BATCH)[some]
     )
     return loss.detach(), torch.autograd.grad(loss, weights)[0]
@@ -303,7 +309,7 @@ TEXTS = (
         "Ice is frozen water.",
     ],
 )
-ROWS = [Example(*texts[:2], (texts[2],)) for texts in zip(*TEXTS, strict=True)]
+ROWS = [TrainingExample(*texts[:2], (texts[2],)) for texts in zip(*TEXTS, strict=True)]
 
 
 def gradients_of(model: Any, loss: Any) -> tuple[float, list[np.ndarray[Any, Any]]]:
@@ -318,7 +324,7 @@ def gradients_of(model: Any, loss: Any) -> tuple[float, list[np.ndarray[Any, Any
 def test_the_trainers_loss_is_the_librarys_whatever_the_chunks(encoder: Encoder) -> None:
     model = encoder.model.eval()  # without dropout, whose draws depend on the order of texts
     value, theirs = gradients_of(model, MultipleNegativesRankingLoss(model, scale=SCALE))
-    ours = trainer_loss(model, TowersLoss(SideTable.of(ROWS, 1)), chunk=2)
+    ours = make_trainer_loss(model, TwoTowerLoss(BatchSideData.of(ROWS, 1)), chunk=2)
     own_value, own = gradients_of(model, ours)
     assert own_value == pytest.approx(value, abs=1e-5)
     for mine, other in zip(own, theirs, strict=True):
@@ -328,9 +334,9 @@ def test_the_trainers_loss_is_the_librarys_whatever_the_chunks(encoder: Encoder)
 def test_a_cached_loss_has_the_gradients_of_the_uncached_one(encoder: Encoder) -> None:
     """With dropout: the second forward pass of a chunk draws the numbers of the first."""
     model = encoder.model.train()
-    table = SideTable.of(ROWS, 1)
-    value, plain = gradients_of(model, trainer_loss(model, TowersLoss(table), chunk=2))
-    cached_value, cached = gradients_of(model, trainer_loss(model, TowersLoss(table), chunk=2, cached=True))
+    table = BatchSideData.of(ROWS, 1)
+    value, plain = gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=2))
+    cached_value, cached = gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=2, cached=True))
     assert cached_value == pytest.approx(value, abs=1e-6)
     for mine, other in zip(cached, plain, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
@@ -339,7 +345,7 @@ def test_a_cached_loss_has_the_gradients_of_the_uncached_one(encoder: Encoder) -
 def test_a_cached_loss_holds_one_chunks_activations(encoder: Encoder) -> None:
     """Largest number of bytes that autograd keeps at once: an uncached batch keeps every chunk's."""
     model = encoder.model.train()
-    table = SideTable.of(ROWS, 1)
+    table = BatchSideData.of(ROWS, 1)
 
     def kept(*, cached: bool) -> int:
         now = largest = 0
@@ -358,7 +364,7 @@ def test_a_cached_loss_holds_one_chunks_activations(encoder: Encoder) -> None:
                 now -= self.tensor.nbytes
 
         with torch.autograd.graph.saved_tensors_hooks(Kept, lambda one: one.tensor):
-            gradients_of(model, trainer_loss(model, TowersLoss(table), chunk=1, cached=cached))
+            gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=1, cached=cached))
         return largest
 
     assert kept(cached=True) < 0.4 * kept(cached=False)
@@ -366,4 +372,6 @@ def test_a_cached_loss_holds_one_chunks_activations(encoder: Encoder) -> None:
 
 def test_paired_cosines_are_the_diagonal() -> None:
     left, right = vectors(4, 1), vectors(4, 2)
-    np.testing.assert_allclose(paired_cosines(left, right).detach(), cosines(left, right).diag().detach(), atol=1e-6)
+    np.testing.assert_allclose(
+        paired_cosines(left, right).detach(), cosine_matrix(left, right).diag().detach(), atol=1e-6
+    )

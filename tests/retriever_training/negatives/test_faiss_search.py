@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retriever_training.negatives.candidates import faiss_search as module
-from retriever_training.negatives.candidates.faiss_search import nearest, recall_of
+from retriever_training.negatives.candidates.faiss_search import find_nearest, recall_of
 
 
 def unit_rows(n_rows: int, dim: int, seed: int) -> NDArray[np.float32]:
@@ -24,7 +24,7 @@ def clustered(n_rows: int, seed: int) -> NDArray[np.float32]:
 
 def test_the_nearest_come_first_and_equal_ones_by_row() -> None:
     passages = np.array([[0, 1], [1, 0], [0.6, 0.8], [1, 0]], np.float32)
-    found = nearest(np.array([[1, 0], [0, 1]], np.float32), passages, 3)
+    found = find_nearest(np.array([[1, 0], [0, 1]], np.float32), passages, 3)
     assert found.rows.tolist() == [[1, 3, 2], [0, 2, 1]]
     assert found.scores == pytest.approx(np.array([[1, 1, 0.6], [1, 0.8, 0]]))
     assert (found.method, found.recall) == ("exact", 1.0)
@@ -32,49 +32,49 @@ def test_the_nearest_come_first_and_equal_ones_by_row() -> None:
 
 def test_exact_is_what_sorting_all_products_gives() -> None:
     questions, passages = unit_rows(50, 24, 2), unit_rows(700, 24, 3)
-    found = nearest(questions, passages, 10)
+    found = find_nearest(questions, passages, 10)
     assert found.rows.tolist() == np.argsort(-(questions @ passages.T), axis=1)[:, :10].tolist()
 
 
 def test_the_size_of_the_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     questions, passages = unit_rows(50, 24, 2), unit_rows(700, 24, 3)
-    at_once = nearest(questions, passages, 5)
-    monkeypatch.setattr(module, "AT_ONCE", 7)
-    monkeypatch.setattr(module, "GATHERED", 1000)
-    in_blocks = nearest(questions, passages, 5)
+    at_once = find_nearest(questions, passages, 5)
+    monkeypatch.setattr(module, "QUESTIONS_PER_BLOCK", 7)
+    monkeypatch.setattr(module, "MAX_GATHERED_NUMBERS", 1000)
+    in_blocks = find_nearest(questions, passages, 5)
     assert (in_blocks.rows == at_once.rows).all()
     assert (in_blocks.scores == at_once.scores).all()
 
 
 def test_more_than_there_are_gives_all_and_nothing_gives_nothing() -> None:
     questions, passages = unit_rows(2, 4, 2), unit_rows(3, 4, 3)
-    assert sorted(nearest(questions, passages, 99).rows[0].tolist()) == [0, 1, 2]
-    assert nearest(questions, passages[:0], 5).rows.shape == (2, 0)
-    assert nearest(questions[:0], passages, 5).rows.shape == (0, 0)
+    assert sorted(find_nearest(questions, passages, 99).rows[0].tolist()) == [0, 1, 2]
+    assert find_nearest(questions, passages[:0], 5).rows.shape == (2, 0)
+    assert find_nearest(questions[:0], passages, 5).rows.shape == (0, 0)
 
 
 def test_an_inverted_file_states_the_recall_that_it_has() -> None:
     questions, passages = clustered(600, 5), clustered(4000, 6)
-    approximate = nearest(questions, passages, 10, "ivf")
-    exact = nearest(questions, passages, 10, "exact")
+    approximate = find_nearest(questions, passages, 10, "ivf")
+    exact = find_nearest(questions, passages, 10, "exact")
     assert approximate.method == "ivf"
     assert approximate.recall == pytest.approx(recall_of(approximate.rows, exact.rows), abs=0.03)
     assert approximate.recall > 0.9
-    again = nearest(questions, passages, 10, "ivf")
+    again = find_nearest(questions, passages, 10, "ivf")
     assert (again.rows == approximate.rows).all()
 
 
 def test_where_lists_help_too_little_the_search_is_exact_after_all() -> None:
     """Among directions that are all alike no list holds a question's neighbours."""
-    found = nearest(unit_rows(40, 256, 5), unit_rows(1000, 256, 6), 10, "ivf")
+    found = find_nearest(unit_rows(40, 256, 5), unit_rows(1000, 256, 6), 10, "ivf")
     assert (found.method, found.recall) == ("exact", 1.0)
 
 
 def test_many_pairs_are_left_to_an_inverted_file(monkeypatch: pytest.MonkeyPatch) -> None:
     questions, passages = clustered(100, 5), clustered(4000, 6)
-    assert nearest(questions, passages, 5).method == "exact"
-    monkeypatch.setattr(module, "EXACT_UP_TO", 399_999)
-    assert nearest(questions, passages, 5).method == "ivf"
+    assert find_nearest(questions, passages, 5).method == "exact"
+    monkeypatch.setattr(module, "MAX_EXACT_PAIRS", 399_999)
+    assert find_nearest(questions, passages, 5).method == "ivf"
 
 
 def test_faiss_and_torch_compute_in_one_process() -> None:
@@ -83,6 +83,6 @@ def test_faiss_and_torch_compute_in_one_process() -> None:
 
     vectors = unit_rows(600, 64, 7)
     for _ in range(3):
-        ours = nearest(vectors, vectors, 2).scores[:, 0]
+        ours = find_nearest(vectors, vectors, 2).scores[:, 0]
         theirs = (torch.from_numpy(vectors) @ torch.from_numpy(vectors).T).max(dim=1).values.numpy()
         assert ours == pytest.approx(theirs, abs=1e-5)

@@ -10,18 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from rag.errors import UsageError
-from rag.index.bm25 import Lexical
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined
-from retriever_training.negatives.denoising.audit import sample
+from rag.index.bm25 import Bm25Index
+from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext
+from retriever_training.negatives.denoising.audit import sample_for_audit
 from retriever_training.negatives.denoising.false_negative_rate import (
-    ALL,
-    Rate,
-    Removal,
-    Told,
-    from_answers,
-    from_qrels,
-    from_ratings,
+    ALL_SOURCES,
+    FalseNegativeRate,
+    PartlyLabelledQuestion,
+    RuleRemovals,
     measure,
+    questions_from_answers,
+    questions_from_qrels,
+    questions_from_ratings,
 )
 
 PASSAGE_IDS = ["a", "b", "c", "d", "e"]
@@ -33,23 +33,31 @@ def candidates(source: str, *passages: int) -> tuple[Candidate, ...]:
 
 def test_false_negatives_are_counted_as_found_and_after_cleaning() -> None:
     """Told a; b is right, c wrong, d and e unknown. Dense finds b, c, d and loses b; BM25 finds c, b and loses both."""
-    told = [Told("q", "?", "a", frozenset({"b"}), frozenset({"c"}))]
+    told = [PartlyLabelledQuestion("q", "?", "a", frozenset({"b"}), frozenset({"c"}))]
     b, c, d = candidates("dense", 1, 2, 3)
     c_too, b_too = candidates("bm25", 2, 1)
     by_source = {
-        "dense": [Mined((c, d), ((b, "near"),))],
-        "bm25": [Mined((), ((b_too, "near"), (c_too, "close")))],
+        "dense": [MinedNegatives((c, d), ((b, "near"),))],
+        "bm25": [MinedNegatives((), ((b_too, "near"), (c_too, "close")))],
     }
     found = measure(told, by_source, PASSAGE_IDS, n=2)
-    assert found.naive == (Rate("dense", 2, 2, 1), Rate("bm25", 2, 2, 1), Rate(ALL, 2, 2, 1))
-    assert found.cleaned == (Rate("dense", 2, 1, 0), Rate("bm25", 0, 0, 0), Rate(ALL, 2, 1, 0))
-    assert set(found.removals) == {Removal("near", 1, 1, 0), Removal("close", 1, 0, 1)}
+    assert found.as_found == (
+        FalseNegativeRate("dense", 2, 2, 1),
+        FalseNegativeRate("bm25", 2, 2, 1),
+        FalseNegativeRate(ALL_SOURCES, 2, 2, 1),
+    )
+    assert found.cleaned == (
+        FalseNegativeRate("dense", 2, 1, 0),
+        FalseNegativeRate("bm25", 0, 0, 0),
+        FalseNegativeRate(ALL_SOURCES, 2, 1, 0),
+    )
+    assert set(found.removals) == {RuleRemovals("near", 1, 1, 0), RuleRemovals("close", 1, 0, 1)}
     assert (found.n_questions, found.n_candidates, found.n_hidden) == (1, 3, 1)
 
 
 def test_the_interval_is_wilsons() -> None:
     """k = 1 of n = 10, z = 1.96: (.1 + .19207 ± 1.96 · √(.009 + .0096036)) / 1.38415."""
-    assert Rate("dense", 10, 10, 1).interval(10) == pytest.approx((0.01788, 0.40415), abs=1e-4)
+    assert FalseNegativeRate("dense", 10, 10, 1).interval(10) == pytest.approx((0.01788, 0.40415), abs=1e-4)
 
 
 def ratings_file(folder: Path, *lines: tuple[str, str, str, str]) -> Path:
@@ -67,8 +75,8 @@ def test_ratings_tell_the_labelled_passage_and_hide_what_people_found_acceptable
         ("q", "c", "Bad", "test"), ("q", "c", "Could be improved", "test"), ("q", "d", "Could be improved", "test"),
         ("q", "d", "Excellent", "dev"),
     )  # fmt: skip
-    assert from_ratings(file, "test", {"q": "?"}, {"q": {"a": 1}}) == [
-        Told("q", "?", "a", frozenset({"b"}), frozenset({"c"}))
+    assert questions_from_ratings(file, "test", {"q": "?"}, {"q": {"a": 1}}) == [
+        PartlyLabelledQuestion("q", "?", "a", frozenset({"b"}), frozenset({"c"}))
     ]
 
 
@@ -77,32 +85,32 @@ def test_without_a_label_the_best_rated_passage_is_told(tmp_path: Path) -> None:
         tmp_path,
         ("q", "a", "Bad", "dev"), ("q", "b", "Excellent", "dev"), ("bad", "a", "Bad", "dev"), ("bad", "b", "Bad", "dev"),
     )  # fmt: skip
-    assert from_ratings(file, "dev", {"q": "?", "bad": "??"}, {}) == [
-        Told("q", "?", "b", frozenset(), frozenset({"a"}))
+    assert questions_from_ratings(file, "dev", {"q": "?", "bad": "??"}, {}) == [
+        PartlyLabelledQuestion("q", "?", "b", frozenset(), frozenset({"a"}))
     ]
 
 
 def test_a_line_that_is_no_rating_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="line 1: expected query_id"):
-        from_ratings(ratings_file(tmp_path, ("q", "a", "Superb", "dev")), "dev", {}, {})
+        questions_from_ratings(ratings_file(tmp_path, ("q", "a", "Superb", "dev")), "dev", {}, {})
 
 
 def test_answers_make_every_passage_that_holds_one_right() -> None:
     """The second question's own passage does not hold its answer, so the answer's words say too little of it."""
     texts = {"a": "It opened in 1994.", "b": "1994 was warm", "c": "19945", "d": "nothing"}
     qrels = {"q": {"a": 1}, "r": {"d": 1}}
-    (told,) = from_answers({"q": "when", "r": "who"}, qrels, {"q": ["1994"], "r": ["1994"]}, texts)
-    assert told == Told("q", "when", "a", frozenset({"b"}), None)
+    (told,) = questions_from_answers({"q": "when", "r": "who"}, qrels, {"q": ["1994"], "r": ["1994"]}, texts)
+    assert told == PartlyLabelledQuestion("q", "when", "a", frozenset({"b"}), None)
     assert [told.truth(passage_id) for passage_id in "bcd"] == [True, False, False]
 
 
 def test_of_several_labels_one_is_told_and_the_others_hidden() -> None:
-    found = from_qrels({"q": "?", "r": "??"}, {"q": {"a": 1, "b": 1, "c": 0}, "r": {"a": 1}}, seed=3)
+    found = questions_from_qrels({"q": "?", "r": "??"}, {"q": {"a": 1, "b": 1, "c": 0}, "r": {"a": 1}}, seed=3)
     (told,) = found
     assert {told.passage_id} | told.right == {"a", "b"}
     assert (len(told.right), told.wrong) == (1, frozenset({"c"}))
     assert [told.truth(passage_id) for passage_id in ("c", "e")] == [False, None]
-    assert found == from_qrels({"q": "?", "r": "??"}, {"q": {"a": 1, "b": 1, "c": 0}, "r": {"a": 1}}, seed=3)
+    assert found == questions_from_qrels({"q": "?", "r": "??"}, {"q": {"a": 1, "b": 1, "c": 0}, "r": {"a": 1}}, seed=3)
 
 
 def test_the_sample_reads_every_outcome_of_every_source_alike() -> None:
@@ -110,17 +118,23 @@ def test_the_sample_reads_every_outcome_of_every_source_alike() -> None:
     ids = tuple(f"p{row}" for row in range(100))
     texts = [f"text {row}" for row in range(100)]
     vectors = np.eye(100, dtype=np.float32)
-    mine = Mine(("who?",), (frozenset({99}),), ((),), ids, vectors[:1], vectors, Lexical.build(list(ids), texts))
+    mine = MiningContext(
+        ("who?",), (frozenset({99}),), ((),), ids, vectors[:1], vectors, Bm25Index.build(list(ids), texts)
+    )
     kept = candidates("dense", *range(90))
     (gone,) = candidates("bm25", 95)
-    by_source = {"dense": [Mined(kept)], "bm25": [Mined((), ((gone, "near"),))]}
-    drawn = sample(mine, by_source, texts, n=2, seed=1)
+    by_source = {"dense": [MinedNegatives(kept)], "bm25": [MinedNegatives((), ((gone, "near"),))]}
+    drawn = sample_for_audit(mine, by_source, texts, n=2, seed=1)
     assert [(one.source, one.removed) for one in drawn] == [("bm25", "near"), ("dense", None), ("dense", None)]
     assert drawn[0].as_json() == {
         "question": "who?", "positive": "text 99", "candidate": "text 95", "passage_id": "p95", "source": "bm25",
         "rank": 1, "score": 0.0, "removed": "near",
     }  # fmt: skip
-    assert drawn == sample(mine, by_source, texts, n=2, seed=1) != sample(mine, by_source, texts, n=2, seed=2)
+    assert (
+        drawn
+        == sample_for_audit(mine, by_source, texts, n=2, seed=1)
+        != sample_for_audit(mine, by_source, texts, n=2, seed=2)
+    )
 
 
 @pytest.fixture
@@ -151,8 +165,8 @@ def test_the_command_prints_the_naive_rate_beside_the_cleaned_one(folder: Path, 
     assert (printed["n_questions"], printed["n_hidden"]) == (2, 2)
     naive = {rate["source"]: rate for rate in printed["naive"]}
     cleaned = {rate["source"]: rate for rate in printed["cleaned"]}
-    assert naive["dense"]["n_false"] == naive["bm25"]["n_false"] == naive[ALL]["n_false"] == 2
-    assert cleaned[ALL]["n_false"] == 0
+    assert naive["dense"]["n_false"] == naive["bm25"]["n_false"] == naive[ALL_SOURCES]["n_false"] == 2
+    assert cleaned[ALL_SOURCES]["n_false"] == 0
     assert printed["removed"][0] == {"reason": "says the same as a positive", "n": 2, "n_right": 2, "n_wrong": 0}
     assert "says the same as a positive" in {one["removed"] for one in printed["audit"]}
 

@@ -11,23 +11,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.index.bm25 import Lexical
-from rag.retrieval.fusion import fused, normalised_lexical
+from rag.index.bm25 import Bm25Index
+from rag.retrieval.fusion import fuse_scores, normalise_bm25
 from rag.text import shingles as shingling
-from rag.text.shingles import Shingled, containment, plain, shingles
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View, ranked
+from rag.text.shingles import ShingleIndex, containment, normalise_words, shingles
+from retriever_training.negatives.candidates.records import (
+    Candidate,
+    MinedNegatives,
+    MiningContext,
+    VersionView,
+    rank_candidates,
+)
 from retriever_training.negatives.denoising import false_negative_rules as denoise
 from retriever_training.negatives.denoising.answer_match import has_answer
 from retriever_training.negatives.denoising.cross_encoder_teacher import (
-    TAKEN_FOR_RIGHT,
-    UNREAD,
-    Remembered,
-    read_candidates,
+    NOT_READ_BY_TEACHER,
+    TEACHER_SAYS_POSITIVE,
+    CachingTeacher,
+    scored_candidates,
 )
-from retriever_training.negatives.denoising.false_negative_rules import clean, count_removed, rules
-from retriever_training.negatives.denoising.pair_features import NOTHING_MORE, Grounds, Known, Pairs
+from retriever_training.negatives.denoising.false_negative_rules import (
+    count_removed,
+    false_negative_rules,
+    remove_false_negatives,
+)
+from retriever_training.negatives.denoising.pair_features import (
+    NO_KNOWN_LABELS,
+    CandidatePairs,
+    KnownLabels,
+    PairFeatures,
+)
 from retriever_training.negatives.finders import FINDERS
-from retriever_training.negatives.mixing import mine_all
+from retriever_training.negatives.mixing import mine_negatives
 
 TEXTS = [
     "the cat sat on the mat",
@@ -50,17 +65,17 @@ def mine_of(
     questions: Sequence[Sequence[float]],
     positives: Sequence[set[int]],
     words: Sequence[str] = (),
-) -> Mine:
+) -> MiningContext:
     """A mine over given vectors; questions without words have nothing for BM25."""
     ids = tuple(f"p{row}" for row in range(len(texts)))
-    return Mine(
+    return MiningContext(
         tuple(words) or tuple("?" * (row + 1) for row in range(len(questions))),
         tuple(frozenset(rows) for rows in positives),
         ((),) * len(questions),
         ids,
         unit(questions),
         unit(passages),
-        Lexical.build(list(ids), texts),
+        Bm25Index.build(list(ids), texts),
         texts,
         seed=7,
     )
@@ -75,17 +90,18 @@ CATS = mine_of(
 """One question about the cat, whose right passage is the first; and one about the weather."""
 
 
-def view(mine: Mine, name: str = "the base") -> View:
-    return View(name, mine.question_vectors, mine.passage_vectors)
+def view(mine: MiningContext, name: str = "the base") -> VersionView:
+    return VersionView(name, mine.question_vectors, mine.passage_vectors)
 
 
-def reason(mine: Mine, passage: int, *, source: str = "bm25", known: Known = NOTHING_MORE, views: Sequence[View] = (),
+def reason(mine: MiningContext, passage: int, *, source: str = "bm25", known: KnownLabels = NO_KNOWN_LABELS, views: Sequence[VersionView] = (),
            question: int = 0) -> str | None:  # fmt: skip
     """Why a candidate goes; None where it stays."""
     found = [
-        ranked(source, [passage] if row == question else [], [0.0] * (row == question)) for row in range(len(mine))
+        rank_candidates(source, [passage] if row == question else [], [0.0] * (row == question))
+        for row in range(len(mine))
     ]
-    mined = clean(mine, found, views or [view(mine)], mine.texts, known=known)[question]
+    mined = remove_false_negatives(mine, found, views or [view(mine)], mine.texts, known=known)[question]
     assert len(mined.kept) + len(mined.removed) == 1
     return mined.removed[0][1] if mined.removed else None
 
@@ -128,7 +144,7 @@ REST = "takes one two three four five six seven eight nine ten eleven twelve"
 """With a word before it, ten runs of five words, nine of which do not hold that word: 90 %."""
 
 
-def two(first: str, second: str, *others: str, cosine: float = 0.8) -> Mine:
+def two(first: str, second: str, *others: str, cosine: float = 0.8) -> MiningContext:
     """Two passages at a cosine, the first of which is right, and others of which nothing is near."""
     at = [[1, 0, 0], [cosine, np.sqrt(1 - cosine**2), 0], *([[0, 0, 1]] * len(others))]
     return mine_of([first, second, *others], at, [[1, -0.6, 0]], [{0}])
@@ -165,7 +181,7 @@ def test_another_name_must_stand_in_the_same_place() -> None:
 def test_the_margin_of_every_view_counts() -> None:
     """Passage 1, at .870 of .995, lies below 95 % under the base, and above the positive under a second version."""
     assert reason(CATS, 1) is None
-    second = View("version b", unit([[0.9, 0.5, 0], [0, 0, 1]]), CATS.passage_vectors)
+    second = VersionView("version b", unit([[0.9, 0.5, 0], [0, 0, 1]]), CATS.passage_vectors)
     assert reason(CATS, 1, views=[view(CATS), second]) == "as close as a positive, under version b"
 
 
@@ -219,14 +235,14 @@ def test_what_is_right_for_a_question_about_another_thing_may_be_a_negative() ->
 
 
 def test_what_somebody_called_helpful_is_no_negative() -> None:
-    known = Known(suspected=(frozenset({4}), frozenset()))
+    known = KnownLabels(suspected=(frozenset({4}), frozenset()))
     assert reason(CATS, 4, known=known) == "somebody called it helpful"
     assert reason(CATS, 4, source="feedback", known=known) is None
     assert reason(CATS, 3, known=known) is None
 
 
 def test_a_passage_that_holds_an_answer_is_no_negative() -> None:
-    known = Known(answers=(("The Stock-Markets",), ()))
+    known = KnownLabels(answers=(("The Stock-Markets",), ()))
     assert reason(CATS, 4, known=known) == "holds an answer"
     assert reason(CATS, 4, source="feedback", known=known) is None
     assert reason(CATS, 3, known=known) is None
@@ -235,21 +251,21 @@ def test_a_passage_that_holds_an_answer_is_no_negative() -> None:
 @pytest.mark.parametrize("answer", ["par", "ran  THROUGH", "the ran"])
 def test_an_answer_is_whole_words_in_a_row(answer: str) -> None:
     """In "a dog ran through the park": no part of a word, and any case and spaces; an article may be missing."""
-    assert has_answer(plain(TEXTS[3]), [answer]) == (answer != "par")
+    assert has_answer(normalise_words(TEXTS[3]), [answer]) == (answer != "par")
 
 
 def test_an_answer_that_stands_everywhere_says_nothing() -> None:
-    assert not has_answer(plain("yes, there is no other"), ["Yes", "no.", "the", ""])
+    assert not has_answer(normalise_words("yes, there is no other"), ["Yes", "no.", "the", ""])
 
 
 def test_what_people_rejected_answers_to_no_margin() -> None:
-    high = View("the base", unit([[0.5, 1, 0], [0, 0, 1]]), CATS.passage_vectors)
+    high = VersionView("the base", unit([[0.5, 1, 0], [0, 0, 1]]), CATS.passage_vectors)
     assert reason(CATS, 3, views=[high]) == "as close as a positive, under the base"
     assert reason(CATS, 3, views=[high], source="feedback") is None
 
 
 def test_every_removal_is_counted() -> None:
-    by_source = mine_all(CATS, [view(CATS)], TEXTS, pool=10)
+    by_source = mine_negatives(CATS, [view(CATS)], TEXTS, pool=10)
     asked = sum(len(FINDERS[name](CATS, 10)[row]) for name in FINDERS for row in range(len(CATS)))
     kept = sum(len(one.kept) for mined in by_source.values() for one in mined)
     removed = sum(sum(count_removed(mined).values()) for mined in by_source.values())
@@ -260,23 +276,23 @@ def test_every_removal_is_counted() -> None:
 # ---- all rules, against slow ones
 
 
-def slow_objections(mine: Mine, question: int, passage: int, known: Known) -> set[str]:
+def slow_objections(mine: MiningContext, question: int, passage: int, known: KnownLabels) -> set[str]:
     """Every reason that speaks against a candidate, written as plainly as can be."""
     texts, passages, questions = mine.texts, mine.passage_vectors, mine.question_vectors
-    lexical = normalised_lexical(mine.lexical.score_matrix([mine.questions[question]])[0])
+    lexical = normalise_bm25(mine.lexical.score_matrix([mine.questions[question]])[0])
     cosine = passages @ questions[question]
-    served = fused(cosine, lexical, denoise.LEXICAL_WEIGHT)
+    served = fuse_scores(cosine, lexical, denoise.LEXICAL_WEIGHT)
     found = set()
     for positive in mine.positives[question]:
         if positive == passage:
             found.add("is a positive")
-        if plain(texts[positive]) == plain(texts[passage]):
+        if normalise_words(texts[positive]) == normalise_words(texts[passage]):
             found.add("says the same as a positive")
         alike = passages[positive] @ passages[passage]
-        if alike >= denoise.NEAR_DUPLICATE:
+        if alike >= denoise.NEAR_DUPLICATE_COSINE:
             found.add("nearly says the same as a positive")
         shared = containment(shingles(texts[positive]), shingles(texts[passage]))
-        if alike >= denoise.LOOK_ALIKE and shared >= denoise.CONTAINED:
+        if alike >= denoise.MIN_SHINGLE_COSINE and shared >= denoise.MIN_CONTAINMENT:
             found.add("shares its wording with a positive")
         if cosine[passage] > cosine[positive] - 0.05 * abs(cosine[positive]):
             found.add("as close as a positive, under the base")
@@ -287,7 +303,9 @@ def slow_objections(mine: Mine, question: int, passage: int, known: Known) -> se
             found.add("right for nearly the same question")
     if passage in known.suspected[question]:
         found.add("somebody called it helpful")
-    if any(f" {plain(answer)} " in f" {plain(texts[passage])} " for answer in known.answers[question]):
+    if any(
+        f" {normalise_words(answer)} " in f" {normalise_words(texts[passage])} " for answer in known.answers[question]
+    ):
         found.add("holds an answer")
     return found
 
@@ -307,15 +325,15 @@ def test_what_is_kept_obeys_every_rule_and_what_goes_breaks_the_one_it_names(see
         [set(rng.choice(n, rng.integers(0, 3), replace=False).tolist()) for _ in range(q)],
         words=[" ".join(rng.choice(words, 2)) for _ in range(q)],
     )
-    known = Known(
+    known = KnownLabels(
         answers=[list(rng.choice(words, 1)) if rng.random() < 0.2 else [] for _ in range(q)],
         suspected=[frozenset(rng.choice(n, 1).tolist()) if rng.random() < 0.3 else frozenset() for _ in range(q)],
     )
     found = [[Candidate(row, rng.choice(["dense", "feedback"]), rank, 0.0) for rank, row in enumerate(range(n), 1)]
              for _ in range(q)]  # fmt: skip
-    also_to_rejected = {rule.reason for rule in rules([view(mine)]) if rule.also_to_rejected}
-    order = [rule.reason for rule in rules([view(mine)])]
-    for question, mined in enumerate(clean(mine, found, [view(mine)], texts, known=known)):
+    also_to_rejected = {rule.reason for rule in false_negative_rules([view(mine)]) if rule.applies_to_rejected}
+    order = [rule.reason for rule in false_negative_rules([view(mine)])]
+    for question, mined in enumerate(remove_false_negatives(mine, found, [view(mine)], texts, known=known)):
         said = dict.fromkeys(mined.kept) | dict(mined.removed)
         assert set(said) == set(found[question])
         for candidate, given_reason in said.items():
@@ -332,17 +350,17 @@ def test_shingles_of_many_pairs_are_those_of_each(monkeypatch: pytest.MonkeyPatc
     rng = np.random.default_rng(3)
     texts = [" ".join(rng.choice(["a", "b", "c"], size)) for size in [0, 1, 3, 4, 5, 6, *rng.integers(7, 60, 30)]]
     left, right = (places.ravel() for places in np.indices((len(texts), len(texts))))
-    found = Shingled(lambda row: texts[row]).containments(left, right)
+    found = ShingleIndex(lambda row: texts[row]).containments(left, right)
     wanted = [containment(shingles(texts[i]), shingles(texts[j])) for i, j in zip(left, right, strict=True)]
     assert found.tolist() == wanted
 
 
 def test_rules_look_at_no_more_texts_than_they_need() -> None:
     """Random candidates of a large library must not make its every text be read."""
-    grounds = Grounds(CATS, [view(CATS)], TEXTS)
-    pairs = Pairs(np.array([0]), np.array([1]))
-    for rule in rules([view(CATS)]):
-        rule.objects(grounds, pairs)
+    grounds = PairFeatures(CATS, [view(CATS)], TEXTS)
+    pairs = CandidatePairs(np.array([0]), np.array([1]))
+    for rule in false_negative_rules([view(CATS)]):
+        rule.matches(grounds, pairs)
     assert set(grounds._plain) == {0, 1}
 
 
@@ -372,7 +390,7 @@ LIBRARY = [
 ]
 
 
-def real_mine(encoder, questions: list[str], positives: list[int], texts: list[str]) -> Mine:
+def real_mine(encoder, questions: list[str], positives: list[int], texts: list[str]) -> MiningContext:
     vectors = encoder.encode_passages(texts)
     asked = encoder.encode_queries(questions)
     return mine_of(texts, vectors.tolist(), asked.tolist(), [{row} for row in positives], words=questions)
@@ -386,11 +404,11 @@ def test_the_margin_is_that_of_mine_hard_negatives(base_encoder) -> None:
     theirs = mined_by_the_library(
         base_encoder, QUESTIONS, [LIBRARY[1], LIBRARY[4], LIBRARY[7]], LIBRARY, relative_margin=0.05
     )
-    margin = next(rule for rule in rules([view(mine)], 0.95) if rule.reason.startswith("as close"))
-    grounds = Grounds(mine, [view(mine)], LIBRARY)
+    margin = next(rule for rule in false_negative_rules([view(mine)], 0.95) if rule.reason.startswith("as close"))
+    grounds = PairFeatures(mine, [view(mine)], LIBRARY)
     places = [(row, other) for row in range(3) for other in range(len(LIBRARY)) if other not in mine.positives[row]]
-    pairs = Pairs(*(np.array(column) for column in zip(*places, strict=True)))
-    objects = margin.objects(grounds, pairs).tolist()
+    pairs = CandidatePairs(*(np.array(column) for column in zip(*places, strict=True)))
+    objects = margin.matches(grounds, pairs).tolist()
     ours = {(QUESTIONS[row], LIBRARY[other]) for (row, other), no in zip(places, objects, strict=True) if not no}
     assert ours == theirs
     assert 0 < sum(objects) < len(objects)
@@ -419,7 +437,7 @@ class Marks:
         return np.array([float(passage.split()[-1]) for passage in passages], np.float32)
 
 
-def marked_mine(n: int = 14) -> Mine:
+def marked_mine(n: int = 14) -> MiningContext:
     """One question; passage 0 is right, the others are far off and marked 0, .2, .4 and so on, in turn."""
     texts = ["right 1.0"] + [f"passage{row} {(row - 1) % 6 / 5}" for row in range(1, n)]
     return mine_of(texts, [[1.0, 0.0]] + [[0.0, 1.0]] * (n - 1), [[1, 0]], [{0}])
@@ -428,16 +446,16 @@ def marked_mine(n: int = 14) -> Mine:
 def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> None:
     """Marks by row: 1 → 0, 2 → .2, …, 6 → 1, 7 → 0, … Row 6 is taken for right; 9 and beyond stay unread."""
     mine, marks = marked_mine(), Marks()
-    found = [[*ranked("dense", range(1, 13), [0.0] * 12), *ranked("bm25", [1, 13], [0.0] * 2),
-              *ranked("feedback", [12], [0.0])]]  # fmt: skip
-    teacher = Remembered(marks)
-    (mined,) = clean(mine, found, [view(mine)], mine.texts, teacher=teacher)
+    found = [[*rank_candidates("dense", range(1, 13), [0.0] * 12), *rank_candidates("bm25", [1, 13], [0.0] * 2),
+              *rank_candidates("feedback", [12], [0.0])]]  # fmt: skip
+    teacher = CachingTeacher(marks)
+    (mined,) = remove_false_negatives(mine, found, [view(mine)], mine.texts, teacher=teacher)
     assert len(marks.read) == len(set(marks.read)) == 8
     kept = {(candidate.source, candidate.passage) for candidate in mined.kept}
     dense = {("dense", row) for row in (1, 2, 3, 4, 5, 7)}
     assert kept == dense | {("bm25", 1), ("bm25", 13), ("feedback", 12)}
-    assert count_removed([mined]) == {TAKEN_FOR_RIGHT: 1, UNREAD: 5}
-    zones = {one.passage: one.zone for one in read_candidates(mine, mine.texts, [mined], teacher)}
+    assert count_removed([mined]) == {TEACHER_SAYS_POSITIVE: 1, NOT_READ_BY_TEACHER: 5}
+    zones = {one.passage: one.zone for one in scored_candidates(mine, mine.texts, [mined], teacher)}
     assert zones == {
         1: "negative",
         2: "soft",
@@ -453,5 +471,7 @@ def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> No
 
 def test_no_question_is_asked_of_a_teacher_for_nothing() -> None:
     marks = Marks()
-    (mined,) = clean(marked_mine(), [[]], [view(marked_mine())], marked_mine().texts, teacher=Remembered(marks))
-    assert mined == Mined((), ()) and marks.read == []
+    (mined,) = remove_false_negatives(
+        marked_mine(), [[]], [view(marked_mine())], marked_mine().texts, teacher=CachingTeacher(marks)
+    )
+    assert mined == MinedNegatives((), ()) and marks.read == []

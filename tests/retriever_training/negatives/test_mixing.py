@@ -9,12 +9,25 @@ import pytest
 from numpy.typing import NDArray
 
 from rag.errors import UsageError
-from rag.index.bm25 import Lexical
-from retriever_training.negatives.candidates.records import Candidate, Mine, Mined, View, ranked
-from retriever_training.negatives.curriculum import competence, easiest
-from retriever_training.negatives.mixing import Row, as_json, choose, mine_all, mix, of_epoch
+from rag.index.bm25 import Bm25Index
+from retriever_training.negatives.candidates.records import (
+    Candidate,
+    MinedNegatives,
+    MiningContext,
+    VersionView,
+    rank_candidates,
+)
+from retriever_training.negatives.curriculum import competence, easiest_share
+from retriever_training.negatives.mixing import (
+    TrainingRow,
+    choose_negatives,
+    mine_negatives,
+    mix_rows,
+    rows_as_json,
+    rows_of_epoch,
+)
 from retriever_training.negatives.replay import replayed
-from retriever_training.negatives.rotation import shuffled, turn
+from retriever_training.negatives.rotation import hash_shuffled, take_turn
 
 
 def unit(rows: list[list[float]]) -> NDArray[np.float32]:
@@ -22,33 +35,33 @@ def unit(rows: list[list[float]]) -> NDArray[np.float32]:
     return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
-def a_mine(n_questions: int, n_passages: int = 30) -> Mine:
+def a_mine(n_questions: int, n_passages: int = 30) -> MiningContext:
     """Question i has the right passage i; the question's vector is (1, 0), passage j's is turned by j tenths of a right angle."""
     angles = np.arange(n_passages) * np.pi / 20
     texts = [f"passage number {place}" for place in range(n_passages)]
     ids = [f"p{place}" for place in range(n_passages)]
-    return Mine(
+    return MiningContext(
         questions=tuple(f"question {place}" for place in range(n_questions)),
         positives=tuple(frozenset({place}) for place in range(n_questions)),
         rejected=((),) * n_questions,
         passage_ids=tuple(ids),
         question_vectors=unit([[1, 0]] * n_questions),
         passage_vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
-        lexical=Lexical.build(ids, texts),
+        lexical=Bm25Index.build(ids, texts),
         texts=texts,
         seed=5,
     )
 
 
-def found(source: str, *passages: int) -> Mined:
-    return Mined(tuple(ranked(source, passages, [0.0] * len(passages))))
+def found(source: str, *passages: int) -> MinedNegatives:
+    return MinedNegatives(tuple(rank_candidates(source, passages, [0.0] * len(passages))))
 
 
 def rights(n: int) -> list[dict[int, float]]:
     return [{place: 1.0} for place in range(n)]
 
 
-def held(rows: list[Row]) -> Counter[int]:
+def held(rows: list[TrainingRow]) -> Counter[int]:
     return Counter(one.passage for row in rows for one in row.negatives)
 
 
@@ -58,7 +71,7 @@ def held(rows: list[Row]) -> Counter[int]:
 def test_a_passage_that_everyone_would_hold_is_replaced_by_the_next() -> None:
     """Eight rows, all of which find 20 first and 21 second: five may hold 20, the other three get 21."""
     by_source = {"dense": [found("dense", 20, 21)] * 8}
-    rows, removed = mix(a_mine(8), by_source, rights(8), 1, {"dense": 1}, max_share=0.1)
+    rows, removed = mix_rows(a_mine(8), by_source, rights(8), 1, {"dense": 1}, max_share=0.1)
     assert [row.negatives[0].passage for row in rows] == [20, 20, 20, 20, 20, 21, 21, 21]
     assert removed == {"is a negative of 5 rows already": 3}
     assert rows[0].removed == ()
@@ -67,19 +80,19 @@ def test_a_passage_that_everyone_would_hold_is_replaced_by_the_next() -> None:
 
 def test_the_cap_grows_with_the_number_of_rows() -> None:
     by_source = {"dense": [found("dense", 20, 21)] * 20}
-    rows, _ = mix(a_mine(20), by_source, rights(20), 1, {"dense": 1}, max_share=0.6)
+    rows, _ = mix_rows(a_mine(20), by_source, rights(20), 1, {"dense": 1}, max_share=0.6)
     assert held(rows) == {20: 12, 21: 8}
 
 
 def test_a_passage_voted_down_everywhere_is_pushed_away_from_a_few_questions_only() -> None:
     by_source = {"feedback": [found("feedback", 20)] * 10, "dense": [found("dense", 21, 22)] * 10}
-    rows, _ = mix(a_mine(10), by_source, rights(10), 1, {"feedback": 1, "dense": 1})
+    rows, _ = mix_rows(a_mine(10), by_source, rights(10), 1, {"feedback": 1, "dense": 1})
     assert held(rows)[20] == 5
 
 
 def test_a_row_whose_candidates_are_all_held_goes_without() -> None:
     by_source = {"dense": [found("dense", 20)] * 7}
-    rows, removed = mix(a_mine(7), by_source, rights(7), 2, {"dense": 2})
+    rows, removed = mix_rows(a_mine(7), by_source, rights(7), 2, {"dense": 2})
     assert [len(row.negatives) for row in rows] == [1, 1, 1, 1, 1, 0, 0]
     assert removed == {"is a negative of 5 rows already": 2}
 
@@ -88,7 +101,7 @@ def test_a_question_with_two_right_passages_makes_two_rows_that_both_count() -> 
     """Its two rows hold 20; of the four that follow, three may: five in all."""
     by_source = {"dense": [found("dense", 20, 21)] * 5}
     right = [{0: 0.9, 9: 0.8}, *rights(5)[1:]]
-    rows, _ = mix(a_mine(5), by_source, right, 1, {"dense": 1}, max_share=0.1)
+    rows, _ = mix_rows(a_mine(5), by_source, right, 1, {"dense": 1}, max_share=0.1)
     assert [(row.positive_id, row.weight) for row in rows[:2]] == [("p0", 0.9), ("p9", 0.8)]
     assert held(rows) == {20: 5, 21: 1}
 
@@ -98,16 +111,16 @@ def test_a_question_with_two_right_passages_makes_two_rows_that_both_count() -> 
 
 def test_what_is_full_is_passed_over_within_the_quota() -> None:
     by_source = {"dense": [found("dense", 1, 2, 3)], "bm25": [found("bm25", 1, 4)]}
-    chosen = choose(by_source, 0, 3, {"dense": 1, "bm25": 1}, full={1})
+    chosen = choose_negatives(by_source, 0, 3, {"dense": 1, "bm25": 1}, full={1})
     assert [(one.source, one.passage) for one in chosen] == [("dense", 2), ("bm25", 4), ("dense", 3)]
 
 
 def test_cleaning_all_sources_at_once_leaves_each_its_own() -> None:
     mine = a_mine(2)
-    view = View("the base", mine.question_vectors, mine.passage_vectors)
-    together = mine_all(mine, [view], mine.texts, finders=("dense", "random"), pool=6)
+    view = VersionView("the base", mine.question_vectors, mine.passage_vectors)
+    together = mine_negatives(mine, [view], mine.texts, finders=("dense", "random"), pool=6)
     for name in ("dense", "random"):
-        (alone,) = mine_all(mine, [view], mine.texts, finders=(name,), pool=6).values()
+        (alone,) = mine_negatives(mine, [view], mine.texts, finders=(name,), pool=6).values()
         assert together[name] == alone
     assert any(one.removed for one in together["dense"])
 
@@ -117,22 +130,22 @@ def test_cleaning_all_sources_at_once_leaves_each_its_own() -> None:
 
 def test_a_margin_is_the_right_passages_cosine_less_the_negatives() -> None:
     """Question 0's right passage lies on it, cosine 1; passage 10 lies at a right angle, cosine 0; passage 20 opposite, -1."""
-    rows, _ = mix(a_mine(1), {"dense": [found("dense", 10, 20)]}, rights(1), 2, {"dense": 2})
+    rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", 10, 20)]}, rights(1), 2, {"dense": 2})
     assert rows[0].margins == pytest.approx((1.0, 2.0), abs=1e-6)
 
 
 def test_margins_belong_to_the_right_passage_of_their_row() -> None:
     right = [{0: 1.0, 10: 0.5}]
-    rows, _ = mix(a_mine(1), {"dense": [found("dense", 20)]}, right, 1, {"dense": 1})
+    rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", 20)]}, right, 1, {"dense": 1})
     assert [row.margins[0] for row in rows] == pytest.approx([2.0, 1.0], abs=1e-6)
 
 
 def test_a_row_says_where_every_negative_comes_from_and_what_was_left_out() -> None:
     kept = Candidate(10, "dense", 2, 0.5, "abc123")
-    mined = Mined((kept,), ((Candidate(1, "dense", 1, 0.9), "is a positive"),))
+    mined = MinedNegatives((kept,), ((Candidate(1, "dense", 1, 0.9), "is a positive"),))
     mine = a_mine(1)
-    rows, removed = mix(mine, {"dense": [mined]}, [{0: 0.75}], 1)
-    (line,) = as_json(mine, rows)
+    rows, removed = mix_rows(mine, {"dense": [mined]}, [{0: 0.75}], 1)
+    (line,) = rows_as_json(mine, rows)
     assert line == {
         "query": "question 0",
         "positive": "p0",
@@ -152,10 +165,10 @@ def test_a_row_says_where_every_negative_comes_from_and_what_was_left_out() -> N
 
 def test_the_first_epoch_draws_from_the_easier_half_and_the_last_from_all() -> None:
     """Harder is nearer to the question: of 1, 2, 9 and 10 tenths of a right angle the last two are the easy half."""
-    rows, _ = mix(a_mine(1), {"dense": [found("dense", 1, 2, 9, 10)]}, rights(1), 4, {"dense": 4})
-    first = of_epoch(rows, 2, 0, 3, seed=1, easy_first=True)
+    rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", 1, 2, 9, 10)]}, rights(1), 4, {"dense": 4})
+    first = rows_of_epoch(rows, 2, 0, 3, seed=1, easy_first=True)
     assert {one.passage for one in first[0].negatives} == {9, 10}
-    last = {tuple(one.passage for one in of_epoch(rows, 4, 2, 3, seed=1, easy_first=True)[0].negatives)}
+    last = {tuple(one.passage for one in rows_of_epoch(rows, 4, 2, 3, seed=1, easy_first=True)[0].negatives)}
     assert {passage for passages in last for passage in passages} == {1, 2, 9, 10}
 
 
@@ -166,26 +179,26 @@ def test_every_epoch_opens_more_of_the_pool() -> None:
 
 
 def test_a_curriculum_never_leaves_a_row_fewer_than_it_asks_for() -> None:
-    assert easiest([0.3, 0.2, 0.1], 0.1, at_least=2) == [1, 2]
-    assert easiest([0.3], 0.1, at_least=2) == [0]
+    assert easiest_share([0.3, 0.2, 0.1], 0.1, at_least=2) == [1, 2]
+    assert easiest_share([0.3], 0.1, at_least=2) == [0]
 
 
 # ---- taking turns
 
 
 def test_all_of_a_pool_come_before_any_comes_again() -> None:
-    rows, _ = mix(a_mine(1), {"dense": [found("dense", *range(10, 16))]}, rights(1), 6, {"dense": 6})
-    epochs = [of_epoch(rows, 2, epoch, 4, seed=1)[0] for epoch in range(4)]
+    rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", *range(10, 16))]}, rights(1), 6, {"dense": 6})
+    epochs = [rows_of_epoch(rows, 2, epoch, 4, seed=1)[0] for epoch in range(4)]
     drawn = [{one.passage for one in row.negatives} for row in epochs]
     assert drawn[0] | drawn[1] | drawn[2] == set(range(10, 16))
     assert drawn[3] == drawn[0]
 
 
 def test_a_negative_keeps_its_margin_when_it_takes_its_turn() -> None:
-    rows, _ = mix(a_mine(1), {"dense": [found("dense", 5, 10, 15)]}, rights(1), 3, {"dense": 3})
+    rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", 5, 10, 15)]}, rights(1), 3, {"dense": 3})
     margin_of = dict(zip((5, 10, 15), rows[0].margins, strict=True))
     for epoch in range(3):
-        (row,) = of_epoch(rows, 1, epoch, 3, seed=1)
+        (row,) = rows_of_epoch(rows, 1, epoch, 3, seed=1)
         assert row.margins == (margin_of[row.negatives[0].passage],)
 
 
@@ -194,32 +207,32 @@ def test_the_slice_starts_at_the_epoch_times_n_modulo_the_pool() -> None:
     pool = [4, 8, 15, 16, 23]
     for epoch in range(7):
         offset = epoch * 3 % 5
-        assert turn(pool, 3, [pool] * (epoch + 1)) == (pool * 2)[offset : offset + 3]
-    assert turn([], 3, [pool, pool]) == []
-    assert turn([4], 3, [pool, pool]) == [4]
+        assert take_turn(pool, 3, [pool] * (epoch + 1)) == (pool * 2)[offset : offset + 3]
+    assert take_turn([], 3, [pool, pool]) == []
+    assert take_turn([4], 3, [pool, pool]) == [4]
 
 
 def test_what_a_curriculum_opens_comes_at_once() -> None:
     """Two of four are open at first; 15 and 23 open in the second epoch and have not come yet."""
-    assert turn([15, 4, 8, 23], 2, [{4, 8}]) == [4, 8]
-    assert turn([15, 4, 8, 23], 2, [{4, 8}, {4, 8, 15, 23}]) == [15, 23]
+    assert take_turn([15, 4, 8, 23], 2, [{4, 8}]) == [4, 8]
+    assert take_turn([15, 4, 8, 23], 2, [{4, 8}, {4, 8, 15, 23}]) == [15, 23]
 
 
 def test_every_row_has_an_order_of_its_own_and_keeps_it() -> None:
-    orders = {tuple(shuffled(range(8), f"question {place}", 1)) for place in range(20)}
+    orders = {tuple(hash_shuffled(range(8), f"question {place}", 1)) for place in range(20)}
     assert len(orders) > 15
-    assert shuffled(range(8), "a", 1) == shuffled(range(8), "a", 1) != shuffled(range(8), "a", 2)
+    assert hash_shuffled(range(8), "a", 1) == hash_shuffled(range(8), "a", 1) != hash_shuffled(range(8), "a", 2)
 
 
 # ---- replay
 
 
-def old(n: int) -> list[Row]:
-    return [Row(f"old question {place}", "p1", 1.0, ()) for place in range(n)]
+def old(n: int) -> list[TrainingRow]:
+    return [TrainingRow(f"old question {place}", "p1", 1.0, ()) for place in range(n)]
 
 
-def new(n: int) -> list[Row]:
-    return [Row(f"new question {place}", "p2", 1.0, ()) for place in range(n)]
+def new(n: int) -> list[TrainingRow]:
+    return [TrainingRow(f"new question {place}", "p2", 1.0, ()) for place in range(n)]
 
 
 def test_a_share_of_all_rows_are_old_ones() -> None:

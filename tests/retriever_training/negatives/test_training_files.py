@@ -10,7 +10,7 @@ import pytest
 
 from rag.errors import NightjarError, NotFoundError, TooLittleDataError, UsageError
 from rag.records import Passage
-from retriever_training.negatives.training_files import PROVENANCE, check_free, dpr_entries, write_rows
+from retriever_training.negatives.training_files import PROVENANCE_FILE, check_writable, dpr_entries, write_rows
 from tests.fixtures import jargon
 from tests.fixtures.nightjar_command import nightjar
 
@@ -66,7 +66,7 @@ def test_a_datasets_folder_holds_texts_in_order_and_tells_of_each_row_beside_the
         "negative_1": "Wasps\nAll about wasps.",
         "negative_2": "Ants\nFarming\nAll about ants.",
     }
-    assert read_lines(tmp_path / "rows" / PROVENANCE) == LINES[:3], "the fourth row has one negative only"
+    assert read_lines(tmp_path / "rows" / PROVENANCE_FILE) == LINES[:3], "the fourth row has one negative only"
     assert names_in(tmp_path) == ["rows"]
 
 
@@ -136,7 +136,7 @@ def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is there already"):
             write_rows(tmp_path / name, kind, LINES[:1], PASSAGES, 1, force=False)
         assert write_rows(tmp_path / name, kind, LINES[:1], PASSAGES, 1, force=True) == 1
-    assert len(read_lines(tmp_path / "rows.jsonl")) == len(read_lines(tmp_path / "rows" / PROVENANCE)) == 1
+    assert len(read_lines(tmp_path / "rows.jsonl")) == len(read_lines(tmp_path / "rows" / PROVENANCE_FILE)) == 1
     assert names_in(tmp_path) == ["rows", "rows.jsonl"]
 
 
@@ -151,7 +151,7 @@ def test_a_folder_of_somebody_elses_is_never_replaced(tmp_path: Path, kind: Any)
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
-        check_free(tmp_path / "nowhere" / "rows.jsonl", "jsonl", force=True)
+        check_writable(tmp_path / "nowhere" / "rows.jsonl", "jsonl", force=True)
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rag.index.bm25 import Lexical
-from retriever_training.bench.mining import Handed
+from rag.index.bm25 import Bm25Index
+from retriever_training.bench.mining import PrecomputedEncoder
 from retriever_training.negatives.candidates.margins import Margin
-from retriever_training.negatives.candidates.rank_window import Window, within
-from retriever_training.negatives.candidates.records import Mine, View, ranked
-from retriever_training.negatives.candidates.sampling import Sampling, distinct, sample
+from retriever_training.negatives.candidates.rank_window import RankWindow, within_window
+from retriever_training.negatives.candidates.records import MiningContext, VersionView, rank_candidates
+from retriever_training.negatives.candidates.sampling import Sampling, draw_distinct, sample_candidates
 from retriever_training.negatives.finders import FINDERS
 from retriever_training.negatives.select import select
 from tests.fixtures.jargon import library, questions
 
-ALL = Window()
+ALL = RankWindow()
 
 
 def at(*cosines: float) -> NDArray[np.float32]:
@@ -28,16 +28,16 @@ def at(*cosines: float) -> NDArray[np.float32]:
     return np.array([[cosine, (1 - cosine**2) ** 0.5] for cosine in cosines], np.float32)
 
 
-def mine_of(*cosines: float, positive: int = 0, n_questions: int = 1) -> Mine:
+def mine_of(*cosines: float, positive: int = 0, n_questions: int = 1) -> MiningContext:
     """Questions (1, 0), all alike, over passages at these cosines, one of which is right."""
-    return Mine(
+    return MiningContext(
         questions=tuple(f"question {number}" for number in range(n_questions)),
         positives=(frozenset({positive}),) * n_questions,
         rejected=((),) * n_questions,
         passage_ids=tuple(f"p{row}" for row in range(len(cosines))),
         question_vectors=np.repeat(at(1), n_questions, axis=0),
         passage_vectors=at(*cosines),
-        lexical=Lexical.build([f"p{row}" for row in range(len(cosines))], [""] * len(cosines)),
+        lexical=Bm25Index.build([f"p{row}" for row in range(len(cosines))], [""] * len(cosines)),
         version="now",
     )
 
@@ -45,19 +45,19 @@ def mine_of(*cosines: float, positive: int = 0, n_questions: int = 1) -> Mine:
 LADDER = mine_of(0.8, 0.9, 0.78, 0.7, 0.5, 0.3, 0.1)  # passage 0 is right; then rank 1 is passage 1, and so on
 
 
-def rows(window: Window, mine: Mine = LADDER) -> list[int]:
-    return [one.passage for one in within(mine, FINDERS["dense"](mine, 10), window)[0]]
+def rows(window: RankWindow, mine: MiningContext = LADDER) -> list[int]:
+    return [one.passage for one in within_window(mine, FINDERS["dense"](mine, 10), window)[0]]
 
 
 # ---- windows
 
 
 def test_a_rank_window_leaves_out_the_first_and_what_lies_beyond_the_last() -> None:
-    assert rows(Window(skip=2, last=4)) == [3, 4]
+    assert rows(RankWindow(skip=2, last=4)) == [3, 4]
 
 
 def test_a_score_window_keeps_its_bounds() -> None:
-    assert rows(Window(min_score=0.4, max_score=0.75)) == [3, 4]
+    assert rows(RankWindow(min_score=0.4, max_score=0.75)) == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -70,41 +70,41 @@ def test_a_score_window_keeps_its_bounds() -> None:
     ],
 )
 def test_a_margin_is_kept_to_the_positive(margin: Margin, kept: list[int]) -> None:
-    assert rows(Window(margin=margin)) == kept
+    assert rows(RankWindow(margin=margin)) == kept
 
 
 def test_the_least_similar_positive_counts() -> None:
     two = replace(LADDER, positives=(frozenset({0, 4}),))
-    assert rows(Window(margin=Margin("absolute", 0.1)), two) == [5, 6]
+    assert rows(RankWindow(margin=Margin("absolute", 0.1)), two) == [5, 6]
 
 
 def test_without_a_positive_no_margin_counts() -> None:
     nobody = replace(LADDER, positives=(frozenset(),))
-    assert rows(Window(margin=Margin("absolute", 0.1)), nobody) == [1, 0, 2, 3, 4, 5, 6]
+    assert rows(RankWindow(margin=Margin("absolute", 0.1)), nobody) == [1, 0, 2, 3, 4, 5, 6]
 
 
 def test_ranks_are_the_finders_own_whatever_a_margin_takes_away() -> None:
     """`mine_hard_negatives` would skip passages 3 and 4 here: the first two that the margin left."""
-    window = Window(skip=2, margin=Margin("absolute", 0.05))
-    (found,) = within(LADDER, FINDERS["dense"](LADDER, 10), window)
+    window = RankWindow(skip=2, margin=Margin("absolute", 0.05))
+    (found,) = within_window(LADDER, FINDERS["dense"](LADDER, 10), window)
     assert [(one.passage, one.rank) for one in found] == [(3, 3), (4, 4), (5, 5), (6, 6)]
 
 
 def test_a_score_means_the_cosine_whoever_found_the_passage() -> None:
-    found = [ranked("bm25", [4, 1], [21.0, 3.0])]
-    assert [one.passage for one in within(LADDER, found, Window(max_score=0.75))[0]] == [4]
+    found = [rank_candidates("bm25", [4, 1], [21.0, 3.0])]
+    assert [one.passage for one in within_window(LADDER, found, RankWindow(max_score=0.75))[0]] == [4]
 
 
 # ---- sampling
 
 
 def test_top_takes_the_first() -> None:
-    assert [one.passage for one in select(LADDER, "dense", 2, Window(skip=1), Sampling())[0]] == [2, 3]
+    assert [one.passage for one in select(LADDER, "dense", 2, RankWindow(skip=1), Sampling())[0]] == [2, 3]
 
 
 def test_uniform_takes_any_within_the_window_in_the_order_of_ranks() -> None:
     many = mine_of(*np.linspace(0.9, 0.1, 12).tolist(), n_questions=4000)
-    chosen = select(many, "dense", 3, Window(skip=1, last=10), Sampling("uniform"))
+    chosen = select(many, "dense", 3, RankWindow(skip=1, last=10), Sampling("uniform"))
     counts = Counter(one.passage for some in chosen for one in some)
     assert sorted(counts) == list(range(2, 11)), "rank 1 is passage 1: passage 0 is right"
     assert all(abs(count / 4000 - 3 / 9) < 0.03 for count in counts.values())
@@ -114,7 +114,7 @@ def test_uniform_takes_any_within_the_window_in_the_order_of_ranks() -> None:
 def test_ambiguity_is_drawn_by_the_formula_of_simans() -> None:
     """One of two, at s⁺ and .1 below: p ∝ 1 and exp(-100 · .01) = .368, so .731 and .269."""
     two = mine_of(0.5, 0.5, 0.4, n_questions=6000)
-    chosen = select(two, "dense", 1, Window(last=2), Sampling("ambiguous", a=100))
+    chosen = select(two, "dense", 1, RankWindow(last=2), Sampling("ambiguous", a=100))
     counts = Counter(one.passage for some in chosen for one in some)
     assert counts[1] / 6000 == pytest.approx(0.731, abs=0.02)
 
@@ -122,7 +122,7 @@ def test_ambiguity_is_drawn_by_the_formula_of_simans() -> None:
 def test_b_moves_the_most_ambiguous_score() -> None:
     spread = mine_of(0.5, 0.9, 0.7, 0.5, 0.3, 0.1)
     sharp = Sampling("ambiguous", a=1e5, b=-0.2)
-    assert [one.passage for one in select(spread, "dense", 1, Window(last=5), sharp)[0]] == [4]
+    assert [one.passage for one in select(spread, "dense", 1, RankWindow(last=5), sharp)[0]] == [4]
 
 
 @pytest.mark.parametrize("how", ["uniform", "ambiguous"])
@@ -130,10 +130,10 @@ def test_a_draw_depends_on_seed_and_stream_alone(how: str) -> None:
     many = mine_of(*np.linspace(0.9, 0.1, 30).tolist(), n_questions=20)
     found = FINDERS["dense"](many, 29)
     sampling = Sampling(how)
-    first = sample(many, found, 5, sampling, "dense")
-    assert sample(many, found, 5, sampling, "dense") == first
-    assert sample(many, found, 5, sampling, "bm25") != first
-    assert sample(replace(many, seed=99), found, 5, sampling, "dense") != first
+    first = sample_candidates(many, found, 5, sampling, "dense")
+    assert sample_candidates(many, found, 5, sampling, "dense") == first
+    assert sample_candidates(many, found, 5, sampling, "bm25") != first
+    assert sample_candidates(replace(many, seed=99), found, 5, sampling, "dense") != first
 
 
 def test_fewer_than_asked_are_all() -> None:
@@ -142,7 +142,7 @@ def test_fewer_than_asked_are_all() -> None:
 
 @pytest.mark.parametrize("n_values", [3, 30, 300])
 def test_numbers_are_drawn_without_replacement(n_values: int) -> None:
-    drawn = distinct(np.random.default_rng(1), 500, n_values, 10)
+    drawn = draw_distinct(np.random.default_rng(1), 500, n_values, 10)
     for line in drawn.tolist():
         kept = [value for value in line if value >= 0]
         assert len(kept) == len(set(kept))
@@ -159,8 +159,8 @@ def test_numbers_are_drawn_without_replacement(n_values: int) -> None:
 
 def test_earlier_versions_take_turns_and_each_passage_belongs_to_the_first_that_names_it() -> None:
     """Passage 0 is right. The newest sees 1, 2, 3 nearest; the oldest 5, 1, 4."""
-    newest = View("b", at(1), at(0.1, 0.9, 0.8, 0.7, 0.2, 0.3), "b")
-    oldest = View("a", at(1), at(0.1, 0.8, 0.2, 0.3, 0.7, 0.9), "a")
+    newest = VersionView("b", at(1), at(0.1, 0.9, 0.8, 0.7, 0.2, 0.3), "b")
+    oldest = VersionView("a", at(1), at(0.1, 0.8, 0.2, 0.3, 0.7, 0.9), "a")
     mine = replace(mine_of(*[0.0] * 6), earlier=(newest, oldest))
     (found,) = FINDERS["earlier"](mine, 4)
     assert [(one.passage, one.version) for one in found] == [(1, "b"), (5, "a"), (2, "b"), (3, "b")]
@@ -200,27 +200,29 @@ def test_neighbours_of_several_positives_are_the_nearest_to_any() -> None:
 
 
 @pytest.fixture(scope="module")
-def manuals(base_encoder) -> Mine:
+def manuals(base_encoder) -> MiningContext:
     """Four products' pages and what people ask of the first sixteen, as the real MiniLM sees them."""
     texts = [passages[0].encoded_text for _, passages in library()][:48]
     asked = list(questions())[:16]
-    return Mine(
+    return MiningContext(
         tuple(asked), tuple(frozenset({row}) for row in range(16)), ((),) * 16, tuple(map(str, range(48))),
         base_encoder.encode_queries(asked), base_encoder.encode_passages(texts),
-        Lexical.build(list(map(str, range(48))), texts), texts,
+        Bm25Index.build(list(map(str, range(48))), texts), texts,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def handed(manuals: Mine, base_folder) -> Handed:
+def handed(manuals: MiningContext, base_folder) -> PrecomputedEncoder:
     """The model that sentence-transformers gets: it gives the same vectors."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(base_folder), device="cpu")
-    return Handed(model, manuals.texts, manuals.passage_vectors, manuals.questions, manuals.question_vectors)
+    return PrecomputedEncoder(
+        model, manuals.texts, manuals.passage_vectors, manuals.questions, manuals.question_vectors
+    )
 
 
-def theirs(mine: Mine, handed: Handed, **options) -> list[list[str]]:
+def theirs(mine: MiningContext, handed: PrecomputedEncoder, **options) -> list[list[str]]:
     """The negatives of each question by sentence-transformers, in order."""
     from datasets import Dataset
     from sentence_transformers import mine_hard_negatives
@@ -236,11 +238,11 @@ def theirs(mine: Mine, handed: Handed, **options) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("options", "window"),
     [
-        ({}, Window()),
-        ({"range_min": 3}, Window(skip=3)),
-        ({"absolute_margin": 0.1}, Window(last=99, margin=Margin("absolute", 0.1))),
-        ({"relative_margin": 0.2}, Window(last=99, margin=Margin("relative", 0.2))),
-        ({"max_score": 0.5, "min_score": 0.1}, Window(last=99, min_score=0.1, max_score=0.5)),
+        ({}, RankWindow()),
+        ({"range_min": 3}, RankWindow(skip=3)),
+        ({"absolute_margin": 0.1}, RankWindow(last=99, margin=Margin("absolute", 0.1))),
+        ({"relative_margin": 0.2}, RankWindow(last=99, margin=Margin("relative", 0.2))),
+        ({"max_score": 0.5, "min_score": 0.1}, RankWindow(last=99, min_score=0.1, max_score=0.5)),
     ],
 )
 def test_windows_and_margins_agree_with_mine_hard_negatives(manuals, handed, monkeypatch, options, window) -> None:

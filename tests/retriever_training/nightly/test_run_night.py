@@ -18,14 +18,14 @@ import pytest
 
 from rag.app.app import App, open_app
 from rag.errors import BusyError
-from rag.file_lock import FileLock
+from rag.file_lock import ProcessLock
 from rag.settings import Settings
-from retriever_training.judgments.snapshot import gather
+from retriever_training.judgments.snapshot import load_snapshot
 from retriever_training.negatives.mixing import QUOTAS
 from retriever_training.nightly.run_night import run_night
 from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
-from retriever_training.tiers.tier3_both_towers import Plan
+from retriever_training.tiers.tier3_both_towers import TowersPlan
 from tests.fixtures import jargon
 from tests.fixtures.chat_endpoint import KEY, in_nobodys_environment, says, serving
 
@@ -41,7 +41,7 @@ def app(manuals: Path) -> App:
 
 
 def test_a_second_night_is_told_to_try_later(app: App) -> None:
-    lock = FileLock(app.settings.data / "night.lock", "the night")
+    lock = ProcessLock(app.settings.data / "night.lock", "the night")
     with pytest.raises(BusyError) as caught:
         run_night(app, NightPlan(tier="1"))
     lock.release()
@@ -54,13 +54,13 @@ def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> N
     made = app.registry.version(summary["version"])
     assert (summary["decision"], summary["tier"], summary["n_passages_encoded"]) == ("promoted", 2, 0)
     assert made.passage_side == before.passage_side
-    assert made.note["verdicts_until"] == app.feedback.latest_event()
+    assert made.note["verdicts_until"] == app.feedback.latest_event_id()
     assert not list((app.settings.data / "nights").rglob("query-towers"))
 
 
 def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_came_from(app: App) -> None:
     before = app.current()
-    summary = run_night(app, NightPlan(tier="3", towers=Plan(epochs=1, sources=tuple(QUOTAS))))
+    summary = run_night(app, NightPlan(tier="3", towers=TowersPlan(epochs=1, sources=tuple(QUOTAS))))
     made = app.registry.version(summary["version"])
     assert (summary["decision"], summary["n_passages_encoded"]) == ("promoted", 288)
     assert made.passage_side != before.passage_side
@@ -77,7 +77,7 @@ def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_tur
         stages.append(stage)
         return lambda n: None
 
-    towers = Plan(epochs=2, rounds=2, pool=3, easy_first=True, sources=(*QUOTAS, "earlier"))
+    towers = TowersPlan(epochs=2, rounds=2, pool=3, easy_first=True, sources=(*QUOTAS, "earlier"))
     summary = run_night(app, NightPlan(tier="3", towers=towers), watch)
     note = app.registry.version(summary["version"]).note
     trained = [stage for stage in stages if stage.startswith("train")]
@@ -91,7 +91,7 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
         zip(jargon.questions(), random.Random(3).sample(list(jargon.questions().values()), 288), strict=True)
     )
     for verdict in app.feedback.standing():
-        app.feedback.withdraw(verdict.user, verdict.turn_id, verdict.passage_id)
+        app.feedback.withdraw_verdict(verdict.user, verdict.turn_id, verdict.passage_id)
     jargon.vote(app, random_votes)
 
     summary = run_night(app, NightPlan(tier="1", keep_refused=0))
@@ -140,15 +140,15 @@ def test_the_next_night_holds_nothing_of_a_person_who_took_everything_back(app: 
     mine = [verdict for verdict in app.feedback.standing() if verdict.user == "person-3"]
     assert mine
     for verdict in mine:
-        app.feedback.withdraw("person-3", verdict.turn_id, verdict.passage_id)
-    evidence = gather(app, trusted=(), max_per_person=1000)
+        app.feedback.withdraw_verdict("person-3", verdict.turn_id, verdict.passage_id)
+    evidence = load_snapshot(app, trusted=(), max_per_person=1000)
     asked = {judgment.question for judgment in evidence.judgments.judgments}
     assert not asked & {verdict.question for verdict in mine}
 
 
 def test_the_next_night_holds_nothing_of_a_removed_document(app: App) -> None:
     app.library.remove("manuals/camera/3")
-    evidence = gather(app, trusted=(), max_per_person=1000)
+    evidence = load_snapshot(app, trusted=(), max_per_person=1000)
     assert len(evidence.judgments.judgments) == 287
     assert evidence.judgments.dropped == {"passage no longer in the library": 1}
 

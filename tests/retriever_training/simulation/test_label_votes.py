@@ -8,7 +8,7 @@ import pytest
 
 from eval.datasets.beir import load_beir
 from rag.errors import UsageError
-from retriever_training.simulation.label_votes import pins, rated
+from retriever_training.simulation.label_votes import pins_from_labels, verdicts_from_ratings
 
 
 @pytest.fixture
@@ -22,19 +22,19 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def test_labels_become_pins_of_the_right_passage(labelled: Path) -> None:
-    lines = list(pins(load_beir(labelled), "train", {}))
+    lines = list(pins_from_labels(load_beir(labelled), "train", {}))
     assert len(lines) == 400
     assert all(int(one["passage_id"][1:]) == int(one["query"].split()[1]) % 50 for one in lines)
 
 
 def test_three_pins_in_ten_are_wrong_and_half_of_them_plausible(labelled: Path) -> None:
     shown = {f"q{n}": [f"p{n % 50}", "p7", "p8"] for n in range(400)}
-    lines = list(pins(load_beir(labelled), "train", shown, wrong=0.3))
+    lines = list(pins_from_labels(load_beir(labelled), "train", shown, wrong=0.3))
     wrong = [one for one in lines if int(one["passage_id"][1:]) != int(one["query"].split()[1]) % 50]
     assert len(wrong) / len(lines) == pytest.approx(0.3, abs=0.05)
     plausible = [one for one in wrong if one["passage_id"] in ("p7", "p8")]
     assert len(plausible) / len(wrong) == pytest.approx(0.5, abs=0.12)
-    assert lines == list(pins(load_beir(labelled), "train", shown, wrong=0.3))
+    assert lines == list(pins_from_labels(load_beir(labelled), "train", shown, wrong=0.3))
 
 
 def test_ratings_become_verdicts_of_different_people(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_ratings_become_verdicts_of_different_people(tmp_path: Path) -> None:
     row = '{{"query": "q", "passage_id": "p", "rating": "{}", "split": "{}"}}\n'
     said = [("Excellent", "dev"), ("Bad", "dev"), ("Could be improved", "dev"), ("Bad", "test")]
     file.write_text("".join(row.format(*one) for one in said))
-    assert [(one["verdict"], one["user"]) for one in rated(file, "dev")] == [
+    assert [(one["verdict"], one["user"]) for one in verdicts_from_ratings(file, "dev")] == [
         ("helpful", "rater-1"),
         ("not_relevant", "rater-2"),
     ]
@@ -52,4 +52,4 @@ def test_a_line_that_is_no_rating_is_named(tmp_path: Path) -> None:
     file = tmp_path / "ratings.jsonl"
     file.write_text('{"query": "q"}\n')
     with pytest.raises(UsageError, match="line 1"):
-        list(rated(file, "dev"))
+        list(verdicts_from_ratings(file, "dev"))

@@ -9,25 +9,32 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from rag.feedback.feedback_store import Feedback
-from rag.index.bm25 import Lexical
-from rag.records import Shown
-from retriever_training.simulation.simulated_users import Asked, Behaviour, record, simulate, votes, what_is_shown
+from rag.feedback.feedback_store import FeedbackStore
+from rag.index.bm25 import Bm25Index
+from rag.records import ShownPassage
+from retriever_training.simulation.simulated_users import (
+    Behaviour,
+    SimulatedTurn,
+    record_simulated_turns,
+    served_passages,
+    simulate_users,
+    simulate_votes,
+)
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-SHOWN = tuple(Shown(f"p{rank}", rank, 1 / rank, 1 / rank, 0.0, cited=False) for rank in range(1, 7))
+SHOWN = tuple(ShownPassage(f"p{rank}", rank, 1 / rank, 1 / rank, 0.0, cited=False) for rank in range(1, 7))
 CAREFUL = Behaviour(error=0.0, rejects=1.0, searches=1.0)
 
 
 def said(shown: list[str], right: set[str], behaviour: Behaviour = CAREFUL) -> dict[str, str]:
-    return votes(shown, right, behaviour, np.random.default_rng(1))
+    return simulate_votes(shown, right, behaviour, np.random.default_rng(1))
 
 
-def many(error: float, right: str = "p3", n: int = 2000, **more: float) -> list[Asked]:
+def many(error: float, right: str = "p3", n: int = 2000, **more: float) -> list[SimulatedTurn]:
     questions = {f"question {number}": {right} for number in range(n)}
     shown = dict.fromkeys(questions, SHOWN)
     behaviour = Behaviour(error=error, **more)  # type: ignore[arg-type]
-    return list(simulate(questions, shown, encoder_id="e", asked_at=NOON, behaviour=behaviour))
+    return list(simulate_users(questions, shown, encoder_id="e", asked_at=NOON, behaviour=behaviour))
 
 
 def test_right_passage_on_top_is_helpful_and_ends_the_reading() -> None:
@@ -78,7 +85,7 @@ def test_same_seed_says_the_same_and_another_does_not() -> None:
     questions = {f"question {number}": {"p2"} for number in range(50)}
     shown = dict.fromkeys(questions, SHOWN)
     first, again, other = (
-        list(simulate(questions, shown, encoder_id="e", asked_at=NOON, seed=seed)) for seed in (1, 1, 2)
+        list(simulate_users(questions, shown, encoder_id="e", asked_at=NOON, seed=seed)) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -90,22 +97,22 @@ def test_turns_are_marked_as_simulated_and_hold_what_was_shown() -> None:
 
 
 def test_votes_are_stored_once_and_are_such_as_a_person_may_give(engine: Engine) -> None:
-    feedback = Feedback(engine)
+    feedback = FeedbackStore(engine)
     asked = many(0.2, n=60) + many(0.2, "not shown", n=60)[:0]
     n_votes = sum(len(one.verdicts) for one in asked)
-    assert record(feedback, asked) == n_votes
-    assert record(feedback, asked) == 0
+    assert record_simulated_turns(feedback, asked) == n_votes
+    assert record_simulated_turns(feedback, asked) == 0
     assert feedback.n_turns("simulated") == len(asked)
     for verdict in feedback.standing():
-        feedback.give(verdict.user, verdict.turn_id, verdict.passage_id, verdict.verdict)  # is not refused
+        feedback.record_verdict(verdict.user, verdict.turn_id, verdict.passage_id, verdict.verdict)  # is not refused
     assert len(feedback.standing()) == n_votes
 
 
 def test_what_is_shown_carries_the_scores_of_serving() -> None:
     texts = ["bees dance in the hive", "wasps build with paper", "ants carry leaves"]
     vectors = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], np.float32)
-    lexical = Lexical.build(["p0", "p1", "p2"], texts)
-    shown = what_is_shown(
+    lexical = Bm25Index.build(["p0", "p1", "p2"], texts)
+    shown = served_passages(
         ["who does dance"], np.array([[0.6, 0.8]], np.float32), ["p0", "p1", "p2"], vectors, lexical, weight=0.5, k=2
     )
     # Cosines .6, 1, .8; only p0 has the word, so it gets .5 · 1 on top: 1.1 before 1.0.

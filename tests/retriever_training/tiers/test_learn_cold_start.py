@@ -11,16 +11,16 @@ import pytest
 
 from rag.app.app import App, open_app
 from rag.errors import TooLittleDataError
-from rag.index.bm25 import Lexical
-from rag.records import Document, Judgment, Passage, Turn, Verdict, now
+from rag.index.bm25 import Bm25Index
+from rag.records import Document, Judgment, Passage, Turn, Verdict, utc_now
 from rag.settings import Settings
-from retriever_training.cold_start.pseudo_rows import ColdStart
-from retriever_training.judgments.aggregate import Judgments
-from retriever_training.judgments.snapshot import Asked, Evidence, gather
+from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
+from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import split_of
 from retriever_training.nightly.run_night import run_night
-from retriever_training.progress import unwatched
-from retriever_training.tiers.learn_cold_start import apart_from_held_out, learn_cold
+from retriever_training.progress import no_progress
+from retriever_training.tiers.learn_cold_start import learn_cold_start, without_held_out
 from retriever_training.tiers.night_plan import NightPlan
 from tests.fixtures import jargon
 from tests.fixtures.jargon import PRODUCTS, TASKS
@@ -57,7 +57,8 @@ HELD_OUT = {question: right for question, right in RIGHT.items() if split_of(que
 
 def vote(app: App, right: Mapping[str, str]) -> None:
     turns = [
-        Turn(f"turn-{n}", "c", f"person-{n % 20}", question, "", False, "", now()) for n, question in enumerate(right)
+        Turn(f"turn-{n}", "c", f"person-{n % 20}", question, "", False, "", utc_now())
+        for n, question in enumerate(right)
     ]
     app.feedback.record_turns(turns)
     app.feedback.append([Verdict(one.user, one.turn_id, one.question, right[one.question], "pin") for one in turns])
@@ -123,23 +124,25 @@ def test_a_library_that_asks_nothing_waits_for_people(manuals: Path) -> None:
     held_out = {text: name for text, name in jargon.questions().items() if split_of(text) != "train"}
     jargon.vote(app, held_out)
     assert run_night(app, NightPlan())["decision"] == "invalid"
-    evidence = gather(app, trusted=(), max_per_person=100)
+    evidence = load_snapshot(app, trusted=(), max_per_person=100)
     base = app.registry.base()
     with pytest.raises(TooLittleDataError, match="asks no question that its passages answer"):
-        learn_cold(evidence, app.open_encoder(), app.vectors(base.passage_side), 0.25, manuals / "night", 13, unwatched)
+        learn_cold_start(
+            evidence, app.open_encoder(), app.vectors(base.passage_side), 0.25, manuals / "night", 13, no_progress
+        )
 
 
 def test_a_heading_in_the_words_of_a_held_out_question_does_not_train() -> None:
     gate = next(question for question in RIGHT if split_of(question) == "gate")
     train = next(question for question in RIGHT if split_of(question) == "train")
-    judged = [Judgment(question, "p", "positive", 0.9, 1, 0.9, now()) for question in (gate, train)]
+    judged = [Judgment(question, "p", "positive", 0.9, 1, 0.9, utc_now()) for question in (gate, train)]
     passages = [Passage("p", "d", "d", "", "", "text", 0, 4)]
-    lexical = Lexical.build(["p"], ["text"])
-    evidence = Evidence(passages, lexical, Judgments(judged, {}))
+    lexical = Bm25Index.build(["p"], ["text"])
+    evidence = TrainingSnapshot(passages, lexical, AggregatedJudgments(judged, {}))
     own = (gate.upper(), train, "Growing oats")
-    asked = Asked(own, ({0: 1.0},) * 3, ((),) * 3)
+    asked = JudgedQuestions(own, ({0: 1.0},) * 3, ((),) * 3)
     vectors = np.eye(3, dtype=np.float32)
-    cold = ColdStart(asked, ("heading",) * 3, vectors, ("text",), vectors[:1], lexical, {})
-    kept = apart_from_held_out(cold, evidence)
+    cold = PseudoQuestionSet(asked, ("heading",) * 3, vectors, ("text",), vectors[:1], lexical, {})
+    kept = without_held_out(cold, evidence)
     assert kept.asked.questions == own[1:]
     assert kept.question_vectors.tolist() == vectors[1:].tolist()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rag.index.bm25 import Lexical
+from rag.index.bm25 import Bm25Index
 from rag.records import Passage
-from retriever_training.judgments.snapshot import Asked
+from retriever_training.judgments.snapshot import JudgedQuestions
 from retriever_training.tiers.query_side_data import (
-    AFTER_TRAINING,
     LEXICAL_SHARE,
-    QuerySide,
-    joined,
-    own_questions,
-    training_rows,
+    LEXICAL_SHARE_AFTER_TRAINING,
+    QuerySideData,
+    join_questions,
+    query_side_rows,
+    whole_passage_questions,
 )
 
 TEXTS = (
@@ -25,22 +25,22 @@ PASSAGES = [Passage(f"p{row}", f"d{row}", f"{row}.md", "", "", text, 0, len(text
 
 
 def test_a_library_asks_for_its_passages_by_their_first_sentences() -> None:
-    own = own_questions(PASSAGES, seed=13)
+    own = whole_passage_questions(PASSAGES, seed=13)
     assert own.questions == ("Oats are sown in early spring.", "Barley ripens before wheat does.")
     assert [set(right) for right in own.right] == [{0}, {1}]
 
 
 def test_people_come_first_and_their_words_are_not_asked_twice() -> None:
-    people = Asked(("barley ripens before wheat does",), ({1: 0.5},), ((0,),))
-    every = joined(people, own_questions(PASSAGES, seed=13))
+    people = JudgedQuestions(("barley ripens before wheat does",), ({1: 0.5},), ((0,),))
+    every = join_questions(people, whole_passage_questions(PASSAGES, seed=13))
     assert every.questions == ("barley ripens before wheat does", "Oats are sown in early spring.")
     assert every.right[0] == {1: 0.5}
 
 
 def test_passages_that_say_the_same_as_the_right_one_are_no_negatives() -> None:
     passages = np.array([[1, 0, 0], [0.99, 0.141, 0], [0, 1, 0]], np.float32)
-    lexical = Lexical.build(["a", "b", "c"], ["oats", "oats again", "barley"])
-    rows = training_rows(Asked(("q",), ({0: 1.0},), ((),)), passages[:1], passages, 13, lexical, 0.1)
+    lexical = Bm25Index.build(["a", "b", "c"], ["oats", "oats again", "barley"])
+    rows = query_side_rows(JudgedQuestions(("q",), ({0: 1.0},), ((),)), passages[:1], passages, 13, lexical, 0.1)
     assert rows.masked[0].tolist() == [0, 1]
 
 
@@ -53,11 +53,11 @@ def test_training_starts_from_how_much_words_count_with_the_base(shown_by_meanin
     passages = np.eye(len(words), dtype=np.float32)
     near = passages if shown_by_meaning == "the right one" else np.roll(passages, 1, axis=0)
     asked = dict(zip(words, 0.7 * near + np.sqrt(0.51 / len(words)).astype(np.float32), strict=True))
-    dev = Asked(tuple(words), tuple({row: 1.0} for row in range(len(words))), ((),) * len(words))
-    side = QuerySide.between(
-        dev, dev, library, Lexical.build([passage.passage_id for passage in library], texts),
+    dev = JudgedQuestions(tuple(words), tuple({row: 1.0} for row in range(len(words))), ((),) * len(words))
+    side = QuerySideData.between(
+        dev, dev, library, Bm25Index.build([passage.passage_id for passage in library], texts),
         lambda questions: np.stack([asked[question] for question in questions]), passages, default_weight=0.25, seed=13,
     )  # fmt: skip
-    assert side.usual_weight == AFTER_TRAINING * by_base
+    assert side.default_lexical_weight == LEXICAL_SHARE_AFTER_TRAINING * by_base
     _, bonus = side.rows.lexical[0]
     assert bonus.max() == pytest.approx(LEXICAL_SHARE * by_base)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from rag.embedding.encoder import Encoder, load_model
-from rag.embedding.model_hashes import passage_side_of
+from rag.embedding.model_hashes import compute_passage_side
 from retriever_training.losses.full_softmax import (
-    DOUBT,
-    EMPHASIS,
+    GENERALISED_CROSS_ENTROPY_Q,
+    REJECTED_EMPHASIS,
     SCALE,
-    Rows,
-    in_faster_precision,
-    kept_offsets,
-    loss,
-    offsets,
+    SoftmaxRows,
+    cached_offsets,
+    full_softmax_loss,
+    score_offsets,
+    to_faster_precision,
 )
-from retriever_training.tiers.tier1_adapter import apply_map, fit_maps, merge, save_adapter
+from retriever_training.tiers.tier1_adapter import apply_map, fit_maps, merge_map, save_adapter
 
 RNG = np.random.default_rng(3)
 
@@ -28,7 +28,7 @@ def unit(array: np.ndarray) -> np.ndarray:
     return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
 
 
-def rows(questions: np.ndarray, passages: np.ndarray, positives: list[int], **changes: object) -> Rows:
+def rows(questions: np.ndarray, passages: np.ndarray, positives: list[int], **changes: object) -> SoftmaxRows:
     n = len(positives)
     fields: dict[str, object] = {
         "questions": questions,
@@ -39,19 +39,19 @@ def rows(questions: np.ndarray, passages: np.ndarray, positives: list[int], **ch
         "masked": tuple(np.array([], np.int64) for _ in range(n)),
         "emphasised": tuple(np.array([], np.int64) for _ in range(n)),
     }
-    return Rows(**(fields | changes))
+    return SoftmaxRows(**(fields | changes))
 
 
-def loss_of(given: Rows) -> float:
+def loss_of(given: SoftmaxRows) -> float:
     import torch
 
     queries = torch.from_numpy(given.questions[given.question_of])
-    return float(loss(given, np.arange(len(given.weight)), queries, torch.from_numpy(given.passages)))
+    return float(full_softmax_loss(given, np.arange(len(given.weight)), queries, torch.from_numpy(given.passages)))
 
 
 def doubted(surprise: float) -> float:
     """(1 − p^q) / q of the probability that −log p = *surprise* tells."""
-    return float((1 - np.exp(-surprise) ** DOUBT) / DOUBT)
+    return float((1 - np.exp(-surprise) ** GENERALISED_CROSS_ENTROPY_Q) / GENERALISED_CROSS_ENTROPY_Q)
 
 
 AXES = np.eye(3, dtype=np.float32)
@@ -69,7 +69,7 @@ def test_what_surprises_most_pulls_no_harder_than_what_is_in_doubt() -> None:
 
     def pull(cosine_of_right: float) -> float:
         query = torch.tensor([[cosine_of_right, (1 - cosine_of_right**2) ** 0.5, 0.0]], requires_grad=True)
-        loss(rows(QUESTION, AXES, [0]), np.array([0]), query, torch.from_numpy(AXES)).backward()  # type: ignore[no-untyped-call]
+        full_softmax_loss(rows(QUESTION, AXES, [0]), np.array([0]), query, torch.from_numpy(AXES)).backward()  # type: ignore[no-untyped-call]
         assert query.grad is not None
         return float(query.grad[0, 0].abs())
 
@@ -84,7 +84,7 @@ def test_a_masked_passage_is_no_negative() -> None:
 
 def test_a_rejected_passage_counts_as_often_as_emphasis_says() -> None:
     scores = np.exp(SCALE * np.array([0.6, 0.8, 0.0]))
-    expected = np.log(scores[0] + EMPHASIS * scores[1] + scores[2]) - np.log(scores[0])
+    expected = np.log(scores[0] + REJECTED_EMPHASIS * scores[1] + scores[2]) - np.log(scores[0])
     assert loss_of(rows(QUESTION, AXES, [0], emphasised=(np.array([1]),))) == pytest.approx(doubted(expected), rel=1e-5)
 
 
@@ -132,8 +132,8 @@ def test_a_stronger_ridge_stays_closer_to_the_identity() -> None:
 
 def test_merge_goes_from_the_base_to_the_map() -> None:
     weights = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
-    assert merge(weights, 0.0).tolist() == [[1, 0], [0, 1]]
-    assert merge(weights, 0.5).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert merge_map(weights, 0.0).tolist() == [[1, 0], [0, 1]]
+    assert merge_map(weights, 0.5).tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
 def test_the_saved_model_is_one_that_plain_sentence_transformers_loads(base_folder: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_saved_model_is_one_that_plain_sentence_transformers_loads(base_fold
     mapped = apply_map(weights, base.encode_queries([question]))
     np.testing.assert_allclose(made.encode_query([question]), mapped, atol=1e-5)
     np.testing.assert_allclose(made.encode_document([passage]), base.encode_passages([passage]), atol=1e-6)
-    assert passage_side_of(tmp_path / "made") == passage_side_of(base_folder)
+    assert compute_passage_side(tmp_path / "made") == compute_passage_side(base_folder)
 
 
 def test_maps_learnt_in_the_faster_precision_are_the_same_maps() -> None:
@@ -153,12 +153,12 @@ def test_maps_learnt_in_the_faster_precision_are_the_same_maps() -> None:
 
     passages = unit(RNG.normal(size=(600, 32)))
     given = rows(unit(passages[:200] + 0.3 * RNG.normal(size=(200, 32))), passages, list(range(200)))
-    fast = in_faster_precision(passages)
+    fast = to_faster_precision(passages)
     assert fast.dtype in {torch.float32, torch.bfloat16}
     np.testing.assert_allclose(fast.float().numpy(), passages, atol=0.004)
     queries = torch.from_numpy(given.questions)
     values = [
-        float(loss(given, np.arange(200), queries, torch.from_numpy(passages).to(precision)))
+        float(full_softmax_loss(given, np.arange(200), queries, torch.from_numpy(passages).to(precision)))
         for precision in (torch.float32, torch.bfloat16)
     ]
     assert values[1] == pytest.approx(values[0], rel=0.01)
@@ -168,5 +168,5 @@ def test_offsets_that_are_kept_are_those_of_each_batch(monkeypatch: pytest.Monke
     bonus = (np.array([0, 2]), np.array([0.25, 0.1], np.float32))
     given = rows(np.repeat(QUESTION, 2, axis=0), AXES, [0, 1], lexical=(bonus, bonus), masked=(np.array([1]),) * 2)
     for kept in (0, 1 << 20):
-        monkeypatch.setattr("retriever_training.losses.full_softmax.KEPT", kept)
-        np.testing.assert_array_equal(kept_offsets(given)(np.array([1])), offsets(given, np.array([1])))
+        monkeypatch.setattr("retriever_training.losses.full_softmax.MAX_CACHED_OFFSETS", kept)
+        np.testing.assert_array_equal(cached_offsets(given)(np.array([1])), score_offsets(given, np.array([1])))

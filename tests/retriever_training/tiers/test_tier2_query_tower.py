@@ -10,10 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from rag.embedding.encoder import Encoder, load_model
-from rag.embedding.model_hashes import encoder_id_of, passage_side_of
-from rag.embedding.numpy_encoder import QuickEncoder
-from retriever_training.losses.full_softmax import Rows, loss
-from retriever_training.tiers.tier2_query_tower import QueryTowerPlan, batches, save_query_tower, train_query_tower
+from rag.embedding.model_hashes import compute_encoder_id, compute_passage_side
+from rag.embedding.numpy_encoder import NumpyEncoder
+from retriever_training.losses.full_softmax import SoftmaxRows, full_softmax_loss
+from retriever_training.tiers.tier2_query_tower import (
+    QueryTowerPlan,
+    save_query_tower,
+    shuffled_batches,
+    train_query_tower,
+)
 from tests.fixtures import jargon
 
 PAIRS = [
@@ -26,10 +31,10 @@ PASSAGES = [passage for _, passage in PAIRS]
 PLAN = QueryTowerPlan(epochs=8, batch_size=5, learning_rate=1e-4, frozen_layers=3)
 
 
-def rows_of(encoder: Encoder) -> Rows:
+def rows_of(encoder: Encoder) -> SoftmaxRows:
     nothing = tuple(np.array([], np.int64) for _ in PAIRS)
     everyone = np.arange(len(PAIRS))
-    return Rows(encoder.encode_queries(QUESTIONS), encoder.encode_passages(PASSAGES), everyone, everyone,
+    return SoftmaxRows(encoder.encode_queries(QUESTIONS), encoder.encode_passages(PASSAGES), everyone, everyone,
                 np.ones(len(PAIRS), np.float32), nothing, nothing)  # fmt: skip
 
 
@@ -48,8 +53,10 @@ def version(base_encoder: Encoder, tower: Path) -> Path:
     return made
 
 
-def loss_of(rows: Rows, queries: NDArray[np.float32]) -> float:
-    return float(loss(rows, np.arange(len(PAIRS)), torch.from_numpy(queries), torch.from_numpy(rows.passages)))
+def loss_of(rows: SoftmaxRows, queries: NDArray[np.float32]) -> float:
+    return float(
+        full_softmax_loss(rows, np.arange(len(PAIRS)), torch.from_numpy(queries), torch.from_numpy(rows.passages))
+    )
 
 
 def test_training_finds_what_the_base_does_not(base_encoder: Encoder, version: Path) -> None:
@@ -58,8 +65,8 @@ def test_training_finds_what_the_base_does_not(base_encoder: Encoder, version: P
 
 
 def test_a_saved_tower_shares_the_passage_side_of_the_base(base_encoder: Encoder, version: Path) -> None:
-    assert passage_side_of(version) == base_encoder.passage_side
-    assert encoder_id_of(version) != base_encoder.encoder_id
+    assert compute_passage_side(version) == base_encoder.passage_side
+    assert compute_encoder_id(version) != base_encoder.encoder_id
     np.testing.assert_array_equal(
         Encoder.open(version, precision="fp32").encode_passages(PASSAGES), base_encoder.encode_passages(PASSAGES)
     )
@@ -67,7 +74,7 @@ def test_a_saved_tower_shares_the_passage_side_of_the_base(base_encoder: Encoder
 
 def test_one_shot_commands_read_its_query_route(version: Path) -> None:
     by_torch = Encoder.open(version).encode_queries(QUESTIONS)
-    np.testing.assert_allclose(QuickEncoder(version).encode_queries(QUESTIONS), by_torch, atol=1e-5)
+    np.testing.assert_allclose(NumpyEncoder(version).encode_queries(QUESTIONS), by_torch, atol=1e-5)
 
 
 def test_frozen_layers_are_those_of_the_base(base_encoder: Encoder, tower: Path) -> None:
@@ -85,6 +92,6 @@ def test_equal_seeds_train_equal_towers(base_encoder: Encoder) -> None:
 
 
 def test_every_epoch_takes_every_row_once_in_another_order() -> None:
-    epochs = np.concatenate(list(batches(7, QueryTowerPlan(epochs=2, batch_size=3)))).reshape(2, 7)
+    epochs = np.concatenate(list(shuffled_batches(7, QueryTowerPlan(epochs=2, batch_size=3)))).reshape(2, 7)
     assert [sorted(epoch) for epoch in epochs.tolist()] == [list(range(7))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()

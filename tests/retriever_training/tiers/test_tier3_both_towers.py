@@ -10,10 +10,16 @@ import pytest
 import torch
 
 from rag.embedding.encoder import Encoder, load_model
-from rag.embedding.model_hashes import passage_side_of
+from rag.embedding.model_hashes import compute_passage_side
 from rag.errors import UsageError
-from retriever_training.tiers.freeze_layers import freeze
-from retriever_training.tiers.tier3_both_towers import Example, Plan, merge_towers, n_steps, train_towers
+from retriever_training.tiers.freeze_layers import freeze_layers
+from retriever_training.tiers.tier3_both_towers import (
+    Example,
+    TowersPlan,
+    count_tower_steps,
+    merge_towers,
+    train_towers,
+)
 from tests.fixtures import jargon
 
 PAIRS = [
@@ -21,7 +27,7 @@ PAIRS = [
     for product, code in list(jargon.PRODUCTS.items())[:5]
     for question, answer in [(task.format(product), text) for task, text in list(jargon.TASKS.items())[:2]]
 ]
-PLAN = Plan(epochs=6, batch_size=5, learning_rate=2e-4)
+PLAN = TowersPlan(epochs=6, batch_size=5, learning_rate=2e-4)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +52,13 @@ def test_training_brings_questions_nearer_to_their_passages(base_folder: Path, t
 
 
 def test_training_makes_a_new_passage_side(base_folder: Path, trained: Path) -> None:
-    assert passage_side_of(trained) != passage_side_of(base_folder)
+    assert compute_passage_side(trained) != compute_passage_side(base_folder)
 
 
 def test_training_writes_nothing_to_the_terminal_but_its_own_bar(
     base_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train_towers(base_folder, PAIRS, tmp_path, Plan(epochs=1, batch_size=5))
+    train_towers(base_folder, PAIRS, tmp_path, TowersPlan(epochs=1, batch_size=5))
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "widget" not in printed.err
@@ -67,7 +73,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
 ) -> None:
     """Killed at step 4 it goes on from the checkpoint of step 3, which is in the middle of an epoch."""
     monkeypatch.setattr("retriever_training.tiers.tier3_both_towers.CHECKPOINT_STEPS", 3)
-    plan = Plan(epochs=3, batch_size=5, n_negatives=0, topic_share=0.5, anchor=0.1)
+    plan = TowersPlan(epochs=3, batch_size=5, n_negatives=0, topic_share=0.5, anchor=0.1)
     uninterrupted = train_towers(base_folder, PAIRS, tmp_path / "whole", plan)
     done = 0
 
@@ -82,13 +88,13 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     resumed: list[int] = []
     again = train_towers(base_folder, PAIRS, tmp_path / "killed", plan, resumed.append)
     assert resumed[0] == 3
-    assert sum(resumed) == n_steps(len(PAIRS), plan)
+    assert sum(resumed) == count_tower_steps(len(PAIRS), plan)
     np.testing.assert_allclose(passages_by(again), passages_by(uninterrupted), atol=1e-5)
 
 
 def test_frozen_layers_stay_as_in_the_base(base_folder: Path, tmp_path: Path) -> None:
     before = load_model(base_folder).state_dict()
-    after = load_model(train_towers(base_folder, PAIRS, tmp_path, Plan(1, 5, frozen_layers=2))).state_dict()
+    after = load_model(train_towers(base_folder, PAIRS, tmp_path, TowersPlan(1, 5, frozen_layers=2))).state_dict()
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert not any("embeddings" in name or ".layer.0." in name or ".layer.1." in name for name in moved)
     assert any(".layer.2." in name for name in moved)
@@ -96,13 +102,13 @@ def test_frozen_layers_stay_as_in_the_base(base_folder: Path, tmp_path: Path) ->
 
 def test_more_frozen_layers_than_there_are_are_refused(base_folder: Path) -> None:
     with pytest.raises(UsageError, match="frozen_layers=7, but the model has 6 layers"):
-        freeze(load_model(base_folder), 7)
+        freeze_layers(load_model(base_folder), 7)
 
 
 def test_a_cached_training_makes_the_same_model(base_folder: Path, tmp_path: Path) -> None:
     """One row has no negative: it is padded, and the others keep theirs."""
     examples = [*PAIRS[:9], replace(PAIRS[9], negatives=())]
-    plan = Plan(epochs=1, batch_size=5, chunk=3)
+    plan = TowersPlan(epochs=1, batch_size=5, chunk=3)
     plain = train_towers(base_folder, examples, tmp_path / "plain", plan)
     cached = train_towers(base_folder, examples, tmp_path / "cached", replace(plan, cached=True))
     np.testing.assert_allclose(passages_by(cached), passages_by(plain), atol=1e-5)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS
-from ui.actions.verdict_promises import PROMISES, PROMISES_AT_ONCE
+from ui.actions.verdict_promises import VERDICT_NOTICES, VERDICT_NOTICES_WITH_BOOST
 
 
 def test_every_verdict_says_what_it_will_do() -> None:
-    assert set(PROMISES) == set(PROMISES_AT_ONCE) == {*PASSAGE_VERDICTS, *ANSWER_VERDICTS}
+    assert set(VERDICT_NOTICES) == set(VERDICT_NOTICES_WITH_BOOST) == {*PASSAGE_VERDICTS, *ANSWER_VERDICTS}

@@ -13,15 +13,21 @@ from starlette.requests import Request
 from typer.testing import CliRunner
 
 from rag.app.app import App, open_app
-from rag.database.schema import reading
+from rag.database.schema import read_connection
 from rag.database.user_tables import comparisons
 from rag.records import ANSWER_VERDICTS
 from rag.settings import Settings
 from tests.fixtures import jargon
 from tests.fixtures.library_after_night import ASKED, LATER, REJECTED
-from ui.actions.compare import choosable, hits_of, names, pin_from_comparison, two_versions
-from ui.auth.current_user import WHOEVER_IS_HERE, Person
-from ui.background.startup import Opening
+from ui.actions.compare import (
+    choose_two_versions,
+    comparable_versions,
+    pin_from_comparison,
+    search_version,
+    version_names,
+)
+from ui.auth.current_user import LOCAL_ADMINISTRATOR, CurrentUser
+from ui.background.startup import AppStartup
 from ui.cli import app as command
 from ui.server.api_app import create_api
 
@@ -35,9 +41,9 @@ def app(after_a_night: Path) -> Iterator[App]:
     opened.close()
 
 
-def client_of(app: App, person: Person = WHOEVER_IS_HERE) -> TestClient:
+def client_of(app: App, person: CurrentUser = LOCAL_ADMINISTRATOR) -> TestClient:
     """Asks as *person*, as whom the accounts would let in."""
-    opening = Opening(lambda: app)
+    opening = AppStartup(lambda: app)
     api = create_api(opening)
 
     @api.middleware("http")
@@ -87,7 +93,7 @@ def test_votes_tell_ranks_versions_and_why_not(app: App) -> None:
 
 
 def test_administrators_see_everybodys_votes_and_nobodys_name(app: App) -> None:
-    client = client_of(app, Person("eve", "administrator"))
+    client = client_of(app, CurrentUser("eve", "administrator"))
     told = client.get("/api/insights/votes", params={"whose": "all", "limit": 5}).json()
     assert (told["n_looked_at"], len(told["votes"])) == (5, 5)
     assert told["n_votes"] == len(jargon.questions()) + 1
@@ -96,7 +102,7 @@ def test_administrators_see_everybodys_votes_and_nobodys_name(app: App) -> None:
 
 
 def test_a_person_sees_their_own_votes_only(app: App) -> None:
-    ann = client_of(app, Person("ann", "reader"))
+    ann = client_of(app, CurrentUser("ann", "reader"))
     (vote,) = ann.get("/api/insights/votes").json()["votes"]
     assert (vote["question"], vote["outcome"], vote["why"]) == (REJECTED, "left_out", "rejected by one person only")
     assert ann.get("/api/insights").status_code == 200
@@ -109,7 +115,7 @@ def test_a_person_sees_their_own_votes_only(app: App) -> None:
 
 
 def test_two_versions_are_compared_by_name(app: App) -> None:
-    told = client_of(app, Person("eve", "reader")).get("/api/compare", params=QUESTION).json()
+    told = client_of(app, CurrentUser("eve", "reader")).get("/api/compare", params=QUESTION).json()
     assert (told["a"]["name"], told["b"]["name"]) == ("v1", "v2")
     assert told["b"]["version"] == app.current().encoder_id
     ranks = {hit["passage_id"]: hit["rank"] for hit in told["a"]["hits"]}
@@ -124,7 +130,7 @@ def begin(client: TestClient, **more: object) -> dict:
 
 
 def test_a_hidden_comparison_tells_the_names_after_the_vote_and_not_before(app: App) -> None:
-    client = client_of(app, Person("eve", "voter"))
+    client = client_of(app, CurrentUser("eve", "voter"))
     order = set()
     for _ in range(12):
         begun = begin(client)
@@ -134,10 +140,10 @@ def test_a_hidden_comparison_tells_the_names_after_the_vote_and_not_before(app: 
         ended = client.post(f"/api/compare/{begun['comparison_id']}", json=said).json()
         left = app.registry.version(ended["left"]["version"])
         shown = [hit["passage_id"] for hit in begun["left"]]
-        assert shown == [hit.passage.public_id for hit in hits_of(app, left, ASKED)]
+        assert shown == [hit.passage.public_id for hit in search_version(app, left, ASKED)]
         order.add(ended["left"]["name"])
     assert order == {"v1", "v2"}, "chance decides the sides"
-    with reading(app.engine) as connection:
+    with read_connection(app.engine) as connection:
         kept = connection.execute(select(comparisons)).all()
     assert {(one.user, one.question, one.better) for one in kept} == {("eve", ASKED, "left")}
     assert sum(ended["preferred"][one] for one in (begun["a"], begun["b"])) == 1, "one person, one question, one word"
@@ -149,12 +155,12 @@ def test_a_word_on_another_comparison_than_was_shown_is_refused(app: App, change
     begun = begin(client)
     said = {name: begun[name] for name in ("question", "a", "b", "token")} | {"better": "left"} | change
     assert client.post(f"/api/compare/{begun['comparison_id']}", json=said).status_code == 400
-    with reading(app.engine) as connection:
+    with read_connection(app.engine) as connection:
         assert connection.execute(select(comparisons)).all() == []
 
 
 def test_a_reader_may_not_judge(app: App) -> None:
-    reader = client_of(app, Person("eve", "reader"))
+    reader = client_of(app, CurrentUser("eve", "reader"))
     assert reader.post("/api/compare", json=QUESTION).status_code == 403
     begun = begin(client_of(app))
     said = {name: begun[name] for name in ("question", "a", "b", "token")} | {"better": "left"}
@@ -172,9 +178,9 @@ def test_one_version_has_nothing_to_be_compared_with(manuals: Path) -> None:
 
 
 def test_a_pin_from_a_comparison_is_a_vote_on_a_turn_that_is_no_question_of_a_person(app: App) -> None:
-    _, current = two_versions(app, None, None)
-    assert [names(app)[one.encoder_id] for one in choosable(app)] == ["v2", "v1"]
-    hits = hits_of(app, current, REJECTED, k=3)
+    _, current = choose_two_versions(app, None, None)
+    assert [version_names(app)[one.encoder_id] for one in comparable_versions(app)] == ["v2", "v1"]
+    hits = search_version(app, current, REJECTED, k=3)
     n_before = client_of(app).get("/api/insights").json()["whole"]["n_asked"]
     pin_from_comparison(app, "eve", REJECTED, current, hits)
     said = app.feedback.standing("eve")

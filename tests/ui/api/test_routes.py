@@ -16,22 +16,22 @@ import pytest
 
 from rag.errors import NotFoundError
 from rag.ingestion.ingest import ingest_paths
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 from tests.fixtures.running_server import fill, served
-from ui.api.openapi import example_of, operations
-from ui.background.refresh_loop import Leftovers
-from ui.middleware.security_headers import MAX_BODY
-from ui.server.serve import Running
+from ui.api.openapi import example_value, iterate_operations
+from ui.background.refresh_loop import MissingVectorBackfill
+from ui.middleware.security_headers import MAX_BODY_BYTES
+from ui.server.serve import RunningServer
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with served(tmp_path_factory.mktemp("api")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
+def client(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.address, timeout=30) as opened:
         yield opened
 
@@ -64,7 +64,7 @@ def test_an_answer_has_the_shape_of_ask_json_and_a_token(answer: dict) -> None:
     assert answer["citations"][0]["source"].endswith("grant.md")
 
 
-def test_a_turn_asked_over_http_is_stored_with_its_conversation(client: httpx.Client, server: Running) -> None:
+def test_a_turn_asked_over_http_is_stored_with_its_conversation(client: httpx.Client, server: RunningServer) -> None:
     asked = client.post("/api/ask", json={"question": "Where do owls nest?", "conversation_id": "c-1", "k": 1}).json()
     turn = server.opening.app().feedback.turn(asked["turn_id"])
     assert (turn.question, turn.conversation_id, len(turn.shown)) == ("Where do owls nest?", "c-1", 1)
@@ -156,7 +156,9 @@ def test_what_is_refused_is_refused_with_its_status_before_the_stream(client: ht
     assert (refused.status_code, "the question is empty" in refused.json()["error"]) == (400, True)
 
 
-def test_a_client_that_goes_away_leaves_a_turn_with_what_it_was_shown(client: httpx.Client, server: Running) -> None:
+def test_a_client_that_goes_away_leaves_a_turn_with_what_it_was_shown(
+    client: httpx.Client, server: RunningServer
+) -> None:
     with client.stream("POST", "/api/ask/stream", json={"question": "Where do owls nest?"}) as response:
         lines = response.iter_lines()
         shown = next(json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
@@ -187,7 +189,7 @@ def test_a_passage_is_told_with_its_document_and_offsets_and_to_a_browser_as_tex
 
 def test_every_call_is_described_in_a_line_listed_under_a_word_and_shown_as_curl(client: httpx.Client) -> None:
     document = client.get("/api/openapi.json").json()
-    calls = {f"{method} {path}": one for method, path, one in operations(document)}
+    calls = {f"{method} {path}": one for method, path, one in iterate_operations(document)}
     assert {"post /api/ask", "post /v1/chat/completions", "post /api/jobs"} <= set(calls)
     for call, said in calls.items():
         assert said["summary"].endswith((".", "?")), call
@@ -199,7 +201,7 @@ def test_every_call_is_described_in_a_line_listed_under_a_word_and_shown_as_curl
 def test_the_example_of_a_question_in_the_document_is_answered(client: httpx.Client) -> None:
     document = client.get("/api/openapi.json").json()
     body = document["paths"]["/api/ask"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert client.post("/api/ask", json=example_of(body, document["components"]["schemas"])).status_code == 200
+    assert client.post("/api/ask", json=example_value(body, document["components"]["schemas"])).status_code == 200
 
 
 def test_what_is_sent_holds_the_fields_that_the_document_promises(client: httpx.Client, answer: dict) -> None:
@@ -219,7 +221,7 @@ def test_what_is_sent_holds_the_fields_that_the_document_promises(client: httpx.
 
 def test_the_page_of_the_interface_names_every_call_and_loads_nothing(client: httpx.Client) -> None:
     page = client.get("/api/docs", headers={"accept": "text/html"})
-    for method, path, _ in operations(client.get("/api/openapi.json").json()):
+    for method, path, _ in iterate_operations(client.get("/api/openapi.json").json()):
         assert f'{method.upper()}</span><h3><code class="path">{path}</code>' in page.text
     assert "<script" not in page.text
     assert re.findall(r"""(?:src|href)=["'](?!/|#)[^"']*""", page.text) == []
@@ -231,7 +233,9 @@ def test_the_page_of_the_interface_names_every_call_and_loads_nothing(client: ht
 # ---- verdicts
 
 
-def test_a_verdict_is_stored_and_promises_what_it_will_do(client: httpx.Client, server: Running, answer: dict) -> None:
+def test_a_verdict_is_stored_and_promises_what_it_will_do(
+    client: httpx.Client, server: RunningServer, answer: dict
+) -> None:
     passage_id = answer["citations"][0]["passage_id"]
     target = {"turn_id": answer["turn_id"], "token": answer["token"], "passage_id": passage_id}
     given = client.post("/api/verdicts", json={**target, "verdict": "helpful", "comment": "found it"})
@@ -261,14 +265,16 @@ def test_a_vote_moves_its_passage_in_the_next_search_for_the_same_question(clien
     assert today() == {}
 
 
-def test_a_verdict_on_the_answer_names_no_passage(client: httpx.Client, server: Running, answer: dict) -> None:
+def test_a_verdict_on_the_answer_names_no_passage(client: httpx.Client, server: RunningServer, answer: dict) -> None:
     target = {"turn_id": answer["turn_id"], "token": answer["token"]}
     assert client.post("/api/verdicts", json={**target, "verdict": "answer_wrong"}).status_code == 200
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
     assert [(one.passage_id, one.verdict) for one in stored] == [(None, "answer_wrong")]
 
 
-def test_a_verdict_without_the_answers_token_is_refused(client: httpx.Client, server: Running, answer: dict) -> None:
+def test_a_verdict_without_the_answers_token_is_refused(
+    client: httpx.Client, server: RunningServer, answer: dict
+) -> None:
     other = client.post("/api/ask", json={"question": "Where do owls nest?"}).json()
     forged = {"turn_id": answer["turn_id"], "token": other["token"], "verdict": "answer_helpful"}
     refused = client.post("/api/verdicts", json=forged)
@@ -277,7 +283,7 @@ def test_a_verdict_without_the_answers_token_is_refused(client: httpx.Client, se
     assert server.opening.app().feedback.standing("local", answer["turn_id"]) == []
 
 
-def test_a_verdict_may_only_name_what_was_shown_unless_it_pins(client: httpx.Client, server: Running) -> None:
+def test_a_verdict_may_only_name_what_was_shown_unless_it_pins(client: httpx.Client, server: RunningServer) -> None:
     shown = client.post("/api/ask", json={"question": "Who can get the grant?", "k": 1}).json()
     owls = client.get("/api/search", params={"q": "barn owls nest", "k": 1}).json()["hits"][0]["passage_id"]
     target = {"turn_id": shown["turn_id"], "token": shown["token"], "passage_id": owls}
@@ -313,7 +319,7 @@ def test_a_question_that_makes_no_sense_is_refused_with_its_reason(client: httpx
 
 
 def test_a_request_too_large_is_refused_whether_it_says_its_size_or_not(client: httpx.Client) -> None:
-    large = b'{"question": "' + b"a" * MAX_BODY + b'"}'
+    large = b'{"question": "' + b"a" * MAX_BODY_BYTES + b'"}'
     assert client.post("/api/ask", content=large, headers={"content-type": "application/json"}).status_code == 413
     pieces = (large[start : start + 65536] for start in range(0, len(large), 65536))
     assert client.post("/api/ask", content=pieces, headers={"content-type": "application/json"}).status_code == 413
@@ -356,8 +362,8 @@ def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Cl
 # ---- health, and versions that change
 
 
-def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, server: Running) -> None:
-    live = server.opening.app().live
+def test_it_is_ready_and_says_by_which_version_and_index(client: httpx.Client, server: RunningServer) -> None:
+    live = server.opening.app().active_retriever
     assert live.index is not None
     live.index.wait(20)
     ready = client.get("/readyz")
@@ -400,7 +406,7 @@ def test_metrics_count_requests_by_route_and_votes_by_kind(client: httpx.Client,
 
 
 def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(
-    client: httpx.Client, server: Running, tmp_path: Path
+    client: httpx.Client, server: RunningServer, tmp_path: Path
 ) -> None:
     app = server.opening.app()
     before = app.registry.current()
@@ -429,7 +435,7 @@ def test_a_client_sees_a_promotion_as_one_switch_and_no_failure(
     assert before.encoder_id in ids
 
 
-def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: Running, tmp_path: Path) -> None:
+def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: RunningServer, tmp_path: Path) -> None:
     (tmp_path / "bats.md").write_text("# Bats\n\nBats sleep upside down in caves.\n", "utf-8")
     fill(server.opening.app(), tmp_path)
     deadline = time.monotonic() + 30
@@ -441,12 +447,14 @@ def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: R
     assert "upside down" in hits[0]["text"]
 
 
-def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(server: Running, tmp_path: Path) -> None:
-    app, leftovers = server.opening.app(), Leftovers(stays_s=0)
+def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    app, leftovers = server.opening.app(), MissingVectorBackfill(stays_s=0)
     (tmp_path / "moles.md").write_text("# Moles\n\nMoles dig in the garden at dawn.\n", "utf-8")
-    ingest_paths(app.library, [tmp_path], splitting=Splitting(90))
+    ingest_paths(app.library, [tmp_path], splitting=SplittingRules(90))
     app.refresh()
     leftovers.look(app)  # something has just changed: whoever brought it may be encoding it
-    assert app.missing_vectors() == 1
+    assert app.n_missing_vectors() == 1
     leftovers.look(app)
-    assert app.missing_vectors() == 0
+    assert app.n_missing_vectors() == 0

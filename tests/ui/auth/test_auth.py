@@ -9,17 +9,17 @@ import httpx
 import pytest
 
 from rag.accounts.accounts import Accounts
-from rag.accounts.sessions_and_tokens import Credentials
+from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.database.schema import open_database
-from rag.errors import SettingsError, TooFastError, UsageError
+from rag.errors import RateLimitError, SettingsError, UsageError
 from rag.ingestion.ingest import ingest_paths
 from rag.settings import load_settings
-from rag.splitting.splitter import Splitting
-from ui.auth.csrf_forms import wanted_page
-from ui.auth.login_throttle import Attempts
-from ui.auth.setup import names_of, needs_accounts, open_door
-from ui.middleware.rate_limit import Pace
-from ui.server.serve import Running, running
+from rag.splitting.splitter import SplittingRules
+from ui.auth.csrf_forms import safe_next_page
+from ui.auth.login_throttle import LoginThrottle
+from ui.auth.setup import must_sign_in, open_auth_stack, served_host_names
+from ui.middleware.rate_limit import RateLimiter
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import accounts as texts
 
 # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
@@ -36,7 +36,7 @@ PAGE = {"accept": "text/html"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Accounts are needed; 127.0.0.9 is a proxy, whose header says who somebody is."""
     home = tmp_path_factory.mktemp("accounts")
     (home / "grant.md").write_text(GRANT, "utf-8")
@@ -48,16 +48,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     engine.dispose()
 
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "grant.md"], splitting=Splitting(90))
+        ingest_paths(app.library, [home / "grant.md"], splitting=SplittingRules(90))
         app.encode_missing()
 
-    with running(settings, prepare=fill) as started:
+    with serve_in_thread(settings, prepare=fill) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def comes(server: Running) -> Iterator[Callable[..., httpx.Client]]:
+def comes(server: RunningServer) -> Iterator[Callable[..., httpx.Client]]:
     """A browser or a program that comes from an address of its own; each has its own cookies."""
     opened: list[httpx.Client] = []
 
@@ -72,12 +72,12 @@ def comes(server: Running) -> Iterator[Callable[..., httpx.Client]]:
 
 
 @pytest.fixture
-def held(server: Running) -> Credentials:
-    return Credentials(server.opening.app().engine)
+def held(server: RunningServer) -> CredentialStore:
+    return CredentialStore(server.opening.app().engine)
 
 
 @pytest.fixture
-def accounts(server: Running) -> Accounts:
+def accounts(server: RunningServer) -> Accounts:
     return Accounts(server.opening.app().engine)
 
 
@@ -108,7 +108,7 @@ def cookie_lines(response: httpx.Response, name: str) -> list[str]:
     ["/", "/documents", "/documents/", "/negatives", "//", "//livez", "/livez/", "/LIVEZ", "/livez%2F", "/sign-in/",
      "/./livez/../documents", "/static/../config", "/%2e%2e/config"],
 )  # fmt: skip
-def test_a_page_sends_whoever_is_not_signed_in_to_sign_in(comes, server: Running, path: str) -> None:
+def test_a_page_sends_whoever_is_not_signed_in_to_sign_in(comes, server: RunningServer, path: str) -> None:
     for method in ("GET", "HEAD"):
         response = comes().request(method, httpx.URL(server.address, raw_path=path.encode()), headers=PAGE)
         assert response.status_code in (303, 401), path
@@ -201,49 +201,49 @@ def test_what_was_typed_is_shown_as_text(comes) -> None:
 @pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)",
                                     "\\\\evil.example", "a/../../b", "%2F%2Fevil.example", "x\r\na: b", "."])  # fmt: skip
 def test_signing_in_never_leads_to_another_site(comes, wanted: str) -> None:
-    assert wanted_page(wanted) == ""
+    assert safe_next_page(wanted) == ""
     assert sign_in(comes(), "rea", next=wanted).headers["location"] == "./"
 
 
 # ---- sessions
 
 
-def test_the_session_that_a_browser_held_before_is_not_the_one_it_gets(comes, held: Credentials) -> None:
+def test_the_session_that_a_browser_held_before_is_not_the_one_it_gets(comes, held: CredentialStore) -> None:
     """Or somebody could put a session of theirs into a browser and wait."""
     client, planted = comes(), held.begin_session("rea", 1)
     fields = {"name": "vic", "password": GOOD, "csrf": csrf_of(client.get("/sign-in"))}
     cookies = f"nightjar-form={client.cookies['nightjar-form']}; nightjar-session={planted}"
     (line,) = cookie_lines(client.post("/sign-in", data=fields, headers={"cookie": cookies}), "nightjar-session")
     assert planted not in line
-    assert held.by_session(planted) is None
+    assert held.session_owner(planted) is None
     made_up = comes(cookie=f"nightjar-session={'a' * 43}")
     assert made_up.get("/api/version").status_code == 401
-    assert held.by_session("a" * 43) is None
+    assert held.session_owner("a" * 43) is None
 
 
-def test_a_session_ends_when_its_time_is_over(comes, held: Credentials) -> None:
+def test_a_session_ends_when_its_time_is_over(comes, held: CredentialStore) -> None:
     with_session = comes(cookie=f"nightjar-session={held.begin_session('vic', 1)}")
     assert with_session.get("/api/version").status_code == 200
     over = comes(cookie=f"nightjar-session={held.begin_session('vic', -1)}")
     assert over.get("/api/version").status_code == 401
 
 
-def test_signing_out_ends_the_session_itself_and_needs_our_own_page(comes, held: Credentials) -> None:
+def test_signing_out_ends_the_session_itself_and_needs_our_own_page(comes, held: CredentialStore) -> None:
     secret = held.begin_session("vic", 1)
     client = comes(cookie=f"nightjar-session={secret}")
     for asked in (client.get("/sign-out"), client.get("/sign-out", headers={"sec-fetch-site": "cross-site"}),
                   client.post("/sign-out"), client.post("/sign-out", data={"csrf": "a"})):  # fmt: skip
         assert asked.status_code == 200
         assert texts.SIGN_OUT_QUESTION in asked.text
-    assert held.by_session(secret) is not None
+    assert held.session_owner(secret) is not None
     gone = client.get("/sign-out", headers={"sec-fetch-site": "same-origin"})
     assert (gone.status_code, gone.headers["location"]) == (303, "sign-in?out")
-    assert held.by_session(secret) is None
+    assert held.session_owner(secret) is None
     assert client.get("/api/version").status_code == 401
 
 
 def test_a_role_that_changes_and_a_lock_hold_from_the_next_request_on(
-    comes, held: Credentials, accounts: Accounts
+    comes, held: CredentialStore, accounts: Accounts
 ) -> None:
     accounts.add("max", "reader", GOOD)
     client = comes(cookie=f"nightjar-session={held.begin_session('max', 1)}")
@@ -257,7 +257,7 @@ def test_a_role_that_changes_and_a_lock_hold_from_the_next_request_on(
 # ---- forms of other sites
 
 
-def test_a_form_without_our_secret_changes_nothing(comes, held: Credentials) -> None:
+def test_a_form_without_our_secret_changes_nothing(comes, held: CredentialStore) -> None:
     client = comes()
     refused = client.post("/sign-in", data={"name": "vic", "password": GOOD})
     assert (refused.status_code, told(refused)) == (400, texts.FORM_IS_OLD)
@@ -269,7 +269,7 @@ def test_a_form_without_our_secret_changes_nothing(comes, held: Credentials) -> 
     assert len(held.tokens("vic")) == n_tokens
 
 
-def test_a_form_from_another_origin_is_refused_even_with_the_secret(comes, held: Credentials) -> None:
+def test_a_form_from_another_origin_is_refused_even_with_the_secret(comes, held: CredentialStore) -> None:
     client = comes()
     sign_in(client, "vic")
     csrf = csrf_of(client.get("/account"))
@@ -297,7 +297,7 @@ def test_a_form_that_is_no_form_is_nothing(comes) -> None:
 # ---- the account
 
 
-def test_a_person_changes_the_password_with_the_one_they_have(comes, accounts: Accounts, held: Credentials) -> None:
+def test_a_person_changes_the_password_with_the_one_they_have(comes, accounts: Accounts, held: CredentialStore) -> None:
     accounts.add("pat", "voter", GOOD)
     elsewhere = held.begin_session("pat", 1)
     client = comes("127.0.2.1")
@@ -310,15 +310,15 @@ def test_a_person_changes_the_password_with_the_one_they_have(comes, accounts: A
     assert change("not this one", "another good one") == texts.NOT_YOURS
     assert change(GOOD, "another good one", "another one") == texts.NOT_THE_SAME
     assert "10 to 1,000 characters" in change(GOOD, "short")
-    assert accounts.by_password("pat", GOOD) is not None
+    assert accounts.authenticate("pat", GOOD) is not None
     assert change(GOOD, "another good one") == texts.CHANGED
-    assert accounts.by_password("pat", "another good one") is not None
-    assert held.by_session(elsewhere) is None
+    assert accounts.authenticate("pat", "another good one") is not None
+    assert held.session_owner(elsewhere) is None
     assert client.get("/api/version").status_code == 200  # here one stays signed in
 
 
-def test_a_person_makes_and_revokes_their_tokens_only(comes, held: Credentials) -> None:
-    annas, annas_secret = held.make_token("ann", "<b>not for vic</b>")
+def test_a_person_makes_and_revokes_their_tokens_only(comes, held: CredentialStore) -> None:
+    annas, annas_secret = held.create_token("ann", "<b>not for vic</b>")
     client = comes()
     sign_in(client, "vic")
     csrf = csrf_of(client.get("/account"))
@@ -332,35 +332,35 @@ def test_a_person_makes_and_revokes_their_tokens_only(comes, held: Credentials) 
     assert program.get("/api/version").status_code == 200
     theirs = client.post("/account", data={"do": "revoke", "token_id": annas.token_id, "csrf": csrf})
     assert theirs.status_code == 400
-    assert held.by_token(annas_secret) is not None
+    assert held.token_owner(annas_secret) is not None
     mine = next(one for one in held.tokens("vic") if one.label == "<i>wiki</i>")
     revoked = client.post("/account", data={"do": "revoke", "token_id": mine.token_id, "csrf": csrf})
     assert told(revoked) == texts.REVOKED
     assert program.get("/api/version").status_code == 401
 
 
-def test_signing_out_everywhere_ends_all_sessions(comes, held: Credentials) -> None:
+def test_signing_out_everywhere_ends_all_sessions(comes, held: CredentialStore) -> None:
     elsewhere, client = held.begin_session("rea", 1), comes()
     sign_in(client, "rea")
     client.post("/account", data={"do": "everywhere", "csrf": csrf_of(client.get("/account"))})
-    assert held.by_session(elsewhere) is None
+    assert held.session_owner(elsewhere) is None
     assert client.get("/api/version").status_code == 401
 
 
 # ---- by token
 
 
-def test_a_token_that_does_not_hold_is_refused_though_a_session_would(comes, held: Credentials) -> None:
+def test_a_token_that_does_not_hold_is_refused_though_a_session_would(comes, held: CredentialStore) -> None:
     session = f"nightjar-session={held.begin_session('vic', 1)}"
-    made, secret = held.make_token("vic", "x")
+    made, secret = held.create_token("vic", "x")
     held.revoke(made.token_id)
     for token in (secret, "nj_", "nj_" + "a" * 43, "vic", secret.upper()):
         assert comes(authorization=f"Bearer {token}", cookie=session).get("/api/version").status_code == 401
     assert comes(cookie=f"nightjar-session={secret}").get("/api/version").status_code == 401
 
 
-def test_a_token_can_not_change_the_account_of_its_owner(comes, held: Credentials) -> None:
-    _, secret = held.make_token("vic", "x")
+def test_a_token_can_not_change_the_account_of_its_owner(comes, held: CredentialStore) -> None:
+    _, secret = held.create_token("vic", "x")
     program, n_tokens = comes(authorization=f"bearer {secret}"), len(held.tokens("vic"))
     csrf = csrf_of(program.get("/account"))
     response = program.post("/account", data={"do": "make", "label": "y", "csrf": csrf})
@@ -368,10 +368,10 @@ def test_a_token_can_not_change_the_account_of_its_owner(comes, held: Credential
     assert len(held.tokens("vic")) == n_tokens
 
 
-def test_gradios_client_comes_in_by_a_token(server: Running, held: Credentials) -> None:
+def test_gradios_client_comes_in_by_a_token(server: RunningServer, held: CredentialStore) -> None:
     from gradio_client import Client
 
-    _, secret = held.make_token("rea", "gradio")
+    _, secret = held.create_token("rea", "gradio")
     client = Client(
         server.address, verbose=False, analytics_enabled=False, headers={"Authorization": f"Bearer {secret}"}
     )
@@ -383,9 +383,11 @@ def test_gradios_client_comes_in_by_a_token(server: Running, held: Credentials) 
     assert asked == ("rea",)
 
 
-def test_openais_client_comes_in_by_a_token_and_is_told_where_it_may_not(server: Running, held: Credentials) -> None:
+def test_openais_client_comes_in_by_a_token_and_is_told_where_it_may_not(
+    server: RunningServer, held: CredentialStore
+) -> None:
     openai = pytest.importorskip("openai")
-    made, secret = held.make_token("vic", "openai")
+    made, secret = held.create_token("vic", "openai")
     with openai.OpenAI(base_url=f"{server.address}/v1", api_key=secret, max_retries=0) as client:
         assert len(client.models.list().data) >= 1
         held.revoke(made.token_id)
@@ -459,8 +461,8 @@ def test_wrong_passwords_through_a_proxy_count_for_the_browser_behind_it(comes) 
 # ---- what is whose
 
 
-def test_two_people_do_not_see_each_others_conversations(comes, held: Credentials) -> None:
-    clients = [comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}") for name in ("vic", "rea")]
+def test_two_people_do_not_see_each_others_conversations(comes, held: CredentialStore) -> None:
+    clients = [comes(authorization=f"Bearer {held.create_token(name, 'x')[1]}") for name in ("vic", "rea")]
     first = {"question": "Who can get the grant?", "conversation_id": "c-1"}
     assert clients[0].post("/api/ask", json=first).status_code == 200
     then = {"question": "How much is it?", "conversation_id": "c-1"}
@@ -476,8 +478,10 @@ def test_two_people_do_not_see_each_others_conversations(comes, held: Credential
     assert clients[0].get("/api/conversations/c-1").status_code == 200
 
 
-def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(comes, held: Credentials, server: Running) -> None:
-    vic, rea = (comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}") for name in ("vic", "rea"))
+def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(
+    comes, held: CredentialStore, server: RunningServer
+) -> None:
+    vic, rea = (comes(authorization=f"Bearer {held.create_token(name, 'x')[1]}") for name in ("vic", "rea"))
     answer = vic.post("/api/ask", json={"question": "Who can get the grant?"}).json()
     vote = {"turn_id": answer["turn_id"], "token": answer["token"], "verdict": "answer_helpful"}
     refused = rea.post("/api/verdicts", json=vote)
@@ -490,8 +494,8 @@ def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(comes, held: Credent
     assert [one.user for one in server.opening.app().feedback.standing(turn_id=answer["turn_id"])] == ["vic"]
 
 
-def test_a_tab_of_somebody_else_can_not_be_used(comes, held: Credentials) -> None:
-    vic, rea = (comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}") for name in ("vic", "rea"))
+def test_a_tab_of_somebody_else_can_not_be_used(comes, held: CredentialStore) -> None:
+    vic, rea = (comes(authorization=f"Bearer {held.create_token(name, 'x')[1]}") for name in ("vic", "rea"))
     joins = {"data": ["Who?"], "fn_index": 0, "session_hash": "tab-of-vic"}
     assert vic.post("/gradio_api/queue/join", json=joins).status_code != 403
     twice = b'{"data": [], "fn_index": 0, "session_hash": "tab-of-vic", "session_hash": "mine"}'
@@ -512,31 +516,31 @@ def test_a_tab_of_somebody_else_can_not_be_used(comes, held: Credentials) -> Non
         assert response.status_code == 403, response.request.url
 
 
-def test_what_gradio_offers_beyond_our_pages_is_closed(comes, held: Credentials) -> None:
-    ann = comes(authorization=f"Bearer {held.make_token('ann', 'x')[1]}")
+def test_what_gradio_offers_beyond_our_pages_is_closed(comes, held: CredentialStore) -> None:
+    ann = comes(authorization=f"Bearer {held.create_token('ann', 'x')[1]}")
     for path in ("deep_link?session_hash=a", "proxy=http://evil.example/", "vibe-code", "dev/reload"):
         assert ann.get(f"/gradio_api/{path}").status_code == 404
     assert ann.post("/gradio_api/process_recording", files={"file": ("a.wav", b"x")}).status_code == 404
 
 
-def test_two_people_call_one_function_each_for_themselves(comes, held: Credentials) -> None:
+def test_two_people_call_one_function_each_for_themselves(comes, held: CredentialStore) -> None:
     for name in ("vic", "rea"):
-        client = comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}")
+        client = comes(authorization=f"Bearer {held.create_token(name, 'x')[1]}")
         called = client.post("/gradio_api/call/chat", json={"data": ["Who can get the grant?"]})
         assert called.status_code == 200
         answer = client.get(f"/gradio_api/call/chat/{called.json()['event_id']}").text
         assert "Nurses who work at night" in answer
 
 
-def test_a_reader_uploads_nothing(comes, held: Credentials) -> None:
-    rea = comes(authorization=f"Bearer {held.make_token('rea', 'x')[1]}")
+def test_a_reader_uploads_nothing(comes, held: CredentialStore) -> None:
+    rea = comes(authorization=f"Bearer {held.create_token('rea', 'x')[1]}")
     for path in ("/gradio_api/upload", "/gradio_api/upload/"):
         assert rea.post(path, files={"files": ("a.txt", b"x")}).status_code == 403
     assert comes().post("/gradio_api/upload", files={"files": ("a.txt", b"x")}).status_code == 401
 
 
-def test_files_of_the_machine_are_nobodys(comes, held: Credentials, server: Running) -> None:
-    ann = comes(authorization=f"Bearer {held.make_token('ann', 'x')[1]}")
+def test_files_of_the_machine_are_nobodys(comes, held: CredentialStore, server: RunningServer) -> None:
+    ann = comes(authorization=f"Bearer {held.create_token('ann', 'x')[1]}")
     database = server.opening.app().settings.data / "nightjar.db"
     for path in ("/etc/passwd", str(database), f"{database.parent}/../data/nightjar.db"):
         assert ann.get(f"/gradio_api/file={path}").status_code in (403, 404)
@@ -553,12 +557,12 @@ def test_nothing_that_is_for_one_person_is_kept_by_caches(comes) -> None:
 # ---- how often
 
 
-def test_who_asks_too_often_is_told_when_to_try_again(comes, held: Credentials, server: Running) -> None:
+def test_who_asks_too_often_is_told_when_to_try_again(comes, held: CredentialStore, server: RunningServer) -> None:
     """By a clock that stands still, for on a busy machine nobody can ask too often."""
     answerer = server.opening.app().answerer
     assert answerer.admit.__self__._per_s == 0.5  # as the settings say
-    before, answerer.admit = answerer.admit, Pace("questions", 30, clock=lambda: 0.0).take
-    hasty, vic = (comes(authorization=f"Bearer {held.make_token(name, 'x')[1]}") for name in ("rea", "vic"))
+    before, answerer.admit = answerer.admit, RateLimiter("questions", 30, clock=lambda: 0.0).take
+    hasty, vic = (comes(authorization=f"Bearer {held.create_token(name, 'x')[1]}") for name in ("rea", "vic"))
     try:
         asked = [hasty.post("/api/ask", json={"question": "Who can get the grant?"}) for _ in range(11)]
         others = vic.post("/api/ask", json={"question": "Who can get the grant?"})
@@ -576,31 +580,31 @@ def test_who_asks_too_often_is_told_when_to_try_again(comes, held: Credentials, 
 
 def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other() -> None:
     at = 0.0
-    pace = Pace("votes", 6, clock=lambda: at)  # one in ten seconds, two at once
+    pace = RateLimiter("votes", 6, clock=lambda: at)  # one in ten seconds, two at once
     pace.take("ann"), pace.take("ann")
     pace.take("bob")
     with pytest.raises(
-        TooFastError, match="too many votes of 'ann', at most 6 a minute are taken: try again in 10 seconds"
+        RateLimitError, match="too many votes of 'ann', at most 6 a minute are taken: try again in 10 seconds"
     ):
         pace.take("ann")
     at = 9.0
-    with pytest.raises(TooFastError):
+    with pytest.raises(RateLimitError):
         pace.take("ann")
     at = 10.0
     pace.take("ann")
-    unlimited = Pace("votes", 0, clock=lambda: at)
+    unlimited = RateLimiter("votes", 0, clock=lambda: at)
     for _ in range(1000):
         unlimited.take("ann")
 
 
 def test_wrong_passwords_make_one_wait_longer_each_time_and_are_forgotten() -> None:
     at = 0.0
-    attempts = Attempts(2, clock=lambda: at)
+    attempts = LoginThrottle(2, clock=lambda: at)
 
     def wait_of(name: str, address: str) -> float:
         try:
             attempts.check(name, address)
-        except TooFastError as error:
+        except RateLimitError as error:
             return error.again_s
         return 0
 
@@ -611,7 +615,7 @@ def test_wrong_passwords_make_one_wait_longer_each_time_and_are_forgotten() -> N
     assert waits == [0, 15, 30, 60, 120, 240, 480, 900, 900, 900, 900, 900]
     assert wait_of("bob", "192.0.2.1") == 900
     assert wait_of("ann", "192.0.2.2") == 240  # the name, from elsewhere: eight of twelve failures are free
-    attempts.succeeded("ann")
+    attempts.record_success("ann")
     assert wait_of("ann", "192.0.2.2") == 0
     assert wait_of("ann", "192.0.2.1") == 900  # who has one account must not clear the way for guessing others
     at = 3700.0
@@ -625,7 +629,7 @@ def test_wrong_passwords_make_one_wait_longer_each_time_and_are_forgotten() -> N
 
 def test_people_sign_in_beyond_this_machine_and_behind_a_proxy_that_names_them() -> None:
     def needed(host: str = "127.0.0.1", **accounts: object) -> bool:
-        return needs_accounts(load_settings(server={"host": host}, accounts=accounts))
+        return must_sign_in(load_settings(server={"host": host}, accounts=accounts))
 
     assert [needed(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "nightjar.example")] == [
         False, False, False, True, True, True]  # fmt: skip
@@ -636,7 +640,7 @@ def test_people_sign_in_beyond_this_machine_and_behind_a_proxy_that_names_them()
 
 def test_the_names_that_it_goes_by() -> None:
     def names(host: str, *hosts: str, **accounts: object) -> frozenset[str] | None:
-        return names_of(load_settings(server={"host": host, "hosts": hosts}, accounts=accounts))
+        return served_host_names(load_settings(server={"host": host, "hosts": hosts}, accounts=accounts))
 
     local = {"localhost", "127.0.0.1", "::1"}
     assert names("127.0.0.1") == local
@@ -650,7 +654,7 @@ def test_the_names_that_it_goes_by() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_on_loopback_only_this_machines_names_are_served_whether_people_sign_in_or_not(host, required) -> None:
     settings = load_settings(server={"host": host}, accounts={"required": required})
-    assert names_of(settings) == {"localhost", "127.0.0.1", "::1"}
+    assert served_host_names(settings) == {"localhost", "127.0.0.1", "::1"}
 
 
 def test_without_an_administrator_nothing_is_served_beyond_this_machine(tmp_path) -> None:
@@ -658,16 +662,16 @@ def test_without_an_administrator_nothing_is_served_beyond_this_machine(tmp_path
     refused = pytest.raises(
         UsageError, match=r"0\.0\.0\.0.*no administrator yet.*accounts add NAME --role administrator"
     )
-    with refused, running(settings):
+    with refused, serve_in_thread(settings):
         pass
-    with open_door(load_settings(tmp_path / "data")) as door:
+    with open_auth_stack(load_settings(tmp_path / "data")) as door:
         assert door is None
 
 
 def test_a_proxys_header_without_an_address_or_with_a_wrong_one_is_refused(tmp_path) -> None:
     nobodys = load_settings(tmp_path / "data", accounts={"proxy_header": "X-Remote-User"})
-    with pytest.raises(UsageError, match=r"nobody is named in accounts\.proxies"), open_door(nobodys):
+    with pytest.raises(UsageError, match=r"nobody is named in accounts\.proxies"), open_auth_stack(nobodys):
         pass
     unreadable = load_settings(tmp_path / "data", accounts={"proxies": ["10.0.0.0/33"]})
-    with pytest.raises(SettingsError, match=r"accounts\.proxies.*10\.0\.0\.0/33"), open_door(unreadable):
+    with pytest.raises(SettingsError, match=r"accounts\.proxies.*10\.0\.0\.0/33"), open_auth_stack(unreadable):
         pass

@@ -15,16 +15,16 @@ import httpx
 import pytest
 
 from rag.accounts.accounts import Accounts
-from rag.accounts.sessions_and_tokens import Credentials
+from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.app.app import open_app
 from rag.database.schema import open_database
 from rag.errors import ForbiddenError
 from rag.settings import Settings, load_settings
 from tests.fixtures.requests import request_of
-from ui.auth.current_user import Person, person_of
-from ui.background.startup import Opening
-from ui.server.serve import Running, running
-from ui.server.uvicorn_server import make_application
+from ui.auth.current_user import CurrentUser, current_user
+from ui.background.startup import AppStartup
+from ui.server.serve import RunningServer, serve_in_thread
+from ui.server.uvicorn_server import create_application
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
@@ -191,20 +191,20 @@ BELOW = {"voter": ["reader"], "administrator": ["reader", "voter"]}
 
 
 @pytest.fixture(scope="module")
-def opening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opening]:
+def opening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppStartup]:
     data = tmp_path_factory.mktemp("roles") / "data"
-    opened = Opening(lambda: open_app(Settings(data=data)))
+    opened = AppStartup(lambda: open_app(Settings(data=data)))
     opened.app()
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def built(opening: Opening) -> Any:
+def built(opening: AppStartup) -> Any:
     """The API with the pages on it, and nothing in front."""
 
     async def make() -> Any:
-        return make_application(opening, Settings(), accounts=True)
+        return create_application(opening, Settings(), accounts=True)
 
     return asyncio.run(make())
 
@@ -238,24 +238,24 @@ def test_every_route_is_named_with_its_role(built: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home: Path = tmp_path_factory.mktemp("served")
     settings = load_settings(home / "data", server={"port": 0}, accounts={"required": "always"})
     engine = open_database(settings.database_url)
     for role in ("reader", "voter", "administrator"):
         Accounts(engine).add(role, role)
     engine.dispose()
-    with running(settings) as started:
+    with serve_in_thread(settings) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture(scope="module")
-def clients(server: Running) -> Iterator[dict[str, httpx.Client]]:
-    held = Credentials(server.opening.app().engine)
+def clients(server: RunningServer) -> Iterator[dict[str, httpx.Client]]:
+    held = CredentialStore(server.opening.app().engine)
     opened = {"nobody": httpx.Client(base_url=server.address, timeout=30)}
     for role in ("reader", "voter", "administrator"):
-        _, secret = held.make_token(role, "a test")
+        _, secret = held.create_token(role, "a test")
         headers = {"authorization": f"Bearer {secret}"}
         opened[role] = httpx.Client(base_url=server.address, timeout=30, headers=headers)
     yield opened
@@ -309,7 +309,7 @@ class Word(str):
         return "x"
 
 
-def outcome_of(function: Any, person: Person | None) -> str:
+def outcome_of(function: Any, person: CurrentUser | None) -> str:
     """Everything that the event shows to *person*, or the refusal; other arguments are words that mean nothing."""
     request = request_of(person)
     given = [
@@ -327,13 +327,13 @@ def outcome_of(function: Any, person: Person | None) -> str:
 def test_an_event_refuses_who_is_below_its_role(built: Any, name: str) -> None:
     function = events(built)[name]
     for role in BELOW[EVENTS[name]]:
-        told = outcome_of(function, Person("somebody", role))  # type: ignore[arg-type]
+        told = outcome_of(function, CurrentUser("somebody", role))  # type: ignore[arg-type]
         assert f"the role {EVENTS[name]}" in told or "ask an administrator" in told
     assert "came past the door" in outcome_of(function, None)
 
 
 def test_an_event_over_http_gets_the_person_whom_the_door_found(
-    server: Running, clients: dict[str, httpx.Client]
+    server: RunningServer, clients: dict[str, httpx.Client]
 ) -> None:
     functions = clients["administrator"].get("/config").json()["dependencies"]
     number = next(one["id"] for one in functions if one["api_name"] == "bring_in")
@@ -349,5 +349,5 @@ def test_an_event_over_http_gets_the_person_whom_the_door_found(
 def test_a_request_that_came_past_the_door_is_nobodys() -> None:
     for request in (None, request_of(None)):
         with pytest.raises(ForbiddenError, match="came past the door"):
-            person_of(request)
-    assert person_of(request_of(Person("ann", "voter"))) == Person("ann", "voter")
+            current_user(request)
+    assert current_user(request_of(CurrentUser("ann", "voter"))) == CurrentUser("ann", "voter")

@@ -10,7 +10,7 @@ from rag.accounts.accounts import Accounts
 from rag.database.schema import open_database
 from tests.fixtures.browser import NEEDS, Page
 from tests.fixtures.running_server import served
-from ui.server.serve import Running
+from ui.server.serve import RunningServer
 from ui.texts import accounts as texts
 
 pytestmark = NEEDS
@@ -19,7 +19,7 @@ GOOD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("signing-in")
     engine = open_database(f"sqlite:///{home / 'data' / 'nightjar.db'}")
     Accounts(engine).add("ann", "administrator", GOOD)
@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-def test_a_person_signs_in_votes_under_their_name_and_signs_out(browser, server: Running) -> None:
+def test_a_person_signs_in_votes_under_their_name_and_signs_out(browser, server: RunningServer) -> None:
     page = Page(browser)
     browser.get(f"{server.address}/documents")
     assert "/sign-in?next=documents" in browser.current_url

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.fixtures.browser import NEEDS
 from ui.cli import app
-from ui.commands.bench.answering.pages import USABLE
+from ui.commands.bench.answering.pages import READY_SELECTORS
 from ui.texts.shared import PAGES
 
 pytestmark = NEEDS
@@ -22,4 +22,4 @@ def test_every_page_is_usable_and_timed(tmp_path: Path) -> None:
     told = json.loads(result.stdout)
     assert [(one["path"], one["name"]) for one in told["pages"]] == [(f"/{path}", name) for path, name in PAGES.items()]
     assert all(one["first_s"] > 0 and one["again_s"] > 0 for one in told["pages"])
-    assert set(USABLE) == set(PAGES)
+    assert set(READY_SELECTORS) == set(PAGES)

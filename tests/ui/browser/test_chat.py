@@ -10,13 +10,13 @@ import pytest
 from rag.accounts.accounts import Accounts
 from rag.answering.answerer import Answerer
 from rag.database.schema import open_database
-from rag.generation.generator import Draft, Evidence, make_generator
+from rag.generation.generator import AnswerDraft, GenerationRequest, make_generator
 from rag.ingestion.ingest import ingest_paths
 from rag.settings import load_settings
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 from tests.fixtures.browser import NEEDS, Page
 from tests.rag.parsing.test_parser import pdf
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import chat as said
 
 pytestmark = NEEDS
@@ -35,14 +35,14 @@ class SlowWriter:
     def __init__(self) -> None:
         self._quotes = make_generator()
 
-    def stream(self, input: Evidence) -> Iterator[Draft]:
+    def stream(self, input: GenerationRequest) -> Iterator[AnswerDraft]:
         if SLOWLY not in input.question:
             yield from self._quotes.stream(input)
             return
         for n in range(600):
             if input.stopped.wait(0.05):
                 return
-            yield Draft(f"word{n} ")
+            yield AnswerDraft(f"word{n} ")
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +55,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[Running]:
+def server(home: Path) -> Iterator[RunningServer]:
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
+        ingest_paths(app.library, [home / "documents"], splitting=SplittingRules(90))
         app.encode_missing()
         app.__dict__["answerer"] = Answerer(lambda: app.retriever, SlowWriter(), app.library, app.feedback, k=2)
 
     settings = load_settings(home / "data", server={"port": 0}, retrieval={"k": 2})
-    with running(settings, prepare=fill) as started:
+    with serve_in_thread(settings, prepare=fill) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def page(browser, server: Running) -> Page:
+def page(browser, server: RunningServer) -> Page:
     return opened(browser, server.address)
 
 
@@ -123,7 +123,7 @@ def test_the_last_question_is_edited_in_its_box_and_asked_as_another(page: Page)
     assert answers(page)[1].startswith("Nurses who work at night")
 
 
-def test_stop_ends_an_answer_and_keeps_what_there_is_of_it(page: Page, server: Running) -> None:
+def test_stop_ends_an_answer_and_keeps_what_there_is_of_it(page: Page, server: RunningServer) -> None:
     page.see(".nj-question textarea").send_keys(SLOWLY, "\n")
     page.see("[data-testid=bot]", where=lambda one: "word3" in one.text)
     page.see(".nj-question .stop-button").click()
@@ -135,7 +135,7 @@ def test_stop_ends_an_answer_and_keeps_what_there_is_of_it(page: Page, server: R
     page.see("[data-testid=bot]", where=lambda one: one.text == stopped)
 
 
-def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: Running) -> None:
+def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: RunningServer) -> None:
     page.ask("What do owls hunt?")
     page.see(".nj-chat .nj-not_relevant").click()
     page.see(".nj-wrong .nj-answer_wrong_source").click()
@@ -150,7 +150,7 @@ def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: Runn
     assert given["answer_wrong_source"].comment == "the house rules say it"
 
 
-def test_where_it_declines_a_document_is_named_and_its_passage_pinned(page: Page, server: Running) -> None:
+def test_where_it_declines_a_document_is_named_and_its_passage_pinned(page: Page, server: RunningServer) -> None:
     page.ask("Which volcano erupted on Jupiter?")
     page.see(".nj-which", where=lambda one: said.DOCUMENT_LABEL in one.text)
     page.see(".nj-which .nj-offered input").send_keys(str(Path("documents", "house.md")))
@@ -172,7 +172,9 @@ def test_a_passage_is_opened_in_its_document_and_closed_again(page: Page) -> Non
     assert not [one for one in page.browser.find_elements("css selector", ".nj-around") if one.is_displayed()]
 
 
-def test_a_pdf_dropped_with_a_question_comes_in_and_answers_it(page: Page, tmp_path: Path, server: Running) -> None:
+def test_a_pdf_dropped_with_a_question_comes_in_and_answers_it(
+    page: Page, tmp_path: Path, server: RunningServer
+) -> None:
     file = tmp_path / "bats.pdf"
     file.write_bytes(pdf([(50, 700, 12, "Bats find moths in the dark by echoes of their own cries.")]))
     page.browser.find_element("css selector", ".nj-question input[type=file]").send_keys(str(file))
@@ -183,11 +185,13 @@ def test_a_pdf_dropped_with_a_question_comes_in_and_answers_it(page: Page, tmp_p
     page.card("echoes of their own cries")
     page.see(".nj-only-this").click()
     page.see(".nj-only", where=lambda one: "uploads/bats.pdf" in one.text)
-    assert "uploads/bats.pdf" in server.opening.app().library.hashes()
+    assert "uploads/bats.pdf" in server.opening.app().library.file_hashes()
     assert page.foreign_requests(server.address) == []
 
 
-def test_a_conversation_is_renamed_found_saved_and_deleted_and_its_name_is_text(page: Page, server: Running) -> None:
+def test_a_conversation_is_renamed_found_saved_and_deleted_and_its_name_is_text(
+    page: Page, server: RunningServer
+) -> None:
     page.ask("What do owls hunt?")
     button(page, said.RENAME).click()
     box = page.see(".nj-list .nj-look textarea, .nj-list .nj-look input")
@@ -214,7 +218,7 @@ def test_a_conversation_is_renamed_found_saved_and_deleted_and_its_name_is_text(
 
 
 @pytest.fixture(scope="module")
-def shared(home: Path) -> Iterator[Running]:
+def shared(home: Path) -> Iterator[RunningServer]:
     """An application with accounts: ann administers, vic votes, rea reads."""
     settings = load_settings(home / "shared", server={"port": 0}, accounts={"required": "always"})
     engine = open_database(settings.database_url)
@@ -223,10 +227,10 @@ def shared(home: Path) -> Iterator[Running]:
     engine.dispose()
 
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
+        ingest_paths(app.library, [home / "documents"], splitting=SplittingRules(90))
         app.encode_missing()
 
-    with running(settings, prepare=fill) as started:
+    with serve_in_thread(settings, prepare=fill) as started:
         started.opening.app()
         yield started
 
@@ -242,7 +246,7 @@ def sign_in(browser, address: str, name: str) -> Page:
     return page
 
 
-def test_two_people_at_one_browser_never_see_each_others_conversations(browser, shared: Running) -> None:
+def test_two_people_at_one_browser_never_see_each_others_conversations(browser, shared: RunningServer) -> None:
     """Not even by the conversation that the browser remembers."""
     page = sign_in(browser, shared.address, "ann")
     page.ask("Who can get the grant?")
@@ -261,7 +265,7 @@ def test_two_people_at_one_browser_never_see_each_others_conversations(browser, 
     back.see(".nj-titles label", where=lambda one: one.text == "Who can get the grant?")
 
 
-def test_a_reader_asks_but_has_no_buttons_that_work_for_votes_and_files(browser, shared: Running) -> None:
+def test_a_reader_asks_but_has_no_buttons_that_work_for_votes_and_files(browser, shared: RunningServer) -> None:
     page = sign_in(browser, shared.address, "rea")
     page.see(".nj-question textarea").send_keys("Who can get the grant?", "\n")
     page.card("500 pounds")

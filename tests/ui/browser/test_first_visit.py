@@ -9,9 +9,9 @@ import pytest
 
 from rag.ingestion.ingest import ingest_paths
 from rag.settings import load_settings
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 from tests.fixtures.browser import NEEDS, Page
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import shared as texts
 
 pytestmark = NEEDS
@@ -27,7 +27,7 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("browser")
     documents = home / "documents"
     documents.mkdir()
@@ -35,17 +35,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         (documents / name).write_text(text, "utf-8")
 
     def fill(app) -> None:
-        ingest_paths(app.library, [documents], splitting=Splitting(90))
+        ingest_paths(app.library, [documents], splitting=SplittingRules(90))
         app.encode_missing()
 
     settings = load_settings(home / "data", server={"port": 0})
-    with running(settings, prepare=fill) as started:
+    with serve_in_thread(settings, prepare=fill) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def page(browser, server: Running) -> Page:
+def page(browser, server: RunningServer) -> Page:
     browser.get_log("performance"), browser.get_log("browser")  # what came before is another test's
     browser.get(server.address)
     browser.execute_script("localStorage.clear()")  # a conversation that was open is another test's
@@ -55,12 +55,12 @@ def page(browser, server: Running) -> Page:
     return opened
 
 
-def standing(server: Running) -> list[tuple[str | None, str]]:
+def standing(server: RunningServer) -> list[tuple[str | None, str]]:
     turn_ids = server.opening.app().feedback.standing("local")
     return [(one.passage_id, one.verdict) for one in turn_ids]
 
 
-def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page, server: Running) -> None:
+def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page, server: RunningServer) -> None:
     page.ask("Who can get the grant?")
     card = page.card("500 pounds")
     assert page.see("mark", card).text == "Nurses who work at night can get the grant of 500 pounds."
@@ -77,7 +77,7 @@ def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page
     assert standing(server) == []
 
 
-def test_an_answer_that_was_not_good_asks_why_in_a_row(page: Page, server: Running) -> None:
+def test_an_answer_that_was_not_good_asks_why_in_a_row(page: Page, server: RunningServer) -> None:
     page.ask("What do owls hunt?")
     page.see(".nj-chat .nj-not_relevant").click()
     page.see(".nj-answer_wrong").click()
@@ -88,7 +88,7 @@ def test_an_answer_that_was_not_good_asks_why_in_a_row(page: Page, server: Runni
     assert standing(server) == []
 
 
-def test_a_hostile_document_stays_text(page: Page, server: Running) -> None:
+def test_a_hostile_document_stays_text(page: Page, server: RunningServer) -> None:
     page.ask("What does the hostile beacon say?")
     card = page.card("evil.example")
     assert '<script>document.title="owned"</script>' in card.text
@@ -100,7 +100,7 @@ def test_a_hostile_document_stays_text(page: Page, server: Running) -> None:
     assert page.foreign_requests(server.address) == []
 
 
-def test_a_hostile_name_is_text_as_a_sample_question_and_as_a_question(page: Page, server: Running) -> None:
+def test_a_hostile_name_is_text_as_a_sample_question_and_as_a_question(page: Page, server: RunningServer) -> None:
     page.see(".nj-messages .example", where=lambda one: "<img src=x" in one.text).click()
     page.see("[data-testid=user]", where=lambda one: "<img src=x onerror=alert(3)>" in one.text)
     page.card("<img src=x")
@@ -108,7 +108,7 @@ def test_a_hostile_name_is_text_as_a_sample_question_and_as_a_question(page: Pag
     assert page.foreign_requests(server.address) == []
 
 
-def test_the_page_asks_no_other_host_and_breaks_no_rule_of_its_own(page: Page, server: Running) -> None:
+def test_the_page_asks_no_other_host_and_breaks_no_rule_of_its_own(page: Page, server: RunningServer) -> None:
     page.see(".nj-messages .example", where=lambda one: one.text == "Who can get the grant?").click()
     page.card("500 pounds")
     page.see(".nj-quiet", where=lambda one: one.text.startswith("Version "))

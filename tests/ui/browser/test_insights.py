@@ -10,11 +10,11 @@ import pytest
 
 from rag.ingestion.ingest import ingest_paths
 from rag.settings import load_settings
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 from tests.fixtures.browser import NEEDS, Page
 from tests.fixtures.library_after_night import ASKED, LATER
 from tests.ui.browser.test_first_visit import HOSTILE
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import insights as words
 
 pytestmark = NEEDS
@@ -26,29 +26,29 @@ HOSTILE_QUESTION = (
 def vote_on_what_is_hostile(app) -> None:
     """Question and passage are full of HTML; the vote on them is the latest one."""
     answer = app.answerer.answer(HOSTILE_QUESTION, user="local")
-    app.feedback.give("local", answer.turn_id, answer.hits[0].passage.passage_id, "helpful")
+    app.feedback.record_verdict("local", answer.turn_id, answer.hits[0].passage.passage_id, "helpful")
 
 
 @pytest.fixture(scope="module")
-def server(_after_a_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(_after_a_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("insights")
     data = Path(shutil.copytree(_after_a_night, home / "data"))
     (home / "documents").mkdir()
     (home / "documents" / "hostile.txt").write_text(HOSTILE, "utf-8")
 
     def prepare(app) -> None:
-        ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
+        ingest_paths(app.library, [home / "documents"], splitting=SplittingRules(90))
         app.encode_missing()
         app.refresh()
         vote_on_what_is_hostile(app)
 
-    with running(load_settings(data, server={"port": 0}), prepare=prepare) as started:
+    with serve_in_thread(load_settings(data, server={"port": 0}), prepare=prepare) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def page(browser, server: Running) -> Page:
+def page(browser, server: RunningServer) -> Page:
     browser.get(f"{server.address}/insights")
     return Page(browser)
 
@@ -87,7 +87,7 @@ def test_everybodys_votes_come_in_pieces(page: Page) -> None:
     page.see(".nj-did", where=lambda one: len(one.find_elements("css selector", ".nj-effect")) == 40)
 
 
-def test_what_is_hostile_stays_text_and_no_other_host_is_asked(page: Page, server: Running) -> None:
+def test_what_is_hostile_stays_text_and_no_other_host_is_asked(page: Page, server: RunningServer) -> None:
     shown = vote(page, "evil.example")
     assert f"“{HOSTILE_QUESTION}”" in shown.text
     assert page.browser.find_elements("css selector", "[src*=evil], [href*=evil], .nj-did :is(img, script, a)") == []
@@ -107,7 +107,7 @@ def test_plots_and_the_table_beside_them_tell_the_same(page: Page) -> None:
     assert "EvalError" not in str(page.browser.get_log("browser"))
 
 
-def test_a_hidden_comparison_is_judged_then_named_and_may_become_a_pin(page: Page, server: Running) -> None:
+def test_a_hidden_comparison_is_judged_then_named_and_may_become_a_pin(page: Page, server: RunningServer) -> None:
     app = server.opening.app()
     open_tab(page, words.COMPARE_TAB)
     box = page.see(".nj-look textarea")

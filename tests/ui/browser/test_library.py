@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from rag.ingestion.ingest import ingest_paths
-from rag.records import Shown, Turn, now
+from rag.records import ShownPassage, Turn, utc_now
 from rag.settings import load_settings
 from tests.fixtures.browser import NEEDS, Page
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import library as texts
 
 pytestmark = NEEDS
@@ -55,25 +55,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[Running]:
+def server(home: Path) -> Iterator[RunningServer]:
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "notes", home / "lamps.md", home / HOSTILE_NAME], splitting=app.splitting())
+        ingest_paths(
+            app.library, [home / "notes", home / "lamps.md", home / HOSTILE_NAME], splitting=app.splitting_rules()
+        )
         app.encode_missing()
-        lamp = next(one for one in app.library.iterate() if one.text == "Part 35 tells of lamps.")
-        shown = (Shown(lamp.passage_id, 1, 1.0, 1.0, 0.0, cited=True),)
-        app.feedback.record_turn(Turn("t1", "c", "ada", "Which lamps?", "", False, "v", now(), shown=shown))
-        app.feedback.give("ada", "t1", lamp.passage_id, "outdated")
+        lamp = next(one for one in app.library.iterate_passages() if one.text == "Part 35 tells of lamps.")
+        shown = (ShownPassage(lamp.passage_id, 1, 1.0, 1.0, 0.0, cited=True),)
+        app.feedback.record_turn(Turn("t1", "c", "ada", "Which lamps?", "", False, "v", utc_now(), shown=shown))
+        app.feedback.record_verdict("ada", "t1", lamp.passage_id, "outdated")
         for number, question in enumerate(("Can I bring <b>my dog</b>?", "May I bring my dog?")):
-            app.feedback.record_turn(Turn(f"g{number}", "c", "ben", question, "", True, "v", now()))
+            app.feedback.record_turn(Turn(f"g{number}", "c", "ben", question, "", True, "v", utc_now()))
 
     settings = load_settings(home / "data", server={"port": 0, "folders": [home]})
-    with running(settings, prepare=fill) as started:
+    with serve_in_thread(settings, prepare=fill) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def page(browser, server: Running) -> Page:
+def page(browser, server: RunningServer) -> Page:
     browser.get("about:blank")  # ends what another test's page was still fetching, which is told in the log
     browser.get_log("performance"), browser.get_log("browser")
     browser.get(f"{server.address}/documents")
@@ -102,8 +104,8 @@ def status(page: Page, text: str) -> None:
     page.see(".nj-status", where=lambda one: text in one.text)
 
 
-def sources(server: Running) -> str:
-    return " ".join(server.opening.app().library.hashes())
+def sources(server: RunningServer) -> str:
+    return " ".join(server.opening.app().library.file_hashes())
 
 
 def test_documents_are_paged_sorted_found_and_narrowed_by_what_people_said(page: Page) -> None:
@@ -125,7 +127,7 @@ def test_documents_are_paged_sorted_found_and_narrowed_by_what_people_said(page:
     assert rows(page)[0].startswith("Lamps")
 
 
-def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Page, server: Running) -> None:
+def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Page, server: RunningServer) -> None:
     find(page, "lamps.md")
     page.see(".nj-row .nj-entry", where=lambda one: one.text.startswith("Lamps")).click()
     page.see(".nj-reading", where=lambda one: "Called outdated by ada (1×)." in one.text)
@@ -137,13 +139,13 @@ def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Pa
     page.see(".nj-row .nj-entry", where=lambda one: one.text.startswith("Lamps"))
 
 
-def test_an_address_opens_a_document_at_a_passage(page: Page, server: Running) -> None:
-    lamp = next(one for one in server.opening.app().library.iterate() if one.text == "Part 35 tells of lamps.")
+def test_an_address_opens_a_document_at_a_passage(page: Page, server: RunningServer) -> None:
+    lamp = next(one for one in server.opening.app().library.iterate_passages() if one.text == "Part 35 tells of lamps.")
     page.browser.get(f"{server.address}/documents?document={lamp.document_id}&passage={lamp.passage_id}")
     page.see(".nj-passage.nj-this", where=lambda one: one.text.endswith("Part 35 tells of lamps."))
 
 
-def test_a_hostile_name_and_text_stay_text(page: Page, server: Running) -> None:
+def test_a_hostile_name_and_text_stay_text(page: Page, server: RunningServer) -> None:
     find(page, "onerror")
     page.see(".nj-row .nj-entry", where=lambda one: HOSTILE_NAME in one.text).click()
     page.see(".nj-passage", where=lambda one: '<script>document.title="owned"</script>' in one.text)
@@ -158,7 +160,7 @@ def test_a_hostile_name_and_text_stay_text(page: Page, server: Running) -> None:
 
 
 def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy(
-    page: Page, server: Running, tmp_path: Path
+    page: Page, server: RunningServer, tmp_path: Path
 ) -> None:
     (tmp_path / "bats.pdf").write_bytes(pdf("Bats find moths by echoes."))
     (tmp_path / "broken.pdf").write_text("no pdf", "utf-8")
@@ -193,7 +195,7 @@ def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy
     assert not (server.opening.app().settings.data / "uploads" / "bats.pdf").exists()
 
 
-def test_a_folder_comes_in_and_goes_only_when_its_name_is_typed(page: Page, server: Running, home: Path) -> None:
+def test_a_folder_comes_in_and_goes_only_when_its_name_is_typed(page: Page, server: RunningServer, home: Path) -> None:
     from selenium.webdriver import Keys
 
     more = home / "more"

@@ -10,7 +10,7 @@ import pytest
 from rag.settings import load_settings
 from tests.fixtures import jargon
 from tests.fixtures.browser import NEEDS, Page
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import insights as texts_insights
 from ui.texts import training
 
@@ -21,18 +21,18 @@ RIGHT = "Lunveil: a red light means"
 
 
 @pytest.fixture
-def server(manuals: Path) -> Iterator[Running]:
+def server(manuals: Path) -> Iterator[RunningServer]:
     """Serves the library of manuals; other people have voted on every question but this one."""
 
     def prepare(app) -> None:
         jargon.vote(app, {question: right for question, right in jargon.questions().items() if question != QUESTION})
 
-    with running(load_settings(manuals, server={"port": 0}), prepare=prepare) as started:
+    with serve_in_thread(load_settings(manuals, server={"port": 0}), prepare=prepare) as started:
         started.opening.app()
         yield started
 
 
-def test_a_vote_becomes_a_better_first_passage_and_insights_say_so(browser, server: Running) -> None:
+def test_a_vote_becomes_a_better_first_passage_and_insights_say_so(browser, server: RunningServer) -> None:
     page = Page(browser)
     browser.get(server.address)
     page.ask(QUESTION)

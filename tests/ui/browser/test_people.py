@@ -13,7 +13,7 @@ from rag.accounts.accounts import Accounts
 from rag.database.schema import open_database
 from tests.fixtures.browser import NEEDS, Page
 from tests.fixtures.running_server import served
-from ui.server.serve import Running
+from ui.server.serve import RunningServer
 from ui.texts import accounts as texts_accounts
 from ui.texts import people as texts_people
 
@@ -23,7 +23,7 @@ GOOD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("people")
     engine = open_database(f"sqlite:///{home / 'data' / 'nightjar.db'}")
     Accounts(engine).add("ann", "administrator", GOOD)
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @contextmanager
-def signed_in(server: Running, name: str, password: str) -> Iterator[httpx.Client]:
+def signed_in(server: RunningServer, name: str, password: str) -> Iterator[httpx.Client]:
     """Another browser, by HTTP."""
     with httpx.Client(base_url=server.address, headers={"accept": "text/html"}, timeout=60) as client:
         csrf = re.search('name="csrf" value="([^"]+)"', client.get("/sign-in").text)
@@ -43,7 +43,7 @@ def signed_in(server: Running, name: str, password: str) -> Iterator[httpx.Clien
         yield client
 
 
-def test_an_added_person_signs_in_and_their_sessions_are_ended(browser, server: Running) -> None:
+def test_an_added_person_signs_in_and_their_sessions_are_ended(browser, server: RunningServer) -> None:
     page = Page(browser)
     browser.get(f"{server.address}/sign-in")
     page.see("input[name=name]").send_keys("ann")
@@ -72,7 +72,7 @@ def test_an_added_person_signs_in_and_their_sessions_are_ended(browser, server: 
     assert complaints == []
 
 
-def test_a_voter_sees_no_way_to_the_page(browser, server: Running) -> None:
+def test_a_voter_sees_no_way_to_the_page(browser, server: RunningServer) -> None:
     Accounts(server.opening.app().engine).add("vic", "voter", GOOD)
     page = Page(browser)
     browser.get(f"{server.address}/sign-in")
@@ -86,7 +86,7 @@ def test_a_voter_sees_no_way_to_the_page(browser, server: Running) -> None:
     assert texts_people.TITLE not in names
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser, server: Running) -> None:
+def test_a_phone_needs_no_sideways_scrolling(browser, server: RunningServer) -> None:
     page = Page(browser)
     browser.get(f"{server.address}/sign-in")
     with signed_in(server, "ann", GOOD) as client:

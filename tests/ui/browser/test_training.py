@@ -11,10 +11,10 @@ import pytest
 
 from rag.app.app import open_app
 from rag.settings import Settings, load_settings
-from retriever_training.judgments.reviews import Reviews
+from retriever_training.judgments.reviews import ReviewStore
 from tests.fixtures import jargon
 from tests.fixtures.browser import NEEDS, Page
-from ui.server.serve import Running, running
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import training as texts
 
 pytestmark = NEEDS
@@ -23,19 +23,19 @@ NIGHT_S = 300  # that a night of tier 1, which steps back behind everybody else,
 
 
 @pytest.fixture(scope="module")
-def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The library of manuals with votes, and no night yet."""
     data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("training") / "data"))
     app = open_app(Settings(data=data))
     jargon.vote(app, jargon.questions())
     app.close()
-    with running(load_settings(data, server={"port": 0})) as started:
+    with serve_in_thread(load_settings(data, server={"port": 0})) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture
-def page(browser, server: Running) -> Page:
+def page(browser, server: RunningServer) -> Page:
     browser.get_log("performance"), browser.get_log("browser")
     browser.get(f"{server.address}/training")
     opened = Page(browser)
@@ -48,7 +48,7 @@ def tab(page: Page, name: str) -> None:
     page.browser.execute_script("arguments[0].click()", next(one for one in found if one.text.strip() == name))
 
 
-def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, server: Running) -> None:
+def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, server: RunningServer) -> None:
     page.see(".nj-enough")
     page.see(".nj-tier label", where=lambda one: "Tier 1" in one.text).click()
     page.see(".nj-quiet", where=lambda one: "learns a linear map" in one.text)
@@ -56,14 +56,14 @@ def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, ser
     page.see(".nj-night.nj-running", where=lambda one: "You may close this page" in one.text)
     page.browser.refresh()
     deadline = time.monotonic() + NIGHT_S
-    while server.opening.nights.ended is None:
+    while server.opening.nights.last_exit is None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     page.see(".nj-night.nj-promoted", where=lambda one: "Served nDCG@10 rose" in one.text)
 
     tab(page, texts.VERSIONS)
     made = server.opening.app().current().encoder_id
-    before = server.opening.app().registry.before_current()
+    before = server.opening.app().registry.version_before_current()
     page.see(".nj-plotted.nj-promoted")
     page.see(".nj-version.nj-current", where=lambda one: made[:8] in one.text)
     page.see(".nj-change input").click()
@@ -73,18 +73,18 @@ def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, ser
     why.send_keys("worse on <b>printers</b>")
     page.see(".nj-act", where=lambda one: one.text == texts.CHANGE).click()
     page.see(".nj-version.nj-current", where=lambda one: before[:8] in one.text and "<b>printers</b>" in one.text)
-    assert server.opening.app().live.version.encoder_id == before
+    assert server.opening.app().active_retriever.version.encoder_id == before
     assert page.foreign_requests(server.address) == []
     complaints = [one["message"] for one in page.browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
     assert complaints == []
 
 
-def test_a_doubt_is_decided_with_a_button_and_the_next_one_comes(page: Page, server: Running) -> None:
+def test_a_doubt_is_decided_with_a_button_and_the_next_one_comes(page: Page, server: RunningServer) -> None:
     tab(page, texts.REVIEWS)
     first = page.see(".nj-doubt").text
     page.see(".nj-not_negative").click()
     page.see(".nj-doubt", where=lambda one: one.text != first)
-    (review,) = Reviews(server.opening.app().engine).standing()
+    (review,) = ReviewStore(server.opening.app().engine).standing()
     assert review.decision == "not_negative" and review.question in first
 
 

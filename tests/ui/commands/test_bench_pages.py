@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import Engine, select
 from typer.testing import CliRunner, Result
 
-from eval.bench.report import made_up
+from eval.bench.report import synthetic_comparison
 from eval.bench.workloads.synthetic_turns import fill_turns
-from rag.answering.stored_answers import read_again
-from rag.database.schema import reading, turns
-from rag.feedback.feedback_store import Feedback
+from rag.answering.stored_answers import load_answers
+from rag.database.schema import read_connection, turns
+from rag.feedback.feedback_store import FeedbackStore
 from rag.library.library import Library
 from ui.cli import app
-from ui.commands.bench.answering.insights import NAMES
+from ui.commands.bench.answering.insights import STEP_LABELS
 
 IN_TIME_OR_NOT = (0, 1)  # how busy the machine is, is no fault
 
@@ -33,15 +33,15 @@ def run(*arguments: str) -> Result:
 def test_made_up_turns_are_as_the_chat_writes_them(engine: Engine) -> None:
     until = datetime(2026, 11, 25, 12, tzinfo=UTC)
     n_verdicts = fill_turns(engine, [f"p{number}" for number in range(9)], "e", 200, days=20, until=until)
-    feedback = Feedback(engine)
+    feedback = FeedbackStore(engine)
     assert len(feedback.standing()) == n_verdicts > 5
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         rows = connection.execute(select(turns.c.turn_id, turns.c.asked_at).order_by(turns.c.asked_at)).all()
     assert [rows[0].asked_at[:10], rows[-1].asked_at[:10]] == ["2026-11-05", "2026-11-25"]
     assert len(feedback.turn(rows[0].turn_id).shown) == 5
-    (kept,) = read_again(Library(engine), [rows[0].turn_id])
+    (kept,) = load_answers(Library(engine), [rows[0].turn_id])
     assert kept.answer.seconds > 0
-    assert len(kept.answer.checked) == 3
+    assert len(kept.answer.sentences) == 3
 
 
 def test_the_insights_benchmark_looks_at_all_that_it_made_up_and_uses_it_again(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_insights_benchmark_looks_at_all_that_it_made_up_and_uses_it_again(t
             told = json.loads(result.stdout)
             assert (told["n_turns"], told["n_told"], told["n_days"]) == (300, 300, 40)
             assert told["n_verdicts"] > 0
-            assert list(told["steps"]) == list(NAMES)
+            assert list(told["steps"]) == list(STEP_LABELS)
     assert "holds 300 turns, not 200" in result.stderr
 
 
@@ -60,7 +60,7 @@ def test_the_insights_benchmark_says_what_took_how_long() -> None:
     result = run("insights", "--turns", "50", "--days", "3")
     assert result.exit_code in IN_TIME_OR_NOT, result.output
     assert "50 questions of 3 days" in result.stdout
-    assert all(said in result.stdout for said in NAMES.values())
+    assert all(said in result.stdout for said in STEP_LABELS.values())
 
 
 # ---- reports
@@ -81,7 +81,7 @@ def test_the_report_benchmark_writes_a_whole_report_on_so_many_questions(tmp_pat
 
 
 def test_made_up_ranks_are_where_the_right_passages_stand() -> None:
-    comparison, (current, candidate), _ = made_up(200, seed=1)
+    comparison, (current, candidate), _ = synthetic_comparison(200, seed=1)
     for found, ranks in ((comparison.current, current), (comparison.candidate, candidate)):
         assert found is not None
         for question, rank in zip(comparison.questions, ranks, strict=True):

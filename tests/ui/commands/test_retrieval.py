@@ -125,7 +125,7 @@ def test_training_of_another_version_decides_what_is_seen(state: tuple[Path, Pat
 
 
 def test_what_is_measured_is_what_is_served(state: tuple[Path, Path]) -> None:
-    from eval.retrieval.evaluate import evaluate
+    from eval.retrieval.evaluate import evaluate_retrieval
     from rag.app.app import open_app
     from rag.settings import load_settings
 
@@ -133,7 +133,7 @@ def test_what_is_measured_is_what_is_served(state: tuple[Path, Path]) -> None:
     try:
         passage_ids, vectors = app.vectors().matrix()
         questions = {name: text for name, (text, _) in QUESTIONS.items()}
-        scores = evaluate(
+        scores = evaluate_retrieval(
             questions,
             {name: {passage_ids[0]: 1} for name in questions},
             encode_queries=app.open_encoder().encode_queries,

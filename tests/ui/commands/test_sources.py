@@ -58,13 +58,13 @@ def test_sources_are_listed_and_removed_however_the_path_is_spelled(nightjar, tm
     from rag.database.schema import open_database
     from rag.ingestion.ingest import ingest_paths
     from rag.library.library import Library
-    from rag.splitting.splitter import Splitting
+    from rag.splitting.splitter import SplittingRules
 
     (tmp_path / "docs").mkdir()
     for name in ("a.md", "b.md"):
         (tmp_path / "docs" / name).write_text(f"Text of {name}.")
     engine = open_database(f"sqlite:///{tmp_path / 'state' / 'nightjar.db'}")
-    ingest_paths(Library(engine), [tmp_path / "docs"], splitting=Splitting(90))
+    ingest_paths(Library(engine), [tmp_path / "docs"], splitting=SplittingRules(90))
     engine.dispose()
     assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/a.md", "docs/b.md"]
     assert "docs/a.md" in nightjar("sources").stdout
@@ -156,7 +156,7 @@ def test_sources_are_narrowed_sorted_and_counted(nightjar, tmp_path) -> None:
 
 def test_gaps_are_told_without_names(nightjar, tmp_path) -> None:
     from rag.app.app import open_app
-    from rag.records import Turn, now
+    from rag.records import Turn, utc_now
     from rag.settings import Settings
 
     (tmp_path / "lamp.md").write_text("# Lamp\n\nPress the red button.")
@@ -164,7 +164,7 @@ def test_gaps_are_told_without_names(nightjar, tmp_path) -> None:
     assert nightjar("gaps").stdout == "No question is without an answer.\n"
     app = open_app(Settings(data=tmp_path / "state"))
     for number, user in enumerate(("ada", "ben")):
-        app.feedback.record_turn(Turn(f"t{number}", "c", user, "Where can I park?", "", True, "v", now()))
+        app.feedback.record_turn(Turn(f"t{number}", "c", user, "Where can I park?", "", True, "v", utc_now()))
     app.close()
     [gap] = json.loads(nightjar("gaps", "--json").stdout)
     assert (gap["name"], gap["questions"], gap["n_asked"], gap["n_people"]) == ("park", ["Where can I park?"], 2, 2)

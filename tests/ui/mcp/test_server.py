@@ -14,13 +14,13 @@ import pytest
 
 from rag.errors import SettingsError
 from tests.fixtures.running_server import fill, served, settings_for
-from ui.server.serve import Running
+from ui.server.serve import RunningServer
 
 mcp = pytest.importorskip("mcp", reason="the extra nightjar-rag[mcp] is not installed")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with served(tmp_path_factory.mktemp("mcp"), server={"mcp": True}) as started:
         yield started
 
@@ -35,7 +35,7 @@ def called(server: object, tool: str, **arguments: object):
     return anyio.run(call)
 
 
-def test_two_tools_are_offered_and_say_what_they_take_and_give(server: Running) -> None:
+def test_two_tools_are_offered_and_say_what_they_take_and_give(server: RunningServer) -> None:
     async def tools():
         async with mcp.Client(f"{server.address}/mcp") as client:
             return (await client.list_tools()).tools
@@ -49,14 +49,14 @@ def test_two_tools_are_offered_and_say_what_they_take_and_give(server: Running) 
     assert offered["search"].annotations.read_only_hint is True
 
 
-def test_a_search_by_an_agent_finds_passages_with_their_places(server: Running) -> None:
+def test_a_search_by_an_agent_finds_passages_with_their_places(server: RunningServer) -> None:
     found = called(f"{server.address}/mcp", "search", question="where do barn owls nest", k=1)
     (passage,) = found.structured_content["passages"]
     assert (passage["rank"], Path(passage["source"]).name) == (1, "owls.md")
     assert "church towers" in passage["text"]
 
 
-def test_an_answer_to_an_agent_cites_and_is_remembered(server: Running) -> None:
+def test_an_answer_to_an_agent_cites_and_is_remembered(server: RunningServer) -> None:
     first = called(f"{server.address}/mcp", "ask", question="Who can get the grant?", conversation_id="c-1")
     answer = first.structured_content
     assert "Nurses who work at night" in answer["answer"]
@@ -75,13 +75,13 @@ def test_an_answer_to_an_agent_cites_and_is_remembered(server: Running) -> None:
         ("search", {"question": "owls", "k": 1000}, "less than or equal to 50"),
     ],
 )
-def test_what_makes_no_sense_is_told_to_the_agent(server: Running, tool: str, arguments: dict, says: str) -> None:
+def test_what_makes_no_sense_is_told_to_the_agent(server: RunningServer, tool: str, arguments: dict, says: str) -> None:
     told = called(f"{server.address}/mcp", tool, **arguments)
     assert told.is_error
     assert says in told.content[0].text
 
 
-def test_a_page_of_another_site_can_not_reach_the_tools(server: Running) -> None:
+def test_a_page_of_another_site_can_not_reach_the_tools(server: RunningServer) -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     accept = {"accept": "application/json, text/event-stream"}
     foreign = httpx.post(f"{server.address}/mcp", json=call, headers={**accept, "origin": "https://elsewhere.example"})
@@ -124,10 +124,10 @@ def test_an_agent_on_this_machine_is_served_over_stdio_beside_the_library(tmp_pa
 
 
 def test_without_its_package_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui.server.api_app import mcp_door
+    from ui.server.api_app import import_mcp_server
 
     monkeypatch.setitem(sys.modules, "mcp.server", None)
     monkeypatch.delitem(sys.modules, "ui.mcp.server", raising=False)
     monkeypatch.delattr("ui.mcp.server", raising=False)
     with pytest.raises(SettingsError, match=r"nightjar-rag\[mcp\]"):
-        mcp_door()
+        import_mcp_server()

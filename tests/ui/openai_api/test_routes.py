@@ -11,27 +11,27 @@ import httpx
 import openai
 import pytest
 
-from rag.generation.generator import NOT_WRITTEN
+from rag.generation.generator import MODEL_FAILED_NOTE
 from tests.fixtures.running_server import served
-from ui.server.serve import Running
+from ui.server.serve import RunningServer
 
 GRANT = [{"role": "user", "content": "Who can get the grant?"}]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with served(tmp_path_factory.mktemp("openai")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[openai.OpenAI]:
+def client(server: RunningServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{server.address}/v1", api_key="any word", max_retries=0) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def http(server: Running) -> Iterator[httpx.Client]:
+def http(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.address, timeout=30) as opened:
         yield opened
 
@@ -89,7 +89,7 @@ def test_a_stream_ends_with_the_word_that_clients_wait_for(http: httpx.Client) -
     assert "usage" not in json.loads(lines[-2].removeprefix("data: "))
 
 
-def test_the_messages_before_the_question_are_what_it_follows_up(client: openai.OpenAI, server: Running) -> None:
+def test_the_messages_before_the_question_are_what_it_follows_up(client: openai.OpenAI, server: RunningServer) -> None:
     said = [
         {"role": "system", "content": "You are a pirate."},
         *GRANT,
@@ -105,7 +105,9 @@ def test_the_messages_before_the_question_are_what_it_follows_up(client: openai.
     assert (turn.asked, turn.conversation_id, turn.user) == ("How much is it?", "c-1", "local")
 
 
-def test_a_client_can_vote_with_what_comes_along(client: openai.OpenAI, http: httpx.Client, server: Running) -> None:
+def test_a_client_can_vote_with_what_comes_along(
+    client: openai.OpenAI, http: httpx.Client, server: RunningServer
+) -> None:
     told = client.chat.completions.create(model="nightjar", messages=GRANT).nightjar
     vote = {"turn_id": told["turn_id"], "token": told["token"], "passage_id": told["passage_ids"][0]}
     assert http.post("/api/verdicts", json={**vote, "verdict": "helpful"}).status_code == 200
@@ -161,5 +163,5 @@ def test_a_nightjar_that_is_its_own_language_model_quotes_and_asks_itself_no_fur
         asked = {"model": "nightjar", "messages": GRANT}
         answer = httpx.post(f"{server.address}/v1/chat/completions", json=asked, timeout=60).json()
         assert "Nurses who work at night" in answer["choices"][0]["message"]["content"]
-        assert NOT_WRITTEN in answer["choices"][0]["message"]["content"]
+        assert MODEL_FAILED_NOTE in answer["choices"][0]["message"]["content"]
         assert server.opening.app().feedback.n_turns("asked") == 1

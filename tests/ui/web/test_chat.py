@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from rag.answering.conversations import Listed
-from rag.answering.stored_answers import Kept
+from rag.answering.conversations import ListedConversation
+from rag.answering.stored_answers import StoredAnswer
 from rag.app.app import open_app
 from rag.index.serving_index import ServingIndex
-from rag.ingestion.ingest_jobs import Asked, Job
-from rag.ingestion.progress import Step
+from rag.ingestion.ingest_jobs import IngestJob, IngestRequest
+from rag.ingestion.progress import FileProgress
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
-from ui.actions.status_messages import states_of
-from ui.serializers.conversation_export import as_json, as_markdown
+from ui.actions.status_messages import status_messages
+from ui.serializers.conversation_export import conversation_as_json, conversation_as_markdown
 from ui.texts import chat as said
-from ui.web.chat.render_card import card, removed_card
-from ui.web.chat.render_status import files_shown
+from ui.web.chat.render_card import render_card, render_removed_card
+from ui.web.chat.render_status import render_attached_files
 from ui.web.chat.tab_state import Conversation, Exchange
 
 HOSTILE = "<img src=x onerror=alert(1)> ![i](http://evil.example/y)"
@@ -51,31 +51,31 @@ def test_messages_hold_no_html_that_anybody_wrote() -> None:
 
 def test_a_removed_passage_shows_that_it_was_and_none_of_its_words() -> None:
     gone = Hit(Passage("p", "", "", "", "", "", 0, 0), 2, 0.5, 0.4, 0.3)
-    assert said.REMOVED_TITLE in removed_card(gone)
+    assert said.REMOVED_TITLE in render_removed_card(gone)
 
 
 @pytest.mark.parametrize(("support", "badge"), [(0.9, "nj-supported"), (0.3, "nj-partly"), (0.1, "nj-not-found")])
 def test_a_card_has_a_badge_by_the_best_support_and_none_without_a_citation(support: float, badge: str) -> None:
     passage = Passage("p", "d", "a.md", "T", "", "Owls hunt.", 0, 10)
     cited = Citation(1, "p", "a.md", None, 0, 10, "Owls hunt.", support)
-    assert badge in card(Hit(passage, 1, 0.9, 0.7, 0.8), [cited])
-    assert "nj-badge" not in card(Hit(passage, 1, 0.9, 0.7, 0.8), [])
+    assert badge in render_card(Hit(passage, 1, 0.9, 0.7, 0.8), [cited])
+    assert "nj-badge" not in render_card(Hit(passage, 1, 0.9, 0.7, 0.8), [])
 
 
-def job(state: str = "running", stage: str = "encoding", note: str = "") -> Job:
-    asked = Asked((f"uploads/{HOSTILE}.md",), "/data")
-    return Job("j", state, stage, "application", asked, note, 1, "", None, None, {}, 40, 10)
+def job(state: str = "running", stage: str = "encoding", note: str = "") -> IngestJob:
+    asked = IngestRequest((f"uploads/{HOSTILE}.md",), "/data")
+    return IngestJob("j", state, stage, "application", asked, note, 1, "", None, None, {}, 40, 10)
 
 
 def test_a_file_on_its_way_shows_its_stage_and_its_name_as_text() -> None:
-    shown = files_shown([job()], [], ["'x.exe' was not taken: <b>"])
+    shown = render_attached_files([job()], [], ["'x.exe' was not taken: <b>"])
     assert "is encoded · 10 of 40 passages" in shown and "nj-tenths-2" in shown
     assert "<img" not in shown and "<b>" not in shown and "http:" not in shown
 
 
 def test_a_file_that_was_refused_says_why_though_its_job_is_done() -> None:
     source = f"uploads/{HOSTILE}.md"
-    shown = files_shown([job("done", "")], [Step(source, "refused", "there is no text in it")], [])
+    shown = render_attached_files([job("done", "")], [FileProgress(source, "refused", "there is no text in it")], [])
     assert "was not taken" in shown and "there is no text in it" in shown
 
 
@@ -85,28 +85,30 @@ def test_a_conversation_is_saved_as_text_that_nothing_reads_as_signs() -> None:
     answer = Answer(
         "t1", "What?", "Owls. [1]", False, "", "v1", (cited,), (Hit(passage, 1, 0.9, 0.7, 0.8),), asked="What?"
     )
-    kept = [Kept(answer, datetime(2026, 11, 25, 9, tzinfo=UTC), "ready", "", frozenset())]
-    listed = Listed("c", HOSTILE, "2026-11-25T09:00:00+00:00", "")
-    text = as_markdown(listed, kept)
+    kept = [StoredAnswer(answer, datetime(2026, 11, 25, 9, tzinfo=UTC), "ready", "", frozenset())]
+    listed = ListedConversation("c", HOSTILE, "2026-11-25T09:00:00+00:00", "")
+    text = conversation_as_markdown(listed, kept)
     assert "<img" not in text.replace("\\<img", "") and "![" not in text
     assert "## What?\n\n2026-11-25 09:00 UTC, version v1\n\nOwls. \\[1\\]" in text
     assert "- [1] a.md, page 3: “\\<img" in text
-    whole = json.loads(as_json(listed, kept))
+    whole = json.loads(conversation_as_json(listed, kept))
     assert [(one["turn_id"], one["citations"][0]["passage_id"]) for one in whole["turns"]] == [("t1", "ext-1")]
 
 
 def test_nothing_is_said_of_how_things_stand_where_all_is_well_and_ingests_are(tmp_path: Path) -> None:
     app = open_app(load_settings(tmp_path / "data"))
     try:
-        calm = [one for one in states_of(app) if "disk" not in one]  # that of the machine that tests may be nearly full
-        app.jobs.create(Asked(("a.md",), str(tmp_path)))
-        app.jobs.begin_next()
+        calm = [
+            one for one in status_messages(app) if "disk" not in one
+        ]  # that of the machine that tests may be nearly full
+        app.jobs.create(IngestRequest(("a.md",), str(tmp_path)))
+        app.jobs.start_next()
         assert calm == []
         index = ServingIndex(tmp_path / "index", app.vectors(app.current().passage_side))
         index.state, index.share = "building", 0.634
-        app._live = replace(app.live, index=index)
+        app._live = replace(app.active_retriever, index=index)
         version = app.current().encoder_id
-        assert f"Version {version} answers while its index is being built, 63 % so far" in states_of(app)[-1]
-        assert said.INGESTING_FIRST in states_of(app)
+        assert f"Version {version} answers while its index is being built, 63 % so far" in status_messages(app)[-1]
+        assert said.INGESTING_FIRST in status_messages(app)
     finally:
         app.close()

@@ -23,24 +23,24 @@ from sqlalchemy import text
 from rag.app.app import open_app
 from rag.database.schema import open_database
 from rag.errors import UsageError
-from rag.feedback.passage_tallies import Tally
+from rag.feedback.passage_tallies import PassageTally
 from rag.ingestion.ingest import ingest_paths
-from rag.ingestion.ingest_jobs import Asked, Job, Jobs
-from rag.ingestion.progress import Step
-from rag.ingestion.remove_documents import Removed
-from rag.insights.document_listing import Wanted
+from rag.ingestion.ingest_jobs import IngestJob, IngestJobs, IngestRequest
+from rag.ingestion.progress import FileProgress
+from rag.ingestion.remove_documents import RemovalCounts
+from rag.insights.document_listing import DocumentQuery
 from rag.library.library import Library
-from rag.records import Document, Passage, Turn, now
+from rag.records import Document, Passage, Turn, utc_now
 from rag.settings import load_settings
-from ui.auth.current_user import Person, Role
-from ui.background.ingest_queue import ask_again, check_allowed, refused_last
+from ui.auth.current_user import CurrentUser, Role
+from ui.background.ingest_queue import check_path_allowed, enqueue_refused, latest_refused_job
 from ui.server.api_app import create_api
-from ui.server.serve import Running, running
-from ui.web.components.document_html import document_shown
-from ui.web.library.document_list import View
+from ui.server.serve import RunningServer, serve_in_thread
+from ui.web.components.document_html import render_document
+from ui.web.library.document_list import DocumentView
 from ui.web.library.page import NOTHING, LibraryPage
-from ui.web.library.render_jobs import jobs_shown, share_done
-from ui.web.library.render_list import document_head, would_go_told
+from ui.web.library.render_jobs import render_jobs, share_done
+from ui.web.library.render_list import format_removal_preview, render_document_head
 
 SOON_S = 60
 N_NOTES = 120
@@ -57,21 +57,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[Running]:
+def server(home: Path) -> Iterator[RunningServer]:
     """Its one job was under way when its application was killed."""
     (home / "data").mkdir()
     engine = open_database(f"sqlite:///{home / 'data/nightjar.db'}")
-    jobs = Jobs(engine)
-    jobs.create(Asked(("docs",), str(home)))
-    jobs.begin_next()
+    jobs = IngestJobs(engine)
+    jobs.create(IngestRequest(("docs",), str(home)))
+    jobs.start_next()
     engine.dispose()
-    with running(load_settings(home / "data", server={"port": 0, "folders": [home / "docs"]})) as started:
+    with serve_in_thread(load_settings(home / "data", server={"port": 0, "folders": [home / "docs"]})) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
+def client(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.address, timeout=30) as opened:
         yield opened
 
@@ -128,9 +128,9 @@ def test_only_what_the_settings_allow_can_be_brought_in(client: httpx.Client, ho
         assert (refused.status_code, reason in refused.json()["error"]) == (400, True)
     (home / "docs/loop.md").unlink()
     with pytest.raises(UsageError, match="is hidden"):
-        check_allowed(Path("docs/.git/a.md"), home, [Path("docs")])
+        check_path_allowed(Path("docs/.git/a.md"), home, [Path("docs")])
     with pytest.raises(UsageError, match="no folder at all"):
-        check_allowed(Path("docs"), home, [])
+        check_path_allowed(Path("docs"), home, [])
     assert client.post("/api/jobs", json={"paths": []}).status_code == 400
 
 
@@ -186,29 +186,29 @@ def test_one_document_comes_with_its_passages_and_the_verdicts_on_each(client: h
 
 
 def test_files_that_were_refused_are_tried_again_until_they_go_in(
-    client: httpx.Client, server: Running, home: Path, docs_in: dict
+    client: httpx.Client, server: RunningServer, home: Path, docs_in: dict
 ) -> None:
     app = server.opening.app()
-    refused = refused_last(app, 20)
+    refused = latest_refused_job(app, 20)
     assert refused is not None
     assert [Path(one).name for one in refused[1]] == ["broken.pdf"]
     (home / "docs/broken.pdf").rename(home / "docs/kept.pdf")
     with pytest.raises(UsageError, match="none of the refused files is there any more"):
-        ask_again(app, *refused)
+        enqueue_refused(app, *refused)
     (home / "docs/kept.pdf").rename(home / "docs/broken.pdf")
-    job = over(client, ask_again(app, *refused).job_id)
+    job = over(client, enqueue_refused(app, *refused).job_id)
     assert job["files"] == {"refused": 1}
-    again = refused_last(app, 20)
+    again = latest_refused_job(app, 20)
     assert again is not None
     assert again[0].job_id == job["job_id"], "the latest that refused it"
     with pytest.raises(UsageError, match=r"server\.folders allows"):
-        ask_again(app, replace(again[0], asked=Asked((), "/etc")), ["hostname"])
+        enqueue_refused(app, replace(again[0], asked=IngestRequest((), "/etc")), ["hostname"])
 
 
 # ---- who may
 
 
-def as_person(server: Running, person: Person, method: str, path: str, **options: Any) -> httpx.Response:
+def as_person(server: RunningServer, person: CurrentUser, method: str, path: str, **options: Any) -> httpx.Response:
     """What the API answers to *person*."""
     api = create_api(server.opening)
 
@@ -224,9 +224,9 @@ def as_person(server: Running, person: Person, method: str, path: str, **options
 
 @pytest.mark.parametrize("role", ["reader", "voter"])
 def test_who_is_no_administrator_may_look_and_change_nothing(
-    server: Running, home: Path, docs_in: dict, role: Role
+    server: RunningServer, home: Path, docs_in: dict, role: Role
 ) -> None:
-    ada = Person("ada", role)
+    ada = CurrentUser("ada", role)
     listed = as_person(server, ada, "GET", "/api/documents")
     assert listed.status_code == 200
     source = listed.json()[0]["source"]
@@ -234,44 +234,48 @@ def test_who_is_no_administrator_may_look_and_change_nothing(
                                   ("POST", "/api/jobs", {"json": {"paths": [str(home / "docs")]}}),
                                   ("POST", "/api/jobs/x/cancel", {})):  # fmt: skip
         assert as_person(server, ada, method, path, **options).status_code == 403
-    assert source in server.opening.app().library.hashes()
+    assert source in server.opening.app().library.file_hashes()
 
 
-def test_only_administrators_see_the_gaps_of_others_and_nobody_sees_names(server: Running) -> None:
+def test_only_administrators_see_the_gaps_of_others_and_nobody_sees_names(server: RunningServer) -> None:
     for number, user in enumerate(("ada", "ben")):
-        turn = Turn(f"gap{number}", "c", user, f"Which volcano did {user} climb?", "", True, "v", now())
+        turn = Turn(f"gap{number}", "c", user, f"Which volcano did {user} climb?", "", True, "v", utc_now())
         server.opening.app().feedback.record_turn(turn)
 
-    def told(person: Person) -> list[dict]:
+    def told(person: CurrentUser) -> list[dict]:
         return as_person(server, person, "GET", "/api/gaps").json()
 
-    assert [one["questions"] for one in told(Person("ada", "voter"))] == [["Which volcano did ada climb?"]]
-    everybodys = told(Person("root", "administrator"))
+    assert [one["questions"] for one in told(CurrentUser("ada", "voter"))] == [["Which volcano did ada climb?"]]
+    everybodys = told(CurrentUser("root", "administrator"))
     assert {question for one in everybodys for question in one["questions"]} >= {"Which volcano did ben climb?"}
     assert all(set(one) == {"name", "questions", "n_asked", "n_people", "last_at", "closest"} for one in everybodys)
 
 
-def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(server: Running, docs_in: dict) -> None:
+def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(
+    server: RunningServer, docs_in: dict
+) -> None:
     async def made() -> LibraryPage:  # inside a loop: else Gradio 6.31 opens some of its own, and closes none
         with gr.Blocks():
             return LibraryPage(server.opening)
 
     page = asyncio.run(made())
-    ada: Any = SimpleNamespace(state=SimpleNamespace(person=Person("ada", "voter")), query_params={})
-    source = next(iter(server.opening.app().library.hashes()))
-    for refused in (page.ask(source, ada), page.sure.go(source, "", ada), page.adding.bring_in("docs", False, ada),
-                    page.adding.try_again(ada), page.adding.cancel_first(ada)):  # fmt: skip
+    ada: Any = SimpleNamespace(state=SimpleNamespace(person=CurrentUser("ada", "voter")), query_params={})
+    source = next(iter(server.opening.app().library.file_hashes()))
+    for refused in (page.ask(source, ada), page.sure.go(source, "", ada), page.adding.ingest_path("docs", False, ada),
+                    page.adding.retry_refused(ada), page.adding.cancel_running(ada)):  # fmt: skip
         assert "&#39;ada&#39; has the role voter" in refused[page.status]
-    assert source in server.opening.app().library.hashes()
-    assert page.adding.jobs not in page.look(NOTHING, View(), ada), "who brings in what is for administrators"
+    assert source in server.opening.app().library.file_hashes()
+    assert page.adding.jobs not in page.look(NOTHING, DocumentView(), ada), "who brings in what is for administrators"
     begun = page.begin(ada)
     assert begun[page.add_tab]["visible"] is begun[page.folder_box]["visible"] is False
     assert "Which volcano did ben climb" not in page.gather(ada)[page.gaps]
-    listed = server.opening.app().catalogue().page(Wanted(), 1)[0][0]
-    assert "by&#32;" not in document_head(listed, {"ben": 2, "cy": 1}, Person("ada", "voter"))
-    assert "Called outdated 3 times by 2 people." in document_head(listed, {"ben": 2, "cy": 1}, Person("ada", "voter"))
-    assert "Called outdated by ben (2×), cy (1×)." in document_head(
-        listed, {"ben": 2, "cy": 1}, Person("root", "administrator")
+    listed = server.opening.app().document_listing().page(DocumentQuery(), 1)[0][0]
+    assert "by&#32;" not in render_document_head(listed, {"ben": 2, "cy": 1}, CurrentUser("ada", "voter"))
+    assert "Called outdated 3 times by 2 people." in render_document_head(
+        listed, {"ben": 2, "cy": 1}, CurrentUser("ada", "voter")
+    )
+    assert "Called outdated by ben (2×), cy (1×)." in render_document_head(
+        listed, {"ben": 2, "cy": 1}, CurrentUser("root", "administrator")
     )
 
 
@@ -283,12 +287,12 @@ def test_passages_that_overlap_show_each_word_once_and_what_is_between_them(base
     document = Document("d", "a.md", "", "text/plain", "", text)
     first = replace(base_passage, passage_id="1", text=text[9:22], start=9, end=22, page=1)
     second = replace(base_passage, passage_id="2", text=text[17:33], start=17, end=33, page=2, heading="Part › Heading")
-    shown = document_shown(document, [second, first], "2", {"1": Tally(helpful=1, cited=3)})
+    shown = render_document(document, [second, first], "2", {"1": PassageTally(helpful=1, cited=3)})
     assert shown.count("three") == 1
     assert shown.index("Page 1") < shown.index("1 helpful") < shown.index("Page 2") < shown.index("four")
     assert "cited 3 times" in shown and "begins in the passage above" in shown
     assert shown.count("nj-this") == 1
-    apart = document_shown(document, [first, replace(second, start=34, end=38, text=text[34:38])])
+    apart = render_document(document, [first, replace(second, start=34, end=38, text=text[34:38])])
     assert 'class="nj-between">four five' in apart
 
 
@@ -298,21 +302,23 @@ def base_passage() -> Passage:
 
 
 def test_an_ingest_shows_its_refused_files_first_and_how_much_is_done() -> None:
-    job = Job("j", "running", "encoding", "application", Asked(("<b>",), "."), "", 1, "", None, None,
+    job = IngestJob("j", "running", "encoding", "application", IngestRequest(("<b>",), "."), "", 1, "", None, None,
               {"indexed": 2, "encoding": 1, "refused": 1, "waiting": 1}, 20, 10)  # fmt: skip
     assert share_done(job) == pytest.approx((3 + 1 * 0.5) / 5)
     assert share_done(replace(job, files={})) == 0
-    shown = jobs_shown([(job, [Step("a.md", "indexed"), Step("z<i>.pdf", "refused", "it is damaged")])])
+    shown = render_jobs(
+        [(job, [FileProgress("a.md", "indexed"), FileProgress("z<i>.pdf", "refused", "it is damaged")])]
+    )
     assert 'value="70" max="100"' in shown
     assert shown.index("it is damaged") < shown.index("a&#46;md")
     assert "<b>" not in shown and "<i>" not in shown
 
 
 def test_a_removal_says_what_would_go() -> None:
-    told = would_go_told("<notes>", Removed(2, 3, 1, ("v1", "v2")))
+    told = format_removal_preview("<notes>", RemovalCounts(2, 3, 1, ("v1", "v2")))
     assert "“&#60;notes&#62;” out for good: 2 documents with 3 passages. 1 verdict on them" in told
     assert "Learnt from them: v1, v2." in told and "stay where they are" in told
-    assert "With it: 1 uploaded file." in would_go_told("uploads/a.md", Removed(1, 1, 0, ()), n_copies=1)
+    assert "With it: 1 uploaded file." in format_removal_preview("uploads/a.md", RemovalCounts(1, 1, 0, ()), n_copies=1)
 
 
 # ---- killed
@@ -354,7 +360,7 @@ def whole(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     """How many passages each document has where nothing was killed."""
     monkeypatch.chdir(tmp_path)
     app = open_app(load_settings(tmp_path / "whole"))
-    ingest_paths(app.library, [Path("notes")], splitting=app.splitting())
+    ingest_paths(app.library, [Path("notes")], splitting=app.splitting_rules())
     found = {one.source: one.n_passages for one in app.library.sources()}
     app.close()
     return found
@@ -396,14 +402,14 @@ def kill(process: subprocess.Popen[str]) -> None:
 def test_an_ingest_that_is_killed_leaves_documents_whole_or_absent_and_goes_on(library, whole, tmp_path) -> None:
     """Killed while it reads, then while it encodes; the third run ends, and nothing is read or encoded twice."""
     command = ("ingest", "notes", "--json")
-    moments = [lambda: len(library.hashes()) > 20, lambda: n_vectors(library) > 0]
+    moments = [lambda: len(library.file_hashes()) > 20, lambda: n_vectors(library) > 0]
     for moment in moments:
         process = nightjar(tmp_path / "data", *command, cwd=tmp_path)
         wait_for(lambda moment=moment, process=process: moment() or process.poll() is not None)
         assert process.poll() is None, "it was over before it could be killed"
         kill(process)
         assert check_whole(library, whole) > 0
-    n_before, n_encoded = len(library.hashes()), n_vectors(library)
+    n_before, n_encoded = len(library.file_hashes()), n_vectors(library)
     last = nightjar(tmp_path / "data", *command, cwd=tmp_path)
     told, _ = last.communicate(timeout=SOON_S)
     assert last.returncode == 0
@@ -416,10 +422,10 @@ def test_an_ingest_that_is_killed_leaves_documents_whole_or_absent_and_goes_on(l
 
 @pytest.mark.chaos
 def test_an_application_that_is_killed_goes_on_with_its_ingest_at_the_next_start(library, whole, tmp_path) -> None:
-    jobs = Jobs(library.engine)
-    job = jobs.create(Asked(("notes",), str(tmp_path)))
+    jobs = IngestJobs(library.engine)
+    job = jobs.create(IngestRequest(("notes",), str(tmp_path)))
     serve = ("serve", "--port", "0", "--no-schedule")
-    for n_starts, moment in enumerate((lambda: len(library.hashes()) > 20, lambda: n_vectors(library) > 0), 1):
+    for n_starts, moment in enumerate((lambda: len(library.file_hashes()) > 20, lambda: n_vectors(library) > 0), 1):
         process = nightjar(tmp_path / "data", *serve, cwd=tmp_path)
         wait_for(lambda moment=moment, n=n_starts: jobs.get(job.job_id).n_starts == n and moment())
         kill(process)

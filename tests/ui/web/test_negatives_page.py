@@ -15,29 +15,29 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from rag.app.app import App, open_app
-from rag.database.schema import reading, vectors
-from rag.embedding.query_vectors import known_question_vectors
+from rag.database.schema import read_connection, vectors
+from rag.embedding.query_vectors import load_query_vectors
 from rag.errors import SettingsError
 from rag.ingestion.ingest import ingest_paths
-from rag.records import Passage, Turn, Verdict, now
+from rag.records import Passage, Turn, Verdict, utc_now
 from rag.settings import Settings, load_settings
-from rag.splitting.splitter import Splitting
-from retriever_training.inspection.negatives_of_question import negatives_for
-from retriever_training.negatives.candidates.records import View
-from retriever_training.negatives.denoising.false_negative_rules import rules
+from rag.splitting.splitter import SplittingRules
+from retriever_training.inspection.negatives_of_question import mine_for_question
+from retriever_training.negatives.candidates.records import VersionView
+from retriever_training.negatives.denoising.false_negative_rules import false_negative_rules
 from retriever_training.negatives.finders import FINDERS
 from tests.fixtures import jargon
 from tests.fixtures.browser import CHROMIUM, DRIVER, Page
 from tests.fixtures.requests import request_of
 from tests.ui.browser.test_first_visit import HOSTILE
-from ui.background.startup import Opening
-from ui.server.serve import Running, running
+from ui.background.startup import AppStartup
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import shared as texts
-from ui.web.components.escape import escaped
-from ui.web.components.theme import CSS
+from ui.web.components.escape import escape_html
+from ui.web.components.theme import MAIN_STYLE_SHEET
 from ui.web.pages import build_pages
-from ui.web.training.negatives_page import NegativesPage, judged_questions, looked_at
-from ui.web.training.render_negatives import Found, candidate_card, negatives_shown
+from ui.web.training.negatives_page import NegativesPage, judged_questions, negatives_html
+from ui.web.training.render_negatives import FinderCandidates, render_candidate, render_negatives
 
 # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
 pytestmark = [
@@ -59,7 +59,7 @@ def judge(app: App, documents: Path) -> None:
     jargon.vote(app, JUDGED)
     documents.mkdir()
     (documents / "hostile.txt").write_text(HOSTILE, "utf-8")
-    ingest_paths(app.library, [documents], splitting=Splitting(90))
+    ingest_paths(app.library, [documents], splitting=SplittingRules(90))
     app.encode_missing()
 
 
@@ -80,28 +80,28 @@ def column(page: str, way: str) -> str:
 
 
 def test_a_judged_question_shows_its_right_passage_and_what_is_kept_and_removed_and_why(app: App) -> None:
-    page = looked_at(app, FILTER)
+    page = negatives_html(app, FILTER)
     right, ways = page.split('<div class="nj-ways">')
     assert "Zorvex&#58; take the filter out" in right
     assert right.count("nj-fate nj-right") == 1
     dense, random = column(ways, "dense"), column(ways, "random")
-    assert escaped("Removed: as close as a positive, under the base") in dense
+    assert escape_html("Removed: as close as a positive, under the base") in dense
     assert re.search(r"cosine 0\.\d\d · margin [+-]0\.\d\d", dense)
     assert "5 found, 0 kept" in dense
     assert "5 found, 5 kept" in random
     assert random.count('nj-fate nj-kept">Kept<') == 5
-    assert escaped(texts.REASONS["as close as a positive, under"]) in ways
+    assert escape_html(texts.REASONS["as close as a positive, under"]) in ways
 
 
 def test_a_way_that_found_nothing_says_why_and_comes_last(app: App) -> None:
-    page = looked_at(app, FILTER)
+    page = negatives_html(app, FILTER)
     assert re.findall(r"nj-way-(\w+)", page) == ["dense", "bm25", "neighbour", "word_neighbour", "random", "in_batch",
                                                   "feedback", "earlier"]  # fmt: skip
     assert "There is no earlier version" in column(page, "earlier")
 
 
 def test_a_question_nobody_judged_says_what_the_rules_can_not_know(app: App) -> None:
-    page = looked_at(app, UNJUDGED)
+    page = negatives_html(app, UNJUDGED)
     assert texts.NO_RIGHT_PASSAGE in page
     assert "5 found, not checked" in column(page, "dense")
     assert "It starts from a right passage, and none is known" in column(page, "neighbour")
@@ -110,36 +110,36 @@ def test_a_question_nobody_judged_says_what_the_rules_can_not_know(app: App) -> 
 
 def test_a_passage_that_people_rejected_is_shown_without_their_names(app: App) -> None:
     rejected = app.library.resolve(["toaster/3"])["toaster/3"]
-    turns = [Turn(f"no-{who}", "c", f"person-{who}", FILTER, "", False, "", now()) for who in range(3)]
+    turns = [Turn(f"no-{who}", "c", f"person-{who}", FILTER, "", False, "", utc_now()) for who in range(3)]
     app.feedback.record_turns(turns)
     app.feedback.append([Verdict(one.user, one.turn_id, FILTER, rejected, "not_relevant") for one in turns])
-    page = looked_at(app, FILTER)
+    page = negatives_html(app, FILTER)
     assert "1 found, 1 kept" in column(page, "feedback")
     assert "Draskel" in column(page, "feedback")
     assert "person" not in page
 
 
 def test_a_hostile_document_is_text(app: App) -> None:
-    page = looked_at(app, "What does the hostile beacon say?")
+    page = negatives_html(app, "What does the hostile beacon say?")
     assert "&#60;script&#62;document&#46;title" in page
     assert "<script" not in page and "<img" not in page and "http:" not in page
 
 
 def n_vectors(app: App) -> int:
-    with reading(app.engine) as connection:
+    with read_connection(app.engine) as connection:
         return int(connection.execute(select(func.count()).select_from(vectors)).scalar_one())
 
 
 def test_nothing_is_kept_of_a_typed_question_that_nobody_judged(app: App) -> None:
     """Neither its own vector, nor one of the same words in other letters; a judged one's is kept, as the night keeps it."""
-    looked_at(app, FILTER)
+    negatives_html(app, FILTER)
     before = n_vectors(app)
-    looked_at(app, UNJUDGED)
-    looked_at(app, FILTER.upper())
+    negatives_html(app, UNJUDGED)
+    negatives_html(app, FILTER.upper())
     assert n_vectors(app) == before
-    kept = known_question_vectors(app.engine, app.current().encoder_id, [UNJUDGED, FILTER.upper(), FILTER])
+    kept = load_query_vectors(app.engine, app.current().encoder_id, [UNJUDGED, FILTER.upper(), FILTER])
     assert list(kept) == [FILTER]
-    assert np.array_equal(kept[FILTER], app.live.retriever.encoder.encode_queries([FILTER])[0])
+    assert np.array_equal(kept[FILTER], app.active_retriever.retriever.encoder.encode_queries([FILTER])[0])
 
 
 class Opened:
@@ -148,7 +148,7 @@ class Opened:
     def __init__(self, app: App) -> None:
         self.encoder_id = app.current().encoder_id
         self.asked: list[str] = []
-        self._encoder = app.live.retriever.encoder
+        self._encoder = app.active_retriever.retriever.encoder
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.asked += texts
@@ -157,22 +157,22 @@ class Opened:
 
 def test_the_encoder_that_answers_looks_at_a_question_and_no_second_one_is_loaded(app: App) -> None:
     opened = Opened(app)
-    first = negatives_for(app, UNJUDGED, 5, opened=opened)
+    first = mine_for_question(app, UNJUDGED, 5, encoder=opened)
     assert opened.asked[0] == UNJUDGED
-    assert negatives_for(app, UNJUDGED, 5, opened=opened) == first
+    assert mine_for_question(app, UNJUDGED, 5, encoder=opened) == first
     assert opened.asked[-1] == UNJUDGED and opened.asked.count(UNJUDGED) == 2, "kept nowhere, so encoded again"
 
 
 # ---- cards
 
 
-def found(removed: str | None = None, margin: float | None = 0.125, way: str = "dense") -> Found:
+def found(removed: str | None = None, margin: float | None = 0.125, way: str = "dense") -> FinderCandidates:
     passage = Passage("p", "d", "a.md", "Owls", "", "word " * 100, 0, 500)
-    return Found(way, "v1", 2, 0.5, margin, removed, passage)
+    return FinderCandidates(way, "v1", 2, 0.5, margin, removed, passage)
 
 
 def test_a_card_has_rank_score_margin_fate_and_first_words_with_the_rest_below() -> None:
-    card = candidate_card(found(), ["in_batch"], checked=True)
+    card = render_candidate(found(), ["in_batch"], checked=True)
     assert '<span class="nj-n">2</span>' in card
     assert "cosine 0.50 · margin +0.12 · also in: In the same batch" in card
     first, whole = card.split("<details>")
@@ -181,20 +181,20 @@ def test_a_card_has_rank_score_margin_fate_and_first_words_with_the_rest_below()
 
 
 def test_a_margin_of_nothing_has_no_minus() -> None:
-    assert "margin +0.00" in candidate_card(found(margin=-0.001), [], checked=True)
+    assert "margin +0.00" in render_candidate(found(margin=-0.001), [], checked=True)
 
 
 def test_an_earlier_versions_find_names_the_version() -> None:
-    assert "version v1" in candidate_card(found(way="earlier"), [], checked=True)
+    assert "version v1" in render_candidate(found(way="earlier"), [], checked=True)
 
 
 def test_a_removal_is_told_in_words_where_nothing_could_be_checked_too() -> None:
-    assert "Removed&#58; is a positive" in candidate_card(found("is a positive"), [], checked=False)
-    assert "Not checked" in candidate_card(found(margin=None), [], checked=False)
+    assert "Removed&#58; is a positive" in render_candidate(found("is a positive"), [], checked=False)
+    assert "Not checked" in render_candidate(found(margin=None), [], checked=False)
 
 
 def test_only_the_reasons_that_were_given_are_explained() -> None:
-    page = negatives_shown([], [found("as close as a positive, under the base")])
+    page = render_negatives([], [found("as close as a positive, under the base")])
     explained = page.split("nj-why")[1]
     assert "above 0&#46;95 times" in explained
     assert "holds an answer" not in explained
@@ -202,8 +202,10 @@ def test_only_the_reasons_that_were_given_are_explained() -> None:
 
 def test_every_way_and_every_rule_has_its_words() -> None:
     assert list(texts.WAYS) == list(FINDERS)
-    view = View("the base", np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
-    unexplained = [one.reason for one in rules([view]) if not one.reason.startswith(tuple(texts.REASONS))]
+    view = VersionView("the base", np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
+    unexplained = [
+        one.reason for one in false_negative_rules([view]) if not one.reason.startswith(tuple(texts.REASONS))
+    ]
     assert unexplained == []
 
 
@@ -226,7 +228,7 @@ def inside_a_loop(make):
     return asyncio.run(made())
 
 
-def page_over(opening: Opening) -> NegativesPage:
+def page_over(opening: AppStartup) -> NegativesPage:
     def make() -> NegativesPage:
         import gradio as gr
 
@@ -243,11 +245,11 @@ def test_where_nobody_judged_headings_are_offered(tmp_path: Path) -> None:
 
     def opened() -> App:
         app = open_app(Settings(data=data))
-        ingest_paths(app.library, [owls], splitting=Splitting(90))
+        ingest_paths(app.library, [owls], splitting=SplittingRules(90))
         app.encode_missing()
         return app
 
-    opening = Opening(opened)
+    opening = AppStartup(opened)
     page = page_over(opening)
     offered = page.offer(request_of())[page.offered]
     assert (offered["label"], offered["choices"]) == (texts.SAMPLE_QUESTIONS, ["What do owls eat?"])
@@ -255,7 +257,7 @@ def test_where_nobody_judged_headings_are_offered(tmp_path: Path) -> None:
 
 
 def test_an_empty_library_is_told_how_it_is_filled(tmp_path: Path) -> None:
-    opening = Opening(lambda: open_app(Settings(data=tmp_path / "data")))
+    opening = AppStartup(lambda: open_app(Settings(data=tmp_path / "data")))
     page = page_over(opening)
     assert page.offer(request_of()) == {page.status: texts.EMPTY_LIBRARY}
     assert list(page.look("Who?", request_of()))[-1] == {page.status: texts.EMPTY_LIBRARY, page.found: ""}
@@ -266,10 +268,10 @@ def test_an_error_is_a_sentence_and_nothing_typed_is_nothing_asked(caplog: pytes
     def refuse() -> App:
         raise SettingsError("the disk <is> full")
 
-    page = page_over(Opening(refuse))
+    page = page_over(AppStartup(refuse))
     assert list(page.look("Who?", request_of()))[-1] == {page.status: "the disk &#60;is&#62; full"}
     assert list(page.look("  ", request_of())) == []
-    broken = page_over(Opening(lambda: None))
+    broken = page_over(AppStartup(lambda: None))
     with caplog.at_level(logging.ERROR, "ui.web.training.negatives_page"):
         assert list(broken.look("Who?", request_of()))[-1] == {broken.status: texts.FAILED}
     assert "looking at a question's negatives failed" in caplog.text
@@ -277,7 +279,7 @@ def test_an_error_is_a_sentence_and_nothing_typed_is_nothing_asked(caplog: pytes
 
 def test_looking_waits_in_a_line_of_its_own() -> None:
     """A look reads the whole library: it must not take the places of those who chat."""
-    pages = inside_a_loop(lambda: build_pages(Opening(lambda: None), 3, at_once=True))
+    pages = inside_a_loop(lambda: build_pages(AppStartup(lambda: None), 3, at_once=True))
     lines = {fn.name: (fn.concurrency_id, fn.concurrency_limit) for fn in pages.fns.values()}
     assert lines["look"] == ("negatives", 1)
     assert lines["ask_sample"] == ("answers", 16)
@@ -296,7 +298,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("scheme", [":root", ".dark"])
 def test_what_became_of_a_passage_can_be_read_against_its_ground(scheme: str) -> None:
     """At least 4.5 to 1, as WCAG asks of text (AA)."""
-    block = CSS.read_text("utf-8").split(f"\n{scheme} {{")[1].split("}")[0]
+    block = MAIN_STYLE_SHEET.read_text("utf-8").split(f"\n{scheme} {{")[1].split("}")[0]
     colours = dict(re.findall(r"--nj-([\w-]+): (#\w{6});", block))
     for ink, ground in (("good", "good-back"), ("gone", "gone-back"), ("soft", "card"), ("ink", "card")):
         light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
@@ -307,16 +309,18 @@ def test_what_became_of_a_passage_can_be_read_against_its_ground(scheme: str) ->
 
 
 @pytest.fixture(scope="module")
-def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("negatives")
     data = Path(shutil.copytree(_manuals, home / "data"))
-    with running(load_settings(data, server={"port": 0}), prepare=lambda app: judge(app, home / "docs")) as started:
-        looked_at(started.opening.app(), UNJUDGED)  # what is heavy is imported by now
+    with serve_in_thread(
+        load_settings(data, server={"port": 0}), prepare=lambda app: judge(app, home / "docs")
+    ) as started:
+        negatives_html(started.opening.app(), UNJUDGED)  # what is heavy is imported by now
         yield started
 
 
 @pytest.fixture
-def page(request: pytest.FixtureRequest, server: Running) -> Page:
+def page(request: pytest.FixtureRequest, server: RunningServer) -> Page:
     opened = Page(request.getfixturevalue("browser"))
     opened.browser.get_log("performance"), opened.browser.get_log("browser")  # what came before is another test's
     opened.browser.get(server.address)
@@ -349,7 +353,7 @@ class TestInABrowser:
         page.see(".nj-rights", where=lambda one: "three years" in one.text)
         assert page.see(".nj-look textarea").get_attribute("value") == "How long is the warranty of the printer?"
 
-    def test_a_hostile_document_stays_text_and_no_other_host_is_asked(self, page: Page, server: Running) -> None:
+    def test_a_hostile_document_stays_text_and_no_other_host_is_asked(self, page: Page, server: RunningServer) -> None:
         look(page, "What does the hostile beacon say?")
         page.see(".nj-unjudged h2", where=lambda one: one.text == texts.NO_RIGHT_PASSAGE)
         assert '<script>document.title="owned"</script>' in page.see(".nj-looked").text

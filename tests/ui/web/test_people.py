@@ -11,41 +11,41 @@ import gradio as gr
 import pytest
 
 from rag.accounts.accounts import Account, Accounts
-from rag.accounts.sessions_and_tokens import Credentials
+from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.app.app import App, open_app
 from rag.database.user_tables import conversations
 from rag.errors import NotFoundError
-from rag.file_lock import FileLock
-from rag.records import Turn, Verdict, now
+from rag.file_lock import ProcessLock
+from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings
 from tests.fixtures.requests import request_of
-from ui.auth.authenticate import Identified
-from ui.auth.current_user import Person
-from ui.background.startup import Opening
+from ui.auth.authenticate import Authenticated
+from ui.auth.current_user import CurrentUser
+from ui.background.startup import AppStartup
 from ui.texts import people as texts
-from ui.web.people.list import N_ROWS, View
+from ui.web.people.list import N_ROWS, PeopleView
 from ui.web.people.page import PeoplePage, fill_people_page
 
 GOOD = "correct horse battery"
-ANN = Person("ann", "administrator")
+ANN = CurrentUser("ann", "administrator")
 
 
 @pytest.fixture(scope="module")
-def opening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opening]:
+def opening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppStartup]:
     data = tmp_path_factory.mktemp("people") / "data"
-    opened = Opening(lambda: open_app(Settings(data=data)))
+    opened = AppStartup(lambda: open_app(Settings(data=data)))
     Accounts(opened.app().engine).add("ann", "administrator", GOOD)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def app(opening: Opening) -> App:
+def app(opening: AppStartup) -> App:
     return opening.app()
 
 
 @pytest.fixture(scope="module")
-def page(opening: Opening) -> PeoplePage:
+def page(opening: AppStartup) -> PeoplePage:
     async def make() -> PeoplePage:  # without a running loop Gradio 6.31 opens some, and closes none
         with gr.Blocks(analytics_enabled=False):
             return PeoplePage(opening)
@@ -56,13 +56,13 @@ def page(opening: Opening) -> PeoplePage:
 @pytest.fixture
 def accounts(app: App) -> Iterator[Accounts]:
     """Ann alone, and whoever the test adds until it ends."""
-    from rag.accounts.erasure import forget_person
+    from rag.accounts.erasure import erase_user_data
 
     opened = Accounts(app.engine)
     yield opened
     for one in opened.all():
         if one.name != "ann":
-            forget_person(app.engine, one.name)
+            erase_user_data(app.engine, one.name)
 
 
 def told(page: PeoplePage, updates: dict[Any, Any]) -> str:
@@ -73,17 +73,17 @@ def test_an_added_person_signs_in_by_the_password_that_is_shown_once(page: Peopl
     added = page.adding.add("Bob", "reader", "", request_of(ANN))
     made = added[page.desk.secret]["value"]
     assert told(page, added) == "“bob” has an account now: reader."
-    found = accounts.by_password("bob", made)
+    found = accounts.authenticate("bob", made)
     assert found is not None
     assert found.role == "reader"
-    assert made not in repr(page.look(View(), request_of(ANN)))
-    assert page.look(View(), request_of(ANN))[page.desk.secret]["visible"] is False
+    assert made not in repr(page.look(PeopleView(), request_of(ANN)))
+    assert page.look(PeopleView(), request_of(ANN))[page.desk.secret]["visible"] is False
 
 
 def test_a_password_that_was_typed_is_set_and_not_shown(page: PeoplePage, accounts: Accounts) -> None:
     added = page.adding.add("bob", "voter", GOOD, request_of(ANN))
     assert GOOD not in repr(added)
-    assert accounts.by_password("bob", GOOD) is not None
+    assert accounts.authenticate("bob", GOOD) is not None
 
 
 @pytest.mark.parametrize(
@@ -116,28 +116,28 @@ def test_the_last_administrator_stays_and_the_reason_is_told(page: PeoplePage, a
 
 def test_a_role_a_password_and_the_end_of_sessions_hold_at_once(page: PeoplePage, accounts: Accounts) -> None:
     accounts.add("bob", "voter", GOOD)
-    held = Credentials(accounts.engine)
+    held = CredentialStore(accounts.engine)
     assert "administrator now" in told(page, page.one.give_role("bob", "administrator", request_of(ANN)))
     assert accounts.get("bob").role == "administrator"
     first = held.begin_session("bob", 1)
     ended = page.one.sign_out("bob", request_of(ANN))
     assert texts.NO_SESSIONS in ended[page.one.sessions]
-    assert held.by_session(first) is None
+    assert held.session_owner(first) is None
     second = held.begin_session("bob", 1)
     made = page.one.give_password("bob", "", request_of(ANN))[page.desk.secret]["value"]
-    assert held.by_session(second) is None
-    assert accounts.by_password("bob", made) is not None
+    assert held.session_owner(second) is None
+    assert accounts.authenticate("bob", made) is not None
 
 
 def test_a_token_is_revoked_and_only_one_of_the_person_who_is_shown(page: PeoplePage, accounts: Accounts) -> None:
     accounts.add("bob", "voter", GOOD)
-    held = Credentials(accounts.engine)
-    mine, _ = held.make_token("bob", "<b>the wiki</b>")
-    other, other_secret = held.make_token("ann", "hers")
+    held = CredentialStore(accounts.engine)
+    mine, _ = held.create_token("bob", "<b>the wiki</b>")
+    other, other_secret = held.create_token("ann", "hers")
     shown = page.one.shown(page.desk.opening.app(), "bob", ANN)
     assert "<b>" not in shown[page.one.tokens]
     assert "no token" in told(page, page.one.revoke_token("bob", other.token_id, request_of(ANN)))
-    assert held.by_token(other_secret) is not None
+    assert held.token_owner(other_secret) is not None
     assert told(page, page.one.revoke_token("bob", None, request_of(ANN))) == texts.CHOOSE_TOKEN
     revoked = page.one.revoke_token("bob", mine.token_id, request_of(ANN))
     assert told(page, revoked) == "The token “<b>the wiki</b>” is revoked: it holds no more."
@@ -163,7 +163,7 @@ def test_forgetting_asks_for_the_name_and_leaves_nothing_of_the_person(
     page: PeoplePage, accounts: Accounts, app: App
 ) -> None:
     accounts.add("bob", "voter", GOOD)
-    app.feedback.record_turns([Turn("b-1", "c", "bob", "Who is there?", "", False, "", now())])
+    app.feedback.record_turns([Turn("b-1", "c", "bob", "Who is there?", "", False, "", utc_now())])
     app.feedback.append([Verdict("bob", "b-1", "Who is there?", "p", "helpful")])
     asked = page.one.leaving.ask_forget("bob", request_of(ANN))
     assert "1 verdict, 1 question with" in unescape(asked[page.one.leaving.told])
@@ -181,7 +181,7 @@ def test_forgetting_asks_for_the_name_and_leaves_nothing_of_the_person(
 def test_nobody_is_forgotten_while_a_night_runs(page: PeoplePage, accounts: Accounts, app: App) -> None:
     """It has read the votes already."""
     accounts.add("bob", "voter", GOOD)
-    night = FileLock(app.settings.data / "night.lock", "the night")
+    night = ProcessLock(app.settings.data / "night.lock", "the night")
     try:
         assert "the night" in told(page, page.one.leaving.go("bob", "forget", "bob", request_of(ANN)))
     finally:
@@ -198,27 +198,27 @@ def test_who_was_forgotten_meanwhile_is_told_as_gone(page: PeoplePage, accounts:
 def test_an_administrators_token_changes_nobody(page: PeoplePage, accounts: Accounts) -> None:
     """One that leaked must not make accounts that outlive it."""
     request = request_of(ANN)
-    request.request.state.identified = Identified(accounts.get("ann"), "token")
+    request.request.state.identified = Authenticated(accounts.get("ann"), "token")
     assert "signed in by a token" in told(page, page.adding.add("eve", "administrator", GOOD, request))
-    assert "signed in by a token" in told(page, page.look(View(), request))
+    assert "signed in by a token" in told(page, page.look(PeopleView(), request))
     assert accounts.find("eve") is None
-    request.request.state.identified = Identified(accounts.get("ann"), "session")
+    request.request.state.identified = Authenticated(accounts.get("ann"), "session")
     assert "has an account now" in told(page, page.adding.add("eve", "reader", GOOD, request))
 
 
 def test_more_people_than_a_page_holds_are_paged_and_found(page: PeoplePage, accounts: Accounts) -> None:
     for number in range(N_ROWS + 2):
         accounts.add(f"p{number:02}", "reader")
-    first = page.look(View(), request_of(ANN))
+    first = page.look(PeopleView(), request_of(ANN))
     assert first[page.people.range] == f"People 1–20 of {N_ROWS + 3}"
     assert first[page.people.seek]["visible"]
     found = page.people.find("P07", request_of(ANN))
     assert found[page.people.view].names == ("p07",)
-    last = page.people.shown(page.desk.opening.app(), View(offset=40), ANN)
+    last = page.people.shown(page.desk.opening.app(), PeopleView(offset=40), ANN)
     assert last[page.people.view].names == ("p19", "p20", "p21")
 
 
-def test_without_accounts_the_page_says_how_to_begin_and_has_no_events(opening: Opening) -> None:
+def test_without_accounts_the_page_says_how_to_begin_and_has_no_events(opening: AppStartup) -> None:
     async def make() -> gr.Blocks:
         with gr.Blocks(analytics_enabled=False) as blocks:
             fill_people_page(blocks, opening, accounts=False)
@@ -230,11 +230,12 @@ def test_without_accounts_the_page_says_how_to_begin_and_has_no_events(opening: 
     assert [one.fn.__name__ for one in blocks.fns.values()] == ["see_people"]
 
 
-def test_the_way_to_the_page_is_shown_to_administrators_alone(opening: Opening) -> None:
-    from ui.web.chat.sources_panel import see_people
+def test_the_way_to_the_page_is_shown_to_administrators_alone(opening: AppStartup) -> None:
+    from ui.web.chat.sources_panel import show_people_link
 
     shown = {
-        role: see_people(request_of(Person("x", role)))["visible"] for role in ("reader", "voter", "administrator")
+        role: show_people_link(request_of(CurrentUser("x", role)))["visible"]
+        for role in ("reader", "voter", "administrator")
     }
     assert shown == {"reader": False, "voter": False, "administrator": True}
 
@@ -245,6 +246,6 @@ def test_no_word_of_what_somebody_asked_is_on_the_page(page: PeoplePage, account
         connection.execute(conversations.insert().values(
             conversation_id="c", user="bob", title="my illness", created_at="2026-11-03T10:00:00+00:00",
             changed_at="2026-11-03T10:00:00+00:00"))  # fmt: skip
-    shown = repr(page.look(View(), request_of(ANN))) + repr(page.one.shown(app, "bob", ANN))
+    shown = repr(page.look(PeopleView(), request_of(ANN))) + repr(page.one.shown(app, "bob", ANN))
     assert "3 Nov 2026, 10:00 UTC" in shown
     assert "illness" not in shown

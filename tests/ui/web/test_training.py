@@ -17,25 +17,25 @@ import httpx
 import pytest
 
 from rag.app.app import App, open_app
-from rag.records import Turn, Verdict, now
+from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings, load_settings
-from retriever_training.inspection.doubtful_negatives import Doubt
-from retriever_training.judgments.reviews import Reviews
+from retriever_training.inspection.doubtful_negatives import DoubtfulNegative
+from retriever_training.judgments.reviews import ReviewStore
 from retriever_training.judgments.splits import split_of
 from retriever_training.nightly.run_night import run_night
-from retriever_training.nightly.sufficiency import Enough
+from retriever_training.nightly.sufficiency import DataSufficiency
 from retriever_training.tiers.night_plan import NightPlan
-from retriever_training.versions.night_store import Night, Step
-from retriever_training.versions.timeline import timeline
+from retriever_training.versions.night_store import NightRecord, NightStep
+from retriever_training.versions.timeline import version_timeline
 from tests.fixtures import jargon
-from ui.actions.training_admin import Outlook
-from ui.auth.current_user import Person
-from ui.server.serve import Running, running
+from ui.actions.training_admin import NightReadiness
+from ui.auth.current_user import CurrentUser
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import training as ours
 from ui.web.insights.compare_tab import CompareTab
 from ui.web.training.page import TrainingPage
-from ui.web.training.render_night import last_shown, outlook_shown, said_shown
-from ui.web.training.render_versions import doubt_shown
+from ui.web.training.render_night import render_last_night, render_log, render_readiness
+from ui.web.training.render_versions import render_review
 
 SOON_S = 120
 RIGHT = jargon.questions()
@@ -43,22 +43,22 @@ TRAIN = [question for question in RIGHT if split_of(question) == "train"]
 
 
 @pytest.fixture(scope="module")
-def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The library of manuals: votes, a night that was promoted, and a rejection of one person alone."""
     data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("training") / "data"))
     app = open_app(Settings(data=data))
     jargon.vote(app, RIGHT)
-    app.feedback.record_turns([Turn("zoe-1", "c", "zoe", TRAIN[0], "", False, "", now())])
+    app.feedback.record_turns([Turn("zoe-1", "c", "zoe", TRAIN[0], "", False, "", utc_now())])
     app.feedback.append([Verdict("zoe", "zoe-1", TRAIN[0], passage(app, TRAIN[1]), "not_relevant")])
     assert run_night(app, NightPlan(tier="1"))["decision"] == "promoted"
     app.close()
-    with running(load_settings(data, server={"port": 0})) as started:
+    with serve_in_thread(load_settings(data, server={"port": 0})) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
+def client(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.address, timeout=60) as opened:
         yield opened
 
@@ -101,7 +101,7 @@ def test_a_night_says_how_it_ended_step_by_step_and_what_the_next_one_has(client
 
 
 def test_rolling_back_takes_the_short_name_and_a_reason_and_is_taken_in_at_once(
-    client: httpx.Client, server: Running
+    client: httpx.Client, server: RunningServer
 ) -> None:
     made, base = client.get("/api/versions").json()["versions"]
     refused = client.post("/api/rollback", json={"confirm": made["version"][:8], "reason": "worse"})
@@ -118,7 +118,7 @@ def test_rolling_back_takes_the_short_name_and_a_reason_and_is_taken_in_at_once(
     assert client.post("/api/promote", json=again | {"version": "nothing"}).status_code == 404
 
 
-def test_a_night_is_begun_by_hand_once_and_can_be_ended(client: httpx.Client, server: Running) -> None:
+def test_a_night_is_begun_by_hand_once_and_can_be_ended(client: httpx.Client, server: RunningServer) -> None:
     assert client.post("/api/nights/run", json={"tier": "4"}).status_code == 400
     assert client.delete("/api/nights/run").json() == {"cancelled": False}
     begun = client.post("/api/nights/run", json={"tier": "1"})
@@ -127,24 +127,24 @@ def test_a_night_is_begun_by_hand_once_and_can_be_ended(client: httpx.Client, se
     assert (second.status_code, f"process {begun.json()['pid']}" in second.json()["error"]) == (503, True)
     assert client.get("/api/nights").json()["running"]["pid"] == begun.json()["pid"]
     assert client.delete("/api/nights/run").json() == {"cancelled": True}
-    wait_for(lambda: server.opening.nights.ended is not None)
+    wait_for(lambda: server.opening.nights.last_exit is not None)
     assert client.get("/api/nights").json()["running"] is None
 
 
-def test_a_night_by_hand_runs_to_its_end_and_keeps_what_it_said(client: httpx.Client, server: Running) -> None:
+def test_a_night_by_hand_runs_to_its_end_and_keeps_what_it_said(client: httpx.Client, server: RunningServer) -> None:
     """The same judgments: it trains nothing, and says so."""
-    server.opening.nights.start_now("1")
-    wait_for(lambda: server.opening.nights.ended is not None)
-    assert server.opening.nights.ended.code == 0
+    server.opening.nights.start_night("1")
+    wait_for(lambda: server.opening.nights.last_exit is not None)
+    assert server.opening.nights.last_exit.code == 0
     assert "the same judgments as before, nothing was trained" in "\n".join(
         client.get("/api/nights/log").json()["lines"]
     )
 
 
-def test_a_night_of_another_process_is_seen(client: httpx.Client, server: Running) -> None:
-    from rag.file_lock import FileLock
+def test_a_night_of_another_process_is_seen(client: httpx.Client, server: RunningServer) -> None:
+    from rag.file_lock import ProcessLock
 
-    lock = FileLock(server.opening.app().settings.data / "night.lock", "the night")
+    lock = ProcessLock(server.opening.app().settings.data / "night.lock", "the night")
     try:
         assert client.get("/api/nights").json()["running"]["pid"] is None
         assert "another process" in client.post("/api/nights/run", json={}).json()["error"]
@@ -155,7 +155,7 @@ def test_a_night_of_another_process_is_seen(client: httpx.Client, server: Runnin
 
 
 def test_what_one_person_alone_rejected_waits_for_a_decision_and_is_gone_after_it(
-    client: httpx.Client, server: Running
+    client: httpx.Client, server: RunningServer
 ) -> None:
     doubts = client.get("/api/reviews").json()["doubts"]
     first = doubts[0]
@@ -195,7 +195,7 @@ def test_a_report_is_read_with_a_policy_of_its_own(client: httpx.Client) -> None
     ["{night}/secret.txt", "{night}/..%2f..%2f..%2fnightjar.db", "..%2f..%2fdata/nightjar.db", "%2e%2e/nightjar.db",
      "loose/report.md", "{night}/link.md"],
 )  # fmt: skip
-def test_nothing_but_the_files_of_a_report_is_served(path: str, client: httpx.Client, server: Running) -> None:
+def test_nothing_but_the_files_of_a_report_is_served(path: str, client: httpx.Client, server: RunningServer) -> None:
     data = server.opening.app().settings.data
     night = client.get("/api/nights").json()["nights"][0]["night_id"]
     folder = data / "nights" / night / "report"
@@ -205,7 +205,7 @@ def test_nothing_but_the_files_of_a_report_is_served(path: str, client: httpx.Cl
     assert client.get(f"/reports/{path.format(night=night)}").status_code == 404
 
 
-def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: Running, client: httpx.Client) -> None:
+def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: RunningServer, client: httpx.Client) -> None:
     data = server.opening.app().settings.data
     folder = data / "reports" / "forged"
     folder.mkdir(parents=True)
@@ -224,15 +224,15 @@ def test_a_manifest_cannot_name_what_lies_outside_its_folder(server: Running, cl
 class Asking:
     """A request of the page, as far as handlers look at it."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: CurrentUser) -> None:
         self.state = SimpleNamespace(person=person)
 
 
-ADMIN, RITA = Asking(Person("ada", "administrator")), Asking(Person("rita", "voter"))
+ADMIN, RITA = Asking(CurrentUser("ada", "administrator")), Asking(CurrentUser("rita", "voter"))
 
 
 @pytest.fixture(scope="module")
-def page(server: Running) -> TrainingPage:
+def page(server: RunningServer) -> TrainingPage:
     """Made in a running loop, as by the server: else Gradio 6.31 opens one for its locks, and closes none."""
 
     async def make() -> TrainingPage:
@@ -249,7 +249,7 @@ def test_the_page_shows_itself_to_administrators_only(page: TrainingPage) -> Non
     assert page.admit(ADMIN)[page.body]["visible"] is True
 
 
-def test_no_handler_of_the_page_does_anything_for_others(page: TrainingPage, server: Running) -> None:
+def test_no_handler_of_the_page_does_anything_for_others(page: TrainingPage, server: RunningServer) -> None:
     n_changes = len(server.opening.app().registry.history())
     night, versions, reviews = page.night, page.versions, page.reviews
     current = server.opening.app().current().encoder_id
@@ -257,10 +257,10 @@ def test_no_handler_of_the_page_does_anything_for_others(page: TrainingPage, ser
         (night.look("", RITA), night.status),
         (night.begin("1", RITA), night.status),
         (night.end(RITA), night.status),
-        (night.foresee("1", RITA), night.status),
+        (night.forecast("1", RITA), night.status),
         (list(night.count("1", RITA))[-1], night.status),
         (versions.look(RITA), versions.status),
-        (versions.let_answer(current, current, "because", RITA), versions.status),
+        (versions.activate(current, current, "because", RITA), versions.status),
         (versions.free_vectors(RITA), versions.status),
         (list(reviews.look(RITA))[-1], reviews.status),
         (reviews.decide("skip", (TRAIN[2], "p"), RITA), reviews.status),
@@ -285,9 +285,11 @@ def test_the_page_tells_the_last_night_by_its_stages_and_reasons(page: TrainingP
     assert "seconds to a few minutes" in html.unescape(told[page.night.told])
 
 
-def test_a_version_is_called_the_same_on_the_pages_training_and_insights(page: TrainingPage, server: Running) -> None:
+def test_a_version_is_called_the_same_on_the_pages_training_and_insights(
+    page: TrainingPage, server: RunningServer
+) -> None:
     app = server.opening.app()
-    made, base = app.current().encoder_id, app.registry.before_current()
+    made, base = app.current().encoder_id, app.registry.version_before_current()
     named = {f"v2 · {made[:8]}", f"v1 · {base[:8]}"}
     shown = page.versions.look(ADMIN)
     timeline = html.unescape(shown[page.versions.timeline])
@@ -303,56 +305,63 @@ def test_a_version_is_called_the_same_on_the_pages_training_and_insights(page: T
     assert {" · ".join(name.split(" · ")[:2]) for name, _ in asyncio.run(offered())} == named
 
 
-def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: TrainingPage, server: Running) -> None:
+def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: TrainingPage, server: RunningServer) -> None:
     app = server.opening.app()
-    before, current = app.registry.before_current(), app.current().encoder_id
-    wrong = page.versions.let_answer(before, current[:8], "for a test", ADMIN)
+    before, current = app.registry.version_before_current(), app.current().encoder_id
+    wrong = page.versions.activate(before, current[:8], "for a test", ADMIN)
     assert "does not confirm it" in html.unescape(wrong[page.versions.status])
-    done = page.versions.let_answer(before, before[:8], "for a test", ADMIN)
+    done = page.versions.activate(before, before[:8], "for a test", ADMIN)
     assert before[:8] in done[page.versions.status]
     assert (app.registry.latest_promotion().kind, app.registry.latest_promotion().reason) == (
         "rollback",
         "for a test (ada)",
     )
-    page.versions.let_answer(current, current[:8], "back", ADMIN)
+    page.versions.activate(current, current[:8], "back", ADMIN)
 
     first = list(page.reviews.look(ADMIN))[-1]
     pair = first[page.reviews.shown]
     after = page.reviews.decide("not_negative", pair, ADMIN)
     assert after[page.reviews.shown] != pair
-    review = next(one for one in Reviews(app.engine).standing() if (one.question, one.passage_id) == pair)
+    review = next(one for one in ReviewStore(app.engine).standing() if (one.question, one.passage_id) == pair)
     assert (review.user, review.decision) == ("ada", "not_negative")
 
 
 def test_too_few_verdicts_are_told_by_how_many_there_are_and_are_needed() -> None:
-    shown = html.unescape(outlook_shown(Outlook(Enough(14, 9, 10, 30), {})))
+    shown = html.unescape(render_readiness(NightReadiness(DataSufficiency(14, 9, 10, 30), {})))
     assert "23 of about 128 before the next night" in shown
     assert "9 held out for the gate" in shown
 
 
 def test_a_night_that_was_cut_off_says_in_which_step() -> None:
-    steps = (Step("learning", "", 0, 0, now()), Step("learning", "train the query tower", 90, 31, now()))
-    cut = Night("n", "f", 2, "learning", None, None, now(), None, {}, steps)
-    shown = html.unescape(last_shown(cut))
+    steps = (
+        NightStep("learning", "", 0, 0, utc_now()),
+        NightStep("learning", "train the query tower", 90, 31, utc_now()),
+    )
+    cut = NightRecord("n", "f", 2, "learning", None, None, utc_now(), None, {}, steps)
+    shown = html.unescape(render_last_night(cut))
     assert 'class="nj-stage nj-cut"><span>Learn' in shown
     assert "train the query tower: 31 of 90" in shown
     assert shown.count("nj-waits") == 2
 
 
-def test_what_people_and_documents_wrote_stays_text(server: Running) -> None:
+def test_what_people_and_documents_wrote_stays_text(server: RunningServer) -> None:
     hostile = '<img src=x onerror="alert(1)">'
-    passage_of = next(server.opening.app().library.iterate())
+    passage_of = next(server.opening.app().library.iterate_passages())
     passage_of = replace(passage_of, title=hostile, text=hostile, source=hostile)
-    doubt = Doubt(hostile, ("r",), "p", "suspected", hostile)
+    doubt = DoubtfulNegative(hostile, ("r",), "p", "suspected", hostile)
     reasons = {"reasons": [hostile], "dropped": {hostile: 1}, "n_judgments": 1}
-    night = Night("n", "f", 1, "finished", "kept", "c", now(), now(), reasons)
-    for shown in (doubt_shown(doubt, {"p": passage_of, "r": passage_of}), last_shown(night), said_shown([hostile])):
+    night = NightRecord("n", "f", 1, "finished", "kept", "c", utc_now(), utc_now(), reasons)
+    for shown in (
+        render_review(doubt, {"p": passage_of, "r": passage_of}),
+        render_last_night(night),
+        render_log([hostile]),
+    ):
         assert "<img" not in shown
 
 
 def test_vectors_far_back_in_the_history_are_freed_and_the_current_ones_stay(manuals: Path) -> None:
-    from rag.embedding.passage_vectors import Vectors, store
-    from rag.insights.version_disk_usage import free_vectors, freeable
+    from rag.embedding.passage_vectors import PassageVectors, store_vectors
+    from rag.insights.version_disk_usage import free_vectors, freeable_sides
 
     app = open_app(Settings(data=manuals))
     app.current()
@@ -362,12 +371,12 @@ def test_vectors_far_back_in_the_history_are_freed_and_the_current_ones_stay(man
         (made / "config.json").write_text(json.dumps({"number": number}))
         version = app.registry.register(made, tier=3, parent_id=None, lexical_weight=0.1, note={})
         app.registry.promote(version.encoder_id, "a test")
-        _, matrix = Vectors(app.engine, app.registry.base().passage_side).matrix()
-        store(app.engine, version.passage_side, [f"text-{number}"], matrix[:1])
+        _, matrix = PassageVectors(app.engine, app.registry.base().passage_side).matrix()
+        store_vectors(app.engine, version.passage_side, [f"text-{number}"], matrix[:1])
         sides.append(version.passage_side)
-    assert freeable(app.registry) == sorted(sides[:2])
+    assert freeable_sides(app.registry) == sorted(sides[:2])
     freed = free_vectors(app.engine, manuals, app.registry)
     assert (freed.sides, freed.n_vectors, freed.n_bytes) == (tuple(sorted(sides[:2])), 2, 2 * 384 * 4)
-    assert [entry.space.n_vectors for entry in timeline(app)] == [1, 1, 1, 0, 0, 288]
+    assert [entry.space.n_vectors for entry in version_timeline(app)] == [1, 1, 1, 0, 0, 288]
     assert free_vectors(app.engine, manuals, app.registry).sides == ()
     app.close()

@@ -19,13 +19,13 @@ import pytest
 from rag.ingestion.ingest import ingest_paths
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
-from rag.splitting.splitter import Splitting
-from ui.background.night_scheduler import NightShift, nightly_command
-from ui.server.serve import Running, running
+from rag.splitting.splitter import SplittingRules
+from ui.background.night_scheduler import NightScheduler, nightly_command
+from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import shared as texts
-from ui.web.chat.render_answer import answer_text, quiet_line
-from ui.web.chat.render_card import card
-from ui.web.components.escape import escaped
+from ui.web.chat.render_answer import format_answer, format_answer_details
+from ui.web.chat.render_card import render_card
+from ui.web.components.escape import escape_html
 from ui.web.components.sample_questions import sample_questions
 
 # Gradio 6.31 asks pandas 3 for what pandas 4 will not have, whenever an event ends.
@@ -40,7 +40,7 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("web")
     (home / "documents").mkdir()
     (home / "documents" / "owls.md").write_text(
@@ -51,16 +51,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
 
     def fill(app) -> None:
-        ingest_paths(app.library, [home / "documents"], splitting=Splitting(90))
+        ingest_paths(app.library, [home / "documents"], splitting=SplittingRules(90))
         app.encode_missing()
 
-    with running(load_settings(home / "data", server={"port": 0, "max_upload_mb": 1}), prepare=fill) as started:
+    with serve_in_thread(load_settings(home / "data", server={"port": 0, "max_upload_mb": 1}), prepare=fill) as started:
         started.opening.app()
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(server: Running):
+def client(server: RunningServer):
     from gradio_client import Client
 
     opened = Client(server.address, verbose=False, analytics_enabled=False)
@@ -77,7 +77,7 @@ def test_a_chat_streams_text_that_ends_as_the_whole_answer(client) -> None:
     assert all(pieces[-1].startswith(piece) for piece in pieces)
 
 
-def test_a_search_by_client_finds_what_rest_finds(client, server: Running) -> None:
+def test_a_search_by_client_finds_what_rest_finds(client, server: RunningServer) -> None:
     """To the sixth figure: right after a start the numpy encoder may answer one request, and the full one the next."""
     by_rest = httpx.get(f"{server.address}/api/search", params={"q": "owls", "k": 1}).json()["hits"]
     by_client = client.predict("owls", 1, api_name="/search")["hits"]
@@ -93,18 +93,18 @@ def test_only_chat_and_search_are_offered_to_programs(client) -> None:
     assert offered["unnamed_endpoints"] == {}
 
 
-def test_the_page_names_no_other_host_in_what_it_loads(server: Running) -> None:
+def test_the_page_names_no_other_host_in_what_it_loads(server: RunningServer) -> None:
     page = httpx.get(server.address, headers={"accept": "text/html"}).text
     assert 'src="http' not in page
     assert 'rel="stylesheet" href="http' not in page
 
 
-def test_files_larger_than_the_setting_are_not_received(server: Running) -> None:
+def test_files_larger_than_the_setting_are_not_received(server: RunningServer) -> None:
     sent = {"files": ("a.txt", b"x" * 1_400_000)}
     assert httpx.post(f"{server.address}/gradio_api/upload", files=sent).status_code == 413
 
 
-def test_no_other_place_takes_what_is_larger_than_a_question(server: Running) -> None:
+def test_no_other_place_takes_what_is_larger_than_a_question(server: RunningServer) -> None:
     sent = {"files": ("a.txt", b"x" * 300_000)}
     assert httpx.post(f"{server.address}/gradio_api/process_recording", files=sent).status_code == 413
 
@@ -121,32 +121,32 @@ def hit(text: str, title: str = "T", page: int | None = None) -> Hit:
 
 
 def test_hostile_text_leaves_no_sign_that_html_markdown_or_tex_reads() -> None:
-    shown = card(hit(HOSTILE, title=HOSTILE), [])
+    shown = render_card(hit(HOSTILE, title=HOSTILE), [])
     assert "<script" not in shown and "<img" not in shown
     assert "http:" not in shown and "![" not in shown and "$$" not in shown
     assert "&#60;script&#62;alert&#40;1&#41;" in shown
 
 
 def test_text_that_turns_around_or_steers_is_shown_without_that() -> None:
-    assert escaped("a\u202eb\x1b[2Jc\ud800") == "ab&#91;2Jc"
+    assert escape_html("a\u202eb\x1b[2Jc\ud800") == "ab&#91;2Jc"
 
 
 @pytest.mark.parametrize(
     ("lift", "said"), [(0.5, "higher by today&#39;s votes"), (-0.5, "lower by today&#39;s votes"), (0.0, None)]
 )
 def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
-    shown = card(replace(hit("Owls hunt mice."), lift=lift), [])
+    shown = render_card(replace(hit("Owls hunt mice."), feedback_boost=lift), [])
     assert (said in shown) if said else ("by today" not in shown)
 
 
 def test_a_card_says_what_the_reranker_read_and_nothing_without_one() -> None:
-    assert "read 0.25" in card(replace(hit("Owls hunt mice."), rerank=0.25), [])
-    assert "read 0." not in card(hit("Owls hunt mice."), [])
+    assert "read 0.25" in render_card(replace(hit("Owls hunt mice."), rerank=0.25), [])
+    assert "read 0." not in render_card(hit("Owls hunt mice."), [])
 
 
 def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
     citation = Citation(1, "p", "a.md", 3, 105, 115, "Bring milk", 1.0)
-    shown = card(hit("Yes. Bring milk.", page=3), [citation])
+    shown = render_card(hit("Yes. Bring milk.", page=3), [citation])
     assert "Yes&#46; <mark>Bring milk</mark>&#46;" in shown
     assert "page 3" in shown and "supports the answer" in shown
     assert "meaning 0.70" in shown and "words 0.80" in shown
@@ -155,7 +155,7 @@ def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
 def test_a_long_passage_opens_at_its_quote_and_keeps_the_rest_below() -> None:
     text = "one two three four. " * 100 + "Here it is. " + "five six seven. " * 100
     start = text.index("Here it is.")
-    shown = card(hit(text), [Citation(1, "p", "a.md", None, 100 + start, 111 + start, "Here it is.", 1.0)])
+    shown = render_card(hit(text), [Citation(1, "p", "a.md", None, 100 + start, 111 + start, "Here it is.", 1.0)])
     excerpt, whole = shown.split("<details>")
     assert "<mark>Here it is&#46;</mark>" in excerpt
     assert len(excerpt) < len(whole)
@@ -164,30 +164,30 @@ def test_a_long_passage_opens_at_its_quote_and_keeps_the_rest_below() -> None:
 
 def test_lines_that_an_editor_wrapped_flow_again_and_lists_do_not() -> None:
     wrapped = "This line was wrapped by an editor at a width of eighty characters, as many\nare. Then:\n- one\n- two"
-    shown = card(hit(wrapped), [])
+    shown = render_card(hit(wrapped), [])
     assert "as many are&#46; Then&#58;<br>&#45; one<br>&#45; two" in shown
 
 
 def test_an_answer_that_declines_says_why() -> None:
     declined = Answer("t", "q", "I found nothing.", True, "no passage was found.", "v1")
-    assert answer_text(declined) == "I found nothing.\n\nNo answer, because no passage was found."
+    assert format_answer(declined) == "I found nothing.\n\nNo answer, because no passage was found."
 
 
 def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
     answer = Answer("t", "Who gets it? And nurses?", "", False, "", "v1", seconds=0.123)
-    assert quiet_line(answer, "ready", "And nurses?") == (
+    assert format_answer_details(answer, "ready", "And nurses?") == (
         "Version v1 · 0 passages · 0.12 s · index ready · searched for: “Who gets it&#63; And nurses&#63;”"
     )
-    assert "searched for" not in quiet_line(answer, "ready", "Who gets it? And nurses?")
+    assert "searched for" not in format_answer_details(answer, "ready", "Who gets it? And nurses?")
 
 
 def test_the_quiet_line_says_where_the_rerankers_time_was_too_short() -> None:
     answer = Answer("t", "Who?", "They.", declined=False, reason="", encoder_id="v1")
-    assert texts.RERANK_CUT not in quiet_line(answer, "ready", "Who?")
-    assert texts.RERANK_CUT in quiet_line(replace(answer, rerank_is_cut=True), "ready", "Who?")
+    assert texts.RERANK_CUT not in format_answer_details(answer, "ready", "Who?")
+    assert texts.RERANK_CUT in format_answer_details(replace(answer, rerank_is_cut=True), "ready", "Who?")
 
 
-def test_an_empty_conversation_offers_headings_that_are_questions_first(server: Running) -> None:
+def test_an_empty_conversation_offers_headings_that_are_questions_first(server: RunningServer) -> None:
     assert sample_questions(server.opening.app().library) == ["What do owls eat?", "Hostile beacons"]
 
 
@@ -227,12 +227,12 @@ def test_serve_prints_its_address_once_it_answers_and_ends_cleanly(tmp_path: Pat
 
 def test_a_night_runs_as_a_child_and_its_outcome_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "ui.background.night_scheduler"):
-        assert NightShift("02:00", [sys.executable, "-c", "raise SystemExit(4)"]).run() == 4
+        assert NightScheduler("02:00", [sys.executable, "-c", "raise SystemExit(4)"]).run() == 4
     assert "exit code 4 (too little data)" in caplog.text
 
 
 def test_stopping_ends_a_night_that_runs_and_starts_no_other() -> None:
-    shift = NightShift("02:00", [sys.executable, "-c", "import time; time.sleep(600)"])
+    shift = NightScheduler("02:00", [sys.executable, "-c", "import time; time.sleep(600)"])
     codes: list[int | None] = []
     night = threading.Thread(target=lambda: codes.append(shift.run()))
     night.start()
@@ -247,11 +247,11 @@ def test_stopping_ends_a_night_that_runs_and_starts_no_other() -> None:
 
 
 def test_the_schedule_waits_for_the_hour_in_local_time() -> None:
-    shift = NightShift("02:30", [sys.executable, "-c", ""])
+    shift = NightScheduler("02:30", [sys.executable, "-c", ""])
     shift.start()
     try:
-        assert shift.next_at is not None
-        assert (shift.next_at.hour, shift.next_at.minute) == (2, 30)
+        assert shift.next_start_at is not None
+        assert (shift.next_start_at.hour, shift.next_start_at.minute) == (2, 30)
     finally:
         shift.stop()
 

@@ -7,81 +7,82 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.statistics.sign_test import told
-from rag.answering.answerer import checked
+from eval.statistics.sign_test import describe_preference
+from rag.answering.answerer import check_question
 from rag.app.app import App
-from rag.insights.blind_comparisons import Blind, Comparisons, are_alike, moves
+from rag.insights.blind_comparisons import BlindComparison, BlindComparisons, are_same_ranking, rank_moves
 from rag.versions.registry import Version
-from ui.actions.compare import SHOWN, hits_of, names, two_versions
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.serializers.insights import preferred_json, ranking_json
+from ui.actions.compare import N_COMPARED_HITS, choose_two_versions, search_version, version_names
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.serializers.insights import preferences_json, ranking_json
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
-K = Annotated[int, Field(ge=1, le=100)]
+VersionId = Annotated[str, Field(min_length=1, max_length=200)]
+NHits = Annotated[int, Field(ge=1, le=100)]
 
 
-class Pair(BaseModel):
+class VersionPairRequest(BaseModel):
     """Two versions, and what to ask them; left out, the one before the current version, and the current one."""
 
     model_config = ConfigDict(extra="forbid")
 
     question: str
-    a: Id | None = None
-    b: Id | None = None
+    a: VersionId | None = None
+    b: VersionId | None = None
 
 
-class ToCompare(Pair):
+class BlindComparisonRequest(VersionPairRequest):
     """What is to be compared, without knowing which version is which."""
 
-    k: K = SHOWN
+    k: NHits = N_COMPARED_HITS
 
 
-class Compared(Pair):
+class PreferenceRequest(VersionPairRequest):
     """Which side is better: the rest as it came with the two rankings."""
 
-    a: Id
-    b: Id
-    token: Id
+    a: VersionId
+    b: VersionId
+    token: VersionId
     better: Literal["left", "right", "equal"]
 
 
-def add_comparing(api: FastAPI, opening: Opening) -> None:
+def add_comparison_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
 
     @api.get("/api/compare")
     def compare(
-        request: Request, question: str, a: Id | None = None, b: Id | None = None,
-        k: Annotated[int, Query(ge=1, le=100)] = SHOWN,
+        request: Request, question: str, a: VersionId | None = None, b: VersionId | None = None,
+        k: Annotated[int, Query(ge=1, le=100)] = N_COMPARED_HITS,
     ) -> dict[str, Any]:  # fmt: skip
         """Two versions on one question, by name; each hit with its rank in the other one."""
-        person_of(request)
+        current_user(request)
         app = opening.app()
-        first, second = two_versions(app, a, b)
-        asked = checked(question)
-        hits, others = hits_of(app, first, asked, k), hits_of(app, second, asked, k)
+        first, second = choose_two_versions(app, a, b)
+        asked = check_question(question)
+        hits, others = search_version(app, first, asked, k), search_version(app, second, asked, k)
         return {
             "question": asked,
-            "a": _named(app, first) | {"hits": ranking_json(moves(hits, others))},
-            "b": _named(app, second) | {"hits": ranking_json(moves(others, hits))},
+            "a": _named(app, first) | {"hits": ranking_json(rank_moves(hits, others))},
+            "b": _named(app, second) | {"hits": ranking_json(rank_moves(others, hits))},
             "preferred": _preferred(app, first, second),
         }
 
     _add_blind(api, opening)
 
 
-def _add_blind(api: FastAPI, opening: Opening) -> None:
+def _add_blind(api: FastAPI, opening: AppStartup) -> None:
     @api.post("/api/compare")
-    def begin(request: Request, wanted: ToCompare) -> dict[str, Any]:
+    def begin(request: Request, wanted: BlindComparisonRequest) -> dict[str, Any]:
         """Two rankings, left and right, that do not say which version is which; send back which one is better."""
-        person = person_of(request)
-        person.must("voter")
-        app, question = opening.app(), checked(wanted.question)
-        first, second = two_versions(app, wanted.a, wanted.b)
-        comparisons = Comparisons(app.engine, app.feedback)
+        person = current_user(request)
+        person.require_role("voter")
+        app, question = opening.app(), check_question(wanted.question)
+        first, second = choose_two_versions(app, wanted.a, wanted.b)
+        comparisons = BlindComparisons(app.engine, app.feedback)
         blind = comparisons.begin(question, first.encoder_id, second.encoder_id)
         left, right = (
-            hits_of(app, app.registry.version(one), question, wanted.k) for one in (blind.left_id, blind.right_id)
+            search_version(app, app.registry.version(one), question, wanted.k)
+            for one in (blind.left_id, blind.right_id)
         )
         told_pair = sorted((first.encoder_id, second.encoder_id))
         return {
@@ -90,35 +91,35 @@ def _add_blind(api: FastAPI, opening: Opening) -> None:
             "question": question,
             "a": told_pair[0],
             "b": told_pair[1],
-            "alike": are_alike(left, right),
-            "left": ranking_json(moves(left, right)),
-            "right": ranking_json(moves(right, left)),
+            "alike": are_same_ranking(left, right),
+            "left": ranking_json(rank_moves(left, right)),
+            "right": ranking_json(rank_moves(right, left)),
         }
 
     @api.post("/api/compare/{comparison_id}")
-    def end(request: Request, comparison_id: Id, said: Compared) -> dict[str, Any]:
+    def end(request: Request, comparison_id: VersionId, said: PreferenceRequest) -> dict[str, Any]:
         """Keeps which side is better, and reveals which version was which."""
-        person = person_of(request)
-        person.must("voter")
+        person = current_user(request)
+        person.require_role("voter")
         app = opening.app()
-        comparisons = Comparisons(app.engine, app.feedback)
+        comparisons = BlindComparisons(app.engine, app.feedback)
         blind = comparisons.resume(comparison_id, said.question, said.a, said.b)
         comparisons.check_token(blind, person.name, said.token)
         comparisons.record(blind, person.name, said.better)
         return _revealed(app, blind)
 
 
-def _revealed(app: App, blind: Blind) -> dict[str, Any]:
+def _revealed(app: App, blind: BlindComparison) -> dict[str, Any]:
     left, right = app.registry.version(blind.left_id), app.registry.version(blind.right_id)
     return {"left": _named(app, left), "right": _named(app, right), "preferred": _preferred(app, left, right)}
 
 
 def _named(app: App, version: Version) -> dict[str, Any]:
-    return {"version": version.encoder_id, "name": names(app)[version.encoder_id]}
+    return {"version": version.encoder_id, "name": version_names(app)[version.encoder_id]}
 
 
 def _preferred(app: App, first: Version, second: Version) -> dict[str, Any]:
-    found = Comparisons(app.engine, app.feedback).preferred(first.encoder_id, second.encoder_id)
-    called = names(app)
-    sentence = told(found, called[first.encoder_id], called[second.encoder_id])
-    return preferred_json(found, first.encoder_id, second.encoder_id) | {"told": sentence}
+    found = BlindComparisons(app.engine, app.feedback).preferred(first.encoder_id, second.encoder_id)
+    called = version_names(app)
+    sentence = describe_preference(found, called[first.encoder_id], called[second.encoder_id])
+    return preferences_json(found, first.encoder_id, second.encoder_id) | {"told": sentence}

@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
 
-from rag.insights.document_listing import Wanted
-from ui.actions.list_gaps import N_GAPS, gaps_for
-from ui.actions.remove_documents import remove
-from ui.auth.current_user import person_of
-from ui.background.ingest_queue import check_removing
-from ui.background.startup import Opening
-from ui.serializers.answers import gap_json, listed_json, removed_json, told_passage_json
+from rag.insights.document_listing import DocumentQuery
+from ui.actions.list_gaps import DEFAULT_N_GAPS, list_gaps
+from ui.actions.remove_documents import remove_documents
+from ui.auth.current_user import current_user
+from ui.background.ingest_queue import check_removal_allowed
+from ui.background.startup import AppStartup
+from ui.serializers.answers import document_json, gap_json, passage_with_tally_json, removal_json
 
 MAX_OFFSET = 10**9  # what any database takes
-Id = Annotated[str, Path(min_length=1, max_length=200)]
+DocumentId = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-def add_documents(api: FastAPI, opening: Opening) -> None:
+def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
 
     @api.get("/api/documents")
@@ -35,34 +35,36 @@ def add_documents(api: FastAPI, opening: Opening) -> None:
         "q" stands in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
         outdated or cited, with a minus before it the other way round. "only" is outdated, encoding or replaced.
         """
-        listed, n = opening.app().catalogue().page(Wanted(q, sort, only), limit, offset)
+        listed, n = opening.app().document_listing().page(DocumentQuery(q, sort, only), limit, offset)
         response.headers["x-total-count"] = str(n)
-        return [listed_json(one) for one in listed]
+        return [document_json(one) for one in listed]
 
     @api.get("/api/documents/{document_id}")
     def document(
-        document_id: Id,
+        document_id: DocumentId,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     ) -> dict[str, Any]:
         """One document and, in reading order, some of its passages with what became of them."""
-        catalogue = opening.app().catalogue()
+        catalogue = opening.app().document_listing()
         passages = catalogue.passages(document_id, limit, offset)
-        return listed_json(catalogue.get(document_id)) | {"passages": [told_passage_json(*one) for one in passages]}
+        return document_json(catalogue.get(document_id)) | {
+            "passages": [passage_with_tally_json(*one) for one in passages]
+        }
 
     @api.delete("/api/documents")
     def take_out(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
         """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
         app = opening.app()
-        person_of(request).must("administrator")
-        check_removing(app.settings.server.folders)
-        return removed_json(remove(app, source))
+        current_user(request).require_role("administrator")
+        check_removal_allowed(app.settings.server.folders)
+        return removal_json(remove_documents(app, source))
 
     _add_gaps(api, opening)
 
 
-def _add_gaps(api: FastAPI, opening: Opening) -> None:
+def _add_gaps(api: FastAPI, opening: AppStartup) -> None:
     @api.get("/api/gaps")
-    def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = N_GAPS) -> list[dict[str, Any]]:
+    def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = DEFAULT_N_GAPS) -> list[dict[str, Any]]:
         """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
-        return [gap_json(*one) for one in gaps_for(opening.app(), person_of(request), limit)]
+        return [gap_json(*one) for one in list_gaps(opening.app(), current_user(request), limit)]

@@ -10,27 +10,27 @@ from sqlalchemy import false, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.app.app import App
-from rag.database.schema import state
+from rag.database.schema import app_state
 from rag.errors import BusyError
 from rag.generation.generator import EXTRACTIVE
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.schemas.rest import LiveShape, ReadyShape, VersionShape
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.schemas.rest import LivenessSchema, ReadinessSchema, VersionSchema
 
 log = logging.getLogger(__name__)
 
-NOW_S = 0.0  # health is asked often, and must not wait
+NO_WAIT_S = 0.0  # health is asked often, and must not wait
 
 
-def add_health(api: FastAPI, opening: Opening) -> None:
+def add_health_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
 
-    @api.get("/api/version", response_model=VersionShape)
+    @api.get("/api/version", response_model=VersionSchema)
     def version(request: Request) -> dict[str, Any]:
         """Which retriever version answers, since when and why, over how much, and by what index."""
-        person_of(request).must("reader")
+        current_user(request).require_role("reader")
         app = opening.app()
-        live, latest = app.live, app.registry.latest_promotion()
+        live, latest = app.active_retriever, app.registry.latest_promotion()
         return {
             "nightjar": api.version,
             "encoder_id": live.version.encoder_id,
@@ -44,30 +44,30 @@ def add_health(api: FastAPI, opening: Opening) -> None:
             "index": _index_json(app),
         }
 
-    @api.get("/livez", response_model=LiveShape)
+    @api.get("/livez", response_model=LivenessSchema)
     def live() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @api.get("/readyz", response_model=ReadyShape)
+    @api.get("/readyz", response_model=ReadinessSchema)
     def ready() -> dict[str, Any]:
         """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too; so is an
         application whose language model fails: it quotes."""
-        app = opening.app(NOW_S)
+        app = opening.app(NO_WAIT_S)
         try:
             with app.engine.begin() as connection:  # changes nothing, but needs a database that takes writes
-                connection.execute(update(state).where(false()).values(value=""))
+                connection.execute(update(app_state).where(false()).values(value=""))
         except SQLAlchemyError as error:
             log.warning("not ready: %s", error)
             raise BusyError("the database takes no writes: see whether its disk is full or read-only") from error
         return {
             "status": "ready",
-            "encoder_id": app.live.version.encoder_id,
+            "encoder_id": app.active_retriever.version.encoder_id,
             "index": _index_json(app),
             "generator": app.chat_model.health() if app.chat_model else {"model": EXTRACTIVE},
         }
 
 
 def _index_json(app: App) -> dict[str, str]:
-    index = app.live.index
+    index = app.active_retriever.index
     return {"state": index.state, "reason": index.reason} if index else {"state": "absent", "reason": "not used here"}

@@ -8,38 +8,38 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 
 from rag.app.app import App
-from rag.insights.usage_over_time import span_of
-from ui.actions.compare import names
-from ui.actions.vote_effects import LOOKED_AT, MOST_LOOKED_AT, VoteLook
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.background.usage_cache import Counted
-from ui.serializers.insights import look_json, over_time_json
+from rag.insights.usage_over_time import to_span
+from ui.actions.compare import version_names
+from ui.actions.vote_effects import DEFAULT_N_VOTES, MAX_N_VOTES, VoteEffectsView
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.background.usage_cache import UsageCache
+from ui.serializers.insights import usage_over_time_json, vote_effects_json
 
 
-def add_insights(api: FastAPI, opening: Opening) -> None:
+def add_insight_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
-    counted = Counted()
+    counted = UsageCache()
 
     @lru_cache(maxsize=1)
-    def look_of(app: App) -> VoteLook:
-        return VoteLook(app)
+    def look_of(app: App) -> VoteEffectsView:
+        return VoteEffectsView(app)
 
     @api.get("/api/insights")
     def insights(request: Request, days: int = 30) -> dict[str, Any]:
         """How the answers did over the last days, of all people together."""
-        person_of(request)
-        return over_time_json(counted.over_time(opening.app().engine, span_of(days)))
+        current_user(request)
+        return usage_over_time_json(counted.over_time(opening.app().engine, to_span(days)))
 
     @api.get("/api/insights/votes")
     def votes(
         request: Request,
-        limit: Annotated[int, Query(ge=1, le=MOST_LOOKED_AT)] = LOOKED_AT,
+        limit: Annotated[int, Query(ge=1, le=MAX_N_VOTES)] = DEFAULT_N_VOTES,
         whose: Literal["mine", "all"] = "mine",
     ) -> dict[str, Any]:
         """What the latest votes did: rank before and now, by which version, or why not. "all" is for administrators."""
-        person, app = person_of(request), opening.app()
+        person, app = current_user(request), opening.app()
         if whose == "all":
-            person.must("administrator")
+            person.require_role("administrator")
         look = look_of(app).at_once(person.name if whose == "mine" else None, limit)
-        return look_json(look, names(app))
+        return vote_effects_json(look, version_names(app))

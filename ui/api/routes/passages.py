@@ -10,25 +10,25 @@ from fastapi.responses import HTMLResponse
 from rag.errors import NotFoundError
 from rag.library.library import Library
 from rag.records import Passage
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.middleware.plain_page import plain_page, text_of
-from ui.schemas.rest import PassageShape
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.middleware.plain_page import escape_text, render_plain_page
+from ui.schemas.rest import PassageSchema
 
 
-def add_passages(api: FastAPI, opening: Opening) -> None:
+def add_passage_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds this call."""
 
-    @api.get("/api/passages/{passage_id}", response_model=PassageShape)
+    @api.get("/api/passages/{passage_id}", response_model=PassageSchema)
     def passage(
         request: Request,
         passage_id: Annotated[str, Path(max_length=200, examples=["7f02…"], description="As hits and citations say.")],
     ) -> Any:
         """One passage: its text, its document, page and offsets. A browser gets the same as a page."""
-        person_of(request).must("reader")
+        current_user(request).require_role("reader")
         found = _passage(opening.app().library, passage_id)
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(passage_page(found))
+            return HTMLResponse(render_passage(found))
         return _passage_json(found)
 
 
@@ -59,11 +59,11 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
     }
 
 
-def passage_page(passage: Passage) -> str:
+def render_passage(passage: Passage) -> str:
     """The passage as a page of text, without anything that its document could bring with it."""
     place = [passage.source, *([f"page {passage.page}"] if passage.page else []),
              f"characters {passage.start:,} to {passage.end:,}"]  # fmt: skip
     title = passage.title or passage.source
-    heading = f"<p>{text_of(passage.heading)}</p>" if passage.heading else ""
-    body = f"<h1>{text_of(title)}</h1>{heading}<blockquote>{text_of(passage.text)}</blockquote>"
-    return plain_page(title, f'{body}<p class="quiet">{text_of(" · ".join(place))}</p>')
+    heading = f"<p>{escape_text(passage.heading)}</p>" if passage.heading else ""
+    body = f"<h1>{escape_text(title)}</h1>{heading}<blockquote>{escape_text(passage.text)}</blockquote>"
+    return render_plain_page(title, f'{body}<p class="quiet">{escape_text(" · ".join(place))}</p>')

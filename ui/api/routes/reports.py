@@ -11,12 +11,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
 from rag.errors import NotFoundError
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
 
-MANIFEST = "manifest.json"
-PAGE, TEXT = "report.html", "report.md"
-TYPES = {
+REPORT_MANIFEST = "manifest.json"
+HTML_REPORT, MARKDOWN_REPORT = "report.html", "report.md"
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".md": "text/plain; charset=utf-8",  # as it is: no browser makes anything of it
     ".json": "application/json",
@@ -24,7 +24,7 @@ TYPES = {
     ".trec": "text/plain; charset=utf-8",
     ".xml": "text/plain; charset=utf-8",
 }
-POLICY = (
+REPORT_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -32,7 +32,7 @@ POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StoredReport:
     """A folder with a manifest."""
 
     name: str
@@ -44,45 +44,45 @@ class Report:
     @property
     def page(self) -> str | None:
         """What is opened to read it; None where it has neither."""
-        return next((file for file in (PAGE, TEXT) if file in self.files), None)
+        return next((file for file in (HTML_REPORT, MARKDOWN_REPORT) if file in self.files), None)
 
 
-def reports(data: Path) -> list[Report]:
+def list_reports(data: Path) -> list[StoredReport]:
     """Those of nights and those of evaluations, the newest first."""
     folders = [*(data / "nights").glob("*/report"), *(data / "reports").glob("*")]
     found = (_report(folder) for folder in folders)
     return sorted((one for one in found if one), key=lambda one: (one.made_at, one.name), reverse=True)
 
 
-def report(data: Path, name: str) -> Report:
+def get_report(data: Path, name: str) -> StoredReport:
     """One of them.
 
     Raises:
         NotFoundError: there is none of this name.
     """
-    for one in reports(data):
+    for one in list_reports(data):
         if one.name == name:
             return one
     raise NotFoundError(f"no report {name!r}: the page Training lists what there is")
 
 
-def add_reports(api: FastAPI, opening: Opening) -> None:
+def add_report_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
 
     @api.get("/reports/{name}/{file}")
     def read(name: str, file: str, request: Request) -> Response:
         """One file of a report."""
-        person_of(request).must("administrator")
-        found = report(opening.app().settings.data, name)
+        current_user(request).require_role("administrator")
+        found = get_report(opening.app().settings.data, name)
         if file not in found.files:
             raise NotFoundError(f"report {name!r} has no file {file!r}: it has {', '.join(found.files)}")
-        media_type = TYPES.get(Path(file).suffix, "application/octet-stream")
-        return FileResponse(found.folder / file, media_type=media_type, headers={"content-security-policy": POLICY})
+        media_type = MEDIA_TYPES.get(Path(file).suffix, "application/octet-stream")
+        return FileResponse(found.folder / file, media_type=media_type, headers={"content-security-policy": REPORT_CSP})
 
 
-def _report(folder: Path) -> Report | None:
+def _report(folder: Path) -> StoredReport | None:
     """The report in a folder; None where it has no manifest, for then it does not exist."""
-    manifest = folder / MANIFEST
+    manifest = folder / REPORT_MANIFEST
     try:
         named = json.loads(manifest.read_text("utf-8"))
         made_at = datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
@@ -91,7 +91,9 @@ def _report(folder: Path) -> Report | None:
     inside = folder.resolve()
     names = [name for name in _named(named) if (inside / name).is_file() and (inside / name).resolve().parent == inside]
     is_of_night = folder.name == "report" and folder.parent.parent.name == "nights"
-    return Report(folder.parent.name if is_of_night else folder.name, folder, (*sorted(names), MANIFEST), made_at)
+    return StoredReport(
+        folder.parent.name if is_of_night else folder.name, folder, (*sorted(names), REPORT_MANIFEST), made_at
+    )
 
 
 def _named(manifest: object) -> list[str]:

@@ -9,61 +9,65 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from rag.app.app import App
 from rag.errors import NotFoundError
-from rag.feedback.feedback_store import MAX_COMMENT
+from rag.feedback.feedback_store import MAX_COMMENT_LENGTH
 from rag.records import ANSWER_VERDICTS, PASSAGE_VERDICTS
-from ui.actions.give_verdict import promise_of
-from ui.api.routes.questions import Id
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.schemas.rest import VerdictShape
+from ui.actions.give_verdict import verdict_notice
+from ui.api.routes.questions import ShortId
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.schemas.rest import VerdictSchema
 
-OF_PASSAGES, OF_ANSWERS = ", ".join(PASSAGE_VERDICTS), ", ".join(ANSWER_VERDICTS)
-EXAMPLE: dict[str, JsonValue] = {"turn_id": "0c5d…", "token": "91ab…", "passage_id": "7f02…"}
+PASSAGE_VERDICT_NAMES, ANSWER_VERDICT_NAMES = ", ".join(PASSAGE_VERDICTS), ", ".join(ANSWER_VERDICTS)
+EXAMPLE_TARGET: dict[str, JsonValue] = {"turn_id": "0c5d…", "token": "91ab…", "passage_id": "7f02…"}
 
 
-class Target(BaseModel):
+class VerdictTarget(BaseModel):
     """What a verdict is about: a passage that a turn showed or, without one, the turn's answer."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_TARGET]})
 
-    turn_id: Annotated[Id, Field(description="Of the answer.")]
-    token: Annotated[Id, Field(description="That came with the answer.")]
-    passage_id: Annotated[Id | None, Field(description="A passage that was shown; a pin may name any.")] = None
+    turn_id: Annotated[ShortId, Field(description="Of the answer.")]
+    token: Annotated[ShortId, Field(description="That came with the answer.")]
+    passage_id: Annotated[ShortId | None, Field(description="A passage that was shown; a pin may name any.")] = None
 
 
-class Given(Target):
+class VerdictRequest(VerdictTarget):
     """A verdict."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{**EXAMPLE, "verdict": "helpful"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{**EXAMPLE_TARGET, "verdict": "helpful"}]}
+    )
 
-    verdict: Annotated[Id, Field(description=f"Of a passage: {OF_PASSAGES}. Of an answer: {OF_ANSWERS}.")]
-    comment: Annotated[str, Field(max_length=MAX_COMMENT, description="In the person's own words.")] = ""
+    verdict: Annotated[
+        ShortId, Field(description=f"Of a passage: {PASSAGE_VERDICT_NAMES}. Of an answer: {ANSWER_VERDICT_NAMES}.")
+    ]
+    comment: Annotated[str, Field(max_length=MAX_COMMENT_LENGTH, description="In the person's own words.")] = ""
 
 
-def add_verdicts(api: FastAPI, opening: Opening) -> None:
+def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
     """Adds these calls."""
 
-    @api.post("/api/verdicts", response_model=VerdictShape)
-    def give(given: Given, request: Request) -> dict[str, Any]:
+    @api.post("/api/verdicts", response_model=VerdictSchema)
+    def give(given: VerdictRequest, request: Request) -> dict[str, Any]:
         """Records what a person says of a passage or an answer; in place of what the same person said before."""
-        person = person_of(request)
-        person.must("voter")
+        person = current_user(request)
+        person.require_role("voter")
         app = opening.app()
-        app.feedback.give(person.name, given.turn_id, _target(app, given), given.verdict, given.comment)
+        app.feedback.record_verdict(person.name, given.turn_id, _target(app, given), given.verdict, given.comment)
         at_once = app.settings.retrieval.until_tonight
-        return {"verdict": given.verdict, "promise": promise_of(given.verdict, at_once=at_once)}
+        return {"verdict": given.verdict, "promise": verdict_notice(given.verdict, boosts_immediately=at_once)}
 
-    @api.delete("/api/verdicts", response_model=VerdictShape)
-    def withdraw(target: Target, request: Request) -> dict[str, Any]:
+    @api.delete("/api/verdicts", response_model=VerdictSchema)
+    def withdraw(target: VerdictTarget, request: Request) -> dict[str, Any]:
         """Takes a verdict back; nothing happens where none stands."""
-        person = person_of(request)
-        person.must("voter")
+        person = current_user(request)
+        person.require_role("voter")
         app = opening.app()
-        app.feedback.withdraw(person.name, target.turn_id, _target(app, target))
+        app.feedback.withdraw_verdict(person.name, target.turn_id, _target(app, target))
         return {"verdict": None, "promise": ""}
 
 
-def _target(app: App, target: Target) -> str | None:
+def _target(app: App, target: VerdictTarget) -> str | None:
     """The passage's own id; outside it may go by its BEIR id.
 
     Raises:

@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from rag.accounts.accounts import Account
-    from rag.accounts.sessions_and_tokens import Token
+    from rag.accounts.sessions_and_tokens import AccessToken
     from rag.app.app import App
 
-people = typer.Typer(no_args_is_help=True, help="Who may sign in, and what they may do.")
-programs = typer.Typer(no_args_is_help=True, help="Secrets by which programs come in as a person.")
+accounts_group = typer.Typer(no_args_is_help=True, help="Who may sign in, and what they may do.")
+tokens_group = typer.Typer(no_args_is_help=True, help="Secrets by which programs come in as a person.")
 
-NAME = typer.Argument(help="As `nightjar accounts list` shows it.")
-STDIN_OPTION = typer.Option("--password-stdin", help="Read the password from stdin, not from the terminal.")
+NAME_ARGUMENT = typer.Argument(help="As `nightjar accounts list` shows it.")
+PASSWORD_STDIN_OPTION = typer.Option("--password-stdin", help="Read the password from stdin, not from the terminal.")
 
 
 def register(app: typer.Typer) -> None:
     """Adds `accounts` and `tokens`."""
-    app.add_typer(people, name="accounts")
-    app.add_typer(programs, name="tokens")
+    app.add_typer(accounts_group, name="accounts")
+    app.add_typer(tokens_group, name="tokens")
 
 
 @contextmanager
 def _opened(context: typer.Context) -> Iterator[App]:
     from rag.app.app import open_app
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     try:
         yield app
     finally:
@@ -45,7 +45,7 @@ def _opened(context: typer.Context) -> Iterator[App]:
 # ---- people
 
 
-@people.command("list")
+@accounts_group.command("list")
 def list_(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List everybody who has an account."""
     from rag.accounts.accounts import Accounts
@@ -67,7 +67,7 @@ def _account_json(account: Account) -> dict[str, Any]:
             "locked": account.is_locked, "has_password": account.has_password}  # fmt: skip
 
 
-@people.command()
+@accounts_group.command()
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Letters without accents, digits, and . _ - + @; capitals do not count.")],
@@ -76,7 +76,7 @@ def add(
     no_password: Annotated[
         bool, typer.Option("--no-password", help="For who comes in by a token or a proxy only.")
     ] = False,
-    password_stdin: Annotated[bool, STDIN_OPTION] = False,
+    password_stdin: Annotated[bool, PASSWORD_STDIN_OPTION] = False,
 ) -> None:
     """Give somebody an account; the password is asked for, and has at least 10 characters.
 
@@ -94,8 +94,8 @@ def add(
     typer.echo(f"{added.name!r} has an account now: {added.role}.")
 
 
-@people.command()
-def role(context: typer.Context, name: Annotated[str, NAME], role: str) -> None:
+@accounts_group.command()
+def role(context: typer.Context, name: Annotated[str, NAME_ARGUMENT], role: str) -> None:
     """Let somebody do more or less: reader, voter or administrator. It holds at once."""
     from rag.accounts.accounts import Accounts
 
@@ -104,9 +104,12 @@ def role(context: typer.Context, name: Annotated[str, NAME], role: str) -> None:
     typer.echo(f"{name!r} is a {role} now.")
 
 
-@people.command()
+@accounts_group.command()
 def password(
-    context: typer.Context, name: Annotated[str, NAME], *, password_stdin: Annotated[bool, STDIN_OPTION] = False
+    context: typer.Context,
+    name: Annotated[str, NAME_ARGUMENT],
+    *,
+    password_stdin: Annotated[bool, PASSWORD_STDIN_OPTION] = False,
 ) -> None:
     """Give somebody another password, and sign them out everywhere."""
     from rag.accounts.accounts import Accounts
@@ -118,8 +121,8 @@ def password(
     typer.echo(f"{name!r} has another password, and is signed out everywhere.")
 
 
-@people.command()
-def lock(context: typer.Context, name: Annotated[str, NAME]) -> None:
+@accounts_group.command()
+def lock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
     """Let somebody in no more, neither by password nor by token; what they asked and said stays."""
     from rag.accounts.accounts import Accounts
 
@@ -128,8 +131,8 @@ def lock(context: typer.Context, name: Annotated[str, NAME]) -> None:
     typer.echo(f'{name!r} is locked: "nightjar accounts unlock" lets them in again.')
 
 
-@people.command()
-def unlock(context: typer.Context, name: Annotated[str, NAME]) -> None:
+@accounts_group.command()
+def unlock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
     """Let somebody in again who was locked."""
     from rag.accounts.accounts import Accounts
 
@@ -160,17 +163,17 @@ def _password(*, from_stdin: bool) -> str:
 # ---- programs
 
 
-@programs.command("list")
+@tokens_group.command("list")
 def list_tokens(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Of this person only.")] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """List tokens, the newest first; the secrets themselves are kept nowhere."""
-    from rag.accounts.sessions_and_tokens import Credentials
+    from rag.accounts.sessions_and_tokens import CredentialStore
 
     with _opened(context) as app:
-        listed = Credentials(app.engine).tokens(name)
+        listed = CredentialStore(app.engine).tokens(name)
     if as_json:
         print_json([_token_json(one) for one in listed])
     elif not listed:
@@ -185,16 +188,16 @@ def _at(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else "never"
 
 
-def _token_json(token: Token) -> dict[str, Any]:
+def _token_json(token: AccessToken) -> dict[str, Any]:
     return {"token_id": token.token_id, "name": token.name, "label": token.label,
             "created_at": token.created_at.isoformat(), "used_at": token.used_at and token.used_at.isoformat(),
             "revoked": token.is_revoked}  # fmt: skip
 
 
-@programs.command("add")
+@tokens_group.command("add")
 def add_token(
     context: typer.Context,
-    name: Annotated[str, NAME],
+    name: Annotated[str, NAME_ARGUMENT],
     label: Annotated[str, typer.Option(help="What it is for.")],
 ) -> None:
     """Make a token by which a program comes in as this person; it is printed this once.
@@ -203,22 +206,22 @@ def add_token(
 
     nightjar tokens add ann --label "the wiki's search box"
     """
-    from rag.accounts.accounts import folded
-    from rag.accounts.sessions_and_tokens import Credentials
+    from rag.accounts.accounts import normalise_name
+    from rag.accounts.sessions_and_tokens import CredentialStore
 
     with _opened(context) as app:
-        made, secret = Credentials(app.engine).make_token(folded(name), label)
+        made, secret = CredentialStore(app.engine).create_token(normalise_name(name), label)
     typer.echo(f"token {made.token_id} of {made.name!r}; it is shown this once:", err=True)
     typer.echo(secret)
 
 
-@programs.command()
+@tokens_group.command()
 def revoke(
     context: typer.Context, token_id: Annotated[str, typer.Argument(help="As `nightjar tokens list` shows it.")]
 ) -> None:
     """End a token at once."""
-    from rag.accounts.sessions_and_tokens import Credentials
+    from rag.accounts.sessions_and_tokens import CredentialStore
 
     with _opened(context) as app:
-        Credentials(app.engine).revoke(token_id)
+        CredentialStore(app.engine).revoke(token_id)
     typer.echo(f"token {token_id} is revoked.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.errors import SettingsError
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(no_args_is_help=True, help="What is set, what could be, and whether it holds.")
 
-PLACES = """Set them in nightjar.toml ([retrieval] k = 8), by environment (NIGHTJAR__RETRIEVAL__K=8), or by a command's
+WHERE_TO_SET = """Set them in nightjar.toml ([retrieval] k = 8), by environment (NIGHTJAR__RETRIEVAL__K=8), or by a command's
 flags; the later of these wins."""
 
 
@@ -48,17 +48,19 @@ def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) 
     from rag.settings import Settings
 
     try:
-        settings = settings_of(context)
+        settings = load_command_settings(context)
     except SettingsError:
         if not as_json:
-            _print_table([], list(described(Settings.model_construct())))  # what can be set helps to correct what is
+            _print_table(
+                [], list(describe_settings(Settings.model_construct()))
+            )  # what can be set helps to correct what is
         raise
-    found = list(described(settings))
+    found = list(describe_settings(settings))
     if as_json:
         print_json([asdict(one) for one in found])
         return
     _print_table(found, found)
-    typer.echo(f"\n{PLACES}")
+    typer.echo(f"\n{WHERE_TO_SET}")
 
 
 @group.command()
@@ -71,11 +73,11 @@ def check(context: typer.Context) -> None:
 
     nightjar config check
     """
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     typer.echo(f"The settings are right; the state directory is {str(settings.data)!r}.")
 
 
-def described(settings: Settings) -> Iterator[Setting]:
+def describe_settings(settings: Settings) -> Iterator[Setting]:
     """Every setting in the order of the file, named SECTION.KEY, with its value in *settings*."""
     from pydantic import BaseModel
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ui.commands.console import settings_of
+from ui.commands.console import load_command_settings
 
 if TYPE_CHECKING:
     from rag.app.app import App
@@ -26,18 +26,18 @@ def mcp(context: typer.Context) -> None:
 
     nightjar --data nightjar-data mcp
     """
-    from ui.actions.ask import Asking
-    from ui.background.startup import Opening
-    from ui.server.api_app import mcp_door, version
+    from ui.actions.ask import AsyncAnswerer
+    from ui.background.startup import AppStartup
+    from ui.server.api_app import import_mcp_server, nightjar_version
 
-    door, settings = mcp_door(), settings_of(context)
+    door, settings = import_mcp_server(), load_command_settings(context)
 
     def open_() -> App:
         from rag.app.app import open_app
 
         return open_app(settings)
 
-    opening = Opening(open_)
+    opening = AppStartup(open_)
 
     def app() -> App:
         """As it is now: nothing else here takes in what changes."""
@@ -46,6 +46,6 @@ def mcp(context: typer.Context) -> None:
         return opened
 
     try:
-        door.make_mcp(app, Asking(app), version()).run("stdio")
+        door.make_mcp(app, AsyncAnswerer(app), nightjar_version()).run("stdio")
     finally:
         opening.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import progress, settings_of
+from ui.commands.console import load_command_settings, progress_bar
 
 if TYPE_CHECKING:
     from rag.app.app import App
@@ -59,9 +59,9 @@ def serve(
     if accounts is not None:
         flags["accounts"] = {"required": "always" if accounts else "never"}
     serve_until_stopped(
-        settings_of(context, **{name: section for name, section in flags.items() if section}),
+        load_command_settings(context, **{name: section for name, section in flags.items() if section}),
         config=context.obj["config"],
-        prepare=lambda app: _fill(app, sample),
+        prepare_app=lambda app: _fill(app, sample),
         announce=lambda address: typer.echo(f"Nightjar answers at {address} (Ctrl-C ends it)"),
     )
 
@@ -70,12 +70,12 @@ def _fill(app: App, sample: Path | None) -> None:
     """Brings the sample in where there is nothing yet, and encodes what has no vector."""
     if sample is not None and app.library.n_passages() == 0:
         from rag.ingestion.find_files import find_files
-        from rag.ingestion.ingest import ingest_found
+        from rag.ingestion.ingest import ingest_files
 
         found = find_files([sample])
-        with progress("reading the sample", len(found.files), "files") as advance:
-            ingest_found(app.library, found, splitting=app.splitting(), progress=advance, limits=app.limits)
-    n_missing = app.missing_vectors()
+        with progress_bar("reading the sample", len(found.files), "files") as advance:
+            ingest_files(app.library, found, splitting=app.splitting_rules(), on_file_done=advance, limits=app.limits)
+    n_missing = app.n_missing_vectors()
     if n_missing:
-        with progress("encoding", n_missing) as advance:
+        with progress_bar("encoding", n_missing) as advance:
             app.encode_missing(advance)

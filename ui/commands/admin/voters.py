@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
-    from rag.accounts.erasure import Forgotten
-    from retriever_training.judgments.voters import Person
+    from rag.accounts.erasure import ErasureCounts
+    from retriever_training.judgments.voters import Voter
 
 
 def register(app: typer.Typer) -> None:
@@ -33,12 +33,12 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
     nightjar people --json
     """
     from rag.app.app import open_app
-    from retriever_training.judgments.snapshot import judged
+    from retriever_training.judgments.snapshot import load_judgments
 
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     app = open_app(settings)
     try:
-        judgments = judged(app, {passage.passage_id for passage in app.library.iterate()},
+        judgments = load_judgments(app, {passage.passage_id for passage in app.library.iterate_passages()},
                            trusted=settings.feedback.trusted, quarantined=settings.feedback.quarantined,
                            max_per_person=settings.feedback.max_judgments_per_person)  # fmt: skip
     finally:
@@ -58,7 +58,7 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
         typer.echo(f"left out, {reason}: {n:,}")
 
 
-def _as_json(person: Person) -> dict[str, Any]:
+def _as_json(person: Voter) -> dict[str, Any]:
     return asdict(person) | {"record": round(person.record, 4), "proven": person.is_proven}
 
 
@@ -86,16 +86,16 @@ def forget_person(
     """
     from rag.app.app import open_app
     from rag.errors import UsageError
-    from ui.actions.erase_person import forget_for_good
+    from ui.actions.erase_person import erase_person
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     try:
         if not dry_run and not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"removing all of {name!r} can not be undone: add --yes, or look first with --dry-run")
-            _print(name, *forget_for_good(app, name, dry_run=True), dry_run=True)
+            _print(name, *erase_person(app, name, dry_run=True), dry_run=True)
             typer.confirm("Remove all this for good?", abort=True)
-        gone, learnt, refused = forget_for_good(app, name, dry_run=dry_run)
+        gone, learnt, refused = erase_person(app, name, dry_run=dry_run)
     finally:
         app.close()
     if as_json:
@@ -104,8 +104,8 @@ def forget_person(
         _print(name, gone, learnt, refused, dry_run=dry_run)
 
 
-def _print(name: str, gone: Forgotten, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
-    from ui.actions.erase_person import forgotten_told
+def _print(name: str, gone: ErasureCounts, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
+    from ui.actions.erase_person import format_erasure
 
-    for line in forgotten_told(name, gone, learnt, refused, dry_run=dry_run):
+    for line in format_erasure(name, gone, learnt, refused, dry_run=dry_run):
         typer.echo(line)

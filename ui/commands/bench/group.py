@@ -25,7 +25,7 @@ from ui.commands.bench.learning.mining import mining
 from ui.commands.bench.learning.night import night
 from ui.commands.bench.learning.poisoning import poison
 from ui.commands.bench.learning.training import training
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress_bar
 from ui.commands.training.cold_start import bench_cold_start
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def serving(
     from eval.datasets.beir import load_beir
 
     questions = list(load_beir(beir).queries.values())
-    with progress("asking", round(seconds * per_second), "questions") as advance:
+    with progress_bar("asking", round(seconds * per_second), "questions") as advance:
         measured = measure_serving(url, questions, seconds=seconds, per_second=per_second, progress=advance)
     if as_json:
         print_json(asdict(measured))

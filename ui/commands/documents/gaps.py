@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+from ui.commands.console import JSON_OPTION, escape_unprintable, opened_app, print_json, print_table
 
-SHOWN = 3  # questions of a gap in the table
+N_EXAMPLE_QUESTIONS = 3  # questions of a gap in the table
 
 
 def register(app: typer.Typer) -> None:
@@ -36,12 +36,12 @@ def gaps(
 
     nightjar gaps -n 100 --json
     """
-    from ui.actions.list_gaps import gaps_for
-    from ui.auth.current_user import WHOEVER_IS_HERE
+    from ui.actions.list_gaps import list_gaps
+    from ui.auth.current_user import LOCAL_ADMINISTRATOR
     from ui.serializers.answers import gap_json
 
     with opened_app(context) as app:
-        found = gaps_for(app, WHOEVER_IS_HERE, limit)
+        found = list_gaps(app, LOCAL_ADMINISTRATOR, limit)
     if as_json:
         print_json([gap_json(*one) for one in found])
         return
@@ -49,9 +49,9 @@ def gaps(
         typer.echo("No question is without an answer.")
         return
     rows = [
-        [printable(gap.name), str(gap.n_asked), str(gap.n_people), gap.last_at[:10],
-         "\n".join(printable(question) for question in gap.questions[:SHOWN]),
-         f"{printable(closest.source)} ({gap.cosine:.2f})" if closest else ""]
+        [escape_unprintable(gap.name), str(gap.n_asked), str(gap.n_people), gap.last_at[:10],
+         "\n".join(escape_unprintable(question) for question in gap.questions[:N_EXAMPLE_QUESTIONS]),
+         f"{escape_unprintable(closest.source)} ({gap.cosine:.2f})" if closest else ""]
         for gap, closest in found
     ]  # fmt: skip
     print_table(["about", "asked", "people", "last (UTC)", "questions", "closest"], rows)

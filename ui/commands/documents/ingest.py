@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
-from ui.commands.documents.ingest_summary import Encoding, print_report, report_json
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress_bar
+from ui.commands.documents.ingest_summary import EncodingSummary, print_report, report_json
 
 if TYPE_CHECKING:
     from rag.app.app import App
-    from rag.ingestion.concurrent_encoding import Encoded
+    from rag.ingestion.concurrent_encoding import EncodingReport
     from rag.ingestion.ingest import IngestReport
 
 
@@ -52,7 +52,7 @@ def ingest(
     nightjar ingest notes/ --json > report.json
     """
     from rag.errors import UsageError
-    from rag.library.reread import n_waiting
+    from rag.library.reread import n_documents_to_reread
 
     if not paths and beir is None:
         raise UsageError('nothing to ingest: name files or folders, as in "nightjar ingest notes/", or --beir DIR')
@@ -62,7 +62,7 @@ def ingest(
         report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
         seconds = time.perf_counter() - started
         n_passages = app.library.n_passages()
-        n_cut_before = n_waiting(app.engine)
+        n_cut_before = n_documents_to_reread(app.engine)
     if as_json:
         print_json(report_json(report, encoding, seconds) | {"n_cut_before": n_cut_before})
     else:
@@ -74,48 +74,50 @@ def ingest(
     raise typer.Exit(1 if report.failed else 0)
 
 
-def _brought_in(app: App, paths: list[Path], beir: Path | None, remove_vanished: bool) -> tuple[IngestReport, Encoding]:
+def _brought_in(
+    app: App, paths: list[Path], beir: Path | None, remove_vanished: bool
+) -> tuple[IngestReport, EncodingSummary]:
     from rag.ingestion.ingest import IngestReport
 
-    report, encoding = IngestReport(), Encoding()
+    report, encoding = IngestReport(), EncodingSummary()
     if beir is not None:
         report += _lines(app, beir)
     if paths:
         from_files, encoded = _files(app, paths, remove_vanished)
         report += from_files
-        encoding = Encoding(encoded.n_encoded, encoded.opening_s + encoded.encoding_s, encoded.opening_s)
+        encoding = EncodingSummary(encoded.n_encoded, encoded.opening_s + encoded.encoding_s, encoded.opening_s)
     rest = _encoded(app)
     seconds = encoding.seconds + rest.seconds
-    return report, Encoding(encoding.n_encoded + rest.n_encoded, seconds, encoding.opening_s)
+    return report, EncodingSummary(encoding.n_encoded + rest.n_encoded, seconds, encoding.opening_s)
 
 
 def _lines(app: App, beir: Path) -> IngestReport:
-    from rag.ingestion.beir_corpus import corpus_of
+    from rag.ingestion.beir_corpus import corpus_path
     from rag.ingestion.ingest import ingest_beir
 
-    with corpus_of(beir).open("rb") as file:
+    with corpus_path(beir).open("rb") as file:
         n_lines = sum(1 for _ in file)
-    with progress("reading", n_lines, "lines") as advance:
+    with progress_bar("reading", n_lines, "lines") as advance:
         return ingest_beir(app.library, beir, progress=advance)
 
 
-def _files(app: App, paths: list[Path], remove_vanished: bool) -> tuple[IngestReport, Encoded]:
-    from rag.ingestion.ingest_jobs import Asked
+def _files(app: App, paths: list[Path], remove_vanished: bool) -> tuple[IngestReport, EncodingReport]:
+    from rag.ingestion.ingest_jobs import IngestRequest
     from ui.background.ingest_worker import run_ingest
-    from ui.commands.documents.ingest_progress import ingest_bars
+    from ui.commands.documents.ingest_progress import ingest_progress_bars
 
-    asked = Asked(tuple(map(str, paths)), str(Path.cwd()), remove_vanished)
+    asked = IngestRequest(tuple(map(str, paths)), str(Path.cwd()), remove_vanished)
     job = app.jobs.create(asked, "command")
-    with ingest_bars() as bars:
+    with ingest_progress_bars() as bars:
         return run_ingest(app, job, bars)
 
 
-def _encoded(app: App) -> Encoding:
+def _encoded(app: App) -> EncodingSummary:
     """Encodes what the current version has no vectors for, also what an earlier run left behind."""
-    n_missing = app.missing_vectors()
+    n_missing = app.n_missing_vectors()
     started = time.perf_counter()
     if not n_missing:
-        return Encoding()
-    with progress("encoding", n_missing) as advance:
+        return EncodingSummary()
+    with progress_bar("encoding", n_missing) as advance:
         n_missing = app.encode_missing(advance)
-    return Encoding(n_missing, time.perf_counter() - started)
+    return EncodingSummary(n_missing, time.perf_counter() - started)

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ui.commands.console import printable
+from ui.commands.console import escape_unprintable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from rag.ingestion.find_files import Found
-    from rag.ingestion.progress import Step
+    from rag.ingestion.find_files import FoundFiles
+    from rag.ingestion.progress import FileProgress
 
-WIDTH = 40  # characters of the file's name that are shown
+MAX_NAME_WIDTH = 40  # characters of the file's name that are shown
 
 
-class Bars:
+class IngestProgressBars:
     """Two bars, of files and of passages. The second one grows with what is read."""
 
     def __init__(self, bar: Progress) -> None:
@@ -29,11 +29,11 @@ class Bars:
         self._totals: dict[str, int] = {}
         self._lock = Lock()
 
-    def found(self, found: Found) -> None:
+    def found(self, found: FoundFiles) -> None:
         """The files are known."""
         self._bar.update(self._files, total=len(found.files))
 
-    def step(self, step: Step) -> None:
+    def step(self, step: FileProgress) -> None:
         """A file has come further; called from several threads."""
         if step.stage == "reading":
             self._bar.update(self._files, file=_short(step.source))
@@ -43,13 +43,13 @@ class Bars:
                 total, done = sum(self._totals.values()), sum(self._encoded.values())
             self._bar.update(self._passages, total=total, completed=done, visible=total > 0)
 
-    def file_done(self, n: int) -> None:
+    def on_files_read(self, n: int) -> None:
         """So many files more need no more reading."""
         self._bar.advance(self._files, n)
 
 
 @contextmanager
-def ingest_bars() -> Iterator[Bars]:
+def ingest_progress_bars() -> Iterator[IngestProgressBars]:
     """Bars on stderr while the block runs; silent where it is no terminal, as under cron."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -58,9 +58,9 @@ def ingest_bars() -> Iterator[Bars]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
                TimeElapsedColumn(), TextColumn("{task.fields[file]}", markup=False))  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield Bars(bar)
+        yield IngestProgressBars(bar)
 
 
 def _short(source: str) -> str:
-    shown = printable(source)
-    return shown if len(shown) <= WIDTH else f"…{shown[-WIDTH + 1 :]}"
+    shown = escape_unprintable(source)
+    return shown if len(shown) <= MAX_NAME_WIDTH else f"…{shown[-MAX_NAME_WIDTH + 1 :]}"

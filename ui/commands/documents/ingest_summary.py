@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ui.commands.console import printable
+from ui.commands.console import escape_unprintable
 
 if TYPE_CHECKING:
-    from rag.ingestion.find_files import Outcome
+    from rag.ingestion.find_files import SourceOutcome
     from rag.ingestion.ingest import IngestReport
 
 MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class EncodingSummary:
     """What encoding the new passages took."""
 
     n_encoded: int = 0
@@ -33,7 +33,7 @@ class Encoding:
         return self.n_encoded / self.seconds if self.n_encoded else 0.0
 
 
-def report_json(report: IngestReport, encoding: Encoding, seconds: float) -> dict[str, Any]:
+def report_json(report: IngestReport, encoding: EncodingSummary, seconds: float) -> dict[str, Any]:
     """All of it for programs; memory is the most that was ever held."""
     outcomes = asdict(report)
     n_passages_new = outcomes.pop("n_passages_new")
@@ -58,7 +58,7 @@ def _most_memory_mib(whose: int) -> int:
     return most // (1024**2 if sys.platform == "darwin" else 1024)
 
 
-def print_report(report: IngestReport, encoding: Encoding, n_passages: int) -> None:
+def print_report(report: IngestReport, encoding: EncodingSummary, n_passages: int) -> None:
     """The counts, then what has a note, stands twice, was skipped, vanished or failed."""
     kinds = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged,
              "there twice": report.duplicates, "skipped": report.skipped, "vanished": report.vanished,
@@ -77,11 +77,11 @@ def print_report(report: IngestReport, encoding: Encoding, n_passages: int) -> N
     _list("Failed", report.failed, len(report.failed))
 
 
-def _list(title: str, outcomes: tuple[Outcome, ...] | list[Outcome], most: int) -> None:
+def _list(title: str, outcomes: tuple[SourceOutcome, ...] | list[SourceOutcome], most: int) -> None:
     if not outcomes:
         return
     typer.echo(f"\n{title}:")
     for source, note in outcomes[:most]:
-        typer.echo(f"  {printable(source)}{f': {printable(note)}' if note else ''}")
+        typer.echo(f"  {escape_unprintable(source)}{f': {escape_unprintable(note)}' if note else ''}")
     if len(outcomes) > most:
         typer.echo(f"  … and {len(outcomes) - most:,} more (all of them with --json)")

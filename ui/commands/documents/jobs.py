@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+from ui.commands.console import JSON_OPTION, escape_unprintable, opened_app, print_json, print_table
 
 if TYPE_CHECKING:
-    from rag.ingestion.ingest_jobs import Job, Jobs
+    from rag.ingestion.ingest_jobs import IngestJob, IngestJobs
 
-MAX_FILES = 50  # that are listed for people; all of them with --json
+MAX_FILES_LISTED = 50  # that are listed for people; all of them with --json
 
 
 def register(app: typer.Typer) -> None:
@@ -37,30 +37,30 @@ def jobs(
     nightjar jobs 5f0c1d --cancel
     """
     from rag.errors import UsageError
-    from ui.serializers.answers import job_json, step_json
+    from ui.serializers.answers import file_progress_json, job_json
 
     if cancel and job_id is None:
         raise UsageError('nothing to cancel: name the ingest, as in "nightjar jobs 5f0c1d --cancel"')
     with opened_app(context) as app:
-        app.jobs.end_silent()
+        app.jobs.fail_stale_jobs()
         if job_id is None:
             listed = app.jobs.latest()
             print_json([job_json(one) for one in listed]) if as_json else _print_jobs(listed)
             return
         job = _named(app.jobs, job_id)
         job = app.jobs.cancel(job.job_id) if cancel else job
-        steps = app.jobs.files(job.job_id, None if as_json else MAX_FILES)
+        steps = app.jobs.files(job.job_id, None if as_json else MAX_FILES_LISTED)
     if as_json:
-        print_json({**job_json(job), "sources": [step_json(step) for step in steps]})
+        print_json({**job_json(job), "sources": [file_progress_json(step) for step in steps]})
         return
     _print_jobs([job])
-    rows = [[printable(one.source), one.stage, str(one.n_passages), str(one.n_encoded), printable(one.note)]
+    rows = [[escape_unprintable(one.source), one.stage, str(one.n_passages), str(one.n_encoded), escape_unprintable(one.note)]
             for one in steps]  # fmt: skip
     if rows:
         print_table(["file", "stage", "passages", "encoded", ""], rows)
 
 
-def _named(jobs: Jobs, beginning: str) -> Job:
+def _named(jobs: IngestJobs, beginning: str) -> IngestJob:
     """The job whose id begins so."""
     from rag.errors import UsageError
 
@@ -70,11 +70,11 @@ def _named(jobs: Jobs, beginning: str) -> Job:
     return found[0] if found else jobs.get(beginning)
 
 
-def _print_jobs(listed: list[Job]) -> None:
+def _print_jobs(listed: list[IngestJob]) -> None:
     if not listed:
         typer.echo('No ingest has run yet: "nightjar ingest PATH" brings documents in.')
         return
     rows = [[job.job_id[:8], job.stage or job.state, job.created_at[:16].replace("T", " "),
              ", ".join(f"{n:,} {stage}" for stage, n in job.files.items()), f"{job.n_encoded:,} of {job.n_passages:,}",
-             printable(", ".join(job.asked.paths)), printable(job.note)] for job in listed]  # fmt: skip
+             escape_unprintable(", ".join(job.asked.paths)), escape_unprintable(job.note)] for job in listed]  # fmt: skip
     print_table(["job", "state", "begun (UTC)", "files", "encoded", "paths", ""], rows)

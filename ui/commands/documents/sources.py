@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, printable
+from ui.commands.console import JSON_OPTION, escape_unprintable, opened_app, print_json, print_table
 
 if TYPE_CHECKING:
     from rag.app.app import App
-    from rag.ingestion.remove_documents import Removed
-    from rag.library.library import Source
+    from rag.ingestion.remove_documents import RemovalCounts
+    from rag.library.library import SourceSummary
 
-LISTED = 100  # documents with their counts, unless somebody asks for more
+MAX_LISTED = 100  # documents with their counts, unless somebody asks for more
 
 
 def register(app: typer.Typer) -> None:
@@ -54,19 +54,19 @@ def sources(
 
     nightjar sources --only outdated --sort=-outdated --json
     """  # fmt: skip
-    from rag.insights.document_listing import Wanted
-    from ui.serializers.answers import listed_json
+    from rag.insights.document_listing import DocumentQuery
+    from ui.serializers.answers import document_json
 
-    wanted = Wanted(match, sort, only)
+    wanted = DocumentQuery(match, sort, only)
     with opened_app(context) as app:
-        if wanted == Wanted() and limit is None:
+        if wanted == DocumentQuery() and limit is None:
             _print_sources(app.library.sources(), as_json=as_json)
             return
-        listed, n = app.catalogue().page(wanted, limit or LISTED)
+        listed, n = app.document_listing().page(wanted, limit or MAX_LISTED)
     if as_json:
-        print_json([listed_json(one) for one in listed])
+        print_json([document_json(one) for one in listed])
         return
-    rows = [[printable(one.source), printable(one.title), one.state, f"{one.n_passages:,}", f"{one.n_characters:,}",
+    rows = [[escape_unprintable(one.source), escape_unprintable(one.title), one.state, f"{one.n_passages:,}", f"{one.n_characters:,}",
              one.added_at[:10], *(f"{n:,}" for n in astuple(one.tally))] for one in listed]  # fmt: skip
     print_table(["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated",
                  "cited"], rows)  # fmt: skip
@@ -74,14 +74,14 @@ def sources(
         typer.echo(f"… and {n - len(listed):,} more (--limit)")
 
 
-def _print_sources(listed: list[Source], *, as_json: bool) -> None:
+def _print_sources(listed: list[SourceSummary], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(source) for source in listed])
         return
     if not listed:
         typer.echo('The library is empty: "nightjar ingest PATH" brings documents in.')
         return
-    rows = [[printable(one.source), printable(one.title), f"{one.n_passages:,}", one.added_at[:16].replace("T", " ")]
+    rows = [[escape_unprintable(one.source), escape_unprintable(one.title), f"{one.n_passages:,}", one.added_at[:16].replace("T", " ")]
             for one in listed]  # fmt: skip
     print_table(["source", "title", "passages", "added (UTC)"], rows)
 
@@ -104,7 +104,7 @@ def remove(
     nightjar remove notes/ scifact      a folder, and a whole BEIR dataset
     """
     from rag.errors import NotFoundError
-    from ui.serializers.answers import removed_json
+    from ui.serializers.answers import removal_json
 
     missing, gone = [], []
     with opened_app(context) as app:
@@ -114,7 +114,7 @@ def remove(
             except NotFoundError as error:
                 missing.append(str(error))
     if as_json:
-        print_json([{"source": source, **removed_json(removed)} for source, removed in gone])
+        print_json([{"source": source, **removal_json(removed)} for source, removed in gone])
     else:
         for source, removed in gone:
             _print_removed(source, removed)
@@ -122,24 +122,26 @@ def remove(
         raise NotFoundError("\n".join(missing))
 
 
-def _removed(app: App, source: str) -> Removed:
+def _removed(app: App, source: str) -> RemovalCounts:
     """Sources are tried as they are written, then as `ingest` would name the path."""
     from rag.errors import NotFoundError
-    from rag.ingestion.find_files import source_of
-    from ui.actions.remove_documents import remove as take_out
+    from rag.ingestion.find_files import source_name
+    from ui.actions.remove_documents import remove_documents as take_out
 
     try:
         return take_out(app, source)
     except NotFoundError:
-        return take_out(app, source_of(Path(source)))
+        return take_out(app, source_name(Path(source)))
 
 
-def _print_removed(source: str, removed: Removed) -> None:
-    typer.echo(f"Removed {removed.n_documents:,} document{'s' * (removed.n_documents != 1)}: {printable(source)}")
+def _print_removed(source: str, removed: RemovalCounts) -> None:
+    typer.echo(
+        f"Removed {removed.n_documents:,} document{'s' * (removed.n_documents != 1)}: {escape_unprintable(source)}"
+    )
     if removed.n_verdicts:
         typer.echo(
             f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer stand."
         )
-    if removed.learnt:
-        typer.echo(f"  Learnt from it: {', '.join(removed.learnt)}. The next night starts from the base, without it; "
+    if removed.was_trained_on:
+        typer.echo(f"  Learnt from it: {', '.join(removed.was_trained_on)}. The next night starts from the base, without it; "
                    '"nightjar nightly" runs one now.')  # fmt: skip

@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
-from ui.commands.evaluation.judge import judged_by_model, of_rows, tell
-from ui.commands.evaluation.options import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, VERSION_OPTION, questions_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress_bar
+from ui.commands.evaluation.judge import answers_to_judge, judge_answers, print_judgment
+from ui.commands.evaluation.options import (
+    DATASET_OPTION,
+    GOLDEN_OPTION,
+    SPLIT_OPTION,
+    VERSION_OPTION,
+    load_question_set,
+)
 
 if TYPE_CHECKING:
     from eval.answers.answer_scores import AnswerScores
-    from eval.answers.ask_questions import RetrieverOf
-    from eval.answers.llm_judge import Judging
-    from eval.datasets.question_sets import Question, QuestionSet
+    from eval.answers.ask_questions import LeaveOutRetriever
+    from eval.answers.llm_judge import JudgeResult
+    from eval.datasets.question_sets import EvalQuestion, QuestionSet
     from rag.app.app import App
     from rag.records import Citation
     from rag.versions.registry import Version
 
-ROWS = {
+MEASURE_LABELS = {
     "exact_match": "exact match", "first_exact_match": "  of what stands first", "token_f1": "token F1",
     "first_token_f1": "  of what stands first", "content_f1": "content-word F1", "first_content_f1": "  of what stands first",
     "contains_answer": "answer held", "first_contains_answer": "  by what stands first",
@@ -78,17 +84,17 @@ def answers(
 
     nightjar eval answers --dataset datasets/nq-open --questions 60 --rows answers.jsonl
     """
-    from eval.answers.answer_scores import scores_of
-    from eval.answers.failure_attribution import read_attributed, transitions
+    from eval.answers.answer_scores import score_answers
+    from eval.answers.failure_attribution import cause_changes, read_attributed
 
     earlier = read_attributed(before) if before else []
     with opened_app(context) as app:
         measured = app.registry.version(version) if version else app.current()
-        asked = questions_of(app, dataset, split, golden=golden)
-        drawn = drawn_of(asked, questions, seed)
-        scores = scores_of(_rows(app, measured, drawn, without=(not golden) if without is None else without))
-        judged = judged_by_model(app, of_rows(app, scores.rows)) if judge else None
-    moved = transitions(earlier, scores.attributed()) if before else None
+        asked = load_question_set(app, dataset, split, golden=golden)
+        drawn = draw_sample(asked, questions, seed)
+        scores = score_answers(_rows(app, measured, drawn, without=(not golden) if without is None else without))
+        judged = judge_answers(app, answers_to_judge(app, scores.rows)) if judge else None
+    moved = cause_changes(earlier, scores.attributed()) if before else None
     if rows:
         rows.write_text("".join(_lines(scores, judged)), "utf-8")
     if plot:
@@ -101,40 +107,40 @@ def answers(
         _print(scores, told, why=why)
 
 
-def drawn_of(asked: QuestionSet, n: int, seed: int) -> list[Question]:
+def draw_sample(asked: QuestionSet, n: int, seed: int) -> list[EvalQuestion]:
     """Up to *n* of the questions, in their order."""
     places = range(len(asked.questions))
     chosen = random.Random(seed).sample(places, min(n, len(places)))  # noqa: S311 (which questions are asked is no secret)
     return [asked.questions[place] for place in sorted(chosen)]
 
 
-def _rows(app: App, version: Version, drawn: Sequence[Question], *, without: bool) -> list[Any]:
-    from eval.answers.ask_questions import Forgetful, ask_all
-    from eval.answers.measure_answer import measure_row
-    from rag.generation.abstention import load_bar
+def _rows(app: App, version: Version, drawn: Sequence[EvalQuestion], *, without: bool) -> list[Any]:
+    from eval.answers.ask_questions import NullFeedback, ask_questions
+    from eval.answers.measure_answer import measure_answer
+    from rag.generation.abstention import load_threshold
     from rag.generation.generator import generator_of
-    from rag.splitting.token_offsets import Tokens
+    from rag.splitting.token_offsets import PassageTokenizer
 
-    feedback, generator = Forgetful(app.engine), generator_of(app.chat_model)
-    stored, tokens = _stored(app), Tokens(version.folder)
-    with progress("answering", len(drawn), "questions") as advance:
+    feedback, generator = NullFeedback(app.engine), generator_of(app.chat_model)
+    stored, tokens = _stored(app), PassageTokenizer(version.folder)
+    with progress_bar("answering", len(drawn), "questions") as advance:
         return [
-            measure_row(one, stored, lambda text: len(tokens.starts([text])[0]))
-            for one in ask_all(
+            measure_answer(one, stored, lambda text: len(tokens.starts([text])[0]))
+            for one in ask_questions(
                 drawn,
-                retrievers(app, version),
-                lambda retriever: app.answerer_over(lambda: retriever, generator, feedback),
-                load_bar(app.settings.data, version.encoder_id),
-                without_too=without,
+                leave_out_retrievers(app, version),
+                lambda retriever: app.answerer_with(lambda: retriever, generator, feedback),
+                load_threshold(app.settings.data, version.encoder_id),
+                leave_out_too=without,
                 progress=advance,
             )
         ]
 
 
-def retrievers(app: App, version: Version) -> RetrieverOf:
+def leave_out_retrievers(app: App, version: Version) -> LeaveOutRetriever:
     """Passages that are not there → a version over the others, as the settings serve it, searching exactly."""
-    from eval.answers.ask_questions import Remembering
-    from eval.retrieval.leave_out import DenseWithout, LexicalWithout
+    from eval.answers.ask_questions import PerQuestionCachedEncoder
+    from eval.retrieval.leave_out import LeaveOutDense, LeaveOutLexical
     from rag.index.exact_search import ExactIndex
     from rag.retrieval.retriever import Retriever
     from ui.commands.evaluation.options import encode_missing
@@ -142,12 +148,12 @@ def retrievers(app: App, version: Version) -> RetrieverOf:
     encoder, vectors, lexical = app.open_encoder(version.encoder_id), app.vectors(version.passage_side), app.lexical()
     encode_missing(vectors, encoder)
     encoder.encode_queries(["warm"])  # loads the weights now, not within the first question's time
-    remembering, exact, chosen = Remembering(encoder), ExactIndex(vectors), app.settings.retrieval
+    remembering, exact, chosen = PerQuestionCachedEncoder(encoder), ExactIndex(vectors), app.settings.retrieval
 
     def without(gone: frozenset[str]) -> Retriever:
-        dense, words = (DenseWithout(exact, gone), LexicalWithout(lexical, gone)) if gone else (exact, lexical)
+        dense, words = (LeaveOutDense(exact, gone), LeaveOutLexical(lexical, gone)) if gone else (exact, lexical)
         return Retriever(remembering, dense, words, app.library, vectors, lexical_weight=version.lexical_weight,
-                         candidates=chosen.candidates, reranker=app.reranker, distinct=chosen.distinct)  # fmt: skip
+                         candidates=chosen.candidates, reranker=app.reranker, collapse_duplicates=chosen.distinct)  # fmt: skip
 
     return without
 
@@ -162,8 +168,8 @@ def _stored(app: App) -> Any:
 
 def _about(asked: QuestionSet, version: Version, app: App, n: int) -> dict[str, Any]:
     """What can move a figure: the questions, the version, who writes, what supports."""
-    from eval.answers.citation_metrics import BY_SPANS
-    from eval.datasets.question_sets import told_lost
+    from eval.answers.citation_metrics import SPAN_SUPPORT
+    from eval.datasets.question_sets import lost_as_json
 
     return {
         "dataset": asked.name,
@@ -172,22 +178,24 @@ def _about(asked: QuestionSet, version: Version, app: App, n: int) -> dict[str, 
         "n_drawn": n,
         "version": version.encoder_id,
         "generator": app.settings.generator.model,
-        "support_test": BY_SPANS,
-        "lost": told_lost(asked.lost),
+        "support_test": SPAN_SUPPORT,
+        "lost": lost_as_json(asked.lost),
     }
 
 
 def _curve(scores: AnswerScores, name: str) -> str:
-    from eval.report.output.svg_plots import Risk, risks
+    from eval.report.output.svg_plots import RiskCurve, risk_plot
 
-    return risks([Risk("answers", *scores.curve())], f"{name}: wrong answers by how many are given")  # type: ignore[arg-type]  # arrays are sequences here
+    return risk_plot([RiskCurve("answers", *scores.risk_coverage())], f"{name}: wrong answers by how many are given")  # type: ignore[arg-type]  # arrays are sequences here
 
 
 def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
     means, table, risk, cost = (told[name] for name in ("measures", "declining", "risk", "cost"))
     rows = [["answered right", _cell(told["right"]["share"]), f"{told['right']['n']:,}"]]
     rows += [
-        [label, _cell(means[name]["mean"]), f"{means[name]['n']:,}"] for name, label in ROWS.items() if name in means
+        [label, _cell(means[name]["mean"]), f"{means[name]['n']:,}"]
+        for name, label in MEASURE_LABELS.items()
+        if name in means
     ]
     rows += [["area under risk and coverage (AURC)", _cell(risk["aurc"]), f"{told['n_questions']:,}"]]
     title = f"{told['dataset']}, version {told['version'][:12]}, {told['generator']}"
@@ -205,7 +213,7 @@ def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
         valid = "" if told["is_valid"] else "; no figure here is valid"
         typer.echo(f"{told['n_errors']:,} of {told['n_questions']:,} failed and count as wrong{valid}")
     if "judge" in told:
-        tell(told["judge"])
+        print_judgment(told["judge"])
     if "transitions" in told:
         _print_transitions(told["transitions"])
     if why:
@@ -222,7 +230,7 @@ def _print_transitions(moved: dict[str, Any]) -> None:
             typer.echo(f"{name}: {one['question']} ({one['before']} → {one['after']})")
 
 
-def _lines(scores: AnswerScores, judged: Judging | None) -> Iterator[str]:
+def _lines(scores: AnswerScores, judged: JudgeResult | None) -> Iterator[str]:
     """A line for every question: its answer, its values, and its cause."""
     grades = {one.item_id: one.mean for one in judged.judged} if judged else {}
     for row, one in zip(scores.rows, scores.attributed(), strict=True):
@@ -231,10 +239,10 @@ def _lines(scores: AnswerScores, judged: Judging | None) -> Iterator[str]:
 
 
 def _print_why(scores: AnswerScores, told: dict[str, Any]) -> None:
-    from eval.answers.failure_attribution import worst
+    from eval.answers.failure_attribution import worst_failures
 
     print_table(["first cause", "questions"], [[cause, f"{n:,}"] for cause, n in told["causes"].items() if n])
-    failed = worst(scores.attributed(), len(scores.rows))
+    failed = worst_failures(scores.attributed(), len(scores.rows))
     rows = [[one.cause, one.question, str(one.rank or "–"), one.query_id] for one in failed]
     print_table(["why", "question", "rank", "id"], rows)
 

@@ -19,13 +19,13 @@ from ui.commands.console import (
 )
 
 if TYPE_CHECKING:
-    from eval.datasets.golden_locations import Place
+    from eval.datasets.golden_locations import GoldenLocation
     from eval.datasets.golden_questions import Golden
     from rag.app.app import App
 
 group = typer.Typer(no_args_is_help=True, help="Questions whose right passage or answer is known, to measure by.")
 
-LENGTH = 70  # characters of a question in a table
+MAX_QUESTION_LENGTH = 70  # characters of a question in a table
 
 
 def register(app: typer.Typer) -> None:
@@ -46,21 +46,21 @@ def import_(
 
         nightjar golden import golden.jsonl
     """
-    from eval.datasets.golden_questions import read_golden
-    from eval.datasets.golden_store import lines_with_passages
+    from eval.datasets.golden_questions import read_golden_file
+    from eval.datasets.golden_store import resolve_passages
 
-    lines = read_golden(file)
+    lines = read_golden_file(file)
     with opened_app(context) as app:
-        _add(app, lines_with_passages(lines, app.library), as_json=as_json)
+        _add(app, resolve_passages(lines, app.library), as_json=as_json)
 
 
 @group.command()
 def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
     """Writes every golden question that counts, one JSON object a line, so that `import` reads it again."""
-    from eval.datasets.golden_store import kept
+    from eval.datasets.golden_store import list_golden
 
     with opened_app(context) as app:
-        found = kept(app.engine)
+        found = list_golden(app.engine)
     write_lines([one.golden.as_json() for one in found], file, "golden questions")
 
 
@@ -74,10 +74,10 @@ def list_(
     """Lists the golden questions."""
     from dataclasses import asdict
 
-    from eval.datasets.golden_store import kept
+    from eval.datasets.golden_store import list_golden
 
     with opened_app(context) as app:
-        found = kept(app.engine, with_retired=retired)
+        found = list_golden(app.engine, with_retired=retired)
     if as_json:
         print_json([{name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
                     for one in found])  # fmt: skip
@@ -96,7 +96,7 @@ def retire(
     golden_id: Annotated[str, typer.Argument(help="The id, or its beginning.", show_default=False)],
 ) -> None:
     """Measures no longer with a question. Adding it again brings it back."""
-    from eval.datasets.golden_store import retire as retire_one
+    from eval.datasets.golden_store import retire_golden as retire_one
 
     with opened_app(context) as app:
         typer.echo(f"retired: {retire_one(app.engine, golden_id).question}")
@@ -108,19 +108,25 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
     from collections import Counter
 
     from eval.datasets.golden_locations import locate_golden
-    from eval.datasets.golden_questions import version_of
-    from eval.datasets.golden_store import kept
-    from eval.datasets.question_sets import is_lost, told_lost
+    from eval.datasets.golden_questions import golden_set_hash
+    from eval.datasets.golden_store import list_golden
+    from eval.datasets.question_sets import is_lost, lost_as_json
 
     with opened_app(context) as app:
-        places = locate_golden([one.golden for one in kept(app.engine)], app.library)
+        places = locate_golden([one.golden for one in list_golden(app.engine)], app.library)
     lost = [one for one in places if is_lost(one)]
-    counts = Counter(one.how for one in places)
+    counts = Counter(one.method for one in places)
     cut = [one.golden.question for one in places if one.is_cut]
-    sha256 = version_of(one.golden for one in places)
+    sha256 = golden_set_hash(one.golden for one in places)
     if as_json:
         print_json(
-            {"n_questions": len(places), "sha256": sha256, "found": dict(counts), "lost": told_lost(lost), "cut": cut}
+            {
+                "n_questions": len(places),
+                "sha256": sha256,
+                "found": dict(counts),
+                "lost": lost_as_json(lost),
+                "cut": cut,
+            }
         )
     else:
         _print_check(places, counts, cut, lost, sha256)
@@ -155,29 +161,31 @@ def add(
 
 
 def _liked(app: App) -> Iterable[Golden]:
-    from retriever_training.cold_start.golden_sources import from_liked
-    from retriever_training.judgments.snapshot import judged
+    from retriever_training.cold_start.golden_sources import golden_from_votes
+    from retriever_training.judgments.snapshot import load_judgments
 
-    passages = {one.passage_id: one for one in app.library.iterate()}
+    passages = {one.passage_id: one for one in app.library.iterate_passages()}
     chosen = app.settings.feedback
-    judgments = judged(app, passages, trusted=chosen.trusted, max_per_person=chosen.max_judgments_per_person,
+    judgments = load_judgments(app, passages, trusted=chosen.trusted, max_per_person=chosen.max_judgments_per_person,
                        quarantined=chosen.quarantined)  # fmt: skip
-    return from_liked(judgments.judgments, passages)
+    return golden_from_votes(judgments.judgments, passages)
 
 
 def _cold(app: App, source: str, n: int) -> Iterable[Golden]:
-    from retriever_training.cold_start.golden_sources import from_cold_start
-    from ui.commands.training.cold_start import rows_of
+    from retriever_training.cold_start.golden_sources import golden_from_pseudo_questions
+    from ui.commands.training.cold_start import build_pseudo_questions
 
-    passages, cold = rows_of(app, n if source == "model" else 0, ("heading",) if source == "headings" else (), n)
-    return from_cold_start(passages, cold)
+    passages, cold = build_pseudo_questions(
+        app, n if source == "model" else 0, ("heading",) if source == "headings" else (), n
+    )
+    return golden_from_pseudo_questions(passages, cold)
 
 
 def _add(app: App, made: list[Golden], *, as_json: bool) -> None:
-    from eval.datasets.golden_store import add as add_all
-    from eval.datasets.golden_store import kept
+    from eval.datasets.golden_store import add_golden as add_all
+    from eval.datasets.golden_store import list_golden
 
-    before = {one.golden_id for one in kept(app.engine)}
+    before = {one.golden_id for one in list_golden(app.engine)}
     ids = add_all(app.engine, made, "local")
     n_new = len(set(ids) - before)
     if as_json:
@@ -186,7 +194,9 @@ def _add(app: App, made: list[Golden], *, as_json: bool) -> None:
         typer.echo(f"{len(ids):,} golden questions, {n_new:,} of them new")
 
 
-def _print_check(places: list[Place], counts: dict[Any, int], cut: list[str], lost: list[Place], sha256: str) -> None:
+def _print_check(
+    places: list[GoldenLocation], counts: dict[Any, int], cut: list[str], lost: list[GoldenLocation], sha256: str
+) -> None:
     typer.echo(
         f"{len(places):,} golden questions, {sha256[:12]}: " + ", ".join(f"{how} {n:,}" for how, n in counts.items())
     )
@@ -194,8 +204,8 @@ def _print_check(places: list[Place], counts: dict[Any, int], cut: list[str], lo
         typer.echo(f"cut by the splitting: {question}")
     for one in lost:
         where = one.golden.source or "any document"
-        typer.echo(f"lost ({one.how}): {one.golden.question} ({where}, {one.golden.golden_id[:8]})")
+        typer.echo(f"lost ({one.method}): {one.golden.question} ({where}, {one.golden.golden_id[:8]})")
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
+    return text if len(text) <= MAX_QUESTION_LENGTH else text[: MAX_QUESTION_LENGTH - 1] + "…"

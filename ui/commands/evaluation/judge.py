@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from eval.answers.llm_judge import Judging, ToJudge
+    from eval.answers.llm_judge import AnswerToJudge, JudgeResult
     from eval.answers.measure_answer import AnswerRow
     from rag.app.app import App
 
@@ -25,20 +25,20 @@ def judge(
 
     From 50 answers on with Cohen's kappa. Do not believe a judge that does not agree with your people.
     """
-    from eval.answers.llm_judge import agreement, votes_on_answers
+    from eval.answers.llm_judge import agreement_with_people, answer_votes
     from rag.errors import TooLittleDataError
 
     with opened_app(context) as app:
-        votes = votes_on_answers(app.feedback.standing())
+        votes = answer_votes(app.feedback.standing())
         if not votes:
             raise TooLittleDataError("nobody has voted on an answer yet: a judge can't be compared with people")
         chosen = list(votes)[-answers:]
-        judging = judged_by_model(app, [_voted(app, turn_id) for turn_id in chosen])
-    agreed = agreement(judging, votes)
+        judging = judge_answers(app, [_voted(app, turn_id) for turn_id in chosen])
+    agreed = agreement_with_people(judging, votes)
     if as_json:
         print_json(judging.as_json() | {"agreement": agreed.as_json()})
         return
-    tell(judging.as_json())
+    print_judgment(judging.as_json())
     if agreed.kappa is None:
         typer.echo(f"agreement with people: {agreed.n} answers, told from {agreed.as_json()['n_needed']} on")
     else:
@@ -47,38 +47,44 @@ def judge(
         )
 
 
-def judged_by_model(app: App, items: Sequence[ToJudge]) -> Judging:
+def judge_answers(app: App, items: Sequence[AnswerToJudge]) -> JudgeResult:
     """What the judge that the settings name says of these answers.
 
     Raises:
         UsageError: the settings name none.
     """
-    from eval.answers.llm_judge import asking
-    from eval.answers.llm_judge import judge as judge_all
+    from eval.answers.llm_judge import judge_model_call
+    from eval.answers.llm_judge import run_judge as judge_all
     from rag.errors import UsageError
-    from rag.generation.chat.streaming import Patience
+    from rag.generation.chat.streaming import Timeouts
 
     model = app.judge_model
     if model is None:
         raise UsageError("judge.model is not set: name the language model that is to judge, as in openai:NAME")
-    patience = Patience(app.settings.judge.timeout_s, app.settings.judge.timeout_s)
-    with progress("judging", len(items), "answers") as advance:
-        return judge_all(items, asking(model, patience), model.name, advance)
+    patience = Timeouts(app.settings.judge.timeout_s, app.settings.judge.timeout_s)
+    with progress_bar("judging", len(items), "answers") as advance:
+        return judge_all(items, judge_model_call(model, patience), model.name, advance)
 
 
-def of_rows(app: App, rows: Iterable[AnswerRow]) -> list[ToJudge]:
+def answers_to_judge(app: App, rows: Iterable[AnswerRow]) -> list[AnswerToJudge]:
     """The answers that were given where there is one, with the passages that they were made of."""
-    from eval.answers.faithfulness import bare
-    from eval.answers.llm_judge import ToJudge
+    from eval.answers.faithfulness import without_citation_marks
+    from eval.answers.llm_judge import AnswerToJudge
 
     given = [row for row in rows if row.is_answerable and not row.declined and not row.error]
     return [
-        ToJudge(row.query_id, row.question, bare(row.text), row.answers, _texts(app, row.cited or row.read))
+        AnswerToJudge(
+            row.query_id,
+            row.question,
+            without_citation_marks(row.text),
+            row.answers,
+            _texts(app, row.cited or row.read),
+        )
         for row in given
     ]
 
 
-def tell(judging: Mapping[str, object]) -> None:
+def print_judgment(judging: Mapping[str, object]) -> None:
     """The judge's figures in a sentence or two."""
     n, failed = judging["n_answers"], judging["n_failed"]
     if judging["is_valid"]:
@@ -88,13 +94,13 @@ def tell(judging: Mapping[str, object]) -> None:
         typer.echo(f"judge {judging['model']}: no valid figure, {failed:,} of its replies failed: {judging['errors']}")
 
 
-def _voted(app: App, turn_id: str) -> ToJudge:
-    from eval.answers.faithfulness import bare
-    from eval.answers.llm_judge import ToJudge
+def _voted(app: App, turn_id: str) -> AnswerToJudge:
+    from eval.answers.faithfulness import without_citation_marks
+    from eval.answers.llm_judge import AnswerToJudge
 
     turn = app.feedback.turn(turn_id)
     cited = [one.passage_id for one in turn.shown if one.cited]
-    return ToJudge(turn_id, turn.question, bare(turn.answer), (),
+    return AnswerToJudge(turn_id, turn.question, without_citation_marks(turn.answer), (),
                    _texts(app, cited or [one.passage_id for one in turn.shown]))  # fmt: skip
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import progress
+from ui.commands.console import progress_bar
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
     from eval.datasets.question_sets import QuestionSet
     from rag.app.app import App
-    from rag.embedding.passage_vectors import Vectors
+    from rag.embedding.passage_vectors import PassageVectors
 
 DATASET_OPTION = Annotated[
     Path | None, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)
@@ -25,14 +25,14 @@ VERSION_OPTION = Annotated[
 ]
 
 
-def questions_of(app: App, dataset: Path | None, split: str, *, golden: bool) -> QuestionSet:
+def load_question_set(app: App, dataset: Path | None, split: str, *, golden: bool) -> QuestionSet:
     """The questions that a command was told to measure with; on stderr, which of them can't be.
 
     Raises:
         UsageError: neither a data set nor the golden questions were named, or both.
     """
     from eval.datasets.beir import load_beir
-    from eval.datasets.question_sets import of_beir, of_golden, told_lost
+    from eval.datasets.question_sets import lost_as_json, questions_from_beir, questions_from_golden
     from rag.errors import UsageError
 
     if golden == (dataset is not None):
@@ -40,9 +40,9 @@ def questions_of(app: App, dataset: Path | None, split: str, *, golden: bool) ->
     if dataset is not None:
         loaded = load_beir(dataset)
         _say_what_differs(app, loaded, split)
-        return of_beir(loaded, split, app.library)
-    questions = of_golden(app.engine, app.library)
-    for one in told_lost(questions.lost):
+        return questions_from_beir(loaded, split, app.library)
+    questions = questions_from_golden(app.engine, app.library)
+    for one in lost_as_json(questions.lost):
         typer.echo(
             f"not measured with, {one['why']}: {one['question']!r} ({one['source'] or 'any document'})", err=True
         )
@@ -59,11 +59,11 @@ def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
         typer.echo(f"the library holds more than {dataset.name!r} ({n_extra:,} passages); all are candidates", err=True)
 
 
-def encode_missing(vectors: Vectors, encoder: object) -> None:
+def encode_missing(vectors: PassageVectors, encoder: object) -> None:
     """Encodes what is missing: a version that was never current, or not since the library grew, has passages without a vector."""
     from rag.embedding.encoder import Encoder
 
     if n_missing := vectors.missing():
         assert isinstance(encoder, Encoder)
-        with progress("encoding", n_missing) as advance:
+        with progress_bar("encoding", n_missing) as advance:
             vectors.fill(encoder, advance)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json
 
 if TYPE_CHECKING:
     from rag.app.app import App
     from rag.settings import Settings
-    from retriever_training.measuring.on_demand_report import Made
+    from retriever_training.measuring.on_demand_report import OnDemandReport
 
-EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
+EXIT_CODE_BY_DECISION = {"promoted": 0, "kept": 3, "invalid": 4}
 
 
 def report(
@@ -56,18 +56,18 @@ def report(
 
     nightjar eval report --current 9c07 --candidate 3f2a --out report
     """  # fmt: skip
-    from eval.report.ci_thresholds import bars_of
+    from eval.report.ci_thresholds import parse_thresholds
     from eval.report.output.write_report import write_report
     from rag.app.app import open_app
-    from retriever_training.output_path import check_place, in_place_of
+    from retriever_training.output_path import atomic_replace, check_output_path
 
-    check_place(out, force=force)
-    settings = settings_of(context)
-    bars = bars_of([*(f"{name}={bar}" for name, bar in settings.eval.minimum.items()), *(minimum or ())])
+    check_output_path(out, force=force)
+    settings = load_command_settings(context)
+    bars = parse_thresholds([*(f"{name}={bar}" for name, bar in settings.eval.minimum.items()), *(minimum or ())])
     app = open_app(settings)
     try:
         made = _made(app, settings, dataset, split, (current, candidate), bars)
-        with in_place_of(out) as beside:
+        with atomic_replace(out) as beside:
             write_report(beside, made.decision, made.facts, made.comparison, made.background, made.headline)
     finally:
         app.close()
@@ -76,28 +76,28 @@ def report(
     else:
         typer.echo(f"{made.headline}\n" + "\n".join(f"- {one}" for one in made.decision.reasons))
         typer.echo(f"See {out / 'report.html'}")
-    raise typer.Exit(EXIT_CODES[made.decision.decision])
+    raise typer.Exit(EXIT_CODE_BY_DECISION[made.decision.decision])
 
 
 def _made(
     app: App, settings: Settings, dataset: Path | None, split: str, names: tuple[str | None, str | None],
     bars: Mapping[str, float],
-) -> Made:  # fmt: skip
+) -> OnDemandReport:  # fmt: skip
     from eval.datasets.beir import load_beir
-    from eval.gate.rules import Rules
-    from retriever_training.judgments.snapshot import gather
-    from retriever_training.measuring.on_demand_report import of_dataset, of_judgments, report_now
+    from eval.gate.rules import GateRules
+    from retriever_training.judgments.snapshot import load_snapshot
+    from retriever_training.measuring.on_demand_report import build_report, questions_of_dataset, questions_of_judgments
 
-    rules = Rules(**settings.gate.model_dump())
+    rules = GateRules(**settings.gate.model_dump())
     current = app.registry.version(names[0]) if names[0] else app.current()
     candidate = app.registry.version(names[1]) if names[1] else None
     if dataset:
-        asked = of_dataset(app, load_beir(dataset), split)
+        asked = questions_of_dataset(app, load_beir(dataset), split)
     else:
         people = settings.feedback
-        evidence = gather(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
+        evidence = load_snapshot(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
                           quarantined=people.quarantined)  # fmt: skip
-        asked = of_judgments(app, evidence, rules, evidence.fingerprint())
+        asked = questions_of_judgments(app, evidence, rules, evidence.fingerprint())
     command = "nightjar eval report" + (f" --dataset {dataset} --split {split}" if dataset else "")
     command += f" --current {current.encoder_id}" + (f" --candidate {candidate.encoder_id}" if candidate else "")
-    return report_now(app, asked, current, candidate, rules, bars, command)
+    return build_report(app, asked, current, candidate, rules, bars, command)

@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress_bar
 from ui.commands.evaluation.options import (
     DATASET_OPTION,
     GOLDEN_OPTION,
     SPLIT_OPTION,
     VERSION_OPTION,
     encode_missing,
-    questions_of,
+    load_question_set,
 )
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
     from eval.datasets.question_sets import QuestionSet
     from eval.retrieval.evaluate import RetrievalScores
-    from eval.retrieval.reranking import RerankWorth
+    from eval.retrieval.reranking import RerankingComparison
     from rag.app.app import App
     from rag.versions.registry import Version
 
-LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
-SLICES = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
+RANKING_LABELS = {"lexical": "BM25", "dense": "dense", "rrf": "by ranks", "fused": "served"}
+SLICE_LABELS = {"all": "all questions", "seen": "passage seen in training", "unseen": "passage never seen"}
 
 
 def retrieval(
@@ -67,7 +67,7 @@ def retrieval(
 
     with opened_app(context) as app:
         measured = app.registry.version(version) if version else app.current()
-        questions = questions_of(app, dataset, split, golden=golden)
+        questions = load_question_set(app, dataset, split, golden=golden)
         scores = _measured(app, questions, measured, _seen(app, measured, seen_from))
         reranked = _reranked(app, questions, measured)
     if as_json:
@@ -84,20 +84,22 @@ def retrieval(
 
 
 def _lost_json(questions: QuestionSet) -> dict[str, Any]:
-    from eval.datasets.question_sets import told_lost
+    from eval.datasets.question_sets import lost_as_json
 
-    return {"lost": told_lost(questions.lost)} if questions.lost else {}
+    return {"lost": lost_as_json(questions.lost)} if questions.lost else {}
 
 
-def measure(app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]) -> RetrievalScores:
+def measure_retrieval(
+    app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]
+) -> RetrievalScores:
     """What a version is worth on a split of a data set that is in the library."""
-    from eval.datasets.question_sets import of_beir
+    from eval.datasets.question_sets import questions_from_beir
 
-    return _measured(app, of_beir(dataset, split, app.library), version, seen)
+    return _measured(app, questions_from_beir(dataset, split, app.library), version, seen)
 
 
 def _measured(app: App, questions: QuestionSet, version: Version, seen: frozenset[str]) -> RetrievalScores:
-    from eval.retrieval.evaluate import evaluate
+    from eval.retrieval.evaluate import evaluate_retrieval
     from eval.statistics.ranking_metrics import ALL_MEASURES
     from rag.errors import BusyError
 
@@ -109,8 +111,8 @@ def _measured(app: App, questions: QuestionSet, version: Version, seen: frozense
     lexical = app.lexical()
     if passage_ids != lexical.passage_ids:
         raise BusyError("the library changed while it was read: run this again")
-    with progress("asking", len(qrels), "questions") as advance:
-        return evaluate(
+    with progress_bar("asking", len(qrels), "questions") as advance:
+        return evaluate_retrieval(
             questions.texts,
             qrels,
             encode_queries=encoder.encode_queries,
@@ -126,21 +128,21 @@ def _measured(app: App, questions: QuestionSet, version: Version, seen: frozense
         )
 
 
-def _reranked(app: App, questions: QuestionSet, version: Version) -> tuple[RerankWorth, int] | None:
+def _reranked(app: App, questions: QuestionSet, version: Version) -> tuple[RerankingComparison, int] | None:
     """What the settings' reranker makes of the hits served, in the time that it has, and how often that was too short."""
-    from eval.retrieval.reranking import read_served, rerank_worth
+    from eval.retrieval.reranking import compare_reranking, rerank_served
 
     qrels = questions.judged()
     if app.reranker is None or len(qrels) < 2:
         return None
-    retriever = app.retriever_of(version.encoder_id, distinct=False)
-    with progress("reading", len(qrels), "questions") as advance:
+    retriever = app.retriever_for(version.encoder_id, distinct=False)
+    with progress_bar("reading", len(qrels), "questions") as advance:
         asked = {query_id: questions.texts[query_id] for query_id in qrels}
-        read = read_served(asked, retriever.search, app.reranker, advance)
-    return rerank_worth(read, qrels, app.reranker.weight), read.n_cut
+        read = rerank_served(asked, retriever.search, app.reranker, advance)
+    return compare_reranking(read, qrels, app.reranker.weight), read.n_cut
 
 
-def _print_reranked(worth: RerankWorth, n_cut: int) -> None:
+def _print_reranked(worth: RerankingComparison, n_cut: int) -> None:
     told = worth.as_json()
     means = ", ".join(f"{name} {_plain(value)}" for name, value in told["reranked"].items())
     low, high = told["interval"]
@@ -166,20 +168,20 @@ def _print(scores: RetrievalScores, title: str) -> None:
         if not mask.any() or (name != "all" and mask.all()):
             continue  # an empty slice, or the same questions once more
         means, intervals = scores.means(name), scores.intervals(name)
-        for side, label in LABELS.items():
-            of_slice = f"{SLICES.get(name, name)} ({mask.sum():,})" if side == "lexical" else ""
-            cells = [cell(means[side][measure], intervals[side][measure]) for measure in intervals[side]]
+        for side, label in RANKING_LABELS.items():
+            of_slice = f"{SLICE_LABELS.get(name, name)} ({mask.sum():,})" if side == "lexical" else ""
+            cells = [format_mean(means[side][measure], intervals[side][measure]) for measure in intervals[side]]
             rows.append([of_slice, label, *cells])
     print_table(["", "", "nDCG@10", "MRR@10", "recall@10"], rows, title)
 
 
 def _print_everything(scores: RetrievalScores) -> None:
     means = scores.means()
-    rows = [[name, *(_plain(means[side][name] or 0.0) for side in LABELS)] for name in scores.measures]
-    print_table(["all questions", *LABELS.values()], rows)
+    rows = [[name, *(_plain(means[side][name] or 0.0) for side in RANKING_LABELS)] for name in scores.measures]
+    print_table(["all questions", *RANKING_LABELS.values()], rows)
 
 
-def cell(mean: float | None, interval: list[float] | None) -> str:
+def format_mean(mean: float | None, interval: list[float] | None) -> str:
     """
     >>> cell(0.61234, [0.58, 0.64])
     '.612 (.580 to .640)'

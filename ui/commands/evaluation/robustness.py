@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
-from ui.commands.evaluation.answers import drawn_of, retrievers
-from ui.commands.evaluation.options import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, questions_of
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress_bar
+from ui.commands.evaluation.answers import draw_sample, leave_out_retrievers
+from ui.commands.evaluation.options import DATASET_OPTION, GOLDEN_OPTION, SPLIT_OPTION, load_question_set
 
 if TYPE_CHECKING:
-    from eval.answers.perturbations import Case
-    from eval.answers.robustness import Robustness
-    from eval.datasets.question_sets import Question
+    from eval.answers.perturbations import PerturbationCase
+    from eval.answers.robustness import RobustnessResult
+    from eval.datasets.question_sets import EvalQuestion
     from rag.app.app import App
     from rag.versions.registry import Version
 
-SEARCHED = 30  # hits among which wrong passages are looked for
+N_SEARCHED = 30  # hits among which wrong passages are looked for
 
 
 def robustness(
@@ -43,14 +43,14 @@ def robustness(
 
     nightjar eval robustness --dataset datasets/nq-open --plot robustness.svg
     """
-    from eval.answers.robustness import robustness as measure
+    from eval.answers.robustness import measure_robustness as measure
 
     with opened_app(context) as app:
-        asked = questions_of(app, dataset, split, golden=golden)
+        asked = load_question_set(app, dataset, split, golden=golden)
         version = app.current()
-        drawn = drawn_of(asked, questions, seed)
-        cases, answer = _cases(app, version, drawn, k), over_given(app, version)
-        with progress("answering", len(cases), "questions") as advance:
+        drawn = draw_sample(asked, questions, seed)
+        cases, answer = _cases(app, version, drawn, k), fixed_passage_answerer(app, version)
+        with progress_bar("answering", len(cases), "questions") as advance:
             found = measure(cases, answer, k=k, seed=seed, progress=advance)
     if plot:
         from eval.report.output.robustness_plot import robustness_plot
@@ -64,54 +64,54 @@ def robustness(
         _print(found, f"{asked.name}, {found.n_questions} of {len(drawn)} questions, {k} passages")
 
 
-def _cases(app: App, version: Version, drawn: Sequence[Question], k: int) -> list[Case]:
+def _cases(app: App, version: Version, drawn: Sequence[EvalQuestion], k: int) -> list[PerturbationCase]:
     """The questions that tests can be made of.
 
     Raises:
         TooLittleDataError: there is none.
     """
-    from eval.answers.perturbations import cases_of
+    from eval.answers.perturbations import usable_cases
     from rag.errors import TooLittleDataError
 
-    cases = cases_of(_found(app, version, drawn), k)
+    cases = usable_cases(_found(app, version, drawn), k)
     if not cases:
         raise TooLittleDataError("no question has a known answer that stands in its right passage: choose a set with "
                                  "known answers")  # fmt: skip
     return cases
 
 
-def _found(app: App, version: Version, drawn: Sequence[Question]) -> Iterator[Case]:
-    from eval.answers.answer_metrics import holds
-    from eval.answers.perturbations import Case
+def _found(app: App, version: Version, drawn: Sequence[EvalQuestion]) -> Iterator[PerturbationCase]:
+    from eval.answers.answer_metrics import contains_any_answer
+    from eval.answers.perturbations import PerturbationCase
 
-    retriever = retrievers(app, version)(frozenset())
+    retriever = leave_out_retrievers(app, version)(frozenset())
     for one in drawn:
         known = app.library.get(sorted(one.right)).values()
-        right = tuple(passage for passage in known if holds(passage.text, one.answers))
-        closest = (hit.passage for hit in retriever.search(one.text, SEARCHED))
+        right = tuple(passage for passage in known if contains_any_answer(passage.text, one.answers))
+        closest = (hit.passage for hit in retriever.search(one.text, N_SEARCHED))
         wrong = tuple(passage for passage in closest if passage.passage_id not in one.right
-                      and not holds(passage.encoded_text, one.answers))  # fmt: skip
-        yield Case(one.query_id, one.text, one.answers, right, wrong)
+                      and not contains_any_answer(passage.encoded_text, one.answers))  # fmt: skip
+        yield PerturbationCase(one.query_id, one.text, one.answers, right, wrong)
 
 
-def over_given(app: App, version: Version) -> Any:
-    from eval.answers.ask_questions import Remembering
-    from eval.answers.fixed_passages import FromGiven
-    from rag.generation.abstention import load_bar
+def fixed_passage_answerer(app: App, version: Version) -> Any:
+    from eval.answers.ask_questions import PerQuestionCachedEncoder
+    from eval.answers.fixed_passages import FixedPassageAnswerer
+    from rag.generation.abstention import load_threshold
     from rag.generation.generator import generator_of
 
-    encoder = Remembering(app.open_encoder(version.encoder_id))
-    bar = load_bar(app.settings.data, version.encoder_id)
-    return FromGiven(generator_of(app.chat_model), encoder, app.lexical(), version.lexical_weight, bar)
+    encoder = PerQuestionCachedEncoder(app.open_encoder(version.encoder_id))
+    bar = load_threshold(app.settings.data, version.encoder_id)
+    return FixedPassageAnswerer(generator_of(app.chat_model), encoder, app.lexical(), version.lexical_weight, bar)
 
 
-def _print(found: Robustness, title: str) -> None:
+def _print(found: RobustnessResult, title: str) -> None:
     rows = [[f"{share:.0%} of the passages wrong", _cell(point.right), _cell(point.declined)]
             for share, point in found.noise.items()]  # fmt: skip
     rows += [[f"the right one on rank {rank}", _cell(point.right), _cell(point.declined)]
              for rank, point in found.position.items()]  # fmt: skip
     print_table(["", "answered right", "declined"], rows, title)
-    false, reworded = found.false, found.reworded
+    false, reworded = found.counterfactual, found.paraphrases
     typer.echo(f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, says what was true "
                f"{_cell(false.keeps)}")  # fmt: skip
     typer.echo(f"beside the true one: both are told {_cell(false.told)}, the false one alone {_cell(false.only_false)}")

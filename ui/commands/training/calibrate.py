@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, stages
+from ui.commands.console import JSON_OPTION, opened_app, print_json, stage_progress_bars
 
 if TYPE_CHECKING:
     from rag.app.app import App
-    from retriever_training.abstention.calibrate import Calibrated
-    from retriever_training.progress import Watch
+    from retriever_training.abstention.calibrate import CalibratedThreshold
+    from retriever_training.progress import ProgressReporter
 
 log = logging.getLogger(__name__)
 
@@ -36,36 +36,36 @@ def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] =
 
     with opened_app(context) as app:
         app.encode_missing()
-        with stages() as watch:
-            made = calibrated(app, watch)
+        with stage_progress_bars() as watch:
+            made = calibrate_current_version(app, watch)
     if as_json:
         print_json(asdict(made))
         return
     ((who, n),) = made.n_questions.items()
     typer.echo(f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
-               f"and {100 * made.declined_without:.1f} % of them without their passages")  # fmt: skip
+               f"and {100 * made.true_decline_rate:.1f} % of them without their passages")  # fmt: skip
 
 
-def calibrated(app: App, watch: Watch) -> Calibrated:
+def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedThreshold:
     """Finds the bar of the current version and keeps it.
 
     Raises:
         TooLittleDataError: too few questions are known to be answered.
     """
-    from retriever_training.abstention.calibrate import calibrate_declining
-    from retriever_training.judgments.snapshot import gather
+    from retriever_training.abstention.calibrate import calibrate_abstention
+    from retriever_training.judgments.snapshot import load_snapshot
 
     people = app.settings.feedback
-    evidence = gather(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
+    evidence = load_snapshot(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
                       quarantined=people.quarantined)  # fmt: skip
-    return calibrate_declining(app, evidence, watch)
+    return calibrate_abstention(app, evidence, watch)
 
 
-def calibrate_after_night(app: App, watch: Watch) -> None:
+def calibrate_after_night(app: App, watch: ProgressReporter) -> None:
     """The same for a version that was just promoted; the shipped bar stays where there is too little to go by."""
     from rag.errors import TooLittleDataError
 
     try:
-        calibrated(app, watch)
+        calibrate_current_version(app, watch)
     except TooLittleDataError as error:
         log.info("declining by the shipped bar: %s", error)

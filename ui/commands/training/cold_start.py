@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress, write_lines
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress_bar, write_lines
 
 if TYPE_CHECKING:
     from rag.app.app import App
     from rag.records import Passage
-    from retriever_training.bench.cold_start import Bench
-    from retriever_training.cold_start.pseudo_rows import ColdStart
+    from retriever_training.bench.cold_start import ColdStartBench
+    from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
 
-SHOWN = 3  # questions of each source
-WEIGHT = 1.0  # what the exported questions weigh; a night that mixes them with people's weighs them anew
+N_SHOWN_PER_SOURCE = 3  # questions of each source
+PSEUDO_QUESTION_WEIGHT = (
+    1.0  # what the exported questions weigh; a night that mixes them with people's weighs them anew
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +52,7 @@ def cold_start(
     """
 
     with opened_app(context) as app:
-        passages, cold = rows_of(app, write_for)
+        passages, cold = build_pseudo_questions(app, write_for)
     lines = list(_lines(passages, cold))
     if as_json:
         print_json({"counts": cold.counts, "questions": lines})
@@ -81,14 +83,16 @@ def bench_cold_start(
     from dataclasses import asdict
     from tempfile import TemporaryDirectory
 
-    from retriever_training.bench.cold_start import ALL
-    from retriever_training.cold_start.pseudo_questions import SOURCES
+    from retriever_training.bench.cold_start import ALL_SOURCES
+    from retriever_training.cold_start.pseudo_questions import PSEUDO_QUESTION_SOURCES
 
     numbers = _numbers(judged)
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
         context.obj["data"] = Path(folder) / "data"
         bench = _bench(context, beir, split, weight, seed)
-        with progress("measuring", len(numbers) * len((*SOURCES, ALL)), "sources") as advance:
+        with progress_bar(
+            "measuring", len(numbers) * len((*PSEUDO_QUESTION_SOURCES, ALL_SOURCES)), "sources"
+        ) as advance:
             lines = list(bench.lines(numbers, advance))
     if as_json:
         print_json({"dataset": beir.name, "split": split, "weight": weight, "lines": [asdict(line) for line in lines]})
@@ -113,60 +117,60 @@ def _numbers(judged: str) -> list[int]:
         raise UsageError(f"--judged is {judged!r}: write whole numbers divided by commas, as in 0,50,200") from None
 
 
-def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: int) -> Bench:
+def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: int) -> ColdStartBench:
     """A library of the data set's passages in a folder of its own, encoded by the base."""
-    from eval.datasets.beir import load_beir, locate, translated
+    from eval.datasets.beir import load_beir, locate_passages, translate_qrels
     from rag.ingestion.ingest import ingest_beir
-    from retriever_training.bench.cold_start import Bench
+    from retriever_training.bench.cold_start import ColdStartBench
 
     dataset = load_beir(beir)
     with opened_app(context) as app:
         ingest_beir(app.library, beir)
-        with progress("encoding the library", app.missing_vectors()) as advance:
+        with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
             app.encode_missing(advance)
-        ids = locate(dataset, app.library)
-        train, measured = (translated(dataset.split(name), ids) for name in ("train", split))
+        ids = locate_passages(dataset, app.library)
+        train, measured = (translate_qrels(dataset.split(name), ids) for name in ("train", split))
         version, vectors = app.current(), app.vectors().matrix()[1]
-        return Bench(app.library.passages(), vectors, app.lexical(), app.open_encoder(), version.lexical_weight,
+        return ColdStartBench(app.library.passages(), vectors, app.lexical(), app.open_encoder(), version.lexical_weight,
                      dataset.queries, train, measured, weight, seed)  # fmt: skip
 
 
-def rows_of(
+def build_pseudo_questions(
     app: App, write_for: int, sources: Sequence[str] | None = None, n: int | None = None
-) -> tuple[list[Passage], ColdStart]:
+) -> tuple[list[Passage], PseudoQuestionSet]:
     """The library's passages, and the questions that they give of themselves: of *sources*, *n* at most."""
-    from retriever_training.cold_start.pseudo_questions import MAX_QUESTIONS, SOURCES
-    from retriever_training.cold_start.pseudo_rows import cold_start_rows
+    from retriever_training.cold_start.pseudo_questions import MAX_PSEUDO_QUESTIONS, PSEUDO_QUESTION_SOURCES
+    from retriever_training.cold_start.pseudo_rows import build_pseudo_question_set
 
     app.current()
     base, passages = app.registry.base(), app.library.passages()
     encoder, vectors = app.open_encoder(base.encoder_id), app.vectors(base.passage_side)
-    with progress("encoding the library", vectors.missing()) as advance:
+    with progress_bar("encoding the library", vectors.missing()) as advance:
         vectors.fill(encoder, advance)
     written = list(_written(app, passages, write_for)) if write_for else []
     weight, seed = base.lexical_weight, app.settings.night.seed
-    return passages, cold_start_rows(passages, encoder, vectors.matrix()[1], weight, WEIGHT, seed, written,
-                                     SOURCES if sources is None else sources, n=n or MAX_QUESTIONS)  # fmt: skip
+    return passages, build_pseudo_question_set(passages, encoder, vectors.matrix()[1], weight, PSEUDO_QUESTION_WEIGHT, seed, written,
+                                     PSEUDO_QUESTION_SOURCES if sources is None else sources, n=n or MAX_PSEUDO_QUESTIONS)  # fmt: skip
 
 
 def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, str]]:
     from collections import Counter
 
-    from rag.generation.chat.providers import open_model
-    from retriever_training.cold_start.llm_questions import write_questions
+    from rag.generation.chat.providers import open_chat_model
+    from retriever_training.cold_start.llm_questions import write_llm_questions
 
     chosen = app.settings.generator
-    model = open_model(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key, timeout_s=chosen.timeout_s,
+    model = open_chat_model(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key, timeout_s=chosen.timeout_s,
                        max_tokens=chosen.max_tokens)  # fmt: skip
     dropped: Counter[str] = Counter()
-    with progress("writing questions", min(n, len(passages))) as advance:
-        yield from write_questions(passages, model, n, app.settings.night.seed, dropped, advance)
+    with progress_bar("writing questions", min(n, len(passages))) as advance:
+        yield from write_llm_questions(passages, model, n, app.settings.night.seed, dropped, advance)
     for reason, times in dropped.items():
         if times:
             typer.echo(f"{reason}: {times:,}", err=True)
 
 
-def _lines(passages: list[Passage], cold: ColdStart) -> Iterator[dict[str, Any]]:
+def _lines(passages: list[Passage], cold: PseudoQuestionSet) -> Iterator[dict[str, Any]]:
     """One object a question; of its passages those that are trained on."""
     from retriever_training.judgments.snapshot import best_supported
 
@@ -179,7 +183,7 @@ def _lines(passages: list[Passage], cold: ColdStart) -> Iterator[dict[str, Any]]
         }
 
 
-def _print(lines: list[dict[str, Any]], cold: ColdStart) -> None:
+def _print(lines: list[dict[str, Any]], cold: PseudoQuestionSet) -> None:
     shown = [line for source in dict.fromkeys(cold.sources) for line in _first(lines, source)]
     rows = [[line["source"], line["query"], ", ".join(one["passage_id"] for one in line["passages"])] for line in shown]
     print_table(["source", "question", "passage"], rows, f"{len(lines):,} questions, of which the first")
@@ -187,4 +191,4 @@ def _print(lines: list[dict[str, Any]], cold: ColdStart) -> None:
 
 
 def _first(lines: list[dict[str, Any]], source: str) -> list[dict[str, Any]]:
-    return [line for line in lines if line["source"] == source][:SHOWN]
+    return [line for line in lines if line["source"] == source][:N_SHOWN_PER_SOURCE]

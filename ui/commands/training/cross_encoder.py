@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.background.night_plan import plan_of
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.background.night_plan import build_night_plan
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, stage_progress_bars
 
 
 def register(app: typer.Typer) -> None:
@@ -42,17 +42,17 @@ def train(
         nightjar cross-encoder train --out cross-encoder
     """
     from rag.app.app import open_app
-    from retriever_training.cross_encoder.learn import check_free, learn_cross_encoder
+    from retriever_training.cross_encoder.learn import check_output_is_free, learn_cross_encoder
     from retriever_training.cross_encoder.train import CrossEncoderPlan
 
-    check_free(out, force=force)
-    settings = settings_of(context)
+    check_output_is_free(out, force=force)
+    settings = load_command_settings(context)
     app = open_app(settings)
     try:
-        with stages() as watch:
+        with stage_progress_bars() as watch:
             made = learn_cross_encoder(
                 app,
-                plan_of(settings),
+                build_night_plan(settings),
                 out,
                 n_negatives=n_negatives,
                 training=CrossEncoderPlan(epochs=epochs, seed=settings.night.seed),

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ui.background.night_plan import plan_of
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+from ui.background.night_plan import build_night_plan
+from ui.commands.console import (
+    JSON_OPTION,
+    load_command_settings,
+    print_json,
+    print_table,
+    progress_bar,
+    stage_progress_bars,
+)
 
 if TYPE_CHECKING:
-    from retriever_training.inspection.negatives_of_question import MinedRows, Wanted
-    from retriever_training.negatives.denoising.audit import Audited
+    from retriever_training.inspection.negatives_of_question import MinedRows, MiningRequest
+    from retriever_training.negatives.denoising.audit import AuditedCandidate
 
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
@@ -41,11 +48,11 @@ def negatives(
     candidate for the better one.
     """
     from rag.app.app import open_app
-    from retriever_training.inspection.negatives_of_question import negatives_for
+    from retriever_training.inspection.negatives_of_question import mine_for_question
     from retriever_training.negatives.finders import FINDERS, check_sources
 
     check_sources(sources := source or tuple(FINDERS))
-    found = negatives_for(open_app(settings_of(context)), question, n, sources)
+    found = mine_for_question(open_app(load_command_settings(context)), question, n, sources)
     if as_json:
         print_json(found)
         return
@@ -107,18 +114,18 @@ def mine(
     """
     from rag.app.app import open_app
     from rag.errors import UsageError
-    from retriever_training.inspection.negatives_of_question import night_rows
-    from retriever_training.negatives.training_files import check_free, write_rows
+    from retriever_training.inspection.negatives_of_question import mine_night_rows
+    from retriever_training.negatives.training_files import check_writable, write_rows
 
     to_stdout = str(out) == "-"
     if to_stdout and row_format != "jsonl":
         raise UsageError(f"--format {row_format} can't go to stdout: name a place with --out, or use jsonl")
     if not to_stdout:
-        check_free(out, row_format, force=force)
+        check_writable(out, row_format, force=force)
     wanted = _wanted(n_negatives, sources, epochs, pool, easy_first=easy_first, n_audited=audit)
-    settings = settings_of(context, **({} if seed is None else {"night": {"seed": seed}}))
-    with stages() as watch:
-        mined = night_rows(open_app(settings), plan_of(settings), wanted, watch)
+    settings = load_command_settings(context, **({} if seed is None else {"night": {"seed": seed}}))
+    with stage_progress_bars() as watch:
+        mined = mine_night_rows(open_app(settings), build_night_plan(settings), wanted, watch)
     _tell_what_was_left_out(mined)
     if to_stdout:
         for line in mined.lines:
@@ -132,20 +139,20 @@ def mine(
 
 def _wanted(
     n_negatives: int | None, sources: str | None, epochs: int, pool: int | None, *, easy_first: bool, n_audited: int
-) -> Wanted:
+) -> MiningRequest:
     """What the options ask for, with a pool that lasts for all epochs.
 
     Raises:
         UsageError: an option that has no effect without another, or a source that is none.
     """
     from rag.errors import UsageError
-    from retriever_training.inspection.negatives_of_question import Wanted
+    from retriever_training.inspection.negatives_of_question import MiningRequest
     from retriever_training.negatives.finders import check_sources
 
     if epochs == 1 and (easy_first or pool):
         raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
-    n = Wanted().n_negatives if n_negatives is None else n_negatives
-    wanted = Wanted(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited)
+    n = MiningRequest().n_negatives if n_negatives is None else n_negatives
+    wanted = MiningRequest(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited)
     if sources is None:
         return wanted
     named = tuple(word.strip() for word in sources.split(","))
@@ -161,7 +168,7 @@ def _tell_what_was_left_out(mined: MinedRows) -> None:
         typer.echo(_read_aloud(one), err=True)
 
 
-def _read_aloud(one: Audited) -> str:
+def _read_aloud(one: AuditedCandidate) -> str:
     """A candidate between its question and the right passage, each on a line of its own."""
     texts = (("question", one.question), ("right", one.positive), (one.removed or "kept", one.candidate))
     lines = [f"  {label}: {shorten(text, 240, placeholder=' …')}" for label, text in texts]
@@ -186,14 +193,14 @@ def convert_dpr(
 
     nightjar ingest --beir datasets/nq
     """
-    from eval.datasets.dpr import to_beir
+    from eval.datasets.dpr import convert_to_beir
     from rag.errors import UsageError
 
     files = {split: file for split, file in (("train", train), ("dev", dev), ("test", test)) if file is not None}
     if not files:
         raise UsageError("no file to convert: name one with --train, --dev or --test")
-    with progress("converting", None, "questions") as advance:
-        converted = to_beir(files, out, advance)
+    with progress_bar("converting", None, "questions") as advance:
+        converted = convert_to_beir(files, out, advance)
     for reason, count in converted.left_out.items():
         typer.echo(f"{count:,} {reason}", err=True)
     questions = ", ".join(f"{count:,} {split} questions" for split, count in converted.n_questions.items())

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.background.night_plan import plan_of
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.background.night_plan import build_night_plan
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, stage_progress_bars
 from ui.commands.training.calibrate import calibrate_after_night
 
 if TYPE_CHECKING:
     from rag.app.app import App
     from rag.versions.registry import Version
-EXIT_CODES = {"promoted": 0, "kept": 3, "invalid": 4}
+EXIT_CODE_BY_DECISION = {"promoted": 0, "kept": 3, "invalid": 4}
 
 
 def register(app: typer.Typer) -> None:
@@ -42,10 +42,10 @@ def nightly(
     from rag.app.app import open_app
     from retriever_training.nightly.run_night import run_night
 
-    settings = settings_of(context, **({"night": {"tier": tier}} if tier else {}))
+    settings = load_command_settings(context, **({"night": {"tier": tier}} if tier else {}))
     app = open_app(settings)
-    with stages() as watch:
-        summary = run_night(app, plan_of(settings), watch)
+    with stage_progress_bars() as watch:
+        summary = run_night(app, build_night_plan(settings), watch)
         if summary["decision"] == "promoted" and not summary.get("repeated"):
             calibrate_after_night(app, watch)
     if as_json:
@@ -55,18 +55,18 @@ def nightly(
         typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s{repeated}")
         for reason in summary["reasons"]:
             typer.echo(f"- {reason}")
-    raise typer.Exit(EXIT_CODES[summary["decision"]])
+    raise typer.Exit(EXIT_CODE_BY_DECISION[summary["decision"]])
 
 
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Lists the retriever versions, and which one answers."""
     from rag.app.app import open_app
-    from retriever_training.versions.rejected_candidates import refusals
-    from ui.actions.compare import names
+    from retriever_training.versions.rejected_candidates import latest_refusals
+    from ui.actions.compare import version_names
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     current = app.current().encoder_id
-    found, called, refused = app.registry.versions(), names(app), refusals(app)
+    found, called, refused = app.registry.versions(), version_names(app), latest_refusals(app)
     if as_json:
         print_json({"current": current, "versions": [_as_json(one, called, current, refused) for one in found], "history": [
             {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
@@ -113,14 +113,14 @@ def promote(
     keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
     """
     from rag.app.app import open_app
-    from retriever_training.versions.rejected_candidates import reason_against, refusals, warning
+    from retriever_training.versions.rejected_candidates import latest_refusals, promotion_reason, refusal_warning
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     app.current()
-    against = refusals(app).get(app.registry.version(version).encoder_id)
-    promoted = app.registry.promote(version, reason_against(against, "promoted by hand"))
+    against = latest_refusals(app).get(app.registry.version(version).encoder_id)
+    promoted = app.registry.promote(version, promotion_reason(against, "promoted by hand"))
     if against:
-        typer.echo(f"warning: {warning(against)}", err=True)
+        typer.echo(f"warning: {refusal_warning(against)}", err=True)
     typer.echo(f"{_told(app, promoted)} answers now")
 
 
@@ -128,16 +128,16 @@ def rollback(context: typer.Context) -> None:
     """Makes the version before the current one answer again."""
     from rag.app.app import open_app
 
-    app = open_app(settings_of(context))
+    app = open_app(load_command_settings(context))
     app.current()
     typer.echo(f"{_told(app, app.registry.rollback())} answers now")
 
 
 def _told(app: App, version: Version) -> str:
     """Its number and the whole id."""
-    from ui.actions.compare import names
+    from ui.actions.compare import version_names
 
-    return f"{names(app)[version.encoder_id]} ({version.encoder_id})"
+    return f"{version_names(app)[version.encoder_id]} ({version.encoder_id})"
 
 
 def compare(
@@ -151,8 +151,8 @@ def compare(
     """Asks two versions the same question and shows what moved."""
     from rag.app.app import open_app
 
-    app = open_app(settings_of(context))
-    first, second = app.retriever_of(a).search(question, k), app.retriever_of(b).search(question, k)
+    app = open_app(load_command_settings(context))
+    first, second = app.retriever_for(a).search(question, k), app.retriever_for(b).search(question, k)
     ranks = {hit.passage.passage_id: hit.rank for hit in first}
     if as_json:
         print_json({"question": question, "a": [_hit(hit) for hit in first], "b": [_hit(hit) for hit in second]})

@@ -42,15 +42,15 @@ def reviews(
 
     nightjar reviews --decide "How do I reset it?" 5f0c1d2e not_negative
     """
-    from retriever_training.judgments.reviews import Reviews
-    from ui.auth.current_user import LOCAL
+    from retriever_training.judgments.reviews import ReviewStore
+    from ui.auth.current_user import LOCAL_USER
     from ui.serializers.training import review_json
 
     with opened_app(context) as app:
         if decide is not None:
             question, passage_id, decision = decide
             passage_id = app.library.resolve([passage_id]).get(passage_id, passage_id)
-            decided = review_json(Reviews(app.engine).decide(question, passage_id, decision, LOCAL))
+            decided = review_json(ReviewStore(app.engine).decide(question, passage_id, decision, LOCAL_USER))
             print_json(decided) if as_json else typer.echo(f"kept: {decision}")
             return
         told = _listed(app, n)
@@ -64,10 +64,10 @@ def reviews(
 
 
 def _listed(app: App, n: int) -> list[dict[str, Any]]:
-    from retriever_training.inspection.doubtful_negatives import find_doubts
-    from ui.background.night_plan import plan_of
-    from ui.serializers.training import doubt_json
+    from retriever_training.inspection.doubtful_negatives import find_doubtful_negatives
+    from ui.background.night_plan import build_night_plan
+    from ui.serializers.training import doubtful_negative_json
 
-    doubts = find_doubts(app, plan_of(app.settings), n)
+    doubts = find_doubtful_negatives(app, build_night_plan(app.settings), n)
     passages = app.library.get([name for one in doubts for name in (one.passage_id, *one.right)])
-    return [doubt_json(one, passages) for one in doubts]
+    return [doubtful_negative_json(one, passages) for one in doubts]

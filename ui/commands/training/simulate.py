@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, opened_app, print_json, progress
+from ui.commands.console import JSON_OPTION, opened_app, print_json, progress_bar
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
     from rag.app.app import App
-    from rag.records import Shown
-    from retriever_training.simulation.simulated_users import Asked, Behaviour
+    from rag.records import ShownPassage
+    from retriever_training.simulation.simulated_users import Behaviour, SimulatedTurn
 
 
 def register(app: typer.Typer) -> None:
@@ -49,28 +49,28 @@ def simulate(
     nightjar simulate --dataset demo --questions 2000 --error 0.2 --people 20
     """
     from eval.datasets.beir import load_beir
-    from retriever_training.simulation.simulated_users import Behaviour, record
+    from retriever_training.simulation.simulated_users import Behaviour, record_simulated_turns
 
     with opened_app(context) as app:
         loaded = load_beir(dataset)
-        right = drawn_questions(loaded, app, split, questions, seed)
-        asked = asked_by_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
-        n_new = record(app.feedback, asked)
+        right = draw_questions(loaded, app, split, questions, seed)
+        asked = simulate_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
+        n_new = record_simulated_turns(app.feedback, asked)
     summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "voices": voices, "seed": seed,
-               **counted(asked, right), "n_new_votes": n_new}  # fmt: skip
+               **summarise_simulation(asked, right), "n_new_votes": n_new}  # fmt: skip
     if as_json:
         print_json(summary)
     else:
-        typer.echo(sentence(summary))
+        typer.echo(format_summary(summary))
 
 
-def drawn_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
+def draw_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
     """Up to *n* question texts, drawn by *seed*, with the library's ids of their right passages."""
     import numpy as np
 
-    from eval.datasets.beir import locate, translated
+    from eval.datasets.beir import locate_passages, translate_qrels
 
-    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
     query_ids = sorted(qrels)
     drawn = np.random.default_rng(seed).permutation(len(query_ids))[:n]
     right: dict[str, frozenset[str]] = {}
@@ -81,24 +81,24 @@ def drawn_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: in
     return right
 
 
-def asked_by_people(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[Asked]:
-    from rag.records import now
-    from retriever_training.simulation.simulated_users import simulate as let_people_ask
+def simulate_people(app: App, right: dict[str, frozenset[str]], behaviour: Behaviour, seed: int) -> list[SimulatedTurn]:
+    from rag.records import utc_now
+    from retriever_training.simulation.simulated_users import simulate_users as let_people_ask
 
-    shown = shown_now(app, list(right))
+    shown = search_questions(app, list(right))
     encoder_id = app.current().encoder_id
-    return list(let_people_ask(right, shown, encoder_id=encoder_id, asked_at=now(), behaviour=behaviour, seed=seed))
+    return list(let_people_ask(right, shown, encoder_id=encoder_id, asked_at=utc_now(), behaviour=behaviour, seed=seed))
 
 
-def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
+def search_questions(app: App, questions: Sequence[str]) -> dict[str, tuple[ShownPassage, ...]]:
     """What the current version shows for each question, computed for many at once and by exact search.
 
     Raises:
         UsageError: some passages have no vectors yet.
     """
-    from rag.database.sql_batches import chunks
+    from rag.database.sql_batches import batched
     from rag.errors import UsageError
-    from retriever_training.simulation.simulated_users import what_is_shown
+    from retriever_training.simulation.simulated_users import served_passages
 
     version = app.current()
     encoder = app.open_encoder()
@@ -106,10 +106,10 @@ def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]
     lexical = app.lexical()
     if passage_ids != lexical.passage_ids:
         raise UsageError('some passages are not encoded yet: run "nightjar ingest" again, it goes on where it stopped')
-    shown: dict[str, tuple[Shown, ...]] = {}
-    with progress("asking", len(questions), "questions") as advance:
-        for some in chunks(questions, 256):
-            shown |= what_is_shown(
+    shown: dict[str, tuple[ShownPassage, ...]] = {}
+    with progress_bar("asking", len(questions), "questions") as advance:
+        for some in batched(questions, 256):
+            shown |= served_passages(
                 some,
                 encoder.encode_queries(some),
                 passage_ids,
@@ -123,7 +123,7 @@ def shown_now(app: App, questions: Sequence[str]) -> dict[str, tuple[Shown, ...]
     return shown
 
 
-def counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, Any]:
+def summarise_simulation(asked: list[SimulatedTurn], right: dict[str, frozenset[str]]) -> dict[str, Any]:
     kinds = Counter(verdict.verdict for one in asked for verdict in one.verdicts)
     n_found = sum(any(one.passage_id in right[each.turn.question] for one in each.turn.shown) for each in asked)
     return {
@@ -136,7 +136,7 @@ def counted(asked: list[Asked], right: dict[str, frozenset[str]]) -> dict[str, A
     }
 
 
-def sentence(summary: dict[str, Any]) -> str:
+def format_summary(summary: dict[str, Any]) -> str:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary["votes"].items())
     return (f"{summary['n_people']} people asked {summary['n_questions']:,} questions in {summary['n_turns']:,} turns; "
             f"{summary['n_turns_with_right_passage']:,} showed the right passage. {summary['n_votes']:,} votes "

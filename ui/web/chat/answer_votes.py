@@ -7,27 +7,27 @@ from typing import Any
 
 import gradio as gr
 
-from eval.datasets.golden_store import add_from_turn
+from eval.datasets.golden_store import add_golden_from_turn
 from rag.records import Answer
-from ui.actions.give_verdict import promise_of, standing_on, toggle
-from ui.auth.current_user import Person, person_of
-from ui.background.startup import Opening
+from ui.actions.give_verdict import current_verdicts, toggle_verdict, verdict_notice
+from ui.auth.current_user import CurrentUser, current_user
+from ui.background.startup import AppStartup
 from ui.texts import chat as said
 from ui.texts import shared as texts
-from ui.web.chat.components import QUICK, acted, copied_text
-from ui.web.chat.pin_passage import RightPassage
-from ui.web.chat.render_answer import answer_text
-from ui.web.chat.sources_panel import note_line, pressed, vote_button
+from ui.web.chat.components import QUICK, copied_text, guarded
+from ui.web.chat.pin_passage import PinPassage
+from ui.web.chat.render_answer import format_answer
+from ui.web.chat.sources_panel import note_line, render_vote_buttons, vote_button
 from ui.web.chat.tab_state import Conversation, Exchange
 from ui.web.components.handler_errors import Updates
 
-LABELS = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}
+BUTTON_LABELS = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}
 
 
 class AnswerVotes:
     """The row below the chat, and what opens below it where an answer was not good or there was none."""
 
-    def __init__(self, opening: Opening, conversation: gr.State, *, at_once: bool) -> None:
+    def __init__(self, opening: AppStartup, conversation: gr.State, *, at_once: bool) -> None:
         self._opening = opening
         self._conversation = conversation
         with gr.Row(visible=False, elem_classes="nj-votes") as self.row:
@@ -47,7 +47,7 @@ class AnswerVotes:
                 submit_btn=said.SEND, elem_classes="nj-look",
             )  # fmt: skip
         self.note = note_line()
-        self.which = RightPassage(opening, conversation, at_once=at_once)
+        self.which = PinPassage(opening, conversation, at_once=at_once)
 
     @property
     def own(self) -> list[Any]:
@@ -66,7 +66,7 @@ class AnswerVotes:
             button.click(self._judge(verdict), [self._conversation, self.comment], self.parts, **QUICK)
         self.bad.click(self.ask_why, [self._conversation], self.parts, **QUICK)
         self.test.click(self.keep_as_test, [self._conversation], [self.note], **QUICK)
-        self.comment.submit(self.say, [self.comment, self._conversation], self.parts, **QUICK)
+        self.comment.submit(self.save_comment, [self.comment, self._conversation], self.parts, **QUICK)
 
     # ---- what is shown
 
@@ -74,26 +74,33 @@ class AnswerVotes:
         """Nothing, while there is no answer yet."""
         return {part: gr.update(visible=False) for part in (self.row, self.wrong, self.note)} | self.which.hidden()
 
-    def shown(self, exchange: Exchange, person: Person) -> Updates:
+    def shown(self, exchange: Exchange, person: CurrentUser) -> Updates:
         """The row for an answer, with what the person says of it; where it declined, the way to the right passage."""
         answer = exchange.answer
         stands, comment = self._standing(answer, person)
-        updates = self._judged(stands, person) | {self.text: answer_text(answer), self.comment: comment}
+        updates = self._judged(stands, person) | {self.text: format_answer(answer), self.comment: comment}
         if answer.declined and person.may("voter") and self._opening.app().library.n_passages():
             return updates | self.which.offered(said.IN_THIS_DOCUMENT)
         return updates | (self.which.offered(said.WHICH_PASSAGE) if stands in self.reasons else self.which.hidden())
 
-    def _standing(self, answer: Answer, person: Person) -> tuple[str | None, str]:
+    def _standing(self, answer: Answer, person: CurrentUser) -> tuple[str | None, str]:
         """What the person says of the answer, with their words."""
         given = [
             one for one in self._opening.app().feedback.standing(person.name, answer.turn_id) if one.passage_id is None
         ]
         return (given[0].verdict, given[0].comment) if given else (None, "")
 
-    def _judged(self, stands: str | None, person: Person, *, asking_why: bool = False) -> Updates:
+    def _judged(self, stands: str | None, person: CurrentUser, *, asking_why: bool = False) -> Updates:
         may = person.may("voter")
         buttons = {"answer_helpful": self.good, **self.reasons}
-        updates = pressed(buttons, LABELS, self.note, stands, promise_of(stands, at_once=False), open_to_votes=may)
+        updates = render_vote_buttons(
+            buttons,
+            BUTTON_LABELS,
+            self.note,
+            stands,
+            verdict_notice(stands, boosts_immediately=False),
+            open_to_votes=may,
+        )
         bad = "primary" if stands in self.reasons else "secondary"
         return updates | {
             self.row: gr.update(visible=True),
@@ -106,65 +113,65 @@ class AnswerVotes:
 
     def _judge(self, verdict: str) -> Callable[..., Updates]:
         def judge(conversation: Conversation, comment: str, request: gr.Request) -> Updates:
-            return acted(lambda: self._give(verdict, conversation, comment, person_of(request)), self.note)
+            return guarded(lambda: self._give(verdict, conversation, comment, current_user(request)), self.note)
 
         return judge
 
-    def _give(self, verdict: str, conversation: Conversation, comment: str, person: Person) -> Updates:
+    def _give(self, verdict: str, conversation: Conversation, comment: str, person: CurrentUser) -> Updates:
         """Gives a verdict on the answer shown, or takes it back."""
-        person.must("voter")
+        person.require_role("voter")
         if conversation.current is None:
             return {}
         feedback, answer = self._opening.app().feedback, conversation.current.answer
         words = comment.strip() if verdict in self.reasons else ""
-        stands = toggle(feedback, answer.turn_id, None, verdict, person.name, words)
+        stands = toggle_verdict(feedback, answer.turn_id, None, verdict, person.name, words)
         if stands in self.reasons:
             return self._judged(stands, person)
         return self._judged(stands, person) | ({} if answer.declined else self.which.hidden())
 
     def ask_why(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Opens what is asked where an answer was not good; where a reason stands, takes it back."""
-        return acted(lambda: self._ask_why(conversation, person_of(request)), self.note)
+        return guarded(lambda: self._ask_why(conversation, current_user(request)), self.note)
 
-    def _ask_why(self, conversation: Conversation, person: Person) -> Updates:
-        person.must("voter")
+    def _ask_why(self, conversation: Conversation, person: CurrentUser) -> Updates:
+        person.require_role("voter")
         if conversation.current is None:
             return {}
         answer = conversation.current.answer
-        stands = standing_on(self._opening.app().feedback, answer.turn_id, person.name).get(None)
+        stands = current_verdicts(self._opening.app().feedback, answer.turn_id, person.name).get(None)
         if stands in self.reasons:
             return self._give(stands, conversation, "", person)
         return self._judged(stands, person, asking_why=True) | self.which.offered(said.WHICH_PASSAGE)
 
-    def say(self, comment: str, conversation: Conversation, request: gr.Request) -> Updates:
+    def save_comment(self, comment: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Keeps the person's own words with the reason that stands."""
-        return acted(lambda: self._say(comment.strip(), conversation, person_of(request)), self.note)
+        return guarded(lambda: self._say(comment.strip(), conversation, current_user(request)), self.note)
 
-    def _say(self, comment: str, conversation: Conversation, person: Person) -> Updates:
-        person.must("voter")
+    def _say(self, comment: str, conversation: Conversation, person: CurrentUser) -> Updates:
+        person.require_role("voter")
         if conversation.current is None:
             return {}
         feedback, turn_id = self._opening.app().feedback, conversation.current.answer.turn_id
-        stands = standing_on(feedback, turn_id, person.name).get(None)
+        stands = current_verdicts(feedback, turn_id, person.name).get(None)
         if stands not in self.reasons:
             return {self.note: gr.update(value=said.REASON_FIRST, visible=True)}
-        feedback.give(person.name, turn_id, None, stands, comment)
+        feedback.record_verdict(person.name, turn_id, None, stands, comment)
         return {self.note: gr.update(value=said.COMMENT_KEPT, visible=True)}
 
     def keep_as_test(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Has every night and report be measured with the question, and the passage that the person marked as right."""
-        return acted(lambda: self._keep_as_test(conversation, person_of(request)), self.note)
+        return guarded(lambda: self._keep_as_test(conversation, current_user(request)), self.note)
 
-    def _keep_as_test(self, conversation: Conversation, person: Person) -> Updates:
-        person.must("administrator")  # what the gate measures with decides which version answers everybody
+    def _keep_as_test(self, conversation: Conversation, person: CurrentUser) -> Updates:
+        person.require_role("administrator")  # what the gate measures with decides which version answers everybody
         if conversation.current is None:
             return {}
         app, turn_id = self._opening.app(), conversation.current.answer.turn_id
         said_of = {
-            verdict: passage_id for passage_id, verdict in standing_on(app.feedback, turn_id, person.name).items()
+            verdict: passage_id for passage_id, verdict in current_verdicts(app.feedback, turn_id, person.name).items()
         }
         first = next((one for one in ("pin", "helpful", "answer_not_in_documents") if one in said_of), None)
         if first is None:
             return {self.note: gr.update(value=said.PIN_FIRST, visible=True)}
-        add_from_turn(app.engine, app.library, turn_id, said_of[first], person.name)
+        add_golden_from_turn(app.engine, app.library, turn_id, said_of[first], person.name)
         return {self.note: gr.update(value=said.KEPT_AS_TEST, visible=True)}

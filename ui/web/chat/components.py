@@ -7,23 +7,23 @@ from typing import Any
 
 import gradio as gr
 
-from rag.answering.answerer import MAX_QUESTION
+from rag.answering.answerer import MAX_QUESTION_LENGTH
 from ui.texts import chat as said
 from ui.texts import shared as texts
-from ui.web.components.handler_errors import Updates, attempt
+from ui.web.components.handler_errors import Updates, run_handler
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK: dict[str, Any] = PRIVATE | {"queue": False}
 """Of every listener that answers at once: it waits for no answer that is being written."""
 
 
-def acted(act: Callable[[], Updates], line: gr.Markdown) -> Updates:
+def guarded(act: Callable[[], Updates], line: gr.Markdown) -> Updates:
     """The updates that an act makes; where it can't be done, the reason in *line*."""
 
     def told(why: str) -> Updates:
         return {line: gr.update(value=why, visible=True)}
 
-    return attempt(act, told, what="the chat page", failed=texts.FAILED)
+    return run_handler(act, told, what="the chat page", failed=texts.FAILED)
 
 
 def chatbot() -> gr.Chatbot:
@@ -41,13 +41,13 @@ def question_box() -> gr.MultimodalTextbox:
     """Where the next question is typed and files are dropped; its button stops an answer that is being written."""
     return gr.MultimodalTextbox(
         show_label=False, label=texts.ASK_LABEL, placeholder=texts.ASK_PLACEHOLDER, lines=1, max_lines=6,
-        max_plain_text_length=50 * MAX_QUESTION,  # what is pasted stays a question, and one that is too long is told so
+        max_plain_text_length=50 * MAX_QUESTION_LENGTH,  # what is pasted stays a question, and one that is too long is told so
         file_count="multiple", sources=["upload"], submit_btn=True, autofocus=True, container=False,
         elem_classes="nj-question",
     )  # fmt: skip
 
 
-def typed(text: str = "") -> dict[str, Any]:
+def question_value(text: str = "") -> dict[str, Any]:
     """What the box of questions holds."""
     return {"text": text, "files": []}
 

@@ -8,36 +8,36 @@ from typing import Any
 
 import gradio as gr
 
-from ui.auth.current_user import Person, person_of
-from ui.background.startup import Opening
+from ui.auth.current_user import CurrentUser, current_user
+from ui.background.startup import AppStartup
 from ui.texts import chat as said
 from ui.texts import shared as texts
-from ui.web.chat.components import QUICK, acted
+from ui.web.chat.components import QUICK, guarded
 from ui.web.chat.sources_panel import note_line, vote_button
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.escape import plain
+from ui.web.components.escape import strip_control_characters
 from ui.web.components.handler_errors import Updates
 
-PAGE = 30  # conversations that are shown at first, and more of at each wish
-Open = Callable[[str, Person], Updates]
+PAGE_SIZE = 30  # conversations that are shown at first, and more of at each wish
+Open = Callable[[str, CurrentUser], Updates]
 """A conversation's id ("" for a new one) and a person → the page with it open."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ConversationFilter:
     """What the list shows."""
 
     words: str = ""
-    limit: int = PAGE
+    limit: int = PAGE_SIZE
 
 
 class ConversationList:
     """The components of the list."""
 
-    def __init__(self, opening: Opening, conversation: gr.State) -> None:
+    def __init__(self, opening: AppStartup, conversation: gr.State) -> None:
         self._opening = opening
         self._conversation = conversation
-        self.state = gr.State(Shown())
+        self.state = gr.State(ConversationFilter())
         with gr.Column(scale=0, min_width=236, elem_classes="nj-list"):
             self.fresh = gr.Button(
                 texts.NEW_CONVERSATION, size="sm", variant="secondary", min_width=0, elem_classes="nj-new"
@@ -55,7 +55,7 @@ class ConversationList:
 
     def _make_actions(self) -> None:
         with gr.Row(visible=False, elem_classes=["nj-votes", "nj-of-one"]) as self.actions:
-            self.rename = vote_button(said.RENAME, "rename")
+            self.rename_button = vote_button(said.RENAME, "rename")
             self.text = gr.Button(said.EXPORT_MARKDOWN, size="sm", min_width=0, link="./", elem_classes="nj-vote")
             self.json = gr.Button(said.EXPORT_JSON, size="sm", min_width=0, link="./", elem_classes="nj-vote")
             self.delete = vote_button(said.DELETE, "delete")
@@ -81,32 +81,36 @@ class ConversationList:
         """Connects the components; *open_* shows a conversation by updates of *all_parts*, these here among them."""
 
         def opened(conversation_id: str, request: gr.Request) -> Updates:
-            return acted(lambda: open_(conversation_id, person_of(request)), self.note)
+            return guarded(lambda: open_(conversation_id, current_user(request)), self.note)
 
         def begin_anew(request: gr.Request) -> Updates:
-            return acted(lambda: open_("", person_of(request)), self.note)
+            return guarded(lambda: open_("", current_user(request)), self.note)
 
         def deleted(conversation: Conversation, votes_too: bool, request: gr.Request) -> Updates:
-            return acted(lambda: self._deleted(conversation, person_of(request), open_, votes_too=votes_too), self.note)
+            return guarded(
+                lambda: self._deleted(conversation, current_user(request), open_, votes_too=votes_too), self.note
+            )
 
         here, conversation = self.parts, self._conversation
         self.titles.input(opened, [self.titles], all_parts, **QUICK)
         self.fresh.click(begin_anew, None, all_parts, **QUICK)
         self.words.change(self.find, [self.words, conversation], here, **QUICK)
         self.older.click(self.show_older, [self.state, conversation], here, **QUICK)
-        self.rename.click(self.ask_name, [conversation], here, **QUICK)
-        self.name.submit(self.give_name, [self.name, conversation, self.state], here, **QUICK)
-        self.delete.click(self.ask_whether, [conversation], here, **QUICK)
+        self.rename_button.click(self.start_rename, [conversation], here, **QUICK)
+        self.name.submit(self.rename, [self.name, conversation, self.state], here, **QUICK)
+        self.delete.click(self.confirm_delete, [conversation], here, **QUICK)
         self.keep.click(lambda: {self.sure: gr.update(visible=False)}, None, here, **QUICK)
         self.do_delete.click(deleted, [conversation, self.votes_too], all_parts, **QUICK)
 
     # ---- what is shown
 
-    def shown(self, person: Person, conversation: Conversation, wanted: Shown | None = None) -> Updates:
+    def shown(
+        self, person: CurrentUser, conversation: Conversation, wanted: ConversationFilter | None = None
+    ) -> Updates:
         """The list of a person's conversations, with the open one chosen."""
-        wanted, open_id = wanted or Shown(), conversation.conversation_id
+        wanted, open_id = wanted or ConversationFilter(), conversation.conversation_id
         found = self._opening.app().conversations.of(person.name, wanted.limit + 1, words=wanted.words)
-        choices = [(plain(one.title), one.conversation_id) for one in found[: wanted.limit]]
+        choices = [(strip_control_characters(one.title), one.conversation_id) for one in found[: wanted.limit]]
         chosen = open_id if any(open_id == one for _, one in choices) else None
         nothing = said.NONE_FOUND if wanted.words.strip() else said.NO_CONVERSATIONS
         return {
@@ -131,42 +135,47 @@ class ConversationList:
 
     def find(self, words: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Shows the conversations that say these words."""
-        return acted(lambda: self.shown(person_of(request), conversation, Shown(words)), self.note)
+        return guarded(lambda: self.shown(current_user(request), conversation, ConversationFilter(words)), self.note)
 
-    def show_older(self, wanted: Shown, conversation: Conversation, request: gr.Request) -> Updates:
+    def show_older(self, wanted: ConversationFilter, conversation: Conversation, request: gr.Request) -> Updates:
         """Shows more of the list."""
-        more = Shown(wanted.words, wanted.limit + PAGE)
-        return acted(lambda: self.shown(person_of(request), conversation, more), self.note)
+        more = ConversationFilter(wanted.words, wanted.limit + PAGE_SIZE)
+        return guarded(lambda: self.shown(current_user(request), conversation, more), self.note)
 
-    def ask_name(self, conversation: Conversation, request: gr.Request) -> Updates:
+    def start_rename(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Asks for a new title."""
 
         def ask() -> Updates:
-            one = self._opening.app().conversations.get(conversation.conversation_id, person_of(request).name)
-            return {self.name: gr.update(value=plain(one.title), visible=True), self.sure: gr.update(visible=False)}
+            one = self._opening.app().conversations.get(conversation.conversation_id, current_user(request).name)
+            return {
+                self.name: gr.update(value=strip_control_characters(one.title), visible=True),
+                self.sure: gr.update(visible=False),
+            }
 
-        return acted(ask, self.note)
+        return guarded(ask, self.note)
 
-    def give_name(self, title: str, conversation: Conversation, wanted: Shown, request: gr.Request) -> Updates:
+    def rename(
+        self, title: str, conversation: Conversation, wanted: ConversationFilter, request: gr.Request
+    ) -> Updates:
         """Gives the open conversation another title."""
 
         def give() -> Updates:
-            person = person_of(request)
+            person = current_user(request)
             self._opening.app().conversations.rename(conversation.conversation_id, person.name, title)
             return self.shown(person, conversation, wanted)
 
-        return acted(give, self.note)
+        return guarded(give, self.note)
 
-    def ask_whether(self, conversation: Conversation, request: gr.Request) -> Updates:
+    def confirm_delete(self, conversation: Conversation, request: gr.Request) -> Updates:
         """Asks before the open conversation is deleted."""
 
         def ask() -> Updates:
-            self._opening.app().conversations.get(conversation.conversation_id, person_of(request).name)
+            self._opening.app().conversations.get(conversation.conversation_id, current_user(request).name)
             return {self.sure: gr.update(visible=True), self.votes_too: False, self.name: gr.update(visible=False)}
 
-        return acted(ask, self.note)
+        return guarded(ask, self.note)
 
-    def _deleted(self, conversation: Conversation, person: Person, open_: Open, *, votes_too: bool) -> Updates:
+    def _deleted(self, conversation: Conversation, person: CurrentUser, open_: Open, *, votes_too: bool) -> Updates:
         kept = self._opening.app().conversations
         gone = kept.delete(conversation.conversation_id, person.name, votes_too=votes_too)
         told = said.DELETED_BUT.format(n=gone.n_kept) if gone.n_kept else said.DELETED

@@ -8,31 +8,31 @@ from typing import Any
 
 import gradio as gr
 
-from rag.answering.answerer import checked
-from rag.library.search_filter import EVERYTHING, Filter
+from rag.answering.answerer import check_question
+from rag.library.search_filter import NO_FILTER, SearchFilter
 from rag.records import Hit
-from ui.actions.give_verdict import promise_of, standing_on, toggle
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
+from ui.actions.give_verdict import current_verdicts, toggle_verdict, verdict_notice
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
 from ui.texts import chat as said
-from ui.web.chat.components import QUICK, acted
-from ui.web.chat.render_card import card
-from ui.web.chat.sources_panel import note_line, pressed, shown_html, vote_button
+from ui.web.chat.components import QUICK, guarded
+from ui.web.chat.render_card import render_card
+from ui.web.chat.sources_panel import html_block, note_line, render_vote_buttons, vote_button
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.escape import plain
+from ui.web.components.escape import strip_control_characters
 from ui.web.components.handler_errors import Updates
 
 N_FOUND = 5  # passages of a search
 MAX_CHOICES = 300  # documents that can be picked; others are found by typing their name
-PIN = {"pin": said.PIN_IT}
-Pinned = Callable[[Conversation, str, str | None], Updates]
+PIN_LABELS = {"pin": said.PIN_IT}
+OnPinned = Callable[[Conversation, str, str | None], Updates]
 """Of the conversation, the passage's id and what stands on it now: what else changes."""
 
 
-class RightPassage:
+class PinPassage:
     """The components of the search, hidden until they are needed."""
 
-    def __init__(self, opening: Opening, conversation: gr.State, *, at_once: bool) -> None:
+    def __init__(self, opening: AppStartup, conversation: gr.State, *, at_once: bool) -> None:
         self._opening = opening
         self._conversation = conversation
         self._at_once = at_once
@@ -52,7 +52,7 @@ class RightPassage:
 
     def _find(self) -> tuple[gr.Column, gr.Markdown, gr.Button]:
         with gr.Column(visible=False, elem_classes=["nj-card", "nj-find"], min_width=0) as box:
-            text = shown_html()
+            text = html_block()
             with gr.Row(elem_classes="nj-votes"):
                 pin = vote_button(said.PIN_IT, "pin")
         return box, text, pin
@@ -63,12 +63,12 @@ class RightPassage:
         finds = [part for find in self.finds for part in find]
         return [self.box, self.heading, self.words, self.document, self.line, *finds]
 
-    def listen(self, also: Pinned, parts: list[Any]) -> None:
+    def listen(self, also: OnPinned, parts: list[Any]) -> None:
         """Connects the components; *also* is what else changes, in *parts*, where a passage was pinned."""
         conversation = self._conversation
         outputs = [conversation, *self.parts]
-        self.words.submit(self.look_for, [self.words, conversation], outputs, **QUICK)
-        self.document.input(self.look_into, [self.document, conversation], outputs, **QUICK)
+        self.words.submit(self.search, [self.words, conversation], outputs, **QUICK)
+        self.document.input(self.search_document, [self.document, conversation], outputs, **QUICK)
         for place, (_, _, pin) in enumerate(self.finds):
             pin.click(self._pinner(place, also), [conversation], [*self.parts, *parts], **QUICK)
 
@@ -81,31 +81,33 @@ class RightPassage:
     def offered(self, heading: str) -> Updates:
         """The search, with nothing found yet."""
         sources = [one.source for one in self._opening.app().library.sources()[:MAX_CHOICES]]
-        choices = [(plain(one), one) for one in sources]
+        choices = [(strip_control_characters(one), one) for one in sources]
         return self._shown([], {}) | {
             self.box: gr.update(visible=True), self.heading: heading, self.words: "",
             self.document: gr.update(choices=choices, value=None), self.line: gr.update(visible=False),
         }  # fmt: skip
 
-    def look_for(self, words: str, conversation: Conversation, request: gr.Request) -> Updates:
+    def search(self, words: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Finds passages by words."""
-        return acted(lambda: self._found(checked(words), EVERYTHING, conversation, person_of(request).name), self.line)
+        return guarded(
+            lambda: self._found(check_question(words), NO_FILTER, conversation, current_user(request).name), self.line
+        )
 
-    def look_into(self, source: str | None, conversation: Conversation, request: gr.Request) -> Updates:
+    def search_document(self, source: str | None, conversation: Conversation, request: gr.Request) -> Updates:
         """Finds the passages of one document that are nearest to the question."""
         if not source or conversation.current is None:
             return {}
-        where, question = Filter(sources=(source,)), conversation.current.answer.question
-        return acted(lambda: self._found(question, where, conversation, person_of(request).name), self.line)
+        where, question = SearchFilter(sources=(source,)), conversation.current.answer.question
+        return guarded(lambda: self._found(question, where, conversation, current_user(request).name), self.line)
 
-    def _found(self, words: str, where: Filter, conversation: Conversation, user: str) -> Updates:
+    def _found(self, words: str, where: SearchFilter, conversation: Conversation, user: str) -> Updates:
         if conversation.current is None:
             return {}
         app, turn_id = self._opening.app(), conversation.current.answer.turn_id
         hits = app.retriever.search(words, N_FOUND, None, where)
         shown = replace(conversation, found=tuple(hit.passage.passage_id for hit in hits))
         line = gr.update(value=said.NOTHING_LIKE_IT, visible=not hits)
-        return self._shown(hits, standing_on(app.feedback, turn_id, user)) | {
+        return self._shown(hits, current_verdicts(app.feedback, turn_id, user)) | {
             self.line: line,
             self._conversation: shown,
         }
@@ -115,26 +117,26 @@ class RightPassage:
         for place, (box, text, pin) in enumerate(self.finds):
             updates[box] = gr.update(visible=place < len(hits))
             if place < len(hits):
-                updates[text] = card(hits[place], ())
+                updates[text] = render_card(hits[place], ())
                 updates |= self._pressed(pin, standing.get(hits[place].passage.passage_id))
         return updates
 
     def _pressed(self, pin: gr.Button, stands: str | None) -> Updates:
-        promise = promise_of(stands, at_once=self._at_once)
-        return pressed({"pin": pin}, PIN, self.line, stands, promise)
+        promise = verdict_notice(stands, boosts_immediately=self._at_once)
+        return render_vote_buttons({"pin": pin}, PIN_LABELS, self.line, stands, promise)
 
-    def _pinner(self, place: int, also: Pinned) -> Callable[..., Updates]:
+    def _pinner(self, place: int, also: OnPinned) -> Callable[..., Updates]:
         def pin(conversation: Conversation, request: gr.Request) -> Updates:
-            return acted(lambda: self._pin(place, conversation, request, also), self.line)
+            return guarded(lambda: self._pin(place, conversation, request, also), self.line)
 
         return pin
 
-    def _pin(self, place: int, conversation: Conversation, request: gr.Request, also: Pinned) -> Updates:
-        person = person_of(request)
-        person.must("voter")
+    def _pin(self, place: int, conversation: Conversation, request: gr.Request, also: OnPinned) -> Updates:
+        person = current_user(request)
+        person.require_role("voter")
         if conversation.current is None or place >= len(conversation.found):
             return {}
         feedback, turn_id = self._opening.app().feedback, conversation.current.answer.turn_id
         passage_id = conversation.found[place]
-        stands = toggle(feedback, turn_id, passage_id, "pin", person.name)
+        stands = toggle_verdict(feedback, turn_id, passage_id, "pin", person.name)
         return self._pressed(self.finds[place][2], stands) | also(conversation, passage_id, stands)

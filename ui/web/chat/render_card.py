@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.records import Citation, Hit, Passage, support_name
-from ui.serializers.answers import also_in
+from rag.records import Citation, Hit, Passage, support_level
+from ui.serializers.answers import format_duplicate_sources
 from ui.texts import chat as said
 from ui.texts import shared as texts
-from ui.web.components.escape import Span, escaped, marked, title
+from ui.web.components.escape import Span, escape_html, highlight, passage_title
 
 EXCERPT = 900  # characters of a passage that are shown at once; the rest opens below it
 LEAD = 250  # characters shown before the first marked sentence of a long passage
 
 
-def card(hit: Hit, citations: Sequence[Citation]) -> str:
+def render_card(hit: Hit, citations: Sequence[Citation]) -> str:
     """One passage as HTML: number, title, where it is from, scores, and its text with the quoted stretches marked."""
     passage = hit.passage
     quoted = [(c.start - passage.start, c.end - passage.start) for c in citations if c.passage_id == passage.passage_id]
     meta = [
-        escaped(passage.source),
+        escape_html(passage.source),
         *([texts.PAGE.format(page=passage.page)] if passage.page else []),
         _hinted(texts.DENSE.format(score=hit.dense), texts.DENSE_HINT),
         _hinted(texts.LEXICAL.format(score=hit.lexical), texts.LEXICAL_HINT),
         *([_hinted(texts.READ.format(score=hit.rerank), texts.READ_HINT)] if hit.rerank is not None else []),
-        *([_today(hit.lift)] if hit.lift else []),
-        *([escaped(texts.ALSO_IN.format(sources=", ".join(also_in(hit))))] if hit.also_in else []),
+        *([_today(hit.feedback_boost)] if hit.feedback_boost else []),
+        *([escape_html(texts.ALSO_IN.format(sources=", ".join(format_duplicate_sources(hit))))] if hit.also_in else []),
     ]
     return (
         f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> '
-        f'<span class="nj-title">{escaped(title(passage))}</span></div>'
+        f'<span class="nj-title">{escape_html(passage_title(passage))}</span></div>'
         f"{_badge(citations, passage)}"
         f'<div class="nj-meta">{" · ".join(meta)}</div>'
         f"{_text(passage.text, quoted)}"
@@ -37,7 +37,7 @@ def card(hit: Hit, citations: Sequence[Citation]) -> str:
     )
 
 
-def removed_card(hit: Hit) -> str:
+def render_removed_card(hit: Hit) -> str:
     """What is left of a passage that is no longer in the library."""
     return (
         f'<div class="nj-head"><span class="nj-n">{hit.rank}</span> <span class="nj-title">{said.REMOVED_TITLE}</span></div>'
@@ -53,7 +53,8 @@ def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
         if one.passage_id == passage.passage_id and not passage.start <= one.start <= one.end <= passage.end
     ]
     return "".join(
-        f'<div class="nj-text">{texts.BESIDE} <mark>{escaped(quote)}</mark></div>' for quote in dict.fromkeys(quotes)
+        f'<div class="nj-text">{texts.BESIDE} <mark>{escape_html(quote)}</mark></div>'
+        for quote in dict.fromkeys(quotes)
     )
 
 
@@ -62,13 +63,13 @@ def _badge(citations: Sequence[Citation], passage: Passage) -> str:
     supports = [one.support for one in citations if one.passage_id == passage.passage_id]
     if not supports:
         return ""
-    found = support_name(max(supports))
+    found = support_level(max(supports))
     return f'<div class="nj-badge nj-{found.replace(" ", "-")}">{said.BADGES[found]}</div>'
 
 
 def _today(lift: float) -> str:
     text = texts.HIGHER_TODAY if lift > 0 else texts.LOWER_TODAY
-    return _hinted(escaped(text), texts.TODAY_HINT.format(lift=lift))
+    return _hinted(escape_html(text), texts.TODAY_HINT.format(lift=lift))
 
 
 def _hinted(text: str, hint: str) -> str:
@@ -76,12 +77,12 @@ def _hinted(text: str, hint: str) -> str:
 
 
 def _text(text: str, quoted: Sequence[Span]) -> str:
-    whole = f'<div class="nj-text">{marked(text, quoted)}</div>'
+    whole = f'<div class="nj-text">{highlight(text, quoted)}</div>'
     if len(text) <= EXCERPT:
         return whole
     begin = _word_start(text, min((start for start, _ in quoted), default=0) - LEAD)
     inside = [(start - begin, end - begin) for start, end in quoted]
-    shown = marked(text[begin : begin + EXCERPT], inside)
+    shown = highlight(text[begin : begin + EXCERPT], inside)
     excerpt = f'<div class="nj-text">{"… " * (begin > 0)}{shown} …</div>'
     return f"{excerpt}<details><summary>{texts.WHOLE}</summary>{whole}</details>"
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.ingestion.ingest_jobs import Job
-from rag.ingestion.progress import Step
+from rag.ingestion.ingest_jobs import IngestJob
+from rag.ingestion.progress import FileProgress
 from ui.texts import chat as said
-from ui.web.components.escape import escaped
+from ui.web.components.escape import escape_html
 
 
-def files_shown(jobs: Sequence[Job], steps: Sequence[Step], refused: Sequence[str]) -> str:
+def render_attached_files(jobs: Sequence[IngestJob], steps: Sequence[FileProgress], refused: Sequence[str]) -> str:
     """Each file in a line: its name, its stage in words, and how much of it is encoded."""
-    rows = [*(_job(job, steps) for job in jobs), *(_line("failed", "", escaped(reason), None) for reason in refused)]
+    rows = [
+        *(_job(job, steps) for job in jobs),
+        *(_line("failed", "", escape_html(reason), None) for reason in refused),
+    ]
     return f'<div class="nj-files"><div class="nj-quiet">{said.ON_THEIR_WAY}</div>{"".join(rows)}</div>'
 
 
-def _job(job: Job, steps: Sequence[Step]) -> str:
+def _job(job: IngestJob, steps: Sequence[FileProgress]) -> str:
     path = job.asked.paths[0]
     own = [one for one in steps if one.source == path or one.source.startswith(f"{path}/")]
     notes = [one.note for one in own if one.stage == "refused"] or ([job.note] if job.note else [])
@@ -25,9 +28,9 @@ def _job(job: Job, steps: Sequence[Step]) -> str:
     if job.n_passages:
         told += " · " + said.FILE_PASSAGES.format(done=job.n_encoded, total=job.n_passages)
     if notes:
-        told += ": " + escaped("; ".join(notes))
+        told += ": " + escape_html("; ".join(notes))
     share = job.n_encoded / job.n_passages if job.n_passages else (1.0 if job.state == "done" else 0.0)
-    return _line(stage, escaped(path.rpartition("/")[2]), told, share)
+    return _line(stage, escape_html(path.rpartition("/")[2]), told, share)
 
 
 def _line(stage: str, name: str, told: str, share: float | None) -> str:

@@ -6,31 +6,31 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from rag.library.surrounding_text import passages_near
-from ui.actions.give_verdict import toggle
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
+from rag.library.surrounding_text import neighbouring_passages
+from ui.actions.give_verdict import toggle_verdict
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
 from ui.texts import chat as said
-from ui.web.chat.components import QUICK, acted
-from ui.web.chat.sources_panel import Evidence
+from ui.web.chat.components import QUICK, guarded
+from ui.web.chat.sources_panel import SourcesPanel
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.document_html import document_shown
+from ui.web.components.document_html import render_document
 from ui.web.components.handler_errors import Updates
 
-AROUND = (1, 5)  # passages shown before and after one that is opened in its document
+PASSAGES_AROUND = (1, 5)  # passages shown before and after one that is opened in its document
 
 
-class Cards:
+class SourceCardHandlers:
     """Connects the cards of *evidence* with what happens to them."""
 
-    def __init__(self, opening: Opening, conversation: gr.State, evidence: Evidence) -> None:
+    def __init__(self, opening: AppStartup, conversation: gr.State, evidence: SourcesPanel) -> None:
         self._opening = opening
         self._conversation = conversation
         self._evidence = evidence
 
     def listen(self) -> None:
         """Connects them."""
-        for place, slot in enumerate(self._evidence.slots):
+        for place, slot in enumerate(self._evidence.cards):
             # Functions, not partials: Gradio 6.31 gives no request to those.
             opens = [self._conversation, slot.open]
             slot.open.click(self._opener(place), opens, [*slot.around, slot.note], **QUICK)
@@ -42,16 +42,16 @@ class Cards:
 
         def judge(conversation: Conversation, request: gr.Request) -> Updates:
             def give() -> Updates:
-                person, exchange = person_of(request), conversation.current
-                person.must("voter")
+                person, exchange = current_user(request), conversation.current
+                person.require_role("voter")
                 if exchange is None or place >= len(exchange.answer.hits):
                     return {}
                 passage_id = exchange.answer.hits[place].passage.passage_id
                 feedback = self._opening.app().feedback
-                stands = toggle(feedback, exchange.answer.turn_id, passage_id, verdict, person.name)
-                return self._evidence.slots[place].judged(stands)
+                stands = toggle_verdict(feedback, exchange.answer.turn_id, passage_id, verdict, person.name)
+                return self._evidence.cards[place].judged(stands)
 
-            return acted(give, self._evidence.slots[place].note)
+            return guarded(give, self._evidence.cards[place].note)
 
         return judge
 
@@ -59,24 +59,24 @@ class Cards:
         """Shows the document around the passage in a slot, or hides it again."""
 
         def open_(conversation: Conversation, label: str) -> Updates:
-            slot = self._evidence.slots[place]
+            slot = self._evidence.cards[place]
 
             def show() -> Updates:
                 exchange = conversation.current
                 if exchange is None or place >= len(exchange.answer.hits):
                     return {}
                 passage, library = exchange.answer.hits[place].passage, self._opening.app().library
-                near = passages_near(library, passage, *AROUND)
-                return slot.opened(document_shown(library.document(passage.document_id), near, passage.passage_id))
+                near = neighbouring_passages(library, passage, *PASSAGES_AROUND)
+                return slot.opened(render_document(library.document(passage.document_id), near, passage.passage_id))
 
-            return slot.opened("") if label == said.CLOSE else acted(show, slot.note)
+            return slot.opened("") if label == said.CLOSE else guarded(show, slot.note)
 
         return open_
 
-    def also_pinned(self, conversation: Conversation, passage_id: str, stands: str | None) -> Updates:
+    def mark_pinned(self, conversation: Conversation, passage_id: str, stands: str | None) -> Updates:
         """The card of a passage that was pinned elsewhere, where it has one."""
         hits = conversation.current.answer.hits if conversation.current else ()
         for place, hit in enumerate(hits):
             if hit.passage.passage_id == passage_id:
-                return self._evidence.slots[place].judged(stands)
+                return self._evidence.cards[place].judged(stands)
         return {}

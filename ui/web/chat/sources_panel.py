@@ -9,19 +9,19 @@ from typing import Any
 import gradio as gr
 
 from rag.records import Answer, Citation, Hit
-from ui.actions.give_verdict import promise_of
-from ui.auth.current_user import person_of
+from ui.actions.give_verdict import verdict_notice
+from ui.auth.current_user import current_user
 from ui.texts import chat as said
 from ui.texts import shared as texts
-from ui.web.chat.render_card import card, removed_card
+from ui.web.chat.render_card import render_card, render_removed_card
 
 Updates = dict[Any, Any]
-Standing = Mapping[str | None, str]
+VotesByPassage = Mapping[str | None, str]
 """What the person says of a turn: passage id, or None for the answer → verdict."""
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class SourceCard:
     """The place of one card. All of them are made with the page, and filled or hidden later."""
 
     box: Any
@@ -36,10 +36,10 @@ class Slot:
     """Whether votes count until tonight."""
 
     @classmethod
-    def make(cls, *, at_once: bool) -> Slot:
+    def make(cls, *, at_once: bool) -> SourceCard:
         """An empty, hidden place, inside the Gradio container that is open."""
         with gr.Column(visible=False, elem_classes="nj-card", min_width=0) as box:
-            text = shown_html()
+            text = html_block()
             with gr.Row(elem_classes="nj-votes"):
                 buttons = {verdict: vote_button(label, verdict) for verdict, label in texts.PASSAGE_BUTTONS.items()}
                 opener = vote_button(said.OPEN, "open")
@@ -64,7 +64,7 @@ class Slot:
         """Shows one passage; of one that was *removed* since, that it was."""
         updates = {
             self.box: gr.update(visible=True),
-            self.card: removed_card(hit) if removed else card(hit, citations),
+            self.card: render_removed_card(hit) if removed else render_card(hit, citations),
             self.open: gr.update(value=said.OPEN, visible=not removed),
             self.document: gr.update(value="", visible=False),
         }
@@ -80,29 +80,31 @@ class Slot:
         return self._pressed(stands, open_to_votes=True)
 
     def _pressed(self, stands: str | None, *, open_to_votes: bool) -> Updates:
-        promise = promise_of(stands, at_once=self.at_once)
-        return pressed(self.buttons, texts.PASSAGE_BUTTONS, self.note, stands, promise, open_to_votes=open_to_votes)
+        promise = verdict_notice(stands, boosts_immediately=self.at_once)
+        return render_vote_buttons(
+            self.buttons, texts.PASSAGE_BUTTONS, self.note, stands, promise, open_to_votes=open_to_votes
+        )
 
 
-class Evidence:
+class SourcesPanel:
     """All cards, below their heading."""
 
     def __init__(self, n_cards: int, *, at_once: bool) -> None:
         self.heading = gr.Markdown(texts.EVIDENCE, elem_classes="nj-heading")
         self.empty = gr.Markdown(texts.NO_EVIDENCE, elem_classes="nj-quiet")
-        self.slots = [Slot.make(at_once=at_once) for _ in range(n_cards)]
+        self.cards = [SourceCard.make(at_once=at_once) for _ in range(n_cards)]
 
     @property
     def parts(self) -> list[Any]:
         """Every component that updates may name."""
-        return [self.heading, self.empty, *(part for slot in self.slots for part in slot.parts)]
+        return [self.heading, self.empty, *(part for slot in self.cards for part in slot.parts)]
 
-    def searched(self, hits: Sequence[Hit]) -> Updates:
+    def render_hits(self, hits: Sequence[Hit]) -> Updates:
         """The passages found, before the answer is written; votes wait for the answer."""
         return self._filled(hits, (), {}, open_to_votes=False)
 
     def answered(
-        self, answer: Answer, standing: Standing, *, removed: Collection[str] = (), open_to_votes: bool = True
+        self, answer: Answer, standing: VotesByPassage, *, removed: Collection[str] = (), open_to_votes: bool = True
     ) -> Updates:
         """The passages with the quoted stretches marked, and what the person says of them.
 
@@ -112,7 +114,7 @@ class Evidence:
         filled = self._filled(answer.hits, answer.citations, standing, open_to_votes=open_to_votes, removed=removed)
         return filled | {self.heading: heading}
 
-    def cleared(self) -> Updates:
+    def clear(self) -> Updates:
         """No passages, before the first question."""
         return self._filled((), (), {}, open_to_votes=False) | {
             self.heading: texts.EVIDENCE,
@@ -123,13 +125,13 @@ class Evidence:
         self,
         hits: Sequence[Hit],
         citations: Sequence[Citation],
-        standing: Standing,
+        standing: VotesByPassage,
         *,
         open_to_votes: bool,
         removed: Collection[str] = (),
     ) -> Updates:
         updates: Updates = {self.empty: gr.update(value=texts.NO_PASSAGES, visible=not hits)}
-        for place, slot in enumerate(self.slots):
+        for place, slot in enumerate(self.cards):
             if place < len(hits):
                 one = hits[place].passage.passage_id
                 updates |= slot.fill(hits[place], citations, standing.get(one), open_to_votes=open_to_votes,
@@ -153,15 +155,17 @@ def page_links(current: str) -> None:
             here = ["nj-here"] if path == current else []
             links[path] = gr.Button(name, link=path or "./", size="sm", min_width=0, visible=path != "people",
                                     elem_classes=["nj-page-link", *here])  # fmt: skip
-    gr.on(None, see_people, None, [links["people"]], api_visibility="private", show_progress="hidden", queue=False)
+    gr.on(
+        None, show_people_link, None, [links["people"]], api_visibility="private", show_progress="hidden", queue=False
+    )
 
 
-def see_people(request: gr.Request) -> Any:
+def show_people_link(request: gr.Request) -> Any:
     """Shows the way to the page of people to those who may go it."""
-    return gr.update(visible=person_of(request).may("administrator"))
+    return gr.update(visible=current_user(request).may("administrator"))
 
 
-def shown_html() -> gr.Markdown:
+def html_block() -> gr.Markdown:
     """A place for HTML of `ui.web.chat.render_card`, which is sanitised once more in the browser.
 
     Not gr.HTML: that evaluates its template in the page, which a strict CSP forbids.
@@ -179,7 +183,7 @@ def note_line() -> gr.Markdown:
     return gr.Markdown(visible=False, elem_classes="nj-note")
 
 
-def pressed(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, promise: str, *,
+def render_vote_buttons(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, promise: str, *,
             open_to_votes: bool = True) -> Updates:  # fmt: skip
     """The buttons with the standing verdict pressed, and the promise it earns, where it is that of a button."""
     updates: Updates = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rag.answering.stored_answers import Kept
+from rag.answering.stored_answers import StoredAnswer
 from rag.records import Answer
 from ui.texts import chat as said
-from ui.web.chat.render_answer import answer_text
-from ui.web.components.escape import as_message
+from ui.web.chat.render_answer import format_answer
+from ui.web.components.escape import chat_message_text
 
-KEPT = 50  # exchanges of a conversation that are shown and remembered for follow-ups
+MAX_EXCHANGES = 50  # exchanges of a conversation that are shown and remembered for follow-ups
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Exchange:
     """Ids of passages that were shown and are no longer in the library."""
 
     @classmethod
-    def of(cls, kept: Kept) -> Exchange:
+    def of(cls, kept: StoredAnswer) -> Exchange:
         """As it is kept in SQL."""
         return cls(kept.answer.asked, kept.answer, kept.index_state, kept.instead_of, kept.removed)
 
@@ -48,7 +48,7 @@ class Conversation:
     """Ids of the passages that a search for the right one found for the exchange shown."""
 
     @classmethod
-    def of(cls, conversation_id: str, kept: Sequence[Kept]) -> Conversation:
+    def of(cls, conversation_id: str, kept: Sequence[StoredAnswer]) -> Conversation:
         """As it is kept in SQL, with its last answer shown."""
         exchanges = tuple(Exchange.of(one) for one in kept)
         return cls(conversation_id, exchanges, shown=len(exchanges) - 1)
@@ -65,17 +65,17 @@ class Conversation:
 
     def after(self, exchange: Exchange) -> Conversation:
         """With one more exchange, which is then shown."""
-        kept = (*self.exchanges, exchange)[-KEPT:]
+        kept = (*self.exchanges, exchange)[-MAX_EXCHANGES:]
         return replace(self, exchanges=kept, shown=len(kept) - 1, editing="", found=())
 
-    def looking_at(self, place: int) -> Conversation:
+    def with_shown(self, place: int) -> Conversation:
         """With the passages of another exchange shown."""
         return replace(self, shown=place, found=())
 
     def messages(self) -> list[dict[str, str]]:
         """As the chat shows them: of every exchange two."""
         again = self._asked_again()
-        return [message for one in self.exchanges for message in (said_by_person(one.asked), _answer(one, again))]
+        return [message for one in self.exchanges for message in (user_message(one.asked), _answer(one, again))]
 
     def history(self, without: str = "") -> list[tuple[str, str]]:
         """Earlier questions, as they were typed, and answers, oldest first: what was asked again counts once.
@@ -94,16 +94,16 @@ class Conversation:
         return frozenset(one.instead_of for one in self.exchanges if one.instead_of)
 
 
-def said_by_person(text: str) -> dict[str, str]:
+def user_message(text: str) -> dict[str, str]:
     """A message on the person's side."""
-    return {"role": "user", "content": as_message(text)}
+    return {"role": "user", "content": chat_message_text(text)}
 
 
-def said_here(text: str) -> dict[str, str]:
+def assistant_message(text: str) -> dict[str, str]:
     """A message on our side."""
-    return {"role": "assistant", "content": as_message(text)}
+    return {"role": "assistant", "content": chat_message_text(text)}
 
 
 def _answer(one: Exchange, again: frozenset[str]) -> dict[str, str]:
     below = f"\n\n{said.ASKED_AGAIN}" if one.answer.turn_id in again else ""
-    return said_here(answer_text(one.answer) + below)
+    return assistant_message(format_answer(one.answer) + below)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ui.auth.current_user import HasState, Person, person_of
+from ui.auth.current_user import CurrentUser, RequestWithState, current_user
 from ui.texts import training as texts
-from ui.web.components.handler_errors import Updates, attempt
+from ui.web.components.handler_errors import Updates, run_handler
 
 
-def for_administrators(request: HasState | None, status: Any, act: Callable[[Person], Updates]) -> Updates:
+def guarded_for_administrator(
+    request: RequestWithState | None, status: Any, act: Callable[[CurrentUser], Updates]
+) -> Updates:
     """What *act* updates, which gets the administrator; else *status* says why nothing is done."""
 
     def by_an_administrator() -> Updates:
-        person = person_of(request)
-        person.must("administrator")
+        person = current_user(request)
+        person.require_role("administrator")
         return act(person)
 
-    return attempt(by_an_administrator, lambda why: {status: why}, what="the page of training", failed=texts.FAILED)
+    return run_handler(by_an_administrator, lambda why: {status: why}, what="the page of training", failed=texts.FAILED)

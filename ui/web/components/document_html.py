@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rag.feedback.passage_tallies import Tally
-from rag.records import LEVEL_MARK, Document, Passage
+from rag.feedback.passage_tallies import PassageTally
+from rag.records import HEADING_SEPARATOR, Document, Passage
 from ui.texts import library as texts
-from ui.web.components.escape import escaped, marked
+from ui.web.components.escape import escape_html, highlight
 
-NO_TALLIES: Mapping[str, Tally] = {}
+NO_TALLIES: Mapping[str, PassageTally] = {}
 
 
-def document_shown(
+def render_document(
     document: Document,
     passages: Sequence[Passage],
     marked_passage_id: str | None = None,
-    tallies: Mapping[str, Tally] = NO_TALLIES,
+    tallies: Mapping[str, PassageTally] = NO_TALLIES,
 ) -> str:
     """The stretch of the document that *passages* cover, in reading order, as HTML.
 
@@ -29,7 +29,7 @@ def document_shown(
     for one in sorted(passages, key=lambda one: (one.start, one.end)):
         between = document.text[done : one.start].strip()
         if between:
-            shown.append(f'<div class="nj-between">{marked(between, ())}</div>')
+            shown.append(f'<div class="nj-between">{highlight(between, ())}</div>')
         if one.page is not None and one.page != page:
             shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=one.page)}</h3>')
             page = one.page
@@ -40,13 +40,13 @@ def document_shown(
 
 
 def _passage(
-    document: Document, one: Passage, start: int, above: str, is_marked: bool, tallies: Mapping[str, Tally]
+    document: Document, one: Passage, start: int, above: str, is_marked: bool, tallies: Mapping[str, PassageTally]
 ) -> str:
     """One box; where passages overlap, the text that stands in the box before is not repeated."""
-    text = marked(document.text[start : one.end].strip("\n"), ())
-    is_above = above.endswith(one.heading.rpartition(LEVEL_MARK)[2])  # as the text has it: not said twice
-    heading = escaped(one.heading) if one.heading and not is_above else ""
-    tally = tally_told(tallies.get(one.passage_id, Tally()))
+    text = highlight(document.text[start : one.end].strip("\n"), ())
+    is_above = above.endswith(one.heading.rpartition(HEADING_SEPARATOR)[2])  # as the text has it: not said twice
+    heading = escape_html(one.heading) if one.heading and not is_above else ""
+    tally = format_tally(tallies.get(one.passage_id, PassageTally()))
     facts = [heading, texts.THIS_PASSAGE if is_marked else "", *tally]
     line = " · ".join(fact for fact in facts if fact)
     head = f'<div class="nj-meta">{line}</div>' if line else ""
@@ -57,7 +57,7 @@ def _passage(
     )
 
 
-def tally_told(tally: Tally) -> list[str]:
+def format_tally(tally: PassageTally) -> list[str]:
     """What became of passages, in a few words for each count that is not zero.
 
     >>> tally_told(Tally(helpful=2, cited=1))

@@ -19,7 +19,7 @@ _TURNS_TEXT = frozenset(
 )  # bidi overrides: text posing as other text
 
 
-def escaped(text: str) -> str:
+def escape_html(text: str) -> str:
     r"""The text with every ASCII sign written as its number, so that it is shown as it is, whatever renders it.
 
     No tag, no image and no link comes of it, by HTML, by Markdown or from a bare address.
@@ -42,7 +42,7 @@ def _escaped(character: str) -> str:
     return f"&#{ord(character)};" if character.isascii() and not character.isalnum() else character
 
 
-def plain(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     r"""The text for places that show text as text, without what can't be sent or would turn it around.
 
     >>> plain("a\x00<b>\n")
@@ -51,22 +51,22 @@ def plain(text: str) -> str:
     return "".join(c for c in text if c == "\n" or c in " \t" or _escaped(c))
 
 
-def as_message(text: str) -> str:
+def chat_message_text(text: str) -> str:
     """The text for a chat message: with `render_markdown=False` Gradio 6.31 still shows what is HTML as HTML.
 
     >>> as_message('<img src="x"> & more')
     '&lt;img src="x"&gt; &amp; more'
     """
-    return html.escape(plain(text), quote=False)
+    return html.escape(strip_control_characters(text), quote=False)
 
 
-def title(passage: Passage) -> str:
+def passage_title(passage: Passage) -> str:
     """Title and headings, or the source where there is neither."""
     above = " › ".join(part for part in (passage.title, passage.heading) if part) or passage.source
     return above if len(above) <= MAX_TITLE else above[: MAX_TITLE - 1] + "…"
 
 
-def marked(text: str, quoted: Sequence[Span]) -> str:
+def highlight(text: str, quoted: Sequence[Span]) -> str:
     """The text escaped, with the spans marked; lines that an editor wrapped flow again.
 
     >>> marked("Ask. You can get it.", [(5, 20)])
@@ -77,6 +77,6 @@ def marked(text: str, quoted: Sequence[Span]) -> str:
     for start, end in sorted(quoted):
         start, end = max(start, done), min(end, len(text))  # noqa: PLW2901 - overlapping spans are cut to what is left
         if start < end:
-            shown += f"{escaped(flowing[done:start])}<mark>{escaped(flowing[start:end])}</mark>"
+            shown += f"{escape_html(flowing[done:start])}<mark>{escape_html(flowing[start:end])}</mark>"
             done = end
-    return shown + escaped(flowing[done:])
+    return shown + escape_html(flowing[done:])

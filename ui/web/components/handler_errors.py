@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rag.errors import NightjarError
-from ui.web.components.escape import escaped
+from ui.web.components.escape import escape_html
 
 log = logging.getLogger(__name__)
 
 Updates = dict[Any, Any]
 
 
-def attempt(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
+def run_handler(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
     """The updates that an act makes; where it can't be done, those that *told* makes of the reason, which is escaped.
 
     *what* names the act in the log, and *failed* is the reason for people, where the error was not foreseen.
@@ -22,7 +22,7 @@ def attempt(act: Callable[[], Updates], told: Callable[[str], Updates], *, what:
     try:
         return act()
     except NightjarError as error:
-        return told(escaped(str(error)))
+        return told(escape_html(str(error)))
     except Exception:
         log.exception("%s failed", what)
         return told(failed)

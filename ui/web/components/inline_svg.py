@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ui.web.components.escape import escaped
+from ui.web.components.escape import escape_html
 
 HEIGHT, TOP, BOTTOM = 150, 8, 20  # pixels; below is room for the days
 LEFT, INNER_W = 10.0, 89.0  # per cent of the width, whatever that is: Gradio's sanitiser takes a viewBox away
@@ -30,7 +30,7 @@ class Series:
     """Names its colour in the style sheet: "good", "bad", "ink", "soft"."""
 
 
-def bars(series: Sequence[Series], labels: Sequence[str]) -> str:
+def bar_chart(series: Sequence[Series], labels: Sequence[str]) -> str:
     """Bars over time, the series stacked upon each other, the first at the bottom."""
     totals = [sum(one.values[place] or 0 for one in series) for place in range(len(labels))]
     most = nice_top(max(totals, default=0))
@@ -44,14 +44,14 @@ def bars(series: Sequence[Series], labels: Sequence[str]) -> str:
             if value:
                 drawn.append(
                     f'<rect class="nj-p-{one.kind}" x="{LEFT + room * (place + GAP / 2):.2f}%" y="{y:.1f}" '
-                    f'width="{room * (1 - GAP):.2f}%" height="{height:.1f}"><title>{escaped(label)}: {value:,g} '
-                    f"{escaped(one.name)}</title></rect>"
+                    f'width="{room * (1 - GAP):.2f}%" height="{height:.1f}"><title>{escape_html(label)}: {value:,g} '
+                    f"{escape_html(one.name)}</title></rect>"
                 )
             level += value
     return _framed("".join(drawn), most, labels)
 
 
-def lines(series: Sequence[Series], labels: Sequence[str], top: float | None = None) -> str:
+def line_chart(series: Sequence[Series], labels: Sequence[str], top: float | None = None) -> str:
     """Lines over time, broken where nothing is known; *top* is the end of the scale, else the largest value decides."""
     most = top or nice_top(max((value for one in series for value in one.values if value is not None), default=0))
     room = INNER_W / max(1, len(labels))
@@ -67,15 +67,15 @@ def lines(series: Sequence[Series], labels: Sequence[str], top: float | None = N
             if a and b
         ]
         drawn += [
-            f'<circle class="nj-p-{one.kind}" cx="{at[0]}" cy="{at[1]}" r="2.6"><title>{escaped(label)}: {at[2]:,.3g} '
-            f"({escaped(one.name)})</title></circle>"
+            f'<circle class="nj-p-{one.kind}" cx="{at[0]}" cy="{at[1]}" r="2.6"><title>{escape_html(label)}: {at[2]:,.3g} '
+            f"({escape_html(one.name)})</title></circle>"
             for at, label in zip(points, labels, strict=True)
             if at
         ]
     return _framed("".join(drawn), most, labels)
 
 
-def spark(ranks: Sequence[int], deepest: int) -> str:
+def rank_sparkline(ranks: Sequence[int], deepest: int) -> str:
     """Two ranks or more from version to version, rank 1 on top; on a root scale, for the first ranks matter most.
 
     The scale reaches to *deepest* at least, which is more than 1.
@@ -121,7 +121,7 @@ def _framed(drawn: str, most: float, labels: Sequence[str]) -> str:
     anchors = {0: "start", len(labels) - 1: "end"}
     days = "".join(
         f'<text class="nj-p-text" x="{LEFT + room * (place + 0.5):.2f}%" y="{HEIGHT - 4}" '
-        f'text-anchor="{anchors.get(place, "middle")}">{escaped(labels[place])}</text>'
+        f'text-anchor="{anchors.get(place, "middle")}">{escape_html(labels[place])}</text>'
         for place in places
     )
     return f'<svg class="nj-plot" width="100%" height="{HEIGHT}">{scale}{drawn}{days}</svg>'

@@ -8,15 +8,17 @@ from typing import Any
 import gradio as gr
 
 from rag.app.app import App
-from ui.background.startup import Opening
+from ui.background.startup import AppStartup
 from ui.texts import shared as texts
-from ui.web.components.handler_errors import Updates, attempt
+from ui.web.components.handler_errors import Updates, run_handler
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4,
                          "concurrency_id": "documents"}  # fmt: skip
 """Of every listener here: each open page looks once a second, which must not take the room of those who chat."""
 
 
-def acted(opening: Opening, status: gr.Markdown, act: Callable[[App], Updates]) -> Updates:
+def guarded_library_action(opening: AppStartup, status: gr.Markdown, act: Callable[[App], Updates]) -> Updates:
     """The updates that an act makes; where it can't be done, the reason in the line of status."""
-    return attempt(lambda: act(opening.app()), lambda why: {status: why}, what="the Library page", failed=texts.FAILED)
+    return run_handler(
+        lambda: act(opening.app()), lambda why: {status: why}, what="the Library page", failed=texts.FAILED
+    )

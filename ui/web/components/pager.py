@@ -38,13 +38,13 @@ class Pager:
         """The page of *n* that begins after *offset* and holds *n_here*; no buttons where there is only one."""
         is_long = n > self._size
         return {
-            self._range: range_told(self._what, offset, n_here, n),
+            self._range: format_range(self._what, offset, n_here, n),
             self._earlier: gr.update(interactive=offset > 0, visible=is_long),
             self._later: gr.update(interactive=offset + self._size < n, visible=is_long),
         }
 
 
-def range_told(what: str, offset: int, n_shown: int, n: int) -> str:
+def format_range(what: str, offset: int, n_shown: int, n: int) -> str:
     """Which of them are on the page.
 
     >>> range_told("Documents", 20, 3, 1023)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from rag.library.library import Library
 from rag.records import Passage
-from ui.web.components.escape import plain
+from ui.web.components.escape import strip_control_characters
 
 SAMPLED = 500  # passages looked at; ids are hashes, so the first ones are a fair sample
 SHORTEST, LONGEST = 12, 80  # characters of a sample question
@@ -16,7 +16,7 @@ SHORTEST, LONGEST = 12, 80  # characters of a sample question
 def sample_questions(library: Library, n: int = 4) -> list[str]:
     """Up to *n* things that the library can be asked: headings, those that are questions first, one a document."""
     leaves: dict[str, str] = {}
-    for passage in islice(library.iterate(), SAMPLED):
+    for passage in islice(library.iterate_passages(), SAMPLED):
         leaf = _leaf(passage)
         if SHORTEST <= len(leaf) <= LONGEST and (passage.document_id not in leaves or leaf.endswith("?")):
             leaves[passage.document_id] = leaf
@@ -30,4 +30,4 @@ def _leaf(passage: Passage) -> str:
     'When to apply'
     """
     parts = re.split(r" [|›] ", passage.heading or passage.title)
-    return " ".join(plain(parts[-1]).split())
+    return " ".join(strip_control_characters(parts[-1]).split())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ui.auth.current_user import person_of
+from ui.auth.current_user import current_user
 from ui.texts import accounts as texts
 
 
-def show_person(blocks: gr.Blocks, *, accounts: bool) -> None:
+def add_signed_in_bar(blocks: gr.Blocks, *, accounts: bool) -> None:
     """Makes the line inside *blocks*, which are open; nothing where nobody has an account.
 
     Buttons, as in `page_links`; their addresses are relative too.
@@ -18,10 +18,10 @@ def show_person(blocks: gr.Blocks, *, accounts: bool) -> None:
     with gr.Row(elem_classes="nj-person"):
         name = gr.Button("…", link="account", size="sm", min_width=0, elem_classes="nj-page-link")
         gr.Button(texts.SIGN_OUT, link="sign-out", size="sm", min_width=0, elem_classes="nj-page-link")
-    blocks.load(who, None, [name], api_visibility="private", show_progress="hidden", queue=False)
+    blocks.load(signed_in_text, None, [name], api_visibility="private", show_progress="hidden", queue=False)
 
 
-def who(request: gr.Request) -> str:
+def signed_in_text(request: gr.Request) -> str:
     """Name and role of the person whose page it is."""
-    person = person_of(request)
+    person = current_user(request)
     return f"{person.name} · {person.role}"

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import gradio as gr
 
-CSS = Path(__file__).parents[1] / "assets" / "nightjar.css"
-WITHOUT_GRADIO = frozenset({"accounts.css", "plain.css"})
+MAIN_STYLE_SHEET = Path(__file__).parents[1] / "assets" / "nightjar.css"
+OTHER_STYLE_SHEETS = frozenset({"accounts.css", "plain.css"})
 """Sheets of whole pages of their own, which would change Gradio's."""
-SHEETS = [CSS, *sorted(one for one in CSS.parent.glob("*.css") if one != CSS and one.name not in WITHOUT_GRADIO)]
+STYLE_SHEETS = [
+    MAIN_STYLE_SHEET,
+    *sorted(
+        one
+        for one in MAIN_STYLE_SHEET.parent.glob("*.css")
+        if one != MAIN_STYLE_SHEET and one.name not in OTHER_STYLE_SHEETS
+    ),
+]
 """What all pages share, then what one page adds."""
 
 

@@ -8,31 +8,37 @@ from typing import Any
 
 import gradio as gr
 
-from eval.statistics.sign_test import told
-from rag.answering.answerer import MAX_QUESTION, checked
+from eval.statistics.sign_test import describe_preference
+from rag.answering.answerer import MAX_QUESTION_LENGTH, check_question
 from rag.app.app import App
-from rag.insights.blind_comparisons import Blind, Comparisons, are_alike, moves
+from rag.insights.blind_comparisons import BlindComparison, BlindComparisons, are_same_ranking, rank_moves
 from rag.records import Hit
 from rag.versions.registry import Version
-from rag.versions.version_labels import in_short
-from ui.actions.compare import choosable, full_names, hits_of, pin_from_comparison, two_versions
-from ui.auth.current_user import Person, person_of
-from ui.background.startup import Opening
+from rag.versions.version_labels import short_version_name
+from ui.actions.compare import (
+    choose_two_versions,
+    comparable_versions,
+    pin_from_comparison,
+    search_version,
+    version_full_names,
+)
+from ui.auth.current_user import CurrentUser, current_user
+from ui.background.startup import AppStartup
 from ui.texts import insights as words
-from ui.web.chat.sources_panel import shown_html
-from ui.web.components.escape import plain, title
-from ui.web.components.handler_errors import Updates, attempt
-from ui.web.insights.render import columns_shown
+from ui.web.chat.sources_panel import html_block
+from ui.web.components.escape import passage_title, strip_control_characters
+from ui.web.components.handler_errors import Updates, run_handler
+from ui.web.insights.render import render_comparison
 
-LOOKING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
+COMPARE_EVENT: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
                            "show_progress": "hidden"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenComparison:
     """What a person looks at, kept on the server: the browser is not told which version is on which side."""
 
-    blind: Blind
+    blind: BlindComparison
     first_id: str
     """The version that is named first, as soon as names are told: what moved is told from it to the other."""
     left: Sequence[Hit]
@@ -44,12 +50,12 @@ class Open:
 class CompareTab:
     """The components of the tab and what happens to them. Made once, inside the Blocks that are open."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
         with gr.Row(elem_classes="nj-pick", equal_height=True):
             self.question = gr.Textbox(
                 label=words.COMPARE_QUESTION, placeholder=words.COMPARE_PLACEHOLDER, lines=1, max_lines=3,
-                max_length=MAX_QUESTION, submit_btn=words.COMPARE, scale=3, elem_classes="nj-look",
+                max_length=MAX_QUESTION_LENGTH, submit_btn=words.COMPARE, scale=3, elem_classes="nj-look",
             )  # fmt: skip
             self.first, self.second = (
                 gr.Dropdown(label=label, choices=[], value=None, scale=1, min_width=150, elem_classes="nj-offered")
@@ -67,7 +73,7 @@ class CompareTab:
         with gr.Row(visible=False, elem_classes="nj-votes nj-offer-pin") as self.offer:
             self.why = gr.Markdown(words.OFFER_WHY, elem_classes="nj-quiet")
             self.pin = gr.Button(size="sm", min_width=0, elem_classes=["nj-vote", "nj-pin"])
-        self.found = shown_html()
+        self.found = html_block()
         self.open = gr.State(None)
 
     def listen(self, blocks: gr.Blocks) -> None:
@@ -75,18 +81,18 @@ class CompareTab:
         shown = [self.first, self.second, self.hide, self.status, self.which, self.result, self.offer, self.pin, self.found,
                  self.open]  # fmt: skip
         asked = [self.question, self.first, self.second, self.hide]
-        blocks.load(self.offer_versions, None, shown, **LOOKING)
-        self.question.submit(self.compare, asked, shown, **LOOKING)
+        blocks.load(self.offer_versions, None, shown, **COMPARE_EVENT)
+        self.question.submit(self.compare, asked, shown, **COMPARE_EVENT)
         for side, button in self.better.items():
-            button.click(self._judging(side), [self.open], shown, **LOOKING)
-        self.pin.click(self.make_pin, [self.open], shown, **LOOKING)
+            button.click(self._judging(side), [self.open], shown, **COMPARE_EVENT)
+        self.pin.click(self.make_pin, [self.open], shown, **COMPARE_EVENT)
 
     def offer_versions(self, request: gr.Request) -> Updates:
         """The versions to choose from: the current one, and the one before it."""
 
-        def offered(app: App, person: Person) -> Updates:
-            called = full_names(app)
-            versions = choosable(app)
+        def offered(app: App, person: CurrentUser) -> Updates:
+            called = version_full_names(app)
+            versions = comparable_versions(app)
             if len(versions) < 2:
                 return {self.status: words.ONE_VERSION}
             choices = [
@@ -113,31 +119,38 @@ class CompareTab:
                   self.offer: gr.update(visible=False), self.found: "", self.open: None}  # fmt: skip
         yield {self.status: words.COMPARING} | closed
         yield self._done(
-            request, lambda app, person: self._compared(app, person, checked(question), first, second, hide)
+            request, lambda app, person: self._compared(app, person, check_question(question), first, second, hide)
         )
 
     def _compared(
-        self, app: App, person: Person, question: str, first: str | None, second: str | None, hide: bool
+        self, app: App, person: CurrentUser, question: str, first: str | None, second: str | None, hide: bool
     ) -> Updates:
-        a, b = two_versions(app, first, second)
+        a, b = choose_two_versions(app, first, second)
         is_blind = hide and person.may("voter")
-        blind = Blind("", question, a.encoder_id, b.encoder_id)
+        blind = BlindComparison("", question, a.encoder_id, b.encoder_id)
         if is_blind:
-            blind = Comparisons(app.engine, app.feedback).begin(question, a.encoder_id, b.encoder_id)
-        left, right = (hits_of(app, app.registry.version(one), question) for one in (blind.left_id, blind.right_id))
-        seen = Open(blind, a.encoder_id, left, right)
-        if not is_blind or are_alike(left, right):
-            status = words.ALIKE if are_alike(left, right) else ""
+            blind = BlindComparisons(app.engine, app.feedback).begin(question, a.encoder_id, b.encoder_id)
+        left, right = (
+            search_version(app, app.registry.version(one), question) for one in (blind.left_id, blind.right_id)
+        )
+        seen = OpenComparison(blind, a.encoder_id, left, right)
+        if not is_blind or are_same_ranking(left, right):
+            status = words.ALIKE if are_same_ranking(left, right) else ""
             return {self.status: status} | self._named(app, seen, judged=False)
-        shown = columns_shown((words.LEFT, moves(left, right)), (words.RIGHT, moves(right, left)))
+        shown = render_comparison((words.LEFT, rank_moves(left, right)), (words.RIGHT, rank_moves(right, left)))
         return {self.status: "", self.found: shown, self.which: gr.update(visible=True), self.open: seen}
 
-    def _named(self, app: App, seen: Open, *, judged: bool) -> Updates:
+    def _named(self, app: App, seen: OpenComparison, *, judged: bool) -> Updates:
         """Both rankings by name, the first one left, and what people preferred so far."""
-        called, blind = full_names(app), seen.blind
+        called, blind = version_full_names(app), seen.blind
         left, right = called[blind.left_id], called[blind.right_id]
-        line = told(Comparisons(app.engine, app.feedback).preferred(blind.left_id, blind.right_id), left, right)
-        sides = [(in_short(left), moves(seen.left, seen.right)), (in_short(right), moves(seen.right, seen.left))]
+        line = describe_preference(
+            BlindComparisons(app.engine, app.feedback).preferred(blind.left_id, blind.right_id), left, right
+        )
+        sides = [
+            (short_version_name(left), rank_moves(seen.left, seen.right)),
+            (short_version_name(right), rank_moves(seen.right, seen.left)),
+        ]
         headings = [left, right]
         if judged:
             line = words.REVEALED.format(left=left, right=right, told=line)
@@ -145,7 +158,7 @@ class CompareTab:
         if blind.left_id != seen.first_id:
             sides.reverse()
             headings.reverse()
-        columns = columns_shown(sides[0], sides[1], (headings[0], headings[1]))
+        columns = render_comparison(sides[0], sides[1], (headings[0], headings[1]))
         return {
             self.found: columns,
             self.result: gr.update(value=line, visible=True),
@@ -153,34 +166,34 @@ class CompareTab:
         }
 
     def _judging(self, side: str) -> Callable[..., Updates]:
-        def judge(seen: Open | None, request: gr.Request) -> Updates:
+        def judge(seen: OpenComparison | None, request: gr.Request) -> Updates:
             """Keeps which side is better, then tells the names."""
             return self._done(request, lambda app, person: self._judged(app, person, seen, side))
 
         return judge
 
-    def _judged(self, app: App, person: Person, seen: Open | None, side: str) -> Updates:
-        person.must("voter")
+    def _judged(self, app: App, person: CurrentUser, seen: OpenComparison | None, side: str) -> Updates:
+        person.require_role("voter")
         if seen is None or not seen.blind.comparison_id:
             return {}
-        Comparisons(app.engine, app.feedback).record(seen.blind, person.name, side)
+        BlindComparisons(app.engine, app.feedback).record(seen.blind, person.name, side)
         hits, others = (seen.left, seen.right) if side == "left" else (seen.right, seen.left)
         updates = self._named(app, seen, judged=True)
         if side == "equal" or not hits or (others and hits[0].passage.passage_id == others[0].passage.passage_id):
             return updates | {self.open: None}
         preferred = app.registry.version(seen.blind.left_id if side == "left" else seen.blind.right_id)
-        label = words.OFFER_PIN.format(title=plain(title(hits[0].passage)))
+        label = words.OFFER_PIN.format(title=strip_control_characters(passage_title(hits[0].passage)))
         return updates | {
             self.offer: gr.update(visible=True),
             self.pin: gr.update(value=label, visible=True),
             self.open: replace(seen, preferred=preferred),
         }
 
-    def make_pin(self, seen: Open | None, request: gr.Request) -> Updates:
+    def make_pin(self, seen: OpenComparison | None, request: gr.Request) -> Updates:
         """Pins the passage that the preferred version puts first."""
 
-        def pinned(app: App, person: Person) -> Updates:
-            person.must("voter")
+        def pinned(app: App, person: CurrentUser) -> Updates:
+            person.require_role("voter")
             if seen is None or seen.preferred is None:
                 return {}
             hits = seen.left if seen.preferred.encoder_id == seen.blind.left_id else seen.right
@@ -189,10 +202,10 @@ class CompareTab:
 
         return self._done(request, pinned)
 
-    def _done(self, request: gr.Request, act: Callable[[App, Person], Updates]) -> Updates:
+    def _done(self, request: gr.Request, act: Callable[[App, CurrentUser], Updates]) -> Updates:
         """What the act shows, or why it can't be."""
-        return attempt(
-            lambda: act(self._opening.app(), person_of(request)),
+        return run_handler(
+            lambda: act(self._opening.app(), current_user(request)),
             lambda why: {self.status: why},
             what="comparing two versions",
             failed=words.FAILED,

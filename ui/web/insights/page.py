@@ -9,18 +9,18 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import NightjarError
-from rag.insights.usage_over_time import SPANS, OverTime, span_of
-from ui.actions.compare import full_names
-from ui.actions.vote_effects import LOOKED_AT, MOST_LOOKED_AT, Look, VoteLook
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
-from ui.background.usage_cache import Counted
+from rag.insights.usage_over_time import SPANS_DAYS, UsageOverTime, to_span
+from ui.actions.compare import version_full_names
+from ui.actions.vote_effects import DEFAULT_N_VOTES, MAX_N_VOTES, VoteEffectsSummary, VoteEffectsView
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
+from ui.background.usage_cache import UsageCache
 from ui.texts import insights as words
 from ui.texts import shared as texts
-from ui.web.chat.sources_panel import page_links, shown_html
-from ui.web.components.escape import escaped
+from ui.web.chat.sources_panel import html_block, page_links
+from ui.web.components.escape import escape_html
 from ui.web.insights.compare_tab import CompareTab
-from ui.web.insights.render import look_shown, over_time_shown
+from ui.web.insights.render import render_usage, render_votes
 
 log = logging.getLogger(__name__)
 
@@ -34,57 +34,59 @@ DEFAULT_DAYS = 30
 class VotesTab:
     """What votes did."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
-        self._look: VoteLook | None = None
+        self._look: VoteEffectsView | None = None
         self.whose = gr.Radio(
             choices=[(words.MINE, "mine"), (words.ALL, "all")], value="all", label=words.WHOSE, visible=False,
             elem_classes="nj-whose",
         )  # fmt: skip
         self.status = gr.Markdown(words.WAKING, latex_delimiters=[], elem_classes="nj-quiet")
-        self.found = shown_html()
+        self.found = html_block()
         self.further = gr.Button(visible=False, size="sm", min_width=0, elem_classes="nj-further")
-        self.n = gr.State(LOOKED_AT)
+        self.n = gr.State(DEFAULT_N_VOTES)
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
         shown = [self.whose, self.status, self.found, self.further, self.n]
         blocks.load(self.look, [self.whose, self.n], shown, **ONE_AT_A_TIME)
         self.whose.input(self.look, [self.whose, self.n], shown, **ONE_AT_A_TIME)
-        self.further.click(self.look_further, [self.whose, self.n], shown, **ONE_AT_A_TIME)
+        self.further.click(self.show_more_votes, [self.whose, self.n], shown, **ONE_AT_A_TIME)
 
-    def look_further(self, whose: str, n: int, request: gr.Request) -> Iterator[Updates]:
+    def show_more_votes(self, whose: str, n: int, request: gr.Request) -> Iterator[Updates]:
         """Looks at some more votes."""
-        yield from self.look(whose, min(n + LOOKED_AT, MOST_LOOKED_AT), request)
+        yield from self.look(whose, min(n + DEFAULT_N_VOTES, MAX_N_VOTES), request)
 
     def look(self, whose: str, n: int, request: gr.Request) -> Iterator[Updates]:
         """Says how far it has looked, then shows what it found. What others said is for administrators."""
-        person = person_of(request)
+        person = current_user(request)
         may_see_all = person.may("administrator")
         mine = whose == "mine" or not may_see_all
         yield {self.whose: gr.update(visible=may_see_all), self.n: n}
         try:
             app = self._opening.app()
-            self._look = self._look or VoteLook(app)
+            self._look = self._look or VoteEffectsView(app)
             for step in self._look.steps(person.name if mine else None, n, early=True):
-                if isinstance(step, Look):
-                    yield self._shown(step, full_names(app), mine=mine, at_once=app.settings.retrieval.until_tonight)
+                if isinstance(step, VoteEffectsSummary):
+                    yield self._shown(
+                        step, version_full_names(app), mine=mine, at_once=app.settings.retrieval.until_tonight
+                    )
                 else:
                     yield {self.status: words.LOOKING.format(done=step[0], all=step[1])}
         except NightjarError as error:
-            yield {self.status: escaped(str(error))}
+            yield {self.status: escape_html(str(error))}
         except Exception:
             log.exception("looking at votes failed")
             yield {self.status: words.FAILED}
 
-    def _shown(self, look: Look, called: dict[str, str], *, mine: bool, at_once: bool) -> Updates:
-        n_more = min(LOOKED_AT, look.n_votes - look.n_looked_at)
+    def _shown(self, look: VoteEffectsSummary, called: dict[str, str], *, mine: bool, at_once: bool) -> Updates:
+        n_more = min(DEFAULT_N_VOTES, look.n_votes - look.n_looked_at)
         nothing = (words.NO_VOTES_OF_YOURS if mine else words.NO_VOTES) if not look.effects else ""
         status = nothing if look.is_weighed else words.WEIGHING
-        more = n_more > 0 and len(look.effects) < MOST_LOOKED_AT
+        more = n_more > 0 and len(look.effects) < MAX_N_VOTES
         return {
             self.status: status,
-            self.found: look_shown(look, called, mine=mine, at_once=at_once),
+            self.found: render_votes(look, called, mine=mine, at_once=at_once),
             self.further: gr.update(value=words.LOOK_FURTHER.format(n=n_more), visible=more),
         }
 
@@ -92,14 +94,14 @@ class VotesTab:
 class TimeTab:
     """How the answers do."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
-        self._counted = Counted()
+        self._counted = UsageCache()
         self.days = gr.Radio(
-            choices=[(words.DAYS_CHOICES[days], days) for days in SPANS], value=DEFAULT_DAYS, label=words.DAYS,
+            choices=[(words.DAYS_CHOICES[days], days) for days in SPANS_DAYS], value=DEFAULT_DAYS, label=words.DAYS,
             elem_classes="nj-whose",
         )  # fmt: skip
-        self.found = shown_html()
+        self.found = html_block()
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
@@ -108,21 +110,21 @@ class TimeTab:
 
     def look(self, days: int, request: gr.Request) -> Iterator[str]:
         """What the turns of the last days say, of all people together; says how far it has counted before."""
-        person_of(request)
+        current_user(request)
         try:
-            for step in self._counted.steps(self._opening.app().engine, span_of(days)):
-                if isinstance(step, OverTime):
-                    yield over_time_shown(step)
+            for step in self._counted.steps(self._opening.app().engine, to_span(days)):
+                if isinstance(step, UsageOverTime):
+                    yield render_usage(step)
                 elif step[0] < step[1]:
-                    yield escaped(words.COUNTING.format(done=step[0], all=step[1]))
+                    yield escape_html(words.COUNTING.format(done=step[0], all=step[1]))
         except NightjarError as error:
-            yield escaped(str(error))
+            yield escape_html(str(error))
         except Exception:
             log.exception("counting over time failed")
             yield words.FAILED
 
 
-def fill_insights_page(blocks: gr.Blocks, opening: Opening) -> None:
+def fill_insights_page(blocks: gr.Blocks, opening: AppStartup) -> None:
     """Makes the page inside *blocks*, which are open."""
     with gr.Row(elem_classes="nj-top"):
         gr.Markdown(f"# {texts.INSIGHTS_TITLE}\n{texts.INSIGHTS_TAGLINE}", elem_classes="nj-brand")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rag.insights.blind_comparisons import Moved
-from rag.insights.usage_over_time import OverTime, Stretch
+from rag.insights.blind_comparisons import MovedHit
+from rag.insights.usage_over_time import UsageOverTime, UsagePeriod
 from rag.records import Passage
-from rag.versions.version_labels import in_short
-from retriever_training.inspection.judged_ranks import BEYOND
-from retriever_training.inspection.vote_effects import Effect
-from ui.actions.vote_effects import Look
+from rag.versions.version_labels import short_version_name
+from retriever_training.inspection.judged_ranks import BEYOND_DEPTH
+from retriever_training.inspection.vote_effects import VoteEffect
+from ui.actions.vote_effects import VoteEffectsSummary
 from ui.texts import insights as words
 from ui.texts import shared as texts
-from ui.web.components.escape import escaped, title
-from ui.web.components.inline_svg import Series, bars, lines, spark
+from ui.web.components.escape import escape_html, passage_title
+from ui.web.components.inline_svg import Series, bar_chart, line_chart, rank_sparkline
 
 FIRST_WORDS = 170  # characters of a passage
 
@@ -22,75 +22,75 @@ FIRST_WORDS = 170  # characters of a passage
 # ---- what votes did
 
 
-def look_shown(look: Look, names: Mapping[str, str], *, mine: bool, at_once: bool) -> str:
+def render_votes(look: VoteEffectsSummary, names: Mapping[str, str], *, mine: bool, at_once: bool) -> str:
     """All votes that were looked at: the sum first, then one card each. *at_once*: votes count until tonight."""
     if not look.effects:
         return ""
-    sentence, line = words.summary_told(look.counts, mine=mine, all_of_them=look.is_whole)
-    cards = "".join(effect_card(one, names, mine=mine, at_once=at_once) for one in look.effects)
+    sentence, line = words.summary_told(look.counts, mine=mine, all_of_them=look.covers_all_votes)
+    cards = "".join(render_vote_effect(one, names, mine=mine, at_once=at_once) for one in look.effects)
     looked = words.LOOKED.format(looked=f"{look.n_looked_at:,}", all=f"{look.n_votes:,}")
-    below = f'<p class="nj-sum-rest">{escaped(line)}</p>' if line else ""
+    below = f'<p class="nj-sum-rest">{escape_html(line)}</p>' if line else ""
     return (
         f'<div class="nj-did"><p class="nj-sum">{_bold(sentence)}</p>{below}{_share_bar(look)}'
-        f'<ol class="nj-effects">{cards}</ol><p class="nj-hint">{escaped(looked)}</p></div>'
+        f'<ol class="nj-effects">{cards}</ol><p class="nj-hint">{escape_html(looked)}</p></div>'
     )
 
 
 def _bold(sentence: str) -> str:
     """Our own sentence with its **strong** part."""
     before, strong, after = [*sentence.split("**"), "", ""][:3]
-    return f"{escaped(before)}<strong>{escaped(strong)}</strong>{escaped(after)}"
+    return f"{escape_html(before)}<strong>{escape_html(strong)}</strong>{escape_html(after)}"
 
 
-def _share_bar(look: Look) -> str:
+def _share_bar(look: VoteEffectsSummary) -> str:
     """The outcomes as one bar, and a key below it."""
     there = {name: n for name, n in look.counts.items() if n}
     total = sum(there.values())
     pieces = "".join(
-        f'<div class="nj-o-{name}" style="width:{100 * n / total:.2f}%" title="{escaped(words.OUTCOMES[name])}: {n}"></div>'
+        f'<div class="nj-o-{name}" style="width:{100 * n / total:.2f}%" title="{escape_html(words.OUTCOMES[name])}: {n}"></div>'
         for name, n in there.items()
     )
     key = "".join(
-        f'<li><span class="nj-dot nj-o-{name}"></span>{escaped(words.OUTCOMES[name])} <strong>{n:,}</strong></li>'
+        f'<li><span class="nj-dot nj-o-{name}"></span>{escape_html(words.OUTCOMES[name])} <strong>{n:,}</strong></li>'
         for name, n in there.items()
     )
     return f'<div class="nj-share">{pieces}</div><ul class="nj-key">{key}</ul>'
 
 
-def effect_card(one: Effect, names: Mapping[str, str], *, mine: bool, at_once: bool) -> str:
+def render_vote_effect(one: VoteEffect, names: Mapping[str, str], *, mine: bool, at_once: bool) -> str:
     """One vote: what it did in large, then question, passage, and the rank under each version."""
     return (
         f'<li class="nj-effect nj-e-{one.outcome}"><div class="nj-jump">{_jump(one)}'
-        f'<span class="nj-outcome">{escaped(words.SIGNS[one.outcome])} {escaped(words.OUTCOMES[one.outcome])}</span></div>'
-        f'<div class="nj-of"><p class="nj-q">“{escaped(one.cast.question)}”</p>{_passage(one.passage)}'
+        f'<span class="nj-outcome">{escape_html(words.SIGNS[one.outcome])} {escape_html(words.OUTCOMES[one.outcome])}</span></div>'
+        f'<div class="nj-of"><p class="nj-q">“{escape_html(one.cast.question)}”</p>{_passage(one.passage)}'
         f"{_chips(one, names, mine=mine)}"
         f'<p class="nj-meta">{" · ".join(_notes(one, names, at_once=at_once))}</p></div></li>'
     )
 
 
-def _jump(one: Effect) -> str:
-    before, now = rank_told(one.before), rank_told(one.now)
+def _jump(one: VoteEffect) -> str:
+    before, now = format_rank(one.before), format_rank(one.now)
     told = now if one.before == one.now else f"{before} → {now}"
-    return f'<span class="nj-ranks"><small>{words.RANK_WORD}</small> {escaped(told)}</span>'
+    return f'<span class="nj-ranks"><small>{words.RANK_WORD}</small> {escape_html(told)}</span>'
 
 
-def rank_told(rank: int | None) -> str:
+def format_rank(rank: int | None) -> str:
     """A rank in a table.
 
     >>> rank_told(7), rank_told(BEYOND), rank_told(None)
     ('7', '> 100', '?')
     """
-    return words.UNKNOWN_RANK if rank is None else f"> {BEYOND - 1}" if rank == BEYOND else str(rank)
+    return words.UNKNOWN_RANK if rank is None else f"> {BEYOND_DEPTH - 1}" if rank == BEYOND_DEPTH else str(rank)
 
 
 def _passage(passage: Passage | None) -> str:
     if passage is None:
-        return f'<p class="nj-p">{escaped(words.GONE_PASSAGE)}</p>'
+        return f'<p class="nj-p">{escape_html(words.GONE_PASSAGE)}</p>'
     first = first_words(passage)
-    return f'<p class="nj-p"><strong>{escaped(title(passage))}</strong> {escaped(first)}</p>'
+    return f'<p class="nj-p"><strong>{escape_html(passage_title(passage))}</strong> {escape_html(first)}</p>'
 
 
-def _chips(one: Effect, names: Mapping[str, str], *, mine: bool) -> str:
+def _chips(one: VoteEffect, names: Mapping[str, str], *, mine: bool) -> str:
     """What was shown, then the rank under each version since; the version that moved it most is marked."""
     when = words.WHEN_VOTED if mine else words.WHEN_ALL_VOTED
     if one.cast.shown_rank:
@@ -99,34 +99,36 @@ def _chips(one: Effect, names: Mapping[str, str], *, mine: bool) -> str:
         shown = words.NOT_SHOWN.format(n=one.cast.n_shown)
     else:
         shown = words.IMPORTED
-    chips = [f'<li class="nj-then">{escaped(when)}: {escaped(shown)}</li>']
+    chips = [f'<li class="nj-then">{escape_html(when)}: {escape_html(shown)}</li>']
     for step in one.steps:
-        marked = " nj-turned" if step.encoder_id == one.turned_by else ""
-        hint = f' title="{escaped(words.UNKNOWN_HINT)}"' if step.rank is None else ""
-        name = escaped(in_short(names.get(step.encoder_id, step.encoder_id)))
-        chips.append(f'<li class="nj-chip{marked}"{hint}>{name}: <strong>{escaped(rank_told(step.rank))}</strong></li>')
+        marked = " nj-turned" if step.encoder_id == one.moved_by else ""
+        hint = f' title="{escape_html(words.UNKNOWN_HINT)}"' if step.rank is None else ""
+        name = escape_html(short_version_name(names.get(step.encoder_id, step.encoder_id)))
+        chips.append(
+            f'<li class="nj-chip{marked}"{hint}>{name}: <strong>{escape_html(format_rank(step.rank))}</strong></li>'
+        )
     ranks = [step.rank for step in one.steps if step.rank is not None]
     if len(ranks) > 2:  # two are read as quickly as seen
-        chips.append(f'<li class="nj-line">{spark(ranks, 9)}</li>')
+        chips.append(f'<li class="nj-line">{rank_sparkline(ranks, 9)}</li>')
     return f'<ul class="nj-chips">{"".join(chips)}</ul>'
 
 
-def _notes(one: Effect, names: Mapping[str, str], *, at_once: bool) -> list[str]:
+def _notes(one: VoteEffect, names: Mapping[str, str], *, at_once: bool) -> list[str]:
     cast = one.cast
-    notes = [f"{escaped(words.VERDICTS[cast.verdict])}, {cast.given_at:%Y-%m-%d}"]
+    notes = [f"{escape_html(words.VERDICTS[cast.verdict])}, {cast.given_at:%Y-%m-%d}"]
     if cast.n_votes > 1:
         notes.append(words.BY_PEOPLE.format(n=cast.n_votes))
-    if one.turned_by:
-        notes.append(escaped(words.CHANGED_IN.format(version=names.get(one.turned_by, one.turned_by))))
+    if one.moved_by:
+        notes.append(escape_html(words.CHANGED_IN.format(version=names.get(one.moved_by, one.moved_by))))
     if one.why:
-        notes.append(escaped(words.why_told(one.why)))
+        notes.append(escape_html(words.why_told(one.why)))
     if one.outcome == "tonight":
-        notes.append(escaped(words.TONIGHT_AT_ONCE if at_once else words.TONIGHT))
+        notes.append(escape_html(words.TONIGHT_AT_ONCE if at_once else words.TONIGHT))
     if one.is_held_out and not one.why:
-        notes.append(f'<span title="{escaped(words.HELD_OUT_HINT)}">{escaped(words.HELD_OUT)}</span>')
+        notes.append(f'<span title="{escape_html(words.HELD_OUT_HINT)}">{escape_html(words.HELD_OUT)}</span>')
     if one.cast.shown_rank and one.before is not None and one.before != one.cast.shown_rank:
         version = names.get(one.steps[0].encoder_id, one.steps[0].encoder_id)
-        notes.append(escaped(words.DIFFERS.format(rank=rank_told(one.before), version=version)))
+        notes.append(escape_html(words.DIFFERS.format(rank=format_rank(one.before), version=version)))
     return notes
 
 
@@ -139,43 +141,43 @@ def first_words(passage: Passage) -> str:
 # ---- over time
 
 
-def over_time_shown(found: OverTime) -> str:
+def render_usage(found: UsageOverTime) -> str:
     """Numbers in large, four plots, and all of it as a table."""
     if not found.whole.n_asked:
-        return f'<div class="nj-did"><p class="nj-sum">{escaped(words.NO_QUESTIONS)}</p></div>'
+        return f'<div class="nj-did"><p class="nj-sum">{escape_html(words.NO_QUESTIONS)}</p></div>'
     kept = ""
     if found.is_partly_kept:
         since = found.kept_since
-        kept = f'<p class="nj-hint">{escaped(words.KEPT_SINCE.format(day=since) if since else words.NEVER_KEPT)}</p>'
-    return (
-        f'<div class="nj-did">{_tiles(found.whole, found.before)}{kept}{_panels(found.stretches)}{_table(found)}</div>'
-    )
+        kept = (
+            f'<p class="nj-hint">{escape_html(words.KEPT_SINCE.format(day=since) if since else words.NEVER_KEPT)}</p>'
+        )
+    return f'<div class="nj-did">{_tiles(found.whole, found.before)}{kept}{_panels(found.periods)}{_table(found)}</div>'
 
 
-def _tiles(now: Stretch, before: Stretch) -> str:
+def _tiles(now: UsagePeriod, before: UsagePeriod) -> str:
     told = [
         ("asked", f"{now.n_asked:,}", f"{before.n_asked:,}"),
-        ("answered", percent(now.answered_share), percent(before.answered_share)),
-        ("supported", percent(now.supported_share), percent(before.supported_share)),
+        ("answered", format_percent(now.answered_share), format_percent(before.answered_share)),
+        ("supported", format_percent(now.supported_share), format_percent(before.supported_share)),
         ("liked", f"{now.n_liked:,}", f"{before.n_liked:,}"),
         ("disliked", f"{now.n_disliked:,}", f"{before.n_disliked:,}"),
-        ("seconds", seconds(now.p50_s), seconds(before.p50_s)),
+        ("seconds", format_seconds(now.p50_s), format_seconds(before.p50_s)),
     ]
-    slow = words.SLOWEST.format(seconds=seconds(now.p95_s)) if now.p95_s is not None else ""
+    slow = words.SLOWEST.format(seconds=format_seconds(now.p95_s)) if now.p95_s is not None else ""
     return (
         '<ul class="nj-tiles">'
         + "".join(
-            f'<li class="nj-card"><span class="nj-tile-name">{escaped(words.TILES[name])}</span>'
-            f'<strong class="nj-tile">{escaped(value)}</strong>'
-            f'<span class="nj-tile-name">{escaped(slow + " · " if name == "seconds" and slow else "")}'
-            f"{escaped(words.BEFORE.format(value=earlier)) if before.n_asked else ''}</span></li>"
+            f'<li class="nj-card"><span class="nj-tile-name">{escape_html(words.TILES[name])}</span>'
+            f'<strong class="nj-tile">{escape_html(value)}</strong>'
+            f'<span class="nj-tile-name">{escape_html(slow + " · " if name == "seconds" and slow else "")}'
+            f"{escape_html(words.BEFORE.format(value=earlier)) if before.n_asked else ''}</span></li>"
             for name, value, earlier in told
         )
         + "</ul>"
     )
 
 
-def _panels(found: Sequence[Stretch]) -> str:
+def _panels(found: Sequence[UsagePeriod]) -> str:
     labels = [_days(one) for one in found]
     named = words.SERIES
     supported = [100 * one.supported_share if one.supported_share is not None else None for one in found]
@@ -187,40 +189,40 @@ def _panels(found: Sequence[Stretch]) -> str:
              Series(named["p95"], [one.p95_s for one in found], "soft")]  # fmt: skip
     support = [Series(named["supported"], supported, "good")]
     panels = (
-        ("asked", asked, bars(asked, labels)),
-        ("judged", judged, bars(judged, labels)),
-        ("supported", support, lines(support, labels, top=100)),
-        ("seconds", spent, lines(spent, labels)),
+        ("asked", asked, bar_chart(asked, labels)),
+        ("judged", judged, bar_chart(judged, labels)),
+        ("supported", support, line_chart(support, labels, top=100)),
+        ("seconds", spent, line_chart(spent, labels)),
     )
     return '<div class="nj-panels">' + "".join(_panel(*one) for one in panels) + "</div>"
 
 
 def _panel(name: str, series: Sequence[Series], drawn: str) -> str:
-    key = "".join(f'<li><span class="nj-dot nj-d-{one.kind}"></span>{escaped(one.name)}</li>' for one in series)
-    return f'<div class="nj-card nj-panel"><h3>{escaped(words.PANELS[name])}</h3>{drawn}<ul class="nj-key">{key}</ul></div>'
+    key = "".join(f'<li><span class="nj-dot nj-d-{one.kind}"></span>{escape_html(one.name)}</li>' for one in series)
+    return f'<div class="nj-card nj-panel"><h3>{escape_html(words.PANELS[name])}</h3>{drawn}<ul class="nj-key">{key}</ul></div>'
 
 
-def _table(found: OverTime) -> str:
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in words.COLUMNS)
+def _table(found: UsageOverTime) -> str:
+    head = "".join(f'<th scope="col">{escape_html(name)}</th>' for name in words.COLUMNS)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in cells(one)) + "</tr>"
-        for one in (*found.stretches, found.whole)
+        "<tr>" + "".join(f"<td>{escape_html(cell)}</td>" for cell in usage_cells(one)) + "</tr>"
+        for one in (*found.periods, found.whole)
     )
     return (
-        f'<details class="nj-as-table"><summary>{escaped(words.AS_TABLE)}</summary><div class="nj-wide"><table>'
-        f"<caption>{escaped(words.TABLE_CAPTION)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<details class="nj-as-table"><summary>{escape_html(words.AS_TABLE)}</summary><div class="nj-wide"><table>'
+        f"<caption>{escape_html(words.TABLE_CAPTION)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         "</details>"
     )
 
 
-def cells(one: Stretch) -> list[str]:
+def usage_cells(one: UsagePeriod) -> list[str]:
     """One line of the table, in the order of `COLUMNS`."""
     days = str(one.first) if one.first == one.last else f"{one.first} to {one.last}"
-    return [days, f"{one.n_asked:,}", percent(one.answered_share), f"{one.n_declined:,}", f"{one.n_liked:,}",
-            f"{one.n_disliked:,}", percent(one.supported_share), seconds(one.p50_s), seconds(one.p95_s)]  # fmt: skip
+    return [days, f"{one.n_asked:,}", format_percent(one.answered_share), f"{one.n_declined:,}", f"{one.n_liked:,}",
+            f"{one.n_disliked:,}", format_percent(one.supported_share), format_seconds(one.p50_s), format_seconds(one.p95_s)]  # fmt: skip
 
 
-def percent(share: float | None) -> str:
+def format_percent(share: float | None) -> str:
     """
     >>> percent(0.875), percent(None)
     ('88 %', '–')
@@ -228,7 +230,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f} %"
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """
     >>> seconds(0.04), seconds(12.0), seconds(None)
     ('0.04 s', '12.0 s', '–')
@@ -236,7 +238,7 @@ def seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f} s" if value < 2 else f"{value:.1f} s"
 
 
-def _days(one: Stretch) -> str:
+def _days(one: UsagePeriod) -> str:
     """The beginning of a stretch below a plot: "11-25"."""
     return f"{one.first:%m-%d}"
 
@@ -244,11 +246,11 @@ def _days(one: Stretch) -> str:
 # ---- two versions
 
 
-Side = tuple[str, Sequence[Moved]]
+Side = tuple[str, Sequence[MovedHit]]
 """What a ranking is called, and its hits."""
 
 
-def columns_shown(left: Side, right: Side, headings: tuple[str, str] | None = None) -> str:
+def render_comparison(left: Side, right: Side, headings: tuple[str, str] | None = None) -> str:
     """Two rankings side by side; with *headings* they are named, and tell what moved from the left one to the right one."""
     named = headings is not None
     heads = headings or (left[0], right[0])
@@ -259,37 +261,37 @@ def columns_shown(left: Side, right: Side, headings: tuple[str, str] | None = No
     return f'<div class="nj-two">{"".join(columns)}</div>'
 
 
-def _column(heading: str, hits: Sequence[Moved], mark: Callable[[Moved], str]) -> str:
+def _column(heading: str, hits: Sequence[MovedHit], mark: Callable[[MovedHit], str]) -> str:
     rows = "".join(_ranked(one, mark(one)) for one in hits)
-    body = f'<ol class="nj-ranking">{rows}</ol>' if hits else f"<p>{escaped(words.NOBODY)}</p>"
-    return f'<div class="nj-side"><h2>{escaped(heading)}</h2>{body}</div>'
+    body = f'<ol class="nj-ranking">{rows}</ol>' if hits else f"<p>{escape_html(words.NOBODY)}</p>"
+    return f'<div class="nj-side"><h2>{escape_html(heading)}</h2>{body}</div>'
 
 
-def _ranked(one: Moved, mark: str) -> str:
+def _ranked(one: MovedHit, mark: str) -> str:
     passage = one.hit.passage
-    where = escaped(passage.source) + (f" · {texts.PAGE.format(page=passage.page)}" if passage.page else "")
+    where = escape_html(passage.source) + (f" · {texts.PAGE.format(page=passage.page)}" if passage.page else "")
     first = first_words(passage)
     return (
         f'<li class="nj-card"><div class="nj-head"><span class="nj-n">{one.hit.rank}</span> '
-        f'<span class="nj-title">{escaped(title(passage))}</span>{mark}</div>'
-        f'<div class="nj-meta">{where}</div><div class="nj-text">{escaped(first)}</div></li>'
+        f'<span class="nj-title">{escape_html(passage_title(passage))}</span>{mark}</div>'
+        f'<div class="nj-meta">{where}</div><div class="nj-text">{escape_html(first)}</div></li>'
     )
 
 
-def _gone(one: Moved, other: str) -> str:
+def _gone(one: MovedHit, other: str) -> str:
     """Marks what the other ranking no longer shows."""
-    told = escaped(words.GONE.format(name=other))
+    told = escape_html(words.GONE.format(name=other))
     return f'<span class="nj-move nj-m-gone">{told}</span>' if one.before is None else ""
 
 
-def _move(one: Moved, other: str, k: int) -> str:
+def _move(one: MovedHit, other: str, k: int) -> str:
     if one.before is None:
         kind, told = "new", words.NEW
-    elif one.up > 0:
-        kind, told = "up", words.UP.format(n=one.up)
-    elif one.up < 0:
-        kind, told = "down", words.DOWN.format(n=-one.up)
+    elif one.n_ranks_up > 0:
+        kind, told = "up", words.UP.format(n=one.n_ranks_up)
+    elif one.n_ranks_up < 0:
+        kind, told = "down", words.DOWN.format(n=-one.n_ranks_up)
     else:
         kind, told = "same", words.STAYED
-    hint = words.MOVE_HINTS[kind].format(n=abs(one.up), name=other, k=k)
-    return f'<span class="nj-move nj-m-{kind}" title="{escaped(hint)}">{escaped(told)}</span>'
+    hint = words.MOVE_HINTS[kind].format(n=abs(one.n_ranks_up), name=other, k=k)
+    return f'<span class="nj-move nj-m-{kind}" title="{escape_html(hint)}">{escape_html(told)}</span>'

@@ -9,25 +9,25 @@ from typing import Any
 import gradio as gr
 
 from rag.app.app import App
-from rag.insights.document_listing import SORTS, Wanted
-from ui.auth.current_user import Person, person_of
-from ui.background.startup import Opening
+from rag.insights.document_listing import DOCUMENT_SORTS, DocumentQuery
+from ui.auth.current_user import CurrentUser, current_user
+from ui.background.startup import AppStartup
 from ui.texts import library as texts
-from ui.web.chat.sources_panel import shown_html
+from ui.web.chat.sources_panel import html_block
 from ui.web.components.handler_errors import Updates
-from ui.web.components.library_errors import QUIET, acted
+from ui.web.components.library_errors import QUIET, guarded_library_action
 from ui.web.components.pager import Pager
-from ui.web.library.render_list import cells, name_on_button
+from ui.web.library.render_list import document_button_label, document_cells
 
 N_ROWS = 20
-MOST_FIRST = ("passages", "size", "added", "helpful", "not_relevant", "outdated", "cited")
+DESCENDING_FIRST = ("passages", "size", "added", "helpful", "not_relevant", "outdated", "cited")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class DocumentView:
     """What one browser tab looks at. Kept on the server: the ids behind the rows never come from the browser."""
 
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: DocumentQuery = field(default_factory=DocumentQuery)
     offset: int = 0
     ids: tuple[str, ...] = ()
     """Of the documents in the rows."""
@@ -36,10 +36,10 @@ class View:
 class DocumentList:
     """The components of the list. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, opening: Opening, status: gr.Markdown) -> None:
+    def __init__(self, opening: AppStartup, status: gr.Markdown) -> None:
         self._opening = opening
         self._status = status
-        self.view = gr.State(View())
+        self.view = gr.State(DocumentView())
         with gr.Row(elem_classes=["nj-pick", "nj-seek"], equal_height=True):
             self.match = gr.Textbox(
                 label=texts.SEARCH_LABEL, placeholder=texts.SEARCH_PLACEHOLDER, lines=1, max_lines=1, max_length=1000,
@@ -69,29 +69,29 @@ class DocumentList:
               trigger_mode="always_last", **QUIET)  # fmt: skip
         self.pager.listen(self._turner, self.view, out)
         for key, column in self.columns.items():
-            if key in SORTS:
+            if key in DOCUMENT_SORTS:
                 column.click(self._sorter(key), [self.view], out, **QUIET)
 
-    def find(self, view: View, match: str | None, only: str | None, request: gr.Request) -> Updates:
+    def find(self, view: DocumentView, match: str | None, only: str | None, request: gr.Request) -> Updates:
         """Shows the first page of what is wanted; those called outdated most often come first among themselves."""
 
         def found(app: App) -> Updates:
             sort = "-outdated" if only == "outdated" else view.wanted.sort
-            wanted = Wanted((match or "").strip(), sort, only or "")
-            return self.shown(app, View(wanted), person_of(request)) | {self._status: ""}
+            wanted = DocumentQuery((match or "").strip(), sort, only or "")
+            return self.shown(app, DocumentView(wanted), current_user(request)) | {self._status: ""}
 
-        return acted(self._opening, self._status, found)
+        return guarded_library_action(self._opening, self._status, found)
 
-    def shown(self, app: App, view: View, person: Person) -> Updates:
+    def shown(self, app: App, view: DocumentView, person: CurrentUser) -> Updates:
         """The page that *view* is at; the last one, where there are no longer so many."""
-        listed, n = app.catalogue().page(view.wanted, N_ROWS, view.offset)
+        listed, n = app.document_listing().page(view.wanted, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)
         updates: Updates = {self.view: replace(view, ids=tuple(one.document_id for one in listed))}
         for place, row in enumerate(self.rows):
             one = listed[place] if place < len(listed) else None
             updates[row.box] = gr.update(visible=one is not None)
-            updates |= {row.name: name_on_button(one), row.cells: cells(one)} if one else {}
+            updates |= {row.name: document_button_label(one), row.cells: document_cells(one)} if one else {}
         for key, column in self.columns.items():
             updates[column] = _heading(key, view.wanted.sort)
         empty = texts.NONE_YET if person.may("administrator") else texts.NONE_YET_READER
@@ -100,17 +100,21 @@ class DocumentList:
         return updates | self.pager.shown(view.offset, len(listed), n)
 
     def _turner(self, by: int) -> Callable[..., Updates]:
-        def turn(view: View, request: gr.Request) -> Updates:
+        def turn(view: DocumentView, request: gr.Request) -> Updates:
             turned = replace(view, offset=max(0, view.offset + by))
-            return acted(self._opening, self._status, lambda app: self.shown(app, turned, person_of(request)))
+            return guarded_library_action(
+                self._opening, self._status, lambda app: self.shown(app, turned, current_user(request))
+            )
 
         return turn
 
     def _sorter(self, key: str) -> Callable[..., Updates]:
-        def sort(view: View, request: gr.Request) -> Updates:
-            first, other = (f"-{key}", key) if key in MOST_FIRST else (key, f"-{key}")
+        def sort(view: DocumentView, request: gr.Request) -> Updates:
+            first, other = (f"-{key}", key) if key in DESCENDING_FIRST else (key, f"-{key}")
             wanted = replace(view.wanted, sort=other if view.wanted.sort == first else first)
-            return acted(self._opening, self._status, lambda app: self.shown(app, View(wanted), person_of(request)))
+            return guarded_library_action(
+                self._opening, self._status, lambda app: self.shown(app, DocumentView(wanted), current_user(request))
+            )
 
         return sort
 
@@ -128,11 +132,11 @@ class _Row:
         """An empty, hidden place."""
         with gr.Row(visible=False, elem_classes="nj-row") as box:
             name = gr.Button("", size="sm", min_width=0, elem_classes="nj-entry")
-            return cls(box, name, shown_html())
+            return cls(box, name, html_block())
 
 
 def _column(key: str) -> gr.Button:
-    return gr.Button(_heading(key, "source"), size="sm", min_width=0, interactive=key in SORTS,
+    return gr.Button(_heading(key, "source"), size="sm", min_width=0, interactive=key in DOCUMENT_SORTS,
                      elem_classes=["nj-column", f"nj-column-{key}"])  # fmt: skip
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from rag.ingestion.remove_documents import Removed
-from rag.insights.document_listing import Listed
-from rag.insights.knowledge_gaps import Gap
+from rag.ingestion.remove_documents import RemovalCounts
+from rag.insights.document_listing import ListedDocument
+from rag.insights.knowledge_gaps import KnowledgeGap
 from rag.records import Passage
-from ui.auth.current_user import Person
+from ui.auth.current_user import CurrentUser
 from ui.texts import library as texts
 from ui.texts.library import counted
-from ui.web.components.document_html import tally_told
-from ui.web.components.escape import escaped, marked, plain, title
+from ui.web.components.document_html import format_tally
+from ui.web.components.escape import escape_html, highlight, passage_title, strip_control_characters
 
 MAX_NAME = 200  # characters of a title or source on a button
 FEW_QUESTIONS = 4  # of a gap that are shown at once
@@ -24,17 +24,17 @@ EXCERPT = 240  # characters of a gap's closest passage
 # ---- the list
 
 
-def name_on_button(one: Listed) -> str:
+def document_button_label(one: ListedDocument) -> str:
     """Title and, below it, source; Gradio shows a button's value as text."""
     lines = [one.title, one.source] if one.title and one.title != PurePosixPath(one.source).stem else [one.source]
-    return "\n".join(_short(" ".join(plain(line).split())) for line in lines)
+    return "\n".join(_short(" ".join(strip_control_characters(line).split())) for line in lines)
 
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
 
 
-def kind_of(one: Listed) -> str:
+def document_type(one: ListedDocument) -> str:
     """The document's suffix, or the end of its media type, such as "pdf"."""
     suffix = PurePosixPath(one.source).suffix.lstrip(".").lower()
     return (
@@ -44,15 +44,15 @@ def kind_of(one: Listed) -> str:
     )
 
 
-def cells(one: Listed) -> str:
+def document_cells(one: ListedDocument) -> str:
     """The other columns of a document's row, as HTML."""
     numbers = {"passages": one.n_passages, "size": one.n_characters}
     said = {name: getattr(one.tally, name) for name in ("helpful", "not_relevant", "outdated", "cited")}
     shown = [
         f'<span class="nj-state nj-state-{one.state}">{texts.STATES[one.state]}</span>',
-        f'<span class="nj-kind">{escaped(kind_of(one))}</span>',
+        f'<span class="nj-kind">{escape_html(document_type(one))}</span>',
         *(_number(name, n) for name, n in numbers.items()),
-        f'<span class="nj-day">{escaped(one.added_at[:10])}</span>',
+        f'<span class="nj-day">{escape_html(one.added_at[:10])}</span>',
         *(_number(name, n) for name, n in said.items()),
     ]
     return f'<div class="nj-cells">{"".join(shown)}</div>'
@@ -69,37 +69,39 @@ def _number(name: str, n: int) -> str:
 # ---- one document
 
 
-def document_head(one: Listed, outdated_by: Mapping[str, int], person: Person) -> str:
+def render_document_head(one: ListedDocument, outdated_by: Mapping[str, int], person: CurrentUser) -> str:
     """Title, facts, and who called it outdated: administrators see names, others how many people."""
     facts = [
-        escaped(one.source) if one.title else "",
-        escaped(kind_of(one)),
+        escape_html(one.source) if one.title else "",
+        escape_html(document_type(one)),
         texts.STATES[one.state],
         counted(one.n_passages, texts.UNITS["passages"]),
         counted(one.n_characters, texts.UNITS["size"]),
-        texts.ADDED.format(day=escaped(one.added_at[:10])),
-        *tally_told(one.tally),
+        texts.ADDED.format(day=escape_html(one.added_at[:10])),
+        *format_tally(one.tally),
     ]
     line = " · ".join(fact for fact in facts if fact)
     outdated = f'<p class="nj-outdated-by">{_outdated_told(outdated_by, person)}</p>' if outdated_by else ""
-    return f'<h2 class="nj-title">{escaped(one.title or one.source)}</h2><div class="nj-meta">{line}</div>{outdated}'
+    return (
+        f'<h2 class="nj-title">{escape_html(one.title or one.source)}</h2><div class="nj-meta">{line}</div>{outdated}'
+    )
 
 
-def _outdated_told(by: Mapping[str, int], person: Person) -> str:
+def _outdated_told(by: Mapping[str, int], person: CurrentUser) -> str:
     if not person.may("administrator"):
         times, people = counted(sum(by.values()), texts.A_TIME), counted(len(by), texts.A_PERSON)
         return texts.OUTDATED_BY_SOME.format(times=times, people=people)
-    named = ", ".join(texts.TIMES.format(name=escaped(name), n=n) for name, n in by.items())
+    named = ", ".join(texts.TIMES.format(name=escape_html(name), n=n) for name, n in by.items())
     return texts.OUTDATED_BY.format(people=named)
 
 
-def would_go_told(source: str, would_go: Removed, n_copies: int = 0) -> str:
+def format_removal_preview(source: str, would_go: RemovalCounts, n_copies: int = 0) -> str:
     """What a removal would take, as HTML; *n_copies* of uploaded files go with it."""
     n_documents = counted(would_go.n_documents, texts.A_DOCUMENT)
     n_passages = counted(would_go.n_passages, texts.A_PASSAGE)
-    versions = ", ".join(map(escaped, would_go.learnt))
+    versions = ", ".join(map(escape_html, would_go.was_trained_on))
     told = [
-        texts.WOULD_GO.format(source=escaped(source), documents=n_documents, passages=n_passages),
+        texts.WOULD_GO.format(source=escape_html(source), documents=n_documents, passages=n_passages),
         texts.WOULD_LOSE.format(verdicts=counted(would_go.n_verdicts, texts.A_VERDICT)) if would_go.n_verdicts else "",
         texts.WOULD_UNLEARN.format(versions=versions) if versions else texts.WOULD_LEARN_NOTHING,
         texts.WOULD_GO_TOO.format(copies=counted(n_copies, texts.A_COPY)) if n_copies else texts.WOULD_KEEP_FILES,
@@ -110,18 +112,18 @@ def would_go_told(source: str, would_go: Removed, n_copies: int = 0) -> str:
 # ---- gaps
 
 
-def gaps_shown(gaps: Sequence[tuple[Gap, Passage | None]]) -> str:
+def render_gaps(gaps: Sequence[tuple[KnowledgeGap, Passage | None]]) -> str:
     """Gaps with the passages that come closest, as HTML."""
     if not gaps:
         return f'<p class="nj-none">{texts.NO_GAPS}</p>'
     return f'<div class="nj-gaps">{"".join(_gap(gap, closest) for gap, closest in gaps)}</div>'
 
 
-def _gap(gap: Gap, closest: Passage | None) -> str:
+def _gap(gap: KnowledgeGap, closest: Passage | None) -> str:
     asked = texts.ASKED_BY.format(
         times=counted(gap.n_asked, texts.A_TIME), people=counted(gap.n_people, texts.A_PERSON)
     )
-    line = f"{asked} · {texts.LAST_ASKED.format(day=escaped(gap.last_at[:10]))}"
+    line = f"{asked} · {texts.LAST_ASKED.format(day=escape_html(gap.last_at[:10]))}"
     first, rest = gap.questions[:FEW_QUESTIONS], gap.questions[FEW_QUESTIONS:MOST_QUESTIONS]
     more = (
         f"<details><summary>{counted(len(rest), texts.A_FURTHER_QUESTION)}</summary>{_list(rest)}</details>"
@@ -129,21 +131,21 @@ def _gap(gap: Gap, closest: Passage | None) -> str:
         else ""
     )
     return (
-        f'<div class="nj-card nj-gap"><h2 class="nj-title">{escaped(_short(gap.name))}</h2>'
+        f'<div class="nj-card nj-gap"><h2 class="nj-title">{escape_html(_short(gap.name))}</h2>'
         f'<div class="nj-meta">{line}</div>{_list(first)}{more}{_closest(gap, closest)}</div>'
     )
 
 
 def _list(questions: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escaped(question)}</li>' for question in questions)}</ul>"
+    return f"<ul>{''.join(f'<li>{escape_html(question)}</li>' for question in questions)}</ul>"
 
 
-def _closest(gap: Gap, closest: Passage | None) -> str:
+def _closest(gap: KnowledgeGap, closest: Passage | None) -> str:
     if closest is None:
         return f'<div class="nj-meta">{texts.NO_CLOSEST}</div>'
     text = closest.text if len(closest.text) <= EXCERPT else closest.text[:EXCERPT].rpartition(" ")[0] + " …"
     return (
         f'<div class="nj-closest"><div class="nj-meta">{texts.CLOSEST.format(cosine=gap.cosine)}</div>'
-        f'<div class="nj-title">{escaped(title(closest))}</div>'
-        f'<div class="nj-meta">{escaped(closest.source)}</div><div class="nj-text">{marked(text, ())}</div></div>'
+        f'<div class="nj-title">{escape_html(passage_title(closest))}</div>'
+        f'<div class="nj-meta">{escape_html(closest.source)}</div><div class="nj-text">{highlight(text, ())}</div></div>'
     )

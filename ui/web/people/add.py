@@ -6,18 +6,18 @@ import gradio as gr
 
 from rag.accounts.accounts import Accounts
 from rag.app.app import App
-from ui.auth.current_user import Person
+from ui.auth.current_user import CurrentUser
 from ui.texts import people as texts
-from ui.web.components.escape import escaped
+from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
-from ui.web.people.list import PeopleList, View
-from ui.web.people.shared import QUIET, Desk, chosen_or_made, password_box
+from ui.web.people.list import PeopleList, PeopleView
+from ui.web.people.shared import QUIET, PeopleActions, password_box, password_or_generated
 
 
 class AddPerson:
     """The components and what happens to them. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, desk: Desk, people: PeopleList) -> None:
+    def __init__(self, desk: PeopleActions, people: PeopleList) -> None:
         self._desk = desk
         self._people = people
         with gr.Column(scale=0, elem_classes=["nj-change", "nj-add-person"]):
@@ -41,12 +41,12 @@ class AddPerson:
     def add(self, name: str | None, role: str | None, password: str | None, request: gr.Request) -> Updates:
         """Gives somebody an account, and shows their password where it was made here."""
 
-        def added(app: App, person: Person) -> Updates:
-            chosen, is_made = chosen_or_made(password)
+        def added(app: App, person: CurrentUser) -> Updates:
+            chosen, is_made = password_or_generated(password)
             account = Accounts(app.engine).add(name or "", role or "", chosen)
-            told = texts.ADDED.format(name=escaped(account.name), role=account.role)
-            shown = self._desk.shown_once(account.name, chosen) if is_made else {}
-            listed = self._people.shown(app, View(), person)
+            told = texts.ADDED.format(name=escape_html(account.name), role=account.role)
+            shown = self._desk.show_password_once(account.name, chosen) if is_made else {}
+            listed = self._people.shown(app, PeopleView(), person)
             return listed | shown | {self._desk.status: told, self.name: "", self.password: ""}
 
-        return self._desk.acted(request, added)
+        return self._desk.run(request, added)

@@ -8,21 +8,21 @@ from typing import Any
 
 import gradio as gr
 
-from rag.accounts.account_listing import Roster
+from rag.accounts.account_listing import AccountListing
 from rag.app.app import App
-from ui.auth.current_user import Person
+from ui.auth.current_user import CurrentUser
 from ui.texts import people as texts
-from ui.web.chat.sources_panel import shown_html
+from ui.web.chat.sources_panel import html_block
 from ui.web.components.handler_errors import Updates
-from ui.web.components.pager import range_told
-from ui.web.people.render import cells, headings
-from ui.web.people.shared import QUIET, Desk
+from ui.web.components.pager import format_range
+from ui.web.people.render import people_cells, render_people_headings
+from ui.web.people.shared import QUIET, PeopleActions
 
 N_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PeopleView:
     """What one browser tab looks at. Kept on the server: the names behind the rows never come from the browser."""
 
     match: str = ""
@@ -34,13 +34,13 @@ class View:
 class PeopleList:
     """The components of the list. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PeopleActions) -> None:
         self._desk = desk
-        self.view = gr.State(View())
+        self.view = gr.State(PeopleView())
         with gr.Row(visible=False, elem_classes=["nj-pick", "nj-seek"]) as self.seek:
             self.match = gr.Textbox(label=texts.SEARCH_LABEL, lines=1, max_lines=1, max_length=100,
                                     submit_btn=texts.FIND, elem_classes="nj-look")  # fmt: skip
-        self.headings = gr.Markdown(headings(), sanitize_html=True, latex_delimiters=[])
+        self.headings = gr.Markdown(render_people_headings(), sanitize_html=True, latex_delimiters=[])
         self.rows = [_Row.make() for _ in range(N_ROWS)]
         self.none = gr.Markdown(texts.NONE_SUCH, visible=False, elem_classes="nj-quiet")
         with gr.Row(visible=False, elem_classes="nj-pager") as self.pager:
@@ -63,33 +63,33 @@ class PeopleList:
 
     def find(self, match: str | None, request: gr.Request) -> Updates:
         """Shows the first page of those whose name holds what was typed."""
-        return self._desk.acted(request, lambda app, person: self.shown(app, View(match or ""), person))
+        return self._desk.run(request, lambda app, person: self.shown(app, PeopleView(match or ""), person))
 
-    def shown(self, app: App, view: View, person: Person) -> Updates:
+    def shown(self, app: App, view: PeopleView, person: CurrentUser) -> Updates:
         """The page that *view* is at; the last one, where there are no longer so many."""
-        listed, n = Roster(app.engine).page(view.match, N_ROWS, view.offset)
+        listed, n = AccountListing(app.engine).page(view.match, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)
         updates: Updates = {self.view: replace(view, names=tuple(one.account.name for one in listed))}
         for place, row in enumerate(self.rows):
             one = listed[place] if place < len(listed) else None
             updates[row.box] = gr.update(visible=one is not None)
-            updates |= {row.name: one.account.name, row.cells: cells(one, person)} if one else {}
+            updates |= {row.name: one.account.name, row.cells: people_cells(one, person)} if one else {}
         return updates | {
             self.seek: gr.update(visible=n > N_ROWS or bool(view.match)),
             self.none: gr.update(visible=not listed),
             self.pager: gr.update(visible=n > N_ROWS),
-            self.range: range_told(texts.PEOPLE, view.offset, len(listed), n),
+            self.range: format_range(texts.PEOPLE, view.offset, len(listed), n),
             self.earlier: gr.update(interactive=view.offset > 0),
             self.later: gr.update(interactive=view.offset + N_ROWS < n),
         }
 
     def _turner(self, by: int) -> Callable[..., Updates]:
-        def turn(view: View, request: gr.Request) -> Updates:
-            def turned(app: App, person: Person) -> Updates:
+        def turn(view: PeopleView, request: gr.Request) -> Updates:
+            def turned(app: App, person: CurrentUser) -> Updates:
                 return self.shown(app, replace(view, offset=max(0, view.offset + by)), person)
 
-            return self._desk.acted(request, turned)
+            return self._desk.run(request, turned)
 
         return turn
 
@@ -107,4 +107,4 @@ class _Row:
         """An empty, hidden place."""
         with gr.Row(visible=False, elem_classes=["nj-row", "nj-human"]) as box:
             name = gr.Button("", size="sm", min_width=0, elem_classes="nj-entry")
-            return cls(box, name, shown_html())
+            return cls(box, name, html_block())

@@ -7,25 +7,25 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from rag.accounts.accounts import Accounts, folded
+from rag.accounts.accounts import Accounts, normalise_name
 from rag.app.app import App
 from rag.errors import UsageError
-from ui.actions.erase_person import forget_for_good, forgotten_told
-from ui.auth.current_user import Person
+from ui.actions.erase_person import erase_person, format_erasure
+from ui.auth.current_user import CurrentUser
 from ui.texts import people as texts
-from ui.web.chat.sources_panel import shown_html
-from ui.web.components.escape import escaped
+from ui.web.chat.sources_panel import html_block
+from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
-from ui.web.people.shared import QUIET, Desk
+from ui.web.people.shared import QUIET, PeopleActions
 
 Asked = Literal["", "lock", "forget"]
 
 
-class Leaving:
+class Offboarding:
     """The components and what happens to them. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, desk: Desk, name: gr.State, shown: Callable[[App, str, Person], Updates],
-                 without: Callable[[App, Person], Updates]) -> None:  # fmt: skip
+    def __init__(self, desk: PeopleActions, name: gr.State, shown: Callable[[App, str, CurrentUser], Updates],
+                 without: Callable[[App, CurrentUser], Updates]) -> None:  # fmt: skip
         self._desk = desk
         self._name = name
         self._shown = shown
@@ -40,7 +40,7 @@ class Leaving:
                 self.unlock = gr.Button(texts.UNLOCK, visible=False, min_width=0, elem_classes="nj-act")
                 self.forget = gr.Button(texts.FORGET, min_width=0, elem_classes="nj-act")
             with gr.Column(visible=False, elem_classes=["nj-card", "nj-removal"]) as self.box:
-                self.told = shown_html()
+                self.told = html_block()
                 self.typed = gr.Textbox(label=texts.TYPE_NAME, lines=1, max_lines=1, max_length=100, visible=False,
                                         elem_classes="nj-look")  # fmt: skip
                 with gr.Row(elem_classes="nj-votes"):
@@ -72,18 +72,18 @@ class Leaving:
 
     def ask_lock(self, name: str, request: gr.Request) -> Updates:
         """Says what locking out does, and asks."""
-        return self._desk.acted(
-            request, lambda _app, _person: self._question("lock", texts.LOCK_ASKED.format(name=escaped(name)))
+        return self._desk.run(
+            request, lambda _app, _person: self._question("lock", texts.LOCK_ASKED.format(name=escape_html(name)))
         )
 
     def ask_forget(self, name: str, request: gr.Request) -> Updates:
         """Says what would go, and asks for the name."""
 
-        def asked(app: App, _person: Person) -> Updates:
-            told = forgotten_told(name, *forget_for_good(app, name, dry_run=True), dry_run=True)
+        def asked(app: App, _person: CurrentUser) -> Updates:
+            told = format_erasure(name, *erase_person(app, name, dry_run=True), dry_run=True)
             return self._question("forget", _paragraphs([*told, texts.FORGET_ASKED]))
 
-        return self._desk.acted(request, asked)
+        return self._desk.run(request, asked)
 
     def _question(self, what: Asked, told: str) -> Updates:
         return {
@@ -97,35 +97,37 @@ class Leaving:
     def go(self, name: str, asked: Asked, typed: str | None, request: gr.Request) -> Updates:
         """Does what was asked about."""
 
-        def gone(app: App, person: Person) -> Updates:
+        def gone(app: App, person: CurrentUser) -> Updates:
             if asked == "lock":
                 Accounts(app.engine).lock(name)
-                return self._shown(app, name, person) | {self._desk.status: texts.LOCKED_NOW.format(name=escaped(name))}
+                return self._shown(app, name, person) | {
+                    self._desk.status: texts.LOCKED_NOW.format(name=escape_html(name))
+                }
             return self._forgotten(app, name, typed or "", person) if asked == "forget" else {}
 
-        return self._desk.acted(request, gone)
+        return self._desk.run(request, gone)
 
-    def _forgotten(self, app: App, name: str, typed: str, person: Person) -> Updates:
-        if folded(typed) != name:
+    def _forgotten(self, app: App, name: str, typed: str, person: CurrentUser) -> Updates:
+        if normalise_name(typed) != name:
             raise UsageError(texts.TYPED_WRONG.format(typed=typed, name=name))
-        told = forgotten_told(name, *forget_for_good(app, name), dry_run=False)
-        return self._without(app, person) | {self._desk.status: " ".join(map(escaped, [*told, texts.FORGOTTEN]))}
+        told = format_erasure(name, *erase_person(app, name), dry_run=False)
+        return self._without(app, person) | {self._desk.status: " ".join(map(escape_html, [*told, texts.FORGOTTEN]))}
 
     def let_in(self, name: str, request: gr.Request) -> Updates:
         """Unlocks them."""
 
-        def unlocked(app: App, person: Person) -> Updates:
+        def unlocked(app: App, person: CurrentUser) -> Updates:
             Accounts(app.engine).unlock(name)
-            return self._shown(app, name, person) | {self._desk.status: texts.UNLOCKED.format(name=escaped(name))}
+            return self._shown(app, name, person) | {self._desk.status: texts.UNLOCKED.format(name=escape_html(name))}
 
-        return self._desk.acted(request, unlocked)
+        return self._desk.run(request, unlocked)
 
     def leave(self, name: str, request: gr.Request) -> Updates:
         """Does nothing of what was asked about."""
-        return self._desk.acted(
+        return self._desk.run(
             request, lambda app, person: self._shown(app, name, person) | {self._desk.status: texts.LEFT}
         )
 
 
 def _paragraphs(sentences: list[str]) -> str:
-    return "".join(f"<p>{escaped(one)}</p>" for one in sentences)
+    return "".join(f"<p>{escape_html(one)}</p>" for one in sentences)

@@ -7,30 +7,30 @@ from typing import Any
 
 import gradio as gr
 
-from rag.accounts.account_listing import Roster
+from rag.accounts.account_listing import AccountListing
 from rag.accounts.accounts import Accounts
-from rag.accounts.sessions_and_tokens import Credentials
+from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.app.app import App
 from rag.errors import NotFoundError
-from ui.auth.current_user import Person
+from ui.auth.current_user import CurrentUser
 from ui.texts import people as texts
-from ui.web.chat.sources_panel import shown_html
-from ui.web.components.escape import escaped
+from ui.web.chat.sources_panel import html_block
+from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
-from ui.web.people.offboarding import Leaving
-from ui.web.people.render import person_head, sessions_shown, token_choices, tokens_shown
-from ui.web.people.shared import QUIET, Desk, chosen_or_made, password_box
+from ui.web.people.offboarding import Offboarding
+from ui.web.people.render import render_person_head, render_sessions, render_tokens, token_choices
+from ui.web.people.shared import QUIET, PeopleActions, password_box, password_or_generated
 
 
-class OnePerson:
+class PersonDetails:
     """The components and what happens to them. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, desk: Desk, without: Callable[[App, Person], Updates]) -> None:
+    def __init__(self, desk: PeopleActions, without: Callable[[App, CurrentUser], Updates]) -> None:
         self._desk = desk
         self.name = gr.State("")
         """Kept on the server: whom the acts are about never comes from the browser."""
         self.back = gr.Button(texts.BACK, size="sm", min_width=0, elem_classes="nj-vote")
-        self.head = shown_html()
+        self.head = html_block()
         with gr.Row(elem_classes="nj-parts"):
             with gr.Column(elem_classes="nj-change", min_width=300):
                 self.role_title = gr.Markdown("", latex_delimiters=[])
@@ -43,14 +43,14 @@ class OnePerson:
         with gr.Row(elem_classes="nj-parts"):
             with gr.Column(elem_classes="nj-change", min_width=300):
                 gr.Markdown(f"### {texts.SESSIONS_TITLE}")
-                self.sessions = shown_html()
+                self.sessions = html_block()
                 self.end_sessions = _act(texts.END_SESSIONS)
             with gr.Column(elem_classes="nj-change", min_width=300):
                 gr.Markdown(f"### {texts.TOKENS_TITLE}")
-                self.tokens = shown_html()
+                self.tokens = html_block()
                 self.which = gr.Dropdown([], value=None, label=texts.WHICH_TOKEN, elem_classes="nj-offered")
                 self.revoke = _act(texts.REVOKE)
-        self.leaving = Leaving(desk, self.name, self.shown, without)
+        self.leaving = Offboarding(desk, self.name, self.shown, without)
 
     @property
     def outputs(self) -> list[Any]:
@@ -66,26 +66,26 @@ class OnePerson:
         self.revoke.click(self.revoke_token, [self.name, self.which], self.outputs, **QUIET)
         self.leaving.listen(self.outputs, further)
 
-    def shown(self, app: App, name: str, person: Person) -> Updates:
+    def shown(self, app: App, name: str, person: CurrentUser) -> Updates:
         """A person as they are now.
 
         Raises:
             NotFoundError: they have no account any more.
         """
-        one = Roster(app.engine).one(name)
+        one = AccountListing(app.engine).one(name)
         if one is None:
             raise NotFoundError(texts.GONE.format(name=name))
-        held = Credentials(app.engine)
+        held = CredentialStore(app.engine)
         sessions, tokens = held.sessions(name), [token for token in held.tokens(name) if not token.is_revoked]
         return {
             self.name: name,
-            self.head: person_head(one, person),
-            self.role_title: f"### {texts.ROLE_TITLE.format(name=escaped(name))}",
+            self.head: render_person_head(one, person),
+            self.role_title: f"### {texts.ROLE_TITLE.format(name=escape_html(name))}",
             self.role: one.account.role,
             self.password: "",
-            self.sessions: sessions_shown(sessions),
+            self.sessions: render_sessions(sessions),
             self.end_sessions: gr.update(visible=bool(sessions)),
-            self.tokens: tokens_shown(tokens),
+            self.tokens: render_tokens(tokens),
             self.which: gr.update(choices=token_choices(tokens), value=None, visible=bool(tokens)),
             self.revoke: gr.update(visible=bool(tokens)),
         } | self.leaving.closed(is_locked=one.account.is_locked)
@@ -93,48 +93,50 @@ class OnePerson:
     def give_role(self, name: str, role: str | None, request: gr.Request) -> Updates:
         """Lets them do more or less."""
 
-        def given(app: App, person: Person) -> Updates:
+        def given(app: App, person: CurrentUser) -> Updates:
             Accounts(app.engine).set_role(name, role or "")
-            told = texts.ROLE_CHANGED.format(name=escaped(name), role=role)
+            told = texts.ROLE_CHANGED.format(name=escape_html(name), role=role)
             return self.shown(app, name, person) | {self._desk.status: told}
 
-        return self._desk.acted(request, given)
+        return self._desk.run(request, given)
 
     def give_password(self, name: str, password: str | None, request: gr.Request) -> Updates:
         """Sets a new password, and shows it where it was made here."""
 
-        def given(app: App, person: Person) -> Updates:
-            chosen, is_made = chosen_or_made(password)
+        def given(app: App, person: CurrentUser) -> Updates:
+            chosen, is_made = password_or_generated(password)
             Accounts(app.engine).set_password(name, chosen)
-            told = {self._desk.status: texts.PASSWORD_SET.format(name=escaped(name))}
-            return self.shown(app, name, person) | told | (self._desk.shown_once(name, chosen) if is_made else {})
+            told = {self._desk.status: texts.PASSWORD_SET.format(name=escape_html(name))}
+            return (
+                self.shown(app, name, person) | told | (self._desk.show_password_once(name, chosen) if is_made else {})
+            )
 
-        return self._desk.acted(request, given)
+        return self._desk.run(request, given)
 
     def sign_out(self, name: str, request: gr.Request) -> Updates:
         """Ends all their sessions."""
 
-        def ended(app: App, person: Person) -> Updates:
-            Credentials(app.engine).end_sessions(name)
-            told = texts.SESSIONS_ENDED.format(name=escaped(name))
+        def ended(app: App, person: CurrentUser) -> Updates:
+            CredentialStore(app.engine).end_sessions(name)
+            told = texts.SESSIONS_ENDED.format(name=escape_html(name))
             return self.shown(app, name, person) | {self._desk.status: told}
 
-        return self._desk.acted(request, ended)
+        return self._desk.run(request, ended)
 
     def revoke_token(self, name: str, token_id: str | None, request: gr.Request) -> Updates:
         """Ends one of their tokens."""
 
-        def revoked(app: App, person: Person) -> Updates:
+        def revoked(app: App, person: CurrentUser) -> Updates:
             if not token_id:
                 return {self._desk.status: texts.CHOOSE_TOKEN}
-            held = Credentials(app.engine)
+            held = CredentialStore(app.engine)
             labels = {token.token_id: token.label for token in held.tokens(name)}
             held.revoke(token_id, name)
             return self.shown(app, name, person) | {
-                self._desk.status: texts.REVOKED.format(label=escaped(labels[token_id]))
+                self._desk.status: texts.REVOKED.format(label=escape_html(labels[token_id]))
             }
 
-        return self._desk.acted(request, revoked)
+        return self._desk.run(request, revoked)
 
 
 def _act(name: str) -> gr.Button:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rag.accounts.account_listing import Listed
-from rag.accounts.sessions_and_tokens import Session, Token
-from ui.auth.current_user import Person
+from rag.accounts.account_listing import ListedAccount
+from rag.accounts.sessions_and_tokens import AccessToken, BrowserSession
+from ui.auth.current_user import CurrentUser
 from ui.texts import people as texts
-from ui.web.components.escape import escaped
-from ui.web.training.render_night import moment
+from ui.web.components.escape import escape_html
+from ui.web.training.render_night import format_moment
 
 
-def headings() -> str:
+def render_people_headings() -> str:
     """The names of the columns, as HTML."""
     names = "".join(f"<span>{name}</span>" for name in texts.COLUMNS)
     return f'<div class="nj-human-columns" aria-hidden="true">{names}</div>'
 
 
-def cells(one: Listed, person: Person) -> str:
+def people_cells(one: ListedAccount, person: CurrentUser) -> str:
     """The other columns of a person's row, as HTML; *person* is who looks."""
     account = one.account
     shown = [
@@ -32,7 +32,7 @@ def cells(one: Listed, person: Person) -> str:
     return f'<div class="nj-cells">{"".join(shown)}</div>'
 
 
-def _marks(one: Listed, person: Person) -> str:
+def _marks(one: ListedAccount, person: CurrentUser) -> str:
     marks = [texts.YOU] if one.account.name == person.name else []
     marks += [texts.NO_PASSWORD] if not one.account.has_password else []
     told = "".join(f' <span class="nj-mark">{mark}</span>' for mark in marks)
@@ -40,7 +40,7 @@ def _marks(one: Listed, person: Person) -> str:
 
 
 def _seen(at: datetime | None) -> str:
-    return moment(at) if at else texts.NEVER
+    return format_moment(at) if at else texts.NEVER
 
 
 def _number(n: int, names: tuple[str, str]) -> str:
@@ -52,30 +52,30 @@ def _number(n: int, names: tuple[str, str]) -> str:
 # ---- one person
 
 
-def person_head(one: Listed, person: Person) -> str:
+def render_person_head(one: ListedAccount, person: CurrentUser) -> str:
     """Name, role and when they were seen, as HTML."""
     account = one.account
     facts = [
         f"{account.role}{_marks(one, person)}",
         texts.SINCE_DAY.format(day=f"{account.created_at:%Y-%m-%d}"),
-        texts.SEEN_AT.format(at=moment(one.seen_at)) if one.seen_at else texts.SEEN_NEVER,
+        texts.SEEN_AT.format(at=format_moment(one.seen_at)) if one.seen_at else texts.SEEN_NEVER,
     ]
-    return f'<h2 class="nj-title">{escaped(account.name)}</h2><div class="nj-meta">{" · ".join(facts)}</div>'
+    return f'<h2 class="nj-title">{escape_html(account.name)}</h2><div class="nj-meta">{" · ".join(facts)}</div>'
 
 
-def sessions_shown(sessions: Sequence[Session]) -> str:
+def render_sessions(sessions: Sequence[BrowserSession]) -> str:
     """Browsers that are signed in, as HTML."""
-    rows = [(moment(one.began_at), moment(one.ends_at)) for one in sessions]
+    rows = [(format_moment(one.began_at), format_moment(one.ends_at)) for one in sessions]
     return _table(texts.SESSION_COLUMNS, rows, texts.NO_SESSIONS)
 
 
-def tokens_shown(tokens: Sequence[Token]) -> str:
+def render_tokens(tokens: Sequence[AccessToken]) -> str:
     """Tokens that hold, as HTML."""
-    rows = [(escaped(one.label), f"{one.created_at:%Y-%m-%d}", _seen(one.used_at)) for one in tokens]
+    rows = [(escape_html(one.label), f"{one.created_at:%Y-%m-%d}", _seen(one.used_at)) for one in tokens]
     return _table(texts.TOKEN_COLUMNS, rows, texts.NO_TOKENS)
 
 
-def token_choices(tokens: Sequence[Token]) -> list[tuple[str, str]]:
+def token_choices(tokens: Sequence[AccessToken]) -> list[tuple[str, str]]:
     """Tokens to choose from: what each is called, and its id."""
     return [(texts.A_TOKEN.format(label=one.label, day=f"{one.created_at:%Y-%m-%d}"), one.token_id) for one in tokens]
 

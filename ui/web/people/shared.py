@@ -8,45 +8,45 @@ from typing import Any
 
 import gradio as gr
 
-from rag.accounts.accounts import MIN_PASSWORD, made_password
+from rag.accounts.accounts import MIN_PASSWORD, generate_password
 from rag.app.app import App
 from rag.errors import ForbiddenError
-from ui.auth.authenticate import Identified
-from ui.auth.current_user import HasState, Person, person_of
-from ui.background.startup import Opening
+from ui.auth.authenticate import Authenticated
+from ui.auth.current_user import CurrentUser, RequestWithState, current_user
+from ui.background.startup import AppStartup
 from ui.texts import people as texts
-from ui.web.components.handler_errors import Updates, attempt
+from ui.web.components.handler_errors import Updates, run_handler
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 1,
                          "concurrency_id": "people"}  # fmt: skip
 """Of every listener here. One at a time: hashing a password takes a tenth of a second and 64 MiB."""
 
 
-def looks_after_people(request: HasState | None) -> Person:
+def people_administrator(request: RequestWithState | None) -> CurrentUser:
     """The administrator that a request is from.
 
     Raises:
         ForbiddenError: they are none, or came by a token: one that leaked must not make accounts, or take them over.
     """
-    person = person_of(request)
-    person.must("administrator")
+    person = current_user(request)
+    person.require_role("administrator")
     found = getattr(request.state, "identified", None) if request is not None else None
-    if isinstance(found, Identified) and found.way == "token":
+    if isinstance(found, Authenticated) and found.way == "token":
         raise ForbiddenError(texts.WAYS_OF_TOKENS)
     return person
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class PeopleActions:
     """Where acts are done and told. Made once, inside the Blocks that are open."""
 
-    opening: Opening
+    opening: AppStartup
     status: Any
     secret: Any
     """A password that was made: shown once, and gone with the next act or when the page is loaded anew."""
 
     @classmethod
-    def make(cls, opening: Opening) -> Desk:
+    def make(cls, opening: AppStartup) -> PeopleActions:
         """An empty one."""
         with gr.Column(elem_classes="nj-people-told", scale=0):
             status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
@@ -59,19 +59,19 @@ class Desk:
         """What every act updates."""
         return [self.status, self.secret]
 
-    def acted(self, request: HasState | None, act: Callable[[App, Person], Updates]) -> Updates:
+    def run(self, request: RequestWithState | None, act: Callable[[App, CurrentUser], Updates]) -> Updates:
         """The updates of an administrator's act; where it can't be done, the reason."""
         gone = {self.status: "", self.secret: gr.update(value="", visible=False)}
 
         def by_who_may() -> Updates:
-            person = looks_after_people(request)
+            person = people_administrator(request)
             return gone | act(self.opening.app(), person)
 
-        return attempt(
+        return run_handler(
             by_who_may, lambda why: gone | {self.status: why}, what="the page of people", failed=texts.FAILED
         )
 
-    def shown_once(self, name: str, password: str) -> Updates:
+    def show_password_once(self, name: str, password: str) -> Updates:
         """Shows a password that was made."""
         return {self.secret: gr.update(value=password, label=texts.MADE.format(name=name), visible=True)}
 
@@ -84,6 +84,6 @@ def password_box() -> gr.Textbox:
     )  # fmt: skip
 
 
-def chosen_or_made(typed: str | None) -> tuple[str, bool]:
+def password_or_generated(typed: str | None) -> tuple[str, bool]:
     """The password that was typed, or a new one; and whether it is new."""
-    return (typed, False) if typed else (made_password(), True)
+    return (typed, False) if typed else (generate_password(), True)

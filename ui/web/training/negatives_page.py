@@ -8,21 +8,21 @@ from typing import Any
 
 import gradio as gr
 
-from rag.answering.answerer import MAX_QUESTION, checked
+from rag.answering.answerer import MAX_QUESTION_LENGTH, check_question
 from rag.app.app import App
 from rag.errors import NightjarError
-from ui.auth.current_user import person_of
-from ui.background.startup import Opening
+from ui.auth.current_user import current_user
+from ui.background.startup import AppStartup
 from ui.texts import shared as texts
-from ui.web.chat.sources_panel import page_links, shown_html
-from ui.web.components.escape import escaped, plain
+from ui.web.chat.sources_panel import html_block, page_links
+from ui.web.components.escape import escape_html, strip_control_characters
 from ui.web.components.sample_questions import sample_questions
-from ui.web.training.render_negatives import Found, negatives_shown
+from ui.web.training.render_negatives import FinderCandidates, render_negatives
 
 log = logging.getLogger(__name__)
 
-N_OF_EACH = 5  # candidates of each way
-MAX_OFFERED = 200  # judged questions in the list, those judged last first
+N_PER_FINDER = 5  # candidates of each way
+MAX_OFFERED_QUESTIONS = 200  # judged questions in the list, those judged last first
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "negatives"}
 """Looking reads the whole library, so it must not take the room of those who chat; more wait in line."""
 Updates = dict[Any, Any]
@@ -31,7 +31,7 @@ Updates = dict[Any, Any]
 class NegativesPage:
     """The components of the page and what happens to them. Made once, inside the Blocks that are open."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
         with gr.Row(elem_classes="nj-top"):
             gr.Markdown(f"# {texts.NEGATIVES_TITLE}\n{texts.NEGATIVES_TAGLINE}", elem_classes="nj-brand")
@@ -39,13 +39,13 @@ class NegativesPage:
         with gr.Row(elem_classes="nj-pick", equal_height=True):
             self.question = gr.Textbox(
                 label=texts.ASK_LABEL, placeholder=texts.NEGATIVES_PLACEHOLDER, lines=1, max_lines=3,
-                max_length=MAX_QUESTION, submit_btn=texts.LOOK, scale=3, elem_classes="nj-look",
+                max_length=MAX_QUESTION_LENGTH, submit_btn=texts.LOOK, scale=3, elem_classes="nj-look",
             )  # fmt: skip
             self.offered = gr.Dropdown(
                 label=texts.JUDGED_QUESTIONS, choices=[], value=None, visible=False, scale=2, elem_classes="nj-offered"
             )
         self.status = gr.Markdown(texts.NEGATIVES_BEGIN, latex_delimiters=[], elem_classes="nj-quiet")
-        self.found = shown_html()
+        self.found = html_block()
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
@@ -59,10 +59,10 @@ class NegativesPage:
     def offer(self, request: gr.Request) -> Updates:
         """Questions to pick from: those that people judged, or headings of the library where there are none."""
         try:
-            person_of(request).must("administrator")
+            current_user(request).require_role("administrator")
             app = self._opening.app()
         except NightjarError as error:
-            return {self.status: escaped(str(error))}
+            return {self.status: escape_html(str(error))}
         if not app.library.n_passages():
             return {self.status: texts.EMPTY_LIBRARY}
         judged = judged_questions(app)
@@ -72,18 +72,18 @@ class NegativesPage:
 
     def look(self, asked: str | None, request: gr.Request) -> Iterator[Updates]:
         """Says that it is looking, then shows what was found, or why nothing can be."""
-        person = person_of(request)
+        person = current_user(request)
         if not (asked or "").strip():
             return
         assert asked is not None
         looking = texts.LOOKING if self._opening.is_over() else texts.WAKING
         yield {self.question: asked, self.status: looking, self.found: ""}
         try:
-            person.must("administrator")
+            person.require_role("administrator")
             app = self._opening.app()
-            shown = looked_at(app, checked(asked)) if app.library.n_passages() else ""
+            shown = negatives_html(app, check_question(asked)) if app.library.n_passages() else ""
         except NightjarError as error:
-            yield {self.status: escaped(str(error))}
+            yield {self.status: escape_html(str(error))}
         except Exception:
             log.exception("looking at a question's negatives failed")
             yield {self.status: texts.FAILED}
@@ -91,18 +91,20 @@ class NegativesPage:
             yield {self.status: "" if shown else texts.EMPTY_LIBRARY, self.found: shown}
 
 
-def looked_at(app: App, question: str) -> str:
+def negatives_html(app: App, question: str) -> str:
     """What every way finds for *question*, as HTML."""
-    from retriever_training.inspection.negatives_of_question import negatives_for  # heavy: not while the page is made
+    from retriever_training.inspection.negatives_of_question import (
+        mine_for_question,  # heavy: not while the page is made
+    )
 
-    told = negatives_for(app, question, N_OF_EACH, opened=app.live.retriever.encoder)
+    told = mine_for_question(app, question, N_PER_FINDER, encoder=app.active_retriever.retriever.encoder)
     public_ids = {one["passage_id"] for one in (*told["positives"], *told["candidates"])}
     of_public = app.library.resolve(public_ids)
     passages = app.library.get(list(of_public.values()))
     of = {public_id: passages[passage_id] for public_id, passage_id in of_public.items() if passage_id in passages}
     right = [of[one["passage_id"]] for one in told["positives"] if one["passage_id"] in of]
     found = [
-        Found(
+        FinderCandidates(
             one["source"],
             one["version"],
             one["rank"],
@@ -114,23 +116,23 @@ def looked_at(app: App, question: str) -> str:
         for one in told["candidates"]
         if one["passage_id"] in of
     ]
-    return negatives_shown(right, found)
+    return render_negatives(right, found)
 
 
-def judged_questions(app: App, n: int = MAX_OFFERED) -> list[str]:
+def judged_questions(app: App, n: int = MAX_OFFERED_QUESTIONS) -> list[str]:
     """Up to *n* questions with a judgment that counts, those judged last first."""
-    from retriever_training.judgments.snapshot import judged
-    from retriever_training.judgments.splits import normalised
+    from retriever_training.judgments.snapshot import load_judgments
+    from retriever_training.judgments.splits import normalise_question
 
     chosen = app.settings.feedback
-    settled = judged(app, frozenset(app.live.lexical.passage_ids), trusted=chosen.trusted,
+    settled = load_judgments(app, frozenset(app.active_retriever.lexical.passage_ids), trusted=chosen.trusted,
                      max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
     latest: dict[str, str] = {}
     for judgment in sorted(settled.judgments, key=lambda one: one.latest_at, reverse=True):
-        latest.setdefault(normalised(judgment.question), plain(judgment.question))
+        latest.setdefault(normalise_question(judgment.question), strip_control_characters(judgment.question))
     return list(latest.values())[:n]
 
 
-def fill_negatives_page(blocks: gr.Blocks, opening: Opening) -> None:
+def fill_negatives_page(blocks: gr.Blocks, opening: AppStartup) -> None:
     """Makes the page inside *blocks*, which are open."""
     NegativesPage(opening).listen(blocks)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from rag.records import Passage
 from ui.texts import shared as texts
-from ui.web.components.escape import escaped, marked, title
+from ui.web.components.escape import escape_html, highlight, passage_title
 
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FinderCandidates:
     """A passage that one way of finding negatives found for a question, and what cleaning made of it."""
 
     way: str
@@ -31,9 +31,9 @@ class Found:
     passage: Passage
 
 
-def negatives_shown(right: Sequence[Passage], found: Sequence[Found]) -> str:
+def render_negatives(right: Sequence[Passage], found: Sequence[FinderCandidates]) -> str:
     """The whole answer as HTML: the right passages, then a column for each way, and what the reasons mean."""
-    ways: Mapping[str, list[Found]] = {way: [one for one in found if one.way == way] for way in texts.WAYS}
+    ways: Mapping[str, list[FinderCandidates]] = {way: [one for one in found if one.way == way] for way in texts.WAYS}
     also: dict[str, list[str]] = defaultdict(list)
     for one in found:
         also[one.passage.passage_id].append(one.way)
@@ -44,10 +44,12 @@ def negatives_shown(right: Sequence[Passage], found: Sequence[Found]) -> str:
 
 def _right(right: Sequence[Passage]) -> str:
     if not right:
-        return f'<div class="nj-unjudged"><h2>{texts.NO_RIGHT_PASSAGE}</h2><p>{escaped(texts.CAN_NOT_KNOW)}</p></div>'
+        return (
+            f'<div class="nj-unjudged"><h2>{texts.NO_RIGHT_PASSAGE}</h2><p>{escape_html(texts.CAN_NOT_KNOW)}</p></div>'
+        )
     cards = "".join(
         f'<div class="nj-card nj-right">{_fate("right", texts.RIGHT)}'
-        f'<div class="nj-title">{escaped(title(passage))}</div>{_opening_words(passage)}</div>'
+        f'<div class="nj-title">{escape_html(passage_title(passage))}</div>{_opening_words(passage)}</div>'
         for passage in right
     )
     return (
@@ -55,12 +57,12 @@ def _right(right: Sequence[Passage]) -> str:
     )
 
 
-def _way(way: str, found: Sequence[Found], also: Mapping[str, Sequence[str]], *, checked: bool) -> str:
+def _way(way: str, found: Sequence[FinderCandidates], also: Mapping[str, Sequence[str]], *, checked: bool) -> str:
     name, what, nothing = texts.WAYS[way]
     n_kept = sum(one.removed is None for one in found)
     count = (texts.N_FOUND if checked else texts.N_UNCHECKED).format(found=len(found), kept=n_kept)
     cards = "".join(
-        candidate_card(one, [other for other in also[one.passage.passage_id] if other != way], checked=checked)
+        render_candidate(one, [other for other in also[one.passage.passage_id] if other != way], checked=checked)
         for one in found
     )
     below = (
@@ -71,7 +73,7 @@ def _way(way: str, found: Sequence[Found], also: Mapping[str, Sequence[str]], *,
     return f'<div class="nj-way nj-way-{way}"><h2>{name}</h2><p class="nj-what">{what}</p>{below}</div>'
 
 
-def candidate_card(one: Found, also: Sequence[str], *, checked: bool) -> str:
+def render_candidate(one: FinderCandidates, also: Sequence[str], *, checked: bool) -> str:
     """One candidate as HTML: rank, title, scores, what became of it, and its first words.
 
     *also* are the other ways that found it; *checked*: a right passage is known, so that "kept" means something.
@@ -79,7 +81,7 @@ def candidate_card(one: Found, also: Sequence[str], *, checked: bool) -> str:
     meta = [
         *([texts.SCORES[one.way].format(score=one.score)] if one.way in texts.SCORES else []),
         *([texts.MARGIN.format(margin=round(one.margin, 2) + 0.0)] if one.margin is not None else []),
-        *([escaped(texts.FOUND_BY.format(version=one.version))] if one.way == "earlier" else []),
+        *([escape_html(texts.FOUND_BY.format(version=one.version))] if one.way == "earlier" else []),
         *([texts.ALSO_FOUND.format(ways=", ".join(texts.WAYS[way][0] for way in also))] if also else []),
     ]
     if one.removed:
@@ -89,30 +91,32 @@ def candidate_card(one: Found, also: Sequence[str], *, checked: bool) -> str:
     return (
         f'<div class="nj-card nj-candidate">'
         f'<div class="nj-head"><span class="nj-n">{one.rank}</span> '
-        f'<span class="nj-title">{escaped(title(one.passage))}</span></div>{fate}'
+        f'<span class="nj-title">{escape_html(passage_title(one.passage))}</span></div>{fate}'
         f'<div class="nj-meta">{" · ".join(meta)}</div>{_opening_words(one.passage)}</div>'
     )
 
 
 def _fate(kind: str, text: str) -> str:
     """What became of a passage, told by a sign (in the style sheet), words and colour."""
-    return f'<div class="nj-fate nj-{kind}">{escaped(text)}</div>'
+    return f'<div class="nj-fate nj-{kind}">{escape_html(text)}</div>'
 
 
 def _opening_words(passage: Passage) -> str:
     text = passage.text
-    whole = f'<div class="nj-text">{marked(text, ())}</div>'
+    whole = f'<div class="nj-text">{highlight(text, ())}</div>'
     if len(text) <= FIRST_WORDS:
         return whole
     end = text.rfind(" ", 0, FIRST_WORDS)
     first = text[: end if end > 0 else FIRST_WORDS]
-    return f'<div class="nj-text">{marked(first, ())} …</div><details><summary>{texts.WHOLE}</summary>{whole}</details>'
+    return (
+        f'<div class="nj-text">{highlight(first, ())} …</div><details><summary>{texts.WHOLE}</summary>{whole}</details>'
+    )
 
 
-def _reasons(found: Sequence[Found]) -> str:
+def _reasons(found: Sequence[FinderCandidates]) -> str:
     given = {one.removed for one in found if one.removed}
     told = [
-        f"<li><strong>{escaped(start)}</strong>{escaped(': ' + meaning)}</li>"
+        f"<li><strong>{escape_html(start)}</strong>{escape_html(': ' + meaning)}</li>"
         for start, meaning in texts.REASONS.items()
         if any(reason == start or reason.startswith(start + " ") for reason in given)
     ]

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rag.records import now
+from rag.records import utc_now
 from ui.texts import training as texts
-from ui.web.components.escape import escaped
+from ui.web.components.escape import escape_html
 
 if TYPE_CHECKING:
-    from retriever_training.nightly.forecast import Foreseen
-    from retriever_training.nightly.sufficiency import Enough
-    from retriever_training.versions.night_store import Night, Step
-    from ui.actions.training_admin import Outlook, Running
-    from ui.background.night_scheduler import Ended
+    from retriever_training.nightly.forecast import TierForecast
+    from retriever_training.nightly.sufficiency import DataSufficiency
+    from retriever_training.versions.night_store import NightRecord, NightStep
+    from ui.actions.training_admin import NightReadiness, RunningNight
+    from ui.background.night_scheduler import NightExit
 
 STAGES = tuple(texts.STAGES)
 
 
-def moment(at: datetime) -> str:
+def format_moment(at: datetime) -> str:
     """A time for people, in its own zone.
 
     >>> from datetime import UTC
@@ -30,7 +30,7 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %Y, %H:%M %Z}".rstrip()
 
 
-def span(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """A length of time for people.
 
     >>> span(timedelta(seconds=9.4)), span(timedelta(minutes=3, seconds=5)), span(timedelta(hours=30))
@@ -44,56 +44,56 @@ def span(length: timedelta) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-def now_shown(running: Running | None, ended: Ended | None, next_at: datetime | None) -> str:
+def render_current_night(running: RunningNight | None, ended: NightExit | None, next_at: datetime | None) -> str:
     """The night that runs, or when the next one begins, as HTML."""
     if running is not None:
         told = _who_runs(running) + _steps(running.night, runs=True)
         return f'<div class="nj-night nj-running"><h2>{texts.RUNS}</h2>{told}</div>'
-    when = texts.NEXT_AT.format(at=escaped(moment(next_at))) if next_at else texts.NO_SCHEDULE
+    when = texts.NEXT_AT.format(at=escape_html(format_moment(next_at))) if next_at else texts.NO_SCHEDULE
     outcome = _ended(ended) if ended else ""
-    head = f"<h2>{texts.NOTHING_RUNS}</h2><p>{escaped(when) if not next_at else when}</p>{outcome}"
+    head = f"<h2>{texts.NOTHING_RUNS}</h2><p>{escape_html(when) if not next_at else when}</p>{outcome}"
     return f'<div class="nj-night">{head}</div>'
 
 
-def _who_runs(running: Running) -> str:
+def _who_runs(running: RunningNight) -> str:
     if running.pid is None:
         return f'<p class="nj-hint">{texts.RUNS_ELSEWHERE}</p>'
-    ago = span(now() - running.began_at) if running.began_at else ""
+    ago = format_duration(utc_now() - running.began_at) if running.began_at else ""
     return f'<p class="nj-hint">{texts.RUNS_SINCE.format(ago=ago, pid=running.pid)}</p>'
 
 
-def _ended(ended: Ended) -> str:
+def _ended(ended: NightExit) -> str:
     outcome = texts.OUTCOMES.get(ended.code, texts.FAILED_OUTCOME.format(code=ended.code))
-    return f'<p class="nj-hint">{escaped(texts.ENDED.format(ago=span(now() - ended.at), outcome=outcome))}</p>'
+    return f'<p class="nj-hint">{escape_html(texts.ENDED.format(ago=format_duration(utc_now() - ended.at), outcome=outcome))}</p>'
 
 
-def last_shown(night: Night | None) -> str:
+def render_last_night(night: NightRecord | None) -> str:
     """The night that ran last, as HTML: its stages, and what came of it and why."""
     if night is None:
         return f'<div class="nj-night"><h2>{texts.LAST_NIGHT}</h2><p>{texts.NO_NIGHT}</p></div>'
-    began = f"{texts.LAST_NIGHT} · {escaped(moment(night.started_at))}"
+    began = f"{texts.LAST_NIGHT} · {escape_html(format_moment(night.started_at))}"
     if night.decision is None:
         return f'<div class="nj-night nj-cut"><h2>{began}</h2><p>{texts.CUT_OFF}</p>{_steps(night, runs=False)}</div>'
-    told = _fate(night.decision) + _learnt_from(night) + _steps(night, runs=False) + reasons_shown(night)
+    told = _fate(night.decision) + _learnt_from(night) + _steps(night, runs=False) + render_gate_reasons(night)
     return f'<div class="nj-night nj-{night.decision}"><h2>{began}</h2>{told}</div>'
 
 
 def _fate(decision: str) -> str:
     sign = {"promoted": "kept", "kept": "plain"}.get(decision, "removed")
-    return f'<div class="nj-fate nj-{sign}">{escaped(texts.DECISIONS.get(decision, decision))}</div>'
+    return f'<div class="nj-fate nj-{sign}">{escape_html(texts.DECISIONS.get(decision, decision))}</div>'
 
 
-def _learnt_from(night: Night) -> str:
-    took = span(night.finished_at - night.started_at) if night.finished_at else ""
+def _learnt_from(night: NightRecord) -> str:
+    took = format_duration(night.finished_at - night.started_at) if night.finished_at else ""
     n = int(night.summary.get("n_judgments", 0))
     return f'<p class="nj-hint">{texts.LEARNT_FROM.format(n=n, tier=night.tier, took=took)}</p>'
 
 
-def reasons_shown(night: Night) -> str:
+def render_gate_reasons(night: NightRecord) -> str:
     """What the gate said of a night, in sentences, and what was left out of its judgments."""
-    said = "".join(f"<li>{escaped(str(reason))}</li>" for reason in night.summary.get("reasons", []))
+    said = "".join(f"<li>{escape_html(str(reason))}</li>" for reason in night.summary.get("reasons", []))
     dropped: Mapping[str, Any] = night.summary.get("dropped", {})
-    out = "".join(f"<li>{escaped(reason)}: {int(n):,}</li>" for reason, n in dropped.items())
+    out = "".join(f"<li>{escape_html(reason)}: {int(n):,}</li>" for reason, n in dropped.items())
     left = f"<details><summary>{texts.LEFT_OUT}</summary><ul>{out}</ul></details>" if out else ""
     return f"<h3>{texts.GATE_SAID}</h3><ul>{said}</ul>{left}" if said else left
 
@@ -101,7 +101,7 @@ def reasons_shown(night: Night) -> str:
 # ---- step by step
 
 
-def _steps(night: Night | None, *, runs: bool) -> str:
+def _steps(night: NightRecord | None, *, runs: bool) -> str:
     """The stages: those that are done, the one that runs, those to come; below each its steps."""
     steps = night.steps if night else ()
     over = night is not None and night.decision is not None
@@ -116,18 +116,18 @@ def _steps(night: Night | None, *, runs: bool) -> str:
     return f'<ol class="nj-stages">{shown}</ol>'
 
 
-def _when(own: Sequence[Step], steps: Sequence[Step]) -> str:
+def _when(own: Sequence[NightStep], steps: Sequence[NightStep]) -> str:
     """When the stage began, and how long it took where another one followed."""
     if not own:
         return ""
     later = [one.began_at for one in steps if one.began_at > own[-1].began_at]
-    took = f" · {texts.TOOK.format(took=span(later[0] - own[0].began_at))}" if later else ""
-    return f' <span class="nj-when">{escaped(texts.AT.format(at=f"{own[0].began_at:%H:%M:%S %Z}"))}{took}</span>'
+    took = f" · {texts.TOOK.format(took=format_duration(later[0] - own[0].began_at))}" if later else ""
+    return f' <span class="nj-when">{escape_html(texts.AT.format(at=f"{own[0].began_at:%H:%M:%S %Z}"))}{took}</span>'
 
 
-def _of_stage(own: Sequence[Step]) -> str:
+def _of_stage(own: Sequence[NightStep]) -> str:
     told = "".join(
-        f"<li>{escaped(texts.STEP.format(name=one.name, done=one.done, total=max(one.done, one.total)))}</li>"
+        f"<li>{escape_html(texts.STEP.format(name=one.name, done=one.done, total=max(one.done, one.total)))}</li>"
         for one in own
         if one.name
     )
@@ -137,28 +137,32 @@ def _of_stage(own: Sequence[Step]) -> str:
 # ---- what the next one has
 
 
-def outlook_shown(outlook: Outlook) -> str:
+def render_readiness(outlook: NightReadiness) -> str:
     """Whether there is enough for a night, as HTML."""
-    found = outlook.enough
-    if found.is_enough:
+    found = outlook.sufficiency
+    if found.is_sufficient:
         told = texts.ENOUGH_OF.format(
-            train=found.n_train, gate=found.n_gate, min_train=found.min_train, min_gate=found.min_gate
+            train=found.n_train, gate=found.n_held_out, min_train=found.min_train, min_gate=found.min_held_out
         )
-        own = " " + texts.FROM_OWN.format(train=found.n_train, own=found.n_own) if found.from_own else ""
+        own = (
+            " " + texts.FROM_OWN.format(train=found.n_train, own=found.n_pseudo_questions)
+            if found.is_cold_start
+            else ""
+        )
         return f'<div class="nj-night nj-enough"><h2>{texts.ENOUGH}</h2><p>{told}{own}</p></div>'
-    head = texts.NOT_ENOUGH.format(n=found.n_judged, wanted=found.n_wanted)
+    head = texts.NOT_ENOUGH.format(n=found.n_judged, wanted=found.n_needed)
     told = texts.NOT_ENOUGH_OF.format(
-        train=found.n_train, gate=found.n_gate, min_train=found.min_train, min_gate=found.min_gate
+        train=found.n_train, gate=found.n_held_out, min_train=found.min_train, min_gate=found.min_held_out
     )
     return f'<div class="nj-night nj-short"><h2>{head}</h2>{_bar(found)}<p>{told}</p></div>'
 
 
-def _bar(found: Enough) -> str:
-    share = min(100, round(100 * found.n_judged / max(1, found.n_wanted)))
+def _bar(found: DataSufficiency) -> str:
+    share = min(100, round(100 * found.n_judged / max(1, found.n_needed)))
     return f'<div class="nj-bar"><span style="width: {share}%"></span></div>'
 
 
-def foreseen_told(foreseen: Mapping[str, Foreseen], wanted: str) -> str:
+def format_forecast(foreseen: Mapping[str, TierForecast], wanted: str) -> str:
     """What a night of the chosen tier would do, in sentences."""
     one = foreseen.get(wanted)
     if one is None:
@@ -168,10 +172,10 @@ def foreseen_told(foreseen: Mapping[str, Foreseen], wanted: str) -> str:
         minutes = texts.MINUTES.format(n=one.minutes) if one.minutes >= 1 else texts.UNDER_A_MINUTE
     what = texts.TIER_IS[one.tier].format(minutes=minutes)
     why = f" {one.why}" if wanted == "auto" or (one.minutes is None and "own questions" in one.why) else ""
-    return escaped(f"{what}{why} {texts.THEN_GATE}")
+    return escape_html(f"{what}{why} {texts.THEN_GATE}")
 
 
-def said_shown(lines: Sequence[str]) -> str:
+def render_log(lines: Sequence[str]) -> str:
     """The last lines of a night, as HTML."""
-    told = escaped("\n".join(lines)) if lines else texts.SAID_NOTHING
+    told = escape_html("\n".join(lines)) if lines else texts.SAID_NOTHING
     return f'<div class="nj-said">{told}</div>'

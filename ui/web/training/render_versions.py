@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from rag.records import Passage
 from ui.texts import training as texts
-from ui.web.components.escape import escaped, marked, title
-from ui.web.training.render_night import moment, reasons_shown
+from ui.web.components.escape import escape_html, highlight, passage_title
+from ui.web.training.render_night import format_moment, render_gate_reasons
 
 if TYPE_CHECKING:
-    from retriever_training.inspection.doubtful_negatives import Doubt
-    from retriever_training.versions.night_store import Night
-    from retriever_training.versions.timeline import Entry
-    from ui.api.routes.reports import Report
+    from retriever_training.inspection.doubtful_negatives import DoubtfulNegative
+    from retriever_training.versions.night_store import NightRecord
+    from retriever_training.versions.timeline import TimelineEntry
+    from ui.api.routes.reports import StoredReport
 
 MAX_NIGHTS = 30  # in the plot
 MAX_REPORTS = 50
@@ -22,7 +22,7 @@ SIGNS = {"current": "kept", "refused": "removed"}
 """Where a version stands → its sign and colour; the others have a plain one."""
 
 
-def size(n_bytes: int) -> str:
+def format_size(n_bytes: int) -> str:
     """A size for people.
 
     >>> size(0), size(1_500), size(91_000_000), size(2_340_000_000)
@@ -37,7 +37,7 @@ def size(n_bytes: int) -> str:
 # ---- the plot
 
 
-def plot_shown(nights: Sequence[Night]) -> str:
+def render_gain_plot(nights: Sequence[NightRecord]) -> str:
     """Gain and interval of each measured night, and the two versions' nDCG@10, newest first, drawn by the style sheet.
 
     HTML, not a picture: it takes the colours of the page, wraps on a phone, and its numbers are read aloud.
@@ -52,7 +52,7 @@ def plot_shown(nights: Sequence[Night]) -> str:
     return f'<div class="nj-plot"><h2>{texts.PLOT}</h2><p class="nj-hint">{texts.PLOT_KEY}</p>{rows}</div>'
 
 
-def _plotted(night: Night, primary: Mapping[str, float], reach: float, low: float, high: float) -> str:
+def _plotted(night: NightRecord, primary: Mapping[str, float], reach: float, low: float, high: float) -> str:
     before, after = primary["mean_current"], primary["mean_candidate"]
     left, right = sorted(100 * (one - low) / (high - low) for one in (before, after))
     track = (
@@ -68,17 +68,17 @@ def _plotted(night: Night, primary: Mapping[str, float], reach: float, low: floa
     said = f"{primary['difference']:+.3f} ({primary['low']:+.3f} to {primary['high']:+.3f})"
     served = texts.SERVED.format(before=f"{before:.3f}", after=f"{after:.3f}")
     decision = str(night.decision)
-    label = f"{escaped(moment(night.started_at))} <br>{texts.TIERS.get(night.tier, '')} · {escaped(decision)}"
+    label = f"{escape_html(format_moment(night.started_at))} <br>{texts.TIERS.get(night.tier, '')} · {escape_html(decision)}"
     return (
-        f'<div class="nj-plotted nj-{escaped(decision)}">'
+        f'<div class="nj-plotted nj-{escape_html(decision)}">'
         f'<div class="nj-label">{label}</div>'
-        f'<div class="nj-cell"><div class="nj-track">{track}</div><div class="nj-number">{escaped(served)}</div></div>'
-        f'<div class="nj-cell"><div class="nj-track nj-zero">{gain}</div><div class="nj-number">{escaped(said)}</div></div>'
+        f'<div class="nj-cell"><div class="nj-track">{track}</div><div class="nj-number">{escape_html(served)}</div></div>'
+        f'<div class="nj-cell"><div class="nj-track nj-zero">{gain}</div><div class="nj-number">{escape_html(said)}</div></div>'
         "</div>"
     )
 
 
-def _primary(night: Night) -> Mapping[str, float] | None:
+def _primary(night: NightRecord) -> Mapping[str, float] | None:
     found: Mapping[str, float] | None = (night.summary.get("figures") or {}).get("primary")
     return found
 
@@ -86,13 +86,13 @@ def _primary(night: Night) -> Mapping[str, float] | None:
 # ---- the timeline
 
 
-def timeline_shown(entries: Sequence[Entry], names: Mapping[str, str], memory: int | None) -> str:
+def render_timeline(entries: Sequence[TimelineEntry], names: Mapping[str, str], memory: int | None) -> str:
     """Every version, the newest first, by its full name in *names*."""
-    held = f'<p class="nj-hint">{texts.MEMORY.format(memory=size(memory))} {texts.SHARED}</p>' if memory else ""
+    held = f'<p class="nj-hint">{texts.MEMORY.format(memory=format_size(memory))} {texts.SHARED}</p>' if memory else ""
     return f'<div class="nj-timeline">{held}{"".join(_version(entry, names) for entry in entries)}</div>'
 
 
-def _version(entry: Entry, names: Mapping[str, str]) -> str:
+def _version(entry: TimelineEntry, names: Mapping[str, str]) -> str:
     version = entry.version
     parent = (
         [texts.OF_PARENT.format(parent=names.get(version.parent_id, version.parent_id))] if version.parent_id else []
@@ -100,18 +100,18 @@ def _version(entry: Entry, names: Mapping[str, str]) -> str:
     about = [
         texts.TIERS.get(version.tier, ""),
         *parent,
-        moment(version.created_at),
+        format_moment(version.created_at),
         texts.WEIGHT.format(weight=version.lexical_weight),
     ]
     scores = _learnt(version.note) + _gate(entry.night)
     sign = SIGNS.get(entry.standing, "plain")
-    why = f"<details><summary>{texts.WHY}</summary>{reasons_shown(entry.night)}</details>" if entry.night else ""
+    why = f"<details><summary>{texts.WHY}</summary>{render_gate_reasons(entry.night)}</details>" if entry.night else ""
     return (
         f'<div class="nj-card nj-version nj-{entry.standing}"><div class="nj-head">'
         f'<span class="nj-title">{names[version.encoder_id]}</span> '
         f'<span class="nj-fate nj-{sign}">{texts.STANDINGS[entry.standing]}</span></div>'
-        f'<div class="nj-meta">{escaped(" · ".join(about))}</div>'
-        f'<p>{escaped(" · ".join(scores))}</p><p class="nj-hint">{_space(entry)}</p>{_changes(entry)}{why}</div>'
+        f'<div class="nj-meta">{escape_html(" · ".join(about))}</div>'
+        f'<p>{escape_html(" · ".join(scores))}</p><p class="nj-hint">{_space(entry)}</p>{_changes(entry)}{why}</div>'
     )
 
 
@@ -121,24 +121,28 @@ def _learnt(note: Mapping[str, Any]) -> list[str]:
     return told + ([texts.ON_DEV.format(score=on_dev)] if isinstance(on_dev, float) else [])
 
 
-def _gate(night: Night | None) -> list[str]:
+def _gate(night: NightRecord | None) -> list[str]:
     primary = _primary(night) if night else None
     if primary is None:
         return []
     return [texts.AT_GATE.format(before=primary["mean_current"], after=primary["mean_candidate"])]
 
 
-def _space(entry: Entry) -> str:
+def _space(entry: TimelineEntry) -> str:
     space = entry.space
-    told = [texts.SPACE.format(files=size(space.files), vectors=size(space.vectors), index=size(space.index))]
+    told = [
+        texts.SPACE.format(
+            files=format_size(space.files), vectors=format_size(space.vectors), index=format_size(space.index)
+        )
+    ]
     told += [] if entry.has_files else [texts.NO_FILES]
     told += [texts.NO_VECTORS] if entry.has_files and not space.n_vectors else []
-    return escaped(" · ".join(told))
+    return escape_html(" · ".join(told))
 
 
-def _changes(entry: Entry) -> str:
+def _changes(entry: TimelineEntry) -> str:
     lines = "".join(
-        f"<li>{escaped(f'{moment(one.promoted_at)}: {texts.CHANGES[one.kind]}, {one.reason}')}</li>"
+        f"<li>{escape_html(f'{format_moment(one.promoted_at)}: {texts.CHANGES[one.kind]}, {one.reason}')}</li>"
         for one in entry.promotions
     )
     return f'<ul class="nj-changes">{lines}</ul>' if lines else ""
@@ -147,19 +151,19 @@ def _changes(entry: Entry) -> str:
 # ---- doubtful negatives
 
 
-def doubt_shown(doubt: Doubt, passages: Mapping[str, Passage]) -> str:
+def render_review(doubt: DoubtfulNegative, passages: Mapping[str, Passage]) -> str:
     """One doubtful negative: the question, what is right, what is in doubt, and why."""
     right = "".join(_passage(passages[one], "nj-right") for one in doubt.right if one in passages)
     found = passages.get(doubt.passage_id)
     why = texts.KINDS[doubt.kind].format(why=doubt.why)
     margin = (
-        f' <span class="nj-when">{escaped(texts.MARGIN.format(margin=doubt.margin))}</span>'
+        f' <span class="nj-when">{escape_html(texts.MARGIN.format(margin=doubt.margin))}</span>'
         if doubt.margin is not None
         else ""
     )
     return (
-        f'<div class="nj-doubt"><h2>{texts.QUESTION}: {escaped(doubt.question)}</h2>'
-        f'<p class="nj-hint">{escaped(why)}{margin}</p><div class="nj-pair">'
+        f'<div class="nj-doubt"><h2>{texts.QUESTION}: {escape_html(doubt.question)}</h2>'
+        f'<p class="nj-hint">{escape_html(why)}{margin}</p><div class="nj-pair">'
         f"<div><h3>{texts.IN_DOUBT}</h3>{_passage(found, 'nj-doubted') if found else ''}</div>"
         f"<div><h3>{texts.RIGHT}</h3>{right or f'<p>{texts.NO_RIGHT}</p>'}</div></div></div>"
     )
@@ -167,15 +171,15 @@ def doubt_shown(doubt: Doubt, passages: Mapping[str, Passage]) -> str:
 
 def _passage(passage: Passage, kind: str) -> str:
     return (
-        f'<div class="nj-card {kind}"><div class="nj-title">{escaped(title(passage))}</div>'
-        f'<div class="nj-meta">{escaped(passage.source)}</div><div class="nj-text">{marked(passage.text, ())}</div></div>'
+        f'<div class="nj-card {kind}"><div class="nj-title">{escape_html(passage_title(passage))}</div>'
+        f'<div class="nj-meta">{escape_html(passage.source)}</div><div class="nj-text">{highlight(passage.text, ())}</div></div>'
     )
 
 
 # ---- reports
 
 
-def reports_shown(reports: Sequence[Report]) -> str:
+def render_reports(reports: Sequence[StoredReport]) -> str:
     """An index of the reports, the newest first."""
     if not reports:
         return f"<p>{texts.NO_REPORTS}</p>"
@@ -183,23 +187,23 @@ def reports_shown(reports: Sequence[Report]) -> str:
     return f'<p class="nj-hint">{texts.REPORTS_INTRO}</p><table class="nj-reports"><tbody>{rows}</tbody></table>'
 
 
-def _report(report: Report) -> str:
+def _report(report: StoredReport) -> str:
     opened = texts.NO_PAGE
     if report.page:
         opened = f'<a href="{_address(report, report.page)}" target="_blank">{texts.OPEN}</a>'
     others = ", ".join(
-        f'<a href="{_address(report, file)}" target="_blank">{escaped(file)}</a>'
+        f'<a href="{_address(report, file)}" target="_blank">{escape_html(file)}</a>'
         for file in report.files
         if file != report.page
     )
     return (
-        f"<tr><td>{escaped(report.name)}<br>"
-        f'<span class="nj-when">{escaped(moment(report.made_at))}</span></td>'
+        f"<tr><td>{escape_html(report.name)}<br>"
+        f'<span class="nj-when">{escape_html(format_moment(report.made_at))}</span></td>'
         f"<td>{opened}</td><td>{texts.OTHER_FILES.format(files=others)}</td></tr>"
     )
 
 
-def _address(report: Report, file: str) -> str:
+def _address(report: StoredReport, file: str) -> str:
     """Relative, so that a proxy may serve it below a path of its own."""
     from urllib.parse import quote
 

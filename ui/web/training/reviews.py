@@ -7,28 +7,28 @@ from typing import Any
 
 import gradio as gr
 
-from ui.actions.training_admin import TrainingRoom
-from ui.api.routes.reports import reports
-from ui.auth.current_user import Person
+from ui.actions.training_admin import TrainingAdmin
+from ui.api.routes.reports import list_reports
+from ui.auth.current_user import CurrentUser
 from ui.texts import training as texts
-from ui.web.chat.sources_panel import shown_html
-from ui.web.components.admin_only import for_administrators
+from ui.web.chat.sources_panel import html_block
+from ui.web.components.admin_only import guarded_for_administrator
 from ui.web.components.handler_errors import Updates
-from ui.web.training.render_versions import doubt_shown, reports_shown
+from ui.web.training.render_versions import render_reports, render_review
 
 Pair = tuple[str, str]
 """Question and passage id of the doubt that is shown."""
 BUTTONS = {"negative": texts.RIGHT_NEGATIVE, "not_negative": texts.NOT_NEGATIVE, "skip": texts.SKIP}
 
 
-class ReviewsPart:
+class ReviewsSection:
     """The components and what happens to them. Made once, inside the tab that is open."""
 
-    def __init__(self, room: TrainingRoom) -> None:
+    def __init__(self, room: TrainingAdmin) -> None:
         self._room = room
         gr.Markdown(texts.REVIEW_INTRO, elem_classes="nj-intro")
         self.status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
-        self.doubt = shown_html()
+        self.doubt = html_block()
         with gr.Row(elem_classes=["nj-acts", "nj-decide"]):
             self.buttons = {
                 decision: gr.Button(name, visible=False, min_width=0, elem_classes=["nj-act", f"nj-{decision}"])
@@ -38,29 +38,29 @@ class ReviewsPart:
         self.shown = gr.State(("", ""))
 
     @property
-    def looked_at(self) -> list[Any]:
+    def components(self) -> list[Any]:
         """What `look` updates."""
         return [self.status, self.doubt, self.shown, *self.buttons.values()]
 
     def listen(self, quiet: dict[str, Any]) -> None:
         """Connects the components with what happens."""
         for decision, button in self.buttons.items():
-            button.click(self._deciding(decision), [self.shown], self.looked_at, **quiet)
+            button.click(self._deciding(decision), [self.shown], self.components, **quiet)
 
     def look(self, request: gr.Request) -> Iterator[Updates]:
         """Says that it looks, then shows the first doubt."""
         yield {self.status: texts.REVIEW_LOOKING}
-        yield for_administrators(request, self.status, lambda _person: self._look())
+        yield guarded_for_administrator(request, self.status, lambda _person: self._look())
 
     def decide(self, decision: str, shown: Pair, request: gr.Request) -> Updates:
         """Keeps the decision on what is shown, and shows the next doubt."""
 
-        def decided(person: Person) -> Updates:
-            self._room.review(*shown, decision, person)
+        def decided(person: CurrentUser) -> Updates:
+            self._room.decide_review(*shown, decision, person)
             updates = self._look()
             return updates | {self.status: f"{texts.DECIDED[decision]} {updates[self.status]}"}
 
-        return for_administrators(request, self.status, decided)
+        return guarded_for_administrator(request, self.status, decided)
 
     def _deciding(self, decision: str) -> Callable[[Pair, gr.Request], Updates]:
         """`decide` for one button; Gradio 6.31 sees no request in a `partial`."""
@@ -71,7 +71,7 @@ class ReviewsPart:
         return decide
 
     def _look(self) -> Updates:
-        doubts = self._room.doubts()
+        doubts = self._room.doubtful_negatives()
         there = {button: gr.update(visible=bool(doubts)) for button in self.buttons.values()}
         if not doubts:
             return {self.status: texts.REVIEW_NONE, self.doubt: "", self.shown: ("", "")} | there
@@ -79,23 +79,23 @@ class ReviewsPart:
         passages = self._room.opening.app().library.get([first.passage_id, *first.right])
         return {
             self.status: texts.REVIEW_COUNT.format(n=len(doubts)),
-            self.doubt: doubt_shown(first, passages),
+            self.doubt: render_review(first, passages),
             self.shown: (first.question, first.passage_id),
         } | there
 
 
-class ReportsPart:
+class ReportsSection:
     """The index of reports. Made once, inside the tab that is open."""
 
-    def __init__(self, room: TrainingRoom) -> None:
+    def __init__(self, room: TrainingAdmin) -> None:
         self._room = room
         self.status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
-        self.reports = shown_html()
+        self.reports = html_block()
 
     def look(self, request: gr.Request) -> Updates:
         """The reports that there are."""
 
-        def listed(_person: Person) -> Updates:
-            return {self.reports: reports_shown(reports(self._room.opening.app().settings.data))}
+        def listed(_person: CurrentUser) -> Updates:
+            return {self.reports: render_reports(list_reports(self._room.opening.app().settings.data))}
 
-        return for_administrators(request, self.status, listed)
+        return guarded_for_administrator(request, self.status, listed)

@@ -7,26 +7,26 @@ from typing import Any
 
 import gradio as gr
 
-from rag.insights.version_disk_usage import freeable
-from ui.actions.compare import full_names
-from ui.actions.training_admin import TrainingRoom, memory_of_process
-from ui.auth.current_user import Person
+from rag.insights.version_disk_usage import freeable_sides
+from ui.actions.compare import version_full_names
+from ui.actions.training_admin import TrainingAdmin, process_memory_bytes
+from ui.auth.current_user import CurrentUser
 from ui.texts import training as texts
-from ui.web.chat.sources_panel import shown_html
-from ui.web.components.admin_only import for_administrators
-from ui.web.components.escape import escaped
+from ui.web.chat.sources_panel import html_block
+from ui.web.components.admin_only import guarded_for_administrator
+from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
-from ui.web.training.render_night import moment
-from ui.web.training.render_versions import plot_shown, size, timeline_shown
+from ui.web.training.render_night import format_moment
+from ui.web.training.render_versions import format_size, render_gain_plot, render_timeline
 
 
-class VersionsPart:
+class VersionsSection:
     """The components and what happens to them. Made once, inside the tab that is open."""
 
-    def __init__(self, room: TrainingRoom) -> None:
+    def __init__(self, room: TrainingAdmin) -> None:
         self._room = room
-        self.plot = shown_html()
-        self.timeline = shown_html()
+        self.plot = html_block()
+        self.timeline = html_block()
         with gr.Column(elem_classes="nj-change"):
             gr.Markdown(f"### {texts.ANSWER_TITLE}")
             with gr.Row(elem_classes="nj-pick", equal_height=True):
@@ -47,56 +47,58 @@ class VersionsPart:
                 self.free = gr.Button(texts.FREE, visible=False, min_width=0, elem_classes="nj-act")
 
     @property
-    def looked_at(self) -> list[Any]:
+    def components(self) -> list[Any]:
         """What `look` updates."""
         return [self.status, self.plot, self.timeline, self.which, self.typed, self.why, self.free_told, self.free]
 
     def listen(self, quiet: dict[str, Any]) -> None:
         """Connects the components with what happens."""
-        self.change.click(self.let_answer, [self.which, self.typed, self.why], self.looked_at, **quiet)
-        self.free.click(self.free_vectors, None, self.looked_at, **quiet)
+        self.change.click(self.activate, [self.which, self.typed, self.why], self.components, **quiet)
+        self.free.click(self.free_vectors, None, self.components, **quiet)
 
     def look(self, request: gr.Request) -> Updates:
         """Everything as it is now."""
-        return for_administrators(request, self.status, lambda _person: self._look())
+        return guarded_for_administrator(request, self.status, lambda _person: self._look())
 
-    def let_answer(self, which: str | None, typed: str, why: str, request: gr.Request) -> Updates:
+    def activate(self, which: str | None, typed: str, why: str, request: gr.Request) -> Updates:
         """Promotes a version, or rolls back where it is the previous one."""
 
-        def changed(person: Person) -> Updates:
+        def changed(person: CurrentUser) -> Updates:
             if not which:
                 return {self.status: texts.CHOOSE_ONE}
             against = self._room.refusal(which)
-            is_back = which == self._room.opening.app().registry.before_current()
+            is_back = which == self._room.opening.app().registry.version_before_current()
             version = (
                 self._room.roll_back(typed, why, person) if is_back else self._room.promote(which, typed, why, person)
             )
-            told = texts.CHANGED.format(name=full_names(self._room.opening.app())[version.encoder_id])
-            told += f" {escaped(texts.OVERRULED)}" if against else ""
+            told = texts.CHANGED.format(name=version_full_names(self._room.opening.app())[version.encoder_id])
+            told += f" {escape_html(texts.OVERRULED)}" if against else ""
             return self._look() | {self.status: told, self.typed: "", self.why: ""}
 
-        return for_administrators(request, self.status, changed)
+        return guarded_for_administrator(request, self.status, changed)
 
     def free_vectors(self, request: gr.Request) -> Updates:
         """Frees the vectors of versions far back."""
 
-        def freed(_person: Person) -> Updates:
+        def freed(_person: CurrentUser) -> Updates:
             done = self._room.free()
-            return self._look() | {self.status: texts.FREED.format(size=size(done.n_bytes), n_vectors=done.n_vectors)}
+            return self._look() | {
+                self.status: texts.FREED.format(size=format_size(done.n_bytes), n_vectors=done.n_vectors)
+            }
 
-        return for_administrators(request, self.status, freed)
+        return guarded_for_administrator(request, self.status, freed)
 
     def _look(self) -> Updates:
-        from retriever_training.versions.night_store import Nights
-        from retriever_training.versions.timeline import timeline
+        from retriever_training.versions.night_store import NightStore
+        from retriever_training.versions.timeline import version_timeline
 
         app = self._room.opening.app()
-        entries, names = timeline(app), full_names(app)
+        entries, names = version_timeline(app), version_full_names(app)
         held = {entry.version.passage_side for entry in entries if entry.space.n_vectors or entry.space.index}
-        n_free = len(held.intersection(freeable(app.registry)))
+        n_free = len(held.intersection(freeable_sides(app.registry)))
         return {
-            self.plot: plot_shown(Nights(app.engine).newest()),
-            self.timeline: timeline_shown(entries, names, memory_of_process()),
+            self.plot: render_gain_plot(NightStore(app.engine).newest()),
+            self.timeline: render_timeline(entries, names, process_memory_bytes()),
             self.which: gr.update(choices=_choices(entries, names), value=None),
             self.free_told: texts.FREE_TOLD.format(n=n_free) if n_free else texts.FREE_NOTHING,
             self.free: gr.update(visible=bool(n_free)),
@@ -111,7 +113,7 @@ def _choices(entries: Any, names: Mapping[str, str]) -> list[tuple[str, str]]:
          if entry.standing == "previous"
          else (texts.PROMOTE_REFUSED if entry.standing == "refused" else texts.PROMOTE_TO).format(
              name=names[entry.version.encoder_id], standing=texts.STANDINGS[entry.standing],
-             tier=texts.TIERS.get(entry.version.tier, ""), at=moment(entry.version.created_at)),
+             tier=texts.TIERS.get(entry.version.tier, ""), at=format_moment(entry.version.created_at)),
          entry.version.encoder_id)
         for entry in sorted(there, key=lambda entry: entry.standing != "previous")
     ]  # fmt: skip

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.work_folder import bench_folder
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.bench.harness.work_folder import work_folder
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from rag.embedding.encoder import Encoder
-    from retriever_training.abstention.leave_out_examples import Holdings, Questions
+    from retriever_training.abstention.leave_out_examples import AnswerableQuestions, SearchableLibrary
 
-COLUMNS = {
+COLUMN_LABELS = {
     "auroc": "AUROC, with against without", "auroc_cosine": "best cosine", "auroc_foreign": "against others' questions",
     "auroc_cosine_foreign": "best cosine", "declined": "declined", "declined_without": "without", "declined_foreign": "others'",
 }  # fmt: skip
@@ -46,47 +46,53 @@ def declining(
     from dataclasses import asdict
 
     from rag.errors import UsageError
-    from retriever_training.bench.abstention import found_on, see, table
+    from retriever_training.bench.abstention import collect_examples, fit_threshold, leave_one_out_figures
 
     if len(beir) < 2:
         raise UsageError("--beir names one set: name two or more, so that each is measured by the others")
-    libraries: dict[str, Holdings] = {}
-    asked: dict[str, Questions] = {}
-    with bench_folder(out) as folder:
+    libraries: dict[str, SearchableLibrary] = {}
+    asked: dict[str, AnswerableQuestions] = {}
+    with work_folder(out) as folder:
         for one in beir:
             context.obj["data"] = folder / one.name / "data"
             encoder, libraries[one.name], asked[one.name] = _opened(context, one, split, questions, seed)
-        with progress("looking", sum(len(one.texts) for one in asked.values()), "questions") as advance:
-            seen = see(libraries, asked, encoder, k=k, n_foreign=questions // 3, seed=seed, progress=advance)
-    bar, measured = found_on(list(seen.values())), table(seen)
+        with progress_bar("looking", sum(len(one.texts) for one in asked.values()), "questions") as advance:
+            seen = collect_examples(
+                libraries, asked, encoder, k=k, n_out_of_domain=questions // 3, seed=seed, progress=advance
+            )
+    bar, measured = fit_threshold(list(seen.values())), leave_one_out_figures(seen)
     if as_json:
         print_json({"split": split, "questions": questions, "seed": seed, "bar": asdict(bar), "sets": measured})
         return
-    rows = [[name, *(f"{figures[key]:.3f}" for key in COLUMNS)] for name, figures in measured.items()]
-    print_table(["", *COLUMNS.values()], rows, f"{split}, {questions} questions a set, by the lines of the other sets")
+    rows = [[name, *(f"{figures[key]:.3f}" for key in COLUMN_LABELS)] for name, figures in measured.items()]
+    print_table(
+        ["", *COLUMN_LABELS.values()], rows, f"{split}, {questions} questions a set, by the lines of the other sets"
+    )
     typer.echo(f"of all sets: {bar}")
 
 
-def _opened(context: typer.Context, beir: Path, split: str, n: int, seed: int) -> tuple[Encoder, Holdings, Questions]:
+def _opened(
+    context: typer.Context, beir: Path, split: str, n: int, seed: int
+) -> tuple[Encoder, SearchableLibrary, AnswerableQuestions]:
     """The set as a library in a folder of its own, and up to *n* of its questions."""
-    from eval.datasets.beir import load_beir, locate, translated
+    from eval.datasets.beir import load_beir, locate_passages, translate_qrels
     from rag.app.app import open_app
     from rag.ingestion.ingest import ingest_beir
-    from retriever_training.abstention.calibrate import holdings_of
-    from retriever_training.abstention.leave_out_examples import Questions
+    from retriever_training.abstention.calibrate import searchable_library
+    from retriever_training.abstention.leave_out_examples import AnswerableQuestions
 
     dataset = load_beir(beir)
-    app: Any = open_app(settings_of(context))
+    app: Any = open_app(load_command_settings(context))
     try:
         ingest_beir(app.library, beir)
-        with progress(f"encoding {beir.name}", app.missing_vectors()) as advance:
+        with progress_bar(f"encoding {beir.name}", app.n_missing_vectors()) as advance:
             app.encode_missing(advance)
-        encoder, holdings = app.open_encoder(), holdings_of(app)
-        qrels = translated(dataset.split(split), locate(dataset, app.library))
+        encoder, holdings = app.open_encoder(), searchable_library(app)
+        qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
     finally:
         app.close()
     drawn = random.Random(seed).sample(sorted(qrels), min(n, len(qrels)))  # noqa: S311 (a benchmark's questions, no secret)
     row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
     texts = [dataset.queries[one] for one in drawn]
     right = [[row[passage] for passage, grade in qrels[one].items() if grade > 0] for one in drawn]
-    return encoder, holdings, Questions(texts, encoder.encode_queries(texts), right)
+    return encoder, holdings, AnswerableQuestions(texts, encoder.encode_queries(texts), right)

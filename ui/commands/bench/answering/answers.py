@@ -5,21 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ui.commands.bench.harness.work_folder import bench_folder
-from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress
+from ui.commands.bench.harness.work_folder import work_folder
+from ui.commands.console import JSON_OPTION, opened_app, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from eval.bench.answers import Asked, SideBench
+    from eval.bench.answers import BenchQuestion, SideResult
     from rag.app.app import App
     from rag.embedding.encoder import Encoder
     from rag.records import Citation
     from rag.retrieval.retriever import Retriever
 
-ROWS = {
+MEASURE_LABELS = {
     "hit": "answer in what is quoted", "hit_first": "answer in what stands first", "content_f1": "content-word F1",
     "token_f1": "token F1", "content_f1_first": "content-word F1 of what stands first", "short": "short answer in front",
     "short_exact": "  it is the known one, exactly", "short_right": "  it holds it, or is part of it", "words": "words quoted",
@@ -54,49 +54,49 @@ def answers(
 
     nightjar bench answers --beir datasets/nq-open --questions 100 --plot risk.svg
     """
-    from eval.bench.answers import measure_answers
+    from eval.bench.answers import measure_sides
     from eval.datasets.beir import load_beir
     from rag.ingestion.ingest import ingest_beir
 
     dataset = load_beir(beir)
-    with bench_folder(out) as folder:
+    with work_folder(out) as folder:
         context.obj["data"] = folder / "data"
         with opened_app(context) as app:
             ingest_beir(app.library, beir)
-            with progress("encoding the library", app.missing_vectors()) as advance:
+            with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
                 app.encode_missing(advance)
             asked = _asked(app, beir, split, questions, seed)
-            with progress("answering", len(asked), "questions") as advance:
-                measured = measure_answers(asked, _sides(app, k), _stored(app), advance)
+            with progress_bar("answering", len(asked), "questions") as advance:
+                measured = measure_sides(asked, _sides(app, k), _stored(app), advance)
     if plot:
         plot.write_text(_curve(measured, dataset.name), "utf-8")
     figures = {name: side.figures() for name, side in measured.items()}
     if as_json:
         print_json({"dataset": dataset.name, "split": split, "n_questions": len(asked), "seed": seed, "sides": figures})
     else:
-        rows = [[label, *(_cell(figures[name][key]) for name in figures)] for key, label in ROWS.items()]
+        rows = [[label, *(_cell(figures[name][key]) for name in figures)] for key, label in MEASURE_LABELS.items()]
         print_table(["", *figures], rows, f"{dataset.name}, {split}, {len(asked)} questions")
 
 
-def _asked(app: App, beir: Path, split: str, n: int, seed: int) -> list[Asked]:
+def _asked(app: App, beir: Path, split: str, n: int, seed: int) -> list[BenchQuestion]:
     """Up to *n* questions of the split whose answers are known, drawn by the seed.
 
     Raises:
         TooLittleDataError: none has an answer.
     """
-    from eval.bench.answers import Asked
-    from eval.datasets.beir import load_beir, locate, translated
+    from eval.bench.answers import BenchQuestion
+    from eval.datasets.beir import load_beir, locate_passages, translate_qrels
     from rag.errors import TooLittleDataError
 
     dataset = load_beir(beir)
-    qrels = translated(dataset.split(split), locate(dataset, app.library))
+    qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
     known = sorted(query_id for query_id in qrels if query_id in dataset.answers)
     if not known:
         raise TooLittleDataError(f"no question of split {split!r} of {str(beir)!r} has metadata.answers: "
                                  "choose a set with known answers")  # fmt: skip
     drawn = random.Random(seed).sample(known, min(n, len(known)))  # noqa: S311 (a benchmark's questions, no secret)
     return [
-        Asked(
+        BenchQuestion(
             one,
             dataset.queries[one],
             dataset.answers[one],
@@ -107,15 +107,15 @@ def _asked(app: App, beir: Path, split: str, n: int, seed: int) -> list[Asked]:
 
 
 def _sides(app: App, k: int) -> dict[str, Any]:
-    from eval.bench.answers import extractive
-    from eval.bench.baselines.langchain_minimal import TenLines
+    from eval.bench.answers import extractive_side
+    from eval.bench.baselines.langchain_minimal import LangChainMinimal
 
     encoder = app.open_encoder()
     encoder.encode_queries(["warm"])
     ids, matrix = app.vectors().matrix()
-    beside = TenLines(app.library.passages(), dict(zip(ids, matrix, strict=True)), encoder)
+    beside = LangChainMinimal(app.library.passages(), dict(zip(ids, matrix, strict=True)), encoder)
     return {
-        "Nightjar": extractive(_retrievers(app, encoder), k),
+        "Nightjar": extractive_side(_retrievers(app, encoder), k),
         "LangChain, top passage": beside.top_passage,
         "LangChain, best sentence": beside.best_sentence,
     }
@@ -123,7 +123,7 @@ def _sides(app: App, k: int) -> dict[str, Any]:
 
 def _retrievers(app: App, encoder: Encoder) -> Callable[[frozenset[str]], Retriever]:
     """Passages that are not there → the current version over the others, searching exactly."""
-    from eval.retrieval.leave_out import DenseWithout, LexicalWithout
+    from eval.retrieval.leave_out import LeaveOutDense, LeaveOutLexical
     from rag.index.exact_search import ExactIndex
     from rag.retrieval.retriever import Retriever
 
@@ -131,7 +131,7 @@ def _retrievers(app: App, encoder: Encoder) -> Callable[[frozenset[str]], Retrie
     exact = ExactIndex(vectors)
 
     def without(gone: frozenset[str]) -> Retriever:
-        dense, words = (DenseWithout(exact, gone), LexicalWithout(lexical, gone)) if gone else (exact, lexical)
+        dense, words = (LeaveOutDense(exact, gone), LeaveOutLexical(lexical, gone)) if gone else (exact, lexical)
         return Retriever(encoder, dense, words, app.library, vectors, lexical_weight=weight)
 
     return without
@@ -145,12 +145,17 @@ def _stored(app: App) -> Callable[[Citation], str]:
     return stored
 
 
-def _curve(measured: Mapping[str, SideBench], name: str) -> str:
-    from eval.report.output.svg_plots import Risk, risks
+def _curve(measured: Mapping[str, SideResult], name: str) -> str:
+    from eval.report.output.svg_plots import RiskCurve, risk_plot
 
-    kinds = ("ours", "theirs", "pale")
-    lines = [Risk(label, *side.curve(), kind) for kind, (label, side) in zip(kinds, measured.items(), strict=True)]  # type: ignore[arg-type]  # zip loses the literals
-    return risks(lines, f"{name}: wrong answers by how many are given, half of the questions without their passages")
+    kinds: tuple[Literal["ours", "theirs", "pale"], ...] = ("ours", "theirs", "pale")
+    lines = []
+    for kind, (label, side) in zip(kinds, measured.items(), strict=True):
+        coverage, risk = side.risk_coverage()
+        lines.append(RiskCurve(label, coverage.tolist(), risk.tolist(), kind))
+    return risk_plot(
+        lines, f"{name}: wrong answers by how many are given, half of the questions without their passages"
+    )
 
 
 def _cell(value: float | None) -> str:

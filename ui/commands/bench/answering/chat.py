@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.bench.harness.server import serving
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress
+from ui.commands.bench.harness.server import running_server
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from eval.bench.chat_load import ChatBench, Waits
@@ -37,13 +37,13 @@ def chat(
     """
     from tempfile import TemporaryDirectory
 
-    from eval.bench.chat_load import cost_of, measure_chat, questions_of
+    from eval.bench.chat_load import measure_chat, process_cost, questions_from_headings
 
-    questions = questions_of(documents)
+    questions = questions_from_headings(documents)
     with (
         TemporaryDirectory(prefix="nightjar-bench-") as folder,
-        serving(documents, Path(folder)) as (address, pid),
-        progress("chatting", round(60 * minutes), "seconds") as advance,
+        running_server(documents, Path(folder)) as (address, pid),
+        progress_bar("chatting", round(60 * minutes), "seconds") as advance,
     ):
         measured = measure_chat(
             address,
@@ -51,7 +51,7 @@ def chat(
             n_people=people,
             seconds=60 * minutes,
             pause_s=pause,
-            cost=cost_of(pid),
+            cost=process_cost(pid),
             progress=advance,
         )
     if as_json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from eval.bench.ingest import IngestBench
@@ -49,16 +49,16 @@ def ingest(
 
     if beir is None and files is None and not made:
         raise UsageError("nothing to time: name --beir DIR, --files DIR or --made N")
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     told: dict[str, Any] = {}
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
         work = Path(folder)
         if beir is not None:
             told["beir"] = _of_beir(settings, beir, work, limit, rounds)
         if files is not None:
-            told["files"] = of_folder(settings, files, work / "of-files")
+            told["files"] = time_ingest_command(settings, files, work / "of-files")
         if made:
-            told["made"] = of_folder(settings, write_markdown(work / "made", made), work / "of-made")
+            told["made"] = time_ingest_command(settings, write_markdown(work / "made", made), work / "of-made")
     if as_json:
         print_json({name: _as_json(one) for name, one in told.items()})
     else:
@@ -72,14 +72,14 @@ def _of_beir(settings: Settings, beir: Path, work: Path, limit: int, rounds: int
 
     encoder = settings.encoder
     save_base(encoder.model, encoder.max_tokens, work / "base")
-    with progress("measure", rounds, "rounds") as advance:
+    with progress_bar("measure", rounds, "rounds") as advance:
         return measure_ingest(
             beir, work / "base", work / "libraries", limit=limit, n_rounds=rounds,
             precision=encoder.precision, threads=encoder.threads, progress=advance,
         )  # fmt: skip
 
 
-def of_folder(settings: Settings, folder: Path, data: Path) -> dict[str, Any]:
+def time_ingest_command(settings: Settings, folder: Path, data: Path) -> dict[str, Any]:
     """Runs `nightjar ingest` on a folder twice, then encodes the same texts alone.
 
     "outside" is the share of the time that encoding alone would not have taken, without what every start of the encoder
@@ -136,7 +136,7 @@ def _alone(settings: Settings, data: Path) -> float:
 
     app = open_app(settings.model_copy(update={"data": data}))
     try:
-        texts = list(dict.fromkeys(passage.encoded_text for passage in app.library.iterate()))
+        texts = list(dict.fromkeys(passage.encoded_text for passage in app.library.iterate_passages()))
         encoder = app.open_encoder()
         encoder.prefers_bf16(texts)
         encoder.encode_passages(texts[:32])

@@ -12,16 +12,16 @@ from urllib.parse import quote
 
 import typer
 
-from ui.commands.bench.harness.work_folder import bench_folder
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.bench.harness.work_folder import work_folder
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from rag.app.app import App
     from rag.settings import Settings
 
 LIMIT_S = 3.0  # from asking for the page to what it shows first, in both of its parts
-N_FILES = 40  # of made-up words; votes are looked up in them
-NAMES = {
+N_SYNTHETIC_FILES = 40  # of made-up words; votes are looked up in them
+STEP_LABELS = {
     "count_days": "days that are over are counted, once, in the background",
     "numbers": "numbers over time, the first look",
     "numbers_again": "numbers over time, the second look",
@@ -32,7 +32,7 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class StepTime:
     """What one step took, from its beginning."""
 
     seconds: float
@@ -51,7 +51,7 @@ class InsightsBench:
     n_verdicts: int
     megabytes: int
     """Of the database."""
-    steps: dict[str, Took]
+    steps: dict[str, StepTime]
     """By the keys of NAMES."""
 
     @property
@@ -84,11 +84,14 @@ def insights(
 
     nightjar bench insights --turns 100000 --keep kept --json
     """
-    with bench_folder(keep) as folder:
+    with work_folder(keep) as folder:
         context.obj["data"] = folder / "data"
-        settings = settings_of(context, database={"url": f"sqlite:///{quote(str(folder / 'nightjar.db'))}"})
-        with _filled(settings, folder, turns, days) as app, progress("looking", len(NAMES), "looks") as advance:
-            measured = measure(app, turns, days, advance)
+        settings = load_command_settings(context, database={"url": f"sqlite:///{quote(str(folder / 'nightjar.db'))}"})
+        with (
+            _filled(settings, folder, turns, days) as app,
+            progress_bar("looking", len(STEP_LABELS), "looks") as advance,
+        ):
+            measured = measure_insights_page(app, turns, days, advance)
     if as_json:
         print_json(asdict(measured) | {"is_in_time": measured.is_in_time, "limit_s": LIMIT_S})
     else:
@@ -117,8 +120,8 @@ def _filled(settings: Settings, folder: Path, n_turns: int, days: int) -> Iterat
             raise UsageError(f"{str(folder)!r} holds {there:,} turns, not {n_turns:,}: give another folder to --keep, or "
                              "remove it")  # fmt: skip
         if not there:
-            app.ingest(find_files([write_markdown(folder / "files", N_FILES)]))
-            with progress("making up turns", n_turns, "turns") as advance:
+            app.ingest(find_files([write_markdown(folder / "files", N_SYNTHETIC_FILES)]))
+            with progress_bar("making up turns", n_turns, "turns") as advance:
                 fill_turns(app.engine, app.lexical().passage_ids, app.current().encoder_id, n_turns, days=days,
                            progress=advance)  # fmt: skip
         yield app
@@ -126,26 +129,28 @@ def _filled(settings: Settings, folder: Path, n_turns: int, days: int) -> Iterat
         app.close()
 
 
-def measure(app: App, n_turns: int, days: int, progress: Callable[[int], None] = lambda n: None) -> InsightsBench:
+def measure_insights_page(
+    app: App, n_turns: int, days: int, progress: Callable[[int], None] = lambda n: None
+) -> InsightsBench:
     """Looks at both parts of the page twice, at 90 days and at everybody's votes, as a serving application does."""
-    from rag.feedback.daily_counts import count_again, counting, last_day_over
-    from rag.insights.usage_over_time import days_looked_at, span_of
-    from rag.records import now
-    from ui.actions.vote_effects import Look, VoteLook
-    from ui.background.usage_cache import Counted
+    from rag.feedback.daily_counts import count_days, discard_counts, last_closed_day
+    from rag.insights.usage_over_time import days_covered, to_span
+    from rag.records import utc_now
+    from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
+    from ui.background.usage_cache import UsageCache
 
     app.refresh()  # a serving application has opened what answers long before
-    over, span = days_looked_at(last_day_over(now())), span_of(90)
+    over, span = days_covered(last_closed_day(utc_now())), to_span(90)
     with app.engine.begin() as connection:
-        count_again(connection, over)  # else a run before this one has counted them
-    counted, look, took = Counted(), VoteLook(app), {}
-    for name, steps in (("count_days", counting(app.engine, over)), ("numbers", counted.steps(app.engine, span)),
+        discard_counts(connection, over)  # else a run before this one has counted them
+    counted, look, took = UsageCache(), VoteEffectsView(app), {}
+    for name, steps in (("count_days", count_days(app.engine, over)), ("numbers", counted.steps(app.engine, span)),
                         ("numbers_again", counted.steps(app.engine, span))):  # fmt: skip
         took[name] = _timed(steps)[-1]
         progress(1)
-    looks = _timed(look.steps(None, early=True), Look)
+    looks = _timed(look.steps(None, early=True), VoteEffectsSummary)
     took["ranks"], took["weighed"] = looks[0], looks[-1]
-    took["votes_again"] = _timed(look.steps(None, early=True), Look)[-1]
+    took["votes_again"] = _timed(look.steps(None, early=True), VoteEffectsSummary)[-1]
     progress(3)
     file = Path(str(app.engine.url.database))
     n_bytes = sum(one.stat().st_size for one in file.parent.glob(f"{file.name}*"))
@@ -154,11 +159,11 @@ def measure(app: App, n_turns: int, days: int, progress: Callable[[int], None] =
     return InsightsBench(n_turns, days, n_told, len(app.feedback.standing()), round(n_bytes / 1e6), took)
 
 
-def _timed(steps: Iterable[object], kind: type = object) -> list[Took]:
+def _timed(steps: Iterable[object], kind: type = object) -> list[StepTime]:
     """What passed until each of the *steps* that is of this kind."""
     started, cpu_started = time.perf_counter(), time.process_time()
     return [
-        Took(round(time.perf_counter() - started, 3), round(time.process_time() - cpu_started, 3))
+        StepTime(round(time.perf_counter() - started, 3), round(time.process_time() - cpu_started, 3))
         for step in steps
         if isinstance(step, kind)
     ]
@@ -168,7 +173,7 @@ def _print(measured: InsightsBench) -> None:
     title = (f"{measured.n_turns:,} questions of {measured.n_days} days, {measured.n_verdicts:,} verdicts, "
              f"{measured.megabytes:,} MB")  # fmt: skip
     rows = [[said, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
-            for name, said in NAMES.items()]  # fmt: skip
+            for name, said in STEP_LABELS.items()]  # fmt: skip
     print_table(["what", "seconds", "of CPU"], rows, title)
     typer.echo(f"Something to see within {LIMIT_S:g} s in both parts of the page: "
                f"{'yes' if measured.is_in_time else 'no'}.")  # fmt: skip

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.server import serving
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress
+from ui.commands.bench.harness.server import running_server
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress_bar
 
 LIMIT_S = 2.0
-USABLE: Mapping[str, str] = {
+READY_SELECTORS: Mapping[str, str] = {
     "": ".nj-messages .example",
     "documents": ".nj-row .nj-entry",
     "insights": ".nj-insights .nj-quiet p",
@@ -57,13 +57,13 @@ def pages(
 
     nightjar bench pages
     """
-    from ui.commands.bench.harness.browser import browsing
+    from ui.commands.bench.harness.browser import headless_browser
 
     with (
-        browsing() as browser,
+        headless_browser() as browser,
         TemporaryDirectory(prefix="nightjar-bench-") as folder,
-        serving(documents, Path(folder)) as (address, _),
-        progress("opening pages", times * len(USABLE), "pages") as advance,
+        running_server(documents, Path(folder)) as (address, _),
+        progress_bar("opening pages", times * len(READY_SELECTORS), "pages") as advance,
     ):
         found = _timed(browser, address, times, advance)
     is_in_time = all(one.again_s < LIMIT_S for one in found)
@@ -80,9 +80,9 @@ def _timed(browser: Any, address: str, times: int, progress: Callable[[int], Non
     from ui.commands.bench.harness.browser import seconds_until
     from ui.texts.shared import PAGES
 
-    taken: dict[str, list[float]] = {path: [] for path in USABLE}
+    taken: dict[str, list[float]] = {path: [] for path in READY_SELECTORS}
     for _ in range(times):
-        for path in USABLE:
+        for path in READY_SELECTORS:
             browser.get("about:blank")
             taken[path].append(seconds_until(browser, f"{address}/{path}", partial(is_usable, path=path)))
             progress(1)
@@ -97,5 +97,5 @@ def is_usable(browser: Any, path: str) -> bool:
     """Whether what the server fills the page with is there to be seen, and no longer says that it wakes up."""
     from ui.texts.insights import WAKING
 
-    shown = [one for one in browser.find_elements("css selector", USABLE[path]) if one.is_displayed()]
+    shown = [one for one in browser.find_elements("css selector", READY_SELECTORS[path]) if one.is_displayed()]
     return bool(shown) and shown[0].is_enabled() and shown[0].text != WAKING

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ui.commands.bench.harness.work_folder import bench_folder
-from ui.commands.console import JSON_OPTION, print_json, progress
+from ui.commands.bench.harness.work_folder import work_folder
+from ui.commands.console import JSON_OPTION, print_json, progress_bar
 
 WRITE_S, OPEN_S = 60.0, 2.0
 
@@ -36,7 +36,7 @@ def report(
     """
     from eval.bench.report import measure_report
 
-    with bench_folder(out) as folder, progress("writing and opening", 2, "steps") as advance:
+    with work_folder(out) as folder, progress_bar("writing and opening", 2, "steps") as advance:
         measured = measure_report(folder / "report", questions)
         advance(1)
         opened_s = _opened(folder / "report" / "report.html") if opened else None
@@ -55,9 +55,9 @@ def report(
 
 def _opened(page: Path) -> float:
     """Seconds until a browser that runs already shows it whole."""
-    from ui.commands.bench.harness.browser import browsing, seconds_until
+    from ui.commands.bench.harness.browser import headless_browser, seconds_until
 
-    with browsing() as browser:
+    with headless_browser() as browser:
         browser.get("about:blank")
         found = seconds_until(browser, page.resolve().as_uri(), lambda it: it.find_element("css selector", "h1").text)
     return round(found, 2)

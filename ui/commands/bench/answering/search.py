@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from eval.bench.baselines.langchain_ensemble import LangChainEnsemble
-    from eval.bench.search import SearchBench, Served, Spread
+    from eval.bench.search import LatencySpread, SearchBench, ServedRetriever
     from rag.embedding.encoder import Encoder
-    from rag.embedding.passage_vectors import Vectors
+    from rag.embedding.passage_vectors import PassageVectors
     from rag.library.library import Library
 
-STAGES = {
+STAGE_LABELS = {
     "encode": "the question's vector",
     "dense": "nearest vectors, by Chroma",
     "lexical": "BM25",
@@ -59,25 +59,27 @@ def search(
     nightjar bench search --beir datasets/scifact --split test --passages 20000 --alone --json
     """
     from eval.bench.search import measure_search
-    from eval.bench.workloads.synthetic_library import fill_library, open_padded
-    from eval.datasets.beir import load_beir, locate, translated
-    from rag.embedding.passage_vectors import Vectors
+    from eval.bench.workloads.synthetic_library import fill_library, open_padded_library
+    from eval.datasets.beir import load_beir, locate_passages, translate_qrels
+    from rag.embedding.passage_vectors import PassageVectors
     from rag.library.library import Library
 
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     dataset = load_beir(beir)
     with ExitStack() as undo:
         work = keep or Path(undo.enter_context(TemporaryDirectory(prefix="nightjar-bench-")))
-        engine = open_padded(work)
+        engine = open_padded_library(work)
         undo.callback(engine.dispose)
         encoder = _encoder(work / "base", settings.encoder.model, settings.encoder.max_tokens, settings.encoder.threads)
-        advance = undo.enter_context(progress("fill", passages))
+        advance = undo.enter_context(progress_bar("fill", passages))
         n_real = fill_library(engine, beir, encoder, passages, progress=advance)
-        library, vectors = Library(engine), Vectors(engine, encoder.passage_side)
-        qrels = dict(islice(translated(dataset.split(split), locate(dataset, library)).items(), questions))
+        library, vectors = Library(engine), PassageVectors(engine, encoder.passage_side)
+        qrels = dict(
+            islice(translate_qrels(dataset.split(split), locate_passages(dataset, library)).items(), questions)
+        )
         theirs = None if alone else _theirs(library, vectors, encoder, work / "langchain", their_k)
         ours = undo.enter_context(_served(library, vectors, encoder, work / "index", settings.retrieval.lexical_weight))
-        asking = undo.enter_context(progress("ask", len(qrels), "questions"))
+        asking = undo.enter_context(progress_bar("ask", len(qrels), "questions"))
         measured = measure_search(
             ours, theirs, {query_id: dataset.queries[query_id] for query_id in qrels}, qrels,
             n_passages=library.n_passages(), n_real=n_real, progress=asking,
@@ -98,10 +100,12 @@ def _encoder(folder: Path, model: str, max_tokens: int, threads: int) -> Encoder
 
 
 @contextmanager
-def _served(library: Library, vectors: Vectors, encoder: Encoder, root: Path, weight: float) -> Iterator[Served]:
-    from eval.bench.search import Served
+def _served(
+    library: Library, vectors: PassageVectors, encoder: Encoder, root: Path, weight: float
+) -> Iterator[ServedRetriever]:
+    from eval.bench.search import ServedRetriever
 
-    served = Served(library, vectors, encoder, root, weight=weight)
+    served = ServedRetriever(library, vectors, encoder, root, weight=weight)
     try:
         if served.state != "ready":
             typer.echo(f"Chroma's index is {served.state}: nearest vectors are found by exact search", err=True)
@@ -110,7 +114,9 @@ def _served(library: Library, vectors: Vectors, encoder: Encoder, root: Path, we
         served.close()
 
 
-def _theirs(library: Library, vectors: Vectors, encoder: Encoder, root: Path, k: int) -> LangChainEnsemble | None:
+def _theirs(
+    library: Library, vectors: PassageVectors, encoder: Encoder, root: Path, k: int
+) -> LangChainEnsemble | None:
     from eval.bench.baselines.langchain_ensemble import NEEDED, LangChainEnsemble, is_installed
 
     if not is_installed():
@@ -118,13 +124,13 @@ def _theirs(library: Library, vectors: Vectors, encoder: Encoder, root: Path, k:
                    err=True)  # fmt: skip
         return None
     ids, matrix = vectors.matrix()
-    texts = {passage.passage_id: passage.encoded_text for passage in library.iterate()}
+    texts = {passage.passage_id: passage.encoded_text for passage in library.iterate_passages()}
     return LangChainEnsemble(ids, [texts[one] for one in ids], matrix, encoder, root, k=k)
 
 
 def _print(measured: SearchBench) -> None:
     rows = [["Nightjar", *_cells(measured.nightjar.whole), f"{measured.nightjar.ndcg:.3f}"]]
-    rows += [[f"  {told}", *_cells(measured.stages[stage]), ""] for stage, told in STAGES.items()]
+    rows += [[f"  {told}", *_cells(measured.stages[stage]), ""] for stage, told in STAGE_LABELS.items()]
     rows.append(["  first words of an answer", *_cells(measured.first_answer), ""])
     if measured.theirs:
         rows += [["LangChain's ensemble", *_cells(measured.theirs.whole), f"{measured.theirs.ndcg:.3f}"]]
@@ -137,5 +143,5 @@ def _print(measured: SearchBench) -> None:
         typer.echo(f"Nightjar is {measured.times_faster:g} times as fast, by the medians.")
 
 
-def _cells(spread: Spread) -> list[str]:
+def _cells(spread: LatencySpread) -> list[str]:
     return [f"{spread.median_ms:.1f}", f"{spread.p95_ms:.1f}"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.bench.harness.work_folder import bench_folder
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.bench.harness.work_folder import work_folder
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from eval.bench.splitting import SplittingBench
@@ -44,27 +44,27 @@ def splitting(
 
     nightjar bench splitting datasets/chunkeval --shown 256 --shown 512
     """
-    from eval.bench.baselines.splitters import splitters
+    from eval.bench.baselines.splitters import all_splitters
     from eval.bench.splitting import measure_splitting
     from eval.datasets.excerpts import load_excerpts
     from rag.errors import UsageError
-    from rag.splitting.token_offsets import Tokens
-    from ui.commands.bench.harness.work_folder import base_in
+    from rag.splitting.token_offsets import PassageTokenizer
+    from ui.commands.bench.harness.work_folder import save_and_open_base
 
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     budgets = shown or [512]
     asked = load_excerpts(folder, characters)
-    with bench_folder(out) as work:
-        encoder = base_in(work, settings.encoder.model_copy(update={"max_tokens": reads}))
-        tokens = Tokens(encoder.folder)
-        ways = splitters(tokens.starts, reads - tokens.n_around, settings.passages.max_tokens)
+    with work_folder(out) as work:
+        encoder = save_and_open_base(work, settings.encoder.model_copy(update={"max_tokens": reads}))
+        tokens = PassageTokenizer(encoder.folder)
+        ways = all_splitters(tokens.starts, reads - tokens.n_overhead_tokens, settings.passages.max_tokens)
         ways = [one for one in ways if not only or any(part in one.name for part in only)]
         if not ways:
             raise UsageError(f"no splitter's name holds any of {only!r}: leave --only out to see them all")
-        with progress("splitting and encoding", len(ways), "splitters") as advance:
+        with progress_bar("splitting and encoding", len(ways), "splitters") as advance:
             measured = measure_splitting(
                 asked, ways, encoder, tokens.starts,
-                budgets=budgets, lexical_weight=settings.retrieval.lexical_weight, kept=work, progress=advance,
+                budgets=budgets, lexical_weight=settings.retrieval.lexical_weight, cache_folder=work, progress=advance,
             )  # fmt: skip
     default = next((one for one in measured if one.name == f"{settings.passages.max_tokens} tokens"), measured[0])
     if as_json:
@@ -76,12 +76,12 @@ def splitting(
 def _rows(
     asked: ExcerptSet, measured: list[SplittingBench], budget: int, default: SplittingBench
 ) -> list[dict[str, object]]:
-    from eval.bench.splitting import halves
+    from eval.bench.splitting import split_halves
 
-    choose, report = halves(asked.questions)
+    choose, report = split_halves(asked.questions)
     told = []
     for one in measured:
-        against = one.beside_of(default, "recall", budget, report)
+        against = one.compare_with(default, "recall", budget, report)
         told.append({
             "splitter": one.name, "n_passages": one.n_passages, "mean_tokens": round(one.mean_tokens, 1),
             "n_tokens_encoded": one.n_tokens, "recall_choose": one.mean("recall", budget, choose),

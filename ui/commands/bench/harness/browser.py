@@ -10,9 +10,9 @@ from typing import Any
 
 from rag.errors import NightjarError
 
-LOOK_S = 0.01  # between two looks at a page
-WAIT_S = 60.0  # until a page is taken for one that never comes
-WHERE = "Debian has it as chromium and chromium-driver (apt install chromium chromium-driver)"
+POLL_S = 0.01  # between two looks at a page
+PAGE_TIMEOUT_S = 60.0  # until a page is taken for one that never comes
+INSTALL_HINT = "Debian has it as chromium and chromium-driver (apt install chromium chromium-driver)"
 
 
 def open_browser() -> Any:
@@ -30,7 +30,7 @@ def open_browser() -> Any:
     found = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        raise NightjarError(f"no {' and no '.join(missing)} on this machine, which show the pages: {WHERE}")
+        raise NightjarError(f"no {' and no '.join(missing)} on this machine, which show the pages: {INSTALL_HINT}")
     options = webdriver.ChromeOptions()
     options.binary_location = str(found["chromium"])
     # --no-sandbox: root in a container has no other way; the pages are our own.
@@ -41,7 +41,7 @@ def open_browser() -> Any:
 
 
 @contextmanager
-def browsing() -> Iterator[Any]:
+def headless_browser() -> Iterator[Any]:
     """The same, until the block ends."""
     browser = open_browser()
     try:
@@ -50,8 +50,8 @@ def browsing() -> Iterator[Any]:
         browser.quit()
 
 
-def seconds_until(browser: Any, url: str, is_there: Callable[[Any], bool]) -> float:
-    """What passes from asking for *url* until *is_there* is true of the browser.
+def seconds_until(browser: Any, url: str, is_ready: Callable[[Any], bool]) -> float:
+    """What passes from asking for *url* until *is_ready* is true of the browser.
 
     Raises:
         NightjarError: it never is.
@@ -60,11 +60,13 @@ def seconds_until(browser: Any, url: str, is_there: Callable[[Any], bool]) -> fl
 
     started = time.perf_counter()
     browser.get(url)
-    while time.perf_counter() - started < WAIT_S:
+    while time.perf_counter() - started < PAGE_TIMEOUT_S:
         try:
-            if is_there(browser):
+            if is_ready(browser):
                 return time.perf_counter() - started
         except (NoSuchElementException, StaleElementReferenceException):
             pass  # the page is still being put together
-        time.sleep(LOOK_S)
-    raise NightjarError(f"{url} was not there after {WAIT_S:.0f} s: look at it by hand, and at the server's log")
+        time.sleep(POLL_S)
+    raise NightjarError(
+        f"{url} was not there after {PAGE_TIMEOUT_S:.0f} s: look at it by hand, and at the server's log"
+    )

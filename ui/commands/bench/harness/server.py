@@ -14,7 +14,7 @@ START_S, STOP_S = 180.0, 30.0
 
 
 @contextmanager
-def serving(documents: Path, folder: Path) -> Iterator[tuple[str, int]]:
+def running_server(documents: Path, folder: Path) -> Iterator[tuple[str, int]]:
     """Address and process id of a server that answers, until the block ends.
 
     Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bench_folder(out: Path | None) -> Iterator[Path]:
+def work_folder(out: Path | None) -> Iterator[Path]:
     """*out*, made where it is not there and kept; without one, a folder that is gone afterwards."""
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def bench_folder(out: Path | None) -> Iterator[Path]:
             yield Path(folder)
 
 
-def base_in(folder: Path, chosen: EncoderSettings) -> Encoder:
+def save_and_open_base(folder: Path, chosen: EncoderSettings) -> Encoder:
     """Writes the base to `folder / "base"` and opens it."""
     from rag.embedding.encoder import Encoder
     from rag.versions.base_model import save_base

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, stage_progress_bars
 
 if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.bench.big_night import BigNight
 
-GIVEN = ("The passages are made up, and so are their vectors, which lie in SQL before the night: encoding them is ingest's "
+WORKLOAD_NOTE = ("The passages are made up, and so are their vectors, which lie in SQL before the night: encoding them is ingest's "
          "work, as compiling BM25 is. The night encodes the questions. Tiers 1 and 2 leave Chroma's index as it is, so "
          "there is none.")  # fmt: skip
 
@@ -44,16 +44,16 @@ def big_night(
     nightjar bench big-night --tier 2 --judgments 5000 --json
     """
     from retriever_training.bench.big_night import LIMIT_S
-    from retriever_training.bench.harness.subprocess_run import apart
+    from retriever_training.bench.harness.subprocess_run import run_in_subprocess
 
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
         context.obj["data"] = (keep or Path(folder)) / "data"
-        settings = settings_of(context, night={"tier": str(tier)})
+        settings = load_command_settings(context, night={"tier": str(tier)})
         _fill(settings, passages, judgments)
-        measured = apart(night_of, context.obj["data"], context.obj["config"], tier)
+        measured = run_in_subprocess(run_timed_night, context.obj["data"], context.obj["config"], tier)
     if as_json:
         told = asdict(measured) | {"is_in_time": measured.is_in_time, "limit_s": LIMIT_S[tier]}
-        print_json({"n_passages": passages, "n_questions": judgments, **told, "given": GIVEN})
+        print_json({"n_passages": passages, "n_questions": judgments, **told, "given": WORKLOAD_NOTE})
     else:
         _print(measured, passages, judgments)
 
@@ -61,7 +61,7 @@ def big_night(
 def _fill(settings: Settings, n_passages: int, n_judgments: int) -> None:
     from rag.app.app import open_app
     from rag.errors import UsageError
-    from retriever_training.bench.big_night import fill
+    from retriever_training.bench.big_night import fill_library
 
     app = open_app(settings)
     try:
@@ -70,24 +70,24 @@ def _fill(settings: Settings, n_passages: int, n_judgments: int) -> None:
             raise UsageError(f"{str(settings.data)!r} holds {there:,} passages, not {n_passages:,}: give another folder "
                              "to --keep, or remove it")  # fmt: skip
         if not there:
-            with stages() as watch:
-                fill(app, n_passages, n_judgments, settings.night.seed, watch)
+            with stage_progress_bars() as watch:
+                fill_library(app, n_passages, n_judgments, settings.night.seed, watch)
     finally:
         app.close()
 
 
-def night_of(data: Path, config: Path | None, tier: int) -> BigNight:
+def run_timed_night(data: Path, config: Path | None, tier: int) -> BigNight:
     """One night on the state directory *data*; what the process of its own does."""
     from rag.app.app import open_app
     from rag.settings import load_settings
     from retriever_training.bench.big_night import time_night
-    from ui.background.night_plan import plan_of
+    from ui.background.night_plan import build_night_plan
 
     settings = load_settings(data, config, night={"tier": str(tier)})
     app = open_app(settings)
     try:
-        with stages() as watch:
-            return time_night(app, plan_of(settings), watch)
+        with stage_progress_bars() as watch:
+            return time_night(app, build_night_plan(settings), watch)
     finally:
         app.close()
 
@@ -101,4 +101,4 @@ def _print(measured: BigNight, n_passages: int, n_judgments: int) -> None:
     typer.echo(f"{measured.seconds:.0f} s from start to {until}, {measured.peak_gib:.2f} GiB at most: "
                f"{'in' if measured.is_in_time else 'not in'} time.")  # fmt: skip
     typer.echo(f"- {measured.reason}")
-    typer.echo(GIVEN)
+    typer.echo(WORKLOAD_NOTE)

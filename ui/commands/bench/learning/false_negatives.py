@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.work_folder import base_in
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of
+from ui.commands.bench.harness.work_folder import save_and_open_base
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from retriever_training.bench.false_negatives import Measured
-    from retriever_training.negatives.denoising.audit import Audited
-    from retriever_training.negatives.denoising.false_negative_rate import Rate
+    from retriever_training.bench.false_negatives import FalseNegativeMeasurement
+    from retriever_training.negatives.denoising.audit import AuditedCandidate
+    from retriever_training.negatives.denoising.false_negative_rate import FalseNegativeRate
 
 
 def false_negatives(
@@ -41,43 +41,41 @@ def false_negatives(
     nightjar bench false-negatives --beir datasets/feedbackqa --ratings datasets/feedbackqa/feedback.jsonl --audit 2
     """
     from eval.datasets.beir import load_beir
-    from retriever_training.bench.false_negatives import measure_false_negatives
+    from retriever_training.bench.false_negatives import measure_dataset
 
-    dataset, encoder = load_beir(beir), settings_of(context).encoder
-    with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress("encoding", None, "texts") as advance:
-        base = base_in(Path(folder), encoder)
-        measured = measure_false_negatives(
-            dataset, base, split=split, ratings=ratings, n_audited=audit, progress=advance
-        )
+    dataset, encoder = load_beir(beir), load_command_settings(context).encoder
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder, progress_bar("encoding", None, "texts") as advance:
+        base = save_and_open_base(Path(folder), encoder)
+        measured = measure_dataset(dataset, base, split=split, ratings=ratings, n_audited=audit, progress=advance)
     if as_json:
         print_json({"dataset": dataset.name, "split": split, **_json(measured)})
     else:
         _print(dataset.name, measured)
 
 
-def _json(measured: Measured) -> dict[str, Any]:
+def _json(measured: FalseNegativeMeasurement) -> dict[str, Any]:
     found = measured.found
     return {
         "n_questions": found.n_questions,
         "n_candidates": found.n_candidates,
         "n_hidden": found.n_hidden,
-        "naive": [_rate(rate) for rate in found.naive],
+        "naive": [_rate(rate) for rate in found.as_found],
         "cleaned": [_rate(rate) for rate in found.cleaned],
         "removed": [asdict(removal) for removal in found.removals],
         "audit": [one.as_json() for one in measured.audited],
     }
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
-    return {**asdict(rate), "of_emitted": rate.of_emitted, "of_judged": rate.of_judged,
+def _rate(rate: FalseNegativeRate) -> dict[str, Any]:
+    return {**asdict(rate), "of_emitted": rate.share_of_emitted, "of_judged": rate.share_of_judged,
             "of_emitted_interval": rate.interval(rate.n_emitted), "of_judged_interval": rate.interval(rate.n_judged)}  # fmt: skip
 
 
-def _print(name: str, measured: Measured) -> None:
+def _print(name: str, measured: FalseNegativeMeasurement) -> None:
     found = measured.found
     rows = [
         [before.source, str(after.n_emitted), *(cell for rate in (before, after) for cell in _cells(rate))]
-        for before, after in zip(found.naive, found.cleaned, strict=True)
+        for before, after in zip(found.as_found, found.cleaned, strict=True)
         if before.n_emitted
     ]
     columns = [
@@ -91,17 +89,17 @@ def _print(name: str, measured: Measured) -> None:
     print_table(columns, rows, f"{name}: false among the first {found.n} negatives of {found.n_questions:,} questions")
     print_table(
         ["removed because", "candidates", "%", "known right", "known wrong"],
-        [[one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_right), str(one.n_wrong)]
+        [[one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_positives), str(one.n_wrong)]
          for one in found.removals],
         f"Of {found.n_candidates:,} candidates",
     )  # fmt: skip
-    typer.echo(f"Of {found.n_hidden:,} hidden right passages {found.naive[-1].n_false:,} would be negatives, "
+    typer.echo(f"Of {found.n_hidden:,} hidden right passages {found.as_found[-1].n_false:,} would be negatives, "
                f"and after cleaning {found.cleaned[-1].n_false:,} are.")  # fmt: skip
     for one in measured.audited:
         _print_audited(one)
 
 
-def _cells(rate: Rate) -> list[str]:
+def _cells(rate: FalseNegativeRate) -> list[str]:
     return [
         f"{100 * rate.n_false / n:.1f} ({100 * low:.1f} to {100 * high:.1f})" if n else ""
         for n in (rate.n_emitted, rate.n_judged)
@@ -109,7 +107,7 @@ def _cells(rate: Rate) -> list[str]:
     ]
 
 
-def _print_audited(one: Audited) -> None:
+def _print_audited(one: AuditedCandidate) -> None:
     typer.echo(f"\n{one.source} {one.rank}, {f'removed: {one.removed}' if one.removed else 'kept'}")
     for label, text in (("question", one.question), ("right", one.positive), (one.passage_id, one.candidate)):
         typer.echo(f"  {label}: {' '.join(text.split())[:400]}")

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.work_folder import base_in, bench_folder
-from ui.commands.bench.learning.forgetting_output import lines, print_forgetting
-from ui.commands.console import JSON_OPTION, opened_app, print_json, settings_of, stages
+from ui.commands.bench.harness.work_folder import save_and_open_base, work_folder
+from ui.commands.bench.learning.forgetting_output import plot_curves, print_forgetting
+from ui.commands.console import JSON_OPTION, load_command_settings, opened_app, print_json, stage_progress_bars
 
 if TYPE_CHECKING:
     from rag.embedding.encoder import Encoder
-    from retriever_training.bench.forgetting import Beside, Model
-    from retriever_training.bench.forgetting_nights import Lived
+    from retriever_training.bench.forgetting import SetComparison, WeightedModel
+    from retriever_training.bench.forgetting_nights import SimulatedNights
     from retriever_training.bench.harness.reported_set import ReportedSet
-    from retriever_training.progress import Watch
+    from retriever_training.progress import ProgressReporter
 
 FIRST_SEED = 13
 
@@ -64,15 +64,18 @@ def forgetting(
     """  # fmt: skip
     _check(model, version, train, tier, nights, plot)
     asked = _Asked(on, split, range(FIRST_SEED, FIRST_SEED + seeds), tier, nights, error, voices)
-    with bench_folder(out) as folder, stages() as watch:
+    with work_folder(out) as folder, stage_progress_bars() as watch:
         bench = _open(context, asked, train, folder, watch)
         told = bench.of_nights(train) if train and nights else bench.of_versions(context, model, version, train)
     if plot:
-        from eval.report.output.svg_plots import curves
-        from retriever_training.bench.forgetting import BAR
+        from eval.report.output.svg_plots import nights_plot
+        from retriever_training.bench.forgetting import MIN_MEAN_CHANGE
 
         title = f"tier 1, night after night on {told['trained_on']['name']}, {100 * error:g} % mistaken"
-        plot.write_text(curves(lines(told), title, "night; change of served nDCG@10 over the base", BAR), "utf-8")
+        plot.write_text(
+            nights_plot(plot_curves(told), title, "night; change of served nDCG@10 over the base", MIN_MEAN_CHANGE),
+            "utf-8",
+        )
     if as_json:
         print_json(told)
     else:
@@ -119,18 +122,18 @@ class _Bench:
     encoder: Encoder
     default_weight: float
     folder: Path
-    watch: Watch
+    watch: ProgressReporter
 
     def of_versions(
         self, context: typer.Context, model: Path | None, version: str | None, train: Path | None
     ) -> dict[str, Any]:
         """One version, or one a seed."""
-        from retriever_training.bench.forgetting import model_in
+        from retriever_training.bench.forgetting import read_model
 
         if train:
             models = [self._trained(train, seed) for seed in self.asked.seeds]
         else:
-            models = [model_in(model, self.default_weight) if model else _version(context, version or "")]
+            models = [read_model(model, self.default_weight) if model else _version(context, version or "")]
         found = {one.name: [self._beside(one, each) for each in models] for one in self.sets}
         own = [self._beside(self.own, each) for each in models] if self.own else None
         return self._told(found, own) | {"tier": self.asked.tier if train else None,
@@ -139,20 +142,20 @@ class _Bench:
     def of_nights(self, train: Path) -> dict[str, Any]:
         """All nights under each seed, and what stands after the last."""
         from eval.datasets.beir import load_beir
-        from retriever_training.bench.forgetting_nights import Life, live
-        from retriever_training.bench.simulated_library import World
+        from retriever_training.bench.forgetting_nights import SimulatedUse, simulate_nights
+        from retriever_training.bench.simulated_library import SimulatedLibrary
         from retriever_training.simulation.simulated_users import Behaviour
 
         asked = self.asked
         assert self.own is not None
-        world = World.open(
-            load_beir(train), self.encoder, self.default_weight, ALL, self.folder / "vectors", self.watch
+        world = SimulatedLibrary.open(
+            load_beir(train), self.encoder, self.default_weight, ALL_QUESTIONS, self.folder / "vectors", self.watch
         )
-        lives: list[Lived] = []
+        lives: list[SimulatedNights] = []
         for seed in asked.seeds:
-            life = Life(asked.nights, Behaviour(error=asked.error, voices=asked.voices), seed)
+            life = SimulatedUse(asked.nights, Behaviour(error=asked.error, voices=asked.voices), seed)
             advance = self.watch(f"nights, seed {seed}", asked.nights)
-            lives.append(live(world, self.own, self.sets, life, self.folder, advance))
+            lives.append(simulate_nights(world, self.own, self.sets, life, self.folder, advance))
         found = {one.name: [each.elsewhere[one.name] for each in lives] for one in self.sets}
         nights = [{"seed": seed, **asdict(night), "mean_elsewhere": round(night.mean_elsewhere, 5)}
                   for seed, each in zip(asked.seeds, lives, strict=True) for night in each.nights]  # fmt: skip
@@ -161,44 +164,46 @@ class _Bench:
             "tier": 1, "error": asked.error, "voices": asked.voices, "lexical_weights": weights, "nights": nights
         }  # fmt: skip
 
-    def _trained(self, train: Path, seed: int) -> Model:
+    def _trained(self, train: Path, seed: int) -> WeightedModel:
         from eval.datasets.beir import load_beir
-        from retriever_training.bench.forgetting import trained_model
+        from retriever_training.bench.forgetting import train_or_load_model
         from retriever_training.bench.harness.labelled_set import LabelledSet
-        from retriever_training.bench.harness.workbench import Bench, Budget, default_steps
+        from retriever_training.bench.harness.workbench import Budget, TrainingBench, default_steps
 
         data = LabelledSet.of(load_beir(train), self.asked.split)
         budget = Budget(default_steps(data.n_rows, Budget(1).pairs))
         folder = self.folder / f"trained-on-{data.name}-{data.sha256[:8]}"
         folder.mkdir(exist_ok=True)
-        bench = Bench.open(data, self.encoder, budget, self.default_weight, folder, self.watch)
-        return trained_model(bench, self.asked.tier, seed, self.watch)
+        bench = TrainingBench.open(data, self.encoder, budget, self.default_weight, folder, self.watch)
+        return train_or_load_model(bench, self.asked.tier, seed, self.watch)
 
-    def _beside(self, some: ReportedSet, model: Model) -> Beside:
-        from retriever_training.bench.forgetting import of_model
+    def _beside(self, some: ReportedSet, model: WeightedModel) -> SetComparison:
+        from retriever_training.bench.forgetting import measure_model
 
-        return of_model(some, self.encoder, model, self.default_weight, self.folder / "vectors", self.watch)
+        return measure_model(some, self.encoder, model, self.default_weight, self.folder / "vectors", self.watch)
 
-    def _told(self, found: Mapping[str, Sequence[Beside]], own: Sequence[Beside] | None) -> dict[str, Any]:
-        from retriever_training.bench.forgetting import mean_over_sets, told_of, verdict
+    def _told(
+        self, found: Mapping[str, Sequence[SetComparison]], own: Sequence[SetComparison] | None
+    ) -> dict[str, Any]:
+        from retriever_training.bench.forgetting import judge_forgetting, mean_changes, summarise_set
 
-        sets = [told_of(name, seeds) for name, seeds in found.items()]
-        mean = mean_over_sets(found)
+        sets = [summarise_set(name, seeds) for name, seeds in found.items()]
+        mean = mean_changes(found)
         return {"split": self.asked.split, "seeds": list(self.asked.seeds), "sets": sets, "mean": mean,
-                "trained_on": told_of(self.own.name, own) if self.own and own else None,
-                "default_weight": self.default_weight, "verdict": verdict(sets, mean["served"])}  # fmt: skip
+                "trained_on": summarise_set(self.own.name, own) if self.own and own else None,
+                "default_weight": self.default_weight, "verdict": judge_forgetting(sets, mean["served"])}  # fmt: skip
 
 
-ALL = 1_000_000  # train questions that people ask: as many as there are
+ALL_QUESTIONS = 1_000_000  # train questions that people ask: as many as there are
 
 
-def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Path, watch: Watch) -> _Bench:
+def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Path, watch: ProgressReporter) -> _Bench:
     from eval.datasets.beir import load_beir
-    from retriever_training.bench.forgetting import refuse_trained_on
+    from retriever_training.bench.forgetting import check_not_trained_on
     from retriever_training.bench.harness.reported_set import ReportedSet
 
-    settings = settings_of(context)
-    encoder = base_in(folder, settings.encoder)
+    settings = load_command_settings(context)
+    encoder = save_and_open_base(folder, settings.encoder)
 
     def opened(beir: Path) -> ReportedSet:
         return ReportedSet.open(load_beir(beir), asked.split, encoder, folder / "vectors", watch)
@@ -206,13 +211,13 @@ def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Pat
     own = opened(train) if train else None
     sets = [opened(beir) for beir in asked.on]
     if own:
-        refuse_trained_on(sets, own)
+        check_not_trained_on(sets, own)
     return _Bench(asked, sets, own, encoder, settings.retrieval.lexical_weight, folder, watch)
 
 
-def _version(context: typer.Context, name: str) -> Model:
-    from retriever_training.bench.forgetting import Model
+def _version(context: typer.Context, name: str) -> WeightedModel:
+    from retriever_training.bench.forgetting import WeightedModel
 
     with opened_app(context) as app:
         found = app.registry.version(name)
-        return Model(found.folder, found.lexical_weight)
+        return WeightedModel(found.folder, found.lexical_weight)

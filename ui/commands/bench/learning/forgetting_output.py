@@ -12,7 +12,7 @@ from ui.commands.console import print_table
 if TYPE_CHECKING:
     from eval.report.output.svg_plots import Curve
 
-LOOKS = ("served", "dense", "own_weights")
+RANKINGS = ("served", "dense", "own_weights")
 
 
 def print_forgetting(told: Mapping[str, Any]) -> None:
@@ -23,7 +23,7 @@ def print_forgetting(told: Mapping[str, Any]) -> None:
     rows = [_row(f"{of_set['name']} (trained on)", of_set)] if of_set else []
     rows += [_row(one["name"], one) for one in told["sets"]]
     mean = told["mean"]
-    rows.append(["mean, not trained on", "", "", "", *(_change(mean[side]) for side in LOOKS)])
+    rows.append(["mean, not trained on", "", "", "", *(_change(mean[side]) for side in RANKINGS)])
     columns = ["set", "questions", "base", "version", "served", "dense", "each at its own weight"]
     weights = ", ".join(f"{one:g}" for one in dict.fromkeys(told["lexical_weights"]))
     title = f"nDCG@10 on {told['split']} questions, BM25 at {weights} on both sides; changes in points"
@@ -34,7 +34,7 @@ def print_forgetting(told: Mapping[str, Any]) -> None:
 def _row(name: str, one: Mapping[str, Any]) -> list[str]:
     served = one["served"]
     return [name, f"{one['n_questions']:,}", f"{served['base']:.4f}", f"{served['version']:.4f}",
-            *(_change(one[side]) for side in LOOKS)]  # fmt: skip
+            *(_change(one[side]) for side in RANKINGS)]  # fmt: skip
 
 
 def _change(one: Mapping[str, float]) -> str:
@@ -68,7 +68,7 @@ def _mean(some: Sequence[Mapping[str, Any]], key: str) -> float:
     return sum(float(one[key]) for one in some) / len(some)
 
 
-def lines(told: Mapping[str, Any]) -> list[Curve]:
+def plot_curves(told: Mapping[str, Any]) -> list[Curve]:
     """The trained set, the mean of the others, and each of them; mean over the seeds."""
     from eval.report.output.svg_plots import Curve
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress
+from ui.commands.console import JSON_OPTION, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from eval.gate.gate_simulation import Nights, Promoted
-    from eval.statistics.proportions import Share
+    from eval.gate.gate_simulation import PromotionRate, SeriesOfNights
+    from eval.statistics.proportions import Proportion
 
 
 def gate(
@@ -33,15 +33,15 @@ def gate(
 
     nightjar bench gate
     """
-    from eval.gate.gate_simulation import EFFECTS, LIKENESSES, many_nights, one_night
+    from eval.gate.gate_simulation import CORRELATIONS, EFFECTS, simulate_night, simulate_series
 
     n_with = max(1, simulations // 5)
-    with progress("single nights", simulations + n_with * (len(EFFECTS) - 1), "nights") as advance:
-        single = [one_night(effect, questions, simulations if effect == 0 else n_with, seed, progress=advance)
+    with progress_bar("single nights", simulations + n_with * (len(EFFECTS) - 1), "nights") as advance:
+        single = [simulate_night(effect, questions, simulations if effect == 0 else n_with, seed, progress=advance)
                   for effect in EFFECTS]  # fmt: skip
-    settled = [(likeness, shares) for likeness in LIKENESSES for shares in (False, True)]
-    with progress("thirty nights each", series * len(settled) * 2, "series") as advance:
-        many = [many_nights(effect, likeness, shares, n_questions=questions, n_series=series, seed=seed, progress=advance)
+    settled = [(likeness, shares) for likeness in CORRELATIONS for shares in (False, True)]
+    with progress_bar("thirty nights each", series * len(settled) * 2, "series") as advance:
+        many = [simulate_series(effect, likeness, shares, n_questions=questions, n_series=series, seed=seed, progress=advance)
                 for effect in EFFECTS[:2] for likeness, shares in settled]  # fmt: skip
     if as_json:
         print_json({"one_night": [asdict(one) for one in single], "thirty_nights": [asdict(one) for one in many]})
@@ -49,7 +49,7 @@ def gate(
         _print(single, many)
 
 
-def _print(single: list[Promoted], many: list[Nights]) -> None:
+def _print(single: list[PromotionRate], many: list[SeriesOfNights]) -> None:
     print_table(
         ["true effect", "nights", "promoted", "95 % interval", "predicted by the primary test"],
         [[f"{one.effect:+.3f}", f"{one.share.n:,}", f"{one.share.value:.3f}", _interval(one.share), f"{one.predicted:.3f}"]
@@ -65,5 +65,5 @@ def _print(single: list[Promoted], many: list[Nights]) -> None:
     )  # fmt: skip
 
 
-def _interval(share: Share) -> str:
+def _interval(share: Proportion) -> str:
     return f"{share.low:.3f} to {share.high:.3f}"

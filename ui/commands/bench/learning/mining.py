@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
     from retriever_training.bench.mining import MiningBench
@@ -35,14 +35,14 @@ def mining(
     nightjar bench mining --beir datasets/scifact --json
     """
     from rag.versions.base_model import save_base
-    from retriever_training.bench.mining import made_up, measure_mining, of_beir
+    from retriever_training.bench.mining import beir_workload, measure_mining, synthetic_workload
 
-    encoder = settings_of(context).encoder
+    encoder = load_command_settings(context).encoder
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
         model, work = Path(folder) / "model", Path(folder) / "work"
         work.mkdir()
         save_base(encoder.model, encoder.max_tokens, model)
-        workload = of_beir(beir, questions, model) if beir else made_up(questions, passages, model)
+        workload = beir_workload(beir, questions, model) if beir else synthetic_workload(questions, passages, model)
         measured = measure_mining(workload, work, model)
     if as_json:
         ratios = {name: getattr(measured, name) for name in ("times_faster", "times_faster_with_encoding")}

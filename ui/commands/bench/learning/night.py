@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+from ui.commands.console import (
+    JSON_OPTION,
+    load_command_settings,
+    print_json,
+    print_table,
+    progress_bar,
+    stage_progress_bars,
+)
 
 if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
     from eval.retrieval.evaluate import RetrievalScores
     from rag.app.app import App
 
-SIDES = {"lexical": "BM25", "dense": "dense", "fused": "served"}
+RANKING_LABELS = {"lexical": "BM25", "dense": "dense", "fused": "served"}
 
 
 def night(
@@ -47,27 +54,27 @@ def night(
     from rag.app.app import open_app
     from rag.ingestion.ingest import ingest_beir
     from retriever_training.nightly.run_night import run_night
-    from ui.background.night_plan import plan_of
-    from ui.commands.evaluation.retrieval import measure
+    from ui.background.night_plan import build_night_plan
+    from ui.commands.evaluation.retrieval import measure_retrieval
 
     dataset = load_beir(beir)
     with TemporaryDirectory(prefix="nightjar-bench-") as folder:
         context.obj["data"] = Path(folder) / "data"
-        settings = settings_of(context, night={"tier": tier})
+        settings = load_command_settings(context, night={"tier": tier})
         app = open_app(settings)
         try:
             ingest_beir(app.library, beir)
-            with progress("encoding the library", app.missing_vectors()) as advance:
+            with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
                 app.encode_missing(advance)
             n_verdicts = _give(app, dataset, split, wrong, ratings, seed, Path(folder) / "verdicts.jsonl")
             base = app.current()
-            with stages() as watch:
-                summary = run_night(app, plan_of(settings), watch)
+            with stage_progress_bars() as watch:
+                summary = run_night(app, build_night_plan(settings), watch)
             after = app.current()
             seen = app.registry.training_positives(after.encoder_id)
-            scores = {"base": measure(app, dataset, "test", base, seen)}
+            scores = {"base": measure_retrieval(app, dataset, "test", base, seen)}
             if after.encoder_id != base.encoder_id:
-                scores["new"] = measure(app, dataset, "test", after, seen)
+                scores["new"] = measure_retrieval(app, dataset, "test", after, seen)
         finally:
             app.close()
     if as_json:
@@ -80,22 +87,22 @@ def night(
 def _give(app: App, dataset: BeirDataset, split: str, wrong: float, ratings: Path | None, seed: int, file: Path) -> int:
     """Imports the verdicts as anybody would, and returns how many there are."""
     from rag.feedback.import_export import import_verdicts
-    from retriever_training.simulation.label_votes import pins, rated
+    from retriever_training.simulation.label_votes import pins_from_labels, verdicts_from_ratings
 
     shown = {} if ratings or not wrong else _shown(app, dataset, split)
-    lines = rated(ratings, split) if ratings else pins(dataset, split, shown, wrong, seed)
+    lines = verdicts_from_ratings(ratings, split) if ratings else pins_from_labels(dataset, split, shown, wrong, seed)
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
     return import_verdicts(app.feedback, app.library, file).n_new
 
 
 def _shown(app: App, dataset: BeirDataset, split: str) -> dict[str, list[str]]:
     """What the current version shows for each question, by the passages' ids in the data set."""
-    from eval.datasets.beir import locate
-    from ui.commands.training.simulate import shown_now
+    from eval.datasets.beir import locate_passages
+    from ui.commands.training.simulate import search_questions
 
-    external = {inside: outside for outside, inside in locate(dataset, app.library).items()}
+    external = {inside: outside for outside, inside in locate_passages(dataset, app.library).items()}
     asked = {query_id: dataset.queries[query_id] for query_id in sorted(dataset.split(split))}
-    shown = shown_now(app, list(dict.fromkeys(asked.values())))
+    shown = search_questions(app, list(dict.fromkeys(asked.values())))
     return {query_id: [external[one.passage_id] for one in shown[text]] for query_id, text in asked.items()}
 
 
@@ -104,7 +111,7 @@ def _means(scores: RetrievalScores) -> dict[str, Any]:
 
 
 def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mapping[str, RetrievalScores]) -> None:
-    from ui.commands.evaluation.retrieval import cell
+    from ui.commands.evaluation.retrieval import format_mean
 
     typer.echo(f"{n_verdicts:,} verdicts; {summary['decision']} after {summary['seconds']:.0f} s, "
                f"{summary['n_passages_encoded']:,} passages encoded anew")  # fmt: skip
@@ -113,11 +120,11 @@ def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mappi
     rows = []
     for part, mask in scores["base"].slices().items():
         if mask.any():
-            for side, label in SIDES.items():
+            for side, label in RANKING_LABELS.items():
                 rows.append(
                     [f"{part} ({mask.sum():,})", label]
                     + [
-                        cell(one.means(part)[side]["nDCG@10"], one.intervals(part)[side]["nDCG@10"])
+                        format_mean(one.means(part)[side]["nDCG@10"], one.intervals(part)[side]["nDCG@10"])
                         for one in scores.values()
                     ]
                 )

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.work_folder import base_in
-from ui.commands.console import JSON_OPTION, print_json, print_table, progress, settings_of, stages
+from ui.commands.bench.harness.work_folder import save_and_open_base
+from ui.commands.console import (
+    JSON_OPTION,
+    load_command_settings,
+    print_json,
+    print_table,
+    progress_bar,
+    stage_progress_bars,
+)
 
 if TYPE_CHECKING:
     from rag.settings import Settings
-    from retriever_training.bench.poisoning import Outcome
-    from retriever_training.bench.simulated_library import World
+    from retriever_training.bench.poisoning import AttackOutcome
+    from retriever_training.bench.simulated_library import SimulatedLibrary
 
 
 def poison(
@@ -47,9 +54,9 @@ def poison(
     chosen = attack or list(ATTACKS)
     if unknown := sorted(set(chosen) - set(ATTACKS)):
         raise UsageError(f"attack {unknown[0]!r} is unknown: use one of {', '.join(map(repr, ATTACKS))}")
-    world = _world(settings_of(context), beir, questions)
-    outcomes: list[Outcome] = []
-    with progress("attacks", seeds * len(chosen), "attacks") as advance:
+    world = _world(load_command_settings(context), beir, questions)
+    outcomes: list[AttackOutcome] = []
+    with progress_bar("attacks", seeds * len(chosen), "attacks") as advance:
         for seed in range(first_seed, first_seed + seeds):
             for name in chosen:
                 outcomes.append(run_attack(world, name, seed))
@@ -70,7 +77,7 @@ def poison(
     )  # fmt: skip
 
 
-def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
+def _summary(outcomes: list[AttackOutcome]) -> dict[str, Any]:
     changes = [one.golden_change for one in outcomes]
     return {
         "n_promoted": sum(one.n_promoted > 0 for one in outcomes),
@@ -81,13 +88,13 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _world(settings: Settings, beir: Path, n_questions: int) -> World:
+def _world(settings: Settings, beir: Path, n_questions: int) -> SimulatedLibrary:
     """Encodes the folder's passages and questions once; the questions that people ask are drawn once, too."""
     from eval.datasets.beir import load_beir
-    from retriever_training.bench.simulated_library import World
+    from retriever_training.bench.simulated_library import SimulatedLibrary
 
-    with TemporaryDirectory(prefix="nightjar-bench-") as folder, stages() as watch:
+    with TemporaryDirectory(prefix="nightjar-bench-") as folder, stage_progress_bars() as watch:
         work = Path(folder)
-        encoder = base_in(work, settings.encoder)
+        encoder = save_and_open_base(work, settings.encoder)
         weight = settings.retrieval.lexical_weight
-        return World.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)
+        return SimulatedLibrary.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)

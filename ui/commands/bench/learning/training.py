@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.commands.bench.harness.work_folder import base_in, bench_folder
-from ui.commands.console import JSON_OPTION, print_json, print_table, settings_of, stages
+from ui.commands.bench.harness.work_folder import save_and_open_base, work_folder
+from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, stage_progress_bars
 
 if TYPE_CHECKING:
-    from retriever_training.bench.harness.workbench import Bench
-    from retriever_training.bench.training import Result
+    from retriever_training.bench.harness.workbench import TrainingBench
+    from retriever_training.bench.training import SeedResult
 
 
 def training(
@@ -44,16 +44,16 @@ def training(
 
     nightjar bench training --beir datasets/scifact --rung base --rung in_batch --rung st --seeds 3
     """
-    from eval.report.output.svg_plots import ladder
-    from retriever_training.bench.training import chosen_rungs, climb, dots, summary
+    from eval.report.output.svg_plots import dot_plot
+    from retriever_training.bench.training import chosen_rungs, ladder_dots, run_rungs, summarise
 
     chosen = chosen_rungs(rung or [])
-    with bench_folder(out) as folder, stages() as watch:
+    with work_folder(out) as folder, stage_progress_bars() as watch:
         bench = _bench(context, folder, beir, split, (steps, batch, frozen_layers), watch)
-        results = climb(bench, chosen, range(13, 13 + seeds), watch, _tell)
-        told = summary(bench, results)
+        results = run_rungs(bench, chosen, range(13, 13 + seeds), watch, _tell)
+        told = summarise(bench, results)
     if plot:
-        plot.write_text(ladder(dots(told), _title(told)), "utf-8")
+        plot.write_text(dot_plot(ladder_dots(told), _title(told)), "utf-8")
     if as_json:
         print_json(told)
     else:
@@ -62,20 +62,20 @@ def training(
 
 def _bench(
     context: typer.Context, folder: Path, beir: Path, split: str, budget: tuple[int, int, int], watch: Any
-) -> Bench:
+) -> TrainingBench:
     from eval.datasets.beir import load_beir
     from retriever_training.bench.harness.labelled_set import LabelledSet
-    from retriever_training.bench.harness.workbench import Bench, Budget, default_steps
+    from retriever_training.bench.harness.workbench import Budget, TrainingBench, default_steps
 
-    settings = settings_of(context)
+    settings = load_command_settings(context)
     data = LabelledSet.of(load_beir(beir), split)
     steps, batch, frozen_layers = budget
-    encoder = base_in(folder, settings.encoder)
+    encoder = save_and_open_base(folder, settings.encoder)
     spent = Budget(steps or default_steps(data.n_rows, batch), batch, frozen_layers)
-    return Bench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
+    return TrainingBench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
 
 
-def _tell(result: Result) -> None:
+def _tell(result: SeedResult) -> None:
     from statistics import mean
 
     served = mean(result.values["served"].values())
