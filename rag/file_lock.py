@@ -72,8 +72,10 @@ def _open_and_lock(path: Path, what: str) -> int:
         except BlockingIOError as error:
             holder = os.pread(fd, 20, 0).decode() or "unknown"
             os.close(fd)
-            raise BusyError(f"{what} is held by process {holder}, and only one may open it: stop that one, "
-                            "or try again when it has ended") from error  # fmt: skip
+            raise BusyError(
+                f"{what} is held by process {holder}, and only one may open it: stop that one, "
+                "or try again when it has ended"
+            ) from error
         if _is_still(fd, path):
             return fd
         os.close(fd)  # removed by its last holder between our open and our lock

@@ -136,7 +136,7 @@ class Passage:
         return self.external_id or self.passage_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A passage found for a question, with every score that put it there."""
 
@@ -157,7 +157,7 @@ class Hit:
     """Passages found for the same question that say no more than this one, best first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """A stretch of a passage that supports one sentence of an answer."""
 
@@ -195,7 +195,7 @@ class CheckedSentence:
         return support_level(self.support)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a question got: a text with [n] marks, what it rests on, and what was found."""
 
@@ -223,7 +223,7 @@ class Answer:
         return sum(one.found == "supported" for one in self.sentences) / len(self.sentences) if self.sentences else 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPassage:
     """One passage as it was shown for a turn."""
 
@@ -235,7 +235,7 @@ class ShownPassage:
     cited: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One question with all that was shown for it."""
 
@@ -268,7 +268,7 @@ class Verdict:
     given_at: datetime = field(default_factory=utc_now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgment:
     """What the verdicts of all people on one (question, passage) add up to."""
 

@@ -157,8 +157,10 @@ def _explain_variable(message: str) -> str:
     """pydantic-settings names only the section whose variable could not be read."""
     section = message.split('"')[1]
     names = [name for name in os.environ if name.upper().startswith(f"NIGHTJAR__{section.upper()}")]
-    return (f"{' or '.join(sorted(names))} is not valid JSON: write a list as '[\"a\", \"b\"]', "
-            "and a section key by key, as in NIGHTJAR__SERVER__PORT=8000")  # fmt: skip
+    return (
+        f'{" or ".join(sorted(names))} is not valid JSON: write a list as \'["a", "b"]\', '
+        "and a section key by key, as in NIGHTJAR__SERVER__PORT=8000"
+    )
 
 
 def _has_secrets(section: str) -> bool:

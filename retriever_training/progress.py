@@ -16,7 +16,7 @@ def no_progress(_stage: str, _total: int) -> Callable[[int], None]:
     return lambda n: None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
     """A trained model that is not registered yet."""
 

@@ -25,7 +25,7 @@ FALLBACKS = (MODEL_FAILED_NOTE, MODEL_BROKE_OFF_NOTE, MODEL_SKIPPED_NOTE.partiti
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOutcome:
     """What became of one question."""
 
@@ -114,8 +114,18 @@ def _ask(
         if not isinstance(error, NightjarError):
             log.exception("question %s could not be answered", one.query_id)
         ms = 1000 * (time.perf_counter() - started)
-        return AnswerOutcome(one, is_there, None, f"{type(error).__name__}: {error}", 0.0, None, ms)
-    return AnswerOutcome(one, is_there, answer, _fell_back(answer), sureness, rank, ms)
+        return AnswerOutcome(
+            question=one,
+            is_there=is_there,
+            answer=None,
+            error=f"{type(error).__name__}: {error}",
+            sureness=0.0,
+            rank=None,
+            ms=ms,
+        )
+    return AnswerOutcome(
+        question=one, is_there=is_there, answer=answer, error=_fell_back(answer), sureness=sureness, rank=rank, ms=ms
+    )
 
 
 def rank_of_right_hit(right: frozenset[str], hits: Sequence[Hit]) -> int | None:

@@ -18,7 +18,7 @@ SPAN_SUPPORT = "verbatim, else half of its words by rarity in one stretch of eac
 """The name of the support test that needs no model: `supports_by_spans`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CitationScores:
     """What the citations of one answer are worth, each 0 to 1; None where there is nothing to measure."""
 
@@ -50,11 +50,11 @@ def alce_scores(text: str, passages: Sequence[Passage], supports: SupportTest) -
             n_recalled += 1
             n_precise += sum(_is_needed(cited, place, claim.text, supports) for place in range(len(cited)))
     return CitationScores(
-        n_recalled / len(said) if said else None,
-        n_precise / n_cited if n_cited else None,
-        sum(1 <= number <= len(passages) for number in marks) / len(marks) if marks else None,
-        len(said),
-        n_cited,
+        recall=n_recalled / len(said) if said else None,
+        precision=n_precise / n_cited if n_cited else None,
+        valid=sum(1 <= number <= len(passages) for number in marks) / len(marks) if marks else None,
+        n_sentences=len(said),
+        n_citations=n_cited,
     )
 
 

@@ -44,7 +44,7 @@ RETRIEVED_DEPTH = 100
 assert set(CAUSES) == set(get_args(Cause))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTrace:
     """What became of one question on its way from the library to the answer."""
 
@@ -71,7 +71,7 @@ class AnswerTrace:
     """Whether no passage holds the whole of what is right: the splitting goes through it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttributedQuestion:
     """A question and its first cause."""
 
@@ -121,7 +121,12 @@ def _on_the_way(trace: AnswerTrace) -> Cause:
 
 def attribute_failures(traces: Sequence[AnswerTrace]) -> list[AttributedQuestion]:
     """Every question with its first cause, in the order given."""
-    return [AttributedQuestion(one.query_id, one.question, first_cause(one), one.rank, one.error) for one in traces]
+    return [
+        AttributedQuestion(
+            query_id=one.query_id, question=one.question, cause=first_cause(one), rank=one.rank, error=one.error
+        )
+        for one in traces
+    ]
 
 
 def count_causes(attributed: Sequence[AttributedQuestion]) -> dict[Cause, int]:
@@ -213,8 +218,18 @@ def read_attributed(file: Path) -> list[AttributedQuestion]:
         try:
             row = json.loads(line)
             cause: Cause = CAUSES[CAUSES.index(row["cause"])]
-            found.append(AttributedQuestion(row["query_id"], row["question"], cause, row["rank"], row["error"]))
+            found.append(
+                AttributedQuestion(
+                    query_id=row["query_id"],
+                    question=row["question"],
+                    cause=cause,
+                    rank=row["rank"],
+                    error=row["error"],
+                )
+            )
         except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{file.name}:{number} is no row of a measured answer ({error!r}): write the file anew with "
-                             "\"nightjar eval answers --rows\"") from error  # fmt: skip
+            raise UsageError(
+                f"{file.name}:{number} is no row of a measured answer ({error!r}): write the file anew with "
+                '"nightjar eval answers --rows"'
+            ) from error
     return found

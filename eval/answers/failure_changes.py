@@ -19,7 +19,7 @@ from eval.answers.measure_answer import AnswerRow
 from eval.datasets.question_sets import EvalQuestion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailureCauses:
     """The first cause of every question's failure, or "right"."""
 
@@ -50,16 +50,22 @@ class FailureCauses:
     def sentences(self) -> Iterator[str]:
         """What was asked, and what can't be known of it."""
         n = len(self.current)
-        yield (f"{n:,} questions were answered ({n - self.n_golden:,} judged ones by hash, {self.n_golden:,} golden ones); "
-               f"answers by: {self.written_by}.")  # fmt: skip
+        yield (
+            f"{n:,} questions were answered ({n - self.n_golden:,} judged ones by hash, {self.n_golden:,} golden ones); "
+            f"answers by: {self.written_by}."
+        )
         if self.n_without_reference:
-            yield (f"No reference answer is known of {self.n_without_reference:,} of them. It can be said whether a right "
-                   "passage was found and read, whether the answer was declined, and whether its citations hold, but not whether "
-                   "the answer is wrong; whether a passage was cut badly, or a question can't be answered, is known of golden "
-                   "questions alone.")  # fmt: skip
+            yield (
+                f"No reference answer is known of {self.n_without_reference:,} of them. It can be said whether a right "
+                "passage was found and read, whether the answer was declined, and whether its citations hold, but not whether "
+                "the answer is wrong; whether a passage was cut badly, or a question can't be answered, is known of golden "
+                "questions alone."
+            )
         if self.n_undecided:
-            yield (f"Answers that read a right passage and cite another one: {self.n_undecided:,}. They stand under \"right\", for "
-                   "the other passage may be right too.")  # fmt: skip
+            yield (
+                f'Answers that read a right passage and cite another one: {self.n_undecided:,}. They stand under "right", for '
+                "the other passage may be right too."
+            )
 
     def as_json(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -87,12 +93,12 @@ def failure_causes(
 ) -> FailureCauses:
     """The causes of the same questions, *after* being empty where one version is measured alone."""
     return FailureCauses(
-        written_by,
-        tuple(attribute_failures([known(one) for one in before])),
-        tuple(attribute_failures([known(one) for one in after])),
-        n_golden,
-        sum(one.right_by == "passage" for one in before),
-        sum(map(_is_untold, (*before, *after))),
+        written_by=written_by,
+        current=tuple(attribute_failures([known(one) for one in before])),
+        candidate=tuple(attribute_failures([known(one) for one in after])),
+        n_golden=n_golden,
+        n_without_reference=sum(one.right_by == "passage" for one in before),
+        n_undecided=sum(map(_is_untold, (*before, *after))),
     )
 
 

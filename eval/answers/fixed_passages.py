@@ -40,7 +40,9 @@ class FixedPassageAnswerer:
         hits = self.hits(question, passages)
         draft = sum(
             self._generator.stream(
-                GenerationRequest(question, hits, self._encoder, hits_with_context=hits, bar=self._bar)
+                GenerationRequest(
+                    question=question, hits=hits, encoder=self._encoder, hits_with_context=hits, bar=self._bar
+                )
             ),
             AnswerDraft(),
         )
@@ -54,6 +56,12 @@ class FixedPassageAnswerer:
         words = normalise_bm25(np.asarray(self._lexical.scores(question)))
         lexical = [float(words[self._row[one.passage_id.removesuffix(CHANGED_SUFFIX)]]) for one in passages]
         return [
-            Hit(one, rank, float(cosine) + self._weight * by_words, float(cosine), by_words)
+            Hit(
+                passage=one,
+                rank=rank,
+                score=float(cosine) + self._weight * by_words,
+                dense=float(cosine),
+                lexical=by_words,
+            )
             for rank, (one, cosine, by_words) in enumerate(zip(passages, dense, lexical, strict=True), start=1)
         ]

@@ -49,7 +49,7 @@ Ask = Callable[[Sequence["BaseMessage"]], str]
 Raises ChatModelError where it says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerToJudge:
     """One answer, and what it is judged by."""
 
@@ -187,8 +187,12 @@ def messages_of(item: AnswerToJudge) -> list[BaseMessage]:
     from langchain_core.messages import HumanMessage, SystemMessage
 
     passages = "\n\n".join(item.passages)[:MATERIAL]
-    parts = [("question", item.question), ("passages", passages), *(("known answer", one) for one in item.known),
-             ("answer", item.answer)]  # fmt: skip
+    parts = [
+        ("question", item.question),
+        ("passages", passages),
+        *(("known answer", one) for one in item.known),
+        ("answer", item.answer),
+    ]
     told = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text)
     return [SystemMessage(JUDGE_PROMPT), HumanMessage(told)]
 

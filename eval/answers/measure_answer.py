@@ -30,16 +30,36 @@ HALF = 0.5  # of a long answer's content words, from which an answer is right: t
 RightBy = Literal["nuggets", "answer", "reference", "passage", "declining", "nothing"]
 """By what an answer is taken for right: the strictest thing that is known of the question."""
 
-REFERENCE_MEASURES = ("exact_match", "token_f1", "content_f1", "contains_answer", "content_recall", "first_exact_match",
-                "first_token_f1", "first_content_f1", "first_contains_answer", "nuggets_vital", "nuggets_okay")  # fmt: skip
+REFERENCE_MEASURES = (
+    "exact_match",
+    "token_f1",
+    "content_f1",
+    "contains_answer",
+    "content_recall",
+    "first_exact_match",
+    "first_token_f1",
+    "first_content_f1",
+    "first_contains_answer",
+    "nuggets_vital",
+    "nuggets_okay",
+)
 """Measures against a known answer: a declined or failed question is worth 0."""
 
-GIVEN_ANSWER_MEASURES = ("words", "k_precision", "facts_supported", "citation_recall", "citation_precision", "citations_valid",
-               "spans_exact", "right_cited_precision", "right_cited_recall")  # fmt: skip
+GIVEN_ANSWER_MEASURES = (
+    "words",
+    "k_precision",
+    "facts_supported",
+    "citation_recall",
+    "citation_precision",
+    "citations_valid",
+    "spans_exact",
+    "right_cited_precision",
+    "right_cited_recall",
+)
 """Measures of answers that were given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
     """One question with its answer and all that is measured of it, ready for JSON."""
 
@@ -76,18 +96,18 @@ class AnswerRow:
     def trace(self) -> AnswerTrace:
         """What attribution needs to know."""
         return AnswerTrace(
-            self.query_id,
-            self.question,
-            self.is_answerable,
-            self.error,
-            self.declined,
-            self.is_right,
-            self.values.get("citation_recall", 1.0) == 1.0,
-            self.in_library,
-            self.rank,
-            len(self.read),
-            bool(set(self.read) & set(self.right)) if self.right else True,
-            self.is_cut,
+            query_id=self.query_id,
+            question=self.question,
+            is_answerable=self.is_answerable,
+            error=self.error,
+            declined=self.declined,
+            is_right=self.is_right,
+            is_cited_right=self.values.get("citation_recall", 1.0) == 1.0,
+            in_library=self.in_library,
+            rank=self.rank,
+            n_read=len(self.read),
+            is_read=bool(set(self.read) & set(self.right)) if self.right else True,
+            is_cut=self.is_cut,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -177,8 +197,12 @@ def _known(one: EvalQuestion, answer: Answer | None) -> dict[str, float]:
     text, first = (without_citation_marks(answer.text), leading_statement(answer)) if answer else ("", "")
     values: dict[str, float] = {}
     if one.answers:
-        measures = (("exact_match", exact_match), ("token_f1", token_f1), ("content_f1", content_f1),
-                    ("contains_answer", contains_any_answer))  # fmt: skip
+        measures = (
+            ("exact_match", exact_match),
+            ("token_f1", token_f1),
+            ("content_f1", content_f1),
+            ("contains_answer", contains_any_answer),
+        )
         values |= {name: float(of(text, one.answers)) for name, of in measures}
         values["content_recall"] = content_recall(text, one.answers)
         values |= {f"first_{name}": float(of(first, one.answers)) for name, of in measures}

@@ -23,7 +23,7 @@ _REWORDINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbationCase:
     """One question with a known answer, its right passages, and the closest of those that do not hold it."""
 
@@ -103,8 +103,14 @@ def _saying(passage: Passage, was: str, now: str) -> Passage:
         return _word(was).sub(lambda _: now, text)
 
     text = changed(passage.text)
-    return replace(passage, passage_id=passage.passage_id + CHANGED_SUFFIX, source=passage.source + CHANGED_SUFFIX,
-                   title=changed(passage.title), text=text, end=passage.start + len(text))  # fmt: skip
+    return replace(
+        passage,
+        passage_id=passage.passage_id + CHANGED_SUFFIX,
+        source=passage.source + CHANGED_SUFFIX,
+        title=changed(passage.title),
+        text=text,
+        end=passage.start + len(text),
+    )
 
 
 def _word(answer: str) -> re.Pattern[str]:

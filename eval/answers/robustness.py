@@ -78,7 +78,7 @@ class ParaphraseResult:
     right_as_asked: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RobustnessResult:
     """All tests of one generator."""
 
@@ -128,8 +128,14 @@ def measure_robustness(
         false.append(_say_false(case, others, answer))
         reworded.append(_reword(case, answer))
         progress(1)
-    return RobustnessResult(k, len(cases), {share: _point(some) for share, some in noise.items()},
-                      {rank: _point(some) for rank, some in position.items()}, _false(false), _reworded(reworded))  # fmt: skip
+    return RobustnessResult(
+        k=k,
+        n_questions=len(cases),
+        noise={share: _point(some) for share, some in noise.items()},
+        position={rank: _point(some) for rank, some in position.items()},
+        counterfactual=_false(false),
+        paraphrases=_reworded(reworded),
+    )
 
 
 def _point(some: Sequence[tuple[PerturbationCase, GeneratedAnswer]]) -> ConditionResult:

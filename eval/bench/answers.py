@@ -40,7 +40,7 @@ class BenchQuestion:
     """Passage ids."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SideAnswer:
     """What one side gave for one question."""
 
@@ -159,6 +159,14 @@ def extractive_side(retriever: Callable[[frozenset[str]], Retriever], k: int) ->
         texts = [quote.citation.quote for quote in made.quotes][1 if made.short_answer else 0 :]
         spans = tuple(quote.citation for quote in made.quotes)
         first = texts[0] if texts else ""
-        return SideAnswer("\n".join(texts), first, made.short_answer, bool(made.declined), made.support, ms, spans)
+        return SideAnswer(
+            text="\n".join(texts),
+            first=first,
+            short=made.short_answer,
+            declined=bool(made.declined),
+            support=made.support,
+            ms=ms,
+            citations=spans,
+        )
 
     return answer

@@ -40,7 +40,7 @@ class LibraryTiming:
     """Median time to score every passage for one question; ours cuts the question into words as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateCost:
     """What a change of the library costs, in seconds, each with saving it."""
 
@@ -53,7 +53,7 @@ class UpdateCost:
     remove_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LexicalBench:
     """All libraries over the same words, question by question in turn."""
 
@@ -134,15 +134,17 @@ def _keep_up(texts: dict[str, str]) -> tuple[Bm25Index, UpdateCost]:
 
         def opened(there: dict[str, str], before: Bm25Index | None) -> tuple[Bm25Index, float]:
             wanted = {passage_id: sha256_of(text) for passage_id, text in there.items()}
-            return _timed(lambda: Bm25Index.open(
-                Path(folder), wanted, lambda ids: (_Text(one, there[one]) for one in ids), before
-            ))  # fmt: skip
+            return _timed(
+                lambda: Bm25Index.open(
+                    Path(folder), wanted, lambda ids: (_Text(one, there[one]) for one in ids), before
+                )
+            )
 
         whole, anew_s = opened(old, None)
         grown, add_s = opened(texts, whole)
         _, change_s = opened(texts | {first: texts[last]}, grown)
         _, remove_s = opened(old, grown)
-    return grown, UpdateCost(n_new, anew_s, add_s, change_s, remove_s)
+    return grown, UpdateCost(n_new=n_new, anew_s=anew_s, add_s=add_s, change_s=change_s, remove_s=remove_s)
 
 
 def _bm25s(words: list[list[str]], asked: list[list[str]]) -> Score:

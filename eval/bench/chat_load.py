@@ -71,7 +71,7 @@ class Memory:
         return cls(*(round(float(np.mean(part)), 1) for part in parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatBench:
     """What all of them saw together."""
 
@@ -100,7 +100,7 @@ Cost = Callable[[], tuple[float, float]]
 """MB that the server's process has in memory, and seconds of CPU that it has used."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChatObservations:
     """What has been seen so far."""
 
@@ -280,6 +280,8 @@ def questions_from_headings(folder: Path) -> list[str]:
     asked = [heading for heading in headings if heading.endswith("?")]
     questions = asked if len(asked) >= FEWEST else headings
     if len(questions) < FEWEST:
-        raise UsageError(f"{str(folder)!r} has {len(questions)} headings in Markdown files: name a folder with "
-                         f"{FEWEST} or more, which are asked as questions")  # fmt: skip
+        raise UsageError(
+            f"{str(folder)!r} has {len(questions)} headings in Markdown files: name a folder with "
+            f"{FEWEST} or more, which are asked as questions"
+        )
     return questions

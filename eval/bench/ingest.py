@@ -28,7 +28,7 @@ class IngestRound:
     """`SentenceTransformer.encode` on a list of the same texts; without loading the weights."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestBench:
     """Passages a second of both."""
 

@@ -26,7 +26,7 @@ MOVES = (-2, -1, 0, 0, 1, 2, 3)  # ranks that a question may win by the candidat
 ATTRIBUTED = 60  # questions whose failures get a cause, as in a night
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportBench:
     """One report."""
 
@@ -48,8 +48,14 @@ def measure_report(folder: Path, n_questions: int, seed: int = 13) -> ReportBenc
     page = write_report(folder, decision, {"n_questions": n_questions}, comparison, background).with_suffix(".html")
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
     n_bytes = sum(file.stat().st_size for file in folder.iterdir())
-    return ReportBench(n_questions, decision.decision, round(seconds, 2), round(cpu_s, 2),
-                       round(page.stat().st_size / 1e3, 1), round(n_bytes / 1e6, 2))  # fmt: skip
+    return ReportBench(
+        n_questions=n_questions,
+        decision=decision.decision,
+        seconds=round(seconds, 2),
+        cpu_s=round(cpu_s, 2),
+        page_kb=round(page.stat().st_size / 1e3, 1),
+        folder_mb=round(n_bytes / 1e6, 2),
+    )
 
 
 def synthetic_comparison(n: int, seed: int) -> tuple[Comparison, tuple[Ranks, Ranks], ReportContext]:
@@ -63,19 +69,35 @@ def synthetic_comparison(n: int, seed: int) -> tuple[Comparison, tuple[Ranks, Ra
         VersionRun(name, _run(questions, ranks), sureness=sure if name != "base" else None)
         for name, ranks in (("current", current), ("candidate", candidate), ("base", np.minimum(current + 1, DEPTH)))
     ]
-    comparison = Comparison(questions, found[0], found[1], found[2], _read, _causes(questions), _answer)
+    comparison = Comparison(
+        questions=questions,
+        current=found[0],
+        candidate=found[1],
+        anchor=found[2],
+        read=_read,
+        causes=_causes(questions),
+        answer=_answer,
+    )
     checks = (ValidityCheck("Questions that stand there twice", True, "No question stands there twice."),)
-    return comparison, (current, candidate), ReportContext("Report on made-up questions", checks=checks)
+    return comparison, (current, candidate), ReportContext(title="Report on made-up questions", checks=checks)
 
 
 def _questions(n: int, rng: np.random.Generator) -> tuple[ReportQuestion, ...]:
     is_unseen, is_locked = rng.random(n) < 0.6, rng.random(n) < 0.2
     return tuple(
-        ReportQuestion(f"q{place}", f"How do I reset device number {place}?", {f"p{place}": 1}, f"docs/{place % 200}.md", "en",
-                 is_unseen=bool(is_unseen[place]), is_newest=place >= 0.8 * n, is_locked=bool(is_locked[place]),
-                 votes=(PassageVotes(f"p{place}", "pin", 2),))
+        ReportQuestion(
+            query_id=f"q{place}",
+            text=f"How do I reset device number {place}?",
+            right={f"p{place}": 1},
+            source=f"docs/{place % 200}.md",
+            language="en",
+            is_unseen=bool(is_unseen[place]),
+            is_newest=place >= 0.8 * n,
+            is_locked=bool(is_locked[place]),
+            votes=(PassageVotes(f"p{place}", "pin", 2),),
+        )
         for place in range(n)
-    )  # fmt: skip
+    )
 
 
 def _run(questions: Sequence[ReportQuestion], ranks: Ranks) -> dict[str, list[str]]:
@@ -91,28 +113,67 @@ def _run(questions: Sequence[ReportQuestion], ranks: Ranks) -> dict[str, list[st
 
 def _read(ids: Collection[str]) -> Mapping[str, Passage]:
     text = "Hold the button for ten seconds, until the light is green. " * 8
-    return {one: Passage(one, f"d-{one}", f"docs/{one}.md", "Devices", "Reset", text, 0, len(text)) for one in ids}
+    return {
+        one: Passage(
+            passage_id=one,
+            document_id=f"d-{one}",
+            source=f"docs/{one}.md",
+            title="Devices",
+            heading="Reset",
+            text=text,
+            start=0,
+            end=len(text),
+        )
+        for one in ids
+    }
 
 
 def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
     said = "Hold the button for ten seconds, until the light is green. [1]"
     told = {
-        one: AnswerSummary(said, citations=(Citation(1, f"p{one[1:]}", "docs", None, 0, 58, said[:58], 0.9),))
+        one: AnswerSummary(
+            said,
+            citations=(
+                Citation(
+                    n=1,
+                    passage_id=f"p{one[1:]}",
+                    source="docs",
+                    page=None,
+                    start=0,
+                    end=58,
+                    quote=said[:58],
+                    support=0.9,
+                ),
+            ),
+        )
         for one in ids
     }
     return {one: {"current": told[one], "candidate": told[one]} for one in ids}
 
 
 def _causes(questions: Sequence[ReportQuestion]) -> FailureCauses:
-    some = [AttributedQuestion(one.query_id, one.text, "right", 1, "") for one in questions[:ATTRIBUTED]]
-    return FailureCauses("extractive", tuple(some), tuple(some), n_golden=0, n_without_reference=0, n_undecided=0)
+    some = [
+        AttributedQuestion(query_id=one.query_id, question=one.text, cause="right", rank=1, error="")
+        for one in questions[:ATTRIBUTED]
+    ]
+    return FailureCauses(
+        written_by="extractive",
+        current=tuple(some),
+        candidate=tuple(some),
+        n_golden=0,
+        n_without_reference=0,
+        n_undecided=0,
+    )
 
 
 def _decided(comparison: Comparison, current: Ranks, candidate: Ranks) -> GateDecision:
     return decide(
-        _served(current), _served(candidate), comparison.mask(lambda one: one.is_unseen),
-        decisive=comparison.mask(lambda one: not one.is_locked), newest=comparison.mask(lambda one: one.is_newest),
-    )  # fmt: skip
+        _served(current),
+        _served(candidate),
+        comparison.mask(lambda one: one.is_unseen),
+        decisive=comparison.mask(lambda one: not one.is_locked),
+        newest=comparison.mask(lambda one: one.is_newest),
+    )
 
 
 def _served(ranks: Ranks) -> ServedScores:

@@ -62,7 +62,7 @@ class RetrieverTiming:
     """Mean nDCG@10 over the questions."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchBench:
     """Both over the same passages, question by question in turn."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingBench:
     """What one client saw."""
 
@@ -63,7 +63,14 @@ def measure_serving(
                     versions.append(version)
             progress(1)
     p50, p95, largest = np.percentile(times, [50, 95, 100]).tolist() if times else (None, None, None)
-    return ServingBench(n_requests, tuple(failures), tuple(versions), p50, p95, largest)
+    return ServingBench(
+        n_requests=n_requests,
+        failures=tuple(failures),
+        versions=tuple(versions),
+        p50_ms=p50,
+        p95_ms=p95,
+        max_ms=largest,
+    )
 
 
 def _ask(client: Client, question: str) -> str:

@@ -42,7 +42,7 @@ class SplittingEncoder(Protocol):
         """The same."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplittingBench:
     """What one splitter came to."""
 
@@ -95,7 +95,16 @@ def measure_splitting(
         }
         encoded = sum(map(len, starts([piece.encoded_text for piece in pieces])))
         mean = sum(piece.end - piece.start for piece in pieces) / len(pieces)
-        measured.append(SplittingBench(way.name, way.is_baseline, len(pieces), encoded, mean, found))
+        measured.append(
+            SplittingBench(
+                name=way.name,
+                is_baseline=way.is_baseline,
+                n_passages=len(pieces),
+                n_tokens=encoded,
+                mean_tokens=mean,
+                seen=found,
+            )
+        )
         progress(1)
     return measured
 

@@ -25,7 +25,7 @@ class UnknownJudgment:
     passage_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BeirDataset:
     """A folder with corpus.jsonl, queries.jsonl and qrels/*.tsv; the corpus stays on disk."""
 
@@ -95,7 +95,15 @@ def load_beir(folder: Path) -> BeirDataset:
                 qrels[file.stem].setdefault(query_id, {})[passage_id] = grade
             else:
                 unknown.append(UnknownJudgment(file.stem, query_id, passage_id))
-    return BeirDataset(folder.resolve().name, folder, _sha256(files), queries, qrels, answers, tuple(unknown))
+    return BeirDataset(
+        name=folder.resolve().name,
+        folder=folder,
+        sha256=_sha256(files),
+        queries=queries,
+        qrels=qrels,
+        answers=answers,
+        unknown=tuple(unknown),
+    )
 
 
 def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
@@ -123,8 +131,10 @@ def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
             lost.append(external_id)
     if lost:
         n = len(lost) + len(found)
-        raise UsageError(f"{len(lost):,} of {n:,} passages of {dataset.name!r} are not in the library "
-                         f"(the first: {lost[0]!r}): run \"nightjar ingest --beir {dataset.folder}\"")  # fmt: skip
+        raise UsageError(
+            f"{len(lost):,} of {n:,} passages of {dataset.name!r} are not in the library "
+            f'(the first: {lost[0]!r}): run "nightjar ingest --beir {dataset.folder}"'
+        )
     return found
 
 
@@ -149,8 +159,10 @@ def _files(folder: Path) -> list[Path]:
     qrels = sorted((folder / "qrels").glob("*.tsv"))
     missing = [file.name for file in needed if not file.is_file()] + ([] if qrels else ["qrels/*.tsv"])
     if missing:
-        raise NotFoundError(f"{str(folder)!r} is no BEIR folder, it has no {' and no '.join(missing)}: "
-                            "give a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")  # fmt: skip
+        raise NotFoundError(
+            f"{str(folder)!r} is no BEIR folder, it has no {' and no '.join(missing)}: "
+            "give a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv"
+        )
     return needed + qrels
 
 
@@ -182,8 +194,10 @@ def _judgments(file: Path) -> Iterator[tuple[str, str, int]]:
                 yield query_id, passage_id, int(float(grade))
             except ValueError as error:
                 if number > 1:
-                    raise UsageError(f"{file}:{number} is {text.strip()!r}: write three columns, divided by tabs: "
-                                     "query-id, corpus-id, score (a whole number)") from error  # fmt: skip
+                    raise UsageError(
+                        f"{file}:{number} is {text.strip()!r}: write three columns, divided by tabs: "
+                        "query-id, corpus-id, score (a whole number)"
+                    ) from error
 
 
 def _sha256(files: list[Path]) -> str:

@@ -85,8 +85,10 @@ def write_docstring_corpus(
     """
     chosen = choose_passages(documented(packages), max_passages)
     if len(chosen) < min_passages:
-        raise TooLittleDataError(f"{len(chosen)} documented functions were found, the demo needs {min_passages}: "
-                                 "install pandas and scikit-learn beside Nightjar")  # fmt: skip
+        raise TooLittleDataError(
+            f"{len(chosen)} documented functions were found, the demo needs {min_passages}: "
+            "install pandas and scikit-learn beside Nightjar"
+        )
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     (beside / "qrels").mkdir(parents=True)

@@ -90,8 +90,9 @@ def read_entries(file: Path) -> Iterator[tuple[str, Entry]]:
                     raise UsageError(f"{place} is a {type(value).__name__}: it must be an object with a question")
                 yield place, value
         except (json.JSONDecodeError, RecursionError) as error:
-            raise UsageError(f"{file}, entry {number + 1} is not JSON ({error}): a file of DPR is a list of "
-                             "objects") from error  # fmt: skip
+            raise UsageError(
+                f"{file}, entry {number + 1} is not JSON ({error}): a file of DPR is a list of objects"
+            ) from error
         except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{file} can't be read after entry {number} ({error}): is it whole, and UTF-8?") from error
 

@@ -94,15 +94,18 @@ class _Asked:
 def _asked(folder: Path) -> Iterator[_Asked]:
     file = next((folder / name for name in (EXCERPTS, ANSWERS) if (folder / name).is_file()), None)
     if file is None:
-        raise NotFoundError(f"{str(folder)!r} has neither {EXCERPTS} nor {ANSWERS}: "
-                            "name a folder with documents, and questions on them")  # fmt: skip
+        raise NotFoundError(
+            f"{str(folder)!r} has neither {EXCERPTS} nor {ANSWERS}: name a folder with documents, and questions on them"
+        )
     read = _excerpt_line if file.name == EXCERPTS else _answer_line
     for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
         try:
             yield read(json.loads(line), folder)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{str(file)!r}, line {number}, is no question as it should be ({error!r}): "
-                             "see the head of eval/datasets/excerpts.py for what a line holds") from error  # fmt: skip
+            raise UsageError(
+                f"{str(file)!r}, line {number}, is no question as it should be ({error!r}): "
+                "see the head of eval/datasets/excerpts.py for what a line holds"
+            ) from error
 
 
 def _excerpt_line(told: dict[str, Any], _folder: Path) -> _Asked:

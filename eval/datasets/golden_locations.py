@@ -122,8 +122,12 @@ def _place(one: Golden, shelf: _Shelf) -> GoldenLocation:
         return GoldenLocation(one, "nothing to find")
     if one.source in shelf.by_source and (found := _in_source(one, one.source, shelf)):
         return found
-    elsewhere = [place for source in shelf.that_may_hold(one.quote) if source != one.source
-                 if (place := _in_source(one, source, shelf))]  # fmt: skip
+    elsewhere = [
+        place
+        for source in shelf.that_may_hold(one.quote)
+        if source != one.source
+        if (place := _in_source(one, source, shelf))
+    ]
     if len(elsewhere) == 1:
         return (
             GoldenLocation(one, "moved", elsewhere[0].passage_ids, elsewhere[0].is_cut) if one.source else elsewhere[0]
@@ -168,8 +172,11 @@ def _overlapping(stretch: Stretch, passages: Sequence[Passage]) -> Iterator[str]
     """The passages that hold half of the stretch, or half of which it is; else the one that shares most with it."""
     start, end = stretch
     shared = {one.passage_id: min(end, one.end) - max(start, one.start) for one in passages}
-    enough = [one.passage_id for one in passages
-              if shared[one.passage_id] >= HOLDS * min(end - start, one.end - one.start) > 0]  # fmt: skip
+    enough = [
+        one.passage_id
+        for one in passages
+        if shared[one.passage_id] >= HOLDS * min(end - start, one.end - one.start) > 0
+    ]
     most = max(shared, key=lambda passage_id: shared[passage_id], default="")
     yield from enough or ([most] if most and shared[most] > 0 else [])
 

@@ -32,7 +32,7 @@ class Nugget:
     """An answer without a vital one is wrong; the others only make it better (TREC 2003's vital and okay)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """A question whose right passage or answer is known."""
 
@@ -126,14 +126,19 @@ def parse_golden(line: Mapping[str, Any], place: str) -> Golden:
         UsageError: a key is unknown, or a value is not what its key needs.
     """
     if strange := sorted(set(line) - _KEYS):
-        raise UsageError(f"{place} has the key {strange[0]!r}: known are {', '.join(sorted(_KEYS))}; what is yours goes "
-                         'into "notes"')  # fmt: skip
+        raise UsageError(
+            f'{place} has the key {strange[0]!r}: known are {", ".join(sorted(_KEYS))}; what is yours goes into "notes"'
+        )
     texts = {name: _text(line, name, place) for name in _TEXTS if line.get(name) is not None}
     answerable = line.get("answerable", True)
     if not isinstance(answerable, bool):
         raise UsageError(f"{place} has answerable {answerable!r}: write true or false")
-    golden = Golden(**texts, nuggets=tuple(_nuggets(line, place)), tags=_words(line.get("tags", []), "tags", place),
-                    is_answerable=answerable)  # fmt: skip
+    golden = Golden(
+        **texts,
+        nuggets=tuple(_nuggets(line, place)),
+        tags=_words(line.get("tags", []), "tags", place),
+        is_answerable=answerable,
+    )
     return check_golden(golden, place, has_passage=bool(line.get("passage_id")))
 
 
@@ -148,8 +153,10 @@ def check_golden(golden: Golden, place: str, *, has_passage: bool = False) -> Go
     if golden.origin not in ORIGINS:
         raise UsageError(f"{place} has the origin {golden.origin!r}: known are {', '.join(ORIGINS)}")
     if golden.is_answerable and not (golden.quote or has_passage or golden.reference or golden.nuggets):
-        raise UsageError(f"{place} does not say what is right: give a quote or a passage_id, a reference or nuggets, or "
-                         '"answerable": false')  # fmt: skip
+        raise UsageError(
+            f"{place} does not say what is right: give a quote or a passage_id, a reference or nuggets, or "
+            '"answerable": false'
+        )
     return golden
 
 
@@ -167,8 +174,9 @@ def _nuggets(line: Mapping[str, Any], place: str) -> Iterator[Nugget]:
     for one in given:
         spellings, vital = (one.get("spellings"), one.get("vital", True)) if isinstance(one, dict) else (one, True)
         if not spellings or not isinstance(vital, bool):
-            raise UsageError(f'{place} has the nugget {one!r}: write a list of spellings, or {{"spellings": […], '
-                             '"vital": false}')  # fmt: skip
+            raise UsageError(
+                f'{place} has the nugget {one!r}: write a list of spellings, or {{"spellings": […], "vital": false}}'
+            )
         yield Nugget(_words(spellings, "nuggets", place), vital)
 
 

@@ -20,7 +20,7 @@ from rag.parsing.formats.blocks import replace_unstorable
 from rag.records import utc_now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredGoldenQuestion:
     """A golden question as the library keeps it."""
 
@@ -42,7 +42,7 @@ def add_golden_from_turn(engine: Engine, library: Library, turn_id: str, passage
         NotFoundError: no such turn, or no such passage in the library.
     """
     question = FeedbackStore(engine).turn(turn_id).question
-    made = Golden(question, is_answerable=passage_id is not None, origin="chat")
+    made = Golden(question=question, is_answerable=passage_id is not None, origin="chat")
     if passage_id is not None:
         made = with_passage(made, library, passage_id)
     return add_golden(engine, [made], user)[0]
@@ -139,4 +139,10 @@ def _kept(row: Any) -> StoredGoldenQuestion:
     line = {name: row[name] for name in ("question", "source", "quote", "reference", "origin")}
     line |= {"nuggets": json.loads(row["nuggets"]), "tags": json.loads(row["tags"])}
     golden = parse_golden(line | {"answerable": bool(row["answerable"])}, f"golden question {row['golden_id']}")
-    return StoredGoldenQuestion(row["golden_id"], golden, row["added_by"], row["added_at"], row["retired_at"])
+    return StoredGoldenQuestion(
+        golden_id=row["golden_id"],
+        golden=golden,
+        added_by=row["added_by"],
+        added_at=row["added_at"],
+        retired_at=row["retired_at"],
+    )

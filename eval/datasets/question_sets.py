@@ -20,7 +20,7 @@ DATASET = "dataset"
 """The origin of a BEIR folder's questions, beside those of golden ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvalQuestion:
     """A question with all that is known of its answer."""
 
@@ -45,7 +45,7 @@ class EvalQuestion:
         return frozenset(passage_id for passage_id, grade in self.grades.items() if grade > 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuestionSet:
     """Questions, and what names them."""
 
@@ -82,8 +82,9 @@ class QuestionSet:
             TooLittleDataError: no question has a right passage in the library.
         """
         if not self.qrels:
-            raise TooLittleDataError(f"no question of {self.name!r} has a right passage in the library: "
-                                     '"nightjar golden check" names them')  # fmt: skip
+            raise TooLittleDataError(
+                f'no question of {self.name!r} has a right passage in the library: "nightjar golden check" names them'
+            )
         return self.qrels
 
 
@@ -97,10 +98,12 @@ def questions_from_beir(dataset: BeirDataset, split: str, library: Library) -> Q
     """
     qrels = translate_qrels(dataset.split(split), locate_passages(dataset, library))
     questions = (
-        EvalQuestion(query_id, dataset.queries[query_id], grades, dataset.answers.get(query_id, ()))
+        EvalQuestion(
+            query_id=query_id, text=dataset.queries[query_id], grades=grades, answers=dataset.answers.get(query_id, ())
+        )
         for query_id, grades in qrels.items()
     )
-    return QuestionSet(dataset.name, split, dataset.sha256, tuple(questions))
+    return QuestionSet(name=dataset.name, split=split, sha256=dataset.sha256, questions=tuple(questions))
 
 
 def questions_from_golden(engine: Engine, library: Library, name: str = "golden") -> QuestionSet:
@@ -111,8 +114,9 @@ def questions_from_golden(engine: Engine, library: Library, name: str = "golden"
     """
     questions = [one.golden for one in list_golden(engine)]
     if not questions:
-        raise TooLittleDataError('the library has no golden question: add some with "nightjar golden import FILE", or '
-                                 "from a chat")  # fmt: skip
+        raise TooLittleDataError(
+            'the library has no golden question: add some with "nightjar golden import FILE", or from a chat'
+        )
     return of_places(locate_golden(questions, library), name)
 
 
@@ -121,7 +125,7 @@ def of_places(places: Iterable[GoldenLocation], name: str) -> QuestionSet:
     found = group_by_wording(places)
     lost = tuple(place for one in found for place in one.places if is_lost(place))
     sha256 = golden_set_hash(place.golden for one in found for place in one.places)
-    return QuestionSet(name, "", sha256, tuple(map(_question, found)), lost)
+    return QuestionSet(name=name, split="", sha256=sha256, questions=tuple(map(_question, found)), lost=lost)
 
 
 def is_lost(place: GoldenLocation) -> bool:
@@ -145,16 +149,16 @@ def lost_as_json(lost: Iterable[GoldenLocation]) -> list[dict[str, str]]:
 def _question(one: LocatedQuestion) -> EvalQuestion:
     all_of_it = [place.golden for place in one.places]
     return EvalQuestion(
-        one.query_id,
-        one.golden.question,
-        dict.fromkeys(sorted(one.right), 1),
-        tuple(dict.fromkeys(golden.reference for golden in all_of_it if golden.reference)),
-        _nuggets(all_of_it),
-        any(golden.is_answerable for golden in all_of_it),
-        not any(map(is_lost, one.places)) or bool(one.right),
-        one.is_cut,
-        one.golden.origin,
-        tuple(sorted({tag for golden in all_of_it for tag in golden.tags})),
+        query_id=one.query_id,
+        text=one.golden.question,
+        grades=dict.fromkeys(sorted(one.right), 1),
+        answers=tuple(dict.fromkeys(golden.reference for golden in all_of_it if golden.reference)),
+        nuggets=_nuggets(all_of_it),
+        is_answerable=any(golden.is_answerable for golden in all_of_it),
+        in_library=not any(map(is_lost, one.places)) or bool(one.right),
+        is_cut=one.is_cut,
+        origin=one.golden.origin,
+        tags=tuple(sorted({tag for golden in all_of_it for tag in golden.tags})),
     )
 
 
@@ -165,4 +169,6 @@ def _nuggets(all_of_it: Iterable[Golden]) -> tuple[Nugget, ...]:
 def only(questions: QuestionSet, chosen: Mapping[str, object]) -> QuestionSet:
     """The set with the questions of these ids alone, in the order they had; it is named by the same hash."""
     kept_ones = tuple(one for one in questions.questions if one.query_id in chosen)
-    return QuestionSet(questions.name, questions.split, questions.sha256, kept_ones, questions.lost)
+    return QuestionSet(
+        name=questions.name, split=questions.split, sha256=questions.sha256, questions=kept_ones, lost=questions.lost
+    )

@@ -153,11 +153,25 @@ def _of_held_out(
         return BeforeAndAfter(current.ndcg[inside], candidate.ndcg[inside])
 
     return [
-        measure_slice(pair(questions.unseen), "unseen", "Unseen passages", "ask for one",
-                 "on the {n} questions whose passage was never trained on", rules.unseen_margin, rules.min_unseen),
-        measure_slice(pair(questions.newest), "newest", "Newest questions", "stand out by their time",
-                 "on the {n} questions that were judged last", rules.newest_margin, rules.min_newest),
-    ]  # fmt: skip
+        measure_slice(
+            pair(questions.unseen),
+            "unseen",
+            "Unseen passages",
+            "ask for one",
+            "on the {n} questions whose passage was never trained on",
+            rules.unseen_margin,
+            rules.min_unseen,
+        ),
+        measure_slice(
+            pair(questions.newest),
+            "newest",
+            "Newest questions",
+            "stand out by their time",
+            "on the {n} questions that were judged last",
+            rules.newest_margin,
+            rules.min_newest,
+        ),
+    ]
 
 
 def _after_holm(recall: PairedComparison, slices: Sequence[GuardedSlice]) -> list[float]:
@@ -175,11 +189,15 @@ def _too_little(questions: _Questions, rules: GateRules) -> str:
     """Why these questions can't decide; empty where they can."""
     n, n_asked = questions.n, questions.n_asked
     if n < max(2, rules.min_questions):
-        return (f"Invalid: {n} held-out questions can't decide anything; the gate needs {rules.min_questions}. "
-                "Collect more verdicts, or give the night a golden set.")  # fmt: skip
+        return (
+            f"Invalid: {n} held-out questions can't decide anything; the gate needs {rules.min_questions}. "
+            "Collect more verdicts, or give the night a golden set."
+        )
     if n < rules.min_coverage * n_asked:
-        return (f"Invalid: only {n:,} of {n_asked:,} held-out questions could be measured; the gate needs "
-                f"{rules.min_coverage:.0%} of them. See the errors in the report.")  # fmt: skip
+        return (
+            f"Invalid: only {n:,} of {n_asked:,} held-out questions could be measured; the gate needs "
+            f"{rules.min_coverage:.0%} of them. See the errors in the report."
+        )
     return ""
 
 
@@ -208,7 +226,11 @@ def _primary(figures: PairedComparison, rules: GateRules, look: int) -> str:
     if figures.p < significance_level(rules, look):
         return f"{said} ({describe_test(figures)})."
     if figures.p < rules.alpha:
-        return (f"{said} ({describe_test(figures)}): not enough for look {look} at these questions, where p must lie below "
-                f"{significance_level(rules, look):.4f}; fresh judgments begin the count anew.")  # fmt: skip
-    return (f"{said} ({describe_test(figures)}): chance alone could do that; "
-            f"so many questions show a true change of {format_number(figures.detectable)} or more.")  # fmt: skip
+        return (
+            f"{said} ({describe_test(figures)}): not enough for look {look} at these questions, where p must lie below "
+            f"{significance_level(rules, look):.4f}; fresh judgments begin the count anew."
+        )
+    return (
+        f"{said} ({describe_test(figures)}): chance alone could do that; "
+        f"so many questions show a true change of {format_number(figures.detectable)} or more."
+    )

@@ -33,8 +33,10 @@ def embedding_faults(
     if n_off := int((np.abs(lengths - 1.0) > 1e-3).sum()):
         faults.append(f"Veto: {name} should have length 1; {n_off:,} of {len(vectors):,} differ.")
     if (cosine := mean_cosine(vectors, seed)) > rules.max_mean_cosine:
-        faults.append(f"Veto: {name} have collapsed: two random ones have a cosine of {format_number(cosine)} on average, "
-                      f"above {format_number(rules.max_mean_cosine)}.")  # fmt: skip
+        faults.append(
+            f"Veto: {name} have collapsed: two random ones have a cosine of {format_number(cosine)} on average, "
+            f"above {format_number(rules.max_mean_cosine)}."
+        )
     return faults
 
 

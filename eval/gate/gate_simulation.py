@@ -33,7 +33,7 @@ class PromotionRate:
     """By the normal approximation that `Paired.detectable` rests on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesOfNights:
     """Many series of nights on one set of questions."""
 
@@ -53,9 +53,13 @@ class SeriesOfNights:
 
 
 def simulate_night(
-    effect: float, n_questions: int, n_simulations: int, seed: int = 13, rules: GateRules = DEFAULT_RULES,
+    effect: float,
+    n_questions: int,
+    n_simulations: int,
+    seed: int = 13,
+    rules: GateRules = DEFAULT_RULES,
     progress: Callable[[int], None] = lambda n: None,
-) -> PromotionRate:  # fmt: skip
+) -> PromotionRate:
     """Decides on candidates of one true effect by the whole gate, its guards included."""
     rng = np.random.default_rng(seed)
     n_promoted = 0
@@ -98,9 +102,17 @@ def predicted_power(effect: float, n: int, alpha: float = 0.05) -> float:
 
 
 def simulate_series(
-    effect: float, likeness: float, shares_level: bool, *, n_questions: int = 150, n_nights: int = 30,
-    n_series: int = 200, seed: int = 13, rules: GateRules = DEFAULT_RULES, progress: Callable[[int], None] = lambda n: None,
-) -> SeriesOfNights:  # fmt: skip
+    effect: float,
+    likeness: float,
+    shares_level: bool,
+    *,
+    n_questions: int = 150,
+    n_nights: int = 30,
+    n_series: int = 200,
+    seed: int = 13,
+    rules: GateRules = DEFAULT_RULES,
+    progress: Callable[[int], None] = lambda n: None,
+) -> SeriesOfNights:
     """Series of nights on one set of questions; what is promoted is what the next candidate is compared with.
 
     By the primary test alone: guards can only refuse more.
@@ -119,8 +131,15 @@ def simulate_series(
         apparent.append(champion[:n_questions].mean())
         locked.append(champion[n_questions:].mean())
         progress(1)
-    return SeriesOfNights(effect, likeness, shares_level, wilson_interval(n_promotions, n_series * n_nights), wilson_interval(n_any, n_series),
-                  float(np.mean(apparent)), float(np.mean(locked)))  # fmt: skip
+    return SeriesOfNights(
+        effect=effect,
+        likeness=likeness,
+        shares_level=shares_level,
+        per_night=wilson_interval(n_promotions, n_series * n_nights),
+        any_night=wilson_interval(n_any, n_series),
+        apparent=float(np.mean(apparent)),
+        locked=float(np.mean(locked)),
+    )
 
 
 def _version(effect: float, likeness: float, shared: Floats, rng: np.random.Generator) -> Floats:

@@ -20,8 +20,10 @@ Family = Literal["decision", "quality", "answers", "health", "bars"]
 
 FEWEST_TIMED = 20  # searches: the slowest twentieth is one
 FEWEST_FOUND = 30  # questions of the wall
-SUPPORTED_BY_CONSTRUCTION = ("Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
-          "there was nothing to measure.")  # fmt: skip
+SUPPORTED_BY_CONSTRUCTION = (
+    "Citations: answers are quotes of the documents, word for word, so every sentence is supported by construction; "
+    "there was nothing to measure."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class BeforeAndAfter:
         return len(self.before)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraEvidence:
     """What is looked at beside the held-out questions' rankings; None where it was not measured."""
 
@@ -78,7 +80,7 @@ class ExtraEvidence:
 NO_EXTRA_EVIDENCE = ExtraEvidence()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedSlice:
     """Some questions, which may not get worse for what the others gain."""
 
@@ -107,12 +109,32 @@ class GuardedSlice:
         return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
 
 
-def measure_slice(pair: BeforeAndAfter, key: str, name: str, belonging: str, which: str, margin: float, at_least: int,
-             measure: str = "nDCG@10", family: Family = "quality") -> GuardedSlice:  # fmt: skip
+def measure_slice(
+    pair: BeforeAndAfter,
+    key: str,
+    name: str,
+    belonging: str,
+    which: str,
+    margin: float,
+    at_least: int,
+    measure: str = "nDCG@10",
+    family: Family = "quality",
+) -> GuardedSlice:
     """Measures a pair; *which* holds the place of the number of questions: "on the {n} questions that …"."""
     n = len(pair)
     figures = compare_paired(pair.before, pair.after) if n >= 2 else None
-    return GuardedSlice(key, family, name, belonging, which.format(n=f"{n:,}"), measure, n, figures, margin, at_least)
+    return GuardedSlice(
+        key=key,
+        family=family,
+        name=name,
+        belonging=belonging,
+        which=which.format(n=f"{n:,}"),
+        measure=measure,
+        n=n,
+        figures=figures,
+        margin=margin,
+        at_least=at_least,
+    )
 
 
 def guard_slice(guarded: GuardedSlice, p: float, rules: GateRules) -> Ruling:
@@ -209,15 +231,47 @@ def extra_slices(extra: ExtraEvidence, rules: GateRules) -> list[GuardedSlice]:
     """The golden questions, declining and citation support, as far as they were measured."""
     least = rules.min_answers
     known: list[tuple[BeforeAndAfter | None, str, str, str, float, int, str, Family]] = [
-        (extra.golden, "golden", "Golden questions", "on the {n} golden questions",
-         rules.golden_margin, rules.min_golden, "nDCG@10", "quality"),
-        (extra.answered, "answered", "Answering", "of the {n} questions with a right passage",
-         rules.answered_margin, least, "the share answered", "answers"),
-        (extra.declined, "declined", "Declining", "of the {n} questions without a right passage",
-         rules.answered_margin, least, "the share declined", "answers"),
-        (extra.support, "support", "Citations", "in {n} answers",
-         rules.support_margin, least, "the share of supported sentences", "answers"),
-    ]  # fmt: skip
+        (
+            extra.golden,
+            "golden",
+            "Golden questions",
+            "on the {n} golden questions",
+            rules.golden_margin,
+            rules.min_golden,
+            "nDCG@10",
+            "quality",
+        ),
+        (
+            extra.answered,
+            "answered",
+            "Answering",
+            "of the {n} questions with a right passage",
+            rules.answered_margin,
+            least,
+            "the share answered",
+            "answers",
+        ),
+        (
+            extra.declined,
+            "declined",
+            "Declining",
+            "of the {n} questions without a right passage",
+            rules.answered_margin,
+            least,
+            "the share declined",
+            "answers",
+        ),
+        (
+            extra.support,
+            "support",
+            "Citations",
+            "in {n} answers",
+            rules.support_margin,
+            least,
+            "the share of supported sentences",
+            "answers",
+        ),
+    ]
     return [
         measure_slice(pair, key, name, "are of this kind", which, margin, at_least, measure, family)
         for pair, key, name, which, margin, at_least, measure, family in known

@@ -26,8 +26,18 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 PRIMARY = "nDCG@10"
-REPORTED = (PRIMARY, "RR@10", "R@5", "R@10", "R@20", "R@100", "Success@1", "Success@5", "Judged@10",
-            "nDCG(judged_only=True)@10")  # fmt: skip
+REPORTED = (
+    PRIMARY,
+    "RR@10",
+    "R@5",
+    "R@10",
+    "R@20",
+    "R@100",
+    "Success@1",
+    "Success@5",
+    "Judged@10",
+    "nDCG(judged_only=True)@10",
+)
 """As ir-measures writes them. A new version finds passages that nobody judged: the last two show how much that costs."""
 DEPTHS = (1, 2, 3, 5, 10, 20, 50, 100)
 MIN_COVERAGE = 0.95
@@ -36,7 +46,7 @@ RANK_BANDS = ("first", "second to tenth", "11th to 100th", "beyond 100", "not in
 Move = Literal["broken", "fixed", "worse", "better", "same", "error"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRow:
     """One measure of one or two versions."""
 
@@ -93,22 +103,47 @@ def compare_measures(
     """Every measure over the *decisive* questions; all but the first one under Holm's correction."""
     made = [_row(name, current[name][decisive], candidate[name][decisive] if candidate else None) for name in current]
     others = [one for one in made[1:] if one.figures]
-    corrected = dict(zip((one.measure for one in others), holm_correction([one.figures.p for one in others if one.figures]),
-                         strict=True))  # fmt: skip
+    corrected = dict(
+        zip(
+            (one.measure for one in others),
+            holm_correction([one.figures.p for one in others if one.figures]),
+            strict=True,
+        )
+    )
     return [
-        MeasureRow(one.measure, one.n, one.n_asked, one.alone, one.figures, corrected.get(one.measure)) for one in made
+        MeasureRow(
+            measure=one.measure,
+            n=one.n,
+            n_asked=one.n_asked,
+            alone=one.alone,
+            figures=one.figures,
+            p_holm=corrected.get(one.measure),
+        )
+        for one in made
     ]
 
 
 def _row(measure: str, before: Floats, after: Floats | None) -> MeasureRow:
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
-    row = MeasureRow(measure, int(whole.sum()), len(before), None, None)
+    row = MeasureRow(measure=measure, n=int(whole.sum()), n_asked=len(before), alone=None, figures=None)
     if not row.is_valid:
         return row
     if after is None:
-        return MeasureRow(measure, row.n, row.n_asked, mean_interval(before[whole], budget=LIGHT_BUDGET), None)
+        return MeasureRow(
+            measure=measure,
+            n=row.n,
+            n_asked=row.n_asked,
+            alone=mean_interval(before[whole], budget=LIGHT_BUDGET),
+            figures=None,
+        )
     work = RESAMPLING_BUDGET if measure == PRIMARY else LIGHT_BUDGET
-    return MeasureRow(measure, row.n, row.n_asked, None, compare_paired(before[whole], after[whole], budget=work))
+    return MeasureRow(
+        measure=measure,
+        n=row.n,
+        n_asked=row.n_asked,
+        alone=None,
+        figures=compare_paired(before[whole], after[whole], budget=work),
+    )
 
 
 def rank_of_right_passage(found: VersionRun, question: ReportQuestion) -> int | None:

@@ -27,7 +27,7 @@ class PassageVotes:
     """The latest one that is not empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportQuestion:
     """One question of a report."""
 
@@ -96,7 +96,7 @@ class VersionRun:
     sureness: AbstentionScores | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Everything that a report shows of the questions."""
 

@@ -35,7 +35,7 @@ from rag.errors import TooLittleDataError
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigures:
     """What is told of a comparison."""
 
@@ -90,13 +90,16 @@ def _places(comparison: Comparison, name: str) -> dict[str, int]:
 
 def _top_ten(moved: Sequence[QuestionChange]) -> McNemarResult | None:
     whole = [one for one in moved if one.move != "error"]
-    before, after = ([rank is not None and rank <= 10 for rank in ranks] for ranks in
-                     ([one.before for one in whole], [one.after for one in whole]))  # fmt: skip
+    before, after = (
+        [rank is not None and rank <= 10 for rank in ranks]
+        for ranks in ([one.before for one in whole], [one.after for one in whole])
+    )
     return mcnemar_test(before, after) if whole else None
 
 
-def _by_document(comparison: Comparison, before: Floats, after: Floats | None, decisive: NDArray[np.bool_]
-                 ) -> Interval | None:  # fmt: skip
+def _by_document(
+    comparison: Comparison, before: Floats, after: Floats | None, decisive: NDArray[np.bool_]
+) -> Interval | None:
     if after is None:
         return None
     whole = decisive & np.isfinite(after - before)
@@ -112,26 +115,48 @@ def figures_as_json(figures: ReportFigures) -> dict[str, Any]:
     return {
         "measures": [_row(one) for one in figures.rows],
         "slices": [
-            {"dimension": one.dimension, "name": one.name, "n": one.n, "mean_current": one.mean,
-             "is_tested": one.p_adjusted is not None, "p_benjamini_hochberg": one.p_adjusted,
-             "figures": asdict(one.figures) if one.figures else None}
+            {
+                "dimension": one.dimension,
+                "name": one.name,
+                "n": one.n,
+                "mean_current": one.mean,
+                "is_tested": one.p_adjusted is not None,
+                "p_benjamini_hochberg": one.p_adjusted,
+                "figures": asdict(one.figures) if one.figures else None,
+            }
             for one in figures.parts
         ],
         "found_by_depth": {"depths": list(DEPTHS), **{name: list(shares) for name, shares in figures.depths.items()}},
         "places": {name: dict(places) for name, places in figures.places.items()},
-        "transitions": [{"before": before, "after": after, "n": n} for (before, after), n
-                        in sorted(figures.transitions.items(), key=lambda one: [RANK_BANDS.index(name) for name in one[0]])],
+        "transitions": [
+            {"before": before, "after": after, "n": n}
+            for (before, after), n in sorted(
+                figures.transitions.items(), key=lambda one: [RANK_BANDS.index(name) for name in one[0]]
+            )
+        ],
         "moves": dict(sorted(Counter(one.move for one in figures.moved).items())),
-        "drift": {name: asdict(one) if one else None for name, one in
-                  (("since_anchor", figures.drift.since_anchor), ("locked", figures.drift.locked),
-                   ("since_anchor_locked", figures.drift.since_anchor_locked))},
+        "drift": {
+            name: asdict(one) if one else None
+            for name, one in (
+                ("since_anchor", figures.drift.since_anchor),
+                ("locked", figures.drift.locked),
+                ("since_anchor_locked", figures.drift.since_anchor_locked),
+            )
+        },
         "warnings": list(figures.drift.warnings()),
         "top_ten": asdict(figures.top_ten) if figures.top_ten else None,
         "by_document": asdict(figures.by_document) if figures.by_document else None,
-    }  # fmt: skip
+    }
 
 
 def _row(row: MeasureRow) -> dict[str, Any]:
-    return {"measure": row.measure, "n": row.n, "n_asked": row.n_asked, "coverage": row.coverage, "is_valid": row.is_valid,
-            "alone": asdict(row.alone) if row.alone else None,
-            "figures": asdict(row.figures) if row.figures else None, "p_holm": row.p_holm}  # fmt: skip
+    return {
+        "measure": row.measure,
+        "n": row.n,
+        "n_asked": row.n_asked,
+        "coverage": row.coverage,
+        "is_valid": row.is_valid,
+        "alone": asdict(row.alone) if row.alone else None,
+        "figures": asdict(row.figures) if row.figures else None,
+        "p_holm": row.p_holm,
+    }

@@ -24,7 +24,7 @@ class ValidityCheck:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastReport:
     """One earlier report, as the history shows it."""
 
@@ -39,7 +39,7 @@ class PastReport:
     """nDCG@10 of the candidate on the locked questions."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContext:
     """What the caller knows of a comparison."""
 
@@ -73,10 +73,14 @@ def _past(folder: Path) -> PastReport | None:
         figures = metrics["figures"]
         primary, drift = figures.get("primary") or {}, (metrics.get("comparison") or {}).get("drift") or {}
         return PastReport(
-            folder.parent.name, str(metrics["decision"]), int(figures.get("n", 0)),
-            _number(primary, "mean_current"), _number(primary, "mean_candidate"),
-            _number(drift.get("since_anchor"), "mean_current"), _number(drift.get("locked"), "mean_candidate"),
-        )  # fmt: skip
+            name=folder.parent.name,
+            decision=str(metrics["decision"]),
+            n=int(figures.get("n", 0)),
+            current=_number(primary, "mean_current"),
+            candidate=_number(primary, "mean_candidate"),
+            anchor=_number(drift.get("since_anchor"), "mean_current"),
+            locked=_number(drift.get("locked"), "mean_candidate"),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -18,7 +18,7 @@ GONE = "This passage is not in the library any more."
 SAID = {"helpful": "helpful", "pin": "the right passage", "not_relevant": "not relevant", "outdated": "outdated"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetailHit:
     """One passage as the page shows it."""
 
@@ -31,7 +31,7 @@ class DetailHit:
     """How the answer cites it, and how well that holds; empty where it does not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionDetail:
     """One question with what was found for it."""
 
@@ -66,8 +66,16 @@ def _lowest(comparison: Comparison, n: int) -> list[QuestionChange]:
     found = comparison.current
     ranked = [(rank_of_right_passage(found, one), one) for one in comparison.questions]
     low = sorted((one for one in ranked if one[0] is None or one[0] > 1), key=lambda one: -(one[0] or 1_000))
-    return [QuestionChange(question, rank, None, 0.0, "error" if question.query_id in found.errors else "same")
-            for rank, question in low[:n]]  # fmt: skip
+    return [
+        QuestionChange(
+            question=question,
+            before=rank,
+            after=None,
+            difference=0.0,
+            move="error" if question.query_id in found.errors else "same",
+        )
+        for rank, question in low[:n]
+    ]
 
 
 def _wanted(comparison: Comparison, question: ReportQuestion) -> Iterator[str]:
@@ -85,8 +93,11 @@ def _drilled(
     current_hits = _hits(comparison.current, question, passages, answers.get("current"))
     candidate_hits = _hits(candidate, question, passages, answers.get("candidate")) if candidate else []
     shown = {hit.where + hit.text for hit in (*current_hits, *candidate_hits) if hit.is_right}
-    missing = [hit for one in sorted(question.right_ids) if (hit := _hit(0, one, question, passages)).where + hit.text
-               not in shown]  # fmt: skip
+    missing = [
+        hit
+        for one in sorted(question.right_ids)
+        if (hit := _hit(0, one, question, passages)).where + hit.text not in shown
+    ]
     errors = [one.errors[question.query_id] for one in comparison.versions.values() if question.query_id in one.errors]
     return QuestionDetail(
         anchor="q-" + re.sub(r"[^A-Za-z0-9]+", "-", question.query_id),
@@ -109,13 +120,18 @@ def _hits(
     found: VersionRun, question: ReportQuestion, passages: Mapping[str, Passage], told: AnswerSummary | None
 ) -> list[DetailHit]:
     ranked = list(found.run.get(question.query_id, ()))[:TOP]
-    return [replace(_hit(rank, one, question, passages), cited=_cited(one, told)) for rank, one
-            in enumerate(ranked, start=1)]  # fmt: skip
+    return [
+        replace(_hit(rank, one, question, passages), cited=_cited(one, told))
+        for rank, one in enumerate(ranked, start=1)
+    ]
 
 
 def _cited(passage_id: str, told: AnswerSummary | None) -> str:
-    said = [f"[{one.n}] {one.found}, {one.support:.2f}" for one in (told.citations if told else ())
-            if one.passage_id == passage_id]  # fmt: skip
+    said = [
+        f"[{one.n}] {one.found}, {one.support:.2f}"
+        for one in (told.citations if told else ())
+        if one.passage_id == passage_id
+    ]
     return "; ".join(dict.fromkeys(said))
 
 
@@ -123,10 +139,11 @@ def _hit(rank: int, passage_id: str, question: ReportQuestion, passages: Mapping
     passage = passages.get(passage_id)
     is_right = passage_id in question.right_ids
     if passage is None:
-        return DetailHit(rank, passage_id, GONE, is_right)
-    where = " · ".join(filter(None, (passage.source, passage.title if passage.title != passage.source else "",
-                                     passage.heading)))  # fmt: skip
-    return DetailHit(rank, where, shorten(passage.text), is_right)
+        return DetailHit(rank=rank, where=passage_id, text=GONE, is_right=is_right)
+    where = " · ".join(
+        filter(None, (passage.source, passage.title if passage.title != passage.source else "", passage.heading))
+    )
+    return DetailHit(rank=rank, where=where, text=shorten(passage.text), is_right=is_right)
 
 
 def shorten(text: str, n: int = SNIPPET) -> str:

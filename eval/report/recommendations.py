@@ -40,8 +40,10 @@ def recommendations(
 
 def _of_verdict(decision: GateDecision, figures: ReportFigures) -> Iterator[str]:
     if decision.decision == "promoted":
-        yield ("The new version answers. Nothing has to be done; if people complain, \"nightjar rollback\" brings the one "
-               "before back.")  # fmt: skip
+        yield (
+            'The new version answers. Nothing has to be done; if people complain, "nightjar rollback" brings the one '
+            "before back."
+        )
     if decision.decision == "invalid":
         yield "Collect more judgments before you read anything into these figures."
     vetoes = [one for one in decision.rulings if one.outcome == "failed" and one.family != "decision"]
@@ -54,36 +56,40 @@ def _of_verdict(decision: GateDecision, figures: ReportFigures) -> Iterator[str]
 
 VETOED = {
     "unseen": "The candidate is worse on passages nobody has judged: it learnt by heart. Spread the votes over more "
-              "documents, or let a night of tier 3 learn from them.",
+    "documents, or let a night of tier 3 learn from them.",
     "newest": "The candidate is worse on what people ask now. Judge some of this week's questions, so that the next "
-              "night can learn from them.",
+    "night can learn from them.",
     "recall": "Right passages fall out of the first ten. Read the broken questions below: is the passage that took the "
-              "place right too? Then mark it helpful.",
+    "place right too? Then mark it helpful.",
     "hubs": "One passage turns up everywhere. Open it: it is often a table of contents or a notice that every page has. "
-            "Mark it as not relevant, or take it out of the documents.",
+    "Mark it as not relevant, or take it out of the documents.",
     "wall": "Too much is lost of what people had found. Read the broken questions below before the next night.",
     "golden": "A golden question got worse. They were chosen by somebody: look at each of them below.",
     "answered": "The candidate declines questions that the documents answer. Look at the broken questions, "
-                "and run \"nightjar calibrate\" after the next promotion.",
-    "declined": "The candidate answers what the documents do not answer. Mark such answers as \"not in the documents\".",
+    'and run "nightjar calibrate" after the next promotion.',
+    "declined": 'The candidate answers what the documents do not answer. Mark such answers as "not in the documents".',
     "support": "Answers rest less on their citations. Look at the passages of the broken questions.",
     "latency": "Searches have become slower. See the machine's load that night before you blame the version.",
     "vectors": "The vectors are broken. Keep the version that answers, and try another seed or a lower learning rate.",
-}  # fmt: skip
+}
 
 
 def _of_chance(primary: PairedComparison) -> Iterator[str]:
     if primary.wins + primary.losses == 0:
         yield "Not one question changed. There was nothing new to learn from: judge questions that nobody has judged."
     elif primary.difference <= 0:
-        yield ("The candidate is no better. More of the same votes will not change that: judge questions whose right "
-               "passage stands low, as those listed below.")  # fmt: skip
+        yield (
+            "The candidate is no better. More of the same votes will not change that: judge questions whose right "
+            "passage stands low, as those listed below."
+        )
     else:
         needed = math.ceil(primary.n * (primary.detectable / primary.difference) ** 2)
         more = max(0, needed - primary.n)
-        yield (f"The gain of {format_number(primary.difference)} may be real: to see one of this size, four times in five, takes about "
-               f"{needed:,} held-out questions. There are {primary.n:,}; with one question in {HELD_OUT} held out, "
-               f"some {HELD_OUT * more:,} more judged questions.")  # fmt: skip
+        yield (
+            f"The gain of {format_number(primary.difference)} may be real: to see one of this size, four times in five, takes about "
+            f"{needed:,} held-out questions. There are {primary.n:,}; with one question in {HELD_OUT} held out, "
+            f"some {HELD_OUT * more:,} more judged questions."
+        )
 
 
 def _of_broken(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
@@ -95,22 +101,30 @@ def _of_broken(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
         f"{source} ({n})" for source, n in Counter(one.source for one in broken).most_common(3) if n > 1 and source
     ]
     where = f" Most of them are about {', '.join(common)}." if common else ""
-    yield (f"Read the {len(broken)} broken questions first ({fixed} were fixed): where the passage that took the place is right "
-           f"too, mark it helpful; where it is wrong, mark it as not relevant.{where}")  # fmt: skip
+    yield (
+        f"Read the {len(broken)} broken questions first ({fixed} were fixed): where the passage that took the place is right "
+        f"too, mark it helpful; where it is wrong, mark it as not relevant.{where}"
+    )
 
 
 def _of_places(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     after = "candidate" if comparison.candidate else "current"
     places, n = figures.places[after], max(1, len(comparison.questions))
     if places["11th to 100th"] >= NOTABLE * n:
-        yield (f"{places['11th to 100th']:,} of {n:,} questions have their right passage at 11 to 100: a reranker reads that far "
-               "down. Train one with \"nightjar cross-encoder train\", and see what it says it is worth.")  # fmt: skip
+        yield (
+            f"{places['11th to 100th']:,} of {n:,} questions have their right passage at 11 to 100: a reranker reads that far "
+            'down. Train one with "nightjar cross-encoder train", and see what it says it is worth.'
+        )
     if places["beyond 100"] >= NOTABLE / 2 * n:
-        yield (f"{places['beyond 100']:,} of {n:,} questions have their right passage nowhere in the first 100: question and "
-               "passage share neither words nor meaning. See whether it was cut badly or pinned by mistake.")  # fmt: skip
+        yield (
+            f"{places['beyond 100']:,} of {n:,} questions have their right passage nowhere in the first 100: question and "
+            "passage share neither words nor meaning. See whether it was cut badly or pinned by mistake."
+        )
     if places["not in the library"]:
-        yield (f"{places['not in the library']:,} questions have no right passage in the library any more: bring the document "
-               "in again, or retire the question.")  # fmt: skip
+        yield (
+            f"{places['not in the library']:,} questions have no right passage in the library any more: bring the document "
+            "in again, or retire the question."
+        )
 
 
 def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
@@ -123,8 +137,10 @@ def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[st
     for one in weak[:2]:
         worth = one.figures.mean_candidate if one.figures else one.mean
         if worth < mean - WEAK:
-            yield (f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, {format_number(mean)} on all. "
-                   "Read that document's passages, and judge what is asked of it.")  # fmt: skip
+            yield (
+                f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, {format_number(mean)} on all. "
+                "Read that document's passages, and judge what is asked of it."
+            )
 
 
 def _of_confidence(comparison: Comparison) -> Iterator[str]:
@@ -133,5 +149,7 @@ def _of_confidence(comparison: Comparison) -> Iterator[str]:
         return
     answered = float((looked.sureness.gone >= looked.sureness.least).mean())
     if answered > 0.5:
-        yield (f"With their passage taken away, {answered:.0%} of the questions were still answered: where many passages "
-               "say nearly the same, that may be right; else run \"nightjar calibrate\".")  # fmt: skip
+        yield (
+            f"With their passage taken away, {answered:.0%} of the questions were still answered: where many passages "
+            'say nearly the same, that may be right; else run "nightjar calibrate".'
+        )

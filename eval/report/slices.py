@@ -20,7 +20,7 @@ MOST_SOURCES = 12  # documents with the most questions; the others are together
 OTHERS = "all other documents"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionSlice:
     """One slice of two versions, or of one."""
 
@@ -43,7 +43,16 @@ def question_slices(questions: Sequence[ReportQuestion], before: Floats, after: 
     tested = [one for one in shown if one.n >= FEWEST_TESTED and one.figures]
     adjusted = iter(benjamini_hochberg([one.figures.p for one in tested if one.figures]))
     return [
-        QuestionSlice(one.dimension, one.name, one.n, one.mean, one.figures, next(adjusted)) if one in tested else one
+        QuestionSlice(
+            dimension=one.dimension,
+            name=one.name,
+            n=one.n,
+            mean=one.mean,
+            figures=one.figures,
+            p_adjusted=next(adjusted),
+        )
+        if one in tested
+        else one
         for one in shown
     ]
 
@@ -53,7 +62,7 @@ def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, aft
     figures = (
         compare_paired(before[rows], after[rows], budget=LIGHT_BUDGET) if after is not None and len(rows) >= 2 else None
     )
-    return QuestionSlice(dimension, name, len(rows), mean, figures)
+    return QuestionSlice(dimension=dimension, name=name, n=len(rows), mean=mean, figures=figures)
 
 
 def divided(questions: Sequence[ReportQuestion]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:

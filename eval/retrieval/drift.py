@@ -32,16 +32,22 @@ class Drift:
         """Sentences for people; nothing where nothing is wrong."""
         anchor, locked = self.since_anchor, self.locked
         if anchor and anchor.wins + anchor.losses and anchor.high < 0:
-            yield (f"The current version is worse than the base it began with: nDCG@10 {describe_change(anchor)} "
-                   f"({describe_test(anchor)}). Roll back, or promote the base.")  # fmt: skip
+            yield (
+                f"The current version is worse than the base it began with: nDCG@10 {describe_change(anchor)} "
+                f"({describe_test(anchor)}). Roll back, or promote the base."
+            )
         hidden = self.since_anchor_locked
         if anchor and hidden and hidden.n >= FEWEST and hidden.high < anchor.difference:
-            yield (f"The current version's gain over the base is {format_number(anchor.difference)} on the questions that decide and "
-                   f"{format_number(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
-                   "the gain is luck in choosing. Ask for fresh judgments.")  # fmt: skip
+            yield (
+                f"The current version's gain over the base is {format_number(anchor.difference)} on the questions that decide and "
+                f"{format_number(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
+                "the gain is luck in choosing. Ask for fresh judgments."
+            )
         if locked and locked.n >= FEWEST and locked.high < 0:
-            yield (f"On {locked.n} locked questions the candidate is worse: nDCG@10 {describe_change(locked)} ({describe_test(locked)}). "
-                   "They do not decide; look at them before you trust the night.")  # fmt: skip
+            yield (
+                f"On {locked.n} locked questions the candidate is worse: nDCG@10 {describe_change(locked)} ({describe_test(locked)}). "
+                "They do not decide; look at them before you trust the night."
+            )
 
 
 def measure_drift(

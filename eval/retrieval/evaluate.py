@@ -85,7 +85,7 @@ def by_ranks(dense: Positions, lexical: Positions) -> Positions:
     return np.array(sorted(scores, key=lambda position: (-scores[position], position)), np.intp)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalScores:
     """What a version is worth for every question, and how sure the means are."""
 

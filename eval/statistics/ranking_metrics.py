@@ -8,8 +8,14 @@ MEASURES: tuple[str, ...] = ("nDCG@10", "RR@10", "R@10")
 """As ir-measures writes them; the first one decides at the gate."""
 
 MORE_MEASURES: tuple[str, ...] = (
-    "R@5", "R@20", "R@100", "Success@1", "Success@5", "Judged@10", "nDCG(judged_only=True)@10",
-)  # fmt: skip
+    "R@5",
+    "R@20",
+    "R@100",
+    "Success@1",
+    "Success@5",
+    "Judged@10",
+    "nDCG(judged_only=True)@10",
+)
 """What else is told. The last two are for a new retriever, which is punished for passages that nobody judged: the share of
 its first ten that were, and nDCG@10 as if the others were not there."""
 

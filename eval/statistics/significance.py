@@ -32,7 +32,7 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
     """What the same questions say of two retrievers: candidate minus current."""
 
@@ -177,8 +177,9 @@ def _bootstrap(numbers: Floats, seed: int, work: int) -> tuple[float, float]:
             (numbers,), np.mean, n_resamples=_n_resamples(len(numbers), work), method=method, **options
         )
     if not np.isfinite(result.confidence_interval).all():
-        result = stats.bootstrap((numbers,), np.mean, n_resamples=0, method="percentile", bootstrap_result=result,
-                                 **options)  # fmt: skip
+        result = stats.bootstrap(
+            (numbers,), np.mean, n_resamples=0, method="percentile", bootstrap_result=result, **options
+        )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 

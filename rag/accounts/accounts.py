@@ -33,7 +33,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 _PLAIN_SIGNS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0 and 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A person as the database knows them."""
 
@@ -164,14 +164,21 @@ def check_not_last_administrator(connection: Connection, name: str) -> None:
     # Locked until the transaction ends, so that two of them can't make each other the last at the same time.
     administrators = set(connection.scalars(select(people.c.name).where(looked_after).with_for_update()))
     if administrators == {name}:
-        raise UsageError(f"{name!r} is the last administrator, who must stay: make somebody else one first, with "
-                         '"nightjar accounts role NAME administrator"')  # fmt: skip
+        raise UsageError(
+            f"{name!r} is the last administrator, who must stay: make somebody else one first, with "
+            '"nightjar accounts role NAME administrator"'
+        )
 
 
 def account_from_row(row: Any) -> Account:
     """A row of the table `people` as a record."""
-    return Account(row["name"], row["role"], datetime.fromisoformat(row["created_at"]), row["locked_at"] is not None,
-                   bool(row["password_hash"]))  # fmt: skip
+    return Account(
+        name=row["name"],
+        role=row["role"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        is_locked=row["locked_at"] is not None,
+        has_password=bool(row["password_hash"]),
+    )
 
 
 def normalise_name(name: str) -> str:
@@ -190,8 +197,10 @@ def _nobody(name: str) -> NotFoundError:
 def _named(name: str) -> str:
     small = normalise_name(name)
     if not _NAME.fullmatch(small) or small in RESERVED_NAMES:
-        raise UsageError(f"the name {name!r} is refused: use 1 to 64 letters without accents, digits, and . _ - + @, "
-                         f"beginning with a letter or digit, and none of {', '.join(sorted(RESERVED_NAMES))}")  # fmt: skip
+        raise UsageError(
+            f"the name {name!r} is refused: use 1 to 64 letters without accents, digits, and . _ - + @, "
+            f"beginning with a letter or digit, and none of {', '.join(sorted(RESERVED_NAMES))}"
+        )
     return small
 
 
@@ -209,8 +218,10 @@ def check_password(password: str) -> None:
     UsageError: the password is too short or too long.
     """
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise UsageError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD:,} characters, this one {len(password):,}: "
-                         "four words that have nothing to do with each other are a good one")  # fmt: skip
+        raise UsageError(
+            f"a password has {MIN_PASSWORD} to {MAX_PASSWORD:,} characters, this one {len(password):,}: "
+            "four words that have nothing to do with each other are a good one"
+        )
 
 
 def generate_password() -> str:

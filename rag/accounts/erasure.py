@@ -20,7 +20,7 @@ FORGOTTEN_USER = "forgotten"
 """Who asked a turn that stays because others judged it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureCounts:
     """What was, or would be, removed."""
 
@@ -64,8 +64,10 @@ def erase_user_data(engine: Engine, user: str, *, dry_run: bool = False) -> Eras
         decided = list(connection.scalars(select(reviews.c.decided_at).where(reviews.c.user == user)))
         others = _n_others(connection, user)
         if not (asked or times or any(others) or _n_reviews(connection, user)):
-            raise NotFoundError(f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
-                                'and "nightjar accounts list" list who did, and who has')  # fmt: skip
+            raise NotFoundError(
+                f'nobody named {user!r} asked or judged anything, or has an account: "nightjar people" '
+                'and "nightjar accounts list" list who did, and who has'
+            )
         check_not_last_administrator(connection, user)
         shared = _judged_by_others(connection, user, asked)
         alone = {turn_id: question for turn_id, question in asked.items() if turn_id not in shared}
@@ -82,8 +84,17 @@ def erase_user_data(engine: Engine, user: str, *, dry_run: bool = False) -> Eras
             connection.execute(
                 update(golden_questions).where(golden_questions.c.added_by == user).values(added_by=FORGOTTEN_USER)
             )
-    return ErasureCounts(len(times), len(alone), len(shared), n_vectors, min(times + decided, default=None), n_reviews, others[0],
-                     others[1], bool(others[2]))  # fmt: skip
+    return ErasureCounts(
+        n_verdicts=len(times),
+        n_turns=len(alone),
+        n_turns_kept=len(shared),
+        n_question_vectors=n_vectors,
+        first_at=min(times + decided, default=None),
+        n_reviews=n_reviews,
+        n_conversations=others[0],
+        n_comparisons=others[1],
+        has_account=bool(others[2]),
+    )
 
 
 _NAMELESS = {"user": FORGOTTEN_USER, "answer": "", "asked": "", "details": ""}
@@ -93,8 +104,10 @@ _OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons
 
 def _n_others(connection: Connection, user: str) -> list[int]:
     """How many rows of theirs each of these tables has."""
-    return [int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
-            for table, column in _OF_A_PERSON]  # fmt: skip
+    return [
+        int(connection.scalar(select(func.count()).select_from(table).where(column == user)) or 0)
+        for table, column in _OF_A_PERSON
+    ]
 
 
 def delete_turns(connection: Connection, questions: Mapping[str, str]) -> None:
@@ -113,8 +126,11 @@ def delete_turns(connection: Connection, questions: Mapping[str, str]) -> None:
 
 def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[str]) -> set[str]:
     query = select(verdict_events.c.turn_id).where(verdict_events.c.user != user).distinct()
-    return {turn_id for some in batched(sorted(turn_ids), SQL_BATCH)
-            for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))}  # fmt: skip
+    return {
+        turn_id
+        for some in batched(sorted(turn_ids), SQL_BATCH)
+        for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))
+    }
 
 
 def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[str]:

@@ -24,7 +24,7 @@ LAST_USED_INTERVAL = timedelta(minutes=1)
 """How exactly it is known when a token was used: a write for each request would be dear."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """A token as its owner may see it; the secret itself is nowhere."""
 
@@ -55,8 +55,12 @@ class CredentialStore:
     def begin_session(self, name: str, hours: float) -> str:
         """A new secret of 256 bits for a cookie, which proves for so many *hours* that its holder is *name*."""
         secret, since = secrets.token_urlsafe(32), utc_now()
-        row = {"secret_sha256": sha256_of(secret), "name": name, "created_at": since.isoformat(),
-               "expires_at": (since + timedelta(hours=hours)).isoformat()}  # fmt: skip
+        row = {
+            "secret_sha256": sha256_of(secret),
+            "name": name,
+            "created_at": since.isoformat(),
+            "expires_at": (since + timedelta(hours=hours)).isoformat(),
+        }
         with self.engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= since.isoformat()))
             connection.execute(insert(sessions), row)
@@ -102,7 +106,9 @@ class CredentialStore:
             raise UsageError(
                 f"a label of {len(label)} characters is refused: say in 1 to {MAX_LABEL_LENGTH} what it is for"
             )
-        made = AccessToken(uuid.uuid4().hex[:12], name, label, utc_now(), None, is_revoked=False)
+        made = AccessToken(
+            token_id=uuid.uuid4().hex[:12], name=name, label=label, created_at=utc_now(), used_at=None, is_revoked=False
+        )
         with self.engine.begin() as connection:
             if connection.scalar(select(people.c.name).where(people.c.name == name)) is None:
                 raise NotFoundError(f'nobody is called {name!r}: "nightjar accounts list" shows who has an account')
@@ -159,5 +165,11 @@ def _holder(held: Any) -> Select[Any]:
 
 def _token(row: Any) -> AccessToken:
     used = datetime.fromisoformat(row["used_at"]) if row["used_at"] else None
-    return AccessToken(row["token_id"], row["name"], row["label"], datetime.fromisoformat(row["created_at"]), used,
-                 row["revoked_at"] is not None)  # fmt: skip
+    return AccessToken(
+        token_id=row["token_id"],
+        name=row["name"],
+        label=row["label"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        used_at=used,
+        is_revoked=row["revoked_at"] is not None,
+    )

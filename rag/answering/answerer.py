@@ -44,7 +44,7 @@ TurnOrigin = Literal["asked", "imported", "simulated"]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFinished:
     """The first event of a turn: what was found."""
 
@@ -151,13 +151,38 @@ class Answerer:
 
         question, found = self._searched(asked, history, find)
         hits = tuple(found.hits)
-        answer = Answer(uuid.uuid4().hex, question, "", False, "", retriever.encoder_id, hits=hits, asked=asked,
-                        rerank_is_cut=found.rerank_is_cut)  # fmt: skip
+        answer = Answer(
+            turn_id=uuid.uuid4().hex,
+            question=question,
+            text="",
+            declined=False,
+            reason="",
+            encoder_id=retriever.encoder_id,
+            hits=hits,
+            asked=asked,
+            rerank_is_cut=found.rerank_is_cut,
+        )
         draft, wide = AnswerDraft(), tuple(self._widen(hits))
         try:
-            yield SearchFinished(hits, retriever.encoder_id, time.perf_counter() - started, answer.turn_id, question)
+            yield SearchFinished(
+                hits=hits,
+                encoder_id=retriever.encoder_id,
+                seconds=time.perf_counter() - started,
+                turn_id=answer.turn_id,
+                question=question,
+            )
             bar = self._bar_of(retriever.encoder_id)
-            for piece in self._drafts(GenerationRequest(question, hits, retriever.reader, history, stopped, wide, bar)):
+            for piece in self._drafts(
+                GenerationRequest(
+                    question=question,
+                    hits=hits,
+                    encoder=retriever.reader,
+                    history=history,
+                    stopped=stopped,
+                    hits_with_context=wide,
+                    bar=bar,
+                )
+            ):
                 draft += piece
                 if piece.text and (not self._drops or _quotes(piece)):
                     yield TextDelta(piece.text)
@@ -222,8 +247,10 @@ def check_question(question: str) -> str:
     if not question:
         raise UsageError("the question is empty: ask something in a few words")
     if len(question) > MAX_QUESTION_LENGTH:
-        raise UsageError(f"the question has {len(question):,} characters, at most {MAX_QUESTION_LENGTH:,} are read: "
-                         "ask in a few sentences")  # fmt: skip
+        raise UsageError(
+            f"the question has {len(question):,} characters, at most {MAX_QUESTION_LENGTH:,} are read: "
+            "ask in a few sentences"
+        )
     return question
 
 
@@ -236,8 +263,15 @@ def _finished(answer: Answer, draft: AnswerDraft, wide: Sequence[Hit], seconds: 
     """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
     if _quotes(draft):
         checked = tuple(CheckedSentence(one.quote, one.support) for one in draft.citations)
-        return replace(answer, text=draft.text, declined=bool(draft.declined), reason=draft.declined,
-                       citations=draft.citations, sentences=checked, seconds=seconds)  # fmt: skip
+        return replace(
+            answer,
+            text=draft.text,
+            declined=bool(draft.declined),
+            reason=draft.declined,
+            citations=draft.citations,
+            sentences=checked,
+            seconds=seconds,
+        )
     text = drop_unsupported_sentences(draft.text, wide) if drops else draft.text
     if drops and draft.text and not text:
         return replace(answer, text=NO_ANSWER_TEXT, declined=True, reason=UNSUPPORTED_REASON, seconds=seconds)
@@ -252,9 +286,25 @@ def _turn(answer: Answer, conversation_id: str, user: str, asked_at: datetime, o
     cited = {citation.passage_id for citation in answer.citations}
     shown = tuple(
         ShownPassage(
-            hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, hit.passage.passage_id in cited
+            passage_id=hit.passage.passage_id,
+            rank=hit.rank,
+            score=hit.score,
+            dense=hit.dense,
+            lexical=hit.lexical,
+            cited=hit.passage.passage_id in cited,
         )
         for hit in answer.hits
     )
-    return Turn(answer.turn_id, conversation_id, user, answer.question, answer.text, answer.declined,
-                answer.encoder_id, asked_at, origin, shown, answer.asked)  # fmt: skip
+    return Turn(
+        turn_id=answer.turn_id,
+        conversation_id=conversation_id,
+        user=user,
+        question=answer.question,
+        answer=answer.text,
+        declined=answer.declined,
+        encoder_id=answer.encoder_id,
+        asked_at=asked_at,
+        origin=origin,
+        shown=shown,
+        asked=answer.asked,
+    )

@@ -124,14 +124,22 @@ class Conversations:
                 )
             )
             if owner is None:
-                connection.execute(insert(conversations).values(
-                    conversation_id=replace_unstorable(conversation_id), user=user, title=make_title(question), created_at=at,
-                    changed_at=at,
-                ))  # fmt: skip
+                connection.execute(
+                    insert(conversations).values(
+                        conversation_id=replace_unstorable(conversation_id),
+                        user=user,
+                        title=make_title(question),
+                        created_at=at,
+                        changed_at=at,
+                    )
+                )
                 return
-            _check_changed(connection.execute(
-                update(conversations).where(_is(conversation_id, user)).values(changed_at=at)
-            ).rowcount, conversation_id)  # fmt: skip
+            _check_changed(
+                connection.execute(
+                    update(conversations).where(_is(conversation_id, user)).values(changed_at=at)
+                ).rowcount,
+                conversation_id,
+            )
 
     def rename(self, conversation_id: str, user: str, title: str) -> None:
         """Gives it another title; an empty one brings the first question back.
@@ -187,8 +195,9 @@ def make_title(question: str) -> str:
 
 def _listed() -> Select[Any]:
     title = case((conversations.c.title != "", conversations.c.title), else_=func.coalesce(_first_question, ""))
-    return select(conversations.c.conversation_id, title.label("title"), conversations.c.created_at,
-                  conversations.c.changed_at)  # fmt: skip
+    return select(
+        conversations.c.conversation_id, title.label("title"), conversations.c.created_at, conversations.c.changed_at
+    )
 
 
 def _one(row: Any) -> ListedConversation:

@@ -20,7 +20,7 @@ UNKNOWN_INDEX_STATE = "absent"
 """The index's state in turns from before it was kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
     """One exchange of a conversation, as it was."""
 
@@ -40,13 +40,21 @@ def to_row(answer: Answer, index_state: str, instead_of: str = "") -> str:
     read = {hit.passage.passage_id: hit.rerank for hit in answer.hits if hit.rerank is not None}
     lifts = {hit.passage.passage_id: hit.feedback_boost for hit in answer.hits if hit.feedback_boost}
     also = {hit.passage.passage_id: [one.passage_id for one in hit.also_in] for hit in answer.hits if hit.also_in}
-    return json.dumps({
-        "reason": answer.reason, "seconds": answer.seconds, "index": index_state, "rerank_cut": answer.rerank_is_cut,
-        "citations": [asdict(one) for one in answer.citations],
-        "checked": [[one.text, one.support] for one in answer.sentences],
-        "supported_share": answer.supported_share,
-        "instead_of": instead_of, "rerank": read, "lifts": lifts, "also_in": also,
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "reason": answer.reason,
+            "seconds": answer.seconds,
+            "index": index_state,
+            "rerank_cut": answer.rerank_is_cut,
+            "citations": [asdict(one) for one in answer.citations],
+            "checked": [[one.text, one.support] for one in answer.sentences],
+            "supported_share": answer.supported_share,
+            "instead_of": instead_of,
+            "rerank": read,
+            "lifts": lifts,
+            "also_in": also,
+        }
+    )
 
 
 def load_answers(library: Library, turn_ids: Sequence[str]) -> list[StoredAnswer]:
@@ -78,17 +86,42 @@ def _kept(
     removed = frozenset(hit.passage.passage_id for hit in hits if hit.passage.passage_id not in passages)
     citations = tuple(Citation(**one) for one in kept.get("citations", []) if one["passage_id"] in passages)
     answer = Answer(
-        row["turn_id"], row["question"], row["answer"], bool(row["declined"]), kept.get("reason", ""), row["encoder_id"],
-        citations, hits, kept.get("seconds", 0.0), row["asked"] or row["question"],
-        tuple(CheckedSentence(text, support) for text, support in kept.get("checked", [])), kept.get("rerank_cut", False),
-    )  # fmt: skip
+        turn_id=row["turn_id"],
+        question=row["question"],
+        text=row["answer"],
+        declined=bool(row["declined"]),
+        reason=kept.get("reason", ""),
+        encoder_id=row["encoder_id"],
+        citations=citations,
+        hits=hits,
+        seconds=kept.get("seconds", 0.0),
+        asked=row["asked"] or row["question"],
+        sentences=tuple(CheckedSentence(text, support) for text, support in kept.get("checked", [])),
+        rerank_is_cut=kept.get("rerank_cut", False),
+    )
     asked_at = datetime.fromisoformat(row["asked_at"])
-    return StoredAnswer(answer, asked_at, kept.get("index", UNKNOWN_INDEX_STATE), kept.get("instead_of", ""), removed)
+    return StoredAnswer(
+        answer=answer,
+        asked_at=asked_at,
+        index_state=kept.get("index", UNKNOWN_INDEX_STATE),
+        instead_of=kept.get("instead_of", ""),
+        removed=removed,
+    )
 
 
 def _hit(one: Mapping[Any, Any], kept: Mapping[str, Any], passages: Mapping[str, Passage]) -> Hit:
     passage_id = one["passage_id"]
-    passage = passages.get(passage_id) or Passage(passage_id, "", "", "", "", "", 0, 0)
+    passage = passages.get(passage_id) or Passage(
+        passage_id=passage_id, document_id="", source="", title="", heading="", text="", start=0, end=0
+    )
     also = tuple(passages[other] for other in kept.get("also_in", {}).get(passage_id, []) if other in passages)
-    return Hit(passage, one["rank"], one["score"], one["dense"], one["lexical"],
-               kept.get("lifts", {}).get(passage_id, 0.0), kept.get("rerank", {}).get(passage_id), also)  # fmt: skip
+    return Hit(
+        passage=passage,
+        rank=one["rank"],
+        score=one["score"],
+        dense=one["dense"],
+        lexical=one["lexical"],
+        feedback_boost=kept.get("lifts", {}).get(passage_id, 0.0),
+        rerank=kept.get("rerank", {}).get(passage_id),
+        also_in=also,
+    )

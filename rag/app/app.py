@@ -71,9 +71,16 @@ class App(Components):
             self.removal.remove_sources(gone)
         with ConcurrentEncoder(self.vectors(), self.encoder_for_missing, on_progress, is_stopped) as beside:
             report = ingest_files(
-                self.library, files, splitting=self.splitting_rules(), limits=self.limits, on_file_done=progress,
-                on_progress=on_progress, on_stored=beside.take, is_stopped=is_stopped, n_readers=n_readers,
-            )  # fmt: skip
+                self.library,
+                files,
+                splitting=self.splitting_rules(),
+                limits=self.limits,
+                on_file_done=progress,
+                on_progress=on_progress,
+                on_stored=beside.take,
+                is_stopped=is_stopped,
+                n_readers=n_readers,
+            )
             on_stage("encoding")
             encoded = beside.finish()
         if encoded.n_encoded:
@@ -201,6 +208,8 @@ def open_app(settings: Settings, *, serve: bool = False) -> App:
         make_private_folder(settings.data)
         close_to_others(settings.data, thorough=serve)
     except OSError as error:
-        raise SettingsError(f"the state directory {str(settings.data)!r} can't be made ({error.strerror}): "
-                            "name another one with --data or NIGHTJAR_DATA") from error  # fmt: skip
+        raise SettingsError(
+            f"the state directory {str(settings.data)!r} can't be made ({error.strerror}): "
+            "name another one with --data or NIGHTJAR_DATA"
+        ) from error
     return App(settings, open_database(settings.database_url), serve=serve)

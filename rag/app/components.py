@@ -105,8 +105,10 @@ class Components:
         encoder, most = self.settings.encoder, self.settings.passages.max_tokens
         tokens = PassageTokenizer(self.current().folder)
         if mark_for_resplit(self.engine, f"{most} of {encoder.max_tokens}, {encoder.model}"):
-            self.tell("passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
-                      "passages that become others lose their verdicts")  # fmt: skip
+            self.tell(
+                "passages.max_tokens or the encoder has changed: files that are ingested now are cut anew, and "
+                "passages that become others lose their verdicts"
+            )
         return SplittingRules(most, encoder.max_tokens - tokens.n_overhead_tokens, tokens.starts)
 
     def n_missing_vectors(self) -> int:
@@ -141,7 +143,7 @@ class Components:
         if chosen.reranker is None:
             return None
         reader = CrossEncoder(chosen.reranker, threads=self.settings.encoder.threads)
-        return Reranker(reader, chosen.rerank_k, chosen.rerank_s)
+        return Reranker(reader=reader, k=chosen.rerank_k, budget_s=chosen.rerank_s)
 
     @cached_property
     def chat_model(self) -> ChatModel | None:
@@ -178,7 +180,12 @@ class Components:
         if chosen.model is None:
             return None
         try:
-            return ChatModel.open(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key,
-                                  timeout_s=chosen.timeout_s, tell=self.tell)  # fmt: skip
+            return ChatModel.open(
+                chosen.model,
+                base_url=chosen.base_url,
+                api_key=chosen.api_key,
+                timeout_s=chosen.timeout_s,
+                tell=self.tell,
+            )
         except SettingsError as error:
             raise SettingsError(str(error).replace("generator.", "judge.")) from None

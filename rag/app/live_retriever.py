@@ -21,7 +21,7 @@ LibraryState = tuple[int, int, int]
 """Latest promotion, library revision and vectors revision."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRetriever:
     """What answers now, and the state it was made from."""
 
@@ -50,7 +50,9 @@ class RetrieverFactory:
         index = self._index(before, version, vectors) if self._serve else None  # last, for it holds a lock
         dense = index or ExactIndex(vectors)
         retriever = self.retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
-        return ActiveRetriever(retriever, version, lexical, state, index, today)
+        return ActiveRetriever(
+            retriever=retriever, version=version, lexical=lexical, state=state, index=index, today=today
+        )
 
     def with_full_encoder(self, live: ActiveRetriever) -> ActiveRetriever:
         """The same, moved on from numpy to sentence-transformers where it serves, at a refresh with nothing else to do."""

@@ -221,12 +221,12 @@ def _with_marks(answer: str, place: int) -> int:
 
 def _citation(n: int, passage: Passage, span: SupportSpan) -> Citation:
     return Citation(
-        n,
-        passage.passage_id,
-        passage.source,
-        passage.page,
-        passage.start + span.start,
-        passage.start + span.end,
-        passage.text[span.start : span.end],
-        round(span.support, 4),
+        n=n,
+        passage_id=passage.passage_id,
+        source=passage.source,
+        page=passage.page,
+        start=passage.start + span.start,
+        end=passage.start + span.end,
+        quote=passage.text[span.start : span.end],
+        support=round(span.support, 4),
     )

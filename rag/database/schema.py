@@ -183,8 +183,10 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         if isinstance(error, NightjarError):
             raise
-        raise NightjarError(f"the database {engine.url.render_as_string()!r} can't be opened ({error.orig}): "
-                            "check that it is there and yours, or restore a backup") from error  # fmt: skip
+        raise NightjarError(
+            f"the database {engine.url.render_as_string()!r} can't be opened ({error.orig}): "
+            "check that it is there and yours, or restore a backup"
+        ) from error
     return engine
 
 
@@ -194,11 +196,14 @@ def _engine(url: str) -> Engine:
         engine = create_engine(parsed)
     except (ArgumentError, ValueError):
         # Neither shown nor chained: what can't be read may hold a password all the same.
-        raise SettingsError("database.url is not an SQLAlchemy URL: write sqlite:///FILE or "
-                            "postgresql+psycopg://USER@HOST/NAME") from None  # fmt: skip
+        raise SettingsError(
+            "database.url is not an SQLAlchemy URL: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        ) from None
     except ModuleNotFoundError as error:
-        raise SettingsError(f"database.url needs the driver {error.name!r}, which is not installed: "
-                            "pip install 'nightjar-rag[postgres]'") from error  # fmt: skip
+        raise SettingsError(
+            f"database.url needs the driver {error.name!r}, which is not installed: "
+            "pip install 'nightjar-rag[postgres]'"
+        ) from error
     if engine.dialect.name == "sqlite":
         if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
             make_private_folder(Path(parsed.database).parent)
@@ -233,8 +238,10 @@ def _migrate(engine: Engine) -> None:
     if found == newest:
         return
     if found is not None and found > newest:
-        raise NightjarError(f"the database is at revision {found!r}, newer than this Nightjar's {newest!r}: "
-                            "install a newer Nightjar, or restore a backup")  # fmt: skip
+        raise NightjarError(
+            f"the database is at revision {found!r}, newer than this Nightjar's {newest!r}: "
+            "install a newer Nightjar, or restore a backup"
+        )
     from alembic import command
     from alembic.config import Config
 

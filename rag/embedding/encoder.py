@@ -149,8 +149,10 @@ def check_encoder_id(found: str, wanted: str | None, folder: Path) -> None:
     EncoderError: the files in *folder* hash to *found*, which is not the version *wanted*.
     """
     if wanted is not None and found != wanted:
-        raise EncoderError(f"the files in {str(folder)!r} are those of version {found!r}, not of {wanted!r}: "
-                           'they were changed; restore them, or run "nightjar rollback"')  # fmt: skip
+        raise EncoderError(
+            f"the files in {str(folder)!r} are those of version {found!r}, not of {wanted!r}: "
+            'they were changed; restore them, or run "nightjar rollback"'
+        )
 
 
 def _device() -> str:

@@ -91,8 +91,10 @@ def check_model_folder(folder: Path) -> None:
         EncoderError: the folder is no sentence-transformers model, or holds files that run code on loading.
     """
     if not (folder / "modules.json").is_file():
-        raise EncoderError(f"{str(folder)!r} has no modules.json, so it is no sentence-transformers model: "
-                           "name a folder that SentenceTransformer.save_pretrained wrote")  # fmt: skip
+        raise EncoderError(
+            f"{str(folder)!r} has no modules.json, so it is no sentence-transformers model: "
+            "name a folder that SentenceTransformer.save_pretrained wrote"
+        )
     refuse_code(folder)
 
 
@@ -103,16 +105,19 @@ def refuse_code(folder: Path) -> None:
     """
     for path in folder.rglob("*"):
         if path.suffix.lower() in REFUSED_SUFFIXES:
-            raise EncoderError(f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are accepted; "
-                               "save the model again with safetensors, or delete the file if it is not needed")  # fmt: skip
+            raise EncoderError(
+                f"{str(path)!r} may run code when it is loaded: only safetensors and JSON are accepted; "
+                "save the model again with safetensors, or delete the file if it is not needed"
+            )
 
 
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{str(path)!r} can't be read ({error}): restore the version's files, "
-                           'or run "nightjar rollback"') from error  # fmt: skip
+        raise EncoderError(
+            f"{str(path)!r} can't be read ({error}): restore the version's files, or run \"nightjar rollback\""
+        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -50,8 +50,10 @@ class PassageVectors:
             EncoderError: the encoder is of another passage side.
         """
         if encoder.passage_side != self.passage_side:
-            raise EncoderError(f"encoder of passage side {encoder.passage_side!r} can't fill the vectors of "
-                               f"{self.passage_side!r}: open the version that these vectors belong to")  # fmt: skip
+            raise EncoderError(
+                f"encoder of passage side {encoder.passage_side!r} can't fill the vectors of "
+                f"{self.passage_side!r}: open the version that these vectors belong to"
+            )
         with read_connection(self.engine) as connection:
             todo = {row[0]: row[1] for row in connection.execute(self._missing_query())}
         n_encoded = 0

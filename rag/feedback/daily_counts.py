@@ -42,7 +42,7 @@ _NAME = "asked_on:"
 _CHANGES = "asked_on_changes"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DayCount:
     """What is counted of one day, or of several together."""
 
@@ -57,8 +57,13 @@ class DayCount:
     """`_bin` → questions, of those whose time was kept."""
 
     def __add__(self, other: DayCount) -> DayCount:
-        return DayCount(self.n_asked + other.n_asked, self.n_declined + other.n_declined, self.n_checked + other.n_checked,
-                        self.support + other.support, self.seconds + other.seconds)  # fmt: skip
+        return DayCount(
+            n_asked=self.n_asked + other.n_asked,
+            n_declined=self.n_declined + other.n_declined,
+            n_checked=self.n_checked + other.n_checked,
+            support=self.support + other.support,
+            seconds=self.seconds + other.seconds,
+        )
 
 
 def days_between(first: date, last: date) -> list[date]:
@@ -155,7 +160,11 @@ def _counted(connection: Connection, days: Sequence[date]) -> dict[date, DayCoun
     for row in connection.execute(_by_day(connection, days[0], days[-1])):
         seconds = Counter({row.bin: row.n_asked} if row.bin is not None else {})
         found[date.fromisoformat(row.day)] += DayCount(
-            row.n_asked, row.n_declined, row.n_checked, row.support or 0.0, seconds
+            n_asked=row.n_asked,
+            n_declined=row.n_declined,
+            n_checked=row.n_checked,
+            support=row.support or 0.0,
+            seconds=seconds,
         )
     return found
 

@@ -102,7 +102,14 @@ class FeedbackStore:
         _check_verdict(verdict, passage_id, comment)
         if passage_id is not None and passage_id not in {one.passage_id for one in turn.shown}:
             self._check_not_shown(turn_id, passage_id, verdict)
-        given = Verdict(user, turn_id, turn.question, passage_id, verdict, replace_unstorable(comment))
+        given = Verdict(
+            user=user,
+            turn_id=turn_id,
+            question=turn.question,
+            passage_id=passage_id,
+            verdict=verdict,
+            comment=replace_unstorable(comment),
+        )
         self.append([given])
         return given
 
@@ -113,7 +120,9 @@ class FeedbackStore:
             TooFastError: the user votes too often.
         """
         self.admit(user)
-        self.append([Verdict(user, turn_id, "", passage_id, WITHDRAWN_VERDICT)])
+        self.append(
+            [Verdict(user=user, turn_id=turn_id, question="", passage_id=passage_id, verdict=WITHDRAWN_VERDICT)]
+        )
 
     def append(self, given: Sequence[Verdict], *, once: bool = False) -> int:
         """Appends events that change what stands, in one transaction; returns how many did.
@@ -137,8 +146,10 @@ class FeedbackStore:
 
     def _check_not_shown(self, turn_id: str, passage_id: str, verdict: str) -> None:
         if verdict != "pin":
-            raise UsageError(f"passage {passage_id!r} was not shown for turn {turn_id!r}: a verdict may only name what "
-                             "was shown; to name the right passage, pin it")  # fmt: skip
+            raise UsageError(
+                f"passage {passage_id!r} was not shown for turn {turn_id!r}: a verdict may only name what "
+                "was shown; to name the right passage, pin it"
+            )
         with read_connection(self.engine) as connection:
             known = select(passages.c.passage_id).where(passages.c.passage_id == replace_unstorable(passage_id))
             if connection.scalar(known) is None:
@@ -163,8 +174,15 @@ class FeedbackStore:
             query = query.where(verdict_events.c.turn_id == turn_id)
         with read_connection(self.engine) as connection:
             for row in connection.execute(query):
-                yield Verdict(row.user, row.turn_id, row.question, row.passage_id or None, row.verdict, row.comment,
-                              datetime.fromisoformat(row.given_at))  # fmt: skip
+                yield Verdict(
+                    user=row.user,
+                    turn_id=row.turn_id,
+                    question=row.question,
+                    passage_id=row.passage_id or None,
+                    verdict=row.verdict,
+                    comment=row.comment,
+                    given_at=datetime.fromisoformat(row.given_at),
+                )
 
     def latest_event_id(self, before: datetime | None = None) -> int:
         """The number of the last event, 0 where there is none; it grows with everything that is said or taken back.
@@ -196,7 +214,10 @@ def record_deletion(connection: Connection) -> None:
 
     Whoever watches `latest_event` sees that something changed, and no number of an event is ever given twice.
     """
-    connection.execute(insert(verdict_events), event_row(Verdict("", "", "", None, WITHDRAWN_VERDICT)))
+    connection.execute(
+        insert(verdict_events),
+        event_row(Verdict(user="", turn_id="", question="", passage_id=None, verdict=WITHDRAWN_VERDICT)),
+    )
 
 
 def _check_verdict(verdict: str, passage_id: str | None, comment: str) -> None:

@@ -32,7 +32,7 @@ class ImportReport:
     """Lines that say nothing we understand, each with its number and reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     query: str
     passage_id: str
@@ -56,8 +56,18 @@ def import_verdicts(feedback: FeedbackStore, library: Library, file: Path) -> Im
     known = library.resolve({line.passage_id for line in lines})
     usable = sorted((line for line in lines if line.passage_id in known), key=lambda line: line.given_at)
     feedback.record_turns(list(_turns(usable, known)))
-    verdicts = [Verdict(line.user, _turn_id(line), line.query, known[line.passage_id], line.verdict, "", line.given_at)
-                for line in usable]  # fmt: skip
+    verdicts = [
+        Verdict(
+            user=line.user,
+            turn_id=_turn_id(line),
+            question=line.query,
+            passage_id=known[line.passage_id],
+            verdict=line.verdict,
+            comment="",
+            given_at=line.given_at,
+        )
+        for line in usable
+    ]
     unknown = tuple(sorted({line.passage_id for line in lines} - set(known)))
     return ImportReport(len(lines) + len(refused), feedback.append(verdicts, once=True), unknown, tuple(refused))
 
@@ -138,8 +148,18 @@ def _turns(lines: Iterable[_Line], known: dict[str, str]) -> Iterator[Turn]:
     for turn_id, some in by_turn.items():
         ids = dict.fromkeys(known[line.passage_id] for line in some)
         shown = tuple(
-            ShownPassage(passage_id, rank, 0.0, 0.0, 0.0, False) for rank, passage_id in enumerate(ids, start=1)
+            ShownPassage(passage_id=passage_id, rank=rank, score=0.0, dense=0.0, lexical=0.0, cited=False)
+            for rank, passage_id in enumerate(ids, start=1)
         )
         yield Turn(
-            turn_id, IMPORTED_USER, some[0].user, some[0].query, "", False, "", some[0].given_at, "imported", shown
+            turn_id=turn_id,
+            conversation_id=IMPORTED_USER,
+            user=some[0].user,
+            question=some[0].query,
+            answer="",
+            declined=False,
+            encoder_id="",
+            asked_at=some[0].given_at,
+            origin="imported",
+            shown=shown,
         )

@@ -51,10 +51,28 @@ def shown_row(turn_id: str, one: ShownPassage) -> dict[str, object]:
 
 def turn_from_row(row: Any, seen: tuple[ShownPassage, ...]) -> Turn:
     """The turn of a row of `turns`, with what was shown for it."""
-    return Turn(row["turn_id"], row["conversation_id"], row["user"], row["question"], row["answer"], bool(row["declined"]),
-                row["encoder_id"], datetime.fromisoformat(row["asked_at"]), row["origin"], seen, row["asked"])  # fmt: skip
+    return Turn(
+        turn_id=row["turn_id"],
+        conversation_id=row["conversation_id"],
+        user=row["user"],
+        question=row["question"],
+        answer=row["answer"],
+        declined=bool(row["declined"]),
+        encoder_id=row["encoder_id"],
+        asked_at=datetime.fromisoformat(row["asked_at"]),
+        origin=row["origin"],
+        shown=seen,
+        asked=row["asked"],
+    )
 
 
 def shown_from_row(row: Any) -> ShownPassage:
     """What one row of `shown` says."""
-    return ShownPassage(row["passage_id"], row["rank"], row["score"], row["dense"], row["lexical"], bool(row["cited"]))
+    return ShownPassage(
+        passage_id=row["passage_id"],
+        rank=row["rank"],
+        score=row["score"],
+        dense=row["dense"],
+        lexical=row["lexical"],
+        cited=bool(row["cited"]),
+    )

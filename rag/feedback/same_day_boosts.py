@@ -122,7 +122,7 @@ def combine_votes(amounts: Mapping[str, float], trusted: Collection[str]) -> flo
     return max([*second, *(amount for person, amount in side.items() if person in trusted)], key=abs, default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingVotes:
     """The votes remembered, as they stood after one event. Immutable: threads read it without a lock."""
 
@@ -215,11 +215,18 @@ def _day(
     event_id: int, votes: Sequence[PendingVote], vectors: Mapping[str, FloatArray], n_waiting: int
 ) -> PendingVotes:
     if not vectors:
-        return PendingVotes(event_id, n_waiting=n_waiting)
+        return PendingVotes(event_id=event_id, n_waiting=n_waiting)
     encoded = tuple(vote for vote in votes if vote.question in vectors)
     row = {question: place for place, question in enumerate(vectors)}
     rows = np.array([row[vote.question] for vote in encoded], np.intp)
-    return PendingVotes(event_id, encoded, rows, tuple(vectors), np.stack(list(vectors.values())), n_waiting)
+    return PendingVotes(
+        event_id=event_id,
+        votes=encoded,
+        rows=rows,
+        questions=tuple(vectors),
+        matrix=np.stack(list(vectors.values())),
+        n_waiting=n_waiting,
+    )
 
 
 def last_learned_event(version: Version, feedback: FeedbackStore) -> int:

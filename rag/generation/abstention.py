@@ -21,7 +21,7 @@ ABSTENTION_FILE = "declining.json"
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerabilityFeatures:
     """What can be seen of a question and its hits before anything is answered."""
 
@@ -43,8 +43,15 @@ class AnswerabilityFeatures:
     def values(self) -> tuple[float, ...]:
         """What a line weighs, in the order of its weights. Words count less where the meaning is clear, so their
         product is weighed too."""
-        return (self.meaning, self.words, self.passage, self.gap, self.crowd, float(self.is_strange),
-                self.meaning * self.words)  # fmt: skip
+        return (
+            self.meaning,
+            self.words,
+            self.passage,
+            self.gap,
+            self.crowd,
+            float(self.is_strange),
+            self.meaning * self.words,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,9 @@ class AbstentionThreshold:
         return (self.by_words if features.has_words else self.by_meaning).probability(features)
 
 
-NO_EVIDENCE = AnswerabilityFeatures(0.0, 0.0, 0.0, 0.0, 0.0, is_strange=False, has_words=False)
+NO_EVIDENCE = AnswerabilityFeatures(
+    meaning=0.0, words=0.0, passage=0.0, gap=0.0, crowd=0.0, is_strange=False, has_words=False
+)
 """Of a question that found no sentence."""
 
 # Found by "nightjar bench declining" on 300 train questions each of nq-open, covidqa, newwiki and feedbackqa-uk.

@@ -96,7 +96,7 @@ class _Candidate:
     words: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Weighed:
     """The sentences that were worth encoding, and what speaks for each, every array `(n,)`."""
 
@@ -126,14 +126,14 @@ class _Weighed:
         passage = self.candidates[best].hit.passage
         scores = [hit.score for hit in hits]
         return AnswerabilityFeatures(
-            float(self.cosines[best]),
-            float(self.covered[best]),
-            float(self.by_passage[best]),
-            max(scores) - float(np.median(scores)),
-            float(np.mean([hit.lexical for hit in hits])),
-            self.is_unmeasured
+            meaning=float(self.cosines[best]),
+            words=float(self.covered[best]),
+            passage=float(self.by_passage[best]),
+            gap=max(scores) - float(np.median(scores)),
+            crowd=float(np.mean([hit.lexical for hit in hits])),
+            is_strange=self.is_unmeasured
             or bool(set(correct_misspellings(sorted(named_terms(question)), self.written)) - self.written),
-            bool(self.by_passage[best]) or shares_words(question, passage.encoded_text),
+            has_words=bool(self.by_passage[best]) or shares_words(question, passage.encoded_text),
         )
 
 
@@ -186,8 +186,19 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
     rows = np.sort(np.argsort(-prior, kind="stable")[:MAX_ENCODED_SENTENCES])
     candidates = [everything[row] for row in rows]
     cosines = _cosines(question, candidates, encoder)
-    return _Weighed(everything, candidates, cosines, covered[rows], by_passage[rows], cosines + prior[rows], wanted, weights,
-                    said, measure is not None and not fits.any(), written)  # fmt: skip
+    return _Weighed(
+        everything=everything,
+        candidates=candidates,
+        cosines=cosines,
+        covered=covered[rows],
+        by_passage=by_passage[rows],
+        scores=cosines + prior[rows],
+        wanted=wanted,
+        rarity=weights,
+        said=said,
+        is_unmeasured=measure is not None and not fits.any(),
+        written=written,
+    )
 
 
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
@@ -275,7 +286,16 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
     """*span* is in the document's text."""
     passage, (start, end) = one.hit.passage, span
     quote = passage.text[start - passage.start : end - passage.start]
-    return Citation(one.hit.rank, passage.passage_id, passage.source, passage.page, start, end, quote, support=1.0)
+    return Citation(
+        n=one.hit.rank,
+        passage_id=passage.passage_id,
+        source=passage.source,
+        page=passage.page,
+        start=start,
+        end=end,
+        quote=quote,
+        support=1.0,
+    )
 
 
 def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
@@ -320,5 +340,7 @@ def _words(passage: Passage) -> set[str]:
 def _reason(hits: Sequence[Hit], sureness: float, least: float) -> str:
     nearest = hits[0].passage
     named = nearest.title or nearest.source
-    return (f"nothing in the library comes close enough to the question: the nearest passage, from “{named}”, answers it "
-            f"with a probability of {sureness:.2f}, and {least:.2f} is the least")  # fmt: skip
+    return (
+        f"nothing in the library comes close enough to the question: the nearest passage, from “{named}”, answers it "
+        f"with a probability of {sureness:.2f}, and {least:.2f} is the least"
+    )

@@ -33,7 +33,7 @@ NO_MODEL_ANSWER_REASON = "the language model found no answer in the passages tha
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """What an answer may be made of."""
 

@@ -86,8 +86,12 @@ class Bm25Index:
         try:
             current.save(folder, anew=known is None)
         except OSError as error:
-            log.warning("BM25's counts for %d passages can't be saved in %s (%s): counted anew at every start",
-                        len(current.passage_ids), folder, error)  # fmt: skip
+            log.warning(
+                "BM25's counts for %d passages can't be saved in %s (%s): counted anew at every start",
+                len(current.passage_ids),
+                folder,
+                error,
+            )
         return current
 
     # ---- changing

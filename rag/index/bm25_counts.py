@@ -28,7 +28,7 @@ class SearchableText(Protocol):
         """Title, headings and text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TermCounts:
     """Some passages, in an order of their own; the numbers of terms are those of a vocabulary beside it."""
 
@@ -60,7 +60,9 @@ class TermCounts:
         n_passages = len(passage_ids)
         lengths = np.array(bm25.doc_len if bm25 else [0] * n_passages, np.int64)
         counts = _matrix(bm25.doc_freqs if bm25 else [{}] * n_passages, len(vocabulary))
-        return cls(passage_ids, text_sha256s, languages, lengths, counts)
+        return cls(
+            passage_ids=passage_ids, text_sha256s=text_sha256s, languages=languages, lengths=lengths, counts=counts
+        )
 
     def without(self, passage_ids: set[str]) -> TermCounts:
         """What is left when some passages go; itself where it has none of them."""
@@ -69,11 +71,11 @@ class TermCounts:
             return self
         rows = np.flatnonzero(kept)
         return TermCounts(
-            [self.passage_ids[row] for row in rows],
-            [self.text_sha256s[row] for row in rows],
-            [self.languages[row] for row in rows],
-            self.lengths[rows],
-            with_int32_indices(self.counts[:, rows]),
+            passage_ids=[self.passage_ids[row] for row in rows],
+            text_sha256s=[self.text_sha256s[row] for row in rows],
+            languages=[self.languages[row] for row in rows],
+            lengths=self.lengths[rows],
+            counts=with_int32_indices(self.counts[:, rows]),
         )
 
     def concatenated(self, other: TermCounts) -> TermCounts:
@@ -82,18 +84,20 @@ class TermCounts:
 
         n_terms = other.counts.shape[0]
         return TermCounts(
-            self.passage_ids + other.passage_ids,
-            self.text_sha256s + other.text_sha256s,
-            self.languages + other.languages,
-            np.concatenate([self.lengths, other.lengths]),
-            with_int32_indices(hstack([_with_rows(self.counts, n_terms), other.counts], format="csr")),
+            passage_ids=self.passage_ids + other.passage_ids,
+            text_sha256s=self.text_sha256s + other.text_sha256s,
+            languages=self.languages + other.languages,
+            lengths=np.concatenate([self.lengths, other.lengths]),
+            counts=with_int32_indices(hstack([_with_rows(self.counts, n_terms), other.counts], format="csr")),
         )
 
     def pruned(self, vocabulary: Mapping[str, int]) -> tuple[TermCounts, dict[str, int]]:
         """Without the terms that no passage has any more, and the vocabulary of the others."""
         used = np.diff(self.counts.indptr) > 0
-        left = {term: row for row, term in enumerate(term for term, row in vocabulary.items()
-                                                     if row < len(used) and used[row])}  # fmt: skip
+        left = {
+            term: row
+            for row, term in enumerate(term for term, row in vocabulary.items() if row < len(used) and used[row])
+        }
         return replace(self, counts=self.counts[np.flatnonzero(used)]), left
 
 

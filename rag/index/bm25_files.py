@@ -75,8 +75,12 @@ def _writers(name: str, block: TermCounts, words: Sequence[str]) -> dict[str, Ca
     """Of a block's two files, the arrays first."""
     counts = block.counts
     arrays = {"data": counts.data, "indices": counts.indices, "indptr": counts.indptr, "lengths": block.lengths}
-    told = {"words": words, "passage_ids": block.passage_ids, "text_sha256s": block.text_sha256s,
-            "languages": block.languages}  # fmt: skip
+    told = {
+        "words": words,
+        "passage_ids": block.passage_ids,
+        "text_sha256s": block.text_sha256s,
+        "languages": block.languages,
+    }
     return {
         f"counts-{name}.npz": lambda file: np.savez(file, allow_pickle=False, **arrays),
         f"words-{name}.json": lambda file: file.write(json.dumps(told).encode()),

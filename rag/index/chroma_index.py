@@ -111,8 +111,10 @@ class ChromaIndex:
             undo.callback(close_client, client)
             collection = get_or_create_collection(client, name, passage_side)
             if foreign := describe_mismatch(collection, passage_side):
-                raise NightjarError(f"collection {name!r} at {url!r} is not ours ({foreign}): "
-                                    "delete it there, or set index.url to another server")  # fmt: skip
+                raise NightjarError(
+                    f"collection {name!r} at {url!r} is not ours ({foreign}): "
+                    "delete it there, or set index.url to another server"
+                )
             if suspect and _server_problems(collection, vectors):
                 client.delete_collection(name)
                 collection = get_or_create_collection(client, name, passage_side)

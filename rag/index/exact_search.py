@@ -79,8 +79,9 @@ def check_dimension(queries: FloatArray, dim: int) -> None:
         EncoderError: they have another dimension.
     """
     if queries.shape[1] != dim:
-        raise EncoderError(f"questions have {queries.shape[1]} dimensions, the passages {dim}: "
-                           "encode both with the same version")  # fmt: skip
+        raise EncoderError(
+            f"questions have {queries.shape[1]} dimensions, the passages {dim}: encode both with the same version"
+        )
 
 
 def top_rows(cosines: FloatArray, k: int) -> NDArray[np.intp]:

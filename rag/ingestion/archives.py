@@ -26,7 +26,7 @@ ReadMembers = Callable[[Mapping[Path, str]], int]
 _REFUSED = "refused"  # stands for the hash of what was not unpacked: it is tried again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveOutcome:
     """What became of an archive, and of those of its members that were not unpacked."""
 
@@ -94,7 +94,7 @@ def _stored(
     n_read = len(files) - read_members(files)
     outcome = ((source, f"an archive: {n_read} of {len(members)} file(s) read"),)
     added, changed = ((), outcome) if source in known else (outcome, ())
-    return ArchiveOutcome(added, changed, skipped=tuple(skipped), failed=tuple(failed))
+    return ArchiveOutcome(added=added, changed=changed, skipped=tuple(skipped), failed=tuple(failed))
 
 
 def _remove_vanished(library: Library, source: str, known: Iterable[str], members: list[ArchiveMember]) -> None:
@@ -107,4 +107,11 @@ def _remove_vanished(library: Library, source: str, known: Iterable[str], member
 
 def _document(source: str, digest: str, members: list[ArchiveMember]) -> Document:
     listing = "\n".join(f"{member.sha256 or _REFUSED} {member.name}" for member in members if not member.is_skipped)
-    return Document(make_document_id(source), source, PurePosixPath(source).stem, ZIP_MEDIA_TYPE, digest, listing)
+    return Document(
+        document_id=make_document_id(source),
+        source=source,
+        title=PurePosixPath(source).stem,
+        media_type=ZIP_MEDIA_TYPE,
+        sha256=digest,
+        text=listing,
+    )

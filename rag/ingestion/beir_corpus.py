@@ -50,8 +50,10 @@ def corpus_path(folder: Path) -> Path:
     """
     corpus = folder / "corpus.jsonl"
     if not corpus.is_file():
-        raise NotFoundError(f"no corpus.jsonl in {str(folder)!r}: a BEIR folder holds corpus.jsonl, queries.jsonl and "
-                            "qrels/; for other documents give the path without --beir")  # fmt: skip
+        raise NotFoundError(
+            f"no corpus.jsonl in {str(folder)!r}: a BEIR folder holds corpus.jsonl, queries.jsonl and "
+            "qrels/; for other documents give the path without --beir"
+        )
     return corpus
 
 
@@ -77,9 +79,25 @@ def entry_to_document(dataset: str, entry: BeirEntry) -> tuple[Document, list[Pa
     """The document and its one passage, whatever its length."""
     source = f"{dataset}/{entry.external_id}"
     document_id = make_document_id(source)
-    document = Document(document_id, source, entry.title, "application/jsonl", entry.sha256, entry.text)
-    passage = Passage(make_passage_id(document_id, "", entry.text), document_id, source, entry.title, "", entry.text,
-                      0, len(entry.text), external_id=entry.external_id)  # fmt: skip
+    document = Document(
+        document_id=document_id,
+        source=source,
+        title=entry.title,
+        media_type="application/jsonl",
+        sha256=entry.sha256,
+        text=entry.text,
+    )
+    passage = Passage(
+        passage_id=make_passage_id(document_id, "", entry.text),
+        document_id=document_id,
+        source=source,
+        title=entry.title,
+        heading="",
+        text=entry.text,
+        start=0,
+        end=len(entry.text),
+        external_id=entry.external_id,
+    )
     return document, [passage]
 
 

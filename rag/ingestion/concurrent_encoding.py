@@ -150,6 +150,12 @@ class _Progress:
                 touched.add(source)
         totals, left = self._totals, self._left
         return [
-            FileProgress(source, "encoding", "", totals[source], totals[source] - left[source])
+            FileProgress(
+                source=source,
+                stage="encoding",
+                note="",
+                n_passages=totals[source],
+                n_encoded=totals[source] - left[source],
+            )
             for source in sorted(touched)
         ]

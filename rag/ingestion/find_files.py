@@ -14,7 +14,7 @@ SourceOutcome = tuple[str, str]
 """A source, and a reason or note, which may be empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFiles:
     """What some paths lead to."""
 
@@ -61,7 +61,13 @@ def find_files(paths: Iterable[Path], base_folder: Path | None = None) -> FoundF
             failed.append((source, reason))
         else:
             files.setdefault(source, path)
-    return FoundFiles(tuple(files.values()), tuple(skipped), tuple(failed), here=base_folder, folders=tuple(folders))
+    return FoundFiles(
+        files=tuple(files.values()),
+        skipped=tuple(skipped),
+        failed=tuple(failed),
+        here=base_folder,
+        folders=tuple(folders),
+    )
 
 
 def find_vanished(found: FoundFiles, known: Iterable[str]) -> list[str]:
@@ -70,8 +76,13 @@ def find_vanished(found: FoundFiles, known: Iterable[str]) -> list[str]:
     What lies below something that is still there, such as the members of an archive, has not vanished.
     """
     there = {found.source(path) for path in found.files} | {source for source, _ in (*found.skipped, *found.failed)}
-    return [source for source in known if _is_below(source, found.folders)
-            and source not in there and not any(parent in there for parent in _parents(source))]  # fmt: skip
+    return [
+        source
+        for source in known
+        if _is_below(source, found.folders)
+        and source not in there
+        and not any(parent in there for parent in _parents(source))
+    ]
 
 
 def _is_below(source: str, folders: Iterable[str]) -> bool:

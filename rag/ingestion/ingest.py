@@ -79,13 +79,13 @@ def ingest_files(
     Where *is_stopped* turns true no further file is begun: what was read is stored, the others are not in the report.
     """
     for source, reason in found.skipped:
-        on_progress(FileProgress(source, "skipped", reason))
+        on_progress(FileProgress(source=source, stage="skipped", note=reason))
     for source, reason in found.failed:
-        on_progress(FileProgress(source, "refused", reason))
+        on_progress(FileProgress(source=source, stage="refused", note=reason))
     mark_for_ocr(library.engine, ocr_label(limits.ocr_languages if limits else ""))
     report = IngestReport(skipped=found.skipped, failed=found.failed)
     with ReaderPool(splitting, limits, n_readers, on_progress) as readers:
-        door = _Door(library, readers, on_progress, on_stored, is_stopped)
+        door = _Door(library=library, readers=readers, tell=on_progress, take=on_stored, stopped=is_stopped)
         # Archives first: what has left one must be gone before a file could be taken for its copy.
         for path in filter(is_archive, found.files):
             if not is_stopped():
@@ -95,7 +95,7 @@ def ingest_files(
         return report + door.files(replace(found, files=files), on_file_done)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Door:
     """What every file of one ingest passes through."""
 
@@ -107,7 +107,7 @@ class _Door:
 
     def files(self, found: FoundFiles, progress: Callable[[int], None]) -> IngestReport:
         """Brings in what is no archive."""
-        run = FileIngest(self.library, self.tell, self.take, progress)
+        run = FileIngest(library=self.library, tell=self.tell, take=self.take, on_file_done=progress)
         run.plan(found, self.readers)
         if self.stopped():
             self.readers.stop()
@@ -123,12 +123,19 @@ class _Door:
         reports = []
 
         def members(files: Mapping[Path, str]) -> int:
-            reports.append(self.files(FoundFiles(tuple(files), source_by_path=files), lambda n: None))
+            reports.append(self.files(FoundFiles(files=tuple(files), source_by_path=files), lambda n: None))
             return len(reports[-1].failed)
 
-        self.tell(FileProgress(source, "reading"))
+        self.tell(FileProgress(source=source, stage="reading"))
         one = ingest_archive(self.library, path, source, members, limits)
-        outcome = IngestReport(one.added, one.changed, one.unchanged, one.duplicates, one.skipped, one.failed)
+        outcome = IngestReport(
+            added=one.added,
+            changed=one.changed,
+            unchanged=one.unchanged,
+            duplicates=one.duplicates,
+            skipped=one.skipped,
+            failed=one.failed,
+        )
         for step in _steps(outcome):
             self.tell(step)
         return sum(reports, IngestReport()) + outcome
@@ -137,11 +144,15 @@ class _Door:
 def _steps(report: IngestReport) -> Iterator[FileProgress]:
     """Where sources are that nothing more happens to."""
     kinds: tuple[tuple[tuple[SourceOutcome, ...], FileStage], ...] = (
-        ((*report.added, *report.changed), "stored"), (report.unchanged, "unchanged"), (report.duplicates, "copy"),
-        (report.skipped, "skipped"), (report.failed, "refused"))  # fmt: skip
+        ((*report.added, *report.changed), "stored"),
+        (report.unchanged, "unchanged"),
+        (report.duplicates, "copy"),
+        (report.skipped, "skipped"),
+        (report.failed, "refused"),
+    )
     for outcomes, stage in kinds:
         for source, note in outcomes:
-            yield FileProgress(source, stage, note)
+            yield FileProgress(source=source, stage=stage, note=note)
 
 
 # ---- BEIR

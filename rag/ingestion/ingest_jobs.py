@@ -38,7 +38,7 @@ class IngestRequest:
     remove_vanished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestJob:
     """One ingest that the application was asked for."""
 
@@ -98,7 +98,12 @@ class IngestJobs:
         query = select(job_files).where(job_files.c.job_id == job_id).order_by(place, job_files.c.source).limit(limit)
         with read_connection(self.engine) as connection:
             rows = connection.execute(query).all()
-        return [FileProgress(row.source, row.stage, row.note, row.n_passages, row.n_encoded) for row in rows]
+        return [
+            FileProgress(
+                source=row.source, stage=row.stage, note=row.note, n_passages=row.n_passages, n_encoded=row.n_encoded
+            )
+            for row in rows
+        ]
 
     def refused(self, job_ids: Sequence[str]) -> dict[str, str]:
         """Source → job, of files that the last of these jobs which met them refused; *job_ids* are newest first."""
@@ -124,9 +129,22 @@ class IngestJobs:
         job_id, at = uuid.uuid4().hex, utc_now().isoformat()
         runs = {"state": "running", "n_starts": 1, "started_at": at, "beat_at": at}
         with self.engine.begin() as connection:
-            connection.execute(insert(jobs).values({
-                "job_id": job_id, "state": "waiting", "stage": "", "door": door, "note": "", "n_starts": 0, "cancel": 0,
-                "asked": json.dumps(asdict(asked)), "created_at": at} | (runs if door == "command" else {})))  # fmt: skip
+            connection.execute(
+                insert(jobs).values(
+                    {
+                        "job_id": job_id,
+                        "state": "waiting",
+                        "stage": "",
+                        "door": door,
+                        "note": "",
+                        "n_starts": 0,
+                        "cancel": 0,
+                        "asked": json.dumps(asdict(asked)),
+                        "created_at": at,
+                    }
+                    | (runs if door == "command" else {})
+                )
+            )
             _forget_old(connection)
         return self.get(job_id)
 
@@ -139,9 +157,12 @@ class IngestJobs:
                 return None
             started = func.coalesce(jobs.c.started_at, utc_now().isoformat())
             connection.execute(
-                update(jobs).where(jobs.c.job_id == job_id)
-                .values(state="running", n_starts=jobs.c.n_starts + 1, started_at=started, beat_at=utc_now().isoformat())
-            )  # fmt: skip
+                update(jobs)
+                .where(jobs.c.job_id == job_id)
+                .values(
+                    state="running", n_starts=jobs.c.n_starts + 1, started_at=started, beat_at=utc_now().isoformat()
+                )
+            )
         return self.get(job_id)
 
     def record(self, job_id: str, stage: JobStage, steps: Iterable[FileProgress]) -> None:
@@ -165,9 +186,13 @@ class IngestJobs:
                     update(job_files).where(of_job).values(stage="indexed", n_encoded=job_files.c.n_passages)
                 )
             connection.execute(
-                update(jobs).where(jobs.c.job_id == job_id)
-                .values({"state": state, "stage": "", "finished_at": utc_now().isoformat()} | ({"note": note} if note else {}))
-            )  # fmt: skip
+                update(jobs)
+                .where(jobs.c.job_id == job_id)
+                .values(
+                    {"state": state, "stage": "", "finished_at": utc_now().isoformat()}
+                    | ({"note": note} if note else {})
+                )
+            )
 
     def cancel(self, job_id: str) -> IngestJob:
         """Ends a job that waits, and asks one that runs to end after the file that it is at.
@@ -231,15 +256,25 @@ def _keep_steps(connection: Connection, job_id: str, steps: Iterable[FileProgres
     )
     before = {row.source: row.stage for row in connection.execute(there)}
     connection.execute(
-        delete(job_files).where(job_files.c.job_id == job_id, job_files.c.source.in_(
-            [source for source in before if not _is_from_before(before[source], by_source[source])]))
-    )  # fmt: skip
+        delete(job_files).where(
+            job_files.c.job_id == job_id,
+            job_files.c.source.in_(
+                [source for source in before if not _is_from_before(before[source], by_source[source])]
+            ),
+        )
+    )
     rows = [
-        {"job_id": job_id, "source": step.source, "stage": step.stage, "note": step.note,
-         "n_passages": step.n_passages, "n_encoded": step.n_encoded}
+        {
+            "job_id": job_id,
+            "source": step.source,
+            "stage": step.stage,
+            "note": step.note,
+            "n_passages": step.n_passages,
+            "n_encoded": step.n_encoded,
+        }
         for step in by_source.values()
         if step.source not in before or not _is_from_before(before[step.source], step)
-    ]  # fmt: skip
+    ]
     if rows:
         connection.execute(insert(job_files), rows)
 
@@ -264,11 +299,16 @@ def _forget_old(connection: Connection) -> None:
 def _counts(connection: Connection, job_ids: list[str]) -> dict[str, list[tuple[str, int, int, int]]]:
     """Job id → (stage, files, passages, encoded) of every stage."""
     query = (
-        select(job_files.c.job_id, job_files.c.stage, func.count(), func.sum(job_files.c.n_passages),
-               func.sum(job_files.c.n_encoded))
+        select(
+            job_files.c.job_id,
+            job_files.c.stage,
+            func.count(),
+            func.sum(job_files.c.n_passages),
+            func.sum(job_files.c.n_encoded),
+        )
         .where(job_files.c.job_id.in_(job_ids))
         .group_by(job_files.c.job_id, job_files.c.stage)
-    )  # fmt: skip
+    )
     found: dict[str, list[tuple[str, int, int, int]]] = {}
     for job_id, *rest in connection.execute(query):
         stage, n_files, n_passages, n_encoded = rest
@@ -279,10 +319,20 @@ def _counts(connection: Connection, job_ids: list[str]) -> dict[str, list[tuple[
 def _job(row: Mapping[Any, Any], counts: Mapping[str, list[tuple[str, int, int, int]]]) -> IngestJob:
     of_job = counts.get(row["job_id"], [])
     return IngestJob(
-        row["job_id"], row["state"], row["stage"], row["door"], _asked(row["asked"]), row["note"], row["n_starts"],
-        row["created_at"], row["started_at"], row["finished_at"], {stage: n for stage, n, _, _ in sorted(of_job)},
-        sum(n for _, _, n, _ in of_job), sum(n for _, _, _, n in of_job),
-    )  # fmt: skip
+        job_id=row["job_id"],
+        state=row["state"],
+        stage=row["stage"],
+        door=row["door"],
+        asked=_asked(row["asked"]),
+        note=row["note"],
+        n_starts=row["n_starts"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        files={stage: n for stage, n, _, _ in sorted(of_job)},
+        n_passages=sum(n for _, _, n, _ in of_job),
+        n_encoded=sum(n for _, _, _, n in of_job),
+    )
 
 
 def _asked(written: str) -> IngestRequest:

@@ -14,7 +14,7 @@ FileStage = Literal[
 FINAL_STAGES: tuple[FileStage, ...] = ("indexed", "unchanged", "copy", "skipped", "refused")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress:
     """One source that has reached a stage."""
 

@@ -115,12 +115,12 @@ class ReaderPool:
     def _read(self, file: FileToRead) -> FileReadResult:
         parser = self._free.get()
         try:
-            self._tell(FileProgress(file.source, "reading"))
+            self._tell(FileProgress(source=file.source, stage="reading"))
             parsed = parser.parse(file.path)
         except DocumentError as error:
             return FileReadResult(file, None, note=str(error))
         finally:
             self._free.put(parser)
-        self._tell(FileProgress(file.source, "splitting"))
+        self._tell(FileProgress(source=file.source, stage="splitting"))
         document, passages = split_document(file.source, PurePosixPath(file.source).stem, parsed, self._splitting)
         return FileReadResult(file, document, tuple(passages), parsed.note)

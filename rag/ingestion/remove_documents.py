@@ -134,7 +134,9 @@ def _standing(connection: Connection, passage_ids: Sequence[str]) -> Sequence[Ro
 def _withdraw(connection: Connection, passage_ids: Sequence[str]) -> None:
     """Appends the end of every verdict that stands on these passages."""
     at = utc_now().isoformat()
-    ends = [{**row._mapping, "verdict": WITHDRAWN_VERDICT, "comment": "", "given_at": at}
-            for row in _standing(connection, passage_ids)]  # fmt: skip
+    ends = [
+        {**row._mapping, "verdict": WITHDRAWN_VERDICT, "comment": "", "given_at": at}
+        for row in _standing(connection, passage_ids)
+    ]
     if ends:
         connection.execute(insert(verdict_events), ends)

@@ -14,7 +14,7 @@ from rag.library.library import Library
 from rag.records import Document, Passage
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class FileIngest:
     """What one run over files has done so far."""
 
@@ -44,10 +44,10 @@ class FileIngest:
                 self._drop_copy(file, owners[file.sha256])
             elif file.sha256 in self.copies:
                 self.copies[file.sha256].append(file)
-                self.tell(FileProgress(file.source, "waiting"))
+                self.tell(FileProgress(source=file.source, stage="waiting"))
             else:
                 self.copies[file.sha256] = []
-                self.tell(FileProgress(file.source, "waiting"))
+                self.tell(FileProgress(source=file.source, stage="waiting"))
                 readers.add(file)
 
     def keep(self, batch: list[FileReadResult], readers: ReaderPool) -> None:
@@ -61,7 +61,9 @@ class FileIngest:
                 self._settle("failed", one.file.source, f"{one.note}{kept}")
             else:
                 self._settle("changed" if one.file.source in self.known else "added", one.file.source, one.note)
-                self.tell(FileProgress(one.file.source, "stored", one.note, len(one.passages)))
+                self.tell(
+                    FileProgress(source=one.file.source, stage="stored", note=one.note, n_passages=len(one.passages))
+                )
                 self.take(one.passages)
             self._settle_copies(one.file, one.document, readers)
 
@@ -85,11 +87,11 @@ class FileIngest:
     def _settle(self, kind: str, source: str, note: str = "") -> None:
         self.outcomes.setdefault(kind, []).append((source, note))
         if kind == "unchanged":
-            self.tell(FileProgress(source, "unchanged"))
+            self.tell(FileProgress(source=source, stage="unchanged"))
         elif kind == "duplicates":
-            self.tell(FileProgress(source, "copy", note))
+            self.tell(FileProgress(source=source, stage="copy", note=note))
         elif kind == "failed":
-            self.tell(FileProgress(source, "refused", note))
+            self.tell(FileProgress(source=source, stage="refused", note=note))
         self.on_file_done(1)
 
     def _settle_copies(self, file: FileToRead, document: Document | None, readers: ReaderPool) -> None:

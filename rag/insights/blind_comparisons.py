@@ -106,8 +106,10 @@ class BlindComparisons:
         UsageError: the token is not the one that came with the two rankings.
         """
         if not hmac.compare_digest(self.token(blind, user).encode(), token.encode("utf-8", "backslashreplace")):
-            raise UsageError("the token does not belong to this comparison: send the one that came with the rankings, "
-                             "with the same question and versions")  # fmt: skip
+            raise UsageError(
+                "the token does not belong to this comparison: send the one that came with the rankings, "
+                "with the same question and versions"
+            )
 
     def record(self, blind: BlindComparison, user: str, better: str) -> None:
         """Keeps which side *user* found better; said twice of one comparison, the first word stays.
@@ -117,9 +119,15 @@ class BlindComparisons:
         """
         if better not in PREFERRED_SIDES:
             raise UsageError(f"{better!r} is no side: say one of {', '.join(PREFERRED_SIDES)}")
-        row = {"comparison_id": blind.comparison_id, "user": user, "question": replace_unstorable(blind.question),
-               "left_id": blind.left_id, "right_id": blind.right_id, "better": better,
-               "compared_at": utc_now().isoformat()}  # fmt: skip
+        row = {
+            "comparison_id": blind.comparison_id,
+            "user": user,
+            "question": replace_unstorable(blind.question),
+            "left_id": blind.left_id,
+            "right_id": blind.right_id,
+            "better": better,
+            "compared_at": utc_now().isoformat(),
+        }
         there = select(comparisons.c.comparison_id).where(comparisons.c.comparison_id == blind.comparison_id)
         with self.engine.begin() as connection:
             if connection.scalar(there) is None:

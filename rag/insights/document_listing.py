@@ -32,12 +32,17 @@ DocumentSort = Literal[
 DOCUMENT_STATE_FILTERS: tuple[str, ...] = get_args(DocumentStateFilter)
 DOCUMENT_SORTS: tuple[str, ...] = get_args(DocumentSort)
 
-_COLUMNS = {"source": documents.c.source, "title": documents.c.title, "type": documents.c.media_type,
-            "size": func.length(documents.c.text), "added": documents.c.added_at}  # fmt: skip
+_COLUMNS = {
+    "source": documents.c.source,
+    "title": documents.c.title,
+    "type": documents.c.media_type,
+    "size": func.length(documents.c.text),
+    "added": documents.c.added_at,
+}
 _JUDGED = ("helpful", "not_relevant", "outdated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedDocument:
     """A document as the catalogue lists it."""
 
@@ -163,8 +168,10 @@ class DocumentListing:
         counted = load_tallies(connection, passages.c.document_id, ids)
         columns = [documents.c[name] for name in ("document_id", "source", "title", "media_type", "added_at")]
         query = select(*columns, func.length(documents.c.text).label("n_characters"), _is_replaced().label("replaced"))
-        rows = {row["document_id"]: dict(row) for row in connection.execute(
-            query.where(documents.c.document_id.in_(ids))).mappings()}  # fmt: skip
+        rows = {
+            row["document_id"]: dict(row)
+            for row in connection.execute(query.where(documents.c.document_id.in_(ids))).mappings()
+        }
         found = []
         for one in (one for one in ids if one in rows):
             state: DocumentState = "replaced" if rows[one].pop("replaced") else "encoding" if one in bare else "indexed"

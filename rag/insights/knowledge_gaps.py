@@ -36,7 +36,7 @@ class UnansweredTurn:
     asked_at: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeGap:
     """Questions that ask for nearly the same, and found nothing."""
 
@@ -111,7 +111,11 @@ def _gap(questions: Sequence[str], turned_away: Sequence[UnansweredTurn], weight
     of_these = [one for one in turned_away if one.question in set(questions)]
     people = {one.user for one in of_these}
     return KnowledgeGap(
-        name_group(questions, weights), tuple(questions), len(of_these), len(people), of_these[0].asked_at
+        name=name_group(questions, weights),
+        questions=tuple(questions),
+        n_asked=len(of_these),
+        n_people=len(people),
+        last_at=of_these[0].asked_at,
     )
 
 

@@ -58,7 +58,7 @@ class UsagePeriod:
         return self.n_answered / self.n_asked if self.n_asked else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageOverTime:
     """The last *days* days, stretch by stretch, all of them together, and as many days before for comparison."""
 
@@ -123,13 +123,22 @@ def _over_time(
     liked, disliked = (sum(numbers) for numbers in zip(*said[1:], strict=True))
     whole = _stretch((first, today), sum(summed[1:], DayCount()), (liked, disliked))
     kept_since = next((day for day in days_between(first, today) if counts[day].seconds), None)
-    return UsageOverTime(days, tuple(stretches), whole, before, kept_since)
+    return UsageOverTime(days=days, periods=tuple(stretches), whole=whole, before=before, kept_since=kept_since)
 
 
 def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> UsagePeriod:
     support = count.support / count.n_checked if count.n_checked else None
-    return UsagePeriod(*bound, count.n_asked, count.n_declined, *said, count.n_checked, support, count.seconds.total(),
-                   nearest_rank_percentile(count.seconds, 0.50), nearest_rank_percentile(count.seconds, 0.95))  # fmt: skip
+    return UsagePeriod(
+        *bound,
+        count.n_asked,
+        count.n_declined,
+        *said,
+        count.n_checked,
+        support,
+        count.seconds.total(),
+        nearest_rank_percentile(count.seconds, 0.50),
+        nearest_rank_percentile(count.seconds, 0.95),
+    )
 
 
 def days_covered(last: date) -> list[date]:

@@ -77,11 +77,18 @@ class Library:
         """Every document, by source."""
         counts = select(passages.c.document_id, func.count().label("n")).group_by(passages.c.document_id).subquery()
         query = (
-            select(documents.c.document_id, documents.c.source, documents.c.title, documents.c.media_type,
-                   func.coalesce(counts.c.n, 0), func.length(documents.c.text), documents.c.added_at)
+            select(
+                documents.c.document_id,
+                documents.c.source,
+                documents.c.title,
+                documents.c.media_type,
+                func.coalesce(counts.c.n, 0),
+                func.length(documents.c.text),
+                documents.c.added_at,
+            )
             .join(counts, counts.c.document_id == documents.c.document_id, isouter=True)
             .order_by(documents.c.source)
-        )  # fmt: skip
+        )
         with read_connection(self.engine) as connection:
             return [SourceSummary(*row) for row in connection.execute(query)]
 

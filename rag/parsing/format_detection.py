@@ -101,8 +101,9 @@ def read_document(data: bytes, suffix: str, recogniser: PageRecogniser | None = 
 def _read_as(reader: str, data: bytes, recogniser: PageRecogniser) -> ParsedDocument:
     """Each format's library is imported only when a file of it comes."""
     if reader == "zip":
-        raise DocumentError("an archive is read only as a file of its own, not inside another file: unpack it and give "
-                            "the folder")  # fmt: skip
+        raise DocumentError(
+            "an archive is read only as a file of its own, not inside another file: unpack it and give the folder"
+        )
     if reader == "eml":
         from rag.parsing.formats.eml import read_eml
 
@@ -134,8 +135,11 @@ def _format(data: bytes, suffix: str) -> str:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_format(data)
     if data.startswith(_OLE):
-        raise DocumentError(unreadable_reason(PurePath(f"x{suffix}")) or "it is an old Office file, or one with a password: "
-                            "save it as .docx, .xlsx, .pptx or PDF, without a password")  # fmt: skip
+        raise DocumentError(
+            unreadable_reason(PurePath(f"x{suffix}"))
+            or "it is an old Office file, or one with a password: "
+            "save it as .docx, .xlsx, .pptx or PDF, without a password"
+        )
     if b"%PDF-" in data[:1024]:
         return "pdf"
     if head.startswith(b"{\\rtf"):
@@ -143,8 +147,10 @@ def _format(data: bytes, suffix: str) -> str:
     if READER_BY_SUFFIX.get(suffix) in _BINARY:
         if head[:14].lower() == b"<!doctype html" or b"<html" in head.lower():
             return "html"
-        raise DocumentError(f"the name ends in {suffix!r}, but the content is neither a PDF, an Office file, an e-book "
-                            "nor a web page: is it damaged, or wrongly named?")  # fmt: skip
+        raise DocumentError(
+            f"the name ends in {suffix!r}, but the content is neither a PDF, an Office file, an e-book "
+            "nor a web page: is it damaged, or wrongly named?"
+        )
     reason = unreadable_reason(PurePath(f"x{suffix}"))
     if reason is not None:
         raise DocumentError(reason)

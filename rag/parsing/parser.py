@@ -27,7 +27,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _READ_BYTES = 1024**2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParsingLimits:
     """What reading one file may cost."""
 
@@ -107,8 +107,12 @@ class Parser:
         child = self._running()
         assert child.stdin is not None  # it was opened with pipes
         limits = self.limits
-        request |= {"file_mib": limits.file_mib, "timeout_s": limits.timeout_s,
-                    "ocr_languages": limits.ocr_languages, "ocr_s": limits.ocr_s}  # fmt: skip
+        request |= {
+            "file_mib": limits.file_mib,
+            "timeout_s": limits.timeout_s,
+            "ocr_languages": limits.ocr_languages,
+            "ocr_s": limits.ocr_s,
+        }
         try:
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
@@ -153,8 +157,10 @@ class Parser:
             while not parts or not parts[-1].endswith(b"\n"):
                 if not selector.select(max(0.0, start + within_s - time.monotonic())):
                     self.close()
-                    raise DocumentError(f"reading it took longer than {within_s:g} s, the most that one "
-                                        "file may take: split it, or save it in another format")  # fmt: skip
+                    raise DocumentError(
+                        f"reading it took longer than {within_s:g} s, the most that one "
+                        "file may take: split it, or save it in another format"
+                    )
                 parts.append(os.read(child.stdout.fileno(), _READ_BYTES))
                 if not parts[-1]:
                     raise self._crash()
@@ -172,8 +178,10 @@ class Parser:
         said = self._last_words.read().decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
         self.close()
         if "MemoryError" in said or "bad_alloc" in said:
-            return _Crash(f"reading it needs more than the {self.limits.memory_mib} MiB of memory that one file may "
-                          "take: split it")  # fmt: skip
+            return _Crash(
+                f"reading it needs more than the {self.limits.memory_mib} MiB of memory that one file may "
+                "take: split it"
+            )
         cause = f"signal {signal.Signals(-code).name}" if code < 0 else said or f"exit code {code}"
         return _Crash(
             f"its reader crashed ({cause}): the file is probably damaged; save it again, or in another format"
@@ -205,4 +213,6 @@ def _parsed(answer: dict[str, Any]) -> ParsedDocument:
     if not blocks:
         raise DocumentError("there is no text in it: nothing could be found in it")
     title = " ".join(clean_text(answer["title"]).split())
-    return ParsedDocument(tuple(blocks), title, answer["media_type"], answer["note"], answer["sha256"])
+    return ParsedDocument(
+        blocks=tuple(blocks), title=title, media_type=answer["media_type"], note=answer["note"], sha256=answer["sha256"]
+    )

@@ -26,7 +26,7 @@ _UTF8_NAME = 0x800  # of a member's flags
 _ENCRYPTED = 0x1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveMember:
     """One file in an archive."""
 
@@ -68,13 +68,17 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
     if not entries:
         raise DocumentError("the archive is empty: was it packed completely?")
     if len(entries) > MAX_MEMBERS:
-        raise DocumentError(f"the archive has {len(entries):,} files, more than the {MAX_MEMBERS:,} allowed: unpack it and "
-                            "give the folder, or split it")  # fmt: skip
+        raise DocumentError(
+            f"the archive has {len(entries):,} files, more than the {MAX_MEMBERS:,} allowed: unpack it and "
+            "give the folder, or split it"
+        )
     wanted = [entry for entry in entries if _is_readable(_name(entry)) and not is_zip_bomb(entry)]
     unpacked_mib = sum(entry.file_size for entry in wanted) // 1024**2
     if unpacked_mib > MAX_UNPACKED_MIB:
-        raise DocumentError(f"the archive unpacks to {unpacked_mib:,} MiB, more than the {MAX_UNPACKED_MIB:,} MiB allowed: "
-                            "unpack it and give the folder, or split it")  # fmt: skip
+        raise DocumentError(
+            f"the archive unpacks to {unpacked_mib:,} MiB, more than the {MAX_UNPACKED_MIB:,} MiB allowed: "
+            "unpack it and give the folder, or split it"
+        )
 
 
 def _is_readable(name: str) -> bool:
@@ -93,13 +97,13 @@ def _members(
             reason = "the archive has two files of this name: the first is read"
         seen.add(shown)
         if reason or skipped:
-            yield ArchiveMember(shown, reason=reason or skipped, is_skipped=not reason)
+            yield ArchiveMember(name=shown, reason=reason or skipped, is_skipped=not reason)
             continue
         file = f"{number:05}{PurePosixPath(name).suffix.lower()}"
         try:
-            yield ArchiveMember(shown, file, _write(archive, entry, into / file))
+            yield ArchiveMember(name=shown, file=file, sha256=_write(archive, entry, into / file))
         except MALFORMED_ERRORS as error:
-            yield ArchiveMember(shown, reason=f"it is damaged inside the archive ({error}): pack it again")
+            yield ArchiveMember(name=shown, reason=f"it is damaged inside the archive ({error}): pack it again")
 
 
 def _reason_to_skip(name: str) -> str:

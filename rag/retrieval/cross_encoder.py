@@ -59,11 +59,17 @@ class CrossEncoder:
             torch.set_num_threads(self._threads)
         try:
             with MODEL_LOAD_LOCK:
-                model = Model(str(self.folder), local_files_only=True, trust_remote_code=False,
-                              model_kwargs={"use_safetensors": True})  # fmt: skip
+                model = Model(
+                    str(self.folder),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
         except (OSError, ValueError, KeyError) as error:
-            raise EncoderError(f"the cross-encoder in {str(self.folder)!r} can't be loaded ({type(error).__name__}): "
-                               "train it again, or copy its folder whole") from error  # fmt: skip
+            raise EncoderError(
+                f"the cross-encoder in {str(self.folder)!r} can't be loaded ({type(error).__name__}): "
+                "train it again, or copy its folder whole"
+            ) from error
         if model.num_labels != 1:
             raise EncoderError(_TOO_MANY.format(folder=str(self.folder), n=model.num_labels))
         return model
@@ -101,8 +107,10 @@ def _n_labels(folder: Path) -> int:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         kinds, labels = config.get("architectures") or [""], config.get("id2label")
     except (OSError, ValueError, AttributeError) as error:
-        message = (f"{str(folder)!r} has no config.json that can be read, so it is no cross-encoder: name a folder that "
-                   '"nightjar cross-encoder train" or CrossEncoder.save_pretrained wrote')  # fmt: skip
+        message = (
+            f"{str(folder)!r} has no config.json that can be read, so it is no cross-encoder: name a folder that "
+            '"nightjar cross-encoder train" or CrossEncoder.save_pretrained wrote'
+        )
         raise EncoderError(message) from error
     if not str(kinds[0]).endswith("ForSequenceClassification"):
         return 1

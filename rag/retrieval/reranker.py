@@ -55,7 +55,7 @@ class RerankedHits:
     """Whether the time was spent before all that were to be read had been; those left stand below, as served."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reranker:
     """Reads the first *k* hits, at most *budget_s* seconds long and always READ_AT_ONCE of them.
 

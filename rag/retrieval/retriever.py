@@ -180,12 +180,12 @@ class Retriever:
         passages = self._library.get([ids[row] for row in rows])  # one that was removed a moment ago is left out
         return [
             Hit(
-                passages[ids[row]],
-                0,
-                float(dense[row]) + self.lexical_weight * float(lexical[row]) + lift.get(row, 0.0),
-                float(dense[row]),
-                float(lexical[row]),
-                lift.get(row, 0.0),
+                passage=passages[ids[row]],
+                rank=0,
+                score=float(dense[row]) + self.lexical_weight * float(lexical[row]) + lift.get(row, 0.0),
+                dense=float(dense[row]),
+                lexical=float(lexical[row]),
+                feedback_boost=lift.get(row, 0.0),
             )
             for row in rows
             if ids[row] in passages
@@ -274,8 +274,15 @@ def to_langchain_retriever(retriever: Retriever, k: int = 6) -> Any:
             return [_document(hit) for hit in retriever.search(query, k or self.k, where=where)]
 
     def _document(hit: Hit) -> Document:
-        metadata = {"source": hit.passage.source, "title": hit.passage.title, "page": hit.passage.page, "rank": hit.rank,
-                    "score": hit.score, "dense": hit.dense, "lexical": hit.lexical}  # fmt: skip
+        metadata = {
+            "source": hit.passage.source,
+            "title": hit.passage.title,
+            "page": hit.passage.page,
+            "rank": hit.rank,
+            "score": hit.score,
+            "dense": hit.dense,
+            "lexical": hit.lexical,
+        }
         return Document(id=hit.passage.passage_id, page_content=hit.passage.text, metadata=metadata)
 
     return NightjarRetriever(k=k)

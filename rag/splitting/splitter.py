@@ -83,13 +83,29 @@ def split_document(
     named = parsed.title or stem
     title = _shortened(named)
     text, placed = _stored(parsed.blocks)
-    document = Document(make_document_id(source), source, title, parsed.media_type, parsed.sha256, text)
+    document = Document(
+        document_id=make_document_id(source),
+        source=source,
+        title=title,
+        media_type=parsed.media_type,
+        sha256=parsed.sha256,
+        text=text,
+    )
     found: dict[str, Passage] = {}
     for heading, page, start, end in _spans(text, placed, named, splitting):
         passage_id = make_passage_id(document.document_id, heading, text[start:end])
         if passage_id not in found:
-            found[passage_id] = Passage(passage_id, document.document_id, source, title, heading, text[start:end],
-                                        start, end, page)  # fmt: skip
+            found[passage_id] = Passage(
+                passage_id=passage_id,
+                document_id=document.document_id,
+                source=source,
+                title=title,
+                heading=heading,
+                text=text[start:end],
+                start=start,
+                end=end,
+                page=page,
+            )
     return document, list(found.values())
 
 

@@ -81,8 +81,10 @@ def _open_tokenizer(folder: Path) -> Any:
     places = [folder, *(module for _, module in passage_modules(folder))]
     file = next((place / "tokenizer.json" for place in places if (place / "tokenizer.json").is_file()), None)
     if file is None:
-        raise EncoderError(f"{str(folder)!r} has no tokenizer.json, which passages are measured with: "
-                           "save the model again with a fast tokenizer")  # fmt: skip
+        raise EncoderError(
+            f"{str(folder)!r} has no tokenizer.json, which passages are measured with: "
+            "save the model again with a fast tokenizer"
+        )
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()

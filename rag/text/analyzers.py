@@ -22,8 +22,19 @@ DETECTED_LANGUAGES = STEMMED_LANGUAGES.union(
     _OTHERS.split()
 )  # of all 130, a few English questions were Bikol or Nigerian Pidgin; of these none
 
-_STOP_LISTS = {"da": "DANISH", "de": "GERMAN", "es": "SPANISH", "fr": "FRENCH", "it": "ITALIAN", "nl": "DUTCH",
-               "no": "NORWEGIAN", "pt": "PORTUGUESE", "ru": "RUSSIAN", "sv": "SWEDISH", "tr": "TURKISH"}  # fmt: skip
+_STOP_LISTS = {
+    "da": "DANISH",
+    "de": "GERMAN",
+    "es": "SPANISH",
+    "fr": "FRENCH",
+    "it": "ITALIAN",
+    "nl": "DUTCH",
+    "no": "NORWEGIAN",
+    "pt": "PORTUGUESE",
+    "ru": "RUSSIAN",
+    "sv": "SWEDISH",
+    "tr": "TURKISH",
+}
 
 SEEN = 400  # characters of a text that its language is told by, in 0.1 ms
 SURE = 0.5  # of two words in English, German or Spanish three in five are less sure, and half of those are told wrong

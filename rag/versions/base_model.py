@@ -35,14 +35,18 @@ def save_base(model: str, max_tokens: int, folder: Path) -> None:
 def _package_folder() -> Path:
     spec = find_spec(BASE_PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise SettingsError(f"encoder.model is {BASE_PACKAGE!r}, but that package is not installed: "
-                            f"pip install {BASE_PACKAGE}, or name a folder with another model")  # fmt: skip
+        raise SettingsError(
+            f"encoder.model is {BASE_PACKAGE!r}, but that package is not installed: "
+            f"pip install {BASE_PACKAGE}, or name a folder with another model"
+        )
     folder = Path(spec.origin).parent / "model"
     with (folder / "model.safetensors").open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != BASE_PACKAGE_SHA256:
-        raise EncoderError(f"the weights in {str(folder)!r} have sha256 {found[:12]}…, expected {BASE_PACKAGE_SHA256[:12]}…: "
-                           f"reinstall {BASE_PACKAGE}")  # fmt: skip
+        raise EncoderError(
+            f"the weights in {str(folder)!r} have sha256 {found[:12]}…, expected {BASE_PACKAGE_SHA256[:12]}…: "
+            f"reinstall {BASE_PACKAGE}"
+        )
     return folder
 
 

@@ -26,7 +26,7 @@ TRAINING_POSITIVES_FILE = "training_positives.json"
 PromotionKind = Literal["install", "promote", "rollback"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """A retriever: an encoder, and how much BM25 counts beside it."""
 
@@ -42,7 +42,7 @@ class Version:
     """What it was made from, and how it did on dev."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """One change of the current version."""
 
@@ -113,7 +113,11 @@ class VersionRegistry:
         with read_connection(self.engine) as connection:
             return [
                 Promotion(
-                    row.promotion_id, row.encoder_id, row.kind, row.reason, datetime.fromisoformat(row.promoted_at)
+                    promotion_id=row.promotion_id,
+                    encoder_id=row.encoder_id,
+                    kind=row.kind,
+                    reason=row.reason,
+                    promoted_at=datetime.fromisoformat(row.promoted_at),
                 )
                 for row in connection.execute(query)
             ]
@@ -160,8 +164,16 @@ class VersionRegistry:
             (model_folder / TRAINING_POSITIVES_FILE).write_text(json.dumps(sorted(set(training_positives))), "utf-8")
         # Part of what the version does, so part of the files that its id is the hash of.
         (model_folder / RETRIEVAL_FILE).write_text(json.dumps({"lexical_weight": lexical_weight}), "utf-8")
-        version = Version(compute_encoder_id(model_folder), compute_passage_side(model_folder), parent_id, tier, lexical_weight,
-                          self.folder / compute_encoder_id(model_folder), utc_now(), dict(note))  # fmt: skip
+        version = Version(
+            encoder_id=compute_encoder_id(model_folder),
+            passage_side=compute_passage_side(model_folder),
+            parent_id=parent_id,
+            tier=tier,
+            lexical_weight=lexical_weight,
+            folder=self.folder / compute_encoder_id(model_folder),
+            created_at=utc_now(),
+            note=dict(note),
+        )
         with self.engine.begin() as connection:  # SQLite lets one process in at a time: no two settle the same folder
             self._settle(model_folder, version)
             known = select(versions.c.encoder_id).where(versions.c.encoder_id == version.encoder_id)
@@ -186,11 +198,16 @@ class VersionRegistry:
         """
         version = self.version(encoder_id)
         if not (version.folder / VERSION_MANIFEST).is_file():
-            raise UsageError(f"version {version.encoder_id!r} has no files in {str(version.folder)!r} any more: "
-                             'choose one that "nightjar versions" shows as kept')  # fmt: skip
+            raise UsageError(
+                f"version {version.encoder_id!r} has no files in {str(version.folder)!r} any more: "
+                'choose one that "nightjar versions" shows as kept'
+            )
         with self.engine.begin() as connection:
-            connection.execute(insert(promotions).values(
-                encoder_id=version.encoder_id, kind=kind, reason=reason, promoted_at=utc_now().isoformat()))  # fmt: skip
+            connection.execute(
+                insert(promotions).values(
+                    encoder_id=version.encoder_id, kind=kind, reason=reason, promoted_at=utc_now().isoformat()
+                )
+            )
             also(connection)
         return version
 
@@ -242,9 +259,16 @@ class VersionRegistry:
             made.replace(version.folder)
 
     def _version(self, row: Mapping[Any, Any]) -> Version:
-        return Version(row["encoder_id"], row["passage_side"], row["parent_id"], row["tier"], row["lexical_weight"],
-                       self.folder.parent / row["path"], datetime.fromisoformat(row["created_at"]),
-                       json.loads(row["note"]))  # fmt: skip
+        return Version(
+            encoder_id=row["encoder_id"],
+            passage_side=row["passage_side"],
+            parent_id=row["parent_id"],
+            tier=row["tier"],
+            lexical_weight=row["lexical_weight"],
+            folder=self.folder.parent / row["path"],
+            created_at=datetime.fromisoformat(row["created_at"]),
+            note=json.loads(row["note"]),
+        )
 
 
 def _row(version: Version) -> dict[str, object]:

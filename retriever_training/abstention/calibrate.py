@@ -85,8 +85,10 @@ def calibrate_abstention(
         )
     n_answered = sum(there.is_answered for there, _ in seen)
     if n_answered < MIN_ANSWERED:
-        raise TooLittleDataError(f"{n_answered} questions whose passages are known are answered, and {MIN_ANSWERED} are needed: "
-                                 "the shipped bar stays until the library is larger or people have voted")  # fmt: skip
+        raise TooLittleDataError(
+            f"{n_answered} questions whose passages are known are answered, and {MIN_ANSWERED} are needed: "
+            "the shipped bar stays until the library is larger or people have voted"
+        )
     bar = at_false_decline_rate(bar, [there for there, _ in seen])
     made = CalibratedThreshold(
         bar, {by: len(seen)}, _declined(bar, [one for one, _ in seen]), _declined(bar, [one for _, one in seen])

@@ -22,8 +22,10 @@ def at_equal_false_decline_rate(
     """
     if before is None or after is None:
         return before, after
-    return (replace(before, least=float(np.quantile(before.there, FALSE_DECLINE_RATE))),
-            replace(after, least=float(np.quantile(after.there, FALSE_DECLINE_RATE))))  # fmt: skip
+    return (
+        replace(before, least=float(np.quantile(before.there, FALSE_DECLINE_RATE))),
+        replace(after, least=float(np.quantile(after.there, FALSE_DECLINE_RATE))),
+    )
 
 
 def abstention_guard_pairs(

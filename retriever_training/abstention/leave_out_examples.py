@@ -48,7 +48,13 @@ class SearchableLibrary:
         best = top_fused(dense, lexical, self.lexical_weight, N_CANDIDATES, min(k, len(dense) - len(excluded_rows)))
         scores = fuse_scores(dense, lexical, self.lexical_weight)
         return [
-            Hit(self.passages[row], rank, float(scores[row]), float(dense[row]), float(lexical[row]))
+            Hit(
+                passage=self.passages[row],
+                rank=rank,
+                score=float(scores[row]),
+                dense=float(dense[row]),
+                lexical=float(lexical[row]),
+            )
             for rank, row in enumerate(best, start=1)
         ]
 

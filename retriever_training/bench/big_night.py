@@ -29,23 +29,103 @@ from retriever_training.tiers.night_plan import NightPlan
 FloatArray = NDArray[np.float32]
 
 PRODUCTS = (
-    "printer", "coffee machine", "lawn mower", "dishwasher", "vacuum cleaner", "bicycle", "projector", "air conditioner",
-    "washing machine", "water heater", "sewing machine", "toaster", "microscope", "telescope", "camera", "drone",
-    "treadmill", "piano", "hearing aid", "thermostat", "doorbell", "router", "keyboard", "loudspeaker", "refrigerator",
-    "microwave oven", "wheelchair", "typewriter", "hair dryer", "chainsaw", "violin", "aquarium", "sailing boat",
-    "tractor", "elevator", "turntable", "wrist watch", "smoke detector", "garage door", "electric guitar", "blender",
-    "scanner", "rowing machine", "tent", "stroller", "solar panel", "radio", "humidifier", "motorcycle", "freezer",
-)  # fmt: skip
+    "printer",
+    "coffee machine",
+    "lawn mower",
+    "dishwasher",
+    "vacuum cleaner",
+    "bicycle",
+    "projector",
+    "air conditioner",
+    "washing machine",
+    "water heater",
+    "sewing machine",
+    "toaster",
+    "microscope",
+    "telescope",
+    "camera",
+    "drone",
+    "treadmill",
+    "piano",
+    "hearing aid",
+    "thermostat",
+    "doorbell",
+    "router",
+    "keyboard",
+    "loudspeaker",
+    "refrigerator",
+    "microwave oven",
+    "wheelchair",
+    "typewriter",
+    "hair dryer",
+    "chainsaw",
+    "violin",
+    "aquarium",
+    "sailing boat",
+    "tractor",
+    "elevator",
+    "turntable",
+    "wrist watch",
+    "smoke detector",
+    "garage door",
+    "electric guitar",
+    "blender",
+    "scanner",
+    "rowing machine",
+    "tent",
+    "stroller",
+    "solar panel",
+    "radio",
+    "humidifier",
+    "motorcycle",
+    "freezer",
+)
 ACTIONS: Mapping[str, str] = {
-    "clean": "rinse", "replace": "swap", "open": "unlatch", "oil": "lubricate", "test": "verify", "tighten": "fasten",
-    "remove": "detach", "adjust": "calibrate", "store": "put away", "repair": "mend",
-}  # fmt: skip
+    "clean": "rinse",
+    "replace": "swap",
+    "open": "unlatch",
+    "oil": "lubricate",
+    "test": "verify",
+    "tighten": "fasten",
+    "remove": "detach",
+    "adjust": "calibrate",
+    "store": "put away",
+    "repair": "mend",
+}
 PARTS: Mapping[str, str] = {
-    "filter": "strainer", "lamp": "light bulb", "battery": "power cell", "lid": "cover", "hose": "tube",
-    "screen": "display", "wheel": "caster", "plug": "connector", "handle": "grip", "fan": "blower",
-}  # fmt: skip
-SERIES = ("Alba", "Boreal", "Cirrus", "Delta", "Ember", "Fjord", "Glade", "Harbor", "Iris", "Juniper", "Krypton", "Lagoon",
-          "Meadow", "Nimbus", "Orchid", "Prairie", "Quartz", "Ridge", "Summit", "Tundra")  # fmt: skip
+    "filter": "strainer",
+    "lamp": "light bulb",
+    "battery": "power cell",
+    "lid": "cover",
+    "hose": "tube",
+    "screen": "display",
+    "wheel": "caster",
+    "plug": "connector",
+    "handle": "grip",
+    "fan": "blower",
+}
+SERIES = (
+    "Alba",
+    "Boreal",
+    "Cirrus",
+    "Delta",
+    "Ember",
+    "Fjord",
+    "Glade",
+    "Harbor",
+    "Iris",
+    "Juniper",
+    "Krypton",
+    "Lagoon",
+    "Meadow",
+    "Nimbus",
+    "Orchid",
+    "Prairie",
+    "Quartz",
+    "Ridge",
+    "Summit",
+    "Tundra",
+)
 MAX_PASSAGES = len(PRODUCTS) * len(ACTIONS) * len(PARTS) * len(SERIES)
 
 FILLER_WORDS = 48  # of a passage, by Zipf's law, so that it is as long as passages are
@@ -70,7 +150,7 @@ class StageTime:
     """The processor's time for it: what tells more where others use the machine as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BigNight:
     """One night, start to decision."""
 
@@ -160,9 +240,27 @@ def _document(key: ProductKey, codes: Sequence[str], filler: str) -> tuple[Docum
     name = "-".join(map(str, key))
     said = f"{list(ACTIONS.values())[action].capitalize()} the {list(PARTS.values())[part]} of the"
     text = f"{said} {SERIES[series]} {codes[product_]}. {filler.capitalize()}."
-    document = Document(f"d-{name}", f"made-up/{name}", "", "text/plain", sha256_of(text), text)
+    document = Document(
+        document_id=f"d-{name}",
+        source=f"made-up/{name}",
+        title="",
+        media_type="text/plain",
+        sha256=sha256_of(text),
+        text=text,
+    )
     return document, [
-        Passage(f"p-{name}", document.document_id, document.source, "", "", text, 0, len(text), None, name)
+        Passage(
+            passage_id=f"p-{name}",
+            document_id=document.document_id,
+            source=document.source,
+            title="",
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+            page=None,
+            external_id=name,
+        )
     ]
 
 
@@ -193,11 +291,35 @@ def _judge(app: App, keys: Sequence[ProductKey], n: int, seed: int, watch: Progr
         turns, verdicts = [], []
         for number in some:
             at, user = FIRST_VOTE_AT + timedelta(seconds=30 * number), f"person-{number // VOTES_PER_PERSON:03d}"
-            shown = tuple(ShownPassage(ids[row], rank, 0.5, 0.5, 0.0, False)
-                          for rank, row in enumerate(rng.choice(len(ids), min(N_SHOWN, len(ids)), replace=False), 1))  # fmt: skip
+            shown = tuple(
+                ShownPassage(passage_id=ids[row], rank=rank, score=0.5, dense=0.5, lexical=0.0, cited=False)
+                for rank, row in enumerate(rng.choice(len(ids), min(N_SHOWN, len(ids)), replace=False), 1)
+            )
             question = made_up_question(keys[number])
-            turns.append(Turn(f"t-{number}", f"c-{number}", user, question, "", False, "", at, "simulated", shown))
-            verdicts.append(Verdict(user, f"t-{number}", question, ids[number], "pin", given_at=at))
+            turns.append(
+                Turn(
+                    turn_id=f"t-{number}",
+                    conversation_id=f"c-{number}",
+                    user=user,
+                    question=question,
+                    answer="",
+                    declined=False,
+                    encoder_id="",
+                    asked_at=at,
+                    origin="simulated",
+                    shown=shown,
+                )
+            )
+            verdicts.append(
+                Verdict(
+                    user=user,
+                    turn_id=f"t-{number}",
+                    question=question,
+                    passage_id=ids[number],
+                    verdict="pin",
+                    given_at=at,
+                )
+            )
         app.feedback.record_turns(turns)
         app.feedback.append(verdicts)
         advance(len(some))
@@ -242,7 +364,13 @@ def time_night(app: App, plan: NightPlan, watch: ProgressReporter) -> BigNight:
     summary: Mapping[str, Any] = run_night(app, plan, stopwatch)
     ended, cpu_ended = _clocks()
     return BigNight(
-        summary["decision"], summary["reasons"][0], summary["tier"], round(ended - started, 1), round(cpu_ended - cpu_started, 1),
-        stopwatch.stages(),
-        summary["n_judgments"], round(peak_memory_gib(), 2), torch.get_num_threads(),
-    )  # fmt: skip
+        decision=summary["decision"],
+        reason=summary["reasons"][0],
+        tier=summary["tier"],
+        seconds=round(ended - started, 1),
+        cpu_s=round(cpu_ended - cpu_started, 1),
+        stages=stopwatch.stages(),
+        n_judgments=summary["n_judgments"],
+        peak_gib=round(peak_memory_gib(), 2),
+        n_threads=torch.get_num_threads(),
+    )

@@ -27,7 +27,7 @@ Qrels = Mapping[str, Mapping[str, int]]
 ALL_SOURCES = "all of them"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColdStartBench:
     """A library by the base, and labelled questions to learn from and to measure on."""
 
@@ -68,7 +68,9 @@ class ColdStartBench:
         query_ids = sorted(self.train)
         drawn = [query_ids[place] for place in np.random.default_rng(self.seed).permutation(len(query_ids))[:n]]
         right = tuple({row[one]: 1.0 for one, grade in self.train[name].items() if grade > 0} for name in drawn)
-        return JudgedQuestions(tuple(self.questions[name] for name in drawn), right, ((),) * len(drawn))
+        return JudgedQuestions(
+            questions=tuple(self.questions[name] for name in drawn), right=right, rejected=((),) * len(drawn)
+        )
 
     def _scores(self, asked: FloatArray, people: JudgedQuestions, cold: PseudoQuestionSet | None) -> RetrievalScores:
         """What is served after learning from both; from nothing, the base."""
@@ -100,7 +102,7 @@ class ColdStartBench:
         return concatenate_rows(*parts) if len(parts) == 2 else next(iter(parts), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceGain:
     """What one source is worth beside so many judged questions."""
 
@@ -120,7 +122,14 @@ class SourceGain:
         """From the scores without and with the source."""
         without, with_it = before.array("fused", "nDCG@10"), after.array("fused", "nDCG@10")
         seen, unseen = (_mean((with_it - without)[mask]) for mask in (~after.unseen, after.unseen))
-        return cls(source, n_judged, n_cold, compare_paired(without, with_it), seen, unseen)
+        return cls(
+            source=source,
+            n_judged=n_judged,
+            n_cold=n_cold,
+            served=compare_paired(without, with_it),
+            seen=seen,
+            unseen=unseen,
+        )
 
 
 def questions_of_source(cold: PseudoQuestionSet, source: str) -> PseudoQuestionSet:

@@ -52,8 +52,10 @@ def measure_dataset(
     corpus = {passage_id: "\n".join(filter(None, (title, text))) for passage_id, title, text in dataset.corpus()}
     told = _told(dataset, corpus, split, ratings)
     if not told:
-        raise TooLittleDataError(f"{dataset.name!r} says of no question of {split!r} what else is right: "
-                                 "give people's ratings, answers, or labels with several right passages a question")  # fmt: skip
+        raise TooLittleDataError(
+            f"{dataset.name!r} says of no question of {split!r} what else is right: "
+            "give people's ratings, answers, or labels with several right passages a question"
+        )
     mine = _mine(dataset, told, corpus, encoder, progress)
     view = VersionView("the base", mine.question_vectors, mine.passage_vectors)
     by_source = {name: mined[: len(told)] for name, mined in mine_negatives(mine, [view], mine.texts).items()}
@@ -88,5 +90,13 @@ def _mine(
     question_vectors = encoder.encode_queries(questions)
     progress(len(questions))
     lexical = Bm25Index.build(list(corpus), texts)
-    return MiningContext(questions, tuple(asked.values()), ((),) * len(questions), tuple(corpus), question_vectors,
-                passage_vectors, lexical, texts)  # fmt: skip
+    return MiningContext(
+        questions=questions,
+        positives=tuple(asked.values()),
+        rejected=((),) * len(questions),
+        passage_ids=tuple(corpus),
+        question_vectors=question_vectors,
+        passage_vectors=passage_vectors,
+        lexical=lexical,
+        texts=texts,
+    )

@@ -120,8 +120,10 @@ def check_not_trained_on(sets: Sequence[ReportedSet], trained_on: ReportedSet) -
     """
     for one in sets:
         if one.sha256 == trained_on.sha256:
-            raise UsageError(f"{one.name!r} is what the version is trained on, which can't show what it forgets: "
-                             "name other folders with --on")  # fmt: skip
+            raise UsageError(
+                f"{one.name!r} is what the version is trained on, which can't show what it forgets: "
+                "name other folders with --on"
+            )
 
 
 def measure_model(
@@ -137,8 +139,9 @@ def measure_model(
     passages = some.passages
     if version.passage_side != base.passage_side:
         advance = watch(f"encode {some.name} anew", len(some.texts))
-        passages = cached_vectors(folder, version.passage_side, some.texts,
-                                lambda texts: version.encode_passages(texts, advance))  # fmt: skip
+        passages = cached_vectors(
+            folder, version.passage_side, some.texts, lambda texts: version.encode_passages(texts, advance)
+        )
     return compare_with_base(some, asked, passages, model.lexical_weight, default_weight)
 
 
@@ -200,9 +203,13 @@ def mean_of_means(samples: Sequence[Floats]) -> dict[str, float]:
 def judge_forgetting(sets: Sequence[Mapping[str, Any]], mean: Mapping[str, float]) -> dict[str, Any]:
     """Whether the mean is above BAR, and which set lost most."""
     worst = min(sets, key=lambda one: float(one["served"]["difference"]))
-    return {"bar": MIN_MEAN_CHANGE, "holds": mean["difference"] >= MIN_MEAN_CHANGE, "worst_set": worst["name"],
-            "worst": worst["served"]["difference"],
-            "n_sets_below": sum(one["served"]["difference"] < MIN_MEAN_CHANGE for one in sets)}  # fmt: skip
+    return {
+        "bar": MIN_MEAN_CHANGE,
+        "holds": mean["difference"] >= MIN_MEAN_CHANGE,
+        "worst_set": worst["name"],
+        "worst": worst["served"]["difference"],
+        "n_sets_below": sum(one["served"]["difference"] < MIN_MEAN_CHANGE for one in sets),
+    }
 
 
 def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
@@ -212,6 +219,12 @@ def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
 
 def _compared(before: Floats, after: Floats) -> dict[str, float]:
     found = compare_paired(before, after)
-    figures = {"base": found.mean_current, "version": found.mean_candidate, "difference": found.difference,
-               "low": found.low, "high": found.high, "p": found.p}  # fmt: skip
+    figures = {
+        "base": found.mean_current,
+        "version": found.mean_candidate,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+    }
     return {name: round(value, 5) for name, value in figures.items()}

@@ -40,7 +40,7 @@ class SimulatedUse:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedNight:
     """One night, and what answers after it. Changes are of served nDCG@10, over the base at the same lexical weight."""
 
@@ -74,9 +74,13 @@ class SimulatedNights:
 
 
 def simulate_nights(
-    library: SimulatedLibrary, own: ReportedSet, elsewhere: Sequence[ReportedSet], use: SimulatedUse, folder: Path,
+    library: SimulatedLibrary,
+    own: ReportedSet,
+    elsewhere: Sequence[ReportedSet],
+    use: SimulatedUse,
+    folder: Path,
     progress: Callable[[int], None] = lambda n: None,
-) -> SimulatedNights:  # fmt: skip
+) -> SimulatedNights:
     """Lets people ask, vote and sleep, *life.n_nights* times.
 
     They see what the version of the day shows. Every night starts from the base with all votes so far, and the gate
@@ -93,8 +97,18 @@ def simulate_nights(
         if standing is not current:
             current, measured = standing, _measured(library, own, elsewhere, standing)
         changes = {name: round(served_change(one), 5) for name, one in measured.items()}
-        nights.append(SimulatedNight(number + 1, len({one.question for one in verdicts}), len(verdicts), told["decision"],
-                            told["reason"], current.lexical_weight, changes.pop(own.name), changes))  # fmt: skip
+        nights.append(
+            SimulatedNight(
+                night=number + 1,
+                n_asked=len({one.question for one in verdicts}),
+                n_votes=len(verdicts),
+                decision=told["decision"],
+                reason=told["reason"],
+                lexical_weight=current.lexical_weight,
+                own=changes.pop(own.name),
+                elsewhere=changes,
+            )
+        )
         progress(1)
     of_own = measured.pop(own.name)
     return SimulatedNights(tuple(nights), of_own, measured)
@@ -102,8 +116,14 @@ def simulate_nights(
 
 def _named(world: SimulatedLibrary, own: ReportedSet, life: SimulatedUse) -> str:
     """What decides how the nights go."""
-    told = {**asdict(life), "set": own.sha256, "n_questions": len(world.asked), "weight": world.default_weight,
-            "base": hashlib.sha256(world.matrix.tobytes()).hexdigest(), "recipe": TRAINING_CODE_VERSION}  # fmt: skip
+    told = {
+        **asdict(life),
+        "set": own.sha256,
+        "n_questions": len(world.asked),
+        "weight": world.default_weight,
+        "base": hashlib.sha256(world.matrix.tobytes()).hexdigest(),
+        "recipe": TRAINING_CODE_VERSION,
+    }
     return sha256_of(json.dumps(told, sort_keys=True))[:12]
 
 

@@ -44,7 +44,7 @@ class EncodingCost:
     """How many texts that was measured on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MiningWorkload:
     """What both mine from. Passages by row."""
 
@@ -65,7 +65,7 @@ class MiningWorkload:
         Bm25Index.build([str(row) for row in range(len(self.passages))], self.passages).save(folder / "bm25")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MiningCost:
     """One side's figures."""
 
@@ -83,7 +83,7 @@ class MiningCost:
     """How many candidates they were chosen from."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MiningBench:
     """Both sides over the same workload, on as many threads."""
 
@@ -118,7 +118,14 @@ def synthetic_workload(n_questions: int, n_passages: int, model: Path, seed: int
     vectors = _unit(centres[rng.integers(N_TOPICS, size=n_passages)] + _noise(rng, (n_passages, DIMENSIONS), 1.0))
     asked = _unit(vectors[right] + _noise(rng, (n_questions, DIMENSIONS), 1.0))
     encoding = _sampled_encoding(model, n_passages, n_questions)
-    return MiningWorkload(passages, questions, [[int(row)] for row in right], vectors, asked, encoding)
+    return MiningWorkload(
+        passages=passages,
+        questions=questions,
+        positives=[[int(row)] for row in right],
+        passage_vectors=vectors,
+        question_vectors=asked,
+        encoding=encoding,
+    )
 
 
 def beir_workload(folder: Path, n_questions: int, model: Path) -> MiningWorkload:
@@ -140,8 +147,9 @@ def beir_workload(folder: Path, n_questions: int, model: Path) -> MiningWorkload
             if rows:
                 right.setdefault(dataset.queries[query_id], set()).update(rows)
     if not right:
-        raise TooLittleDataError(f"{str(folder)!r} has no question with a right passage, and mining needs one: "
-                                 "name a folder with qrels")  # fmt: skip
+        raise TooLittleDataError(
+            f"{str(folder)!r} has no question with a right passage, and mining needs one: name a folder with qrels"
+        )
     questions = list(right)[:n_questions]
     encoder = _real(model)
     started, cpu = time.perf_counter(), time.process_time()
@@ -149,7 +157,14 @@ def beir_workload(folder: Path, n_questions: int, model: Path) -> MiningWorkload
     asked = encoder.encode_query(questions, batch_size=32, normalize_embeddings=True)
     encoding = EncodingCost(time.perf_counter() - started, time.process_time() - cpu, len(passages) + len(questions))
     positives = [sorted(right[question]) for question in questions]
-    return MiningWorkload(passages, questions, positives, vectors, asked, encoding)
+    return MiningWorkload(
+        passages=passages,
+        questions=questions,
+        positives=positives,
+        passage_vectors=vectors,
+        question_vectors=asked,
+        encoding=encoding,
+    )
 
 
 def measure_mining(workload: MiningWorkload, folder: Path, model: Path) -> MiningBench:
@@ -158,7 +173,14 @@ def measure_mining(workload: MiningWorkload, folder: Path, model: Path) -> Minin
     ours = run_in_subprocess(_mine_ours, folder)
     theirs = run_in_subprocess(_mine_theirs, folder, model)
     n_questions, n_passages = len(workload.questions), len(workload.passages)
-    return MiningBench(n_questions, n_passages, _n_threads(), ours, theirs, workload.encoding)
+    return MiningBench(
+        n_questions=n_questions,
+        n_passages=n_passages,
+        n_threads=_n_threads(),
+        nightjar=ours,
+        theirs=theirs,
+        encoding=workload.encoding,
+    )
 
 
 def _mine_ours(folder: Path) -> MiningCost:
@@ -171,19 +193,39 @@ def _mine_ours(folder: Path) -> MiningCost:
     rejected = tuple(
         (int(row),) if place % 10 == 0 else () for place, row in enumerate(rng.integers(len(passages), size=n))
     )
-    earlier = VersionView("an earlier version", _unit(questions + _noise(rng, questions.shape, 0.3)),
-                   _unit(passages + _noise(rng, passages.shape, 0.3)), "earlier")  # fmt: skip
+    earlier = VersionView(
+        "an earlier version",
+        _unit(questions + _noise(rng, questions.shape, 0.3)),
+        _unit(passages + _noise(rng, passages.shape, 0.3)),
+        "earlier",
+    )
     mine = MiningContext(
-        tuple(texts["questions"]), tuple(frozenset(rows) for rows in texts["positives"]), rejected,
-        tuple(map(str, range(len(passages)))), questions, passages, lexical, texts["passages"], 13, (earlier,), "current",
-    )  # fmt: skip
+        questions=tuple(texts["questions"]),
+        positives=tuple(frozenset(rows) for rows in texts["positives"]),
+        rejected=rejected,
+        passage_ids=tuple(map(str, range(len(passages)))),
+        question_vectors=questions,
+        passage_vectors=passages,
+        lexical=lexical,
+        texts=texts["passages"],
+        seed=13,
+        earlier=(earlier,),
+        version="current",
+    )
     loaded = peak_memory_gib()
     started, cpu = time.perf_counter(), time.process_time()
     by_source = mine_negatives(mine, [mine.current], mine.texts)
     chosen = [choose_negatives(by_source, row, N_NEGATIVES) for row in range(len(mine))]
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     looked_at = sum(len(one.kept) + len(one.removed) for mined in by_source.values() for one in mined)
-    return MiningCost(seconds, cpu_s, peak_memory_gib(), loaded, sum(map(len, chosen)), looked_at)
+    return MiningCost(
+        seconds=seconds,
+        cpu_s=cpu_s,
+        peak_gib=peak_memory_gib(),
+        loaded_gib=loaded,
+        n_negatives=sum(map(len, chosen)),
+        n_looked_at=looked_at,
+    )
 
 
 def _mine_theirs(folder: Path, model: Path) -> MiningCost:
@@ -204,7 +246,14 @@ def _mine_theirs(folder: Path, model: Path) -> MiningCost:
     started, cpu = time.perf_counter(), time.process_time()
     mined = mine_hard_negatives(dataset, handed, corpus=texts["passages"], num_negatives=N_NEGATIVES, verbose=False)
     seconds, cpu_s = time.perf_counter() - started - handed.seconds, time.process_time() - cpu - handed.cpu_s
-    return MiningCost(seconds, cpu_s, peak_memory_gib(), loaded, len(mined), len(mined))
+    return MiningCost(
+        seconds=seconds,
+        cpu_s=cpu_s,
+        peak_gib=peak_memory_gib(),
+        loaded_gib=loaded,
+        n_negatives=len(mined),
+        n_looked_at=len(mined),
+    )
 
 
 class PrecomputedEncoder:

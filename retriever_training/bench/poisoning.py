@@ -27,7 +27,7 @@ N_LIES = 1000
 N_ATTACK_NIGHTS = 7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttackOutcome:
     """What an attack came to after its last night."""
 
@@ -70,7 +70,14 @@ def run_attack(library: SimulatedLibrary, name: str, seed: int) -> AttackOutcome
             worst, before = min(worst, after - before), after
     waiting = tuple(name for name, one in evidence.judgments.people.items() if one.waits)
     return AttackOutcome(
-        name, seed, n_promoted, before - at_first, worst, waiting, evidence.judgments.dropped, decision.reasons[0]
+        attack=name,
+        seed=seed,
+        n_promoted=n_promoted,
+        golden_change=before - at_first,
+        worst_promotion=worst,
+        waiting=waiting,
+        dropped=evidence.judgments.dropped,
+        reason=decision.reasons[0],
     )
 
 
@@ -97,7 +104,16 @@ def one_liar(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ..
         wrong = [one.passage_id for one in shown[question] if one.passage_id not in world.asked[question]]
         given_at = FIRST_DAY + number * VOTE_INTERVAL
         passage_id = wrong[int(rng.integers(len(wrong)))]
-        verdicts.append(Verdict("liar", f"lie-{number}", question, passage_id, "pin", given_at=given_at))
+        verdicts.append(
+            Verdict(
+                user="liar",
+                turn_id=f"lie-{number}",
+                question=question,
+                passage_id=passage_id,
+                verdict="pin",
+                given_at=given_at,
+            )
+        )
     yield verdicts
 
 
@@ -115,7 +131,16 @@ def one_passage(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage,
             given_at = FIRST_DAY + number * VOTE_INTERVAL
             turn_id = f"down-{liar}-{number}"
             name = f"person-{liar:02d}"
-            verdicts.append(Verdict(name, turn_id, str(question), target, "not_relevant", given_at=given_at))
+            verdicts.append(
+                Verdict(
+                    user=name,
+                    turn_id=turn_id,
+                    question=str(question),
+                    passage_id=target,
+                    verdict="not_relevant",
+                    given_at=given_at,
+                )
+            )
     yield verdicts
 
 

@@ -47,7 +47,7 @@ class SimulatedVersion:
         return apply_map(self.weights, vectors)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedLibrary:
     """A library, the questions people may ask, and the golden ones, whose labels nobody votes on."""
 
@@ -76,7 +76,19 @@ class SimulatedLibrary:
 
         Vectors are read from *folder* where an earlier run has left them.
         """
-        passages = [Passage(name, name, name, title, "", text, 0, len(text)) for name, title, text in dataset.corpus()]
+        passages = [
+            Passage(
+                passage_id=name,
+                document_id=name,
+                source=name,
+                title=title,
+                heading="",
+                text=text,
+                start=0,
+                end=len(text),
+            )
+            for name, title, text in dataset.corpus()
+        ]
         texts = [passage.encoded_text for passage in passages]
         train, test = _right(dataset, "train"), _right(dataset, "test")
         drawn = np.random.default_rng(13).permutation(sorted(train.keys() - test.keys()))[:n_questions]
@@ -88,7 +100,15 @@ class SimulatedLibrary:
         questions = [*asked, *test, *whole_passage_questions(passages, NIGHT_SEED).questions]
         vectors = cached_vectors(folder, encoder.encoder_id, questions, encoder.encode_queries)
         lexical = Bm25Index.build([passage.passage_id for passage in passages], texts)
-        return cls(passages, matrix, lexical, asked, test, dict(zip(questions, vectors, strict=True)), default_weight)
+        return cls(
+            passages=passages,
+            matrix=matrix,
+            lexical=lexical,
+            asked=asked,
+            golden=test,
+            query_vector_of=dict(zip(questions, vectors, strict=True)),
+            default_weight=default_weight,
+        )
 
     @property
     def passage_ids(self) -> list[str]:
@@ -123,8 +143,15 @@ def passages_shown_by(
 ) -> dict[str, tuple[ShownPassage, ...]]:
     """What *version* shows for each of *questions*, or for all that people may ask."""
     questions = list(world.asked) if questions is None else questions
-    return served_passages(questions, version.asked(world.vectors(questions)), world.passage_ids, world.matrix, world.lexical,
-                         weight=version.lexical_weight, k=N_SHOWN)  # fmt: skip
+    return served_passages(
+        questions,
+        version.asked(world.vectors(questions)),
+        world.passage_ids,
+        world.matrix,
+        world.lexical,
+        weight=version.lexical_weight,
+        k=N_SHOWN,
+    )
 
 
 def simulate_verdicts(

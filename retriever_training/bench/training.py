@@ -29,7 +29,7 @@ REFERENCE_RUNGS = ("base", "in_batch")
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
     """One rung under one seed."""
 
@@ -85,7 +85,9 @@ def run_rungs(
 def _climbed(bench: TrainingBench, name: str, seed: int, watch: ProgressReporter) -> SeedResult:
     _reset_peak()
     climbed = ALL_RUNGS[name].run(bench, seed, watch)
-    return SeedResult(name, seed, climbed.values, climbed.cost, _peak_mib(), climbed.note)
+    return SeedResult(
+        rung=name, seed=seed, values=climbed.values, cost=climbed.cost, peak_mib=_peak_mib(), note=climbed.note
+    )
 
 
 # ---- what they are worth
@@ -107,11 +109,14 @@ def summarise(bench: TrainingBench, results: Sequence[SeedResult]) -> dict[str, 
         "n_left_out": data.n_left_out,
         "seeds": sorted({one.seed for one in results if ALL_RUNGS[one.rung].is_seeded}),
         "budget": {
-            "steps": budget.steps, "passages_a_step": budget.passages, "rows_in_batch": budget.rows(0),
-            "rows_with_a_negative": budget.rows(1), "frozen_layers": budget.frozen_layers,
+            "steps": budget.steps,
+            "passages_a_step": budget.passages,
+            "rows_in_batch": budget.rows(0),
+            "rows_with_a_negative": budget.rows(1),
+            "frozen_layers": budget.frozen_layers,
         },
         "rungs": [_told(name, per_rung[name], averaged, masks) for name in averaged],
-    }  # fmt: skip
+    }
 
 
 def question_slices(bench: TrainingBench) -> dict[str, NDArray[np.bool_]]:
@@ -126,9 +131,11 @@ def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, Floats]:
 
 
 def _told(
-    name: str, results: Sequence[SeedResult], averaged: Mapping[str, Mapping[str, Floats]],
+    name: str,
+    results: Sequence[SeedResult],
+    averaged: Mapping[str, Mapping[str, Floats]],
     masks: Mapping[str, NDArray[np.bool_]],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     own = averaged[name]
     return {
         "name": name,
@@ -163,8 +170,12 @@ def paired_difference(other: Floats, own: Floats) -> dict[str, float] | None:
     if len(own) < 2:
         return None
     found = compare_paired(other, own)
-    return {"difference": round(found.difference, 5), "low": round(found.low, 5), "high": round(found.high, 5),
-            "p": round(found.p, 5)}  # fmt: skip
+    return {
+        "difference": round(found.difference, 5),
+        "low": round(found.low, 5),
+        "high": round(found.high, 5),
+        "p": round(found.p, 5),
+    }
 
 
 def _mean(values: Floats) -> float | None:
@@ -179,7 +190,7 @@ def ladder_dots(told: Mapping[str, Any]) -> list[Dot]:
         at = rung["served"]["all"]
         low, high = (at - gain["difference"] + gain[end] for end in ("low", "high")) if gain else (at, at)
         others = {part: rung["served"][part] for part in ("seen", "unseen") if rung["served"][part] is not None}
-        made.append(Dot(rung["label"], at, low, high, others, rung["beside"]))
+        made.append(Dot(label=rung["label"], at=at, low=low, high=high, marks=others, is_baseline=rung["beside"]))
     return made
 
 

@@ -23,7 +23,7 @@ def golden_from_votes(judgments: Sequence[Judgment], passages: Mapping[str, Pass
     for one in judgments:
         if one.label == "positive" and one.weight >= MIN_POSITIVE_WEIGHT and one.passage_id in passages:
             passage = passages[one.passage_id]
-            yield Golden(one.question, passage.source, passage.text, origin="liked")
+            yield Golden(question=one.question, source=passage.source, quote=passage.text, origin="liked")
 
 
 def golden_from_pseudo_questions(passages: Sequence[Passage], cold: PseudoQuestionSet) -> Iterator[Golden]:
@@ -31,4 +31,9 @@ def golden_from_pseudo_questions(passages: Sequence[Passage], cold: PseudoQuesti
     for question, right, source in zip(cold.asked.questions, cold.asked.right, cold.sources, strict=True):
         if source in GOLDEN_ORIGINS:
             for row in sorted(best_supported(right)):
-                yield Golden(question, passages[row].source, passages[row].text, origin=GOLDEN_ORIGINS[source])
+                yield Golden(
+                    question=question,
+                    source=passages[row].source,
+                    quote=passages[row].text,
+                    origin=GOLDEN_ORIGINS[source],
+                )

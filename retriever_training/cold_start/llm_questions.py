@@ -68,8 +68,10 @@ def write_llm_questions(
         answers = _ask(model, [passages[row] for row in rows])
         failures = [answer for answer in answers if isinstance(answer, Exception)]
         if number == 0 and len(failures) == len(answers):
-            raise ChatModelError(f"the language model wrote no question ({failure_kind(failures[0])}): "
-                                 "check generator.model and generator.base_url, or leave the written questions out")  # fmt: skip
+            raise ChatModelError(
+                f"the language model wrote no question ({failure_kind(failures[0])}): "
+                "check generator.model and generator.base_url, or leave the written questions out"
+            )
         for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer, Exception):
                 dropped[f"{LLM_SOURCE}: failed, {failure_kind(answer)}"] += 1

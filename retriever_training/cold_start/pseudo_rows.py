@@ -36,7 +36,7 @@ class TextEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoQuestionSet:
     """A library's own questions, and the library without the words that they were made of."""
 
@@ -58,9 +58,9 @@ class PseudoQuestionSet:
     def only(self, places: Sequence[int]) -> PseudoQuestionSet:
         """The questions at these places; the passages still lack what the others took."""
         asked = JudgedQuestions(
-            tuple(self.asked.questions[place] for place in places),
-            tuple(self.asked.right[place] for place in places),
-            ((),) * len(places),
+            questions=tuple(self.asked.questions[place] for place in places),
+            right=tuple(self.asked.right[place] for place in places),
+            rejected=((),) * len(places),
         )
         sources = tuple(self.sources[place] for place in places)
         return replace(self, asked=asked, sources=sources, question_vectors=self.question_vectors[list(places)])
@@ -94,17 +94,17 @@ def build_pseudo_question_set(
     right = find_consistent_passages(drawn.questions, asked, vectors, lexical, lexical_weight)
     kept = [place for place, rows in enumerate(right) if rows]
     return PseudoQuestionSet(
-        JudgedQuestions(
-            tuple(drawn.questions[place].question for place in kept),
-            tuple(_weighed(drawn.questions[place], right[place], weight) for place in kept),
-            ((),) * len(kept),
+        asked=JudgedQuestions(
+            questions=tuple(drawn.questions[place].question for place in kept),
+            right=tuple(_weighed(drawn.questions[place], right[place], weight) for place in kept),
+            rejected=((),) * len(kept),
         ),
-        tuple(drawn.questions[place].source for place in kept),
-        asked[kept],
-        drawn.texts,
-        vectors,
-        lexical,
-        _counts(drawn, right),
+        sources=tuple(drawn.questions[place].source for place in kept),
+        question_vectors=asked[kept],
+        texts=drawn.texts,
+        passage_vectors=vectors,
+        lexical=lexical,
+        counts=_counts(drawn, right),
     )
 
 
@@ -127,13 +127,13 @@ def concatenate_rows(people: SoftmaxRows, cold: SoftmaxRows) -> SoftmaxRows:
     n_questions, n_whole, n_left = len(people.questions), len(people.passages), len(cold.passages)
     whole, left = np.arange(n_whole), np.arange(n_whole, n_whole + n_left)
     return SoftmaxRows(
-        np.concatenate([people.questions, cold.questions]),
-        np.concatenate([people.passages, cold.passages]),
-        np.concatenate([people.question_of, cold.question_of + n_questions]),
-        np.concatenate([people.positive_of, cold.positive_of + n_whole]),
-        np.concatenate([people.weight, cold.weight]),
-        tuple(np.concatenate([masked, left]) for masked in people.masked)
+        questions=np.concatenate([people.questions, cold.questions]),
+        passages=np.concatenate([people.passages, cold.passages]),
+        question_of=np.concatenate([people.question_of, cold.question_of + n_questions]),
+        positive_of=np.concatenate([people.positive_of, cold.positive_of + n_whole]),
+        weight=np.concatenate([people.weight, cold.weight]),
+        masked=tuple(np.concatenate([masked, left]) for masked in people.masked)
         + tuple(np.concatenate([masked + n_whole, whole]) for masked in cold.masked),
-        people.emphasised + tuple(rows + n_whole for rows in cold.emphasised),
-        people.lexical + tuple((found + n_whole, bonus) for found, bonus in cold.lexical),
+        emphasised=people.emphasised + tuple(rows + n_whole for rows in cold.emphasised),
+        lexical=people.lexical + tuple((found + n_whole, bonus) for found, bonus in cold.lexical),
     )

@@ -73,7 +73,7 @@ def learn_cross_encoder(
     """
     check_output_is_free(out, force=force)
     started = time.monotonic()
-    mined = mine_night_rows(app, replace(plan, teacher=None), MiningRequest(n_negatives), watch)
+    mined = mine_night_rows(app, replace(plan, teacher=None), MiningRequest(n_negatives=n_negatives), watch)
     examples = list(training_examples(mined.lines, mined.passages))
     if not examples:
         raise TooLittleDataError("no row has a negative, so there is nothing to tell apart: add documents")
@@ -121,7 +121,9 @@ def _on_dev(
     }
     reader = CrossEncoder(folder, threads=app.settings.encoder.threads)
     served = app.retriever_for(app.current().encoder_id, distinct=False).search
-    read = rerank_served(questions, served, Reranker(reader, k, budget_s=float("inf")), watch("read on dev", len(dev)))
+    read = rerank_served(
+        questions, served, Reranker(reader=reader, k=k, budget_s=float("inf")), watch("read on dev", len(dev))
+    )
     logits = log_odds(read.scores())
     line = fit_platt(logits, read.right(qrels))
     write_calibration(folder, line)

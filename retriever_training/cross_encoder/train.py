@@ -20,7 +20,7 @@ QUESTION_TOKENS = 32  # beside as many of the passage as the encoder reads; ques
 MAX_LABEL_SHARE = 0.99  # of a list's probability that one passage may get
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossEncoderPlan:
     """How long and how hard to train."""
 
@@ -45,7 +45,12 @@ def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage])
     for line in lines:
         negatives = tuple(passages[one["passage_id"]].encoded_text for one in line["negatives"])
         if negatives:
-            yield TrainingExample(line["query"], passages[line["positive"]].encoded_text, negatives, line["weight"])
+            yield TrainingExample(
+                question=line["query"],
+                positive=passages[line["positive"]].encoded_text,
+                negatives=negatives,
+                weight=line["weight"],
+            )
 
 
 def listnet_label(weight: float, n_negatives: int) -> float:
@@ -118,8 +123,10 @@ def _with_fresh_head(base: Path) -> Any:
 
     longest = load_model(base).max_seq_length
     if not (base / "config.json").is_file() or longest is None:
-        raise EncoderError(f"the encoder in {str(base)!r} is no transformer, so no cross-encoder can start from it: "
-                           "name one as encoder.model that is")  # fmt: skip
+        raise EncoderError(
+            f"the encoder in {str(base)!r} is no transformer, so no cross-encoder can start from it: "
+            "name one as encoder.model that is"
+        )
     from sentence_transformers import CrossEncoder
     from sentence_transformers.base.modules import Transformer
 

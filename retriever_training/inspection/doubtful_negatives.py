@@ -45,7 +45,7 @@ NEAR_MARGIN = 0.05
 """Below the margin by this share of the positive's cosine: what a slightly stricter margin would remove."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtfulNegative:
     """A passage that may or may not be a negative of a question."""
 
@@ -96,7 +96,11 @@ def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
         if question in worded and split_of(question) == "train" and reason in (REJECTED_BY_ONE, DIVIDED_OPINIONS):
             ids = tuple(evidence.passage_ids[row] for row in right[question])
             yield DoubtfulNegative(
-                worded[question], ids, passage_id, "alone" if reason == REJECTED_BY_ONE else "divided", reason
+                question=worded[question],
+                right=ids,
+                passage_id=passage_id,
+                kind="alone" if reason == REJECTED_BY_ONE else "divided",
+                why=reason,
             )
 
 
@@ -108,8 +112,15 @@ def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[Do
     versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
     views = [encode_view(app, evidence, version, asked.questions, no_progress) for version in versions.values()]
     mine = make_mining_context(evidence, asked, views[-1], plan.towers.seed)
-    finders = tuple(dict.fromkeys((*(one for one in plan.towers.sources if one not in ("random", "in_batch", "earlier")),
-                                   "feedback", *NEARBY_FINDERS)))  # fmt: skip
+    finders = tuple(
+        dict.fromkeys(
+            (
+                *(one for one in plan.towers.sources if one not in ("random", "in_batch", "earlier")),
+                "feedback",
+                *NEARBY_FINDERS,
+            )
+        )
+    )
     teacher = CachingTeacher(plan.teacher) if plan.teacher else None
     by_source = mine_negatives(mine, views, evidence.texts, finders, MAX_PER_FINDER, known=asked.known, teacher=teacher)
     margins = _Margins(mine, views[-1])
@@ -121,7 +132,14 @@ def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[Do
                 kind = _kind(one, reason, margins.share(place, one.passage))
                 if kind is not None:
                     margin = margins.of(place, one.passage)
-                    yield DoubtfulNegative(question, right, evidence.passage_ids[one.passage], kind, reason, margin)
+                    yield DoubtfulNegative(
+                        question=question,
+                        right=right,
+                        passage_id=evidence.passage_ids[one.passage],
+                        kind=kind,
+                        why=reason,
+                        margin=margin,
+                    )
 
 
 def _kind(candidate: Candidate, reason: str, share: float) -> DoubtKind | None:

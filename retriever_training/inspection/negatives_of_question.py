@@ -33,7 +33,7 @@ from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.encoded_views import encode_earlier_views, encode_view
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MiningRequest:
     """What rows to make of a night's questions and right passages."""
 
@@ -74,8 +74,10 @@ def mine_night_rows(
     train = evidence.asked("train")
     right = [best_supported(one) for one in train.right]
     if not any(right):
-        raise TooLittleDataError('nobody has named a right passage yet, so there are no rows: give verdicts, or run '
-                                 '"nightjar feedback import"')  # fmt: skip
+        raise TooLittleDataError(
+            "nobody has named a right passage yet, so there are no rows: give verdicts, or run "
+            '"nightjar feedback import"'
+        )
     views = _views(app, evidence, train.questions, watch)
     earlier = encode_earlier_views(app, evidence, train.questions, watch) if "earlier" in request.sources else ()
     mine = make_mining_context(evidence, train, views[-1], plan.towers.seed)
@@ -159,9 +161,16 @@ def _told(mine: MiningContext, one: Candidate, removed: str | None, passage: Pas
     query, positives = mine.question_vectors[0], sorted(mine.positives[0])
     of_positives = mine.passage_vectors[positives] @ query
     margin = float(np.min(of_positives) - mine.passage_vectors[one.passage] @ query) if positives else None
-    return {"source": one.source, "rank": one.rank, "score": round(one.score, 4),
-            "margin": None if margin is None else round(margin, 4), "version": one.version,
-            "passage_id": passage.public_id, "title": passage.title, "removed": removed}  # fmt: skip
+    return {
+        "source": one.source,
+        "rank": one.rank,
+        "score": round(one.score, 4),
+        "margin": None if margin is None else round(margin, 4),
+        "version": one.version,
+        "passage_id": passage.public_id,
+        "title": passage.title,
+        "removed": removed,
+    }
 
 
 def _with_neighbours(evidence: TrainingSnapshot, question: str) -> JudgedQuestions:
@@ -178,4 +187,9 @@ def _with_neighbours(evidence: TrainingSnapshot, question: str) -> JudgedQuestio
                 right.append(split.right[place])
                 rejected.append(split.rejected[place])
                 spared.append(split.excluded_for(place))
-    return JudgedQuestions(tuple(questions[:32]), tuple(right[:32]), tuple(rejected[:32]), excluded=tuple(spared[:32]))
+    return JudgedQuestions(
+        questions=tuple(questions[:32]),
+        right=tuple(right[:32]),
+        rejected=tuple(rejected[:32]),
+        excluded=tuple(spared[:32]),
+    )

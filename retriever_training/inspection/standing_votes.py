@@ -17,7 +17,7 @@ RANKING_VERDICTS = ("pin", "helpful", "not_relevant")
 MAX_VOTES = 5_000  # standing votes that are read, the latest ones
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StandingVote:
     """What one person, or several who say the same, said of a passage for a question."""
 
@@ -64,9 +64,19 @@ def _together(rows: Iterable[Any]) -> StandingVote:
     latest, *_ = rows = list(rows)
     first = rows[-1]
     users = frozenset(row.user for row in rows)
-    return StandingVote(first.question, first.passage_id, first.verdict, users, datetime.fromisoformat(latest.given_at),
-                first.event_id, datetime.fromisoformat(first.asked_at), first.encoder_id, first.rank, first.n_shown,
-                len(users))  # fmt: skip
+    return StandingVote(
+        question=first.question,
+        passage_id=first.passage_id,
+        verdict=first.verdict,
+        users=users,
+        given_at=datetime.fromisoformat(latest.given_at),
+        event_id=first.event_id,
+        asked_at=datetime.fromisoformat(first.asked_at),
+        encoder_id=first.encoder_id,
+        shown_rank=first.rank,
+        n_shown=first.n_shown,
+        n_votes=len(users),
+    )
 
 
 def _standing(user: str | None) -> Select[Any, Any, Any]:
@@ -82,11 +92,24 @@ def _standing(user: str | None) -> Select[Any, Any, Any]:
         .scalar_subquery()
     )
     return (
-        select(event.event_id, event.user, event.passage_id, event.verdict, event.given_at, turns.c.question,
-               turns.c.asked_at, turns.c.encoder_id, shown_passages.c.rank, n_shown.label("n_shown"))
+        select(
+            event.event_id,
+            event.user,
+            event.passage_id,
+            event.verdict,
+            event.given_at,
+            turns.c.question,
+            turns.c.asked_at,
+            turns.c.encoder_id,
+            shown_passages.c.rank,
+            n_shown.label("n_shown"),
+        )
         .join(turns, turns.c.turn_id == event.turn_id)
-        .outerjoin(shown_passages, (shown_passages.c.turn_id == event.turn_id) & (shown_passages.c.passage_id == event.passage_id))
+        .outerjoin(
+            shown_passages,
+            (shown_passages.c.turn_id == event.turn_id) & (shown_passages.c.passage_id == event.passage_id),
+        )
         .where(event.event_id.in_(latest), event.verdict.in_(RANKING_VERDICTS))
         .order_by(event.event_id.desc())
         .limit(MAX_VOTES)
-    )  # fmt: skip
+    )

@@ -35,7 +35,7 @@ class RankStep:
     """1-based, `BEYOND` where it is further down; None where it can't be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoteEffect:
     """What one vote, or the equal votes of several people, did."""
 
@@ -142,7 +142,12 @@ def vote_effects(
         counts = judgments is None and passage is not None
         why = "" if counts else why_excluded(cast, judgments or NO_JUDGMENTS, settled, is_there=passage is not None)
         effect = VoteEffect(
-            cast, passage, steps if passage else (), "left_out", why, split_of(cast.question) != "train"
+            cast=cast,
+            passage=passage,
+            steps=steps if passage else (),
+            outcome="left_out",
+            why=why,
+            is_held_out=split_of(cast.question) != "train",
         )
         if not why:
             is_learnt = cast.event_id <= learnt_until
@@ -152,7 +157,7 @@ def vote_effects(
     return found
 
 
-NO_JUDGMENTS = AggregatedJudgments((), {})
+NO_JUDGMENTS = AggregatedJudgments(judgments=(), dropped={})
 WAITS = "waits"
 OVERRULED = "overruled"
 GONE = "passage no longer in the library"

@@ -32,7 +32,7 @@ NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most so many ques
 POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for so many; see `_share`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AggregatedJudgments:
     """What a night learns from, and what it left out and why."""
 
@@ -81,7 +81,11 @@ def aggregate_votes(
     )
     judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
     return AggregatedJudgments(
-        judgments, dict(+dropped), people, excluded_by_reviews(reviews, known_passage_ids), unsettled
+        judgments=judgments,
+        dropped=dict(+dropped),
+        people=people,
+        excluded=excluded_by_reviews(reviews, known_passage_ids),
+        unsettled=unsettled,
     )
 
 
@@ -123,7 +127,15 @@ def _settle(
     kind = max(VERDICT_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question
-    return Judgment(question, pair[1], label, sure, len(agreeing), kind * sure, latest)
+    return Judgment(
+        question=question,
+        passage_id=pair[1],
+        label=label,
+        probability=sure,
+        n_people=len(agreeing),
+        weight=kind * sure,
+        latest_at=latest,
+    )
 
 
 def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) -> float:
@@ -164,8 +176,11 @@ def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list
     for one in kept:
         of_passage[one.passage_id, one.label].append(one)
     n_passages = len({one.passage_id for one in kept})
-    over = {id(one) for (_, label), some in of_passage.items()
-            for one in sorted(some, key=_surest_first)[_share(label, n_questions, n_passages) :]}  # fmt: skip
+    over = {
+        id(one)
+        for (_, label), some in of_passage.items()
+        for one in sorted(some, key=_surest_first)[_share(label, n_questions, n_passages) :]
+    }
     dropped["passage over its share"] += len(over)
     return [one for one in kept if id(one) not in over]
 

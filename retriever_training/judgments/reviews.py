@@ -23,7 +23,7 @@ ReviewDecision = Literal["negative", "not_negative", "skip"]
 REVIEW_DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """One decision."""
 
@@ -55,9 +55,14 @@ class ReviewStore:
         known = next((one for one in get_args(ReviewDecision) if one == decision), None)
         if known is None:
             raise UsageError(f"decision {decision!r} is none: there are {', '.join(REVIEW_DECISIONS)}")
-        review = Review(question, passage_id, known, user, utc_now())
-        row = {"question": question, "passage_id": passage_id, "decision": known, "user": user,
-               "decided_at": review.decided_at.isoformat()}  # fmt: skip
+        review = Review(question=question, passage_id=passage_id, decision=known, user=user, decided_at=utc_now())
+        row = {
+            "question": question,
+            "passage_id": passage_id,
+            "decision": known,
+            "user": user,
+            "decided_at": review.decided_at.isoformat(),
+        }
         with self.engine.begin() as connection:
             # In somebody's very words: when they are forgotten, what names their question is found by it.
             if connection.scalar(select(turns.c.turn_id).where(turns.c.question == question).limit(1)) is None:
@@ -74,7 +79,11 @@ class ReviewStore:
             for row in connection.execute(select(reviews).order_by(reviews.c.review_id)):
                 if row.user not in without:
                     review = Review(
-                        row.question, row.passage_id, row.decision, row.user, datetime.fromisoformat(row.decided_at)
+                        question=row.question,
+                        passage_id=row.passage_id,
+                        decision=row.decision,
+                        user=row.user,
+                        decided_at=datetime.fromisoformat(row.decided_at),
                     )
                     latest.pop(review.pair, None)
                     latest[review.pair] = review
@@ -129,6 +138,11 @@ def excluded_pair_lines(spared: Mapping[str, frozenset[str]]) -> list[str]:
 def _confirmed(review: Review, said: Judgment | None) -> Judgment:
     n_people = 1 + (said.n_people if said else 0)
     return Judgment(
-        said.question if said else review.question, review.passage_id, "negative", 1.0, n_people, 1.0,
-        said.latest_at if said else review.decided_at,
-    )  # fmt: skip
+        question=said.question if said else review.question,
+        passage_id=review.passage_id,
+        label="negative",
+        probability=1.0,
+        n_people=n_people,
+        weight=1.0,
+        latest_at=said.latest_at if said else review.decided_at,
+    )

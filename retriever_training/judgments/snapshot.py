@@ -36,7 +36,7 @@ MIN_POSITIVE_WEIGHT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedQuestions:
     """Questions with what people said of passages; passages by their row."""
 
@@ -75,11 +75,11 @@ class JudgedQuestions:
     def only(self, places: Sequence[int]) -> JudgedQuestions:
         """The questions at these places."""
         return JudgedQuestions(
-            tuple(self.questions[place] for place in places),
-            tuple(self.right[place] for place in places),
-            tuple(self.rejected[place] for place in places),
-            tuple(self.given_at[place] for place in places),
-            tuple(self.excluded_for(place) for place in places) if self.excluded else (),
+            questions=tuple(self.questions[place] for place in places),
+            right=tuple(self.right[place] for place in places),
+            rejected=tuple(self.rejected[place] for place in places),
+            given_at=tuple(self.given_at[place] for place in places),
+            excluded=tuple(self.excluded_for(place) for place in places) if self.excluded else (),
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
@@ -177,13 +177,13 @@ class TrainingSnapshot:
                 by_question[normalise_question(judgment.question)].append(judgment)
         groups = [by_question[key] for key in sorted(by_question)]
         return JudgedQuestions(
-            tuple(group[0].question for group in groups),
-            tuple(
+            questions=tuple(group[0].question for group in groups),
+            right=tuple(
                 {self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups
             ),
-            tuple(self._rejected(group) for group in groups),
-            tuple(max(one.latest_at for one in group) for group in groups),
-            tuple(self._spared(group[0].question) for group in groups) if self.judgments.excluded else (),
+            rejected=tuple(self._rejected(group) for group in groups),
+            given_at=tuple(max(one.latest_at for one in group) for group in groups),
+            excluded=tuple(self._spared(group[0].question) for group in groups) if self.judgments.excluded else (),
         )
 
     def matrix(self, vectors: PassageVectors) -> FloatArray:

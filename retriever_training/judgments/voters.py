@@ -29,7 +29,7 @@ MIN_OTHER_VOTERS = 5  # where fewer others vote they know each other, and labels
 MIN_COMPARED_VOTES = 10  # votes that others can be compared with
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Voter:
     """One person who votes."""
 
@@ -145,7 +145,16 @@ def _compared(votes: VotesByPair) -> dict[str, Voter]:
             if others_for + others_against >= 2 and others_for != others_against:
                 compared[name] += 1
                 agreed[name] += is_positive(vote) == (others_for > others_against)
-    return {name: Voter(name, n_votes[name], n_rejections[name], compared[name], agreed[name]) for name in n_votes}
+    return {
+        name: Voter(
+            name=name,
+            n_votes=n_votes[name],
+            n_rejections=n_rejections[name],
+            n_compared=compared[name],
+            n_agreed=agreed[name],
+        )
+        for name in n_votes
+    }
 
 
 def _doubt(person: Voter) -> float:

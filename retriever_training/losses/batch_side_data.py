@@ -52,7 +52,7 @@ class BaseVectors:
     """`(p, dim)`, unit rows, in the order of `SideTable.passages`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSideData:
     """The rows of a training by number; a passage's number is the place of its text among all that take part."""
 
@@ -92,13 +92,13 @@ class BatchSideData:
         questions = [one.question for one in examples]
         seen = BaseVectors(base[0](questions), base[1](passages)) if base is not None else None
         return cls(
-            passages,
-            columns,
-            np.array([one.weight for one in examples], np.float32),
-            _spared(examples, number, columns[:, 0], seen, near_duplicate),
-            None if lexical is None else _lexical_table(lexical, questions, passages),
-            seen,
-            _teacher(examples, width),
+            passages=passages,
+            columns=columns,
+            weight=np.array([one.weight for one in examples], np.float32),
+            excluded=_spared(examples, number, columns[:, 0], seen, near_duplicate),
+            lexical=None if lexical is None else _lexical_table(lexical, questions, passages),
+            base=seen,
+            teacher=_teacher(examples, width),
         )
 
     @property

@@ -25,7 +25,7 @@ REJECTED_EMPHASIS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoftmaxRows:
     """Training rows as arrays: question r[i] has the right passage p[i]."""
 
@@ -109,7 +109,7 @@ def cached_offsets(rows: SoftmaxRows) -> Callable[[NDArray[np.int64]], FloatArra
 def score_offsets(rows: SoftmaxRows, batch: NDArray[np.int64]) -> FloatArray:
     """`(len(batch), n)`, added to the scores: BM25's part, log EMPHASIS at rejected passages, and minus infinity, in
     effect, at masked ones.
-    """  # fmt: skip
+    """
     added = np.zeros((len(batch), len(rows.passages)), np.float32)
     for line, row in enumerate(batch):
         if rows.lexical:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCALE = 20.0  # inverse temperature, the usual one for unit vectors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TwoTowerLoss:
     """Called with the vectors of a batch, `(b, dim)` and `(b · columns, dim)`, and its rows' numbers, `(b,)`.
 

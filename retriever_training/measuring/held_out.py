@@ -20,7 +20,7 @@ LOCKED_SHARE = 0.2  # of the gate's questions
 LOCKED_FROM = DEV_SHARE + GATE_SHARE * (1 - LOCKED_SHARE)  # see `place_of`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutQuestions:
     """The gate's questions."""
 
@@ -58,12 +58,12 @@ def load_held_out_questions(app: App, evidence: TrainingSnapshot, lock_from: int
     locked = locked_mask(asked.questions, lock_from)
     times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)
     return HeldOutQuestions(
-        dict(zip(ids, asked.questions, strict=True)),
-        {query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
-        np.array([question in decisive for question in asked.questions], np.bool_),
-        asked.newest(),
-        locked,
-        times[len(times) // 2] if times else utc_now(),
+        questions_by_id=dict(zip(ids, asked.questions, strict=True)),
+        right={query_id: tuple(right) for query_id, right in zip(ids, asked.right, strict=True)},
+        decisive=np.array([question in decisive for question in asked.questions], np.bool_),
+        newest=asked.newest(),
+        locked=locked,
+        half_judged_at=times[len(times) // 2] if times else utc_now(),
     )
 
 

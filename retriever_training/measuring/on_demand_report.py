@@ -52,7 +52,7 @@ class OnDemandReport:
         return HEADLINES[self.decision.decision]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportQuestions:
     """The questions of a report, and where they come from."""
 
@@ -76,30 +76,37 @@ def questions_of_dataset(app: App, dataset: BeirDataset, split: str) -> ReportQu
     passages = app.library.get(sorted({one for grades in qrels.values() for one in grades}))
     questions = tuple(
         ReportQuestion(
-            query_id,
-            dataset.queries[query_id],
-            grades,
-            _source(grades, passages),
-            detect_language(dataset.queries[query_id]),
+            query_id=query_id,
+            text=dataset.queries[query_id],
+            right=grades,
+            source=_source(grades, passages),
+            language=detect_language(dataset.queries[query_id]),
         )
         for query_id, grades in qrels.items()
     )
     n_unknown = sum(one.split == split for one in dataset.unknown)
     answers = {one.query_id: dataset.answers.get(one.query_id, ()) for one in questions}
-    return ReportQuestions(questions, f"{dataset.name}, {split}", dataset.sha256, n_unknown, answers)
+    return ReportQuestions(
+        questions=questions, name=f"{dataset.name}, {split}", sha256=dataset.sha256, left_out=n_unknown, answers=answers
+    )
 
 
 def questions_of_judgments(app: App, evidence: TrainingSnapshot, rules: GateRules, sha256: str) -> ReportQuestions:
     """People's held-out questions, as a night has them."""
     held_out = load_held_out_questions(app, evidence, rules.lock_from)
     questions = reported_questions(app, evidence, held_out, np.zeros(len(held_out), np.bool_))
-    return ReportQuestions(questions, "people's held-out judgments", sha256)
+    return ReportQuestions(questions=questions, name="people's held-out judgments", sha256=sha256)
 
 
 def build_report(
-    app: App, question_set: ReportQuestions, current: Version, candidate: Version | None, rules: GateRules, thresholds: Mapping[str, float],
+    app: App,
+    question_set: ReportQuestions,
+    current: Version,
+    candidate: Version | None,
+    rules: GateRules,
+    thresholds: Mapping[str, float],
     command: str,
-) -> OnDemandReport:  # fmt: skip
+) -> OnDemandReport:
     """Measures, and decides by the gate's rules where there are two versions, and by *thresholds* in any case."""
     seen = app.registry.training_positives((candidate or current).encoder_id)
     questions = tuple(replace(one, is_unseen=not one.right_ids & seen) for one in question_set.questions)
@@ -108,22 +115,31 @@ def build_report(
     answers = _answers(app, question_set, {"current": current, "candidate": candidate})
     sample, _ = answers.sample([one.query_id for one in questions], [])
     comparison = Comparison(
-        questions,
-        VersionRun(current.encoder_id, before.found),
-        VersionRun(candidate.encoder_id, after.found) if candidate and after else None,
+        questions=questions,
+        current=VersionRun(current.encoder_id, before.found),
+        candidate=VersionRun(candidate.encoder_id, after.found) if candidate and after else None,
         read=app.library.get,
         causes=failure_causes_of_versions(answers.asked(sample, quotes=True), EXTRACTIVE, 0) if sample else None,
         answer=answers.quoted_answers,
     )
     decision = _with_bars(_decision(comparison, before, after, rules), comparison, thresholds)
-    facts = {"questions": question_set.name, "n_questions": len(questions), "current": current.encoder_id,
-             "candidate": candidate.encoder_id if candidate else "none", "bars": dict(thresholds)}  # fmt: skip
+    facts = {
+        "questions": question_set.name,
+        "n_questions": len(questions),
+        "current": current.encoder_id,
+        "candidate": candidate.encoder_id if candidate else "none",
+        "bars": dict(thresholds),
+    }
     background = ReportContext(
         title=f"Report on {question_set.name}",
         checks=tuple(_checks(question_set, questions)),
-        reproduce=(("command", command), ("questions", question_set.sha256), ("passages", str(app.library.n_passages())),
-                   ("library revision", str(app.library.revision()))),
-    )  # fmt: skip
+        reproduce=(
+            ("command", command),
+            ("questions", question_set.sha256),
+            ("passages", str(app.library.n_passages())),
+            ("library revision", str(app.library.revision())),
+        ),
+    )
     return OnDemandReport(decision, facts, comparison, background)
 
 
@@ -156,10 +172,12 @@ def _answers(app: App, asked: ReportQuestions, versions: Mapping[str, Version | 
         if one
     }
     questions = {
-        one.query_id: KnownQuestion(one.query_id, one.text, dict(one.right), asked.answers.get(one.query_id, ()))
+        one.query_id: KnownQuestion(
+            query_id=one.query_id, text=one.text, grades=dict(one.right), answers=asked.answers.get(one.query_id, ())
+        )
         for one in asked.questions
     }
-    return VersionAnswers(app, app.lexical(), sides, questions, no_progress)
+    return VersionAnswers(app=app, lexical=app.lexical(), sides=sides, questions=questions, watch=no_progress)
 
 
 def _decision(
@@ -173,10 +191,13 @@ def _decision(
         said = f"{n:,} questions were asked; one version is measured alone, so nothing is compared."
         return GateDecision("promoted", (said,), {"n": n}, (Ruling("primary", "decision", "passed", said),))
     return decide(
-        before.served(), after.served(), after.unseen, rules=rules,
+        before.served(),
+        after.served(),
+        after.unseen,
+        rules=rules,
         decisive=comparison.mask(lambda one: one.is_decisive and not one.is_locked),
         newest=comparison.mask(lambda one: one.is_newest),
-    )  # fmt: skip
+    )
 
 
 def _with_bars(decision: GateDecision, comparison: Comparison, bars: Mapping[str, float]) -> GateDecision:
@@ -203,13 +224,21 @@ def _with_bars(decision: GateDecision, comparison: Comparison, bars: Mapping[str
 def _checks(asked: ReportQuestions, questions: Sequence[ReportQuestion]) -> list[ValidityCheck]:
     twice = len(list(repeated_questions([one.text for one in questions])))
     return [
-        ValidityCheck("Questions that stand there twice", not twice,
-              f"{twice:,} of {len(questions):,} questions say what another one says: they count double." if twice else
-              "No question stands there twice."),
-        ValidityCheck("Judgments that could not be used", not asked.left_out,
-              f"{asked.left_out:,} judgments name a question or a passage that is not there." if asked.left_out else
-              "Every judgment names a question and a passage that are there."),
-    ]  # fmt: skip
+        ValidityCheck(
+            "Questions that stand there twice",
+            not twice,
+            f"{twice:,} of {len(questions):,} questions say what another one says: they count double."
+            if twice
+            else "No question stands there twice.",
+        ),
+        ValidityCheck(
+            "Judgments that could not be used",
+            not asked.left_out,
+            f"{asked.left_out:,} judgments name a question or a passage that is not there."
+            if asked.left_out
+            else "Every judgment names a question and a passage that are there.",
+        ),
+    ]
 
 
 def _source(grades: Mapping[str, int], passages: Mapping[str, Any]) -> str:

@@ -49,11 +49,15 @@ def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[PassageV
     return {
         question: sorted(
             (
-                PassageVotes(passage_id, word, len({one.user for one in some}),
-                     next((one.comment for one in reversed(some) if one.comment), ""))
+                PassageVotes(
+                    passage_id,
+                    word,
+                    len({one.user for one in some}),
+                    next((one.comment for one in reversed(some) if one.comment), ""),
+                )
                 for (passage_id, word), some in of_question.items()
             ),
             key=lambda vote: (-vote.n_people, vote.passage_id or "", vote.verdict),
         )
         for question, of_question in given.items()
-    }  # fmt: skip
+    }

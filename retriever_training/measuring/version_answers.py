@@ -39,7 +39,7 @@ class AnsweringVersion:
     """By which it declines."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VersionAnswers:
     """What the versions answer. They search exactly and without a reranker, as the report's figures do."""
 
@@ -84,14 +84,18 @@ class VersionAnswers:
 
     def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[AnswerOutcome]:
         side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.app.engine)
-        return list(ask_questions(
-            [self.questions[one] for one in query_ids],
-            lambda gone: retriever,
-            lambda over: self.app.answerer_with(lambda: over, generator, forgetful, threshold_for=lambda encoder_id: side.bar),
-            side.bar,
-            leave_out_too=False,
-            progress=self.watch("answer", len(query_ids)),
-        ))  # fmt: skip
+        return list(
+            ask_questions(
+                [self.questions[one] for one in query_ids],
+                lambda gone: retriever,
+                lambda over: self.app.answerer_with(
+                    lambda: over, generator, forgetful, threshold_for=lambda encoder_id: side.bar
+                ),
+                side.bar,
+                leave_out_too=False,
+                progress=self.watch("answer", len(query_ids)),
+            )
+        )
 
     @cached_property
     def _known(self) -> dict[tuple[str, str, str], AnswerOutcome]:
@@ -105,11 +109,18 @@ class VersionAnswers:
             one.version.passage_side: ExactIndex(app.vectors(one.version.passage_side)) for one in self.sides.values()
         }
         return {
-            name: Retriever(one.encoder, dense[one.version.passage_side], self.lexical, app.library,
-                            app.vectors(one.version.passage_side), lexical_weight=one.version.lexical_weight,
-                            candidates=chosen.candidates, collapse_duplicates=chosen.distinct)
+            name: Retriever(
+                one.encoder,
+                dense[one.version.passage_side],
+                self.lexical,
+                app.library,
+                app.vectors(one.version.passage_side),
+                lexical_weight=one.version.lexical_weight,
+                candidates=chosen.candidates,
+                collapse_duplicates=chosen.distinct,
+            )
             for name, one in self.sides.items()
-        }  # fmt: skip
+        }
 
 
 def failure_causes_of_versions(

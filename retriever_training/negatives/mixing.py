@@ -28,7 +28,7 @@ hold leaves the last batches to these rows alone."""
 MIN_ROW_LIMIT = 5  # rows, whatever the share: a night of forty questions must not run out of passages
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRow:
     """One training row: a question, a right passage, and negatives with their provenance."""
 
@@ -130,7 +130,13 @@ def mix_rows(
         told = tuple(sorted(reasons.items()))
         for positive, weight in positives.items():
             rows.append(
-                TrainingRow(context.questions[place], context.passage_ids[positive], weight, negatives, removed=told)
+                TrainingRow(
+                    question=context.questions[place],
+                    positive_id=context.passage_ids[positive],
+                    weight=weight,
+                    negatives=negatives,
+                    removed=told,
+                )
             )
             held.update(one.passage for one in negatives)
         full.update(one.passage for one in negatives if held[one.passage] >= most)
@@ -159,12 +165,18 @@ def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[d
             "split": row.split,
             "seed": mine.seed,
             "negatives": [
-                {"passage_id": mine.passage_ids[one.passage], "source": one.source, "version": one.version,
-                 "rank": one.rank, "score": round(one.score, 4), "margin": round(margin, 4)}
+                {
+                    "passage_id": mine.passage_ids[one.passage],
+                    "source": one.source,
+                    "version": one.version,
+                    "rank": one.rank,
+                    "score": round(one.score, 4),
+                    "margin": round(margin, 4),
+                }
                 for one, margin in zip(row.negatives, row.margins, strict=True)
             ],
             "removed": dict(row.removed),
-        }  # fmt: skip
+        }
 
 
 def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:

@@ -38,8 +38,10 @@ def check_writable(out: Path, kind: RowFormat, *, force: bool) -> None:
         return
     ours = out.is_dir() and (out / PROVENANCE_FILE).is_file()
     if out.is_dir() != (kind == "datasets") or (out.is_dir() and not ours):
-        raise UsageError(f"{str(out)!r} is a {'folder' if out.is_dir() else 'file'} that this command did not write, "
-                         "and is not replaced: choose another name")  # fmt: skip
+        raise UsageError(
+            f"{str(out)!r} is a {'folder' if out.is_dir() else 'file'} that this command did not write, "
+            "and is not replaced: choose another name"
+        )
 
 
 def write_rows(
@@ -122,8 +124,10 @@ def _context(passage: Passage, told: Mapping[str, Any]) -> dict[str, Any]:
 def _with_enough(lines: Sequence[RowJson], n_negatives: int) -> list[RowJson]:
     enough = [line for line in lines if len(line["negatives"]) >= n_negatives]
     if not enough:
-        raise TooLittleDataError(f"none of {len(lines):,} rows has {n_negatives} negatives: ask for fewer with "
-                                 "--negatives, or name more sources")  # fmt: skip
+        raise TooLittleDataError(
+            f"none of {len(lines):,} rows has {n_negatives} negatives: ask for fewer with "
+            "--negatives, or name more sources"
+        )
     return enough
 
 

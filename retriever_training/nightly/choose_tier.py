@@ -25,7 +25,7 @@ class TierChoice:
     """Whether it learns from the library's own questions, and from nobody's judgments."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightWorkload:
     """What a night would have to do, and how fast this machine is."""
 
@@ -73,11 +73,16 @@ def choose_tier(
     if requested != "auto":
         return TierChoice(int(requested), f"Tier {requested} was asked for.")
     if load.n_questions < MIN_QUESTIONS_FOR_TOWERS:
-        return TierChoice(1, f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
-                             f"which needs {MIN_QUESTIONS_FOR_TOWERS}.")  # fmt: skip
+        return TierChoice(
+            1,
+            f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
+            f"which needs {MIN_QUESTIONS_FOR_TOWERS}.",
+        )
     both, one = load.two_tower_minutes(towers), load.query_tower_minutes(query_tower)
-    told = (f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
-            f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}")  # fmt: skip
+    told = (
+        f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
+        f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}"
+    )
     tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1
     return TierChoice(tier, f"Tier {tier}: {told}.")
 
@@ -88,8 +93,12 @@ def cold_start_choice(n_questions: int, needed: int) -> TierChoice:
     >>> cold_choice(3, 10).why
     "Tier 1 from the library's own questions: people gave 3 training questions, and a night learns from 10 or more."
     """
-    return TierChoice(1, f"Tier 1 from the library's own questions: people gave {n_questions} training questions, and "
-                         f"a night learns from {needed} or more.", is_cold_start=True)  # fmt: skip
+    return TierChoice(
+        1,
+        f"Tier 1 from the library's own questions: people gave {n_questions} training questions, and "
+        f"a night learns from {needed} or more.",
+        is_cold_start=True,
+    )
 
 
 def measure_passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:

@@ -28,10 +28,16 @@ def find_or_start_night(
     """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
     taught_by = {"teacher": plan.teacher.cross_encoder_id} if plan.teacher else {}
     parameters = json.dumps(
-        {"query_tower": asdict(plan.query_tower), "towers": asdict(plan.towers), "rules": asdict(plan.rules),
-         "newest": np.flatnonzero(held_out.newest).tolist(), "cold_start": choice.is_cold_start, **taught_by},
+        {
+            "query_tower": asdict(plan.query_tower),
+            "towers": asdict(plan.towers),
+            "rules": asdict(plan.rules),
+            "newest": np.flatnonzero(held_out.newest).tolist(),
+            "cold_start": choice.is_cold_start,
+            **taught_by,
+        },
         sort_keys=True,
-    )  # fmt: skip
+    )
     fingerprint = evidence.fingerprint(TRAINING_CODE_VERSION, choice.tier, parameters)
     known = nights.latest(fingerprint)
     promoted_since = (

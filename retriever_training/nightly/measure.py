@@ -64,7 +64,7 @@ class NightMeasurement:
     comparison: Comparison
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NightMeasurer:
     """One night's measurement of one candidate."""
 
@@ -109,15 +109,20 @@ class NightMeasurer:
         base = self.app.registry.base()
         anchor = before if base.encoder_id == self.current.encoder_id else self._scores(base)
         questions = reported_questions(self.app, self.evidence, self.held_out, after.unseen)
-        return NightMeasurement(decision, Comparison(
-            questions,
-            VersionRun(self.current.encoder_id, before.found, sureness=sure_before),
-            VersionRun(self.candidate.encoder_id, after.found, sureness=sure_after),
-            VersionRun(base.encoder_id, anchor.found),
-            self.app.library.get,
-            failure_causes_of_versions(asked, self.app.settings.generator.model, n_golden) if asked else None,
-            answers.quoted_answers,
-        ))  # fmt: skip
+        return NightMeasurement(
+            decision,
+            Comparison(
+                questions=questions,
+                current=VersionRun(self.current.encoder_id, before.found, sureness=sure_before),
+                candidate=VersionRun(self.candidate.encoder_id, after.found, sureness=sure_after),
+                anchor=VersionRun(base.encoder_id, anchor.found),
+                read=self.app.library.get,
+                causes=failure_causes_of_versions(asked, self.app.settings.generator.model, n_golden)
+                if asked
+                else None,
+                answer=answers.quoted_answers,
+            ),
+        )
 
     @cached_property
     def _seen(self) -> frozenset[str]:
@@ -150,16 +155,21 @@ class NightMeasurer:
         encoder = self.app.open_encoder(self.candidate.encoder_id)
         questions = get_query_vectors(self.app.engine, encoder, list(self.held_out.questions_by_id.values()))
         passages = self.evidence.matrix(self.app.vectors(self.candidate.passage_side))
-        return [*embedding_faults("the candidate's passages", passages, self.rules),
-                *embedding_faults("the candidate's questions", questions, self.rules)]  # fmt: skip
+        return [
+            *embedding_faults("the candidate's passages", passages, self.rules),
+            *embedding_faults("the candidate's questions", questions, self.rules),
+        ]
 
     # ---- beside the held-out questions
 
     def _wall(self) -> BeforeAndAfter | None:
         """Of what people found right, whatever it was used for since: is it still among the first ten?"""
         splits: tuple[Split, ...] = ("train", "dev", "gate")
-        locked = {text for text, is_locked in zip(self.held_out.questions_by_id.values(), self.held_out.locked, strict=True)
-                  if is_locked}  # fmt: skip
+        locked = {
+            text
+            for text, is_locked in zip(self.held_out.questions_by_id.values(), self.held_out.locked, strict=True)
+            if is_locked
+        }
         ids = self.evidence.passage_ids
         judged = {
             question: {ids[row]: 1 for row in right}
@@ -249,11 +259,15 @@ class NightMeasurer:
         }
         held_out, ids = self.held_out, self.evidence.passage_ids
         judged = {
-            query_id: GoldenQuestion(query_id, text, dict.fromkeys((ids[row] for row in held_out.right[query_id]), 1))
+            query_id: GoldenQuestion(
+                query_id=query_id, text=text, grades=dict.fromkeys((ids[row] for row in held_out.right[query_id]), 1)
+            )
             for query_id, text in held_out.questions_by_id.items()
         }
         golden = {one.query_id: one for one in load_golden_questions(self.app)}
-        return VersionAnswers(self.app, self.evidence.lexical, sides, golden | judged, self.watch)
+        return VersionAnswers(
+            app=self.app, lexical=self.evidence.lexical, sides=sides, questions=golden | judged, watch=self.watch
+        )
 
     def _bar(self, version: Version, sureness: AbstentionScores | None) -> AbstentionThreshold:
         """The version's own bar, at the height at which both decline as many questions, where that is known."""

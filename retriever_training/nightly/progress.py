@@ -13,7 +13,7 @@ from retriever_training.versions.night_store import NightStep, NightStore
 MIN_WRITE_INTERVAL_S = 1.0  # between two writes of one step's progress
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class NightProgress:
     """Hands on what a night tells of itself, and keeps it with the night."""
 
@@ -27,14 +27,18 @@ class NightProgress:
     def enter(self, stage: str) -> None:
         """The next stage: learning, measuring, indexing."""
         self.nights.enter(self.night_id, stage)
-        self._begin(NightStep(stage, "", 0, 0, utc_now()))
+        self._begin(NightStep(stage=stage, name="", total=0, done=0, began_at=utc_now()))
 
     def watch(self, name: str, total: int) -> Callable[[int], None]:
         """A step of the stage, as of `candidate.Watch`; one without work is not told."""
         also = self.also(name, total)
         if total <= 0:
             return also
-        self._begin(NightStep(self.steps[-1].stage if self.steps else "", name, total, 0, utc_now()))
+        self._begin(
+            NightStep(
+                stage=self.steps[-1].stage if self.steps else "", name=name, total=total, done=0, began_at=utc_now()
+            )
+        )
         place = len(self.steps) - 1
 
         def advance(n: int) -> None:

@@ -21,7 +21,7 @@ from retriever_training.tiers.night_plan import NightPlan
 NIGHTS = "nights"  # below the state directory; a folder a night, with `report` in it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightFacts:
     """One night, as its report needs it."""
 
@@ -95,9 +95,16 @@ def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> I
 
 def flattened_settings(plan: NightPlan) -> dict[str, Any]:
     """Dotted name → value, as JSON gives it back."""
-    named = {"rules": asdict(plan.rules), "towers": asdict(plan.towers), "query_tower": asdict(plan.query_tower),
-             "tier": plan.tier, "max_minutes": plan.max_minutes, "cold_start": plan.cold_start,
-             "max_per_person": plan.max_per_person, "n_quarantined": len(plan.quarantined)}  # fmt: skip
+    named = {
+        "rules": asdict(plan.rules),
+        "towers": asdict(plan.towers),
+        "query_tower": asdict(plan.query_tower),
+        "tier": plan.tier,
+        "max_minutes": plan.max_minutes,
+        "cold_start": plan.cold_start,
+        "max_per_person": plan.max_per_person,
+        "n_quarantined": len(plan.quarantined),
+    }
     kept: dict[str, Any] = json.loads(json.dumps(dict(_flat(named))))
     return kept
 
@@ -130,16 +137,21 @@ def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
         else "No held-out question stands there twice.",
     )
     n_decisive = int((night.held_out.decisive & ~night.held_out.locked).sum())
-    yield ValidityCheck("Questions that decide", n_decisive >= night.plan.rules.min_questions,
-                f"{n_decisive:,} held-out questions decide; at least {night.plan.rules.min_questions} are needed.")  # fmt: skip
+    yield ValidityCheck(
+        "Questions that decide",
+        n_decisive >= night.plan.rules.min_questions,
+        f"{n_decisive:,} held-out questions decide; at least {night.plan.rules.min_questions} are needed.",
+    )
 
 
 def _advice(night: NightFacts) -> Iterator[str]:
     dropped = night.evidence.judgments.dropped
     n_lost = dropped.get("passage no longer in the library", 0)
     if n_lost:
-        yield (f"{n_lost:,} verdicts name passages that are gone since documents were cut or changed anew: judge these "
-               "questions again, if they matter.")  # fmt: skip
+        yield (
+            f"{n_lost:,} verdicts name passages that are gone since documents were cut or changed anew: judge these "
+            "questions again, if they matter."
+        )
 
 
 def _reproduce(night: NightFacts) -> Iterator[tuple[str, str]]:

@@ -82,11 +82,22 @@ def _run_locked(app: App, plan: NightPlan, watch: ProgressReporter) -> dict[str,
     night = find_or_start_night(nights, evidence, held_out, plan, choice, current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
-    steps = NightProgress(nights, night.night_id, watch)
-    return _Run(app, plan, steps, verdicts_until, evidence, held_out, night, choice, current, started).through()
+    steps = NightProgress(nights=nights, night_id=night.night_id, also=watch)
+    return _Run(
+        app=app,
+        plan=plan,
+        steps=steps,
+        verdicts_until=verdicts_until,
+        evidence=evidence,
+        held_out=held_out,
+        night=night,
+        choice=choice,
+        current=current,
+        started=started,
+    ).through()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """One night that has enough to learn from."""
 
@@ -143,8 +154,19 @@ class _Run:
             return learn_query_tower(self.evidence, encoder, vectors, base.lexical_weight, self.work, plan, self.watch)
         settings = self.app.settings.encoder
         teacher = CachingTeacher(self.plan.teacher) if self.plan.teacher else None
-        return learn_towers(self.evidence, encoder, vectors, self._views(), base.lexical_weight, self.work, self.plan.towers,
-                            self.watch, settings.precision, teacher, self._earlier())  # fmt: skip
+        return learn_towers(
+            self.evidence,
+            encoder,
+            vectors,
+            self._views(),
+            base.lexical_weight,
+            self.work,
+            self.plan.towers,
+            self.watch,
+            settings.precision,
+            teacher,
+            self._earlier(),
+        )
 
     def _views(self) -> list[VersionView]:
         """How the base and, where it is another one, the current version see the training questions."""
@@ -161,24 +183,47 @@ class _Run:
 
     def _register(self, made: TrainedModel) -> Version:
         learned_until = 0 if self.choice.is_cold_start else self.verdicts_until
-        note = {**made.note, "night_id": self.night.night_id, "n_encoded": made.n_encoded,
-                LEARNED_VERDICTS_KEY: learned_until}  # fmt: skip
+        note = {
+            **made.note,
+            "night_id": self.night.night_id,
+            "n_encoded": made.n_encoded,
+            LEARNED_VERDICTS_KEY: learned_until,
+        }
         return self.app.registry.register(
-            made.folder, tier=self.choice.tier, parent_id=self.app.registry.base().encoder_id,
-            lexical_weight=made.lexical_weight, note=note, training_positives=made.training_positives,
-        )  # fmt: skip
+            made.folder,
+            tier=self.choice.tier,
+            parent_id=self.app.registry.base().encoder_id,
+            lexical_weight=made.lexical_weight,
+            note=note,
+            training_positives=made.training_positives,
+        )
 
     def _measure(self, candidate: Version) -> NightMeasurement:
         """What both versions serve for the held-out questions, and what the gate says of it."""
         self.steps.enter("measuring")
         look = 1 + NightStore(self.app.engine).n_decided_since(self.held_out.half_judged_at)
         return NightMeasurer(
-            self.app, self.evidence, self.held_out, self.plan.rules, self.watch, self.current, candidate, look
+            app=self.app,
+            evidence=self.evidence,
+            held_out=self.held_out,
+            rules=self.plan.rules,
+            watch=self.watch,
+            current=self.current,
+            candidate=candidate,
+            look=look,
         ).measured()
 
     def _report(self, measured: NightMeasurement, candidate: Version, summary: Mapping[str, Any]) -> None:
-        night = NightFacts(self.night.night_id, self.night.fingerprint, self.choice.tier, self.plan, self.evidence,
-                           self.held_out, self.current, candidate)  # fmt: skip
+        night = NightFacts(
+            night_id=self.night.night_id,
+            fingerprint=self.night.fingerprint,
+            tier=self.choice.tier,
+            plan=self.plan,
+            evidence=self.evidence,
+            held_out=self.held_out,
+            current=self.current,
+            candidate=candidate,
+        )
         facts = {name: summary[name] for name in REPORTED_FACTS if name in summary} | {"settings": night.settings()}
         background = night_provenance(night, self.work.parent)
         write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
@@ -204,9 +249,12 @@ class _Run:
         """The decision and, with it in one transaction, the promotion."""
         if decision.decision == "promoted":
             self.app.registry.promote(
-                candidate.encoder_id, decision.reasons[0],
-                also=lambda connection: finish_night(connection, self.night.night_id, "promoted", candidate.encoder_id, summary),
-            )  # fmt: skip
+                candidate.encoder_id,
+                decision.reasons[0],
+                also=lambda connection: finish_night(
+                    connection, self.night.night_id, "promoted", candidate.encoder_id, summary
+                ),
+            )
         else:
             with self.app.engine.begin() as connection:
                 finish_night(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
@@ -234,6 +282,13 @@ class _Run:
 
 
 def _too_little(found: DataSufficiency, evidence: TrainingSnapshot, started: float) -> dict[str, Any]:
-    return {"decision": "invalid", "version": None, "tier": None, "reasons": list(found.missing()),
-            "seconds": round(time.monotonic() - started, 1), "n_judgments": len(evidence.judgments.judgments),
-            "n_passages_encoded": 0, "dropped": dict(evidence.judgments.dropped)}  # fmt: skip
+    return {
+        "decision": "invalid",
+        "version": None,
+        "tier": None,
+        "reasons": list(found.missing()),
+        "seconds": round(time.monotonic() - started, 1),
+        "n_judgments": len(evidence.judgments.judgments),
+        "n_passages_encoded": 0,
+        "dropped": dict(evidence.judgments.dropped),
+    }

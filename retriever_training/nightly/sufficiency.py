@@ -14,7 +14,7 @@ from retriever_training.tiers.night_plan import NightPlan
 MIN_TRAIN_QUESTIONS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSufficiency:
     """What there is to learn from and to decide by, and what a night needs of each."""
 
@@ -56,14 +56,18 @@ class DataSufficiency:
         """Why no night can learn yet, in sentences; nothing where one can."""
         if self.is_sufficient:
             return
-        yield (f"There are {self.n_train} training questions and {self.n_held_out} held-out ones with a right passage; "
-               f"a night needs {self.min_train} and {self.min_held_out}. Nothing was trained: "
-               "ask, vote, and let it try again tomorrow.")  # fmt: skip
+        yield (
+            f"There are {self.n_train} training questions and {self.n_held_out} held-out ones with a right passage; "
+            f"a night needs {self.min_train} and {self.min_held_out}. Nothing was trained: "
+            "ask, vote, and let it try again tomorrow."
+        )
         n_missing = self.min_held_out - self.n_held_out
         if n_missing > 0 and self.n_pseudo_questions:
-            yield (f"The library asks {self.n_pseudo_questions:,} questions of its own, which \"nightjar cold-start\" shows, less "
-                   f"those that its passages do not answer. A night learns from them once {n_missing} more held-out "
-                   "questions with a right passage can judge what came of it; one question in five is held out.")  # fmt: skip
+            yield (
+                f'The library asks {self.n_pseudo_questions:,} questions of its own, which "nightjar cold-start" shows, less '
+                f"those that its passages do not answer. A night learns from them once {n_missing} more held-out "
+                "questions with a right passage can judge what came of it; one question in five is held out."
+            )
 
 
 def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSufficiency:
@@ -71,7 +75,11 @@ def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSuffic
     n_train, n_gate = len(evidence.asked("train")), len(evidence.held_out("gate"))
     short = n_train < MIN_TRAIN_QUESTIONS or n_gate < plan.rules.min_questions
     return DataSufficiency(
-        n_train, n_gate, MIN_TRAIN_QUESTIONS, plan.rules.min_questions, _n_own(evidence, plan) if short else 0
+        n_train=n_train,
+        n_held_out=n_gate,
+        min_train=MIN_TRAIN_QUESTIONS,
+        min_held_out=plan.rules.min_questions,
+        n_pseudo_questions=_n_own(evidence, plan) if short else 0,
     )
 
 

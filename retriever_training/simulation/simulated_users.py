@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float32]
 TURNS_PER_TRANSACTION = 500  # in one transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """How people look and vote. The shares are probabilities, 0 to 1."""
 
@@ -67,8 +67,18 @@ def simulate_users(
         for person in rng.choice(behaviour.n_people, min(behaviour.voices, behaviour.n_people), replace=False):
             user = f"person-{person + 1:02d}"
             turn_id = hashlib.sha256(f"{encoder_id}\0{seed}\0{user}\0{question}".encode()).hexdigest()[:32]
-            turn = Turn(turn_id, turn_id, user, question, "", False, encoder_id, asked_at, "simulated",
-                        tuple(shown[question]))  # fmt: skip
+            turn = Turn(
+                turn_id=turn_id,
+                conversation_id=turn_id,
+                user=user,
+                question=question,
+                answer="",
+                declined=False,
+                encoder_id=encoder_id,
+                asked_at=asked_at,
+                origin="simulated",
+                shown=tuple(shown[question]),
+            )
             said = simulate_votes([one.passage_id for one in turn.shown], right, behaviour, rng)
             verdicts = (Verdict(user, turn_id, question, *vote, given_at=asked_at) for vote in said.items())
             yield SimulatedTurn(turn, tuple(verdicts), sum(contradicts_truth(*vote, right) for vote in said.items()))
@@ -155,4 +165,6 @@ def record_simulated_turns(feedback: FeedbackStore, turns: Iterable[SimulatedTur
 
 
 def _shown(passage_id: str, rank: int, dense: float, lexical: float, weight: float) -> ShownPassage:
-    return ShownPassage(passage_id, rank, dense + weight * lexical, dense, lexical, cited=False)
+    return ShownPassage(
+        passage_id=passage_id, rank=rank, score=dense + weight * lexical, dense=dense, lexical=lexical, cited=False
+    )

@@ -53,9 +53,14 @@ def learn_cold_start(
     n_encoded = vectors.fill(encoder, watch("encode passages", vectors.missing()))
     passages, library = evidence.matrix(vectors), evidence.passages
     cold = build_pseudo_question_set(
-        library, encoder, passages, default_weight, PSEUDO_QUESTION_WEIGHT, seed,
+        library,
+        encoder,
+        passages,
+        default_weight,
+        PSEUDO_QUESTION_WEIGHT,
+        seed,
         progress=watch("encode what is left of passages", len(library)),
-    )  # fmt: skip
+    )
     n_encoded += sum(left != passage.encoded_text for left, passage in zip(cold.texts, library, strict=True))
     own = without_held_out(cold, evidence)
     if not len(own.asked):
@@ -69,9 +74,22 @@ def learn_cold_start(
     positives = sorted({library[row].passage_id for right in own.asked.right for row in best_supported(right)})
     n_near = len(cold.asked) - len(own.asked)
     counts = {**cold.counts, "too near a held-out question": n_near} if n_near else dict(cold.counts)
-    note = {"ridge": RIDGES[-1], "alpha": COLD_START_ALPHA, "n_train_questions": 0, "n_own_questions": len(own.asked),
-            "n_rows": len(rows.weight), "cold_start": counts, "seed": seed}  # fmt: skip
-    return TrainedModel(work / "candidate", default_weight, positives, n_encoded, note)
+    note = {
+        "ridge": RIDGES[-1],
+        "alpha": COLD_START_ALPHA,
+        "n_train_questions": 0,
+        "n_own_questions": len(own.asked),
+        "n_rows": len(rows.weight),
+        "cold_start": counts,
+        "seed": seed,
+    }
+    return TrainedModel(
+        folder=work / "candidate",
+        lexical_weight=default_weight,
+        training_positives=positives,
+        n_encoded=n_encoded,
+        note=note,
+    )
 
 
 def without_held_out(cold: PseudoQuestionSet, evidence: TrainingSnapshot) -> PseudoQuestionSet:

@@ -42,12 +42,23 @@ def learn_map(
     side = QuerySideData.gather(evidence, encoder, vectors, default_weight, seed, watch)
     chosen = choose_map(side, seed, watch("fit maps", STEPS_PER_RIDGE * len(RIDGES)))
     save_adapter(encoder.folder, chosen.weights, work / "candidate")
-    note = {"ridge": chosen.ridge, "alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(),
-            "seed": seed}  # fmt: skip
-    return TrainedModel(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+    note = {
+        "ridge": chosen.ridge,
+        "alpha": chosen.alpha,
+        "dev_ndcg@10": round(chosen.dev_ndcg, 4),
+        **side.counts(),
+        "seed": seed,
+    }
+    return TrainedModel(
+        folder=work / "candidate",
+        lexical_weight=chosen.lexical_weight,
+        training_positives=side.training_positives,
+        n_encoded=side.n_encoded,
+        note=note,
+    )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenMap:
     """A map, and what dev said of it."""
 
@@ -74,7 +85,13 @@ def choose_map(side: QuerySideData, seed: int, progress: Callable[[int], None] =
             on_dev = mean_or_zero(tried[ridge, alpha, side.default_lexical_weight])
             log.info("ridge %g, alpha %g: nDCG@10 %.4f on dev", ridge, alpha, on_dev)
     ridge, alpha, weight = setting = choose_plainest(within_one_standard_error(tried), side.default_lexical_weight)
-    return ChosenMap(merge_map(maps[ridge], alpha), weight, ridge, alpha, mean_or_zero(tried[setting]))
+    return ChosenMap(
+        weights=merge_map(maps[ridge], alpha),
+        lexical_weight=weight,
+        ridge=ridge,
+        alpha=alpha,
+        dev_ndcg=mean_or_zero(tried[setting]),
+    )
 
 
 def choose_plainest(settings: Iterable[Setting], usual_weight: float) -> Setting:

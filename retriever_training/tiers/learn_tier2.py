@@ -54,7 +54,13 @@ def learn_query_tower(
     save_query_tower(encoder.folder, chosen.folder, work / "candidate")
     shutil.rmtree(work / TRIALS_FOLDER)
     note = {"alpha": chosen.alpha, "dev_ndcg@10": round(chosen.dev_ndcg, 4), **side.counts(), **asdict(plan)}
-    return TrainedModel(work / "candidate", chosen.lexical_weight, side.training_positives, side.n_encoded, note)
+    return TrainedModel(
+        folder=work / "candidate",
+        lexical_weight=chosen.lexical_weight,
+        training_positives=side.training_positives,
+        n_encoded=side.n_encoded,
+        note=note,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,26 @@ def learn_towers(
     weight, on_dev = choose_lexical_weight(
         dev_set, candidate.encode_queries(dev.questions), evidence.matrix(side), by_base
     )
-    note = {"alpha": alpha, "dev_ndcg@10": round(on_dev, 4), "n_train_questions": len(mine), "n_rows": len(rows),
-            "negatives": _by_source(rows), "removed": removed, "rounds": plan.rounds, "epochs": plan.epochs,
-            "batch_size": plan.batch_size, "learning_rate": plan.learning_rate, "seed": plan.seed}  # fmt: skip
-    return TrainedModel(made, weight, sorted({row.positive_id for row in rows}), n_encoded, note)
+    note = {
+        "alpha": alpha,
+        "dev_ndcg@10": round(on_dev, 4),
+        "n_train_questions": len(mine),
+        "n_rows": len(rows),
+        "negatives": _by_source(rows),
+        "removed": removed,
+        "rounds": plan.rounds,
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "learning_rate": plan.learning_rate,
+        "seed": plan.seed,
+    }
+    return TrainedModel(
+        folder=made,
+        lexical_weight=weight,
+        training_positives=sorted({row.positive_id for row in rows}),
+        n_encoded=n_encoded,
+        note=note,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +170,15 @@ def make_mining_context(
 ) -> MiningContext:
     """The mine over one split's questions, as the version of *view* sees it."""
     return MiningContext(
-        asked.questions,
-        tuple(frozenset(right) for right in asked.right),
-        asked.rejected,
-        evidence.passage_ids,
-        view.question_vectors,
-        view.passage_vectors,
-        evidence.lexical,
-        evidence.texts,
-        seed,
+        questions=asked.questions,
+        positives=tuple(frozenset(right) for right in asked.right),
+        rejected=asked.rejected,
+        passage_ids=evidence.passage_ids,
+        question_vectors=view.question_vectors,
+        passage_vectors=view.passage_vectors,
+        lexical=evidence.lexical,
+        texts=evidence.texts,
+        seed=seed,
         version=view.version,
     )
 

@@ -10,7 +10,7 @@ from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
 from retriever_training.tiers.tier3_both_towers import TowersPlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightPlan:
     """How a night learns and decides."""
 

@@ -36,7 +36,7 @@ PSEUDO_QUESTION_WEIGHT = 1.0  # of a library's own question; 0.3 kept less of wh
 MAX_SOFTMAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hardest and by random passages
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySideData:
     """A night of a tier that leaves the passages' vectors as they are: what it trains on, and what chooses."""
 
@@ -89,9 +89,16 @@ class QuerySideData:
     ) -> QuerySideData:
         """*vectors_of* gives the base's vectors of questions, *passages* are those of the evidence's passages."""
         return cls.between(
-            evidence.asked("train"), evidence.held_out("dev", vectors_of), evidence.passages, evidence.lexical,
-            vectors_of, passages, default_weight, seed, n_encoded,
-        )  # fmt: skip
+            evidence.asked("train"),
+            evidence.held_out("dev", vectors_of),
+            evidence.passages,
+            evidence.lexical,
+            vectors_of,
+            passages,
+            default_weight,
+            seed,
+            n_encoded,
+        )
 
     @classmethod
     def between(
@@ -118,9 +125,17 @@ class QuerySideData:
         rows = query_side_rows(every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * by_base)
         positives = sorted({library[row].passage_id for right in train.right for row in best_supported(right)})
         return cls(
-            train, every.questions, rows, passages, dev, dev_questions, dev_set, positives, n_encoded,
-            LEXICAL_SHARE_AFTER_TRAINING * by_base,
-        )  # fmt: skip
+            train=train,
+            questions=every.questions,
+            rows=rows,
+            passages=passages,
+            dev=dev,
+            dev_question_vectors=dev_questions,
+            dev_set=dev_set,
+            training_positives=positives,
+            n_encoded=n_encoded,
+            default_lexical_weight=LEXICAL_SHARE_AFTER_TRAINING * by_base,
+        )
 
     def counts(self) -> dict[str, int]:
         """What a version's note says of its data."""
@@ -141,9 +156,9 @@ def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQue
     """
     drawn = draw_pseudo_questions(passages, seed)
     return JudgedQuestions(
-        tuple(one.question for one in drawn.questions),
-        tuple(dict.fromkeys(one.left, PSEUDO_QUESTION_WEIGHT) for one in drawn.questions),
-        ((),) * len(drawn.questions),
+        questions=tuple(one.question for one in drawn.questions),
+        right=tuple(dict.fromkeys(one.left, PSEUDO_QUESTION_WEIGHT) for one in drawn.questions),
+        rejected=((),) * len(drawn.questions),
     )
 
 
@@ -157,9 +172,9 @@ def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuest
     known = {normalise_question(question) for question in people.questions}
     new = [place for place, question in enumerate(own.questions) if normalise_question(question) not in known]
     return JudgedQuestions(
-        people.questions + tuple(own.questions[place] for place in new),
-        people.right + tuple(own.right[place] for place in new),
-        people.rejected + tuple(own.rejected[place] for place in new),
+        questions=people.questions + tuple(own.questions[place] for place in new),
+        right=people.right + tuple(own.right[place] for place in new),
+        rejected=people.rejected + tuple(own.rejected[place] for place in new),
         excluded=people.excluded + ((),) * len(new) if people.excluded else (),
     )
 
@@ -187,14 +202,16 @@ def query_side_rows(
         others += [place[other] for other in train.excluded_for(question) if other != row and other in place]
         masked.append(np.union1d(np.array(others, np.int64), twins[row]).astype(np.int64))
     return SoftmaxRows(
-        asked,
-        chosen,
-        np.array([question for question, _, _ in pairs], np.int64),
-        np.array([place[row] for _, row, _ in pairs], np.int64),
-        np.array([weight for _, _, weight in pairs], np.float32),
-        tuple(masked),
-        tuple(np.array([place[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs),
-        tuple(
+        questions=asked,
+        passages=chosen,
+        question_of=np.array([question for question, _, _ in pairs], np.int64),
+        positive_of=np.array([place[row] for _, row, _ in pairs], np.int64),
+        weight=np.array([weight for _, _, weight in pairs], np.float32),
+        masked=tuple(masked),
+        emphasised=tuple(
+            np.array([place[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs
+        ),
+        lexical=tuple(
             _lexical_bonus(weight * normalise_bm25(lexical.scores(question))[taking_part])
             for question in train.questions
         ),

@@ -14,7 +14,7 @@ from retriever_training.tiers.freeze_layers import count_layers, freeze_layers
 from retriever_training.tiers.router_model import save_router
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryTowerPlan:
     """How long and how hard to train the query side."""
 

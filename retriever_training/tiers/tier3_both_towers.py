@@ -28,7 +28,7 @@ FINISHED_MARKER = "finished"
 CHECKPOINT_STEPS = 25  # what a kill can cost: about half a minute on two cores
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TowersPlan:
     """How long and how hard to train."""
 
@@ -206,7 +206,7 @@ def _loss(model: Any, table: BatchSideData, plan: TowersPlan) -> Any:
     from retriever_training.losses.losses import make_trainer_loss
 
     loss = TwoTowerLoss(
-        table,
+        table=table,
         kind=plan.loss,
         emphasis=plan.emphasis,
         suspected_above=plan.suspected_above,

@@ -18,7 +18,7 @@ STEPS_KEY = "steps"
 """Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightStep:
     """One thing that a night does."""
 
@@ -31,7 +31,7 @@ class NightStep:
     began_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightRecord:
     """One night, running, ended or cut off."""
 
@@ -84,11 +84,27 @@ class NightStore:
         """A new night."""
         started = utc_now()
         night_id = started.strftime("%Y%m%dT%H%M%S") + "-" + fingerprint[:8]
-        row = {"night_id": night_id, "fingerprint": fingerprint, "tier": tier, "stage": "started",
-               "started_at": started.isoformat(), "summary": "{}"}  # fmt: skip
+        row = {
+            "night_id": night_id,
+            "fingerprint": fingerprint,
+            "tier": tier,
+            "stage": "started",
+            "started_at": started.isoformat(),
+            "summary": "{}",
+        }
         with self.engine.begin() as connection:
             connection.execute(insert(nights), row)
-        return NightRecord(night_id, fingerprint, tier, "started", None, None, started, None, {})
+        return NightRecord(
+            night_id=night_id,
+            fingerprint=fingerprint,
+            tier=tier,
+            stage="started",
+            decision=None,
+            candidate_id=None,
+            started_at=started,
+            finished_at=None,
+            summary={},
+        )
 
     def enter(self, night_id: str, stage: str) -> None:
         """Notes which stage a night is in, for whoever watches."""
@@ -109,8 +125,13 @@ def finish_night(
     """Writes a night's decision; in the caller's transaction, so that a promotion and its night are one."""
     before = connection.scalar(select(nights.c.summary).where(nights.c.night_id == night_id)) or "{}"
     kept = {**summary, STEPS_KEY: json.loads(before).get(STEPS_KEY, [])}
-    values = {"decision": decision, "candidate_id": candidate_id, "stage": "finished", "finished_at": utc_now().isoformat(),
-              "summary": json.dumps(kept, ensure_ascii=False)}  # fmt: skip
+    values = {
+        "decision": decision,
+        "candidate_id": candidate_id,
+        "stage": "finished",
+        "finished_at": utc_now().isoformat(),
+        "summary": json.dumps(kept, ensure_ascii=False),
+    }
     connection.execute(update(nights).where(nights.c.night_id == night_id).values(**values))
 
 
@@ -120,5 +141,15 @@ def _night(row: Mapping[Any, Any]) -> NightRecord:
     steps = tuple(
         NightStep(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS_KEY, [])
     )
-    return NightRecord(row["night_id"], row["fingerprint"], row["tier"], row["stage"], row["decision"], row["candidate_id"],
-                 datetime.fromisoformat(row["started_at"]), finished, summary, steps)  # fmt: skip
+    return NightRecord(
+        night_id=row["night_id"],
+        fingerprint=row["fingerprint"],
+        tier=row["tier"],
+        stage=row["stage"],
+        decision=row["decision"],
+        candidate_id=row["candidate_id"],
+        started_at=datetime.fromisoformat(row["started_at"]),
+        finished_at=finished,
+        summary=summary,
+        steps=steps,
+    )

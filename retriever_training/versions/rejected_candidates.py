@@ -44,8 +44,10 @@ def promotion_reason(night: NightRecord | None, said: str) -> str:
 
 def refusal_warning(night: NightRecord) -> str:
     """What whoever promotes a refused candidate should know."""
-    return (f"the gate turned this version down ({night.decision}, night {night.night_id}): {_word(night)} "
-            "It answers all the same now, and the history says that a person overruled the gate.")  # fmt: skip
+    return (
+        f"the gate turned this version down ({night.decision}, night {night.night_id}): {_word(night)} "
+        "It answers all the same now, and the history says that a person overruled the gate."
+    )
 
 
 def _word(night: NightRecord) -> str:

@@ -15,7 +15,7 @@ VersionStatus = Literal["current", "previous", "earlier", "candidate", "refused"
 """What answers; what a rollback brings back; what answered before; what no gate has judged yet; what one turned down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """One version."""
 
@@ -55,11 +55,11 @@ def version_timeline(app: App) -> list[TimelineEntry]:
 
     return [
         TimelineEntry(
-            version,
-            standing(version),
-            nights.get(version.encoder_id),
-            tuple(promoted[version.encoder_id]),
-            held[version.encoder_id],
+            version=version,
+            standing=standing(version),
+            night=nights.get(version.encoder_id),
+            promotions=tuple(promoted[version.encoder_id]),
+            space=held[version.encoder_id],
         )
         for version in reversed(versions)
     ]

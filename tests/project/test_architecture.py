@@ -19,8 +19,22 @@ PACKAGES = ("rag", "eval", "retriever_training", "ui")
 MOST_FILES = 15
 """Python files in a folder, `__init__.py` not counted."""
 
-HEAVY = {"torch", "transformers", "sentence_transformers", "gradio", "chromadb", "langchain", "langchain_core", "sklearn",
-         "pandas", "datasets", "accelerate", "scipy.stats", "scipy.sparse", "ir_measures"}  # fmt: skip
+HEAVY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "gradio",
+    "chromadb",
+    "langchain",
+    "langchain_core",
+    "sklearn",
+    "pandas",
+    "datasets",
+    "accelerate",
+    "scipy.stats",
+    "scipy.sparse",
+    "ir_measures",
+}
 HEAVY_AT_THE_TOP = {
     "rag/generation/chat/transformers_chat.py": "langchain_core: its one class is a chat model, imported if the settings name it",
     "ui/server/uvicorn_server.py": "gradio: the pages are mounted there; `serve` imports it when it starts",
@@ -256,8 +270,17 @@ def tracked() -> list[Path]:
 OF_A_MACHINE = re.compile(
     r"(?<![\w.:/-])/(?:wor" + r"k|roo" + r"t|hom" + r"e/(?!nightjar)\w+|Use" + r"rs)/|/tmp/scr" + "atch"
 )
-REGISTRIES = ("files.python" + "hosted", "//pypi" + ".", "huggingface" + ".co/", "arti" + "factory", "trusted" + "-host",
-              "//regis" + "try.", "index-url " + "http", "index-url=" + "http", "INDEX=" + "http")  # fmt: skip
+REGISTRIES = (
+    "files.python" + "hosted",
+    "//pypi" + ".",
+    "huggingface" + ".co/",
+    "arti" + "factory",
+    "trusted" + "-host",
+    "//regis" + "try.",
+    "index-url " + "http",
+    "index-url=" + "http",
+    "INDEX=" + "http",
+)
 
 
 def test_no_tracked_file_names_a_folder_of_somebodys_machine_or_a_package_registry() -> None:

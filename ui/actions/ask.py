@@ -24,7 +24,7 @@ MAX_CONCURRENT_GENERATED = 16  # where a language model writes: then most of the
 DISCONNECT_CHECK_S = 1.0  # between two looks at whether the client is still there, and that a client hears nothing for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserQuestion:
     """What a program asks, and for whom."""
 

@@ -66,17 +66,38 @@ def search_version(app: App, version: Version, question: str, k: int = N_COMPARE
         raise UsageError(f'the files of {name} are gone: choose a version that "nightjar versions" shows as kept')
     n_missing = app.vectors(version.passage_side).missing()
     if n_missing and version.passage_side != app.current().passage_side:
-        raise UsageError(f"{name} has not encoded {n_missing:,} texts that came in since it answered, so it would only seem "
-                         "worse: choose a version with the passages of the current one")  # fmt: skip
+        raise UsageError(
+            f"{name} has not encoded {n_missing:,} texts that came in since it answered, so it would only seem "
+            "worse: choose a version with the passages of the current one"
+        )
     return app.retriever_for(version.encoder_id).search(question, k)
 
 
 def pin_from_comparison(app: App, user: str, question: str, version: Version, hits: Sequence[Hit]) -> None:
     """Pins the first of *hits* as the right passage, on a turn that records what was shown for the comparison."""
     shown = tuple(
-        ShownPassage(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical, cited=False) for hit in hits
+        ShownPassage(
+            passage_id=hit.passage.passage_id,
+            rank=hit.rank,
+            score=hit.score,
+            dense=hit.dense,
+            lexical=hit.lexical,
+            cited=False,
+        )
+        for hit in hits
     )
     turn_id = uuid.uuid4().hex
-    turn = Turn(turn_id, turn_id, user, question, "", False, version.encoder_id, utc_now(), "compared", shown)
+    turn = Turn(
+        turn_id=turn_id,
+        conversation_id=turn_id,
+        user=user,
+        question=question,
+        answer="",
+        declined=False,
+        encoder_id=version.encoder_id,
+        asked_at=utc_now(),
+        origin="compared",
+        shown=shown,
+    )
     app.feedback.record_turn(turn)
     app.feedback.record_verdict(user, turn_id, hits[0].passage.passage_id, "pin")

@@ -42,8 +42,11 @@ def _may_have_learnt(app: App, gone: ErasureCounts) -> tuple[list[str], list[str
     if gone.first_at is None:
         return [], []
     since, refused = datetime.fromisoformat(gone.first_at), latest_refusals(app)
-    made = [version.encoder_id for version in app.registry.versions()
-            if version.tier > 0 and version.created_at >= since and version.folder.is_dir()]  # fmt: skip
+    made = [
+        version.encoder_id
+        for version in app.registry.versions()
+        if version.tier > 0 and version.created_at >= since and version.folder.is_dir()
+    ]
     return [one for one in made if one not in refused], [one for one in made if one in refused]
 
 
@@ -62,14 +65,19 @@ def format_erasure(
         f"{_n(gone.n_turns, 'question')} with the answers, {_n(gone.n_question_vectors, 'vector')} of questions.",
         f"Also {others}." if others else "",
         f"{_n(gone.n_reviews, 'review')} of doubtful negatives, theirs or of questions that nobody asks any more."
-        if gone.n_reviews else "",
+        if gone.n_reviews
+        else "",
         f"Without name and answer stay {_n(gone.n_turns_kept, 'question')} that others judged too."
-        if gone.n_turns_kept else "",
+        if gone.n_turns_kept
+        else "",
         f"Candidates that the gate refused and that may have learnt from them go too: {', '.join(refused)}."
-        if refused else "",
+        if refused
+        else "",
         f"May have learnt from them: {', '.join(learnt)}. The next night starts from the base, "
-        'without them; "nightjar nightly" runs one now.' if learnt else "",
-    ]  # fmt: skip
+        'without them; "nightjar nightly" runs one now.'
+        if learnt
+        else "",
+    ]
     return [sentence for sentence in told if sentence]
 
 

@@ -223,8 +223,10 @@ def _checked(version: Version, confirmed: str, reason: str, person: CurrentUser)
     """The reason as it is stored, with who gave it."""
     typed = confirmed.strip().casefold()
     if typed not in (short_version_id(version.encoder_id), version.encoder_id):
-        raise UsageError(f"{confirmed!r} does not confirm it: type {short_version_id(version.encoder_id)!r}, the short name of the "
-                         "version that shall answer")  # fmt: skip
+        raise UsageError(
+            f"{confirmed!r} does not confirm it: type {short_version_id(version.encoder_id)!r}, the short name of the "
+            "version that shall answer"
+        )
     said = " ".join(reason.split())
     if not said or len(said) > MAX_REASON_LENGTH:
         raise UsageError(

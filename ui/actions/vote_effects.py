@@ -83,8 +83,13 @@ class VoteEffectsView:
         app, kept, state = self._app, self._kept(), self._state()
         if kept is None:
             chosen = app.settings.feedback
-            kept = load_judgments(app, frozenset(app.active_retriever.lexical.passage_ids), trusted=chosen.trusted,
-                          max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
+            kept = load_judgments(
+                app,
+                frozenset(app.active_retriever.lexical.passage_ids),
+                trusted=chosen.trusted,
+                max_per_person=chosen.max_judgments_per_person,
+                quarantined=chosen.quarantined,
+            )
             self._judgments = state, kept
         return kept
 

@@ -25,7 +25,7 @@ class Authenticated:
     way: AuthMethod
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
     """Looks people up for the door; every request anew, so that what is revoked or locked ends at once."""
 

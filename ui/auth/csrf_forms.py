@@ -67,8 +67,15 @@ def set_cookie(
     request: Request, response: Response, what: str, value: str, *, samesite: Any, max_age: int | None = None
 ) -> None:
     """A cookie that no script can read; without *max_age*, in seconds, it ends with the browser."""
-    response.set_cookie(cookie_name(what, request.scope), value, max_age=max_age, path="/", httponly=True,
-                        secure=is_https(request.scope), samesite=samesite)  # fmt: skip
+    response.set_cookie(
+        cookie_name(what, request.scope),
+        value,
+        max_age=max_age,
+        path="/",
+        httponly=True,
+        secure=is_https(request.scope),
+        samesite=samesite,
+    )
 
 
 def delete_cookie(request: Request, response: Response, what: str) -> None:

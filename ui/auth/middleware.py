@@ -135,8 +135,10 @@ def _refusal(scope: AsgiMessage) -> AsgiApp:
         # Relative, so that a proxy may serve us below a path of its own.
         here = "../" * (path.count("/") - 1)
         return RedirectResponse(f"{here}sign-in" + (f"?next={quote(wanted, safe='')}" if wanted else ""), 303)
-    reason = ("nobody is signed in, or the token does not hold: sign in, or send one as \"Authorization: Bearer nj_…\"; "
-              '"nightjar tokens add" and the page "account" make them')  # fmt: skip
+    reason = (
+        'nobody is signed in, or the token does not hold: sign in, or send one as "Authorization: Bearer nj_…"; '
+        '"nightjar tokens add" and the page "account" make them'
+    )
     return _told(path, reason, 401, {"www-authenticate": 'Bearer realm="Nightjar"'})
 
 

@@ -96,10 +96,12 @@ def _to_sign_in() -> Response:
 def create_auth_pages(desk: SignInService) -> Starlette:
     """The pages of the door, for the doorman to hand requests to."""
     sign_in, account = SignInPages(desk), AccountPage(desk)
-    return Starlette(routes=[
-        Route("/sign-in", sign_in.show, methods=["GET"]),
-        Route("/sign-in", sign_in.sign_in, methods=["POST"]),
-        Route("/sign-out", sign_in.sign_out, methods=["GET", "POST"]),
-        Route("/account", account.show, methods=["GET"]),
-        Route("/account", account.change, methods=["POST"]),
-    ])  # fmt: skip
+    return Starlette(
+        routes=[
+            Route("/sign-in", sign_in.show, methods=["GET"]),
+            Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+            Route("/sign-out", sign_in.sign_out, methods=["GET", "POST"]),
+            Route("/account", account.show, methods=["GET"]),
+            Route("/account", account.change, methods=["POST"]),
+        ]
+    )

@@ -65,14 +65,22 @@ def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
         yield None
         return
     if chosen.proxy_header and not chosen.proxies:
-        raise UsageError("accounts.proxy_header is set, but nobody is named in accounts.proxies whose header would be "
-                         "believed: name the proxy's address there")  # fmt: skip
+        raise UsageError(
+            "accounts.proxy_header is set, but nobody is named in accounts.proxies whose header would be "
+            "believed: name the proxy's address there"
+        )
     engine = open_database(settings.database_url)
     try:
         accounts, credentials = Accounts(engine), CredentialStore(engine)
         if not accounts.has_administrator() and chosen.proxy_role != "administrator":
             raise UsageError(_nobody_yet(settings.server.host))
-        identify = Authenticator(accounts, credentials, proxies, chosen.proxy_header.lower(), chosen.proxy_role)
+        identify = Authenticator(
+            accounts=accounts,
+            credentials=credentials,
+            proxies=proxies,
+            proxy_header=chosen.proxy_header.lower(),
+            proxy_role=chosen.proxy_role,
+        )
         desk = SignInService(accounts, credentials, LoginThrottle(chosen.attempts), chosen.session_hours)
         yield AuthStack(identify, create_auth_pages(desk), RateLimiter("requests", settings.limits.requests_per_minute))
     finally:
@@ -88,6 +96,8 @@ def wrap_in_middleware(settings: Settings, door: AuthStack | None, app: AsgiApp,
 
 def _nobody_yet(host: str) -> str:
     why = "accounts.required asks for it" if is_loopback(host) else f"host {host!r} can be reached from other machines"
-    return (f"people have to sign in ({why}), and nobody could, for there is no administrator yet: make one with "
-            '"nightjar accounts add NAME --role administrator". Or use 127.0.0.1, or --no-accounts where something in '
-            "front lets only the right people in (inside a container, say)")  # fmt: skip
+    return (
+        f"people have to sign in ({why}), and nobody could, for there is no administrator yet: make one with "
+        '"nightjar accounts add NAME --role administrator". Or use 127.0.0.1, or --no-accounts where something in '
+        "front lets only the right people in (inside a container, say)"
+    )

@@ -126,8 +126,10 @@ def check_path_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
                 raise UsageError(f'{str(path)!r} is hidden: bring it in with "nightjar ingest"')
             return
     allowed = ", ".join(repr(str(folder)) for folder in folders) or "no folder at all"
-    raise UsageError(f"{str(path)!r} may not be brought in from here, where the setting server.folders allows {allowed}: "
-                     'add its folder there, or use "nightjar ingest"')  # fmt: skip
+    raise UsageError(
+        f"{str(path)!r} may not be brought in from here, where the setting server.folders allows {allowed}: "
+        'add its folder there, or use "nightjar ingest"'
+    )
 
 
 def _real_path(path: Path) -> Path:

@@ -81,6 +81,10 @@ def _run(
         recorder.stage = stage
 
     return app.ingest(
-        found, on_progress=tell, is_stopped=lambda: is_leaving() or recorder.is_cancelled(), progress=watching.on_files_read,
-        on_stage=enter, remove_vanished=asked.remove_vanished,
-    )  # fmt: skip
+        found,
+        on_progress=tell,
+        is_stopped=lambda: is_leaving() or recorder.is_cancelled(),
+        progress=watching.on_files_read,
+        on_stage=enter,
+        remove_vanished=asked.remove_vanished,
+    )

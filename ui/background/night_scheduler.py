@@ -59,8 +59,15 @@ class NightScheduler:
 
         hour, minute = self._at.split(":")
         self._scheduler = BackgroundScheduler()
-        self._scheduler.add_job(self.run, "cron", hour=int(hour), minute=int(minute), misfire_grace_time=MISFIRE_GRACE_S,
-                                coalesce=True, max_instances=1)  # fmt: skip
+        self._scheduler.add_job(
+            self.run,
+            "cron",
+            hour=int(hour),
+            minute=int(minute),
+            misfire_grace_time=MISFIRE_GRACE_S,
+            coalesce=True,
+            max_instances=1,
+        )
         self._scheduler.start()
 
     @property
@@ -150,12 +157,23 @@ class NightScheduler:
         """The child; what it says goes into a file, not through us, so that it does not fall with us."""
         file = self._log_file()
         if file is None:
-            return subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+            return subprocess.Popen(
+                command,
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as said:
-            return subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL, stdout=said,
-                                    stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+            return subprocess.Popen(
+                command,
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _to_its_end(self, child: subprocess.Popen[bytes]) -> int:
         code = child.wait()

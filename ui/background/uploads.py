@@ -72,8 +72,10 @@ def store_upload(app: App, path: Path, name: str, person: CurrentUser) -> Ingest
     if reason is not None:
         raise UsageError(f"{kept!r} was not taken: {reason}")
     if size > rules.max_bytes:
-        raise UsageError(f"{kept!r} has {size / 1024**2:,.1f} MB, at most {rules.max_bytes // 1024**2} are taken: "
-                         "split it, or raise server.max_upload_mb")  # fmt: skip
+        raise UsageError(
+            f"{kept!r} has {size / 1024**2:,.1f} MB, at most {rules.max_bytes // 1024**2} are taken: "
+            "split it, or raise server.max_upload_mb"
+        )
     home = app.settings.data.resolve()
     (home / UPLOAD_FOLDER).mkdir(exist_ok=True)
     if shutil.disk_usage(home).free < size + MIN_FREE_BYTES:

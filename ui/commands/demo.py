@@ -95,8 +95,11 @@ def _library(app: App, folder: Path) -> BeirDataset:
     with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
         app.encode_missing(advance)
     asked = written.n_questions
-    _say("1 · The library", f"  {written.n_passages:,} passages of documentation, {asked['train']:,} training questions, "
-         f"{asked['test']:,} held out for the test")  # fmt: skip
+    _say(
+        "1 · The library",
+        f"  {written.n_passages:,} passages of documentation, {asked['train']:,} training questions, "
+        f"{asked['test']:,} held out for the test",
+    )
     return load_beir(folder)
 
 
@@ -159,8 +162,10 @@ def _moved(
         question = dataset.queries[query_id]
         right = next(located[one] for one, grade in dataset.split("test")[query_id].items() if grade > 0)
         typer.echo(f"  “{question}”")
-        typer.echo(f"     {app.library.get([right])[right].title}: rank {_rank(app, base, question, right)} → "
-                   f"{_rank(app, after, question, right)}")  # fmt: skip
+        typer.echo(
+            f"     {app.library.get([right])[right].title}: rank {_rank(app, base, question, right)} → "
+            f"{_rank(app, after, question, right)}"
+        )
         for vote in _nearest_votes(app, question):
             typer.echo(f"     taught by {vote}")
 

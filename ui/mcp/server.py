@@ -113,7 +113,13 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
         """Answers a question from the person's documents, with quotes; says so where they do not answer it."""
         user = _person(context).name
         with _told():
-            asked = UserQuestion(question, user, None, conversation_id, where=parse_filter(sources or ()))
+            asked = UserQuestion(
+                text=question,
+                user=user,
+                history=None,
+                conversation_id=conversation_id,
+                where=parse_filter(sources or ()),
+            )
             async with aclosing(asking.stream(asked)) as events:  # closed too where the client cancels
                 finished = [event async for event in events if isinstance(event, FinishedAnswer)]
         return _answered(finished[0])
@@ -138,17 +144,33 @@ def _told() -> Iterator[None]:
 
 def _found(hit: Hit) -> McpPassage:
     passage = hit.passage
-    return McpPassage(rank=hit.rank, passage_id=passage.public_id, source=passage.source, title=passage.title,
-                        page=passage.page, text=passage.text, score=round(hit.score, 4))  # fmt: skip
+    return McpPassage(
+        rank=hit.rank,
+        passage_id=passage.public_id,
+        source=passage.source,
+        title=passage.title,
+        page=passage.page,
+        text=passage.text,
+        score=round(hit.score, 4),
+    )
 
 
 def _answered(finished: FinishedAnswer) -> McpAnswer:
     answer = finished.answer
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
-    cited = [McpCitation(n=one.n, source=one.source, page=one.page, quote=one.quote, passage_id=public_ids[one.passage_id])
-             for one in answer.citations]  # fmt: skip
-    return McpAnswer(answer=answer.text, declined=answer.declined, reason=answer.reason, question=answer.question,
-                    citations=cited, turn_id=answer.turn_id, token=finished.token)  # fmt: skip
+    cited = [
+        McpCitation(n=one.n, source=one.source, page=one.page, quote=one.quote, passage_id=public_ids[one.passage_id])
+        for one in answer.citations
+    ]
+    return McpAnswer(
+        answer=answer.text,
+        declined=answer.declined,
+        reason=answer.reason,
+        question=answer.question,
+        citations=cited,
+        turn_id=answer.turn_id,
+        token=finished.token,
+    )
 
 
 def mount_mcp_server(api: FastAPI, app: Callable[[], App], asking: AsyncAnswerer) -> None:

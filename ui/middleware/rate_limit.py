@@ -44,8 +44,11 @@ class RateLimiter:
                 self._left.popitem(last=False)
         if not enough:
             again_s = (1 - left) / self._per_s
-            raise RateLimitError(f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
-                               f"try again in {format_wait(again_s)}", again_s)  # fmt: skip
+            raise RateLimitError(
+                f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
+                f"try again in {format_wait(again_s)}",
+                again_s,
+            )
 
 
 def format_wait(seconds: float) -> str:

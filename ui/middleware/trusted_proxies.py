@@ -36,8 +36,10 @@ class TrustedProxies:
         try:
             return cls(tuple(ipaddress.ip_network(one) for one in written))
         except ValueError as error:
-            raise SettingsError(f"setting 'accounts.proxies' is refused ({error}): write addresses such as 10.0.0.5, "
-                                "or networks such as 172.16.0.0/12") from error  # fmt: skip
+            raise SettingsError(
+                f"setting 'accounts.proxies' is refused ({error}): write addresses such as 10.0.0.5, "
+                "or networks such as 172.16.0.0/12"
+            ) from error
 
     def contains(self, address: str) -> bool:
         """Whether this is the address of one of them."""

@@ -31,8 +31,13 @@ _MARK = re.compile(r"\[(\d+)\]")
 def chat_completion(finished: FinishedAnswer, base_url: str, created: int, usage: TokenUsage) -> ChatCompletion:
     """The whole answer; *base_url* is where the application is reached, "http://HOST:PORT"."""
     message = AssistantMessage(content=finished.answer.text, annotations=url_annotations(finished.answer, base_url))
-    return ChatCompletion(id=completion_id(finished.answer.turn_id), created=created, choices=[CompletionChoice(message=message)],
-                      usage=usage, nightjar=vote_details(finished))  # fmt: skip
+    return ChatCompletion(
+        id=completion_id(finished.answer.turn_id),
+        created=created,
+        choices=[CompletionChoice(message=message)],
+        usage=usage,
+        nightjar=vote_details(finished),
+    )
 
 
 class ChatCompletionChunks:
@@ -90,15 +95,22 @@ def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], sit
     page = f", page {citation.page}" if citation.page else ""
     name = citation.source if passage.external_id else Path(citation.source).name
     url = f"{site}/api/passages/{quote(passage.public_id, safe='')}"
-    return UrlCitationSchema(start_index=span[0], end_index=span[1], title=f"{passage.title or name}{page}", url=url,
-                       content=citation.quote)  # fmt: skip
+    return UrlCitationSchema(
+        start_index=span[0], end_index=span[1], title=f"{passage.title or name}{page}", url=url, content=citation.quote
+    )
 
 
 def vote_details(finished: FinishedAnswer) -> VoteDetails:
     """What a client needs to send votes."""
     answer = finished.answer
-    return VoteDetails(turn_id=answer.turn_id, token=finished.token, encoder_id=answer.encoder_id, question=answer.question,
-                  declined=answer.declined, passage_ids=[hit.passage.public_id for hit in answer.hits])  # fmt: skip
+    return VoteDetails(
+        turn_id=answer.turn_id,
+        token=finished.token,
+        encoder_id=answer.encoder_id,
+        question=answer.question,
+        declined=answer.declined,
+        passage_ids=[hit.passage.public_id for hit in answer.hits],
+    )
 
 
 def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsage:

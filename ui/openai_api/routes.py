@@ -138,7 +138,12 @@ def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
     conversation_id = (wanted.metadata or {}).get("conversation_id") or None
     if conversation_id is not None and len(conversation_id) > 200:
         raise UsageError(f"metadata.conversation_id has {len(conversation_id)} characters: use at most 200")
-    return UserQuestion(said[-1][1], user, earlier_exchanges(said[:-1])[-MAX_EARLIER_EXCHANGES:], conversation_id)
+    return UserQuestion(
+        text=said[-1][1],
+        user=user,
+        history=earlier_exchanges(said[:-1])[-MAX_EARLIER_EXCHANGES:],
+        conversation_id=conversation_id,
+    )
 
 
 async def _counted(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsage:

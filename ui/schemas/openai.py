@@ -9,8 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 OPENAI_PREFIX = "/v1"
 OPENAI_MODEL_NAME = "nightjar"
 
-ERROR_TYPE_BY_STATUS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
-         429: "rate_limit_error"}  # fmt: skip
+ERROR_TYPE_BY_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 class LenientSchema(BaseModel):

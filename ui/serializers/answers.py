@@ -76,14 +76,23 @@ def job_json(job: IngestJob) -> dict[str, Any]:
 
 def file_progress_json(step: FileProgress) -> dict[str, Any]:
     """How far one file has come."""
-    return {"source": step.source, "stage": step.stage, "note": step.note, "n_passages": step.n_passages,
-            "n_encoded": step.n_encoded}  # fmt: skip
+    return {
+        "source": step.source,
+        "stage": step.stage,
+        "note": step.note,
+        "n_passages": step.n_passages,
+        "n_encoded": step.n_encoded,
+    }
 
 
 def removal_json(removed: RemovalCounts) -> dict[str, Any]:
     """What went with a document."""
-    return {"n_documents": removed.n_documents, "n_passages": removed.n_passages, "n_verdicts": removed.n_verdicts,
-            "versions": list(removed.was_trained_on)}  # fmt: skip
+    return {
+        "n_documents": removed.n_documents,
+        "n_passages": removed.n_passages,
+        "n_verdicts": removed.n_verdicts,
+        "versions": list(removed.was_trained_on),
+    }
 
 
 def document_json(one: ListedDocument) -> dict[str, Any]:

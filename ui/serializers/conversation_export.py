@@ -15,10 +15,16 @@ _STEERS = re.compile(r"([\\`*_\[\]<>#!|~])")
 
 def conversation_as_json(conversation: ListedConversation, exchanges: Sequence[StoredAnswer]) -> str:
     """The conversation with every answer as `nightjar ask --json` prints it."""
-    turns = [answer_json(one.answer) | {"asked_at": one.asked_at.isoformat(), "instead_of": one.instead_of}
-             for one in exchanges]  # fmt: skip
-    whole = {"conversation_id": conversation.conversation_id, "title": conversation.title,
-             "created_at": conversation.created_at, "turns": turns}  # fmt: skip
+    turns = [
+        answer_json(one.answer) | {"asked_at": one.asked_at.isoformat(), "instead_of": one.instead_of}
+        for one in exchanges
+    ]
+    whole = {
+        "conversation_id": conversation.conversation_id,
+        "title": conversation.title,
+        "created_at": conversation.created_at,
+        "turns": turns,
+    }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -61,9 +61,11 @@ def _effect_json(one: VoteEffect, names: Mapping[str, str]) -> dict[str, Any]:
         "why": one.why,
         "held_out": one.is_held_out,
         "changed_in": names.get(one.moved_by) if one.moved_by else None,
-        "versions": [{"version": step.encoder_id, "name": names.get(step.encoder_id), "rank": _rank_json(step.rank)}
-                     for step in one.steps],
-    }  # fmt: skip
+        "versions": [
+            {"version": step.encoder_id, "name": names.get(step.encoder_id), "rank": _rank_json(step.rank)}
+            for step in one.steps
+        ],
+    }
 
 
 def _rank_json(rank: int | None) -> int | str | None:

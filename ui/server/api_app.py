@@ -71,8 +71,10 @@ def import_mcp_server() -> ModuleType:
     try:
         from ui.mcp import server as door
     except ImportError as error:
-        raise SettingsError(f"the Model Context Protocol needs a package that is not here ({error}): "
-                            "pip install 'nightjar-rag[mcp]', or leave server.mcp off") from error  # fmt: skip
+        raise SettingsError(
+            f"the Model Context Protocol needs a package that is not here ({error}): "
+            "pip install 'nightjar-rag[mcp]', or leave server.mcp off"
+        ) from error
     return door
 
 

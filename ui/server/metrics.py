@@ -47,8 +47,13 @@ class RequestMetricsMiddleware:
         self._n = Counter(
             "rag_requests_total", "Requests, by route and status.", ["route", "status"], registry=registry
         )
-        self._seconds = Histogram("rag_request_seconds", "From a request to the end of its answer, without the pages.",
-                                  ["route"], buckets=LATENCY_BUCKETS_S, registry=registry)  # fmt: skip
+        self._seconds = Histogram(
+            "rag_request_seconds",
+            "From a request to the end of its answer, without the pages.",
+            ["route"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
 
     async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
         """Passes it on."""

@@ -55,8 +55,14 @@ async def _make_server(
     gradio_app: Any = mounted.routes[-1]
     front = wrap_in_middleware(settings, door, UploadMiddleware(mounted, uploads), uploads.max_bytes)
     # No proxy_headers: uvicorn believes whoever speaks from this machine. trusted_proxies.py believes whom the settings name.
-    config = uvicorn.Config(front, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                            timeout_graceful_shutdown=grace_s)  # fmt: skip
+    config = uvicorn.Config(
+        front,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=grace_s,
+    )
     return StoppableServer(config, gradio_app.app.stop_event)
 
 
@@ -73,9 +79,20 @@ def create_application(opening: AppStartup, settings: Settings, *, accounts: boo
         # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted: FastAPI = gr.mount_gradio_app(
-            api, build_pages(opening, retrieval.k, at_once=retrieval.until_tonight, accounts=accounts), path="/",
-            theme=make_theme(), head=SCRIPT_TAG, css_paths=STYLE_SHEETS, footer_links=[], run_history=False, show_error=False,
+            api,
+            build_pages(opening, retrieval.k, at_once=retrieval.until_tonight, accounts=accounts),
+            path="/",
+            theme=make_theme(),
+            head=SCRIPT_TAG,
+            css_paths=STYLE_SHEETS,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
             allowed_paths=[],
-            max_file_size=max(1, uploads.max_bytes), enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False,
-        )  # fmt: skip
+            max_file_size=max(1, uploads.max_bytes),
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+        )
     return mounted

@@ -73,9 +73,15 @@ WAITS_FOR_FILES = "Your question is asked as soon as they are in …"
 ONLY_THIS = "Ask only {name}"
 ONLY_IN = "Only in {source} ✕ Everywhere"
 FILE_STAGES = {
-    "waiting": "waits", "finding": "is looked at", "reading": "is read", "encoding": "is encoded",
-    "indexing": "becomes findable", "done": "can be asked now", "failed": "was not taken", "cancelled": "was cancelled",
-}  # fmt: skip
+    "waiting": "waits",
+    "finding": "is looked at",
+    "reading": "is read",
+    "encoding": "is encoded",
+    "indexing": "becomes findable",
+    "done": "can be asked now",
+    "failed": "was not taken",
+    "cancelled": "was cancelled",
+}
 FILE_PASSAGES = "{done:,} of {total:,} passages"
 
 # ---- how things stand

@@ -175,9 +175,14 @@ PANELS = {
     "seconds": "Seconds to the end of the answer",
 }
 SERIES = {
-    "answered": "answered", "declined": "declined", "liked": "liked", "disliked": "disliked",
-    "supported": "supported", "p50": "half of them", "p95": "95 % of them",
-}  # fmt: skip
+    "answered": "answered",
+    "declined": "declined",
+    "liked": "liked",
+    "disliked": "disliked",
+    "supported": "supported",
+    "p50": "half of them",
+    "p95": "95 % of them",
+}
 KEPT_SINCE = "Support and seconds are kept since {day}; of earlier questions they are not known."
 NEVER_KEPT = "Support and seconds were not kept for these questions."
 AS_TABLE = "The same as a table"
@@ -215,9 +220,11 @@ PINNED = "Noted. Tonight this passage becomes the right answer to the question."
 UP, DOWN = "▲ {n}", "▼ {n}"
 STAYED, NEW, GONE = "=", "new", "gone from {name}"
 MOVE_HINTS = {
-    "up": "{n} higher than in {name}", "down": "{n} lower than in {name}", "same": "same rank in {name}",
+    "up": "{n} higher than in {name}",
+    "down": "{n} lower than in {name}",
+    "same": "same rank in {name}",
     "new": "not among the first {k} of {name}",
-}  # fmt: skip
+}
 NOBODY = "No passage was found."
 ONLY_VOTERS = "Judging needs the role “voter”: you can look at the names at once."
 FAILED = "Something went wrong here, and it was logged."

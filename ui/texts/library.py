@@ -24,17 +24,35 @@ SEARCH_LABEL = "Find by name or title"
 SEARCH_PLACEHOLDER = "report 2026, notes/, .pdf"
 FIND = "Find"
 ONLY_LABEL = "Show"
-ONLY = {"": "all documents", "outdated": "called outdated, most often first", "encoding": "still being encoded",
-        "replaced": "to be read anew"}  # fmt: skip
-COLUMNS = {"source": "Document", "state": "State", "type": "Type", "passages": "Passages", "size": "Characters",
-           "added": "Added", "helpful": "Helpful", "not_relevant": "Not relevant", "outdated": "Outdated",
-           "cited": "Cited"}  # fmt: skip
+ONLY = {
+    "": "all documents",
+    "outdated": "called outdated, most often first",
+    "encoding": "still being encoded",
+    "replaced": "to be read anew",
+}
+COLUMNS = {
+    "source": "Document",
+    "state": "State",
+    "type": "Type",
+    "passages": "Passages",
+    "size": "Characters",
+    "added": "Added",
+    "helpful": "Helpful",
+    "not_relevant": "Not relevant",
+    "outdated": "Outdated",
+    "cited": "Cited",
+}
 """What a document is sorted by, and its state, which it is not → heading of the column."""
 UP, DOWN = " ↑", " ↓"
 STATES = {"indexed": "searchable", "encoding": "being encoded", "replaced": "to be read anew"}
-UNITS = {"passages": ("passage", "passages"), "size": ("character", "characters"), "helpful": ("helpful", "helpful"),
-         "not_relevant": ("not relevant", "not relevant"), "outdated": ("outdated", "outdated"),
-         "cited": ("citation", "citations")}  # fmt: skip
+UNITS = {
+    "passages": ("passage", "passages"),
+    "size": ("character", "characters"),
+    "helpful": ("helpful", "helpful"),
+    "not_relevant": ("not relevant", "not relevant"),
+    "outdated": ("outdated", "outdated"),
+    "cited": ("citation", "citations"),
+}
 """Behind the numbers, where there are no headings: on a phone, and for screen readers."""
 NOUGHT = "–"
 RANGE = "{what} {first:,}–{last:,} of {n:,}"
@@ -50,8 +68,12 @@ BACK = "← All documents"
 PAGE = "Page {page}"
 THIS_PASSAGE = "the passage you came for"
 OVERLAPS = "begins in the passage above"
-TALLY = {"helpful": "{n:,} helpful", "not_relevant": "{n:,} not relevant", "outdated": "{n:,} outdated",
-         "cited": "cited {n:,} times"}  # fmt: skip
+TALLY = {
+    "helpful": "{n:,} helpful",
+    "not_relevant": "{n:,} not relevant",
+    "outdated": "{n:,} outdated",
+    "cited": "cited {n:,} times",
+}
 TALLY_ONE = {"helpful": "1 helpful", "not_relevant": "1 not relevant", "outdated": "1 outdated", "cited": "cited once"}
 ADDED = "added {day}"
 OUTDATED_BY = "Called outdated by {people}."
@@ -90,9 +112,18 @@ JOB_DONE_SHARE = "{percent} % done"
 TRY_AGAIN = "Try the refused files again"
 TRIED_AGAIN = "{files} on the way in again."
 NOTHING_REFUSED = "No file of the latest ingests was refused."
-STEP_STAGES = {"waiting": "waiting", "reading": "being read", "splitting": "being cut", "stored": "stored",
-               "encoding": "being encoded", "indexed": "searchable", "unchanged": "unchanged", "copy": "there already",
-               "skipped": "passed over", "refused": "refused"}  # fmt: skip
+STEP_STAGES = {
+    "waiting": "waiting",
+    "reading": "being read",
+    "splitting": "being cut",
+    "stored": "stored",
+    "encoding": "being encoded",
+    "indexed": "searchable",
+    "unchanged": "unchanged",
+    "copy": "there already",
+    "skipped": "passed over",
+    "refused": "refused",
+}
 
 # ---- gaps
 

@@ -86,9 +86,13 @@ FAILED = "Something went wrong here, and it was logged. Your question is still i
 # ---- the page of negatives
 
 PAGES = {
-    "": "Chat", "documents": "Library", "insights": "Insights", "training": "Training", "negatives": "Negatives",
+    "": "Chat",
+    "documents": "Library",
+    "insights": "Insights",
+    "training": "Training",
+    "negatives": "Negatives",
     "people": "People",
-}  # fmt: skip
+}
 """Path of each page → its name."""
 NEGATIVES_TITLE = "Negatives"
 NEGATIVES_TAGLINE = (
@@ -105,28 +109,49 @@ SAMPLE_QUESTIONS = "Questions to try; nobody has judged any yet"
 LOOKING = "Looking through the library in eight ways …"
 
 WAYS = {
-    "feedback": ("Rejected by people", "Shown for this question, and not relevant to those who looked.",
-                 "Nobody has rejected a passage for this question, or too few people for it to count."),
+    "feedback": (
+        "Rejected by people",
+        "Shown for this question, and not relevant to those who looked.",
+        "Nobody has rejected a passage for this question, or too few people for it to count.",
+    ),
     "dense": ("Near in meaning", "What the version that answers now takes for right.", ""),
-    "earlier": ("Near by an earlier version", "What a version before the current one took for right.",
-                "There is no earlier version, or its vectors are gone."),
-    "bm25": ("The question’s words", "Passages that share words with the question, by BM25.",
-             "No other passage shares a word with the question."),
-    "neighbour": ("Near the right passage", "Neighbours of the right passage in meaning, whatever the question.",
-                  "It starts from a right passage, and none is known."),
-    "word_neighbour": ("The right passage’s words", "Passages that share words with the right passage, by BM25.",
-                       "It starts from a right passage, and none is known."),
+    "earlier": (
+        "Near by an earlier version",
+        "What a version before the current one took for right.",
+        "There is no earlier version, or its vectors are gone.",
+    ),
+    "bm25": (
+        "The question’s words",
+        "Passages that share words with the question, by BM25.",
+        "No other passage shares a word with the question.",
+    ),
+    "neighbour": (
+        "Near the right passage",
+        "Neighbours of the right passage in meaning, whatever the question.",
+        "It starts from a right passage, and none is known.",
+    ),
+    "word_neighbour": (
+        "The right passage’s words",
+        "Passages that share words with the right passage, by BM25.",
+        "It starts from a right passage, and none is known.",
+    ),
     "random": ("Random", "Any passage that is neither known nor likely to be right.", ""),
-    "in_batch": ("In the same batch", "Right passages of other questions.",
-                 "No other question has a right passage yet."),
-}  # fmt: skip
+    "in_batch": (
+        "In the same batch",
+        "Right passages of other questions.",
+        "No other question has a right passage yet.",
+    ),
+}
 """Way of finding negatives → its name, what it finds, and why it found nothing."""
 NOTHING_FOUND = "It found nothing."
 
 SCORES = {
-    "dense": "cosine {score:.2f}", "earlier": "cosine {score:.2f}", "bm25": "BM25 {score:.1f}",
-    "neighbour": "cosine to the right one {score:.2f}", "word_neighbour": "BM25 {score:.1f}",
-}  # fmt: skip
+    "dense": "cosine {score:.2f}",
+    "earlier": "cosine {score:.2f}",
+    "bm25": "BM25 {score:.1f}",
+    "neighbour": "cosine to the right one {score:.2f}",
+    "word_neighbour": "BM25 {score:.1f}",
+}
 """The unit of each way's score; the others have none."""
 MARGIN = "margin {margin:+.2f}"
 MARGIN_HINT = (
@@ -197,6 +222,10 @@ FILES = "{n:,} files"
 MORE_FILES = "… and {n:,} more; “nightjar jobs {job}” lists them"
 JOB_STATES = {"waiting": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}
 JOB_STAGES = {
-    "": "", "finding": "looks for files", "reading": "reads and encodes", "encoding": "encodes", "indexing": "makes it findable",
-}  # fmt: skip
+    "": "",
+    "finding": "looks for files",
+    "reading": "reads and encodes",
+    "encoding": "encodes",
+    "indexing": "makes it findable",
+}
 N_ENCODED = "{done:,} of {total:,} passages encoded"

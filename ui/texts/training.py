@@ -23,23 +23,30 @@ NO_NIGHT = "No night has trained anything here yet."
 CUT_OFF = "It was cut off before its end. The next night goes on where it was."
 ENDED = "The latest one, {ago} ago: {outcome}."
 OUTCOMES = {
-    0: "promoted", 3: "kept, the gate said no", 4: "too little data, nothing was trained", 75: "another night was running",
+    0: "promoted",
+    3: "kept, the gate said no",
+    4: "too little data, nothing was trained",
+    75: "another night was running",
     -15: "ended by hand",
-}  # fmt: skip
+}
 """Exit code of a night → what it means."""
 FAILED_OUTCOME = "failed, with exit code {code}; what it said is below"
 STAGES = {
-    "reading": "Read the judgments", "learning": "Learn", "measuring": "Measure both versions",
-    "indexing": "Build the new index", "deciding": "Ask the gate, and write the report",
-}  # fmt: skip
+    "reading": "Read the judgments",
+    "learning": "Learn",
+    "measuring": "Measure both versions",
+    "indexing": "Build the new index",
+    "deciding": "Ask the gate, and write the report",
+}
 """Stage of a night, in order → what it does."""
 AT = "at {at}"
 TOOK = "{took}"
 STEP = "{name}: {done:,} of {total:,}"
 DECISIONS = {
-    "promoted": "Promoted: the candidate answers", "kept": "Kept: the version before went on answering",
+    "promoted": "Promoted: the candidate answers",
+    "kept": "Kept: the version before went on answering",
     "invalid": "Invalid: too little to decide by",
-}  # fmt: skip
+}
 GATE_SAID = "What the gate said"
 LEARNT_FROM = "{n:,} judgments · tier {tier} · {took}"
 LEFT_OUT = "Left out of the judgments"
@@ -61,9 +68,11 @@ COUNTING = "Counting the judgments …"
 
 TIER_LABEL = "How it should learn"
 TIER_CHOICES = [
-    ("Let it choose", "auto"), ("Tier 1: a map for questions", "1"), ("Tier 2: the question side", "2"),
+    ("Let it choose", "auto"),
+    ("Tier 1: a map for questions", "1"),
+    ("Tier 2: the question side", "2"),
     ("Tier 3: both sides", "3"),
-]  # fmt: skip
+]
 TIER_IS = {
     1: "Tier 1 learns a linear map for questions; seconds to a few minutes, and nothing is encoded again.",
     2: "Tier 2 trains the encoder of questions; {minutes}, and nothing is encoded again.",
@@ -90,16 +99,21 @@ PLOT_KEY = (
 PLOT_EMPTY = "Once a night has measured something, its gain is drawn here."
 SERVED = "{before} → {after}"
 STANDINGS = {
-    "current": "answers now", "previous": "previous", "earlier": "answered earlier", "candidate": "candidate",
+    "current": "answers now",
+    "previous": "previous",
+    "earlier": "answered earlier",
+    "candidate": "candidate",
     "refused": "refused",
-}  # fmt: skip
+}
 TIERS = {0: "the base", 1: "tier 1", 2: "tier 2", 3: "tier 3"}
 OF_PARENT = "from {parent}"
 WEIGHT = "BM25 counts {weight:g}"
 LEARNT = {
-    "n_train_questions": "{n:,} training questions", "n_own_questions": "{n:,} of the library’s own",
-    "n_dev_questions": "{n:,} to choose by", "n_rows": "{n:,} rows",
-}  # fmt: skip
+    "n_train_questions": "{n:,} training questions",
+    "n_own_questions": "{n:,} of the library’s own",
+    "n_dev_questions": "{n:,} to choose by",
+    "n_rows": "{n:,} rows",
+}
 """Count in a version's note → how it is told."""
 ON_DEV = "nDCG@10 on dev {score:.3f}"
 AT_GATE = "at the gate {before:.3f} → {after:.3f}"

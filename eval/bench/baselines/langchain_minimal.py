@@ -61,7 +61,9 @@ class LangChainMinimal:
 
 
 def _given(text: str, first: str, score: float, started: float) -> SideAnswer:
-    return SideAnswer(text, first, "", declined=False, support=score, ms=1000 * (time.perf_counter() - started))
+    return SideAnswer(
+        text=text, first=first, short="", declined=False, support=score, ms=1000 * (time.perf_counter() - started)
+    )
 
 
 def _embeddings(encoder: PassageEncoder, known: Mapping[str, Sequence[float]]) -> Any:

@@ -73,12 +73,30 @@ def fill_turns(
 def _said(draw: random.Random, passage_ids: Sequence[str]) -> _Said:
     sentences = [_sentence(draw) for _ in range(SENTENCES)]
     citations = tuple(
-        Citation(n, draw.choice(passage_ids), "made-up/document.md", None, 0, len(one), one, 0.8)
+        Citation(
+            n=n,
+            passage_id=draw.choice(passage_ids),
+            source="made-up/document.md",
+            page=None,
+            start=0,
+            end=len(one),
+            quote=one,
+            support=0.8,
+        )
         for n, one in enumerate(sentences, 1)
     )
     checked = tuple(CheckedSentence(one, draw.choice((0.2, 0.8, 0.9))) for one in sentences)
     text = " ".join(f"{one} [{n}]" for n, one in enumerate(sentences, 1))
-    answer = Answer("", "", text, False, "", "", citations, sentences=checked)
+    answer = Answer(
+        turn_id="",
+        question="",
+        text=text,
+        declined=False,
+        reason="",
+        encoder_id="",
+        citations=citations,
+        sentences=checked,
+    )
     return _Said(text, json.loads(to_row(answer, "ready")))
 
 
@@ -108,10 +126,17 @@ def _turn(draw: random.Random, pool: Sequence[_Said], encoder_id: str, number: i
 def _seen(draw: random.Random, turn_id: str, passage_ids: Sequence[str]) -> list[Row]:
     chosen = draw.sample(passage_ids, min(SHOWN, len(passage_ids)))
     return [
-        {"turn_id": turn_id, "passage_id": one, "rank": rank, "score": 0.5, "dense": 0.5, "lexical": 0.0,
-         "cited": int(rank <= SENTENCES)}
+        {
+            "turn_id": turn_id,
+            "passage_id": one,
+            "rank": rank,
+            "score": 0.5,
+            "dense": 0.5,
+            "lexical": 0.0,
+            "cited": int(rank <= SENTENCES),
+        }
         for rank, one in enumerate(chosen, 1)
-    ]  # fmt: skip
+    ]
 
 
 def _events(draw: random.Random, asked: Sequence[Row], seen: Sequence[Row]) -> Iterator[Row]:
@@ -121,5 +146,11 @@ def _events(draw: random.Random, asked: Sequence[Row], seen: Sequence[Row]) -> I
         for of_passage, verdicts in kinds.items():
             if draw.random() < JUDGED:
                 passage_id = seen[place * len(seen) // len(asked)]["passage_id"] if of_passage else ""
-                yield {"user": turn["user"], "turn_id": turn["turn_id"], "passage_id": passage_id,
-                       "verdict": draw.choice(verdicts), "comment": "", "given_at": turn["asked_at"]}  # fmt: skip
+                yield {
+                    "user": turn["user"],
+                    "turn_id": turn["turn_id"],
+                    "passage_id": passage_id,
+                    "verdict": draw.choice(verdicts),
+                    "comment": "",
+                    "given_at": turn["asked_at"],
+                }

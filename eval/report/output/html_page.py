@@ -138,13 +138,13 @@ def _plots(
 def _today(decision: GateDecision, background: ReportContext, figures: ReportFigures) -> PastReport:
     primary, drift = figures.rows[0].figures, figures.drift
     return PastReport(
-        background.title,
-        decision.decision,
-        figures.rows[0].n,
-        primary.mean_current if primary else None,
-        primary.mean_candidate if primary else None,
-        drift.since_anchor.mean_current if drift.since_anchor else None,
-        drift.locked.mean_candidate if drift.locked else None,
+        name=background.title,
+        decision=decision.decision,
+        n=figures.rows[0].n,
+        current=primary.mean_current if primary else None,
+        candidate=primary.mean_candidate if primary else None,
+        anchor=drift.since_anchor.mean_current if drift.since_anchor else None,
+        locked=drift.locked.mean_candidate if drift.locked else None,
     )
 
 
@@ -173,8 +173,9 @@ def declining_of(sureness: AbstentionScores) -> AbstentionCounts:
     >>> declining_of(Sureness(np.array([0.9, 0.1]), np.array([0.3, 0.0]), np.array([True, True]), least=0.2))
     Declining(n=2, answered=1, declined=1)
     """
-    return AbstentionCounts(len(sureness.there), int((sureness.there >= sureness.least).sum()),
-                     int((sureness.gone < sureness.least).sum()))  # fmt: skip
+    return AbstentionCounts(
+        len(sureness.there), int((sureness.there >= sureness.least).sum()), int((sureness.gone < sureness.least).sum())
+    )
 
 
 def _calibration(all_of: Sequence[AbstentionScores]) -> list[tuple[str, list[str]]]:
@@ -196,9 +197,15 @@ def _checks(background: ReportContext, figures: ReportFigures | None) -> list[Va
     invalid = [one for one in figures.rows if not one.is_valid] if figures else []
     return [
         *background.checks,
-        *(ValidityCheck(one.measure, False, f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.")
-          for one in invalid),
-    ]  # fmt: skip
+        *(
+            ValidityCheck(
+                one.measure,
+                False,
+                f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.",
+            )
+            for one in invalid
+        ),
+    ]
 
 
 def _bare_rulings(decision: GateDecision) -> list[Ruling]:

@@ -45,12 +45,20 @@ def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[s
     moves = {one.question.query_id: one.move for one in figures.moved}
     for row, question in enumerate(comparison.questions):
         line = {
-            "query_id": question.query_id, "question": question.text, "right": dict(question.right),
-            "source": question.source, "language": question.language, "is_unseen": question.is_unseen,
-            "is_newest": question.is_newest, "is_decisive": question.is_decisive, "is_locked": question.is_locked,
+            "query_id": question.query_id,
+            "question": question.text,
+            "right": dict(question.right),
+            "source": question.source,
+            "language": question.language,
+            "is_unseen": question.is_unseen,
+            "is_newest": question.is_newest,
+            "is_decisive": question.is_decisive,
+            "is_locked": question.is_locked,
             "move": moves.get(question.query_id),
-            "votes": [{"passage_id": one.passage_id, "verdict": one.verdict, "n_people": one.n_people,
-                       "comment": one.comment} for one in question.votes],
+            "votes": [
+                {"passage_id": one.passage_id, "verdict": one.verdict, "n_people": one.n_people, "comment": one.comment}
+                for one in question.votes
+            ],
             "versions": {
                 name: {
                     "version": found.version_id,
@@ -61,7 +69,7 @@ def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[s
                 }
                 for name, found in comparison.versions.items()
             },
-        }  # fmt: skip
+        }
         yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 
 

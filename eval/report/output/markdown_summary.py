@@ -51,13 +51,18 @@ def render_markdown(
         lines += ["## What to do next", "", *(f"{n}. {cell(one)}" for n, one in enumerate(advice, start=1)), ""]
     tested = {name: decision.figures[key] for key, name in ROWS.items() if decision.figures.get(key)}
     if tested:
-        lines += ["| measure | n | current | candidate | difference | 95 % interval | p | better · same · worse |",
-                  "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            "| measure | n | current | candidate | difference | 95 % interval | p | better · same · worse |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(name, one) for name, one in tested.items()] + [""]
     elif figures:
         lines += ["| measure | n | mean | 95 % interval |", "|---|---|---|---|"]
-        lines += [f"| {one.measure} | {one.n} | {one.alone.mean:.4f} | {one.alone.low:.4f} to {one.alone.high:.4f} |"
-                  for one in figures.rows if one.alone] + [""]  # fmt: skip
+        lines += [
+            f"| {one.measure} | {one.n} | {one.alone.mean:.4f} | {one.alone.low:.4f} to {one.alone.high:.4f} |"
+            for one in figures.rows
+            if one.alone
+        ] + [""]
     lines += [
         "|  |  |",
         "|---|---|",

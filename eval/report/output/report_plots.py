@@ -38,25 +38,38 @@ _OWN_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 def measures_plot(rows: Sequence[MeasureRow]) -> str:
     """Every measure's difference with its interval."""
     shown = [(measure_name(one.measure), one.figures) for one in rows if one.figures]
-    return _inline("measures", lambda axes: _forest(axes, shown), "candidate less current; lines: 95 % intervals",
-                   0.9 + 0.28 * len(shown))  # fmt: skip
+    return _inline(
+        "measures",
+        lambda axes: _forest(axes, shown),
+        "candidate less current; lines: 95 % intervals",
+        0.9 + 0.28 * len(shown),
+    )
 
 
 def slices_plot(parts: Sequence[QuestionSlice]) -> str:
     """Every slice's difference in nDCG@10 with its interval; hollow where it has too few questions for a test."""
     shown = [(f"{_short(one.name)} ({one.n:,})", one.figures) for one in parts if one.figures]
     hollow = [one.p_adjusted is None for one in parts if one.figures]
-    return _inline("slices", lambda axes: _forest(axes, shown, hollow),
-                   "nDCG@10, candidate less current; hollow: fewer than 30 questions, not tested",
-                   0.9 + 0.28 * len(shown))  # fmt: skip
+    return _inline(
+        "slices",
+        lambda axes: _forest(axes, shown, hollow),
+        "nDCG@10, candidate less current; hollow: fewer than 30 questions, not tested",
+        0.9 + 0.28 * len(shown),
+    )
 
 
 def _forest(axes: Any, shown: Sequence[tuple[str, PairedComparison]], hollow: Sequence[bool] = ()) -> None:
     for line, (_, figures) in enumerate(shown):
         is_hollow = bool(hollow and hollow[line])
         axes.hlines(line, figures.low, figures.high, color=FADED if is_hollow else OURS, linewidth=2)
-        axes.plot([figures.difference], [line], "o", color=FADED if is_hollow else OURS, markersize=6,
-                  fillstyle="none" if is_hollow else "full")  # fmt: skip
+        axes.plot(
+            [figures.difference],
+            [line],
+            "o",
+            color=FADED if is_hollow else OURS,
+            markersize=6,
+            fillstyle="none" if is_hollow else "full",
+        )
     axes.axvline(0.0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(shown)), [name for name, _ in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -123,12 +136,25 @@ def history_plot(past: Sequence[PastReport]) -> str:
         places = range(len(past))
         for name, values in (("current", [one.current for one in past]), ("anchor", [one.anchor for one in past])):
             colour, dashes = KINDS[name]
-            axes.plot(places, [np.nan if one is None else one for one in values], color=colour, linestyle=dashes,
-                      linewidth=1.6, marker=".", label=NAMES.get(name, name))  # fmt: skip
+            axes.plot(
+                places,
+                [np.nan if one is None else one for one in values],
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.6,
+                marker=".",
+                label=NAMES.get(name, name),
+            )
         for place, one in enumerate(past):
             if one.candidate is not None:
-                axes.plot([place], [one.candidate], "o", color=OURS, markersize=6,
-                          fillstyle="full" if one.decision == "promoted" else "none")  # fmt: skip
+                axes.plot(
+                    [place],
+                    [one.candidate],
+                    "o",
+                    color=OURS,
+                    markersize=6,
+                    fillstyle="full" if one.decision == "promoted" else "none",
+                )
         axes.set_xticks(places, [_short(one.name[:8]) for one in past], rotation=60, fontsize=8)
         axes.grid(color=PALE, linewidth=0.6)
         axes.legend(loc="best", frameon=False, fontsize=9)

@@ -17,11 +17,19 @@ def robustness_plot(found: RobustnessResult, title: str) -> str:
 def _draw(axes: Any, found: RobustnessResult) -> None:
     shares = list(found.noise)
     axes.plot(shares, [point.right for point in found.noise.values()], "o-", color=OURS, linewidth=2.4, label="right")
-    axes.plot(shares, [point.declined for point in found.noise.values()], "o-", color=THEIRS, linewidth=2.4,
-              label="declined")  # fmt: skip
+    axes.plot(
+        shares, [point.declined for point in found.noise.values()], "o-", color=THEIRS, linewidth=2.4, label="declined"
+    )
     places = [(rank - 1) / max(1, found.k - 1) for rank in found.position]
-    axes.plot(places, [point.right for point in found.position.values()], "s--", color=OURS, linewidth=1.2, markersize=4,
-              label="right, by rank")  # fmt: skip
+    axes.plot(
+        places,
+        [point.right for point in found.position.values()],
+        "s--",
+        color=OURS,
+        linewidth=1.2,
+        markersize=4,
+        label="right, by rank",
+    )
     above = axes.secondary_xaxis("top")
     above.set_xticks(places, [f"rank {rank}" for rank in found.position], fontsize=8)
     above.tick_params(length=0)

@@ -27,7 +27,7 @@ STYLE: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
     """One line of a dot plot."""
 
@@ -116,8 +116,15 @@ def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
         axes.plot(
             nights, list(one.at), color=colour, linewidth=1 if one.kind == "pale" else 2.4, drawstyle="steps-post"
         )
-        axes.annotate(one.label, (longest, one.at[-1]), xytext=(4, 0), textcoords="offset points", va="center",
-                      fontsize=8, color=colour)  # fmt: skip
+        axes.annotate(
+            one.label,
+            (longest, one.at[-1]),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
     axes.axhline(0.0, color=INK, linewidth=0.8)
     axes.axhline(bar, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.annotate(f"bar {bar:+.3f}", (1, bar), xytext=(0, -10), textcoords="offset points", fontsize=8)
@@ -153,8 +160,13 @@ def risk_plot(lines: Sequence[RiskCurve], title: str) -> str:
 def _draw_risks(axes: Any, lines: Sequence[RiskCurve]) -> None:
     for one in lines:
         colour = {"ours": OURS, "theirs": THEIRS, "pale": "#7a7a7a"}[one.kind]
-        axes.plot(list(one.coverage), list(one.risk), color=colour, linewidth=2.4 if one.kind == "ours" else 1.4,
-                  label=one.label)  # fmt: skip
+        axes.plot(
+            list(one.coverage),
+            list(one.risk),
+            color=colour,
+            linewidth=2.4 if one.kind == "ours" else 1.4,
+            label=one.label,
+        )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.grid(color=PALE, linewidth=0.6)
@@ -173,5 +185,13 @@ def _explain(axes: Any, names: set[str]) -> None:
         if name in names
     ]
     if marks:
-        axes.legend(handles=marks, loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=len(marks),
-                    fontsize=9, borderaxespad=0.2, handletextpad=0.1)  # fmt: skip
+        axes.legend(
+            handles=marks,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            frameon=False,
+            ncols=len(marks),
+            fontsize=9,
+            borderaxespad=0.2,
+            handletextpad=0.1,
+        )

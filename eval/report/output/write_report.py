@@ -46,11 +46,18 @@ def write_report(
         said = recommendations(decision, comparison, figures, background)
     else:
         said = [*background.advice] or list(decision.reasons)
-    metrics = {"schema": SCHEMA, "decision": decision.decision, "reasons": list(decision.reasons),
-               "rules": [_rule(one) for one in decision.rulings], "figures": decision.figures, "facts": dict(facts),
-               "comparison": figures_as_json(figures) if figures else None, "next": said,
-               "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
-               "checks": [_check(one) for one in background.checks]}  # fmt: skip
+    metrics = {
+        "schema": SCHEMA,
+        "decision": decision.decision,
+        "reasons": list(decision.reasons),
+        "rules": [_rule(one) for one in decision.rulings],
+        "figures": decision.figures,
+        "facts": dict(facts),
+        "comparison": figures_as_json(figures) if figures else None,
+        "next": said,
+        "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
+        "checks": [_check(one) for one in background.checks],
+    }
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
     (beside / "report.md").write_text(render_markdown(decision, told, said, figures, headline), "utf-8")

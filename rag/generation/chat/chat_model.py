@@ -96,8 +96,16 @@ class ChatModel:
         Raises:
             SettingsError: as of `open_model`.
         """
-        model = open_chat_model(name, base_url=base_url, api_key=api_key, timeout_s=timeout_s, max_tokens=max_tokens,
-                           connect_s=connect_s, wait_s=min(silence_s, timeout_s) / 2, tell=tell)  # fmt: skip
+        model = open_chat_model(
+            name,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            max_tokens=max_tokens,
+            connect_s=connect_s,
+            wait_s=min(silence_s, timeout_s) / 2,
+            tell=tell,
+        )
         breaker, patience = CircuitBreaker(rest_after, rest_s), Timeouts(timeout_s, silence_s, retries)
         return cls(name, model, breaker, patience, max_tokens=max_tokens, secret=api_key)
 

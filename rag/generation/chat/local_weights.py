@@ -103,8 +103,13 @@ def greedy_decoding(config: Any, tokenizer: Any) -> Any:
     ends = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
     first_end = ends[0] if isinstance(ends, Sequence) else ends
     pad = next((one for one in (config.pad_token_id, tokenizer.pad_token_id, first_end) if one is not None), None)
-    return GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=pad, bos_token_id=config.bos_token_id,
-                            repetition_penalty=config.repetition_penalty)  # fmt: skip
+    return GenerationConfig(
+        do_sample=False,
+        eos_token_id=ends,
+        pad_token_id=pad,
+        bos_token_id=config.bos_token_id,
+        repetition_penalty=config.repetition_penalty,
+    )
 
 
 def context_window(config: Any, tokenizer: Any) -> int:
@@ -139,15 +144,21 @@ def _checked(name: str, tell: Callable[[str], None]) -> tuple[Any, Any]:
             "save_pretrained wrote, or a hub name with HF_HUB_OFFLINE=0; a model that brings code of its own is refused"
         ) from error
     if not tokenizer.chat_template:
-        raise SettingsError(f"generator.model 'transformers:{name}' has a tokenizer without a chat template, so it was not "
-                            "taught to answer: name a model that was, often called -Instruct, -Chat or -it")  # fmt: skip
+        raise SettingsError(
+            f"generator.model 'transformers:{name}' has a tokenizer without a chat template, so it was not "
+            "taught to answer: name a model that was, often called -Instruct, -Chat or -it"
+        )
     return tokenizer, config
 
 
 def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        raise SettingsError(f"generator.model 'transformers:{folder}' is a folder without config.json, so it holds no "
-                            "model: name one that save_pretrained wrote")  # fmt: skip
+        raise SettingsError(
+            f"generator.model 'transformers:{folder}' is a folder without config.json, so it holds no "
+            "model: name one that save_pretrained wrote"
+        )
     if not any(folder.glob("*.safetensors")):
-        raise SettingsError(f"generator.model 'transformers:{folder}' holds no .safetensors file, and other weights may run "
-                            "code when they are loaded: save the model again with safetensors")  # fmt: skip
+        raise SettingsError(
+            f"generator.model 'transformers:{folder}' holds no .safetensors file, and other weights may run "
+            "code when they are loaded: save the model again with safetensors"
+        )

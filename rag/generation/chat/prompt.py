@@ -85,8 +85,10 @@ def build_messages(
     kept, whole = history[first:], sum(len(hit.passage.text) for hit in hits)
     characters = largest_fitting(max(whole, n_wide), lambda n: window.count(told(n, kept)) <= window.room)
     if characters < min(MIN_PASSAGE_CHARACTERS, whole):
-        raise ChatModelSkippedError(f"the model reads {window.room:,} tokens beside its answer, and rules and question take "
-                                    f"{bare:,} of them: lower generator.max_tokens, or take a larger model")  # fmt: skip
+        raise ChatModelSkippedError(
+            f"the model reads {window.room:,} tokens beside its answer, and rules and question take "
+            f"{bare:,} of them: lower generator.max_tokens, or take a larger model"
+        )
     return told(characters, kept)
 
 

@@ -55,8 +55,9 @@ def open_chat_model(
     try:
         model: BaseChatModel = init_chat_model(name, **how)
     except ImportError as error:
-        raise SettingsError(f"generator.model is {name!r}, and what it needs is not installed: "
-                            f"{_way_to_install(provider, error)}") from error  # fmt: skip
+        raise SettingsError(
+            f"generator.model is {name!r}, and what it needs is not installed: {_way_to_install(provider, error)}"
+        ) from error
     except Exception as error:  # noqa: BLE001 - each provider's package raises errors of its own
         _refuse(name, error, api_key)
     return model
@@ -70,9 +71,11 @@ def split_provider(name: str) -> tuple[str, str]:
     """
     provider, _, model = name.partition(":")
     if not provider or not model:
-        raise SettingsError(f"generator.model is {name!r}, and this names no provider: write 'extractive', which quotes the "
-                            "best sentences and needs no weights, or 'transformers:FOLDER', 'openai:NAME' or "
-                            "'ollama:NAME'")  # fmt: skip
+        raise SettingsError(
+            f"generator.model is {name!r}, and this names no provider: write 'extractive', which quotes the "
+            "best sentences and needs no weights, or 'transformers:FOLDER', 'openai:NAME' or "
+            "'ollama:NAME'"
+        )
     return provider, model
 
 
@@ -108,8 +111,10 @@ def _in_process(name: str, max_tokens: int, wait_s: float, tell: Callable[[str],
 
     weights = LocalWeights(name, tell)
     if max_tokens >= weights.window:
-        raise SettingsError(f"generator.max_tokens is {max_tokens:,}, and {name!r} reads {weights.window:,} tokens with its "
-                            "answer: set it lower")  # fmt: skip
+        raise SettingsError(
+            f"generator.max_tokens is {max_tokens:,}, and {name!r} reads {weights.window:,} tokens with its "
+            "answer: set it lower"
+        )
     weights.prepare()
     return TransformersChat.over(weights, max_tokens=max_tokens, wait_s=wait_s)
 
@@ -131,5 +136,7 @@ def _way_to_install(provider: str, error: ImportError) -> str:
 def _refuse(name: str, error: Exception, secret: SecretStr | None) -> NoReturn:
     """Not chained: a provider's message may hold what it was given."""
     said = mask_secret(str(error).partition("\n")[0], secret)
-    raise SettingsError(f"generator.model {name!r} can't be opened ({type(error).__name__}: {said}): correct it, or give "
-                        "generator.api_key; a server that asks for no key takes any word") from None  # fmt: skip
+    raise SettingsError(
+        f"generator.model {name!r} can't be opened ({type(error).__name__}: {said}): correct it, or give "
+        "generator.api_key; a server that asks for no key takes any word"
+    ) from None

@@ -47,7 +47,9 @@ def stream_in_thread(
     def is_over() -> bool:
         return has_left.is_set() or stopped.is_set() or time.monotonic() > deadline
 
-    writing = _Writing(write, told.put, is_over, has_left, timeouts, retries=not is_local)
+    writing = _Writing(
+        write=write, tell=told.put, is_over=is_over, has_left=has_left, patience=timeouts, retries=not is_local
+    )
     thread = threading.Thread(target=writing.run, name="chat model", daemon=True)
     thread.start()
     try:
@@ -61,7 +63,7 @@ def stream_in_thread(
             thread.join(THREAD_JOIN_TIMEOUT_S)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Writing:
     """One question on its way through the model."""
 

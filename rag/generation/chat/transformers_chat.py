@@ -178,9 +178,13 @@ class _Generation:
         prompt = torch.tensor([self._ids], device=model.device)
         with torch.inference_mode(), interruptible(model, self._is_over):
             written = model.generate(
-                prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=self._max_tokens,
-                streamer=self.streamer, stopping_criteria=StoppingCriteriaList([over]), **self._how,
-            )  # fmt: skip
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                max_new_tokens=self._max_tokens,
+                streamer=self.streamer,
+                stopping_criteria=StoppingCriteriaList([over]),
+                **self._how,
+            )
         self._n_written = written.shape[1] - len(self._ids)
         if ended_early:
             raise GenerationStoppedError("the reader left, or the time was spent")

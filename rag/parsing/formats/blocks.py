@@ -30,7 +30,7 @@ class Block:
     """1-based, where the format has pages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDocument:
     """A file as it was read."""
 

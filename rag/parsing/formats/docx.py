@@ -40,7 +40,9 @@ def read_docx(data: bytes) -> ParsedDocument:
     reader = _Reader(styles)
     blocks = tuple(reader.blocks(document.element.body))
     title = reader.headings.title or (document.core_properties.title or "").strip()
-    return ParsedDocument(blocks, title, "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+    return ParsedDocument(
+        blocks=blocks, title=title, media_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    )
 
 
 def _opened(data: bytes) -> Document:

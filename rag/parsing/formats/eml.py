@@ -37,7 +37,9 @@ def read_eml(data: bytes, read: Read, depth: int = 0) -> ParsedDocument:
     blocks += [Block("\n".join(people), "paragraph", headings.path)] if people else []
     blocks += _body(message, headings)
     attached, notes = _attached(message, headings.path, read, depth)
-    return ParsedDocument((*blocks, *attached), subject, "message/rfc822", "; ".join(notes))
+    return ParsedDocument(
+        blocks=(*blocks, *attached), title=subject, media_type="message/rfc822", note="; ".join(notes)
+    )
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -129,7 +131,7 @@ def _read(name: str, part: EmailMessage, read: Read, depth: int) -> ParsedDocume
         inner = part.get_payload(0)
         if depth + 1 > MAX_DEPTH:
             raise DocumentError(f"e-mails inside e-mails are read to {MAX_DEPTH} levels: save it as a file of its own")
-        return read_eml(bytes(inner), read, depth + 1) if isinstance(inner, EmailMessage) else ParsedDocument(())
+        return read_eml(bytes(inner), read, depth + 1) if isinstance(inner, EmailMessage) else ParsedDocument(blocks=())
     content = part.get_payload(decode=True)
     suffix = PurePath(name).suffix.lower() or _SUFFIXES.get(part.get_content_type(), "")
     if suffix == ".eml":

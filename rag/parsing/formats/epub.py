@@ -48,7 +48,7 @@ def read_epub(data: bytes) -> ParsedDocument:
         except MALFORMED_ERRORS as error:
             raise malformed_error("e-book", error) from error
     note = f"{len(missing)} page(s) missing in it, as {missing[0]!r}" if missing else ""
-    return ParsedDocument(tuple(blocks), book.title or headings.title, MEDIA_TYPE, note)
+    return ParsedDocument(blocks=tuple(blocks), title=book.title or headings.title, media_type=MEDIA_TYPE, note=note)
 
 
 def _page(markup: str, chapter: str, headings: HeadingStack) -> list[Block]:
@@ -110,8 +110,10 @@ def _chapters(package: zipfile.ZipFile, items: dict[Any, Element], place: dict[A
         links = [(link.get("href", ""), "".join(link.itertext())) for link in tree.iterfind(".//{*}nav//{*}a")]
         return _named(place[navigation], links)
     if ncx in place and place[ncx] in names:
-        points = [(point.find("{*}content"), point.findtext("{*}navLabel/{*}text") or "")
-                  for point in _xml(package, place[ncx]).iterfind(".//{*}navPoint")]  # fmt: skip
+        points = [
+            (point.find("{*}content"), point.findtext("{*}navLabel/{*}text") or "")
+            for point in _xml(package, place[ncx]).iterfind(".//{*}navPoint")
+        ]
         return _named(place[ncx], [(content.get("src", ""), text) for content, text in points if content is not None])
     return {}
 

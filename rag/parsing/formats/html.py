@@ -13,13 +13,68 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup
     from bs4.element import Tag
 
-_DROPPED = {"script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "button", "select",
-            "input", "textarea", "nav", "footer", "head", "audio", "video", "datalist"}  # fmt: skip
+_DROPPED = {
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "svg",
+    "iframe",
+    "object",
+    "embed",
+    "canvas",
+    "button",
+    "select",
+    "input",
+    "textarea",
+    "nav",
+    "footer",
+    "head",
+    "audio",
+    "video",
+    "datalist",
+}
 _DROPPED_ROLES = {"navigation", "banner", "contentinfo", "search", "menu", "menubar", "dialog"}
-_BREAKING = {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div",
-             "dl", "dt", "fieldset", "figcaption", "figure", "form", "header", "hgroup", "hr", "html", "legend", "li",
-             "main", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "title",
-             "tr", "ul"}  # fmt: skip
+_BREAKING = {
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "caption",
+    "center",
+    "dd",
+    "details",
+    "dialog",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "form",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "legend",
+    "li",
+    "main",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "title",
+    "tr",
+    "ul",
+}
 _HEADING = re.compile(r"h[1-6]")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _AROUND_BREAK = re.compile(r" *\n *")
@@ -36,7 +91,7 @@ def read_html(data: bytes) -> ParsedDocument:
     blocks, title = parse_html_blocks(
         decode_text(data, declared.group(1).decode("ascii") if declared else None), HeadingStack()
     )
-    return ParsedDocument(tuple(blocks), title, "text/html")
+    return ParsedDocument(blocks=tuple(blocks), title=title, media_type="text/html")
 
 
 def parse_html_blocks(markup: str, headings: HeadingStack) -> tuple[list[Block], str]:

@@ -31,7 +31,7 @@ def read_json(data: bytes) -> ParsedDocument:
     title = (
         next((value[key] for key in _TITLES if isinstance(value.get(key), str)), "") if isinstance(value, dict) else ""
     )
-    return ParsedDocument(tuple(_blocks(value, headings)), title, "application/json")
+    return ParsedDocument(blocks=tuple(_blocks(value, headings)), title=title, media_type="application/json")
 
 
 def read_jsonl(data: bytes) -> ParsedDocument:
@@ -57,7 +57,7 @@ def _lines(text: str) -> ParsedDocument:
     notes = [f"{format_numbers('line', bad)} no JSON, left out"] if bad else []
     if is_beir:
         notes.append("it looks like a BEIR corpus: --beir FOLDER makes each line a document and keeps its id")
-    return ParsedDocument(tuple(blocks), media_type="application/jsonl", note="; ".join(notes))
+    return ParsedDocument(blocks=tuple(blocks), media_type="application/jsonl", note="; ".join(notes))
 
 
 def _loaded(text: str) -> Any:

@@ -29,7 +29,7 @@ def read_markdown(data: bytes) -> ParsedDocument:
     for token in tokens:
         reader.take(token)
     named = title.group(1).strip("\"'") if title else reader.headings.title
-    return ParsedDocument(tuple(reader.blocks), named, "text/markdown")
+    return ParsedDocument(blocks=tuple(reader.blocks), title=named, media_type="text/markdown")
 
 
 class _Reader:

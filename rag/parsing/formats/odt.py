@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.oasis.opendocument.text"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-_SKIPPED = {f"{_TEXT}tracked-changes", f"{_TEXT}note", "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}annotation",
-            f"{_TEXT}table-of-content", f"{_TEXT}sequence-decls"}  # fmt: skip
+_SKIPPED = {
+    f"{_TEXT}tracked-changes",
+    f"{_TEXT}note",
+    "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}annotation",
+    f"{_TEXT}table-of-content",
+    f"{_TEXT}sequence-decls",
+}
 MAX_SPACES = 100  # that one element stands for
 MAX_COLUMNS = 1000
 
@@ -37,7 +42,7 @@ def read_odt(data: bytes) -> ParsedDocument:
     body = root.find(".//{*}body/{*}text")
     headings = HeadingStack()
     blocks = tuple(_blocks(body, headings)) if body is not None else ()
-    return ParsedDocument(blocks, headings.title, MEDIA_TYPE)
+    return ParsedDocument(blocks=blocks, title=headings.title, media_type=MEDIA_TYPE)
 
 
 def _blocks(parent: Element, headings: HeadingStack, marker: str = "") -> Iterator[Block]:

@@ -38,9 +38,14 @@ def read_pptx(data: bytes) -> ParsedDocument:
             hidden.append(number)
         elif not found:
             empty.append(number)
-    notes = [f"{format_numbers('slide', numbers)} {what}" for numbers, what in ((hidden, "hidden, left out"),
-             (empty, "without text")) if numbers]  # fmt: skip
-    return ParsedDocument(tuple(blocks), _title(presentation, blocks), MEDIA_TYPE, "; ".join(notes))
+    notes = [
+        f"{format_numbers('slide', numbers)} {what}"
+        for numbers, what in ((hidden, "hidden, left out"), (empty, "without text"))
+        if numbers
+    ]
+    return ParsedDocument(
+        blocks=tuple(blocks), title=_title(presentation, blocks), media_type=MEDIA_TYPE, note="; ".join(notes)
+    )
 
 
 def _presentation(data: bytes) -> Presentation:

@@ -19,11 +19,33 @@ if TYPE_CHECKING:
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. ([\w.:+-]+?)::(?:[ \t]|$)", re.MULTILINE)
 _ROLE = re.compile(r":([\w.:+-]+?):`")
 _TARGET = re.compile(r"(.+?)\s*<[^<>]*>", re.DOTALL)
-_WITHOUT_TEXT = {"toctree", "index", "automodule", "autoclass", "autofunction", "automethod", "include", "raw", "highlight",
-                 "currentmodule", "module", "tabularcolumns", "only", "contents"}  # fmt: skip
-_SETTINGS = {"file_insertion_enabled": False, "raw_enabled": False, "_disable_config": True, "report_level": 5,
-             "halt_level": 5, "doctitle_xform": False, "docinfo_xform": False, "line_length_limit": 10**9,
-             "input_encoding": "unicode"}  # fmt: skip
+_WITHOUT_TEXT = {
+    "toctree",
+    "index",
+    "automodule",
+    "autoclass",
+    "autofunction",
+    "automethod",
+    "include",
+    "raw",
+    "highlight",
+    "currentmodule",
+    "module",
+    "tabularcolumns",
+    "only",
+    "contents",
+}
+_SETTINGS = {
+    "file_insertion_enabled": False,
+    "raw_enabled": False,
+    "_disable_config": True,
+    "report_level": 5,
+    "halt_level": 5,
+    "doctitle_xform": False,
+    "docinfo_xform": False,
+    "line_length_limit": 10**9,
+    "input_encoding": "unicode",
+}
 
 
 def read_rst(data: bytes) -> ParsedDocument:
@@ -34,7 +56,7 @@ def read_rst(data: bytes) -> ParsedDocument:
     _know(text)
     reader = _Reader()
     blocks = tuple(reader.blocks(publish_doctree(text, settings_overrides=_SETTINGS)))
-    return ParsedDocument(blocks, reader.headings.title, "text/x-rst")
+    return ParsedDocument(blocks=blocks, title=reader.headings.title, media_type="text/x-rst")
 
 
 # ---- what docutils does not know
@@ -185,8 +207,21 @@ class _Reader:
                 yield from self._block(format_row(header, _cells(row)), "row")
 
 
-_SILENT = {"comment", "substitution_definition", "system_message", "image", "target", "pending", "label", "raw",
-           "meta", "problematic", "term", "classifier", "field_name"}  # fmt: skip
+_SILENT = {
+    "comment",
+    "substitution_definition",
+    "system_message",
+    "image",
+    "target",
+    "pending",
+    "label",
+    "raw",
+    "meta",
+    "problematic",
+    "term",
+    "classifier",
+    "field_name",
+}
 
 
 def _is(tagname: str) -> Any:

@@ -19,7 +19,7 @@ def read_rtf(data: bytes) -> ParsedDocument:
     except (ValueError, IndexError, KeyError, LookupError) as error:
         raise DocumentError(f"the rich text is damaged ({error}): save it again, or as .docx") from error
     return ParsedDocument(
-        tuple(_block(line.strip()) for line in text.split("\n") if line.strip("| \t")), media_type="text/rtf"
+        blocks=tuple(_block(line.strip()) for line in text.split("\n") if line.strip("| \t")), media_type="text/rtf"
     )
 
 

@@ -22,8 +22,23 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_IN_USE = ["cp1252", "cp1250", "cp1255", "cp1251", "cp1253", "cp1254", "cp1256", "cp1257", "koi8_r", "iso8859_2",
-           "cp932", "euc_jp", "gb18030", "big5", "cp949"]  # fmt: skip
+_IN_USE = [
+    "cp1252",
+    "cp1250",
+    "cp1255",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "cp1256",
+    "cp1257",
+    "koi8_r",
+    "iso8859_2",
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+]
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 _SNIFFED = 65_536  # characters of a CSV file that its delimiter is guessed from
 _PARAGRAPH_END = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
@@ -80,7 +95,7 @@ def _mess(match: CharsetMatch) -> float:
 
 def read_text(data: bytes) -> ParsedDocument:
     """Paragraphs are what blank lines separate; line breaks inside them stay."""
-    return ParsedDocument(tuple(split_paragraphs(decode_text(data))))
+    return ParsedDocument(blocks=tuple(split_paragraphs(decode_text(data))))
 
 
 def split_paragraphs(text: str) -> list[Block]:
@@ -101,7 +116,7 @@ def read_csv(data: bytes) -> ParsedDocument:
     filled = [row for row in rows if any(cell.strip() for cell in row)]
     header = detect_header(filled)
     blocks = [Block(format_row(header, row, "\n"), "record") for row in (filled[1:] if header else filled)]
-    return ParsedDocument(tuple(blocks), media_type="text/csv")
+    return ParsedDocument(blocks=tuple(blocks), media_type="text/csv")
 
 
 def _delimiter(text: str) -> str:

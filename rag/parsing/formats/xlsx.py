@@ -52,7 +52,9 @@ def read_xlsx(data: bytes) -> ParsedDocument:
     note = _note(hidden, n_uncomputed)
     if not blocks and note:
         raise DocumentError(f"there is no text in it: {note}")
-    return ParsedDocument(tuple(blocks), str(book.properties.title or "").strip(), MEDIA_TYPE, note)
+    return ParsedDocument(
+        blocks=tuple(blocks), title=str(book.properties.title or "").strip(), media_type=MEDIA_TYPE, note=note
+    )
 
 
 def _note(hidden: list[str], n_uncomputed: int) -> str:
@@ -81,8 +83,9 @@ def _rows(sheets: list[Any]) -> Iterator[tuple[Any, list[SheetRow]]]:
             rows.append(_trimmed([_text(cell) for cell in cells]))
             n_cells += len(cells)
             if n_cells > MAX_CELLS:
-                raise DocumentError(f"the workbook has more than the {MAX_CELLS:,} cells allowed: split it, or save its "
-                                    "sheets as CSV")  # fmt: skip
+                raise DocumentError(
+                    f"the workbook has more than the {MAX_CELLS:,} cells allowed: split it, or save its sheets as CSV"
+                )
         yield sheet, rows
 
 

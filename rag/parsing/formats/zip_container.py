@@ -36,22 +36,26 @@ def open_zip_document(data: bytes, what: str) -> zipfile.ZipFile:
 
 def malformed_error(what: str, error: Exception) -> DocumentError:
     """The refusal of a package that can't be read."""
-    return DocumentError(f"the {what} is damaged or incomplete ({error}): open it in its program and save it again, or "
-                         "download it again")  # fmt: skip
+    return DocumentError(
+        f"the {what} is damaged or incomplete ({error}): open it in its program and save it again, or download it again"
+    )
 
 
 def _check_sizes(entries: list[zipfile.ZipInfo], what: str) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > MAX_UNPACKED_BYTES:
         size, most = unpacked // 1024**2, MAX_UNPACKED_BYTES // 1024**2
-        raise DocumentError(f"the {what} unpacks to {size} MiB, more than the {most} MiB allowed: take the pictures "
-                            "out, or split it")  # fmt: skip
+        raise DocumentError(
+            f"the {what} unpacks to {size} MiB, more than the {most} MiB allowed: take the pictures out, or split it"
+        )
     if len(entries) > MAX_MEMBERS:
         raise DocumentError(f"the {what} has {len(entries)} parts, more than the {MAX_MEMBERS} allowed: split it")
     for entry in entries:
         if is_zip_bomb(entry):
-            raise DocumentError(f"in the {what} {entry.filename!r} unpacks to {entry.file_size // max(1, entry.compress_size)} "
-                                f"times its size, more than the {MAX_RATIO} allowed: it looks like an attack")  # fmt: skip
+            raise DocumentError(
+                f"in the {what} {entry.filename!r} unpacks to {entry.file_size // max(1, entry.compress_size)} "
+                f"times its size, more than the {MAX_RATIO} allowed: it looks like an attack"
+            )
 
 
 def is_zip_bomb(entry: zipfile.ZipInfo) -> bool:
@@ -62,5 +66,7 @@ def is_zip_bomb(entry: zipfile.ZipInfo) -> bool:
 def _check_prologue(package: zipfile.ZipFile, entry: zipfile.ZipInfo, what: str) -> None:
     with package.open(entry) as part:
         if b"<!ENTITY" in part.read(_PROLOGUE):
-            raise DocumentError(f"in the {what} {entry.filename!r} declares XML entities, which can unfold without end: "
-                                "open it in its program and save it again")  # fmt: skip
+            raise DocumentError(
+                f"in the {what} {entry.filename!r} declares XML entities, which can unfold without end: "
+                "open it in its program and save it again"
+            )

@@ -25,7 +25,7 @@ Bookmarks = dict[tuple[int, str], int]
 """The level of a heading by its page and its letters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PdfLine:
     """One or more lines that pdfium gave as one (it joins at hyphens), in points from the lower left."""
 

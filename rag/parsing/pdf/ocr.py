@@ -23,7 +23,7 @@ MOST_PIXELS = 25_000_000  # a page of A3 has 17 million at 300 dpi; of a larger 
 Paragraphs = list[list[PdfLine]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class OcrResult:
     """What became of the pages of one document that are pictures, by page number."""
 
@@ -89,7 +89,13 @@ def _rendered(page: PdfPage, turned: int) -> PageImage:
     for dpi in DPIS:
         scale = min(dpi / 72, math.sqrt(MOST_PIXELS / max(1.0, width * height)))
         bitmap = page.render(scale=scale, rotation=turned, grayscale=True)
-        picture = PageImage(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, dpi=round(72 * scale))
+        picture = PageImage(
+            pixels=bytes(bitmap.buffer),
+            width=bitmap.width,
+            height=bitmap.height,
+            bytes_per_row=bitmap.stride,
+            dpi=round(72 * scale),
+        )
         bitmap.close()
         if _speckles(picture) <= MOST_SPECKLES:
             break
@@ -131,7 +137,16 @@ def _paragraphs(found: OcrPage, picture: PageImage, number: int) -> Iterator[lis
     group: list[PdfLine] = []
     for line in found.lines:
         y = (picture.height - line.baseline) * points
-        here = PdfLine(line.text, number, line.left * points, line.right * points, y, y, line.height * points, 400)
+        here = PdfLine(
+            text=line.text,
+            page=number,
+            left=line.left * points,
+            right=line.right * points,
+            first_y=y,
+            last_y=y,
+            height=line.height * points,
+            weight=400,
+        )
         if group and (line.begins or here.is_row or group[-1].is_row):
             yield group
             group = []
@@ -145,8 +160,16 @@ def _paragraphs(found: OcrPage, picture: PageImage, number: int) -> Iterator[lis
 
 def _hyphen_joined(before: PdfLine, line: PdfLine) -> PdfLine:
     """Both as one, as pdfium gives them where a text layer has hyphens at line ends."""
-    return PdfLine(before.text[:-1] + line.text, line.page, before.left, line.right, before.first_y, line.last_y,
-                before.height, before.weight)  # fmt: skip
+    return PdfLine(
+        text=before.text[:-1] + line.text,
+        page=line.page,
+        left=before.left,
+        right=line.right,
+        first_y=before.first_y,
+        last_y=line.last_y,
+        height=before.height,
+        weight=before.weight,
+    )
 
 
 # ---- among the blocks of other pages
@@ -179,8 +202,10 @@ def describe_ocr(recognised: OcrResult) -> str:
     notes = []
     if recognised.confidences:
         sure = sum(recognised.confidences.values()) / len(recognised.confidences)
-        notes.append(f"{format_numbers('page', list(recognised.confidences))} recognised from pictures (OCR), "
-                     f"mean confidence {sure:.0%}")  # fmt: skip
+        notes.append(
+            f"{format_numbers('page', list(recognised.confidences))} recognised from pictures (OCR), "
+            f"mean confidence {sure:.0%}"
+        )
     if recognised.unread:
         pages, is_one = format_numbers("page", recognised.unread), len(recognised.unread) == 1
         notes.append(f"{pages} {'is a picture' if is_one else 'are pictures'} without text: {recognised.why_unread}")
@@ -194,9 +219,11 @@ def describe_failed_pages(recognised: OcrResult) -> list[str]:
         doubts.append(f"no text was recognised on the picture of {format_numbers('page', recognised.blank)}")
     if recognised.unsure:
         best = max(recognised.unsure.values())
-        doubts.append(f"the text recognised on {format_numbers('page', list(recognised.unsure))} is too doubtful to be stored "
-                      f"(confidence at most {best:.0%}, {MIN_PAGE_CONFIDENCE:.0%} is asked): scan upright, at 300 dpi, or "
-                      "correct parsing.ocr_languages")  # fmt: skip
+        doubts.append(
+            f"the text recognised on {format_numbers('page', list(recognised.unsure))} is too doubtful to be stored "
+            f"(confidence at most {best:.0%}, {MIN_PAGE_CONFIDENCE:.0%} is asked): scan upright, at 300 dpi, or "
+            "correct parsing.ocr_languages"
+        )
     if recognised.late:
         pages = format_numbers("page", recognised.late)
         doubts.append(f"{pages} took longer than {MAX_PAGE_S:g} s to recognise: scan again, cleaner")

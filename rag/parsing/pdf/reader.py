@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 _WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
 _HYPHENS = (2, 0xFFFE)  # what pdfium gives for a hyphen that ends a line; the next line follows without a break
 _BOLD = re.compile(rb"bold|black|heavy", re.IGNORECASE)
-_NO_TITLE = re.compile(r"untitled|microsoft (word|powerpoint|excel)|\.(docx?|pptx?|xlsx?|indd|qxd|tex|pdf|rtf)\b",
-                       re.IGNORECASE)  # fmt: skip
+_NO_TITLE = re.compile(
+    r"untitled|microsoft (word|powerpoint|excel)|\.(docx?|pptx?|xlsx?|indd|qxd|tex|pdf|rtf)\b", re.IGNORECASE
+)
 FEW_CHARACTERS = 40  # a page number, a stamp or a scanner's mark
 
 
@@ -40,7 +41,9 @@ def read_pdf(data: bytes, recogniser: PageRecogniser) -> ParsedDocument:
         raise DocumentError(_without_text(len(pages), recognised))
     blocks = tuple(merge_recognised_pages(list(pages_to_blocks(pages, _bookmarks(document))), recognised))
     notes = [describe_ocr(recognised), f"{format_numbers('page', empty)} without text" if empty else ""]
-    return ParsedDocument(blocks, _title(document, blocks), "application/pdf", "; ".join(filter(None, notes)))
+    return ParsedDocument(
+        blocks=blocks, title=_title(document, blocks), media_type="application/pdf", note="; ".join(filter(None, notes))
+    )
 
 
 def _without_text(n_pages: int, recognised: OcrResult) -> str:
@@ -164,8 +167,16 @@ def _joined_baselines(lines: list[PdfLine]) -> list[PdfLine]:
         beside = before is not None and abs(line.first_y - before.last_y) < 0.5 * max(line.height, before.height)
         if before is not None and beside and -1 <= line.left - before.right < 2 * before.height:
             space = " " if line.left - before.right > 0.15 * before.height else ""
-            joined[-1] = PdfLine(before.text + space + line.text, line.page, before.left, line.right, before.first_y,
-                               line.last_y, max(before.height, line.height), before.weight)  # fmt: skip
+            joined[-1] = PdfLine(
+                text=before.text + space + line.text,
+                page=line.page,
+                left=before.left,
+                right=line.right,
+                first_y=before.first_y,
+                last_y=line.last_y,
+                height=max(before.height, line.height),
+                weight=before.weight,
+            )
         else:
             joined.append(line)
     return joined

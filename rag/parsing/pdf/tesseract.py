@@ -30,7 +30,7 @@ _FOLDERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageImage:
     """A page as shades of grey, one byte a pixel."""
 
@@ -41,7 +41,7 @@ class PageImage:
     dpi: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OcrLine:
     """A line of text on a picture, in pixels from the upper left."""
 
@@ -116,7 +116,10 @@ def _lines(engine: Any) -> Iterator[tuple[OcrLine, float]]:
             left, _, right, bottom = line.BoundingBox(RIL.TEXTLINE)
             height = line.RowAttributes()["row_height"]
             begins = line.IsAtBeginningOf(RIL.PARA)
-            yield OcrLine(text, left, right, bottom, height, begins), line.Confidence(RIL.TEXTLINE) / 100
+            yield (
+                OcrLine(text=text, left=left, right=right, baseline=bottom, height=height, begins=begins),
+                line.Confidence(RIL.TEXTLINE) / 100,
+            )
 
 
 @lru_cache(maxsize=1)
@@ -158,8 +161,10 @@ def missing_ocr_reason(languages: str) -> str:
         return 'text recognition is not installed: run pip install "nightjar-rag[ocr]"'
     if _folder_with(languages) is None:
         packages = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in languages.split("+"))
-        return (f"Tesseract's data for parsing.ocr_languages = {languages!r} are not there: install them, on Debian "
-                f"by apt-get install {packages}, or name their folder in TESSDATA_PREFIX")  # fmt: skip
+        return (
+            f"Tesseract's data for parsing.ocr_languages = {languages!r} are not there: install them, on Debian "
+            f"by apt-get install {packages}, or name their folder in TESSDATA_PREFIX"
+        )
     return ""
 
 

@@ -13,7 +13,7 @@ from retriever_training.judgments.snapshot import JudgedQuestions
 from retriever_training.judgments.splits import normalise_question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSet:
     """Passages, and the questions that train, choose and report; passages by their row, 0-based."""
 
@@ -46,8 +46,21 @@ class LabelledSet:
         """
         lines = list(dataset.corpus())
         ids = tuple(name for name, _, _ in lines)
-        passages = tuple(Passage(name, name, name, title, "", text, 0, len(text), None, name)
-                         for name, title, text in lines)  # fmt: skip
+        passages = tuple(
+            Passage(
+                passage_id=name,
+                document_id=name,
+                source=name,
+                title=title,
+                heading="",
+                text=text,
+                start=0,
+                end=len(text),
+                page=None,
+                external_id=name,
+            )
+            for name, title, text in lines
+        )
         texts = tuple(passage.encoded_text for passage in passages)
         row = {name: place for place, name in enumerate(ids)}
         dev, reported = positives_by_question(dataset, "dev", row), dataset.split(split)
@@ -55,11 +68,24 @@ class LabelledSet:
         train = positives_by_question(dataset, "train", row)
         kept = {question: right for question, right in train.items() if normalise_question(question) not in held_out}
         if not kept:
-            raise TooLittleDataError(f"every train question of {dataset.name!r} is held out too: there is nothing "
-                                     "to train on, choose another folder")  # fmt: skip
-        return cls(dataset.name, dataset.sha256, passages, ids, texts, Bm25Index.build(ids, texts), _asked(kept), _asked(dev),
-                   split, {name: dataset.queries[name] for name in reported}, reported,
-                   len(train) - len(kept))  # fmt: skip
+            raise TooLittleDataError(
+                f"every train question of {dataset.name!r} is held out too: there is nothing "
+                "to train on, choose another folder"
+            )
+        return cls(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            passages=passages,
+            passage_ids=ids,
+            texts=texts,
+            lexical=Bm25Index.build(ids, texts),
+            train=_asked(kept),
+            dev=_asked(dev),
+            split=split,
+            questions={name: dataset.queries[name] for name in reported},
+            qrels=reported,
+            n_left_out=len(train) - len(kept),
+        )
 
     @property
     def positives(self) -> tuple[frozenset[int], ...]:
@@ -90,4 +116,4 @@ def positives_by_question(dataset: BeirDataset, split: str, row: Mapping[str, in
 
 def _asked(right: Mapping[str, frozenset[int]]) -> JudgedQuestions:
     weights = tuple(dict.fromkeys(sorted(rows), 1.0) for rows in right.values())
-    return JudgedQuestions(tuple(right), weights, tuple(() for _ in right))
+    return JudgedQuestions(questions=tuple(right), right=weights, rejected=tuple(() for _ in right))

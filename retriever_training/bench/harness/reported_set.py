@@ -23,7 +23,7 @@ NdcgValues = Mapping[str, Mapping[str, float]]
 SCORE_NAMES: Mapping[str, str] = {"dense": "dense", "served": "fused"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedSet:
     """Questions that nobody learns from, and all passages they may find."""
 
@@ -61,15 +61,28 @@ class ReportedSet:
         advance = watch(f"encode {dataset.name}", len(texts))
         passages = cached_vectors(folder, base.passage_side, texts, lambda some: base.encode_passages(some, advance))
         asked = cached_vectors(folder, base.encoder_id, list(questions.values()), base.encode_queries)
-        return cls(dataset.name, dataset.sha256, tuple(ids), tuple(texts), Bm25Index.build(ids, texts), questions, qrels,
-                   passages, asked)  # fmt: skip
+        return cls(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            passage_ids=tuple(ids),
+            texts=tuple(texts),
+            lexical=Bm25Index.build(ids, texts),
+            questions=questions,
+            qrels=qrels,
+            passages=passages,
+            asked=asked,
+        )
 
     def values(self, query_vectors: FloatArray, passage_vectors: FloatArray, weight: float) -> NdcgValues:
         """nDCG@10 of every question by a version that sees questions and passages like this; *weight* is BM25's."""
         place = {text: row for row, text in enumerate(self.questions.values())}
         scores = evaluate_retrieval(
-            self.questions, self.qrels,
+            self.questions,
+            self.qrels,
             encode_queries=lambda texts: query_vectors[[place[text] for text in texts]],
-            passage_ids=self.passage_ids, passage_vectors=passage_vectors, lexical=self.lexical, weight=weight,
-        )  # fmt: skip
+            passage_ids=self.passage_ids,
+            passage_vectors=passage_vectors,
+            lexical=self.lexical,
+            weight=weight,
+        )
         return {name: scores.values[side]["nDCG@10"] for name, side in SCORE_NAMES.items()}

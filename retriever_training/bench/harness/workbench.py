@@ -70,7 +70,7 @@ class EncodedSet:
     """`(t, dim)`, in the order of `LabelledSet.questions`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a rung took; counts are of passages that went through an encoder."""
 
@@ -108,7 +108,7 @@ class RungResult:
     """Choices made on dev, counts of negatives: what a reader may want to know."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingBench:
     """The set, the base, its vectors, and what every rung may spend. Everything is written below *folder*."""
 
@@ -140,8 +140,17 @@ class TrainingBench:
         Raises:
             UsageError: what is in *folder* belongs to another set, base or budget.
         """
-        claim_folder(folder, {"dataset": data.name, "sha256": data.sha256, "split": data.split, "base": encoder.encoder_id,
-                       "default_weight": default_weight, **asdict(budget)})  # fmt: skip
+        claim_folder(
+            folder,
+            {
+                "dataset": data.name,
+                "sha256": data.sha256,
+                "split": data.split,
+                "base": encoder.encoder_id,
+                "default_weight": default_weight,
+                **asdict(budget),
+            },
+        )
         advance = watch("encode by the base", len(data.texts))
         passages = cached_array(folder / "base-passages.npy", lambda: encoder.encode_passages(data.texts, advance))
         dev = encoder.encode_queries(data.dev.questions)
@@ -152,7 +161,17 @@ class TrainingBench:
         train = encoder.encode_queries(data.train.questions)
         sight = EncodedSet(passages, dev, reported)
         by_base, _ = choose_lexical_weight(dev_set, dev, passages, default_weight)
-        return cls(data, encoder, sight, train, dev_set, budget, by_base, encoder.prefers_bf16(data.texts), folder)
+        return cls(
+            data=data,
+            encoder=encoder,
+            base=sight,
+            train_vectors=train,
+            dev_set=dev_set,
+            budget=budget,
+            default_weight=by_base,
+            bf16=encoder.prefers_bf16(data.texts),
+            folder=folder,
+        )
 
     def look(self, encoder: Encoder, watch: ProgressReporter) -> EncodedSet:
         """Encodes all passages and the held-out questions by another version."""
@@ -171,11 +190,15 @@ class TrainingBench:
         data = self.data
         place = {text: row for row, text in enumerate(data.questions.values())}
         scores = evaluate_retrieval(
-            data.questions, data.qrels,
+            data.questions,
+            data.qrels,
             encode_queries=lambda texts: sight.reported_vectors[[place[text] for text in texts]],
-            passage_ids=data.passage_ids, passage_vectors=sight.passages, lexical=data.lexical, weight=weight,
+            passage_ids=data.passage_ids,
+            passage_vectors=sight.passages,
+            lexical=data.lexical,
+            weight=weight,
             seen=data.seen,
-        )  # fmt: skip
+        )
         sides = {"dense": "dense", "served": "fused"}
         return {name: scores.values[side]["nDCG@10"] for name, side in sides.items()}
 
@@ -183,9 +206,12 @@ class TrainingBench:
         """`(t,)`: the reported questions none of whose right passages is one of a train question's."""
         seen = self.data.seen
         return np.array(
-            [all(grade <= 0 or name not in seen for name, grade in grades.items())
-             for grades in self.data.qrels.values()], np.bool_
-        )  # fmt: skip
+            [
+                all(grade <= 0 or name not in seen for name, grade in grades.items())
+                for grades in self.data.qrels.values()
+            ],
+            np.bool_,
+        )
 
 
 def claim_folder(folder: Path, ours: Mapping[str, Any]) -> None:
@@ -198,6 +224,8 @@ def claim_folder(folder: Path, ours: Mapping[str, Any]) -> None:
     theirs = json.loads(file.read_text("utf-8")) if file.exists() else ours
     for name, value in ours.items():
         if theirs.get(name) != value:
-            raise UsageError(f"{str(folder)!r} holds a ladder with {name} {theirs.get(name)!r}, this one has "
-                             f"{value!r}: give another folder to --out")  # fmt: skip
+            raise UsageError(
+                f"{str(folder)!r} holds a ladder with {name} {theirs.get(name)!r}, this one has "
+                f"{value!r}: give another folder to --out"
+            )
     file.write_text(json.dumps(ours), "utf-8")

@@ -70,18 +70,28 @@ def run_sentence_transformers(rate: float, bench: TrainingBench, seed: int, watc
 
     disable_progress_bars()
     data = bench.data
-    pairs = [(question, data.texts[row]) for question, right in zip(data.train.questions, data.train.right, strict=True)
-             for row in right]  # fmt: skip
+    pairs = [
+        (question, data.texts[row])
+        for question, right in zip(data.train.questions, data.train.right, strict=True)
+        for row in right
+    ]
     started = time.perf_counter()
     mined = mine_hard_negatives(
         Dataset.from_dict({"anchor": [one for one, _ in pairs], "positive": [one for _, one in pairs]}),
-        load_model(bench.encoder.folder), corpus=list(data.texts), relative_margin=RELATIVE_MARGIN, num_negatives=1,
-        sampling_strategy="top", batch_size=32, verbose=False,
-    )  # fmt: skip
+        load_model(bench.encoder.folder),
+        corpus=list(data.texts),
+        relative_margin=RELATIVE_MARGIN,
+        num_negatives=1,
+        sampling_strategy="top",
+        batch_size=32,
+        verbose=False,
+    )
     cost = Cost(mine_s=time.perf_counter() - started, n_mined=len(set(data.texts)))
     if not len(mined):
-        raise TooLittleDataError(f"mine_hard_negatives finds no negative for {len(pairs):,} pairs at a margin of "
-                                 f"{RELATIVE_MARGIN}: leave this rung out, with --rung")  # fmt: skip
+        raise TooLittleDataError(
+            f"mine_hard_negatives finds no negative for {len(pairs):,} pairs at a margin of "
+            f"{RELATIVE_MARGIN}: leave this rung out, with --rung"
+        )
     log.info("mine_hard_negatives: %d rows of %d pairs", len(mined), len(pairs))
     return _plain(bench, mined, rate, MNRL_SCALE, seed, cost, watch)
 
@@ -140,11 +150,20 @@ def _train(bench: TrainingBench, rows: Any, rate: float, scale: float, seed: int
     freeze_layers(model, bench.budget.frozen_layers)
     model.model_card_data.widget = [{"text": ""}]  # an example is there, so the trainer computes none
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(bench.folder / "models"), max_steps=bench.budget.steps,
-        per_device_train_batch_size=bench.budget.pairs, learning_rate=rate, warmup_steps=0.1, bf16=bench.bf16,
-        use_cpu=not torch.cuda.is_available(), batch_sampler=BatchSamplers.NO_DUPLICATES, save_strategy="no",
-        logging_strategy="no", report_to="none", disable_tqdm=True, seed=seed,
-    )  # fmt: skip
+        output_dir=str(bench.folder / "models"),
+        max_steps=bench.budget.steps,
+        per_device_train_batch_size=bench.budget.pairs,
+        learning_rate=rate,
+        warmup_steps=0.1,
+        bf16=bench.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        batch_sampler=BatchSamplers.NO_DUPLICATES,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+    )
     loss = MultipleNegativesRankingLoss(model, scale=scale)
     trainer = SentenceTransformerTrainer(model=model, args=arguments, train_dataset=rows, loss=loss)
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data

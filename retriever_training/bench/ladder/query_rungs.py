@@ -25,8 +25,11 @@ def run_tier1(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungR
     chosen = train_tier1_map(bench, seed, watch)
     cost = Cost(train_s=time.perf_counter() - started)
     asked = apply_map(chosen.weights, bench.base.reported_vectors)
-    return RungResult(bench.measure_at_weight(replace(bench.base, reported_vectors=asked), chosen.lexical_weight), cost,
-                   {"ridge": chosen.ridge, "alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight})  # fmt: skip
+    return RungResult(
+        bench.measure_at_weight(replace(bench.base, reported_vectors=asked), chosen.lexical_weight),
+        cost,
+        {"ridge": chosen.ridge, "alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight},
+    )
 
 
 def run_tier2(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
@@ -36,12 +39,18 @@ def run_tier2(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungR
     shutil.rmtree(work, ignore_errors=True)
     chosen, steps = train_tier2_tower(bench, seed, work, watch)
     encoder = Encoder.open(chosen.folder)
-    sight = EncodedSet(bench.base.passages, encoder.encode_queries(bench.data.dev.questions),
-                  encoder.encode_queries(list(bench.data.questions.values())))  # fmt: skip
+    sight = EncodedSet(
+        bench.base.passages,
+        encoder.encode_queries(bench.data.dev.questions),
+        encoder.encode_queries(list(bench.data.questions.values())),
+    )
     shutil.rmtree(work)
     cost = Cost(train_s=time.perf_counter() - started)
-    return RungResult(bench.measure_at_weight(sight, chosen.lexical_weight), cost,
-                   {"alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight, "steps": steps})  # fmt: skip
+    return RungResult(
+        bench.measure_at_weight(sight, chosen.lexical_weight),
+        cost,
+        {"alpha": chosen.alpha, "lexical_weight": chosen.lexical_weight, "steps": steps},
+    )
 
 
 def train_tier1_map(bench: TrainingBench, seed: int, watch: ProgressReporter) -> ChosenMap:
@@ -59,8 +68,16 @@ def train_tier2_tower(bench: TrainingBench, seed: int, work: Path, watch: Progre
 
 def _side(bench: TrainingBench, seed: int) -> QuerySideData:
     data = bench.data
-    return QuerySideData.between(data.train, data.dev, data.passages, data.lexical, bench.encoder.encode_queries,
-                             bench.base.passages, bench.default_weight, seed)  # fmt: skip
+    return QuerySideData.between(
+        data.train,
+        data.dev,
+        data.passages,
+        data.lexical,
+        bench.encoder.encode_queries,
+        bench.base.passages,
+        bench.default_weight,
+        seed,
+    )
 
 
 QUERY_RUNGS: Mapping[str, Rung] = {

@@ -29,7 +29,7 @@ N_SHOWN = 5  # passages that a simulated person looks at, and rejects where the 
 FALLBACK_FINDER = "random"  # what a row holds where its finder finds nothing, so that every step reads as many passages
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How both towers are trained: which negative a row holds, and by which loss."""
 
@@ -48,17 +48,17 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "triplet": Recipe("random", plan=TowersPlan(loss="triplet")),
+    "triplet": Recipe(source="random", plan=TowersPlan(loss="triplet")),
     "in_batch": Recipe(),
-    "bm25": Recipe("bm25"),
-    "dense": Recipe("dense"),
-    "dense_cleaned": Recipe("dense", cleaned=True),
-    "earlier": Recipe("earlier", cleaned=True, earlier="in_batch"),
-    "neighbour": Recipe("neighbour", cleaned=True),
-    "verdicts": Recipe("feedback", cleaned=True),
-    "distilled": Recipe("dense", cleaned=True, taught=True, plan=TowersPlan(distil=1.0)),
-    "anchored": Recipe("dense", cleaned=True, plan=TowersPlan(anchor=1.0)),
-    "mixed": Recipe("dense", cleaned=True, is_mixed=True, uses_night_loss=True),
+    "bm25": Recipe(source="bm25"),
+    "dense": Recipe(source="dense"),
+    "dense_cleaned": Recipe(source="dense", cleaned=True),
+    "earlier": Recipe(source="earlier", cleaned=True, earlier="in_batch"),
+    "neighbour": Recipe(source="neighbour", cleaned=True),
+    "verdicts": Recipe(source="feedback", cleaned=True),
+    "distilled": Recipe(source="dense", cleaned=True, taught=True, plan=TowersPlan(distil=1.0)),
+    "anchored": Recipe(source="dense", cleaned=True, plan=TowersPlan(anchor=1.0)),
+    "mixed": Recipe(source="dense", cleaned=True, is_mixed=True, uses_night_loss=True),
     "night": Recipe(uses_night_loss=True),
 }
 
@@ -105,16 +105,16 @@ def mining_context(
     """The train questions and all passages as the base sees them, with simulated rejections where wanted."""
     data = bench.data
     return MiningContext(
-        data.train.questions,
-        data.positives,
-        simulated_rejections(bench) if rejected else data.train.rejected,
-        data.passage_ids,
-        bench.train_vectors,
-        bench.base.passages,
-        data.lexical,
-        data.texts,
-        seed,
-        tuple(earlier),
+        questions=data.train.questions,
+        positives=data.positives,
+        rejected=simulated_rejections(bench) if rejected else data.train.rejected,
+        passage_ids=data.passage_ids,
+        question_vectors=bench.train_vectors,
+        passage_vectors=bench.base.passages,
+        lexical=data.lexical,
+        texts=data.texts,
+        seed=seed,
+        earlier=tuple(earlier),
     )
 
 

@@ -136,8 +136,15 @@ def _train(
 ) -> Path:
     """As many steps as the budget has; returns the folder of the model."""
     n_negatives = 1 if recipe.source else 0
-    plan = replace(recipe.plan, epochs=1, batch_size=bench.budget.rows(n_negatives), seed=seed, bf16=bench.bf16,
-                   n_negatives=n_negatives, frozen_layers=bench.budget.frozen_layers)  # fmt: skip
+    plan = replace(
+        recipe.plan,
+        epochs=1,
+        batch_size=bench.budget.rows(n_negatives),
+        seed=seed,
+        bf16=bench.bf16,
+        n_negatives=n_negatives,
+        frozen_layers=bench.budget.frozen_layers,
+    )
     rows = list(schedule_examples(examples, bench.budget.steps * plan.batch_size, seed))
     lexical = lexical_bonus(bench) if recipe.uses_night_loss else None
     seen = vectors_by_base(bench) if recipe.uses_night_loss or needs_base_vectors(plan) else None

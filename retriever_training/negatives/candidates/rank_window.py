@@ -12,7 +12,7 @@ from retriever_training.negatives.candidates.records import Candidate, MiningCon
 from retriever_training.negatives.candidates.similarities import candidate_cosines, lowest_positive_cosines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankWindow:
     """Bounds that a candidate has to lie within; without bounds all do.
 

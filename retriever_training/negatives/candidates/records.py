@@ -37,7 +37,7 @@ class VersionView:
     """Its `encoder_id`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MiningContext:
     """Questions with what is known of them, and all passages, as vectors that exist: mining encodes nothing.
 
@@ -76,7 +76,7 @@ class MiningContext:
         return np.random.default_rng([self.seed, *stream.encode()])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A passage that may be a negative for a question, and where it comes from."""
 
@@ -111,7 +111,7 @@ def rank_candidates(
     """Candidates in the order given, ranks from 1."""
     pairs = zip(passages, scores, strict=True)
     return [
-        Candidate(int(passage), source, rank, float(score), version)
+        Candidate(passage=int(passage), source=source, rank=rank, score=float(score), version=version)
         for rank, (passage, score) in enumerate(pairs, start=1)
     ]
 

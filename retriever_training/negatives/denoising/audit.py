@@ -12,7 +12,7 @@ import numpy as np
 from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedCandidate:
     """A candidate beside its question and a right passage, as texts."""
 
@@ -64,12 +64,12 @@ def _audited(
     row, candidate = drawn
     positives = sorted(mine.positives[row])
     return AuditedCandidate(
-        mine.questions[row],
-        texts[positives[0]] if positives else "",
-        texts[candidate.passage],
-        mine.passage_ids[candidate.passage],
-        candidate.source,
-        candidate.rank,
-        candidate.score,
-        removed,
+        question=mine.questions[row],
+        positive=texts[positives[0]] if positives else "",
+        candidate=texts[candidate.passage],
+        passage_id=mine.passage_ids[candidate.passage],
+        source=candidate.source,
+        rank=candidate.rank,
+        score=candidate.score,
+        removed=removed,
     )

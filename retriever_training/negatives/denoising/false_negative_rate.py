@@ -21,7 +21,7 @@ RATINGS: Mapping[str, int] = {"Bad": 0, "Could be improved": 1, "Acceptable": 2,
 ALL_SOURCES = "all sources"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartlyLabelledQuestion:
     """A question of which mining is told one right passage, and what else is known of it; passages by id."""
 
@@ -89,7 +89,7 @@ class RuleRemovals:
     """Known to be wrong: good negatives lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FalseNegativeRates:
     """One measurement; rates by source, then of all sources together."""
 
@@ -127,7 +127,15 @@ def questions_from_ratings(
             right = {passage_id for passage_id, mean in others.items() if mean >= RATINGS["Acceptable"]}
             wrong = {passage_id for passage_id, mean in others.items() if mean < RATINGS["Could be improved"]}
             right.update(labelled[1:])
-            told.append(PartlyLabelledQuestion(query_id, queries[query_id], best, frozenset(right), frozenset(wrong)))
+            told.append(
+                PartlyLabelledQuestion(
+                    query_id=query_id,
+                    question=queries[query_id],
+                    passage_id=best,
+                    right=frozenset(right),
+                    wrong=frozenset(wrong),
+                )
+            )
     return told
 
 
@@ -148,7 +156,15 @@ def questions_from_qrels(
         if len(right) > 1:
             one = right[int(generator.integers(len(right)))]
             wrong = frozenset(passage_id for passage_id, grade in grades.items() if grade <= 0)
-            told.append(PartlyLabelledQuestion(query_id, queries[query_id], one, frozenset(right) - {one}, wrong))
+            told.append(
+                PartlyLabelledQuestion(
+                    query_id=query_id,
+                    question=queries[query_id],
+                    passage_id=one,
+                    right=frozenset(right) - {one},
+                    wrong=wrong,
+                )
+            )
     return told
 
 
@@ -170,7 +186,15 @@ def questions_from_answers(
         labelled = [passage_id for passage_id, grade in grades.items() if grade > 0]
         if labelled and has_answer(words[labelled[0]], given):
             right = frozenset(passage_id for passage_id, text in words.items() if has_answer(text, given))
-            told.append(PartlyLabelledQuestion(query_id, queries[query_id], labelled[0], right - {labelled[0]}, None))
+            told.append(
+                PartlyLabelledQuestion(
+                    query_id=query_id,
+                    question=queries[query_id],
+                    passage_id=labelled[0],
+                    right=right - {labelled[0]},
+                    wrong=None,
+                )
+            )
     return told
 
 
@@ -187,13 +211,13 @@ def measure(
     naive = {name: [in_found_order(one)[:n] for one in mined] for name, mined in by_source.items()}
     cleaned = {name: [one.kept[:n] for one in mined] for name, mined in by_source.items()}
     return FalseNegativeRates(
-        len(told),
-        n,
-        sum(len(one.right) for one in told),
-        _rates(told, naive, passage_ids),
-        _rates(told, cleaned, passage_ids),
-        _removals(told, by_source, passage_ids),
-        sum(
+        n_questions=len(told),
+        n=n,
+        n_hidden=sum(len(one.right) for one in told),
+        as_found=_rates(told, naive, passage_ids),
+        cleaned=_rates(told, cleaned, passage_ids),
+        removals=_removals(told, by_source, passage_ids),
+        n_candidates=sum(
             len({one.passage for mined in by_source.values() for one in in_found_order(mined[row])})
             for row in range(len(told))
         ),
@@ -253,8 +277,9 @@ def _mean_ratings(file: Path, split: str) -> dict[str, dict[str, float]]:
             one = json.loads(line)
             query_id, passage_id, rating = one["query_id"], one["passage_id"], RATINGS[one["rating"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{file}, line {number}: expected query_id, passage_id and a rating of "
-                             f"{', '.join(RATINGS)} ({error!r})") from None  # fmt: skip
+            raise UsageError(
+                f"{file}, line {number}: expected query_id, passage_id and a rating of {', '.join(RATINGS)} ({error!r})"
+            ) from None
         if one.get("split", split) == split:
             given[query_id][passage_id].append(rating)
     return {

@@ -34,5 +34,8 @@ def check_sources(sources: Sequence[str]) -> None:
     for source in sources or ("",):
         if source not in FINDERS:
             near = get_close_matches(source, FINDERS, 1)
-            raise UsageError(f"no source {source!r} of negatives" + (f", did you mean {near[0]!r}?" if near else "")
-                             + f": there are {', '.join(FINDERS)}")  # fmt: skip
+            raise UsageError(
+                f"no source {source!r} of negatives"
+                + (f", did you mean {near[0]!r}?" if near else "")
+                + f": there are {', '.join(FINDERS)}"
+            )

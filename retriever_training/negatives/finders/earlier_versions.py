@@ -34,6 +34,6 @@ def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
             if one is not None:
                 first.setdefault(one.passage, one)
     return [
-        Candidate(one.passage, one.source, rank, one.score, one.version)
+        Candidate(passage=one.passage, source=one.source, rank=rank, score=one.score, version=one.version)
         for rank, one in enumerate(list(first.values())[:n], start=1)
     ]

@@ -37,7 +37,16 @@ from rag.records import Answer, Citation, Hit, Passage
 
 
 def a_passage(passage_id: str, text: str = "Owls hunt at night.", title: str = "Birds") -> Passage:
-    return Passage(passage_id, "d", "birds.md", title, "", text, 0, len(text))
+    return Passage(
+        passage_id=passage_id,
+        document_id="d",
+        source="birds.md",
+        title=title,
+        heading="",
+        text=text,
+        start=0,
+        end=len(text),
+    )
 
 
 # ---- SQuAD
@@ -168,20 +177,35 @@ def test_area_under_risk_is_the_mean_of_the_risks_by_hand() -> None:
 # ---- one answer
 
 OWLS = a_passage("p1", "Owls hunt at night. Swifts sleep in the air.")
-QUESTION = EvalQuestion("q1", "When do owls hunt?", {"p1": 1}, ("at night",))
+QUESTION = EvalQuestion(query_id="q1", text="When do owls hunt?", grades={"p1": 1}, answers=("at night",))
 
 
 def an_answer(
     text: str = "Owls hunt at night. [1]", *, declined: bool = False, quote: str = "Owls hunt at night."
 ) -> Answer:
-    citation = Citation(1, "p1", "birds.md", None, 0, len(quote), quote, 1.0)
-    hits = (Hit(OWLS, 1, 1.0, 0.9, 0.4), Hit(a_passage("p2", "Bats too."), 2, 0.5, 0.4, 0.4))
-    return Answer("t", "When do owls hunt?", text, declined, "", "e", () if declined else (citation,), hits)
+    citation = Citation(
+        n=1, passage_id="p1", source="birds.md", page=None, start=0, end=len(quote), quote=quote, support=1.0
+    )
+    hits = (
+        Hit(passage=OWLS, rank=1, score=1.0, dense=0.9, lexical=0.4),
+        Hit(passage=a_passage("p2", "Bats too."), rank=2, score=0.5, dense=0.4, lexical=0.4),
+    )
+    return Answer(
+        turn_id="t",
+        question="When do owls hunt?",
+        text=text,
+        declined=declined,
+        reason="",
+        encoder_id="e",
+        citations=() if declined else (citation,),
+        hits=hits,
+    )
 
 
 def a_row(answer: Answer | None = None, question: EvalQuestion = QUESTION, **how: object) -> AnswerRow:
     asked = AnswerOutcome(
-        question, **{"is_there": True, "answer": answer, "error": "", "sureness": 0.8, "rank": 1, "ms": 5.0, **how}
+        question=question,
+        **{"is_there": True, "answer": answer, "error": "", "sureness": 0.8, "rank": 1, "ms": 5.0, **how},
     )
     return measure_answer(asked, lambda one: OWLS.text[one.start : one.end], lambda text: len(text.split()))
 
@@ -189,9 +213,20 @@ def a_row(answer: Answer | None = None, question: EvalQuestion = QUESTION, **how
 def test_right_answer_with_a_true_citation_is_worth_everything() -> None:
     row = a_row(an_answer())
     assert (row.is_right, row.right_by) == (True, "answer")
-    expected = {"contains_answer": 1.0, "first_contains_answer": 1.0, "exact_match": 0.0, "token_f1": 0.66667, "words": 4.0,
-                "k_precision": 1.0, "citation_recall": 1.0, "citation_precision": 1.0, "citations_valid": 1.0,
-                "spans_exact": 1.0, "right_cited_precision": 1.0, "right_cited_recall": 1.0}  # fmt: skip
+    expected = {
+        "contains_answer": 1.0,
+        "first_contains_answer": 1.0,
+        "exact_match": 0.0,
+        "token_f1": 0.66667,
+        "words": 4.0,
+        "k_precision": 1.0,
+        "citation_recall": 1.0,
+        "citation_precision": 1.0,
+        "citations_valid": 1.0,
+        "spans_exact": 1.0,
+        "right_cited_precision": 1.0,
+        "right_cited_recall": 1.0,
+    }
     assert expected.items() <= row.values.items()
     assert (row.read, row.cited, row.n_tokens_written) == (("p1", "p2"), ("p1",), 5)
     assert json.loads(json.dumps(row.as_json()))["values"] == row.values
@@ -218,19 +253,36 @@ def test_short_answer_in_front_is_what_stands_first() -> None:
 @pytest.mark.parametrize(
     ("question", "text", "is_right", "by"),
     [
-        (replace(QUESTION, nuggets=(Nugget(("night",)), Nugget(("mice",), is_vital=False))), "At night. [1]", True, "nuggets"),
+        (
+            replace(QUESTION, nuggets=(Nugget(("night",)), Nugget(("mice",), is_vital=False))),
+            "At night. [1]",
+            True,
+            "nuggets",
+        ),
         (replace(QUESTION, nuggets=(Nugget(("night",)), Nugget(("mice",)))), "At night. [1]", False, "nuggets"),
-        (replace(QUESTION, answers=("Owls catch small animals such as mice and voles during hours without daylight",)),
-         "Owls catch mice, voles and small animals. [1]", True, "reference"),
-        (replace(QUESTION, answers=("Owls catch small animals such as mice and voles during hours without daylight",)),
-         "Owls hunt. [1]", False, "reference"),
+        (
+            replace(
+                QUESTION, answers=("Owls catch small animals such as mice and voles during hours without daylight",)
+            ),
+            "Owls catch mice, voles and small animals. [1]",
+            True,
+            "reference",
+        ),
+        (
+            replace(
+                QUESTION, answers=("Owls catch small animals such as mice and voles during hours without daylight",)
+            ),
+            "Owls hunt. [1]",
+            False,
+            "reference",
+        ),
         (replace(QUESTION, answers=()), "Anything. [1]", True, "passage"),
         (replace(QUESTION, answers=(), grades={"p9": 1}), "Anything. [1]", False, "passage"),
         (replace(QUESTION, answers=(), grades={}, in_library=False), "Anything. [1]", False, "passage"),
         (replace(QUESTION, answers=(), grades={}), "Anything. [1]", True, "nothing"),
         (replace(QUESTION, is_answerable=False, grades={}), "Anything. [1]", False, "declining"),
     ],
-)  # fmt: skip
+)
 def test_answer_is_right_by_the_strictest_thing_that_is_known(
     question: EvalQuestion, text: str, is_right: bool, by: str
 ) -> None:
@@ -246,7 +298,10 @@ def test_question_without_its_passages_is_right_when_declined() -> None:
 
 def test_passage_that_a_hit_stands_for_is_found_and_read() -> None:
     twin = a_passage("twin", OWLS.text)
-    hits = (Hit(a_passage("p0"), 1, 1.0, 1.0, 1.0), Hit(OWLS, 2, 0.9, 0.9, 0.4, also_in=(twin,)))
+    hits = (
+        Hit(passage=a_passage("p0"), rank=1, score=1.0, dense=1.0, lexical=1.0),
+        Hit(passage=OWLS, rank=2, score=0.9, dense=0.9, lexical=0.4, also_in=(twin,)),
+    )
     assert rank_of_right_hit(frozenset({"twin"}), hits) == 2
     assert rank_of_right_hit(frozenset({"p7"}), hits) is None
     row = a_row(replace(an_answer(), hits=hits), replace(QUESTION, grades={"twin": 1}))
@@ -307,8 +362,8 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
     try:
         passage = app.library.passages()[0]
         asked = [
-            EvalQuestion("q1", passage.text[:200], {passage.passage_id: 1}),
-            EvalQuestion("q2", "gone", {passage.passage_id: 1}),
+            EvalQuestion(query_id="q1", text=passage.text[:200], grades={passage.passage_id: 1}),
+            EvalQuestion(query_id="q2", text="gone", grades={passage.passage_id: 1}),
         ]
         found = list(
             ask_questions(
@@ -322,8 +377,11 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
             )
         )
         assert [(one.question.query_id, one.is_there, one.error) for one in found] == [
-            ("q1", True, ""), ("q1", False, ""), ("q2", True, "OSError: disk full"), ("q2", False, "OSError: disk full"),
-        ]  # fmt: skip
+            ("q1", True, ""),
+            ("q1", False, ""),
+            ("q2", True, "OSError: disk full"),
+            ("q2", False, "OSError: disk full"),
+        ]
         assert found[0].rank == 1
         assert found[0].sureness > found[1].sureness
         assert passage.passage_id not in {hit.passage.passage_id for hit in found[1].answer.hits}

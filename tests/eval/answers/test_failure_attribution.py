@@ -20,7 +20,7 @@ from eval.answers.failure_attribution import (
 )
 from rag.errors import NotFoundError, UsageError
 
-GOOD = AnswerTrace("q", "When?", is_right=True, rank=2, n_read=6, is_read=True)
+GOOD = AnswerTrace(query_id="q", question="When?", is_right=True, rank=2, n_read=6, is_read=True)
 BAD = replace(GOOD, is_right=False)
 
 

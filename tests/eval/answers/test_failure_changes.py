@@ -10,8 +10,32 @@ from eval.answers.failure_changes import failure_causes, is_attributable
 from eval.answers.measure_answer import AnswerRow
 from eval.datasets.question_sets import EvalQuestion
 
-ROW = AnswerRow("q", "When?", "dataset", (), True, True, (), ("right",), "At noon. [1]", False, "", "", ("other", "right"),
-                ("other",), 0.9, 2, 1.0, 0, 0, False, "passage", {"citation_recall": 1.0}, True, False)  # fmt: skip
+ROW = AnswerRow(
+    query_id="q",
+    question="When?",
+    origin="dataset",
+    tags=(),
+    is_answerable=True,
+    is_there=True,
+    answers=(),
+    right=("right",),
+    text="At noon. [1]",
+    declined=False,
+    reason="",
+    error="",
+    read=("other", "right"),
+    cited=("other",),
+    sureness=0.9,
+    rank=2,
+    ms=1.0,
+    n_tokens_read=0,
+    n_tokens_written=0,
+    is_right=False,
+    right_by="passage",
+    values={"citation_recall": 1.0},
+    in_library=True,
+    is_cut=False,
+)
 """An answer that read a right passage and cites another one, with nothing but the passage known."""
 
 
@@ -44,7 +68,7 @@ def test_before_and_after_are_told_of_the_same_questions() -> None:
 
 
 def test_a_question_with_a_reference_and_no_passage_tells_nothing_of_the_way() -> None:
-    known = EvalQuestion("q", "When?", {}, answers=("noon",))
+    known = EvalQuestion(query_id="q", text="When?", grades={}, answers=("noon",))
     assert not is_attributable(known)
     assert is_attributable(replace(known, grades={"right": 1}))
     assert is_attributable(replace(known, in_library=False))

@@ -22,12 +22,23 @@ from rag.records import Passage
 
 
 def a_passage(name: str, text: str, title: str = "") -> Passage:
-    return Passage(name, "d", f"{name}.md", title, "", text, 0, len(text))
+    return Passage(
+        passage_id=name,
+        document_id="d",
+        source=f"{name}.md",
+        title=title,
+        heading="",
+        text=text,
+        start=0,
+        end=len(text),
+    )
 
 
 RIGHT = a_passage("right", "The mill was built in 1843 by Ada Byron.", "Mill")
 WRONG = tuple(a_passage(f"wrong{n}", f"Mill number {n} stands still.") for n in range(6))
-CASE = PerturbationCase("q1", "When was the mill built?", ("1843",), (RIGHT,), WRONG)
+CASE = PerturbationCase(
+    query_id="q1", question="When was the mill built?", answers=("1843",), right=(RIGHT,), wrong=WRONG
+)
 
 
 def names(passages: Sequence[Passage] | None) -> list[str]:

@@ -84,7 +84,13 @@ def test_a_folder_without_a_corpus_is_refused(base_folder, tmp_path):
 
 def test_the_ratio_is_the_median_of_the_rounds():
     """10 passages; ratios 2, 0.5 and 1 → 1; ingest 10, 5 and 5 a second → 5; encoding 5, 10 and 5 → 5."""
-    measured = IngestBench(10, 128, 2, "fp32", (IngestRound(1, 2), IngestRound(2, 1), IngestRound(2, 2)))
+    measured = IngestBench(
+        n_passages=10,
+        max_tokens=128,
+        n_threads=2,
+        precision="fp32",
+        rounds=(IngestRound(1, 2), IngestRound(2, 1), IngestRound(2, 2)),
+    )
     assert (measured.ratio, measured.ingest_per_s, measured.encode_per_s) == (1, 5, 5)
 
 

@@ -124,23 +124,29 @@ def test_questions_are_halved_by_their_hash_and_none_is_in_both() -> None:
 
 
 def test_an_overlapping_passage_begins_with_the_end_of_the_one_before() -> None:
-    parsed = ParsedDocument((Block("One two three four. Five six seven eight. Nine ten eleven twelve."),))
+    parsed = ParsedDocument(blocks=(Block("One two three four. Five six seven eight. Nine ten eleven twelve."),))
     text = "One two three four. Five six seven eight. Nine ten eleven twelve."
     stretches = list(nightjar_cut(SplittingRules(4), overlap=2)("a.md", parsed))
     assert [text[start:end] for start, end, _ in stretches] == [
-        "One two three four.", "three four. Five six seven eight.", "seven eight. Nine ten eleven twelve."
-    ]  # fmt: skip
+        "One two three four.",
+        "three four. Five six seven eight.",
+        "seven eight. Nine ten eleven twelve.",
+    ]
     assert stretches[1][2] == "a\nthree four. Five six seven eight."
 
 
 def test_a_passage_does_not_overlap_into_another_section() -> None:
-    parsed = ParsedDocument((Block("One two three four.", headings=("A",)), Block("Five six seven.", headings=("B",))))
+    parsed = ParsedDocument(
+        blocks=(Block("One two three four.", headings=("A",)), Block("Five six seven.", headings=("B",)))
+    )
     assert [start for start, _, _ in nightjar_cut(SplittingRules(4), overlap=2)("a.md", parsed)] == [0, 21]
 
 
 def test_langchain_s_parts_are_where_they_were_cut_from_also_where_the_text_repeats() -> None:
     pytest.importorskip("langchain_text_splitters")
-    parsed = ParsedDocument(tuple(Block(f"Every year is like every other year. Year {n % 3}.") for n in range(60)))
+    parsed = ParsedDocument(
+        blocks=tuple(Block(f"Every year is like every other year. Year {n % 3}.") for n in range(60))
+    )
     for way in all_splitters(word_starts, 254, 96):
         if way.is_baseline:
             stretches = list(way.cut("a.md", parsed))
@@ -170,8 +176,21 @@ def test_a_splitter_whose_passages_are_the_excerpts_sees_all_of_them(folder: Pat
 
 
 def test_the_benchmark_tells_each_splitter_with_json(folder: Path, tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["--data", str(tmp_path / "data"), "bench", "splitting", str(folder), "--json",
-                                    "--only", "96 tokens", "--only", "as before"])  # fmt: skip
+    told = CliRunner().invoke(
+        app,
+        [
+            "--data",
+            str(tmp_path / "data"),
+            "bench",
+            "splitting",
+            str(folder),
+            "--json",
+            "--only",
+            "96 tokens",
+            "--only",
+            "as before",
+        ],
+    )
     assert told.exit_code == 0, told.output
     measured = json.loads(told.stdout)
     assert (measured["n_questions"], measured["n_lost"]) == (4, 2)

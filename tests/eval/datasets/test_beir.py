@@ -70,12 +70,15 @@ def test_folder_without_its_files_is_refused_by_name(tmp_path: Path) -> None:
         load_beir(tmp_path)
 
 
-@pytest.mark.parametrize(("file", "line", "message"), [
-    ("corpus.jsonl", "{", r"corpus\.jsonl:3 is not JSON"),
-    ("corpus.jsonl", "[1]", r"corpus\.jsonl:3 is list, not an object"),
-    ("queries.jsonl", '{"_id": "q3"}', r"queries\.jsonl:3 has no 'text'"),
-    ("qrels/test.tsv", "q1 p1 1", r"test\.tsv:5 is 'q1 p1 1': write three columns"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("corpus.jsonl", "{", r"corpus\.jsonl:3 is not JSON"),
+        ("corpus.jsonl", "[1]", r"corpus\.jsonl:3 is list, not an object"),
+        ("queries.jsonl", '{"_id": "q3"}', r"queries\.jsonl:3 has no 'text'"),
+        ("qrels/test.tsv", "q1 p1 1", r"test\.tsv:5 is 'q1 p1 1': write three columns"),
+    ],
+)
 def test_broken_line_is_named_by_file_and_number(tmp_path: Path, file: str, line: str, message: str) -> None:
     folder = a_folder(tmp_path / "d")
     whole = (folder / file).read_text("utf-8").rstrip("\n")
@@ -94,8 +97,25 @@ def a_library(engine: Engine, names: list[str]) -> Library:
     library = Library(engine)
     for name in names:
         external_id = name.partition("/")[2]
-        document = Document(name, name, "", "application/jsonl", name, "Bees.")
-        library.put(document, [Passage(f"id-{name}", name, name, "", "", "Bees.", 0, 5, external_id=external_id)])
+        document = Document(
+            document_id=name, source=name, title="", media_type="application/jsonl", sha256=name, text="Bees."
+        )
+        library.put(
+            document,
+            [
+                Passage(
+                    passage_id=f"id-{name}",
+                    document_id=name,
+                    source=name,
+                    title="",
+                    heading="",
+                    text="Bees.",
+                    start=0,
+                    end=5,
+                    external_id=external_id,
+                )
+            ],
+        )
     return library
 
 

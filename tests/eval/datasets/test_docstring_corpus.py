@@ -55,13 +55,16 @@ def test_docstring_becomes_a_passage_and_two_questions() -> None:
     ]
 
 
-@pytest.mark.parametrize("docstring", [
-    "",
-    "Too short.\n\n" + "word " * 40,
-    "A fine summary of what this does.\n\nToo little text.",
-    "A template that is filled at import.\n\n%(parameters)s " + "word " * 40,
-    "x = f(a, b); y_1 -> z[0] + 2\n\n" + "word " * 40,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "",
+        "Too short.\n\n" + "word " * 40,
+        "A fine summary of what this does.\n\nToo little text.",
+        "A template that is filled at import.\n\n%(parameters)s " + "word " * 40,
+        "x = f(a, b); y_1 -> z[0] + 2\n\n" + "word " * 40,
+    ],
+)
 def test_docstring_without_a_question_or_a_text_is_no_passage(docstring: str) -> None:
     assert split_docstring(docstring) is None
 
@@ -105,14 +108,18 @@ def test_source_of_another_python_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_question_that_two_docstrings_share_points_nowhere() -> None:
-    found = [DocstringPassage("a", "text one", ("Fit the model now.", "Only mine is here.")),
-             DocstringPassage("b", "text two", ("Fit the   model, now!",))]  # fmt: skip
+    found = [
+        DocstringPassage("a", "text one", ("Fit the model now.", "Only mine is here.")),
+        DocstringPassage("b", "text two", ("Fit the   model, now!",)),
+    ]
     assert choose_passages(found, 10) == [DocstringPassage("a", "text one", ("Only mine is here.",))]
 
 
 def test_question_that_stands_in_a_passage_is_dropped() -> None:
-    found = [DocstringPassage("a", "Some text.", ("Sort the list in place.", "Return the sorted list again.")),
-             DocstringPassage("b", "More: sort the list\nin place, always.", ("Another way to sort it.",))]  # fmt: skip
+    found = [
+        DocstringPassage("a", "Some text.", ("Sort the list in place.", "Return the sorted list again.")),
+        DocstringPassage("b", "More: sort the list\nin place, always.", ("Another way to sort it.",)),
+    ]
     assert {one.name: one.questions for one in choose_passages(found, 10)} == {
         "a": ("Return the sorted list again.",),
         "b": ("Another way to sort it.",),
@@ -120,8 +127,10 @@ def test_question_that_stands_in_a_passage_is_dropped() -> None:
 
 
 def test_same_text_is_one_passage() -> None:
-    found = [DocstringPassage("a", "The same text.", ("What is the first?",)),
-             DocstringPassage("b", "The  same text", ("What is the second?",))]  # fmt: skip
+    found = [
+        DocstringPassage("a", "The same text.", ("What is the first?",)),
+        DocstringPassage("b", "The  same text", ("What is the second?",)),
+    ]
     assert [one.name for one in choose_passages(found, 10)] == ["a"]
 
 

@@ -24,15 +24,29 @@ def context(passage_id: str | None, text: str, title: str = "Insects") -> dict[s
 
 
 BEES, WASPS, ANTS, MOTHS = (
-    context("11", "Honey bees dance."), context("12", "Wasps chew wood."), context("13", "Ants farm fungi."),
+    context("11", "Honey bees dance."),
+    context("12", "Wasps chew wood."),
+    context("13", "Ants farm fungi."),
     context("14", "Moths circle lamps."),
-)  # fmt: skip
+)
 ENTRIES: list[dict[str, Any]] = [
-    {"dataset": "nq_dev", "question": "who dances", "answers": ["bees", "honey bees"], "positive_ctxs": [BEES],
-     "negative_ctxs": [MOTHS], "hard_negative_ctxs": [WASPS, ANTS]},
-    {"dataset": "nq_dev", "question": "who chews", "answers": [], "positive_ctxs": [WASPS, ANTS],
-     "negative_ctxs": [], "hard_negative_ctxs": [BEES]},
-]  # fmt: skip
+    {
+        "dataset": "nq_dev",
+        "question": "who dances",
+        "answers": ["bees", "honey bees"],
+        "positive_ctxs": [BEES],
+        "negative_ctxs": [MOTHS],
+        "hard_negative_ctxs": [WASPS, ANTS],
+    },
+    {
+        "dataset": "nq_dev",
+        "question": "who chews",
+        "answers": [],
+        "positive_ctxs": [WASPS, ANTS],
+        "negative_ctxs": [],
+        "hard_negative_ctxs": [BEES],
+    },
+]
 
 
 def a_file(folder: Path, content: object = ENTRIES, name: str = "biencoder.json") -> Path:
@@ -130,10 +144,10 @@ def test_entries_are_the_same_however_the_file_is_cut(
         ('[{"question": "who", "answers": [1]}]', r"entry 1 \('who'\) has answers"),
         ('[{"question": "who", "positive_ctxs": {"text": ""}}]', "positive_ctxs is a dict"),
         ('[{"question": "who", "hard_negative_ctxs": ["text"]}]', "hard_negative_ctxs 1 is a str"),
-        ('[{"question": "who", "positive_ctxs": [{"text": "x"}, {"title": "x"}]}]', "positive_ctxs 2 has no \"text\""),
+        ('[{"question": "who", "positive_ctxs": [{"text": "x"}, {"title": "x"}]}]', 'positive_ctxs 2 has no "text"'),
         ('{"data": []}', "entry 1 has no question"),
     ],
-)  # fmt: skip
+)
 def test_the_entry_at_fault_is_named_and_nothing_is_left_behind(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "bad.json").write_text(text, "utf-8")
     with pytest.raises(UsageError, match=said):
@@ -203,7 +217,12 @@ def test_what_mine_writes_for_dpr_is_read_again(tmp_path: Path) -> None:
     from rag.records import Passage
     from retriever_training.negatives.training_files import write_rows
 
-    passages = {name: Passage(name, "d", "s", "Title", "Part", name, 0, 1) for name in ("a", "b", "c")}
+    passages = {
+        name: Passage(
+            passage_id=name, document_id="d", source="s", title="Title", heading="Part", text=name, start=0, end=1
+        )
+        for name in ("a", "b", "c")
+    }
     negatives = [{"passage_id": "b", "source": "dense"}, {"passage_id": "c", "source": "random"}]
     line = {"query": "who?", "positive": "a", "weight": 1.0, "negatives": negatives}
     write_rows(tmp_path / "rows.json", "dpr", [line], passages, 2, force=False)

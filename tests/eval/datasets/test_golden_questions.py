@@ -23,10 +23,22 @@ def a_library(engine: Engine, *cuts: tuple[int, int], text: str = TEXT, source: 
     """One document whose passages are the stretches *cuts* of its text."""
     library = Library(engine)
     passages = [
-        Passage(f"{source}-{start}-{end}", source, source, "Birds", "", text[start:end], start, end)
+        Passage(
+            passage_id=f"{source}-{start}-{end}",
+            document_id=source,
+            source=source,
+            title="Birds",
+            heading="",
+            text=text[start:end],
+            start=start,
+            end=end,
+        )
         for start, end in cuts
     ]
-    library.put(Document(source, source, "Birds", "text/markdown", "0", text), passages)
+    library.put(
+        Document(document_id=source, source=source, title="Birds", media_type="text/markdown", sha256="0", text=text),
+        passages,
+    )
     return library
 
 
@@ -36,7 +48,18 @@ def written(file: Path, *lines: object) -> Path:
 
 
 def a_turn(engine: Engine, question: str = "When do owls hunt?") -> str:
-    FeedbackStore(engine).record_turn(Turn("t1", "c1", "ann", question, "At night. [1]", False, "e1", utc_now()))
+    FeedbackStore(engine).record_turn(
+        Turn(
+            turn_id="t1",
+            conversation_id="c1",
+            user="ann",
+            question=question,
+            answer="At night. [1]",
+            declined=False,
+            encoder_id="e1",
+            asked_at=utc_now(),
+        )
+    )
     return "t1"
 
 
@@ -44,9 +67,16 @@ def a_turn(engine: Engine, question: str = "When do owls hunt?") -> str:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    made = Golden("When do owls hunt?", "birds.md", "Owls hunt at night.", "At night.",
-                  (Nugget(("night", "dark")), Nugget(("owls",), is_vital=False)), ("easy",), origin="model")  # fmt: skip
-    none = Golden("What do bats eat?", is_answerable=False)
+    made = Golden(
+        question="When do owls hunt?",
+        source="birds.md",
+        quote="Owls hunt at night.",
+        reference="At night.",
+        nuggets=(Nugget(("night", "dark")), Nugget(("owls",), is_vital=False)),
+        tags=("easy",),
+        origin="model",
+    )
+    none = Golden(question="What do bats eat?", is_answerable=False)
     file = written(tmp_path / "q.jsonl", made.as_json(), "", none.as_json())
     assert [one.golden for one in read_golden_file(file)] == [made, none]
     assert none.as_json() == {"question": "What do bats eat?", "origin": "file", "answerable": False}
@@ -82,9 +112,11 @@ def test_every_wrong_line_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_hash_of_a_set_knows_its_answers_and_not_its_order() -> None:
-    one, two = Golden("Who?", quote="Ada"), Golden("When?", quote="1843")
+    one, two = Golden(question="Who?", quote="Ada"), Golden(question="When?", quote="1843")
     assert golden_set_hash([one, two]) == golden_set_hash([two, one])
-    assert golden_set_hash([one, two]) != golden_set_hash([one, Golden("When?", quote="1843", reference="1843")])
+    assert golden_set_hash([one, two]) != golden_set_hash(
+        [one, Golden(question="When?", quote="1843", reference="1843")]
+    )
 
 
 # ---- kept in the library
@@ -116,14 +148,14 @@ def test_question_of_an_unknown_turn_or_passage_is_refused(engine: Engine, turn_
 
 
 def test_retired_question_no_longer_counts_until_it_is_added_again(engine: Engine) -> None:
-    made = Golden("Who?", quote="Ada", reference="Ada Byron")
+    made = Golden(question="Who?", quote="Ada", reference="Ada Byron")
     (golden_id,) = add_golden(engine, [made], "ann")
     assert retire_golden(engine, golden_id[:6]) == made
     assert list_golden(engine) == []
     assert [one.golden_id for one in list_golden(engine, with_retired=True)] == [golden_id]
     with pytest.raises(NotFoundError, match="there is none"):
         retire_golden(engine, golden_id)
-    add_golden(engine, [Golden("who?", quote="Ada")], "ben")
+    add_golden(engine, [Golden(question="who?", quote="Ada")], "ben")
     (again,) = list_golden(engine)
     assert (again.added_by, again.golden.reference) == ("ann", "Ada Byron")  # what was not said again stays
 
@@ -196,10 +228,10 @@ def test_quote_without_a_source_is_looked_for_everywhere(engine: Engine) -> None
 def test_questions_with_the_same_words_are_one_question(engine: Engine) -> None:
     library = a_library(engine, *HALVES)
     asked = [
-        Golden("Where do birds sleep?", "birds.md", QUOTE),
-        Golden("What is lost?", "birds.md", "Bats."),
-        Golden("where do  birds sleep?", "birds.md", "Cranes dance in spring."),
-        Golden("What do bats eat?", is_answerable=False),
+        Golden(question="Where do birds sleep?", source="birds.md", quote=QUOTE),
+        Golden(question="What is lost?", source="birds.md", quote="Bats."),
+        Golden(question="where do  birds sleep?", source="birds.md", quote="Cranes dance in spring."),
+        Golden(question="What do bats eat?", is_answerable=False),
     ]
     merged = group_by_wording(locate_golden(asked, library))
     assert [one.golden.question for one in merged] == [asked[0].question, asked[1].question, asked[3].question]

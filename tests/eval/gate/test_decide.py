@@ -200,8 +200,9 @@ def test_fault_of_the_embeddings_vetoes() -> None:
     assert fault in decision.reasons
 
 
-@pytest.mark.parametrize(("current", "candidate", "expected"), [(0.05, 0.3, "kept"), (0.28, 0.3, "promoted"),
-                                                                (0.05, 0.19, "promoted")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("current", "candidate", "expected"), [(0.05, 0.3, "kept"), (0.28, 0.3, "promoted"), (0.05, 0.19, "promoted")]
+)
 def test_new_hub_vetoes_and_an_old_one_does_not(current: float, candidate: float, expected: str) -> None:
     decision = decide(
         ServedScores(BEFORE, FULL_RECALL, current), ServedScores(BEFORE + 0.1 + NOISE, FULL_RECALL, candidate), HALF

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 from eval.report.output.svg_plots import Curve, Dot, dot_plot, nights_plot
 
 DOTS = [
-    Dot("base", 0.6, 0.6, 0.6, {"seen": 0.61, "unseen": 0.59}),
-    Dot("what others do", 0.65, 0.63, 0.67, is_baseline=True),
-    Dot("in-batch & more", 0.7, 0.68, 0.72, {"seen": 0.71, "unseen": 0.69}),
+    Dot(label="base", at=0.6, low=0.6, high=0.6, marks={"seen": 0.61, "unseen": 0.59}),
+    Dot(label="what others do", at=0.65, low=0.63, high=0.67, is_baseline=True),
+    Dot(label="in-batch & more", at=0.7, low=0.68, high=0.72, marks={"seen": 0.71, "unseen": 0.69}),
 ]
 
 

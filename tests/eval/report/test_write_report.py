@@ -28,26 +28,46 @@ HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg onload=alert(3)>{{ 7 * 7 }}{% raw %} $\\frac{1}{ ]]>"
     "<!-- </style> javascript:alert(4) \x1b[2J \u202e"
 )
-WHOLE = {"report.html", "report.md", "metrics.json", "per_question.jsonl", "run_current.trec", "run_candidate.trec",
-         "qrels.trec", "junit.xml", "manifest.json"}  # fmt: skip
+WHOLE = {
+    "report.html",
+    "report.md",
+    "metrics.json",
+    "per_question.jsonl",
+    "run_current.trec",
+    "run_candidate.trec",
+    "qrels.trec",
+    "junit.xml",
+    "manifest.json",
+}
 
 
 def a_decision() -> GateDecision:
     before = np.array([0.5] * 40)
     after = before + np.array([0.05, 0.15] * 20)
-    return decide(ServedScores(before, np.ones(40)), ServedScores(after, np.ones(40)), np.arange(40) < 35,
-                  newest=np.arange(40) >= 32)  # fmt: skip
+    return decide(
+        ServedScores(before, np.ones(40)),
+        ServedScores(after, np.ones(40)),
+        np.arange(40) < 35,
+        newest=np.arange(40) >= 32,
+    )
 
 
 def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = None) -> Comparison:
     """Question i asks for passage i of 50; the current version has it at rank 1 + i % 15, the candidate one higher."""
     passages = [f"p{number} {words}".strip() for number in range(n + 50)]
     questions = tuple(
-        ReportQuestion(f"q {number}", f"How do I get number {number}? {words}", {passages[number]: 1},
-                 source=f"docs/{number % 12}.md {words}", language="en", is_unseen=number % 2 == 0,
-                 is_locked=number % 5 == 0, votes=(PassageVotes(passages[number], "pin", 2, f"right {words}"),))
+        ReportQuestion(
+            query_id=f"q {number}",
+            text=f"How do I get number {number}? {words}",
+            right={passages[number]: 1},
+            source=f"docs/{number % 12}.md {words}",
+            language="en",
+            is_unseen=number % 2 == 0,
+            is_locked=number % 5 == 0,
+            votes=(PassageVotes(passages[number], "pin", 2, f"right {words}"),),
+        )
         for number in range(n)
-    )  # fmt: skip
+    )
 
     def run(better: int) -> dict[str, tuple[str, ...]]:
         found = {}
@@ -58,27 +78,81 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
         return found
 
     def read(ids: object) -> dict[str, Passage]:
-        return {one: Passage(one, "d", f"docs/{words}", words, words, f"Text {words}", 0, 4) for one in ids}  # type: ignore[attr-defined]
+        return {
+            one: Passage(
+                passage_id=one,
+                document_id="d",
+                source=f"docs/{words}",
+                title=words,
+                heading=words,
+                text=f"Text {words}",
+                start=0,
+                end=4,
+            )
+            for one in ids
+        }  # type: ignore[attr-defined]
 
     def answer(ids: object) -> dict[str, dict[str, AnswerSummary]]:
-        quote = Citation(1, passages[n], f"docs/{words}", None, 0, 4, f"Text {words}", 0.25)
+        quote = Citation(
+            n=1,
+            passage_id=passages[n],
+            source=f"docs/{words}",
+            page=None,
+            start=0,
+            end=4,
+            quote=f"Text {words}",
+            support=0.25,
+        )
         declined, broken = AnswerSummary("", f"Nothing {words}"), AnswerSummary("", "", f"broke {words}")
-        return {one: {"current": broken if one == "q 1" else AnswerSummary(f"Said {words} [1]", citations=(quote,)),
-                      "candidate": declined} for one in ids}  # type: ignore[attr-defined]  # fmt: skip
+        return {
+            one: {
+                "current": broken if one == "q 1" else AnswerSummary(f"Said {words} [1]", citations=(quote,)),
+                "candidate": declined,
+            }
+            for one in ids
+        }  # type: ignore[attr-defined]
 
-    causes = FailureCauses(f"model {words}", tuple(AttributedQuestion(one.query_id, one.text, "right", 1, "") for one in questions),
-                    tuple(AttributedQuestion(one.query_id, one.text, "error", 2, f"broke {words}") for one in questions),
-                    n_golden=1, n_without_reference=2, n_undecided=3)  # fmt: skip
+    causes = FailureCauses(
+        written_by=f"model {words}",
+        current=tuple(
+            AttributedQuestion(query_id=one.query_id, question=one.text, cause="right", rank=1, error="")
+            for one in questions
+        ),
+        candidate=tuple(
+            AttributedQuestion(query_id=one.query_id, question=one.text, cause="error", rank=2, error=f"broke {words}")
+            for one in questions
+        ),
+        n_golden=1,
+        n_without_reference=2,
+        n_undecided=3,
+    )
     sure = AbstentionScores(np.linspace(0.1, 1, 40), np.linspace(0, 0.9, 40), np.arange(40) % 4 > 0, 0.2)
-    return Comparison(questions, VersionRun("cur", run(0), errors or {}, sure), VersionRun("can", run(1), {}, sure),
-                      VersionRun("base", run(0)), read, causes, answer)  # type: ignore[arg-type]  # fmt: skip
+    return Comparison(
+        questions=questions,
+        current=VersionRun("cur", run(0), errors or {}, sure),
+        candidate=VersionRun("can", run(1), {}, sure),
+        anchor=VersionRun("base", run(0)),
+        read=read,
+        causes=causes,
+        answer=answer,
+    )  # type: ignore[arg-type]
 
 
 def a_background(words: str = "") -> ReportContext:
-    past = tuple(PastReport(f"night-{number} {words}", "kept", 40, 0.5, 0.52, 0.49, None) for number in range(3))
-    return ReportContext(f"Night {words}", ((f"Data {words}", ((f"passages {words}", words or "90"),)),),
-                      (ValidityCheck("Overlap", False, f"One question {words} is in both."),), past,
-                      (("command", f"nightjar nightly {words}"),), (f"Ask {words}",))  # fmt: skip
+    past = tuple(
+        PastReport(
+            name=f"night-{number} {words}", decision="kept", n=40, current=0.5, candidate=0.52, anchor=0.49, locked=None
+        )
+        for number in range(3)
+    )
+    return ReportContext(
+        title=f"Night {words}",
+        changed=((f"Data {words}", ((f"passages {words}", words or "90"),)),),
+        checks=(ValidityCheck("Overlap", False, f"One question {words} is in both."),),
+        history=past,
+        reproduce=(("command", f"nightjar nightly {words}"),),
+        advice=(f"Ask {words}",),
+    )
 
 
 class Elements(HTMLParser):
@@ -152,8 +226,11 @@ def plain_and_hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, st
     folder = tmp_path_factory.mktemp("pages")
     for name, words in (("plain", ""), ("hostile", HOSTILE)):
         rulings = a_decision().rulings
-        decision = replace(a_decision(), reasons=(f"Rose. {words}",),
-                           rulings=(*rulings[:-1], replace(rulings[-1], sentence=f"Hubs {words}")))  # fmt: skip
+        decision = replace(
+            a_decision(),
+            reasons=(f"Rose. {words}",),
+            rulings=(*rulings[:-1], replace(rulings[-1], sentence=f"Hubs {words}")),
+        )
         comparison = a_comparison(words=words, errors={"q 1": f"broke {words}"})
         write_report(folder / name, decision, {f"fact {words}": words}, comparison, a_background(words))
     plain, hostile = ((folder / name / "report.html").read_text("utf-8") for name in ("plain", "hostile"))
@@ -171,8 +248,11 @@ def test_hostile_text_stays_text_and_adds_no_element(plain_and_hostile: tuple[st
 
 def test_the_page_asks_nothing_of_anybody(plain_and_hostile: tuple[str, str]) -> None:
     for page in map(Elements, plain_and_hostile):
-        outside = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action", "style")
-                   and not (value or "").startswith("#")]  # fmt: skip
+        outside = [
+            value
+            for name, value in page.attributes
+            if name in ("src", "href", "xlink:href", "action", "style") and not (value or "").startswith("#")
+        ]
         assert outside == []
 
 

@@ -85,8 +85,15 @@ BY_HAND = {
     "Judged@10": [2 / 3, 1 / 10, 0.0, 0.0],
     "nDCG(judged_only=True)@10": [1.0, 1.0, 1.0, 0.0],
 }
-TREC_NAMES = {"nDCG@10": "ndcg_cut_10", "R@10": "recall_10", "R@5": "recall_5", "R@20": "recall_20",
-              "R@100": "recall_100", "Success@1": "success_1", "Success@5": "success_5"}  # fmt: skip
+TREC_NAMES = {
+    "nDCG@10": "ndcg_cut_10",
+    "R@10": "recall_10",
+    "R@5": "recall_5",
+    "R@20": "recall_20",
+    "R@100": "recall_100",
+    "Success@1": "success_1",
+    "Success@5": "success_5",
+}
 
 
 @pytest.mark.parametrize("name", ALL_MEASURES)

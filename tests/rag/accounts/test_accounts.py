@@ -241,12 +241,18 @@ def test_the_list_tells_what_people_hold_and_when_they_were_seen(accounts: Accou
 def test_a_question_and_a_vote_count_as_seen(accounts: Accounts) -> None:
     asked, judged = "2026-11-03T10:00:00+00:00", "2026-11-04T10:00:00+00:00"
     with accounts.engine.begin() as connection:
-        connection.execute(conversations.insert().values(
-            conversation_id="c", user="ann", title="t", created_at=asked, changed_at=asked))  # fmt: skip
+        connection.execute(
+            conversations.insert().values(
+                conversation_id="c", user="ann", title="t", created_at=asked, changed_at=asked
+            )
+        )
     assert AccountListing(accounts.engine).one("ann").seen_at == datetime.fromisoformat(asked)
     with accounts.engine.begin() as connection:
-        connection.execute(verdict_events.insert().values(
-            user="ann", turn_id="t", passage_id="p", verdict="helpful", comment="", given_at=judged))  # fmt: skip
+        connection.execute(
+            verdict_events.insert().values(
+                user="ann", turn_id="t", passage_id="p", verdict="helpful", comment="", given_at=judged
+            )
+        )
     assert AccountListing(accounts.engine).one("ann").seen_at == datetime.fromisoformat(judged)
 
 
@@ -279,11 +285,26 @@ def test_who_is_forgotten_leaves_no_account_session_token_or_conversation(
     with accounts.engine.begin() as connection:
         mine = {"conversation_id": "c", "user": "bob", "title": "t", "created_at": at, "changed_at": at}
         connection.execute(conversations.insert(), [mine, mine | {"conversation_id": "d", "user": "ann"}])
-        connection.execute(comparisons.insert().values(
-            comparison_id="k", user="bob", question="q", left_id="l", right_id="r", better="left", compared_at=at))  # fmt: skip
-        connection.execute(golden_questions.insert().values(
-            golden_id="g", question="q", answerable=0, source="", quote="", reference="", nuggets="[]", tags="[]",
-            origin="file", added_by="bob", added_at=at))  # fmt: skip
+        connection.execute(
+            comparisons.insert().values(
+                comparison_id="k", user="bob", question="q", left_id="l", right_id="r", better="left", compared_at=at
+            )
+        )
+        connection.execute(
+            golden_questions.insert().values(
+                golden_id="g",
+                question="q",
+                answerable=0,
+                source="",
+                quote="",
+                reference="",
+                nuggets="[]",
+                tags="[]",
+                origin="file",
+                added_by="bob",
+                added_at=at,
+            )
+        )
     would = erase_user_data(accounts.engine, "bob", dry_run=True)
     assert (would.n_conversations, would.n_comparisons, would.has_account) == (1, 1, True)
     assert held.session_owner(session) is not None

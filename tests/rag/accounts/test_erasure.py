@@ -28,16 +28,26 @@ class Numbered:
 
 
 def asks(feedback: FeedbackStore, user: str, turn_id: str, question: str) -> None:
-    seen = (ShownPassage("p1", 1, 1.0, 1.0, 0.0, cited=True),)
+    seen = (ShownPassage(passage_id="p1", rank=1, score=1.0, dense=1.0, lexical=0.0, cited=True),)
     feedback.record_turn(
         Turn(
-            turn_id, "c", user, question, f"answer to {question}", False, "e", NOON, "asked", seen, f"typed {question}"
+            turn_id=turn_id,
+            conversation_id="c",
+            user=user,
+            question=question,
+            answer=f"answer to {question}",
+            declined=False,
+            encoder_id="e",
+            asked_at=NOON,
+            origin="asked",
+            shown=seen,
+            asked=f"typed {question}",
         )
     )
 
 
 def says(feedback: FeedbackStore, user: str, turn_id: str, verdict: str = "helpful") -> None:
-    feedback.append([Verdict(user, turn_id, "", "p1", verdict, given_at=NOON)])
+    feedback.append([Verdict(user=user, turn_id=turn_id, question="", passage_id="p1", verdict=verdict, given_at=NOON)])
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def feedback(engine: Engine) -> FeedbackStore:
 
 
 def test_a_dry_run_counts_and_removes_nothing(feedback: FeedbackStore) -> None:
-    expected = ErasureCounts(3, 2, 1, 1, NOON.isoformat())
+    expected = ErasureCounts(n_verdicts=3, n_turns=2, n_turns_kept=1, n_question_vectors=1, first_at=NOON.isoformat())
     assert erase_user_data(feedback.engine, "ann", dry_run=True) == expected
     assert len(feedback.standing()) == 5
     assert erase_user_data(feedback.engine, "ann") == expected
@@ -95,7 +105,9 @@ def test_a_verdict_that_was_taken_back_is_forgotten_too(feedback: FeedbackStore)
 
 def test_somebody_who_only_asked_is_forgotten(feedback: FeedbackStore) -> None:
     asks(feedback, "eve", "e1", "asked and left")
-    assert erase_user_data(feedback.engine, "eve") == ErasureCounts(0, 1, 0, 0, None)
+    assert erase_user_data(feedback.engine, "eve") == ErasureCounts(
+        n_verdicts=0, n_turns=1, n_turns_kept=0, n_question_vectors=0, first_at=None
+    )
 
 
 def test_a_person_nobody_knows_is_refused(feedback: FeedbackStore) -> None:

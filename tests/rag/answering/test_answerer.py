@@ -46,8 +46,25 @@ def library(engine: Engine) -> Library:
 def put(filled: Library, pages: dict[str, str]) -> None:
     """One document and one passage a page."""
     for name, text in pages.items():
-        document = Document(f"d-{name}", f"{name}.txt", name, "text/plain", name, text)
-        filled.put(document, [Passage(f"p-{name}", f"d-{name}", f"{name}.txt", name, "", text, 0, len(text), 3)])
+        document = Document(
+            document_id=f"d-{name}", source=f"{name}.txt", title=name, media_type="text/plain", sha256=name, text=text
+        )
+        filled.put(
+            document,
+            [
+                Passage(
+                    passage_id=f"p-{name}",
+                    document_id=f"d-{name}",
+                    source=f"{name}.txt",
+                    title=name,
+                    heading="",
+                    text=text,
+                    start=0,
+                    end=len(text),
+                    page=3,
+                )
+            ],
+        )
 
 
 def retriever_of(library: Library, encoder: Encoder) -> Retriever:

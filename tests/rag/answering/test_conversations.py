@@ -26,14 +26,39 @@ from rag.records import (
 )
 
 TEXT = "Owls hunt mice at night. Bats find moths by echoes."
-OWLS = Passage("p-owls", "d", "animals.md", "Animals", "", TEXT[:24], 0, 24, 2)
-BATS = Passage("p-bats", "d", "animals.md", "Animals", "", TEXT[25:], 25, len(TEXT), 2)
+OWLS = Passage(
+    passage_id="p-owls",
+    document_id="d",
+    source="animals.md",
+    title="Animals",
+    heading="",
+    text=TEXT[:24],
+    start=0,
+    end=24,
+    page=2,
+)
+BATS = Passage(
+    passage_id="p-bats",
+    document_id="d",
+    source="animals.md",
+    title="Animals",
+    heading="",
+    text=TEXT[25:],
+    start=25,
+    end=len(TEXT),
+    page=2,
+)
 
 
 @pytest.fixture
 def library(engine: Engine) -> Library:
     filled = Library(engine)
-    filled.put(Document("d", "animals.md", "Animals", "text/markdown", "s", TEXT), [OWLS, BATS])
+    filled.put(
+        Document(
+            document_id="d", source="animals.md", title="Animals", media_type="text/markdown", sha256="s", text=TEXT
+        ),
+        [OWLS, BATS],
+    )
     return filled
 
 
@@ -43,19 +68,68 @@ def kept(library: Library) -> Conversations:
 
 
 def ask(
-    kept: Conversations, user: str, question: str, turn_id: str, conversation_id: str = "c", instead_of: str = "",
+    kept: Conversations,
+    user: str,
+    question: str,
+    turn_id: str,
+    conversation_id: str = "c",
+    instead_of: str = "",
     answer: str = "Owls hunt mice at night. [1]",
-) -> Answer:  # fmt: skip
+) -> Answer:
     """A turn as `Answerer.stream` keeps it."""
     kept.enter(conversation_id, user, question)
-    hits = (Hit(OWLS, 1, 0.9, 0.7, 0.8, 0.1, 0.6, (BATS,)), Hit(BATS, 2, 0.4, 0.3, 0.2))
-    cited = Citation(1, "p-owls", "animals.md", 2, 0, 24, "Owls hunt mice at night.", 0.9)
-    given = Answer(turn_id, question, answer, False, "", "v1", (cited,), hits, 0.25, question,
-                   (CheckedSentence("Owls hunt mice at night.", 0.9), CheckedSentence("They sing.", 0.0)), True)  # fmt: skip
-    shown = tuple(
-        ShownPassage(one.passage.passage_id, one.rank, one.score, one.dense, one.lexical, one.rank == 1) for one in hits
+    hits = (
+        Hit(passage=OWLS, rank=1, score=0.9, dense=0.7, lexical=0.8, feedback_boost=0.1, rerank=0.6, also_in=(BATS,)),
+        Hit(passage=BATS, rank=2, score=0.4, dense=0.3, lexical=0.2),
     )
-    turn = Turn(turn_id, conversation_id, user, question, answer, False, "v1", utc_now(), "asked", shown, question)
+    cited = Citation(
+        n=1,
+        passage_id="p-owls",
+        source="animals.md",
+        page=2,
+        start=0,
+        end=24,
+        quote="Owls hunt mice at night.",
+        support=0.9,
+    )
+    given = Answer(
+        turn_id=turn_id,
+        question=question,
+        text=answer,
+        declined=False,
+        reason="",
+        encoder_id="v1",
+        citations=(cited,),
+        hits=hits,
+        seconds=0.25,
+        asked=question,
+        sentences=(CheckedSentence("Owls hunt mice at night.", 0.9), CheckedSentence("They sing.", 0.0)),
+        rerank_is_cut=True,
+    )
+    shown = tuple(
+        ShownPassage(
+            passage_id=one.passage.passage_id,
+            rank=one.rank,
+            score=one.score,
+            dense=one.dense,
+            lexical=one.lexical,
+            cited=one.rank == 1,
+        )
+        for one in hits
+    )
+    turn = Turn(
+        turn_id=turn_id,
+        conversation_id=conversation_id,
+        user=user,
+        question=question,
+        answer=answer,
+        declined=False,
+        encoder_id="v1",
+        asked_at=utc_now(),
+        origin="asked",
+        shown=shown,
+        asked=question,
+    )
     FeedbackStore(kept._library.engine).record_turn(turn, to_row(given, "ready", instead_of))
     return given
 
@@ -125,7 +199,18 @@ def test_nobody_sees_renames_continues_or_deletes_what_is_anothers(kept) -> None
 def test_words_of_another_persons_turns_find_nothing_of_ones_own(kept) -> None:
     """A program may ask under an id that it saw: its turn is in nobody else's conversation."""
     ask(kept, "ada", "What do owls hunt?", "t1")
-    FeedbackStore(kept._library.engine).record_turn(Turn("t2", "c", "ben", "secret", "secret", False, "v1", utc_now()))
+    FeedbackStore(kept._library.engine).record_turn(
+        Turn(
+            turn_id="t2",
+            conversation_id="c",
+            user="ben",
+            question="secret",
+            answer="secret",
+            declined=False,
+            encoder_id="v1",
+            asked_at=utc_now(),
+        )
+    )
     assert titles(kept, words="secret") == []
     assert [one.answer.turn_id for one in kept.exchanges("c", "ada")] == ["t1"]
 
@@ -154,7 +239,17 @@ def test_a_question_asked_again_names_the_turn_before(kept) -> None:
 
 def test_a_passage_that_is_gone_is_named_removed_and_quoted_no_more(kept, library) -> None:
     ask(kept, "ada", "What do owls hunt?", "t1")
-    library.put(Document("d", "animals.md", "Animals", "text/markdown", "s2", TEXT[25:]), [BATS])
+    library.put(
+        Document(
+            document_id="d",
+            source="animals.md",
+            title="Animals",
+            media_type="text/markdown",
+            sha256="s2",
+            text=TEXT[25:],
+        ),
+        [BATS],
+    )
     (again,) = kept.exchanges("c", "ada")
     assert again.removed == {"p-owls"}
     assert again.answer.citations == ()
@@ -164,7 +259,18 @@ def test_a_passage_that_is_gone_is_named_removed_and_quoted_no_more(kept, librar
 
 def test_a_turn_from_before_details_were_kept_shows_what_there_is(kept) -> None:
     kept.enter("c", "ada", "What?")
-    FeedbackStore(kept._library.engine).record_turn(Turn("t1", "c", "ada", "What?", "Owls.", False, "v1", utc_now()))
+    FeedbackStore(kept._library.engine).record_turn(
+        Turn(
+            turn_id="t1",
+            conversation_id="c",
+            user="ada",
+            question="What?",
+            answer="Owls.",
+            declined=False,
+            encoder_id="v1",
+            asked_at=utc_now(),
+        )
+    )
     (again,) = kept.exchanges("c", "ada")
     assert (again.answer.text, again.answer.asked, again.index_state) == ("Owls.", "What?", "absent")
 

@@ -30,8 +30,29 @@ TEXTS = {
 
 def put(app: App, **texts: str) -> None:
     for name, text in texts.items():
-        document = Document(f"of-{name}", f"{name}.txt", "", "text/plain", sha256_of(text), text)
-        app.library.put(document, [Passage(name, document.document_id, document.source, "", "", text, 0, len(text))])
+        document = Document(
+            document_id=f"of-{name}",
+            source=f"{name}.txt",
+            title="",
+            media_type="text/plain",
+            sha256=sha256_of(text),
+            text=text,
+        )
+        app.library.put(
+            document,
+            [
+                Passage(
+                    passage_id=name,
+                    document_id=document.document_id,
+                    source=document.source,
+                    title="",
+                    heading="",
+                    text=text,
+                    start=0,
+                    end=len(text),
+                )
+            ],
+        )
 
 
 def found(app: App, question: str = "How do I switch the lamp on?") -> list[str]:

@@ -25,7 +25,22 @@ MASKS = "Masks must be worn in shops. Children under 11 need none."
 
 def hits_of(*texts: str) -> list[Hit]:
     return [
-        Hit(Passage(f"p{n}", f"d{n}", f"d{n}.txt", "", "", text, 100, 100 + len(text)), n, 0.5, 0.5, 0.0)
+        Hit(
+            passage=Passage(
+                passage_id=f"p{n}",
+                document_id=f"d{n}",
+                source=f"d{n}.txt",
+                title="",
+                heading="",
+                text=text,
+                start=100,
+                end=100 + len(text),
+            ),
+            rank=n,
+            score=0.5,
+            dense=0.5,
+            lexical=0.0,
+        )
         for n, text in enumerate(texts, start=1)
     ]
 
@@ -72,9 +87,21 @@ def test_numbers_dates_units_and_names_must_stand_in_what_is_cited(claim, found)
 
 
 def test_name_in_the_title_of_the_passage_is_known():
-    passage = Passage("p", "d", "d.txt", "Paris", "", "The tower is 330 metres tall.", 0, 29)
+    passage = Passage(
+        passage_id="p",
+        document_id="d",
+        source="d.txt",
+        title="Paris",
+        heading="",
+        text="The tower is 330 metres tall.",
+        start=0,
+        end=29,
+    )
     claim = "The tower in Paris is 330 m tall [1]."
-    assert check_citations(claim, [Hit(passage, 1, 0.5, 0.5, 0.0)]).sentences[0].support > MAX_SUPPORT_WITHOUT_NAME
+    assert (
+        check_citations(claim, [Hit(passage=passage, rank=1, score=0.5, dense=0.5, lexical=0.0)]).sentences[0].support
+        > MAX_SUPPORT_WITHOUT_NAME
+    )
     assert check_citations(claim, hits_of(passage.text)).sentences[0].support == MAX_SUPPORT_WITHOUT_NAME
 
 

@@ -298,8 +298,28 @@ def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_
             return np.ones((len(texts), 1), np.float32)
 
     library = Library(postgres)
-    passage = Passage("p1", "d1", "Notes/a.txt", "T", "", "One.", 0, 4, external_id="e1")
-    library.put(Document("d1", "Notes/a.txt", "T", "text/plain", sha256_of("One."), "One."), [passage])
+    passage = Passage(
+        passage_id="p1",
+        document_id="d1",
+        source="Notes/a.txt",
+        title="T",
+        heading="",
+        text="One.",
+        start=0,
+        end=4,
+        external_id="e1",
+    )
+    library.put(
+        Document(
+            document_id="d1",
+            source="Notes/a.txt",
+            title="T",
+            media_type="text/plain",
+            sha256=sha256_of("One."),
+            text="One.",
+        ),
+        [passage],
+    )
     assert library.passages() == [passage]
     assert library.resolve(["e1", "x"]) == {"e1": "p1"}
     assert PassageVectors(postgres, "ones").fill(Ones()) == 1
@@ -307,7 +327,17 @@ def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_
 
     feedback = FeedbackStore(postgres)
     feedback.record_turn(
-        Turn("t1", "c1", "ada", "Who?", "", False, "v", utc_now(), shown=(ShownPassage("p1", 1, 1, 1, 0, True),))
+        Turn(
+            turn_id="t1",
+            conversation_id="c1",
+            user="ada",
+            question="Who?",
+            answer="",
+            declined=False,
+            encoder_id="v",
+            asked_at=utc_now(),
+            shown=(ShownPassage(passage_id="p1", rank=1, score=1, dense=1, lexical=0, cited=True),),
+        )
     )
     feedback.record_verdict("ada", "t1", "p1", "helpful")
     feedback.record_verdict("ada", "t1", "p1", "not_relevant")

@@ -40,8 +40,30 @@ def library(engine) -> Library:
 
 def put(library: Library, source: str, *texts: str, title: str = "T") -> list[str]:
     document_id = make_document_id(source)
-    made = [Passage(make_passage_id(document_id, "", t), document_id, source, title, "", t, 0, len(t)) for t in texts]
-    library.put(Document(document_id, source, title, "text/plain", sha256_of("".join(texts)), "".join(texts)), made)
+    made = [
+        Passage(
+            passage_id=make_passage_id(document_id, "", t),
+            document_id=document_id,
+            source=source,
+            title=title,
+            heading="",
+            text=t,
+            start=0,
+            end=len(t),
+        )
+        for t in texts
+    ]
+    library.put(
+        Document(
+            document_id=document_id,
+            source=source,
+            title=title,
+            media_type="text/plain",
+            sha256=sha256_of("".join(texts)),
+            text="".join(texts),
+        ),
+        made,
+    )
     return [passage.passage_id for passage in made]
 
 

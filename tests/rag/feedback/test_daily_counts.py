@@ -34,7 +34,15 @@ def database(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def ask(engine: Engine, name: str, at: datetime, user: str = "ann", details: str = "", **more: str) -> None:
     declined = bool(more.pop("declined", ""))
     turn = Turn(
-        name, more.get("conversation", name), user, f"q {name}", "a", declined, "e", at, more.get("origin", "asked")
+        turn_id=name,
+        conversation_id=more.get("conversation", name),
+        user=user,
+        question=f"q {name}",
+        answer="a",
+        declined=declined,
+        encoder_id="e",
+        asked_at=at,
+        origin=more.get("origin", "asked"),
     )  # type: ignore[arg-type] - a word of the closed set
     FeedbackStore(engine).record_turn(turn, details)
 

@@ -36,17 +36,49 @@ def library(engine) -> Library:
 
 def put(library: Library, passage_id: str, source: str, external_id: str | None = None) -> None:
     text = f"This is {source}."
-    document = Document(f"of-{passage_id}", source, "", "text/plain", sha256_of(text), text)
+    document = Document(
+        document_id=f"of-{passage_id}",
+        source=source,
+        title="",
+        media_type="text/plain",
+        sha256=sha256_of(text),
+        text=text,
+    )
     library.put(
-        document, [Passage(passage_id, document.document_id, source, "", "", text, 0, len(text), None, external_id)]
+        document,
+        [
+            Passage(
+                passage_id=passage_id,
+                document_id=document.document_id,
+                source=source,
+                title="",
+                heading="",
+                text=text,
+                start=0,
+                end=len(text),
+                page=None,
+                external_id=external_id,
+            )
+        ],
     )
 
 
 def turn(turn_id: str, *passage_ids: str, question: str = "Who?") -> Turn:
     shown = tuple(
-        ShownPassage(one, rank, 1.5 - rank, 0.5, 0.25, rank == 1) for rank, one in enumerate(passage_ids, start=1)
+        ShownPassage(passage_id=one, rank=rank, score=1.5 - rank, dense=0.5, lexical=0.25, cited=rank == 1)
+        for rank, one in enumerate(passage_ids, start=1)
     )
-    return Turn(turn_id, "c1", "ada", question, "Ada [1].", False, "v1", utc_now(), shown=shown)
+    return Turn(
+        turn_id=turn_id,
+        conversation_id="c1",
+        user="ada",
+        question=question,
+        answer="Ada [1].",
+        declined=False,
+        encoder_id="v1",
+        asked_at=utc_now(),
+        shown=shown,
+    )
 
 
 def said(feedback: FeedbackStore, **narrowed: str) -> list[tuple[str, str | None, str]]:
@@ -129,8 +161,10 @@ def test_every_change_of_mind_is_an_event_and_no_event_is_ever_lost(feedback) ->
 
 def test_the_order_of_events_decides_and_not_the_clock(feedback) -> None:
     late, early = utc_now() + timedelta(days=1), utc_now() - timedelta(days=1)
-    feedback.append([Verdict("ada", "t1", "", "p1", "helpful", given_at=late)])
-    feedback.append([Verdict("ada", "t1", "", "p1", "not_relevant", given_at=early)])
+    feedback.append([Verdict(user="ada", turn_id="t1", question="", passage_id="p1", verdict="helpful", given_at=late)])
+    feedback.append(
+        [Verdict(user="ada", turn_id="t1", question="", passage_id="p1", verdict="not_relevant", given_at=early)]
+    )
     assert said(feedback) == [("ada", "p1", "not_relevant")]
 
 

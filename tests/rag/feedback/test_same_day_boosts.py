@@ -49,8 +49,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed") / "data"
     app = open_app(load_settings(folder))
     for name, text in TEXTS.items():
-        document = Document(f"of-{name}", f"{name}.txt", "", "text/plain", sha256_of(text), text)
-        app.library.put(document, [Passage(name, document.document_id, document.source, "", "", text, 0, len(text))])
+        document = Document(
+            document_id=f"of-{name}",
+            source=f"{name}.txt",
+            title="",
+            media_type="text/plain",
+            sha256=sha256_of(text),
+            text=text,
+        )
+        app.library.put(
+            document,
+            [
+                Passage(
+                    passage_id=name,
+                    document_id=document.document_id,
+                    source=document.source,
+                    title="",
+                    heading="",
+                    text=text,
+                    start=0,
+                    end=len(text),
+                )
+            ],
+        )
     app.encode_missing()
     app.close()
     return folder
@@ -273,7 +294,19 @@ def test_a_version_that_does_not_say_has_seen_what_was_given_before_it_was_made(
 def test_an_old_vote_that_is_imported_today_counts_today(app) -> None:
     turn_id = app.answerer.answer(GRANT, user="ann").turn_id
     given_at = app.registry.base().created_at.replace(year=1970)
-    app.feedback.append([Verdict("ann", turn_id, GRANT, "moth", "pin", "", given_at)])
+    app.feedback.append(
+        [
+            Verdict(
+                user="ann",
+                turn_id=turn_id,
+                question=GRANT,
+                passage_id="moth",
+                verdict="pin",
+                comment="",
+                given_at=given_at,
+            )
+        ]
+    )
     assert lift_of(app, "moth", "ann") == 1
 
 

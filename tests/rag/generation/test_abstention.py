@@ -24,7 +24,7 @@ from rag.records import Document, Passage
 from rag.settings import Settings
 from tests.rag.generation.test_generator import DOCUMENT, GRANT, Everywhere, found_by, hit_of
 
-SEEN = AnswerabilityFeatures(0.5, 0.5, 0.6, 0.3, 0.4, is_strange=False, has_words=True)
+SEEN = AnswerabilityFeatures(meaning=0.5, words=0.5, passage=0.6, gap=0.3, crowd=0.4, is_strange=False, has_words=True)
 
 
 def test_the_shipped_bar_is_surer_the_more_of_the_question_is_there():
@@ -98,8 +98,19 @@ def test_a_bar_that_cannot_be_read_is_not_used(tmp_path: Path, caplog: pytest.Lo
 def test_an_application_declines_by_the_bar_of_its_library_and_shows_what_was_near(tmp_path: Path):
     app = open_app(Settings(data=tmp_path / "data"))
     app.library.put(
-        Document("d", "a.txt", "", "text/plain", "1", DOCUMENT),
-        [Passage("p", "d", "a.txt", "", "", DOCUMENT, 0, len(DOCUMENT))],
+        Document(document_id="d", source="a.txt", title="", media_type="text/plain", sha256="1", text=DOCUMENT),
+        [
+            Passage(
+                passage_id="p",
+                document_id="d",
+                source="a.txt",
+                title="",
+                heading="",
+                text=DOCUMENT,
+                start=0,
+                end=len(DOCUMENT),
+            )
+        ],
     )
     app.encode_missing()
     assert not app.answerer.answer(GRANT).declined

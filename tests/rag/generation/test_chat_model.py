@@ -70,8 +70,24 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def library(engine: Engine) -> Library:
     filled = Library(engine)
     for name, text in PAGES.items():
-        document = Document(f"d-{name}", f"{name}.txt", name, "text/plain", name, text)
-        filled.put(document, [Passage(f"p-{name}", f"d-{name}", f"{name}.txt", name, "", text, 0, len(text))])
+        document = Document(
+            document_id=f"d-{name}", source=f"{name}.txt", title=name, media_type="text/plain", sha256=name, text=text
+        )
+        filled.put(
+            document,
+            [
+                Passage(
+                    passage_id=f"p-{name}",
+                    document_id=f"d-{name}",
+                    source=f"{name}.txt",
+                    title=name,
+                    heading="",
+                    text=text,
+                    start=0,
+                    end=len(text),
+                )
+            ],
+        )
     return filled
 
 
@@ -140,7 +156,11 @@ def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
     ask(history=history)
     (asked,) = endpoint.asked
     assert (asked["path"], asked["key"], asked["model"], asked["stream"]) == (
-        "/v1/chat/completions", f"Bearer {KEY}", "m", True)  # fmt: skip
+        "/v1/chat/completions",
+        f"Bearer {KEY}",
+        "m",
+        True,
+    )
     assert 64 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
     *before, last = [(one["role"], one["content"]) for one in asked["messages"]]
     assert before == [("system", ANSWERING_PROMPT), ("user", "What about {braces}?"), ("assistant", "They are fine.")]
@@ -368,7 +388,22 @@ def test_the_settings_reach_the_model(manuals, endpoint):
 
 
 def hit_of(text: str, rank: int = 1, title: str = "t") -> Hit:
-    return Hit(Passage(f"p{rank}", "d", "d.txt", title, "", text, 0, len(text)), rank, 0.9, 0.9, 0.0)
+    return Hit(
+        passage=Passage(
+            passage_id=f"p{rank}",
+            document_id="d",
+            source="d.txt",
+            title=title,
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+        ),
+        rank=rank,
+        score=0.9,
+        dense=0.9,
+        lexical=0.0,
+    )
 
 
 @settings(max_examples=50)

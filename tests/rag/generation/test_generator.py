@@ -39,9 +39,16 @@ def hit_of(
     text: str, rank: int = 1, *, document_id: str = "d", title: str = "", start: int = 0, score: float = 0.9
 ) -> Hit:
     passage = Passage(
-        f"{document_id}{rank}", document_id, f"{document_id}.txt", title, "", text, start, start + len(text)
+        passage_id=f"{document_id}{rank}",
+        document_id=document_id,
+        source=f"{document_id}.txt",
+        title=title,
+        heading="",
+        text=text,
+        start=start,
+        end=start + len(text),
     )
-    return Hit(passage, rank, score, dense=score, lexical=0.0)
+    return Hit(passage=passage, rank=rank, score=score, dense=score, lexical=0.0)
 
 
 def found_by(encoder: Encoder, question: str, *texts: str, title: str = "") -> list[Hit]:
@@ -55,7 +62,7 @@ def found_by(encoder: Encoder, question: str, *texts: str, title: str = "") -> l
 
 
 def draft_of(question: str, hits: list[Hit], encoder: Encoder | Everywhere) -> AnswerDraft:
-    return sum(make_generator().stream(GenerationRequest(question, hits, encoder)), AnswerDraft())
+    return sum(make_generator().stream(GenerationRequest(question=question, hits=hits, encoder=encoder)), AnswerDraft())
 
 
 @settings(deadline=None)  # the first answer imports
@@ -148,7 +155,7 @@ def test_passages_without_a_word_are_declined():
 
 
 def test_sentences_arrive_one_by_one(base_encoder):
-    evidence = GenerationRequest(GRANT, found_by(base_encoder, GRANT, DOCUMENT), base_encoder)
+    evidence = GenerationRequest(question=GRANT, hits=found_by(base_encoder, GRANT, DOCUMENT), encoder=base_encoder)
     pieces = list(make_generator().stream(evidence))
     assert len(pieces) > 1
     assert all(len(piece.citations) == 1 for piece in pieces)
@@ -159,7 +166,7 @@ def test_generator_is_a_langchain_runnable_whose_pieces_add_up():
 
     generator = make_generator()
     assert isinstance(generator, Runnable)
-    evidence = GenerationRequest(GRANT, [hit_of(DOCUMENT)], Everywhere())
+    evidence = GenerationRequest(question=GRANT, hits=[hit_of(DOCUMENT)], encoder=Everywhere())
     assert generator.invoke(evidence) == sum(generator.stream(evidence), AnswerDraft())
 
 

@@ -39,7 +39,22 @@ GENERATING = ("transformers", "chat model")
 
 
 def hit_of(text: str, rank: int = 1) -> Hit:
-    return Hit(Passage(f"p{rank}", "d", "d.txt", "t", "", text, 0, len(text)), rank, 0.9, 0.9, 0.0)
+    return Hit(
+        passage=Passage(
+            passage_id=f"p{rank}",
+            document_id="d",
+            source="d.txt",
+            title="t",
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+        ),
+        rank=rank,
+        score=0.9,
+        dense=0.9,
+        lexical=0.0,
+    )
 
 
 HITS = [hit_of(TEXT), hit_of("It is paid within six weeks.", 2)]
@@ -122,7 +137,9 @@ def test_a_stop_ends_the_answer_with_what_was_written(endless, base_encoder):
     model = ChatModel.open(f"transformers:{endless}", max_tokens=900_000)
     stopped = threading.Event()
     text = ""
-    for piece in generator_of(model).stream(GenerationRequest(QUESTION, HITS, base_encoder, (), stopped)):
+    for piece in generator_of(model).stream(
+        GenerationRequest(question=QUESTION, hits=HITS, encoder=base_encoder, history=(), stopped=stopped)
+    ):
         text += piece.text
         if len(text) > 60:
             stopped.set()
@@ -135,7 +152,11 @@ def test_a_stop_before_the_first_word_is_said(endless, base_encoder):
     stopped = threading.Event()
     stopped.set()
     model = ChatModel.open(f"transformers:{endless}", max_tokens=900_000)
-    drafts = list(generator_of(model).stream(GenerationRequest(QUESTION, HITS, base_encoder, (), stopped)))
+    drafts = list(
+        generator_of(model).stream(
+            GenerationRequest(question=QUESTION, hits=HITS, encoder=base_encoder, history=(), stopped=stopped)
+        )
+    )
     assert sum(drafts, AnswerDraft()).text == STOPPED_TEXT
     assert drafts[-1].declined
     assert generating() == []
@@ -200,7 +221,10 @@ def test_where_generating_fails_the_best_sentences_are_quoted_and_then_it_rests(
     model._here._weights.get().model.embed_tokens = torch.nn.Embedding(5, 64)
 
     def text() -> str:
-        return sum(generator_of(model).stream(GenerationRequest(QUESTION, HITS, base_encoder)), AnswerDraft()).text
+        return sum(
+            generator_of(model).stream(GenerationRequest(question=QUESTION, hits=HITS, encoder=base_encoder)),
+            AnswerDraft(),
+        ).text
 
     assert [text().startswith(f"{MODEL_FAILED_NOTE}\n\n{TEXT} [1]") for _ in range(2)] == [True, True]
     assert model.health()["circuit"] == "open"

@@ -51,9 +51,17 @@ class HashedSide:
 
 def put(engine, name: str, n_passages: int, first: int = 0) -> list[str]:
     """Stores one document of numbered passages; returns their ids."""
-    document = Document(name, name, "", "text/plain", f"{name} {n_passages} {first}", "")
+    document = Document(
+        document_id=name, source=name, title="", media_type="text/plain", sha256=f"{name} {n_passages} {first}", text=""
+    )
     ids = [f"{name}-{number:05}" for number in range(first, first + n_passages)]
-    Library(engine).put(document, [Passage(i, name, name, "", "", f"text {i}", 0, 1) for i in ids])
+    Library(engine).put(
+        document,
+        [
+            Passage(passage_id=i, document_id=name, source=name, title="", heading="", text=f"text {i}", start=0, end=1)
+            for i in ids
+        ],
+    )
     return ids
 
 
@@ -189,8 +197,22 @@ def test_questions_of_another_dimension_are_refused_not_taken_for_damage(root, v
 def test_equal_texts_in_two_documents_are_two_passages(root, engine):
     """They share one vector, and verification must not take a twin for a loss."""
     for name in ("one", "two"):
-        document = Document(name, name, "", "text/plain", name, "")
-        Library(engine).put(document, [Passage(f"{name}-0", name, name, "", "", "same", 0, 4)])
+        document = Document(document_id=name, source=name, title="", media_type="text/plain", sha256=name, text="")
+        Library(engine).put(
+            document,
+            [
+                Passage(
+                    passage_id=f"{name}-0",
+                    document_id=name,
+                    source=name,
+                    title="",
+                    heading="",
+                    text="same",
+                    start=0,
+                    end=4,
+                )
+            ],
+        )
     shared = PassageVectors(engine, SIDE)
     assert shared.fill(HashedSide()) == 1
     with ChromaIndex.open(root, SIDE, shared) as index:

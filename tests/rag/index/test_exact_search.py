@@ -19,8 +19,22 @@ SIDE = "side"
 def store(engine, vectors: dict[str, list[float]]) -> None:
     """One document, with one passage per vector."""
     text = "".join(vectors)
-    document = Document(f"d-{text}", f"source-{text}", "", "text/plain", text, text)
-    passages = [Passage(name, document.document_id, document.source, "", "", name, 0, len(name)) for name in vectors]
+    document = Document(
+        document_id=f"d-{text}", source=f"source-{text}", title="", media_type="text/plain", sha256=text, text=text
+    )
+    passages = [
+        Passage(
+            passage_id=name,
+            document_id=document.document_id,
+            source=document.source,
+            title="",
+            heading="",
+            text=name,
+            start=0,
+            end=len(name),
+        )
+        for name in vectors
+    ]
     Library(engine).put(document, passages)
     with engine.begin() as connection:
         for passage in passages:

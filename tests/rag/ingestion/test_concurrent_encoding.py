@@ -36,9 +36,29 @@ def library(engine) -> Library:
 
 def stored(library: Library, source: str, *texts: str) -> list[Passage]:
     made = [
-        Passage(f"{source}-{n}", f"of-{source}", source, "", "", text, 0, len(text)) for n, text in enumerate(texts)
+        Passage(
+            passage_id=f"{source}-{n}",
+            document_id=f"of-{source}",
+            source=source,
+            title="",
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+        )
+        for n, text in enumerate(texts)
     ]
-    library.put(Document(f"of-{source}", source, "", "text/plain", source, " ".join(texts)), made)
+    library.put(
+        Document(
+            document_id=f"of-{source}",
+            source=source,
+            title="",
+            media_type="text/plain",
+            sha256=source,
+            text=" ".join(texts),
+        ),
+        made,
+    )
     return made
 
 
@@ -51,7 +71,10 @@ def test_every_text_is_encoded_once_and_every_source_is_told_how_far_it_is(libra
         encoded = beside.finish()
     assert sorted(encoder.seen) == ["Lamps.", "Moths.", "Owls."]
     assert (encoded.n_encoded, vectors.missing()) == (3, 0)
-    assert set(steps) == {FileProgress("a.md", "encoding", "", 2, 2), FileProgress("b.md", "encoding", "", 2, 2)}
+    assert set(steps) == {
+        FileProgress(source="a.md", stage="encoding", note="", n_passages=2, n_encoded=2),
+        FileProgress(source="b.md", stage="encoding", note="", n_passages=2, n_encoded=2),
+    }
 
 
 def test_the_encoder_is_not_opened_where_nothing_is_new(library) -> None:

@@ -230,8 +230,12 @@ def write_corpus(folder: Path, *lines: object) -> Path:
 
 
 def test_a_beir_line_is_one_passage_with_its_id_kept(library, here) -> None:
-    folder = write_corpus(here / "sci", {"_id": "d1", "title": "Moths", "text": "word " * 500, "metadata": 1},
-                          {"_id": 2, "text": "Lamps."}, {"_id": "d3", "title": "Only a title"})  # fmt: skip
+    folder = write_corpus(
+        here / "sci",
+        {"_id": "d1", "title": "Moths", "text": "word " * 500, "metadata": 1},
+        {"_id": 2, "text": "Lamps."},
+        {"_id": "d3", "title": "Only a title"},
+    )
     report = ingest_beir(library, folder)
     assert names(report.added) == ["sci/d1", "sci/2", "sci/d3"]
     found = {p.external_id: p for p in library.passages()}
@@ -241,9 +245,18 @@ def test_a_beir_line_is_one_passage_with_its_id_kept(library, here) -> None:
 
 
 def test_a_bad_beir_line_is_listed_and_the_others_go_in(library, here) -> None:
-    folder = write_corpus(here / "sci", {"_id": "a", "text": "Fine."}, "{broken", "[1]", "", {"text": "no id"},
-                          {"_id": "b", "text": 5}, {"_id": "c", "text": " "}, {"_id": "a", "text": "Again."},
-                          '{"_id": "s", "text": "lone \\ud800 and \\u0000"}')  # fmt: skip
+    folder = write_corpus(
+        here / "sci",
+        {"_id": "a", "text": "Fine."},
+        "{broken",
+        "[1]",
+        "",
+        {"text": "no id"},
+        {"_id": "b", "text": 5},
+        {"_id": "c", "text": " "},
+        {"_id": "a", "text": "Again."},
+        '{"_id": "s", "text": "lone \\ud800 and \\u0000"}',
+    )
     report = ingest_beir(library, folder)
     assert names(report.added) == ["sci/a", "sci/s"]
     assert names(report.failed) == [f"sci/corpus.jsonl:{n}" for n in (2, 3, 5, 6, 7, 8)]

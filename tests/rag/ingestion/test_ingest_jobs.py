@@ -26,11 +26,22 @@ def test_a_job_waits_runs_and_is_done_with_every_stored_file_indexed(jobs: Inges
     assert begun is not None
     assert (begun.job_id, begun.state, begun.n_starts) == (job.job_id, "running", 1)
     assert jobs.start_next() is None
-    jobs.record(job.job_id, "reading", [FileProgress("a.md", "stored", "", 4), FileProgress("b.md", "refused", "empty"),
-                                        FileProgress("c.md", "encoding", "", 5, 2)])  # fmt: skip
+    jobs.record(
+        job.job_id,
+        "reading",
+        [
+            FileProgress(source="a.md", stage="stored", note="", n_passages=4),
+            FileProgress(source="b.md", stage="refused", note="empty"),
+            FileProgress(source="c.md", stage="encoding", note="", n_passages=5, n_encoded=2),
+        ],
+    )
     now = jobs.get(job.job_id)
     assert (now.stage, now.files, now.n_passages, now.n_encoded) == (
-        "reading", {"encoding": 1, "refused": 1, "stored": 1}, 9, 2)  # fmt: skip
+        "reading",
+        {"encoding": 1, "refused": 1, "stored": 1},
+        9,
+        2,
+    )
     assert [step.source for step in jobs.files(job.job_id)] == ["b.md", "c.md", "a.md"]
     jobs.finish(job.job_id, "done")
     done = jobs.get(job.job_id)
@@ -49,7 +60,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_is_asked_to_end
     assert jobs.cancel(waiting.job_id).state == "cancelled"
     assert jobs.cancel(running.job_id).state == "running"
     with ProgressRecorder(jobs, running.job_id) as recorder:
-        recorder.tell(FileProgress("a.md", "reading"))
+        recorder.tell(FileProgress(source="a.md", stage="reading"))
     assert recorder.is_cancelled()
     assert [step.stage for step in jobs.files(running.job_id)] == ["reading"]
     with pytest.raises(UsageError, match="is over"):
@@ -71,10 +82,14 @@ def test_a_killed_application_begins_its_jobs_again_a_bounded_number_of_times(jo
 def test_what_an_earlier_start_stored_stays_stored_though_it_is_unchanged_now(jobs: IngestJobs) -> None:
     job = jobs.create(NOTES)
     jobs.start_next()
-    jobs.record(job.job_id, "reading", [FileProgress("a.md", "stored", "", 4)])
+    jobs.record(job.job_id, "reading", [FileProgress(source="a.md", stage="stored", note="", n_passages=4)])
     jobs.requeue("interrupted")
     jobs.start_next()
-    jobs.record(job.job_id, "reading", [FileProgress("a.md", "unchanged"), FileProgress("b.md", "unchanged")])
+    jobs.record(
+        job.job_id,
+        "reading",
+        [FileProgress(source="a.md", stage="unchanged"), FileProgress(source="b.md", stage="unchanged")],
+    )
     assert jobs.get(job.job_id).files == {"stored": 1, "unchanged": 1}
 
 
@@ -102,7 +117,7 @@ def test_old_jobs_are_forgotten_with_their_files_and_those_that_wait_are_not(job
     waiting = jobs.create(NOTES)
     over = [jobs.create(NOTES) for _ in range(MAX_FINISHED_JOBS + 3)]
     for job in over:
-        jobs.record(job.job_id, "reading", [FileProgress("a.md", "refused")])
+        jobs.record(job.job_id, "reading", [FileProgress(source="a.md", stage="refused")])
         jobs.cancel(job.job_id)
     jobs.create(NOTES)
     kept = {job.job_id for job in jobs.latest(1000)}
@@ -117,12 +132,16 @@ def test_files_count_as_refused_until_a_later_job_takes_them(jobs: IngestJobs) -
         first.job_id,
         "reading",
         [
-            FileProgress("a.md", "refused", "why"),
-            FileProgress("b.md", "refused", "why"),
-            FileProgress("c.md", "stored"),
+            FileProgress(source="a.md", stage="refused", note="why"),
+            FileProgress(source="b.md", stage="refused", note="why"),
+            FileProgress(source="c.md", stage="stored"),
         ],
     )
-    jobs.record(second.job_id, "reading", [FileProgress("a.md", "stored"), FileProgress("c.md", "refused", "why")])
+    jobs.record(
+        second.job_id,
+        "reading",
+        [FileProgress(source="a.md", stage="stored"), FileProgress(source="c.md", stage="refused", note="why")],
+    )
     assert jobs.refused([second.job_id, first.job_id]) == {"b.md": first.job_id, "c.md": second.job_id}
     assert jobs.refused([first.job_id]) == {"a.md": first.job_id, "b.md": first.job_id}
     assert jobs.refused([]) == {}

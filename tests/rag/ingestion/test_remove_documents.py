@@ -54,8 +54,23 @@ def passage_of(library: Library, source: str) -> str:
 
 
 def judge(feedback: FeedbackStore, *passage_ids: str) -> None:
-    shown = tuple(ShownPassage(one, rank, 1.0, 0.5, 0.5, True) for rank, one in enumerate(passage_ids, 1))
-    feedback.record_turn(Turn("t1", "c1", "ada", "Who?", "They.", False, "v1", utc_now(), shown=shown))
+    shown = tuple(
+        ShownPassage(passage_id=one, rank=rank, score=1.0, dense=0.5, lexical=0.5, cited=True)
+        for rank, one in enumerate(passage_ids, 1)
+    )
+    feedback.record_turn(
+        Turn(
+            turn_id="t1",
+            conversation_id="c1",
+            user="ada",
+            question="Who?",
+            answer="They.",
+            declined=False,
+            encoder_id="v1",
+            asked_at=utc_now(),
+            shown=shown,
+        )
+    )
     for one in passage_ids:
         feedback.record_verdict("ada", "t1", one, "helpful")
 

@@ -64,16 +64,40 @@ def document(source: str, title: str, n_passages: int) -> tuple[Document, list[P
     for number, text in enumerate(texts):
         start = sum(map(len, texts[:number]))
         passages.append(
-            Passage(f"{source}#{number}", source, source, title, "", text, start, start + len(text), page=number + 1)
+            Passage(
+                passage_id=f"{source}#{number}",
+                document_id=source,
+                source=source,
+                title=title,
+                heading="",
+                text=text,
+                start=start,
+                end=start + len(text),
+                page=number + 1,
+            )
         )
-    return Document(source, source, title, "text/plain", sha256_of(whole), whole), passages
+    return Document(
+        document_id=source, source=source, title=title, media_type="text/plain", sha256=sha256_of(whole), text=whole
+    ), passages
 
 
 def said(library: Library, user: str, passage_id: str, verdict: str | None, *, cited: bool = False) -> str:
     """A turn that showed a passage, and what its user said of it."""
     feedback, turn_id = FeedbackStore(library.engine), f"t{next(_turns)}"
-    shown = (ShownPassage(passage_id, 1, 1.0, 1.0, 0.0, cited),)
-    feedback.record_turn(Turn(turn_id, "c", user, "Who?", "", False, "v", utc_now(), shown=shown))
+    shown = (ShownPassage(passage_id=passage_id, rank=1, score=1.0, dense=1.0, lexical=0.0, cited=cited),)
+    feedback.record_turn(
+        Turn(
+            turn_id=turn_id,
+            conversation_id="c",
+            user=user,
+            question="Who?",
+            answer="",
+            declined=False,
+            encoder_id="v",
+            asked_at=utc_now(),
+            shown=shown,
+        )
+    )
     if verdict:
         feedback.record_verdict(user, turn_id, passage_id, verdict)
     return turn_id
@@ -86,7 +110,9 @@ def sources(catalogue: DocumentListing, wanted: DocumentQuery, limit: int = 10, 
 def test_a_page_is_a_part_of_all_and_says_how_many_there_are(catalogue: DocumentListing) -> None:
     found, n = catalogue.page(DocumentQuery(sort="-passages"), 2)
     assert ([(one.source, one.n_passages, one.n_characters) for one in found], n) == (
-        [("notes/owls.md", 3, 24), ("moths_1.pdf", 2, 18)], 3)  # fmt: skip
+        [("notes/owls.md", 3, 24), ("moths_1.pdf", 2, 18)],
+        3,
+    )
     assert sources(catalogue, DocumentQuery(sort="-passages"), 2, 2) == ["notes/Bären.md"]
     assert catalogue.page(DocumentQuery(), 2, 1000) == ([], 3)
 
@@ -151,7 +177,7 @@ def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(
         connection.execute(update(documents).where(documents.c.source == "moths_1.pdf").values(sha256=""))
     jobs = IngestJobs(library.engine)
     job = jobs.create(IngestRequest(("notes",), "."), "command")
-    jobs.record(job.job_id, "reading", [FileProgress("notes/owls.md", "reading")])
+    jobs.record(job.job_id, "reading", [FileProgress(source="notes/owls.md", stage="reading")])
     assert sources(catalogue, DocumentQuery(only="replaced")) == ["moths_1.pdf", "notes/owls.md"]
     jobs.finish(job.job_id, "done")
     assert [catalogue.get(one).state for one in ("moths_1.pdf", "notes/owls.md")] == ["replaced", "indexed"]
@@ -160,7 +186,9 @@ def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(
 def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: DocumentListing) -> None:
     found = [passage for passage, _ in catalogue.passages("notes/owls.md", 2, 1)]
     assert [(one.text, one.source, one.page) for one in found] == [
-        ("Owls 1. ", "notes/owls.md", 2), ("Owls 2. ", "notes/owls.md", 3)]  # fmt: skip
+        ("Owls 1. ", "notes/owls.md", 2),
+        ("Owls 2. ", "notes/owls.md", 3),
+    ]
     assert catalogue.place("notes/owls.md", "notes/owls.md#2") == 2
     assert catalogue.place("notes/owls.md", "moths_1.pdf#1") == 0
 

@@ -23,7 +23,16 @@ def asked(engine: Engine, question: str, user: str = "ada", *, declined: bool = 
     number = next(_seconds)
     at = _start + timedelta(seconds=number)
     turn = Turn(
-        f"t{number}", "c", user, question, "", declined, "v", at, origin, (ShownPassage("p", 1, 1.0, 1.0, 0.0, False),)
+        turn_id=f"t{number}",
+        conversation_id="c",
+        user=user,
+        question=question,
+        answer="",
+        declined=declined,
+        encoder_id="v",
+        asked_at=at,
+        origin=origin,
+        shown=(ShownPassage(passage_id="p", rank=1, score=1.0, dense=1.0, lexical=0.0, cited=False),),
     )  # type: ignore[arg-type]
     FeedbackStore(engine).record_turn(turn)
     return turn.turn_id
@@ -42,8 +51,11 @@ def test_declined_and_complained_of_questions_found_nothing_and_others_did(engin
     asked(engine, "declined")
     asked(engine, "answered", declined=False)
     asked(engine, "not typed by anybody", origin="simulated")
-    for question, verdict in (("absent", "answer_not_in_documents"), ("wrong source", "answer_wrong_source"),
-                              ("wrong", "answer_wrong")):  # fmt: skip
+    for question, verdict in (
+        ("absent", "answer_not_in_documents"),
+        ("wrong source", "answer_wrong_source"),
+        ("wrong", "answer_wrong"),
+    ):
         feedback.record_verdict("ada", asked(engine, question, declined=False), None, verdict)
     assert questions(engine) == ["wrong source", "absent", "declined"]
 
@@ -80,9 +92,12 @@ def test_one_persons_gaps_hold_nobody_elses_questions(engine: Engine) -> None:
 
 
 def test_questions_that_ask_for_the_same_stand_together_by_how_many_people_ask(engine: Engine, base_encoder) -> None:
-    for question, user in (("Who won the world cup in 1990?", "ada"), ("Where can I park my bicycle?", "ada"),
-                           ("Is there bicycle parking near the office?", "ben"),
-                           ("Where can I park my bicycle?", "ben")):  # fmt: skip
+    for question, user in (
+        ("Who won the world cup in 1990?", "ada"),
+        ("Where can I park my bicycle?", "ada"),
+        ("Is there bicycle parking near the office?", "ben"),
+        ("Where can I park my bicycle?", "ben"),
+    ):
         asked(engine, question, user)
 
     def nearest(queries, k):

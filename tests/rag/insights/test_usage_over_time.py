@@ -33,7 +33,17 @@ def database(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 def ask(engine: Engine, name: str, at: str, *, declined: bool = False, origin="asked", **details: float) -> None:
     """One turn; *details* are kept with it as the chat keeps them."""
-    turn = Turn(name, name, "ann", "q", "a", declined, "e", datetime.fromisoformat(at).replace(tzinfo=UTC), origin)
+    turn = Turn(
+        turn_id=name,
+        conversation_id=name,
+        user="ann",
+        question="q",
+        answer="a",
+        declined=declined,
+        encoder_id="e",
+        asked_at=datetime.fromisoformat(at).replace(tzinfo=UTC),
+        origin=origin,
+    )
     FeedbackStore(engine).record_turn(turn)
     if details:
         with engine.begin() as connection:
@@ -118,7 +128,10 @@ def test_what_people_say_of_an_answer_now_counts_on_the_day_of_the_question(data
 
 def test_versions_are_numbered_as_they_first_answered() -> None:
     at = datetime(2026, 11, 25, tzinfo=UTC)
-    history = [Promotion(n, name, "promote", "", at) for n, name in ((3, "base"), (2, "second"), (1, "base"))]
+    history = [
+        Promotion(promotion_id=n, encoder_id=name, kind="promote", reason="", promoted_at=at)
+        for n, name in ((3, "base"), (2, "second"), (1, "base"))
+    ]
     numbers = version_numbers(history)
     assert numbers == {"base": 1, "second": 2}
     assert version_name("second", numbers) == "v2"
@@ -131,7 +144,18 @@ def test_versions_are_numbered_as_they_first_answered() -> None:
 
 
 def hits(*names: str) -> list[Hit]:
-    return [Hit(Passage(name, name, name, "", "", name, 0, 1), n, 1.0, 1.0, 0.0) for n, name in enumerate(names, 1)]
+    return [
+        Hit(
+            passage=Passage(
+                passage_id=name, document_id=name, source=name, title="", heading="", text=name, start=0, end=1
+            ),
+            rank=n,
+            score=1.0,
+            dense=1.0,
+            lexical=0.0,
+        )
+        for n, name in enumerate(names, 1)
+    ]
 
 
 def test_moves_tell_what_came_up_went_down_and_is_new() -> None:

@@ -23,18 +23,44 @@ def document(source: str, *texts: str, title: str = "Guide") -> tuple[Document, 
     for one in texts:
         start = text.index(one)
         made.append(
-            Passage(make_passage_id(document_id, "", one), document_id, source, title, "", one, start, start + len(one))
+            Passage(
+                passage_id=make_passage_id(document_id, "", one),
+                document_id=document_id,
+                source=source,
+                title=title,
+                heading="",
+                text=one,
+                start=start,
+                end=start + len(one),
+            )
         )
-    return Document(document_id, source, title, "text/plain", sha256_of(text), text), made
+    return Document(
+        document_id=document_id, source=source, title=title, media_type="text/plain", sha256=sha256_of(text), text=text
+    ), made
 
 
 def beir(dataset: str, external_id: str, text: str) -> tuple[Document, list[Passage]]:
     source = f"{dataset}/{external_id}"
     document_id = make_document_id(source)
     passage = Passage(
-        make_passage_id(document_id, "", text), document_id, source, "", "", text, 0, len(text), external_id=external_id
+        passage_id=make_passage_id(document_id, "", text),
+        document_id=document_id,
+        source=source,
+        title="",
+        heading="",
+        text=text,
+        start=0,
+        end=len(text),
+        external_id=external_id,
     )
-    return Document(document_id, source, "", "application/jsonl", sha256_of(text), text), [passage]
+    return Document(
+        document_id=document_id,
+        source=source,
+        title="",
+        media_type="application/jsonl",
+        sha256=sha256_of(text),
+        text=text,
+    ), [passage]
 
 
 def put_vector(library: Library, side: str, text_sha256: str) -> None:

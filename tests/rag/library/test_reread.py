@@ -10,8 +10,26 @@ from rag.records import Document, Passage
 def filled(engine) -> Library:
     library = Library(engine)
     for name, external_id in (("a.md", None), ("b.md", None), ("toy/1", "1")):
-        document = Document(name, name, "", "text/plain", f"sha of {name}", "Text.")
-        library.put(document, [Passage(f"p-{name}", name, name, "", "", "Text.", 0, 5, None, external_id)])
+        document = Document(
+            document_id=name, source=name, title="", media_type="text/plain", sha256=f"sha of {name}", text="Text."
+        )
+        library.put(
+            document,
+            [
+                Passage(
+                    passage_id=f"p-{name}",
+                    document_id=name,
+                    source=name,
+                    title="",
+                    heading="",
+                    text="Text.",
+                    start=0,
+                    end=5,
+                    page=None,
+                    external_id=external_id,
+                )
+            ],
+        )
     return library
 
 
@@ -36,6 +54,8 @@ def test_a_document_waits_until_it_is_stored_again(engine) -> None:
     mark_for_resplit(engine, "96")
     mark_for_resplit(engine, "64")
     assert n_documents_to_reread(engine) == 2
-    library.put(Document("a.md", "a.md", "", "text/plain", "sha", "Text."), [])
+    library.put(
+        Document(document_id="a.md", source="a.md", title="", media_type="text/plain", sha256="sha", text="Text."), []
+    )
     assert n_documents_to_reread(engine) == 1
     assert library.get(["p-b.md"])["p-b.md"].text == "Text.", "what waits is found meanwhile"

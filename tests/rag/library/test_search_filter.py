@@ -48,8 +48,19 @@ class Pinned:
 
 
 def put(library: Library, source: str, media_type: str, text: str) -> None:
-    document = Document(f"of {source}", source, "", media_type, sha256_of(text), text)
-    passage = Passage(f"in {source}", document.document_id, source, "", "", text, 0, len(text))
+    document = Document(
+        document_id=f"of {source}", source=source, title="", media_type=media_type, sha256=sha256_of(text), text=text
+    )
+    passage = Passage(
+        passage_id=f"in {source}",
+        document_id=document.document_id,
+        source=source,
+        title="",
+        heading="",
+        text=text,
+        start=0,
+        end=len(text),
+    )
     library.put(document, [passage])
 
 

@@ -40,16 +40,39 @@ def library(engine) -> Library:
     opened = Library(engine)
     starts = [sum(len(text) + 1 for _, _, text in PIECES[:place]) for place in range(len(PIECES))]
     passages = [
-        Passage(f"p{n}", "d", "bonus.pdf", "Funds", heading, text, start, start + len(text), page)
+        Passage(
+            passage_id=f"p{n}",
+            document_id="d",
+            source="bonus.pdf",
+            title="Funds",
+            heading=heading,
+            text=text,
+            start=start,
+            end=start + len(text),
+            page=page,
+        )
         for n, ((heading, page, text), start) in enumerate(zip(PIECES, starts, strict=True))
     ]
-    opened.put(Document("d", "bonus.pdf", "Funds", "application/pdf", sha256_of(TEXT), TEXT), passages)
+    opened.put(
+        Document(
+            document_id="d",
+            source="bonus.pdf",
+            title="Funds",
+            media_type="application/pdf",
+            sha256=sha256_of(TEXT),
+            text=TEXT,
+        ),
+        passages,
+    )
     return opened
 
 
 def hits(library: Library, *names: str) -> list[Hit]:
     found = library.get(names)
-    return [Hit(found[name], rank, 0.9, 0.9, 0.0) for rank, name in enumerate(names, start=1)]
+    return [
+        Hit(passage=found[name], rank=rank, score=0.9, dense=0.9, lexical=0.0)
+        for rank, name in enumerate(names, start=1)
+    ]
 
 
 def wide(library: Library, around: SurroundingScope, *names: str, room: int = 1000) -> list[str]:
@@ -92,9 +115,22 @@ def test_a_long_section_is_not_told_whole(engine) -> None:
     library = Library(engine)
     text = "\n".join(["Nurses get the bonus, said speaker number one hundred."] * 200)
     starts = [0, *(place + 1 for place, sign in enumerate(text) if sign == "\n"), len(text) + 1]
-    passages = [Passage(f"p{n:03}", "d", "a.txt", "", "", text[a : b - 1], a, b - 1) for n, (a, b) in
-                enumerate(pairwise(starts))]  # fmt: skip
-    library.put(Document("d", "a.txt", "", "text/plain", "1", text), passages)
+    passages = [
+        Passage(
+            passage_id=f"p{n:03}",
+            document_id="d",
+            source="a.txt",
+            title="",
+            heading="",
+            text=text[a : b - 1],
+            start=a,
+            end=b - 1,
+        )
+        for n, (a, b) in enumerate(pairwise(starts))
+    ]
+    library.put(
+        Document(document_id="d", source="a.txt", title="", media_type="text/plain", sha256="1", text=text), passages
+    )
     (found,) = with_surrounding_text(engine, hits(library, "p100"), "section", 100_000)
     assert 1_900 < len(found.passage.text) - len(passages[100].text) <= 2_000
     assert found.passage.text == text[found.passage.start : found.passage.end]
@@ -132,9 +168,13 @@ def test_what_a_model_took_from_beside_a_passage_is_cited_at_its_exact_place(
         endpoint.behave = says("The bonus is paid on 9 June, by bank transfer only [1].")
         generator = make_generator("openai:m", base_url=endpoint.url, api_key=SecretStr(KEY))
         answerer = Answerer(
-            lambda: retriever, generator, library, FeedbackStore(library.engine), k=1,
+            lambda: retriever,
+            generator,
+            library,
+            FeedbackStore(library.engine),
+            k=1,
             add_surrounding_text=lambda found: with_surrounding_text(library.engine, found, "neighbours", 1000),
-        )  # fmt: skip
+        )
         answer = answerer.answer("Can nurses get the bonus?")
         assert joined(1, 2, 3) in endpoint.asked[-1]["messages"][-1]["content"]
     assert [hit.passage.text for hit in answer.hits] == [joined(2)]

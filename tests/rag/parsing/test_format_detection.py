@@ -185,10 +185,17 @@ def workbook(*sheets: tuple[str, list[list[object]]], build=lambda book: None) -
 
 
 def test_a_sheet_is_read_as_a_csv_file_is() -> None:
-    data = workbook(("People", [["Name", "Born", "Share", "Paid", "Note"],
-                                ["Ada", datetime.datetime(1815, 12, 10), 0.1 + 0.2, True, "two\nlines"],
-                                ["Bob", None, 1234567.5, False, "#N/A"]]),
-                    ("Other", [["Only a line"]]))  # fmt: skip
+    data = workbook(
+        (
+            "People",
+            [
+                ["Name", "Born", "Share", "Paid", "Note"],
+                ["Ada", datetime.datetime(1815, 12, 10), 0.1 + 0.2, True, "two\nlines"],
+                ["Bob", None, 1234567.5, False, "#N/A"],
+            ],
+        ),
+        ("Other", [["Only a line"]]),
+    )
     assert [(b.kind, b.text, b.headings) for b in parsed(data, ".xlsx").blocks] == [
         ("heading", "People", ()),
         ("record", "Name: Ada\nBorn: 1815-12-10\nShare: 0.3\nPaid: TRUE\nNote: two\nlines", ("People",)),
@@ -199,8 +206,16 @@ def test_a_sheet_is_read_as_a_csv_file_is() -> None:
 
 
 def test_several_tables_on_a_sheet_keep_their_own_headers() -> None:
-    rows = [["Report of lamps"], ["Part", "Price", None, "Shop", "City"], ["Bulb", 2, None, "Lux", "Rome"],
-            ["Cord", 1], [], ["Tube", 3], [], [None, None, "Sum", 6]]  # fmt: skip
+    rows = [
+        ["Report of lamps"],
+        ["Part", "Price", None, "Shop", "City"],
+        ["Bulb", 2, None, "Lux", "Rome"],
+        ["Cord", 1],
+        [],
+        ["Tube", 3],
+        [],
+        [None, None, "Sum", 6],
+    ]
     assert shown(workbook(("S", rows)), ".xlsx")[1:] == [
         ("paragraph", "Report of lamps"),
         ("record", "Part: Bulb\nPrice: 2"),
@@ -217,8 +232,12 @@ def test_merged_cells_name_every_row_and_column_that_they_stand_over() -> None:
         for cells in ("A1:A2", "B1:C1", "D1:E1", "A3:A4"):
             sheet.merge_cells(cells)
 
-    rows = [["Region", "2023", None, "2024", None], [None, "Q1", "Q2", "Q1", "Q2"],
-            ["North", 1, 2, 3, 4], [None, 5, 6, 7, 8]]  # fmt: skip
+    rows = [
+        ["Region", "2023", None, "2024", None],
+        [None, "Q1", "Q2", "Q1", "Q2"],
+        ["North", 1, 2, 3, 4],
+        [None, 5, 6, 7, 8],
+    ]
     assert shown(workbook(("S", rows), build=build), ".xlsx")[1:] == [
         ("record", "Region: North\n2023 Q1: 1\n2023 Q2: 2\n2024 Q1: 3\n2024 Q2: 4"),
         ("record", "Region: North\n2023 Q1: 5\n2023 Q2: 6\n2024 Q1: 7\n2024 Q2: 8"),
@@ -242,8 +261,10 @@ def test_hidden_sheets_and_formulas_without_values_are_noted() -> None:
         workbook(("Open", [["Name", "Sum"], ["Ada", "=1+1"]]), ("Secret", [["x"]]), build=build), ".xlsx"
     )
     assert [block.text for block in read_back.blocks] == ["Open", "Name: Ada"]
-    assert read_back.note == ("hidden sheet 'Secret' left out; 1 formula(s) without a stored value: open it in Excel or "
-                              "LibreOffice and save it")  # fmt: skip
+    assert read_back.note == (
+        "hidden sheet 'Secret' left out; 1 formula(s) without a stored value: open it in Excel or "
+        "LibreOffice and save it"
+    )
     with pytest.raises(DocumentError, match=r"no text in it: 2 formula\(s\) without a stored value"):
         read_document(workbook(("S", [["=1+1", "=2+2"]])), ".xlsx")
 
@@ -262,8 +283,14 @@ def test_a_very_wide_sheet_and_a_lone_cell_far_away_are_read() -> None:
 
 
 def test_json_is_read_as_lines_below_the_path_of_its_keys() -> None:
-    value = {"title": "Shop", "open": True, "closed": None, "tags": ["a", "b"], "owner": {"name": "Ada", "at": {"city": "Rome"}},
-             "lamps": [{"part": "Bulb", "price": 2, "sizes": [{"w": 1}, {"w": 2}]}, "Cord"]}  # fmt: skip
+    value = {
+        "title": "Shop",
+        "open": True,
+        "closed": None,
+        "tags": ["a", "b"],
+        "owner": {"name": "Ada", "at": {"city": "Rome"}},
+        "lamps": [{"part": "Bulb", "price": 2, "sizes": [{"w": 1}, {"w": 2}]}, "Cord"],
+    }
     text = json.dumps(value).replace(": 2,", ": 2.50,")
     read_back = parsed("\ufeff" + text, ".json")
     assert [(b.kind, b.text, b.headings) for b in read_back.blocks] == [
@@ -389,23 +416,37 @@ OPF = """<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org
 <spine{}><itemref idref="a"/><itemref idref="b"/></spine></package>"""
 NAV = '<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>'
 NCX = '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
-PAGES = {"OEBPS__a_0xhtml": "<html><body><h1>One</h1><p>First page.</p></body></html>",
-         "OEBPS__b b_0xhtml": "<html><body><p>Second page.</p></body></html>"}  # fmt: skip
+PAGES = {
+    "OEBPS__a_0xhtml": "<html><body><h1>One</h1><p>First page.</p></body></html>",
+    "OEBPS__b b_0xhtml": "<html><body><p>Second page.</p></body></html>",
+}
 
 
 def book(opf: str, **more: str | bytes) -> bytes:
-    return zipped(mimetype="application/epub+zip", **{"META-INF__container_0xml": CONTAINER, "OEBPS__book_0opf": opf},
-                  **PAGES, **more)  # fmt: skip
+    return zipped(
+        mimetype="application/epub+zip",
+        **{"META-INF__container_0xml": CONTAINER, "OEBPS__book_0opf": opf},
+        **PAGES,
+        **more,
+    )
 
 
 @pytest.mark.parametrize(
     ("opf", "more"),
     [
-        (OPF.format(NAV, ""), {"OEBPS__nav_0xhtml": '<html><nav><a href="b%20b.xhtml#x">Chapter  two</a></nav></html>'}),
-        (OPF.format(NCX, ' toc="ncx"'), {"OEBPS__toc_0ncx": "<ncx><navMap><navPoint><navLabel><text>Chapter two</text>"
-                                         '</navLabel><content src="b%20b.xhtml"/></navPoint></navMap></ncx>'}),
+        (
+            OPF.format(NAV, ""),
+            {"OEBPS__nav_0xhtml": '<html><nav><a href="b%20b.xhtml#x">Chapter  two</a></nav></html>'},
+        ),
+        (
+            OPF.format(NCX, ' toc="ncx"'),
+            {
+                "OEBPS__toc_0ncx": "<ncx><navMap><navPoint><navLabel><text>Chapter two</text>"
+                '</navLabel><content src="b%20b.xhtml"/></navPoint></navMap></ncx>'
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_book_is_read_in_the_order_of_its_spine_with_names_from_its_contents(opf, more) -> None:
     read_back = parsed(book(opf, **more), ".epub")
     assert [(b.text, b.headings) for b in read_back.blocks] == [
@@ -425,8 +466,10 @@ def test_a_book_without_contents_is_read_and_missing_pages_are_noted() -> None:
 
 
 def test_a_locked_book_is_refused() -> None:
-    lock = ("<encryption><EncryptedData><EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#aes128-cbc'/>"
-            "<CipherData><CipherReference URI='OEBPS/a.xhtml'/></CipherData></EncryptedData></encryption>")  # fmt: skip
+    lock = (
+        "<encryption><EncryptedData><EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#aes128-cbc'/>"
+        "<CipherData><CipherReference URI='OEBPS/a.xhtml'/></CipherData></EncryptedData></encryption>"
+    )
     with pytest.raises(DocumentError, match="DRM"):
         read_document(book(OPF.format("", ""), **{"META-INF__encryption_0xml": lock}), ".epub")
 
@@ -523,11 +566,17 @@ def test_a_packed_file_with_a_broken_part_is_told_to_be_damaged(suffix) -> None:
 
 @pytest.mark.parametrize("suffix", [".rst", ".eml", ".json", ".jsonl", ".rtf", ".html", ".md"])
 def test_text_formats_nested_without_end_are_read_or_refused(suffix, tmp_path) -> None:
-    deep = {".rst": "\n".join("  " * i + f"- {i}" for i in range(2000)), ".json": "[" * 50_000 + "]" * 50_000,
-            ".rtf": "{\\rtf1" + "{" * 50_000 + "x" + "}" * 50_000, ".html": "<div>" * 50_000 + "x",
-            ".md": "> " * 2_000 + "x", ".jsonl": '{"a":' * 50_000 + "1" + "}" * 50_000,
-            ".eml": "Subject: x\n" + "".join(f"Content-Type: multipart/mixed; boundary=b{i}\n\n--b{i}\n" for i in range(500))
-            + "Content-Type: text/plain\n\nx"}  # fmt: skip
+    deep = {
+        ".rst": "\n".join("  " * i + f"- {i}" for i in range(2000)),
+        ".json": "[" * 50_000 + "]" * 50_000,
+        ".rtf": "{\\rtf1" + "{" * 50_000 + "x" + "}" * 50_000,
+        ".html": "<div>" * 50_000 + "x",
+        ".md": "> " * 2_000 + "x",
+        ".jsonl": '{"a":' * 50_000 + "1" + "}" * 50_000,
+        ".eml": "Subject: x\n"
+        + "".join(f"Content-Type: multipart/mixed; boundary=b{i}\n\n--b{i}\n" for i in range(500))
+        + "Content-Type: text/plain\n\nx",
+    }
     (tmp_path / f"deep{suffix}").write_text(deep[suffix])
     with Parser() as parser:
         try:

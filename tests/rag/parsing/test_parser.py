@@ -41,8 +41,12 @@ def shown(data: bytes | str, suffix: str) -> list[tuple[str, str]]:
 
 def pdf(*pages: list[tuple[int, int, int, str]], bold: str = "", extra: str = "") -> bytes:
     """A PDF by hand: on each page some (x, y, size, text); sizes from 100 on are bold, less 100."""
-    objects = [b"", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-               b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>"]  # fmt: skip
+    objects = [
+        b"",
+        b"",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>",
+    ]
     kids = []
     for lines in pages:
         content = "\n".join(
@@ -63,7 +67,11 @@ def pdf(*pages: list[tuple[int, int, int, str]], bold: str = "", extra: str = ""
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     return out + b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (
-        len(objects) + 1, table, len(objects) + 1, len(out))  # fmt: skip
+        len(objects) + 1,
+        table,
+        len(objects) + 1,
+        len(out),
+    )
 
 
 def word(build) -> bytes:
@@ -347,10 +355,16 @@ def test_pdf_pages_headings_paragraphs_and_rows_are_told_apart() -> None:
 
 def test_running_heads_and_page_numbers_are_left_out() -> None:
     pages = [
-        [(50, 780, 10, "Annual report"), (50, 700, 10, f"Something about {name}."), (50, 650, 10, "And more of it."),
-         (50, 600, 10, f"The end of {name}."), (50, 550, 10, "Truly."), (300, 30, 10, f"Page {number}")]
+        [
+            (50, 780, 10, "Annual report"),
+            (50, 700, 10, f"Something about {name}."),
+            (50, 650, 10, "And more of it."),
+            (50, 600, 10, f"The end of {name}."),
+            (50, 550, 10, "Truly."),
+            (300, 30, 10, f"Page {number}"),
+        ]
         for number, name in enumerate(("apples", "pears", "plums", "figs"), 1)
-    ]  # fmt: skip
+    ]
     found = " ".join(block.text for block in read_document(pdf(*pages), ".pdf").blocks)
     assert "plums" in found
     assert "Annual report" not in found

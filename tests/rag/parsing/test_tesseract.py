@@ -242,9 +242,15 @@ def test_a_picture_of_its_own_is_refused_with_a_way_out() -> None:
 
 
 def test_only_documents_with_pages_read_otherwise_are_read_anew(library: Library) -> None:
-    for name, kind in [("a", "application/pdf"), ("b", "application/pdf; ocr=none"), ("c", "message/rfc822; ocr=deu"),
-                       ("d", "application/pdf; ocr=eng")]:  # fmt: skip
-        parsed = ParsedDocument(read_document(b"Some text.", ".txt").blocks, name, kind, sha256=name * 64)
+    for name, kind in [
+        ("a", "application/pdf"),
+        ("b", "application/pdf; ocr=none"),
+        ("c", "message/rfc822; ocr=deu"),
+        ("d", "application/pdf; ocr=eng"),
+    ]:
+        parsed = ParsedDocument(
+            blocks=read_document(b"Some text.", ".txt").blocks, title=name, media_type=kind, sha256=name * 64
+        )
         library.put(*split_document(name, name, parsed, SplittingRules(90)))
     mark_for_ocr(library.engine, "none")
     assert library.file_hashes() == {name: name * 64 for name in "abcd"}

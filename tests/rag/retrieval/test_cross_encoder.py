@@ -26,8 +26,14 @@ def saved(base_folder: Path, folder: Path, n_labels: int) -> Path:
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
     torch.manual_seed(5)
-    config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-                        num_labels=n_labels, initializer_range=2.0)  # fmt: skip
+    config = BertConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=n_labels,
+        initializer_range=2.0,
+    )
     BertForSequenceClassification(config).save_pretrained(folder / "bare")
     AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder / "bare")
     Model(str(folder / "bare"), activation_fn=torch.nn.Identity()).save_pretrained(str(folder / "saved"))

@@ -32,7 +32,22 @@ OTHERS = {
 
 
 def hit(name: str, text: str, score: float = 0.5) -> Hit:
-    return Hit(Passage(name, f"of {name}", f"{name}.txt", "", "", text, 0, len(text)), 1, score, score, 0.0)
+    return Hit(
+        passage=Passage(
+            passage_id=name,
+            document_id=f"of {name}",
+            source=f"{name}.txt",
+            title="",
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+        ),
+        rank=1,
+        score=score,
+        dense=score,
+        lexical=0.0,
+    )
 
 
 def names(hits) -> list[tuple[str, list[str]]]:
@@ -75,8 +90,29 @@ def retriever(engine, base_encoder) -> Retriever:
     library = Library(engine)
     texts = {f"copy{n}": f"{GRANT}{' ' * n}" for n in range(9)} | OTHERS
     for name, text in texts.items():
-        document = Document(f"of {name}", f"{name}.txt", "", "text/plain", sha256_of(name), text)
-        library.put(document, [Passage(name, document.document_id, document.source, "", "", text, 0, len(text))])
+        document = Document(
+            document_id=f"of {name}",
+            source=f"{name}.txt",
+            title="",
+            media_type="text/plain",
+            sha256=sha256_of(name),
+            text=text,
+        )
+        library.put(
+            document,
+            [
+                Passage(
+                    passage_id=name,
+                    document_id=document.document_id,
+                    source=document.source,
+                    title="",
+                    heading="",
+                    text=text,
+                    start=0,
+                    end=len(text),
+                )
+            ],
+        )
     vectors = PassageVectors(engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     there = library.passages()

@@ -44,7 +44,23 @@ def hits(*marks: float, scores: Sequence[float] | None = None, lift: float = 0.0
     """Passages a, b, c … with these marks, as they were served."""
     given = scores if scores is not None else [0.5] * len(marks)
     return [
-        Hit(Passage(chr(97 + place), "d", "s", "", "", f"text {mark}", 0, 8), place + 1, score, score, 0.0, lift)
+        Hit(
+            passage=Passage(
+                passage_id=chr(97 + place),
+                document_id="d",
+                source="s",
+                title="",
+                heading="",
+                text=f"text {mark}",
+                start=0,
+                end=8,
+            ),
+            rank=place + 1,
+            score=score,
+            dense=score,
+            lexical=0.0,
+            feedback_boost=lift,
+        )
         for place, (mark, score) in enumerate(zip(marks, given, strict=True))
     ]
 
@@ -54,7 +70,7 @@ def names(found: Sequence[Hit]) -> str:
 
 
 def reranker(marks: Marks, k: int = 20, budget_s: float = 1000.0, weight: float = 0.5) -> Reranker:
-    return Reranker(marks, k, budget_s, weight, marks.clock)
+    return Reranker(reader=marks, k=k, budget_s=budget_s, weight=weight, clock=marks.clock)
 
 
 # ---- the order
@@ -165,7 +181,7 @@ def test_a_hit_that_was_not_among_those_shown_is_read_and_lifted(app: App) -> No
     served = app.retriever.search(QUESTION, k=20)
     place = next(place for place, hit in enumerate(served) if hit.passage.text.startswith("Zorvex"))
     assert place >= 1
-    app.retriever.reranker = Reranker(reader := Codes(), weight=10.0)
+    app.retriever.reranker = Reranker(reader=(reader := Codes()), weight=10.0)
     found = app.retriever.find(QUESTION, k=1)
     assert found.hits[0].passage.passage_id == served[place].passage.passage_id
     assert found.hits[0].score == pytest.approx(served[place].score, abs=1e-6)
@@ -176,15 +192,15 @@ def test_a_hit_that_was_not_among_those_shown_is_read_and_lifted(app: App) -> No
 
 def test_an_answer_says_where_the_readers_time_was_too_short(app: App) -> None:
     reader = Codes()
-    app.retriever.reranker = Reranker(reader, budget_s=1.5, clock=lambda: reader.now_s)
+    app.retriever.reranker = Reranker(reader=reader, budget_s=1.5, clock=lambda: reader.now_s)
     assert app.answerer.answer(QUESTION).rerank_is_cut
-    app.retriever.reranker = Reranker(Codes())
+    app.retriever.reranker = Reranker(reader=Codes())
     assert not app.answerer.answer(QUESTION).rerank_is_cut
 
 
 def test_more_hits_than_are_read_can_be_shown(app: App) -> None:
     served = app.retriever.search(QUESTION, k=30)
-    app.retriever.reranker = Reranker(Codes(), k=5, weight=0.0)
+    app.retriever.reranker = Reranker(reader=Codes(), k=5, weight=0.0)
     assert names_of(app.retriever.search(QUESTION, k=30)) == names_of(served)
 
 

@@ -58,9 +58,29 @@ def make(library, vectors, base_encoder):
 
 
 def put(library: Library, passage_id: str, text: str) -> None:
-    document = Document(f"of-{passage_id}", f"{passage_id}.txt", "", "text/plain", sha256_of(text), text)
+    document = Document(
+        document_id=f"of-{passage_id}",
+        source=f"{passage_id}.txt",
+        title="",
+        media_type="text/plain",
+        sha256=sha256_of(text),
+        text=text,
+    )
     library.put(
-        document, [Passage(passage_id, document.document_id, document.source, "", "", text, 0, len(text), page=3)]
+        document,
+        [
+            Passage(
+                passage_id=passage_id,
+                document_id=document.document_id,
+                source=document.source,
+                title="",
+                heading="",
+                text=text,
+                start=0,
+                end=len(text),
+                page=3,
+            )
+        ],
     )
 
 
@@ -187,8 +207,15 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
     assert all(isinstance(one, LangChainDocument) for one in found)
     assert [one.id for one in found] == ids(hits)
     assert found[0].page_content == TEXTS["p01"]
-    assert found[0].metadata == {"source": "p01.txt", "title": "", "page": 3, "rank": 1, "score": hits[0].score,
-                                 "dense": hits[0].dense, "lexical": hits[0].lexical}  # fmt: skip
+    assert found[0].metadata == {
+        "source": "p01.txt",
+        "title": "",
+        "page": 3,
+        "rank": 1,
+        "score": hits[0].score,
+        "dense": hits[0].dense,
+        "lexical": hits[0].lexical,
+    }
     assert len(wrapped.invoke("lamp", k=5)) == 5
     assert [one.id for one in wrapped.invoke("lamp", where=parse_filter(["p06.txt", "p07.txt"]))] == ["p07", "p06"]
     assert [len(some) for some in wrapped.batch(["lamp", "moths"])] == [3, 3]

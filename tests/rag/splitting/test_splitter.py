@@ -14,7 +14,9 @@ from rag.splitting.token_offsets import n_words
 
 
 def split(*blocks: Block, max_words: int = 90, title: str = "Guide"):
-    return split_document("guide.md", "guide", ParsedDocument(tuple(blocks), title), SplittingRules(max_words))
+    return split_document(
+        "guide.md", "guide", ParsedDocument(blocks=tuple(blocks), title=title), SplittingRules(max_words)
+    )
 
 
 def texts(*blocks: Block, max_words: int = 90) -> list[str]:
@@ -69,10 +71,13 @@ def test_every_passage_is_where_it_says_and_nothing_is_lost(blocks: list[Block],
 def test_headings_part_passages_and_stand_above_them() -> None:
     here = HeadingStack()
     _, passages = split(
-        here.enter(1, "Guide"), Block("Intro.", headings=("Guide",)),
-        here.enter(2, "Setup"), Block("Plug it in.", headings=("Guide", "Setup")),
-        here.enter(3, "Cables"), Block("Use the red one.", headings=("Guide", "Setup", "Cables")),
-    )  # fmt: skip
+        here.enter(1, "Guide"),
+        Block("Intro.", headings=("Guide",)),
+        here.enter(2, "Setup"),
+        Block("Plug it in.", headings=("Guide", "Setup")),
+        here.enter(3, "Cables"),
+        Block("Use the red one.", headings=("Guide", "Setup", "Cables")),
+    )
     assert [(p.heading, p.text) for p in passages] == [
         ("", "Intro."),
         ("Setup", "Plug it in."),
@@ -126,10 +131,13 @@ def test_no_passage_crosses_a_page() -> None:
 def test_repeated_text_is_stored_once_below_the_same_heading_only() -> None:
     here = HeadingStack()
     _, passages = split(
-        here.enter(2, "A"), Block("Call us.", headings=("A",)),
-        here.enter(2, "A"), Block("Call us.", headings=("A",)),
-        here.enter(2, "B"), Block("Call us.", headings=("B",)),
-    )  # fmt: skip
+        here.enter(2, "A"),
+        Block("Call us.", headings=("A",)),
+        here.enter(2, "A"),
+        Block("Call us.", headings=("A",)),
+        here.enter(2, "B"),
+        Block("Call us.", headings=("B",)),
+    )
     assert [(p.heading, p.start) for p in passages] == [("A", 3), ("B", 29)]
 
 

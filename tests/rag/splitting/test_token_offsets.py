@@ -114,7 +114,9 @@ def blocks_of(drawn: list[Any]) -> tuple[Block, ...]:
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 def test_no_passage_has_more_tokens_than_it_may_and_nothing_is_lost(tokens, drawn, most: int, title: str) -> None:
     splitting = SplittingRules(most, 126, tokens.starts)
-    document, passages = split_document("guide.md", "guide", ParsedDocument(blocks_of(drawn), title), splitting)
+    document, passages = split_document(
+        "guide.md", "guide", ParsedDocument(blocks=blocks_of(drawn), title=title), splitting
+    )
     assert [document.text[p.start : p.end] for p in passages] == [p.text for p in passages]
     ends = [0, *(p.end for p in passages)]
     assert all(p.start >= before for p, before in zip(passages, ends, strict=False)), "none overlaps another"
@@ -140,13 +142,15 @@ def _fits(tokens: PassageTokenizer, text: str, most: int) -> bool:
 def test_the_encoder_reads_every_passage_to_its_end(tokens, base_encoder, text: str, heading: str, title: str) -> None:
     splitting = SplittingRules(96, 128 - tokens.n_overhead_tokens, tokens.starts)
     blocks = (Block(clean_text(text) or "a", headings=(heading.strip(),) if heading else ()),)
-    _, passages = split_document("guide.md", "guide", ParsedDocument(blocks, title), splitting)
+    _, passages = split_document("guide.md", "guide", ParsedDocument(blocks=blocks, title=title), splitting)
     assert max(read_by(base_encoder, passage.encoded_text) for passage in passages) <= 128
 
 
 def test_what_has_no_blanks_is_cut_between_tokens(tokens) -> None:
     text = "id46x46y46=id47x47y47=id48x48y48=id49x49y49="
-    _, passages = split_document("a.md", "a", ParsedDocument((Block(text),)), SplittingRules(8, 126, tokens.starts))
+    _, passages = split_document(
+        "a.md", "a", ParsedDocument(blocks=(Block(text),)), SplittingRules(8, 126, tokens.starts)
+    )
     assert "".join(passage.text for passage in passages) == text
     assert max(counted(tokens, passage.text) for passage in passages) <= 8
 
@@ -154,9 +158,9 @@ def test_what_has_no_blanks_is_cut_between_tokens(tokens) -> None:
 def test_headings_take_their_room_from_the_text(tokens) -> None:
     splitting = SplittingRules(120, 126, tokens.starts)
     words = "river " * 120
-    plain = split_document("a.md", "a", ParsedDocument((Block(words.strip()),), "Guide"), splitting)[1]
+    plain = split_document("a.md", "a", ParsedDocument(blocks=(Block(words.strip()),), title="Guide"), splitting)[1]
     below = split_document(
-        "a.md", "a", ParsedDocument((Block(words.strip(), headings=("stone " * 40,)),), "Guide"), splitting
+        "a.md", "a", ParsedDocument(blocks=(Block(words.strip(), headings=("stone " * 40,)),), title="Guide"), splitting
     )[1]
     assert [counted(tokens, passage.text) for passage in plain] == [120]
     assert len(below) == 2
@@ -167,7 +171,7 @@ def test_a_title_too_long_to_stand_above_every_passage_is_shortened_and_kept_as_
     legend = "Figure S1 shows the effect of stimulation on the concentrations. " * 8
     blocks = (here.enter(1, legend.strip()), Block("Text.", headings=here.path))
     document, passages = split_document(
-        "a.md", "a", ParsedDocument(blocks, legend.strip()), SplittingRules(96, 126, tokens.starts)
+        "a.md", "a", ParsedDocument(blocks=blocks, title=legend.strip()), SplittingRules(96, 126, tokens.starts)
     )
     assert len(document.title) <= 122
     assert document.title.endswith(" …")

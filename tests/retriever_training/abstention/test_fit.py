@@ -35,7 +35,7 @@ from tests.fixtures.jargon import PRODUCTS, TASKS
 from tests.rag.generation.test_generator import Everywhere
 from ui.cli import app as cli
 
-SIGNS = AnswerabilityFeatures(0.5, 0.5, 0.5, 0.3, 0.4, is_strange=False, has_words=True)
+SIGNS = AnswerabilityFeatures(meaning=0.5, words=0.5, passage=0.5, gap=0.3, crowd=0.4, is_strange=False, has_words=True)
 
 
 def example(words: float, *, is_answered: bool, meaning: float = 0.5) -> AbstentionExample:
@@ -79,7 +79,12 @@ def test_the_bar_declines_three_in_a_hundred_answered_questions():
 
 def holdings() -> SearchableLibrary:
     texts = ["The lamp is red.", "The pump weighs 12 kg.", "The door is open."]
-    passages = [Passage(f"p{n}", "d", "d.txt", "", "", text, 0, len(text)) for n, text in enumerate(texts)]
+    passages = [
+        Passage(
+            passage_id=f"p{n}", document_id="d", source="d.txt", title="", heading="", text=text, start=0, end=len(text)
+        )
+        for n, text in enumerate(texts)
+    ]
     return SearchableLibrary(passages, np.eye(3, dtype=np.float32), Bm25Index.build(["p0", "p1", "p2"], texts), 0.2)
 
 
@@ -106,8 +111,11 @@ def test_nothing_is_seen_of_a_question_whose_passages_are_the_whole_library():
 def test_each_set_is_measured_by_the_lines_of_the_others():
     right, wrong = examples()[:40], examples()[40:]
     words_tell = SetExamples(tuple(right), tuple(wrong), tuple(wrong))
-    words_lie = SetExamples(tuple(replace(one, is_answered=True) for one in wrong),
-                            tuple(replace(one, is_answered=False) for one in right), tuple(right))  # fmt: skip
+    words_lie = SetExamples(
+        tuple(replace(one, is_answered=True) for one in wrong),
+        tuple(replace(one, is_answered=False) for one in right),
+        tuple(right),
+    )
     assert threshold_figures(fit_threshold([words_tell]), words_tell)["auroc"] > 0.8
     assert leave_one_out_figures({"a": words_tell, "b": words_tell})["a"]["auroc"] > 0.8
     assert leave_one_out_figures({"a": words_tell, "b": words_lie})["a"]["auroc"] < 0.2
@@ -127,8 +135,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibrated")
     (folder / "manuals").mkdir()
     for product in list(PRODUCTS)[:8]:
-        sections = [f"## {question.format(product)}\n\n{answer.format('The ' + product)}" for question, answer in
-                    list(TASKS.items())[:6]]  # fmt: skip
+        sections = [
+            f"## {question.format(product)}\n\n{answer.format('The ' + product)}"
+            for question, answer in list(TASKS.items())[:6]
+        ]
         (folder / "manuals" / f"{product}.md").write_text(
             f"# Manual of the {product}\n\n" + "\n\n".join(sections), "utf-8"
         )

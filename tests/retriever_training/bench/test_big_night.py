@@ -97,7 +97,17 @@ def test_a_stopwatch_gives_every_second_to_one_stage() -> None:
 
 @pytest.mark.parametrize(("tier", "seconds", "is_in_time"), [(1, 180.0, True), (1, 181.0, False), (2, 599.0, True)])
 def test_a_night_is_in_time_by_the_bar_of_its_tier(tier: int, seconds: float, is_in_time: bool) -> None:
-    night = BigNight("promoted", "", tier, seconds, seconds, (), 10, 1.0, 2)
+    night = BigNight(
+        decision="promoted",
+        reason="",
+        tier=tier,
+        seconds=seconds,
+        cpu_s=seconds,
+        stages=(),
+        n_judgments=10,
+        peak_gib=1.0,
+        n_threads=2,
+    )
     assert night.is_in_time is is_in_time
 
 

@@ -16,7 +16,16 @@ def bench_of(encoder) -> ColdStartBench:
     texts = [text.format(code) for _, code in codes for text in jargon.TASKS.values()]
     asked = [task.format(product) for product, _ in codes for task in jargon.TASKS]
     passages = [
-        Passage(f"p{row}", f"p{row}", f"p{row}", "Manual", "", f"{text} {ADVICE.format(row)}", 0, 9)
+        Passage(
+            passage_id=f"p{row}",
+            document_id=f"p{row}",
+            source=f"p{row}",
+            title="Manual",
+            heading="",
+            text=f"{text} {ADVICE.format(row)}",
+            start=0,
+            end=9,
+        )
         for row, text in enumerate(texts)
     ]
     lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
@@ -25,7 +34,18 @@ def bench_of(encoder) -> ColdStartBench:
     train = {name: labels[name] for name in list(labels)[::2]}
     measured = {name: labels[name] for name in list(labels)[1::2]}
     questions = dict(zip(labels, asked, strict=True))
-    return ColdStartBench(passages, vectors, lexical, encoder, 0.25, questions, train, measured, 0.2, 13)
+    return ColdStartBench(
+        passages=passages,
+        vectors=vectors,
+        lexical=lexical,
+        encoder=encoder,
+        lexical_weight=0.25,
+        questions=questions,
+        train=train,
+        measured=measured,
+        weight=0.2,
+        seed=13,
+    )
 
 
 def test_every_source_with_questions_gets_a_line_beside_each_number_of_judgments(base_encoder) -> None:

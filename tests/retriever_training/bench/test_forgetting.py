@@ -221,7 +221,17 @@ def made_up(
     questions = {f"q{place}": f"{name}{place} thing{place}" for place in range(n)}
     qrels = {query_id: {ids[row]: 1} for query_id, row in zip(questions, right, strict=True)}
     labels = {text: frozenset(qrels[query_id]) for query_id, text in questions.items()}
-    some = ReportedSet(name, name, ids, texts, Bm25Index.build(ids, texts), questions, qrels, matrix, vectors)
+    some = ReportedSet(
+        name=name,
+        sha256=name,
+        passage_ids=ids,
+        texts=texts,
+        lexical=Bm25Index.build(ids, texts),
+        questions=questions,
+        qrels=qrels,
+        passages=matrix,
+        asked=vectors,
+    )
     return some, labels
 
 
@@ -236,13 +246,30 @@ def lived(
         turned[axis : axis + 2, axis : axis + 2] = [[0.2, 1.0], [-1.0, 0.2]]
     every, labels = made_up("ask", rng, N_ASKED + N_GOLDEN, turned)
     golden = dict(list(every.questions.items())[N_ASKED:])
-    own = ReportedSet(every.name, every.sha256, every.passage_ids, every.texts, every.lexical, golden,
-                      {name: every.qrels[name] for name in golden}, every.passages, every.asked[N_ASKED:])  # fmt: skip
+    own = ReportedSet(
+        name=every.name,
+        sha256=every.sha256,
+        passage_ids=every.passage_ids,
+        texts=every.texts,
+        lexical=every.lexical,
+        questions=golden,
+        qrels={name: every.qrels[name] for name in golden},
+        passages=every.passages,
+        asked=every.asked[N_ASKED:],
+    )
     other, _ = made_up("elsewhere", rng, 100, np.eye(DIM))
-    passages = [Passage(name, name, name, "", "", text, 0, 9)
-                for name, text in zip(every.passage_ids, every.texts, strict=True)]  # fmt: skip
-    world = SimulatedLibrary(passages, every.passages, every.lexical, dict(list(labels.items())[:N_ASKED]),
-                  dict(list(labels.items())[N_ASKED:]), dict(zip(labels, every.asked, strict=True)))  # fmt: skip
+    passages = [
+        Passage(passage_id=name, document_id=name, source=name, title="", heading="", text=text, start=0, end=9)
+        for name, text in zip(every.passage_ids, every.texts, strict=True)
+    ]
+    world = SimulatedLibrary(
+        passages=passages,
+        matrix=every.passages,
+        lexical=every.lexical,
+        asked=dict(list(labels.items())[:N_ASKED]),
+        golden=dict(list(labels.items())[N_ASKED:]),
+        query_vector_of=dict(zip(labels, every.asked, strict=True)),
+    )
     folder = tmp_path_factory.mktemp("nights")
     return (
         world,

@@ -28,14 +28,32 @@ def world() -> SimulatedLibrary:
     turned = np.eye(DIM)
     for axis in (0, 2):
         turned[axis : axis + 2, axis : axis + 2] = [[0.2, 1.0], [-1.0, 0.2]]
-    passages = [Passage(f"p{n}", f"d{n}", f"s{n}", "", "", f"passage{n}", 0, 9) for n in range(N_PASSAGES)]
+    passages = [
+        Passage(
+            passage_id=f"p{n}",
+            document_id=f"d{n}",
+            source=f"s{n}",
+            title="",
+            heading="",
+            text=f"passage{n}",
+            start=0,
+            end=9,
+        )
+        for n in range(N_PASSAGES)
+    ]
     right = rng.integers(N_PASSAGES, size=N_ASKED + N_GOLDEN)
     vectors = unit(matrix[right] @ turned + 0.2 * rng.normal(size=(len(right), DIM)))
     questions = [f"ask{n} thing{n}" for n in range(len(right))]
     labels = {question: frozenset({f"p{place}"}) for question, place in zip(questions, right, strict=True)}
     lexical = Bm25Index.build([one.passage_id for one in passages], [one.text for one in passages])
-    return SimulatedLibrary(passages, matrix, lexical, dict(list(labels.items())[:N_ASKED]), dict(list(labels.items())[N_ASKED:]),
-                 dict(zip(questions, vectors, strict=True)))  # fmt: skip
+    return SimulatedLibrary(
+        passages=passages,
+        matrix=matrix,
+        lexical=lexical,
+        asked=dict(list(labels.items())[:N_ASKED]),
+        golden=dict(list(labels.items())[N_ASKED:]),
+        query_vector_of=dict(zip(questions, vectors, strict=True)),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -223,9 +223,14 @@ def test_bm25_alone_is_the_lexical_side_of_the_evaluation(climbed: tuple[Trainin
     bench, results = climbed
     by_name = {one.rung: one for one in results}
     scores = evaluate_retrieval(
-        bench.data.questions, bench.data.qrels, encode_queries=bench.encoder.encode_queries,
-        passage_ids=bench.data.passage_ids, passage_vectors=bench.base.passages, lexical=bench.data.lexical, weight=0.25,
-    )  # fmt: skip
+        bench.data.questions,
+        bench.data.qrels,
+        encode_queries=bench.encoder.encode_queries,
+        passage_ids=bench.data.passage_ids,
+        passage_vectors=bench.base.passages,
+        lexical=bench.data.lexical,
+        weight=0.25,
+    )
     assert by_name["lexical"].values["served"] == scores.values["lexical"]["nDCG@10"]
     assert by_name["base"].values["dense"] == scores.values["dense"]["nDCG@10"]
 
@@ -277,12 +282,23 @@ def test_the_summary_compares_question_by_question_on_every_slice(opened: Traini
 
     def result(rung: str, seed: int, values: list[float]) -> SeedResult:
         told = dict(zip(names, values, strict=True))
-        return SeedResult(rung, seed, {"dense": told, "served": told}, Cost(train_s=2.0 * seed), 100.0 * seed, {})
+        return SeedResult(
+            rung=rung,
+            seed=seed,
+            values={"dense": told, "served": told},
+            cost=Cost(train_s=2.0 * seed),
+            peak_mib=100.0 * seed,
+            note={},
+        )
 
-    told = summarise(opened, [
-        result("base", 1, [0.5] * 5), result("bm25", 1, [1.0, 1.0, 1.0, 1.0, 0.5]),
-        result("bm25", 2, [0.5, 0.5, 0.5, 0.5, 0.5]),
-    ])  # fmt: skip
+    told = summarise(
+        opened,
+        [
+            result("base", 1, [0.5] * 5),
+            result("bm25", 1, [1.0, 1.0, 1.0, 1.0, 0.5]),
+            result("bm25", 2, [0.5, 0.5, 0.5, 0.5, 0.5]),
+        ],
+    )
     assert told["n_questions"] == {"all": 5, "seen": 1, "unseen": 4}
     base, rung = told["rungs"]
     assert base["served"] == {"all": 0.5, "seen": 0.5, "unseen": 0.5}
@@ -301,7 +317,9 @@ def test_the_summary_compares_question_by_question_on_every_slice(opened: Traini
 
 def test_questions_are_averaged_over_seeds_before_anything_else() -> None:
     results = [
-        SeedResult("bm25", seed, {"served": {"q": value, "r": 0.0}}, Cost(), None, {})
+        SeedResult(
+            rung="bm25", seed=seed, values={"served": {"q": value, "r": 0.0}}, cost=Cost(), peak_mib=None, note={}
+        )
         for seed, value in ((1, 1.0), (2, 0.0))
     ]
     assert average_over_seeds(results)["served"].tolist() == [0.5, 0.0]

@@ -25,7 +25,16 @@ from retriever_training.cold_start.llm_questions import (
 from retriever_training.cold_start.pseudo_questions import LLM_SOURCE, draw_pseudo_questions
 
 LIBRARY = [
-    Passage(f"p{number}", "d", "crops.md", "Crops", f"Crop {number}", f"Sow crop {number} in week {number}.", 0, 24)
+    Passage(
+        passage_id=f"p{number}",
+        document_id="d",
+        source="crops.md",
+        title="Crops",
+        heading=f"Crop {number}",
+        text=f"Sow crop {number} in week {number}.",
+        start=0,
+        end=24,
+    )
     for number in range(PASSAGES_PER_BATCH + 2)
 ]
 
@@ -70,8 +79,13 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def write(server: Endpoint, n_passages: int = 100) -> tuple[list[tuple[int, str]], dict[str, int]]:
-    model = open_chat_model("openai:m", base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key=SecretStr("any"),
-                       timeout_s=10, max_tokens=200)  # fmt: skip
+    model = open_chat_model(
+        "openai:m",
+        base_url=f"http://127.0.0.1:{server.server_port}/v1",
+        api_key=SecretStr("any"),
+        timeout_s=10,
+        max_tokens=200,
+    )
     dropped: Counter[str] = Counter()
     found = list(write_llm_questions(LIBRARY, model, n_passages, 13, dropped))
     return found, {reason: n for reason, n in dropped.items() if n}

@@ -28,8 +28,18 @@ def passage(
     document: str, heading: str, text: str, title: str | None = None, external_id: str | None = None
 ) -> Passage:
     name = f"{document}/{heading}/{text[:20]}"
-    return Passage(name, document, document, document if title is None else title, heading, text, 0, len(text), None,
-                   external_id)  # fmt: skip
+    return Passage(
+        passage_id=name,
+        document_id=document,
+        source=document,
+        title=document if title is None else title,
+        heading=heading,
+        text=text,
+        start=0,
+        end=len(text),
+        page=None,
+        external_id=external_id,
+    )
 
 
 OATS = "Oats are sown in early spring on firm soil. They need little nitrogen, but rolling the field twice helps them."
@@ -216,8 +226,16 @@ def test_the_command_writes_questions_with_what_is_left_of_their_passages(tmp_pa
 
 def test_each_kind_of_row_sees_passages_of_its_own_kind_only() -> None:
     def rows(weight: float, masked: int, rejected: int) -> SoftmaxRows:
-        return SoftmaxRows(AXES[:1], AXES[:2], np.array([0]), np.array([1]), np.array([weight], np.float32),
-                    (np.array([masked]),), (np.array([rejected]),), ((np.array([1]), np.array([0.5], np.float32)),))  # fmt: skip
+        return SoftmaxRows(
+            questions=AXES[:1],
+            passages=AXES[:2],
+            question_of=np.array([0]),
+            positive_of=np.array([1]),
+            weight=np.array([weight], np.float32),
+            masked=(np.array([masked]),),
+            emphasised=(np.array([rejected]),),
+            lexical=((np.array([1]), np.array([0.5], np.float32)),),
+        )
 
     both = concatenate_rows(rows(1.0, 0, 0), rows(0.2, 0, 0))
     assert both.question_of.tolist() == [0, 1]

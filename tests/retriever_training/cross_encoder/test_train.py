@@ -56,7 +56,9 @@ RIGHT = {
     "Where do nightjars breed?": "Nightjars lay two eggs on bare ground.",
 }
 EXAMPLES = [
-    TrainingExample(question, right, tuple(np.roll(list(RIGHT.values()), -place)[1:3].tolist()))
+    TrainingExample(
+        question=question, positive=right, negatives=tuple(np.roll(list(RIGHT.values()), -place)[1:3].tolist())
+    )
     for place, (question, right) in enumerate(RIGHT.items())
 ]
 SHORT = CrossEncoderPlan(epochs=9, batch_size=3, learning_rate=3e-4)

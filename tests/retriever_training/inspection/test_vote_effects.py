@@ -173,8 +173,19 @@ def test_a_changed_library_is_searched_anew(app: App) -> None:
         ranks.find(encoder_id, targets)
     assert ranks.missing(wanted) == {}
     text = "The camera is reset by the lever."
-    passage = Passage("new-p", "new", "new.txt", "", "", text, 0, len(text))
-    app.library.put_all([(Document("new", "new.txt", "", "text/plain", "new", text), [passage])])
+    passage = Passage(
+        passage_id="new-p", document_id="new", source="new.txt", title="", heading="", text=text, start=0, end=len(text)
+    )
+    app.library.put_all(
+        [
+            (
+                Document(
+                    document_id="new", source="new.txt", title="", media_type="text/plain", sha256="new", text=text
+                ),
+                [passage],
+            )
+        ]
+    )
     assert ranks.missing(wanted) == wanted
 
 
@@ -205,13 +216,26 @@ def cast(
     passage_id: str = "p",
 ) -> StandingVote:
     return StandingVote(
-        "Q?", passage_id, verdict, frozenset(users), asked_at, 1, asked_at, encoder_id, 3, 6, len(users)
+        question="Q?",
+        passage_id=passage_id,
+        verdict=verdict,
+        users=frozenset(users),
+        given_at=asked_at,
+        event_id=1,
+        asked_at=asked_at,
+        encoder_id=encoder_id,
+        shown_rank=3,
+        n_shown=6,
+        n_votes=len(users),
     )
 
 
 def history(*names: str) -> list[Promotion]:
     """One an hour, the second one an hour after noon; the latest first."""
-    made = [Promotion(n, name, "promote", "", NOON + timedelta(hours=n - 1)) for n, name in enumerate(names, 1)]
+    made = [
+        Promotion(promotion_id=n, encoder_id=name, kind="promote", reason="", promoted_at=NOON + timedelta(hours=n - 1))
+        for n, name in enumerate(names, 1)
+    ]
     return made[::-1]
 
 
@@ -237,16 +261,25 @@ def test_of_many_versions_the_first_and_the_latest_are_asked() -> None:
 
 
 def judged(label: str | None = None, waits: str = "") -> AggregatedJudgments:
-    people = {"ann": Voter("ann", 1, 0, 0, 0, waits)}
-    some = (Judgment("q", "p", label, 0.8, 1, 0.8, NOON),) if label else ()  # type: ignore[arg-type]
-    return AggregatedJudgments(some, {}, people)
+    people = {"ann": Voter(name="ann", n_votes=1, n_rejections=0, n_compared=0, n_agreed=0, waits=waits)}
+    some = (
+        (Judgment(question="q", passage_id="p", label=label, probability=0.8, n_people=1, weight=0.8, latest_at=NOON),)
+        if label
+        else ()
+    )  # type: ignore[arg-type]
+    return AggregatedJudgments(judgments=some, dropped={}, people=people)
 
 
 @pytest.mark.parametrize(
     ("verdict", "label", "why"),
-    [("pin", "positive", ""), ("pin", "negative", "overruled"), ("not_relevant", "negative", ""),
-     ("not_relevant", "positive", "overruled"), ("helpful", None, CROWDED_OUT)],
-)  # fmt: skip
+    [
+        ("pin", "positive", ""),
+        ("pin", "negative", "overruled"),
+        ("not_relevant", "negative", ""),
+        ("not_relevant", "positive", "overruled"),
+        ("helpful", None, CROWDED_OUT),
+    ],
+)
 def test_a_vote_counts_where_the_judgment_agrees(verdict: str, label: str | None, why: str) -> None:
     judgments = judged(label)
     settled = {("q", "p"): label} if label else {}
@@ -259,17 +292,23 @@ def test_a_person_who_waits_is_told_so_before_anything_else() -> None:
 
 
 def test_a_rejection_that_a_review_took_back_says_so() -> None:
-    reviewed = AggregatedJudgments((), {}, {}, excluded={"q": frozenset({"p"})})
+    reviewed = AggregatedJudgments(judgments=(), dropped={}, people={}, excluded={"q": frozenset({"p"})})
     assert why_excluded(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == REVIEWED_NOT_NEGATIVE
     assert why_excluded(cast(verdict="pin"), reviewed, {}, is_there=True) == CROWDED_OUT
 
 
 def test_several_people_who_say_the_same_are_counted_each() -> None:
-    three = VoteEffect(cast(("ann", "bob", "cem")), None, (), "moved")
-    one = VoteEffect(cast(), None, (), "left_out", GONE)
+    three = VoteEffect(cast=cast(("ann", "bob", "cem")), passage=None, steps=(), outcome="moved")
+    one = VoteEffect(cast=cast(), passage=None, steps=(), outcome="left_out", why=GONE)
     assert count_outcomes([three, one]) == {
-        "moved": 3, "first": 0, "not_yet": 0, "other_way": 0, "tonight": 0, "left_out": 1, "untold": 0,
-    }  # fmt: skip
+        "moved": 3,
+        "first": 0,
+        "not_yet": 0,
+        "other_way": 0,
+        "tonight": 0,
+        "left_out": 1,
+        "untold": 0,
+    }
 
 
 def test_the_last_word_of_a_person_stands_across_turns(app: App) -> None:
@@ -277,6 +316,16 @@ def test_the_last_word_of_a_person_stands_across_turns(app: App) -> None:
     pinned = look(app)[ASKED].cast
     again = app.answerer.answer(f"  {ASKED.upper()} ", user="local")
     at = next(hit for hit in again.hits if hit.passage.passage_id == pinned.passage_id)
-    app.feedback.append([Verdict("local", again.turn_id, again.question, at.passage.passage_id, "not_relevant")])
+    app.feedback.append(
+        [
+            Verdict(
+                user="local",
+                turn_id=again.turn_id,
+                question=again.question,
+                passage_id=at.passage.passage_id,
+                verdict="not_relevant",
+            )
+        ]
+    )
     said = [one for one in load_standing_votes(app.engine, "local") if one.passage_id == pinned.passage_id]
     assert [one.verdict for one in said] == ["not_relevant"]

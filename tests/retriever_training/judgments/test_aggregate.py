@@ -15,7 +15,14 @@ PASSAGES = {"right", "wrong", "other"}
 
 
 def said(user: str, passage: str | None, verdict: str, question: str = "Who?", minute: int = 0) -> Verdict:
-    return Verdict(user, f"turn-{user}", question, passage, verdict, given_at=START + timedelta(minutes=minute))
+    return Verdict(
+        user=user,
+        turn_id=f"turn-{user}",
+        question=question,
+        passage_id=passage,
+        verdict=verdict,
+        given_at=START + timedelta(minutes=minute),
+    )
 
 
 def judged(
@@ -204,8 +211,11 @@ def test_a_question_with_thousands_of_votes_has_ten_right_passages_at_most() -> 
 
 
 def test_a_train_question_too_near_a_held_out_one_is_counted_and_left_out() -> None:
-    spellings = [f"{before} heating grant {after}" for before in ("the", "a", "my", "do you", "is") for after in
-                 ("", "for me", "and", "or not", "so", "then")]  # fmt: skip
+    spellings = [
+        f"{before} heating grant {after}"
+        for before in ("the", "a", "my", "do you", "is")
+        for after in ("", "for me", "and", "or not", "so", "then")
+    ]
     train = next(text for text in spellings if split_of(text) == "train")
     gate = next(text for text in spellings if split_of(text) == "gate")
     judgments = judged(said("ann", "right", "pin", train), said("bob", "right", "pin", gate))

@@ -22,21 +22,49 @@ def voted(data: Path, people: tuple[str, ...]) -> App:
     if "eve" in people:
         asked = list(jargon.questions().items())
         ids = app.library.resolve(jargon.questions().values())
-        turns = [Turn(f"eve-{number}", "c", "eve", question, "an answer", False, "", utc_now())
-                 for number, (question, _) in enumerate(asked[::2])]  # fmt: skip
+        turns = [
+            Turn(
+                turn_id=f"eve-{number}",
+                conversation_id="c",
+                user="eve",
+                question=question,
+                answer="an answer",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+            for number, (question, _) in enumerate(asked[::2])
+        ]
         turns += [
-            Turn(f"own-{number}", "c", "eve", f"what of thing {number}", "", False, "", utc_now())
+            Turn(
+                turn_id=f"own-{number}",
+                conversation_id="c",
+                user="eve",
+                question=f"what of thing {number}",
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
             for number in range(40)
         ]
         app.feedback.record_turns(turns)
         kinds = ("pin", "helpful", "not_relevant")
         app.feedback.append(
             [
-                Verdict("eve", turn.turn_id, turn.question, ids[asked[number][1]], kinds[number % 3])
+                Verdict(
+                    user="eve",
+                    turn_id=turn.turn_id,
+                    question=turn.question,
+                    passage_id=ids[asked[number][1]],
+                    verdict=kinds[number % 3],
+                )
                 for number, turn in enumerate(turns)
             ]
         )
-        app.feedback.append([Verdict("eve", "turn-5", "", ids[asked[0][1]], "not_relevant")])
+        app.feedback.append(
+            [Verdict(user="eve", turn_id="turn-5", question="", passage_id=ids[asked[0][1]], verdict="not_relevant")]
+        )
     return app
 
 
@@ -85,7 +113,7 @@ def test_a_removed_document_leaves_the_night_as_if_nobody_had_voted_on_it(with_e
     passage = next(one for one in with_eve.library.passages() if one.source == gone)
     with_eve.feedback.append(
         [
-            Verdict("zoe", f"turn-{number}", "", passage.passage_id, verdict)
+            Verdict(user="zoe", turn_id=f"turn-{number}", question="", passage_id=passage.passage_id, verdict=verdict)
             for number, verdict in enumerate(["pin", "not_relevant", "helpful"] * 20)
         ]
     )

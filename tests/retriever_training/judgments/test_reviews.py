@@ -36,8 +36,31 @@ def app(manuals: Path) -> Iterator[App]:
     """Twenty people pinned the right passages; Zoe alone rejected the one of OTHER for QUESTION."""
     opened = open_app(Settings(data=manuals))
     jargon.vote(opened, RIGHT)
-    opened.feedback.record_turns([Turn("zoe-1", "c", "zoe", QUESTION, "", False, "", utc_now())])
-    opened.feedback.append([Verdict("zoe", "zoe-1", QUESTION, passage(opened, OTHER), "not_relevant")])
+    opened.feedback.record_turns(
+        [
+            Turn(
+                turn_id="zoe-1",
+                conversation_id="c",
+                user="zoe",
+                question=QUESTION,
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+        ]
+    )
+    opened.feedback.append(
+        [
+            Verdict(
+                user="zoe",
+                turn_id="zoe-1",
+                question=QUESTION,
+                passage_id=passage(opened, OTHER),
+                verdict="not_relevant",
+            )
+        ]
+    )
     yield opened
     opened.close()
 
@@ -100,8 +123,9 @@ def test_what_was_reviewed_as_no_negative_is_mined_no_more_and_counted_by_its_re
 def test_tiers_1_and_2_do_not_push_it_away_either(app: App) -> None:
     def masked(evidence: TrainingSnapshot) -> set[int]:
         base = app.open_encoder()
-        side = QuerySideData.of(evidence, lambda texts: get_query_vectors(app.engine, base, texts),
-                            evidence.matrix(app.vectors()), 0.25, 13)  # fmt: skip
+        side = QuerySideData.of(
+            evidence, lambda texts: get_query_vectors(app.engine, base, texts), evidence.matrix(app.vectors()), 0.25, 13
+        )
         place = list(side.rows.question_of).index(side.questions.index(QUESTION))
         return set(side.rows.masked[place].tolist())
 
@@ -160,7 +184,20 @@ def test_a_forgotten_reviewer_leaves_the_night_as_if_they_had_decided_nothing(ap
 
 
 def test_reviews_of_a_question_that_only_a_forgotten_person_asked_go_with_it(app: App) -> None:
-    app.feedback.record_turns([Turn("eve-1", "c", "eve", "what does eve do", "", False, "", utc_now())])
+    app.feedback.record_turns(
+        [
+            Turn(
+                turn_id="eve-1",
+                conversation_id="c",
+                user="eve",
+                question="what does eve do",
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+        ]
+    )
     ReviewStore(app.engine).decide("what does eve do", passage(app, OTHER), "negative", "admin")
     ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
     assert erase_user_data(app.engine, "eve", dry_run=True).n_reviews == 1

@@ -28,12 +28,22 @@ class Named:
 def evidence(*judgments: Judgment) -> TrainingSnapshot:
     passages = [cast("Passage", Named(name)) for name in ("a", "b", "c")]
     return TrainingSnapshot(
-        passages, Bm25Index.build(["a", "b", "c"], ["one", "two", "three"]), AggregatedJudgments(judgments, {})
+        passages,
+        Bm25Index.build(["a", "b", "c"], ["one", "two", "three"]),
+        AggregatedJudgments(judgments=judgments, dropped={}),
     )
 
 
 def positive(question: str, passage_id: str, n_people: int, weight: float) -> Judgment:
-    return Judgment(question, passage_id, "positive", weight, n_people, weight, NOON)
+    return Judgment(
+        question=question,
+        passage_id=passage_id,
+        label="positive",
+        probability=weight,
+        n_people=n_people,
+        weight=weight,
+        latest_at=NOON,
+    )
 
 
 def test_only_the_best_supported_passages_of_a_question_are_measured_on() -> None:
@@ -59,7 +69,15 @@ def test_where_enough_questions_are_confirmed_the_others_wait() -> None:
 
 
 def judged_on(day: int, question: str, passage_id: str = "a") -> Judgment:
-    return Judgment(question, passage_id, "positive", 0.9, 1, 0.9, NOON + timedelta(days=day))
+    return Judgment(
+        question=question,
+        passage_id=passage_id,
+        label="positive",
+        probability=0.9,
+        n_people=1,
+        weight=0.9,
+        latest_at=NOON + timedelta(days=day),
+    )
 
 
 def test_the_newest_fifth_of_the_held_out_questions_can_be_looked_at_alone() -> None:

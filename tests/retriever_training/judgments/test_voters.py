@@ -22,7 +22,14 @@ HONEST = ("ann", "bob", "cid")
 
 
 def said(user: str, question: str, verdict: str = "pin", passage: str = "right", second: float = 0) -> Verdict:
-    return Verdict(user, f"{user} {question}", question, passage, verdict, given_at=NOON + timedelta(seconds=second))
+    return Verdict(
+        user=user,
+        turn_id=f"{user} {question}",
+        question=question,
+        passage_id=passage,
+        verdict=verdict,
+        given_at=NOON + timedelta(seconds=second),
+    )
 
 
 def votes(*given: Verdict) -> VotesByPair:
@@ -168,9 +175,9 @@ def test_who_was_confirmed_counts_in_full() -> None:
 
 
 def test_a_coin_is_never_proven() -> None:
-    assert not Voter("coin", 100, 0, 100, 50).is_proven
-    assert not Voter("new", 9, 0, 9, 9).is_proven
-    assert Voter("ann", 10, 0, 10, 8).is_proven
+    assert not Voter(name="coin", n_votes=100, n_rejections=0, n_compared=100, n_agreed=50).is_proven
+    assert not Voter(name="new", n_votes=9, n_rejections=0, n_compared=9, n_agreed=9).is_proven
+    assert Voter(name="ann", n_votes=10, n_rejections=0, n_compared=10, n_agreed=8).is_proven
 
 
 def test_what_nobody_can_check_is_counted() -> None:

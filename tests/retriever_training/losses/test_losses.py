@@ -36,7 +36,10 @@ from retriever_training.losses.losses import (
 from retriever_training.losses.two_tower_loss import SCALE, TwoTowerLoss
 
 BATCH, DIM = 6, 8
-EXAMPLES = [TrainingExample(f"question {row}", f"positive {row}", (f"negative {row}",)) for row in range(BATCH)]
+EXAMPLES = [
+    TrainingExample(question=f"question {row}", positive=f"positive {row}", negatives=(f"negative {row}",))
+    for row in range(BATCH)
+]
 
 
 def vectors(n: int, seed: int) -> torch.Tensor:
@@ -103,14 +106,14 @@ def test_without_extras_info_nce_is_multiple_negatives_ranking() -> None:
     columns = [vectors(BATCH, seed) for seed in (1, 2, 3)]
     theirs = MultipleNegativesRankingLoss(torch.nn.Identity(), scale=SCALE)
     table = BatchSideData.of(EXAMPLES, n_negatives=1)
-    ours = TwoTowerLoss(table)(columns[0], torch.cat(columns[1:]), torch.arange(BATCH))
+    ours = TwoTowerLoss(table=table)(columns[0], torch.cat(columns[1:]), torch.arange(BATCH))
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, torch.empty(0)), *columns)
 
 
 def test_triplet_is_the_librarys_with_cosine_distance() -> None:
     columns = [vectors(BATCH, seed) for seed in (4, 5, 6)]
     theirs = TripletLoss(torch.nn.Identity(), TripletDistanceMetric.COSINE, triplet_margin=0.2)
-    ours = TwoTowerLoss(BatchSideData.of(EXAMPLES, 1), kind="triplet")(
+    ours = TwoTowerLoss(table=BatchSideData.of(EXAMPLES, 1), kind="triplet")(
         columns[0], torch.cat(columns[1:]), torch.arange(BATCH)
     )
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, torch.empty(0)), *columns)
@@ -142,7 +145,9 @@ def test_anchor_is_the_librarys_embedding_distillation_by_cosine() -> None:
 
 
 def loss_of(table: BatchSideData, passages: torch.Tensor, **options: Any) -> torch.Tensor:
-    return TwoTowerLoss(table, **options)(vectors(len(table.weight), 1), passages, torch.arange(len(table.weight)))
+    return TwoTowerLoss(table=table, **options)(
+        vectors(len(table.weight), 1), passages, torch.arange(len(table.weight))
+    )
 
 
 def gradient_sizes(loss: torch.Tensor, passages: torch.Tensor) -> list[float]:
@@ -152,9 +157,9 @@ def gradient_sizes(loss: torch.Tensor, passages: torch.Tensor) -> list[float]:
 def test_a_masked_passage_gets_no_gradient() -> None:
     """Two rows, each with weight on the first only: what the first spares is nobody's negative."""
     examples = [
-        TrainingExample("a", "of a", weight=1.0, excluded=("of b",)),
-        TrainingExample("b", "of b", weight=0.0),
-        TrainingExample("c", "of c", weight=0.0),
+        TrainingExample(question="a", positive="of a", weight=1.0, excluded=("of b",)),
+        TrainingExample(question="b", positive="of b", weight=0.0),
+        TrainingExample(question="c", positive="of c", weight=0.0),
     ]
     passages = vectors(3, 2)
     sizes = gradient_sizes(loss_of(BatchSideData.of(examples, 0), passages), passages)
@@ -164,7 +169,10 @@ def test_a_masked_passage_gets_no_gradient() -> None:
 
 
 def test_a_missing_negative_is_nobodys_negative() -> None:
-    examples = [TrainingExample("a", "of a", ("bad",)), TrainingExample("b", "of b")]
+    examples = [
+        TrainingExample(question="a", positive="of a", negatives=("bad",)),
+        TrainingExample(question="b", positive="of b"),
+    ]
     passages = vectors(4, 2)  # the positives, then "bad" and what pads the second row
     sizes = gradient_sizes(loss_of(BatchSideData.of(examples, 1), passages), passages)
     assert sizes[3] == 0
@@ -173,7 +181,12 @@ def test_a_missing_negative_is_nobodys_negative() -> None:
 
 def test_a_questions_other_positive_is_not_its_negative() -> None:
     table = BatchSideData.of(
-        [TrainingExample("a", "one"), TrainingExample("a", "two"), TrainingExample("b", "three")], 0
+        [
+            TrainingExample(question="a", positive="one"),
+            TrainingExample(question="a", positive="two"),
+            TrainingExample(question="b", positive="three"),
+        ],
+        0,
     )
     assert table.masked(np.array([0, 2]), np.array([0, 1, 2])).tolist() == [[True, True, False], [False, False, True]]
 
@@ -184,15 +197,22 @@ def test_a_near_duplicate_of_the_positive_is_not_a_negative() -> None:
     def by_base(texts: Any) -> Any:
         return np.array([places.get(text, [1.0, 0.0]) for text in texts], np.float32)
 
-    examples = [TrainingExample("a", "one"), TrainingExample("b", "twin"), TrainingExample("c", "other")]
+    examples = [
+        TrainingExample(question="a", positive="one"),
+        TrainingExample(question="b", positive="twin"),
+        TrainingExample(question="c", positive="other"),
+    ]
     table = BatchSideData.of(examples, 0, base=(by_base, by_base), near_duplicate=0.97)
     assert table.masked(np.array([0]), np.array([0, 1, 2])).tolist() == [[True, True, False]]
     assert table.suspected(np.array([0]), np.array([0, 1, 2]), 0.99).tolist() == [[True, False, False]]
 
 
 def test_a_row_without_weight_teaches_nothing() -> None:
-    examples = [TrainingExample("a", "of a", weight=0.5), TrainingExample("b", "of b", weight=0.0)]
-    loss = TwoTowerLoss(BatchSideData.of(examples, 0))
+    examples = [
+        TrainingExample(question="a", positive="of a", weight=0.5),
+        TrainingExample(question="b", positive="of b", weight=0.0),
+    ]
+    loss = TwoTowerLoss(table=BatchSideData.of(examples, 0))
     questions = vectors(2, 1)
     gradient = torch.autograd.grad(loss(questions, vectors(2, 2), torch.arange(2)), questions)[0]
     assert gradient[1].abs().max().item() == 0
@@ -201,7 +221,7 @@ def test_a_row_without_weight_teaches_nothing() -> None:
 
 def test_what_bm25_finds_anyway_teaches_less() -> None:
     """BM25 puts the right passage in front: the loss is what the fused score leaves to learn."""
-    examples = [TrainingExample("a", "of a"), TrainingExample("b", "of b")]
+    examples = [TrainingExample(question="a", positive="of a"), TrainingExample(question="b", positive="of b")]
     passages, same = vectors(2, 2), np.eye(2, dtype=np.float32)
     plain = loss_of(BatchSideData.of(examples, 0), passages).item()
     helped = loss_of(BatchSideData.of(examples, 0, lexical=lambda questions, texts: 0.5 * same), passages).item()
@@ -212,7 +232,10 @@ def test_what_bm25_finds_anyway_teaches_less() -> None:
 
 def test_an_emphasised_negative_counts_as_if_it_stood_there_three_times() -> None:
     passages, questions = vectors(4, 2), vectors(2, 1)
-    examples = [TrainingExample("a", "of a", ("bad a",)), TrainingExample("b", "of b", ("bad b",))]
+    examples = [
+        TrainingExample(question="a", positive="of a", negatives=("bad a",)),
+        TrainingExample(question="b", positive="of b", negatives=("bad b",)),
+    ]
     scores = SCALE * questions @ passages.T
     times = torch.tensor([[1.0, 1, 3, 1], [1, 1, 1, 3]])
     by_hand = -(scores[range(2), range(2)] - (times * scores.exp()).sum(dim=1).log()).mean()
@@ -223,7 +246,7 @@ def test_an_emphasised_negative_counts_as_if_it_stood_there_three_times() -> Non
 
 def test_bm25_keeps_a_rows_largest_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retriever_training.losses.batch_side_data.MAX_LEXICAL_PASSAGES", 1)
-    examples = [TrainingExample("a", "of a"), TrainingExample("b", "of b")]
+    examples = [TrainingExample(question="a", positive="of a"), TrainingExample(question="b", positive="of b")]
     table = BatchSideData.of(
         examples, 0, lexical=lambda questions, texts: np.array([[0.1, 0.2], [0.3, 0.0]], np.float32)
     )
@@ -233,25 +256,31 @@ def test_bm25_keeps_a_rows_largest_parts(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("by", ["vectors", "scores"])
 def test_an_anchored_model_at_its_base_is_not_pulled(by: str) -> None:
     """The anchor's part is nothing where the vectors are the base's, and something elsewhere."""
-    examples = [TrainingExample("a", "of a", ("bad",)), TrainingExample("b", "of b")]
+    examples = [
+        TrainingExample(question="a", positive="of a", negatives=("bad",)),
+        TrainingExample(question="b", positive="of b"),
+    ]
     questions, passages = vectors(2, 1), vectors(4, 2)
     base = (lambda texts: questions.detach().numpy(), lambda texts: passages.detach().numpy()[[0, 2, 1]])
     table = BatchSideData.of(examples, 1, base=base)  # numbers: of a, bad, of b
-    plain = TwoTowerLoss(table)(questions, passages, torch.arange(2))
-    held = TwoTowerLoss(table, anchor=5.0, anchor_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
+    plain = TwoTowerLoss(table=table)(questions, passages, torch.arange(2))
+    held = TwoTowerLoss(table=table, anchor=5.0, anchor_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
     assert held(questions, passages, torch.arange(2)).item() == pytest.approx(plain.item(), abs=1e-5)
     elsewhere = vectors(4, 7)
-    plain_elsewhere = TwoTowerLoss(table)(questions, elsewhere, torch.arange(2)).item()
+    plain_elsewhere = TwoTowerLoss(table=table)(questions, elsewhere, torch.arange(2)).item()
     assert held(questions, elsewhere, torch.arange(2)).item() > plain_elsewhere + 0.1
 
 
 @pytest.mark.parametrize("by", ["kl", "margin_mse"])
 def test_only_rows_with_a_teacher_are_distilled(by: str) -> None:
-    examples = [TrainingExample("a", "of a", ("bad",), teacher=(9.0, 1.0)), TrainingExample("b", "of b", ("worse",))]
+    examples = [
+        TrainingExample(question="a", positive="of a", negatives=("bad",), teacher=(9.0, 1.0)),
+        TrainingExample(question="b", positive="of b", negatives=("worse",)),
+    ]
     questions, passages = vectors(2, 1), vectors(4, 2)
     table = BatchSideData.of(examples, 1)
-    loss = TwoTowerLoss(table, distil=1.0, distil_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
-    added = loss(questions, passages, torch.arange(2)) - TwoTowerLoss(table)(questions, passages, torch.arange(2))
+    loss = TwoTowerLoss(table=table, distil=1.0, distil_by=by)  # type: ignore[arg-type]  # pytest hands over plain words
+    added = loss(questions, passages, torch.arange(2)) - TwoTowerLoss(table=table)(questions, passages, torch.arange(2))
     gradient = torch.autograd.grad(added, questions)[0]
     assert gradient[0].abs().max().item() > 0
     assert gradient[1].abs().max().item() == pytest.approx(0, abs=1e-6)
@@ -278,7 +307,7 @@ def through_a_map(some: slice) -> tuple[torch.Tensor, torch.Tensor]:
     examples[4] = replace(examples[4], negatives=())
     weights = torch.eye(DIM, requires_grad=True)
     columns = [vectors(BATCH, seed).detach()[some] @ weights for seed in (1, 2, 3)]
-    loss = TwoTowerLoss(BatchSideData.of(examples, 1), emphasis=2.0)(
+    loss = TwoTowerLoss(table=BatchSideData.of(examples, 1), emphasis=2.0)(
         columns[0], torch.cat(columns[1:]), torch.arange(BATCH)[some]
     )
     return loss.detach(), torch.autograd.grad(loss, weights)[0]
@@ -324,7 +353,7 @@ def gradients_of(model: Any, loss: Any) -> tuple[float, list[np.ndarray[Any, Any
 def test_the_trainers_loss_is_the_librarys_whatever_the_chunks(encoder: Encoder) -> None:
     model = encoder.model.eval()  # without dropout, whose draws depend on the order of texts
     value, theirs = gradients_of(model, MultipleNegativesRankingLoss(model, scale=SCALE))
-    ours = make_trainer_loss(model, TwoTowerLoss(BatchSideData.of(ROWS, 1)), chunk=2)
+    ours = make_trainer_loss(model, TwoTowerLoss(table=BatchSideData.of(ROWS, 1)), chunk=2)
     own_value, own = gradients_of(model, ours)
     assert own_value == pytest.approx(value, abs=1e-5)
     for mine, other in zip(own, theirs, strict=True):
@@ -335,8 +364,10 @@ def test_a_cached_loss_has_the_gradients_of_the_uncached_one(encoder: Encoder) -
     """With dropout: the second forward pass of a chunk draws the numbers of the first."""
     model = encoder.model.train()
     table = BatchSideData.of(ROWS, 1)
-    value, plain = gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=2))
-    cached_value, cached = gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=2, cached=True))
+    value, plain = gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table=table), chunk=2))
+    cached_value, cached = gradients_of(
+        model, make_trainer_loss(model, TwoTowerLoss(table=table), chunk=2, cached=True)
+    )
     assert cached_value == pytest.approx(value, abs=1e-6)
     for mine, other in zip(cached, plain, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
@@ -364,7 +395,7 @@ def test_a_cached_loss_holds_one_chunks_activations(encoder: Encoder) -> None:
                 now -= self.tensor.nbytes
 
         with torch.autograd.graph.saved_tensors_hooks(Kept, lambda one: one.tensor):
-            gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table), chunk=1, cached=cached))
+            gradients_of(model, make_trainer_loss(model, TwoTowerLoss(table=table), chunk=1, cached=cached))
         return largest
 
     assert kept(cached=True) < 0.4 * kept(cached=False)

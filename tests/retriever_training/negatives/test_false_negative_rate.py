@@ -28,12 +28,19 @@ PASSAGE_IDS = ["a", "b", "c", "d", "e"]
 
 
 def candidates(source: str, *passages: int) -> tuple[Candidate, ...]:
-    return tuple(Candidate(passage, source, rank, 0.0) for rank, passage in enumerate(passages, start=1))
+    return tuple(
+        Candidate(passage=passage, source=source, rank=rank, score=0.0)
+        for rank, passage in enumerate(passages, start=1)
+    )
 
 
 def test_false_negatives_are_counted_as_found_and_after_cleaning() -> None:
     """Told a; b is right, c wrong, d and e unknown. Dense finds b, c, d and loses b; BM25 finds c, b and loses both."""
-    told = [PartlyLabelledQuestion("q", "?", "a", frozenset({"b"}), frozenset({"c"}))]
+    told = [
+        PartlyLabelledQuestion(
+            query_id="q", question="?", passage_id="a", right=frozenset({"b"}), wrong=frozenset({"c"})
+        )
+    ]
     b, c, d = candidates("dense", 1, 2, 3)
     c_too, b_too = candidates("bm25", 2, 1)
     by_source = {
@@ -71,22 +78,31 @@ def test_ratings_tell_the_labelled_passage_and_hide_what_people_found_acceptable
     """b: (2 + 3) / 2; c: (0 + 1) / 2; d: 1, between the two; of the other split nothing counts."""
     file = ratings_file(
         tmp_path,
-        ("q", "a", "Bad", "test"), ("q", "b", "Acceptable", "test"), ("q", "b", "Excellent", "test"),
-        ("q", "c", "Bad", "test"), ("q", "c", "Could be improved", "test"), ("q", "d", "Could be improved", "test"),
+        ("q", "a", "Bad", "test"),
+        ("q", "b", "Acceptable", "test"),
+        ("q", "b", "Excellent", "test"),
+        ("q", "c", "Bad", "test"),
+        ("q", "c", "Could be improved", "test"),
+        ("q", "d", "Could be improved", "test"),
         ("q", "d", "Excellent", "dev"),
-    )  # fmt: skip
+    )
     assert questions_from_ratings(file, "test", {"q": "?"}, {"q": {"a": 1}}) == [
-        PartlyLabelledQuestion("q", "?", "a", frozenset({"b"}), frozenset({"c"}))
+        PartlyLabelledQuestion(
+            query_id="q", question="?", passage_id="a", right=frozenset({"b"}), wrong=frozenset({"c"})
+        )
     ]
 
 
 def test_without_a_label_the_best_rated_passage_is_told(tmp_path: Path) -> None:
     file = ratings_file(
         tmp_path,
-        ("q", "a", "Bad", "dev"), ("q", "b", "Excellent", "dev"), ("bad", "a", "Bad", "dev"), ("bad", "b", "Bad", "dev"),
-    )  # fmt: skip
+        ("q", "a", "Bad", "dev"),
+        ("q", "b", "Excellent", "dev"),
+        ("bad", "a", "Bad", "dev"),
+        ("bad", "b", "Bad", "dev"),
+    )
     assert questions_from_ratings(file, "dev", {"q": "?", "bad": "??"}, {}) == [
-        PartlyLabelledQuestion("q", "?", "b", frozenset(), frozenset({"a"}))
+        PartlyLabelledQuestion(query_id="q", question="?", passage_id="b", right=frozenset(), wrong=frozenset({"a"}))
     ]
 
 
@@ -100,7 +116,9 @@ def test_answers_make_every_passage_that_holds_one_right() -> None:
     texts = {"a": "It opened in 1994.", "b": "1994 was warm", "c": "19945", "d": "nothing"}
     qrels = {"q": {"a": 1}, "r": {"d": 1}}
     (told,) = questions_from_answers({"q": "when", "r": "who"}, qrels, {"q": ["1994"], "r": ["1994"]}, texts)
-    assert told == PartlyLabelledQuestion("q", "when", "a", frozenset({"b"}), None)
+    assert told == PartlyLabelledQuestion(
+        query_id="q", question="when", passage_id="a", right=frozenset({"b"}), wrong=None
+    )
     assert [told.truth(passage_id) for passage_id in "bcd"] == [True, False, False]
 
 
@@ -119,7 +137,13 @@ def test_the_sample_reads_every_outcome_of_every_source_alike() -> None:
     texts = [f"text {row}" for row in range(100)]
     vectors = np.eye(100, dtype=np.float32)
     mine = MiningContext(
-        ("who?",), (frozenset({99}),), ((),), ids, vectors[:1], vectors, Bm25Index.build(list(ids), texts)
+        questions=("who?",),
+        positives=(frozenset({99}),),
+        rejected=((),),
+        passage_ids=ids,
+        question_vectors=vectors[:1],
+        passage_vectors=vectors,
+        lexical=Bm25Index.build(list(ids), texts),
     )
     kept = candidates("dense", *range(90))
     (gone,) = candidates("bm25", 95)
@@ -127,9 +151,15 @@ def test_the_sample_reads_every_outcome_of_every_source_alike() -> None:
     drawn = sample_for_audit(mine, by_source, texts, n=2, seed=1)
     assert [(one.source, one.removed) for one in drawn] == [("bm25", "near"), ("dense", None), ("dense", None)]
     assert drawn[0].as_json() == {
-        "question": "who?", "positive": "text 99", "candidate": "text 95", "passage_id": "p95", "source": "bm25",
-        "rank": 1, "score": 0.0, "removed": "near",
-    }  # fmt: skip
+        "question": "who?",
+        "positive": "text 99",
+        "candidate": "text 95",
+        "passage_id": "p95",
+        "source": "bm25",
+        "rank": 1,
+        "score": 0.0,
+        "removed": "near",
+    }
     assert (
         drawn
         == sample_for_audit(mine, by_source, texts, n=2, seed=1)
@@ -142,8 +172,13 @@ def folder(tmp_path: Path) -> Path:
     """Two questions, each with two right passages, one of which says it in capitals."""
     made = tmp_path / "twins"
     (made / "qrels").mkdir(parents=True)
-    texts = {"soap": "Wash your hands with soap.", "SOAP": "WASH your hands, with soap", "mask": "Masks cover the nose.",
-             "MASK": "masks cover THE nose", "bus": "The bus runs every ten minutes."}  # fmt: skip
+    texts = {
+        "soap": "Wash your hands with soap.",
+        "SOAP": "WASH your hands, with soap",
+        "mask": "Masks cover the nose.",
+        "MASK": "masks cover THE nose",
+        "bus": "The bus runs every ten minutes.",
+    }
     corpus = [{"_id": passage_id, "title": "", "text": text} for passage_id, text in texts.items()]
     queries = [{"_id": "q1", "text": "how to wash hands"}, {"_id": "q2", "text": "what do masks cover"}]
     (made / "corpus.jsonl").write_text("".join(json.dumps(one) + "\n" for one in corpus), "utf-8")

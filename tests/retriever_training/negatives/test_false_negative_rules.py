@@ -69,14 +69,14 @@ def mine_of(
     """A mine over given vectors; questions without words have nothing for BM25."""
     ids = tuple(f"p{row}" for row in range(len(texts)))
     return MiningContext(
-        tuple(words) or tuple("?" * (row + 1) for row in range(len(questions))),
-        tuple(frozenset(rows) for rows in positives),
-        ((),) * len(questions),
-        ids,
-        unit(questions),
-        unit(passages),
-        Bm25Index.build(list(ids), texts),
-        texts,
+        questions=tuple(words) or tuple("?" * (row + 1) for row in range(len(questions))),
+        positives=tuple(frozenset(rows) for rows in positives),
+        rejected=((),) * len(questions),
+        passage_ids=ids,
+        question_vectors=unit(questions),
+        passage_vectors=unit(passages),
+        lexical=Bm25Index.build(list(ids), texts),
+        texts=texts,
         seed=7,
     )
 
@@ -94,8 +94,15 @@ def view(mine: MiningContext, name: str = "the base") -> VersionView:
     return VersionView(name, mine.question_vectors, mine.passage_vectors)
 
 
-def reason(mine: MiningContext, passage: int, *, source: str = "bm25", known: KnownLabels = NO_KNOWN_LABELS, views: Sequence[VersionView] = (),
-           question: int = 0) -> str | None:  # fmt: skip
+def reason(
+    mine: MiningContext,
+    passage: int,
+    *,
+    source: str = "bm25",
+    known: KnownLabels = NO_KNOWN_LABELS,
+    views: Sequence[VersionView] = (),
+    question: int = 0,
+) -> str | None:
     """Why a candidate goes; None where it stays."""
     found = [
         rank_candidates(source, [passage] if row == question else [], [0.0] * (row == question))
@@ -329,8 +336,13 @@ def test_what_is_kept_obeys_every_rule_and_what_goes_breaks_the_one_it_names(see
         answers=[list(rng.choice(words, 1)) if rng.random() < 0.2 else [] for _ in range(q)],
         suspected=[frozenset(rng.choice(n, 1).tolist()) if rng.random() < 0.3 else frozenset() for _ in range(q)],
     )
-    found = [[Candidate(row, rng.choice(["dense", "feedback"]), rank, 0.0) for rank, row in enumerate(range(n), 1)]
-             for _ in range(q)]  # fmt: skip
+    found = [
+        [
+            Candidate(passage=row, source=rng.choice(["dense", "feedback"]), rank=rank, score=0.0)
+            for rank, row in enumerate(range(n), 1)
+        ]
+        for _ in range(q)
+    ]
     also_to_rejected = {rule.reason for rule in false_negative_rules([view(mine)]) if rule.applies_to_rejected}
     order = [rule.reason for rule in false_negative_rules([view(mine)])]
     for question, mined in enumerate(remove_false_negatives(mine, found, [view(mine)], texts, known=known)):
@@ -373,8 +385,16 @@ def mined_by_the_library(encoder, questions: list[str], positives: list[str], co
     from sentence_transformers import mine_hard_negatives
 
     rows = Dataset.from_dict({"anchor": questions, "positive": positives})
-    mined = mine_hard_negatives(rows, encoder.model, corpus=corpus, num_negatives=len(corpus) - 1, range_max=len(corpus),
-                                output_format="triplet", verbose=False, **options)  # fmt: skip
+    mined = mine_hard_negatives(
+        rows,
+        encoder.model,
+        corpus=corpus,
+        num_negatives=len(corpus) - 1,
+        range_max=len(corpus),
+        output_format="triplet",
+        verbose=False,
+        **options,
+    )
     return {(row["anchor"], row["negative"]) for row in mined}
 
 
@@ -446,8 +466,13 @@ def marked_mine(n: int = 14) -> MiningContext:
 def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> None:
     """Marks by row: 1 → 0, 2 → .2, …, 6 → 1, 7 → 0, … Row 6 is taken for right; 9 and beyond stay unread."""
     mine, marks = marked_mine(), Marks()
-    found = [[*rank_candidates("dense", range(1, 13), [0.0] * 12), *rank_candidates("bm25", [1, 13], [0.0] * 2),
-              *rank_candidates("feedback", [12], [0.0])]]  # fmt: skip
+    found = [
+        [
+            *rank_candidates("dense", range(1, 13), [0.0] * 12),
+            *rank_candidates("bm25", [1, 13], [0.0] * 2),
+            *rank_candidates("feedback", [12], [0.0]),
+        ]
+    ]
     teacher = CachingTeacher(marks)
     (mined,) = remove_false_negatives(mine, found, [view(mine)], mine.texts, teacher=teacher)
     assert len(marks.read) == len(set(marks.read)) == 8

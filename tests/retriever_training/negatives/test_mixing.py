@@ -141,8 +141,8 @@ def test_margins_belong_to_the_right_passage_of_their_row() -> None:
 
 
 def test_a_row_says_where_every_negative_comes_from_and_what_was_left_out() -> None:
-    kept = Candidate(10, "dense", 2, 0.5, "abc123")
-    mined = MinedNegatives((kept,), ((Candidate(1, "dense", 1, 0.9), "is a positive"),))
+    kept = Candidate(passage=10, source="dense", rank=2, score=0.5, version="abc123")
+    mined = MinedNegatives((kept,), ((Candidate(passage=1, source="dense", rank=1, score=0.9), "is a positive"),))
     mine = a_mine(1)
     rows, removed = mix_rows(mine, {"dense": [mined]}, [{0: 0.75}], 1)
     (line,) = rows_as_json(mine, rows)
@@ -228,11 +228,15 @@ def test_every_row_has_an_order_of_its_own_and_keeps_it() -> None:
 
 
 def old(n: int) -> list[TrainingRow]:
-    return [TrainingRow(f"old question {place}", "p1", 1.0, ()) for place in range(n)]
+    return [
+        TrainingRow(question=f"old question {place}", positive_id="p1", weight=1.0, negatives=()) for place in range(n)
+    ]
 
 
 def new(n: int) -> list[TrainingRow]:
-    return [TrainingRow(f"new question {place}", "p2", 1.0, ()) for place in range(n)]
+    return [
+        TrainingRow(question=f"new question {place}", positive_id="p2", weight=1.0, negatives=()) for place in range(n)
+    ]
 
 
 def test_a_share_of_all_rows_are_old_ones() -> None:

@@ -107,7 +107,12 @@ def test_in_batch_finds_the_right_passages_of_others(mine: MiningContext) -> Non
 def test_quotas_come_first_and_what_is_left_fills_up() -> None:
     def of(source: str, *passages: int) -> list[MinedNegatives]:
         return [
-            MinedNegatives(tuple(Candidate(passage, source, rank, 0.0) for rank, passage in enumerate(passages, 1)))
+            MinedNegatives(
+                tuple(
+                    Candidate(passage=passage, source=source, rank=rank, score=0.0)
+                    for rank, passage in enumerate(passages, 1)
+                )
+            )
         ]
 
     by_source = {"feedback": of("feedback"), "dense": of("dense", 1, 2, 3), "bm25": of("bm25", 1, 4)}

@@ -17,7 +17,16 @@ from tests.fixtures.nightjar_command import nightjar
 
 def a_passage(name: str, heading: str = "") -> Passage:
     text = f"All about {name}."
-    return Passage(name, f"document-{name}", f"set/{name}", name.title(), heading, text, 0, len(text))
+    return Passage(
+        passage_id=name,
+        document_id=f"document-{name}",
+        source=f"set/{name}",
+        title=name.title(),
+        heading=heading,
+        text=text,
+        start=0,
+        end=len(text),
+    )
 
 
 PASSAGES = {name: a_passage(name) for name in ("bees", "wasps", "moths")} | {"ants": a_passage("ants", "Farming")}
@@ -28,8 +37,15 @@ def a_negative(passage_id: str, source: str) -> dict[str, Any]:
 
 
 def a_line(query: str, positive: str, *negatives: dict[str, Any]) -> dict[str, Any]:
-    return {"query": query, "positive": positive, "weight": 0.9, "split": "train", "seed": 13,
-            "negatives": list(negatives), "removed": {"is a positive": 1}}  # fmt: skip
+    return {
+        "query": query,
+        "positive": positive,
+        "weight": 0.9,
+        "split": "train",
+        "seed": 13,
+        "negatives": list(negatives),
+        "removed": {"is a positive": 1},
+    }
 
 
 LINES = [
@@ -97,12 +113,19 @@ def test_plain_sentence_transformers_trains_on_the_datasets_folder(tmp_path: Pat
     SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
-            output_dir=str(tmp_path / "out"), max_steps=2, per_device_train_batch_size=4, learning_rate=1e-3,
-            use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True, seed=1,
+            output_dir=str(tmp_path / "out"),
+            max_steps=2,
+            per_device_train_batch_size=4,
+            learning_rate=1e-3,
+            use_cpu=True,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            seed=1,
         ),
         train_dataset=load_from_disk(str(tmp_path / "rows")),
         loss=MultipleNegativesRankingLoss(model),
-    ).train()  # fmt: skip
+    ).train()
     assert margin() > before
 
 

@@ -205,10 +205,15 @@ def manuals(base_encoder) -> MiningContext:
     texts = [passages[0].encoded_text for _, passages in library()][:48]
     asked = list(questions())[:16]
     return MiningContext(
-        tuple(asked), tuple(frozenset({row}) for row in range(16)), ((),) * 16, tuple(map(str, range(48))),
-        base_encoder.encode_queries(asked), base_encoder.encode_passages(texts),
-        Bm25Index.build(list(map(str, range(48))), texts), texts,
-    )  # fmt: skip
+        questions=tuple(asked),
+        positives=tuple(frozenset({row}) for row in range(16)),
+        rejected=((),) * 16,
+        passage_ids=tuple(map(str, range(48))),
+        question_vectors=base_encoder.encode_queries(asked),
+        passage_vectors=base_encoder.encode_passages(texts),
+        lexical=Bm25Index.build(list(map(str, range(48))), texts),
+        texts=texts,
+    )
 
 
 @pytest.fixture(scope="module")

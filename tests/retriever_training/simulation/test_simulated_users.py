@@ -22,7 +22,10 @@ from retriever_training.simulation.simulated_users import (
 )
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-SHOWN = tuple(ShownPassage(f"p{rank}", rank, 1 / rank, 1 / rank, 0.0, cited=False) for rank in range(1, 7))
+SHOWN = tuple(
+    ShownPassage(passage_id=f"p{rank}", rank=rank, score=1 / rank, dense=1 / rank, lexical=0.0, cited=False)
+    for rank in range(1, 7)
+)
 CAREFUL = Behaviour(error=0.0, rejects=1.0, searches=1.0)
 
 

@@ -26,12 +26,19 @@ from tests.fixtures import jargon
 from tests.fixtures.jargon import PRODUCTS, TASKS
 
 SUMMARY = [
-    "The filter of the {} is taken out and rinsed.", "A red light means that the {} is too hot.",
-    "A faulty {} is refunded.", "The serial number stands below the {}.", "The {} has three years of warranty.",
-    "A worn bearing makes the {} noisy.", "The {} draws ninety watts.", "Workshops repair the {}.",
-    "Two buttons reset the {} to factory settings.", "Manuals of the {} can be downloaded in many languages.",
-    "The {} joins a wireless network by its password.", "A leaking {} needs a new rubber seal.",
-]  # fmt: skip
+    "The filter of the {} is taken out and rinsed.",
+    "A red light means that the {} is too hot.",
+    "A faulty {} is refunded.",
+    "The serial number stands below the {}.",
+    "The {} has three years of warranty.",
+    "A worn bearing makes the {} noisy.",
+    "The {} draws ninety watts.",
+    "Workshops repair the {}.",
+    "Two buttons reset the {} to factory settings.",
+    "Manuals of the {} can be downloaded in many languages.",
+    "The {} joins a wireless network by its password.",
+    "A leaking {} needs a new rubber seal.",
+]
 """In plain words, as users ask; the passages themselves say the code name only."""
 
 
@@ -45,10 +52,26 @@ def manual(product: str, code: str) -> tuple[Document, list[Passage]]:
     texts = [*(answer.format(code) for answer in TASKS.values()), summary]
     document_id, source = passage_id(product, 0)[:-2], f"manuals/{product}"
     passages = [
-        Passage(passage_id(product, number), document_id, source, "", "", text, 0, len(text))
+        Passage(
+            passage_id=passage_id(product, number),
+            document_id=document_id,
+            source=source,
+            title="",
+            heading="",
+            text=text,
+            start=0,
+            end=len(text),
+        )
         for number, text in enumerate(texts)
     ]
-    return Document(document_id, source, "", "text/plain", document_id, "\n".join(texts)), passages
+    return Document(
+        document_id=document_id,
+        source=source,
+        title="",
+        media_type="text/plain",
+        sha256=document_id,
+        text="\n".join(texts),
+    ), passages
 
 
 RIGHT = {task.format(product): passage_id(product, number) for product in PRODUCTS for number, task in enumerate(TASKS)}
@@ -57,11 +80,27 @@ HELD_OUT = {question: right for question, right in RIGHT.items() if split_of(que
 
 def vote(app: App, right: Mapping[str, str]) -> None:
     turns = [
-        Turn(f"turn-{n}", "c", f"person-{n % 20}", question, "", False, "", utc_now())
+        Turn(
+            turn_id=f"turn-{n}",
+            conversation_id="c",
+            user=f"person-{n % 20}",
+            question=question,
+            answer="",
+            declined=False,
+            encoder_id="",
+            asked_at=utc_now(),
+        )
         for n, question in enumerate(right)
     ]
     app.feedback.record_turns(turns)
-    app.feedback.append([Verdict(one.user, one.turn_id, one.question, right[one.question], "pin") for one in turns])
+    app.feedback.append(
+        [
+            Verdict(
+                user=one.user, turn_id=one.turn_id, question=one.question, passage_id=right[one.question], verdict="pin"
+            )
+            for one in turns
+        ]
+    )
 
 
 @pytest.fixture
@@ -135,14 +174,33 @@ def test_a_library_that_asks_nothing_waits_for_people(manuals: Path) -> None:
 def test_a_heading_in_the_words_of_a_held_out_question_does_not_train() -> None:
     gate = next(question for question in RIGHT if split_of(question) == "gate")
     train = next(question for question in RIGHT if split_of(question) == "train")
-    judged = [Judgment(question, "p", "positive", 0.9, 1, 0.9, utc_now()) for question in (gate, train)]
-    passages = [Passage("p", "d", "d", "", "", "text", 0, 4)]
+    judged = [
+        Judgment(
+            question=question,
+            passage_id="p",
+            label="positive",
+            probability=0.9,
+            n_people=1,
+            weight=0.9,
+            latest_at=utc_now(),
+        )
+        for question in (gate, train)
+    ]
+    passages = [Passage(passage_id="p", document_id="d", source="d", title="", heading="", text="text", start=0, end=4)]
     lexical = Bm25Index.build(["p"], ["text"])
-    evidence = TrainingSnapshot(passages, lexical, AggregatedJudgments(judged, {}))
+    evidence = TrainingSnapshot(passages, lexical, AggregatedJudgments(judgments=judged, dropped={}))
     own = (gate.upper(), train, "Growing oats")
-    asked = JudgedQuestions(own, ({0: 1.0},) * 3, ((),) * 3)
+    asked = JudgedQuestions(questions=own, right=({0: 1.0},) * 3, rejected=((),) * 3)
     vectors = np.eye(3, dtype=np.float32)
-    cold = PseudoQuestionSet(asked, ("heading",) * 3, vectors, ("text",), vectors[:1], lexical, {})
+    cold = PseudoQuestionSet(
+        asked=asked,
+        sources=("heading",) * 3,
+        question_vectors=vectors,
+        texts=("text",),
+        passage_vectors=vectors[:1],
+        lexical=lexical,
+        counts={},
+    )
     kept = without_held_out(cold, evidence)
     assert kept.asked.questions == own[1:]
     assert kept.question_vectors.tolist() == vectors[1:].tolist()

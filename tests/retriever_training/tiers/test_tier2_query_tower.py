@@ -34,8 +34,15 @@ PLAN = QueryTowerPlan(epochs=8, batch_size=5, learning_rate=1e-4, frozen_layers=
 def rows_of(encoder: Encoder) -> SoftmaxRows:
     nothing = tuple(np.array([], np.int64) for _ in PAIRS)
     everyone = np.arange(len(PAIRS))
-    return SoftmaxRows(encoder.encode_queries(QUESTIONS), encoder.encode_passages(PASSAGES), everyone, everyone,
-                np.ones(len(PAIRS), np.float32), nothing, nothing)  # fmt: skip
+    return SoftmaxRows(
+        questions=encoder.encode_queries(QUESTIONS),
+        passages=encoder.encode_passages(PASSAGES),
+        question_of=everyone,
+        positive_of=everyone,
+        weight=np.ones(len(PAIRS), np.float32),
+        masked=nothing,
+        emphasised=nothing,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -142,8 +142,23 @@ def test_the_page_of_training_stores_who_overruled_the_gate(app: App, judged) ->
 def test_forgetting_a_person_deletes_the_refused_candidates_that_may_have_learnt_from_them(app: App, judged) -> None:
     before = judged("before")
     Accounts(app.engine).add("bob", "voter")
-    app.feedback.record_turns([Turn("b-1", "c", "bob", "Who is there?", "", False, "", utc_now())])
-    app.feedback.append([Verdict("bob", "b-1", "Who is there?", "p", "helpful")])
+    app.feedback.record_turns(
+        [
+            Turn(
+                turn_id="b-1",
+                conversation_id="c",
+                user="bob",
+                question="Who is there?",
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+        ]
+    )
+    app.feedback.append(
+        [Verdict(user="bob", turn_id="b-1", question="Who is there?", passage_id="p", verdict="helpful")]
+    )
     after, promoted = judged("after"), judged("better", "promoted")
     app.registry.promote(promoted.encoder_id, "better")
     would = erase_person(app, "bob", dry_run=True)
@@ -157,8 +172,21 @@ def test_forgetting_a_person_deletes_the_refused_candidates_that_may_have_learnt
 
 def test_who_can_not_be_forgotten_costs_no_candidate(app: App, judged) -> None:
     Accounts(app.engine).add("ann", "administrator")
-    app.feedback.record_turns([Turn("a-1", "c", "ann", "Who?", "", False, "", utc_now() - timedelta(days=1))])
-    app.feedback.append([Verdict("ann", "a-1", "Who?", "p", "helpful")])
+    app.feedback.record_turns(
+        [
+            Turn(
+                turn_id="a-1",
+                conversation_id="c",
+                user="ann",
+                question="Who?",
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now() - timedelta(days=1),
+            )
+        ]
+    )
+    app.feedback.append([Verdict(user="ann", turn_id="a-1", question="Who?", passage_id="p", verdict="helpful")])
     refused = judged("a")
     with pytest.raises(UsageError, match="the last administrator"):
         erase_person(app, "ann")
@@ -167,8 +195,11 @@ def test_who_can_not_be_forgotten_costs_no_candidate(app: App, judged) -> None:
 
 def test_a_review_is_something_to_learn_from_too(app: App, judged) -> None:
     with app.engine.begin() as connection:
-        connection.execute(reviews.insert().values(
-            question="Who?", passage_id="p", decision="negative", user="eve", decided_at=utc_now().isoformat()))  # fmt: skip
+        connection.execute(
+            reviews.insert().values(
+                question="Who?", passage_id="p", decision="negative", user="eve", decided_at=utc_now().isoformat()
+            )
+        )
     refused = judged("a")
     erase_person(app, "eve")
     assert not refused.folder.exists()

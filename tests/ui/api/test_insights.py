@@ -88,8 +88,14 @@ def test_votes_tell_ranks_versions_and_why_not(app: App) -> None:
     assert (moved["outcome"], moved["changed_in"], moved["verdict"]) == ("moved", "v2", "pin")
     assert moved["rank_now"] == moved["versions"][-1]["rank"] < moved["rank_before"] == moved["versions"][0]["rank"]
     assert told["summary"] == {
-        "moved": 1, "first": 0, "not_yet": 0, "other_way": 0, "tonight": 1, "left_out": 0, "untold": 0,
-    }  # fmt: skip
+        "moved": 1,
+        "first": 0,
+        "not_yet": 0,
+        "other_way": 0,
+        "tonight": 1,
+        "left_out": 0,
+        "untold": 0,
+    }
 
 
 def test_administrators_see_everybodys_votes_and_nobodys_name(app: App) -> None:

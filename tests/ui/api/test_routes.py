@@ -46,9 +46,19 @@ def answer(client: httpx.Client) -> dict:
 
 def test_an_answer_has_the_shape_of_ask_json_and_a_token(answer: dict) -> None:
     assert set(answer) == {
-        "turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations", "sentences",
-        "supported_share", "rerank_cut", "token",
-    }  # fmt: skip
+        "turn_id",
+        "asked",
+        "question",
+        "answer",
+        "declined",
+        "reason",
+        "encoder_id",
+        "citations",
+        "sentences",
+        "supported_share",
+        "rerank_cut",
+        "token",
+    }
     assert "Nurses who work at night can get the grant of 500 pounds." in answer["answer"]
     assert set(answer["citations"][0]) == {
         "n",
@@ -335,9 +345,17 @@ def test_another_sites_pages_can_neither_write_nor_take_our_name(client: httpx.C
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     ("header", "value"),
-    [("host", "["), ("host", "[::1"), ("host", "localhost:abc"), ("host", "localhost:99999999"),
-     ("origin", "http://["), ("origin", "http://localhost:abc"), ("origin", "localhost"), ("origin", "//")],
-)  # fmt: skip
+    [
+        ("host", "["),
+        ("host", "[::1"),
+        ("host", "localhost:abc"),
+        ("host", "localhost:99999999"),
+        ("origin", "http://["),
+        ("origin", "http://localhost:abc"),
+        ("origin", "localhost"),
+        ("origin", "//"),
+    ],
+)
 def test_a_header_that_can_not_be_read_is_refused_with_a_sentence(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, method: str, header: str, value: str
 ) -> None:

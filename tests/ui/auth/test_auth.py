@@ -40,8 +40,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Accounts are needed; 127.0.0.9 is a proxy, whose header says who somebody is."""
     home = tmp_path_factory.mktemp("accounts")
     (home / "grant.md").write_text(GRANT, "utf-8")
-    settings = load_settings(home / "data", server={"port": 0, "hosts": ["nightjar.example"]}, accounts={
-        "required": "always", "proxies": [PROXY], "proxy_header": "X-Remote-User", "proxy_role": "reader"})  # fmt: skip
+    settings = load_settings(
+        home / "data",
+        server={"port": 0, "hosts": ["nightjar.example"]},
+        accounts={"required": "always", "proxies": [PROXY], "proxy_header": "X-Remote-User", "proxy_role": "reader"},
+    )
     engine = open_database(settings.database_url)
     for name, role in PEOPLE.items():
         Accounts(engine).add(name, role, GOOD)
@@ -105,9 +108,22 @@ def cookie_lines(response: httpx.Response, name: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/documents", "/documents/", "/negatives", "//", "//livez", "/livez/", "/LIVEZ", "/livez%2F", "/sign-in/",
-     "/./livez/../documents", "/static/../config", "/%2e%2e/config"],
-)  # fmt: skip
+    [
+        "/",
+        "/documents",
+        "/documents/",
+        "/negatives",
+        "//",
+        "//livez",
+        "/livez/",
+        "/LIVEZ",
+        "/livez%2F",
+        "/sign-in/",
+        "/./livez/../documents",
+        "/static/../config",
+        "/%2e%2e/config",
+    ],
+)
 def test_a_page_sends_whoever_is_not_signed_in_to_sign_in(comes, server: RunningServer, path: str) -> None:
     for method in ("GET", "HEAD"):
         response = comes().request(method, httpx.URL(server.address, raw_path=path.encode()), headers=PAGE)
@@ -123,8 +139,18 @@ def test_where_one_is_sent_to_is_relative_and_names_the_page(comes) -> None:
     assert sign_in(client, "vic", next="api/docs").headers["location"] == "./api/docs"
 
 
-@pytest.mark.parametrize("path", ["/api/version", "/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=a",
-                                  "/gradio_api/file=/etc/passwd", "/gradio_api/heartbeat/a", "/API/version"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/version",
+        "/config",
+        "/gradio_api/info",
+        "/gradio_api/queue/data?session_hash=a",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/heartbeat/a",
+        "/API/version",
+    ],
+)
 def test_a_program_that_nobody_signed_in_is_told_how(comes, path: str) -> None:
     for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
         response = comes().request(method, path)
@@ -198,8 +224,20 @@ def test_what_was_typed_is_shown_as_text(comes) -> None:
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
 
 
-@pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)",
-                                    "\\\\evil.example", "a/../../b", "%2F%2Fevil.example", "x\r\na: b", "."])  # fmt: skip
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "\\\\evil.example",
+        "a/../../b",
+        "%2F%2Fevil.example",
+        "x\r\na: b",
+        ".",
+    ],
+)
 def test_signing_in_never_leads_to_another_site(comes, wanted: str) -> None:
     assert safe_next_page(wanted) == ""
     assert sign_in(comes(), "rea", next=wanted).headers["location"] == "./"
@@ -231,8 +269,12 @@ def test_a_session_ends_when_its_time_is_over(comes, held: CredentialStore) -> N
 def test_signing_out_ends_the_session_itself_and_needs_our_own_page(comes, held: CredentialStore) -> None:
     secret = held.begin_session("vic", 1)
     client = comes(cookie=f"nightjar-session={secret}")
-    for asked in (client.get("/sign-out"), client.get("/sign-out", headers={"sec-fetch-site": "cross-site"}),
-                  client.post("/sign-out"), client.post("/sign-out", data={"csrf": "a"})):  # fmt: skip
+    for asked in (
+        client.get("/sign-out"),
+        client.get("/sign-out", headers={"sec-fetch-site": "cross-site"}),
+        client.post("/sign-out"),
+        client.post("/sign-out", data={"csrf": "a"}),
+    ):
         assert asked.status_code == 200
         assert texts.SIGN_OUT_QUESTION in asked.text
     assert held.session_owner(secret) is not None
@@ -632,7 +674,13 @@ def test_people_sign_in_beyond_this_machine_and_behind_a_proxy_that_names_them()
         return must_sign_in(load_settings(server={"host": host}, accounts=accounts))
 
     assert [needed(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "nightjar.example")] == [
-        False, False, False, True, True, True]  # fmt: skip
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
     assert needed(required="always")
     assert not needed("0.0.0.0", required="never")
     assert needed(proxy_header="X-Remote-User")

@@ -210,8 +210,11 @@ def built(opening: AppStartup) -> Any:
 
 
 def own_routes(built: Any) -> set[str]:
-    found = {f"{method} {re.sub(r'{[a-z]+_id}|{name}', '{id}', route.path)}" for route in built.routes[:-1]
-             for method in route.methods}  # fmt: skip
+    found = {
+        f"{method} {re.sub(r'{[a-z]+_id}|{name}', '{id}', route.path)}"
+        for route in built.routes[:-1]
+        for method in route.methods
+    }
     return {route for route in found if not route.startswith("HEAD")}
 
 

@@ -259,8 +259,9 @@ def test_two_people_at_one_browser_never_see_each_others_conversations(browser, 
     other.ask("What do owls hunt?")
     kept = shared.opening.app().conversations
     assert [[one.title for one in kept.of(name)] for name in ("ann", "vic")] == [
-        ["Who can get the grant?"], ["What do owls hunt?"],
-    ]  # fmt: skip
+        ["Who can get the grant?"],
+        ["What do owls hunt?"],
+    ]
     back = sign_in(browser, shared.address, "ann")
     back.see(".nj-titles label", where=lambda one: one.text == "Who can get the grant?")
 

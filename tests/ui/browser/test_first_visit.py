@@ -131,8 +131,11 @@ def test_a_question_looks_only_where_it_is_told_to(page: Page) -> None:
     page.see(".nj-where button").click()
     page.see(".nj-where input").send_keys("*owls.md")
     page.ask("Who can get the grant?")
-    assert {one.text.split(" · ")[0].split("/")[-1] for one in page.browser.find_elements("css selector", ".nj-meta")
-            if one.is_displayed()} == {"owls.md"}  # fmt: skip
+    assert {
+        one.text.split(" · ")[0].split("/")[-1]
+        for one in page.browser.find_elements("css selector", ".nj-meta")
+        if one.is_displayed()
+    } == {"owls.md"}
 
 
 def test_a_date_that_is_none_is_answered_by_what_to_write(page: Page) -> None:

@@ -62,11 +62,34 @@ def server(home: Path) -> Iterator[RunningServer]:
         )
         app.encode_missing()
         lamp = next(one for one in app.library.iterate_passages() if one.text == "Part 35 tells of lamps.")
-        shown = (ShownPassage(lamp.passage_id, 1, 1.0, 1.0, 0.0, cited=True),)
-        app.feedback.record_turn(Turn("t1", "c", "ada", "Which lamps?", "", False, "v", utc_now(), shown=shown))
+        shown = (ShownPassage(passage_id=lamp.passage_id, rank=1, score=1.0, dense=1.0, lexical=0.0, cited=True),)
+        app.feedback.record_turn(
+            Turn(
+                turn_id="t1",
+                conversation_id="c",
+                user="ada",
+                question="Which lamps?",
+                answer="",
+                declined=False,
+                encoder_id="v",
+                asked_at=utc_now(),
+                shown=shown,
+            )
+        )
         app.feedback.record_verdict("ada", "t1", lamp.passage_id, "outdated")
         for number, question in enumerate(("Can I bring <b>my dog</b>?", "May I bring my dog?")):
-            app.feedback.record_turn(Turn(f"g{number}", "c", "ben", question, "", True, "v", utc_now()))
+            app.feedback.record_turn(
+                Turn(
+                    turn_id=f"g{number}",
+                    conversation_id="c",
+                    user="ben",
+                    question=question,
+                    answer="",
+                    declined=True,
+                    encoder_id="v",
+                    asked_at=utc_now(),
+                )
+            )
 
     settings = load_settings(home / "data", server={"port": 0, "folders": [home]})
     with serve_in_thread(settings, prepare=fill) as started:

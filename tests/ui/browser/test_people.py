@@ -91,8 +91,9 @@ def test_a_phone_needs_no_sideways_scrolling(browser, server: RunningServer) -> 
     browser.get(f"{server.address}/sign-in")
     with signed_in(server, "ann", GOOD) as client:
         browser.add_cookie({"name": "nightjar-session", "value": client.cookies["nightjar-session"]})
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                            {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})  # fmt: skip
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
     try:
         browser.get(f"{server.address}/people")
         page.see(".nj-human .nj-entry", where=lambda one: one.text == "ann")

@@ -22,10 +22,38 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory with two documents, one of them a line of a BEIR corpus."""
     folder = tmp_path_factory.mktemp("data")
     opened = open_app(load_settings(folder))
-    grant = Passage("p1", "d1", "toy/uk-1", "Grants", "", TEXT, 0, len(TEXT), 2, "uk-1")
-    trips = Passage("p2", "d2", "trips.txt", "Trips", "", "Day trips by car are allowed.", 0, 29)
-    opened.library.put(Document("d1", "toy/uk-1", "Grants", "text/plain", "1", TEXT), [grant])
-    opened.library.put(Document("d2", "trips.txt", "Trips", "text/plain", "2", trips.text), [trips])
+    grant = Passage(
+        passage_id="p1",
+        document_id="d1",
+        source="toy/uk-1",
+        title="Grants",
+        heading="",
+        text=TEXT,
+        start=0,
+        end=len(TEXT),
+        page=2,
+        external_id="uk-1",
+    )
+    trips = Passage(
+        passage_id="p2",
+        document_id="d2",
+        source="trips.txt",
+        title="Trips",
+        heading="",
+        text="Day trips by car are allowed.",
+        start=0,
+        end=29,
+    )
+    opened.library.put(
+        Document(document_id="d1", source="toy/uk-1", title="Grants", media_type="text/plain", sha256="1", text=TEXT),
+        [grant],
+    )
+    opened.library.put(
+        Document(
+            document_id="d2", source="trips.txt", title="Trips", media_type="text/plain", sha256="2", text=trips.text
+        ),
+        [trips],
+    )
     opened.encode_missing()
     opened.close()
     return folder
@@ -50,8 +78,19 @@ def test_a_document_does_not_drive_the_terminal(data):
 
 def test_ask_json_has_the_promised_keys_and_beir_ids(data):
     answer = json.loads(run(data, "ask", GRANT, "--json").stdout)
-    assert list(answer) == ["turn_id", "asked", "question", "answer", "declined", "reason", "encoder_id", "citations",
-                            "sentences", "supported_share", "rerank_cut"]  # fmt: skip
+    assert list(answer) == [
+        "turn_id",
+        "asked",
+        "question",
+        "answer",
+        "declined",
+        "reason",
+        "encoder_id",
+        "citations",
+        "sentences",
+        "supported_share",
+        "rerank_cut",
+    ]
     assert (answer["declined"], answer["reason"]) == (False, "")
     citation = answer["citations"][0]
     assert list(citation) == ["n", "passage_id", "source", "page", "start", "end", "quote", "support", "found"]

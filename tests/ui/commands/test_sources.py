@@ -146,7 +146,9 @@ def test_sources_are_narrowed_sorted_and_counted(nightjar, tmp_path) -> None:
     nightjar("ingest", "docs")
     found = json.loads(nightjar("sources", "--sort=-passages", "--json").stdout)
     assert [(one["source"], one["n_passages"], one["state"]) for one in found] == [
-        ("docs/moth.md", 2, "indexed"), ("docs/lamp.md", 1, "indexed")]  # fmt: skip
+        ("docs/moth.md", 2, "indexed"),
+        ("docs/lamp.md", 1, "indexed"),
+    ]
     narrowed = nightjar("sources", "--match", "LAMP").stdout
     assert "docs/lamp.md" in narrowed and "docs/moth.md" not in narrowed
     assert "… and 1 more (--limit)" in nightjar("sources", "--limit", "1").stdout
@@ -164,7 +166,18 @@ def test_gaps_are_told_without_names(nightjar, tmp_path) -> None:
     assert nightjar("gaps").stdout == "No question is without an answer.\n"
     app = open_app(Settings(data=tmp_path / "state"))
     for number, user in enumerate(("ada", "ben")):
-        app.feedback.record_turn(Turn(f"t{number}", "c", user, "Where can I park?", "", True, "v", utc_now()))
+        app.feedback.record_turn(
+            Turn(
+                turn_id=f"t{number}",
+                conversation_id="c",
+                user=user,
+                question="Where can I park?",
+                answer="",
+                declined=True,
+                encoder_id="v",
+                asked_at=utc_now(),
+            )
+        )
     app.close()
     [gap] = json.loads(nightjar("gaps", "--json").stdout)
     assert (gap["name"], gap["questions"], gap["n_asked"], gap["n_people"]) == ("park", ["Where can I park?"], 2, 2)

@@ -28,43 +28,76 @@ HOSTILE = "<img src=x onerror=alert(1)> ![i](http://evil.example/y)"
 
 
 def exchange(turn_id: str, asked: str, text: str = "Owls hunt mice. [1]", instead_of: str = "") -> Exchange:
-    return Exchange(asked, Answer(turn_id, asked, text, False, "", "v1"), instead_of=instead_of)
+    return Exchange(
+        asked=asked,
+        answer=Answer(turn_id=turn_id, question=asked, text=text, declined=False, reason="", encoder_id="v1"),
+        instead_of=instead_of,
+    )
 
 
 def test_what_was_asked_again_is_marked_and_counts_once_in_what_follows() -> None:
     one, two = exchange("t1", "What?", "First."), exchange("t2", "What?", "Second.", instead_of="t1")
-    conversation = Conversation("c").after(one).after(two)
+    conversation = Conversation(conversation_id="c").after(one).after(two)
     assert conversation.messages()[1]["content"] == f"First.\n\n{said.ASKED_AGAIN}"
     assert conversation.history() == [("What?", "Second.")]
     assert conversation.history("t2") == []
 
 
 def test_asking_an_earlier_question_again_forgets_what_followed_it() -> None:
-    conversation = Conversation("c").after(exchange("t1", "A?")).after(exchange("t2", "B?")).after(exchange("t3", "C?"))
+    conversation = (
+        Conversation(conversation_id="c")
+        .after(exchange("t1", "A?"))
+        .after(exchange("t2", "B?"))
+        .after(exchange("t3", "C?"))
+    )
     assert [asked for asked, _ in conversation.history("t2")] == ["A?"]
 
 
 def test_messages_hold_no_html_that_anybody_wrote() -> None:
-    messages = Conversation("c").after(exchange("t1", HOSTILE, HOSTILE)).messages()
+    messages = Conversation(conversation_id="c").after(exchange("t1", HOSTILE, HOSTILE)).messages()
     assert all("<img" not in one["content"] for one in messages)
 
 
 def test_a_removed_passage_shows_that_it_was_and_none_of_its_words() -> None:
-    gone = Hit(Passage("p", "", "", "", "", "", 0, 0), 2, 0.5, 0.4, 0.3)
+    gone = Hit(
+        passage=Passage(passage_id="p", document_id="", source="", title="", heading="", text="", start=0, end=0),
+        rank=2,
+        score=0.5,
+        dense=0.4,
+        lexical=0.3,
+    )
     assert said.REMOVED_TITLE in render_removed_card(gone)
 
 
 @pytest.mark.parametrize(("support", "badge"), [(0.9, "nj-supported"), (0.3, "nj-partly"), (0.1, "nj-not-found")])
 def test_a_card_has_a_badge_by_the_best_support_and_none_without_a_citation(support: float, badge: str) -> None:
-    passage = Passage("p", "d", "a.md", "T", "", "Owls hunt.", 0, 10)
-    cited = Citation(1, "p", "a.md", None, 0, 10, "Owls hunt.", support)
-    assert badge in render_card(Hit(passage, 1, 0.9, 0.7, 0.8), [cited])
-    assert "nj-badge" not in render_card(Hit(passage, 1, 0.9, 0.7, 0.8), [])
+    passage = Passage(
+        passage_id="p", document_id="d", source="a.md", title="T", heading="", text="Owls hunt.", start=0, end=10
+    )
+    cited = Citation(
+        n=1, passage_id="p", source="a.md", page=None, start=0, end=10, quote="Owls hunt.", support=support
+    )
+    assert badge in render_card(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8), [cited])
+    assert "nj-badge" not in render_card(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8), [])
 
 
 def job(state: str = "running", stage: str = "encoding", note: str = "") -> IngestJob:
     asked = IngestRequest((f"uploads/{HOSTILE}.md",), "/data")
-    return IngestJob("j", state, stage, "application", asked, note, 1, "", None, None, {}, 40, 10)
+    return IngestJob(
+        job_id="j",
+        state=state,
+        stage=stage,
+        door="application",
+        asked=asked,
+        note=note,
+        n_starts=1,
+        created_at="",
+        started_at=None,
+        finished_at=None,
+        files={},
+        n_passages=40,
+        n_encoded=10,
+    )
 
 
 def test_a_file_on_its_way_shows_its_stage_and_its_name_as_text() -> None:
@@ -75,17 +108,46 @@ def test_a_file_on_its_way_shows_its_stage_and_its_name_as_text() -> None:
 
 def test_a_file_that_was_refused_says_why_though_its_job_is_done() -> None:
     source = f"uploads/{HOSTILE}.md"
-    shown = render_attached_files([job("done", "")], [FileProgress(source, "refused", "there is no text in it")], [])
+    shown = render_attached_files(
+        [job("done", "")], [FileProgress(source=source, stage="refused", note="there is no text in it")], []
+    )
     assert "was not taken" in shown and "there is no text in it" in shown
 
 
 def test_a_conversation_is_saved_as_text_that_nothing_reads_as_signs() -> None:
-    cited = Citation(1, "p", "a.md", 3, 0, 10, HOSTILE, 0.9)
-    passage = Passage("p", "d", "a.md", "T", "", HOSTILE, 0, len(HOSTILE), 3, "ext-1")
-    answer = Answer(
-        "t1", "What?", "Owls. [1]", False, "", "v1", (cited,), (Hit(passage, 1, 0.9, 0.7, 0.8),), asked="What?"
+    cited = Citation(n=1, passage_id="p", source="a.md", page=3, start=0, end=10, quote=HOSTILE, support=0.9)
+    passage = Passage(
+        passage_id="p",
+        document_id="d",
+        source="a.md",
+        title="T",
+        heading="",
+        text=HOSTILE,
+        start=0,
+        end=len(HOSTILE),
+        page=3,
+        external_id="ext-1",
     )
-    kept = [StoredAnswer(answer, datetime(2026, 11, 25, 9, tzinfo=UTC), "ready", "", frozenset())]
+    answer = Answer(
+        turn_id="t1",
+        question="What?",
+        text="Owls. [1]",
+        declined=False,
+        reason="",
+        encoder_id="v1",
+        citations=(cited,),
+        hits=(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8),),
+        asked="What?",
+    )
+    kept = [
+        StoredAnswer(
+            answer=answer,
+            asked_at=datetime(2026, 11, 25, 9, tzinfo=UTC),
+            index_state="ready",
+            instead_of="",
+            removed=frozenset(),
+        )
+    ]
     listed = ListedConversation("c", HOSTILE, "2026-11-25T09:00:00+00:00", "")
     text = conversation_as_markdown(listed, kept)
     assert "<img" not in text.replace("\\<img", "") and "![" not in text

@@ -230,16 +230,27 @@ def test_who_is_no_administrator_may_look_and_change_nothing(
     listed = as_person(server, ada, "GET", "/api/documents")
     assert listed.status_code == 200
     source = listed.json()[0]["source"]
-    for method, path, options in (("DELETE", "/api/documents", {"params": {"source": source}}),
-                                  ("POST", "/api/jobs", {"json": {"paths": [str(home / "docs")]}}),
-                                  ("POST", "/api/jobs/x/cancel", {})):  # fmt: skip
+    for method, path, options in (
+        ("DELETE", "/api/documents", {"params": {"source": source}}),
+        ("POST", "/api/jobs", {"json": {"paths": [str(home / "docs")]}}),
+        ("POST", "/api/jobs/x/cancel", {}),
+    ):
         assert as_person(server, ada, method, path, **options).status_code == 403
     assert source in server.opening.app().library.file_hashes()
 
 
 def test_only_administrators_see_the_gaps_of_others_and_nobody_sees_names(server: RunningServer) -> None:
     for number, user in enumerate(("ada", "ben")):
-        turn = Turn(f"gap{number}", "c", user, f"Which volcano did {user} climb?", "", True, "v", utc_now())
+        turn = Turn(
+            turn_id=f"gap{number}",
+            conversation_id="c",
+            user=user,
+            question=f"Which volcano did {user} climb?",
+            answer="",
+            declined=True,
+            encoder_id="v",
+            asked_at=utc_now(),
+        )
         server.opening.app().feedback.record_turn(turn)
 
     def told(person: CurrentUser) -> list[dict]:
@@ -261,8 +272,13 @@ def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(
     page = asyncio.run(made())
     ada: Any = SimpleNamespace(state=SimpleNamespace(person=CurrentUser("ada", "voter")), query_params={})
     source = next(iter(server.opening.app().library.file_hashes()))
-    for refused in (page.ask(source, ada), page.sure.go(source, "", ada), page.adding.ingest_path("docs", False, ada),
-                    page.adding.retry_refused(ada), page.adding.cancel_running(ada)):  # fmt: skip
+    for refused in (
+        page.ask(source, ada),
+        page.sure.go(source, "", ada),
+        page.adding.ingest_path("docs", False, ada),
+        page.adding.retry_refused(ada),
+        page.adding.cancel_running(ada),
+    ):
         assert "&#39;ada&#39; has the role voter" in refused[page.status]
     assert source in server.opening.app().library.file_hashes()
     assert page.adding.jobs not in page.look(NOTHING, DocumentView(), ada), "who brings in what is for administrators"
@@ -284,7 +300,7 @@ def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(
 
 def test_passages_that_overlap_show_each_word_once_and_what_is_between_them(base_passage: Passage) -> None:
     text = "Heading\n\nOne two three four five.\n\nEnd"
-    document = Document("d", "a.md", "", "text/plain", "", text)
+    document = Document(document_id="d", source="a.md", title="", media_type="text/plain", sha256="", text=text)
     first = replace(base_passage, passage_id="1", text=text[9:22], start=9, end=22, page=1)
     second = replace(base_passage, passage_id="2", text=text[17:33], start=17, end=33, page=2, heading="Part › Heading")
     shown = render_document(document, [second, first], "2", {"1": PassageTally(helpful=1, cited=3)})
@@ -298,16 +314,37 @@ def test_passages_that_overlap_show_each_word_once_and_what_is_between_them(base
 
 @pytest.fixture
 def base_passage() -> Passage:
-    return Passage("p", "d", "a.md", "", "", "", 0, 0)
+    return Passage(passage_id="p", document_id="d", source="a.md", title="", heading="", text="", start=0, end=0)
 
 
 def test_an_ingest_shows_its_refused_files_first_and_how_much_is_done() -> None:
-    job = IngestJob("j", "running", "encoding", "application", IngestRequest(("<b>",), "."), "", 1, "", None, None,
-              {"indexed": 2, "encoding": 1, "refused": 1, "waiting": 1}, 20, 10)  # fmt: skip
+    job = IngestJob(
+        job_id="j",
+        state="running",
+        stage="encoding",
+        door="application",
+        asked=IngestRequest(("<b>",), "."),
+        note="",
+        n_starts=1,
+        created_at="",
+        started_at=None,
+        finished_at=None,
+        files={"indexed": 2, "encoding": 1, "refused": 1, "waiting": 1},
+        n_passages=20,
+        n_encoded=10,
+    )
     assert share_done(job) == pytest.approx((3 + 1 * 0.5) / 5)
     assert share_done(replace(job, files={})) == 0
     shown = render_jobs(
-        [(job, [FileProgress("a.md", "indexed"), FileProgress("z<i>.pdf", "refused", "it is damaged")])]
+        [
+            (
+                job,
+                [
+                    FileProgress(source="a.md", stage="indexed"),
+                    FileProgress(source="z<i>.pdf", stage="refused", note="it is damaged"),
+                ],
+            )
+        ]
     )
     assert 'value="70" max="100"' in shown
     assert shown.index("it is damaged") < shown.index("a&#46;md")
@@ -328,8 +365,14 @@ def nightjar(data: Path, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """The command, which may write no file larger than MAX_FILE."""
     limited = ["bash", "-c", f'ulimit -f {MAX_FILE // 1024} && exec "$@"', "nightjar", sys.executable, "-m", "ui"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return subprocess.Popen([*limited, "--data", str(data), *arguments], cwd=cwd, env=environment, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    return subprocess.Popen(
+        [*limited, "--data", str(data), *arguments],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 @pytest.fixture

@@ -95,8 +95,16 @@ def test_a_judged_question_shows_its_right_passage_and_what_is_kept_and_removed_
 
 def test_a_way_that_found_nothing_says_why_and_comes_last(app: App) -> None:
     page = negatives_html(app, FILTER)
-    assert re.findall(r"nj-way-(\w+)", page) == ["dense", "bm25", "neighbour", "word_neighbour", "random", "in_batch",
-                                                  "feedback", "earlier"]  # fmt: skip
+    assert re.findall(r"nj-way-(\w+)", page) == [
+        "dense",
+        "bm25",
+        "neighbour",
+        "word_neighbour",
+        "random",
+        "in_batch",
+        "feedback",
+        "earlier",
+    ]
     assert "There is no earlier version" in column(page, "earlier")
 
 
@@ -110,9 +118,26 @@ def test_a_question_nobody_judged_says_what_the_rules_can_not_know(app: App) -> 
 
 def test_a_passage_that_people_rejected_is_shown_without_their_names(app: App) -> None:
     rejected = app.library.resolve(["toaster/3"])["toaster/3"]
-    turns = [Turn(f"no-{who}", "c", f"person-{who}", FILTER, "", False, "", utc_now()) for who in range(3)]
+    turns = [
+        Turn(
+            turn_id=f"no-{who}",
+            conversation_id="c",
+            user=f"person-{who}",
+            question=FILTER,
+            answer="",
+            declined=False,
+            encoder_id="",
+            asked_at=utc_now(),
+        )
+        for who in range(3)
+    ]
     app.feedback.record_turns(turns)
-    app.feedback.append([Verdict(one.user, one.turn_id, FILTER, rejected, "not_relevant") for one in turns])
+    app.feedback.append(
+        [
+            Verdict(user=one.user, turn_id=one.turn_id, question=FILTER, passage_id=rejected, verdict="not_relevant")
+            for one in turns
+        ]
+    )
     page = negatives_html(app, FILTER)
     assert "1 found, 1 kept" in column(page, "feedback")
     assert "Draskel" in column(page, "feedback")
@@ -167,8 +192,10 @@ def test_the_encoder_that_answers_looks_at_a_question_and_no_second_one_is_loade
 
 
 def found(removed: str | None = None, margin: float | None = 0.125, way: str = "dense") -> FinderCandidates:
-    passage = Passage("p", "d", "a.md", "Owls", "", "word " * 100, 0, 500)
-    return FinderCandidates(way, "v1", 2, 0.5, margin, removed, passage)
+    passage = Passage(
+        passage_id="p", document_id="d", source="a.md", title="Owls", heading="", text="word " * 100, start=0, end=500
+    )
+    return FinderCandidates(way=way, version="v1", rank=2, score=0.5, margin=margin, removed=removed, passage=passage)
 
 
 def test_a_card_has_rank_score_margin_fate_and_first_words_with_the_rest_below() -> None:

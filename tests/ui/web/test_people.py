@@ -111,7 +111,9 @@ def test_the_last_administrator_stays_and_the_reason_is_told(page: PeoplePage, a
         page.one.leaving.go("ann", "forget", "ann", request_of(ANN)),
     ]
     assert all("'ann' is the last administrator, who must stay" in told(page, one) for one in refused)
-    assert accounts.get("ann") == Account("ann", "administrator", accounts.get("ann").created_at, False, True)
+    assert accounts.get("ann") == Account(
+        name="ann", role="administrator", created_at=accounts.get("ann").created_at, is_locked=False, has_password=True
+    )
 
 
 def test_a_role_a_password_and_the_end_of_sessions_hold_at_once(page: PeoplePage, accounts: Accounts) -> None:
@@ -163,8 +165,23 @@ def test_forgetting_asks_for_the_name_and_leaves_nothing_of_the_person(
     page: PeoplePage, accounts: Accounts, app: App
 ) -> None:
     accounts.add("bob", "voter", GOOD)
-    app.feedback.record_turns([Turn("b-1", "c", "bob", "Who is there?", "", False, "", utc_now())])
-    app.feedback.append([Verdict("bob", "b-1", "Who is there?", "p", "helpful")])
+    app.feedback.record_turns(
+        [
+            Turn(
+                turn_id="b-1",
+                conversation_id="c",
+                user="bob",
+                question="Who is there?",
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+        ]
+    )
+    app.feedback.append(
+        [Verdict(user="bob", turn_id="b-1", question="Who is there?", passage_id="p", verdict="helpful")]
+    )
     asked = page.one.leaving.ask_forget("bob", request_of(ANN))
     assert "1 verdict, 1 question with" in unescape(asked[page.one.leaving.told])
     assert texts.FORGET_ASKED in unescape(asked[page.one.leaving.told])
@@ -243,9 +260,15 @@ def test_the_way_to_the_page_is_shown_to_administrators_alone(opening: AppStartu
 def test_no_word_of_what_somebody_asked_is_on_the_page(page: PeoplePage, accounts: Accounts, app: App) -> None:
     accounts.add("bob", "voter", GOOD)
     with app.engine.begin() as connection:
-        connection.execute(conversations.insert().values(
-            conversation_id="c", user="bob", title="my illness", created_at="2026-11-03T10:00:00+00:00",
-            changed_at="2026-11-03T10:00:00+00:00"))  # fmt: skip
+        connection.execute(
+            conversations.insert().values(
+                conversation_id="c",
+                user="bob",
+                title="my illness",
+                created_at="2026-11-03T10:00:00+00:00",
+                changed_at="2026-11-03T10:00:00+00:00",
+            )
+        )
     shown = repr(page.look(PeopleView(), request_of(ANN))) + repr(page.one.shown(app, "bob", ANN))
     assert "3 Nov 2026, 10:00 UTC" in shown
     assert "illness" not in shown

@@ -48,8 +48,31 @@ def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     data = Path(shutil.copytree(_manuals, tmp_path_factory.mktemp("training") / "data"))
     app = open_app(Settings(data=data))
     jargon.vote(app, RIGHT)
-    app.feedback.record_turns([Turn("zoe-1", "c", "zoe", TRAIN[0], "", False, "", utc_now())])
-    app.feedback.append([Verdict("zoe", "zoe-1", TRAIN[0], passage(app, TRAIN[1]), "not_relevant")])
+    app.feedback.record_turns(
+        [
+            Turn(
+                turn_id="zoe-1",
+                conversation_id="c",
+                user="zoe",
+                question=TRAIN[0],
+                answer="",
+                declined=False,
+                encoder_id="",
+                asked_at=utc_now(),
+            )
+        ]
+    )
+    app.feedback.append(
+        [
+            Verdict(
+                user="zoe",
+                turn_id="zoe-1",
+                question=TRAIN[0],
+                passage_id=passage(app, TRAIN[1]),
+                verdict="not_relevant",
+            )
+        ]
+    )
     assert run_night(app, NightPlan(tier="1"))["decision"] == "promoted"
     app.close()
     with serve_in_thread(load_settings(data, server={"port": 0})) as started:
@@ -192,9 +215,15 @@ def test_a_report_is_read_with_a_policy_of_its_own(client: httpx.Client) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["{night}/secret.txt", "{night}/..%2f..%2f..%2fnightjar.db", "..%2f..%2fdata/nightjar.db", "%2e%2e/nightjar.db",
-     "loose/report.md", "{night}/link.md"],
-)  # fmt: skip
+    [
+        "{night}/secret.txt",
+        "{night}/..%2f..%2f..%2fnightjar.db",
+        "..%2f..%2fdata/nightjar.db",
+        "%2e%2e/nightjar.db",
+        "loose/report.md",
+        "{night}/link.md",
+    ],
+)
 def test_nothing_but_the_files_of_a_report_is_served(path: str, client: httpx.Client, server: RunningServer) -> None:
     data = server.opening.app().settings.data
     night = client.get("/api/nights").json()["nights"][0]["night_id"]
@@ -327,17 +356,30 @@ def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: Traini
 
 
 def test_too_few_verdicts_are_told_by_how_many_there_are_and_are_needed() -> None:
-    shown = html.unescape(render_readiness(NightReadiness(DataSufficiency(14, 9, 10, 30), {})))
+    shown = html.unescape(
+        render_readiness(NightReadiness(DataSufficiency(n_train=14, n_held_out=9, min_train=10, min_held_out=30), {}))
+    )
     assert "23 of about 128 before the next night" in shown
     assert "9 held out for the gate" in shown
 
 
 def test_a_night_that_was_cut_off_says_in_which_step() -> None:
     steps = (
-        NightStep("learning", "", 0, 0, utc_now()),
-        NightStep("learning", "train the query tower", 90, 31, utc_now()),
+        NightStep(stage="learning", name="", total=0, done=0, began_at=utc_now()),
+        NightStep(stage="learning", name="train the query tower", total=90, done=31, began_at=utc_now()),
     )
-    cut = NightRecord("n", "f", 2, "learning", None, None, utc_now(), None, {}, steps)
+    cut = NightRecord(
+        night_id="n",
+        fingerprint="f",
+        tier=2,
+        stage="learning",
+        decision=None,
+        candidate_id=None,
+        started_at=utc_now(),
+        finished_at=None,
+        summary={},
+        steps=steps,
+    )
     shown = html.unescape(render_last_night(cut))
     assert 'class="nj-stage nj-cut"><span>Learn' in shown
     assert "train the query tower: 31 of 90" in shown
@@ -348,9 +390,19 @@ def test_what_people_and_documents_wrote_stays_text(server: RunningServer) -> No
     hostile = '<img src=x onerror="alert(1)">'
     passage_of = next(server.opening.app().library.iterate_passages())
     passage_of = replace(passage_of, title=hostile, text=hostile, source=hostile)
-    doubt = DoubtfulNegative(hostile, ("r",), "p", "suspected", hostile)
+    doubt = DoubtfulNegative(question=hostile, right=("r",), passage_id="p", kind="suspected", why=hostile)
     reasons = {"reasons": [hostile], "dropped": {hostile: 1}, "n_judgments": 1}
-    night = NightRecord("n", "f", 1, "finished", "kept", "c", utc_now(), utc_now(), reasons)
+    night = NightRecord(
+        night_id="n",
+        fingerprint="f",
+        tier=1,
+        stage="finished",
+        decision="kept",
+        candidate_id="c",
+        started_at=utc_now(),
+        finished_at=utc_now(),
+        summary=reasons,
+    )
     for shown in (
         render_review(doubt, {"p": passage_of, "r": passage_of}),
         render_last_night(night),

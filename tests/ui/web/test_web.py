@@ -113,11 +113,21 @@ def test_no_other_place_takes_what_is_larger_than_a_question(server: RunningServ
 
 
 def passage(text: str, title: str = "T", page: int | None = None) -> Passage:
-    return Passage("p", "d", "a.md", title, "", text, 100, 100 + len(text), page)
+    return Passage(
+        passage_id="p",
+        document_id="d",
+        source="a.md",
+        title=title,
+        heading="",
+        text=text,
+        start=100,
+        end=100 + len(text),
+        page=page,
+    )
 
 
 def hit(text: str, title: str = "T", page: int | None = None) -> Hit:
-    return Hit(passage(text, title, page), 1, 0.9, 0.7, 0.8)
+    return Hit(passage=passage(text, title, page), rank=1, score=0.9, dense=0.7, lexical=0.8)
 
 
 def test_hostile_text_leaves_no_sign_that_html_markdown_or_tex_reads() -> None:
@@ -145,7 +155,7 @@ def test_a_card_says_what_the_reranker_read_and_nothing_without_one() -> None:
 
 
 def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
-    citation = Citation(1, "p", "a.md", 3, 105, 115, "Bring milk", 1.0)
+    citation = Citation(n=1, passage_id="p", source="a.md", page=3, start=105, end=115, quote="Bring milk", support=1.0)
     shown = render_card(hit("Yes. Bring milk.", page=3), [citation])
     assert "Yes&#46; <mark>Bring milk</mark>&#46;" in shown
     assert "page 3" in shown and "supports the answer" in shown
@@ -155,7 +165,21 @@ def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
 def test_a_long_passage_opens_at_its_quote_and_keeps_the_rest_below() -> None:
     text = "one two three four. " * 100 + "Here it is. " + "five six seven. " * 100
     start = text.index("Here it is.")
-    shown = render_card(hit(text), [Citation(1, "p", "a.md", None, 100 + start, 111 + start, "Here it is.", 1.0)])
+    shown = render_card(
+        hit(text),
+        [
+            Citation(
+                n=1,
+                passage_id="p",
+                source="a.md",
+                page=None,
+                start=100 + start,
+                end=111 + start,
+                quote="Here it is.",
+                support=1.0,
+            )
+        ],
+    )
     excerpt, whole = shown.split("<details>")
     assert "<mark>Here it is&#46;</mark>" in excerpt
     assert len(excerpt) < len(whole)
@@ -169,12 +193,27 @@ def test_lines_that_an_editor_wrapped_flow_again_and_lists_do_not() -> None:
 
 
 def test_an_answer_that_declines_says_why() -> None:
-    declined = Answer("t", "q", "I found nothing.", True, "no passage was found.", "v1")
+    declined = Answer(
+        turn_id="t",
+        question="q",
+        text="I found nothing.",
+        declined=True,
+        reason="no passage was found.",
+        encoder_id="v1",
+    )
     assert format_answer(declined) == "I found nothing.\n\nNo answer, because no passage was found."
 
 
 def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
-    answer = Answer("t", "Who gets it? And nurses?", "", False, "", "v1", seconds=0.123)
+    answer = Answer(
+        turn_id="t",
+        question="Who gets it? And nurses?",
+        text="",
+        declined=False,
+        reason="",
+        encoder_id="v1",
+        seconds=0.123,
+    )
     assert format_answer_details(answer, "ready", "And nurses?") == (
         "Version v1 · 0 passages · 0.12 s · index ready · searched for: “Who gets it&#63; And nurses&#63;”"
     )
@@ -182,7 +221,7 @@ def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
 
 
 def test_the_quiet_line_says_where_the_rerankers_time_was_too_short() -> None:
-    answer = Answer("t", "Who?", "They.", declined=False, reason="", encoder_id="v1")
+    answer = Answer(turn_id="t", question="Who?", text="They.", declined=False, reason="", encoder_id="v1")
     assert texts.RERANK_CUT not in format_answer_details(answer, "ready", "Who?")
     assert texts.RERANK_CUT in format_answer_details(replace(answer, rerank_is_cut=True), "ready", "Who?")
 

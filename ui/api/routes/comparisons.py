@@ -51,9 +51,12 @@ def add_comparison_routes(api: FastAPI, opening: AppStartup) -> None:
 
     @api.get("/api/compare")
     def compare(
-        request: Request, question: str, a: VersionId | None = None, b: VersionId | None = None,
+        request: Request,
+        question: str,
+        a: VersionId | None = None,
+        b: VersionId | None = None,
         k: Annotated[int, Query(ge=1, le=100)] = N_COMPARED_HITS,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """Two versions on one question, by name; each hit with its rank in the other one."""
         current_user(request)
         app = opening.app()

@@ -110,8 +110,12 @@ def add_conversation_routes(api: FastAPI, opening: AppStartup) -> None:
 
 
 def _listed_json(listed: ListedConversation) -> dict[str, Any]:
-    return {"conversation_id": listed.conversation_id, "title": listed.title, "created_at": listed.created_at,
-            "changed_at": listed.changed_at}  # fmt: skip
+    return {
+        "conversation_id": listed.conversation_id,
+        "title": listed.title,
+        "created_at": listed.created_at,
+        "changed_at": listed.changed_at,
+    }
 
 
 def _exchange_json(kept: StoredAnswer, token: str) -> dict[str, Any]:

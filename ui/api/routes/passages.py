@@ -61,8 +61,11 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
 
 def render_passage(passage: Passage) -> str:
     """The passage as a page of text, without anything that its document could bring with it."""
-    place = [passage.source, *([f"page {passage.page}"] if passage.page else []),
-             f"characters {passage.start:,} to {passage.end:,}"]  # fmt: skip
+    place = [
+        passage.source,
+        *([f"page {passage.page}"] if passage.page else []),
+        f"characters {passage.start:,} to {passage.end:,}",
+    ]
     title = passage.title or passage.source
     heading = f"<p>{escape_text(passage.heading)}</p>" if passage.heading else ""
     body = f"<h1>{escape_text(title)}</h1>{heading}<blockquote>{escape_text(passage.text)}</blockquote>"

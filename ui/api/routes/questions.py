@@ -109,7 +109,12 @@ def add_question_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer
 
 def _question(asked: QuestionRequest, request: Request) -> UserQuestion:
     return UserQuestion(
-        asked.question, current_user(request).name, None, asked.conversation_id, asked.k, asked.where.filter()
+        text=asked.question,
+        user=current_user(request).name,
+        history=None,
+        conversation_id=asked.conversation_id,
+        k=asked.k,
+        where=asked.where.filter(),
     )
 
 

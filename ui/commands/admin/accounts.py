@@ -57,14 +57,27 @@ def list_(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False)
     elif not listed:
         typer.echo('Nobody has an account: "nightjar accounts add NAME --role administrator" makes the first one.')
     else:
-        rows = [[one.name, one.role, f"{one.created_at:%Y-%m-%d}", "locked" if one.is_locked else "",
-                 "" if one.has_password else "no password"] for one in listed]  # fmt: skip
+        rows = [
+            [
+                one.name,
+                one.role,
+                f"{one.created_at:%Y-%m-%d}",
+                "locked" if one.is_locked else "",
+                "" if one.has_password else "no password",
+            ]
+            for one in listed
+        ]
         print_table(["name", "role", "since", "", ""], rows)
 
 
 def _account_json(account: Account) -> dict[str, Any]:
-    return {"name": account.name, "role": account.role, "created_at": account.created_at.isoformat(),
-            "locked": account.is_locked, "has_password": account.has_password}  # fmt: skip
+    return {
+        "name": account.name,
+        "role": account.role,
+        "created_at": account.created_at.isoformat(),
+        "locked": account.is_locked,
+        "has_password": account.has_password,
+    }
 
 
 @accounts_group.command()
@@ -179,8 +192,17 @@ def list_tokens(
     elif not listed:
         typer.echo('There are no tokens: "nightjar tokens add NAME --label WHAT-FOR" makes one.')
     else:
-        rows = [[one.token_id, one.name, one.label, f"{one.created_at:%Y-%m-%d}", _at(one.used_at),
-                 "revoked" if one.is_revoked else ""] for one in listed]  # fmt: skip
+        rows = [
+            [
+                one.token_id,
+                one.name,
+                one.label,
+                f"{one.created_at:%Y-%m-%d}",
+                _at(one.used_at),
+                "revoked" if one.is_revoked else "",
+            ]
+            for one in listed
+        ]
         print_table(["id", "person", "for", "made", "last used", ""], rows)
 
 
@@ -189,9 +211,14 @@ def _at(time: datetime | None) -> str:
 
 
 def _token_json(token: AccessToken) -> dict[str, Any]:
-    return {"token_id": token.token_id, "name": token.name, "label": token.label,
-            "created_at": token.created_at.isoformat(), "used_at": token.used_at and token.used_at.isoformat(),
-            "revoked": token.is_revoked}  # fmt: skip
+    return {
+        "token_id": token.token_id,
+        "name": token.name,
+        "label": token.label,
+        "created_at": token.created_at.isoformat(),
+        "used_at": token.used_at and token.used_at.isoformat(),
+        "revoked": token.is_revoked,
+    }
 
 
 @tokens_group.command("add")

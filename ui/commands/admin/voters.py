@@ -38,9 +38,13 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
     settings = load_command_settings(context)
     app = open_app(settings)
     try:
-        judgments = load_judgments(app, {passage.passage_id for passage in app.library.iterate_passages()},
-                           trusted=settings.feedback.trusted, quarantined=settings.feedback.quarantined,
-                           max_per_person=settings.feedback.max_judgments_per_person)  # fmt: skip
+        judgments = load_judgments(
+            app,
+            {passage.passage_id for passage in app.library.iterate_passages()},
+            trusted=settings.feedback.trusted,
+            quarantined=settings.feedback.quarantined,
+            max_per_person=settings.feedback.max_judgments_per_person,
+        )
     finally:
         app.close()
     listed = list(judgments.people.values())
@@ -50,9 +54,17 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
     if not listed:
         typer.echo('Nobody has voted yet: "nightjar serve" and "nightjar feedback import" bring votes in.')
         return
-    rows = [[one.name, f"{one.n_votes:,}", f"{one.n_rejections:,}",
-             f"{one.n_agreed:,} of {one.n_compared:,}" if one.n_compared else "–", f"{one.record:.2f}", one.waits]
-            for one in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))]  # fmt: skip
+    rows = [
+        [
+            one.name,
+            f"{one.n_votes:,}",
+            f"{one.n_rejections:,}",
+            f"{one.n_agreed:,} of {one.n_compared:,}" if one.n_compared else "–",
+            f"{one.record:.2f}",
+            one.waits,
+        ]
+        for one in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))
+    ]
     print_table(["person", "votes", "rejections", "others agree", "record", "waits, because"], rows)
     for reason, n in sorted(judgments.dropped.items()):
         typer.echo(f"left out, {reason}: {n:,}")

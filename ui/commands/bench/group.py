@@ -118,9 +118,11 @@ def serving(
     if as_json:
         print_json(asdict(measured))
     else:
-        typer.echo(f"{measured.n_requests:,} requests, {len(measured.failures):,} failed; p50 {_ms(measured.p50_ms)}, "
-                   f"p95 {_ms(measured.p95_ms)}, max {_ms(measured.max_ms)}; "
-                   f"answered by {' → '.join(measured.versions) or 'no version'}")  # fmt: skip
+        typer.echo(
+            f"{measured.n_requests:,} requests, {len(measured.failures):,} failed; p50 {_ms(measured.p50_ms)}, "
+            f"p95 {_ms(measured.p95_ms)}, max {_ms(measured.max_ms)}; "
+            f"answered by {' → '.join(measured.versions) or 'no version'}"
+        )
         for failure in measured.failures[:10]:
             typer.echo(failure, err=True)
     if measured.failures:
@@ -157,5 +159,7 @@ def _print_lexical(measured: LexicalBench) -> None:
     print_table(["library", "build, s", "ms a question", "times rank-bm25's speed"], rows, title)
     typer.echo(f"Nightjar's scores differ from rank-bm25's by at most {measured.largest_difference:.0e}.")
     kept = measured.upkeep
-    typer.echo(f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
-               f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s.")  # fmt: skip
+    typer.echo(
+        f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
+        f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s."
+    )

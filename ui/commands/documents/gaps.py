@@ -49,9 +49,14 @@ def gaps(
         typer.echo("No question is without an answer.")
         return
     rows = [
-        [escape_unprintable(gap.name), str(gap.n_asked), str(gap.n_people), gap.last_at[:10],
-         "\n".join(escape_unprintable(question) for question in gap.questions[:N_EXAMPLE_QUESTIONS]),
-         f"{escape_unprintable(closest.source)} ({gap.cosine:.2f})" if closest else ""]
+        [
+            escape_unprintable(gap.name),
+            str(gap.n_asked),
+            str(gap.n_people),
+            gap.last_at[:10],
+            "\n".join(escape_unprintable(question) for question in gap.questions[:N_EXAMPLE_QUESTIONS]),
+            f"{escape_unprintable(closest.source)} ({gap.cosine:.2f})" if closest else "",
+        ]
         for gap, closest in found
-    ]  # fmt: skip
+    ]
     print_table(["about", "asked", "people", "last (UTC)", "questions", "closest"], rows)

@@ -60,14 +60,22 @@ def _most_memory_mib(whose: int) -> int:
 
 def print_report(report: IngestReport, encoding: EncodingSummary, n_passages: int) -> None:
     """The counts, then what has a note, stands twice, was skipped, vanished or failed."""
-    kinds = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged,
-             "there twice": report.duplicates, "skipped": report.skipped, "vanished": report.vanished,
-             "failed": report.failed}  # fmt: skip
+    kinds = {
+        "added": report.added,
+        "changed": report.changed,
+        "unchanged": report.unchanged,
+        "there twice": report.duplicates,
+        "skipped": report.skipped,
+        "vanished": report.vanished,
+        "failed": report.failed,
+    }
     counts = ", ".join(f"{len(outcomes):,} {kind}" for kind, outcomes in kinds.items() if outcomes)
     typer.echo(f"{counts or 'no files found'}; {report.n_passages_new:,} new passages, {n_passages:,} in the library.")
     if encoding.n_encoded:
-        typer.echo(f"Encoded {encoding.n_encoded:,} passages in {encoding.seconds:.1f} s "
-                   f"({encoding.passages_per_s:,.1f} passages/s, opening the encoder included).")  # fmt: skip
+        typer.echo(
+            f"Encoded {encoding.n_encoded:,} passages in {encoding.seconds:.1f} s "
+            f"({encoding.passages_per_s:,.1f} passages/s, opening the encoder included)."
+        )
     _list("Notes", [outcome for outcome in (*report.added, *report.changed) if outcome[1]], MAX_LISTED)
     _list("There twice, stored once", report.duplicates, MAX_LISTED)
     _list("Skipped", report.skipped, MAX_LISTED)

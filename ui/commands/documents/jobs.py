@@ -54,8 +54,16 @@ def jobs(
         print_json({**job_json(job), "sources": [file_progress_json(step) for step in steps]})
         return
     _print_jobs([job])
-    rows = [[escape_unprintable(one.source), one.stage, str(one.n_passages), str(one.n_encoded), escape_unprintable(one.note)]
-            for one in steps]  # fmt: skip
+    rows = [
+        [
+            escape_unprintable(one.source),
+            one.stage,
+            str(one.n_passages),
+            str(one.n_encoded),
+            escape_unprintable(one.note),
+        ]
+        for one in steps
+    ]
     if rows:
         print_table(["file", "stage", "passages", "encoded", ""], rows)
 
@@ -74,7 +82,16 @@ def _print_jobs(listed: list[IngestJob]) -> None:
     if not listed:
         typer.echo('No ingest has run yet: "nightjar ingest PATH" brings documents in.')
         return
-    rows = [[job.job_id[:8], job.stage or job.state, job.created_at[:16].replace("T", " "),
-             ", ".join(f"{n:,} {stage}" for stage, n in job.files.items()), f"{job.n_encoded:,} of {job.n_passages:,}",
-             escape_unprintable(", ".join(job.asked.paths)), escape_unprintable(job.note)] for job in listed]  # fmt: skip
+    rows = [
+        [
+            job.job_id[:8],
+            job.stage or job.state,
+            job.created_at[:16].replace("T", " "),
+            ", ".join(f"{n:,} {stage}" for stage, n in job.files.items()),
+            f"{job.n_encoded:,} of {job.n_passages:,}",
+            escape_unprintable(", ".join(job.asked.paths)),
+            escape_unprintable(job.note),
+        ]
+        for job in listed
+    ]
     print_table(["job", "state", "begun (UTC)", "files", "encoded", "paths", ""], rows)

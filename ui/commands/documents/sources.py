@@ -53,7 +53,7 @@ def sources(
     nightjar sources --match 2026 --sort=-cited
 
     nightjar sources --only outdated --sort=-outdated --json
-    """  # fmt: skip
+    """
     from rag.insights.document_listing import DocumentQuery
     from ui.serializers.answers import document_json
 
@@ -66,10 +66,22 @@ def sources(
     if as_json:
         print_json([document_json(one) for one in listed])
         return
-    rows = [[escape_unprintable(one.source), escape_unprintable(one.title), one.state, f"{one.n_passages:,}", f"{one.n_characters:,}",
-             one.added_at[:10], *(f"{n:,}" for n in astuple(one.tally))] for one in listed]  # fmt: skip
-    print_table(["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated",
-                 "cited"], rows)  # fmt: skip
+    rows = [
+        [
+            escape_unprintable(one.source),
+            escape_unprintable(one.title),
+            one.state,
+            f"{one.n_passages:,}",
+            f"{one.n_characters:,}",
+            one.added_at[:10],
+            *(f"{n:,}" for n in astuple(one.tally)),
+        ]
+        for one in listed
+    ]
+    print_table(
+        ["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated", "cited"],
+        rows,
+    )
     if n > len(listed):
         typer.echo(f"… and {n - len(listed):,} more (--limit)")
 
@@ -81,8 +93,15 @@ def _print_sources(listed: list[SourceSummary], *, as_json: bool) -> None:
     if not listed:
         typer.echo('The library is empty: "nightjar ingest PATH" brings documents in.')
         return
-    rows = [[escape_unprintable(one.source), escape_unprintable(one.title), f"{one.n_passages:,}", one.added_at[:16].replace("T", " ")]
-            for one in listed]  # fmt: skip
+    rows = [
+        [
+            escape_unprintable(one.source),
+            escape_unprintable(one.title),
+            f"{one.n_passages:,}",
+            one.added_at[:16].replace("T", " "),
+        ]
+        for one in listed
+    ]
     print_table(["source", "title", "passages", "added (UTC)"], rows)
 
 
@@ -143,5 +162,7 @@ def _print_removed(source: str, removed: RemovalCounts) -> None:
             f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer stand."
         )
     if removed.was_trained_on:
-        typer.echo(f"  Learnt from it: {', '.join(removed.was_trained_on)}. The next night starts from the base, without it; "
-                   '"nightjar nightly" runs one now.')  # fmt: skip
+        typer.echo(
+            f"  Learnt from it: {', '.join(removed.was_trained_on)}. The next night starts from the base, without it; "
+            '"nightjar nightly" runs one now.'
+        )

@@ -30,15 +30,27 @@ if TYPE_CHECKING:
     from rag.versions.registry import Version
 
 MEASURE_LABELS = {
-    "exact_match": "exact match", "first_exact_match": "  of what stands first", "token_f1": "token F1",
-    "first_token_f1": "  of what stands first", "content_f1": "content-word F1", "first_content_f1": "  of what stands first",
-    "contains_answer": "answer held", "first_contains_answer": "  by what stands first",
-    "content_recall": "content-word recall", "nuggets_vital": "vital nuggets held", "nuggets_okay": "other nuggets held",
-    "words": "words", "k_precision": "K-precision", "facts_supported": "numbers, dates and names supported",
-    "citation_recall": "citation recall", "citation_precision": "citation precision",
-    "citations_valid": "marks that name a passage", "spans_exact": "spans equal to the stored text",
-    "right_cited_precision": "cited passages that are right", "right_cited_recall": "right passages that are cited",
-}  # fmt: skip
+    "exact_match": "exact match",
+    "first_exact_match": "  of what stands first",
+    "token_f1": "token F1",
+    "first_token_f1": "  of what stands first",
+    "content_f1": "content-word F1",
+    "first_content_f1": "  of what stands first",
+    "contains_answer": "answer held",
+    "first_contains_answer": "  by what stands first",
+    "content_recall": "content-word recall",
+    "nuggets_vital": "vital nuggets held",
+    "nuggets_okay": "other nuggets held",
+    "words": "words",
+    "k_precision": "K-precision",
+    "facts_supported": "numbers, dates and names supported",
+    "citation_recall": "citation recall",
+    "citation_precision": "citation precision",
+    "citations_valid": "marks that name a passage",
+    "spans_exact": "spans equal to the stored text",
+    "right_cited_precision": "cited passages that are right",
+    "right_cited_recall": "right passages that are cited",
+}
 
 
 def answers(
@@ -152,8 +164,17 @@ def leave_out_retrievers(app: App, version: Version) -> LeaveOutRetriever:
 
     def without(gone: frozenset[str]) -> Retriever:
         dense, words = (LeaveOutDense(exact, gone), LeaveOutLexical(lexical, gone)) if gone else (exact, lexical)
-        return Retriever(remembering, dense, words, app.library, vectors, lexical_weight=version.lexical_weight,
-                         candidates=chosen.candidates, reranker=app.reranker, collapse_duplicates=chosen.distinct)  # fmt: skip
+        return Retriever(
+            remembering,
+            dense,
+            words,
+            app.library,
+            vectors,
+            lexical_weight=version.lexical_weight,
+            candidates=chosen.candidates,
+            reranker=app.reranker,
+            collapse_duplicates=chosen.distinct,
+        )
 
     return without
 
@@ -205,8 +226,10 @@ def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:
         for name in ("answerable", "unanswerable")
     ]
     print_table(["the documents", "answered", "declined"], cells)
-    typer.echo(f"median {cost['p50_ms']:,.0f} ms, 95th percentile {cost['p95_ms']:,.0f} ms; tokens read "
-               f"{cost['tokens_read']:,.0f}, written {cost['tokens_written']:,.0f} a question")  # fmt: skip
+    typer.echo(
+        f"median {cost['p50_ms']:,.0f} ms, 95th percentile {cost['p95_ms']:,.0f} ms; tokens read "
+        f"{cost['tokens_read']:,.0f}, written {cost['tokens_written']:,.0f} a question"
+    )
     for name, of_origin in told["origins"].items():
         typer.echo(f"origin {name} ({of_origin['n_questions']:,}): answered right {_cell(of_origin['right']['share'])}")
     if told["n_errors"]:

@@ -79,14 +79,24 @@ def list_(
     with opened_app(context) as app:
         found = list_golden(app.engine, with_retired=retired)
     if as_json:
-        print_json([{name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
-                    for one in found])  # fmt: skip
+        print_json(
+            [
+                {name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
+                for one in found
+            ]
+        )
         return
     rows = [
-        [one.golden_id[:8], _short(one.golden.question), one.golden.source or "–", one.golden.origin,
-         one.added_by, "retired" if one.retired_at else ""]
+        [
+            one.golden_id[:8],
+            _short(one.golden.question),
+            one.golden.source or "–",
+            one.golden.origin,
+            one.added_by,
+            "retired" if one.retired_at else "",
+        ]
         for one in found
-    ]  # fmt: skip
+    ]
     print_table(["id", "question", "document", "origin", "by", ""], rows)
 
 
@@ -166,8 +176,13 @@ def _liked(app: App) -> Iterable[Golden]:
 
     passages = {one.passage_id: one for one in app.library.iterate_passages()}
     chosen = app.settings.feedback
-    judgments = load_judgments(app, passages, trusted=chosen.trusted, max_per_person=chosen.max_judgments_per_person,
-                       quarantined=chosen.quarantined)  # fmt: skip
+    judgments = load_judgments(
+        app,
+        passages,
+        trusted=chosen.trusted,
+        max_per_person=chosen.max_judgments_per_person,
+        quarantined=chosen.quarantined,
+    )
     return golden_from_votes(judgments.judgments, passages)
 
 

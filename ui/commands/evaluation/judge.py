@@ -74,11 +74,11 @@ def answers_to_judge(app: App, rows: Iterable[AnswerRow]) -> list[AnswerToJudge]
     given = [row for row in rows if row.is_answerable and not row.declined and not row.error]
     return [
         AnswerToJudge(
-            row.query_id,
-            row.question,
-            without_citation_marks(row.text),
-            row.answers,
-            _texts(app, row.cited or row.read),
+            item_id=row.query_id,
+            question=row.question,
+            answer=without_citation_marks(row.text),
+            known=row.answers,
+            passages=_texts(app, row.cited or row.read),
         )
         for row in given
     ]
@@ -88,8 +88,10 @@ def print_judgment(judging: Mapping[str, object]) -> None:
     """The judge's figures in a sentence or two."""
     n, failed = judging["n_answers"], judging["n_failed"]
     if judging["is_valid"]:
-        typer.echo(f"judge {judging['model']}: {judging['mean']:.3f} on {n:,} answers, ± {judging['spread']:.3f} between "
-                   f"{judging['repeats']} repeats; {judging['n_unstable']:,} answers got more than one grade")  # fmt: skip
+        typer.echo(
+            f"judge {judging['model']}: {judging['mean']:.3f} on {n:,} answers, ± {judging['spread']:.3f} between "
+            f"{judging['repeats']} repeats; {judging['n_unstable']:,} answers got more than one grade"
+        )
     else:
         typer.echo(f"judge {judging['model']}: no valid figure, {failed:,} of its replies failed: {judging['errors']}")
 
@@ -100,8 +102,13 @@ def _voted(app: App, turn_id: str) -> AnswerToJudge:
 
     turn = app.feedback.turn(turn_id)
     cited = [one.passage_id for one in turn.shown if one.cited]
-    return AnswerToJudge(turn_id, turn.question, without_citation_marks(turn.answer), (),
-                   _texts(app, cited or [one.passage_id for one in turn.shown]))  # fmt: skip
+    return AnswerToJudge(
+        item_id=turn_id,
+        question=turn.question,
+        answer=without_citation_marks(turn.answer),
+        known=(),
+        passages=_texts(app, cited or [one.passage_id for one in turn.shown]),
+    )
 
 
 def _texts(app: App, passage_ids: Sequence[str]) -> tuple[str, ...]:

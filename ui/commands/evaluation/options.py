@@ -51,9 +51,11 @@ def load_question_set(app: App, dataset: Path | None, split: str, *, golden: boo
 
 def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
     if unknown := [one for one in dataset.unknown if one.split == split]:
-        typer.echo(f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
-                   f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",
-                   err=True)  # fmt: skip
+        typer.echo(
+            f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
+            f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",
+            err=True,
+        )
     n_extra = app.library.n_passages() - sum(1 for _ in dataset.corpus())
     if n_extra > 0:
         typer.echo(f"the library holds more than {dataset.name!r} ({n_extra:,} passages); all are candidates", err=True)

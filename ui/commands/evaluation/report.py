@@ -55,7 +55,7 @@ def report(
     nightjar eval report --dataset datasets/scifact --out report --min nDCG@10=0.6
 
     nightjar eval report --current 9c07 --candidate 3f2a --out report
-    """  # fmt: skip
+    """
     from eval.report.ci_thresholds import parse_thresholds
     from eval.report.output.write_report import write_report
     from rag.app.app import open_app
@@ -80,9 +80,13 @@ def report(
 
 
 def _made(
-    app: App, settings: Settings, dataset: Path | None, split: str, names: tuple[str | None, str | None],
+    app: App,
+    settings: Settings,
+    dataset: Path | None,
+    split: str,
+    names: tuple[str | None, str | None],
     bars: Mapping[str, float],
-) -> OnDemandReport:  # fmt: skip
+) -> OnDemandReport:
     from eval.datasets.beir import load_beir
     from eval.gate.rules import GateRules
     from retriever_training.judgments.snapshot import load_snapshot
@@ -95,8 +99,9 @@ def _made(
         asked = questions_of_dataset(app, load_beir(dataset), split)
     else:
         people = settings.feedback
-        evidence = load_snapshot(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
-                          quarantined=people.quarantined)  # fmt: skip
+        evidence = load_snapshot(
+            app, trusted=people.trusted, max_per_person=people.max_judgments_per_person, quarantined=people.quarantined
+        )
         asked = questions_of_judgments(app, evidence, rules, evidence.fingerprint())
     command = "nightjar eval report" + (f" --dataset {dataset} --split {split}" if dataset else "")
     command += f" --current {current.encoder_id}" + (f" --candidate {candidate.encoder_id}" if candidate else "")

@@ -146,11 +146,15 @@ def _print_reranked(worth: RerankingComparison, n_cut: int) -> None:
     told = worth.as_json()
     means = ", ".join(f"{name} {_plain(value)}" for name, value in told["reranked"].items())
     low, high = told["interval"]
-    typer.echo(f"reranked: {means}; nDCG@10 {told['difference']:+.3f} ({low:+.3f} to {high:+.3f}), "
-               f"{worth.ms:.0f} ms a question")  # fmt: skip
+    typer.echo(
+        f"reranked: {means}; nDCG@10 {told['difference']:+.3f} ({low:+.3f} to {high:+.3f}), "
+        f"{worth.ms:.0f} ms a question"
+    )
     if n_cut:
-        typer.echo(f"The reranker's time was spent before its end for {n_cut:,} of {told['n_questions']:,} questions: "
-                   "see retrieval.rerank_s.")  # fmt: skip
+        typer.echo(
+            f"The reranker's time was spent before its end for {n_cut:,} of {told['n_questions']:,} questions: "
+            "see retrieval.rerank_s."
+        )
 
 
 def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:

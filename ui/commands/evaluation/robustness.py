@@ -57,8 +57,15 @@ def robustness(
 
         plot.write_text(robustness_plot(found, f"{asked.name}: answers that hold the known one"), "utf-8")
     if as_json:
-        about = {"dataset": asked.name, "split": asked.split, "questions_sha256": asked.sha256, "seed": seed,
-                 "version": version.encoder_id, "generator": app.settings.generator.model, "n_drawn": len(drawn)}  # fmt: skip
+        about = {
+            "dataset": asked.name,
+            "split": asked.split,
+            "questions_sha256": asked.sha256,
+            "seed": seed,
+            "version": version.encoder_id,
+            "generator": app.settings.generator.model,
+            "n_drawn": len(drawn),
+        }
         print_json(about | found.as_json())
     else:
         _print(found, f"{asked.name}, {found.n_questions} of {len(drawn)} questions, {k} passages")
@@ -75,8 +82,9 @@ def _cases(app: App, version: Version, drawn: Sequence[EvalQuestion], k: int) ->
 
     cases = usable_cases(_found(app, version, drawn), k)
     if not cases:
-        raise TooLittleDataError("no question has a known answer that stands in its right passage: choose a set with "
-                                 "known answers")  # fmt: skip
+        raise TooLittleDataError(
+            "no question has a known answer that stands in its right passage: choose a set with known answers"
+        )
     return cases
 
 
@@ -89,9 +97,12 @@ def _found(app: App, version: Version, drawn: Sequence[EvalQuestion]) -> Iterato
         known = app.library.get(sorted(one.right)).values()
         right = tuple(passage for passage in known if contains_any_answer(passage.text, one.answers))
         closest = (hit.passage for hit in retriever.search(one.text, N_SEARCHED))
-        wrong = tuple(passage for passage in closest if passage.passage_id not in one.right
-                      and not contains_any_answer(passage.encoded_text, one.answers))  # fmt: skip
-        yield PerturbationCase(one.query_id, one.text, one.answers, right, wrong)
+        wrong = tuple(
+            passage
+            for passage in closest
+            if passage.passage_id not in one.right and not contains_any_answer(passage.encoded_text, one.answers)
+        )
+        yield PerturbationCase(query_id=one.query_id, question=one.text, answers=one.answers, right=right, wrong=wrong)
 
 
 def fixed_passage_answerer(app: App, version: Version) -> Any:
@@ -106,17 +117,25 @@ def fixed_passage_answerer(app: App, version: Version) -> Any:
 
 
 def _print(found: RobustnessResult, title: str) -> None:
-    rows = [[f"{share:.0%} of the passages wrong", _cell(point.right), _cell(point.declined)]
-            for share, point in found.noise.items()]  # fmt: skip
-    rows += [[f"the right one on rank {rank}", _cell(point.right), _cell(point.declined)]
-             for rank, point in found.position.items()]  # fmt: skip
+    rows = [
+        [f"{share:.0%} of the passages wrong", _cell(point.right), _cell(point.declined)]
+        for share, point in found.noise.items()
+    ]
+    rows += [
+        [f"the right one on rank {rank}", _cell(point.right), _cell(point.declined)]
+        for rank, point in found.position.items()
+    ]
     print_table(["", "answered right", "declined"], rows, title)
     false, reworded = found.counterfactual, found.paraphrases
-    typer.echo(f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, says what was true "
-               f"{_cell(false.keeps)}")  # fmt: skip
+    typer.echo(
+        f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, says what was true "
+        f"{_cell(false.keeps)}"
+    )
     typer.echo(f"beside the true one: both are told {_cell(false.told)}, the false one alone {_cell(false.only_false)}")
-    typer.echo(f"in other words ({reworded.n}): as right or wrong as before {_cell(reworded.consistent)}, right "
-               f"{_cell(reworded.right)} instead of {_cell(reworded.right_as_asked)}")  # fmt: skip
+    typer.echo(
+        f"in other words ({reworded.n}): as right or wrong as before {_cell(reworded.consistent)}, right "
+        f"{_cell(reworded.right)} instead of {_cell(reworded.right_as_asked)}"
+    )
     if n_errors := sum(point.n_errors for point in (*found.noise.values(), *found.position.values())):
         typer.echo(f"{n_errors:,} answers failed and count as wrong")
 

@@ -42,8 +42,10 @@ def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] =
         print_json(asdict(made))
         return
     ((who, n),) = made.n_questions.items()
-    typer.echo(f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
-               f"and {100 * made.true_decline_rate:.1f} % of them without their passages")  # fmt: skip
+    typer.echo(
+        f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
+        f"and {100 * made.true_decline_rate:.1f} % of them without their passages"
+    )
 
 
 def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedThreshold:
@@ -56,8 +58,9 @@ def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedTh
     from retriever_training.judgments.snapshot import load_snapshot
 
     people = app.settings.feedback
-    evidence = load_snapshot(app, trusted=people.trusted, max_per_person=people.max_judgments_per_person,
-                      quarantined=people.quarantined)  # fmt: skip
+    evidence = load_snapshot(
+        app, trusted=people.trusted, max_per_person=people.max_judgments_per_person, quarantined=people.quarantined
+    )
     return calibrate_abstention(app, evidence, watch)
 
 

@@ -98,12 +98,17 @@ def bench_cold_start(
         print_json({"dataset": beir.name, "split": split, "weight": weight, "lines": [asdict(line) for line in lines]})
         return
     rows = [
-        [str(line.n_judged), line.source, f"{line.n_cold:,}", f"{line.served.mean_current:.4f}",
-         f"{line.served.mean_candidate:.4f}",
-         f"{line.served.difference:+.4f} ({line.served.low:+.4f} to {line.served.high:+.4f})",
-         *("–" if one is None else f"{one:+.4f}" for one in (line.seen, line.unseen))]
+        [
+            str(line.n_judged),
+            line.source,
+            f"{line.n_cold:,}",
+            f"{line.served.mean_current:.4f}",
+            f"{line.served.mean_candidate:.4f}",
+            f"{line.served.difference:+.4f} ({line.served.low:+.4f} to {line.served.high:+.4f})",
+            *("–" if one is None else f"{one:+.4f}" for one in (line.seen, line.unseen)),
+        ]
         for line in lines
-    ]  # fmt: skip
+    ]
     columns = ["judged", "source", "questions", "without", "with", "difference", "seen", "unseen"]
     print_table(columns, rows, f"{beir.name}, {split}: served nDCG@10")
 
@@ -131,8 +136,18 @@ def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: 
         ids = locate_passages(dataset, app.library)
         train, measured = (translate_qrels(dataset.split(name), ids) for name in ("train", split))
         version, vectors = app.current(), app.vectors().matrix()[1]
-        return ColdStartBench(app.library.passages(), vectors, app.lexical(), app.open_encoder(), version.lexical_weight,
-                     dataset.queries, train, measured, weight, seed)  # fmt: skip
+        return ColdStartBench(
+            passages=app.library.passages(),
+            vectors=vectors,
+            lexical=app.lexical(),
+            encoder=app.open_encoder(),
+            lexical_weight=version.lexical_weight,
+            questions=dataset.queries,
+            train=train,
+            measured=measured,
+            weight=weight,
+            seed=seed,
+        )
 
 
 def build_pseudo_questions(
@@ -149,8 +164,17 @@ def build_pseudo_questions(
         vectors.fill(encoder, advance)
     written = list(_written(app, passages, write_for)) if write_for else []
     weight, seed = base.lexical_weight, app.settings.night.seed
-    return passages, build_pseudo_question_set(passages, encoder, vectors.matrix()[1], weight, PSEUDO_QUESTION_WEIGHT, seed, written,
-                                     PSEUDO_QUESTION_SOURCES if sources is None else sources, n=n or MAX_PSEUDO_QUESTIONS)  # fmt: skip
+    return passages, build_pseudo_question_set(
+        passages,
+        encoder,
+        vectors.matrix()[1],
+        weight,
+        PSEUDO_QUESTION_WEIGHT,
+        seed,
+        written,
+        PSEUDO_QUESTION_SOURCES if sources is None else sources,
+        n=n or MAX_PSEUDO_QUESTIONS,
+    )
 
 
 def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, str]]:
@@ -160,8 +184,13 @@ def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, s
     from retriever_training.cold_start.llm_questions import write_llm_questions
 
     chosen = app.settings.generator
-    model = open_chat_model(chosen.model, base_url=chosen.base_url, api_key=chosen.api_key, timeout_s=chosen.timeout_s,
-                       max_tokens=chosen.max_tokens)  # fmt: skip
+    model = open_chat_model(
+        chosen.model,
+        base_url=chosen.base_url,
+        api_key=chosen.api_key,
+        timeout_s=chosen.timeout_s,
+        max_tokens=chosen.max_tokens,
+    )
     dropped: Counter[str] = Counter()
     with progress_bar("writing questions", min(n, len(passages))) as advance:
         yield from write_llm_questions(passages, model, n, app.settings.night.seed, dropped, advance)

@@ -74,15 +74,21 @@ def _print(made: dict[str, Any], out: Path) -> None:
     if worth is None:
         typer.echo("There are too few held-out questions to say what it is worth: wait for more verdicts.")
         return
-    rows = [[label, *(_plain(value) for value in worth[order].values())]
-            for label, order in (("as served", "served"), ("reranked", "reranked"))]  # fmt: skip
+    rows = [
+        [label, *(_plain(value) for value in worth[order].values())]
+        for label, order in (("as served", "served"), ("reranked", "reranked"))
+    ]
     print_table([f"{worth['n_questions']:,} dev questions", *worth["served"]], rows)
     low, high = worth["interval"]
-    typer.echo(f"nDCG@10 {worth['difference']:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {worth['p']:.3f}), better "
-               f"on {worth['wins']}, worse on {worth['losses']}; {worth['ms_per_question']:.0f} ms a question.")  # fmt: skip
-    typer.echo(f"{_advice(low, high)} To switch it on, in the settings:\n"
-               f"  retrieval.reranker = {str(out.resolve())!r}   for questions\n"
-               f"  night.teacher = {str(out.resolve())!r}   for cleaning a night's negatives, and for tier 3")  # fmt: skip
+    typer.echo(
+        f"nDCG@10 {worth['difference']:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {worth['p']:.3f}), better "
+        f"on {worth['wins']}, worse on {worth['losses']}; {worth['ms_per_question']:.0f} ms a question."
+    )
+    typer.echo(
+        f"{_advice(low, high)} To switch it on, in the settings:\n"
+        f"  retrieval.reranker = {str(out.resolve())!r}   for questions\n"
+        f"  night.teacher = {str(out.resolve())!r}   for cleaning a night's negatives, and for tier 3"
+    )
 
 
 def _advice(low: float, high: float) -> str:

@@ -59,11 +59,18 @@ def negatives(
     for positive in found["positives"]:
         typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
     rows = [
-        [one["source"], one["version"], str(one["rank"]), f"{one['score']:.3f}",
-         "–" if one["margin"] is None else f"{one['margin']:+.3f}", one["passage_id"], one["removed"] or "kept",
-         one["title"]]
+        [
+            one["source"],
+            one["version"],
+            str(one["rank"]),
+            f"{one['score']:.3f}",
+            "–" if one["margin"] is None else f"{one['margin']:+.3f}",
+            one["passage_id"],
+            one["removed"] or "kept",
+            one["title"],
+        ]
         for one in found["candidates"]
-    ]  # fmt: skip
+    ]
     print_table(["source", "version", "rank", "score", "margin", "passage", "kept?", "title"], rows)
 
 
@@ -152,7 +159,9 @@ def _wanted(
     if epochs == 1 and (easy_first or pool):
         raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
     n = MiningRequest().n_negatives if n_negatives is None else n_negatives
-    wanted = MiningRequest(n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited)
+    wanted = MiningRequest(
+        n_negatives=n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited
+    )
     if sources is None:
         return wanted
     named = tuple(word.strip() for word in sources.split(","))

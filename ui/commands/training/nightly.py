@@ -68,17 +68,37 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
     current = app.current().encoder_id
     found, called, refused = app.registry.versions(), version_names(app), latest_refusals(app)
     if as_json:
-        print_json({"current": current, "versions": [_as_json(one, called, current, refused) for one in found], "history": [
-            {"version": one.encoder_id, "kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()}
-            for one in app.registry.history()]})  # fmt: skip
+        print_json(
+            {
+                "current": current,
+                "versions": [_as_json(one, called, current, refused) for one in found],
+                "history": [
+                    {
+                        "version": one.encoder_id,
+                        "kind": one.kind,
+                        "reason": one.reason,
+                        "at": one.promoted_at.isoformat(),
+                    }
+                    for one in app.registry.history()
+                ],
+            }
+        )
         return
     rows = [
-        ["→" if one.encoder_id == current else "", _number(one, called), one.encoder_id, str(one.tier),
-         one.parent_id or "", one.passage_side,
-         f"{one.lexical_weight:g}", "kept" if one.folder.is_dir() else "gone", "refused" if one.encoder_id in refused else "",
-         one.created_at.isoformat(timespec="seconds")]
+        [
+            "→" if one.encoder_id == current else "",
+            _number(one, called),
+            one.encoder_id,
+            str(one.tier),
+            one.parent_id or "",
+            one.passage_side,
+            f"{one.lexical_weight:g}",
+            "kept" if one.folder.is_dir() else "gone",
+            "refused" if one.encoder_id in refused else "",
+            one.created_at.isoformat(timespec="seconds"),
+        ]
         for one in found
-    ]  # fmt: skip
+    ]
     print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "gate", "made"], rows)
 
 
@@ -157,11 +177,18 @@ def compare(
     if as_json:
         print_json({"question": question, "a": [_hit(hit) for hit in first], "b": [_hit(hit) for hit in second]})
         return
-    rows = [[str(hit.rank), str(ranks.get(hit.passage.passage_id, "–")), hit.passage.public_id, hit.passage.title]
-            for hit in second]  # fmt: skip
+    rows = [
+        [str(hit.rank), str(ranks.get(hit.passage.passage_id, "–")), hit.passage.public_id, hit.passage.title]
+        for hit in second
+    ]
     print_table([f"rank in {b}", f"rank in {a}", "passage", "title"], rows)
 
 
 def _hit(hit: Any) -> dict[str, Any]:
-    return {"rank": hit.rank, "passage_id": hit.passage.public_id, "score": hit.score, "dense": hit.dense,
-            "lexical": hit.lexical}  # fmt: skip
+    return {
+        "rank": hit.rank,
+        "passage_id": hit.passage.public_id,
+        "score": hit.score,
+        "dense": hit.dense,
+        "lexical": hit.lexical,
+    }

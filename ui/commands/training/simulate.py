@@ -56,8 +56,16 @@ def simulate(
         right = draw_questions(loaded, app, split, questions, seed)
         asked = simulate_people(app, right, Behaviour(n_people=people, error=error, voices=voices), seed)
         n_new = record_simulated_turns(app.feedback, asked)
-    summary = {"dataset": loaded.name, "split": split, "n_people": people, "error": error, "voices": voices, "seed": seed,
-               **summarise_simulation(asked, right), "n_new_votes": n_new}  # fmt: skip
+    summary = {
+        "dataset": loaded.name,
+        "split": split,
+        "n_people": people,
+        "error": error,
+        "voices": voices,
+        "seed": seed,
+        **summarise_simulation(asked, right),
+        "n_new_votes": n_new,
+    }
     if as_json:
         print_json(summary)
     else:
@@ -138,6 +146,8 @@ def summarise_simulation(asked: list[SimulatedTurn], right: dict[str, frozenset[
 
 def format_summary(summary: dict[str, Any]) -> str:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary["votes"].items())
-    return (f"{summary['n_people']} people asked {summary['n_questions']:,} questions in {summary['n_turns']:,} turns; "
-            f"{summary['n_turns_with_right_passage']:,} showed the right passage. {summary['n_votes']:,} votes "
-            f"({kinds}), {summary['n_wrong_votes']:,} of them wrong; {summary['n_new_votes']:,} are new.")  # fmt: skip
+    return (
+        f"{summary['n_people']} people asked {summary['n_questions']:,} questions in {summary['n_turns']:,} turns; "
+        f"{summary['n_turns_with_right_passage']:,} showed the right passage. {summary['n_votes']:,} votes "
+        f"({kinds}), {summary['n_wrong_votes']:,} of them wrong; {summary['n_new_votes']:,} are new."
+    )

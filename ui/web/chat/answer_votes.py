@@ -43,17 +43,34 @@ class AnswerVotes:
                 gr.Markdown(texts.WHY, elem_classes="nj-quiet")
                 self.reasons = {verdict: vote_button(label, verdict) for verdict, label in texts.REASON_BUTTONS.items()}
             self.comment = gr.Textbox(
-                label=said.COMMENT_LABEL, placeholder=said.COMMENT_PLACEHOLDER, lines=1, max_lines=4, max_length=2000,
-                submit_btn=said.SEND, elem_classes="nj-look",
-            )  # fmt: skip
+                label=said.COMMENT_LABEL,
+                placeholder=said.COMMENT_PLACEHOLDER,
+                lines=1,
+                max_lines=4,
+                max_length=2000,
+                submit_btn=said.SEND,
+                elem_classes="nj-look",
+            )
         self.note = note_line()
         self.which = PinPassage(opening, conversation, at_once=at_once)
 
     @property
     def own(self) -> list[Any]:
         """The components that a vote on the answer changes."""
-        return [self.row, self.good, self.bad, self.again, self.edit, self.copy, self.test, self.text, self.wrong,
-                *self.reasons.values(), self.comment, self.note]  # fmt: skip
+        return [
+            self.row,
+            self.good,
+            self.bad,
+            self.again,
+            self.edit,
+            self.copy,
+            self.test,
+            self.text,
+            self.wrong,
+            *self.reasons.values(),
+            self.comment,
+            self.note,
+        ]
 
     @property
     def parts(self) -> list[Any]:

@@ -46,8 +46,10 @@ class AskHandlers:
         """Connects the components with it."""
         page = self._page
         answering: dict[str, Any] = PRIVATE | {
-            "outputs": page.parts, "concurrency_limit": MAX_CONCURRENT_ANSWERS, "concurrency_id": "answers",
-        }  # fmt: skip
+            "outputs": page.parts,
+            "concurrency_limit": MAX_CONCURRENT_ANSWERS,
+            "concurrency_id": "answers",
+        }
         given, edited = {page.conversation, *page.where}, [page.question, page.conversation, page.editing]
         page.question.stop(self.stop, None, None, **QUICK)
         page.question.submit(self.ask, {page.question, *given}, **answering)
@@ -158,19 +160,30 @@ class AskHandlers:
         conversation = replace(conversation, conversation_id=conversation.conversation_id or uuid.uuid4().hex)
         text, state = "", "ready"
         for event in app.answerer.stream(
-            asked, history=conversation.history(instead_of), user=person.name, stopped=stopped, where=where,
-            conversation_id=conversation.conversation_id, instead_of=instead_of,
-        ):  # fmt: skip
+            asked,
+            history=conversation.history(instead_of),
+            user=person.name,
+            stopped=stopped,
+            where=where,
+            conversation_id=conversation.conversation_id,
+            instead_of=instead_of,
+        ):
             if isinstance(event, SearchFinished):
                 state = app.retriever.index_state
                 app.conversations.enter(conversation.conversation_id, person.name, asked)
-                yield self._page.evidence.render_hits(event.hits) | self._page.hidden() | self._searched(event, asked) | {
-                    self._page.last: conversation.conversation_id}  # fmt: skip
+                yield (
+                    self._page.evidence.render_hits(event.hits)
+                    | self._page.hidden()
+                    | self._searched(event, asked)
+                    | {self._page.last: conversation.conversation_id}
+                )
             elif isinstance(event, TextDelta):
                 text += event.delta
                 yield {self._page.chat: [*before, user_message(asked), assistant_message(text)]}
             else:
-                conversation = conversation.after(Exchange(asked, event, state, instead_of))
+                conversation = conversation.after(
+                    Exchange(asked=asked, answer=event, index_state=state, instead_of=instead_of)
+                )
                 yield self._page.shown(app, conversation, person) | self._page.list.shown(person, conversation)
 
     # ---- editing

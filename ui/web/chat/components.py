@@ -31,20 +31,38 @@ def chatbot() -> gr.Chatbot:
     # No Markdown in answers, and `as_message` leaves no HTML: what is shown is text, whatever a document or a model
     # wrote. No copy button: it would copy the escapes; see `copied_text`.
     return gr.Chatbot(
-        show_label=False, placeholder=texts.WELCOME, render_markdown=False, sanitize_html=True, allow_tags=False,
-        latex_delimiters=[], feedback_options=None, buttons=[], layout="bubble", height="100%",
-        elem_classes="nj-messages", group_consecutive_messages=False,
-    )  # fmt: skip
+        show_label=False,
+        placeholder=texts.WELCOME,
+        render_markdown=False,
+        sanitize_html=True,
+        allow_tags=False,
+        latex_delimiters=[],
+        feedback_options=None,
+        buttons=[],
+        layout="bubble",
+        height="100%",
+        elem_classes="nj-messages",
+        group_consecutive_messages=False,
+    )
 
 
 def question_box() -> gr.MultimodalTextbox:
     """Where the next question is typed and files are dropped; its button stops an answer that is being written."""
     return gr.MultimodalTextbox(
-        show_label=False, label=texts.ASK_LABEL, placeholder=texts.ASK_PLACEHOLDER, lines=1, max_lines=6,
-        max_plain_text_length=50 * MAX_QUESTION_LENGTH,  # what is pasted stays a question, and one that is too long is told so
-        file_count="multiple", sources=["upload"], submit_btn=True, autofocus=True, container=False,
+        show_label=False,
+        label=texts.ASK_LABEL,
+        placeholder=texts.ASK_PLACEHOLDER,
+        lines=1,
+        max_lines=6,
+        max_plain_text_length=50
+        * MAX_QUESTION_LENGTH,  # what is pasted stays a question, and one that is too long is told so
+        file_count="multiple",
+        sources=["upload"],
+        submit_btn=True,
+        autofocus=True,
+        container=False,
         elem_classes="nj-question",
-    )  # fmt: skip
+    )
 
 
 def question_value(text: str = "") -> dict[str, Any]:

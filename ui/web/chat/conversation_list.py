@@ -43,9 +43,15 @@ class ConversationList:
                 texts.NEW_CONVERSATION, size="sm", variant="secondary", min_width=0, elem_classes="nj-new"
             )
             self.words = gr.Textbox(
-                label=said.FIND_LABEL, show_label=False, container=False, placeholder=said.FIND_PLACEHOLDER, lines=1,
-                max_lines=1, max_length=200, elem_classes="nj-find-words",
-            )  # fmt: skip
+                label=said.FIND_LABEL,
+                show_label=False,
+                container=False,
+                placeholder=said.FIND_PLACEHOLDER,
+                lines=1,
+                max_lines=1,
+                max_length=200,
+                elem_classes="nj-find-words",
+            )
             self.titles = gr.Radio(
                 [], label=said.LIST_LABEL, show_label=False, container=False, visible=False, elem_classes="nj-titles"
             )
@@ -60,9 +66,14 @@ class ConversationList:
             self.json = gr.Button(said.EXPORT_JSON, size="sm", min_width=0, link="./", elem_classes="nj-vote")
             self.delete = vote_button(said.DELETE, "delete")
         self.name = gr.Textbox(
-            label=said.RENAME_LABEL, visible=False, lines=1, max_lines=1, max_length=200, submit_btn=said.SAVE,
+            label=said.RENAME_LABEL,
+            visible=False,
+            lines=1,
+            max_lines=1,
+            max_length=200,
+            submit_btn=said.SAVE,
             elem_classes="nj-look",
-        )  # fmt: skip
+        )
         with gr.Column(visible=False, elem_classes="nj-sure", min_width=0) as self.sure:
             gr.Markdown(said.SURE, elem_classes="nj-quiet")
             self.votes_too = gr.Checkbox(label=said.VOTES_TOO, value=False, container=False)
@@ -74,8 +85,19 @@ class ConversationList:
     @property
     def parts(self) -> list[Any]:
         """Every component that updates may name."""
-        return [self.state, self.titles, self.empty, self.older, self.actions, self.text, self.json, self.name, self.sure,
-                self.votes_too, self.note]  # fmt: skip
+        return [
+            self.state,
+            self.titles,
+            self.empty,
+            self.older,
+            self.actions,
+            self.text,
+            self.json,
+            self.name,
+            self.sure,
+            self.votes_too,
+            self.note,
+        ]
 
     def listen(self, open_: Open, all_parts: list[Any]) -> None:
         """Connects the components; *open_* shows a conversation by updates of *all_parts*, these here among them."""

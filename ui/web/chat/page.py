@@ -87,8 +87,20 @@ class ChatPage:
     @property
     def parts(self) -> list[Any]:
         """Every component that updates may name."""
-        return [self.question, self.conversation, self.editing, self.last, self.chat, self.quiet, self.states, self.timer,
-                *self.votes.parts, *self.list.parts, *self.files.parts, *self.evidence.parts]  # fmt: skip
+        return [
+            self.question,
+            self.conversation,
+            self.editing,
+            self.last,
+            self.chat,
+            self.quiet,
+            self.states,
+            self.timer,
+            *self.votes.parts,
+            *self.list.parts,
+            *self.files.parts,
+            *self.evidence.parts,
+        ]
 
     # ---- showing
 

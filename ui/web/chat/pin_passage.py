@@ -40,13 +40,23 @@ class PinPassage:
             self.heading = gr.Markdown(said.WHICH_PASSAGE, elem_classes="nj-ask-which")
             with gr.Row(elem_classes="nj-pick", equal_height=True):
                 self.words = gr.Textbox(
-                    label=said.SEARCH_LABEL, placeholder=said.SEARCH_PLACEHOLDER, lines=1, max_lines=1, max_length=1000,
-                    min_width=200, submit_btn=True, elem_classes="nj-look",
-                )  # fmt: skip
+                    label=said.SEARCH_LABEL,
+                    placeholder=said.SEARCH_PLACEHOLDER,
+                    lines=1,
+                    max_lines=1,
+                    max_length=1000,
+                    min_width=200,
+                    submit_btn=True,
+                    elem_classes="nj-look",
+                )
                 self.document = gr.Dropdown(
-                    label=said.DOCUMENT_LABEL, choices=[], value=None, allow_custom_value=True, min_width=200,
+                    label=said.DOCUMENT_LABEL,
+                    choices=[],
+                    value=None,
+                    allow_custom_value=True,
+                    min_width=200,
                     elem_classes="nj-offered",
-                )  # fmt: skip
+                )
             self.line = note_line()
             self.finds = [self._find() for _ in range(N_FOUND)]
 
@@ -83,9 +93,12 @@ class PinPassage:
         sources = [one.source for one in self._opening.app().library.sources()[:MAX_CHOICES]]
         choices = [(strip_control_characters(one), one) for one in sources]
         return self._shown([], {}) | {
-            self.box: gr.update(visible=True), self.heading: heading, self.words: "",
-            self.document: gr.update(choices=choices, value=None), self.line: gr.update(visible=False),
-        }  # fmt: skip
+            self.box: gr.update(visible=True),
+            self.heading: heading,
+            self.words: "",
+            self.document: gr.update(choices=choices, value=None),
+            self.line: gr.update(visible=False),
+        }
 
     def search(self, words: str, conversation: Conversation, request: gr.Request) -> Updates:
         """Finds passages by words."""

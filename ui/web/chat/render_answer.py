@@ -9,8 +9,9 @@ from ui.web.components.escape import escape_html, strip_control_characters
 
 def format_answer_details(answer: Answer, index_state: str, asked: str) -> str:
     """Which version answered, from how much, how fast, and by what kind of search."""
-    line = texts.QUIET.format(version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s",
-                              index=texts.INDEX[index_state])  # fmt: skip
+    line = texts.QUIET.format(
+        version=answer.encoder_id, n=len(answer.hits), seconds=f"{answer.seconds:.2f} s", index=texts.INDEX[index_state]
+    )
     cut = texts.RERANK_CUT if answer.rerank_is_cut else ""
     return " · ".join(part for part in (line, cut, format_searched_as(answer.question, asked)) if part)
 

@@ -20,7 +20,7 @@ VotesByPassage = Mapping[str | None, str]
 """What the person says of a turn: passage id, or None for the answer → verdict."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SourceCard:
     """The place of one card. All of them are made with the page, and filled or hidden later."""
 
@@ -44,9 +44,10 @@ class SourceCard:
                 buttons = {verdict: vote_button(label, verdict) for verdict, label in texts.PASSAGE_BUTTONS.items()}
                 opener = vote_button(said.OPEN, "open")
             note = note_line()
-            document = gr.Markdown(visible=False, sanitize_html=True, latex_delimiters=[], header_links=False,
-                                   elem_classes="nj-around")  # fmt: skip
-        return cls(box, text, buttons, note, opener, document, at_once)
+            document = gr.Markdown(
+                visible=False, sanitize_html=True, latex_delimiters=[], header_links=False, elem_classes="nj-around"
+            )
+        return cls(box=box, card=text, buttons=buttons, note=note, open=opener, document=document, at_once=at_once)
 
     @property
     def parts(self) -> list[Any]:
@@ -134,8 +135,9 @@ class SourcesPanel:
         for place, slot in enumerate(self.cards):
             if place < len(hits):
                 one = hits[place].passage.passage_id
-                updates |= slot.fill(hits[place], citations, standing.get(one), open_to_votes=open_to_votes,
-                                     removed=one in removed)  # fmt: skip
+                updates |= slot.fill(
+                    hits[place], citations, standing.get(one), open_to_votes=open_to_votes, removed=one in removed
+                )
             else:
                 updates[slot.box] = gr.update(visible=False)
         return updates
@@ -153,8 +155,14 @@ def page_links(current: str) -> None:
     with gr.Row(elem_classes="nj-pages"):
         for path, name in texts.PAGES.items():
             here = ["nj-here"] if path == current else []
-            links[path] = gr.Button(name, link=path or "./", size="sm", min_width=0, visible=path != "people",
-                                    elem_classes=["nj-page-link", *here])  # fmt: skip
+            links[path] = gr.Button(
+                name,
+                link=path or "./",
+                size="sm",
+                min_width=0,
+                visible=path != "people",
+                elem_classes=["nj-page-link", *here],
+            )
     gr.on(
         None, show_people_link, None, [links["people"]], api_visibility="private", show_progress="hidden", queue=False
     )
@@ -183,8 +191,15 @@ def note_line() -> gr.Markdown:
     return gr.Markdown(visible=False, elem_classes="nj-note")
 
 
-def render_vote_buttons(buttons: Mapping[str, Any], labels: Mapping[str, str], note: gr.Markdown, stands: str | None, promise: str, *,
-            open_to_votes: bool = True) -> Updates:  # fmt: skip
+def render_vote_buttons(
+    buttons: Mapping[str, Any],
+    labels: Mapping[str, str],
+    note: gr.Markdown,
+    stands: str | None,
+    promise: str,
+    *,
+    open_to_votes: bool = True,
+) -> Updates:
     """The buttons with the standing verdict pressed, and the promise it earns, where it is that of a button."""
     updates: Updates = {
         button: gr.update(

@@ -14,7 +14,7 @@ from ui.web.components.escape import chat_message_text
 MAX_EXCHANGES = 50  # exchanges of a conversation that are shown and remembered for follow-ups
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """A question as it was typed, and what it got."""
 
@@ -30,10 +30,16 @@ class Exchange:
     @classmethod
     def of(cls, kept: StoredAnswer) -> Exchange:
         """As it is kept in SQL."""
-        return cls(kept.answer.asked, kept.answer, kept.index_state, kept.instead_of, kept.removed)
+        return cls(
+            asked=kept.answer.asked,
+            answer=kept.answer,
+            index_state=kept.index_state,
+            instead_of=kept.instead_of,
+            removed=kept.removed,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """The conversation that is open."""
 
@@ -51,7 +57,7 @@ class Conversation:
     def of(cls, conversation_id: str, kept: Sequence[StoredAnswer]) -> Conversation:
         """As it is kept in SQL, with its last answer shown."""
         exchanges = tuple(Exchange.of(one) for one in kept)
-        return cls(conversation_id, exchanges, shown=len(exchanges) - 1)
+        return cls(conversation_id=conversation_id, exchanges=exchanges, shown=len(exchanges) - 1)
 
     @property
     def current(self) -> Exchange | None:

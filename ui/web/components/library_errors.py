@@ -12,8 +12,12 @@ from ui.background.startup import AppStartup
 from ui.texts import shared as texts
 from ui.web.components.handler_errors import Updates, run_handler
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4,
-                         "concurrency_id": "documents"}  # fmt: skip
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": 4,
+    "concurrency_id": "documents",
+}
 """Of every listener here: each open page looks once a second, which must not take the room of those who chat."""
 
 

@@ -30,11 +30,15 @@ from ui.web.components.escape import passage_title, strip_control_characters
 from ui.web.components.handler_errors import Updates, run_handler
 from ui.web.insights.render import render_comparison
 
-COMPARE_EVENT: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
-                           "show_progress": "hidden"}  # fmt: skip
+COMPARE_EVENT: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "insights",
+    "api_visibility": "private",
+    "show_progress": "hidden",
+}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenComparison:
     """What a person looks at, kept on the server: the browser is not told which version is on which side."""
 
@@ -54,9 +58,15 @@ class CompareTab:
         self._opening = opening
         with gr.Row(elem_classes="nj-pick", equal_height=True):
             self.question = gr.Textbox(
-                label=words.COMPARE_QUESTION, placeholder=words.COMPARE_PLACEHOLDER, lines=1, max_lines=3,
-                max_length=MAX_QUESTION_LENGTH, submit_btn=words.COMPARE, scale=3, elem_classes="nj-look",
-            )  # fmt: skip
+                label=words.COMPARE_QUESTION,
+                placeholder=words.COMPARE_PLACEHOLDER,
+                lines=1,
+                max_lines=3,
+                max_length=MAX_QUESTION_LENGTH,
+                submit_btn=words.COMPARE,
+                scale=3,
+                elem_classes="nj-look",
+            )
             self.first, self.second = (
                 gr.Dropdown(label=label, choices=[], value=None, scale=1, min_width=150, elem_classes="nj-offered")
                 for label in (words.FIRST, words.SECOND)
@@ -78,8 +88,18 @@ class CompareTab:
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
-        shown = [self.first, self.second, self.hide, self.status, self.which, self.result, self.offer, self.pin, self.found,
-                 self.open]  # fmt: skip
+        shown = [
+            self.first,
+            self.second,
+            self.hide,
+            self.status,
+            self.which,
+            self.result,
+            self.offer,
+            self.pin,
+            self.found,
+            self.open,
+        ]
         asked = [self.question, self.first, self.second, self.hide]
         blocks.load(self.offer_versions, None, shown, **COMPARE_EVENT)
         self.question.submit(self.compare, asked, shown, **COMPARE_EVENT)
@@ -96,10 +116,14 @@ class CompareTab:
             if len(versions) < 2:
                 return {self.status: words.ONE_VERSION}
             choices = [
-                ((words.EARLIER if place else words.CURRENT).format(
-                    name=called[one.encoder_id], day=f"{one.created_at:%Y-%m-%d}"), one.encoder_id)
+                (
+                    (words.EARLIER if place else words.CURRENT).format(
+                        name=called[one.encoder_id], day=f"{one.created_at:%Y-%m-%d}"
+                    ),
+                    one.encoder_id,
+                )
                 for place, one in enumerate(versions)
-            ]  # fmt: skip
+            ]
             return {
                 self.first: gr.update(choices=choices, value=versions[1].encoder_id),
                 self.second: gr.update(choices=choices, value=versions[0].encoder_id),
@@ -115,8 +139,13 @@ class CompareTab:
         if not (question or "").strip():
             return
         assert question is not None
-        closed = {self.which: gr.update(visible=False), self.result: gr.update(visible=False),
-                  self.offer: gr.update(visible=False), self.found: "", self.open: None}  # fmt: skip
+        closed = {
+            self.which: gr.update(visible=False),
+            self.result: gr.update(visible=False),
+            self.offer: gr.update(visible=False),
+            self.found: "",
+            self.open: None,
+        }
         yield {self.status: words.COMPARING} | closed
         yield self._done(
             request, lambda app, person: self._compared(app, person, check_question(question), first, second, hide)
@@ -133,7 +162,7 @@ class CompareTab:
         left, right = (
             search_version(app, app.registry.version(one), question) for one in (blind.left_id, blind.right_id)
         )
-        seen = OpenComparison(blind, a.encoder_id, left, right)
+        seen = OpenComparison(blind=blind, first_id=a.encoder_id, left=left, right=right)
         if not is_blind or are_same_ranking(left, right):
             status = words.ALIKE if are_same_ranking(left, right) else ""
             return {self.status: status} | self._named(app, seen, judged=False)

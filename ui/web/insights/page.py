@@ -25,8 +25,12 @@ from ui.web.insights.render import render_usage, render_votes
 log = logging.getLogger(__name__)
 
 Updates = dict[Any, Any]
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "insights", "api_visibility": "private",
-                                 "show_progress": "hidden"}  # fmt: skip
+ONE_AT_A_TIME: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "insights",
+    "api_visibility": "private",
+    "show_progress": "hidden",
+}
 """Looking searches and counts, so it must not take the room of those who chat; more wait in line."""
 DEFAULT_DAYS = 30
 
@@ -38,9 +42,12 @@ class VotesTab:
         self._opening = opening
         self._look: VoteEffectsView | None = None
         self.whose = gr.Radio(
-            choices=[(words.MINE, "mine"), (words.ALL, "all")], value="all", label=words.WHOSE, visible=False,
+            choices=[(words.MINE, "mine"), (words.ALL, "all")],
+            value="all",
+            label=words.WHOSE,
+            visible=False,
             elem_classes="nj-whose",
-        )  # fmt: skip
+        )
         self.status = gr.Markdown(words.WAKING, latex_delimiters=[], elem_classes="nj-quiet")
         self.found = html_block()
         self.further = gr.Button(visible=False, size="sm", min_width=0, elem_classes="nj-further")
@@ -98,9 +105,11 @@ class TimeTab:
         self._opening = opening
         self._counted = UsageCache()
         self.days = gr.Radio(
-            choices=[(words.DAYS_CHOICES[days], days) for days in SPANS_DAYS], value=DEFAULT_DAYS, label=words.DAYS,
+            choices=[(words.DAYS_CHOICES[days], days) for days in SPANS_DAYS],
+            value=DEFAULT_DAYS,
+            label=words.DAYS,
             elem_classes="nj-whose",
-        )  # fmt: skip
+        )
         self.found = html_block()
 
     def listen(self, blocks: gr.Blocks) -> None:

@@ -181,12 +181,18 @@ def _panels(found: Sequence[UsagePeriod]) -> str:
     labels = [_days(one) for one in found]
     named = words.SERIES
     supported = [100 * one.supported_share if one.supported_share is not None else None for one in found]
-    asked = [Series(named["answered"], [one.n_answered for one in found], "good"),
-             Series(named["declined"], [one.n_declined for one in found], "soft")]  # fmt: skip
-    judged = [Series(named["liked"], [one.n_liked for one in found], "good"),
-              Series(named["disliked"], [one.n_disliked for one in found], "bad")]  # fmt: skip
-    spent = [Series(named["p50"], [one.p50_s for one in found], "ink"),
-             Series(named["p95"], [one.p95_s for one in found], "soft")]  # fmt: skip
+    asked = [
+        Series(named["answered"], [one.n_answered for one in found], "good"),
+        Series(named["declined"], [one.n_declined for one in found], "soft"),
+    ]
+    judged = [
+        Series(named["liked"], [one.n_liked for one in found], "good"),
+        Series(named["disliked"], [one.n_disliked for one in found], "bad"),
+    ]
+    spent = [
+        Series(named["p50"], [one.p50_s for one in found], "ink"),
+        Series(named["p95"], [one.p95_s for one in found], "soft"),
+    ]
     support = [Series(named["supported"], supported, "good")]
     panels = (
         ("asked", asked, bar_chart(asked, labels)),
@@ -218,8 +224,17 @@ def _table(found: UsageOverTime) -> str:
 def usage_cells(one: UsagePeriod) -> list[str]:
     """One line of the table, in the order of `COLUMNS`."""
     days = str(one.first) if one.first == one.last else f"{one.first} to {one.last}"
-    return [days, f"{one.n_asked:,}", format_percent(one.answered_share), f"{one.n_declined:,}", f"{one.n_liked:,}",
-            f"{one.n_disliked:,}", format_percent(one.supported_share), format_seconds(one.p50_s), format_seconds(one.p95_s)]  # fmt: skip
+    return [
+        days,
+        f"{one.n_asked:,}",
+        format_percent(one.answered_share),
+        f"{one.n_declined:,}",
+        f"{one.n_liked:,}",
+        f"{one.n_disliked:,}",
+        format_percent(one.supported_share),
+        format_seconds(one.p50_s),
+        format_seconds(one.p95_s),
+    ]
 
 
 def format_percent(share: float | None) -> str:

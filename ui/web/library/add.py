@@ -37,9 +37,15 @@ class AddDocuments:
             )
             with gr.Row(elem_classes="nj-pick", equal_height=True):
                 self.path = gr.Textbox(
-                    label=own_texts.PATH_LABEL, placeholder=texts.PATH_PLACEHOLDER, lines=1, max_lines=1,
-                    max_length=4096, submit_btn=texts.BRING_IN, scale=3, elem_classes=["nj-look", "nj-path"],
-                )  # fmt: skip
+                    label=own_texts.PATH_LABEL,
+                    placeholder=texts.PATH_PLACEHOLDER,
+                    lines=1,
+                    max_lines=1,
+                    max_length=4096,
+                    submit_btn=texts.BRING_IN,
+                    scale=3,
+                    elem_classes=["nj-look", "nj-path"],
+                )
                 self.vanished = gr.Checkbox(label=texts.TAKE_OUT_VANISHED, value=False, scale=1)
         with gr.Row(elem_classes="nj-votes"):
             self.again = _button(own_texts.TRY_AGAIN, "nj-again")

@@ -42,13 +42,23 @@ class DocumentList:
         self.view = gr.State(DocumentView())
         with gr.Row(elem_classes=["nj-pick", "nj-seek"], equal_height=True):
             self.match = gr.Textbox(
-                label=texts.SEARCH_LABEL, placeholder=texts.SEARCH_PLACEHOLDER, lines=1, max_lines=1, max_length=1000,
-                submit_btn=texts.FIND, scale=3, elem_classes="nj-look",
-            )  # fmt: skip
+                label=texts.SEARCH_LABEL,
+                placeholder=texts.SEARCH_PLACEHOLDER,
+                lines=1,
+                max_lines=1,
+                max_length=1000,
+                submit_btn=texts.FIND,
+                scale=3,
+                elem_classes="nj-look",
+            )
             self.only = gr.Dropdown(
-                label=texts.ONLY_LABEL, choices=[(name, key) for key, name in texts.ONLY.items()], value="", scale=2,
-                filterable=False, elem_classes="nj-offered",
-            )  # fmt: skip
+                label=texts.ONLY_LABEL,
+                choices=[(name, key) for key, name in texts.ONLY.items()],
+                value="",
+                scale=2,
+                filterable=False,
+                elem_classes="nj-offered",
+            )
         with gr.Row(elem_classes="nj-columns"):
             self.columns = {key: _column(key) for key in texts.COLUMNS}
         self.rows = [_Row.make() for _ in range(N_ROWS)]
@@ -65,8 +75,14 @@ class DocumentList:
         """Connects the components with what happens."""
         out = [*self.outputs, self._status]
         # Not "once", Gradio's default: what is chosen while the answer before is under way would be lost.
-        gr.on([self.match.submit, self.only.input], self.find, [self.view, self.match, self.only], out,
-              trigger_mode="always_last", **QUIET)  # fmt: skip
+        gr.on(
+            [self.match.submit, self.only.input],
+            self.find,
+            [self.view, self.match, self.only],
+            out,
+            trigger_mode="always_last",
+            **QUIET,
+        )
         self.pager.listen(self._turner, self.view, out)
         for key, column in self.columns.items():
             if key in DOCUMENT_SORTS:
@@ -136,8 +152,13 @@ class _Row:
 
 
 def _column(key: str) -> gr.Button:
-    return gr.Button(_heading(key, "source"), size="sm", min_width=0, interactive=key in DOCUMENT_SORTS,
-                     elem_classes=["nj-column", f"nj-column-{key}"])  # fmt: skip
+    return gr.Button(
+        _heading(key, "source"),
+        size="sm",
+        min_width=0,
+        interactive=key in DOCUMENT_SORTS,
+        elem_classes=["nj-column", f"nj-column-{key}"],
+    )
 
 
 def _heading(key: str, sort: str) -> str:

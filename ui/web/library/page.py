@@ -56,9 +56,14 @@ class LibraryPage:
     def _make_folder_removal(self) -> None:
         with gr.Accordion(texts.REMOVE_FOLDER, open=False, elem_classes="nj-folder") as self.folder_box:
             self.folder = gr.Textbox(
-                label=texts.REMOVE_LABEL, placeholder=texts.REMOVE_PLACEHOLDER, lines=1, max_lines=1, max_length=4096,
-                submit_btn=texts.REMOVE_WHAT, elem_classes="nj-look",
-            )  # fmt: skip
+                label=texts.REMOVE_LABEL,
+                placeholder=texts.REMOVE_PLACEHOLDER,
+                lines=1,
+                max_lines=1,
+                max_length=4096,
+                submit_btn=texts.REMOVE_WHAT,
+                elem_classes="nj-look",
+            )
             self.sure = RemoveRow(self._opening, self.status)
 
     def listen(self, blocks: gr.Blocks) -> None:

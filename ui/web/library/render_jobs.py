@@ -34,8 +34,10 @@ def _job(job: IngestJob, steps: Sequence[FileProgress]) -> str:
     more = f'<p class="nj-hint">{texts.MORE_FILES.format(n=n_more, job=job.job_id[:8])}</p>' if n_more > 0 else ""
     paths = escape_html(", ".join(job.asked.paths))
     files = _steps(_refused_first(steps)) if job.state == "running" else _folded(steps)
-    return (f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
-            f"{_bar(job)}{files}{more}</div>")  # fmt: skip
+    return (
+        f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
+        f"{_bar(job)}{files}{more}</div>"
+    )
 
 
 def _bar(job: IngestJob) -> str:

@@ -24,10 +24,14 @@ class AddPerson:
             gr.Markdown(f"### {texts.ADD_TITLE}")
             with gr.Row(elem_classes="nj-pick"):
                 self.name = gr.Textbox(
-                    label=texts.NAME_LABEL, info=texts.NAME_HINT, lines=1, max_lines=1, max_length=64,
+                    label=texts.NAME_LABEL,
+                    info=texts.NAME_HINT,
+                    lines=1,
+                    max_lines=1,
+                    max_length=64,
                     html_attributes=gr.InputHTMLAttributes(autocapitalize="none", autocomplete="off", spellcheck=False),
                     elem_classes="nj-look",
-                )  # fmt: skip
+                )
                 self.password = password_box()
             self.role = gr.Radio(texts.ROLE_CHOICES, value="voter", label=texts.ROLE_LABEL, elem_classes="nj-tier")
             with gr.Row(elem_classes="nj-acts"):

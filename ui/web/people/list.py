@@ -38,8 +38,14 @@ class PeopleList:
         self._desk = desk
         self.view = gr.State(PeopleView())
         with gr.Row(visible=False, elem_classes=["nj-pick", "nj-seek"]) as self.seek:
-            self.match = gr.Textbox(label=texts.SEARCH_LABEL, lines=1, max_lines=1, max_length=100,
-                                    submit_btn=texts.FIND, elem_classes="nj-look")  # fmt: skip
+            self.match = gr.Textbox(
+                label=texts.SEARCH_LABEL,
+                lines=1,
+                max_lines=1,
+                max_length=100,
+                submit_btn=texts.FIND,
+                elem_classes="nj-look",
+            )
         self.headings = gr.Markdown(render_people_headings(), sanitize_html=True, latex_delimiters=[])
         self.rows = [_Row.make() for _ in range(N_ROWS)]
         self.none = gr.Markdown(texts.NONE_SUCH, visible=False, elem_classes="nj-quiet")

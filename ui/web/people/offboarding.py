@@ -24,8 +24,13 @@ Asked = Literal["", "lock", "forget"]
 class Offboarding:
     """The components and what happens to them. Made once, inside the Gradio container that is open."""
 
-    def __init__(self, desk: PeopleActions, name: gr.State, shown: Callable[[App, str, CurrentUser], Updates],
-                 without: Callable[[App, CurrentUser], Updates]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        desk: PeopleActions,
+        name: gr.State,
+        shown: Callable[[App, str, CurrentUser], Updates],
+        without: Callable[[App, CurrentUser], Updates],
+    ) -> None:
         self._desk = desk
         self._name = name
         self._shown = shown
@@ -41,8 +46,9 @@ class Offboarding:
                 self.forget = gr.Button(texts.FORGET, min_width=0, elem_classes="nj-act")
             with gr.Column(visible=False, elem_classes=["nj-card", "nj-removal"]) as self.box:
                 self.told = html_block()
-                self.typed = gr.Textbox(label=texts.TYPE_NAME, lines=1, max_lines=1, max_length=100, visible=False,
-                                        elem_classes="nj-look")  # fmt: skip
+                self.typed = gr.Textbox(
+                    label=texts.TYPE_NAME, lines=1, max_lines=1, max_length=100, visible=False, elem_classes="nj-look"
+                )
                 with gr.Row(elem_classes="nj-votes"):
                     self.do = gr.Button("", size="sm", min_width=0, elem_classes=["nj-vote", "nj-remove"])
                     self.keep = gr.Button(texts.LEAVE_IT, size="sm", min_width=0, elem_classes=["nj-vote", "nj-keep"])

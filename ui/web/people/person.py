@@ -55,8 +55,20 @@ class PersonDetails:
     @property
     def outputs(self) -> list[Any]:
         """What `shown` updates."""
-        return [self.name, self.head, self.role_title, self.role, self.password, self.sessions, self.end_sessions,
-                self.tokens, self.which, self.revoke, *self.leaving.outputs, *self._desk.told]  # fmt: skip
+        return [
+            self.name,
+            self.head,
+            self.role_title,
+            self.role,
+            self.password,
+            self.sessions,
+            self.end_sessions,
+            self.tokens,
+            self.which,
+            self.revoke,
+            *self.leaving.outputs,
+            *self._desk.told,
+        ]
 
     def listen(self, further: list[Any]) -> None:
         """Connects the components; *further* is what shows the page once somebody was forgotten."""

@@ -17,8 +17,12 @@ from ui.background.startup import AppStartup
 from ui.texts import people as texts
 from ui.web.components.handler_errors import Updates, run_handler
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 1,
-                         "concurrency_id": "people"}  # fmt: skip
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": 1,
+    "concurrency_id": "people",
+}
 """Of every listener here. One at a time: hashing a password takes a tenth of a second and 64 MiB."""
 
 
@@ -50,8 +54,15 @@ class PeopleActions:
         """An empty one."""
         with gr.Column(elem_classes="nj-people-told", scale=0):
             status = gr.Markdown("", latex_delimiters=[], elem_classes=["nj-quiet", "nj-status"])
-            secret = gr.Textbox(label="", interactive=False, visible=False, lines=1, max_lines=1, buttons=["copy"],
-                                elem_classes="nj-secret")  # fmt: skip
+            secret = gr.Textbox(
+                label="",
+                interactive=False,
+                visible=False,
+                lines=1,
+                max_lines=1,
+                buttons=["copy"],
+                elem_classes="nj-secret",
+            )
         return cls(opening, status, secret)
 
     @property
@@ -79,9 +90,14 @@ class PeopleActions:
 def password_box() -> gr.Textbox:
     """Where a password is written; left empty, one is made."""
     return gr.Textbox(
-        label=texts.PASSWORD_LABEL.format(n=MIN_PASSWORD), info=texts.PASSWORD_HINT, type="password", lines=1,
-        max_lines=1, html_attributes=gr.InputHTMLAttributes(autocomplete="new-password"), elem_classes="nj-look",
-    )  # fmt: skip
+        label=texts.PASSWORD_LABEL.format(n=MIN_PASSWORD),
+        info=texts.PASSWORD_HINT,
+        type="password",
+        lines=1,
+        max_lines=1,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="new-password"),
+        elem_classes="nj-look",
+    )
 
 
 def password_or_generated(typed: str | None) -> tuple[str, bool]:

@@ -38,9 +38,15 @@ class NegativesPage:
             page_links("negatives")
         with gr.Row(elem_classes="nj-pick", equal_height=True):
             self.question = gr.Textbox(
-                label=texts.ASK_LABEL, placeholder=texts.NEGATIVES_PLACEHOLDER, lines=1, max_lines=3,
-                max_length=MAX_QUESTION_LENGTH, submit_btn=texts.LOOK, scale=3, elem_classes="nj-look",
-            )  # fmt: skip
+                label=texts.ASK_LABEL,
+                placeholder=texts.NEGATIVES_PLACEHOLDER,
+                lines=1,
+                max_lines=3,
+                max_length=MAX_QUESTION_LENGTH,
+                submit_btn=texts.LOOK,
+                scale=3,
+                elem_classes="nj-look",
+            )
             self.offered = gr.Dropdown(
                 label=texts.JUDGED_QUESTIONS, choices=[], value=None, visible=False, scale=2, elem_classes="nj-offered"
             )
@@ -49,12 +55,21 @@ class NegativesPage:
 
     def listen(self, blocks: gr.Blocks) -> None:
         """Connects the components with what happens."""
-        looking: dict[str, Any] = {"outputs": [self.question, self.status, self.found], "api_visibility": "private",
-                                   "show_progress": "hidden"} | ONE_AT_A_TIME  # fmt: skip
+        looking: dict[str, Any] = {
+            "outputs": [self.question, self.status, self.found],
+            "api_visibility": "private",
+            "show_progress": "hidden",
+        } | ONE_AT_A_TIME
         self.question.submit(self.look, [self.question], **looking)
         self.offered.input(self.look, [self.offered], **looking)
-        blocks.load(self.offer, None, [self.offered, self.status], api_visibility="private", show_progress="hidden",
-                    **ONE_AT_A_TIME)  # fmt: skip
+        blocks.load(
+            self.offer,
+            None,
+            [self.offered, self.status],
+            api_visibility="private",
+            show_progress="hidden",
+            **ONE_AT_A_TIME,
+        )
 
     def offer(self, request: gr.Request) -> Updates:
         """Questions to pick from: those that people judged, or headings of the library where there are none."""
@@ -105,13 +120,13 @@ def negatives_html(app: App, question: str) -> str:
     right = [of[one["passage_id"]] for one in told["positives"] if one["passage_id"] in of]
     found = [
         FinderCandidates(
-            one["source"],
-            one["version"],
-            one["rank"],
-            one["score"],
-            one["margin"],
-            one["removed"],
-            of[one["passage_id"]],
+            way=one["source"],
+            version=one["version"],
+            rank=one["rank"],
+            score=one["score"],
+            margin=one["margin"],
+            removed=one["removed"],
+            passage=of[one["passage_id"]],
         )
         for one in told["candidates"]
         if one["passage_id"] in of
@@ -125,8 +140,13 @@ def judged_questions(app: App, n: int = MAX_OFFERED_QUESTIONS) -> list[str]:
     from retriever_training.judgments.splits import normalise_question
 
     chosen = app.settings.feedback
-    settled = load_judgments(app, frozenset(app.active_retriever.lexical.passage_ids), trusted=chosen.trusted,
-                     max_per_person=chosen.max_judgments_per_person, quarantined=chosen.quarantined)  # fmt: skip
+    settled = load_judgments(
+        app,
+        frozenset(app.active_retriever.lexical.passage_ids),
+        trusted=chosen.trusted,
+        max_per_person=chosen.max_judgments_per_person,
+        quarantined=chosen.quarantined,
+    )
     latest: dict[str, str] = {}
     for judgment in sorted(settled.judgments, key=lambda one: one.latest_at, reverse=True):
         latest.setdefault(normalise_question(judgment.question), strip_control_characters(judgment.question))

@@ -114,6 +114,11 @@ class NightSection:
         turn = f"{app.registry.latest_promotion().promotion_id} {last} {running is not None}"
         ours = running is not None and running.pid is not None
         return {
-            self.night: shown, self.last: before, self.said: said, self.seen: shown + before + said, self.round: turn,
-            self.train: gr.update(interactive=running is None), self.cancel: gr.update(visible=ours),
-        }  # fmt: skip
+            self.night: shown,
+            self.last: before,
+            self.said: said,
+            self.seen: shown + before + said,
+            self.round: turn,
+            self.train: gr.update(interactive=running is None),
+            self.cancel: gr.update(visible=ours),
+        }

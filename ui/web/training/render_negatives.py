@@ -13,7 +13,7 @@ from ui.web.components.escape import escape_html, highlight, passage_title
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinderCandidates:
     """A passage that one way of finding negatives found for a question, and what cleaning made of it."""
 

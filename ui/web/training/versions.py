@@ -109,11 +109,16 @@ def _choices(entries: Any, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """The versions that may be made to answer, the previous one first, by what they are called."""
     there = [entry for entry in entries if entry.has_files and entry.standing != "current"]
     return [
-        (texts.ROLL_BACK_TO.format(name=names[entry.version.encoder_id])
-         if entry.standing == "previous"
-         else (texts.PROMOTE_REFUSED if entry.standing == "refused" else texts.PROMOTE_TO).format(
-             name=names[entry.version.encoder_id], standing=texts.STANDINGS[entry.standing],
-             tier=texts.TIERS.get(entry.version.tier, ""), at=format_moment(entry.version.created_at)),
-         entry.version.encoder_id)
+        (
+            texts.ROLL_BACK_TO.format(name=names[entry.version.encoder_id])
+            if entry.standing == "previous"
+            else (texts.PROMOTE_REFUSED if entry.standing == "refused" else texts.PROMOTE_TO).format(
+                name=names[entry.version.encoder_id],
+                standing=texts.STANDINGS[entry.standing],
+                tier=texts.TIERS.get(entry.version.tier, ""),
+                at=format_moment(entry.version.created_at),
+            ),
+            entry.version.encoder_id,
+        )
         for entry in sorted(there, key=lambda entry: entry.standing != "previous")
-    ]  # fmt: skip
+    ]

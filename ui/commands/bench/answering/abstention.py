@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from retriever_training.abstention.leave_out_examples import AnswerableQuestions, SearchableLibrary
 
 COLUMN_LABELS = {
-    "auroc": "AUROC, with against without", "auroc_cosine": "best cosine", "auroc_foreign": "against others' questions",
-    "auroc_cosine_foreign": "best cosine", "declined": "declined", "declined_without": "without", "declined_foreign": "others'",
-}  # fmt: skip
+    "auroc": "AUROC, with against without",
+    "auroc_cosine": "best cosine",
+    "auroc_foreign": "against others' questions",
+    "auroc_cosine_foreign": "best cosine",
+    "declined": "declined",
+    "declined_without": "without",
+    "declined_foreign": "others'",
+}
 
 
 def declining(

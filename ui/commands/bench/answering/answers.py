@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from rag.retrieval.retriever import Retriever
 
 MEASURE_LABELS = {
-    "hit": "answer in what is quoted", "hit_first": "answer in what stands first", "content_f1": "content-word F1",
-    "token_f1": "token F1", "content_f1_first": "content-word F1 of what stands first", "short": "short answer in front",
-    "short_exact": "  it is the known one, exactly", "short_right": "  it holds it, or is part of it", "words": "words quoted",
-    "citations_valid": "spans equal to the stored text", "supported": "spans that support their sentence",
-    "declined": "declined", "declined_without": "declined without the right passages",
-    "auroc": "AUROC, with against without them", "aurc": "mean risk (AURC)", "p50_ms": "median, ms", "p95_ms": "p95, ms",
-}  # fmt: skip
+    "hit": "answer in what is quoted",
+    "hit_first": "answer in what stands first",
+    "content_f1": "content-word F1",
+    "token_f1": "token F1",
+    "content_f1_first": "content-word F1 of what stands first",
+    "short": "short answer in front",
+    "short_exact": "  it is the known one, exactly",
+    "short_right": "  it holds it, or is part of it",
+    "words": "words quoted",
+    "citations_valid": "spans equal to the stored text",
+    "supported": "spans that support their sentence",
+    "declined": "declined",
+    "declined_without": "declined without the right passages",
+    "auroc": "AUROC, with against without them",
+    "aurc": "mean risk (AURC)",
+    "p50_ms": "median, ms",
+    "p95_ms": "p95, ms",
+}
 
 
 def answers(
@@ -92,8 +103,9 @@ def _asked(app: App, beir: Path, split: str, n: int, seed: int) -> list[BenchQue
     qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
     known = sorted(query_id for query_id in qrels if query_id in dataset.answers)
     if not known:
-        raise TooLittleDataError(f"no question of split {split!r} of {str(beir)!r} has metadata.answers: "
-                                 "choose a set with known answers")  # fmt: skip
+        raise TooLittleDataError(
+            f"no question of split {split!r} of {str(beir)!r} has metadata.answers: choose a set with known answers"
+        )
     drawn = random.Random(seed).sample(known, min(n, len(known)))  # noqa: S311 (a benchmark's questions, no secret)
     return [
         BenchQuestion(

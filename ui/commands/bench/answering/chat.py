@@ -77,13 +77,17 @@ def _print(measured: ChatBench) -> None:
         )
         if waits
     ]
-    title = (f"{measured.n_people} people for {measured.seconds:,.0f} s, reading for {measured.pause_s:g} s: "
-             f"{measured.per_second:.1f} answers a second")  # fmt: skip
+    title = (
+        f"{measured.n_people} people for {measured.seconds:,.0f} s, reading for {measured.pause_s:g} s: "
+        f"{measured.per_second:.1f} answers a second"
+    )
     print_table(["milliseconds", "n", "p50", "p95", "max", "bar"], rows, title)
     if measured.memory:
         kept = measured.memory
-        typer.echo(f"memory of the server: {kept.start_mb:,.0f} MB, {kept.middle_mb:,.0f} MB, {kept.end_mb:,.0f} MB; "
-                   f"{measured.cpu_ms:,.0f} ms of CPU for an answer and all that goes with it")  # fmt: skip
+        typer.echo(
+            f"memory of the server: {kept.start_mb:,.0f} MB, {kept.middle_mb:,.0f} MB, {kept.end_mb:,.0f} MB; "
+            f"{measured.cpu_ms:,.0f} ms of CPU for an answer and all that goes with it"
+        )
     typer.echo(f"{len(measured.failures)} failed, {measured.n_declined:,} declined")
     for failure in measured.failures[:10]:
         typer.echo(failure, err=True)

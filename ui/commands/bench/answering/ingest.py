@@ -74,9 +74,15 @@ def _of_beir(settings: Settings, beir: Path, work: Path, limit: int, rounds: int
     save_base(encoder.model, encoder.max_tokens, work / "base")
     with progress_bar("measure", rounds, "rounds") as advance:
         return measure_ingest(
-            beir, work / "base", work / "libraries", limit=limit, n_rounds=rounds,
-            precision=encoder.precision, threads=encoder.threads, progress=advance,
-        )  # fmt: skip
+            beir,
+            work / "base",
+            work / "libraries",
+            limit=limit,
+            n_rounds=rounds,
+            precision=encoder.precision,
+            threads=encoder.threads,
+            progress=advance,
+        )
 
 
 def time_ingest_command(settings: Settings, folder: Path, data: Path) -> dict[str, Any]:
@@ -154,12 +160,16 @@ def _as_json(one: IngestBench | dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_folder(name: str, one: dict[str, Any]) -> None:
-    typer.echo(f"{name}: {one['n_files']:,} files ({one['n_failed']} refused), {one['n_passages']:,} passages in "
-               f"{one['seconds']:.1f} s, of which {one['opening_seconds']:.1f} s for opening the encoder; "
-               f"{one['passages_per_s']:,.1f} passages/s then, {100 * one['outside_encoder']:.0f} % of the time outside the "
-               f"encoder; encoding alone takes {one['alone_seconds']:.1f} s.")  # fmt: skip
-    typer.echo(f"At most {one['memory_mib']:,} MiB, and {one['reader_memory_mib']:,} MiB in the largest reader. Again, with "
-               f"nothing changed: {one['again_command_seconds']:.1f} s.")  # fmt: skip
+    typer.echo(
+        f"{name}: {one['n_files']:,} files ({one['n_failed']} refused), {one['n_passages']:,} passages in "
+        f"{one['seconds']:.1f} s, of which {one['opening_seconds']:.1f} s for opening the encoder; "
+        f"{one['passages_per_s']:,.1f} passages/s then, {100 * one['outside_encoder']:.0f} % of the time outside the "
+        f"encoder; encoding alone takes {one['alone_seconds']:.1f} s."
+    )
+    typer.echo(
+        f"At most {one['memory_mib']:,} MiB, and {one['reader_memory_mib']:,} MiB in the largest reader. Again, with "
+        f"nothing changed: {one['again_command_seconds']:.1f} s."
+    )
 
 
 def _print_beir(measured: IngestBench) -> None:

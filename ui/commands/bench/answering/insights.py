@@ -40,7 +40,7 @@ class StepTime:
     """The processor's time for it: what tells more where others use the machine as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InsightsBench:
     """The page's parts, one after the other."""
 
@@ -117,13 +117,20 @@ def _filled(settings: Settings, folder: Path, n_turns: int, days: int) -> Iterat
     try:
         there = app.feedback.n_turns()
         if there not in (0, n_turns):
-            raise UsageError(f"{str(folder)!r} holds {there:,} turns, not {n_turns:,}: give another folder to --keep, or "
-                             "remove it")  # fmt: skip
+            raise UsageError(
+                f"{str(folder)!r} holds {there:,} turns, not {n_turns:,}: give another folder to --keep, or remove it"
+            )
         if not there:
             app.ingest(find_files([write_markdown(folder / "files", N_SYNTHETIC_FILES)]))
             with progress_bar("making up turns", n_turns, "turns") as advance:
-                fill_turns(app.engine, app.lexical().passage_ids, app.current().encoder_id, n_turns, days=days,
-                           progress=advance)  # fmt: skip
+                fill_turns(
+                    app.engine,
+                    app.lexical().passage_ids,
+                    app.current().encoder_id,
+                    n_turns,
+                    days=days,
+                    progress=advance,
+                )
         yield app
     finally:
         app.close()
@@ -144,8 +151,11 @@ def measure_insights_page(
     with app.engine.begin() as connection:
         discard_counts(connection, over)  # else a run before this one has counted them
     counted, look, took = UsageCache(), VoteEffectsView(app), {}
-    for name, steps in (("count_days", count_days(app.engine, over)), ("numbers", counted.steps(app.engine, span)),
-                        ("numbers_again", counted.steps(app.engine, span))):  # fmt: skip
+    for name, steps in (
+        ("count_days", count_days(app.engine, over)),
+        ("numbers", counted.steps(app.engine, span)),
+        ("numbers_again", counted.steps(app.engine, span)),
+    ):
         took[name] = _timed(steps)[-1]
         progress(1)
     looks = _timed(look.steps(None, early=True), VoteEffectsSummary)
@@ -156,7 +166,14 @@ def measure_insights_page(
     n_bytes = sum(one.stat().st_size for one in file.parent.glob(f"{file.name}*"))
     told = counted.over_time(app.engine, span)
     n_told = told.whole.n_asked + told.before.n_asked
-    return InsightsBench(n_turns, days, n_told, len(app.feedback.standing()), round(n_bytes / 1e6), took)
+    return InsightsBench(
+        n_turns=n_turns,
+        n_days=days,
+        n_told=n_told,
+        n_verdicts=len(app.feedback.standing()),
+        megabytes=round(n_bytes / 1e6),
+        steps=took,
+    )
 
 
 def _timed(steps: Iterable[object], kind: type = object) -> list[StepTime]:
@@ -170,10 +187,15 @@ def _timed(steps: Iterable[object], kind: type = object) -> list[StepTime]:
 
 
 def _print(measured: InsightsBench) -> None:
-    title = (f"{measured.n_turns:,} questions of {measured.n_days} days, {measured.n_verdicts:,} verdicts, "
-             f"{measured.megabytes:,} MB")  # fmt: skip
-    rows = [[said, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
-            for name, said in STEP_LABELS.items()]  # fmt: skip
+    title = (
+        f"{measured.n_turns:,} questions of {measured.n_days} days, {measured.n_verdicts:,} verdicts, "
+        f"{measured.megabytes:,} MB"
+    )
+    rows = [
+        [said, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
+        for name, said in STEP_LABELS.items()
+    ]
     print_table(["what", "seconds", "of CPU"], rows, title)
-    typer.echo(f"Something to see within {LIMIT_S:g} s in both parts of the page: "
-               f"{'yes' if measured.is_in_time else 'no'}.")  # fmt: skip
+    typer.echo(
+        f"Something to see within {LIMIT_S:g} s in both parts of the page: {'yes' if measured.is_in_time else 'no'}."
+    )

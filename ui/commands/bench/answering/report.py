@@ -45,9 +45,11 @@ def report(
     if as_json:
         print_json(asdict(measured) | {"opened_s": opened_s, "is_in_time": is_in_time})
     else:
-        typer.echo(f"{measured.n_questions:,} questions, {measured.decision}: written in {measured.seconds:.1f} s "
-                   f"({measured.cpu_s:.1f} of CPU; bar {WRITE_S:.0f} s), a page of {measured.page_kb:,.0f} kB in a folder of "
-                   f"{measured.folder_mb:,.1f} MB")  # fmt: skip
+        typer.echo(
+            f"{measured.n_questions:,} questions, {measured.decision}: written in {measured.seconds:.1f} s "
+            f"({measured.cpu_s:.1f} of CPU; bar {WRITE_S:.0f} s), a page of {measured.page_kb:,.0f} kB in a folder of "
+            f"{measured.folder_mb:,.1f} MB"
+        )
         typer.echo("not opened" if opened_s is None else f"opened by Chromium in {opened_s:.2f} s (bar {OPEN_S:.0f} s)")
     if not is_in_time:
         raise typer.Exit(1)

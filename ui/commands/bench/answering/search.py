@@ -81,9 +81,14 @@ def search(
         ours = undo.enter_context(_served(library, vectors, encoder, work / "index", settings.retrieval.lexical_weight))
         asking = undo.enter_context(progress_bar("ask", len(qrels), "questions"))
         measured = measure_search(
-            ours, theirs, {query_id: dataset.queries[query_id] for query_id in qrels}, qrels,
-            n_passages=library.n_passages(), n_real=n_real, progress=asking,
-        )  # fmt: skip
+            ours,
+            theirs,
+            {query_id: dataset.queries[query_id] for query_id in qrels},
+            qrels,
+            n_passages=library.n_passages(),
+            n_real=n_real,
+            progress=asking,
+        )
     if as_json:
         print_json(asdict(measured) | {"times_faster": measured.times_faster})
     else:
@@ -120,8 +125,10 @@ def _theirs(
     from eval.bench.baselines.langchain_ensemble import NEEDED, LangChainEnsemble, is_installed
 
     if not is_installed():
-        typer.echo(f"LangChain's parts are not all installed ({', '.join(NEEDED)}): pip install 'nightjar-rag[bench]'",
-                   err=True)  # fmt: skip
+        typer.echo(
+            f"LangChain's parts are not all installed ({', '.join(NEEDED)}): pip install 'nightjar-rag[bench]'",
+            err=True,
+        )
         return None
     ids, matrix = vectors.matrix()
     texts = {passage.passage_id: passage.encoded_text for passage in library.iterate_passages()}

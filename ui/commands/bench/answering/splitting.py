@@ -63,9 +63,15 @@ def splitting(
             raise UsageError(f"no splitter's name holds any of {only!r}: leave --only out to see them all")
         with progress_bar("splitting and encoding", len(ways), "splitters") as advance:
             measured = measure_splitting(
-                asked, ways, encoder, tokens.starts,
-                budgets=budgets, lexical_weight=settings.retrieval.lexical_weight, cache_folder=work, progress=advance,
-            )  # fmt: skip
+                asked,
+                ways,
+                encoder,
+                tokens.starts,
+                budgets=budgets,
+                lexical_weight=settings.retrieval.lexical_weight,
+                cache_folder=work,
+                progress=advance,
+            )
     default = next((one for one in measured if one.name == f"{settings.passages.max_tokens} tokens"), measured[0])
     if as_json:
         print_json(_as_json(asked, measured, budgets, default))
@@ -82,12 +88,19 @@ def _rows(
     told = []
     for one in measured:
         against = one.compare_with(default, "recall", budget, report)
-        told.append({
-            "splitter": one.name, "n_passages": one.n_passages, "mean_tokens": round(one.mean_tokens, 1),
-            "n_tokens_encoded": one.n_tokens, "recall_choose": one.mean("recall", budget, choose),
-            **{what: one.mean(what, budget, report) for what in ("recall", "precision", "iou")},
-            "recall_gain": against.difference, "low": against.low, "high": against.high,
-        })  # fmt: skip
+        told.append(
+            {
+                "splitter": one.name,
+                "n_passages": one.n_passages,
+                "mean_tokens": round(one.mean_tokens, 1),
+                "n_tokens_encoded": one.n_tokens,
+                "recall_choose": one.mean("recall", budget, choose),
+                **{what: one.mean(what, budget, report) for what in ("recall", "precision", "iou")},
+                "recall_gain": against.difference,
+                "low": against.low,
+                "high": against.high,
+            }
+        )
     return told
 
 
@@ -119,8 +132,18 @@ def _print(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int]
         title = (
             f"{asked.name}: {len(asked.documents)} documents, {len(asked.questions)} questions, {budget} tokens shown"
         )
-        columns = ["", "passages", "tokens encoded", "recall, to choose by", "recall", "precision", "IoU",
-                   f"recall over {default.name}, 95 %"]  # fmt: skip
+        columns = [
+            "",
+            "passages",
+            "tokens encoded",
+            "recall, to choose by",
+            "recall",
+            "precision",
+            "IoU",
+            f"recall over {default.name}, 95 %",
+        ]
         print_table(columns, rows, title)
-    typer.echo(f"All but the first recall are of the other half of the questions. {asked.n_lost} excerpts do not stand "
-               "in what was read, and were left out.")  # fmt: skip
+    typer.echo(
+        f"All but the first recall are of the other half of the questions. {asked.n_lost} excerpts do not stand "
+        "in what was read, and were left out."
+    )

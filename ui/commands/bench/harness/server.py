@@ -22,8 +22,19 @@ def running_server(documents: Path, folder: Path) -> Iterator[tuple[str, int]]:
     """
     from rag.errors import NightjarError
 
-    command = [sys.executable, "-m", "ui", "--data", str(folder / "data"), "serve", "--port", "0", "--no-schedule",
-               "--sample", str(documents)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "ui",
+        "--data",
+        str(folder / "data"),
+        "serve",
+        "--port",
+        "0",
+        "--no-schedule",
+        "--sample",
+        str(documents),
+    ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR")}
     with (
         (folder / "log").open("w") as log,

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.bench.big_night import BigNight
 
-WORKLOAD_NOTE = ("The passages are made up, and so are their vectors, which lie in SQL before the night: encoding them is ingest's "
-         "work, as compiling BM25 is. The night encodes the questions. Tiers 1 and 2 leave Chroma's index as it is, so "
-         "there is none.")  # fmt: skip
+WORKLOAD_NOTE = (
+    "The passages are made up, and so are their vectors, which lie in SQL before the night: encoding them is ingest's "
+    "work, as compiling BM25 is. The night encodes the questions. Tiers 1 and 2 leave Chroma's index as it is, so "
+    "there is none."
+)
 
 
 def big_night(
@@ -67,8 +69,10 @@ def _fill(settings: Settings, n_passages: int, n_judgments: int) -> None:
     try:
         there = app.library.n_passages()
         if there not in (0, n_passages):
-            raise UsageError(f"{str(settings.data)!r} holds {there:,} passages, not {n_passages:,}: give another folder "
-                             "to --keep, or remove it")  # fmt: skip
+            raise UsageError(
+                f"{str(settings.data)!r} holds {there:,} passages, not {n_passages:,}: give another folder "
+                "to --keep, or remove it"
+            )
         if not there:
             with stage_progress_bars() as watch:
                 fill_library(app, n_passages, n_judgments, settings.night.seed, watch)
@@ -98,7 +102,9 @@ def _print(measured: BigNight, n_passages: int, n_judgments: int) -> None:
     title = f"tier {measured.tier}, {n_judgments:,} questions, {n_passages:,} passages, {measured.n_threads} threads"
     print_table(["stage", "seconds", "of CPU"], rows, title)
     until = "promotion" if measured.decision == "promoted" else f'"{measured.decision}"'
-    typer.echo(f"{measured.seconds:.0f} s from start to {until}, {measured.peak_gib:.2f} GiB at most: "
-               f"{'in' if measured.is_in_time else 'not in'} time.")  # fmt: skip
+    typer.echo(
+        f"{measured.seconds:.0f} s from start to {until}, {measured.peak_gib:.2f} GiB at most: "
+        f"{'in' if measured.is_in_time else 'not in'} time."
+    )
     typer.echo(f"- {measured.reason}")
     typer.echo(WORKLOAD_NOTE)

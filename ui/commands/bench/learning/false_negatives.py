@@ -67,8 +67,13 @@ def _json(measured: FalseNegativeMeasurement) -> dict[str, Any]:
 
 
 def _rate(rate: FalseNegativeRate) -> dict[str, Any]:
-    return {**asdict(rate), "of_emitted": rate.share_of_emitted, "of_judged": rate.share_of_judged,
-            "of_emitted_interval": rate.interval(rate.n_emitted), "of_judged_interval": rate.interval(rate.n_judged)}  # fmt: skip
+    return {
+        **asdict(rate),
+        "of_emitted": rate.share_of_emitted,
+        "of_judged": rate.share_of_judged,
+        "of_emitted_interval": rate.interval(rate.n_emitted),
+        "of_judged_interval": rate.interval(rate.n_judged),
+    }
 
 
 def _print(name: str, measured: FalseNegativeMeasurement) -> None:
@@ -89,12 +94,16 @@ def _print(name: str, measured: FalseNegativeMeasurement) -> None:
     print_table(columns, rows, f"{name}: false among the first {found.n} negatives of {found.n_questions:,} questions")
     print_table(
         ["removed because", "candidates", "%", "known right", "known wrong"],
-        [[one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_positives), str(one.n_wrong)]
-         for one in found.removals],
+        [
+            [one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_positives), str(one.n_wrong)]
+            for one in found.removals
+        ],
         f"Of {found.n_candidates:,} candidates",
-    )  # fmt: skip
-    typer.echo(f"Of {found.n_hidden:,} hidden right passages {found.as_found[-1].n_false:,} would be negatives, "
-               f"and after cleaning {found.cleaned[-1].n_false:,} are.")  # fmt: skip
+    )
+    typer.echo(
+        f"Of {found.n_hidden:,} hidden right passages {found.as_found[-1].n_false:,} would be negatives, "
+        f"and after cleaning {found.cleaned[-1].n_false:,} are."
+    )
     for one in measured.audited:
         _print_audited(one)
 

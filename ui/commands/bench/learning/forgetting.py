@@ -26,11 +26,13 @@ FIRST_SEED = 13
 def forgetting(
     context: typer.Context,
     *,
-    on: Annotated[list[Path], typer.Option(help="A BEIR folder that was not trained on; may be repeated.",
-                                           show_default=False)],
+    on: Annotated[
+        list[Path], typer.Option(help="A BEIR folder that was not trained on; may be repeated.", show_default=False)
+    ],
     model: Annotated[Path | None, typer.Option(help="A version's folder.", show_default=False)] = None,
     version: Annotated[
-        str | None, typer.Option(help="A version of the state directory, by the beginning of its id.", show_default=False)
+        str | None,
+        typer.Option(help="A version of the state directory, by the beginning of its id.", show_default=False),
     ] = None,
     train: Annotated[
         Path | None, typer.Option(help="A BEIR folder whose train labels a night learns first.", show_default=False)
@@ -43,11 +45,11 @@ def forgetting(
     split: Annotated[str, typer.Option(help="Whose questions are measured.")] = "test",
     plot: Annotated[Path | None, typer.Option(help="Draw the nights there, as SVG.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Keep vectors and versions there; a later run makes none again.",
-                                  show_default=False)
+        Path | None,
+        typer.Option(help="Keep vectors and versions there; a later run makes none again.", show_default=False),
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Measure what a version forgot: nDCG@10 beside the base's on sets that it was not trained on.
 
     Name a version with --model or --version, or let one be trained with --train. BM25 counts on both sides as much as
@@ -61,9 +63,17 @@ def forgetting(
     nightjar bench forgetting --train datasets/scifact --nights 30 --on datasets/fiqa --out kept --plot nights.svg
 
     nightjar bench forgetting --version 3f2a --on datasets/fiqa
-    """  # fmt: skip
+    """
     _check(model, version, train, tier, nights, plot)
-    asked = _Asked(on, split, range(FIRST_SEED, FIRST_SEED + seeds), tier, nights, error, voices)
+    asked = _Asked(
+        on=on,
+        split=split,
+        seeds=range(FIRST_SEED, FIRST_SEED + seeds),
+        tier=tier,
+        nights=nights,
+        error=error,
+        voices=voices,
+    )
     with work_folder(out) as folder, stage_progress_bars() as watch:
         bench = _open(context, asked, train, folder, watch)
         told = bench.of_nights(train) if train and nights else bench.of_versions(context, model, version, train)
@@ -89,16 +99,19 @@ def _check(
 
     given = [name for name, one in (("--model", model), ("--version", version), ("--train", train)) if one]
     if len(given) != 1:
-        raise UsageError(f"the version to measure is given by {' and '.join(given) or 'nothing'}: use one of --model, "
-                         "--version and --train")  # fmt: skip
+        raise UsageError(
+            f"the version to measure is given by {' and '.join(given) or 'nothing'}: use one of --model, "
+            "--version and --train"
+        )
     if nights and (not train or tier != 1):
-        raise UsageError(f"--nights {nights} runs nights of tier 1 on the questions of a folder: give --train, and no "
-                         "other --tier")  # fmt: skip
+        raise UsageError(
+            f"--nights {nights} runs nights of tier 1 on the questions of a folder: give --train, and no other --tier"
+        )
     if plot and not nights:
         raise UsageError(f"--plot {str(plot)!r} draws nights, and there are none: give --nights")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
     """What the command line asks for."""
 
@@ -111,7 +124,7 @@ class _Asked:
     voices: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Bench:
     """The sets by the base, and where all that is made is kept."""
 
@@ -136,8 +149,10 @@ class _Bench:
             models = [read_model(model, self.default_weight) if model else _version(context, version or "")]
         found = {one.name: [self._beside(one, each) for each in models] for one in self.sets}
         own = [self._beside(self.own, each) for each in models] if self.own else None
-        return self._told(found, own) | {"tier": self.asked.tier if train else None,
-                                         "lexical_weights": [one.lexical_weight for one in models]}  # fmt: skip
+        return self._told(found, own) | {
+            "tier": self.asked.tier if train else None,
+            "lexical_weights": [one.lexical_weight for one in models],
+        }
 
     def of_nights(self, train: Path) -> dict[str, Any]:
         """All nights under each seed, and what stands after the last."""
@@ -157,12 +172,19 @@ class _Bench:
             advance = self.watch(f"nights, seed {seed}", asked.nights)
             lives.append(simulate_nights(world, self.own, self.sets, life, self.folder, advance))
         found = {one.name: [each.elsewhere[one.name] for each in lives] for one in self.sets}
-        nights = [{"seed": seed, **asdict(night), "mean_elsewhere": round(night.mean_elsewhere, 5)}
-                  for seed, each in zip(asked.seeds, lives, strict=True) for night in each.nights]  # fmt: skip
+        nights = [
+            {"seed": seed, **asdict(night), "mean_elsewhere": round(night.mean_elsewhere, 5)}
+            for seed, each in zip(asked.seeds, lives, strict=True)
+            for night in each.nights
+        ]
         weights = [each.nights[-1].lexical_weight for each in lives]
         return self._told(found, [each.own for each in lives]) | {
-            "tier": 1, "error": asked.error, "voices": asked.voices, "lexical_weights": weights, "nights": nights
-        }  # fmt: skip
+            "tier": 1,
+            "error": asked.error,
+            "voices": asked.voices,
+            "lexical_weights": weights,
+            "nights": nights,
+        }
 
     def _trained(self, train: Path, seed: int) -> WeightedModel:
         from eval.datasets.beir import load_beir
@@ -189,9 +211,15 @@ class _Bench:
 
         sets = [summarise_set(name, seeds) for name, seeds in found.items()]
         mean = mean_changes(found)
-        return {"split": self.asked.split, "seeds": list(self.asked.seeds), "sets": sets, "mean": mean,
-                "trained_on": summarise_set(self.own.name, own) if self.own and own else None,
-                "default_weight": self.default_weight, "verdict": judge_forgetting(sets, mean["served"])}  # fmt: skip
+        return {
+            "split": self.asked.split,
+            "seeds": list(self.asked.seeds),
+            "sets": sets,
+            "mean": mean,
+            "trained_on": summarise_set(self.own.name, own) if self.own and own else None,
+            "default_weight": self.default_weight,
+            "verdict": judge_forgetting(sets, mean["served"]),
+        }
 
 
 ALL_QUESTIONS = 1_000_000  # train questions that people ask: as many as there are
@@ -212,7 +240,15 @@ def _open(context: typer.Context, asked: _Asked, train: Path | None, folder: Pat
     sets = [opened(beir) for beir in asked.on]
     if own:
         check_not_trained_on(sets, own)
-    return _Bench(asked, sets, own, encoder, settings.retrieval.lexical_weight, folder, watch)
+    return _Bench(
+        asked=asked,
+        sets=sets,
+        own=own,
+        encoder=encoder,
+        default_weight=settings.retrieval.lexical_weight,
+        folder=folder,
+        watch=watch,
+    )
 
 
 def _version(context: typer.Context, name: str) -> WeightedModel:

@@ -33,8 +33,13 @@ def print_forgetting(told: Mapping[str, Any]) -> None:
 
 def _row(name: str, one: Mapping[str, Any]) -> list[str]:
     served = one["served"]
-    return [name, f"{one['n_questions']:,}", f"{served['base']:.4f}", f"{served['version']:.4f}",
-            *(_change(one[side]) for side in RANKINGS)]  # fmt: skip
+    return [
+        name,
+        f"{one['n_questions']:,}",
+        f"{served['base']:.4f}",
+        f"{served['version']:.4f}",
+        *(_change(one[side]) for side in RANKINGS),
+    ]
 
 
 def _change(one: Mapping[str, float]) -> str:
@@ -45,9 +50,11 @@ def _change(one: Mapping[str, float]) -> str:
 def _verdict(told: Mapping[str, Any]) -> str:
     said = told["verdict"]
     name = "Nothing forgotten" if said["holds"] else "Forgotten"
-    return (f"{name}: {_change(told['mean']['served'])} points served, mean over {len(told['sets'])} sets, where the bar "
-            f"is {100 * said['bar']:+.1f}; worst of them {said['worst_set']} ({100 * said['worst']:+.2f}). With each side at "
-            f"its own weight of BM25, as people would see it: {_change(told['mean']['own_weights'])}.")  # fmt: skip
+    return (
+        f"{name}: {_change(told['mean']['served'])} points served, mean over {len(told['sets'])} sets, where the bar "
+        f"is {100 * said['bar']:+.1f}; worst of them {said['worst_set']} ({100 * said['worst']:+.2f}). With each side at "
+        f"its own weight of BM25, as people would see it: {_change(told['mean']['own_weights'])}."
+    )
 
 
 def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
@@ -57,9 +64,16 @@ def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
         worst = [min(one["elsewhere"].items(), key=lambda pair: pair[1]) for one in some]
         name, least = min(worst, key=lambda pair: pair[1])
         promoted = sum(one["decision"] == "promoted" for one in some)
-        rows.append([str(number), f"{_mean(some, 'n_asked'):,.0f}", f"{_mean(some, 'n_votes'):,.0f}",
-                     f"{promoted} of {len(some)}", *(f"{100 * _mean(some, key):+.2f}" for key in ("own", "mean_elsewhere")),
-                     f"{100 * least:+.2f} ({name})"])  # fmt: skip
+        rows.append(
+            [
+                str(number),
+                f"{_mean(some, 'n_asked'):,.0f}",
+                f"{_mean(some, 'n_votes'):,.0f}",
+                f"{promoted} of {len(some)}",
+                *(f"{100 * _mean(some, key):+.2f}" for key in ("own", "mean_elsewhere")),
+                f"{100 * least:+.2f} ({name})",
+            ]
+        )
     columns = ["night", "questions", "votes", "promoted", "own set", "mean elsewhere", "worst elsewhere"]
     print_table(columns, rows, "what answers after each night: change of served nDCG@10 over the base, in points")
 
@@ -80,5 +94,8 @@ def plot_curves(told: Mapping[str, Any]) -> list[Curve]:
         )
         for one in told["sets"]
     ]
-    return [*pale, Curve("mean elsewhere", [_mean(some, "mean_elsewhere") for some in by_night], "theirs"),
-            Curve(told["trained_on"]["name"], [_mean(some, "own") for some in by_night])]  # fmt: skip
+    return [
+        *pale,
+        Curve("mean elsewhere", [_mean(some, "mean_elsewhere") for some in by_night], "theirs"),
+        Curve(told["trained_on"]["name"], [_mean(some, "own") for some in by_night]),
+    ]

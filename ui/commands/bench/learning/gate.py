@@ -37,12 +37,19 @@ def gate(
 
     n_with = max(1, simulations // 5)
     with progress_bar("single nights", simulations + n_with * (len(EFFECTS) - 1), "nights") as advance:
-        single = [simulate_night(effect, questions, simulations if effect == 0 else n_with, seed, progress=advance)
-                  for effect in EFFECTS]  # fmt: skip
+        single = [
+            simulate_night(effect, questions, simulations if effect == 0 else n_with, seed, progress=advance)
+            for effect in EFFECTS
+        ]
     settled = [(likeness, shares) for likeness in CORRELATIONS for shares in (False, True)]
     with progress_bar("thirty nights each", series * len(settled) * 2, "series") as advance:
-        many = [simulate_series(effect, likeness, shares, n_questions=questions, n_series=series, seed=seed, progress=advance)
-                for effect in EFFECTS[:2] for likeness, shares in settled]  # fmt: skip
+        many = [
+            simulate_series(
+                effect, likeness, shares, n_questions=questions, n_series=series, seed=seed, progress=advance
+            )
+            for effect in EFFECTS[:2]
+            for likeness, shares in settled
+        ]
     if as_json:
         print_json({"one_night": [asdict(one) for one in single], "thirty_nights": [asdict(one) for one in many]})
     else:
@@ -52,17 +59,42 @@ def gate(
 def _print(single: list[PromotionRate], many: list[SeriesOfNights]) -> None:
     print_table(
         ["true effect", "nights", "promoted", "95 % interval", "predicted by the primary test"],
-        [[f"{one.effect:+.3f}", f"{one.share.n:,}", f"{one.share.value:.3f}", _interval(one.share), f"{one.predicted:.3f}"]
-         for one in single],
+        [
+            [
+                f"{one.effect:+.3f}",
+                f"{one.share.n:,}",
+                f"{one.share.value:.3f}",
+                _interval(one.share),
+                f"{one.predicted:.3f}",
+            ]
+            for one in single
+        ],
         f"One night on {single[0].n_questions} held-out questions, every rule",
-    )  # fmt: skip
+    )
     print_table(
-        ["true effect", "likeness", "level of a later look", "promoted, a night", "in any of 30 nights", "apparent gain",
-         "on locked questions"],
-        [[f"{one.effect:+.3f}", f"{one.likeness:g}", "its part" if one.shares_level else "all", f"{one.per_night.value:.4f}",
-          f"{one.any_night.value:.2f}", f"{one.apparent:+.4f}", f"{one.locked:+.4f}"] for one in many],
+        [
+            "true effect",
+            "likeness",
+            "level of a later look",
+            "promoted, a night",
+            "in any of 30 nights",
+            "apparent gain",
+            "on locked questions",
+        ],
+        [
+            [
+                f"{one.effect:+.3f}",
+                f"{one.likeness:g}",
+                "its part" if one.shares_level else "all",
+                f"{one.per_night.value:.4f}",
+                f"{one.any_night.value:.2f}",
+                f"{one.apparent:+.4f}",
+                f"{one.locked:+.4f}",
+            ]
+            for one in many
+        ],
         "Thirty nights on the same questions, the primary test alone",
-    )  # fmt: skip
+    )
 
 
 def _interval(share: Proportion) -> str:

@@ -58,12 +58,23 @@ def _print(measured: MiningBench) -> None:
         "mine_hard_negatives": (theirs, encoding.seconds, encoding.cpu_s),
     }
     rows = [
-        [name, f"{side.seconds:.1f}", f"{side.cpu_s:.1f}", f"{encode_s:.1f}", f"{encode_cpu_s:.1f}",
-         f"{side.peak_gib:.2f}", f"{side.loaded_gib:.2f}", f"{side.n_negatives:,}", f"{side.n_looked_at:,}"]
+        [
+            name,
+            f"{side.seconds:.1f}",
+            f"{side.cpu_s:.1f}",
+            f"{encode_s:.1f}",
+            f"{encode_cpu_s:.1f}",
+            f"{side.peak_gib:.2f}",
+            f"{side.loaded_gib:.2f}",
+            f"{side.n_negatives:,}",
+            f"{side.n_looked_at:,}",
+        ]
         for name, (side, encode_s, encode_cpu_s) in sides.items()
-    ]  # fmt: skip
-    title = (f"{measured.n_questions:,} questions over {measured.n_passages:,} passages, four negatives each, "
-             f"{measured.n_threads} threads")  # fmt: skip
+    ]
+    title = (
+        f"{measured.n_questions:,} questions over {measured.n_passages:,} passages, four negatives each, "
+        f"{measured.n_threads} threads"
+    )
     columns = [
         "",
         "mining, s",
@@ -77,6 +88,8 @@ def _print(measured: MiningBench) -> None:
     ]
     print_table(columns, rows, title)
     cpu_ratio = (theirs.cpu_s + encoding.cpu_s) / ours.cpu_s
-    typer.echo(f"Faster {measured.times_faster:.2g} times without encoding (by CPU {theirs.cpu_s / ours.cpu_s:.2g}), "
-               f"{measured.times_faster_with_encoding:.3g} times with it (by CPU {cpu_ratio:.3g}; "
-               f"{encoding.n_texts:,} texts encoded).")  # fmt: skip
+    typer.echo(
+        f"Faster {measured.times_faster:.2g} times without encoding (by CPU {theirs.cpu_s / ours.cpu_s:.2g}), "
+        f"{measured.times_faster_with_encoding:.3g} times with it (by CPU {cpu_ratio:.3g}; "
+        f"{encoding.n_texts:,} texts encoded)."
+    )

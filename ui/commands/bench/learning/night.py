@@ -78,8 +78,15 @@ def night(
         finally:
             app.close()
     if as_json:
-        print_json({"dataset": dataset.name, "wrong": wrong, "n_verdicts": n_verdicts, "night": summary,
-                    "test": {name: _means(one) for name, one in scores.items()}})  # fmt: skip
+        print_json(
+            {
+                "dataset": dataset.name,
+                "wrong": wrong,
+                "n_verdicts": n_verdicts,
+                "night": summary,
+                "test": {name: _means(one) for name, one in scores.items()},
+            }
+        )
     else:
         _print(dataset.name, n_verdicts, summary, scores)
 
@@ -113,8 +120,10 @@ def _means(scores: RetrievalScores) -> dict[str, Any]:
 def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mapping[str, RetrievalScores]) -> None:
     from ui.commands.evaluation.retrieval import format_mean
 
-    typer.echo(f"{n_verdicts:,} verdicts; {summary['decision']} after {summary['seconds']:.0f} s, "
-               f"{summary['n_passages_encoded']:,} passages encoded anew")  # fmt: skip
+    typer.echo(
+        f"{n_verdicts:,} verdicts; {summary['decision']} after {summary['seconds']:.0f} s, "
+        f"{summary['n_passages_encoded']:,} passages encoded anew"
+    )
     for reason in summary["reasons"]:
         typer.echo(f"  {reason}")
     rows = []

@@ -63,18 +63,26 @@ def poison(
                 advance(1)
     summary = {name: _summary([one for one in outcomes if one.attack == name]) for name in chosen}
     if as_json:
-        print_json({"dataset": beir.name, "n_seeds": seeds, "attacks": summary,
-                    "outcomes": [asdict(one) for one in outcomes]})  # fmt: skip
+        print_json(
+            {"dataset": beir.name, "n_seeds": seeds, "attacks": summary, "outcomes": [asdict(one) for one in outcomes]}
+        )
         return
     rows = [
-        [name, f"{one['n_promoted']} of {seeds}", f"{one['mean_change']:+.4f}", f"{one['worst_change']:+.4f}",
-         f"{one['worst_promotion']:+.4f}", ", ".join(one["waiting"]) or "nobody"]
+        [
+            name,
+            f"{one['n_promoted']} of {seeds}",
+            f"{one['mean_change']:+.4f}",
+            f"{one['worst_change']:+.4f}",
+            f"{one['worst_promotion']:+.4f}",
+            ", ".join(one["waiting"]) or "nobody",
+        ]
         for name, one in summary.items()
-    ]  # fmt: skip
+    ]
     print_table(
-        ["attack", "draws with a promotion", "mean change", "worst change", "worst promotion", "in quarantine"], rows,
+        ["attack", "draws with a promotion", "mean change", "worst change", "worst promotion", "in quarantine"],
+        rows,
         f"{beir.name}: served nDCG@10 on {len(world.golden):,} test questions, after the attack minus before",
-    )  # fmt: skip
+    )
 
 
 def _summary(outcomes: list[AttackOutcome]) -> dict[str, Any]:

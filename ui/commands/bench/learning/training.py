@@ -91,20 +91,25 @@ def _print(told: Mapping[str, Any]) -> None:
     rows = []
     for one in told["rungs"]:
         served, dense = one["served"], one.get("dense")
-        rows.append([
-            one["label"],
-            _figure(dense and dense["all"]),
-            *(_figure(served[part]) for part in ("all", "seen", "unseen")),
-            _gain(one, "base"), _gain(one, "in_batch"),
-            f"{one['seconds']:.0f}",
-            f"{one['cost']['n_trained'] + one['cost']['n_mined']:,.0f}",
-            "" if one["peak_mib"] is None else f"{one['peak_mib']:,.0f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                one["label"],
+                _figure(dense and dense["all"]),
+                *(_figure(served[part]) for part in ("all", "seen", "unseen")),
+                _gain(one, "base"),
+                _gain(one, "in_batch"),
+                f"{one['seconds']:.0f}",
+                f"{one['cost']['n_trained'] + one['cost']['n_mined']:,.0f}",
+                "" if one["peak_mib"] is None else f"{one['peak_mib']:,.0f}",
+            ]
+        )
     columns = ["", "dense", "served", "seen", "unseen", "over base", "over in-batch", "s", "passages", "MiB"]
     print_table(columns, rows, f"nDCG@10 on {_title(told)}; seeds: {max(1, len(told['seeds']))}")
-    typer.echo(f"Budget of every training of both towers: {budget['steps']:,} steps of {budget['passages_a_step']} passages: "
-               f"{budget['rows_in_batch']} rows where negatives come from the batch alone, "
-               f"{budget['rows_with_a_negative']} where each row holds one.")  # fmt: skip
+    typer.echo(
+        f"Budget of every training of both towers: {budget['steps']:,} steps of {budget['passages_a_step']} passages: "
+        f"{budget['rows_in_batch']} rows where negatives come from the batch alone, "
+        f"{budget['rows_with_a_negative']} where each row holds one."
+    )
 
 
 def _figure(value: float | None) -> str:
