@@ -20,7 +20,8 @@ from eval.gate.decide import GateDecision, ServedScores, decide
 from eval.report.compare_versions import most_changed
 from eval.report.comparison import AbstentionScores, AnswerSummary, Comparison, PassageVotes, ReportQuestion, VersionRun
 from eval.report.figures import compute_figures
-from eval.report.output.write_report import as_markdown, write_index, write_report
+from eval.report.output.markdown_summary import render_markdown
+from eval.report.output.write_report import write_index, write_report
 from eval.report.provenance import PastReport, ReportContext, ValidityCheck, past_reports
 from rag.records import Citation, Passage
 
@@ -379,7 +380,7 @@ def test_a_measure_of_too_few_questions_has_no_figure(tmp_path: Path) -> None:
 
 
 def test_table_has_one_row_a_tested_measure() -> None:
-    page = as_markdown(a_decision(), {})
+    page = render_markdown(a_decision(), {})
     assert "| served nDCG@10 | 40 | 0.5000 | 0.6000 | +0.1000 |" in page
     assert "| of it, unseen passages | 35 |" in page
     assert "| of it, newest questions | 8 |" in page
@@ -387,5 +388,5 @@ def test_table_has_one_row_a_tested_measure() -> None:
 
 
 def test_names_from_documents_can_not_bring_markup() -> None:
-    page = as_markdown(GateDecision("kept", ("No.",)), {"source": "![x](http://h/)\n# big | <b>"})
+    page = render_markdown(GateDecision("kept", ("No.",)), {"source": "![x](http://h/)\n# big | <b>"})
     assert "\\!\\[x\\](http://h/) # big \\| \\<b\\>" in page

@@ -27,8 +27,7 @@ from rag.parsing.parser import Parser, ParsingLimits
 from rag.parsing.pdf.tesseract import PageRecogniser, missing_ocr_reason, ocr_label
 from rag.settings import Settings
 from rag.splitting.splitter import SplittingRules, split_document
-
-from .test_rag_parse import pdf
+from tests.rag.parsing.test_parser import pdf
 
 LAMP = ["The lamp shines for many hours", "when its battery is full. Clean it", "with a dry cloth only."]
 OCR = ParsingLimits(ocr_languages="eng")

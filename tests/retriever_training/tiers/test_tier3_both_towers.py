@@ -14,8 +14,8 @@ from rag.embedding.model_hashes import compute_passage_side
 from rag.errors import UsageError
 from retriever_training.tiers.freeze_layers import freeze_layers
 from retriever_training.tiers.tier3_both_towers import (
-    Example,
     TowersPlan,
+    TrainingExample,
     count_tower_steps,
     merge_towers,
     train_towers,
@@ -23,7 +23,7 @@ from retriever_training.tiers.tier3_both_towers import (
 from tests.fixtures import jargon
 
 PAIRS = [
-    Example(question, answer.format(code), (f"Ducks swim on the pond of the {product}.",))
+    TrainingExample(question, answer.format(code), (f"Ducks swim on the pond of the {product}.",))
     for product, code in list(jargon.PRODUCTS.items())[:5]
     for question, answer in [(task.format(product), text) for task, text in list(jargon.TASKS.items())[:2]]
 ]
