@@ -45,7 +45,7 @@ class FileReadResult:
 
 
 def default_n_readers() -> int:
-    """As many child processes as this process may use cores, two at most: see DECISIONS.md."""
+    """As many child processes as this process may use cores, two at most: see decision 0023."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2, n_cores)
 

@@ -19,7 +19,7 @@ from rag.text.tokenize import tokenize
 MAX_TURNS = 2_000  # the latest ones that are looked at
 MAX_QUESTIONS = 500  # different ones, the latest: encoding them takes two to three seconds of a core
 MIN_GROUP_COSINE = 0.55
-"""The least cosine of any two questions of a gap: chosen by benchmark, see DECISIONS.md."""
+"""The least cosine of any two questions of a gap: chosen by benchmark, see decision 0044."""
 N_NAME_WORDS = 3  # of a name
 
 FloatArray = NDArray[np.float32]

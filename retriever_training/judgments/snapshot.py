@@ -28,7 +28,7 @@ from retriever_training.negatives.denoising.pair_features import KnownLabels
 FloatArray = NDArray[np.float32]
 EncodeQuestions = Callable[[Sequence[str]], FloatArray]
 """Questions → `(q, dim)` float32, unit rows."""
-MIN_CONFIRMED_QUESTIONS = 100  # so many questions on which two people agree are measured on alone; see DECISIONS.md
+MIN_CONFIRMED_QUESTIONS = 100  # so many questions on which two people agree are measured on alone; see decision 0012
 NEARBY_COSINE = 0.6  # cosine of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
 NEWEST_SHARE = 0.2  # of the held-out questions, by time, are looked at on their own
 MIN_POSITIVE_WEIGHT = (

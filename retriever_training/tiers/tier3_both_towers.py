@@ -39,7 +39,7 @@ class TowersPlan:
     bf16: bool = False
     sources: tuple[str, ...] = ("feedback",)
     """Ways of finding the negatives of a row beside those of its batch, the first one asked first. What a finder finds
-    gained nothing over twice as many rows in a batch, on three data sets, and lost on two of them: see DECISIONS.md."""
+    gained nothing over twice as many rows in a batch, on three data sets, and lost on two of them: see decision 0014."""
     n_negatives: int = 1
     """Columns of mined negatives; an example may have fewer."""
     pool: int = 1

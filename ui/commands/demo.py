@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 N_QUESTIONS = 2500  # nearly all there are: 2,000 were promoted too, but narrowly (p = .034 against .002)
 VOTERS_PER_QUESTION = (
-    3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see DECISIONS.md
+    3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see decision 0012
 )
 N_EXAMPLES = 3
 TABLE_ROWS = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
 DPIS = (300, 150, 100)  # Tesseract's models are made for the first; it is taken unless the page is speckled
-MOST_SPECKLES = 0.002  # of all pixels; clean pages of ours have up to .0003, see DECISIONS.md
+MOST_SPECKLES = 0.002  # of all pixels; clean pages of ours have up to .0003, see decision 0022
 MOST_PIXELS = 25_000_000  # a page of A3 has 17 million at 300 dpi; of a larger one the picture is coarser
 
 Paragraphs = list[list[PdfLine]]

@@ -18,7 +18,7 @@ OCR_MARK = "; ocr="
 """Follows the media type of a document with pages that are pictures; then comes how they were read, see `reading_of`."""
 
 MAX_PAGE_S = 20.0  # for one page; a dense one takes two
-MIN_PAGE_CONFIDENCE = 0.7  # mean confidence of what is stored: above it two words in three are right, see DECISIONS.md
+MIN_PAGE_CONFIDENCE = 0.7  # mean confidence of what is stored: above it two words in three are right, see decision 0022
 LEAST_OF_LINE = 0.3  # a signature, a stamp or a speck is a line to Tesseract
 _FOLDERS = (
     "/usr/share/tesseract-ocr/5/tessdata",  # Debian and Ubuntu

@@ -72,7 +72,7 @@ def _fill(app: App, sample: Path | None) -> None:
         from rag.ingestion.find_files import find_files
         from rag.ingestion.ingest import ingest_files
 
-        found = find_files([sample])
+        found = find_files(sorted(path for path in sample.iterdir() if path.is_file()) if sample.is_dir() else [sample])
         with progress_bar("reading the sample", len(found.files), "files") as advance:
             ingest_files(app.library, found, splitting=app.splitting_rules(), on_file_done=advance, limits=app.limits)
     n_missing = app.n_missing_vectors()
