@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TIER ?= 1
+WORKERS ?= 2
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
@@ -29,7 +30,7 @@ run: .venv/.installed  ## Open the web chat on http://127.0.0.1:7860, with the g
 	@$(BIN)/nightjar serve --sample docs
 
 test: check  ## Format, lint, types and tests; all that CI runs
-	$(BIN)/python -m pytest -m "not chaos and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not chaos and not slow"
 
 check: .venv/.tests  ## Format, lint, the order of packages, types
 	$(BIN)/ruff format --check .

@@ -119,6 +119,7 @@ def test_rows_of_a_recognised_table_are_blocks_of_their_own() -> None:
     assert [block.kind for block in parsed.blocks] == ["row", "row", "row"]
 
 
+@needs_tesseract
 def test_a_doubtful_page_is_told_and_not_stored() -> None:
     parsed = recognised(bound(picture(LAMP), picture(LAMP, blurred=7)))
     assert {block.page for block in parsed.blocks} == {1}
