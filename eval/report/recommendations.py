@@ -86,8 +86,8 @@ def _of_chance(primary: PairedComparison) -> Iterator[str]:
         needed = math.ceil(primary.n * (primary.detectable / primary.difference) ** 2)
         more = max(0, needed - primary.n)
         yield (
-            f"The gain of {format_number(primary.difference)} may be real: to see one of this size, four times in five, takes about "
-            f"{needed:,} held-out questions. There are {primary.n:,}; with one question in {HELD_OUT} held out, "
+            f"The gain of {format_number(primary.difference)} may be real: to see one of this size, four times in five, "
+            f"takes about {needed:,} held-out questions. There are {primary.n:,}; with one question in {HELD_OUT} held out, "
             f"some {HELD_OUT * more:,} more judged questions."
         )
 
@@ -138,8 +138,8 @@ def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[st
         worth = one.figures.mean_candidate if one.figures else one.mean
         if worth < mean - WEAK:
             yield (
-                f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, {format_number(mean)} on all. "
-                "Read that document's passages, and judge what is asked of it."
+                f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, "
+                f"{format_number(mean)} on all. Read that document's passages, and judge what is asked of it."
             )
 
 

@@ -39,14 +39,14 @@ class Drift:
         hidden = self.since_anchor_locked
         if anchor and hidden and hidden.n >= FEWEST and hidden.high < anchor.difference:
             yield (
-                f"The current version's gain over the base is {format_number(anchor.difference)} on the questions that decide and "
-                f"{format_number(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
+                f"The current version's gain over the base is {format_number(anchor.difference)} on the questions that decide "
+                f"and {format_number(hidden.difference)} on the locked ones, whose whole interval lies below: some of "
                 "the gain is luck in choosing. Ask for fresh judgments."
             )
         if locked and locked.n >= FEWEST and locked.high < 0:
             yield (
-                f"On {locked.n} locked questions the candidate is worse: nDCG@10 {describe_change(locked)} ({describe_test(locked)}). "
-                "They do not decide; look at them before you trust the night."
+                f"On {locked.n} locked questions the candidate is worse: nDCG@10 {describe_change(locked)} "
+                f"({describe_test(locked)}). They do not decide; look at them before you trust the night."
             )
 
 

@@ -94,7 +94,8 @@ class Answerer:
     ) -> None:
         """*drops_unsupported* leaves out what a language model writes and no passage supports.
 
-        *add_surrounding_text* gives hits the text around them, for a language model to read; what it writes is checked against that.
+        *add_surrounding_text* gives hits the text around them, for a language model to read; what it writes is checked
+        against that text.
         *threshold_for* gives the bar that a version declines by.
         """
         self._retriever = retriever

@@ -101,8 +101,8 @@ class Bm25Index:
     ) -> Bm25Index:
         """The same scores as if built anew over the passages wanted, of which only new and changed texts are read.
 
-        *passage_ids*: passage id → sha256 of the encoded text, in the order that `passage_ids` is to have. *load_texts* gets the ids
-        of new and changed passages; those that it does not give are left out. Itself where nothing changed.
+        *passage_ids*: passage id → sha256 of the encoded text, in the order that `passage_ids` is to have. *load_texts* gets
+        the ids of new and changed passages; those that it does not give are left out. Itself where nothing changed.
         """
         known = {
             passage_id: sha256

@@ -75,8 +75,8 @@ def ingest_files(
 ) -> IngestReport:
     """The second half of `ingest_paths`, for those who want to count the files first.
 
-    *on_progress* gets every step of every file, from several threads; *on_stored* the passages of a document once they are stored.
-    Where *is_stopped* turns true no further file is begun: what was read is stored, the others are not in the report.
+    *on_progress* gets every step of every file, from several threads; *on_stored* the passages of a document once they are
+    stored. If *is_stopped* turns true no further file is begun: what was read is stored, the others are not in the report.
     """
     for source, reason in found.skipped:
         on_progress(FileProgress(source=source, stage="skipped", note=reason))

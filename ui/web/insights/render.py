@@ -61,7 +61,8 @@ def render_vote_effect(one: VoteEffect, names: Mapping[str, str], *, mine: bool,
     """One vote: what it did in large, then question, passage, and the rank under each version."""
     return (
         f'<li class="nj-effect nj-e-{one.outcome}"><div class="nj-jump">{_jump(one)}'
-        f'<span class="nj-outcome">{escape_html(words.SIGNS[one.outcome])} {escape_html(words.OUTCOMES[one.outcome])}</span></div>'
+        f'<span class="nj-outcome">{escape_html(words.SIGNS[one.outcome])} '
+        f"{escape_html(words.OUTCOMES[one.outcome])}</span></div>"
         f'<div class="nj-of"><p class="nj-q">“{escape_html(one.cast.question)}”</p>{_passage(one.passage)}'
         f"{_chips(one, names, mine=mine)}"
         f'<p class="nj-meta">{" · ".join(_notes(one, names, at_once=at_once))}</p></div></li>'
