@@ -28,7 +28,7 @@ from rag.errors import TooLittleDataError
 Split = Literal["train", "dev", "test"]
 
 PACKAGES = ("numpy", "scipy", "sklearn", "pandas")
-"""What Nightjar brings along; what is not installed is left out."""
+"""Dependencies of Nightjar with long docstrings; one that is not installed is left out."""
 
 MAX_PASSAGES = 3_500  # with 128 tokens each, about a minute of encoding on two cores
 MIN_PASSAGES = 3_000
@@ -87,7 +87,7 @@ def write_docstring_corpus(
     if len(chosen) < min_passages:
         raise TooLittleDataError(
             f"{len(chosen)} documented functions were found, the demo needs {min_passages}: "
-            "install pandas and scikit-learn beside Nightjar"
+            "install Nightjar again with all its dependencies, among them pandas and scikit-learn"
         )
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)

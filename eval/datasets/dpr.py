@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import ijson
+
 from rag.errors import NotFoundError, UsageError
 
-CHUNK = 1024**2  # characters read at once
-MAX_ENTRY = 64 * 1024**2  # characters; a longer entry is none, but a file that is not closed where it should be
+CHUNK = 64 * 1024  # characters read at once
+MAX_ENTRY = 64 * 1024**2  # characters; what is longer is not an entry, but a file in which something is not closed
 KINDS = ("positive_ctxs", "negative_ctxs", "hard_negative_ctxs")
 
 Entry = Mapping[str, Any]
@@ -89,9 +91,9 @@ def read_entries(file: Path) -> Iterator[tuple[str, Entry]]:
                 if not isinstance(value, dict):
                     raise UsageError(f"{place} is a {type(value).__name__}: it must be an object with a question")
                 yield place, value
-        except (json.JSONDecodeError, RecursionError) as error:
+        except ijson.JSONError as error:
             raise UsageError(
-                f"{file}, entry {number + 1} is not JSON ({error}): a file of DPR is a list of objects"
+                f"{file}, entry {number + 1} is not JSON ({_reason(error)}): a file of DPR is a list of objects"
             ) from error
         except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{file} can't be read after entry {number} ({error}): is it whole, and UTF-8?") from error
@@ -105,38 +107,41 @@ def _open(file: Path) -> IO[str]:
 
 def _values(stream: IO[str]) -> Iterator[Any]:
     """The elements of a JSON list, or JSON values that follow each other, decoded as they are read."""
-    decoder = json.JSONDecoder()
-    buffer, start, n_open, at_end = "", 0, 0, False
-    while True:
-        before, start = start, _next_value(buffer, start)
-        n_open += buffer.count("[", before, start) - buffer.count("]", before, start)
-        if start < len(buffer):
-            try:
-                value, start = decoder.raw_decode(buffer, start)
-            except json.JSONDecodeError as error:
-                if at_end or len(buffer) - start > MAX_ENTRY or not _may_be_cut_off(error, buffer):
-                    raise
-            else:
-                yield value
-                continue
-        elif at_end:
-            if n_open:
-                raise json.JSONDecodeError("the file ends within the list", buffer, start)
-            return
-        piece = stream.read(max(CHUNK, len(buffer) - start))  # twice what is there: a long entry is tried seldom
-        buffer, start, at_end = buffer[start:] + piece, 0, not piece
+    head = stream.read(CHUNK)
+    while head and not head.strip():
+        head = stream.read(CHUNK)
+    if not head:
+        return
+    stream.seek(0)
+    source = _Utf8Source(stream)
+    is_list = head.lstrip().startswith("[")
+    for value in ijson.items(
+        source, "item" if is_list else "", multiple_values=not is_list, use_float=True, buf_size=CHUNK
+    ):
+        source.n_since_entry = 0
+        yield value
 
 
-def _next_value(buffer: str, start: int) -> int:
-    """Past blanks, commas and the list's own brackets; an entry begins with none of these."""
-    while start < len(buffer) and buffer[start] in " \t\r\n,[]":
-        start += 1
-    return start
+class _Utf8Source:
+    """A text stream as the bytes that ijson wants to read; it ends with an error if an entry never does."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.n_since_entry = 0
+        """Characters read since the last whole entry."""
+
+    def read(self, size: int) -> bytes:
+        text = self._stream.read(size)
+        self.n_since_entry += len(text)
+        if self.n_since_entry > MAX_ENTRY:
+            raise ijson.JSONError(f"it has no end within {MAX_ENTRY:,} characters")
+        return text.encode()
 
 
-def _may_be_cut_off(error: json.JSONDecodeError, buffer: str) -> bool:
-    """Whether the rest of the file may mend it: the fault is an open string, or lies where the text ends."""
-    return error.msg.startswith("Unterminated string") or error.pos >= len(buffer) - 16
+def _reason(error: ijson.JSONError) -> str:
+    """The first line of what the parser says; the others draw the position."""
+    reason = str(error).splitlines()[0].strip()
+    return "the file ends within the list, or within the entry" if reason.endswith("premature EOF") else reason
 
 
 @dataclass

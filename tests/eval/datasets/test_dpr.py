@@ -138,8 +138,10 @@ def test_entries_are_the_same_however_the_file_is_cut(
     [
         ('[{"question": "a"}, 7]', "entry 2 is a int"),
         ('[{"question": "a"}, {"question": nonsense}, {"question": "b"}]', "entry 2 is not JSON"),
-        ('[{"question": "a"}, {"question": "b', "entry 2 is not JSON .Unterminated"),
-        ('[{"question": "a"}', "ends within the list"),
+        ('[{"question": "a"}, {"question": "b', "entry 2 is not JSON .the file ends within"),
+        ('[{"question": "a"}', "entry 2 is not JSON .the file ends within the list"),
+        ('[{"question": "a"},, {"question": "b"}]', "entry 2 is not JSON .parse error: unallowed token"),
+        ('{"question": "a"}\n{"question": ', "entry 2 is not JSON .the file ends within"),
         ('[{"answers": ["a"]}]', "entry 1 has no question"),
         ('[{"question": "who", "answers": [1]}]', r"entry 1 \('who'\) has answers"),
         ('[{"question": "who", "positive_ctxs": {"text": ""}}]', "positive_ctxs is a dict"),
@@ -164,6 +166,22 @@ def test_a_file_in_other_letters_or_half_a_gzip_is_refused(tmp_path: Path) -> No
             list(read_entries(tmp_path / name))
 
 
+def test_an_entry_without_an_end_is_refused_before_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dpr, "CHUNK", 64)
+    monkeypatch.setattr(dpr, "MAX_ENTRY", 1000)
+    (tmp_path / "open.json").write_text('[{"question": "a"}, {"question": "' + "word " * 1000, "utf-8")
+    with pytest.raises(UsageError, match="entry 2 is not JSON .it has no end within 1,000 characters"):
+        list(read_entries(tmp_path / "open.json"))
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "[]", "\ufeff[]"])
+def test_a_file_without_entries_has_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "empty.json").write_text(text, "utf-8")
+    assert list(read_entries(tmp_path / "empty.json")) == []
+
+
 def test_nothing_is_overwritten_and_absent_files_are_named(tmp_path: Path) -> None:
     file = a_file(tmp_path)
     (tmp_path / "made").mkdir()
@@ -185,9 +203,9 @@ def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
     program = f"""if True:
         import resource
         from pathlib import Path
-        from eval.datasets.dpr import to_beir
+        from eval.datasets.dpr import convert_to_beir
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        made = to_beir({{"train": Path({str(tmp_path / "large.json")!r})}}, Path({str(tmp_path / "made")!r}))
+        made = convert_to_beir({{"train": Path({str(tmp_path / "large.json")!r})}}, Path({str(tmp_path / "made")!r}))
         assert made.n_passages == 10_000, made
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     """
