@@ -172,7 +172,7 @@ def test_an_entry_without_an_end_is_refused_before_the_rest_is_read(
     monkeypatch.setattr(dpr, "CHUNK", 64)
     monkeypatch.setattr(dpr, "MAX_ENTRY", 1000)
     (tmp_path / "open.json").write_text('[{"question": "a"}, {"question": "' + "word " * 1000, "utf-8")
-    with pytest.raises(UsageError, match="entry 2 is not JSON .it has no end within 1,000 characters"):
+    with pytest.raises(UsageError, match=r"entry 2 is not JSON \(it has no end within 1,000 characters\)"):
         list(read_entries(tmp_path / "open.json"))
 
 
