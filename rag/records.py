@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 def support_level(support: float) -> SupportLevel:
     """The word for a support of 0 to 1.
 
-    >>> [support_name(support) for support in (0.5, 0.3, 0.0)]
+    >>> [support_level(support) for support in (0.5, 0.3, 0.0)]
     ['supported', 'partly', 'not found']
     """
     return "supported" if support >= MIN_SUPPORTED else "partly" if support >= MIN_PARTLY_SUPPORTED else "not found"
@@ -58,7 +58,7 @@ def encoded_text(title: str, heading: str, text: str) -> str:
 
     >>> encoded_text("Guide", "Setup › Cables", "Use the red one.")
     'Guide\\nSetup › Cables\\nUse the red one.'
-    >>> encoded_text("", "A" * 110 + LEVEL_MARK + "Cables › Red", "Pull.")
+    >>> encoded_text("", "A" * 110 + HEADING_SEPARATOR + "Cables › Red", "Pull.")
     'Cables › Red\\nPull.'
     >>> encoded_text("", "設" * 90, "Pull.") == "設" * 30 + "\\nPull."
     True

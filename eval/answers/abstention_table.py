@@ -51,8 +51,8 @@ class AbstentionTable:
 def abstention_table(is_answerable: Sequence[bool], declined: Sequence[bool]) -> AbstentionTable:
     """Counts the questions, each `(n,)` in one order.
 
-    >>> declining([True, True, False, False], [False, True, True, True])
-    Declining(answered=1, refused=1, hallucinated=0, declined=2)
+    >>> abstention_table([True, True, False, False], [False, True, True, True])
+    AbstentionTable(answered=1, refused=1, wrongly_answered=0, declined=2)
     """
     pairs = list(zip(is_answerable, declined, strict=True))
     return AbstentionTable(

@@ -29,7 +29,7 @@ def normalise_answer(text: str) -> str:
 
     Rajpurkar et al., EMNLP 2016; typographic quotes and dashes count as punctuation too.
 
-    >>> normalised("The  “Grey” Cat’s, a hat.")
+    >>> normalise_answer("The  “Grey” Cat’s, a hat.")
     'grey cats hat'
     """
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
@@ -38,9 +38,9 @@ def normalise_answer(text: str) -> str:
 def contains_any_answer(text: str, answers: Sequence[str]) -> bool:
     """True where the words of one of the *answers* stand in *text* in a row, both normalised.
 
-    >>> holds("It was founded in 1903, in Paris.", ["1904", "in paris"])
+    >>> contains_any_answer("It was founded in 1903, in Paris.", ["1904", "in paris"])
     True
-    >>> holds("In 19031 days", ["1903"])
+    >>> contains_any_answer("In 19031 days", ["1903"])
     False
     """
     padded = f" {normalise_answer(text)} "
@@ -144,7 +144,7 @@ def risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> tuple[Floats, F
 def area_under_risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> float:
     """The mean risk over all coverages (AURC): 0 is best; of no order, the share of wrong answers.
 
-    >>> area_under_risk([0.9, 0.1], [True, False])
+    >>> area_under_risk_coverage([0.9, 0.1], [True, False])
     0.25
     """
     _, risk = risk_coverage(confidence, is_right)

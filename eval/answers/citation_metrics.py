@@ -90,7 +90,7 @@ def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
 def cited_precision_recall(cited: Collection[str], right: Collection[str]) -> tuple[float | None, float | None]:
     """(precision, recall) of the cited passage ids against the right ones; None of nothing cited, or nothing right.
 
-    >>> against_right(["a", "b"], ["a"]), against_right([], ["a"])
+    >>> cited_precision_recall(["a", "b"], ["a"]), cited_precision_recall([], ["a"])
     ((0.5, 1.0), (None, 0.0))
     """
     found = len(set(cited) & set(right))

@@ -91,11 +91,11 @@ def first_cause(trace: AnswerTrace) -> Cause:
 
     An answer that is right is not asked how it came about: another passage may have held it.
 
-    >>> first_cause(Trace("q", "Who?", rank=3, is_read=True, is_right=True))
+    >>> first_cause(AnswerTrace(query_id="q", question="Who?", rank=3, is_read=True, is_right=True))
     'right'
-    >>> first_cause(Trace("q", "Who?", declined=True, rank=None))
+    >>> first_cause(AnswerTrace(query_id="q", question="Who?", declined=True, rank=None))
     'not in the top 100'
-    >>> first_cause(Trace("q", "Who?", declined=True, rank=1, is_read=True))
+    >>> first_cause(AnswerTrace(query_id="q", question="Who?", declined=True, rank=1, is_read=True))
     'declined wrongly'
     """
     if trace.error:

@@ -46,7 +46,7 @@ def facts_supported(text: str, passages: Sequence[str]) -> float | None:
 def without_citation_marks(text: str) -> str:
     """An answer without its citation marks.
 
-    >>> bare("Owls hunt. [1, 2] At night [3].")
+    >>> without_citation_marks("Owls hunt. [1, 2] At night [3].")
     'Owls hunt. At night.'
     """
     return strip_unknown_citations(text, set())

@@ -87,7 +87,7 @@ def make_counterfactual(case: PerturbationCase, others: Sequence[str]) -> Counte
 def paraphrase(question: str) -> list[str]:
     """The question in other words, by rule; each asks for the same.
 
-    >>> paraphrases("What is the capital of France?")
+    >>> paraphrase("What is the capital of France?")
     ['what is the capital of france', 'Can you tell me: What is the capital of France?', 'Tell me the capital of France.']
     """
     bare = question.strip()

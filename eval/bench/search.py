@@ -46,8 +46,8 @@ class LatencySpread:
     @classmethod
     def of(cls, seconds: Sequence[float]) -> LatencySpread:
         """
-        >>> Spread.of([0.001, 0.002, 0.003])
-        Spread(median_ms=2.0, p95_ms=2.9)
+        >>> LatencySpread.of([0.001, 0.002, 0.003])
+        LatencySpread(median_ms=2.0, p95_ms=2.9)
         """
         middle, high = np.percentile(1000 * np.asarray(seconds), [50, 95]).round(3).tolist()
         return cls(middle, high)

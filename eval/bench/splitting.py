@@ -112,8 +112,7 @@ def measure_splitting(
 def split_halves(questions: Sequence[ExcerptQuestion]) -> tuple[list[str], list[str]]:
     """Query ids to choose by, and those to report on: a half each, by their hash.
 
-    >>> some = [Question(f"q{n}", "", ()) for n in range(8)]
-    >>> halves(some)
+    >>> split_halves([ExcerptQuestion(f"q{n}", "", ()) for n in range(8)])
     (['q0', 'q2', 'q3', 'q5'], ['q1', 'q4', 'q6', 'q7'])
     """
     told: tuple[list[str], list[str]] = ([], [])

@@ -42,10 +42,10 @@ class TokenOverlap:
 def token_overlap(ranked: Sequence[TokenSpan], wanted: Sequence[ExcerptTokens], budget: int) -> TokenOverlap:
     """What showing the first pieces, *budget* tokens in all, is worth.
 
-    >>> pieces = [Piece("a", 10, 20, ""), Piece("b", 0, 10, "")]
-    >>> excerpts = [(tokens("a", 0, 15),), (tokens("b", 40, 45), tokens("b", 0, 5))]
-    >>> seen(pieces, excerpts, budget=15)
-    Seen(recall=0.5, precision=0.6666666666666666, iou=0.4)
+    >>> spans = [TokenSpan("a", 10, 20, ""), TokenSpan("b", 0, 10, "")]
+    >>> excerpts = [(token_set("a", 0, 15),), (token_set("b", 40, 45), token_set("b", 0, 5))]
+    >>> token_overlap(spans, excerpts, budget=15)
+    TokenOverlap(recall=0.5, precision=0.6666666666666666, iou=0.4)
     """
     shown = [(one.document, number) for one in ranked for number in range(one.start, one.end)][:budget]
     once = set(shown)
@@ -62,7 +62,7 @@ def token_overlap(ranked: Sequence[TokenSpan], wanted: Sequence[ExcerptTokens], 
 def token_set(document: str, start: int, end: int) -> frozenset[Token]:
     """The tokens of a stretch.
 
-    >>> sorted(tokens("a", 3, 5))
+    >>> sorted(token_set("a", 3, 5))
     [('a', 3), ('a', 4)]
     """
     return frozenset((document, number) for number in range(start, end))

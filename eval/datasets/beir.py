@@ -141,7 +141,7 @@ def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
 def translate_qrels(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
     """The same judgments with the passage ids of *ids*; where two become one, the higher grade counts.
 
-    >>> translated({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
+    >>> translate_qrels({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
     {'q': {'p': 1}}
     """
     result: dict[str, Grades] = {}

@@ -159,7 +159,7 @@ def split_of(question_id: str) -> Split:
 def split_docstring(docstring: str) -> tuple[str, tuple[str, ...]] | None:
     """The passage and its one or two questions; None where no summary, or too little beside it, is left.
 
-    >>> take_apart("Return the mean of values. " + "Empty input is refused. " * 5)[1]
+    >>> split_docstring("Return the mean of values. " + "Empty input is refused. " * 5)[1]
     ('Return the mean of values.',)
     """
     paragraphs = _paragraphs(docstring)

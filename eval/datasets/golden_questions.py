@@ -82,8 +82,8 @@ class GoldenLine:
 def golden_set_hash(questions: Iterable[Golden]) -> str:
     """The hash of the questions' content, in any order: the same hash, the same questions.
 
-    >>> one, two = Golden("Who?", quote="Ada"), Golden("When?", quote="1843")
-    >>> version_of([one, two]) == version_of([two, one]) != version_of([one])
+    >>> who, when = Golden(question="Who?", quote="Ada"), Golden(question="When?", quote="1843")
+    >>> golden_set_hash([who, when]) == golden_set_hash([when, who]) != golden_set_hash([who])
     True
     """
     lines = sorted(json.dumps(asdict(one), ensure_ascii=True, sort_keys=True) for one in questions)

@@ -207,7 +207,7 @@ def significance_level(rules: GateRules, look: int) -> float:
     Thirty nights at the full level would promote at least one of thirty equal versions in 29 to 52 % of all cases, and
     so in 7 to 10 %; see `nightjar bench gate`. Fresh judgments begin the count anew.
 
-    >>> level(Rules(alpha=0.05), 1), level(Rules(alpha=0.05), 10)
+    >>> significance_level(GateRules(alpha=0.05), 1), significance_level(GateRules(alpha=0.05), 10)
     (0.05, 0.005)
     """
     assert look >= 1, "the first look is look 1"

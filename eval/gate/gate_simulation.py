@@ -92,7 +92,7 @@ def changes(effect: float, n: int, rng: np.random.Generator) -> Floats:
 def predicted_power(effect: float, n: int, alpha: float = 0.05) -> float:
     """The chance that the primary test promotes a candidate of this effect, by the normal approximation.
 
-    >>> round(power(0.0, 150), 3), round(power(0.06, 150), 2)
+    >>> round(predicted_power(0.0, 150), 3), round(predicted_power(0.06, 150), 2)
     (0.025, 0.92)
     """
     from scipy import stats

@@ -178,9 +178,9 @@ def guard_hubs(current: float, candidate: float, rules: GateRules) -> Ruling:
 
 
 def guard_regressions(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
-    """What people once found right, and the current version finds, must still be found; see `Rules.wall_tolerance`.
+    """What people once found right, and the current version finds, must still be found; see `GateRules.wall_tolerance`.
 
-    >>> guard_wall(Pair(np.ones(100), np.r_[np.zeros(20), np.ones(80)]), Rules()).sentence
+    >>> guard_regressions(BeforeAndAfter(np.ones(100), np.r_[np.zeros(20), np.ones(80)]), GateRules()).sentence
     'Veto: 20 of 100 passages that people found right, and the current version finds, are lost: above 5 %, beyond chance.'
     """
     found = pair.before > 0
@@ -200,7 +200,7 @@ def guard_regressions(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
 def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
     """The slowest twentieth of the searches may not take far longer; a few milliseconds never count.
 
-    >>> guard_latency(Pair(np.full(40, 20.0), np.full(40, 90.0)), Rules()).outcome
+    >>> guard_latency(BeforeAndAfter(np.full(40, 20.0), np.full(40, 90.0)), GateRules()).outcome
     'failed'
     """
     if len(pair) < FEWEST_TIMED:
@@ -215,8 +215,8 @@ def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
 def guard_support(extra: ExtraEvidence) -> list[Ruling]:
     """Why citations were not weighed, if something is to be said of that; where they were, a slice judges them.
 
-    >>> [one.outcome for one in guard_support(Beside(support_note=QUOTED))], guard_support(NOTHING_BESIDE)
-    (['untested'], [])
+    >>> guard_support(ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))[0].outcome, guard_support(NO_EXTRA_EVIDENCE)
+    ('untested', [])
     """
     is_told = extra.support is None and extra.support_note
     return [Ruling("support", "answers", "untested", extra.support_note)] if is_told else []

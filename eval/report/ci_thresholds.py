@@ -17,7 +17,7 @@ def parse_thresholds(given: Iterable[str]) -> dict[str, float]:
     Raises:
         UsageError: a measure is unknown, or its bar is no number from 0 to 1.
 
-    >>> bars_of(["nDCG@10=0.6", "R@10 = .9"])
+    >>> parse_thresholds(["nDCG@10=0.6", "R@10 = .9"])
     {'nDCG@10': 0.6, 'R@10': 0.9}
     """
     bars = {}

@@ -156,8 +156,8 @@ def rank_of_right_passage(found: VersionRun, question: ReportQuestion) -> int | 
 def rank_band(found: VersionRun, question: ReportQuestion) -> str:
     """One of PLACES.
 
-    >>> found = Found("v", {"q": ["a", "b"]})
-    >>> [place_of_right(found, Question("q", "?", {one: 1})) for one in ("a", "b", "c")]
+    >>> run = VersionRun(version_id="v", run={"q": ["a", "b"]})
+    >>> [rank_band(run, ReportQuestion(query_id="q", text="?", right={right: 1})) for right in "abc"]
     ['first', 'second to tenth', 'beyond 100']
     """
     if question.query_id in found.errors:

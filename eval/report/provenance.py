@@ -93,7 +93,7 @@ def _number(figures: Mapping[str, Any] | None, key: str) -> float | None:
 def repeated_questions(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """(place, place of the first) of every question that says again what an earlier one said, but for case and marks.
 
-    >>> list(duplicates(["Who am I?", "What?", "who  am i"]))
+    >>> list(repeated_questions(["Who am I?", "What?", "who  am i"]))
     [(2, 0)]
     """
     first: dict[str, int] = {}

@@ -149,7 +149,7 @@ def _hit(rank: int, passage_id: str, question: ReportQuestion, passages: Mapping
 def shorten(text: str, n: int = SNIPPET) -> str:
     """One paragraph of at most *n* characters.
 
-    >>> shortened("a  b", 9), shortened("abcdef", 4)
+    >>> shorten("a  b", 9), shorten("abcdef", 4)
     ('a b', 'abc…')
     """
     line = " ".join(text.split())

@@ -79,7 +79,7 @@ def divided(questions: Sequence[ReportQuestion]) -> Iterator[tuple[str, str, NDA
 
 def length_of(question: ReportQuestion) -> str:
     """
-    >>> length_of(Question("q", "Who may apply for it?", {}))
+    >>> length_of(ReportQuestion(query_id="q", text="Who may apply for it?", right={}))
     'up to 5 words'
     """
     n = len(question.text.split())

@@ -57,7 +57,7 @@ def rank_passages(
     None stands for zeros. Memory beyond the arguments is bounded by SCORES_AT_ONCE.
 
     >>> eye = np.eye(3, dtype=np.float32)
-    >>> result = rankings(eye[:1], eye, np.array([[0.0, 2.0, 4.0]], np.float32), weight=2.0, k=2)
+    >>> result = rank_passages(eye[:1], eye, np.array([[0.0, 2.0, 4.0]], np.float32), weight=2.0, k=2)
     >>> result.dense[0].tolist(), result.lexical[0].tolist(), result.fused[0].tolist()
     ([0, 1], [2, 1], [2, 0])
     """

@@ -25,7 +25,7 @@ def interval(figures: PairedComparison) -> str:
 
 def describe_p(p: float) -> str:
     """
-    >>> said_p(0.0004), said_p(0.04)
+    >>> describe_p(0.0004), describe_p(0.04)
     ('p < .001', 'p = .040')
     """
     return "p < .001" if p < 0.001 else f"p = {format_number(p)}"
@@ -34,7 +34,7 @@ def describe_p(p: float) -> str:
 def format_p(p: float) -> str:
     """The same in a column of its own.
 
-    >>> bare_p(0.0004), bare_p(0.04)
+    >>> format_p(0.0004), format_p(0.04)
     ('< .001', '.040')
     """
     return describe_p(p).removeprefix("p ").removeprefix("= ")
@@ -54,7 +54,7 @@ def measure_name(measure: str) -> str:
 def format_number(value: float) -> str:
     """Three decimals without the leading zero, as such tables are printed.
 
-    >>> plain(0.6124), plain(-0.004), plain(1.0)
+    >>> format_number(0.6124), format_number(-0.004), format_number(1.0)
     ('.612', '−.004', '1.000')
     """
     digits = f"{abs(value):.3f}"
@@ -65,7 +65,7 @@ def format_number(value: float) -> str:
 def format_signed(value: float) -> str:
     """The same with a plus where it is above 0.
 
-    >>> signed(0.0461), signed(-0.004)
+    >>> format_signed(0.0461), format_signed(-0.004)
     ('+.046', '−.004')
     """
     return f"+{format_number(value)}" if value > 0 else format_number(value)

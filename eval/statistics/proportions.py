@@ -39,7 +39,7 @@ class McNemarResult:
 def wilson_interval(k: int, n: int) -> Proportion:
     """*k* of *n* with Wilson's 95 % score interval (1927), which stays within 0 and 1 near both ends.
 
-    >>> share = wilson(0, 20)
+    >>> share = wilson_interval(0, 20)
     >>> (round(share.low, 3), round(share.high, 3))
     (0.0, 0.161)
     """
@@ -57,7 +57,7 @@ def wilson_interval(k: int, n: int) -> Proportion:
 def mcnemar_test(before: Sequence[bool], after: Sequence[bool]) -> McNemarResult:
     """McNemar's test (1947), exact: only the questions that changed count, each as a fair coin.
 
-    >>> mcnemar([True] * 6 + [False], [False] * 6 + [True]).p
+    >>> mcnemar_test([True] * 6 + [False], [False] * 6 + [True]).p
     0.125
     """
     from scipy import stats

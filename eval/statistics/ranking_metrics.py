@@ -36,7 +36,7 @@ def run_from_rankings(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[s
 
     trec_eval breaks ties by id, not by the order given; whole numbers below zero leave it no tie to break.
 
-    >>> from_rankings({"q": ["b", "a"]})
+    >>> run_from_rankings({"q": ["b", "a"]})
     {'q': {'b': -1.0, 'a': -2.0}}
     """
     return {
@@ -53,7 +53,7 @@ def measure_per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASU
     TOIS 2002, as trec_eval does it).
 
     >>> qrels = {"found": {"p1": 1}, "missed": {"p1": 1}}
-    >>> per_question(qrels, from_rankings({"found": ["p0", "p1"]}))["RR@10"]
+    >>> measure_per_question(qrels, run_from_rankings({"found": ["p0", "p1"]}))["RR@10"]
     {'found': 0.5, 'missed': 0.0}
     """
     import ir_measures

@@ -13,7 +13,7 @@ SURE = 0.05
 def sign_test_p(n_first: int, n_second: int) -> float:
     """The two-sided p-value of the exact binomial (sign) test: would a coin part n_first + n_second so unevenly?
 
-    >>> round(sign_p(8, 3), 4), sign_p(0, 0), sign_p(5, 5)
+    >>> round(sign_test_p(8, 3), 4), sign_test_p(0, 0), sign_test_p(5, 5)
     (0.2266, 1.0, 1.0)
     """
     n, least = n_first + n_second, min(n_first, n_second)
@@ -24,9 +24,9 @@ def sign_test_p(n_first: int, n_second: int) -> float:
 def describe_preference(preferred: PreferenceCounts, first: str, second: str) -> str:
     """The sum of all comparisons in one sentence; *first* and *second* name the versions.
 
-    >>> told(Preferred(3, 8, 2), "v16", "v17")
+    >>> describe_preference(PreferenceCounts(3, 8, 2), "v16", "v17")
     'v17 was preferred 8 of 11 times (2 more were equal); p = 0.23: chance alone often does that.'
-    >>> told(Preferred(1, 0, 0), "v16", "v17")
+    >>> describe_preference(PreferenceCounts(1, 0, 0), "v16", "v17")
     'v16 was preferred 1 of 1 time; 10 are needed before it says anything.'
     """
     n = preferred.n_first + preferred.n_second

@@ -65,7 +65,7 @@ def compare_paired(
     Raises:
         TooLittleDataError: fewer than two questions.
 
-    >>> result = paired([0.5, 0.5, 1.0, 0.0], [1.0, 1.0, 1.0, 0.5])
+    >>> result = compare_paired([0.5, 0.5, 1.0, 0.0], [1.0, 1.0, 1.0, 0.5])
     >>> (result.difference, result.p, result.wins, result.ties, result.losses)
     (0.375, 0.25, 3, 1, 0)
     """
@@ -140,7 +140,7 @@ def randomisation_p(differences: ArrayLike, seed: int = 13, budget: int = RESAMP
 def holm_correction(p_values: Sequence[float]) -> list[float]:
     """Adjusts p-values of several tests made at once, in the order given (Holm, 1979).
 
-    >>> holm([0.01, 0.04, 0.03])
+    >>> holm_correction([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
     adjusted = [0.0] * len(p_values)

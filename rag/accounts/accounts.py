@@ -184,7 +184,7 @@ def account_from_row(row: Any) -> Account:
 def normalise_name(name: str) -> str:
     """A name as it is compared.
 
-    >>> folded(" Ann ")
+    >>> normalise_name(" Ann ")
     'ann'
     """
     return replace_unstorable(name).strip().casefold()
@@ -227,7 +227,7 @@ def check_password(password: str) -> None:
 def generate_password() -> str:
     """A new password of 99 random bits in four groups, without signs that look like others.
 
-    >>> len(made_password()), MIN_PASSWORD <= len(made_password()) <= MAX_PASSWORD
+    >>> len(generate_password()), MIN_PASSWORD <= len(generate_password()) <= MAX_PASSWORD
     (23, True)
     """
     return "-".join("".join(secrets.choice(_PLAIN_SIGNS) for _ in range(5)) for _ in range(4))

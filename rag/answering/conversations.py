@@ -183,7 +183,7 @@ class Conversations:
 def make_title(question: str) -> str:
     """A question in one line that fits a list.
 
-    >>> title_of(" Who can get\\n the grant? "), len(title_of("word " * 40)) <= MAX_TITLE
+    >>> make_title(" Who can get\\n the grant? "), len(make_title("word " * 40)) <= MAX_TITLE_LENGTH
     ('Who can get the grant?', True)
     """
     line = " ".join(replace_unstorable(question).split())

@@ -25,11 +25,11 @@ def with_previous_question(question: str, earlier: Sequence[str]) -> str:
     *earlier* holds the conversation's questions as they were typed, oldest first. Where the one before points back itself,
     the one before that is put in front too. Whether it is searched so is for `brings_more` to say.
 
-    >>> standalone("And for nurses?", ["Who gets the grant?"])
+    >>> with_previous_question("And for nurses?", ["Who gets the grant?"])
     'Who gets the grant? And for nurses?'
-    >>> standalone("Since when?", ["Who gets the grant?", "And for nurses?"])
+    >>> with_previous_question("Since when?", ["Who gets the grant?", "And for nurses?"])
     'Who gets the grant? And for nurses? Since when?'
-    >>> standalone("Which forms must a small company send to the tax office?", ["Who gets the grant?"])
+    >>> with_previous_question("Which forms must a small company send to the tax office?", ["Who gets the grant?"])
     'Which forms must a small company send to the tax office?'
     """
     if not earlier or not is_followup(question):
@@ -64,7 +64,7 @@ def stays_on_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
 def is_followup(question: str) -> bool:
     """Whether the question is short, or points back at what was said.
 
-    >>> refers("And for nurses?"), refers("Which forms must a small company send to the tax office?")
+    >>> is_followup("And for nurses?"), is_followup("Which forms must a small company send to the tax office?")
     (True, False)
     """
     return len(content_words(question)) <= MAX_SHORT_WORDS or refers_back(question)
@@ -73,7 +73,7 @@ def is_followup(question: str) -> bool:
 def refers_back(question: str) -> bool:
     """Whether a word of it means something that was said before.
 
-    >>> points_back("And for nurses?"), points_back("Which volcano erupted?")
+    >>> refers_back("And for nurses?"), refers_back("Which volcano erupted?")
     (True, False)
     """
     return _POINTS_BACK.search(question) is not None

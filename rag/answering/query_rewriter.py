@@ -82,7 +82,7 @@ class QueryRewriter:
 def clean_rewritten_question(text: str) -> str:
     """The first line that says something, without a label or quotation marks around it.
 
-    >>> cleaned('Standalone question: "Who gets the grant?"\\nI hope that helps')
+    >>> clean_rewritten_question('Standalone question: "Who gets the grant?"\\nI hope that helps')
     'Who gets the grant?'
     """
     line = text.strip().partition("\n")[0]

@@ -14,8 +14,8 @@ _MAY_BE_MARK = re.compile(r"(?:[ \t]*\[[\d\s,;\[\]]{0,200})?[ \t]*\Z")
 class CitationMarkFilter:
     """Lets text through as soon as no mark can come of its end.
 
-    >>> marks = MarkFilter({1, 2})
-    >>> [marks.add(piece) for piece in ("It is open ", "[", "1, 9", "]. Bring a mask [7", "].")], marks.rest()
+    >>> marks = CitationMarkFilter({1, 2})
+    >>> [marks.add(piece) for piece in ("It is open ", "[", "1, 9", "]. Bring a mask [7", "].")], marks.flush()
     (['It is open', '', '', ' [1]. Bring a mask', '.'], '')
     """
 
@@ -40,7 +40,7 @@ class CitationMarkFilter:
 def split_at_open_mark(text: str, valid: set[int]) -> str:
     """The text without marks that name no passage, those included that taking others out leaves behind.
 
-    >>> settled("So it is [[9]8].", {1})
+    >>> split_at_open_mark("So it is [[9]8].", {1})
     'So it is.'
     """
     while (less := strip_unknown_citations(text, valid)) != text:

@@ -85,7 +85,7 @@ def check_citations(answer: str, hits: Sequence[Hit]) -> CheckedAnswer:
 def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
     """The answer less the sentences that are not supported, and the marks behind them.
 
-    >>> without_unsupported("Nobody knows. Perhaps [7].", [])
+    >>> drop_unsupported_sentences("Nobody knows. Perhaps [7].", [])
     ''
     """
     bare, _ = _take_marks_out(answer)
@@ -99,7 +99,7 @@ def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
 def split_claims(answer: str) -> Iterator[CitedSentence]:
     """The sentences of an answer, each with the marks inside it or right after it.
 
-    >>> [(c.text, c.numbers) for c in claims("It is open. [1] Bring a mask [2][3]. Go!")]
+    >>> [(c.text, c.numbers) for c in split_claims("It is open. [1] Bring a mask [2][3]. Go!")]
     [('It is open.', (1,)), ('Bring a mask.', (2, 3)), ('Go!', ())]
     """
     bare, marks = _take_marks_out(answer)
@@ -115,7 +115,7 @@ def split_claims(answer: str) -> Iterator[CitedSentence]:
 def strip_unknown_citations(answer: str, valid: set[int]) -> str:
     """The answer without the marks that name no hit.
 
-    >>> without_dead_marks("So it is [1, 9]. True [7].", {1})
+    >>> strip_unknown_citations("So it is [1, 9]. True [7].", {1})
     'So it is [1]. True.'
     """
 
@@ -130,7 +130,7 @@ def strip_unknown_citations(answer: str, valid: set[int]) -> str:
 def neutralise_marks(text: str) -> str:
     """Square brackets around numbers turned round, so that a document's own references can't pass for citations.
 
-    >>> without_marks("as was shown [116, 117]")
+    >>> neutralise_marks("as was shown [116, 117]")
     'as was shown (116, 117)'
     """
     return _MARKS.sub(lambda mark: mark.group().replace("[", "(").replace("]", ")"), text)
@@ -171,9 +171,9 @@ def find_verbatim(claim: str, passage: str) -> tuple[int, int] | None:
 
     White space, punctuation and case may differ; punctuation that touches the first or last word is included.
 
-    >>> find_words("bring: A mask", 'So: "bring\\na mask!" he said')
+    >>> find_verbatim("bring: A mask", 'So: "bring\\na mask!" he said')
     (4, 19)
-    >>> find_words("bring masks", "bring a mask") is None
+    >>> find_verbatim("bring masks", "bring a mask") is None
     True
     """
     wanted = [word.casefold() for word in _WORD.findall(claim)]

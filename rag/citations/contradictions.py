@@ -23,11 +23,11 @@ _CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
 def contradict(one: str, other: str) -> bool:
     """True where two sentences say the same, but for one number or date.
 
-    >>> disagree("The grant is paid within 6 weeks.", "The grant is paid within 8 weeks.")
+    >>> contradict("The grant is paid within 6 weeks.", "The grant is paid within 8 weeks.")
     True
-    >>> disagree("The X200 pump weighs 12 kg.", "The X300 pump weighs 15 kg.")
+    >>> contradict("The X200 pump weighs 12 kg.", "The X300 pump weighs 15 kg.")
     False
-    >>> disagree("In 2019 the pump plant made 12 units.", "In 2020 the pump plant made 15 units.")
+    >>> contradict("In 2019 the pump plant made 12 units.", "In 2020 the pump plant made 15 units.")
     False
     """
     if not (_WHOLE.search(one) and _WHOLE.search(other)):  # headings and rows of tables are numbered
@@ -45,9 +45,9 @@ def have_same_subject(one: Passage, other: Passage) -> bool:
     """True where titles and headings name the same, or one names more than the other; years and numbers aside.
 
     >>> guide = Passage("p", "d", "a.md", "Grant guide 2023", "", "", 0, 0)
-    >>> same_subject(guide, Passage("q", "e", "b.md", "Grant guide 2024", "", "", 0, 0))
+    >>> have_same_subject(guide, Passage("q", "e", "b.md", "Grant guide 2024", "", "", 0, 0))
     True
-    >>> same_subject(guide, Passage("q", "e", "b.md", "Travel guide", "", "", 0, 0))
+    >>> have_same_subject(guide, Passage("q", "e", "b.md", "Travel guide", "", "", 0, 0))
     False
     """
     if one.passage_id == other.passage_id:

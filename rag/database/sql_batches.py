@@ -11,7 +11,7 @@ SQL_BATCH = 500  # SQLite takes 32,766 variables a statement; a few hundred rows
 def batched(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Consecutive pieces of at most *size* items.
 
-    >>> list(chunks("abcde", 2))
+    >>> list(batched("abcde", 2))
     ['ab', 'cd', 'e']
     """
     for start in range(0, len(items), size):

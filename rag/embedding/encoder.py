@@ -137,7 +137,7 @@ def quiet_libraries() -> None:
 def normalise_rows(vectors: FloatArray) -> FloatArray:
     """Rows scaled to unit length; bf16 leaves them a thousandth off. Zero rows stay zero.
 
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
+    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -69,7 +69,7 @@ class DayCount:
 def days_between(first: date, last: date) -> list[date]:
     """Both inclusive.
 
-    >>> [str(day) for day in days_from(date(2026, 2, 28), date(2026, 3, 1))]
+    >>> [str(day) for day in days_between(date(2026, 2, 28), date(2026, 3, 1))]
     ['2026-02-28', '2026-03-01']
     """
     return [first + timedelta(n) for n in range((last - first).days + 1)]
@@ -81,7 +81,7 @@ def days_between(first: date, last: date) -> list[date]:
 def last_closed_day(now: datetime) -> date:
     """The last day whose questions are all answered.
 
-    >>> str(last_day_over(datetime(2026, 11, 25, 0, 59))), str(last_day_over(datetime(2026, 11, 25, 1)))
+    >>> str(last_closed_day(datetime(2026, 11, 25, 0, 59))), str(last_closed_day(datetime(2026, 11, 25, 1)))
     ('2026-11-23', '2026-11-24')
     """
     return (now - DAY_CLOSES_AFTER).date() - timedelta(1)
@@ -140,7 +140,7 @@ def _written(count: DayCount) -> str:
 
 def _read(value: str) -> DayCount:
     """
-    >>> _read(_written(DayCount(2, 1, 1, 0.5, Counter({30: 2})))).seconds
+    >>> _read(_written(DayCount(n_asked=2, seconds=Counter({30: 2})))).seconds
     Counter({30: 2})
     """
     told = json.loads(value)

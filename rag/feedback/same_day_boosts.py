@@ -68,8 +68,8 @@ def feedback_boost(verdict: str, cosine: float) -> float:
 
     Strength · closeness; closeness rises in a straight line from 0 at the threshold to 1 at a cosine of 1.
 
-    >>> lift("pin", 0.9999999), round(lift("pin", 0.95), 3), lift("pin", 0.9), lift("not_relevant", 0.9)
-    (1.0, 0.5, 0.0, 0.0)
+    >>> [round(feedback_boost("pin", cosine), 3) for cosine in (0.9999999, 0.95, 0.9)], feedback_boost("not_relevant", 0.9)
+    ([1.0, 0.5, 0.0], 0.0)
     """
     strength, threshold = BOOST_RULES[verdict]
     cosine = 1.0 if cosine > SAME_QUESTION_COSINE else cosine
@@ -86,8 +86,8 @@ def feedback_boosts(
     on one passage the one for the closest question counts, of equally close ones the latest. The asking person's own
     vote decides alone; without one, the others' do where they are `agreed`, but for those who are *quarantined*.
 
-    >>> vote = Vote("ann", "q", "p", "pin")
-    >>> lifts([(vote, 1.0)], "ann", trusted=()), lifts([(vote, 1.0)], "bob", trusted=())
+    >>> vote = PendingVote("ann", "q", "p", "pin")
+    >>> feedback_boosts([(vote, 1.0)], "ann", trusted=()), feedback_boosts([(vote, 1.0)], "bob", trusted=())
     ({'p': 1.0}, {})
     """
     said: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)  # passage → person → (cosine, lift)
@@ -108,9 +108,9 @@ def combine_votes(amounts: Mapping[str, float], trusted: Collection[str]) -> flo
     The more numerous side counts, and only where two people are on it, or one who is trusted: the rule by which a
     night believes a rejection. So nobody can bury a passage for all the others alone.
 
-    >>> agreed({"ann": -0.5}, ()), agreed({"ann": -0.5}, ("ann",)), agreed({"ann": -0.5, "bob": -0.3}, ())
+    >>> combine_votes({"ann": -0.5}, ()), combine_votes({"ann": -0.5}, ("ann",)), combine_votes({"ann": -0.5, "bob": -0.3}, ())
     (0.0, -0.5, -0.3)
-    >>> agreed({"ann": -0.5, "bob": 1.0}, ("ann",))
+    >>> combine_votes({"ann": -0.5, "bob": 1.0}, ("ann",))
     0.0
     """
     up = {person: amount for person, amount in amounts.items() if amount > 0}

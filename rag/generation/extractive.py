@@ -326,7 +326,7 @@ def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
 def named_terms(question: str) -> set[str]:
     """The names of a question, and its words with a figure in them, as `tokenize` writes them.
 
-    >>> sorted(named_in("Does the X200 of Ada's run in Germany?"))
+    >>> sorted(named_terms("Does the X200 of Ada's run in Germany?"))
     ['ada', 'germany', 'x200']
     """
     named = {word for name in extract_names(question) for word in tokenize(name)}

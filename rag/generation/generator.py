@@ -56,8 +56,8 @@ class GenerationRequest:
 class AnswerDraft:
     """A piece of an answer, or all of it: pieces add up, as LangChain's message chunks do.
 
-    >>> Draft("It is open. [1]") + Draft(" Bring a mask. [2]")
-    Draft(text='It is open. [1] Bring a mask. [2]', citations=(), declined='')
+    >>> AnswerDraft("It is open. [1]") + AnswerDraft(" Bring a mask. [2]")
+    AnswerDraft(text='It is open. [1] Bring a mask. [2]', citations=(), declined='')
     """
 
     text: str = ""

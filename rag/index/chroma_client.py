@@ -81,7 +81,7 @@ def get_or_create_collection(client: ClientAPI, name: str, passage_side: str) ->
 def collection_metadata(passage_side: str) -> dict[str, object]:
     """What a collection of ours says of itself. Chroma would take any vectors of the right length.
 
-    >>> fingerprint("9c07")
+    >>> collection_metadata("9c07")
     {'passage_side': '9c07', 'schema': 1}
     """
     return {"passage_side": passage_side, "schema": COLLECTION_SCHEMA}

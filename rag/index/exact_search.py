@@ -87,7 +87,7 @@ def check_dimension(queries: FloatArray, dim: int) -> None:
 def top_rows(cosines: FloatArray, k: int) -> NDArray[np.intp]:
     """Rows of the *k* largest values, largest first, equal ones in their order.
 
-    >>> nearest(np.array([0.2, 0.9, 0.5, 0.9], np.float32), 3).tolist()
+    >>> top_rows(np.array([0.2, 0.9, 0.5, 0.9], np.float32), 3).tolist()
     [1, 3, 2]
     """
     if k >= len(cosines):

@@ -169,7 +169,7 @@ def source_name(path: Path, here: Path | None = None) -> str:
 
     *here* is the current folder by default.
 
-    >>> source_of(Path("notes/../notes/a.md"))
+    >>> source_name(Path("notes/../notes/a.md"))
     'notes/a.md'
     """
     here = here or Path.cwd()

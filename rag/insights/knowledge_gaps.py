@@ -144,7 +144,7 @@ def _middle(vectors: FloatArray, rows: Sequence[int]) -> int:
 def name_group(questions: Sequence[str], weights: Mapping[str, float]) -> str:
     """The words that most of the questions share, rarer ones among all questions first, in their commonest spelling.
 
-    >>> name_of(["Where do I park?", "Is parking free?", "May I park here?"], {"park": 1.0, "parking": 1.0, "free": 2.0})
+    >>> name_group(["Where do I park?", "Is parking free?", "May I park here?"], {"park": 1.0, "parking": 1.0, "free": 2.0})
     'park'
     """
     spelled: dict[str, Counter[str]] = {}

@@ -149,7 +149,7 @@ def days_covered(last: date) -> list[date]:
 def split_into_periods(days: SpanDays, today: date) -> list[tuple[date, date]]:
     """First and last day of each stretch, oldest first; where they do not come out even the first one is short.
 
-    >>> first, *_, last = stretches_of(90, date(2026, 11, 25))
+    >>> first, *_, last = split_into_periods(90, date(2026, 11, 25))
     >>> [str(day) for day in (*first, *last)]
     ['2026-08-28', '2026-09-02', '2026-11-19', '2026-11-25']
     """
@@ -162,7 +162,7 @@ def split_into_periods(days: SpanDays, today: date) -> list[tuple[date, date]]:
 def nearest_rank_percentile(seconds: Counter[int], share: float) -> float | None:
     """The least time, in seconds, that *share* of the questions took at most; *seconds* counts them as `DayCount` does.
 
-    >>> nearest_rank(Counter({10: 1, 20: 1, 201: 2}), 0.5), nearest_rank(Counter(), 0.5)
+    >>> nearest_rank_percentile(Counter({10: 1, 20: 1, 201: 2}), 0.5), nearest_rank_percentile(Counter(), 0.5)
     (0.2, None)
     """
     n_wanted, n = math.ceil(share * seconds.total()), 0

@@ -39,7 +39,7 @@ def parse_filter(
 ) -> SearchFilter:
     """A filter from what people write; dates are ISO 8601, days count from their beginning to their end, in UTC.
 
-    >>> filter_of(until="2026-11-25").until.isoformat()
+    >>> parse_filter(until="2026-11-25").until.isoformat()
     '2026-11-26T00:00:00+00:00'
 
     Raises:

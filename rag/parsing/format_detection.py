@@ -67,9 +67,9 @@ _BINARY = ("pdf", "docx", "pptx", "xlsx", "epub", "odt", "zip", "rtf")
 def unreadable_reason(path: PurePath) -> str | None:
     """Why a file of this name can't be read; None where it can.
 
-    >>> refusal(PurePath("notes.MD")) is None
+    >>> unreadable_reason(PurePath("notes.MD")) is None
     True
-    >>> refusal(PurePath("talk.ppt"))[:72]
+    >>> unreadable_reason(PurePath("talk.ppt"))[:72]
     'old PowerPoint slides (.ppt) can not be read: save them as .pptx or PDF.'
     """
     suffix = path.suffix.lower()

@@ -16,9 +16,9 @@ ROWS_PER_BLOCK = 64
 def normalise_bm25(scores: Scores) -> Scores:
     """BM25 scores over their maximum for the question: at most 1, and 0 everywhere where nothing matches.
 
-    >>> normalised_lexical(np.array([4.0, 1.0, 0.0])).tolist()
+    >>> normalise_bm25(np.array([4.0, 1.0, 0.0])).tolist()
     [1.0, 0.25, 0.0]
-    >>> normalised_lexical(np.array([0.0, -1.0])).tolist()
+    >>> normalise_bm25(np.array([0.0, -1.0])).tolist()
     [0.0, 0.0]
     """
     largest = scores.max(initial=0.0)
@@ -37,7 +37,7 @@ def fuse_scores(dense: Scores, lexical: Scores, weight: float) -> Scores:
 def top_positions(scores: Scores, k: int) -> NDArray[np.intp]:
     """Positions of the *k* largest scores, largest first, equal ones by position.
 
-    >>> top(np.array([1.0, 3.0, 3.0, 2.0]), 3).tolist()
+    >>> top_positions(np.array([1.0, 3.0, 3.0, 2.0]), 3).tolist()
     [1, 2, 3]
     """
     if k >= len(scores):

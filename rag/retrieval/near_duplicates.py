@@ -57,10 +57,10 @@ class PassageWording:
 
         Not where a number, code or name stands in the place of another one: then both were cut from one template.
 
-        >>> grant = Wording("Nurses who work at night can get the grant of 500 pounds.")
-        >>> Wording("NURSES who work at night can get the grant of 500 pounds").says_no_more_than(grant)
+        >>> grant = PassageWording("Nurses who work at night can get the grant of 500 pounds.")
+        >>> PassageWording("NURSES who work at night can get the grant of 500 pounds").is_contained_in(grant)
         True
-        >>> Wording("Nurses who work at night can get the grant of 600 pounds.").says_no_more_than(grant)
+        >>> PassageWording("Nurses who work at night can get the grant of 600 pounds.").is_contained_in(grant)
         False
         """
         if self.plain == better.plain:

@@ -123,7 +123,7 @@ def _shortened(title: str) -> str:
 def make_document_id(source: str) -> str:
     """16 hex digits that follow from the source alone.
 
-    >>> document_id_of("notes/a.md")
+    >>> make_document_id("notes/a.md")
     'b33a8099b0121956'
     """
     return sha256_of(source)[:16]
@@ -133,7 +133,7 @@ def make_passage_id(document_id: str, heading: str, text: str) -> str:
     """16 hex digits that follow from document, headings and text: neither place nor order, so that edits elsewhere
     leave it alone.
 
-    >>> passage_id_of("b33a8099b0121956", "Start", "Press the button.")
+    >>> make_passage_id("b33a8099b0121956", "Start", "Press the button.")
     '788f37d942a399f9'
     """
     return sha256_of("\0".join((document_id, heading, text)))[:16]

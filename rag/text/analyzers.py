@@ -46,8 +46,10 @@ _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}
 def detect_language(text: str) -> str:
     """The language that a text begins in, by ISO 639-1; English where it is too short to tell, empty without letters.
 
-    >>> language_of("Die Gebühr für den Reisepass wird online bezahlt."), language_of("Fees"), language_of("300 – 400")
-    ('de', 'en', '')
+    >>> detect_language("Die Gebühr für den Reisepass wird online bezahlt.")
+    'de'
+    >>> detect_language("Fees"), detect_language("300 – 400")
+    ('en', '')
     """
     start = text[:SEEN]
     if not _LETTER.search(start):
@@ -62,8 +64,10 @@ def detect_question_language(text: str, n_passages: Mapping[str, int]) -> str:
     So a short question is taken for the language of the library, not for that of three odd passages. Empty where the
     library has no language.
 
-    >>> likeliest("Was kostet ein Reisepass?", {"de": 2, "en": 50}), likeliest("Fees", {"nl": 2, "en": 50})
-    ('de', 'en')
+    >>> detect_question_language("Was kostet ein Reisepass?", {"de": 2, "en": 50})
+    'de'
+    >>> detect_question_language("Fees", {"nl": 2, "en": 50})
+    'en'
     """
     if len(n_passages) < 2:
         return next(iter(n_passages), "")
@@ -77,9 +81,9 @@ def bm25_terms(text: str, language: str) -> list[str]:
     Stop words are left out, English ones from every language. Runs of a script that writes no spaces give their
     characters and pairs of characters, whatever the language.
 
-    >>> terms("Who pays the fees?", "en")
+    >>> bm25_terms("Who pays the fees?", "en")
     ['pay', 'fee', '=pays', '=fees']
-    >>> terms("東京都 map", "ja")
+    >>> bm25_terms("東京都 map", "ja")
     ['map', '=map', '東', '京', '都', '東京', '京都']
     """
     found = all_words(text)

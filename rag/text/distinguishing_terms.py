@@ -19,7 +19,7 @@ _ENUMERATION = re.compile(r"(?:^|(?<=[|›]))\s*(?:[A-Za-z]|\d[\d.]*)[.)]\s", re
 def words_with_case(text: str) -> list[str]:
     """The words of a text with their case, without the numbers of headings and lists.
 
-    >>> words_of("Staff | 3. Cleaning\\n2) Use the X100.")
+    >>> words_with_case("Staff | 3. Cleaning\\n2) Use the X100.")
     ['Staff', 'Cleaning', 'Use', 'the', 'X100']
     """
     return _WORD.findall(_ENUMERATION.sub(" ", text))
@@ -33,11 +33,11 @@ def differ_in_named_terms(one: Sequence[str], other: Sequence[str], plain: Colle
     other plain words tell nothing apart. The places are those of Ratcliff and Obershelp's matching (difflib).
 
     >>> x100 = "The X100 weighs 4 kg".split()
-    >>> tell_apart(x100, "The X200 weighs 6 kg".split())
+    >>> differ_in_named_terms(x100, "The X200 weighs 6 kg".split())
     True
-    >>> tell_apart(x100, "The X100 weighs 4 kg without its 2 batteries".split())
+    >>> differ_in_named_terms(x100, "The X100 weighs 4 kg without its 2 batteries".split())
     False
-    >>> tell_apart("Masks help".split(), "Coverings help".split(), plain={"masks", "coverings"})
+    >>> differ_in_named_terms("Masks help".split(), "Coverings help".split(), plain={"masks", "coverings"})
     False
     """
     ours, theirs = ({word.casefold() for word in words} for words in (one, other))
@@ -50,7 +50,7 @@ def differ_in_named_terms(one: Sequence[str], other: Sequence[str], plain: Colle
 def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozenset()) -> frozenset[str]:
     """The numbers, codes and names among the words, in small letters.
 
-    >>> sorted(telling_words("How heavy is the X100 by Zorvex".split(), plain={"how"}))
+    >>> sorted(distinguishing_terms("How heavy is the X100 by Zorvex".split(), plain={"how"}))
     ['x100', 'zorvex']
     """
     folded = ((word, word.casefold()) for word in words)
@@ -64,7 +64,7 @@ def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozense
 def lowercase_words(texts: Iterable[str]) -> frozenset[str]:
     """The words that stand in any of the texts in small letters.
 
-    >>> sorted(plain_words(["The mask fits.", "Zorvex: the X100"]))
+    >>> sorted(lowercase_words(["The mask fits.", "Zorvex: the X100"]))
     ['fits', 'mask', 'the']
     """
     return frozenset(word for text in texts for word in set(_WORD.findall(text)) if word.islower())

@@ -68,7 +68,7 @@ _NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
 def extract_values(text: str) -> frozenset[str]:
     """The numbers and dates that *text* states, each with its unit where it has one.
 
-    >>> sorted(stated("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
+    >>> sorted(extract_values("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
     ['1250 kg', '2024-03-03', '50 %']
     """
     rest, dates = _without_dates(text)
@@ -80,9 +80,9 @@ def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
 
     A number with a unit is found where the same number stands without one, as in a table, but not with another one.
 
-    >>> missing("It was 1,250 kg in 2024", "On 3 March 2024 it was 1250 kilograms")
+    >>> unsupported_values("It was 1,250 kg in 2024", "On 3 March 2024 it was 1250 kilograms")
     frozenset()
-    >>> sorted(missing("It took 5 weeks and 3 days", "It took five days and 3 hours"))
+    >>> sorted(unsupported_values("It took 5 weeks and 3 days", "It took five days and 3 hours"))
     ['3 day', '5 week']
     """
     rest, dates = _without_dates(evidence)
@@ -98,7 +98,7 @@ def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
 def extract_names(text: str) -> frozenset[str]:
     """The capitalised words of *text* that do not open a sentence, in lower case.
 
-    >>> sorted(names("The grant was paid by Ada Byron’s bank. It is in Paris."))
+    >>> sorted(extract_names("The grant was paid by Ada Byron’s bank. It is in Paris."))
     ['ada', 'byron', 'paris']
     """
     return frozenset(

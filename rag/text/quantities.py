@@ -30,7 +30,7 @@ class RequestedMeasure:
     def answers(self, number: str) -> bool:
         """True where the number has a unit of this measure.
 
-        >>> measure_asked("How heavy is it?").answers("12 kg"), measure_asked("How heavy is it?").answers("230 volts")
+        >>> requested_measure("How heavy is it?").answers("12 kg"), requested_measure("How heavy is it?").answers("230 volts")
         (True, False)
         """
         return self.unit.search(number) is not None
@@ -39,7 +39,7 @@ class RequestedMeasure:
 def requested_measure(question: str) -> RequestedMeasure | None:
     """What *question* asks to be measured; None where it names no measure.
 
-    >>> sorted(measure_asked("How much does the X200 weigh?").said), measure_asked("How many are there?")
+    >>> sorted(requested_measure("How much does the X200 weigh?").said), requested_measure("How many are there?")
     (['weigh'], None)
     """
     for pattern, unit in _MEASURES:

@@ -65,7 +65,7 @@ def split_sentences(text: str) -> list[Sentence]:
     Lines that were wrapped are read as one; headings are not quotable, and become the context of what follows,
     as a question does. A list stays with its lead-in while it is short.
 
-    >>> [(s.text, s.context) for s in sentences("Can I go out?\\nYes. Take:\\n- a mask\\n- a map")]
+    >>> [(s.text, s.context) for s in split_sentences("Can I go out?\\nYes. Take:\\n- a mask\\n- a map")]
     [('Can I go out?', ''), ('Yes.', 'Can I go out?'), ('Take:\\n- a mask\\n- a map', 'Can I go out?')]
     """
     found: list[Sentence] = []
@@ -87,9 +87,9 @@ def split_sentences(text: str) -> list[Sentence]:
 def format_quote(quote: str) -> str:
     """A quote for reading: wrapped lines joined, each item of a list below a lead-in on a line of its own, as rows are.
 
-    >>> readable("Ticket: Once; Adults: €6\\nTicket: Ten times; Adults: €55")
+    >>> format_quote("Ticket: Once; Adults: €6\\nTicket: Ten times; Adults: €55")
     '- Ticket: Once; Adults: €6\\n- Ticket: Ten times; Adults: €55'
-    >>> readable("You must\\ntake:\\n\\n* a mask of good thick\\nblue cloth\\n* a map")
+    >>> format_quote("You must\\ntake:\\n\\n* a mask of good thick\\nblue cloth\\n* a map")
     'You must take:\\n- a mask of good thick blue cloth\\n- a map'
     """
     rows = [line for line in quote.splitlines() if line.strip()]

@@ -31,7 +31,7 @@ _FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1,
 def normalise_words(text: str) -> str:
     """The words of a text, so that case, marks and spaces make no difference.
 
-    >>> plain("Wash  your hands!") == plain("wash your HANDS")
+    >>> normalise_words("Wash  your hands!") == normalise_words("wash your HANDS")
     True
     """
     return " ".join(_WORD.findall(text.casefold()))

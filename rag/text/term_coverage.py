@@ -39,7 +39,7 @@ def correct_misspellings(wanted: Sequence[str], known: Collection[str]) -> list[
     A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
     word of at least LEAST_LETTERS of them (Damerau, 1964). Numbers and codes are never corrected.
 
-    >>> as_written(["captial", "mayor", "paris", "x300"], {"capital", "major", "paris", "x200"})
+    >>> correct_misspellings(["captial", "mayor", "paris", "x300"], {"capital", "major", "paris", "x200"})
     ['capital', 'mayor', 'paris', 'x300']
     """
     found = []
@@ -62,7 +62,7 @@ def idf_weights(texts: Iterable[Collection[str]]) -> dict[str, float]:
 
     The inverse document frequency of Spärck Jones (1972), smoothed so that a word in every text still counts.
 
-    >>> {word: round(weight, 2) for word, weight in sorted(rarity([["loan", "bank"], ["loan"]]).items())}
+    >>> {word: round(weight, 2) for word, weight in sorted(idf_weights([["loan", "bank"], ["loan"]]).items())}
     {'bank': 1.1, 'loan': 0.69}
     """
     counts: Counter[str] = Counter()

@@ -37,7 +37,7 @@ def tokenize(text: str) -> list[str]:
 def all_words(text: str) -> list[str]:
     """Lower-cased words of a text, all of them.
 
-    >>> words("The हिन्दी for 'tea'")
+    >>> all_words("The हिन्दी for 'tea'")
     ['the', 'हिन्दी', 'for', 'tea']
     """
     if text.isascii():

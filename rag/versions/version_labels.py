@@ -19,7 +19,7 @@ def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
 def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
     """What people call a version, where space is short; one that never answered has no number.
 
-    >>> name_of("3f2a", {"3f2a": 4}), name_of("3f2a9c0011", {})
+    >>> version_name("3f2a", {"3f2a": 4}), version_name("3f2a9c0011", {})
     ('v4', '3f2a9c00')
     """
     return f"v{numbers[encoder_id]}" if encoder_id in numbers else encoder_id[:SHORT_ID_LENGTH]
@@ -28,7 +28,7 @@ def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
 def full_version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
     """The same with the beginning of its id: the one way in which pages and tables name a version.
 
-    >>> full_name_of("3f2a9c0011", {"3f2a9c0011": 4}), full_name_of("3f2a9c0011", {})
+    >>> full_version_name("3f2a9c0011", {"3f2a9c0011": 4}), full_version_name("3f2a9c0011", {})
     ('v4 · 3f2a9c00', '3f2a9c00')
     """
     name = version_name(encoder_id, numbers)
@@ -38,7 +38,7 @@ def full_version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
 def short_version_name(full_name: str) -> str:
     """The name alone, for a line of many.
 
-    >>> in_short("v4 · 3f2a9c00"), in_short("3f2a9c00")
+    >>> short_version_name("v4 · 3f2a9c00"), short_version_name("3f2a9c00")
     ('v4', '3f2a9c00')
     """
     return full_name.partition(NAME_SEPARATOR)[0]

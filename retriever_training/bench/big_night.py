@@ -213,7 +213,7 @@ def code_names(n: int, seed: int) -> list[str]:
 def made_up_question(key: ProductKey) -> str:
     """What somebody asks who knows no code name.
 
-    >>> question_of((0, 0, 0, 0))
+    >>> made_up_question((0, 0, 0, 0))
     'How do I clean the filter of the Alba printer?'
     """
     product_, series, action, part = key

@@ -164,7 +164,7 @@ def _told(
 def paired_difference(other: Floats, own: Floats) -> dict[str, float] | None:
     """The paired difference with its 95 % interval and p; None with fewer than two questions.
 
-    >>> compared(np.zeros(3), np.ones(3))
+    >>> paired_difference(np.zeros(3), np.ones(3))
     {'difference': 1.0, 'low': 1.0, 'high': 1.0, 'p': 0.25}
     """
     if len(own) < 2:

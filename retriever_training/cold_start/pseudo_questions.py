@@ -149,9 +149,9 @@ def _shortest(one: PassageParts, other: PassageParts) -> PassageParts:
 def heading_path(passage: Passage) -> tuple[str, ...]:
     """Title and headings above a passage, outermost first, without their numbers.
 
-    >>> path_of(Passage("p", "d", "a.md", "Manual", "1. Start › 1.2 First use", "Text.", 0, 5))
+    >>> heading_path(Passage("p", "d", "a.md", "Manual", "1. Start › 1.2 First use", "Text.", 0, 5))
     ('Manual', 'Start', 'First use')
-    >>> path_of(Passage("p", "d", "uk/7", "Offices | 3. Cleaning", "", "Text.", 0, 5))
+    >>> heading_path(Passage("p", "d", "uk/7", "Offices | 3. Cleaning", "", "Text.", 0, 5))
     ('Offices', 'Cleaning')
     """
     title = [passage.title] if passage.heading else passage.title.split(TITLE_MARK)

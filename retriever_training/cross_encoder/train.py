@@ -39,7 +39,7 @@ def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage])
 
     >>> passages = {name: Passage(name, "d", "s", "", "", name.upper(), 0, 1) for name in "ab"}
     >>> line = {"query": "q?", "positive": "a", "weight": 0.8, "negatives": [{"passage_id": "b"}]}
-    >>> [(one.positive, one.negatives, one.weight) for one in examples_of([line, line | {"negatives": []}], passages)]
+    >>> [(one.positive, one.negatives, one.weight) for one in training_examples([line, line | {"negatives": []}], passages)]
     [('A', ('B',), 0.8)]
     """
     for line in lines:
@@ -58,7 +58,7 @@ def listnet_label(weight: float, n_negatives: int) -> float:
 
     ListNet learns the softmax of its labels; a passage that is believed by .8 should get .8 of its list.
 
-    >>> label = label_of(0.8, 4)
+    >>> label = listnet_label(0.8, 4)
     >>> round(math.exp(label) / (math.exp(label) + 4), 3)
     0.8
     """
@@ -69,7 +69,7 @@ def listnet_label(weight: float, n_negatives: int) -> float:
 def n_training_steps(n_examples: int, plan: CrossEncoderPlan) -> int:
     """Optimiser steps of a whole training.
 
-    >>> n_steps(17, CrossEncoderPlan(epochs=2, batch_size=8))
+    >>> n_training_steps(17, CrossEncoderPlan(epochs=2, batch_size=8))
     6
     """
     return plan.epochs * -(-n_examples // plan.batch_size)

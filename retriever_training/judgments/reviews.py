@@ -129,7 +129,7 @@ def training_reviews(reviews: Sequence[Review], known: Collection[str]) -> list[
 def excluded_pair_lines(spared: Mapping[str, frozenset[str]]) -> list[str]:
     """One line for each reviewed pair, in a fixed order: part of what decides what a night makes.
 
-    >>> told({"who": frozenset({"b", "a"})})
+    >>> excluded_pair_lines({"who": frozenset({"b", "a"})})
     ['who a', 'who b']
     """
     return [f"{question} {passage_id}" for question in sorted(spared) for passage_id in sorted(spared[question])]

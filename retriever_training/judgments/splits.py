@@ -21,7 +21,7 @@ HELD_OUT_PER_BLOCK = 256  # questions compared with all others in one piece
 def normalise_question(question: str) -> str:
     """A question without what does not change it: case, spaces, a final mark.
 
-    >>> normalised("  Who  am I?")
+    >>> normalise_question("  Who  am I?")
     'who am i'
     """
     return " ".join(question.casefold().split()).rstrip("?!. ")
@@ -40,7 +40,7 @@ def split_of(question: str) -> Split:
 def hash_fraction(question: str) -> float:
     """A number from 0 to 1 that the normalised question alone decides, spread evenly.
 
-    >>> 0 <= place_of("Who am I?") < 1
+    >>> 0 <= hash_fraction("Who am I?") < 1
     True
     """
     digest = hashlib.sha256(normalise_question(question).encode("utf-8", "backslashreplace")).digest()
@@ -55,7 +55,7 @@ def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
     questions to move together, one new question could carry another from the gate into training. Words rather than
     vectors, so that a new base draws the same line.
 
-    >>> sorted(too_near_held_out(["how do i reset the router", "can i reset a router", "who am i"]))
+    >>> sorted(find_near_held_out(["how do i reset the router", "can i reset a router", "who am i"]))
     []
     """
     by_split: dict[Split, list[str]] = {"train": [], "dev": [], "gate": []}
@@ -71,7 +71,7 @@ def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
 def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
     """Those of *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
 
-    >>> list(too_near(["Resetting the router", "Reset it?"], ["resetting a router"]))
+    >>> list(find_near_duplicates_of(["Resetting the router", "Reset it?"], ["resetting a router"]))
     ['Resetting the router']
     """
     import numpy as np
@@ -101,7 +101,7 @@ def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> 
 def question_terms(question: str) -> frozenset[str]:
     """What a question is about: its words without stop words, or all of them where there are no others.
 
-    >>> sorted(content_words("How do I reset the router?")), sorted(content_words("Who am I?"))
+    >>> sorted(question_terms("How do I reset the router?")), sorted(question_terms("Who am I?"))
     (['reset', 'router'], ['am', 'i', 'who'])
     """
     return frozenset(tokenize(question)) or frozenset(normalise_question(question).split())

@@ -62,7 +62,7 @@ class Voter:
 def probability_worse_than_chance(agreed: float, differed: float) -> float:
     """The probability that a share with the posterior Beta(*agreed*, *differed*) lies below one half.
 
-    >>> worse_than_a_coin(8, 2) < 0.02 < 0.5 == worse_than_a_coin(3, 3)
+    >>> probability_worse_than_chance(8, 2) < 0.02 < 0.5 == probability_worse_than_chance(3, 3)
     True
     """
     from scipy.special import betainc
@@ -190,7 +190,7 @@ def n_in_busiest_hour(times: Iterable[datetime]) -> int:
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    >>> busiest_hour([noon, noon, noon + timedelta(minutes=59), noon + timedelta(minutes=61)])
+    >>> n_in_busiest_hour([noon, noon, noon + timedelta(minutes=59), noon + timedelta(minutes=61)])
     2
     """
     ordered = sorted(set(times))

@@ -65,7 +65,7 @@ def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
     """The votes of everybody else.
 
     >>> from rag.records import Verdict
-    >>> without({("q", "p"): {"ann": Verdict("ann", "t", "q", "p", "pin")}}, {"ann"})
+    >>> without_voters({("q", "p"): {"ann": Verdict("ann", "t", "q", "p", "pin")}}, {"ann"})
     {}
     """
     left = {pair: {user: vote for user, vote in said.items() if user not in people} for pair, said in votes.items()}

@@ -20,7 +20,7 @@ KMEANS_ROUNDS = 10  # of k-means; batches do not need the last word on where a t
 def count_batches(n_rows: int, batch_size: int) -> int:
     """How many batches an epoch has: all of one size where there are two or more, and else whatever there is.
 
-    >>> n_batches(70, 32), n_batches(40, 32), n_batches(5, 32)
+    >>> count_batches(70, 32), count_batches(40, 32), count_batches(5, 32)
     (2, 2, 1)
     """
     return n_rows // batch_size if n_rows >= 2 * batch_size else ceil(n_rows / batch_size)
@@ -87,7 +87,7 @@ def fill_batch(
     same, for the loss masks what is no negative.
 
     >>> streams = deque([0, 1, 2]), deque([3])
-    >>> fill(streams, [frozenset({7}), frozenset({7}), frozenset({8}), frozenset({9})], 3, 2), streams
+    >>> fill_batch(streams, [frozenset({7}), frozenset({7}), frozenset({8}), frozenset({9})], 3, 2), streams
     ([0, 2, 3], (deque([1]), deque([])))
     """
     taken: list[int] = []
@@ -114,7 +114,7 @@ def separate_duplicates(batches: list[list[int]], texts: Sequence[frozenset[int]
     The last batches are filled with what is left, whatever it is.
 
     >>> batches = [[0, 1], [2, 3]]
-    >>> part_twins(batches, [frozenset({7}), frozenset({8}), frozenset({9}), frozenset({9})])
+    >>> separate_duplicates(batches, [frozenset({7}), frozenset({8}), frozenset({9}), frozenset({9})])
     >>> batches
     [[2, 1], [0, 3]]
     """
@@ -149,7 +149,7 @@ def cluster_topics(vectors: FloatArray, n_topics: int, seed: int) -> IntArray:
     Topics are numbered so that neighbours in number are near: from one to the nearest that has no number yet.
 
     >>> vectors = np.array([[1, 0], [0, 1], [0.98, 0.2], [0.2, 0.98]], np.float32)
-    >>> topics = topics_of(vectors, 2, seed=1)
+    >>> topics = cluster_topics(vectors, 2, seed=1)
     >>> bool(topics[0] == topics[2] != topics[1] == topics[3])
     True
     """

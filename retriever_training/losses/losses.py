@@ -41,7 +41,7 @@ def triplet_loss(positive: Tensor, negative: Tensor, margin: float = TRIPLET_MAR
     distances. A row whose negative is farther than the margin teaches nothing.
 
     >>> import torch
-    >>> triplet(torch.tensor([0.9, 0.5]), torch.tensor([0.2, 0.4]), margin=0.2)
+    >>> triplet_loss(torch.tensor([0.9, 0.5]), torch.tensor([0.2, 0.4]), margin=0.2)
     tensor(0.0500)
     """
     return (margin - positive + negative).clamp(min=0).mean()
@@ -123,7 +123,7 @@ def anchor_loss(vectors: Tensor, base: Tensor) -> Tensor:
     base as the teacher: what training does not move stays where it was.
 
     >>> import torch
-    >>> anchor(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]))
+    >>> anchor_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]))
     tensor(1.)
     """
     return (1 - paired_cosines(vectors, base.detach())).mean()

@@ -31,11 +31,11 @@ def fit_platt(logits: Floats, right: BoolArray) -> PlattScaling:
 
     Platt 1999, with his targets (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), by Newton's method.
 
-    >>> line = platt(np.array([-2.0, -1.0, 1.0, 2.0] * 50), np.array([False, False, False, True] * 50))
+    >>> line = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0] * 50), np.array([False, False, False, True] * 50))
     >>> line.probabilities(np.array([-2.0, 2.0])).round(1).tolist()
     [0.0, 0.9]
-    >>> platt(np.array([1.0, -1.0]), np.array([False, True]))
-    Calibration(slope=1.0, offset=0.0)
+    >>> fit_platt(np.array([1.0, -1.0]), np.array([False, True]))
+    PlattScaling(slope=1.0, offset=0.0)
     """
     n_right = int(right.sum())
     if not 0 < n_right < len(right):

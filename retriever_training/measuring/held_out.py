@@ -74,7 +74,7 @@ def locked_mask(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
     upper fifth of the gate's share by hash, the same for ever, so what they say of a version is not part of that luck.
     A small library needs every question to decide at all.
 
-    >>> locked_ones(["Who am I?"] * 3, lock_from=4).any()
+    >>> locked_mask(["Who am I?"] * 3, lock_from=4).any()
     np.False_
     """
     if len(questions) < lock_from:

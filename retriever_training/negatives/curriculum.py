@@ -33,9 +33,9 @@ def competence(epoch: int, epochs: int, start: float = INITIAL_SHARE) -> float:
 def easiest_share(difficulties: Sequence[float], share: float, at_least: int) -> list[int]:
     """The places of the easiest *share*, rounded up, and never fewer than *at_least*; in the order given.
 
-    >>> easiest([0.1, -0.4, -0.1, -0.3], 0.5, at_least=1)
+    >>> easiest_share([0.1, -0.4, -0.1, -0.3], 0.5, at_least=1)
     [1, 3]
-    >>> easiest([0.1, -0.4, -0.1, -0.3], 0.5, at_least=3)
+    >>> easiest_share([0.1, -0.4, -0.1, -0.3], 0.5, at_least=3)
     [1, 2, 3]
     """
     n_open = max(at_least, math.ceil(share * len(difficulties)))

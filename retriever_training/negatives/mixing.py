@@ -68,7 +68,7 @@ def mine_negatives(
 def source_quotas(sources: Sequence[str]) -> dict[str, int]:
     """How many of each of these sources a row gets at most, in their order; 1 of those that QUOTAS does not name.
 
-    >>> quotas_of(("neighbour", "feedback"))
+    >>> source_quotas(("neighbour", "feedback"))
     {'neighbour': 1, 'feedback': 2}
     """
     return {source: QUOTAS.get(source, 1) for source in sources}

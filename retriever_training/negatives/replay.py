@@ -20,7 +20,9 @@ def replayed(
     and right passage that is among *rows* does not come twice. Fewer are added where there are no more. Their split
     reads "replay". Experience replay against forgetting: Rolnick et al., NeurIPS 2019.
 
-    >>> new, old = [Row("new?", "a", 1.0, ())] * 3, [Row("new?", "a", 1.0, ()), Row("old?", "b", 1.0, ())]
+    >>> def row(question: str, positive_id: str) -> TrainingRow:
+    ...     return TrainingRow(question=question, positive_id=positive_id, weight=1.0, negatives=())
+    >>> new, old = [row("new?", "a")] * 3, [row("new?", "a"), row("old?", "b")]
     >>> [(row.question, row.split) for row in replayed(new, old, 0.25, 13)]
     [('new?', 'train'), ('new?', 'train'), ('new?', 'train'), ('old?', 'replay')]
 

@@ -15,9 +15,9 @@ def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> 
     than *n* is given whole; there, unlike in Tevatron, nothing comes twice.
 
     >>> everything = range(10)
-    >>> [turn([7, 8, 9], 2, [everything] * n_epochs) for n_epochs in (1, 2, 3, 4)]
+    >>> [take_turn([7, 8, 9], 2, [everything] * n_epochs) for n_epochs in (1, 2, 3, 4)]
     [[7, 8], [9, 7], [8, 9], [7, 8]]
-    >>> turn([7, 8, 9], 1, [{8}, everything])
+    >>> take_turn([7, 8, 9], 1, [{8}, everything])
     [7]
     """
     came: Counter[int] = Counter()
@@ -33,9 +33,9 @@ def hash_shuffled(pool: Sequence[int], item: str, seed: int) -> list[int]:
 
     It is an order of hashes: whoever joins or leaves the pool, the others keep theirs.
 
-    >>> shuffled([1, 2, 3, 4], "who?", 13)
+    >>> hash_shuffled([1, 2, 3, 4], "who?", 13)
     [1, 2, 4, 3]
-    >>> shuffled([1, 2, 4], "who?", 13)
+    >>> hash_shuffled([1, 2, 4], "who?", 13)
     [1, 2, 4]
     """
     return sorted(pool, key=lambda one: hashlib.blake2b(f"{seed} {item} {one}".encode(), digest_size=8).digest())

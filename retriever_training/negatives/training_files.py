@@ -83,7 +83,7 @@ def dataset_columns(
     A passage is what the encoder reads: title and headings before the text.
 
     >>> passages = {name: Passage(name, "d", "s", name.upper(), "", "text", 0, 4) for name in ("a", "b")}
-    >>> columns([{"query": "q?", "positive": "a", "negatives": [{"passage_id": "b"}]}], passages, 1)
+    >>> dataset_columns([{"query": "q?", "positive": "a", "negatives": [{"passage_id": "b"}]}], passages, 1)
     {'anchor': ['q?'], 'positive': ['A\\ntext'], 'negative_1': ['B\\ntext']}
     """
     made = {

@@ -40,9 +40,12 @@ class NightWorkload:
     def two_tower_minutes(self, plan: TowersPlan) -> float:
         """Minutes that tier 3 takes, about: training, and encoding the library anew after every round.
 
-        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, sources=("dense",)))
+        >>> night = NightWorkload(
+        ...     n_questions=100, n_rows=100, n_passages=600, relative_question_length=0.1, per_second=1.0
+        ... )
+        >>> night.two_tower_minutes(TowersPlan(epochs=1, sources=("dense",)))
         20.0
-        >>> Load(100, 100, 600, 0.1, 1.0).of_towers(Plan(epochs=1, rounds=2))
+        >>> night.two_tower_minutes(TowersPlan(epochs=1, rounds=2))
         30.0
         """
         trained = self.n_rows * plan.epochs * (1 + plan.n_mined) * (1 + BACKWARD_COST)
@@ -51,7 +54,10 @@ class NightWorkload:
     def query_tower_minutes(self, plan: QueryTowerPlan) -> float:
         """Minutes that tier 2 takes, about.
 
-        >>> Load(100, 100, 600, 0.1, 1.0).of_query_tower(QueryTowerPlan(epochs=2))
+        >>> night = NightWorkload(
+        ...     n_questions=100, n_rows=100, n_passages=600, relative_question_length=0.1, per_second=1.0
+        ... )
+        >>> night.query_tower_minutes(QueryTowerPlan(epochs=2))
         1.0
         """
         return self.n_rows * plan.epochs * self.relative_question_length * (1 + BACKWARD_COST) / self.per_second / 60
@@ -62,13 +68,17 @@ def choose_tier(
 ) -> TierChoice:
     """The highest tier that there is enough to learn from for, and time.
 
-    >>> plans = Plan(), QueryTowerPlan()
-    >>> choose_tier("auto", Load(1000, 1000, 1000, 0.1, 50.0), 120.0, *plans).tier
-    3
-    >>> choose_tier("auto", Load(1000, 1000, 1_000_000, 0.1, 50.0), 120.0, *plans).tier
-    2
-    >>> choose_tier("auto", Load(50, 50, 1000, 0.1, 50.0), 120.0, *plans).tier
-    1
+    >>> def tier_for(n_questions: int, n_passages: int) -> int:
+    ...     night = NightWorkload(
+    ...         n_questions=n_questions,
+    ...         n_rows=n_questions,
+    ...         n_passages=n_passages,
+    ...         relative_question_length=0.1,
+    ...         per_second=50.0,
+    ...     )
+    ...     return choose_tier("auto", night, 120.0, TowersPlan(), QueryTowerPlan()).tier
+    >>> tier_for(1000, 1000), tier_for(1000, 1_000_000), tier_for(50, 1000)
+    (3, 2, 1)
     """
     if requested != "auto":
         return TierChoice(int(requested), f"Tier {requested} was asked for.")
@@ -90,7 +100,7 @@ def choose_tier(
 def cold_start_choice(n_questions: int, needed: int) -> TierChoice:
     """Tier 1 from the library's own questions, whatever tier was wanted: people's do not suffice.
 
-    >>> cold_choice(3, 10).why
+    >>> cold_start_choice(3, 10).why
     "Tier 1 from the library's own questions: people gave 3 training questions, and a night learns from 10 or more."
     """
     return TierChoice(

@@ -46,8 +46,11 @@ class DataSufficiency:
     def n_needed(self) -> int:
         """About how many of them there are when a night can begin: one question in five is held out.
 
-        >>> Enough(100, 20, 10, 30).n_wanted, Enough(0, 31, 10, 30).n_wanted, Enough(300, 40, 10, 30).n_wanted
-        (170, 41, 340)
+        >>> [
+        ...     DataSufficiency(n_train=n_train, n_held_out=n_held_out, min_train=10, min_held_out=30).n_needed
+        ...     for n_train, n_held_out in ((100, 20), (0, 31), (300, 40))
+        ... ]
+        [170, 41, 340]
         """
         more = max(self.min_held_out - self.n_held_out, 0) / GATE_SHARE
         return self.n_judged + max(math.ceil(more), self.min_train - self.n_train, 0)

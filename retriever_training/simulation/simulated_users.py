@@ -90,9 +90,9 @@ def simulate_votes(
     """passage_id → verdict of one person who reads *shown* from the top; one verdict a passage.
 
     >>> careful = Behaviour(error=0.0, rejects=1.0, searches=1.0)
-    >>> votes(["a", "b", "c"], {"b"}, careful, np.random.default_rng(1))
+    >>> simulate_votes(["a", "b", "c"], {"b"}, careful, np.random.default_rng(1))
     {'a': 'not_relevant', 'b': 'pin'}
-    >>> votes(["a"], {"z"}, careful, np.random.default_rng(1))
+    >>> simulate_votes(["a"], {"z"}, careful, np.random.default_rng(1))
     {'a': 'not_relevant', 'z': 'pin'}
     """
     if rng.random() < behaviour.error:
@@ -120,8 +120,10 @@ def _mistaken(shown: Sequence[str], right: Collection[str], rng: np.random.Gener
 def contradicts_truth(passage_id: str, verdict: str, right: Collection[str]) -> bool:
     """Whether a vote contradicts the truth.
 
-    >>> is_wrong("a", "pin", {"b"}), is_wrong("b", "not_relevant", {"b"}), is_wrong("a", "not_relevant", {"b"})
-    (True, True, False)
+    >>> contradicts_truth("a", "pin", {"b"}), contradicts_truth("a", "not_relevant", {"b"})
+    (True, False)
+    >>> contradicts_truth("b", "not_relevant", {"b"})
+    True
     """
     return (verdict != "not_relevant") != (passage_id in right)
 

@@ -99,7 +99,7 @@ def choose_plainest(settings: Iterable[Setting], usual_weight: float) -> Setting
 
     The usual was best or nearly so on the dev questions of two sets; stronger ridges are for when dev objects.
 
-    >>> plainest([(30.0, 1.0, 0.15), (10.0, 0.5, 0.15), (10.0, 1.0, 0.3)], 0.15)
+    >>> choose_plainest([(30.0, 1.0, 0.15), (10.0, 0.5, 0.15), (10.0, 1.0, 0.3)], 0.15)
     (10.0, 0.5, 0.15)
     """
     return min(settings, key=lambda setting: (abs(setting[2] - usual_weight), setting[0], -setting[1]))

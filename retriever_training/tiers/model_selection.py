@@ -53,7 +53,7 @@ class SparseBm25:
     def of(cls, scores: FloatArray) -> SparseBm25:
         """From raw scores of all passages, `(n,)`.
 
-        >>> Words.of(np.array([0.0, 4.0, 0.0, 1.0], np.float32)).at(np.array([1, 2, 3])).tolist()
+        >>> SparseBm25.of(np.array([0.0, 4.0, 0.0, 1.0], np.float32)).at(np.array([1, 2, 3])).tolist()
         [1.0, 0.0, 0.25]
         """
         normalised = normalise_bm25(scores)
@@ -135,7 +135,7 @@ def binary_ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:
 
     The same figure as ir-measures' nDCG, for a grid of hundreds of settings; reports use ir-measures.
 
-    >>> ndcg(np.array([4, 7]), frozenset({7}))
+    >>> binary_ndcg(np.array([4, 7]), frozenset({7}))
     0.6309297535714575
     """
     gains = [1.0 / np.log2(rank + 2) for rank, row in enumerate(ranking) if int(row) in right]

@@ -165,8 +165,9 @@ def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQue
 def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuestions:
     """Both, without those of the library's own questions that people asked in the same words.
 
-    >>> asked = Asked(("Who?",), ({3: 1.0},), ((),))
-    >>> joined(asked, Asked(("Where?", "who"), ({1: 1.0}, {2: 1.0}), ((), ()))).questions
+    >>> people = JudgedQuestions(questions=("Who?",), right=({3: 1.0},), rejected=((),))
+    >>> own = JudgedQuestions(questions=("Where?", "who"), right=({1: 1.0}, {2: 1.0}), rejected=((), ()))
+    >>> join_questions(people, own).questions
     ('Who?', 'Where?')
     """
     known = {normalise_question(question) for question in people.questions}

@@ -65,7 +65,7 @@ def apply_map(weights: FloatArray, questions: FloatArray) -> FloatArray:
 def merge_map(weights: FloatArray, alpha: float) -> FloatArray:
     """alpha · map + (1 - alpha) · identity: how far to go from the base (WiSE-FT, Wortsman et al. 2022).
 
-    >>> merge(np.zeros((1, 1), np.float32), 0.25).tolist()
+    >>> merge_map(np.zeros((1, 1), np.float32), 0.25).tolist()
     [[0.75]]
     """
     return np.asarray(alpha * weights + (1 - alpha) * np.eye(len(weights)), np.float32)

@@ -72,7 +72,7 @@ def train_query_tower(
 def count_query_tower_steps(n_rows: int, plan: QueryTowerPlan) -> int:
     """Optimiser steps of a whole training.
 
-    >>> n_steps(65, QueryTowerPlan(epochs=2, batch_size=32))
+    >>> count_query_tower_steps(65, QueryTowerPlan(epochs=2, batch_size=32))
     6
     """
     return plan.epochs * -(-n_rows // plan.batch_size)
@@ -90,7 +90,7 @@ def shuffled_batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[A
 def warmup_linear_decay(steps: int) -> Callable[[int], float]:
     """The share of the learning rate at each step: up over the first tenth, then down to 0.
 
-    >>> rate = rate_of(20)
+    >>> rate = warmup_linear_decay(20)
     >>> [rate(0), rate(1), rate(10), rate(20)]
     [0.5, 1.0, 0.5, 0.0]
     """

@@ -127,7 +127,7 @@ def train_towers(
 def needs_base_vectors(plan: TowersPlan) -> bool:
     """Whether the plan asks how the base sees the texts.
 
-    >>> needs_vectors(Plan()), needs_vectors(Plan(anchor=0.1))
+    >>> needs_base_vectors(TowersPlan()), needs_base_vectors(TowersPlan(anchor=0.1))
     (False, True)
     """
     return bool(plan.topic_share or plan.suspected_above or plan.anchor)
@@ -143,7 +143,7 @@ def _by_encoder(base: Path) -> tuple[EncodeTexts, EncodeTexts]:
 def count_tower_steps(n_examples: int, plan: TowersPlan) -> int:
     """Optimiser steps of a whole training in one process; n processes take an n-th of them each.
 
-    >>> n_steps(128, Plan(epochs=2)), n_steps(2 * 128, Plan(epochs=2, pool=4))
+    >>> count_tower_steps(128, TowersPlan(epochs=2)), count_tower_steps(2 * 128, TowersPlan(epochs=2, pool=4))
     (4, 4)
     """
     an_epoch = n_examples // plan.epochs if plan.takes_turns else n_examples

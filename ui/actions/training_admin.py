@@ -205,7 +205,7 @@ class TrainingAdmin:
 def short_version_id(encoder_id: str) -> str:
     """What people type of a version to confirm it; pages show it behind the version's number.
 
-    >>> short("0123456789ab")
+    >>> short_version_id("0123456789ab")
     '01234567'
     """
     return encoder_id[:SHORT_ID_LENGTH]

@@ -92,7 +92,7 @@ def _in_our_words(operation: Json, path: str) -> None:
 def tag_for_path(path: str) -> str:
     """What a call is listed under.
 
-    >>> tag_of("/api/ask/stream"), tag_of("/api/reports/{report_id}")
+    >>> tag_for_path("/api/ask/stream"), tag_for_path("/api/reports/{report_id}")
     ('Questions', 'Reports')
     """
     named = next((tag for beginning, tag in TAG_BY_PATH_PREFIX if path.startswith(beginning)), None)
@@ -124,7 +124,7 @@ def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, 
 def example_value(schema: Json, schemas: Mapping[str, Json]) -> Any:
     """A value that the schema allows: its own example where it has one; of objects the fields that are needed.
 
-    >>> example_of({"type": "object", "required": ["q"], "properties": {"q": {"type": "string"}, "k": {}}}, {})
+    >>> example_value({"type": "object", "required": ["q"], "properties": {"q": {"type": "string"}, "k": {}}}, {})
     {'q': '…'}
     """
     if "$ref" in schema:

@@ -70,7 +70,7 @@ async def _pieces(
 def format_sse(data: dict[str, Any], name: str = "") -> str:
     r"""One event.
 
-    >>> sse({"delta": "Äh"}, "text")
+    >>> format_sse({"delta": "Äh"}, "text")
     'event: text\ndata: {"delta": "Äh"}\n\n'
     """
     named = f"event: {name}\n" if name else ""

@@ -20,7 +20,7 @@ _WANTED = re.compile(r"([\w-]+(/[\w-]+)*)?(\?[\w=&%.+~-]*)?", re.ASCII)
 def safe_next_page(text: str) -> str:
     """The page to open after signing in: one of ours, without a slash before its name, so that it can't lead elsewhere.
 
-    >>> wanted_page("documents?of=a"), wanted_page("//evil.example"), wanted_page("https:evil.example")
+    >>> safe_next_page("documents?of=a"), safe_next_page("//evil.example"), safe_next_page("https:evil.example")
     ('documents?of=a', '', '')
     """
     return text if len(text) < 500 and _WANTED.fullmatch(text) else ""

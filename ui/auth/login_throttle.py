@@ -70,7 +70,7 @@ def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
 def client_network(address: str) -> str:
     """The address, or of IPv6 the network that one subscriber has.
 
-    >>> neighbourhood("192.0.2.7"), neighbourhood("2001:db8:1:2:3::9"), neighbourhood("::ffff:192.0.2.7")
+    >>> client_network("192.0.2.7"), client_network("2001:db8:1:2:3::9"), client_network("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7')
     """
     try:

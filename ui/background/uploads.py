@@ -87,7 +87,7 @@ def store_upload(app: App, path: Path, name: str, person: CurrentUser) -> Ingest
 def safe_file_name(name: str) -> str:
     r"""What a file is called here: the last part of its name, without what hides, steers or turns text around.
 
-    >>> kept_name("..\\C:\\notes\\Q3 report.pdf"), kept_name("/etc/.passwd"), kept_name(".\u202e..")
+    >>> safe_file_name("..\\C:\\notes\\Q3 report.pdf"), safe_file_name("/etc/.passwd"), safe_file_name(".\u202e..")
     ('Q3 report.pdf', 'passwd', 'file')
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]

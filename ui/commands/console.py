@@ -72,7 +72,7 @@ def print_table(columns: list[str], rows: list[list[str]], title: str | None = N
 def escape_unprintable(text: str) -> str:
     r"""The text, or with escapes where a file's name holds what would steer the terminal.
 
-    >>> printable("a.txt"), printable("a\x1b[2J.txt")
+    >>> escape_unprintable("a.txt"), escape_unprintable("a\x1b[2J.txt")
     ('a.txt', 'a\\x1b[2J.txt')
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

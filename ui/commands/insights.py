@@ -144,7 +144,7 @@ def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:
 def shorten_cell(text: str) -> str:
     """The text in one line of a table.
 
-    >>> short("a" * 60)[-2:]
+    >>> shorten_cell("a" * 60)[-2:]
     'a…'
     """
     line = " ".join(text.split())

@@ -15,7 +15,7 @@ _TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 def escape_text(text: str) -> str:
     r"""The text as HTML that shows it as it is.
 
-    >>> text_of("a <b>\x07 & more")
+    >>> escape_text("a <b>\x07 & more")
     'a &lt;b&gt; &amp; more'
     """
     return html.escape("".join(c for c in text if c in "\n\t" or not _is_odd(c)))

@@ -54,7 +54,7 @@ class RateLimiter:
 def format_wait(seconds: float) -> str:
     """A time to wait.
 
-    >>> in_words(0.2), in_words(42), in_words(600)
+    >>> format_wait(0.2), format_wait(42), format_wait(600)
     ('1 second', '42 seconds', '10 minutes')
     """
     n = max(1, round(seconds))

@@ -187,7 +187,7 @@ def _add_headers(start: AsgiMessage, page: bytes) -> None:
 def csp_script_hashes(page: bytes) -> list[str]:
     """What a CSP calls each inline script of a page by.
 
-    >>> script_hashes(b"<script>1</script><script src='a.js'></script>")
+    >>> csp_script_hashes(b"<script>1</script><script src='a.js'></script>")
     ['sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=']
     """
     digests = [hashlib.sha256(script).digest() for script in dict.fromkeys(_INLINE_SCRIPT.findall(page))]

@@ -27,7 +27,7 @@ class TrustedProxies:
     def of(cls, written: tuple[str, ...]) -> TrustedProxies:
         """As the settings write them.
 
-        >>> Proxies.of(("10.0.0.5", "172.16.0.0/12")).holds("172.20.1.1")
+        >>> TrustedProxies.of(("10.0.0.5", "172.16.0.0/12")).contains("172.20.1.1")
         True
 
         Raises:

@@ -128,7 +128,8 @@ def _tokens(folder: Path) -> PassageTokenizer:
 def earlier_exchanges(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Questions and answers, oldest first, out of the (role, text) of messages before the question.
 
-    >>> earlier([("system", "Be brief."), ("user", "Who?"), ("assistant", "Nurses."), ("user", "Oh"), ("user", "When?")])
+    >>> messages = [("user", "Who?"), ("assistant", "Nurses."), ("user", "Oh"), ("user", "When?")]
+    >>> earlier_exchanges([("system", "Be brief."), *messages])
     [('Who?', 'Nurses.'), ('Oh', ''), ('When?', '')]
     """
     pairs: list[tuple[str, str]] = []

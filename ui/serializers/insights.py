@@ -71,7 +71,7 @@ def _effect_json(one: VoteEffect, names: Mapping[str, str]) -> dict[str, Any]:
 def _rank_json(rank: int | None) -> int | str | None:
     """The rank; "beyond 100" for what is further down, null for what can't be told.
 
-    >>> _rank_json(7), _rank_json(BEYOND), _rank_json(None)
+    >>> _rank_json(7), _rank_json(BEYOND_DEPTH), _rank_json(None)
     (7, 'beyond 100', None)
     """
     return f"beyond {BEYOND_DEPTH - 1}" if rank == BEYOND_DEPTH else rank

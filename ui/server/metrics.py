@@ -79,7 +79,7 @@ class RequestMetricsMiddleware:
 def route_label(path: str) -> str:
     """A route's own path, which holds no id; of pages one word.
 
-    >>> route_of("/api/passages/{passage_id}"), route_of("/gradio_api/queue/join"), route_of("")
+    >>> route_label("/api/passages/{passage_id}"), route_label("/gradio_api/queue/join"), route_label("")
     ('/api/passages/{passage_id}', 'page', 'page')
     """
     return path if path.startswith(API_PREFIXES) else PAGE_ROUTE

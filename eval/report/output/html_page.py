@@ -170,8 +170,8 @@ def _depth_words(figures: ReportFigures) -> str:
 
 def declining_of(sureness: AbstentionScores) -> AbstentionCounts:
     """
-    >>> declining_of(Sureness(np.array([0.9, 0.1]), np.array([0.3, 0.0]), np.array([True, True]), least=0.2))
-    Declining(n=2, answered=1, declined=1)
+    >>> declining_of(AbstentionScores(np.array([0.9, 0.1]), np.array([0.3, 0.0]), np.array([True, True]), least=0.2))
+    AbstentionCounts(n=2, answered=1, declined=1)
     """
     return AbstentionCounts(
         len(sureness.there), int((sureness.there >= sureness.least).sum()), int((sureness.gone < sureness.least).sum())

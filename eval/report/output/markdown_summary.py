@@ -32,7 +32,7 @@ def render_markdown(
 ) -> str:
     """The page: what was decided, what to do next, why, the numbers, and what was compared.
 
-    >>> print(render_markdown(Decision("invalid", ("Too few.",)), {"tier": 1}))
+    >>> print(render_markdown(GateDecision("invalid", ("Too few.",)), {"tier": 1}))
     # Invalid: too little data to decide; the current version stays
     <BLANKLINE>
     - Too few.

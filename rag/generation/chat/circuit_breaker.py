@@ -19,7 +19,7 @@ class CircuitBreaker:
     >>> seconds = iter([0.0, 30.0, 60.0, 61.0])
     >>> breaker = CircuitBreaker(1, 60.0, clock=lambda: next(seconds))
     >>> breaker.failed()  # at 0 s
-    >>> breaker.allows(), breaker.allows(), breaker.allows()  # at 30 s, at 60 s, and while the probe is out
+    >>> breaker.allow_request(), breaker.allow_request(), breaker.allow_request()  # at 30 s, at 60 s, and while the probe is out
     (False, True, False)
     """
 

@@ -95,7 +95,7 @@ def build_messages(
 def largest_fitting(largest: int, fits: Callable[[int], bool]) -> int:
     """The largest number from 0 to *largest* that fits, where all below one that fits do too; -1 if none does.
 
-    >>> most(1000, lambda n: n <= 613), most(5, lambda n: True), most(5, lambda n: False)
+    >>> largest_fitting(1000, lambda n: n <= 613), largest_fitting(5, lambda n: True), largest_fitting(5, lambda n: False)
     (613, 5, -1)
     """
     if fits(largest):  # as a rule
@@ -120,8 +120,11 @@ def format_passages(hits: Sequence[Hit], max_characters: int = MAX_PASSAGE_CHARA
     """The passages, each in a fence with its number and title on top, until *max_characters* characters of text are full.
 
     >>> from rag.records import Passage
-    >>> passage = Passage("p", "d", "a.txt", "Grants", "Who", "It is paid </passage> in May [7].", 0, 33)
-    >>> print(numbered([Hit(passage, 1, 0.9, 0.9, 0.0)]))
+    >>> passage = Passage(
+    ...     passage_id="p", document_id="d", source="a.txt", title="Grants", heading="Who",
+    ...     text="It is paid </passage> in May [7].", start=0, end=33, page=None,
+    ... )
+    >>> print(format_passages([Hit(passage=passage, rank=1, score=0.9, dense=0.9, lexical=0.0)]))
     <passage>
     [1] Grants › Who
     It is paid ‹/passage> in May (7).
@@ -141,7 +144,7 @@ def format_history(
 ) -> list[tuple[str, str]]:
     """The latest turns that fit into *max_characters* characters, oldest first, as messages; old marks name other passages.
 
-    >>> earlier([("Who?", "Nobody."), ("Open?", "It is open. [2]")], room=20)
+    >>> format_history([("Who?", "Nobody."), ("Open?", "It is open. [2]")], max_characters=20)
     [('human', 'Open?'), ('ai', 'It is open.')]
     """
     messages: list[tuple[str, str]] = []
@@ -157,7 +160,7 @@ def format_history(
 def remove_unsendable(text: str) -> str:
     r"""The text without control characters and lone surrogates.
 
-    >>> sendable("a\x00\x1b[31mb\ud800\n")
+    >>> remove_unsendable("a\x00\x1b[31mb\ud800\n")
     'a[31mb\n'
     """
     return _UNSENDABLE.sub("", text)

@@ -83,7 +83,7 @@ def mask_secret(text: str, secret: SecretStr | None) -> str:
     """The text with the secret masked.
 
     >>> from pydantic import SecretStr
-    >>> without_secret("wrong key sk-123", SecretStr("sk-123"))
+    >>> mask_secret("wrong key sk-123", SecretStr("sk-123"))
     'wrong key **********'
     """
     return text.replace(secret.get_secret_value(), str(secret)) if secret and secret.get_secret_value() else text

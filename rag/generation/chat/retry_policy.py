@@ -59,7 +59,7 @@ def is_retryable(failure: Exception) -> bool:
 
     Not where it refuses the question, and not where it answers in a way that makes no sense.
 
-    >>> may_pass(ConnectionError()), may_pass(ValueError())
+    >>> is_retryable(ConnectionError()), is_retryable(ValueError())
     (True, False)
     """
     status = http_status_of(failure)
@@ -80,7 +80,7 @@ def exception_chain(failure: BaseException) -> list[BaseException]:
 def retry_after_s(failure: BaseException | None) -> float:
     """Seconds of the server's Retry-After; 0 where it named none, or a date.
 
-    >>> wished_pause_s(ConnectionError())
+    >>> retry_after_s(ConnectionError())
     0.0
     """
     headers = getattr(getattr(failure, "response", None), "headers", None) or {}
@@ -102,7 +102,7 @@ def http_status_of(failure: BaseException) -> int | None:
 def failure_kind(failure: BaseException) -> str:
     """What kind of failure it was, in the words of the provider's package; without its message, which may quote anything.
 
-    >>> kind_of(TimeoutError("sk-123"))
+    >>> failure_kind(TimeoutError("sk-123"))
     'TimeoutError'
     """
     status = http_status_of(failure)

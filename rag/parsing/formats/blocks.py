@@ -68,10 +68,10 @@ class HeadingStack:
     def enter(self, level: int, text: str, page: int | None = None) -> Block:
         """The heading as a block; what follows is below it. A lower *level* is further out.
 
-        >>> here = Headings()
-        >>> [here.enter(level, text).headings for level, text in ((1, "A"), (3, "B"), (2, "C"))]
+        >>> stack = HeadingStack()
+        >>> [stack.enter(level, text).headings for level, text in ((1, "A"), (3, "B"), (2, "C"))]
         [(), ('A',), ('A',)]
-        >>> here.path, here.title
+        >>> stack.path, stack.title
         (('A', 'C'), 'A')
         """
         while self._open and self._open[-1][0] >= level:
@@ -86,7 +86,7 @@ class HeadingStack:
 def replace_unstorable(text: str) -> str:
     r"""The text without what a SQL database can't hold.
 
-    >>> storable("a\x00b\ud800")
+    >>> replace_unstorable("a\x00b\ud800")
     'a\ufffdb\ufffd'
     """
     return text.translate(_UNSTORABLE) if "\x00" in text or not text.isascii() else text
@@ -95,7 +95,7 @@ def replace_unstorable(text: str) -> str:
 def clean_text(text: str) -> str:
     r"""The text for storing: line ends as \n, nothing invisible inside words, no ligatures, no blanks at line ends.
 
-    >>> cleaned(" so\u00adft \r\n  of\ufb01ce\x00 ")
+    >>> clean_text(" so\u00adft \r\n  of\ufb01ce\x00 ")
     'soft\n  office\ufffd'
     """
     if not text.isascii():
@@ -106,9 +106,9 @@ def clean_text(text: str) -> str:
 def format_row(header: Sequence[str], cells: Sequence[str], separator: str = "; ") -> str:
     """A table row that can be read, and found, without its table. Empty cells are left out.
 
-    >>> row_text(["Name", "Age", ""], ["Alice", "30", "London"])
+    >>> format_row(["Name", "Age", ""], ["Alice", "30", "London"])
     'Name: Alice; Age: 30; London'
-    >>> row_text([], ["Name:", "Alice", "", "London"])
+    >>> format_row([], ["Name:", "Alice", "", "London"])
     'Name: Alice | London'
     """
     cells = [cell.strip() for cell in cells]
@@ -122,9 +122,9 @@ def format_row(header: Sequence[str], cells: Sequence[str], separator: str = "; 
 def detect_header(rows: Sequence[Sequence[str]]) -> list[str]:
     """The first row, where it looks like a header: distinct short names above other rows; else nothing.
 
-    >>> header_of([["Name", "Age"], ["Alice", "30"]])
+    >>> detect_header([["Name", "Age"], ["Alice", "30"]])
     ['Name', 'Age']
-    >>> header_of([["Alice", "30"], ["Bob", "25"]])
+    >>> detect_header([["Alice", "30"], ["Bob", "25"]])
     []
     """
     first = [cell.strip() for cell in rows[0]] if rows else []
@@ -135,7 +135,7 @@ def detect_header(rows: Sequence[Sequence[str]]) -> list[str]:
 def format_numbers(what: str, numbers: Sequence[int]) -> str:
     """Some pages, slides or lines by their numbers in order, for a note; runs of three and more as a range.
 
-    >>> numbers_of("page", [2, 5, 7, 8, 9]), numbers_of("slide", [4])
+    >>> format_numbers("page", [2, 5, 7, 8, 9]), format_numbers("slide", [4])
     ('pages 2, 5 and 7-9', 'slide 4')
     """
     runs: list[list[int]] = []

@@ -101,7 +101,7 @@ def read_text(data: bytes) -> ParsedDocument:
 def split_paragraphs(text: str) -> list[Block]:
     r"""A block for each stretch between blank lines.
 
-    >>> [block.text for block in paragraphs("one\ntwo\n\n \nthree")]
+    >>> [block.text for block in split_paragraphs("one\ntwo\n\n \nthree")]
     ['one\ntwo', 'three']
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")

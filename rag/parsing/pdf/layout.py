@@ -185,7 +185,7 @@ def _bookmarked(line: PdfLine, bookmarks: Bookmarks) -> int | None:
 def letters_only(text: str) -> str:
     """For comparing: numbering and punctuation differ between an outline and the page.
 
-    >>> letters("2.1 Set-up") == letters("Set-Up")
+    >>> letters_only("2.1 Set-up") == letters_only("Set-Up")
     True
     """
     return "".join(c for c in text.lower() if c.isalpha())

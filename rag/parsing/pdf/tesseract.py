@@ -143,7 +143,7 @@ OCR_UNAVAILABLE = "none"
 def ocr_label(languages: str) -> str:
     """Names the way in which this machine reads pictures: by the languages, or NOT_READ where it can't.
 
-    >>> reading_of("")
+    >>> ocr_label("")
     'none'
     """
     return OCR_UNAVAILABLE if missing_ocr_reason(languages) else languages
@@ -152,7 +152,7 @@ def ocr_label(languages: str) -> str:
 def missing_ocr_reason(languages: str) -> str:
     """What is not there that reading pictures in these languages needs, with the way out; empty where all is.
 
-    >>> why_missing("")
+    >>> missing_ocr_reason("")
     'text recognition is off: set parsing.ocr = "auto"'
     """
     if not languages:

@@ -29,11 +29,11 @@ def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
     TopK-MarginPos of NV-Retriever, arXiv 2407.15831) · percent: p · s⁺ (TopK-PercPos there), and where s⁺ is below 0,
     of which the paper does not speak, s⁺ - (1 - p) · |s⁺|, so that the bound never lies above the positive.
 
-    >>> highest_allowed(Margin("absolute", 0.25), np.array([0.5, -0.5])).tolist()
+    >>> highest_allowed_score(Margin("absolute", 0.25), np.array([0.5, -0.5])).tolist()
     [0.25, -0.75]
-    >>> highest_allowed(Margin("relative", 0.5), np.array([0.5, -0.5])).tolist()
+    >>> highest_allowed_score(Margin("relative", 0.5), np.array([0.5, -0.5])).tolist()
     [0.25, -0.75]
-    >>> highest_allowed(Margin("percent", 0.75), np.array([0.5, -0.5])).tolist()
+    >>> highest_allowed_score(Margin("percent", 0.75), np.array([0.5, -0.5])).tolist()
     [0.375, -0.625]
     """
     if margin.kind == "absolute":
@@ -44,7 +44,7 @@ def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
 def keeps_margin(margin: Margin, positive: Scores, negative: Scores) -> NDArray[np.bool_]:
     """Whether each negative keeps the margin; one that lies exactly on it does. Where s⁺ is infinite all do.
 
-    >>> below(Margin("absolute", 0.25), np.array([0.75, 0.75, np.inf]), np.array([0.5, 0.625, 0.75])).tolist()
+    >>> keeps_margin(Margin("absolute", 0.25), np.array([0.75, 0.75, np.inf]), np.array([0.5, 0.625, 0.75])).tolist()
     [True, False, True]
     """
     known = np.isfinite(positive)

@@ -54,7 +54,7 @@ def log_ambiguity(
 ) -> NDArray[np.float64]:
     """log p of SimANS, up to a constant: 0 where the negative lies *b* above the positive, less on both sides.
 
-    >>> ambiguity(np.array([0.5, 0.25, 0.75]), np.array([0.5, 0.5, 0.5]), 16.0, 0.0).tolist()
+    >>> log_ambiguity(np.array([0.5, 0.25, 0.75]), np.array([0.5, 0.5, 0.5]), 16.0, 0.0).tolist()
     [-0.0, -1.0, -1.0]
     """
     difference: NDArray[np.float64] = -a * (negative - positive - b) ** 2

@@ -38,7 +38,7 @@ def row_cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: 
     """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
 
     >>> axes = np.eye(2, dtype=np.float32)
-    >>> cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
+    >>> row_cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
     [1.0, 0.0]
     """
     found = np.empty(len(rows))

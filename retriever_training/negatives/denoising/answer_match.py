@@ -17,9 +17,9 @@ def has_answer(passage: str, answers: Iterable[str]) -> bool:
     As DPR labels passages (Karpukhin et al. 2020, `has_answer`), on words without case and marks; an answer's first
     article is dropped, as SQuAD's normalisation does.
 
-    >>> has_answer(plain("It opened on March 18th, 2005."), ["The March 18th"])
+    >>> has_answer(normalise_words("It opened on March 18th, 2005."), ["The March 18th"])
     True
-    >>> has_answer(plain("It opened in the Marches."), ["March"])
+    >>> has_answer(normalise_words("It opened in the Marches."), ["March"])
     False
     """
     padded = f" {passage} "

@@ -36,7 +36,7 @@ class Teacher(Protocol):
 def zone_of(score: float) -> Zone:
     """What a teacher's score makes of a candidate.
 
-    >>> zone(0.05), zone(0.1), zone(0.9), zone(0.95)
+    >>> zone_of(0.05), zone_of(0.1), zone_of(0.9), zone_of(0.95)
     ('negative', 'soft', 'soft', 'suspect')
     """
     return "negative" if score < NEGATIVE_BELOW else "suspect" if score > POSITIVE_ABOVE else "soft"
@@ -61,7 +61,7 @@ class CachingTeacher:
 def clipped_logits(scores: FloatArray) -> FloatArray:
     """Probabilities on the scale of a softmax; those nearer than a thousandth to 0 or 1 count as so near.
 
-    >>> [round(score, 2) for score in logits(np.array([0.5, 1.0], np.float32)).tolist()]
+    >>> [round(score, 2) for score in clipped_logits(np.array([0.5, 1.0], np.float32)).tolist()]
     [0.0, 6.91]
     """
     bounded = np.clip(scores, 0.001, 0.999)
@@ -71,7 +71,7 @@ def clipped_logits(scores: FloatArray) -> FloatArray:
 def choose_finalists(passages: Sequence[int], ranks: Sequence[int], n: int = MAX_FINALISTS) -> list[int]:
     """The *n* passages that a teacher reads: the best of each source first, equal ranks as given, none twice.
 
-    >>> finalists([7, 8, 9, 7], [1, 2, 1, 1], n=2)
+    >>> choose_finalists([7, 8, 9, 7], [1, 2, 1, 1], n=2)
     [7, 9]
     """
     order = sorted(range(len(passages)), key=lambda place: ranks[place])

@@ -64,9 +64,9 @@ class FalseNegativeRate:
     def interval(self, n: int) -> tuple[float, float]:
         """Wilson's 95 % interval of n_false of *n* (Wilson, JASA 1927).
 
-        >>> [round(end, 3) for end in Rate("bm25", 100, 50, 5).interval(50)]
+        >>> [round(end, 3) for end in FalseNegativeRate("bm25", 100, 50, 5).interval(50)]
         [0.043, 0.214]
-        >>> Rate("bm25", 100, 0, 0).interval(0)
+        >>> FalseNegativeRate("bm25", 100, 0, 0).interval(0)
         (0.0, 1.0)
         """
         if not n:
@@ -144,9 +144,9 @@ def questions_from_qrels(
 ) -> list[PartlyLabelledQuestion]:
     """Questions with several right passages, one of which, drawn at random, is told and the others hidden.
 
-    >>> from_qrels({"q": "?"}, {"q": {"a": 1, "b": 2, "c": 0}}, seed=1)[0].wrong
+    >>> questions_from_qrels({"q": "?"}, {"q": {"a": 1, "b": 2, "c": 0}}, seed=1)[0].wrong
     frozenset({'c'})
-    >>> from_qrels({"q": "?"}, {"q": {"a": 1, "c": 0}})
+    >>> questions_from_qrels({"q": "?"}, {"q": {"a": 1, "c": 0}})
     []
     """
     generator = np.random.default_rng(seed)

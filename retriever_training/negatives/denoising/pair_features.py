@@ -227,7 +227,8 @@ def gather_normalised(
 
     *scores_of* gives some of the matrix's rows, so that it never stands there as a whole.
 
-    >>> gathered(lambda rows: np.array([[4.0, 1.0], [0.0, 0.0]])[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()
+    >>> scores = np.array([[4.0, 1.0], [0.0, 0.0]])
+    >>> gather_normalised(lambda rows: scores[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()
     [0.0, 0.25, 1.0]
     """
     found = np.zeros(len(rows))

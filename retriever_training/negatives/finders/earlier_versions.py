@@ -24,8 +24,11 @@ def find_by_earlier_versions(mine: MiningContext, n: int) -> list[list[Candidate
 def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
     """The first of each list, then the second of each, and so on, up to *n* different passages, ranked anew.
 
-    >>> new, old = ([Candidate(row, "earlier", 1, 0.0, name) for row in rows] for name, rows in (("b", [4, 7]), ("a", [4, 9])))
-    >>> [(one.passage, one.version, one.rank) for one in interleaved([new, old], 3)]
+    >>> new, old = (
+    ...     [Candidate(passage=row, source="earlier", rank=1, score=0.0, version=name) for row in rows]
+    ...     for name, rows in (("b", [4, 7]), ("a", [4, 9]))
+    ... )
+    >>> [(candidate.passage, candidate.version, candidate.rank) for candidate in interleave([new, old], 3)]
     [(4, 'b', 1), (7, 'b', 2), (9, 'a', 3)]
     """
     first: dict[int, Candidate] = {}

@@ -187,7 +187,7 @@ def _print_everything(scores: RetrievalScores) -> None:
 
 def format_mean(mean: float | None, interval: list[float] | None) -> str:
     """
-    >>> cell(0.61234, [0.58, 0.64])
+    >>> format_mean(0.61234, [0.58, 0.64])
     '.612 (.580 to .640)'
     """
     if mean is None:

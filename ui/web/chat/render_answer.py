@@ -19,7 +19,7 @@ def format_answer_details(answer: Answer, index_state: str, asked: str) -> str:
 def format_searched_as(question: str, asked: str) -> str:
     """What was searched for, where a follow-up was made to stand alone; else nothing.
 
-    >>> searched_line("Who gets it? And nurses?", "And nurses?")
+    >>> format_searched_as("Who gets it? And nurses?", "And nurses?")
     'searched for: “Who gets it&#63; And nurses&#63;”'
     """
     return texts.SEARCHED_AS.format(question=escape_html(question)) if question != asked.strip() else ""

@@ -60,7 +60,7 @@ def _passage(
 def format_tally(tally: PassageTally) -> list[str]:
     """What became of passages, in a few words for each count that is not zero.
 
-    >>> tally_told(Tally(helpful=2, cited=1))
+    >>> format_tally(PassageTally(helpful=2, cited=1))
     ['<span class="nj-said-helpful">2 helpful</span>', '<span class="nj-said-cited">cited once</span>']
     """
     counts = {name: getattr(tally, name) for name in ("helpful", "not_relevant", "outdated", "cited")}

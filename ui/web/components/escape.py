@@ -24,9 +24,9 @@ def escape_html(text: str) -> str:
 
     No tag, no image and no link comes of it, by HTML, by Markdown or from a bare address.
 
-    >>> escaped("a <b>\n")
+    >>> escape_html("a <b>\n")
     'a &#60;b&#62;<br>'
-    >>> escaped("![x](http://y)")
+    >>> escape_html("![x](http://y)")
     '&#33;&#91;x&#93;&#40;http&#58;&#47;&#47;y&#41;'
     """
     return "".join(map(_escaped, text))
@@ -45,7 +45,7 @@ def _escaped(character: str) -> str:
 def strip_control_characters(text: str) -> str:
     r"""The text for places that show text as text, without what can't be sent or would turn it around.
 
-    >>> plain("a\x00<b>\n")
+    >>> strip_control_characters("a\x00<b>\n")
     'a<b>\n'
     """
     return "".join(c for c in text if c == "\n" or c in " \t" or _escaped(c))
@@ -54,7 +54,7 @@ def strip_control_characters(text: str) -> str:
 def chat_message_text(text: str) -> str:
     """The text for a chat message: with `render_markdown=False` Gradio 6.31 still shows what is HTML as HTML.
 
-    >>> as_message('<img src="x"> & more')
+    >>> chat_message_text('<img src="x"> & more')
     '&lt;img src="x"&gt; &amp; more'
     """
     return html.escape(strip_control_characters(text), quote=False)
@@ -69,7 +69,7 @@ def passage_title(passage: Passage) -> str:
 def highlight(text: str, quoted: Sequence[Span]) -> str:
     """The text escaped, with the spans marked; lines that an editor wrapped flow again.
 
-    >>> marked("Ask. You can get it.", [(5, 20)])
+    >>> highlight("Ask. You can get it.", [(5, 20)])
     'Ask&#46; <mark>You can get it&#46;</mark>'
     """
     flowing = _SOFT_BREAK.sub(" ", text)  # as long as before, so the spans stay true

@@ -47,7 +47,7 @@ class Pager:
 def format_range(what: str, offset: int, n_shown: int, n: int) -> str:
     """Which of them are on the page.
 
-    >>> range_told("Documents", 20, 3, 1023)
+    >>> format_range("Documents", 20, 3, 1023)
     'Documents 21–23 of 1,023'
     """
     return texts.RANGE.format(what=what, first=offset + 1, last=offset + n_shown, n=n) if n_shown else ""

@@ -78,7 +78,7 @@ def _jump(one: VoteEffect) -> str:
 def format_rank(rank: int | None) -> str:
     """A rank in a table.
 
-    >>> rank_told(7), rank_told(BEYOND), rank_told(None)
+    >>> format_rank(7), format_rank(BEYOND_DEPTH), format_rank(None)
     ('7', '> 100', '?')
     """
     return words.UNKNOWN_RANK if rank is None else f"> {BEYOND_DEPTH - 1}" if rank == BEYOND_DEPTH else str(rank)
@@ -240,7 +240,7 @@ def usage_cells(one: UsagePeriod) -> list[str]:
 
 def format_percent(share: float | None) -> str:
     """
-    >>> percent(0.875), percent(None)
+    >>> format_percent(0.875), format_percent(None)
     ('88 %', '–')
     """
     return "–" if share is None else f"{100 * share:.0f} %"
@@ -248,7 +248,7 @@ def format_percent(share: float | None) -> str:
 
 def format_seconds(value: float | None) -> str:
     """
-    >>> seconds(0.04), seconds(12.0), seconds(None)
+    >>> format_seconds(0.04), format_seconds(12.0), format_seconds(None)
     ('0.04 s', '12.0 s', '–')
     """
     return "–" if value is None else f"{value:.2f} s" if value < 2 else f"{value:.1f} s"

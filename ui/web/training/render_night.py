@@ -24,7 +24,7 @@ def format_moment(at: datetime) -> str:
     """A time for people, in its own zone.
 
     >>> from datetime import UTC
-    >>> moment(datetime(2026, 11, 5, 2, 0, tzinfo=UTC))
+    >>> format_moment(datetime(2026, 11, 5, 2, 0, tzinfo=UTC))
     '5 Nov 2026, 02:00 UTC'
     """
     return f"{at.day} {at:%b %Y, %H:%M %Z}".rstrip()
@@ -33,8 +33,8 @@ def format_moment(at: datetime) -> str:
 def format_duration(length: timedelta) -> str:
     """A length of time for people.
 
-    >>> span(timedelta(seconds=9.4)), span(timedelta(minutes=3, seconds=5)), span(timedelta(hours=30))
-    ('9 s', '3 min 5 s', '30 h 0 min')
+    >>> [format_duration(timedelta(seconds=seconds)) for seconds in (9.4, 185, 108_000)]
+    ['9 s', '3 min 5 s', '30 h 0 min']
     """
     seconds = max(0, round(length.total_seconds()))
     if seconds < 60:

@@ -25,7 +25,7 @@ SIGNS = {"current": "kept", "refused": "removed"}
 def format_size(n_bytes: int) -> str:
     """A size for people.
 
-    >>> size(0), size(1_500), size(91_000_000), size(2_340_000_000)
+    >>> format_size(0), format_size(1_500), format_size(91_000_000), format_size(2_340_000_000)
     ('0', '2 KB', '91 MB', '2.3 GB')
     """
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "KB")):
