@@ -47,15 +47,15 @@ class AccountPage:
         if found is None:
             return _to_sign_in()
         if found.way == "token":  # a token that leaked must not make others, or take the account over
-            return await self._page(request, found, wrong=texts.WAYS_OF_TOKENS, status=403)
+            return await self._page(request, found, error=texts.WAYS_OF_TOKENS, status=403)
         act = self._acts.get(fields.get("do", ""))
         if act is None or not has_valid_csrf_token(request, fields):
-            return await self._page(request, found, wrong=texts.FORM_IS_OLD, status=400)
+            return await self._page(request, found, error=texts.FORM_IS_OLD, status=400)
         try:
             return await act(request, found, fields)
         except NightjarError as error:
             status = 429 if isinstance(error, RateLimitError) else 400
-            return await self._page(request, found, wrong=str(error), status=status)
+            return await self._page(request, found, error=str(error), status=status)
 
     async def _change_password(self, request: Request, found: Authenticated, fields: FormFields) -> Response:
         name, new = found.account.name, fields.get("new", "")
@@ -67,7 +67,7 @@ class AccountPage:
         except UsageError as error:
             raise UsageError(texts.NOT_YOURS) from error
         await self._desk.run_serially(partial(self._desk.accounts.set_password, name, new))
-        page = await self._page(request, found, told=texts.CHANGED)
+        page = await self._page(request, found, notice=texts.CHANGED)
         return await self._desk.begin_session(request, page, name)
 
     async def _sign_out_everywhere(self, _request: Request, found: Authenticated, _fields: FormFields) -> Response:
@@ -77,12 +77,12 @@ class AccountPage:
     async def _make_token(self, request: Request, found: Authenticated, fields: FormFields) -> Response:
         make = partial(self._desk.credentials.create_token, found.account.name, fields.get("label", ""))
         _, secret = await self._desk.run_in_thread(make)
-        return await self._page(request, found, secret=secret)
+        return await self._page(request, found, new_token=secret)
 
     async def _revoke_token(self, request: Request, found: Authenticated, fields: FormFields) -> Response:
         revoke = partial(self._desk.credentials.revoke, fields.get("token_id", ""), found.account.name)
         await self._desk.run_in_thread(revoke)
-        return await self._page(request, found, told=texts.REVOKED)
+        return await self._page(request, found, notice=texts.REVOKED)
 
     async def _page(self, request: Request, found: Authenticated, **shown: Any) -> Response:
         tokens = await self._desk.run_in_thread(partial(self._desk.credentials.tokens, found.account.name))

@@ -58,7 +58,7 @@ def create_api(opening: AppStartup, *, mcp: bool = False) -> FastAPI:
     customise_openapi(api)
     add_docs_page(api)
     if mcp:
-        import_mcp_server().add_mcp(api, opening.app, asking)
+        import_mcp_server().mount_mcp_server(api, opening.app, asking)
     return api
 
 

@@ -83,7 +83,7 @@ class RuleRemovals:
 
     reason: str
     n: int
-    n_positives: int
+    n_right: int
     """Known to be right: removed with good cause."""
     n_wrong: int
     """Known to be wrong: good negatives lost."""

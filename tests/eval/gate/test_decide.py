@@ -268,22 +268,22 @@ def pair(before: object, after: object) -> BeforeAndAfter:
     return BeforeAndAfter(np.asarray(before, np.float64), np.asarray(after, np.float64))
 
 
-def outcome(name: str, **beside: Any) -> str:
+def outcome(name: str, **extra: Any) -> str:
     """What one guard says of a candidate that is better by far."""
-    decision = decided(BEFORE + 0.1 + NOISE, beside=ExtraEvidence(**beside))
+    decision = decided(BEFORE + 0.1 + NOISE, extra=ExtraEvidence(**extra))
     (ruling,) = (one for one in decision.rulings if one.name == name)
     assert (decision.decision == "promoted") == (ruling.outcome != "failed")
     return ruling.outcome
 
 
 def test_the_wall_vetoes_where_more_is_lost_than_chance_explains() -> None:
-    assert outcome("wall", wall=pair(np.ones(100), np.arange(100) >= 20)) == "failed"  # 20 %, at least 13 %
-    assert outcome("wall", wall=pair(np.ones(100), np.arange(100) >= 8)) == "passed"  # 8 %, perhaps 4 %
-    assert outcome("wall", wall=pair(np.ones(20), np.zeros(20))) == "untested"
+    assert outcome("wall", regressions=pair(np.ones(100), np.arange(100) >= 20)) == "failed"  # 20 %, at least 13 %
+    assert outcome("wall", regressions=pair(np.ones(100), np.arange(100) >= 8)) == "passed"  # 8 %, perhaps 4 %
+    assert outcome("wall", regressions=pair(np.ones(20), np.zeros(20))) == "untested"
 
 
 def test_what_was_never_found_is_no_loss() -> None:
-    assert outcome("wall", wall=pair(np.arange(200) < 100, np.arange(200) < 100)) == "passed"
+    assert outcome("wall", regressions=pair(np.arange(200) < 100, np.arange(200) < 100)) == "passed"
 
 
 def test_golden_questions_that_fall_veto() -> None:
@@ -309,7 +309,7 @@ def test_answers_with_less_support_veto() -> None:
 
 
 def test_where_support_is_not_measured_the_guard_says_why_and_lets_through() -> None:
-    quoted = decided(BEFORE + 0.1 + NOISE, beside=ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))
+    quoted = decided(BEFORE + 0.1 + NOISE, extra=ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))
     assert quoted.decision == "promoted"
     assert [(one.outcome, one.sentence) for one in quoted.rulings if one.name == "support"] == [
         ("untested", SUPPORTED_BY_CONSTRUCTION)
@@ -320,10 +320,10 @@ def test_where_support_is_not_measured_the_guard_says_why_and_lets_through() -> 
 
 
 def test_slower_searches_veto_only_beyond_both_bars() -> None:
-    assert outcome("latency", milliseconds=pair(np.full(40, 100.0), np.full(40, 200.0))) == "failed"
-    assert outcome("latency", milliseconds=pair(np.full(40, 5.0), np.full(40, 50.0))) == "passed"  # by less than 50 ms
-    assert outcome("latency", milliseconds=pair(np.full(40, 1000.0), np.full(40, 1200.0))) == "passed"  # 1.2 times
-    assert outcome("latency", milliseconds=pair(np.full(5, 1.0), np.full(5, 9e3))) == "untested"
+    assert outcome("latency", search_ms=pair(np.full(40, 100.0), np.full(40, 200.0))) == "failed"
+    assert outcome("latency", search_ms=pair(np.full(40, 5.0), np.full(40, 50.0))) == "passed"  # by less than 50 ms
+    assert outcome("latency", search_ms=pair(np.full(40, 1000.0), np.full(40, 1200.0))) == "passed"  # 1.2 times
+    assert outcome("latency", search_ms=pair(np.full(5, 1.0), np.full(5, 9e3))) == "untested"
 
 
 def test_what_is_beside_joins_holms_family() -> None:
@@ -331,9 +331,9 @@ def test_what_is_beside_joins_holms_family() -> None:
     after = np.where(np.arange(N) < 9, 0.0, 1.0)
     alone = decided(BEFORE + 0.1, recall=after).figures["recall"]
     same = pair(np.ones(40), np.ones(40))
-    beside = decided(BEFORE + 0.1, recall=after, beside=ExtraEvidence(golden=same, answered=same, declined=same))
+    guarded = decided(BEFORE + 0.1, recall=after, extra=ExtraEvidence(golden=same, answered=same, declined=same))
     assert alone["p_holm"] == pytest.approx(alone["p"])
-    assert beside.figures["recall"]["p_holm"] == pytest.approx(4 * alone["p"])
+    assert guarded.figures["recall"]["p_holm"] == pytest.approx(4 * alone["p"])
 
 
 # ---- failures, and looking often

@@ -201,7 +201,7 @@ def test_the_use_of_a_token_is_noted_to_the_minute(held: CredentialStore, monkey
     first = held.tokens()[0].used_at
     held.token_owner(secret)
     assert held.tokens()[0].used_at == first
-    monkeypatch.setattr(credentials, "now", lambda: utc_now() + timedelta(minutes=2))
+    monkeypatch.setattr(credentials, "utc_now", lambda: utc_now() + timedelta(minutes=2))
     held.token_owner(secret)
     assert held.tokens()[0].used_at - first > timedelta(minutes=1)
 

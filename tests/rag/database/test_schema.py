@@ -182,7 +182,7 @@ def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path) -> None:
     code = (
         "import sys; from rag.database.schema import open_database; from rag.library.library import Library\n"
         "library = Library(open_database(sys.argv[1]))\n"
-        "for _ in range(100): library.vectors_arrived()\n"
+        "for _ in range(100): library.bump_vectors_revision()\n"
     )
     url = f"sqlite:///{tmp_path / 'nightjar.db'}"
     writers = [start(code, url) for _ in range(3)]
@@ -197,11 +197,11 @@ def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path) -> None:
 
 def test_what_was_acknowledged_survives_sigkill(tmp_path) -> None:
     code = (
-        "import sys; from sqlalchemy import insert; from rag.database.schema import open_database, state\n"
+        "import sys; from sqlalchemy import insert; from rag.database.schema import app_state, open_database\n"
         "engine = open_database(sys.argv[1])\n"
         "for n in range(100000):\n"
         "    with engine.begin() as connection:\n"
-        "        connection.execute(insert(state).values(name=f'{sys.argv[2]}-{n}', value='x' * 500))\n"
+        "        connection.execute(insert(app_state).values(name=f'{sys.argv[2]}-{n}', value='x' * 500))\n"
         "    print(n, flush=True)\n"
     )
     url = f"sqlite:///{tmp_path / 'nightjar.db'}"

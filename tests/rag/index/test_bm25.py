@@ -263,7 +263,7 @@ def test_counts_of_another_tokenizer_are_counted_anew(tmp_path, monkeypatch):
     library = shelf(*PAGES)
     opened(tmp_path, library)
     library.read_ids.clear()
-    monkeypatch.setattr(rag.index.bm25_files, "made_by", lambda: ["tokens", "another"])
+    monkeypatch.setattr(rag.index.bm25_files, "analyzer_versions", lambda: ["tokens", "another"])
     assert Bm25Index.load(tmp_path) is None
     opened(tmp_path, library)
     assert len(library.read_ids) == 5

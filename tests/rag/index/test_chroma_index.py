@@ -236,9 +236,9 @@ OPEN_FOLDER = """
 import sys
 from pathlib import Path
 from rag.errors import NightjarError
-from rag.index.chroma_folder import IndexFolder
+from rag.index.chroma_folder import ChromaFolder
 try:
-    IndexFolder(Path(sys.argv[1]))
+    ChromaFolder(Path(sys.argv[1]))
 except NightjarError as error:
     sys.exit(error.exit_code)
 """
@@ -412,8 +412,8 @@ limit = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 from rag.database.schema import open_database
 from rag.index.chroma_index import ChromaIndex
-from rag.embedding.passage_vectors import Vectors
-vectors = Vectors(open_database(sys.argv[1]), "side-a")
+from rag.embedding.passage_vectors import PassageVectors
+vectors = PassageVectors(open_database(sys.argv[1]), "side-a")
 index = ChromaIndex.open(Path(sys.argv[2]), "side-a", vectors)
 index.sync(lambda n: print(n, flush=True))
 print("done", flush=True)

@@ -306,7 +306,7 @@ from sqlalchemy import event
 from rag.database.schema import open_database
 from rag.ingestion.ingest import ingest_paths
 from rag.library.library import Library
-from rag.splitting.splitter import Splitting
+from rag.splitting.splitter import SplittingRules
 engine = open_database(sys.argv[1])
 left = int(sys.argv[3])
 def count(connection, cursor, statement, *_):
@@ -315,7 +315,7 @@ def count(connection, cursor, statement, *_):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 event.listen(engine, "after_cursor_execute", count)
-ingest_paths(Library(engine), [Path(sys.argv[2])], splitting=Splitting(30))
+ingest_paths(Library(engine), [Path(sys.argv[2])], splitting=SplittingRules(30))
 """
 
 

@@ -117,8 +117,8 @@ def test_processes_that_register_the_same_files_at_once_make_one_version(registr
     """As `serve` and `ingest` do, started together in a new state directory."""
     code = (
         "import sys; from pathlib import Path; from rag.database.schema import open_database\n"
-        "from rag.versions.registry import Registry\n"
-        "registry = Registry(open_database(sys.argv[1]), Path(sys.argv[2]))\n"
+        "from rag.versions.registry import VersionRegistry\n"
+        "registry = VersionRegistry(open_database(sys.argv[1]), Path(sys.argv[2]))\n"
         "for folder in sys.argv[3:]:\n"
         "    registry.register(Path(folder), tier=0, parent_id=None, lexical_weight=0.25, note={})\n"
     )

@@ -16,14 +16,14 @@ from retriever_training.bench.harness.subprocess_run import run_in_subprocess
 ASKS = """
 import os, sys, time
 from pathlib import Path
-from retriever_training.bench.harness.subprocess_run import apart
+from retriever_training.bench.harness.subprocess_run import run_in_subprocess
 
 def tells_and_sleeps(told):
     Path(told).write_text(str(os.getpid()))
     time.sleep(600)
 
 if __name__ == "__main__":
-    apart(tells_and_sleeps, sys.argv[1])
+    run_in_subprocess(tells_and_sleeps, sys.argv[1])
 """
 
 

@@ -174,7 +174,7 @@ def test_the_words_count_as_in_serving() -> None:
 
 def test_a_summary_has_one_right_passage_and_its_own_does_not_compete() -> None:
     asked = np.array([[0.8, 0.6, 0.0]], np.float32)
-    summary = asks("which", 1, 2, source="summary", says_it=0)
+    summary = asks("which", 1, 2, source="summary", verbatim_row=0)
     assert find_consistent_passages([summary], asked, AXES, THREE, 0.25, top=2) == [[1]]
 
 
@@ -197,7 +197,7 @@ def test_rows_are_the_same_twice_and_every_question_is_counted(base_encoder) -> 
 
 def test_what_may_answer_too_is_no_negative_and_no_training_row() -> None:
     assert _weighed(asks("which", 1, 2), [2], 0.2) == {1: 0.1, 2: 0.2}
-    assert _weighed(asks("which", 1, 2, source="summary", says_it=0), [2], 0.2) == {0: 0.1, 2: 0.2}
+    assert _weighed(asks("which", 1, 2, source="summary", verbatim_row=0), [2], 0.2) == {0: 0.1, 2: 0.2}
 
 
 # ---- the command

@@ -218,13 +218,13 @@ def test_what_is_sent_holds_the_fields_that_the_document_promises(client: httpx.
     shapes = client.get("/api/openapi.json").json()["components"]["schemas"]
     found = client.get("/api/search", params={"q": "owls"}).json()
     for shape, sent in (
-        ("AnswerShape", answer),
-        ("CitationShape", answer["citations"][0]),
-        ("SentenceShape", answer["sentences"][0]),
-        ("FoundShape", found),
-        ("HitShape", found["hits"][0]),
-        ("VersionShape", client.get("/api/version").json()),
-        ("ReadyShape", client.get("/readyz").json()),
+        ("AnswerSchema", answer),
+        ("CitationSchema", answer["citations"][0]),
+        ("SentenceSchema", answer["sentences"][0]),
+        ("SearchResultSchema", found),
+        ("HitSchema", found["hits"][0]),
+        ("VersionSchema", client.get("/api/version").json()),
+        ("ReadinessSchema", client.get("/readyz").json()),
     ):
         assert set(shapes[shape]["properties"]) == set(sent), shape
 

@@ -244,7 +244,7 @@ def test_without_accounts_the_page_says_how_to_begin_and_has_no_events(opening: 
     blocks = asyncio.run(make())
     shown = [one.value for one in blocks.blocks.values() if isinstance(one, gr.Markdown)]
     assert any("nightjar accounts add NAME --role administrator" in str(value) for value in shown)
-    assert [one.fn.__name__ for one in blocks.fns.values()] == ["see_people"]
+    assert [one.fn.__name__ for one in blocks.fns.values()] == ["show_people_link"]
 
 
 def test_the_way_to_the_page_is_shown_to_administrators_alone(opening: AppStartup) -> None:

@@ -46,6 +46,6 @@ def mcp(context: typer.Context) -> None:
         return opened
 
     try:
-        door.make_mcp(app, AsyncAnswerer(app), nightjar_version()).run("stdio")
+        door.create_mcp_server(app, AsyncAnswerer(app), nightjar_version()).run("stdio")
     finally:
         opening.close()

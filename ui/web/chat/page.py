@@ -200,5 +200,5 @@ class ChatPage:
 
 def fill_chat_page(blocks: gr.Blocks, opening: AppStartup, n_cards: int, *, at_once: bool) -> None:
     """Makes the page inside *blocks*, which are open; *at_once*: votes count until tonight, and say so."""
+    add_api_endpoints(opening)  # first: Gradio gives the name of a call to whoever asks for it first
     ChatPage(opening, n_cards, at_once=at_once).listen(blocks)
-    add_api_endpoints(opening)

@@ -95,7 +95,7 @@ def _print(name: str, measured: FalseNegativeMeasurement) -> None:
     print_table(
         ["removed because", "candidates", "%", "known right", "known wrong"],
         [
-            [one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_positives), str(one.n_wrong)]
+            [one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_right), str(one.n_wrong)]
             for one in found.removals
         ],
         f"Of {found.n_candidates:,} candidates",
