@@ -220,7 +220,11 @@ class Answer:
     @property
     def supported_share(self) -> float:
         """The share of sentences that are supported, 0 to 1; 1 where there is none."""
-        return sum(one.found == "supported" for one in self.sentences) / len(self.sentences) if self.sentences else 1.0
+        return (
+            sum(sentence.found == "supported" for sentence in self.sentences) / len(self.sentences)
+            if self.sentences
+            else 1.0
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ class Accounts:
 
     def has_administrator(self) -> bool:
         """Whether there is an administrator who is not locked."""
-        return any(one.role == "administrator" and not one.is_locked for one in self.all())
+        return any(account.role == "administrator" and not account.is_locked for account in self.all())
 
     def authenticate(self, name: str, password: str) -> Account | None:
         """Who signs in with this name and password; None where they do not belong together.

@@ -117,10 +117,10 @@ def delete_turns(connection: Connection, questions: Mapping[str, str]) -> None:
     """
     unused = _unused_questions(connection, questions)
     _question_vectors(connection, [sha256_of(question) for question in unused], remove=True)
-    for some in batched(unused, SQL_BATCH):
-        connection.execute(delete(reviews).where(reviews.c.question.in_(some)))
-    for some in batched(list(questions), SQL_BATCH):
-        discard_counts(connection, days_of(connection, turns.c.turn_id.in_(some)))
+    for batch in batched(unused, SQL_BATCH):
+        connection.execute(delete(reviews).where(reviews.c.question.in_(batch)))
+    for batch in batched(list(questions), SQL_BATCH):
+        discard_counts(connection, days_of(connection, turns.c.turn_id.in_(batch)))
     _remove_turns(connection, list(questions))
 
 
@@ -128,8 +128,8 @@ def _judged_by_others(connection: Connection, user: str, turn_ids: Collection[st
     query = select(verdict_events.c.turn_id).where(verdict_events.c.user != user).distinct()
     return {
         turn_id
-        for some in batched(sorted(turn_ids), SQL_BATCH)
-        for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(some)))
+        for batch in batched(sorted(turn_ids), SQL_BATCH)
+        for turn_id in connection.scalars(query.where(verdict_events.c.turn_id.in_(batch)))
     }
 
 
@@ -138,9 +138,9 @@ def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[
     questions = sorted(set(alone.values()))
     still_asked = {
         question
-        for some in batched(questions, SQL_BATCH)
+        for batch in batched(questions, SQL_BATCH)
         for turn_id, question in connection.execute(
-            select(turns.c.turn_id, turns.c.question).where(turns.c.question.in_(some))
+            select(turns.c.turn_id, turns.c.question).where(turns.c.question.in_(batch))
         )
         if turn_id not in alone
     }
@@ -150,8 +150,8 @@ def _unused_questions(connection: Connection, alone: Mapping[str, str]) -> list[
 def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool) -> int:
     """How many vectors of these questions there are, by all versions; with *remove*, they go."""
     n = 0
-    for some in batched(hashes, SQL_BATCH):
-        theirs = vectors.c.passage_side.like("questions:%") & vectors.c.text_sha256.in_(some)
+    for batch in batched(hashes, SQL_BATCH):
+        theirs = vectors.c.passage_side.like("questions:%") & vectors.c.text_sha256.in_(batch)
         n += len(list(connection.scalars(select(vectors.c.text_sha256).where(theirs))))
         if remove:
             connection.execute(delete(vectors).where(theirs))
@@ -160,7 +160,7 @@ def _question_vectors(connection: Connection, hashes: list[str], *, remove: bool
 
 def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (), *, remove: bool = False) -> int:
     """How many reviews are this person's or name one of the *questions*; with *remove*, they go."""
-    conditions = [reviews.c.user == user, *(reviews.c.question.in_(some) for some in batched(questions, SQL_BATCH))]
+    conditions = [reviews.c.user == user, *(reviews.c.question.in_(batch) for batch in batched(questions, SQL_BATCH))]
     found: set[int] = set()
     for theirs in conditions:
         found.update(connection.scalars(select(reviews.c.review_id).where(theirs)))
@@ -170,6 +170,6 @@ def _n_reviews(connection: Connection, user: str, questions: Sequence[str] = (),
 
 
 def _remove_turns(connection: Connection, turn_ids: list[str]) -> None:
-    for some in batched(turn_ids, SQL_BATCH):
-        connection.execute(delete(shown_passages).where(shown_passages.c.turn_id.in_(some)))
-        connection.execute(delete(turns).where(turns.c.turn_id.in_(some)))
+    for batch in batched(turn_ids, SQL_BATCH):
+        connection.execute(delete(shown_passages).where(shown_passages.c.turn_id.in_(batch)))
+        connection.execute(delete(turns).where(turns.c.turn_id.in_(batch)))

@@ -263,7 +263,7 @@ def _quotes(draft: AnswerDraft) -> bool:
 def _finished(answer: Answer, draft: AnswerDraft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
     """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
     if _quotes(draft):
-        checked = tuple(CheckedSentence(one.quote, one.support) for one in draft.citations)
+        checked = tuple(CheckedSentence(citation.quote, citation.support) for citation in draft.citations)
         return replace(
             answer,
             text=draft.text,

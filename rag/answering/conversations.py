@@ -213,7 +213,7 @@ def _says(words: str) -> ColumnElement[bool]:
     cases = {words, words.lower(), words.upper(), words.title()}
 
     def holds(*columns: Any) -> ColumnElement[bool]:
-        return or_(*(column.icontains(one, autoescape=True) for column in columns for one in sorted(cases)))
+        return or_(*(column.icontains(case, autoescape=True) for column in columns for case in sorted(cases)))
 
     in_turns = select(turns.c.conversation_id).where(
         turns.c.user == conversations.c.user, holds(turns.c.question, turns.c.asked, turns.c.answer)
@@ -232,8 +232,8 @@ def _judged(connection: Connection, turn_ids: Sequence[str]) -> set[str]:
     """Those of the turns that a verdict stands on."""
     event = verdict_events.c
     found: set[str] = set()
-    for some in batched(turn_ids, SQL_BATCH):
-        latest = select(func.max(event.event_id)).where(event.turn_id.in_(some))
+    for batch in batched(turn_ids, SQL_BATCH):
+        latest = select(func.max(event.event_id)).where(event.turn_id.in_(batch))
         latest = latest.group_by(event.user, event.turn_id, event.passage_id)
         standing = select(event.turn_id).where(event.event_id.in_(latest), event.verdict != WITHDRAWN_VERDICT)
         found.update(connection.scalars(standing))
@@ -242,7 +242,7 @@ def _judged(connection: Connection, turn_ids: Sequence[str]) -> set[str]:
 
 def _forget_verdicts(connection: Connection, turn_ids: Sequence[str], user: str | None = None) -> None:
     """Deletes what was said of these turns, by *user* or by anybody."""
-    events = [verdict_events.c.turn_id.in_(some) for some in batched(turn_ids, SQL_BATCH)]
+    events = [verdict_events.c.turn_id.in_(batch) for batch in batched(turn_ids, SQL_BATCH)]
     by_user = [which & (verdict_events.c.user == user) for which in events] if user is not None else events
     for which in by_user:
         if connection.scalar(select(verdict_events.c.event_id).where(which).limit(1)) is not None:

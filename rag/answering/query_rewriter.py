@@ -66,7 +66,10 @@ class QueryRewriter:
     def _write(self, question: str, history: ConversationTurns) -> str:
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        turns = "\n".join(f"Q: {_line(asked)}\nA: {_line(said)[:MAX_ANSWER_CHARACTERS]}" for asked, said in history)
+        turns = "\n".join(
+            f"Q: {_line(asked)}\nA: {_line(earlier_answer)[:MAX_ANSWER_CHARACTERS]}"
+            for asked, earlier_answer in history
+        )
         told = [
             SystemMessage(REWRITING_PROMPT),
             HumanMessage(REWRITING_QUESTION.format(turns=turns, question=_line(question))),

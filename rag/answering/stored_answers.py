@@ -39,15 +39,19 @@ def to_row(answer: Answer, index_state: str, instead_of: str = "") -> str:
     """What a page needs to show the answer again, as JSON."""
     read = {hit.passage.passage_id: hit.rerank for hit in answer.hits if hit.rerank is not None}
     lifts = {hit.passage.passage_id: hit.feedback_boost for hit in answer.hits if hit.feedback_boost}
-    also = {hit.passage.passage_id: [one.passage_id for one in hit.also_in] for hit in answer.hits if hit.also_in}
+    also = {
+        hit.passage.passage_id: [duplicate.passage_id for duplicate in hit.also_in]
+        for hit in answer.hits
+        if hit.also_in
+    }
     return json.dumps(
         {
             "reason": answer.reason,
             "seconds": answer.seconds,
             "index": index_state,
             "rerank_cut": answer.rerank_is_cut,
-            "citations": [asdict(one) for one in answer.citations],
-            "checked": [[one.text, one.support] for one in answer.sentences],
+            "citations": [asdict(citation) for citation in answer.citations],
+            "checked": [[sentence.text, sentence.support] for sentence in answer.sentences],
             "supported_share": answer.supported_share,
             "instead_of": instead_of,
             "rerank": read,
@@ -63,28 +67,34 @@ def load_answers(library: Library, turn_ids: Sequence[str]) -> list[StoredAnswer
         rows = {row["turn_id"]: row for row in _rows(connection, turns, turn_ids)}
         seen = _rows(connection, shown_passages, turn_ids)
     details = {turn_id: json.loads(row["details"] or "{}") for turn_id, row in rows.items()}
-    also = {one for found in details.values() for ids in found.get("also_in", {}).values() for one in ids}
+    also = {turn_id for detail in details.values() for ids in detail.get("also_in", {}).values() for turn_id in ids}
     passages = library.get(sorted({row["passage_id"] for row in seen} | also))
     by_turn: dict[str, list[Mapping[Any, Any]]] = {}
     for row in sorted(seen, key=lambda row: row["rank"]):
         by_turn.setdefault(row["turn_id"], []).append(row)
-    return [_kept(rows[one], details[one], by_turn.get(one, []), passages) for one in turn_ids if one in rows]
+    return [
+        _kept(rows[turn_id], details[turn_id], by_turn.get(turn_id, []), passages)
+        for turn_id in turn_ids
+        if turn_id in rows
+    ]
 
 
 def _rows(connection: Connection, table: Any, turn_ids: Sequence[str]) -> list[Mapping[Any, Any]]:
     return [
         row._mapping
-        for some in batched(turn_ids, SQL_BATCH)
-        for row in connection.execute(select(table).where(table.c.turn_id.in_(some)))
+        for batch in batched(turn_ids, SQL_BATCH)
+        for row in connection.execute(select(table).where(table.c.turn_id.in_(batch)))
     ]
 
 
 def _kept(
     row: Mapping[Any, Any], kept: Mapping[str, Any], seen: Sequence[Mapping[Any, Any]], passages: Mapping[str, Passage]
 ) -> StoredAnswer:
-    hits = tuple(_hit(one, kept, passages) for one in seen)
+    hits = tuple(_hit(shown_hit, kept, passages) for shown_hit in seen)
     removed = frozenset(hit.passage.passage_id for hit in hits if hit.passage.passage_id not in passages)
-    citations = tuple(Citation(**one) for one in kept.get("citations", []) if one["passage_id"] in passages)
+    citations = tuple(
+        Citation(**citation) for citation in kept.get("citations", []) if citation["passage_id"] in passages
+    )
     answer = Answer(
         turn_id=row["turn_id"],
         question=row["question"],
@@ -114,7 +124,9 @@ def _hit(one: Mapping[Any, Any], kept: Mapping[str, Any], passages: Mapping[str,
     passage = passages.get(passage_id) or Passage(
         passage_id=passage_id, document_id="", source="", title="", heading="", text="", start=0, end=0
     )
-    also = tuple(passages[other] for other in kept.get("also_in", {}).get(passage_id, []) if other in passages)
+    also = tuple(
+        passages[duplicate] for duplicate in kept.get("also_in", {}).get(passage_id, []) if duplicate in passages
+    )
     return Hit(
         passage=passage,
         rank=one["rank"],

@@ -52,7 +52,7 @@ class CheckedAnswer:
     @property
     def unsupported(self) -> tuple[str, ...]:
         """Sentences that no stretch of a hit they name supports."""
-        return tuple(one.text for one in self.sentences if one.found != "supported")
+        return tuple(sentence.text for sentence in self.sentences if sentence.found != "supported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def check_citations(answer: str, hits: Sequence[Hit]) -> CheckedAnswer:
     """
     passages = {hit.rank: hit.passage for hit in hits}
     split = {rank: split_sentences(passage.text) for rank, passage in passages.items()}
-    weights = idf_weights(content_words(one.text) for some in split.values() for one in some)
+    weights = idf_weights(content_words(citation.text) for citations in split.values() for citation in citations)
     citations: list[Citation] = []
     checked: list[CheckedSentence] = []
     for claim in split_claims(answer):
@@ -89,10 +89,12 @@ def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
     ''
     """
     bare, _ = _take_marks_out(answer)
-    starts = [_with_marks(answer, one.start) for one in split_sentences(bare)]
+    starts = [_with_marks(answer, sentence.start) for sentence in split_sentences(bare)]
     stretches = pairwise([0, *starts[1:], len(answer)]) if starts else ()
     checked = check_citations(answer, hits).sentences
-    kept = [answer[start:end] for (start, end), one in zip(stretches, checked, strict=True) if one.found == "supported"]
+    kept = [
+        answer[start:end] for (start, end), check in zip(stretches, checked, strict=True) if check.found == "supported"
+    ]
     return "".join(kept).strip()
 
 
@@ -103,11 +105,11 @@ def split_claims(answer: str) -> Iterator[CitedSentence]:
     [('It is open.', (1,)), ('Bring a mask.', (2, 3)), ('Go!', ())]
     """
     bare, marks = _take_marks_out(answer)
-    spans = [(one.start, one.end) for one in split_sentences(bare)]
+    spans = [(sentence.start, sentence.end) for sentence in split_sentences(bare)]
     named: list[list[int]] = [[] for _ in spans]
     starts = [start for start, _ in spans]
-    for place, numbers in marks if spans else ():
-        named[max(0, bisect_left(starts, place) - 1)].extend(numbers)
+    for position, numbers in marks if spans else ():
+        named[max(0, bisect_left(starts, position) - 1)].extend(numbers)
     for (start, end), numbers in zip(spans, named, strict=True):
         yield CitedSentence(bare[start:end], tuple(numbers))
 
@@ -149,7 +151,9 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
         return SupportSpan(*verbatim, 1.0)
     best = SupportSpan(0, len(passage), 0.0)
     wanted = content_words(claim)
-    for start, end in [(one.start, one.end) for one in split] + [(a.start, b.end) for a, b in pairwise(split)]:
+    for start, end in [(sentence.start, sentence.end) for sentence in split] + [
+        (a.start, b.end) for a, b in pairwise(split)
+    ]:
         share = min(0.99, coverage(wanted, content_words(passage[start:end]), weights))
         share = min(share, MAX_SUPPORT_WITHOUT_NUMBER) if unsupported_values(claim, passage[start:end]) else share
         if share > best.support:  # the first and shortest of equals

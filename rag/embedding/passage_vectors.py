@@ -57,12 +57,12 @@ class PassageVectors:
         with read_connection(self.engine) as connection:
             todo = {row[0]: row[1] for row in connection.execute(self._missing_query())}
         n_encoded = 0
-        for some in batched(self._longest_first(todo), FILL_BATCH):
-            texts = self._texts({text_sha256: todo[text_sha256] for text_sha256 in some})
+        for batch in batched(self._longest_first(todo), FILL_BATCH):
+            texts = self._texts({text_sha256: todo[text_sha256] for text_sha256 in batch})
             if texts:
                 self.keep(list(texts), encoder.encode_passages(list(texts.values())))
             n_encoded += len(texts)
-            progress(len(some))
+            progress(len(batch))
         return n_encoded
 
     def keep(self, text_sha256s: Sequence[str], encoded: FloatArray) -> None:
@@ -73,8 +73,8 @@ class PassageVectors:
         """Those of the texts by hash that have no vector yet."""
         have: set[str] = set()
         with read_connection(self.engine) as connection:
-            for some in batched(list(texts), SQL_BATCH):
-                have.update(connection.scalars(self._having(some)))
+            for batch in batched(list(texts), SQL_BATCH):
+                have.update(connection.scalars(self._having(batch)))
         return {name: text for name, text in texts.items() if name not in have}
 
     def _having(self, text_sha256s: Sequence[str]) -> Select[str]:
@@ -106,11 +106,11 @@ class PassageVectors:
         of_text: dict[str, FloatArray] = {}
         texts: dict[str, str] = {}
         with read_connection(self.engine) as connection:
-            for some in batched(passage_ids, SQL_BATCH):
-                named = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(some))
+            for batch in batched(passage_ids, SQL_BATCH):
+                named = select(passages.c.passage_id, passages.c.text_sha256).where(passages.c.passage_id.in_(batch))
                 texts |= {row.passage_id: row.text_sha256 for row in connection.execute(named)}
-            for some in batched(list(set(texts.values())), SQL_BATCH):
-                wanted = vectors.c.text_sha256.in_(some) & (vectors.c.passage_side == self.passage_side)
+            for batch in batched(list(set(texts.values())), SQL_BATCH):
+                wanted = vectors.c.text_sha256.in_(batch) & (vectors.c.passage_side == self.passage_side)
                 for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(wanted)):
                     of_text[row.text_sha256] = np.frombuffer(row.vector, np.float32)
         return {passage_id: of_text[text] for passage_id, text in texts.items() if text in of_text}
@@ -133,8 +133,8 @@ class PassageVectors:
         length = func.length(passages.c.text) + func.length(passages.c.title) + func.length(passages.c.heading)
         lengths: dict[str, int] = {}
         with read_connection(self.engine) as connection:
-            for some in batched(list(todo.values()), SQL_BATCH):
-                query = select(passages.c.text_sha256, length).where(passages.c.passage_id.in_(some))
+            for batch in batched(list(todo.values()), SQL_BATCH):
+                query = select(passages.c.text_sha256, length).where(passages.c.passage_id.in_(batch))
                 lengths |= {row[0]: row[1] for row in connection.execute(query)}
         return sorted(lengths, key=lambda text_sha256: (-lengths[text_sha256], text_sha256))
 
@@ -168,10 +168,10 @@ def store_vectors(
     with engine.begin() as connection:
         have: set[str] = set()
         used: set[str] = set()
-        for some in batched(text_sha256s, SQL_BATCH):
-            named = (vectors.c.passage_side == passage_side) & vectors.c.text_sha256.in_(some)
+        for batch in batched(text_sha256s, SQL_BATCH):
+            named = (vectors.c.passage_side == passage_side) & vectors.c.text_sha256.in_(batch)
             have.update(connection.scalars(select(vectors.c.text_sha256).where(named)))
-            used.update(connection.scalars(select(passages.c.text_sha256).where(passages.c.text_sha256.in_(some))))
+            used.update(connection.scalars(select(passages.c.text_sha256).where(passages.c.text_sha256.in_(batch))))
         wanted = used - have if only_used else set(text_sha256s) - have
         fresh = [row for row in rows if row["text_sha256"] in wanted]
         if fresh:

@@ -41,13 +41,13 @@ def get_query_vectors(
     known = load_query_vectors(engine, encoder.encoder_id, questions)
     progress(sum(question in known for question in questions))
     fresh = [question for question in dict.fromkeys(questions) if question not in known]
-    for some in batched(fresh, ENCODE_BATCH):
-        encoded = encoder.encode_queries(some)
-        kept = [place for place, question in enumerate(some) if question not in unstored]
+    for batch in batched(fresh, ENCODE_BATCH):
+        encoded = encoder.encode_queries(batch)
+        kept = [index for index, question in enumerate(batch) if question not in unstored]
         if kept:
-            store_vectors(engine, _side(encoder.encoder_id), [sha256_of(some[place]) for place in kept], encoded[kept])
-        known.update(zip(some, encoded, strict=True))
-        progress(len(some))
+            store_vectors(engine, _side(encoder.encoder_id), [sha256_of(batch[index]) for index in kept], encoded[kept])
+        known.update(zip(batch, encoded, strict=True))
+        progress(len(batch))
     return np.stack([known[question] for question in questions]) if questions else encoder.encode_queries([])
 
 
@@ -56,9 +56,9 @@ def load_query_vectors(engine: Engine, encoder_id: str, questions: Sequence[str]
     by_hash = {sha256_of(question): question for question in questions}
     found: dict[str, FloatArray] = {}
     with read_connection(engine) as connection:
-        for some in batched(list(by_hash), SQL_BATCH):
+        for batch in batched(list(by_hash), SQL_BATCH):
             query = select(vectors.c.text_sha256, vectors.c.vector).where(
-                vectors.c.passage_side == _side(encoder_id), vectors.c.text_sha256.in_(some)
+                vectors.c.passage_side == _side(encoder_id), vectors.c.text_sha256.in_(batch)
             )
             for row in connection.execute(query):
                 found[by_hash[row.text_sha256]] = np.frombuffer(row.vector, np.float32)

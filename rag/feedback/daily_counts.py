@@ -111,7 +111,7 @@ def _pieces(days: Sequence[date], connection: Connection) -> Iterator[list[date]
     some: list[date] = []
     for day in days:
         is_next = bool(some) and day - some[-1] == timedelta(1)
-        if some and not (is_next and sum(n_turns.get(one, 0) for one in (*some, day)) <= TURNS_PER_BATCH):
+        if some and not (is_next and sum(n_turns.get(count, 0) for count in (*some, day)) <= TURNS_PER_BATCH):
             yield some
             some = []
         some.append(day)
@@ -144,7 +144,7 @@ def _read(value: str) -> DayCount:
     Counter({30: 2})
     """
     told = json.loads(value)
-    return DayCount(**told | {"seconds": Counter({int(place): n for place, n in told["seconds"].items()})})
+    return DayCount(**told | {"seconds": Counter({int(bin_number): n for bin_number, n in told["seconds"].items()})})
 
 
 def _name(day: date) -> str:
@@ -227,7 +227,7 @@ def discard_counts(connection: Connection, days: Collection[date]) -> None:
 def days_of(connection: Connection, which: ColumnElement[bool]) -> set[date]:
     """The days of the questions for which *which*, of a turn, is true."""
     day = func.substr(turns.c.asked_at, 1, 10)
-    return {date.fromisoformat(one) for one in connection.scalars(select(day).where(which).distinct())}
+    return {date.fromisoformat(closed_day) for closed_day in connection.scalars(select(day).where(which).distinct())}
 
 
 def _keep(engine: Engine, counts: Mapping[date, DayCount], changes: int) -> None:

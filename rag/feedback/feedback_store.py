@@ -46,7 +46,9 @@ class FeedbackStore:
                 if connection.scalar(select(turns.c.turn_id).where(turns.c.turn_id == turn.turn_id)) is None:
                     connection.execute(insert(turns), turn_row(turn) | {"details": details})
                     if turn.shown:
-                        connection.execute(insert(shown_passages), [shown_row(turn.turn_id, one) for one in turn.shown])
+                        connection.execute(
+                            insert(shown_passages), [shown_row(turn.turn_id, shown_hit) for shown_hit in turn.shown]
+                        )
 
     def turn(self, turn_id: str) -> Turn:
         """One turn with what was shown.
@@ -62,7 +64,7 @@ class FeedbackStore:
             ).all()
         if row is None:
             raise NotFoundError(f"no turn {turn_id!r}: a verdict needs a question that was asked here")
-        return turn_from_row(row._mapping, tuple(shown_from_row(one._mapping) for one in seen))
+        return turn_from_row(row._mapping, tuple(shown_from_row(shown_hit._mapping) for shown_hit in seen))
 
     def history(self, conversation_id: str, user: str, n: int = 10) -> list[tuple[str, str]]:
         """The last *n* questions that *user* asked in a conversation, as typed, with their answers, oldest first."""
@@ -100,7 +102,7 @@ class FeedbackStore:
         self.admit(user)
         turn = self.turn(turn_id)
         _check_verdict(verdict, passage_id, comment)
-        if passage_id is not None and passage_id not in {one.passage_id for one in turn.shown}:
+        if passage_id is not None and passage_id not in {shown_hit.passage_id for shown_hit in turn.shown}:
             self._check_not_shown(turn_id, passage_id, verdict)
         given = Verdict(
             user=user,

@@ -145,8 +145,8 @@ def _turns(lines: Iterable[_Line], known: dict[str, str]) -> Iterator[Turn]:
     by_turn: dict[str, list[_Line]] = {}
     for line in lines:
         by_turn.setdefault(_turn_id(line), []).append(line)
-    for turn_id, some in by_turn.items():
-        ids = dict.fromkeys(known[line.passage_id] for line in some)
+    for turn_id, verdicts_of_turn in by_turn.items():
+        ids = dict.fromkeys(known[line.passage_id] for line in verdicts_of_turn)
         shown = tuple(
             ShownPassage(passage_id=passage_id, rank=rank, score=0.0, dense=0.0, lexical=0.0, cited=False)
             for rank, passage_id in enumerate(ids, start=1)
@@ -154,12 +154,12 @@ def _turns(lines: Iterable[_Line], known: dict[str, str]) -> Iterator[Turn]:
         yield Turn(
             turn_id=turn_id,
             conversation_id=IMPORTED_USER,
-            user=some[0].user,
-            question=some[0].query,
+            user=verdicts_of_turn[0].user,
+            question=verdicts_of_turn[0].query,
             answer="",
             declined=False,
             encoder_id="",
-            asked_at=some[0].given_at,
+            asked_at=verdicts_of_turn[0].given_at,
             origin="imported",
             shown=shown,
         )

@@ -68,8 +68,8 @@ def select_citation_counts(by: Column[str], among: Select[Any] | Sequence[str] |
 def load_tallies(connection: Connection, by: Column[str], keys: Sequence[str]) -> dict[str, PassageTally]:
     """Key → its tally, for some values of *by*, a column of `passages`; those without any are left out."""
     found: dict[str, dict[str, int]] = {}
-    for some in batched(keys, SQL_BATCH):
-        among = select(passages.c.passage_id).where(by.in_(some))
+    for batch in batched(keys, SQL_BATCH):
+        among = select(passages.c.passage_id).where(by.in_(batch))
         for counted in (select_verdict_counts(by, among), select_citation_counts(by, among)):
             for row in connection.execute(select(counted)).mappings():
                 found.setdefault(row["key"], {}).update({name: int(row[name]) for name in row if name != "key"})

@@ -142,7 +142,7 @@ class PendingVotes:
         if not self.votes:
             return []
         cosines = (self.matrix @ query_vector)[self.rows]
-        return [(self.votes[place], float(cosines[place])) for place in np.flatnonzero(cosines > MIN_BOOST_COSINE)]
+        return [(self.votes[index], float(cosines[index])) for index in np.flatnonzero(cosines > MIN_BOOST_COSINE)]
 
 
 class SameDayFeedback:
@@ -217,7 +217,7 @@ def _day(
     if not vectors:
         return PendingVotes(event_id=event_id, n_waiting=n_waiting)
     encoded = tuple(vote for vote in votes if vote.question in vectors)
-    row = {question: place for place, question in enumerate(vectors)}
+    row = {question: index for index, question in enumerate(vectors)}
     rows = np.array([row[vote.question] for vote in encoded], np.intp)
     return PendingVotes(
         event_id=event_id,

@@ -175,13 +175,13 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
     measure = requested_measure(question)
     said = {stem(word) for word in measure.said} if measure else set()
     covered = np.zeros(len(everything))
-    for place, (one, fit) in enumerate(zip(everything, fits, strict=True)):
-        covered[place] = coverage(wanted, one.words | said if fit else one.words, weights)
+    for index, (sentence, fit) in enumerate(zip(everything, fits, strict=True)):
+        covered[index] = coverage(wanted, sentence.words | said if fit else sentence.words, weights)
         if fit:
-            passages[one.hit.rank] |= said
+            passages[sentence.hit.rank] |= said
     shares = {rank: coverage(wanted, words, weights) for rank, words in passages.items()}
-    by_passage = np.array([shares[one.hit.rank] for one in everything])
-    prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([one.hit.score for one in everything])
+    by_passage = np.array([shares[sentence.hit.rank] for sentence in everything])
+    prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([sentence.hit.score for sentence in everything])
     prior += ANSWER_TYPE_WEIGHT * fits + PASSAGE_WEIGHT * by_passage
     rows = np.sort(np.argsort(-prior, kind="stable")[:MAX_ENCODED_SENTENCES])
     candidates = [everything[row] for row in rows]
@@ -204,24 +204,32 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weig
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
     """1 for each sentence that holds what the question's form asks for, 0 for the others, `(n,)`."""
     kind = expected_answer_type(question)
-    texts = [one.sentence.text for one in candidates]
+    texts = [sentence.sentence.text for sentence in candidates]
     return np.array([1.0 if kind and find_short_answers(kind, text, question) else 0.0 for text in texts])
 
 
 def _candidates(hit: Hit) -> list[_Candidate]:
     """The sentences of a hit that tell something; a passage of nothing but questions keeps them all."""
     found = split_sentences(hit.passage.text)
-    telling = [one for one in found if not one.is_question] or found
+    telling = [sentence for sentence in found if not sentence.is_question] or found
     above = hit.passage.heading.split(" › ")[-1] or hit.passage.title.split(" | ")[-1]
     return [
-        _Candidate(hit, one, (one.context or above)[-MAX_CONTEXT_CHARACTERS:], frozenset(content_words(one.text)))
-        for one in telling
+        _Candidate(
+            hit,
+            sentence,
+            (sentence.context or above)[-MAX_CONTEXT_CHARACTERS:],
+            frozenset(content_words(sentence.text)),
+        )
+        for sentence in telling
     ]
 
 
 def _cosines(question: str, candidates: Sequence[_Candidate], encoder: PassageEncoder) -> FloatArray:
     """The cosine of the question and each sentence below its heading, `(n,)`."""
-    texts = [f"{one.context}\n{one.sentence.text}" if one.context else one.sentence.text for one in candidates]
+    texts = [
+        f"{sentence.context}\n{sentence.sentence.text}" if sentence.context else sentence.sentence.text
+        for sentence in candidates
+    ]
     return np.asarray(encoder.encode_passages(texts) @ encoder.encode_queries([question])[0], np.float32)
 
 
@@ -231,7 +239,7 @@ def _choose(candidates: Sequence[_Candidate], scores: NDArray[np.float64]) -> li
     for row in np.argsort(-scores, kind="stable"):
         if len(chosen) == MAX_QUOTES or scores[row] < scores.max() - MAX_SCORE_GAP:
             break
-        if not any(_says_the_same(candidates[row], other) for other in chosen):
+        if not any(_says_the_same(candidates[row], kept) for kept in chosen):
             chosen.append(candidates[row])
     return chosen
 
@@ -270,11 +278,11 @@ def _span(candidate: _Candidate) -> tuple[int, int]:
 
 def _quotes(chosen: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
     quotes: list[QuotedSentence] = []
-    for one in chosen:
-        text = neutralise_marks(format_quote(one.sentence.text))
+    for kept in chosen:
+        text = neutralise_marks(format_quote(kept.sentence.text))
         broken = _has_lines(text) or (quotes and _has_lines(quotes[-1].text))
         parting = "" if not quotes else "\n" if broken else " "
-        quotes.append(QuotedSentence(f"{parting}{text} [{one.hit.rank}]", _citation(one, _span(one))))
+        quotes.append(QuotedSentence(f"{parting}{text} [{kept.hit.rank}]", _citation(kept, _span(kept))))
     return tuple(quotes)
 
 
@@ -300,16 +308,20 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
 
 def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
     """A line that sets a sentence of another passage beside a chosen one that it contradicts; () where none does."""
-    for one in chosen:
-        for other in candidates:
-            if have_same_subject(one.hit.passage, other.hit.passage) and contradict(
-                one.sentence.text, other.sentence.text
+    for kept in chosen:
+        for candidate in candidates:
+            if have_same_subject(kept.hit.passage, candidate.hit.passage) and contradict(
+                kept.sentence.text, candidate.sentence.text
             ):
                 said = [
-                    f"[{each.hit.rank}] says “{neutralise_marks(format_quote(each.sentence.text))}”"
-                    for each in (one, other)
+                    f"[{candidate.hit.rank}] says “{neutralise_marks(format_quote(candidate.sentence.text))}”"
+                    for candidate in (kept, candidate)
                 ]
-                return (QuotedSentence(f"\n{CONTRADICTION_INTRO} {', '.join(said)}", _citation(other, _span(other))),)
+                return (
+                    QuotedSentence(
+                        f"\n{CONTRADICTION_INTRO} {', '.join(said)}", _citation(candidate, _span(candidate))
+                    ),
+                )
     return ()
 
 

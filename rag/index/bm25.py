@@ -56,7 +56,8 @@ class Bm25Index:
         )
         place = {passage_id: number for number, passage_id in enumerate(passage_ids)}
         self._places = tuple(
-            np.fromiter((place[one] for one in block.passage_ids), np.intp, len(block.passage_ids)) for block in blocks
+            np.fromiter((place[passage_id] for passage_id in block.passage_ids), np.intp, len(block.passage_ids))
+            for block in blocks
         )
 
     @classmethod

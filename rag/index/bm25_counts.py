@@ -66,7 +66,7 @@ class TermCounts:
 
     def without(self, passage_ids: set[str]) -> TermCounts:
         """What is left when some passages go; itself where it has none of them."""
-        kept = np.array([one not in passage_ids for one in self.passage_ids], bool)
+        kept = np.array([passage_id not in passage_ids for passage_id in self.passage_ids], bool)
         if kept.all():
             return self
         rows = np.flatnonzero(kept)

@@ -55,8 +55,8 @@ def load_counts(folder: Path) -> tuple[list[TermCounts], list[str]] | None:
         return None
     blocks: list[TermCounts] = []
     words: list[str] = []
-    for counts, told in zip(names[::2], names[1::2], strict=True):
-        of_passages = json.loads((folder / told).read_bytes())
+    for counts, manifest_name in zip(names[::2], names[1::2], strict=True):
+        of_passages = json.loads((folder / manifest_name).read_bytes())
         words += of_passages.pop("words")
         with np.load(folder / counts, allow_pickle=False) as arrays:
             shape = (len(words), len(of_passages["passage_ids"]))

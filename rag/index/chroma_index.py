@@ -162,8 +162,8 @@ class ChromaIndex:
                 return 0, 0
             if self._folder is not None:
                 self._folder.mark_dirty()
-            for some in batched(gone, WRITE_BATCH):
-                self._collection.delete(ids=list(some))
+            for batch in batched(gone, WRITE_BATCH):
+                self._collection.delete(ids=list(batch))
             n_added = self._add(ids, matrix, new, progress, stopped)
             self._settle(len(have) - len(gone) + n_added)
         return n_added, len(gone)
@@ -177,15 +177,15 @@ class ChromaIndex:
         stopped: Callable[[], bool],
     ) -> int:
         n_added = 0
-        for some in batched(rows, WRITE_BATCH):
+        for batch in batched(rows, WRITE_BATCH):
             if stopped():
                 break
-            names = [ids[row] for row in some]
+            names = [ids[row] for row in batch]
             documents = self._document_ids(names)
             metadatas = [{"document_id": documents.get(name, "")} for name in names]
-            self._collection.upsert(ids=names, embeddings=matrix[list(some)], metadatas=metadatas)
-            n_added += len(some)
-            progress(len(some))
+            self._collection.upsert(ids=names, embeddings=matrix[list(batch)], metadatas=metadatas)
+            n_added += len(batch)
+            progress(len(batch))
         return n_added
 
     def _settle(self, n_expected: int) -> None:

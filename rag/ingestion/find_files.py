@@ -52,11 +52,11 @@ def find_files(paths: Iterable[Path], base_folder: Path | None = None) -> FoundF
             is_folder, reason = False, _unreachable(error)
         if is_folder:
             folders.append(source)
-            for found, why in _walk(path, failed, base_folder):
+            for file, why in _walk(path, failed, base_folder):
                 if why is None:
-                    files.setdefault(source_name(found, base_folder), found)
+                    files.setdefault(source_name(file, base_folder), file)
                 else:
-                    skipped.append((source_name(found, base_folder), why))
+                    skipped.append((source_name(file, base_folder), why))
         elif (reason := reason or unreadable_reason(path)) is not None:
             failed.append((source, reason))
         else:

@@ -174,8 +174,8 @@ class IngestJobs:
         with self.engine.begin() as connection:
             beat = {"stage": stage, "beat_at": utc_now().isoformat()}
             connection.execute(update(jobs).where(jobs.c.job_id == job_id, jobs.c.state == "running").values(beat))
-            for some in batched(list(latest.values()), SQL_BATCH):
-                _keep_steps(connection, job_id, some)
+            for batch in batched(list(latest.values()), SQL_BATCH):
+                _keep_steps(connection, job_id, batch)
 
     def finish(self, job_id: str, state: JobState, note: str = "") -> None:
         """Ends a job. Where it is done, all that was stored is found by searches."""

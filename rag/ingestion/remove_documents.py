@@ -67,8 +67,8 @@ class DocumentRemoval:
         gone = _Gone()
         with read_connection(self._library.engine) as connection:
             document_ids = self._library.below(connection, source)
-            for some in batched(document_ids, SQL_BATCH):
-                of_these = select(passages.c.passage_id).where(passages.c.document_id.in_(some))
+            for batch in batched(document_ids, SQL_BATCH):
+                of_these = select(passages.c.passage_id).where(passages.c.document_id.in_(batch))
                 gone.look(connection, list(connection.scalars(of_these)))
         return self._removed(gone, len(document_ids))
 
@@ -78,7 +78,7 @@ class DocumentRemoval:
     def _learnt(self, gone: _Gone) -> tuple[str, ...]:
         """Versions that were trained on one of the passages, or knew a verdict on one."""
         learnt = []
-        for version in (one for one in self._registry.versions() if one.tier > 0):
+        for version in (version for version in self._registry.versions() if version.tier > 0):
             trained_on = gone.passage_ids & self._registry.training_positives(version.encoder_id)
             first = gone.first_event
             if trained_on or (first is not None and first <= last_learned_event(version, self._feedback)):
@@ -98,18 +98,18 @@ class _Gone:
     def also(self, connection: Connection, passage_ids: Sequence[str]) -> None:
         """Notes the passages, and withdraws what stands on them; what was decided of them as negatives goes too."""
         self.look(connection, passage_ids)
-        for some in batched(passage_ids, SQL_BATCH):
-            _withdraw(connection, some)
-            connection.execute(delete(reviews).where(reviews.c.passage_id.in_(some)))
+        for batch in batched(passage_ids, SQL_BATCH):
+            _withdraw(connection, batch)
+            connection.execute(delete(reviews).where(reviews.c.passage_id.in_(batch)))
 
     def look(self, connection: Connection, passage_ids: Sequence[str]) -> None:
         """Notes the passages, and counts what stands on them."""
         self.passage_ids.update(passage_ids)
-        for some in batched(passage_ids, SQL_BATCH):
-            on_these = select(func.min(verdict_events.c.event_id)).where(verdict_events.c.passage_id.in_(some))
+        for batch in batched(passage_ids, SQL_BATCH):
+            on_these = select(func.min(verdict_events.c.event_id)).where(verdict_events.c.passage_id.in_(batch))
             events = [event for event in (connection.scalar(on_these), self.first_event) if event is not None]
             self.first_event = min(events, default=None)
-            self.n_verdicts += len(_standing(connection, some))
+            self.n_verdicts += len(_standing(connection, batch))
 
 
 def find_gone_sources(library: Library, found: FoundFiles) -> list[str]:

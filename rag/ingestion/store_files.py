@@ -52,20 +52,20 @@ class FileIngest:
 
     def keep(self, batch: list[FileReadResult], readers: ReaderPool) -> None:
         """Stores what was read, all of it in one transaction, and settles the copies of it."""
-        read = [(one.document, one.passages) for one in batch if one.document is not None]
+        read = [(read.document, read.passages) for read in batch if read.document is not None]
         if read:
             self.n_passages_new += self.library.put_all(read)
-        for one in batch:
-            if one.document is None:
-                kept = "; what was read of it before is kept" if one.file.source in self.known else ""
-                self._settle("failed", one.file.source, f"{one.note}{kept}")
+        for read in batch:
+            if read.document is None:
+                kept = "; what was read of it before is kept" if read.file.source in self.known else ""
+                self._settle("failed", read.file.source, f"{read.note}{kept}")
             else:
-                self._settle("changed" if one.file.source in self.known else "added", one.file.source, one.note)
+                self._settle("changed" if read.file.source in self.known else "added", read.file.source, read.note)
                 self.tell(
-                    FileProgress(source=one.file.source, stage="stored", note=one.note, n_passages=len(one.passages))
+                    FileProgress(source=read.file.source, stage="stored", note=read.note, n_passages=len(read.passages))
                 )
-                self.take(one.passages)
-            self._settle_copies(one.file, one.document, readers)
+                self.take(read.passages)
+            self._settle_copies(read.file, read.document, readers)
 
     def told(self, kind: str) -> tuple[SourceOutcome, ...]:
         """The sources of one kind ("added", "changed", ...), in the order in which they were found."""

@@ -121,8 +121,8 @@ class DocumentListing:
         with read_connection(self.engine) as connection:
             rows = connection.execute(query.limit(limit).offset(offset)).mappings().all()
             found = [Passage(**row) for row in rows]
-            counted = load_tallies(connection, passages.c.passage_id, [one.passage_id for one in found])
-        return [(one, counted.get(one.passage_id, PassageTally())) for one in found]
+            counted = load_tallies(connection, passages.c.passage_id, [row.passage_id for row in found])
+        return [(row, counted.get(row.passage_id, PassageTally())) for row in found]
 
     def place(self, document_id: str, passage_id: str) -> int:
         """How many passages of the document stand before this one; 0 where it is none of them."""
@@ -173,11 +173,16 @@ class DocumentListing:
             for row in connection.execute(query.where(documents.c.document_id.in_(ids))).mappings()
         }
         found = []
-        for one in (one for one in ids if one in rows):
-            state: DocumentState = "replaced" if rows[one].pop("replaced") else "encoding" if one in bare else "indexed"
+        for document_id in (document_id for document_id in ids if document_id in rows):
+            state: DocumentState = (
+                "replaced" if rows[document_id].pop("replaced") else "encoding" if document_id in bare else "indexed"
+            )
             found.append(
                 ListedDocument(
-                    **rows[one], n_passages=n_passages.get(one, 0), state=state, tally=counted.get(one, PassageTally())
+                    **rows[document_id],
+                    n_passages=n_passages.get(document_id, 0),
+                    state=state,
+                    tally=counted.get(document_id, PassageTally()),
                 )
             )
         return found
@@ -212,7 +217,7 @@ def _holding(match: str) -> ColumnElement[bool]:
     """Whether source or title hold the text. SQLite knows small letters of ASCII only, so some spellings are asked for."""
     spellings = dict.fromkeys([match, match.lower(), match.upper(), match.title()])
     columns = (documents.c.source, documents.c.title)
-    return or_(*(column.icontains(one, autoescape=True) for column in columns for one in spellings))
+    return or_(*(column.icontains(spelling, autoescape=True) for column in columns for spelling in spellings))
 
 
 def _is_replaced() -> ColumnElement[bool]:

@@ -65,8 +65,8 @@ def load_unanswered_turns(engine: Engine, user: str | None = None) -> list[Unans
     with read_connection(engine) as connection:
         rows = connection.execute(asked.where(nothing).order_by(turns.c.asked_at.desc()).limit(MAX_TURNS)).all()
         last_of: dict[str, str] = {}
-        for some in batched(list({row.question for row in rows}), SQL_BATCH):
-            latest = select(turns.c.question, func.max(turns.c.asked_at)).where(turns.c.question.in_(some), of_user)
+        for batch in batched(list({row.question for row in rows}), SQL_BATCH):
+            latest = select(turns.c.question, func.max(turns.c.asked_at)).where(turns.c.question.in_(batch), of_user)
             found = connection.execute(latest.where(turns.c.origin == "asked").group_by(turns.c.question))
             last_of.update({row[0]: row[1] for row in found})
     missing = {row.question for row in rows if row.asked_at == last_of[row.question]}
@@ -90,7 +90,7 @@ def find_gaps(
     Questions are encoded in passing: none is kept that was only typed.
     """
     turned_away = load_unanswered_turns(engine, user)
-    questions = list(dict.fromkeys(one.question for one in turned_away))[:MAX_QUESTIONS]
+    questions = list(dict.fromkeys(row.question for row in turned_away))[:MAX_QUESTIONS]
     if not questions:
         return []
     vectors = get_query_vectors(engine, encoder, questions, unstored=questions)
@@ -108,8 +108,8 @@ def find_gaps(
 
 
 def _gap(questions: Sequence[str], turned_away: Sequence[UnansweredTurn], weights: Mapping[str, float]) -> KnowledgeGap:
-    of_these = [one for one in turned_away if one.question in set(questions)]
-    people = {one.user for one in of_these}
+    of_these = [row for row in turned_away if row.question in set(questions)]
+    people = {row.user for row in of_these}
     return KnowledgeGap(
         name=name_group(questions, weights),
         questions=tuple(questions),

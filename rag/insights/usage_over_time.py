@@ -103,8 +103,8 @@ def usage_over_time_in_steps(
     first = today - timedelta(days - 1)
     bounds = [(first - timedelta(days), first - timedelta(1)), *split_into_periods(days, today)]
     wanted, counts = days_between(bounds[0][0], today), dict[date, DayCount]()
-    for some in count_days(engine, wanted):
-        counts |= some
+    for count in count_days(engine, wanted):
+        counts |= count
         yield len(counts), len(wanted)
     with read_connection(engine) as connection:
         said = _said(connection, bounds)
@@ -118,7 +118,7 @@ def _over_time(
     said: Sequence[tuple[int, int]],
 ) -> UsageOverTime:
     summed = [sum((counts[day] for day in days_between(*bound)), DayCount()) for bound in bounds]
-    before, *stretches = (_stretch(*one) for one in zip(bounds, summed, said, strict=True))
+    before, *stretches = (_stretch(*values) for values in zip(bounds, summed, said, strict=True))
     (first, _), (_, today) = bounds[1], bounds[-1]
     liked, disliked = (sum(numbers) for numbers in zip(*said[1:], strict=True))
     whole = _stretch((first, today), sum(summed[1:], DayCount()), (liked, disliked))
@@ -166,13 +166,13 @@ def nearest_rank_percentile(seconds: Counter[int], share: float) -> float | None
     (0.2, None)
     """
     n_wanted, n = math.ceil(share * seconds.total()), 0
-    for place in sorted(seconds):
-        n += seconds[place]
+    for bin_number in sorted(seconds):
+        n += seconds[bin_number]
         if n >= n_wanted:
             return (
-                place / 100
-                if place <= HISTOGRAM_BINS_PER_DECADE
-                else (place - HISTOGRAM_BINS_PER_DECADE) / 10 + HISTOGRAM_BINS_PER_DECADE / 100
+                bin_number / 100
+                if bin_number <= HISTOGRAM_BINS_PER_DECADE
+                else (bin_number - HISTOGRAM_BINS_PER_DECADE) / 10 + HISTOGRAM_BINS_PER_DECADE / 100
             )
     return None
 
@@ -180,7 +180,7 @@ def nearest_rank_percentile(seconds: Counter[int], share: float) -> float | None
 def _said(connection: Connection, bounds: Sequence[tuple[date, date]]) -> list[tuple[int, int]]:
     """Liked and disliked answers of each stretch."""
     found = {row.place: (int(row.n_liked), int(row.n_disliked)) for row in connection.execute(_judged(bounds))}
-    return [found.get(place, (0, 0)) for place in range(len(bounds))]
+    return [found.get(index, (0, 0)) for index in range(len(bounds))]
 
 
 def _judged(bounds: Sequence[tuple[date, date]]) -> Select[Any, Any, Any]:

@@ -111,4 +111,4 @@ def _size(folder: Path, *, shared: bool = False) -> int:
     if not folder.is_dir():
         return 0
     found = (path.stat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(one.st_size for one in found if shared or one.st_nlink == 1)
+    return sum(version.st_size for version in found if shared or version.st_nlink == 1)

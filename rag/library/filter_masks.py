@@ -77,8 +77,8 @@ class FilterMasks:
             shelved = [_Document(*row) for row in connection.execute(select(*columns).order_by(documents.c.source))]
             owners = connection.execute(select(passages.c.passage_id, passages.c.document_id))
             owner_of = {row.passage_id: row.document_id for row in owners}
-        row = {document.document_id: place for place, document in enumerate(shelved)}
-        places = (row.get(owner_of.get(one, ""), len(shelved)) for one in self._passage_ids)
+        row = {document.document_id: index for index, document in enumerate(shelved)}
+        places = (row.get(owner_of.get(passage_id, ""), len(shelved)) for passage_id in self._passage_ids)
         return shelved, np.fromiter(places, np.intp, len(self._passage_ids))
 
 
@@ -92,7 +92,7 @@ def _masks(where: SearchFilter, shelved: Sequence[_Document]) -> Iterable[BoolAr
         )
     if where.since or where.until:
         since, until = where.since or EARLIEST, where.until or LATEST
-        yield np.array([since <= datetime.fromisoformat(one.added_at) < until for one in shelved], np.bool_)
+        yield np.array([since <= datetime.fromisoformat(document.added_at) < until for document in shelved], np.bool_)
 
 
 def _any_of(
@@ -104,7 +104,7 @@ def _any_of(
     """Which documents one of the terms matches; each term must match one."""
     found = np.zeros(len(shelved), np.bool_)
     for term in terms:
-        of_term = np.array([matches(term, one) for one in shelved], np.bool_)
+        of_term = np.array([matches(term, document) for document in shelved], np.bool_)
         if not of_term.any():
             raise NotFoundError(unknown(term, shelved))
         found |= of_term
@@ -112,8 +112,8 @@ def _any_of(
 
 
 def _unknown_type(given: str, shelved: Sequence[_Document]) -> str:
-    suffixes = {PurePosixPath(one.source).suffix.lstrip(".").casefold() for one in shelved}
-    there = ", ".join(sorted({one.media_type.partition(";")[0] for one in shelved} | (suffixes - {""})))
+    suffixes = {PurePosixPath(document.source).suffix.lstrip(".").casefold() for document in shelved}
+    there = ", ".join(sorted({document.media_type.partition(";")[0] for document in shelved} | (suffixes - {""})))
     return f"no document of type {given!r} in the library: there is {there}"
 
 
@@ -129,5 +129,5 @@ def _unknown_source(given: str, shelved: Sequence[_Document]) -> str:
 
 def _names(shelved: Sequence[_Document]) -> list[str]:
     """Every source, and every folder that one lies in."""
-    folders = {str(parent) for one in shelved for parent in PurePosixPath(one.source).parents}
-    return [one.source for one in shelved] + sorted(folders - {".", "/"})
+    folders = {str(parent) for document in shelved for parent in PurePosixPath(document.source).parents}
+    return [document.source for document in shelved] + sorted(folders - {".", "/"})

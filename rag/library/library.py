@@ -130,8 +130,8 @@ class Library:
         """The passages with these ids; absent ones are left out."""
         found: dict[str, Passage] = {}
         with read_connection(self.engine) as connection:
-            for some in batched(passage_ids, SQL_BATCH):
-                for row in connection.execute(_select_passages().where(passages.c.passage_id.in_(some))):
+            for batch in batched(passage_ids, SQL_BATCH):
+                for row in connection.execute(_select_passages().where(passages.c.passage_id.in_(batch))):
                     found[row[0]] = Passage(*row)
         return found
 
@@ -144,12 +144,12 @@ class Library:
         columns = (passages.c.passage_id, passages.c.external_id, documents.c.source)
         query = select(*columns).join(documents, documents.c.document_id == passages.c.document_id)
         with read_connection(self.engine) as connection:
-            for some in batched(list(ids), SQL_BATCH):
-                of_beir = passages.c.external_id.is_not(None) & documents.c.source.in_(some)
-                for named in (passages.c.passage_id.in_(some), passages.c.external_id.in_(some), of_beir):
+            for batch in batched(list(ids), SQL_BATCH):
+                of_beir = passages.c.external_id.is_not(None) & documents.c.source.in_(batch)
+                for named in (passages.c.passage_id.in_(batch), passages.c.external_id.in_(batch), of_beir):
                     for row in connection.execute(query.where(named)):
                         names = {row.passage_id, *([row.external_id, row.source] if row.external_id else [])}
-                        for name in names.intersection(some):
+                        for name in names.intersection(batch):
                             found.setdefault(name, set()).add(row.passage_id)
         return {name: min(passage_ids) for name, passage_ids in found.items() if len(passage_ids) == 1}
 
@@ -208,8 +208,8 @@ class Library:
         """The same for several sources, and for nothing below them; those that are not there are passed over."""
         with self.engine.begin() as connection:
             found = (
-                select(documents.c.document_id).where(documents.c.source.in_(some))
-                for some in batched(sources, SQL_BATCH)
+                select(documents.c.document_id).where(documents.c.source.in_(batch))
+                for batch in batched(sources, SQL_BATCH)
             )
             ids = [document_id for query in found for document_id in connection.scalars(query)]
             if ids:

@@ -77,7 +77,7 @@ def matches_type(kind: str, source: str, media_type: str) -> bool:
 
 
 def _terms(what: str, given: Iterable[str]) -> tuple[str, ...]:
-    terms = tuple(one.strip() for one in given if one.strip())
+    terms = tuple(value.strip() for value in given if value.strip())
     if len(terms) > MAX_FILTER_TERMS:
         raise UsageError(
             f"{len(terms):,} {what} to choose from, at most {MAX_FILTER_TERMS} are read: name a folder, or use *"

@@ -48,11 +48,13 @@ def with_surrounding_text(engine: Engine, hits: Sequence[Hit], around: Surroundi
 
 def neighbouring_passages(library: Library, passage: Passage, n_before: int, n_after: int) -> list[Passage]:
     """A passage with those before and after it in its document, as they stand there."""
-    order = [one.passage_id for one in _places(library.engine, {passage.document_id}).get(passage.document_id, ())]
+    order = [
+        position.passage_id for position in _places(library.engine, {passage.document_id}).get(passage.document_id, ())
+    ]
     at = order.index(passage.passage_id) if passage.passage_id in order else 0
     wanted = order[max(0, at - n_before) : at + n_after + 1]
     found = library.get(wanted)
-    return [found[one] for one in wanted if one in found]
+    return [found[position] for position in wanted if position in found]
 
 
 def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Sequence[_Place]]:
@@ -61,8 +63,8 @@ def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Seque
     query = select(passages.c.document_id, *columns).where(passages.c.document_id.in_(document_ids))
     found: dict[str, list[_Place]] = {}
     with read_connection(engine) as connection:
-        for document_id, *place in connection.execute(query.order_by(passages.c.start, passages.c.end)):
-            found.setdefault(document_id, []).append(_Place(*place))
+        for document_id, *position in connection.execute(query.order_by(passages.c.start, passages.c.end)):
+            found.setdefault(document_id, []).append(_Place(*position))
     return found
 
 
@@ -70,7 +72,7 @@ def _span(
     hit: Hit, places: Sequence[_Place], taken: Collection[str], around: SurroundingScope, room: int
 ) -> tuple[int, int]:
     """Where the widened text begins and ends."""
-    own = next((row for row, place in enumerate(places) if place.passage_id == hit.passage.passage_id), None)
+    own = next((row for row, position in enumerate(places) if position.passage_id == hit.passage.passage_id), None)
     if own is None:  # it was removed a moment ago
         return hit.passage.start, hit.passage.end
     most = min(room, SECTION_CHARACTERS)

@@ -47,8 +47,8 @@ def _replace(connection: Connection, document: Document, new: Sequence[Passage])
     )
     found = connection.execute(there.where(documents.c.source == document.source))
     old = {row.passage_id: row.text_sha256 for row in found}
-    for some in batched(sorted(old.keys() - rows.keys()), SQL_BATCH):
-        connection.execute(delete(passages).where(passages.c.passage_id.in_(some)))
+    for batch in batched(sorted(old.keys() - rows.keys()), SQL_BATCH):
+        connection.execute(delete(passages).where(passages.c.passage_id.in_(batch)))
     fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
     connection.execute(update(documents).where(documents.c.source == document.source).values(**fields))
     kept = [row | {"kept_id": passage_id} for passage_id, row in rows.items() if passage_id in old]
@@ -63,11 +63,11 @@ def _replace(connection: Connection, document: Document, new: Sequence[Passage])
 
 def delete_documents(connection: Connection, document_ids: Sequence[str], also: BeforeDelete) -> None:
     """Takes documents out, with their passages and the vectors that no passage uses any more."""
-    for some in batched(document_ids, SQL_BATCH):
-        of_these = passages.c.document_id.in_(some)
+    for batch in batched(document_ids, SQL_BATCH):
+        of_these = passages.c.document_id.in_(batch)
         also(connection, list(connection.scalars(select(passages.c.passage_id).where(of_these))))
         connection.execute(delete(passages).where(of_these))
-        connection.execute(delete(documents).where(documents.c.document_id.in_(some)))
+        connection.execute(delete(documents).where(documents.c.document_id.in_(batch)))
     unused = vectors.c.text_sha256.not_in(select(passages.c.text_sha256))
     connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
     bump_revision(connection, "library_revision")
@@ -76,8 +76,8 @@ def delete_documents(connection: Connection, document_ids: Sequence[str], also: 
 def _forget_vectors(connection: Connection, text_sha256s: set[str]) -> None:
     """Deletes the vectors of texts that no passage has any more: what a person takes out is gone."""
     used = select(passages.c.text_sha256)
-    for some in batched(sorted(text_sha256s), SQL_BATCH):
-        unused = vectors.c.text_sha256.in_(some) & vectors.c.text_sha256.not_in(used)
+    for batch in batched(sorted(text_sha256s), SQL_BATCH):
+        unused = vectors.c.text_sha256.in_(batch) & vectors.c.text_sha256.not_in(used)
         connection.execute(delete(vectors).where(unused, vectors.c.passage_side.not_like("questions:%")))
 
 

@@ -199,7 +199,7 @@ def _environment() -> dict[str, str]:
     }
     kept["OMP_THREAD_LIMIT"] = "1"  # of Tesseract: its threads wait for each other, and children run side by side
     places = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in places if place)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(position).absolute()) for position in places if position)}
 
 
 def _parsed(answer: dict[str, Any]) -> ParsedDocument:

@@ -42,7 +42,7 @@ def reorder_by_rerank_score(hits: Sequence[Hit], weight: float) -> list[Hit]:
     """
     n_read = sum(hit.rerank is not None for hit in hits)
     scores = np.array([hit.score + weight * (hit.rerank or 0.0) for hit in hits[:n_read]])
-    order = [*(hits[place] for place in top_positions(scores, n_read)), *hits[n_read:]]
+    order = [*(hits[index] for index in top_positions(scores, n_read)), *hits[n_read:]]
     return [replace(hit, rank=rank) for rank, hit in enumerate(order, start=1)]
 
 

@@ -166,8 +166,12 @@ class Retriever:
     def _first(self, k: int, rows: Sequence[int], hits_of: Callable[[Sequence[int]], list[Hit]]) -> list[Hit]:
         """The first *k* of *rows* as hits; where distinct ones are wanted, further rows fill up for those that collapse."""
         found: list[Hit] = []
-        for some in batched(rows, k + N_SPARE_HITS if self._distinct else k):
-            found = collapse_near_duplicates([*found, *hits_of(some)]) if self._distinct else [*found, *hits_of(some)]
+        for row_batch in batched(rows, k + N_SPARE_HITS if self._distinct else k):
+            found = (
+                collapse_near_duplicates([*found, *hits_of(row_batch)])
+                if self._distinct
+                else [*found, *hits_of(row_batch)]
+            )
             if len(found) >= k:
                 break
         return [replace(hit, rank=rank) for rank, hit in enumerate(found[:k], start=1)]
@@ -198,7 +202,9 @@ class Retriever:
         if self.today is None or user is None:
             return {}
         found = self.today.lifts(query, user)
-        lift = {self._position[one]: amount for one, amount in found.items() if one in self._position}
+        lift = {
+            self._position[passage_id]: amount for passage_id, amount in found.items() if passage_id in self._position
+        }
         if keep is not None:
             return {row: amount for row, amount in lift.items() if keep[row]}
         lifted = [row for row, amount in lift.items() if amount > 0 and dense[row] == EXCLUDED_SCORE]

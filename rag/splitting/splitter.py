@@ -203,8 +203,8 @@ def _starts(placed: list[tuple[Block, Span]], splitting: SplittingRules) -> arra
     """Where the tokens of the stored text begin; all blocks are counted at once."""
     found: array[int] = array("l")
     starts = splitting.starts([block.text for block, _ in placed])
-    for (_, (offset, _)), some in zip(placed, starts, strict=True):
-        found.extend(offset + start for start in some)
+    for (_, (offset, _)), cuts in zip(placed, starts, strict=True):
+        found.extend(offset + start for start in cuts)
     return found
 
 
@@ -274,7 +274,7 @@ def _words(counted: _Counted, start: int, end: int) -> Iterator[Span]:
 
 def _tokens(counted: _Counted, start: int, end: int) -> Iterator[Span]:
     inside = slice(bisect_left(counted.starts, start + 1), bisect_left(counted.starts, end))
-    return _between(counted.text, start, end, ((place, place) for place in counted.starts[inside]))
+    return _between(counted.text, start, end, ((offset, offset) for offset in counted.starts[inside]))
 
 
 # From the coarsest on.

@@ -79,7 +79,7 @@ def _open_tokenizer(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
     places = [folder, *(module for _, module in passage_modules(folder))]
-    file = next((place / "tokenizer.json" for place in places if (place / "tokenizer.json").is_file()), None)
+    file = next((index / "tokenizer.json" for index in places if (index / "tokenizer.json").is_file()), None)
     if file is None:
         raise EncoderError(
             f"{str(folder)!r} has no tokenizer.json, which passages are measured with: "

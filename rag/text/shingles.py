@@ -90,7 +90,7 @@ class ShingleIndex:
         rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
         self._cut([row for row in rows.tolist() if row not in self._hashes])
         hashes = [self._hashes[row] for row in rows.tolist()]
-        sizes = np.array([len(some) for some in hashes], np.int64)
+        sizes = np.array([len(part) for part in hashes], np.int64)
         indptr = np.concatenate([[0], np.cumsum(sizes)])
         columns = np.concatenate(hashes).astype(np.int64)
         matrix = csr_array((np.ones(len(columns), np.int32), columns, indptr), shape=(len(rows), 2**32))
@@ -100,14 +100,14 @@ class ShingleIndex:
 
     def _cut(self, rows: Sequence[int]) -> None:
         """Notes the different hashes of each passage's shingles, in order; all passages at once."""
-        for some in batched(rows, PASSAGES_AT_ONCE):
-            texts = [self._plain(row).split() for row in some]
+        for batch in batched(rows, PASSAGES_AT_ONCE):
+            texts = [self._plain(row).split() for row in batch]
             padded = [words + [NO_WORD] * (K - len(words)) if 0 < len(words) < K else words for words in texts]
             lengths = np.fromiter(map(len, padded), np.int64, len(padded))
             words = chain.from_iterable(padded)
             numbers = np.fromiter(map(self._numbers.__getitem__, words), np.uint64, int(lengths.sum()))
-            for row, found in zip(some, _hashed_runs(numbers, lengths), strict=True):
-                self._hashes[row] = found
+            for row, runs in zip(batch, _hashed_runs(numbers, lengths), strict=True):
+                self._hashes[row] = runs
 
 
 def _hashed_runs(numbers: NDArray[np.uint64], lengths: IntArray) -> list[NDArray[np.uint32]]:
@@ -120,7 +120,7 @@ def _hashed_runs(numbers: NDArray[np.uint64], lengths: IntArray) -> list[NDArray
         return [np.zeros(0, np.uint32)] * len(lengths)
     text = np.repeat(np.arange(len(lengths)), n_runs)
     starts = np.arange(len(text)) + (np.cumsum(lengths) - lengths - np.cumsum(n_runs) + n_runs)[text]
-    sums = sum((numbers[starts + place] * _FACTORS[place] for place in range(K)), np.zeros(len(text), np.uint64))
+    sums = sum((numbers[starts + index] * _FACTORS[index] for index in range(K)), np.zeros(len(text), np.uint64))
     keys = np.sort(text.astype(np.uint64) << np.uint64(32) | sums >> np.uint64(32))  # np.unique hashes: twice as long
     keys = keys[np.append(True, keys[1:] != keys[:-1])]
     ends = np.searchsorted(keys, np.arange(1, len(lengths)).astype(np.uint64) << np.uint64(32))

@@ -45,14 +45,14 @@ def correct_misspellings(wanted: Sequence[str], known: Collection[str]) -> list[
     found = []
     for word in wanted:
         is_open = word not in known and len(word) >= LEAST_LETTERS and word.isalpha()
-        found.append(next((one for one in sorted(known) if _is_a_slip(word, one)), word) if is_open else word)
+        found.append(next((term for term in sorted(known) if _is_a_slip(word, term)), word) if is_open else word)
     return found
 
 
 def _is_a_slip(word: str, other: str) -> bool:
     if word[0] != other[:1] or abs(len(word) - len(other)) > 1 or not other.isalpha():
         return False
-    start = next((at for at, (one, two) in enumerate(zip(word, other, strict=False)) if one != two), len(other))
+    start = next((at for at, (letter, two) in enumerate(zip(word, other, strict=False)) if letter != two), len(other))
     one, two = word[start:], other[start:]
     return one[1:] == two[1:] or one[1:] == two or one == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
 

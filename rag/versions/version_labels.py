@@ -13,7 +13,10 @@ NAME_SEPARATOR = " · "
 def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
     """encoder id → number, in the order in which they first answered; *history* as of `Registry.history`, in any order."""
     first_to_last = sorted(history, key=lambda one: one.promotion_id)
-    return {encoder_id: n for n, encoder_id in enumerate(dict.fromkeys(one.encoder_id for one in first_to_last), 1)}
+    return {
+        encoder_id: n
+        for n, encoder_id in enumerate(dict.fromkeys(version_id.encoder_id for version_id in first_to_last), 1)
+    }
 
 
 def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:

@@ -91,7 +91,7 @@ def calibrate_abstention(
         )
     bar = at_false_decline_rate(bar, [there for there, _ in seen])
     made = CalibratedThreshold(
-        bar, {by: len(seen)}, _declined(bar, [one for one, _ in seen]), _declined(bar, [one for _, one in seen])
+        bar, {by: len(seen)}, _declined(bar, [score for score, _ in seen]), _declined(bar, [score for _, score in seen])
     )
     save_threshold(app.settings.data, encoder.encoder_id, bar, made.n_questions)
     return made
@@ -110,7 +110,7 @@ def searchable_library(app: App) -> SearchableLibrary:
 
 def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: Encoder) -> AnswerableQuestions:
     """The questions of which people named a right passage, MAX_PEOPLE at most."""
-    row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
+    row = {passage.passage_id: index for index, passage in enumerate(holdings.passages)}
     texts: list[str] = []
     right: list[Sequence[int]] = []
     for split in ("train", "dev", "gate"):
@@ -143,4 +143,4 @@ def _even(seen: Sequence[tuple[AbstentionExample, AbstentionExample]]) -> tuple[
 
 
 def _declined(bar: AbstentionThreshold, examples: Sequence[AbstentionExample]) -> float:
-    return float(np.mean([bar.sureness(one.signs) < bar.least for one in examples])) if examples else 0.0
+    return float(np.mean([bar.sureness(example.signs) < bar.least for example in examples])) if examples else 0.0

@@ -30,8 +30,8 @@ def fit_abstention(
     ridge: float = RIDGE,
 ) -> AbstentionThreshold:
     """The likeliest lines for `(n,)` weighted examples, held to those of *before* by *ridge*; its least stays."""
-    values = np.array([one.signs.values() for one in examples]).reshape(-1, N_FEATURES)
-    right = np.array([one.is_answered for one in examples])
+    values = np.array([example.signs.values() for example in examples]).reshape(-1, N_FEATURES)
+    right = np.array([example.is_answered for example in examples])
     share = np.asarray(weights, np.float64)
     words = _fit(values, right, share, before.by_words if before else None, ridge, list(range(N_FEATURES)))
     meaning = _fit(
@@ -42,7 +42,7 @@ def fit_abstention(
 
 def at_false_decline_rate(bar: AbstentionThreshold, examples: Sequence[AbstentionExample]) -> AbstentionThreshold:
     """The bar at the height that FALSE_DECLINES of the answered *examples* stay below."""
-    sure = [bar.sureness(one.signs) for one in examples if one.is_answered]
+    sure = [bar.sureness(example.signs) for example in examples if example.is_answered]
     return replace(bar, least=float(np.quantile(sure, FALSE_DECLINE_RATE)))
 
 

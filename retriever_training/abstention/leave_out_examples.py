@@ -96,8 +96,10 @@ def out_of_domain(
 def without_question_text(passages: Sequence[Passage], cold: PseudoQuestionSet) -> list[Passage]:
     """The passages as their own questions leave them: what was asked of one does not stand in it."""
     return [
-        one if left == one.encoded_text else replace(one, title="", heading="", text=left, end=one.start + len(left))
-        for one, left in zip(passages, cold.texts, strict=True)
+        passage
+        if left == passage.encoded_text
+        else replace(passage, title="", heading="", text=left, end=passage.start + len(left))
+        for passage, left in zip(passages, cold.texts, strict=True)
     ]
 
 

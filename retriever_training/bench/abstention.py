@@ -52,7 +52,7 @@ def collect_examples(
         reading = EmbeddingCache().of(encoder)
         pairs = list(with_and_without_positives(holdings, questions[name], reading, k, progress))
         others = list(out_of_domain(holdings, _of_others(questions, name, n_out_of_domain, seed), reading, k))
-        seen[name] = SetExamples(tuple(one for one, _ in pairs), tuple(one for _, one in pairs), tuple(others))
+        seen[name] = SetExamples(tuple(score for score, _ in pairs), tuple(score for _, score in pairs), tuple(others))
     return seen
 
 
@@ -63,9 +63,9 @@ def fit_threshold(seen: Sequence[SetExamples]) -> AbstentionThreshold:
     """
     examples: list[AbstentionExample] = []
     weights: list[float] = []
-    for one in seen:
-        shown = [example for example in one.there if example.is_answered]
-        for share, kind in zip(KIND_WEIGHTS, (shown, one.gone, one.out_of_domain), strict=True):
+    for set_scores in seen:
+        shown = [example for example in set_scores.there if example.is_answered]
+        for share, kind in zip(KIND_WEIGHTS, (shown, set_scores.gone, set_scores.out_of_domain), strict=True):
             examples += kind
             weights += [share / max(1, len(kind))] * len(kind)
     scale = len(weights) / sum(weights)
@@ -75,8 +75,10 @@ def fit_threshold(seen: Sequence[SetExamples]) -> AbstentionThreshold:
 def leave_one_out_figures(seen: Mapping[str, SetExamples]) -> dict[str, dict[str, Any]]:
     """For each set the figures of the lines that the other sets gave, beside the best cosine's; shares are 0 to 1."""
     return {
-        name: threshold_figures(fit_threshold([other for place, other in seen.items() if place != name]), one)
-        for name, one in seen.items()
+        name: threshold_figures(
+            fit_threshold([other_scores for place, other_scores in seen.items() if place != name]), scores
+        )
+        for name, scores in seen.items()
     }
 
 
@@ -95,17 +97,17 @@ def threshold_figures(bar: AbstentionThreshold, one: SetExamples) -> dict[str, A
 
 
 def _below(sure: Sequence[float], least: float) -> float:
-    return float(np.mean([one < least for one in sure])) if sure else float("nan")
+    return float(np.mean([probability < least for probability in sure])) if sure else float("nan")
 
 
 def _of_others(asked: Mapping[str, AnswerableQuestions], name: str, n: int, seed: int) -> AnswerableQuestions:
     """*n* questions of the other sets, drawn by *seed*, as many of each as can be."""
     texts: list[str] = []
     vectors = []
-    others = [one for place, one in asked.items() if place != name]
-    for place, one in enumerate(others):
-        share = n // len(others) + (place < n % len(others))
-        rows = random.Random(seed).sample(range(len(one.texts)), min(share, len(one.texts)))  # noqa: S311 (a draw, no secret)
-        texts += [one.texts[row] for row in rows]
-        vectors += [one.vectors[row] for row in rows]
+    others = [scores for place, scores in asked.items() if place != name]
+    for index, other_set in enumerate(others):
+        share = n // len(others) + (index < n % len(others))
+        rows = random.Random(seed).sample(range(len(other_set.texts)), min(share, len(other_set.texts)))  # noqa: S311 (a draw, no secret)
+        texts += [other_set.texts[row] for row in rows]
+        vectors += [other_set.vectors[row] for row in rows]
     return AnswerableQuestions(texts, np.array(vectors), [()] * len(texts))

@@ -185,12 +185,12 @@ def fill_library(app: App, n_passages: int, n_judgments: int, seed: int, watch: 
     base = app.current()
     of_phrase = _phrases(app, codes)
     advance = watch("make up the library", len(keys))
-    for some in batched(keys, BATCH_SIZE):
-        made = [_document(key, codes, filler) for key, filler in zip(some, _fillers(some, seed), strict=True)]
+    for batch in batched(keys, BATCH_SIZE):
+        made = [_document(key, codes, filler) for key, filler in zip(batch, _fillers(batch, seed), strict=True)]
         app.library.put_all(made)
         names = [passages[0].text_sha256 for _, passages in made]
-        store_vectors(app.engine, base.passage_side, names, _vectors(some, of_phrase, seed))
-        advance(len(some))
+        store_vectors(app.engine, base.passage_side, names, _vectors(batch, of_phrase, seed))
+        advance(len(batch))
     app.library.bump_vectors_revision()
     app.lexical()
     _judge(app, keys, n_judgments, seed, watch)
@@ -223,7 +223,7 @@ def made_up_question(key: ProductKey) -> str:
 def _keys(n: int, seed: int) -> list[ProductKey]:
     """*n* different things to ask, each with one passage that answers it."""
     every = list(product(range(len(PRODUCTS)), range(len(SERIES)), range(len(ACTIONS)), range(len(PARTS))))
-    return [every[place] for place in np.random.default_rng(seed).permutation(len(every))[:n]]
+    return [every[row] for row in np.random.default_rng(seed).permutation(len(every))[:n]]
 
 
 def _fillers(keys: Sequence[ProductKey], seed: int) -> Iterator[str]:
@@ -287,9 +287,9 @@ def _judge(app: App, keys: Sequence[ProductKey], n: int, seed: int, watch: Progr
     rng = np.random.default_rng(seed)
     ids = [f"p-{'-'.join(map(str, key))}" for key in keys]
     advance = watch("make up the votes", n)
-    for some in batched(range(min(n, len(keys))), BATCH_SIZE):
+    for batch in batched(range(min(n, len(keys))), BATCH_SIZE):
         turns, verdicts = [], []
-        for number in some:
+        for number in batch:
             at, user = FIRST_VOTE_AT + timedelta(seconds=30 * number), f"person-{number // VOTES_PER_PERSON:03d}"
             shown = tuple(
                 ShownPassage(passage_id=ids[row], rank=rank, score=0.5, dense=0.5, lexical=0.0, cited=False)
@@ -322,7 +322,7 @@ def _judge(app: App, keys: Sequence[ProductKey], n: int, seed: int, watch: Progr
             )
         app.feedback.record_turns(turns)
         app.feedback.append(verdicts)
-        advance(len(some))
+        advance(len(batch))
 
 
 # ---- the night

@@ -64,10 +64,12 @@ class ColdStartBench:
 
     def _people(self, n: int) -> JudgedQuestions:
         """*n* labelled questions, drawn by the seed, as if somebody had pinned every right passage."""
-        row = {passage.passage_id: place for place, passage in enumerate(self.passages)}
+        row = {passage.passage_id: index for index, passage in enumerate(self.passages)}
         query_ids = sorted(self.train)
-        drawn = [query_ids[place] for place in np.random.default_rng(self.seed).permutation(len(query_ids))[:n]]
-        right = tuple({row[one]: 1.0 for one, grade in self.train[name].items() if grade > 0} for name in drawn)
+        drawn = [query_ids[index] for index in np.random.default_rng(self.seed).permutation(len(query_ids))[:n]]
+        right = tuple(
+            {row[passage_id]: 1.0 for passage_id, grade in self.train[name].items() if grade > 0} for name in drawn
+        )
         return JudgedQuestions(
             questions=tuple(self.questions[name] for name in drawn), right=right, rejected=((),) * len(drawn)
         )
@@ -134,7 +136,7 @@ class SourceGain:
 
 def questions_of_source(cold: PseudoQuestionSet, source: str) -> PseudoQuestionSet:
     """The questions of one source; the passages still lack what the others took."""
-    return cold.only([place for place, one in enumerate(cold.sources) if one == source])
+    return cold.only([index for index, one in enumerate(cold.sources) if one == source])
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

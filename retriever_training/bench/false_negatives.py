@@ -80,8 +80,8 @@ def _mine(
     encoder: Encoder,
     progress: Callable[[int], None],
 ) -> MiningContext:
-    row = {passage_id: place for place, passage_id in enumerate(corpus)}
-    asked = {one.query_id: frozenset({row[one.passage_id]}) for one in told}
+    row = {passage_id: index for index, passage_id in enumerate(corpus)}
+    asked = {truth.query_id: frozenset({row[truth.passage_id]}) for truth in told}
     for query_id, grades in dataset.qrels.get("train", {}).items():
         asked.setdefault(query_id, frozenset(row[passage_id] for passage_id, grade in grades.items() if grade > 0))
     texts = list(corpus.values())

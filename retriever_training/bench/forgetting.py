@@ -118,10 +118,10 @@ def check_not_trained_on(sets: Sequence[ReportedSet], trained_on: ReportedSet) -
     """Raises:
     UsageError: one of *sets* is the one that was trained on.
     """
-    for one in sets:
-        if one.sha256 == trained_on.sha256:
+    for dataset in sets:
+        if dataset.sha256 == trained_on.sha256:
             raise UsageError(
-                f"{one.name!r} is what the version is trained on, which can't show what it forgets: "
+                f"{dataset.name!r} is what the version is trained on, which can't show what it forgets: "
                 "name other folders with --on"
             )
 
@@ -161,12 +161,12 @@ def summarise_set(name: str, seeds: Sequence[SetComparison]) -> dict[str, Any]:
     """One set in `nightjar bench forgetting --json`; every question is averaged over the seeds first."""
     told: dict[str, Any] = {"name": name, "n_questions": len(seeds[0].installed)}
     for side in SCORE_NAMES:
-        before = _averaged([one.base[side] for one in seeds])
-        after = _averaged([one.version[side] for one in seeds])
+        before = _averaged([seed.base[side] for seed in seeds])
+        after = _averaged([seed.version[side] for seed in seeds])
         told[side] = _compared(before, after)
-    own_weights = _averaged([one.installed for one in seeds])
-    told["own_weights"] = _compared(own_weights, _averaged([one.version["served"] for one in seeds]))
-    told["served_by_seed"] = [round(served_change(one), 5) for one in seeds]
+    own_weights = _averaged([seed.installed for seed in seeds])
+    told["own_weights"] = _compared(own_weights, _averaged([seed.version["served"] for seed in seeds]))
+    told["served_by_seed"] = [round(served_change(seed), 5) for seed in seeds]
     return told
 
 
@@ -182,8 +182,8 @@ def mean_changes(sets: Mapping[str, Sequence[SetComparison]]) -> dict[str, dict[
     """
 
     def change(seeds: Sequence[SetComparison], side: str) -> Floats:
-        before = [one.installed if side == "own_weights" else one.base[side] for one in seeds]
-        after = [one.version["served" if side == "own_weights" else side] for one in seeds]
+        before = [seed.installed if side == "own_weights" else seed.base[side] for seed in seeds]
+        after = [seed.version["served" if side == "own_weights" else side] for seed in seeds]
         return _averaged(after) - _averaged(before)
 
     return {side: mean_of_means([change(seeds, side) for seeds in sets.values()]) for side in CHANGE_KINDS}
@@ -195,8 +195,8 @@ def mean_of_means(samples: Sequence[Floats]) -> dict[str, float]:
     >>> mean_of_means([np.array([0.0, 0.2]), np.array([0.5, 0.5])])
     {'difference': 0.3, 'low': 0.202, 'high': 0.398}
     """
-    mean = sum(float(one.mean()) for one in samples) / len(samples)
-    error = sqrt(sum(float(one.var(ddof=1)) / len(one) for one in samples)) / len(samples)
+    mean = sum(float(sample.mean()) for sample in samples) / len(samples)
+    error = sqrt(sum(float(sample.var(ddof=1)) / len(sample) for sample in samples)) / len(samples)
     return {"difference": round(mean, 5), "low": round(mean - 1.96 * error, 5), "high": round(mean + 1.96 * error, 5)}
 
 
@@ -208,13 +208,13 @@ def judge_forgetting(sets: Sequence[Mapping[str, Any]], mean: Mapping[str, float
         "holds": mean["difference"] >= MIN_MEAN_CHANGE,
         "worst_set": worst["name"],
         "worst": worst["served"]["difference"],
-        "n_sets_below": sum(one["served"]["difference"] < MIN_MEAN_CHANGE for one in sets),
+        "n_sets_below": sum(dataset["served"]["difference"] < MIN_MEAN_CHANGE for dataset in sets),
     }
 
 
 def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
     """`(q,)`."""
-    return np.asarray(np.mean([list(one.values()) for one in seeds], axis=0), np.float64)
+    return np.asarray(np.mean([list(seed.values()) for seed in seeds], axis=0), np.float64)
 
 
 def _compared(before: Floats, after: Floats) -> dict[str, float]:

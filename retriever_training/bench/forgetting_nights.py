@@ -87,7 +87,7 @@ def simulate_nights(
     decides on held-out votes, as real ones do. What *folder* holds of the same life is read, not learnt again.
     """
     folder = folder / f"nights-{_named(library, own, use)}"
-    questions = [str(one) for one in np.random.default_rng(use.seed).permutation(sorted(library.asked))]
+    questions = [str(question) for question in np.random.default_rng(use.seed).permutation(sorted(library.asked))]
     verdicts: list[Verdict] = []
     current, nights = library.base, []
     measured = _measured(library, own, elsewhere, current)
@@ -96,11 +96,11 @@ def simulate_nights(
         told, standing = _night(library, snapshot_of(library, verdicts), current, folder / f"{number + 1:03d}.json")
         if standing is not current:
             current, measured = standing, _measured(library, own, elsewhere, standing)
-        changes = {name: round(served_change(one), 5) for name, one in measured.items()}
+        changes = {name: round(served_change(version), 5) for name, version in measured.items()}
         nights.append(
             SimulatedNight(
                 night=number + 1,
-                n_asked=len({one.question for one in verdicts}),
+                n_asked=len({verdict.question for verdict in verdicts}),
                 n_votes=len(verdicts),
                 decision=told["decision"],
                 reason=told["reason"],
@@ -135,7 +135,7 @@ def _day(
     shown = passages_shown_by(world, current, questions)
     at = FIRST_DAY + timedelta(days=number)
     given = simulate_verdicts(asked, shown, life.behaviour, 1000 * life.seed + number, at)
-    return [replace(one, turn_id=f"{number}-{one.turn_id}") for one in given]
+    return [replace(verdict, turn_id=f"{number}-{verdict.turn_id}") for verdict in given]
 
 
 def _night(
@@ -164,8 +164,8 @@ def _measured(
     world: SimulatedLibrary, own: ReportedSet, elsewhere: Sequence[ReportedSet], version: SimulatedVersion
 ) -> dict[str, SetComparison]:
     return {
-        one.name: compare_with_base(
-            one, version.asked(one.asked), one.passages, version.lexical_weight, world.default_weight
+        dataset.name: compare_with_base(
+            dataset, version.asked(dataset.asked), dataset.passages, version.lexical_weight, world.default_weight
         )
-        for one in (own, *elsewhere)
+        for dataset in (own, *elsewhere)
     }

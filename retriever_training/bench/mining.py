@@ -191,7 +191,7 @@ def _mine_ours(folder: Path) -> MiningCost:
     rng = np.random.default_rng(13)
     n = len(questions)
     rejected = tuple(
-        (int(row),) if place % 10 == 0 else () for place, row in enumerate(rng.integers(len(passages), size=n))
+        (int(row),) if index % 10 == 0 else () for index, row in enumerate(rng.integers(len(passages), size=n))
     )
     earlier = VersionView(
         "an earlier version",
@@ -217,7 +217,7 @@ def _mine_ours(folder: Path) -> MiningCost:
     by_source = mine_negatives(mine, [mine.current], mine.texts)
     chosen = [choose_negatives(by_source, row, N_NEGATIVES) for row in range(len(mine))]
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
-    looked_at = sum(len(one.kept) + len(one.removed) for mined in by_source.values() for one in mined)
+    looked_at = sum(len(row.kept) + len(row.removed) for mined in by_source.values() for row in mined)
     return MiningCost(
         seconds=seconds,
         cpu_s=cpu_s,
@@ -241,7 +241,7 @@ def _mine_theirs(folder: Path, model: Path) -> MiningCost:
         for question, rows in zip(texts["questions"], texts["positives"], strict=True)
         for row in rows
     ]
-    dataset = Dataset.from_dict({"question": [one for one, _ in pairs], "right": [one for _, one in pairs]})
+    dataset = Dataset.from_dict({"question": [row for row, _ in pairs], "right": [row for _, row in pairs]})
     loaded = peak_memory_gib()
     started, cpu = time.perf_counter(), time.process_time()
     mined = mine_hard_negatives(dataset, handed, corpus=texts["passages"], num_negatives=N_NEGATIVES, verbose=False)

@@ -68,7 +68,7 @@ def run_attack(library: SimulatedLibrary, name: str, seed: int) -> AttackOutcome
             current, n_promoted = candidate, n_promoted + 1
             after = golden_ndcg(library, current)
             worst, before = min(worst, after - before), after
-    waiting = tuple(name for name, one in evidence.judgments.people.items() if one.waits)
+    waiting = tuple(name for name, voter in evidence.judgments.people.items() if voter.waits)
     return AttackOutcome(
         attack=name,
         seed=seed,
@@ -101,7 +101,11 @@ def one_liar(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ..
     honest = {question: world.asked[question] for question in questions[n_lies:]}
     verdicts = simulate_verdicts(honest, shown, Behaviour(voices=3), seed)
     for number, question in enumerate(questions[:n_lies]):
-        wrong = [one.passage_id for one in shown[question] if one.passage_id not in world.asked[question]]
+        wrong = [
+            passage_id.passage_id
+            for passage_id in shown[question]
+            if passage_id.passage_id not in world.asked[question]
+        ]
         given_at = FIRST_DAY + number * VOTE_INTERVAL
         passage_id = wrong[int(rng.integers(len(wrong)))]
         verdicts.append(
@@ -155,7 +159,7 @@ def minority(world: SimulatedLibrary, shown: Mapping[str, tuple[ShownPassage, ..
         at = FIRST_DAY + timedelta(days=night)
         standing += simulate_verdicts(today, shown, honest, 100 * seed + night, at)
         liars = simulate_verdicts(today, shown, Behaviour(n_people=2, error=1.0, voices=1), 100 * seed + 50 + night, at)
-        standing += [replace(one, user=one.user.replace("person", "liar")) for one in liars]
+        standing += [replace(person, user=person.user.replace("person", "liar")) for person in liars]
         yield list(standing)
 
 

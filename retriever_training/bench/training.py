@@ -96,8 +96,8 @@ def _climbed(bench: TrainingBench, name: str, seed: int, watch: ProgressReporter
 def summarise(bench: TrainingBench, results: Sequence[SeedResult]) -> dict[str, Any]:
     """What `nightjar bench training --json` prints."""
     masks = question_slices(bench)
-    per_rung = {name: [one for one in results if one.rung == name] for name in ALL_RUNGS}
-    averaged = {name: average_over_seeds(some) for name, some in per_rung.items() if some}
+    per_rung = {name: [result for result in results if result.rung == name] for name in ALL_RUNGS}
+    averaged = {name: average_over_seeds(figures) for name, figures in per_rung.items() if figures}
     budget, data = bench.budget, bench.data
     return {
         "dataset": data.name,
@@ -107,7 +107,7 @@ def summarise(bench: TrainingBench, results: Sequence[SeedResult]) -> dict[str, 
         "n_train_questions": len(data.train),
         "n_rows": data.n_rows,
         "n_left_out": data.n_left_out,
-        "seeds": sorted({one.seed for one in results if ALL_RUNGS[one.rung].is_seeded}),
+        "seeds": sorted({result.seed for result in results if ALL_RUNGS[result.rung].is_seeded}),
         "budget": {
             "steps": budget.steps,
             "passages_a_step": budget.passages,
@@ -127,7 +127,9 @@ def question_slices(bench: TrainingBench) -> dict[str, NDArray[np.bool_]]:
 
 def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, Floats]:
     """side → `(t,)`, each question's nDCG@10, mean over the seeds."""
-    return {side: np.mean([list(one.values[side].values()) for one in results], axis=0) for side in results[0].values}
+    return {
+        side: np.mean([list(result.values[side].values()) for result in results], axis=0) for side in results[0].values
+    }
 
 
 def _told(
@@ -143,21 +145,22 @@ def _told(
         "beside": ALL_RUNGS[name].is_baseline,
         **{side: {part: _mean(values[mask]) for part, mask in masks.items()} for side, values in own.items()},
         **{
-            f"against_{other}": {
+            f"against_{rung}": {
                 side: {
-                    part: paired_difference(averaged[other][side][mask], own[side][mask])
-                    for part, mask in masks.items()
+                    part: paired_difference(averaged[rung][side][mask], own[side][mask]) for part, mask in masks.items()
                 }
                 for side in own
             }
-            for other in REFERENCE_RUNGS
-            if other in averaged and other != name
+            for rung in REFERENCE_RUNGS
+            if rung in averaged and rung != name
         },
-        "served_by_seed": [_mean(np.array(list(one.values["served"].values()))) for one in results],
-        "seconds": round(float(np.mean([one.cost.seconds for one in results])), 1),
-        "cost": {key: round(float(np.mean([asdict(one.cost)[key] for one in results])), 1) for key in asdict(Cost())},
-        "peak_mib": max((one.peak_mib for one in results if one.peak_mib is not None), default=None),
-        "notes": [dict(one.note) for one in results],
+        "served_by_seed": [_mean(np.array(list(result.values["served"].values()))) for result in results],
+        "seconds": round(float(np.mean([result.cost.seconds for result in results])), 1),
+        "cost": {
+            key: round(float(np.mean([asdict(result.cost)[key] for result in results])), 1) for key in asdict(Cost())
+        },
+        "peak_mib": max((result.peak_mib for result in results if result.peak_mib is not None), default=None),
+        "notes": [dict(result.note) for result in results],
     }
 
 

@@ -42,10 +42,10 @@ def find_consistent_passages(
     found: list[list[int]] = []
     for start in range(0, len(questions), QUESTIONS_PER_BLOCK):
         some = slice(start, start + QUESTIONS_PER_BLOCK)
-        words = lexical.score_matrix([one.question for one in questions[some]])
-        for one, cosines, scores in zip(questions[some], asked[some] @ passages.T, words, strict=True):
+        words = lexical.score_matrix([pseudo_question.question for pseudo_question in questions[some]])
+        for pseudo_question, cosines, scores in zip(questions[some], asked[some] @ passages.T, words, strict=True):
             first = top_fused(cosines, normalise_bm25(scores), lexical_weight, N_CANDIDATES, top + 1)
-            served = [int(row) for row in first if row != one.verbatim_row][:top]
-            right = [row for row in served if row in one.left]
-            found.append(right[:1] if one.source == "summary" else right)
+            served = [int(row) for row in first if row != pseudo_question.verbatim_row][:top]
+            right = [row for row in served if row in pseudo_question.left]
+            found.append(right[:1] if pseudo_question.source == "summary" else right)
     return found

@@ -20,10 +20,10 @@ def golden_from_votes(judgments: Sequence[Judgment], passages: Mapping[str, Pass
     A kind word on a whole answer is not enough, nor is what people are divided about: see `judge`, whose *judgments* these
     are.
     """
-    for one in judgments:
-        if one.label == "positive" and one.weight >= MIN_POSITIVE_WEIGHT and one.passage_id in passages:
-            passage = passages[one.passage_id]
-            yield Golden(question=one.question, source=passage.source, quote=passage.text, origin="liked")
+    for judgment in judgments:
+        if judgment.label == "positive" and judgment.weight >= MIN_POSITIVE_WEIGHT and judgment.passage_id in passages:
+            passage = passages[judgment.passage_id]
+            yield Golden(question=judgment.question, source=passage.source, quote=passage.text, origin="liked")
 
 
 def golden_from_pseudo_questions(passages: Sequence[Passage], cold: PseudoQuestionSet) -> Iterator[Golden]:

@@ -69,8 +69,8 @@ def draw_pseudo_questions(
     """
     dropped: Counter[str] = Counter()
     by_words: dict[str, list[PseudoQuestion]] = defaultdict(list)
-    for one in _candidates(passages, llm_questions, sources, dropped):
-        by_words[one.question.casefold()].append(one)
+    for pseudo_question in _candidates(passages, llm_questions, sources, dropped):
+        by_words[pseudo_question.question.casefold()].append(pseudo_question)
     usable = []
     for same in by_words.values():
         one, reason = _merged(same), _objection(same)
@@ -80,7 +80,7 @@ def draw_pseudo_questions(
             usable.append(one)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(usable))[:n])
     dropped["over the number that is trained on"] += len(usable) - len(chosen)
-    questions = tuple(usable[place] for place in chosen)
+    questions = tuple(usable[index] for index in chosen)
     return PseudoQuestionDraw(
         questions, tuple(_left(passages, questions)), {reason: k for reason, k in dropped.items() if k}
     )
@@ -108,8 +108,8 @@ def _merged(same: Sequence[PseudoQuestion]) -> PseudoQuestion:
     if len(same) == 1:
         return first
     left = dict(first.left)
-    for other in same[1:]:
-        for row, parts in other.left.items():
+    for duplicate in same[1:]:
+        for row, parts in duplicate.left.items():
             left[row] = _shortest(left.get(row, parts), parts)
     return PseudoQuestion(first.question, first.source, left, first.verbatim_row)
 
@@ -126,8 +126,8 @@ def _objection(same: Sequence[PseudoQuestion]) -> str:
 
 def _left(passages: Sequence[Passage], questions: Sequence[PseudoQuestion]) -> Iterator[str]:
     left = [_parts(passage) for passage in passages]
-    for one in questions:
-        for row, parts in one.left.items():
+    for pseudo_question in questions:
+        for row, parts in pseudo_question.left.items():
             left[row] = _shortest(left[row], parts)
     for parts in left:
         yield "\n".join(part for part in parts if part)

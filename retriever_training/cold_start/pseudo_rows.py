@@ -58,11 +58,11 @@ class PseudoQuestionSet:
     def only(self, places: Sequence[int]) -> PseudoQuestionSet:
         """The questions at these places; the passages still lack what the others took."""
         asked = JudgedQuestions(
-            questions=tuple(self.asked.questions[place] for place in places),
-            right=tuple(self.asked.right[place] for place in places),
+            questions=tuple(self.asked.questions[index] for index in places),
+            right=tuple(self.asked.right[index] for index in places),
             rejected=((),) * len(places),
         )
-        sources = tuple(self.sources[place] for place in places)
+        sources = tuple(self.sources[index] for index in places)
         return replace(self, asked=asked, sources=sources, question_vectors=self.question_vectors[list(places)])
 
 
@@ -89,17 +89,17 @@ def build_pseudo_question_set(
     if changed:
         vectors[changed] = encoder.encode_passages([drawn.texts[row] for row in changed])
     progress(len(changed))
-    asked = encoder.encode_queries([one.question for one in drawn.questions])
+    asked = encoder.encode_queries([pseudo_question.question for pseudo_question in drawn.questions])
     lexical = Bm25Index.build([passage.passage_id for passage in passages], drawn.texts)
     right = find_consistent_passages(drawn.questions, asked, vectors, lexical, lexical_weight)
-    kept = [place for place, rows in enumerate(right) if rows]
+    kept = [index for index, rows in enumerate(right) if rows]
     return PseudoQuestionSet(
         asked=JudgedQuestions(
-            questions=tuple(drawn.questions[place].question for place in kept),
-            right=tuple(_weighed(drawn.questions[place], right[place], weight) for place in kept),
+            questions=tuple(drawn.questions[index].question for index in kept),
+            right=tuple(_weighed(drawn.questions[index], right[index], weight) for index in kept),
             rejected=((),) * len(kept),
         ),
-        sources=tuple(drawn.questions[place].source for place in kept),
+        sources=tuple(drawn.questions[index].source for index in kept),
         question_vectors=asked[kept],
         texts=drawn.texts,
         passage_vectors=vectors,
@@ -117,8 +117,10 @@ def _weighed(one: PseudoQuestion, right: Sequence[int], weight: float) -> dict[i
 
 def _counts(drawn: PseudoQuestionDraw, right: Sequence[Sequence[int]]) -> dict[str, int]:
     counts = Counter(drawn.dropped)
-    for one, rows in zip(drawn.questions, right, strict=True):
-        counts[f"{one.source}: {'kept' if rows else f'not among the first {MAX_RANK} by what is left'}"] += 1
+    for pseudo_question, rows in zip(drawn.questions, right, strict=True):
+        counts[
+            f"{pseudo_question.source}: {'kept' if rows else f'not among the first {MAX_RANK} by what is left'}"
+        ] += 1
     return dict(sorted(counts.items()))
 
 
@@ -135,5 +137,5 @@ def concatenate_rows(people: SoftmaxRows, cold: SoftmaxRows) -> SoftmaxRows:
         masked=tuple(np.concatenate([masked, left]) for masked in people.masked)
         + tuple(np.concatenate([masked + n_whole, whole]) for masked in cold.masked),
         emphasised=people.emphasised + tuple(rows + n_whole for rows in cold.emphasised),
-        lexical=people.lexical + tuple((found + n_whole, bonus) for found, bonus in cold.lexical),
+        lexical=people.lexical + tuple((lexical_rows + n_whole, bonus) for lexical_rows, bonus in cold.lexical),
     )

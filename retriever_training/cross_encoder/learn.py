@@ -79,7 +79,7 @@ def learn_cross_encoder(
         raise TooLittleDataError("no row has a negative, so there is nothing to tell apart: add documents")
     base = app.registry.base()
     encoder = app.open_encoder(base.encoder_id)
-    training = replace(training, bf16=encoder.prefers_bf16([one.positive for one in examples]))
+    training = replace(training, bf16=encoder.prefers_bf16([example.positive for example in examples]))
     with atomic_replace(out) as beside:
         steps = watch("train the cross-encoder", n_training_steps(len(examples), training))
         train_cross_encoder(base.folder, examples, beside, training, steps)
@@ -114,7 +114,7 @@ def _on_dev(
     dev = evidence.held_out("dev")
     if len(dev) < MIN_DEV_QUESTIONS:
         return None
-    questions = {f"dev-{place}": question for place, question in enumerate(dev.questions)}
+    questions = {f"dev-{index}": question for index, question in enumerate(dev.questions)}
     qrels = {
         query_id: {evidence.passage_ids[row]: 1 for row in right}
         for query_id, right in zip(questions, dev.right, strict=True)

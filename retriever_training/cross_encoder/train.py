@@ -43,7 +43,7 @@ def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage])
     [('A', ('B',), 0.8)]
     """
     for line in lines:
-        negatives = tuple(passages[one["passage_id"]].encoded_text for one in line["negatives"])
+        negatives = tuple(passages[negative["passage_id"]].encoded_text for negative in line["negatives"])
         if negatives:
             yield TrainingExample(
                 question=line["query"],
@@ -171,10 +171,13 @@ def _trainer(
         disable_tqdm=True,
         seed=plan.seed,
     )
-    labels = [[listnet_label(one.weight, len(one.negatives)), *(0.0 for _ in one.negatives)] for one in examples]
+    labels = [
+        [listnet_label(example.weight, len(example.negatives)), *(0.0 for _ in example.negatives)]
+        for example in examples
+    ]
     columns = {
-        "question": [one.question for one in examples],
-        "passages": [[one.positive, *one.negatives] for one in examples],
+        "question": [example.question for example in examples],
+        "passages": [[example.positive, *example.negatives] for example in examples],
         "labels": labels,
     }
     trainer = CrossEncoderTrainer(

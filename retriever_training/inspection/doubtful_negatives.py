@@ -76,7 +76,7 @@ def find_doubtful_negatives(app: App, plan: NightPlan, n: int = N_DOUBTS) -> lis
         by_kind[doubt.kind].append(doubt)
     people = [*by_kind["alone"], *by_kind["divided"], *by_kind["overruled"]]
     others = [sorted(by_kind[kind], key=_margin) for kind in ("read", "suspected", "inside")]
-    queue = chain(people, (one for turn in zip_longest(*others) for one in turn if one is not None))
+    queue = chain(people, (doubt for turn in zip_longest(*others) for doubt in turn if doubt is not None))
     return list(islice(_few_of_each_question(queue), n))
 
 
@@ -90,7 +90,10 @@ def undecided_doubts(doubts: Iterable[DoubtfulNegative], reviews: Iterable[Revie
 def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
     """What people said something of that settled nothing."""
     train = evidence.asked("train")
-    right = {normalise_question(question): found for question, found in zip(train.questions, train.right, strict=True)}
+    right = {
+        normalise_question(question): positives
+        for question, positives in zip(train.questions, train.right, strict=True)
+    }
     worded = {normalise_question(question): question for question in train.questions}
     for (question, passage_id), reason in evidence.judgments.unsettled.items():
         if question in worded and split_of(question) == "train" and reason in (REJECTED_BY_ONE, DIVIDED_OPINIONS):
@@ -115,7 +118,7 @@ def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[Do
     finders = tuple(
         dict.fromkeys(
             (
-                *(one for one in plan.towers.sources if one not in ("random", "in_batch", "earlier")),
+                *(source for source in plan.towers.sources if source not in ("random", "in_batch", "earlier")),
                 "feedback",
                 *NEARBY_FINDERS,
             )
@@ -124,18 +127,20 @@ def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[Do
     teacher = CachingTeacher(plan.teacher) if plan.teacher else None
     by_source = mine_negatives(mine, views, evidence.texts, finders, MAX_PER_FINDER, known=asked.known, teacher=teacher)
     margins = _Margins(mine, views[-1])
-    for place, question in enumerate(asked.questions):
-        right = tuple(evidence.passage_ids[row] for row in asked.right[place])
-        for mined in (by_source[source][place] for source in finders):
-            found = [(one, reason) for one, reason in mined.removed] + [(one, "") for one in mined.kept]
-            for one, reason in found:
-                kind = _kind(one, reason, margins.share(place, one.passage))
+    for index, question in enumerate(asked.questions):
+        right = tuple(evidence.passage_ids[row] for row in asked.right[index])
+        for mined in (by_source[source][index] for source in finders):
+            found = [(candidate, reason) for candidate, reason in mined.removed] + [
+                (candidate, "") for candidate in mined.kept
+            ]
+            for candidate, reason in found:
+                kind = _kind(candidate, reason, margins.share(index, candidate.passage))
                 if kind is not None:
-                    margin = margins.of(place, one.passage)
+                    margin = margins.of(index, candidate.passage)
                     yield DoubtfulNegative(
                         question=question,
                         right=right,
-                        passage_id=evidence.passage_ids[one.passage],
+                        passage_id=evidence.passage_ids[candidate.passage],
                         kind=kind,
                         why=reason,
                         margin=margin,
@@ -180,7 +185,7 @@ class _Margins:
 
 def _newest(asked: JudgedQuestions, n: int) -> JudgedQuestions:
     """Those with a right passage that were judged last, *n* at most."""
-    places = [place for place, right in enumerate(asked.right) if right]
+    places = [index for index, right in enumerate(asked.right) if right]
     places.sort(key=lambda place: asked.given_at[place], reverse=True)
     return asked.only(places[:n])
 

@@ -94,9 +94,9 @@ def _found(
     found: dict[RankTarget, int | None] = {}
     for question, wanted in passages_of.items():
         ranks = {
-            one.passage_id: hit.rank
+            passage.passage_id: hit.rank
             for hit in retriever.search(question, SEARCH_DEPTH)
-            for one in (hit.passage, *hit.also_in)
+            for passage in (hit.passage, *hit.also_in)
         }
         found |= {(question, passage_id): ranks.get(passage_id, BEYOND_DEPTH) for passage_id in wanted}
         progress(1)

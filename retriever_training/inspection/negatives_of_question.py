@@ -72,7 +72,7 @@ def mine_night_rows(
         app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=app.settings.feedback.quarantined
     )
     train = evidence.asked("train")
-    right = [best_supported(one) for one in train.right]
+    right = [best_supported(positives) for positives in train.right]
     if not any(right):
         raise TooLittleDataError(
             "nobody has named a right passage yet, so there are no rows: give verdicts, or run "
@@ -118,7 +118,7 @@ def mine_for_question(
         quarantined=feedback.quarantined,
     )
     asked = _with_neighbours(evidence, question)
-    typed = () if any(question == one.question for one in evidence.judgments.judgments) else (question,)
+    typed = () if any(question == judgment.question for judgment in evidence.judgments.judgments) else (question,)
     views = _views(app, evidence, asked.questions, no_progress, typed, encoder)
     earlier = encode_earlier_views(app, evidence, asked.questions, no_progress, typed) if "earlier" in sources else ()
     mine = make_mining_context(evidence, asked, views[-1], app.settings.night.seed)
@@ -126,9 +126,9 @@ def mine_for_question(
     by_source = mine_negatives(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
     candidates = []
     for mined in by_source.values():
-        marked = [(one, None) for one in mined[0].kept] + list(mined[0].removed)
-        for one, removed in sorted(marked, key=lambda pair: pair[0].rank):
-            candidates.append(_told(mine, one, removed, evidence.passages[one.passage]))
+        marked = [(candidate, None) for candidate in mined[0].kept] + list(mined[0].removed)
+        for candidate, removed in sorted(marked, key=lambda pair: pair[0].rank):
+            candidates.append(_told(mine, candidate, removed, evidence.passages[candidate.passage]))
     right = [evidence.passages[row] for row in asked.right[0]]
     positives = [{"passage_id": passage.public_id, "title": passage.title} for passage in right]
     return {"question": question, "positives": positives, "candidates": candidates}
@@ -178,15 +178,15 @@ def _with_neighbours(evidence: TrainingSnapshot, question: str) -> JudgedQuestio
     splits = [evidence.asked("train"), evidence.asked("dev"), evidence.asked("gate")]
     questions, right, rejected, spared = [question], [dict[int, float]()], [tuple[int, ...]()], [tuple[int, ...]()]
     for split in splits:
-        for place, other in enumerate(split.questions):
-            if normalise_question(other) == normalise_question(question):
-                right[0], rejected[0] = dict(split.right[place]), split.rejected[place]
-                spared[0] = split.excluded_for(place)
+        for index, other_question in enumerate(split.questions):
+            if normalise_question(other_question) == normalise_question(question):
+                right[0], rejected[0] = dict(split.right[index]), split.rejected[index]
+                spared[0] = split.excluded_for(index)
             elif split is splits[0]:
-                questions.append(other)
-                right.append(split.right[place])
-                rejected.append(split.rejected[place])
-                spared.append(split.excluded_for(place))
+                questions.append(other_question)
+                right.append(split.right[index])
+                rejected.append(split.rejected[index])
+                spared.append(split.excluded_for(index))
     return JudgedQuestions(
         questions=tuple(questions[:32]),
         right=tuple(right[:32]),

@@ -73,8 +73,8 @@ class VoteEffect:
         sign = 1 if self.wanted == "up" else -1
         told = [step for step in self.steps if step.rank is not None]
         gains = [
-            (sign * ((before.rank or 0) - (after.rank or 0)), -place, after.encoder_id)
-            for place, (before, after) in enumerate(pairwise(told))
+            (sign * ((before.rank or 0) - (after.rank or 0)), -index, after.encoder_id)
+            for index, (before, after) in enumerate(pairwise(told))
         ]
         best = max(gains, default=(0, 0, ""))
         return best[2] if best[0] > 0 else None
@@ -100,10 +100,10 @@ def version_path(cast: StandingVote, history: Sequence[Promotion]) -> tuple[str,
     current when the vote was given. Of more than MAX_STEPS those in the middle are left out.
     """
     oldest_first = sorted(history, key=lambda one: one.promotion_id)
-    current_then = [one.encoder_id for one in oldest_first if one.promoted_at <= cast.asked_at]
-    known = {one.encoder_id for one in oldest_first}
+    current_then = [verdict.encoder_id for verdict in oldest_first if verdict.promoted_at <= cast.asked_at]
+    known = {verdict.encoder_id for verdict in oldest_first}
     first = cast.encoder_id if cast.encoder_id in known else (current_then or [oldest_first[0].encoder_id])[-1]
-    since = [one.encoder_id for one in oldest_first if one.promoted_at > cast.asked_at]
+    since = [verdict.encoder_id for verdict in oldest_first if verdict.promoted_at > cast.asked_at]
     path = [first]
     for encoder_id in [*since, oldest_first[-1].encoder_id]:
         if encoder_id != path[-1]:
@@ -128,7 +128,10 @@ def vote_effects(
     learnt_until = last_learned_event(app.current(), app.feedback)
     passages = app.library.get([cast.passage_id for cast in casts])
     settled = (
-        {(normalise_question(one.question), one.passage_id): one.label for one in judgments.judgments}
+        {
+            (normalise_question(judgment.question), judgment.passage_id): judgment.label
+            for judgment in judgments.judgments
+        }
         if judgments
         else {}
     )
@@ -172,7 +175,7 @@ def why_excluded(
     if not is_there:
         return GONE
     people = [judgments.people[user] for user in cast.users if user in judgments.people]
-    if people and all(one.waits for one in people):
+    if people and all(person.waits for person in people):
         return f"{WAITS}: {people[0].waits}"
     pair = normalise_question(cast.question), cast.passage_id
     if pair in settled:

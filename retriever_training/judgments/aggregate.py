@@ -72,12 +72,17 @@ def aggregate_votes(
     votes = collect_votes(verdicts, cited, known_passage_ids, max_per_person, dropped)
     people = assess_voters(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
-    settled = {pair: _settle(pair, said, people, trusted) for pair, said in sorted(counting.items())}
-    confirmed = {one.pair for one in training_reviews(reviews, known_passage_ids) if one.decision == "negative"}
-    unsettled = {pair: said for pair, said in settled.items() if isinstance(said, str) and pair not in confirmed}
+    settled = {pair: _settle(pair, labels, people, trusted) for pair, labels in sorted(counting.items())}
+    confirmed = {
+        review.pair for review in training_reviews(reviews, known_passage_ids) if review.decision == "negative"
+    }
+    unsettled = {pair: labels for pair, labels in settled.items() if isinstance(labels, str) and pair not in confirmed}
     dropped.update(unsettled.values())
     reviewed = apply_reviews(
-        [one for one in settled.values() if isinstance(one, Judgment)], reviews, known_passage_ids, dropped
+        [judgment for judgment in settled.values() if isinstance(judgment, Judgment)],
+        reviews,
+        known_passage_ids,
+        dropped,
     )
     judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
     return AggregatedJudgments(
@@ -94,14 +99,14 @@ def _counting(
 ) -> VotesByPair:
     """The votes of those who do not wait, without what nobody can check and is too much."""
     present = {
-        pair: {name: vote for name, vote in said.items() if not people[name].waits} for pair, said in votes.items()
+        pair: {name: vote for name, vote in labels.items() if not people[name].waits} for pair, labels in votes.items()
     }
-    over = over_unchecked_limit({pair: said for pair, said in present.items() if said}, people, trusted)
+    over = over_unchecked_limit({pair: labels for pair, labels in present.items() if labels}, people, trusted)
     counting: VotesByPair = {}
-    for pair, said in present.items():
-        dropped["person in quarantine"] += len(votes[pair]) - len(said)
-        kept = {name: vote for name, vote in said.items() if (name, pair[0]) not in over}
-        dropped["nobody can check so much of one person"] += len(said) - len(kept)
+    for pair, labels in present.items():
+        dropped["person in quarantine"] += len(votes[pair]) - len(labels)
+        kept = {name: vote for name, vote in labels.items() if (name, pair[0]) not in over}
+        dropped["nobody can check so much of one person"] += len(labels) - len(kept)
         if kept:
             counting[pair] = kept
     return counting
@@ -166,23 +171,27 @@ def _counts_as_negative(
 def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list[Judgment]:
     """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
     of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
-    for one in judgments:
-        of_question[normalise_question(one.question), one.label].append(one)
-    over = {id(one) for some in of_question.values() for one in sorted(some, key=_surest_first)[MAX_PER_QUESTION:]}
-    kept = [one for one in judgments if id(one) not in over]
-    dropped["question over its share"] += len(over)
-    n_questions = len({normalise_question(one.question) for one in kept})
-    of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
-    for one in kept:
-        of_passage[one.passage_id, one.label].append(one)
-    n_passages = len({one.passage_id for one in kept})
+    for judgment in judgments:
+        of_question[normalise_question(judgment.question), judgment.label].append(judgment)
     over = {
-        id(one)
-        for (_, label), some in of_passage.items()
-        for one in sorted(some, key=_surest_first)[_share(label, n_questions, n_passages) :]
+        id(judgment)
+        for group in of_question.values()
+        for judgment in sorted(group, key=_surest_first)[MAX_PER_QUESTION:]
+    }
+    kept = [judgment for judgment in judgments if id(judgment) not in over]
+    dropped["question over its share"] += len(over)
+    n_questions = len({normalise_question(judgment.question) for judgment in kept})
+    of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
+    for judgment in kept:
+        of_passage[judgment.passage_id, judgment.label].append(judgment)
+    n_passages = len({judgment.passage_id for judgment in kept})
+    over = {
+        id(judgment)
+        for (_, label), group in of_passage.items()
+        for judgment in sorted(group, key=_surest_first)[_share(label, n_questions, n_passages) :]
     }
     dropped["passage over its share"] += len(over)
-    return [one for one in kept if id(one) not in over]
+    return [judgment for judgment in kept if id(judgment) not in over]
 
 
 def _share(label: str, n_questions: int, n_passages: int) -> int:
@@ -206,9 +215,9 @@ def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
 
 def _apart(judgments: Sequence[Judgment], dropped: Counter[str]) -> Iterator[Judgment]:
     """Those whose question is not too near one that is held out from it."""
-    near = find_near_held_out({normalise_question(one.question) for one in judgments})
-    for one in judgments:
-        if normalise_question(one.question) in near:
+    near = find_near_held_out({normalise_question(judgment.question) for judgment in judgments})
+    for judgment in judgments:
+        if normalise_question(judgment.question) in near:
             dropped["too near a held-out question"] += 1
         else:
-            yield one
+            yield judgment

@@ -99,7 +99,7 @@ def apply_reviews(
     right stays right: they are outvoted by votes, not here. Only training questions are looked at, so that no review can
     move what a version is measured on; and of the passages only those in *known*, the ones that are there.
     """
-    by_pair = {(normalise_question(one.question), one.passage_id): one for one in judgments}
+    by_pair = {(normalise_question(judgment.question), judgment.passage_id): judgment for judgment in judgments}
     for review in training_reviews(reviews, known):
         said = by_pair.get(review.pair)
         if said is not None and said.label == "positive":
@@ -123,7 +123,7 @@ def excluded_by_reviews(reviews: Sequence[Review], known: Collection[str]) -> di
 
 def training_reviews(reviews: Sequence[Review], known: Collection[str]) -> list[Review]:
     """Those that a night may use."""
-    return [one for one in reviews if one.passage_id in known and split_of(one.question) == "train"]
+    return [review for review in reviews if review.passage_id in known and split_of(review.question) == "train"]
 
 
 def excluded_pair_lines(spared: Mapping[str, frozenset[str]]) -> list[str]:

@@ -60,7 +60,7 @@ class JudgedQuestions:
     @property
     def known(self) -> KnownLabels:
         """The same for mining, which takes none of them."""
-        return KnownLabels(reviewed=tuple(frozenset(some) for some in self.excluded))
+        return KnownLabels(reviewed=tuple(frozenset(excluded) for excluded in self.excluded))
 
     def measurable(self) -> JudgedQuestions:
         """What may be measured on: the questions with a passage that is right beyond a kind word on the answer.
@@ -69,17 +69,17 @@ class JudgedQuestions:
         current version shows, so to believe it beside a passage that more people named would favour that version.
         """
         sure = [best_supported(right) for right in self.right]
-        kept = [place for place, right in enumerate(sure) if max(right.values(), default=0.0) >= MIN_POSITIVE_WEIGHT]
+        kept = [index for index, right in enumerate(sure) if max(right.values(), default=0.0) >= MIN_POSITIVE_WEIGHT]
         return replace(self, right=tuple(sure)).only(kept)
 
     def only(self, places: Sequence[int]) -> JudgedQuestions:
         """The questions at these places."""
         return JudgedQuestions(
-            questions=tuple(self.questions[place] for place in places),
-            right=tuple(self.right[place] for place in places),
-            rejected=tuple(self.rejected[place] for place in places),
-            given_at=tuple(self.given_at[place] for place in places),
-            excluded=tuple(self.excluded_for(place) for place in places) if self.excluded else (),
+            questions=tuple(self.questions[index] for index in places),
+            right=tuple(self.right[index] for index in places),
+            rejected=tuple(self.rejected[index] for index in places),
+            given_at=tuple(self.given_at[index] for index in places),
+            excluded=tuple(self.excluded_for(index) for index in places) if self.excluded else (),
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
@@ -116,15 +116,15 @@ def is_confirmed_nearby(
     Jiang and Gupta's (ICML 2020); what they filter for training we filter for measuring.
     """
     among = (asked, *others)
-    vectors = encode_questions([question for one in among for question in one.questions])
+    vectors = encode_questions([question for questions in among for question in questions.questions])
     naming: dict[int, list[int]] = defaultdict(list)
-    for place, rows in enumerate(rows for one in among for rows in one.right):
+    for index, rows in enumerate(rows for questions in among for rows in questions.right):
         for row in rows:
-            naming[row].append(place)
+            naming[row].append(index)
     confirmed = np.zeros(len(asked), np.bool_)
-    for place, rows in enumerate(asked.right):
-        same = sorted({other for row in rows for other in naming[row]} - {place})
-        confirmed[place] = bool((vectors[same] @ vectors[place] >= NEARBY_COSINE).any())
+    for index, rows in enumerate(asked.right):
+        same = sorted({question for row in rows for question in naming[row]} - {index})
+        confirmed[index] = bool((vectors[same] @ vectors[index] >= NEARBY_COSINE).any())
     return confirmed
 
 
@@ -165,7 +165,7 @@ class TrainingSnapshot:
             others = [self.asked(name).measurable() for name in get_args(Split) if name != split]
             nearby = is_confirmed_nearby(every, others, encode_questions)
             confirmed = every.only(
-                [place for place, question in enumerate(every.questions) if nearby[place] or question in by_people]
+                [index for index, question in enumerate(every.questions) if nearby[index] or question in by_people]
             )
         return confirmed if len(confirmed) >= MIN_CONFIRMED_QUESTIONS else every
 
@@ -179,10 +179,11 @@ class TrainingSnapshot:
         return JudgedQuestions(
             questions=tuple(group[0].question for group in groups),
             right=tuple(
-                {self.row[one.passage_id]: one.weight for one in group if one.label == "positive"} for group in groups
+                {self.row[judgment.passage_id]: judgment.weight for judgment in group if judgment.label == "positive"}
+                for group in groups
             ),
             rejected=tuple(self._rejected(group) for group in groups),
-            given_at=tuple(max(one.latest_at for one in group) for group in groups),
+            given_at=tuple(max(judgment.latest_at for judgment in group) for group in groups),
             excluded=tuple(self._spared(group[0].question) for group in groups) if self.judgments.excluded else (),
         )
 
@@ -220,8 +221,10 @@ class TrainingSnapshot:
         return digest.hexdigest()
 
     def _rejected(self, group: Sequence[Judgment]) -> tuple[int, ...]:
-        negatives = sorted((one for one in group if one.label == "negative"), key=lambda one: -one.probability)
-        return tuple(self.row[one.passage_id] for one in negatives)
+        negatives = sorted(
+            (judgment for judgment in group if judgment.label == "negative"), key=lambda one: -one.probability
+        )
+        return tuple(self.row[judgment.passage_id] for judgment in negatives)
 
     def _spared(self, question: str) -> tuple[int, ...]:
         spared = self.judgments.excluded.get(normalise_question(question), frozenset())

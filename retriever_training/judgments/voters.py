@@ -86,7 +86,7 @@ def assess_voters(
     waiting = {name: replace(everybody[name], waits=reason) for name, reason in reasons.items()}
     while True:
         others = _compared(without_voters(votes, waiting))
-        doubt = {name: _doubt(one) for name, one in others.items() if name not in trusted}
+        doubt = {name: _doubt(voter) for name, voter in others.items() if name not in trusted}
         worst = max(doubt, key=lambda name: (doubt[name], name), default=None)
         if worst is None or doubt[worst] < MIN_CERTAINTY:
             return dict(sorted((others | waiting).items()))
@@ -107,9 +107,9 @@ def over_unchecked_limit(
     """
     voters: dict[str, set[str]] = defaultdict(set)
     first_at: dict[tuple[str, str], datetime] = {}
-    for (question, _), said in votes.items():
-        voters[question] |= said.keys()
-        for name, vote in said.items():
+    for (question, _), labels in votes.items():
+        voters[question] |= labels.keys()
+        for name, vote in labels.items():
             first_at[name, question] = min(vote.given_at, first_at.get((name, question), vote.given_at))
     n_asked = Counter(name for names in voters.values() for name in names)
     over: set[tuple[str, str]] = set()
@@ -166,22 +166,22 @@ def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, str]:
     """Who gave more votes, or more rejections, than a reader can mean, and in which way; nobody who is proven."""
     times: dict[str, list[datetime]] = defaultdict(list)
     shares_a_rejection: set[str] = set()
-    for said in votes.values():
-        against = [name for name, vote in said.items() if not is_positive(vote)]
+    for labels in votes.values():
+        against = [name for name, vote in labels.items() if not is_positive(vote)]
         if len(against) > 1:
             shares_a_rejection.update(against)
-        for name, vote in said.items():
+        for name, vote in labels.items():
             times[name].append(vote.given_at)
     floods = {}
-    for name, one in people.items():
+    for name, voter in people.items():
         busiest = n_in_busiest_hour(times[name])
-        one_sided = one.n_rejections >= MANY_REJECTIONS and one.n_rejections >= ONE_SIDED_SHARE * one.n_votes
-        if one.is_proven:
+        one_sided = voter.n_rejections >= MANY_REJECTIONS and voter.n_rejections >= ONE_SIDED_SHARE * voter.n_votes
+        if voter.is_proven:
             continue
         if busiest > MAX_PER_HOUR:
             floods[name] = f"{busiest:,} votes within an hour"
         elif one_sided and name not in shares_a_rejection:
-            floods[name] = f"{one.n_rejections:,} rejections, not one of them shared by anybody"
+            floods[name] = f"{voter.n_rejections:,} rejections, not one of them shared by anybody"
     return floods
 
 

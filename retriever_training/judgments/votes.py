@@ -68,8 +68,8 @@ def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
     >>> without_voters({("q", "p"): {"ann": Verdict("ann", "t", "q", "p", "pin")}}, {"ann"})
     {}
     """
-    left = {pair: {user: vote for user, vote in said.items() if user not in people} for pair, said in votes.items()}
-    return {pair: said for pair, said in left.items() if said}
+    left = {pair: {user: vote for user, vote in labels.items() if user not in people} for pair, labels in votes.items()}
+    return {pair: labels for pair, labels in left.items() if labels}
 
 
 def _seen_beside_pins(votes: VotesByPair) -> VotesByPair:

@@ -74,8 +74,8 @@ class DistinctTextBatchSampler:
         n_made = count_batches(len(part), self.batch_size)
         made = [fill_batch(streams, self._texts, self.batch_size, per_batch) for _ in range(n_made)]
         separate_duplicates(made, self._texts)
-        for place in generator.permutation(len(made)):
-            yield made[place]
+        for index in generator.permutation(len(made)):
+            yield made[index]
 
 
 def fill_batch(
@@ -120,9 +120,9 @@ def separate_duplicates(batches: list[list[int]], texts: Sequence[frozenset[int]
     """
     counts = [Counter(text for row in batch for text in texts[row]) for batch in batches]
     for here, batch in enumerate(batches):
-        for place, row in enumerate(batch):
+        for index, row in enumerate(batch):
             if max(counts[here][text] for text in texts[row]) > 1:
-                _exchange(batches, texts, counts, here, place)
+                _exchange(batches, texts, counts, here, index)
 
 
 def _exchange(
@@ -133,12 +133,12 @@ def _exchange(
     for there in sorted(range(len(batches)), key=lambda other: abs(other - here))[1 : 1 + MAX_EXCHANGES]:
         if any(counts[there][text] > 0 for text in texts[row]):
             continue
-        for its_place, other in enumerate(batches[there]):
-            if all(counts[here][text] == 0 for text in texts[other]):
-                batches[here][place], batches[there][its_place] = other, row
-                counts[there].subtract(texts[other])
+        for its_place, other_row in enumerate(batches[there]):
+            if all(counts[here][text] == 0 for text in texts[other_row]):
+                batches[here][place], batches[there][its_place] = other_row, row
+                counts[there].subtract(texts[other_row])
                 counts[there].update(texts[row])
-                counts[here].update(texts[other])
+                counts[here].update(texts[other_row])
                 return
     counts[here].update(texts[row])
 

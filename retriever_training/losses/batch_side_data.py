@@ -82,19 +82,19 @@ class BatchSideData:
 
         Passages as near to the positive as *near_duplicate*, a cosine under the base, are spared too.
         """
-        texts = [(one.positive, *one.negatives[:n_negatives]) for one in examples]
-        number = {text: place for place, text in enumerate(dict.fromkeys(text for row in texts for text in row))}
+        texts = [(example.positive, *example.negatives[:n_negatives]) for example in examples]
+        number = {text: index for index, text in enumerate(dict.fromkeys(text for row in texts for text in row))}
         width = max((len(row) for row in texts), default=1)
         columns = np.full((len(examples), width), PADDING, np.int64)
         for row, own in enumerate(texts):
             columns[row, : len(own)] = [number[text] for text in own]
         passages = tuple(number)
-        questions = [one.question for one in examples]
+        questions = [example.question for example in examples]
         seen = BaseVectors(base[0](questions), base[1](passages)) if base is not None else None
         return cls(
             passages=passages,
             columns=columns,
-            weight=np.array([one.weight for one in examples], np.float32),
+            weight=np.array([example.weight for example in examples], np.float32),
             excluded=_spared(examples, number, columns[:, 0], seen, near_duplicate),
             lexical=None if lexical is None else _lexical_table(lexical, questions, passages),
             base=seen,
@@ -140,21 +140,21 @@ def _spared(
     near: float,
 ) -> tuple[IntArray, ...]:
     of_question: dict[str, set[int]] = defaultdict(set)
-    for one, own in zip(examples, positive, strict=True):
-        of_question[one.question] |= {int(own)} | {number[text] for text in one.excluded if text in number}
+    for example, own in zip(examples, positive, strict=True):
+        of_question[example.question] |= {int(own)} | {number[text] for text in example.excluded if text in number}
     spared = []
-    for one, own in zip(examples, positive, strict=True):
+    for example, own in zip(examples, positive, strict=True):
         twins: list[int] = []
         if base is not None:
             twins = np.flatnonzero(base.passages @ base.passages[own] >= near).tolist()
-        spared.append(np.array(sorted(of_question[one.question].union(twins)), np.int64))
+        spared.append(np.array(sorted(of_question[example.question].union(twins)), np.int64))
     return tuple(spared)
 
 
 def _teacher(examples: Sequence[TrainingExample], width: int) -> FloatArray:
     scores = np.full((len(examples), width), np.nan, np.float32)
-    for row, one in enumerate(examples):
-        some = one.teacher[:width]
+    for row, example in enumerate(examples):
+        some = example.teacher[:width]
         scores[row, : len(some)] = some
     return scores
 

@@ -88,7 +88,7 @@ def to_faster_precision(passages: FloatArray) -> Any:
     if exact.shape[0] < 2 or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return exact
     short = exact.to(torch.bfloat16)
-    seconds = [min(_product_s(one) for _ in range(3)) for one in (exact, short)]
+    seconds = [min(_product_s(loss) for _ in range(3)) for loss in (exact, short)]
     return short if seconds[0] > MIN_SPEEDUP * seconds[1] else exact
 
 

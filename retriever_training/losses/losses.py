@@ -166,7 +166,9 @@ def make_trainer_loss(
             return self.calculate_loss([self._vectors(column) for column in features], labels)
 
         def _vectors(self, column: dict[str, Tensor]) -> list[Tensor]:
-            return [one for one, _ in self.embed_minibatch_iter(column, with_grad=True, copy_random_state=False)]
+            return [
+                embedding for embedding, _ in self.embed_minibatch_iter(column, with_grad=True, copy_random_state=False)
+            ]
 
         def calculate_loss(self, reps: list[list[Tensor]], labels: Tensor, *, with_backward: bool = False) -> Tensor:
             """*reps*: the chunks' vectors, questions and passages, shortest text first."""

@@ -57,7 +57,7 @@ class TwoTowerLoss:
     def _in_batch(self, questions: Tensor, passages: Tensor, labels: Tensor) -> Tensor:
         rank, everyones = _everyones(labels)
         rows = everyones[rank]
-        names = np.concatenate([self._names(some) for some in everyones])
+        names = np.concatenate([self._names(part) for part in everyones])
         scores = SCALE * cosine_matrix(questions, _gathered(passages))
         first = rank * self._names(rows).size + np.arange(len(rows))  # all processes have batches of one size
         masked = self.table.masked(rows, names)
@@ -66,9 +66,9 @@ class TwoTowerLoss:
         offsets = np.zeros(tuple(scores.shape), np.float32)
         if self.table.lexical is not None:
             offsets += SCALE * self.table.offsets(rows, names)
-        for place in range(1, self.table.n_negatives + 1):
-            offsets[np.arange(len(rows)), first + place * len(rows)] += np.log(self.emphasis)
-        total = np.mean([self.table.weight[some].sum() for some in everyones])
+        for index in range(1, self.table.n_negatives + 1):
+            offsets[np.arange(len(rows)), first + index * len(rows)] += np.log(self.emphasis)
+        total = np.mean([self.table.weight[part].sum() for part in everyones])
         there = _to(scores)
         return info_nce(
             scores, there(first), there(self.table.weight[rows]), there(masked), there(offsets), there(total)
@@ -141,4 +141,4 @@ def _everyones(labels: Tensor) -> tuple[int, list[IntArray]]:
         return 0, [labels.cpu().numpy()]
     gathered = [torch.empty_like(labels) for _ in range(distributed.get_world_size())]
     distributed.all_gather(gathered, labels)
-    return distributed.get_rank(), [one.cpu().numpy() for one in gathered]
+    return distributed.get_rank(), [part.cpu().numpy() for part in gathered]

@@ -54,7 +54,7 @@ def load_held_out_questions(app: App, evidence: TrainingSnapshot, lock_from: int
     base = app.open_encoder(app.registry.base().encoder_id)
     asked = evidence.held_out("gate")
     decisive = set(evidence.held_out("gate", partial(get_query_vectors, app.engine, base)).questions)
-    ids = [f"gate-{place}" for place in range(len(asked))]
+    ids = [f"gate-{index}" for index in range(len(asked))]
     locked = locked_mask(asked.questions, lock_from)
     times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)
     return HeldOutQuestions(

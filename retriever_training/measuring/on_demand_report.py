@@ -73,7 +73,7 @@ def questions_of_dataset(app: App, dataset: BeirDataset, split: str) -> ReportQu
         UsageError: its passages are not in the library.
     """
     qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
-    passages = app.library.get(sorted({one for grades in qrels.values() for one in grades}))
+    passages = app.library.get(sorted({query_id for grades in qrels.values() for query_id in grades}))
     questions = tuple(
         ReportQuestion(
             query_id=query_id,
@@ -84,8 +84,8 @@ def questions_of_dataset(app: App, dataset: BeirDataset, split: str) -> ReportQu
         )
         for query_id, grades in qrels.items()
     )
-    n_unknown = sum(one.split == split for one in dataset.unknown)
-    answers = {one.query_id: dataset.answers.get(one.query_id, ()) for one in questions}
+    n_unknown = sum(query_id.split == split for query_id in dataset.unknown)
+    answers = {question.query_id: dataset.answers.get(question.query_id, ()) for question in questions}
     return ReportQuestions(
         questions=questions, name=f"{dataset.name}, {split}", sha256=dataset.sha256, left_out=n_unknown, answers=answers
     )
@@ -109,11 +109,11 @@ def build_report(
 ) -> OnDemandReport:
     """Measures, and decides by the gate's rules where there are two versions, and by *thresholds* in any case."""
     seen = app.registry.training_positives((candidate or current).encoder_id)
-    questions = tuple(replace(one, is_unseen=not one.right_ids & seen) for one in question_set.questions)
+    questions = tuple(replace(question, is_unseen=not question.right_ids & seen) for question in question_set.questions)
     before = _scores(app, current, questions, seen)
     after = _scores(app, candidate, questions, seen) if candidate else None
     answers = _answers(app, question_set, {"current": current, "candidate": candidate})
-    sample, _ = answers.sample([one.query_id for one in questions], [])
+    sample, _ = answers.sample([question.query_id for question in questions], [])
     comparison = Comparison(
         questions=questions,
         current=VersionRun(current.encoder_id, before.found),
@@ -149,11 +149,11 @@ def _scores(app: App, version: Version, questions: Sequence[ReportQuestion], see
     ids, matrix = vectors.matrix()
     place = {passage_id: row for row, passage_id in enumerate(ids)}
     return evaluate_retrieval(
-        {one.query_id: one.text for one in questions},
-        {one.query_id: dict(one.right) for one in questions},
+        {question.query_id: question.text for question in questions},
+        {question.query_id: dict(question.right) for question in questions},
         encode_queries=encoder.encode_queries,
         passage_ids=lexical.passage_ids,
-        passage_vectors=np.ascontiguousarray(matrix[[place[one] for one in lexical.passage_ids]]),
+        passage_vectors=np.ascontiguousarray(matrix[[place[passage_id] for passage_id in lexical.passage_ids]]),
         lexical=lexical,
         weight=version.lexical_weight,
         seen=seen,
@@ -166,16 +166,21 @@ def _answers(app: App, asked: ReportQuestions, versions: Mapping[str, Version | 
     recent = EmbeddingCache()
     sides = {
         name: AnsweringVersion(
-            one, recent.of(app.open_encoder(one.encoder_id)), load_threshold(app.settings.data, one.encoder_id)
+            version,
+            recent.of(app.open_encoder(version.encoder_id)),
+            load_threshold(app.settings.data, version.encoder_id),
         )
-        for name, one in versions.items()
-        if one
+        for name, version in versions.items()
+        if version
     }
     questions = {
-        one.query_id: KnownQuestion(
-            query_id=one.query_id, text=one.text, grades=dict(one.right), answers=asked.answers.get(one.query_id, ())
+        question.query_id: KnownQuestion(
+            query_id=question.query_id,
+            text=question.text,
+            grades=dict(question.right),
+            answers=asked.answers.get(question.query_id, ()),
         )
-        for one in asked.questions
+        for question in asked.questions
     }
     return VersionAnswers(app=app, lexical=app.lexical(), sides=sides, questions=questions, watch=no_progress)
 
@@ -204,25 +209,25 @@ def _with_bars(decision: GateDecision, comparison: Comparison, bars: Mapping[str
     """The decision held to the bars as well; what is invalid stays so."""
     if not bars:
         return decision
-    named = [one for one in REPORTED if one in bars]
+    named = [measure for measure in REPORTED if measure in bars]
     decisive = comparison.mask(lambda one: one.is_decisive and not one.is_locked)
-    values = {name: measure_values(found, comparison.questions, named) for name, found in comparison.versions.items()}
+    values = {name: measure_values(run, comparison.questions, named) for name, run in comparison.versions.items()}
     rulings = tuple(
         check_thresholds(
             {name: bars[name] for name in named}, compare_measures(values["current"], values.get("candidate"), decisive)
         )
     )
-    is_kept = decision.decision == "promoted" and not all(one.passed for one in rulings)
+    is_kept = decision.decision == "promoted" and not all(ruling.passed for ruling in rulings)
     return GateDecision(
         "kept" if is_kept else decision.decision,
-        (*decision.reasons, *(one.sentence for one in rulings)),
+        (*decision.reasons, *(ruling.sentence for ruling in rulings)),
         decision.figures | {"bars": dict(bars)},
         (*decision.rulings, *rulings),
     )
 
 
 def _checks(asked: ReportQuestions, questions: Sequence[ReportQuestion]) -> list[ValidityCheck]:
-    twice = len(list(repeated_questions([one.text for one in questions])))
+    twice = len(list(repeated_questions([question.text for question in questions])))
     return [
         ValidityCheck(
             "Questions that stand there twice",

@@ -29,13 +29,13 @@ def reported_questions(
             right={evidence.passage_ids[row]: 1 for row in rows},
             source=evidence.passages[rows[0]].source if rows else "",
             language=detect_language(text),
-            is_unseen=bool(unseen[place]),
-            is_newest=bool(held_out.newest[place]),
-            is_decisive=bool(held_out.decisive[place]),
-            is_locked=bool(held_out.locked[place]),
+            is_unseen=bool(unseen[index]),
+            is_newest=bool(held_out.newest[index]),
+            is_decisive=bool(held_out.decisive[index]),
+            is_locked=bool(held_out.locked[index]),
             votes=tuple(said.get(normalise_question(text), ())),
         )
-        for place, (query_id, text, rows) in enumerate(
+        for index, (query_id, text, rows) in enumerate(
             (query_id, text, held_out.right[query_id]) for query_id, text in held_out.questions_by_id.items()
         )
     )
@@ -52,10 +52,10 @@ def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[PassageV
                 PassageVotes(
                     passage_id,
                     word,
-                    len({one.user for one in some}),
-                    next((one.comment for one in reversed(some) if one.comment), ""),
+                    len({verdict.user for verdict in verdicts}),
+                    next((verdict.comment for verdict in reversed(verdicts) if verdict.comment), ""),
                 )
-                for (passage_id, word), some in of_question.items()
+                for (passage_id, word), verdicts in of_question.items()
             ),
             key=lambda vote: (-vote.n_people, vote.passage_id or "", vote.verdict),
         )

@@ -55,7 +55,8 @@ class VersionAnswers:
         """Query id → version → its answer in quotes, whoever else writes answers; made once."""
         asked = self.asked(query_ids, quotes=True)
         return {
-            query_id: {name: _told(some[row]) for name, some in asked.items()} for row, query_id in enumerate(query_ids)
+            query_id: {name: _told(questions[row]) for name, questions in asked.items()}
+            for row, query_id in enumerate(query_ids)
         }
 
     def asked(self, query_ids: Sequence[str], *, quotes: bool) -> dict[str, list[AnswerOutcome]]:
@@ -67,11 +68,11 @@ class VersionAnswers:
         writer = EXTRACTIVE if quotes else self.app.settings.generator.model
         generator = generator_of(None if quotes else self.app.chat_model)
         for name in self.sides:
-            new = [one for one in query_ids if (name, writer, one) not in self._known]
+            new = [query_id for query_id in query_ids if (name, writer, query_id) not in self._known]
             self._known.update(
-                ((name, writer, one.question.query_id), one) for one in self._answered(name, new, generator)
+                ((name, writer, answer.question.query_id), answer) for answer in self._answered(name, new, generator)
             )
-        return {name: [self._known[name, writer, one] for one in query_ids] for name in self.sides}
+        return {name: [self._known[name, writer, query_id] for query_id in query_ids] for name in self.sides}
 
     def sample(self, judged: Sequence[str], golden: Sequence[str]) -> tuple[list[str], int]:
         """The ids that are asked for first causes, by hash and at most SAMPLE of each kind; and how many are golden."""
@@ -79,14 +80,14 @@ class VersionAnswers:
         return [*drawn[0], *drawn[1]], len(drawn[1])
 
     def _drawn(self, query_ids: Sequence[str]) -> list[str]:
-        told = [one for one in query_ids if is_attributable(self.questions[one])]
+        told = [query_id for query_id in query_ids if is_attributable(self.questions[query_id])]
         return sorted(told, key=lambda one: (hash_fraction(self.questions[one].text), one))[:MAX_SAMPLED_QUESTIONS]
 
     def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[AnswerOutcome]:
         side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.app.engine)
         return list(
             ask_questions(
-                [self.questions[one] for one in query_ids],
+                [self.questions[query_id] for query_id in query_ids],
                 lambda gone: retriever,
                 lambda over: self.app.answerer_with(
                     lambda: over, generator, forgetful, threshold_for=lambda encoder_id: side.bar
@@ -106,20 +107,21 @@ class VersionAnswers:
     def _retrievers(self) -> dict[str, Retriever]:
         app, chosen = self.app, self.app.settings.retrieval
         dense = {
-            one.version.passage_side: ExactIndex(app.vectors(one.version.passage_side)) for one in self.sides.values()
+            side.version.passage_side: ExactIndex(app.vectors(side.version.passage_side))
+            for side in self.sides.values()
         }
         return {
             name: Retriever(
-                one.encoder,
-                dense[one.version.passage_side],
+                side.encoder,
+                dense[side.version.passage_side],
                 self.lexical,
                 app.library,
-                app.vectors(one.version.passage_side),
-                lexical_weight=one.version.lexical_weight,
+                app.vectors(side.version.passage_side),
+                lexical_weight=side.version.lexical_weight,
                 candidates=chosen.candidates,
                 collapse_duplicates=chosen.distinct,
             )
-            for name, one in self.sides.items()
+            for name, side in self.sides.items()
         }
 
 
@@ -127,13 +129,15 @@ def failure_causes_of_versions(
     asked: Mapping[str, Sequence[AnswerOutcome]], written_by: str, n_golden: int
 ) -> FailureCauses:
     """The first causes of what was *asked* of each version."""
-    rows = {name: [_row(one) for one in some] for name, some in asked.items()}
+    rows = {name: [_row(question) for question in questions] for name, questions in asked.items()}
     return failure_causes(rows["current"], rows.get("candidate", ()), written_by, n_golden)
 
 
 def citation_support(asked: Mapping[str, Sequence[AnswerOutcome]]) -> BeforeAndAfter:
     """The share of supported sentences of each answer that both versions gave, `(n,)`."""
-    shares = [np.array([_supported(one) for one in asked[name]], np.float64) for name in ("current", "candidate")]
+    shares = [
+        np.array([_supported(question) for question in asked[name]], np.float64) for name in ("current", "candidate")
+    ]
     both = np.isfinite(shares[0]) & np.isfinite(shares[1])
     return BeforeAndAfter(shares[0][both], shares[1][both])
 
@@ -143,7 +147,7 @@ def _supported(asked: AnswerOutcome) -> float:
     answer = asked.answer
     if answer is None or asked.error or answer.declined or not answer.sentences:
         return float("nan")
-    return sum(one.found == "supported" for one in answer.sentences) / len(answer.sentences)
+    return sum(sentence.found == "supported" for sentence in answer.sentences) / len(answer.sentences)
 
 
 def _row(asked: AnswerOutcome) -> AnswerRow:

@@ -59,10 +59,10 @@ def mine_negatives(
     What all sources found is cleaned at once, so that no text is read twice; *known* and *teacher* are for `clean`.
     """
     found = {name: FINDERS[name](context, pool) for name in finders}
-    together = [[one for source in found.values() for one in source[row]] for row in range(len(context))]
+    together = [[candidate for source in found.values() for candidate in source[row]] for row in range(len(context))]
     cleaned = remove_false_negatives(context, together, views, texts, known=known, teacher=teacher)
     parted = [_parted(mined, finders) for mined in cleaned]
-    return {name: [one[name] for one in parted] for name in finders}
+    return {name: [candidates[name] for candidates in parted] for name in finders}
 
 
 def source_quotas(sources: Sequence[str]) -> dict[str, int]:
@@ -121,9 +121,9 @@ def mix_rows(
     full: set[int] = set()
     removed: Counter[str] = Counter()
     rows: list[TrainingRow] = []
-    for place, positives in enumerate(right):
-        negatives, n_replaced = _within(by_source, place, n, quotas, full)
-        reasons = Counter(count_removed(mined[place] for mined in by_source.values()))
+    for index, positives in enumerate(right):
+        negatives, n_replaced = _within(by_source, index, n, quotas, full)
+        reasons = Counter(count_removed(mined[index] for mined in by_source.values()))
         if n_replaced:
             reasons[f"is a negative of {most} rows already"] = n_replaced
         removed += reasons
@@ -131,15 +131,15 @@ def mix_rows(
         for positive, weight in positives.items():
             rows.append(
                 TrainingRow(
-                    question=context.questions[place],
+                    question=context.questions[index],
                     positive_id=context.passage_ids[positive],
                     weight=weight,
                     negatives=negatives,
                     removed=told,
                 )
             )
-            held.update(one.passage for one in negatives)
-        full.update(one.passage for one in negatives if held[one.passage] >= most)
+            held.update(negative.passage for negative in negatives)
+        full.update(negative.passage for negative in negatives if held[negative.passage] >= most)
     return _with_margins(context, right, rows), dict(removed)
 
 
@@ -166,14 +166,14 @@ def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[d
             "seed": mine.seed,
             "negatives": [
                 {
-                    "passage_id": mine.passage_ids[one.passage],
-                    "source": one.source,
-                    "version": one.version,
-                    "rank": one.rank,
-                    "score": round(one.score, 4),
+                    "passage_id": mine.passage_ids[negative.passage],
+                    "source": negative.source,
+                    "version": negative.version,
+                    "rank": negative.rank,
+                    "score": round(negative.score, 4),
                     "margin": round(margin, 4),
                 }
-                for one, margin in zip(row.negatives, row.margins, strict=True)
+                for negative, margin in zip(row.negatives, row.margins, strict=True)
             ],
             "removed": dict(row.removed),
         }
@@ -195,7 +195,7 @@ def _within(
 ) -> tuple[tuple[Candidate, ...], int]:
     """What `choose` gives without the full passages, and how many of its first choices were among them."""
     first = choose_negatives(by_source, place, n, quotas)
-    n_full = sum(one.passage in full for one in first)
+    n_full = sum(candidate.passage in full for candidate in first)
     return tuple(choose_negatives(by_source, place, n, quotas, full) if n_full else first), n_full
 
 
@@ -203,8 +203,8 @@ def _with_margins(
     mine: MiningContext, right: Sequence[Mapping[int, float]], rows: Sequence[TrainingRow]
 ) -> list[TrainingRow]:
     asked = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
-    positives = np.fromiter((positive for some in right for positive in some), np.int64)
-    negatives = np.fromiter((one.passage for row in rows for one in row.negatives), np.int64)
+    positives = np.fromiter((positive for positives in right for positive in positives), np.int64)
+    negatives = np.fromiter((negative.passage for row in rows for negative in row.negatives), np.int64)
     lengths = [len(row.negatives) for row in rows]
     of_positives = row_cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
     of_negatives = row_cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
@@ -219,11 +219,11 @@ def _with_margins(
 def _due(row: TrainingRow, n: int, shares: Sequence[float], seed: int) -> TrainingRow:
     assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix"
     hardness = [-margin for margin in row.margins]
-    place_of = {one.passage: place for place, one in enumerate(row.negatives)}
+    place_of = {negative.passage: index for index, negative in enumerate(row.negatives)}
     order = [place_of[passage] for passage in hash_shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
     due = take_turn(order, n, [easiest_share(hardness, share, n) for share in shares])
     return replace(
         row,
-        negatives=tuple(row.negatives[place] for place in due),
-        margins=tuple(row.margins[place] for place in due),
+        negatives=tuple(row.negatives[index] for index in due),
+        margins=tuple(row.margins[index] for index in due),
     )

@@ -35,4 +35,4 @@ def replayed(
     others = [row for row in old_rows if (row.question, row.positive_id) not in known]
     n_wanted = min(len(others), round(len(rows) * share / (1 - share)))
     order = np.random.default_rng([seed, *b"replay"]).permutation(len(others)).tolist()
-    return [*rows, *(replace(others[place], split="replay") for place in sorted(order[:n_wanted]))]
+    return [*rows, *(replace(others[index], split="replay") for index in sorted(order[:n_wanted]))]

@@ -22,8 +22,8 @@ def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> 
     """
     came: Counter[int] = Counter()
     due: list[int] = []
-    for some in opened:
-        due = sorted((one for one in pool if one in some), key=came.__getitem__)[:n]
+    for pools in opened:
+        due = sorted((candidate for candidate in pool if candidate in pools), key=came.__getitem__)[:n]
         came.update(due)
     return due
 

@@ -90,9 +90,9 @@ def dataset_columns(
         "anchor": [str(line["query"]) for line in lines],
         "positive": [passages[line["positive"]].encoded_text for line in lines],
     }
-    for place in range(n_negatives):
-        ids = [line["negatives"][place]["passage_id"] for line in lines]
-        made[f"negative_{place + 1}"] = [passages[passage_id].encoded_text for passage_id in ids]
+    for index in range(n_negatives):
+        ids = [line["negatives"][index]["passage_id"] for line in lines]
+        made[f"negative_{index + 1}"] = [passages[passage_id].encoded_text for passage_id in ids]
     return made
 
 
@@ -104,7 +104,7 @@ def dpr_entries(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> It
     """
     for (question, _), group in groupby(lines, key=lambda line: (line["query"], line.get("epoch"))):
         rows = list(group)
-        negatives = {one["passage_id"]: one for row in rows for one in row["negatives"]}.values()
+        negatives = {negative["passage_id"]: negative for row in rows for negative in row["negatives"]}.values()
         yield {
             "question": question,
             "answers": [],

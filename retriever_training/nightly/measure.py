@@ -180,7 +180,7 @@ class NightMeasurer:
         drawn = sorted(judged, key=hash_fraction)[:MAX_REGRESSION_QUESTIONS]
         if not drawn:
             return None
-        texts, qrels = {one: one for one in drawn}, {one: judged[one] for one in drawn}
+        texts, qrels = {question: question for question in drawn}, {question: judged[question] for question in drawn}
         found = [
             self._evaluate(version, texts, qrels, "the regression wall").array("fused", "R@10")
             for version in (self.current, self.candidate)
@@ -189,10 +189,13 @@ class NightMeasurer:
 
     def _golden(self) -> BeforeAndAfter | None:
         """nDCG@10 of the golden questions whose passages were found in the library today; None where there are none."""
-        found = [one for one in load_golden_questions(self.app) if one.right]
+        found = [golden for golden in load_golden_questions(self.app) if golden.right]
         if not found:
             return None
-        texts, qrels = {one.query_id: one.text for one in found}, {one.query_id: dict(one.grades) for one in found}
+        texts, qrels = (
+            {score.query_id: score.text for score in found},
+            {score.query_id: dict(score.grades) for score in found},
+        )
         values = [
             self._evaluate(version, texts, qrels, "golden questions").array("fused", "nDCG@10")
             for version in (self.current, self.candidate)
@@ -210,7 +213,7 @@ class NightMeasurer:
         shown = [
             query_id
             for query_id in self._open_ids
-            if all(right[query_id].intersection(one.found[query_id][:k]) for one in (before, after))
+            if all(right[query_id].intersection(scores.found[query_id][:k]) for scores in (before, after))
         ]
         return shown[:MAX_ABSTENTION_QUESTIONS] if len(shown) >= MIN_ABSTENTION_QUESTIONS else []
 
@@ -228,8 +231,8 @@ class NightMeasurer:
         """How sure a version is of an answer, with the right passages there and without, by the bar that it has."""
         if not query_ids:
             return None
-        texts = [self.held_out.questions_by_id[one] for one in query_ids]
-        right = [self.held_out.right[one] for one in query_ids]
+        texts = [self.held_out.questions_by_id[query_id] for query_id in query_ids]
+        right = [self.held_out.right[query_id] for query_id in query_ids]
         encoder = self._readers[version.encoder_id]
         asked = AnswerableQuestions(texts, get_query_vectors(self.app.engine, encoder, texts), right)
         progress = self.watch("how sure it is", len(texts))
@@ -250,7 +253,7 @@ class NightMeasurer:
     def _readers(self) -> dict[str, CachedEncoder]:
         """An encoder for each version. No sentence is encoded twice tonight, nor once for both where they share passages."""
         recent, versions = EmbeddingCache(MAX_CACHED_SENTENCES), (self.current, self.candidate)
-        return {one.encoder_id: recent.of(self.app.open_encoder(one.encoder_id)) for one in versions}
+        return {version.encoder_id: recent.of(self.app.open_encoder(version.encoder_id)) for version in versions}
 
     def _answers(self, before: AbstentionScores | None, after: AbstentionScores | None) -> VersionAnswers:
         sides = {
@@ -264,7 +267,7 @@ class NightMeasurer:
             )
             for query_id, text in held_out.questions_by_id.items()
         }
-        golden = {one.query_id: one for one in load_golden_questions(self.app)}
+        golden = {golden.query_id: golden for golden in load_golden_questions(self.app)}
         return VersionAnswers(
             app=self.app, lexical=self.evidence.lexical, sides=sides, questions=golden | judged, watch=self.watch
         )
@@ -276,7 +279,7 @@ class NightMeasurer:
 
     def _asked(self, answers: VersionAnswers) -> tuple[dict[str, list[AnswerOutcome]], int, str]:
         """What both versions answered to the sample, how many of it are golden, and why support was not weighed."""
-        golden = [one for one in answers.questions if one not in self.held_out.questions_by_id]
+        golden = [question for question in answers.questions if question not in self.held_out.questions_by_id]
         sample, n_golden = answers.sample(self._open_ids, golden)
         try:
             is_quoting = self.app.chat_model is None
@@ -290,8 +293,11 @@ class NightMeasurer:
 
     def _milliseconds(self) -> BeforeAndAfter:
         """What a search takes from the words of the question to its hits, the versions taking turns."""
-        texts = [self.held_out.questions_by_id[one] for one in self._open_ids[:N_TIMED_QUESTIONS]]
-        sides = [(self.app.open_encoder(one.encoder_id), self._holdings(one)) for one in (self.current, self.candidate)]
+        texts = [self.held_out.questions_by_id[query_id] for query_id in self._open_ids[:N_TIMED_QUESTIONS]]
+        sides = [
+            (self.app.open_encoder(version.encoder_id), self._holdings(version))
+            for version in (self.current, self.candidate)
+        ]
         took = np.full((len(sides), len(texts)), np.inf)
         for row, text in enumerate(texts):
             for _ in range(N_TIMING_REPEATS):

@@ -61,8 +61,8 @@ def _data(night: NightFacts) -> Iterator[tuple[str, str]]:
     evidence, held_out = night.evidence, night.held_out
     judgments = evidence.judgments.judgments
     yield "judgments that count", f"{len(judgments):,}"
-    yield "of them right passages", f"{sum(one.label == 'positive' for one in judgments):,}"
-    yield "of them wrong passages", f"{sum(one.label == 'negative' for one in judgments):,}"
+    yield "of them right passages", f"{sum(judgment.label == 'positive' for judgment in judgments):,}"
+    yield "of them wrong passages", f"{sum(judgment.label == 'negative' for judgment in judgments):,}"
     yield "training questions", f"{len(evidence.asked('train')):,}"
     yield "questions for choosing (dev)", f"{len(evidence.asked('dev')):,}"
     yield "held-out questions", f"{len(held_out):,}, {int(held_out.locked.sum()):,} of them locked"
@@ -112,7 +112,7 @@ def flattened_settings(plan: NightPlan) -> dict[str, Any]:
 def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
     held = list(night.held_out.questions_by_id.values())
     trained = list(night.evidence.asked("train").questions)
-    same = {normalise_question(one) for one in held} & {normalise_question(one) for one in trained}
+    same = {normalise_question(question) for question in held} & {normalise_question(positive) for positive in trained}
     near = list(find_near_duplicates_of(trained, held))
     yield ValidityCheck(
         "Held-out questions in training",

@@ -79,7 +79,7 @@ def simulate_users(
                 origin="simulated",
                 shown=tuple(shown[question]),
             )
-            said = simulate_votes([one.passage_id for one in turn.shown], right, behaviour, rng)
+            said = simulate_votes([shown_hit.passage_id for shown_hit in turn.shown], right, behaviour, rng)
             verdicts = (Verdict(user, turn_id, question, *vote, given_at=asked_at) for vote in said.items())
             yield SimulatedTurn(turn, tuple(verdicts), sum(contradicts_truth(*vote, right) for vote in said.items()))
 
@@ -144,11 +144,11 @@ def served_passages(
     *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* is over *passage_ids*.
     """
     shown: dict[str, tuple[ShownPassage, ...]] = {}
-    for some in batched(range(len(questions)), 256):
-        texts = [questions[row] for row in some]
+    for batch in batched(range(len(questions)), 256):
+        texts = [questions[row] for row in batch]
         words = lexical.score_matrix(texts)
-        found = rank_passages(queries[list(some)], passages, words, weight, k=k, candidates=candidates)
-        for row, text, scores, best in zip(some, texts, words, found.fused, strict=True):
+        found = rank_passages(queries[list(batch)], passages, words, weight, k=k, candidates=candidates)
+        for row, text, scores, best in zip(batch, texts, words, found.fused, strict=True):
             bm25 = normalise_bm25(scores)
             shown[text] = tuple(
                 _shown(passage_ids[place], rank, float(passages[place] @ queries[row]), float(bm25[place]), weight)
@@ -160,9 +160,9 @@ def served_passages(
 def record_simulated_turns(feedback: FeedbackStore, turns: Iterable[SimulatedTurn]) -> int:
     """Stores turns and votes, TURNS_AT_ONCE in a transaction; returns how many votes were new."""
     n_new = 0
-    for some in batched(list(turns), TURNS_PER_TRANSACTION):
-        feedback.record_turns([one.turn for one in some])
-        n_new += feedback.append([verdict for one in some for verdict in one.verdicts])
+    for batch in batched(list(turns), TURNS_PER_TRANSACTION):
+        feedback.record_turns([turn.turn for turn in batch])
+        n_new += feedback.append([verdict for turn in batch for verdict in turn.verdicts])
     return n_new
 
 

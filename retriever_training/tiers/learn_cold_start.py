@@ -96,4 +96,4 @@ def without_held_out(cold: PseudoQuestionSet, evidence: TrainingSnapshot) -> Pse
     """Without the questions that say in nearly the same words what a dev or gate question says."""
     held_out = [*evidence.asked("dev").questions, *evidence.asked("gate").questions]
     near = set(find_near_duplicates_of(cold.asked.questions, held_out))
-    return cold.only([place for place, question in enumerate(cold.asked.questions) if question not in near])
+    return cold.only([index for index, question in enumerate(cold.asked.questions) if question not in near])

@@ -159,7 +159,7 @@ def mine_training_rows(
     advance = watch("mine negatives", len(mine))
     by_source = mine_negatives(mine, views, evidence.texts, finders=plan.sources, known=train.known, teacher=teacher)
     pool = max(plan.n_negatives, plan.pool)
-    right = [best_supported(one) for one in train.right]
+    right = [best_supported(positives) for positives in train.right]
     rows, removed = mix_rows(mine, by_source, right, pool, source_quotas(plan.sources))
     advance(len(mine))
     return mine, rows, removed
@@ -212,8 +212,8 @@ class _Texts:
         took out of its negatives."""
         train = self.evidence.asked("train")
         spared = {
-            question: (*right, *train.excluded_for(place))
-            for place, (question, right) in enumerate(zip(train.questions, train.right, strict=True))
+            question: (*right, *train.excluded_for(index))
+            for index, (question, right) in enumerate(zip(train.questions, train.right, strict=True))
         }
         texts = self.evidence.texts
         return [
@@ -234,7 +234,7 @@ class _Texts:
             return ()
         own = [self.evidence.row[row.positive_id], *(negative.passage for negative in row.negatives)]
         return tuple(
-            clipped_logits(self.teacher.scores(row.question, [self.evidence.texts[place] for place in own])).tolist()
+            clipped_logits(self.teacher.scores(row.question, [self.evidence.texts[index] for index in own])).tolist()
         )
 
     def lexical(self, weight: float) -> LexicalBonus:

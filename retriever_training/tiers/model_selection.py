@@ -94,10 +94,10 @@ def ndcg_by_lexical_weight(
     """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
     weights = sorted({default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default})
     values = np.zeros((len(weights), len(dev.right)))
-    for some in question_batches(len(questions), len(passages)):
-        dense = questions[some] @ passages.T
-        for cosines, place in zip(dense, range(len(dev.right))[some], strict=True):
-            values[:, place] = _ndcg_by_weight(cosines, dev.words[place], dev.right[place], weights, candidates)
+    for batch in question_batches(len(questions), len(passages)):
+        dense = questions[batch] @ passages.T
+        for cosines, index in zip(dense, range(len(dev.right))[batch], strict=True):
+            values[:, index] = _ndcg_by_weight(cosines, dev.words[index], dev.right[index], weights, candidates)
     return dict(zip(weights, values, strict=True))
 
 
@@ -117,7 +117,7 @@ def within_one_standard_error(values: Mapping[Setting, NDArray[np.float64]]) -> 
     its best setting is mostly luck.
     """
     best = max(values.values(), key=mean_or_zero)
-    return [setting for setting, one in values.items() if _is_within_one_error(best - one)]
+    return [setting for setting, score in values.items() if _is_within_one_error(best - score)]
 
 
 def mean_or_zero(values: NDArray[np.float64]) -> float:

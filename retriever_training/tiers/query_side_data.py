@@ -156,8 +156,8 @@ def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQue
     """
     drawn = draw_pseudo_questions(passages, seed)
     return JudgedQuestions(
-        questions=tuple(one.question for one in drawn.questions),
-        right=tuple(dict.fromkeys(one.left, PSEUDO_QUESTION_WEIGHT) for one in drawn.questions),
+        questions=tuple(pseudo_question.question for pseudo_question in drawn.questions),
+        right=tuple(dict.fromkeys(pseudo_question.left, PSEUDO_QUESTION_WEIGHT) for pseudo_question in drawn.questions),
         rejected=((),) * len(drawn.questions),
     )
 
@@ -171,11 +171,11 @@ def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuest
     ('Who?', 'Where?')
     """
     known = {normalise_question(question) for question in people.questions}
-    new = [place for place, question in enumerate(own.questions) if normalise_question(question) not in known]
+    new = [index for index, question in enumerate(own.questions) if normalise_question(question) not in known]
     return JudgedQuestions(
-        questions=people.questions + tuple(own.questions[place] for place in new),
-        right=people.right + tuple(own.right[place] for place in new),
-        rejected=people.rejected + tuple(own.rejected[place] for place in new),
+        questions=people.questions + tuple(own.questions[index] for index in new),
+        right=people.right + tuple(own.right[index] for index in new),
+        rejected=people.rejected + tuple(own.rejected[index] for index in new),
         excluded=people.excluded + ((),) * len(new) if people.excluded else (),
     )
 
@@ -222,9 +222,9 @@ def query_side_rows(
 def _twins(passages: FloatArray, rows: Sequence[int], chosen: FloatArray) -> dict[int, NDArray[np.intp]]:
     """For each of *rows* the places in *chosen* of passages that say nearly the same."""
     found: dict[int, NDArray[np.intp]] = {}
-    for some in batched(rows, 256):
-        near = passages[list(some)] @ chosen.T >= NEAR_DUPLICATE_COSINE
-        found.update((row, np.flatnonzero(line)) for row, line in zip(some, near, strict=True))
+    for batch in batched(rows, 256):
+        near = passages[list(batch)] @ chosen.T >= NEAR_DUPLICATE_COSINE
+        found.update((row, np.flatnonzero(line)) for row, line in zip(batch, near, strict=True))
     return found
 
 

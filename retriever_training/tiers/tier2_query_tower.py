@@ -55,7 +55,7 @@ def train_query_tower(
     )
     model.train()
     for batch in shuffled_batches(len(rows.weight), plan):
-        features = model.preprocess([questions[place] for place in rows.question_of[batch]])
+        features = model.preprocess([questions[index] for index in rows.question_of[batch]])
         features = {name: value.to(model.device) for name, value in features.items() if hasattr(value, "to")}
         with torch.autocast(model.device.type, torch.bfloat16, enabled=plan.bf16):
             queries = model(features)["sentence_embedding"]

@@ -221,10 +221,12 @@ def _loss(model: Any, table: BatchSideData, plan: TowersPlan) -> Any:
 def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: TowersPlan) -> DistinctTextBatchSampler:
     """Rows share no passage and no question."""
     n_passages = len(table.passages)
-    question = {text: n_passages + place for place, text in enumerate(dict.fromkeys(one.question for one in examples))}
+    question = {
+        text: n_passages + index for index, text in enumerate(dict.fromkeys(example.question for example in examples))
+    }
     texts = [
-        frozenset({question[one.question], *(int(passage) for passage in own if passage >= 0)})
-        for one, own in zip(examples, table.columns, strict=True)
+        frozenset({question[example.question], *(int(passage) for passage in own if passage >= 0)})
+        for example, own in zip(examples, table.columns, strict=True)
     ]
     topics = None
     if plan.topic_share and table.base is not None:
@@ -236,7 +238,7 @@ def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: To
 def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
     """What the model puts before questions and passages, by column."""
     kinds = {"anchor": "query", "positive": "document"}
-    kinds |= {f"negative_{place + 1}": "document" for place in range(n_negatives)}
+    kinds |= {f"negative_{index + 1}": "document" for index in range(n_negatives)}
     return {column: model.prompts[kind] for column, kind in kinds.items() if model.prompts.get(kind)}
 
 
@@ -244,10 +246,10 @@ def _dataset(examples: Sequence[TrainingExample], table: BatchSideData) -> Any:
     """Columns anchor, positive, negative_1 …, and the row's number as the label."""
     from datasets import Dataset
 
-    columns: dict[str, Any] = {"anchor": [one.question for one in examples]}
-    for place in range(table.n_negatives + 1):
-        name = f"negative_{place}" if place else "positive"
-        columns[name] = [table.text(row, place) for row in range(len(examples))]
+    columns: dict[str, Any] = {"anchor": [example.question for example in examples]}
+    for index in range(table.n_negatives + 1):
+        name = f"negative_{index}" if index else "positive"
+        columns[name] = [table.text(row, index) for row in range(len(examples))]
     return Dataset.from_dict({**columns, "label": list(range(len(examples)))})
 
 

@@ -54,7 +54,9 @@ def encode_earlier_views(
         *latest_refusals(app),
     }  # what the gate turned down teaches nobody, whether its files are kept or not
     older = [version for version in reversed(app.registry.versions()) if version.encoder_id not in never]
-    there = [one for one in older if one.folder.is_dir() and not app.vectors(one.passage_side).missing()]
+    there = [
+        version for version in older if version.folder.is_dir() and not app.vectors(version.passage_side).missing()
+    ]
     return tuple(
         encode_view(app, evidence, version, questions, watch, transient) for version in there[:MAX_EARLIER_VERSIONS]
     )

@@ -113,7 +113,7 @@ class NightStore:
 
     def tell(self, night_id: str, steps: Sequence[NightStep]) -> None:
         """Keeps what a night that runs has done so far, for whoever watches."""
-        told = json.dumps({STEPS_KEY: [asdict(one) | {"began_at": one.began_at.isoformat()} for one in steps]})
+        told = json.dumps({STEPS_KEY: [asdict(step) | {"began_at": step.began_at.isoformat()} for step in steps]})
         with self.engine.begin() as connection:
             open_ = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
             connection.execute(update(nights).where(open_).values(summary=told))
@@ -139,7 +139,8 @@ def _night(row: Mapping[Any, Any]) -> NightRecord:
     finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
     summary = json.loads(row["summary"])
     steps = tuple(
-        NightStep(**one | {"began_at": datetime.fromisoformat(one["began_at"])}) for one in summary.pop(STEPS_KEY, [])
+        NightStep(**step | {"began_at": datetime.fromisoformat(step["began_at"])})
+        for step in summary.pop(STEPS_KEY, [])
     )
     return NightRecord(
         night_id=row["night_id"],

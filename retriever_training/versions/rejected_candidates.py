@@ -32,7 +32,7 @@ def discard_version(app: App, version: Version) -> None:
     if not version.folder.is_dir():
         return
     others = (one for one in app.registry.versions() if one.encoder_id != version.encoder_id and one.folder.is_dir())
-    if version.passage_side not in {one.passage_side for one in others}:
+    if version.passage_side not in {version.passage_side for version in others}:
         app.vectors(version.passage_side).drop()  # first: after a kill the folder says that there is something left
     app.registry.discard(version.encoder_id)
 

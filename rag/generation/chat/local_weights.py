@@ -79,7 +79,10 @@ class LocalWeights:
             )
         model = model.to(device).eval()
         model.generation_config = greedy_decoding(model.generation_config, self.tokenizer)
-        n_millions, seconds = sum(one.numel() for one in model.parameters()) / 1e6, time.perf_counter() - started
+        n_millions, seconds = (
+            sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+            time.perf_counter() - started,
+        )
         self._tell(f"{self.name} is ready: {n_millions:.1f} million weights, {dtype} on {device}, in {seconds:.1f} s")
         return model
 
@@ -102,7 +105,10 @@ def greedy_decoding(config: Any, tokenizer: Any) -> Any:
 
     ends = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
     first_end = ends[0] if isinstance(ends, Sequence) else ends
-    pad = next((one for one in (config.pad_token_id, tokenizer.pad_token_id, first_end) if one is not None), None)
+    pad = next(
+        (candidate for candidate in (config.pad_token_id, tokenizer.pad_token_id, first_end) if candidate is not None),
+        None,
+    )
     return GenerationConfig(
         do_sample=False,
         eos_token_id=ends,

@@ -65,7 +65,7 @@ def is_retryable(failure: Exception) -> bool:
     status = http_status_of(failure)
     if status is not None:
         return status >= 500 or status in RETRYABLE_STATUSES
-    names = {kind.__name__ for one in exception_chain(failure) for kind in type(one).__mro__}
+    names = {kind.__name__ for exception in exception_chain(failure) for kind in type(exception).__mro__}
     return any(sign in name for name in names for sign in CONNECTION_ERROR_NAMES)
 
 
@@ -92,8 +92,8 @@ def retry_after_s(failure: BaseException | None) -> float:
 
 def http_status_of(failure: BaseException) -> int | None:
     """The HTTP status that a provider's error carries, under any of the names they use."""
-    for one in (failure, getattr(failure, "response", None)):
-        status = getattr(one, "status_code", None)
+    for source in (failure, getattr(failure, "response", None)):
+        status = getattr(source, "status_code", None)
         if isinstance(status, int):
             return status if status >= 400 else None  # ollama says -1 where there was no answer at all
     return None
@@ -106,5 +106,5 @@ def failure_kind(failure: BaseException) -> str:
     'TimeoutError'
     """
     status = http_status_of(failure)
-    names = " from ".join(type(one).__name__ for one in exception_chain(failure))
+    names = " from ".join(type(exception).__name__ for exception in exception_chain(failure))
     return f"{names}, HTTP {status}" if status is not None else names

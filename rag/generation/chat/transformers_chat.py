@@ -199,7 +199,7 @@ def interruptible(model: Any, is_over: ShouldStop) -> Iterator[None]:
         if is_over():
             raise GenerationStoppedError("the reader left, or the time was spent")
 
-    layers = [layer for some in model.modules() if isinstance(some, torch.nn.ModuleList) for layer in some]
+    layers = [layer for module in model.modules() if isinstance(module, torch.nn.ModuleList) for layer in module]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         yield

@@ -165,8 +165,8 @@ class _Reader:
     def _bullet_list(self, node: nodes.Node) -> Iterator[Block]:
         number = node.get("start", 1) if node.tagname == "enumerated_list" else None
         self.n_lists += 1
-        for place, item in enumerate(node.children):
-            self.marker = "- " if number is None else f"{number + place}. "
+        for index, item in enumerate(node.children):
+            self.marker = "- " if number is None else f"{number + index}. "
             yield from self.blocks(item)
         self.n_lists -= 1
         self.marker = ""

@@ -40,12 +40,12 @@ def sheet_to_blocks(rows: list[SheetRow], path: tuple[str, ...], merged: Sequenc
 
 def _rectangles(rows: list[SheetRow], here: range, columns: range) -> Iterator[tuple[range, range]]:
     """(rows, columns) of what empty rows and columns part, those of a stretch of rows from left to right."""
-    for some in _stretches([any(rows[i][columns.start : columns.stop]) for i in here], here.start):
-        for across in _stretches(_filled_columns([_cut(rows[i], columns) for i in some]), columns.start):
-            if (some, across) == (here, columns):
-                yield some, across
+    for run in _stretches([any(rows[i][columns.start : columns.stop]) for i in here], here.start):
+        for across in _stretches(_filled_columns([_cut(rows[i], columns) for i in run]), columns.start):
+            if (run, across) == (here, columns):
+                yield run, across
             else:
-                yield from _rectangles(rows, some, across)
+                yield from _rectangles(rows, run, across)
 
 
 def _table(part: list[SheetRow], wide: dict[int, SheetRow], start: int) -> tuple[list[str], SheetRow, list[SheetRow]]:
@@ -102,11 +102,11 @@ def _stretches(filled: list[bool], first: int) -> Iterator[range]:
     [range(0, 2), range(3, 4)]
     """
     start = None
-    for place, is_filled in enumerate([*filled, False], first):
+    for index, is_filled in enumerate([*filled, False], first):
         if is_filled and start is None:
-            start = place
+            start = index
         elif not is_filled and start is not None:
-            yield range(start, place)
+            yield range(start, index)
             start = None
 
 

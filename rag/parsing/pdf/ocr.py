@@ -183,7 +183,7 @@ def merge_recognised_pages(blocks: Sequence[Block], recognised: OcrResult) -> li
     kept = {line for page in pages for line in page}
     merged = list(blocks)
     for number, groups in recognised.paragraphs.items():
-        at = next((place for place, block in enumerate(merged) if (block.page or 0) > number), len(merged))
+        at = next((index for index, block in enumerate(merged) if (block.page or 0) > number), len(merged))
         path = _path_after(merged[at - 1]) if at else ()
         left = [[line for line in group if line in kept] for group in groups]
         merged[at:at] = [lines_to_block(group, path) for group in left if group]

@@ -62,9 +62,9 @@ class LabelledSet:
             for name, title, text in lines
         )
         texts = tuple(passage.encoded_text for passage in passages)
-        row = {name: place for place, name in enumerate(ids)}
+        row = {name: index for index, name in enumerate(ids)}
         dev, reported = positives_by_question(dataset, "dev", row), dataset.split(split)
-        held_out = {normalise_question(one) for one in (*dev, *(dataset.queries[name] for name in reported))}
+        held_out = {normalise_question(question) for question in (*dev, *(dataset.queries[name] for name in reported))}
         train = positives_by_question(dataset, "train", row)
         kept = {question: right for question, right in train.items() if normalise_question(question) not in held_out}
         if not kept:

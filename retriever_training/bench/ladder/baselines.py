@@ -77,7 +77,7 @@ def run_sentence_transformers(rate: float, bench: TrainingBench, seed: int, watc
     ]
     started = time.perf_counter()
     mined = mine_hard_negatives(
-        Dataset.from_dict({"anchor": [one for one, _ in pairs], "positive": [one for _, one in pairs]}),
+        Dataset.from_dict({"anchor": [row for row, _ in pairs], "positive": [row for _, row in pairs]}),
         load_model(bench.encoder.folder),
         corpus=list(data.texts),
         relative_margin=RELATIVE_MARGIN,
@@ -108,10 +108,10 @@ def run_rank_window(bench: TrainingBench, seed: int, watch: ProgressReporter) ->
     mine = mining_context(bench, seed)
     generator = mine.generator("rank window")
     columns: dict[str, list[str]] = {"anchor": [], "positive": [], "negative": []}
-    for question, right, found in zip(
+    for question, right, candidates in zip(
         data.train.questions, data.positives, FINDERS["dense"](mine, FLAG_RANK_WINDOW[1]), strict=True
     ):
-        window = [one.passage for one in found[FLAG_RANK_WINDOW[0] :]] or list(range(len(data.texts)))
+        window = [candidate.passage for candidate in candidates[FLAG_RANK_WINDOW[0] :]] or list(range(len(data.texts)))
         for row in sorted(right):
             negative = window[int(generator.integers(len(window)))]
             for name, text in zip(columns, (question, data.texts[row], data.texts[negative]), strict=True):

@@ -88,14 +88,16 @@ def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence
         choose_mixed_negatives(mine, views) if recipe.is_mixed else choose_finder_negatives(recipe, mine, views)
     )
     examples = []
-    for place, (question, right) in enumerate(zip(data.train.questions, data.train.right, strict=True)):
-        own = [one.passage for one in chosen[place]]
+    for index, (question, right) in enumerate(zip(data.train.questions, data.train.right, strict=True)):
+        own = [candidate.passage for candidate in chosen[index]]
         for row in right:
-            taught = base_teacher_scores(bench, place, [row, *own]) if recipe.taught else ()
+            taught = base_teacher_scores(bench, index, [row, *own]) if recipe.taught else ()
             examples.append(
-                TrainingExample(question, data.texts[row], tuple(data.texts[one] for one in own), teacher=taught)
+                TrainingExample(
+                    question, data.texts[row], tuple(data.texts[negative] for negative in own), teacher=taught
+                )
             )
-    sources = Counter(one.source for some in chosen for one in some)
+    sources = Counter(candidate.source for chosen_rows in chosen for candidate in chosen_rows)
     return LadderRows(tuple(examples), dict(sources), removed)
 
 
@@ -129,9 +131,10 @@ def choose_finder_negatives(recipe: Recipe, mine: MiningContext, views: Sequence
         by_source = mine_negatives(mine, views, mine.texts, finders, POOL_SIZE)
     else:
         by_source = {
-            name: [MinedNegatives(tuple(found)) for found in FINDERS[name](mine, POOL_SIZE)] for name in finders
+            name: [MinedNegatives(tuple(candidates)) for candidates in FINDERS[name](mine, POOL_SIZE)]
+            for name in finders
         }
-    chosen = [choose_negatives(by_source, place, 1, {recipe.source: 1}) for place in range(len(mine))]
+    chosen = [choose_negatives(by_source, index, 1, {recipe.source: 1}) for index in range(len(mine))]
     return chosen, count_removed(by_source[recipe.source])
 
 
@@ -147,9 +150,9 @@ def choose_mixed_negatives(mine: MiningContext, views: Sequence[VersionView]) ->
 def simulated_rejections(bench: TrainingBench) -> tuple[tuple[int, ...], ...]:
     """What a person who knows the labels rejects of the SHOWN passages that the base serves first, best first."""
     rejected = []
-    for place, positives in enumerate(bench.data.positives):
-        cosines = bench.base.passages @ bench.train_vectors[place]
-        shown = top_fused(cosines, lexical_scores(bench, place), bench.default_weight, 100, N_SHOWN).tolist()
+    for index, positives in enumerate(bench.data.positives):
+        cosines = bench.base.passages @ bench.train_vectors[index]
+        shown = top_fused(cosines, lexical_scores(bench, index), bench.default_weight, 100, N_SHOWN).tolist()
         rejected.append(tuple(row for row in shown if row not in positives))
     return tuple(rejected)
 

@@ -159,7 +159,7 @@ def schedule_examples(examples: Sequence[TrainingExample], n_rows: int, seed: in
 
     def rounds() -> Iterator[TrainingExample]:
         while True:
-            yield from (examples[place] for place in order.permutation(len(examples)))
+            yield from (examples[index] for index in order.permutation(len(examples)))
 
     return islice(rounds(), n_rows)
 

@@ -114,7 +114,7 @@ def recall_of(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
     >>> recall_of(np.array([[4, 7], [1, -1]]), np.array([[7, 9], [1, 2]]))
     0.5
     """
-    shared = [len(np.intersect1d(some, those)) for some, those in zip(found, true, strict=True)]
+    shared = [len(np.intersect1d(rows, those)) for rows, those in zip(found, true, strict=True)]
     return sum(shared) / max(1, true.size)
 
 

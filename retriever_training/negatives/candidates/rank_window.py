@@ -43,7 +43,7 @@ def within_window(
     `range_min` of what is left: there the same bounds skip deeper, the more was filtered.
     """
     questions, scores = candidate_cosines(mine.current, found)
-    ranks = np.fromiter((one.rank for candidates in found for one in candidates), np.int64, len(questions))
+    ranks = np.fromiter((candidate.rank for candidates in found for candidate in candidates), np.int64, len(questions))
     inside = ranks > window.skip
     if window.last is not None:
         inside &= ranks <= window.last
@@ -54,4 +54,4 @@ def within_window(
     if window.margin is not None:
         inside &= keeps_margin(window.margin, lowest_positive_cosines(mine.current, mine.positives)[questions], scores)
     kept = iter(inside.tolist())
-    return [[one for one in candidates if next(kept)] for candidates in found]
+    return [[candidate for candidate in candidates if next(kept)] for candidates in found]

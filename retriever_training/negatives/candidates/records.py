@@ -129,7 +129,7 @@ def drop_positives(
     *rows* and *scores* are `(q, k)`, best first; a row below 0 stands for nothing.
     """
     found = []
-    for some, theirs, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
-        kept = [pair for pair in zip(some, theirs, strict=True) if pair[0] >= 0 and pair[0] not in positives][:n]
+    for candidates, theirs, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
+        kept = [pair for pair in zip(candidates, theirs, strict=True) if pair[0] >= 0 and pair[0] not in positives][:n]
         found.append(rank_candidates(source, [row for row, _ in kept], [score for _, score in kept], version))
     return found

@@ -44,7 +44,7 @@ def sample_candidates(
     keys = likely + mine.generator(f"sample {stream}").gumbel(size=len(likely))
     ends = np.cumsum([len(candidates) for candidates in found]).tolist()
     return [
-        [candidates[place] for place in sorted(np.argsort(-keys[end - len(candidates) : end])[:n].tolist())]
+        [candidates[index] for index in sorted(np.argsort(-keys[end - len(candidates) : end])[:n].tolist())]
         for candidates, end in zip(found, ends, strict=True)
     ]
 

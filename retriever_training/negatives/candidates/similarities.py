@@ -20,8 +20,8 @@ def lowest_positive_cosines(view: VersionView, positives: Sequence[frozenset[int
 
     The least, as in `mine_hard_negatives`: what lies below it lies below all.
     """
-    questions = np.repeat(np.arange(len(positives)), [len(some) for some in positives])
-    rows = np.fromiter((row for some in positives for row in sorted(some)), np.int64, len(questions))
+    questions = np.repeat(np.arange(len(positives)), [len(rows) for rows in positives])
+    rows = np.fromiter((row for rows in positives for row in sorted(rows)), np.int64, len(questions))
     worst = np.full(len(positives), np.inf)
     np.minimum.at(worst, questions, row_cosines(view.question_vectors, questions, view.passage_vectors, rows))
     return worst
@@ -30,7 +30,9 @@ def lowest_positive_cosines(view: VersionView, positives: Sequence[frozenset[int
 def candidate_cosines(view: VersionView, found: Sequence[Sequence[Candidate]]) -> tuple[NDArray[np.int64], Scores]:
     """The question of every candidate, one after the other, and its cosine with it, `(m,)` each."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
-    rows = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
+    rows = np.fromiter(
+        (candidate.passage for candidates in found for candidate in candidates), np.int64, len(questions)
+    )
     return questions, row_cosines(view.question_vectors, questions, view.passage_vectors, rows)
 
 

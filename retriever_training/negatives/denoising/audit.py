@@ -45,16 +45,16 @@ def sample_for_audit(
     """
     strata: dict[tuple[str, str], list[tuple[int, Candidate]]] = defaultdict(list)
     for name, mined in by_source.items():
-        for row, one in enumerate(mined):
-            for candidate in one.kept:
+        for row, result in enumerate(mined):
+            for candidate in result.kept:
                 strata[name, ""].append((row, candidate))
-            for candidate, reason in one.removed:
+            for candidate, reason in result.removed:
                 strata[name, reason].append((row, candidate))
     generator = np.random.default_rng(seed)
     drawn = []
     for (_, reason), members in sorted(strata.items(), key=lambda stratum: stratum[0]):
         places = sorted(generator.choice(len(members), min(n, len(members)), replace=False).tolist())
-        drawn += [_audited(mine, texts, members[place], reason or None) for place in places]
+        drawn += [_audited(mine, texts, members[index], reason or None) for index in places]
     return drawn
 
 

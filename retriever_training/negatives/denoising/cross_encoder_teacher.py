@@ -75,7 +75,7 @@ def choose_finalists(passages: Sequence[int], ranks: Sequence[int], n: int = MAX
     [7, 9]
     """
     order = sorted(range(len(passages)), key=lambda place: ranks[place])
-    return list(dict.fromkeys(passages[place] for place in order))[:n]
+    return list(dict.fromkeys(passages[index] for index in order))[:n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ def scored_candidates(
     Those of zone "suspect" are for people to review, those of zone "soft" are negatives with a label of their own.
     Passages that people rejected are not read.
     """
-    for question, one in zip(mine.questions, mined, strict=True):
-        kept = [candidate.passage for candidate in one.kept if candidate.source != "feedback"]
-        suspected = [candidate.passage for candidate, reason in one.removed if reason == TEACHER_SAYS_POSITIVE]
+    for question, result in zip(mine.questions, mined, strict=True):
+        kept = [candidate.passage for candidate in result.kept if candidate.source != "feedback"]
+        suspected = [candidate.passage for candidate, reason in result.removed if reason == TEACHER_SAYS_POSITIVE]
         rows = list(dict.fromkeys(kept + suspected))
         scores: NDArray[Any] = teacher.scores(question, [texts[row] for row in rows])
         for row, score in zip(rows, scores.tolist(), strict=True):

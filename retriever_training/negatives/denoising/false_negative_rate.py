@@ -208,17 +208,17 @@ def measure(
 
     *by_source* holds one `Mined` for each question of *told*, in its order.
     """
-    naive = {name: [in_found_order(one)[:n] for one in mined] for name, mined in by_source.items()}
-    cleaned = {name: [one.kept[:n] for one in mined] for name, mined in by_source.items()}
+    naive = {name: [in_found_order(result)[:n] for result in mined] for name, mined in by_source.items()}
+    cleaned = {name: [result.kept[:n] for result in mined] for name, mined in by_source.items()}
     return FalseNegativeRates(
         n_questions=len(told),
         n=n,
-        n_hidden=sum(len(one.right) for one in told),
+        n_hidden=sum(len(truth.right) for truth in told),
         as_found=_rates(told, naive, passage_ids),
         cleaned=_rates(told, cleaned, passage_ids),
         removals=_removals(told, by_source, passage_ids),
         n_candidates=sum(
-            len({one.passage for mined in by_source.values() for one in in_found_order(mined[row])})
+            len({candidate.passage for mined in by_source.values() for candidate in in_found_order(mined[row])})
             for row in range(len(told))
         ),
     )
@@ -234,9 +234,12 @@ def _rates(
     emitted: Mapping[str, Sequence[Sequence[Candidate]]],
     passage_ids: Sequence[str],
 ) -> tuple[FalseNegativeRate, ...]:
-    rows = {name: [[one.passage for one in some] for some in of_questions] for name, of_questions in emitted.items()}
+    rows = {
+        name: [[candidate.passage for candidate in group] for group in of_questions]
+        for name, of_questions in emitted.items()
+    }
     rows[ALL_SOURCES] = [
-        sorted({row for of_questions in rows.values() for row in of_questions[place]}) for place in range(len(told))
+        sorted({row for of_questions in rows.values() for row in of_questions[index]}) for index in range(len(told))
     ]
     return tuple(_rate(name, told, of_questions, passage_ids) for name, of_questions in rows.items())
 
@@ -244,7 +247,7 @@ def _rates(
 def _rate(
     name: str, told: Sequence[PartlyLabelledQuestion], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]
 ) -> FalseNegativeRate:
-    truths = [one.truth(passage_ids[row]) for one, some in zip(told, rows, strict=True) for row in some]
+    truths = [truth.truth(passage_ids[row]) for truth, candidates in zip(told, rows, strict=True) for row in candidates]
     return FalseNegativeRate(
         name, len(truths), sum(truth is not None for truth in truths), sum(truth is True for truth in truths)
     )
@@ -257,14 +260,14 @@ def _removals(
 ) -> tuple[RuleRemovals, ...]:
     """A question's passage counts once, however many sources found it."""
     reasons = {
-        (place, candidate.passage): reason
+        (index, candidate.passage): reason
         for mined in by_source.values()
-        for place, one in enumerate(mined)
-        for candidate, reason in one.removed
+        for index, result in enumerate(mined)
+        for candidate, reason in result.removed
     }
     counts: dict[str, Counter[bool | None]] = defaultdict(Counter)
-    for (place, passage), reason in reasons.items():
-        counts[reason][told[place].truth(passage_ids[passage])] += 1
+    for (index, passage), reason in reasons.items():
+        counts[reason][told[index].truth(passage_ids[passage])] += 1
     found = (RuleRemovals(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
     return tuple(sorted(found, key=lambda removal: -removal.n))
 
@@ -283,6 +286,6 @@ def _mean_ratings(file: Path, split: str) -> dict[str, dict[str, float]]:
         if one.get("split", split) == split:
             given[query_id][passage_id].append(rating)
     return {
-        query_id: {passage_id: sum(some) / len(some) for passage_id, some in by_passage.items()}
+        query_id: {passage_id: sum(group) / len(group) for passage_id, group in by_passage.items()}
         for query_id, by_passage in given.items()
     }

@@ -189,7 +189,7 @@ def remove_false_negatives(
     start = 0
     for candidates in found:
         some = objections[start : start + len(candidates)].tolist()
-        mined.append(_mined(candidates, [reasons[place] if place >= 0 else None for place in some]))
+        mined.append(_mined(candidates, [reasons[index] if index >= 0 else None for index in some]))
         start += len(candidates)
     return mined if teacher is None else _read(mine, texts, mined, teacher)
 
@@ -197,8 +197,12 @@ def remove_false_negatives(
 def as_pairs(found: Sequence[Sequence[Candidate]]) -> tuple[CandidatePairs, BoolArray]:
     """All candidates of all questions as pairs, and which of them people rejected, `(m,)`."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
-    passages = np.fromiter((one.passage for candidates in found for one in candidates), np.int64, len(questions))
-    rejected = np.fromiter((one.source == "feedback" for some in found for one in some), np.bool_, len(questions))
+    passages = np.fromiter(
+        (candidate.passage for candidates in found for candidate in candidates), np.int64, len(questions)
+    )
+    rejected = np.fromiter(
+        (candidate.source == "feedback" for candidates in found for candidate in candidates), np.bool_, len(questions)
+    )
     return CandidatePairs(questions, passages), rejected
 
 
@@ -210,15 +214,15 @@ def first_matching_rules(
     *rejected* says which of them people rejected.
     """
     objections = np.full(len(pairs), -1, np.int64)
-    for place, rule in enumerate(rules):
+    for index, rule in enumerate(rules):
         asked = np.flatnonzero((objections < 0) & (~rejected | rule.applies_to_rejected))
-        objections[asked[rule.matches(grounds, pairs.at(asked))]] = place
+        objections[asked[rule.matches(grounds, pairs.at(asked))]] = index
     return objections
 
 
 def count_removed(mined: Iterable[MinedNegatives]) -> dict[str, int]:
     """How many candidates went, by reason."""
-    return dict(Counter(reason for one in mined for _, reason in one.removed))
+    return dict(Counter(reason for result in mined for _, reason in result.removed))
 
 
 def _mined(candidates: Sequence[Candidate], reasons: Sequence[str | None]) -> MinedNegatives:

@@ -194,12 +194,12 @@ class PairFeatures:
 
     @cached_property
     def _n_positives(self) -> IntArray:
-        return np.fromiter((len(some) for some in self.mine.positives), np.int64, len(self.mine))
+        return np.fromiter((len(positives) for positives in self.mine.positives), np.int64, len(self.mine))
 
     @cached_property
     def _positives(self) -> IntArray:
         """All of them, question after question."""
-        return np.fromiter((row for some in self.mine.positives for row in sorted(some)), np.int64)
+        return np.fromiter((row for positives in self.mine.positives for row in sorted(positives)), np.int64)
 
     @cached_property
     def told(self) -> CandidatePairs:

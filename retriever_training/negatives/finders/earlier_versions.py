@@ -18,7 +18,7 @@ def find_by_earlier_versions(mine: MiningContext, n: int) -> list[list[Candidate
     A passage belongs to the first version that names it. Nothing where the mine knows no earlier version.
     """
     by_version = [find_by_view(mine, view, "earlier", n) for view in mine.earlier]
-    return [interleave([found[row] for found in by_version], n) for row in range(len(mine))]
+    return [interleave([candidates[row] for candidates in by_version], n) for row in range(len(mine))]
 
 
 def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
@@ -33,10 +33,16 @@ def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
     """
     first: dict[int, Candidate] = {}
     for turn in zip_longest(*lists):
-        for one in turn:
-            if one is not None:
-                first.setdefault(one.passage, one)
+        for candidate in turn:
+            if candidate is not None:
+                first.setdefault(candidate.passage, candidate)
     return [
-        Candidate(passage=one.passage, source=one.source, rank=rank, score=one.score, version=one.version)
-        for rank, one in enumerate(list(first.values())[:n], start=1)
+        Candidate(
+            passage=candidate.passage,
+            source=candidate.source,
+            rank=rank,
+            score=candidate.score,
+            version=candidate.version,
+        )
+        for rank, candidate in enumerate(list(first.values())[:n], start=1)
     ]
