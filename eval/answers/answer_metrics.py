@@ -86,7 +86,7 @@ def content_recall(text: str, answers: Sequence[str]) -> float:
     """
     found = Counter(tokenize(text))
     wanted = (Counter(tokenize(answer)) for answer in answers)
-    return max(((found & one).total() / one.total() for one in wanted if one), default=0.0)
+    return max(((found & word).total() / word.total() for word in wanted if word), default=0.0)
 
 
 def nugget_recall(text: str, nuggets: Sequence[Sequence[str]]) -> float | None:

@@ -50,7 +50,11 @@ class AnswerScores:
         citations) is the mean over the answers given.
         """
         found = {name: self.of(name) for name in (*REFERENCE_MEASURES, *GIVEN_ANSWER_MEASURES)}
-        return {name: {"mean": round(mean(some), 5), "n": len(some)} for name, some in found.items() if some}
+        return {
+            name: {"mean": round(mean(answers_of_set), 5), "n": len(answers_of_set)}
+            for name, answers_of_set in found.items()
+            if answers_of_set
+        }
 
     def right(self) -> dict[str, Any]:
         """How many answerable questions are answered right, and by what that is told."""
@@ -124,7 +128,7 @@ class AnswerScores:
             "risk": self.risk(),
             "cost": self.cost(),
             "causes": count_causes(attributed),
-            "worst": [one.as_json() for one in worst_failures(attributed)],
+            "worst": [failure.as_json() for failure in worst_failures(attributed)],
             "origins": {name: scores.summary() for name, scores in self.by_origin().items()},
         }
 

@@ -87,10 +87,10 @@ def ask_questions(
     What is raised becomes a row with an error, and the others are asked all the same.
     """
     whole = retriever_of(frozenset())
-    for one in questions:
-        yield _ask(one, whole, answerer_of, threshold, is_there=True)
-        if leave_out_too and one.right:
-            yield _ask(one, retriever_of(one.right), answerer_of, threshold, is_there=False)
+    for question in questions:
+        yield _ask(question, whole, answerer_of, threshold, is_there=True)
+        if leave_out_too and question.right:
+            yield _ask(question, retriever_of(question.right), answerer_of, threshold, is_there=False)
         progress(1)
 
 
@@ -131,9 +131,14 @@ def _ask(
 def rank_of_right_hit(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
     """The rank of the first hit that is right, or stands for a right passage that says no more than it does."""
     return next(
-        (hit.rank for hit in hits if {hit.passage.passage_id, *(one.passage_id for one in hit.also_in)} & right), None
+        (
+            hit.rank
+            for hit in hits
+            if {hit.passage.passage_id, *(duplicate.passage_id for duplicate in hit.also_in)} & right
+        ),
+        None,
     )
 
 
 def _fell_back(answer: Answer) -> str:
-    return "the language model wrote no answer" if any(one in answer.text for one in FALLBACKS) else ""
+    return "the language model wrote no answer" if any(fallback in answer.text for fallback in FALLBACKS) else ""

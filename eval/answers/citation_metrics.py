@@ -48,7 +48,7 @@ def alce_scores(text: str, passages: Sequence[Passage], supports: SupportTest) -
         cited = [passages[number - 1] for number in named]
         if cited and supports(cited, claim.text):
             n_recalled += 1
-            n_precise += sum(_is_needed(cited, place, claim.text, supports) for place in range(len(cited)))
+            n_precise += sum(_is_needed(cited, position, claim.text, supports) for position in range(len(cited)))
     return CitationScores(
         recall=n_recalled / len(said) if said else None,
         precision=n_precise / n_cited if n_cited else None,
@@ -75,15 +75,18 @@ def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
     >>> supports_by_spans([owls], "Swifts sleep in the air"), supports_by_spans([owls], "Owls hunt 20 mice a night")
     (True, False)
     """
-    split = [split_sentences(one.text) for one in passages]
-    weights = idf_weights(content_words(one.text) for some in split for one in some)
-    best = [find_support(sentence, one.text, some, weights) for one, some in zip(passages, split, strict=True)]
-    known = "\n".join(one.encoded_text for one in passages).casefold()
+    split = [split_sentences(passage.text) for passage in passages]
+    weights = idf_weights(content_words(sentence.text) for sentences in split for sentence in sentences)
+    best = [
+        find_support(sentence, passage.text, sentences, weights)
+        for passage, sentences in zip(passages, split, strict=True)
+    ]
+    known = "\n".join(passage.encoded_text for passage in passages).casefold()
     if not all(name in known for name in extract_names(sentence)):
         return False
     if any(span.support >= MIN_SUPPORTED for span in best):
         return True
-    together = " ".join(one.text[span.start : span.end] for one, span in zip(passages, best, strict=True))
+    together = " ".join(passage.text[span.start : span.end] for passage, span in zip(passages, best, strict=True))
     return find_support(sentence, together, [Sentence(0, len(together), together)], weights).support >= MIN_SUPPORTED
 
 

@@ -123,21 +123,25 @@ def attribute_failures(traces: Sequence[AnswerTrace]) -> list[AttributedQuestion
     """Every question with its first cause, in the order given."""
     return [
         AttributedQuestion(
-            query_id=one.query_id, question=one.question, cause=first_cause(one), rank=one.rank, error=one.error
+            query_id=trace.query_id,
+            question=trace.question,
+            cause=first_cause(trace),
+            rank=trace.rank,
+            error=trace.error,
         )
-        for one in traces
+        for trace in traces
     ]
 
 
 def count_causes(attributed: Sequence[AttributedQuestion]) -> dict[Cause, int]:
     """How many questions each cause has, in the order of CAUSES; those that none has are 0."""
-    found = Counter(one.cause for one in attributed)
+    found = Counter(question.cause for question in attributed)
     return {cause: found[cause] for cause in CAUSES}
 
 
 def worst_failures(attributed: Sequence[AttributedQuestion], n: int = 20) -> list[AttributedQuestion]:
     """Up to *n* questions that failed; those first whose cause comes first, for what is mended there helps all later steps."""
-    failed = [one for one in attributed if one.cause != "right"]
+    failed = [question for question in attributed if question.cause != "right"]
     return sorted(failed, key=lambda one: (CAUSES.index(one.cause), one.query_id))[:n]
 
 
@@ -160,21 +164,21 @@ class CauseChanges:
     @property
     def fixed(self) -> tuple[CauseChange, ...]:
         """Wrong before, right now."""
-        return tuple(one for one in self.moves if one.before != "right" and one.after == "right")
+        return tuple(move for move in self.moves if move.before != "right" and move.after == "right")
 
     @property
     def broken(self) -> tuple[CauseChange, ...]:
         """Right before, wrong now."""
-        return tuple(one for one in self.moves if one.before == "right" and one.after != "right")
+        return tuple(move for move in self.moves if move.before == "right" and move.after != "right")
 
     @property
     def same(self) -> tuple[CauseChange, ...]:
         """Right both times, or wrong both times; the cause may be another one."""
-        return tuple(one for one in self.moves if (one.before == "right") == (one.after == "right"))
+        return tuple(move for move in self.moves if (move.before == "right") == (move.after == "right"))
 
     def table(self) -> dict[str, dict[str, int]]:
         """cause before → cause after → questions, without rows and columns of zeros."""
-        found = Counter((one.before, one.after) for one in self.moves)
+        found = Counter((move.before, move.after) for move in self.moves)
         rows = [cause for cause in CAUSES if any(before == cause for before, _ in found)]
         columns = [cause for cause in CAUSES if any(after == cause for _, after in found)]
         return {before: {after: found[before, after] for after in columns} for before in rows}
@@ -187,19 +191,19 @@ class CauseChanges:
             "n_broken": len(self.broken),
             "n_same": len(self.same),
             "table": self.table(),
-            "fixed": [asdict(one) for one in self.fixed],
-            "broken": [asdict(one) for one in self.broken],
+            "fixed": [asdict(question_id) for question_id in self.fixed],
+            "broken": [asdict(question_id) for question_id in self.broken],
         }
 
 
 def cause_changes(before: Sequence[AttributedQuestion], after: Sequence[AttributedQuestion]) -> CauseChanges:
     """The questions that both versions were asked, in the order of *after*."""
-    causes: Mapping[str, Cause] = {one.query_id: one.cause for one in before}
+    causes: Mapping[str, Cause] = {trace.query_id: trace.cause for trace in before}
     return CauseChanges(
         tuple(
-            CauseChange(one.query_id, one.question, causes[one.query_id], one.cause)
-            for one in after
-            if one.query_id in causes
+            CauseChange(trace.query_id, trace.question, causes[trace.query_id], trace.cause)
+            for trace in after
+            if trace.query_id in causes
         )
     )
 

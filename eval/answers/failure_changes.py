@@ -44,7 +44,9 @@ class FailureCauses:
         """(cause, questions of the current version, of the candidate), without those that nobody has."""
         before, after = count_causes(self.current), count_causes(self.candidate)
         return [
-            (one, before[one], after[one] if self.candidate else None) for one in CAUSES if before[one] or after[one]
+            (cause, before[cause], after[cause] if self.candidate else None)
+            for cause in CAUSES
+            if before[cause] or after[cause]
         ]
 
     def sentences(self) -> Iterator[str]:
@@ -94,10 +96,10 @@ def failure_causes(
     """The causes of the same questions, *after* being empty where one version is measured alone."""
     return FailureCauses(
         written_by=written_by,
-        current=tuple(attribute_failures([known(one) for one in before])),
-        candidate=tuple(attribute_failures([known(one) for one in after])),
+        current=tuple(attribute_failures([known(trace) for trace in before])),
+        candidate=tuple(attribute_failures([known(trace) for trace in after])),
         n_golden=n_golden,
-        n_without_reference=sum(one.right_by == "passage" for one in before),
+        n_without_reference=sum(trace.right_by == "passage" for trace in before),
         n_undecided=sum(map(_is_untold, (*before, *after))),
     )
 

@@ -46,22 +46,22 @@ class FixedPassageAnswerer:
             ),
             AnswerDraft(),
         )
-        error = "the language model wrote no answer" if any(one in draft.text for one in FALLBACKS) else ""
+        error = "the language model wrote no answer" if any(fallback in draft.text for fallback in FALLBACKS) else ""
         return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), error)
 
     def hits(self, question: str, passages: Sequence[Passage]) -> list[Hit]:
         """The passages as hits; one that was changed has the word score of what it was."""
         query = self._encoder.encode_queries([question])[0]
-        dense = self._encoder.encode_passages([one.encoded_text for one in passages]) @ query
+        dense = self._encoder.encode_passages([passage.encoded_text for passage in passages]) @ query
         words = normalise_bm25(np.asarray(self._lexical.scores(question)))
-        lexical = [float(words[self._row[one.passage_id.removesuffix(CHANGED_SUFFIX)]]) for one in passages]
+        lexical = [float(words[self._row[passage.passage_id.removesuffix(CHANGED_SUFFIX)]]) for passage in passages]
         return [
             Hit(
-                passage=one,
+                passage=passage,
                 rank=rank,
                 score=float(cosine) + self._weight * by_words,
                 dense=float(cosine),
                 lexical=by_words,
             )
-            for rank, (one, cosine, by_words) in enumerate(zip(passages, dense, lexical, strict=True), start=1)
+            for rank, (passage, cosine, by_words) in enumerate(zip(passages, dense, lexical, strict=True), start=1)
         ]

@@ -101,12 +101,12 @@ class JudgeResult:
     @property
     def n_failed(self) -> int:
         """Repeats without a grade."""
-        return sum(grade is None for one in self.judged for grade in one.grades)
+        return sum(grade is None for item in self.judged for grade in item.grades)
 
     @property
     def coverage(self) -> float:
         """The share of repeats that gave a grade; 0 of none."""
-        n = sum(len(one.grades) for one in self.judged)
+        n = sum(len(item.grades) for item in self.judged)
         return 1 - self.n_failed / n if n else 0.0
 
     @property
@@ -116,21 +116,21 @@ class JudgeResult:
 
     def mean(self) -> float | None:
         """Of the answers' means; None where it is not valid."""
-        means = [one.mean for one in self.judged if one.mean is not None]
+        means = [item.mean for item in self.judged if item.mean is not None]
         return statistics.fmean(means) if means and self.is_valid else None
 
     def spread(self) -> float | None:
         """The standard deviation between the repeats' means; None where it is not valid."""
-        n_repeats = min((len(one.grades) for one in self.judged), default=0)
+        n_repeats = min((len(item.grades) for item in self.judged), default=0)
         means = []
         for repeat in range(n_repeats):
-            given = [grade for one in self.judged if (grade := one.grades[repeat]) is not None]
+            given = [grade for item in self.judged if (grade := item.grades[repeat]) is not None]
             means += [statistics.fmean(given)] if given else []
         return statistics.stdev(means) if len(means) > 1 and self.is_valid else None
 
     def unstable(self) -> list[str]:
         """The answers that got more than one grade."""
-        return [one.item_id for one in self.judged if len({grade for grade in one.grades if grade is not None}) > 1]
+        return [item.item_id for item in self.judged if len({grade for grade in item.grades if grade is not None}) > 1]
 
     def as_json(self) -> dict[str, Any]:
         """For JSON."""
@@ -141,7 +141,7 @@ class JudgeResult:
             "n_answers": len(self.judged),
             "repeats": REPEATS,
             "n_failed": self.n_failed,
-            "errors": dict(Counter(error for one in self.judged for error in one.errors).most_common(5)),
+            "errors": dict(Counter(error for item in self.judged for error in item.errors).most_common(5)),
             "coverage": round(self.coverage, 5),
             "is_valid": self.is_valid,
             "mean": None if mean is None else round(mean, 5),
@@ -164,8 +164,8 @@ def run_judge(
         judged.append(
             JudgedAnswer(
                 item.item_id,
-                tuple(one if isinstance(one, float) else None for one in said),
-                tuple(one for one in said if isinstance(one, str)),
+                tuple(reply if isinstance(reply, float) else None for reply in said),
+                tuple(reply for reply in said if isinstance(reply, str)),
             )
         )
         progress(1)
@@ -190,7 +190,7 @@ def messages_of(item: AnswerToJudge) -> list[BaseMessage]:
     parts = [
         ("question", item.question),
         ("passages", passages),
-        *(("known answer", one) for one in item.known),
+        *(("known answer", answer) for answer in item.known),
         ("answer", item.answer),
     ]
     told = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text)
@@ -218,18 +218,18 @@ def judge_model_call(model: ChatModel, patience: Timeouts) -> Ask:
 def answer_votes(verdicts: Iterable[Verdict]) -> dict[str, bool]:
     """turn → whether people found its answer good; turns on which they are divided are left out."""
     counts: Counter[str] = Counter()
-    for one in verdicts:
-        if one.passage_id is None:
-            counts[one.turn_id] += (one.verdict in GOOD_VOTES) - (one.verdict in BAD_VOTES)
+    for verdict in verdicts:
+        if verdict.passage_id is None:
+            counts[verdict.turn_id] += (verdict.verdict in GOOD_VOTES) - (verdict.verdict in BAD_VOTES)
     return {turn_id: n > 0 for turn_id, n in counts.items() if n}
 
 
 def agreement_with_people(judging: JudgeResult, votes: Mapping[str, bool]) -> JudgeAgreement:
     """Judge and people on the answers that both said something of; a mean grade of a half and more is good."""
     pairs = [
-        (one.mean >= GRADES["partly"], votes[one.item_id])
-        for one in judging.judged
-        if one.mean is not None and one.item_id in votes
+        (item.mean >= GRADES["partly"], votes[item.item_id])
+        for item in judging.judged
+        if item.mean is not None and item.item_id in votes
     ]
     if len(pairs) < MIN_VOTED_ANSWERS:
         return JudgeAgreement(len(pairs), None, None)
@@ -247,7 +247,7 @@ def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
     0.4
     """
     n = len(pairs)
-    same = sum(one == other for one, other in pairs) / n
+    same = sum(first == second for first, second in pairs) / n
     ours, theirs = (sum(side) / n for side in zip(*pairs, strict=True))
     chance = ours * theirs + (1 - ours) * (1 - theirs)
     return round((same - chance) / (1 - chance), 5) if chance < 1 else None

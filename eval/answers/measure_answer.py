@@ -174,7 +174,7 @@ def leading_statement(answer: Answer) -> str:
 def _read(answer: Answer | None) -> list[str]:
     """The hits, and the passages that a hit stands for."""
     hits = answer.hits if answer else ()
-    return [one.passage_id for hit in hits for one in (hit.passage, *hit.also_in)]
+    return [passage.passage_id for hit in hits for passage in (hit.passage, *hit.also_in)]
 
 
 def _is_right(asked: AnswerOutcome, text: str, cited: Sequence[str]) -> tuple[bool, RightBy]:

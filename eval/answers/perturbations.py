@@ -92,8 +92,8 @@ def paraphrase(question: str) -> list[str]:
     """
     bare = question.strip()
     made = [bare.casefold().rstrip("?. "), f"Can you tell me: {bare}"]
-    made += [pattern.sub(said, bare) for pattern, said in _REWORDINGS if pattern.search(bare)][:1]
-    return [one for one in dict.fromkeys(made) if one != bare]
+    made += [pattern.sub(replacement, bare) for pattern, replacement in _REWORDINGS if pattern.search(bare)][:1]
+    return [rewording for rewording in dict.fromkeys(made) if rewording != bare]
 
 
 def _saying(passage: Passage, was: str, now: str) -> Passage:
@@ -121,8 +121,14 @@ def _another(was: str, others: Sequence[str], text: str) -> str:
     """What stands in the answer's place; empty where there is nothing that could."""
     if _DIGITS.search(was):
         return _DIGITS.sub(lambda digits: _other_number(digits.group()), was)
-    fitting = sorted({one for one in others if _shape(one) == _shape(was) and not _word(one).search(text)})
-    later = [one for one in fitting if one > was]
+    fitting = sorted(
+        {
+            distractor
+            for distractor in others
+            if _shape(distractor) == _shape(was) and not _word(distractor).search(text)
+        }
+    )
+    later = [sentence for sentence in fitting if sentence > was]
     return next(iter([*later, *fitting]), "")
 
 
@@ -143,4 +149,4 @@ def _shape(answer: str) -> tuple[bool, ...] | None:
 
 def usable_cases(found: Iterator[PerturbationCase], k: int) -> list[PerturbationCase]:
     """Those that every test can be made of: with a right passage that holds an answer, and *k* wrong ones."""
-    return [one for one in found if one.right and len(one.wrong) >= k]
+    return [value for value in found if value.right and len(value.wrong) >= k]

@@ -131,8 +131,8 @@ def measure_robustness(
     return RobustnessResult(
         k=k,
         n_questions=len(cases),
-        noise={share: _point(some) for share, some in noise.items()},
-        position={rank: _point(some) for rank, some in position.items()},
+        noise={share: _point(outcomes) for share, outcomes in noise.items()},
+        position={rank: _point(outcomes) for rank, outcomes in position.items()},
         counterfactual=_false(false),
         paraphrases=_reworded(reworded),
     )
@@ -176,8 +176,8 @@ def _say_false(case: PerturbationCase, others: Sequence[str], answer: Answer) ->
 
 
 def _false(said: Sequence[_Said | None]) -> CounterfactualResult:
-    some = [one for one in said if one]
-    shares = (mean(float(getattr(one, name)) for one in some) for name in _Said.__dataclass_fields__)
+    some = [outcome for outcome in said if outcome]
+    shares = (mean(float(getattr(outcome, name)) for outcome in some) for name in _Said.__dataclass_fields__)
     return CounterfactualResult(len(some), len(said) - len(some), *shares)
 
 
@@ -185,15 +185,15 @@ def _reword(case: PerturbationCase, answer: Answer) -> tuple[bool, list[bool]]:
     """Whether the question as asked is answered right from its right passage and four wrong ones, and its paraphrases."""
     passages = [case.right[0], *case.wrong[:4]]
     as_asked = _is_right(case, answer(case.question, passages))
-    return as_asked, [_is_right(case, answer(said, passages)) for said in paraphrase(case.question)]
+    return as_asked, [_is_right(case, answer(rewording, passages)) for rewording in paraphrase(case.question)]
 
 
 def _reworded(found: Sequence[tuple[bool, list[bool]]]) -> ParaphraseResult:
-    pairs = [(as_asked, one) for as_asked, some in found for one in some]
+    pairs = [(as_asked, outcome) for as_asked, outcomes in found for outcome in outcomes]
     return ParaphraseResult(
         len(pairs),
-        mean(float(one == as_asked) for as_asked, one in pairs),
-        mean(float(one) for _, one in pairs),
+        mean(float(outcome == as_asked) for as_asked, outcome in pairs),
+        mean(float(outcome) for _, outcome in pairs),
         mean(float(as_asked) for as_asked, _ in found),
     )
 

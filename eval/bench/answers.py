@@ -74,24 +74,26 @@ class SideResult:
     def figures(self) -> dict[str, Any]:
         """Every measure, for JSON; shares and scores between 0 and 1, None where there is nothing to measure."""
         pairs = list(zip(self.there, self.asked, strict=True))
-        shorts = [(one.short, asked.answers) for one, asked in pairs if one.short]
-        spans = [citation for one in (*self.there, *self.gone) for citation in one.citations]
-        ms = [one.ms for one in self.there]
+        shorts = [(answered.short, asked.answers) for answered, asked in pairs if answered.short]
+        spans = [citation for answered in (*self.there, *self.gone) for citation in answered.citations]
+        ms = [answered.ms for answered in self.there]
         return {
-            "hit": mean(float(contains_any_answer(one.text, asked.answers)) for one, asked in pairs),
-            "hit_first": mean(float(contains_any_answer(one.first, asked.answers)) for one, asked in pairs),
-            "content_f1": mean(content_f1(one.text, asked.answers) for one, asked in pairs),
-            "token_f1": mean(token_f1(one.text, asked.answers) for one, asked in pairs),
-            "content_f1_first": mean(content_f1(one.short or one.first, asked.answers) for one, asked in pairs),
+            "hit": mean(float(contains_any_answer(answered.text, asked.answers)) for answered, asked in pairs),
+            "hit_first": mean(float(contains_any_answer(answered.first, asked.answers)) for answered, asked in pairs),
+            "content_f1": mean(content_f1(answered.text, asked.answers) for answered, asked in pairs),
+            "token_f1": mean(token_f1(answered.text, asked.answers) for answered, asked in pairs),
+            "content_f1_first": mean(
+                content_f1(answered.short or answered.first, asked.answers) for answered, asked in pairs
+            ),
             "short": len(shorts) / max(1, len(pairs)),
-            "short_exact": mean(exact_match(*one) for one in shorts) if shorts else None,
-            "short_right": mean(float(is_right(*one)) for one in shorts) if shorts else None,
-            "words": mean(n_words(one.text) for one in self.there if not one.declined),
+            "short_exact": mean(exact_match(*short) for short in shorts) if shorts else None,
+            "short_right": mean(float(is_right(*short)) for short in shorts) if shorts else None,
+            "words": mean(n_words(answered.text) for answered in self.there if not answered.declined),
             "citations_valid": 1 - self.n_false_spans / len(spans) if spans else None,
-            "supported": mean(float(support_level(one.support) == "supported") for one in spans) if spans else None,
-            "declined": mean(float(one.declined) for one in self.there),
-            "declined_without": mean(float(one.declined) for one in self.gone),
-            "auroc": auroc([one.support for one in self.there], [one.support for one in self.gone]),
+            "supported": mean(float(support_level(span.support) == "supported") for span in spans) if spans else None,
+            "declined": mean(float(answered.declined) for answered in self.there),
+            "declined_without": mean(float(answered.declined) for answered in self.gone),
+            "auroc": auroc([answered.support for answered in self.there], [answered.support for answered in self.gone]),
             "aurc": area_under_risk_coverage(*self._confidence()),
             "risk": self._risks(),
             "p50_ms": float(np.percentile(ms, 50)),
@@ -105,9 +107,10 @@ class SideResult:
     def _confidence(self) -> tuple[list[float], list[bool]]:
         """Each answer's support, and whether it is right; without its passages none is, whatever is quoted."""
         right = [
-            contains_any_answer(one.text, asked.answers) for one, asked in zip(self.there, self.asked, strict=True)
+            contains_any_answer(answered.text, asked.answers)
+            for answered, asked in zip(self.there, self.asked, strict=True)
         ]
-        return [one.support for one in (*self.there, *self.gone)], [*right, *(False for _ in self.gone)]
+        return [answered.support for answered in (*self.there, *self.gone)], [*right, *(False for _ in self.gone)]
 
     def _risks(self) -> dict[str, float]:
         coverage, risk = self.risk_coverage()
@@ -132,10 +135,10 @@ def measure_sides(
     """Has every side answer every question, in turn; *stored* is the stored text at a citation's place."""
     there: dict[str, list[SideAnswer]] = {name: [] for name in sides}
     gone: dict[str, list[SideAnswer]] = {name: [] for name in sides}
-    for one in questions:
+    for question in questions:
         for name, answer in sides.items():
-            there[name].append(answer(one.question, frozenset()))
-            gone[name].append(answer(one.question, one.right))
+            there[name].append(answer(question.question, frozenset()))
+            gone[name].append(answer(question.question, question.right))
         progress(1)
     return {
         name: SideResult(

@@ -136,7 +136,10 @@ def _keep_up(texts: dict[str, str]) -> tuple[Bm25Index, UpdateCost]:
             wanted = {passage_id: sha256_of(text) for passage_id, text in there.items()}
             return _timed(
                 lambda: Bm25Index.open(
-                    Path(folder), wanted, lambda ids: (_Text(one, there[one]) for one in ids), before
+                    Path(folder),
+                    wanted,
+                    lambda ids: (_Text(passage_id, there[passage_id]) for passage_id in ids),
+                    before,
                 )
             )
 

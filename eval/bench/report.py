@@ -86,57 +86,57 @@ def _questions(n: int, rng: np.random.Generator) -> tuple[ReportQuestion, ...]:
     is_unseen, is_locked = rng.random(n) < 0.6, rng.random(n) < 0.2
     return tuple(
         ReportQuestion(
-            query_id=f"q{place}",
-            text=f"How do I reset device number {place}?",
-            right={f"p{place}": 1},
-            source=f"docs/{place % 200}.md",
+            query_id=f"q{index}",
+            text=f"How do I reset device number {index}?",
+            right={f"p{index}": 1},
+            source=f"docs/{index % 200}.md",
             language="en",
-            is_unseen=bool(is_unseen[place]),
-            is_newest=place >= 0.8 * n,
-            is_locked=bool(is_locked[place]),
-            votes=(PassageVotes(f"p{place}", "pin", 2),),
+            is_unseen=bool(is_unseen[index]),
+            is_newest=index >= 0.8 * n,
+            is_locked=bool(is_locked[index]),
+            votes=(PassageVotes(f"p{index}", "pin", 2),),
         )
-        for place in range(n)
+        for index in range(n)
     )
 
 
 def _run(questions: Sequence[ReportQuestion], ranks: Ranks) -> dict[str, list[str]]:
     """Each question's passages, the right one at its rank, the others those of its neighbours."""
     n, run = len(questions), {}
-    for place, rank in enumerate(ranks.tolist()):
-        found = [f"p{(place + away) % (n + DEPTH)}" for away in range(1, DEPTH + 1)]
+    for index, rank in enumerate(ranks.tolist()):
+        found = [f"p{(index + away) % (n + DEPTH)}" for away in range(1, DEPTH + 1)]
         if rank <= DEPTH:
-            found[rank - 1 :] = [f"p{place}", *found[rank - 1 : -1]]
-        run[questions[place].query_id] = found
+            found[rank - 1 :] = [f"p{index}", *found[rank - 1 : -1]]
+        run[questions[index].query_id] = found
     return run
 
 
 def _read(ids: Collection[str]) -> Mapping[str, Passage]:
     text = "Hold the button for ten seconds, until the light is green. " * 8
     return {
-        one: Passage(
-            passage_id=one,
-            document_id=f"d-{one}",
-            source=f"docs/{one}.md",
+        passage_id: Passage(
+            passage_id=passage_id,
+            document_id=f"d-{passage_id}",
+            source=f"docs/{passage_id}.md",
             title="Devices",
             heading="Reset",
             text=text,
             start=0,
             end=len(text),
         )
-        for one in ids
+        for passage_id in ids
     }
 
 
 def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
     said = "Hold the button for ten seconds, until the light is green. [1]"
     told = {
-        one: AnswerSummary(
+        passage_id: AnswerSummary(
             said,
             citations=(
                 Citation(
                     n=1,
-                    passage_id=f"p{one[1:]}",
+                    passage_id=f"p{passage_id[1:]}",
                     source="docs",
                     page=None,
                     start=0,
@@ -146,15 +146,15 @@ def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
                 ),
             ),
         )
-        for one in ids
+        for passage_id in ids
     }
-    return {one: {"current": told[one], "candidate": told[one]} for one in ids}
+    return {passage_id: {"current": told[passage_id], "candidate": told[passage_id]} for passage_id in ids}
 
 
 def _causes(questions: Sequence[ReportQuestion]) -> FailureCauses:
     some = [
-        AttributedQuestion(query_id=one.query_id, question=one.text, cause="right", rank=1, error="")
-        for one in questions[:ATTRIBUTED]
+        AttributedQuestion(query_id=question.query_id, question=question.text, cause="right", rank=1, error="")
+        for question in questions[:ATTRIBUTED]
     ]
     return FailureCauses(
         written_by="extractive",

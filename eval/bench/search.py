@@ -155,7 +155,7 @@ class ServedRetriever:
         """Seconds until the first words of an answer stand there, or why there is none."""
         start = time.perf_counter()
         events = self._answerer.stream(question, k=K_ANSWER, origin="simulated")
-        next(one for one in events if isinstance(one, TextDelta | Answer))
+        next(event for event in events if isinstance(event, TextDelta | Answer))
         seconds = time.perf_counter() - start
         for _ in events:
             pass

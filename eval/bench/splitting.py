@@ -58,11 +58,11 @@ class SplittingBench:
 
     def mean(self, what: str, budget: int, query_ids: Sequence[str]) -> float:
         """The mean of recall, precision or iou over some questions."""
-        return float(np.mean([getattr(self.seen[budget][one], what) for one in query_ids]))
+        return float(np.mean([getattr(self.seen[budget][query_id], what) for query_id in query_ids]))
 
     def compare_with(self, other: SplittingBench, what: str, budget: int, query_ids: Sequence[str]) -> PairedComparison:
         """This one minus the *other* one, question by question."""
-        before, after = ([getattr(one.seen[budget][query], what) for query in query_ids] for one in (other, self))
+        before, after = ([getattr(method.seen[budget][query], what) for query in query_ids] for method in (other, self))
         return compare_paired(before, after)
 
 
@@ -80,16 +80,16 @@ def measure_splitting(
     """Cuts, encodes, ranks and counts; *cache_folder* is a folder for the vectors, from which no text is encoded again."""
     documents = _Documents(excerpts, starts)
     vectors = _Vectors(encoder, cache_folder)
-    queries = encoder.encode_queries([one.text for one in excerpts.questions])
-    wanted = {one.query_id: documents.wanted(one) for one in excerpts.questions}
+    queries = encoder.encode_queries([question.text for question in excerpts.questions])
+    wanted = {question.query_id: documents.wanted(question) for question in excerpts.questions}
     measured = []
     for way in splitters:
         pieces = list(documents.pieces(way))
         rankings = list(_rankings(excerpts.questions, queries, pieces, vectors, lexical_weight))
         found = {
             budget: {
-                one.query_id: token_overlap(ranked, wanted[one.query_id], budget)
-                for one, ranked in zip(excerpts.questions, rankings, strict=True)
+                question.query_id: token_overlap(ranked, wanted[question.query_id], budget)
+                for question, ranked in zip(excerpts.questions, rankings, strict=True)
             }
             for budget in budgets
         }
@@ -116,8 +116,8 @@ def split_halves(questions: Sequence[ExcerptQuestion]) -> tuple[list[str], list[
     (['q0', 'q2', 'q3', 'q5'], ['q1', 'q4', 'q6', 'q7'])
     """
     told: tuple[list[str], list[str]] = ([], [])
-    for one in questions:
-        told[hashlib.sha256(one.query_id.encode()).digest()[0] % 2].append(one.query_id)
+    for question in questions:
+        told[hashlib.sha256(question.query_id.encode()).digest()[0] % 2].append(question.query_id)
     return told
 
 
@@ -131,9 +131,9 @@ def _rankings(
     texts = [piece.encoded_text for piece in pieces]
     dense = queries @ vectors.of(texts).T
     lexical = Bm25Index.build([f"{number:08}" for number in range(len(texts))], texts)
-    for one, cosines in zip(questions, dense, strict=True):
-        words = normalise_bm25(lexical.scores(one.text))
-        yield [pieces[place] for place in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]
+    for question, cosines in zip(questions, dense, strict=True):
+        words = normalise_bm25(lexical.scores(question.text))
+        yield [pieces[index] for index in top_fused(cosines, words, weight, CANDIDATES, MOST_PIECES)]
 
 
 class _Documents:
@@ -152,7 +152,7 @@ class _Documents:
                 )
 
     def wanted(self, question: ExcerptQuestion) -> list[ExcerptTokens]:
-        return [tuple(self._tokens(*place) for place in places) for places in question.wanted]
+        return [tuple(self._tokens(*span) for span in places) for places in question.wanted]
 
     def _tokens(self, document: str, start: int, end: int) -> frozenset[tuple[str, int]]:
         """Also the token that the place begins inside of."""

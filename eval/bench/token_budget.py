@@ -47,11 +47,16 @@ def token_overlap(ranked: Sequence[TokenSpan], wanted: Sequence[ExcerptTokens], 
     >>> token_overlap(spans, excerpts, budget=15)
     TokenOverlap(recall=0.5, precision=0.6666666666666666, iou=0.4)
     """
-    shown = [(one.document, number) for one in ranked for number in range(one.start, one.end)][:budget]
+    shown = [(span.document, number) for span in ranked for number in range(span.start, span.end)][:budget]
     once = set(shown)
-    n_found = sum(max(len(once & place) / len(place) for place in one) * len(one[0]) for one in wanted)
-    n_wanted = sum(len(one[0]) for one in wanted)
-    n_right = len(once.intersection(*[set().union(*(place for one in wanted for place in one))]))
+    n_found = sum(
+        max(len(once & excerpt_tokens) / len(excerpt_tokens) for excerpt_tokens in excerpt) * len(excerpt[0])
+        for excerpt in wanted
+    )
+    n_wanted = sum(len(excerpt[0]) for excerpt in wanted)
+    n_right = len(
+        once.intersection(*[set().union(*(excerpt_tokens for excerpt in wanted for excerpt_tokens in excerpt))])
+    )
     return TokenOverlap(
         recall=n_found / n_wanted,
         precision=n_right / len(shown) if shown else 0.0,

@@ -48,8 +48,8 @@ class BeirDataset:
         Raises:
             UsageError: a line is not a passage.
         """
-        for place, line in _json_lines(self.folder / "corpus.jsonl"):
-            yield _text(line, "_id", place), str(line.get("title") or ""), _text(line, "text", place)
+        for line_number, line in _json_lines(self.folder / "corpus.jsonl"):
+            yield _text(line, "_id", line_number), str(line.get("title") or ""), _text(line, "text", line_number)
 
     def split(self, name: str) -> dict[str, Grades]:
         """The grades of every question of a split that has at least one right passage.
@@ -80,12 +80,12 @@ def load_beir(folder: Path) -> BeirDataset:
     files = _files(folder)
     queries: dict[str, str] = {}
     answers: dict[str, tuple[str, ...]] = {}
-    for place, line in _json_lines(folder / "queries.jsonl"):
-        query_id = _text(line, "_id", place)
-        queries[query_id] = _text(line, "text", place)
+    for line_number, line in _json_lines(folder / "queries.jsonl"):
+        query_id = _text(line, "_id", line_number)
+        queries[query_id] = _text(line, "text", line_number)
         if given := (line.get("metadata") or {}).get("answers"):
             answers[query_id] = tuple(str(answer) for answer in given)
-    passage_ids = {_text(line, "_id", place) for place, line in _json_lines(folder / "corpus.jsonl")}
+    passage_ids = {_text(line, "_id", line_number) for line_number, line in _json_lines(folder / "corpus.jsonl")}
     qrels: dict[str, dict[str, Grades]] = {}
     unknown: list[UnknownJudgment] = []
     for file in files[2:]:

@@ -134,15 +134,15 @@ def choose_passages(found: Iterable[DocstringPassage], max_passages: int) -> lis
     passages that no question is left for.
     """
     by_text: dict[str, DocstringPassage] = {}
-    for one in found:
-        by_text.setdefault(_plain(one.text), one)
-    askers = Counter(_plain(question) for one in by_text.values() for question in one.questions)
+    for module in found:
+        by_text.setdefault(_plain(module.text), module)
+    askers = Counter(_plain(question) for entry in by_text.values() for question in entry.questions)
     stated = _Stated(by_text)
     kept = []
-    for one in by_text.values():
-        questions = tuple(q for q in one.questions if askers[_plain(q)] == 1 and _plain(q) not in stated)
+    for entry in by_text.values():
+        questions = tuple(q for q in entry.questions if askers[_plain(q)] == 1 and _plain(q) not in stated)
         if questions:
-            kept.append(DocstringPassage(one.name, one.text, questions))
+            kept.append(DocstringPassage(entry.name, entry.text, questions))
     return sorted(kept, key=lambda one: _hash(one.name))[:max_passages]
 
 
@@ -259,8 +259,8 @@ class _Stated:
         self._texts_by_start: dict[str, set[str]] = {}
         for text in texts:
             words = text.split()
-            for place in range(len(words) - 3):
-                self._texts_by_start.setdefault(" ".join(words[place : place + 4]), set()).add(text)
+            for start in range(len(words) - 3):
+                self._texts_by_start.setdefault(" ".join(words[start : start + 4]), set()).add(text)
 
     def __contains__(self, sentence: str) -> bool:
         start = " ".join(sentence.split()[:4])
@@ -270,12 +270,12 @@ class _Stated:
 def _write(folder: Path, chosen: list[DocstringPassage]) -> CorpusCounts:
     corpus, queries = [], []
     qrels: dict[Split, list[str]] = {"train": [], "dev": [], "test": []}
-    for one in chosen:
-        corpus.append({"_id": one.name, "title": one.title, "text": one.text})
-        for number, question in enumerate(one.questions, start=1):
-            question_id = f"{one.name}#{number}"
+    for entry in chosen:
+        corpus.append({"_id": entry.name, "title": entry.title, "text": entry.text})
+        for number, question in enumerate(entry.questions, start=1):
+            question_id = f"{entry.name}#{number}"
             queries.append({"_id": question_id, "text": question})
-            qrels[split_of(question_id)].append(f"{question_id}\t{one.name}\t1\n")
+            qrels[split_of(question_id)].append(f"{question_id}\t{entry.name}\t1\n")
     for name, rows in (("corpus", corpus), ("queries", queries)):
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(lines, "utf-8", newline="\n")

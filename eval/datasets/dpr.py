@@ -67,8 +67,8 @@ def convert_to_beir(
         with ExitStack() as stack:
             writer = _Writer(beside, tuple(files), stack)
             for split, file in files.items():
-                for place, entry in read_entries(file):
-                    writer.add(split, place, entry)
+                for entry_number, entry in read_entries(file):
+                    writer.add(split, entry_number, entry)
                     progress(1)
             converted = writer.close()
         beside.rename(folder)
@@ -176,15 +176,20 @@ class _Writer:
         place = f"{place} ({text[:40]!r})"
         question = self._questions.setdefault(text, _Question(f"q{len(self._questions)}"))
         question.answers.update(dict.fromkeys(_answers(entry, place)))
-        ids = {kind: [self._passage_id(*one) for one in _contexts(entry, kind, place)] for kind in KINDS}
+        ids = {kind: [self._passage_id(*context) for context in _contexts(entry, kind, place)] for kind in KINDS}
         right = question.right.setdefault(split, set())
-        new = {one for one in ids["positive_ctxs"] if one} - right
+        new = {passage_id for passage_id in ids["positive_ctxs"] if passage_id} - right
         right |= new
         if not ids["positive_ctxs"]:
             self._left_out["questions without a right passage, which are not measured"] += 1
-        wrong = {one for one in ids["hard_negative_ctxs"] if one} - right
-        for grade, some in ((0, sorted(wrong)), (1, sorted(new))):  # the last line of a pair is what readers take
-            self._qrels[split].writelines(f"{question.query_id}\t{one}\t{grade}\n" for one in some)
+        wrong = {passage_id for passage_id in ids["hard_negative_ctxs"] if passage_id} - right
+        for grade, passage_ids_of_grade in (
+            (0, sorted(wrong)),
+            (1, sorted(new)),
+        ):  # the last line of a pair is what readers take
+            self._qrels[split].writelines(
+                f"{question.query_id}\t{passage_id}\t{grade}\n" for passage_id in passage_ids_of_grade
+            )
 
     def _passage_id(self, given: str, title: str, text: str) -> str:
         """The id that the passage has in the corpus, after writing it there if it is new; empty for one without words."""

@@ -66,15 +66,15 @@ def load_excerpts(folder: Path, characters: int | None = None) -> ExcerptSet:
         DocumentError: a document can't be read.
     """
     asked = list(_asked(folder))
-    names = dict.fromkeys(name for one in asked for _, among in one.wanted for name in among)
+    names = dict.fromkeys(name for question in asked for _, among in question.wanted for name in among)
     documents = _read(folder, list(names), characters)
     read = {name: _Letters(split_document("", "", parsed, _WHOLE)[0].text) for name, parsed in documents.items()}
     questions, n_lost = [], 0
-    for one in asked:
-        places = [tuple(_places(read, text, among, one.exact)) for text, among in one.wanted]
+    for question in asked:
+        places = [tuple(_places(read, text, among, question.exact)) for text, among in question.wanted]
         n_lost += places.count(())
         if any(places):
-            questions.append(ExcerptQuestion(one.query_id, one.text, tuple(filter(None, places))))
+            questions.append(ExcerptQuestion(question.query_id, question.text, tuple(filter(None, places))))
     return ExcerptSet(folder.resolve().name, documents, tuple(questions), n_lost)
 
 
@@ -109,7 +109,7 @@ def _asked(folder: Path) -> Iterator[_Asked]:
 
 
 def _excerpt_line(told: dict[str, Any], _folder: Path) -> _Asked:
-    wanted = [(one["text"], [one.get("document") or told["document"]]) for one in told["references"]]
+    wanted = [(reference["text"], [reference.get("document") or told["document"]]) for reference in told["references"]]
     return _Asked(told["query_id"], told["question"], wanted, exact=False)
 
 
@@ -176,8 +176,8 @@ class _Letters:
 
     def find_exactly(self, figure: str) -> Iterator[tuple[int, int]]:
         """Every place where the figure stands for itself."""
-        for found in re.finditer(rf"(?<![\d.,]){re.escape(figure)}(?!\d|[.,]\d)", self.text):
-            yield found.span()
+        for match in re.finditer(rf"(?<![\d.,]){re.escape(figure)}(?!\d|[.,]\d)", self.text):
+            yield match.span()
 
 
 def _joined(text: str) -> str:

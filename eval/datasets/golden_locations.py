@@ -59,13 +59,13 @@ class LocatedQuestion:
     @property
     def right(self) -> frozenset[str]:
         """Ids of the right passages."""
-        return frozenset(one for place in self.places for one in place.passage_ids)
+        return frozenset(passage_id for location in self.places for passage_id in location.passage_ids)
 
     @property
     def is_cut(self) -> bool:
         """Whether no passage holds any of the quotes whole."""
-        found = [place for place in self.places if place.is_found]
-        return bool(found) and all(place.is_cut for place in found)
+        found = [location for location in self.places if location.is_found]
+        return bool(found) and all(location.is_cut for location in found)
 
 
 def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenLocation]:
@@ -76,20 +76,20 @@ def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenL
     What stands in several places of one document is not guessed.
     """
     shelf = _Shelf(library)
-    return [_place(one, shelf) for one in questions]
+    return [_place(question, shelf) for question in questions]
 
 
 def group_by_wording(places: Iterable[GoldenLocation]) -> list[LocatedQuestion]:
     """The questions with the same words put together; each is named by the id of its first one."""
     groups: dict[str, list[GoldenLocation]] = defaultdict(list)
-    for place in places:
-        groups[" ".join(place.golden.question.casefold().split())].append(place)
-    return [LocatedQuestion(some[0].golden.golden_id, tuple(some)) for some in groups.values()]
+    for location in places:
+        groups[" ".join(location.golden.question.casefold().split())].append(location)
+    return [LocatedQuestion(locations[0].golden.golden_id, tuple(locations)) for locations in groups.values()]
 
 
 def golden_qrels(questions: Iterable[LocatedQuestion]) -> dict[str, dict[str, int]]:
     """query_id → right passage → 1, for those whose right passage was found."""
-    return {one.query_id: dict.fromkeys(sorted(one.right), 1) for one in questions if one.right}
+    return {question.query_id: dict.fromkeys(sorted(question.right), 1) for question in questions if question.right}
 
 
 class _Shelf:
@@ -171,11 +171,11 @@ def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Seque
 def _overlapping(stretch: Stretch, passages: Sequence[Passage]) -> Iterator[str]:
     """The passages that hold half of the stretch, or half of which it is; else the one that shares most with it."""
     start, end = stretch
-    shared = {one.passage_id: min(end, one.end) - max(start, one.start) for one in passages}
+    shared = {passage.passage_id: min(end, passage.end) - max(start, passage.start) for passage in passages}
     enough = [
-        one.passage_id
-        for one in passages
-        if shared[one.passage_id] >= HOLDS * min(end - start, one.end - one.start) > 0
+        passage.passage_id
+        for passage in passages
+        if shared[passage.passage_id] >= HOLDS * min(end - start, passage.end - passage.start) > 0
     ]
     most = max(shared, key=lambda passage_id: shared[passage_id], default="")
     yield from enough or ([most] if most and shared[most] > 0 else [])

@@ -61,8 +61,8 @@ class Golden:
         line: dict[str, Any] = {name: getattr(self, name) for name in _TEXTS if getattr(self, name)}
         if self.nuggets:
             line["nuggets"] = [
-                list(one.spellings) if one.is_vital else {"spellings": list(one.spellings), "vital": False}
-                for one in self.nuggets
+                list(nugget.spellings) if nugget.is_vital else {"spellings": list(nugget.spellings), "vital": False}
+                for nugget in self.nuggets
             ]
         if self.tags:
             line["tags"] = list(self.tags)
@@ -86,7 +86,7 @@ def golden_set_hash(questions: Iterable[Golden]) -> str:
     >>> golden_set_hash([who, when]) == golden_set_hash([when, who]) != golden_set_hash([who])
     True
     """
-    lines = sorted(json.dumps(asdict(one), ensure_ascii=True, sort_keys=True) for one in questions)
+    lines = sorted(json.dumps(asdict(question), ensure_ascii=True, sort_keys=True) for question in questions)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -171,16 +171,16 @@ def _nuggets(line: Mapping[str, Any], place: str) -> Iterator[Nugget]:
     given = line.get("nuggets", [])
     if not isinstance(given, list):
         raise UsageError(f'{place} has nuggets {given!r}: write a list, as in [["1843", "in 1843"]]')
-    for one in given:
-        spellings, vital = (one.get("spellings"), one.get("vital", True)) if isinstance(one, dict) else (one, True)
+    for item in given:
+        spellings, vital = (item.get("spellings"), item.get("vital", True)) if isinstance(item, dict) else (item, True)
         if not spellings or not isinstance(vital, bool):
             raise UsageError(
-                f'{place} has the nugget {one!r}: write a list of spellings, or {{"spellings": […], "vital": false}}'
+                f'{place} has the nugget {item!r}: write a list of spellings, or {{"spellings": […], "vital": false}}'
             )
         yield Nugget(_words(spellings, "nuggets", place), vital)
 
 
 def _words(value: object, key: str, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise UsageError(f"{place} has {key} {value!r}: write a list of texts")
-    return tuple(replace_unstorable(one).strip() for one in value)
+    return tuple(replace_unstorable(item).strip() for item in value)

@@ -69,7 +69,7 @@ def resolve_passages(lines: Iterable[GoldenLine], library: Library) -> list[Gold
     Raises:
         NotFoundError: the library has no such passage.
     """
-    return [with_passage(one.golden, library, one.passage_id) if one.passage_id else one.golden for one in lines]
+    return [with_passage(line.golden, library, line.passage_id) if line.passage_id else line.golden for line in lines]
 
 
 def add_golden(engine: Engine, questions: Iterable[Golden], user: str) -> list[str]:
@@ -78,11 +78,11 @@ def add_golden(engine: Engine, questions: Iterable[Golden], user: str) -> list[s
     One that is kept already gets the new answer, nuggets and tags, and counts again where it was retired; who added it,
     when, and from where stays.
     """
-    made = [check_golden(one, f"the question {one.question[:60]!r}") for one in questions]
+    made = [check_golden(question, f"the question {question.question[:60]!r}") for question in questions]
     with engine.begin() as connection:
-        for one in made:
-            _put(connection, one, user)
-    return [one.golden_id for one in made]
+        for question in made:
+            _put(connection, question, user)
+    return [question.golden_id for question in made]
 
 
 def list_golden(engine: Engine, *, with_retired: bool = False) -> list[StoredGoldenQuestion]:
@@ -99,7 +99,7 @@ def retire_golden(engine: Engine, golden_id: str) -> Golden:
     Raises:
         NotFoundError: no question that counts has this id, or several begin so.
     """
-    found = [one for one in list_golden(engine) if one.golden_id.startswith(golden_id)] if golden_id else []
+    found = [golden for golden in list_golden(engine) if golden.golden_id.startswith(golden_id)] if golden_id else []
     if len(found) != 1:
         told = "several begin so" if found else "there is none"
         raise NotFoundError(f'golden question {golden_id!r}: {told}; "nightjar golden list" names them')

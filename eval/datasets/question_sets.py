@@ -60,19 +60,19 @@ class QuestionSet:
     @cached_property
     def texts(self) -> dict[str, str]:
         """query_id → question."""
-        return {one.query_id: one.text for one in self.questions}
+        return {question.query_id: question.text for question in self.questions}
 
     @cached_property
     def qrels(self) -> dict[str, Grades]:
         """The grades of the questions with a right passage; only they can tell retrievers apart."""
-        return {one.query_id: one.grades for one in self.questions if one.right}
+        return {question.query_id: question.grades for question in self.questions if question.right}
 
     @cached_property
     def origins(self) -> dict[str, frozenset[str]]:
         """ "origin NAME" → query ids, where there is more than one origin."""
         found: dict[str, set[str]] = defaultdict(set)
-        for one in self.questions:
-            found[f"origin {one.origin}"].add(one.query_id)
+        for question in self.questions:
+            found[f"origin {question.origin}"].add(question.query_id)
         return {name: frozenset(ids) for name, ids in sorted(found.items())} if len(found) > 1 else {}
 
     def judged(self) -> dict[str, Grades]:
@@ -112,7 +112,7 @@ def questions_from_golden(engine: Engine, library: Library, name: str = "golden"
     Raises:
         TooLittleDataError: there is none.
     """
-    questions = [one.golden for one in list_golden(engine)]
+    questions = [golden.golden for golden in list_golden(engine)]
     if not questions:
         raise TooLittleDataError(
             'the library has no golden question: add some with "nightjar golden import FILE", or from a chat'
@@ -123,8 +123,8 @@ def questions_from_golden(engine: Engine, library: Library, name: str = "golden"
 def of_places(places: Iterable[GoldenLocation], name: str) -> QuestionSet:
     """Golden questions where they stand, those with the same words as one."""
     found = group_by_wording(places)
-    lost = tuple(place for one in found for place in one.places if is_lost(place))
-    sha256 = golden_set_hash(place.golden for one in found for place in one.places)
+    lost = tuple(location for location in found for location in location.places if is_lost(location))
+    sha256 = golden_set_hash(location.golden for location in found for location in location.places)
     return QuestionSet(name=name, split="", sha256=sha256, questions=tuple(map(_question, found)), lost=lost)
 
 
@@ -137,17 +137,17 @@ def lost_as_json(lost: Iterable[GoldenLocation]) -> list[dict[str, str]]:
     """The lost questions by name, for people and JSON."""
     return [
         {
-            "golden_id": one.golden.golden_id,
-            "question": one.golden.question,
-            "source": one.golden.source,
-            "why": one.method,
+            "golden_id": lost_question.golden.golden_id,
+            "question": lost_question.golden.question,
+            "source": lost_question.golden.source,
+            "why": lost_question.method,
         }
-        for one in lost
+        for lost_question in lost
     ]
 
 
 def _question(one: LocatedQuestion) -> EvalQuestion:
-    all_of_it = [place.golden for place in one.places]
+    all_of_it = [location.golden for location in one.places]
     return EvalQuestion(
         query_id=one.query_id,
         text=one.golden.question,
@@ -168,7 +168,7 @@ def _nuggets(all_of_it: Iterable[Golden]) -> tuple[Nugget, ...]:
 
 def only(questions: QuestionSet, chosen: Mapping[str, object]) -> QuestionSet:
     """The set with the questions of these ids alone, in the order they had; it is named by the same hash."""
-    kept_ones = tuple(one for one in questions.questions if one.query_id in chosen)
+    kept_ones = tuple(question for question in questions.questions if question.query_id in chosen)
     return QuestionSet(
         name=questions.name, split=questions.split, sha256=questions.sha256, questions=kept_ones, lost=questions.lost
     )

@@ -89,7 +89,7 @@ def decide(
     recall_p, *slice_ps = _after_holm(recall, slices)
     rulings = (
         _rule_primary(primary, rules, look),
-        *(guard_slice(one, p, rules) for one, p in zip(slices, slice_ps, strict=True)),
+        *(guard_slice(guarded, p, rules) for guarded, p in zip(slices, slice_ps, strict=True)),
         *guard_support(extra),
         guard_recall(recall, recall_p, rules),
         guard_hubs(current.hub_share, candidate.hub_share, rules),
@@ -103,12 +103,14 @@ def decide(
         "look": look,
         "level": significance_level(rules, look),
         "primary": asdict(primary),
-        **{one.key: one.told(p) for one, p in zip(slices, slice_ps, strict=True)},
+        **{guarded.key: guarded.told(p) for guarded, p in zip(slices, slice_ps, strict=True)},
         "recall": asdict(recall) | {"p_holm": recall_p},
         "hub_share": {"current": current.hub_share, "candidate": candidate.hub_share},
     }
-    promoted = all(one.passed for one in rulings)
-    return GateDecision("promoted" if promoted else "kept", tuple(one.sentence for one in rulings), figures, rulings)
+    promoted = all(ruling.passed for ruling in rulings)
+    return GateDecision(
+        "promoted" if promoted else "kept", tuple(ruling.sentence for ruling in rulings), figures, rulings
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _questions(
 
 def _measured(current: ServedScores, candidate: ServedScores) -> Bools:
     """`(n,)`: a question that failed for either version tells nothing of the other one."""
-    whole = [np.isfinite(one) for one in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
+    whole = [np.isfinite(scores) for scores in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
     return np.asarray(np.logical_and.reduce(whole), np.bool_)
 
 
@@ -176,9 +178,9 @@ def _of_held_out(
 
 def _after_holm(recall: PairedComparison, slices: Sequence[GuardedSlice]) -> list[float]:
     """The p-values of recall and of each slice, corrected for as many as are tested; 1 of the others."""
-    tested = [one for one in slices if one.is_tested]
-    corrected = iter(holm_correction([recall.p, *(one.figures.p for one in tested if one.figures)]))
-    return [next(corrected), *(next(corrected) if one.is_tested else 1.0 for one in slices)]
+    tested = [guarded for guarded in slices if guarded.is_tested]
+    corrected = iter(holm_correction([recall.p, *(guarded.figures.p for guarded in tested if guarded.figures)]))
+    return [next(corrected), *(next(corrected) if guarded.is_tested else 1.0 for guarded in slices)]
 
 
 def _invalid(sentence: str, n: int) -> GateDecision:

@@ -205,7 +205,7 @@ def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
     """
     if len(pair) < FEWEST_TIMED:
         return Ruling("latency", "health", "untested", f"Latency: {len(pair)} timed searches are too few to guard.")
-    before, after = (float(np.quantile(one, 0.95)) for one in (pair.before, pair.after))
+    before, after = (float(np.quantile(times, 0.95)) for times in (pair.before, pair.after))
     said = f"the slowest twentieth of {len(pair):,} searches takes {after:.0f} ms or more ({before:.0f} before)"
     if after > before * rules.max_slower and after > before + rules.slack_ms:
         return Ruling("latency", "health", "failed", f"Veto: {said}, above {rules.max_slower:g} times as long.")

@@ -21,11 +21,13 @@ def parse_thresholds(given: Iterable[str]) -> dict[str, float]:
     {'nDCG@10': 0.6, 'R@10': 0.9}
     """
     bars = {}
-    for one in given:
-        name, _, value = (part.strip() for part in one.rpartition("="))
+    for threshold in given:
+        name, _, value = (part.strip() for part in threshold.rpartition("="))
         if name not in REPORTED:
-            raise UsageError(f"{one!r} names no measure: write one of {', '.join(REPORTED)}, and =0.6, say, behind it")
-        bars[name] = _bar(one, value)
+            raise UsageError(
+                f"{threshold!r} names no measure: write one of {', '.join(REPORTED)}, and =0.6, say, behind it"
+            )
+        bars[name] = _bar(threshold, value)
     return bars
 
 
@@ -41,7 +43,7 @@ def _bar(given: str, value: str) -> float:
 
 def check_thresholds(bars: Mapping[str, float], rows: Sequence[MeasureRow]) -> Iterator[Ruling]:
     """What each bar says of the candidate, or of the one version; a measure that is not valid reaches none."""
-    measured = {one.measure: one for one in rows}
+    measured = {row.measure: row for row in rows}
     for name, bar in bars.items():
         row = measured[name]
         mean = row.figures.mean_candidate if row.figures else row.alone.mean if row.alone else None

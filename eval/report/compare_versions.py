@@ -88,7 +88,7 @@ def measure_values(
     found: VersionRun, questions: Sequence[ReportQuestion], measures: Sequence[str] = REPORTED
 ) -> dict[str, Floats]:
     """measure → `(n,)`, a question without results 0, one with an error NaN; by ir-measures."""
-    qrels: Qrels = {one.query_id: dict(one.right) for one in questions}
+    qrels: Qrels = {question.query_id: dict(question.right) for question in questions}
     run = run_from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
     values = measure_per_question(qrels, run, measures)
     failed = np.array([query_id in found.errors for query_id in qrels], np.bool_)
@@ -102,24 +102,24 @@ def compare_measures(
 ) -> list[MeasureRow]:
     """Every measure over the *decisive* questions; all but the first one under Holm's correction."""
     made = [_row(name, current[name][decisive], candidate[name][decisive] if candidate else None) for name in current]
-    others = [one for one in made[1:] if one.figures]
+    others = [run for run in made[1:] if run.figures]
     corrected = dict(
         zip(
-            (one.measure for one in others),
-            holm_correction([one.figures.p for one in others if one.figures]),
+            (run.measure for run in others),
+            holm_correction([run.figures.p for run in others if run.figures]),
             strict=True,
         )
     )
     return [
         MeasureRow(
-            measure=one.measure,
-            n=one.n,
-            n_asked=one.n_asked,
-            alone=one.alone,
-            figures=one.figures,
-            p_holm=corrected.get(one.measure),
+            measure=run.measure,
+            n=run.n,
+            n_asked=run.n_asked,
+            alone=run.alone,
+            figures=run.figures,
+            p_holm=corrected.get(run.measure),
         )
-        for one in made
+        for run in made
     ]
 
 
@@ -174,14 +174,14 @@ def rank_band_transitions(comparison: Comparison) -> Counter[tuple[str, str]]:
     """(place before, place after) → how many questions."""
     assert comparison.candidate is not None, "one version alone moves nothing"
     current, candidate = comparison.current, comparison.candidate
-    return Counter((rank_band(current, one), rank_band(candidate, one)) for one in comparison.questions)
+    return Counter((rank_band(current, question), rank_band(candidate, question)) for question in comparison.questions)
 
 
 def found_share_by_depth(
     found: VersionRun, questions: Sequence[ReportQuestion], depths: Sequence[int] = DEPTHS
 ) -> list[float]:
     """For each depth the share of questions with a right passage among so many first hits; errors are left out."""
-    ranks = [rank_of_right_passage(found, one) for one in questions if one.query_id not in found.errors]
+    ranks = [rank_of_right_passage(found, question) for question in questions if question.query_id not in found.errors]
     return [sum(rank is not None and rank <= depth for rank in ranks) / max(1, len(ranks)) for depth in depths]
 
 
@@ -227,6 +227,6 @@ def most_changed(moved: Sequence[QuestionChange], n: int) -> list[QuestionChange
     ordered = sorted(
         moved, key=lambda one: (ORDER[one.move], -abs(np.nan_to_num(one.difference)), one.question.query_id)
     )
-    urgent = [one for one in ordered if one.move in ("error", "broken")]
-    others = [one for one in ordered if one.move in ("fixed", "worse", "better")]
+    urgent = [question for question in ordered if question.move in ("error", "broken")]
+    others = [question for question in ordered if question.move in ("fixed", "worse", "better")]
     return [*urgent[: n - n // 5], *others][:n]

@@ -117,12 +117,12 @@ class Comparison:
     def versions(self) -> dict[str, VersionRun]:
         """current, candidate and anchor, as far as they are there."""
         named = {"current": self.current, "candidate": self.candidate, "anchor": self.anchor}
-        return {name: one for name, one in named.items() if one is not None}
+        return {name: run for name, run in named.items() if run is not None}
 
     def qrels(self) -> dict[str, dict[str, int]]:
         """query id → passage id → grade."""
-        return {one.query_id: dict(one.right) for one in self.questions}
+        return {question.query_id: dict(question.right) for question in self.questions}
 
     def mask(self, claim: Callable[[ReportQuestion], bool]) -> Bools:
         """`(n,)`: the questions of which *claim* is true."""
-        return np.array([claim(one) for one in self.questions], np.bool_)
+        return np.array([claim(question) for question in self.questions], np.bool_)

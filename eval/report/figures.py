@@ -61,8 +61,8 @@ def compute_figures(comparison: Comparison) -> ReportFigures:
     """Works them out; of 10,000 questions in under a minute on one core."""
     questions = comparison.questions
     values = {
-        name: measure_values(found, questions, (PRIMARY,) if name == "anchor" else REPORTED)
-        for name, found in comparison.versions.items()
+        name: measure_values(run, questions, (PRIMARY,) if name == "anchor" else REPORTED)
+        for name, run in comparison.versions.items()
     }
     current, candidate = values["current"], values.get("candidate")
     before, after = current[PRIMARY], candidate[PRIMARY] if candidate else None
@@ -76,7 +76,7 @@ def compute_figures(comparison: Comparison) -> ReportFigures:
         moved=moved,
         transitions=rank_band_transitions(comparison) if candidate else {},
         places={name: _places(comparison, name) for name in values},
-        depths={name: found_share_by_depth(found, questions) for name, found in comparison.versions.items()},
+        depths={name: found_share_by_depth(run, questions) for name, run in comparison.versions.items()},
         drift=measure_drift(values["anchor"][PRIMARY] if "anchor" in values else None, before, after, decisive, locked),
         top_ten=_top_ten(moved),
         by_document=_by_document(comparison, before, after, decisive),
@@ -84,15 +84,15 @@ def compute_figures(comparison: Comparison) -> ReportFigures:
 
 
 def _places(comparison: Comparison, name: str) -> dict[str, int]:
-    counts = Counter(rank_band(comparison.versions[name], one) for one in comparison.questions)
-    return {place: counts[place] for place in RANK_BANDS}
+    counts = Counter(rank_band(comparison.versions[name], question) for question in comparison.questions)
+    return {band: counts[band] for band in RANK_BANDS}
 
 
 def _top_ten(moved: Sequence[QuestionChange]) -> McNemarResult | None:
-    whole = [one for one in moved if one.move != "error"]
+    whole = [change for change in moved if change.move != "error"]
     before, after = (
         [rank is not None and rank <= 10 for rank in ranks]
-        for ranks in ([one.before for one in whole], [one.after for one in whole])
+        for ranks in ([row.before for row in whole], [row.after for row in whole])
     )
     return mcnemar_test(before, after) if whole else None
 
@@ -103,7 +103,7 @@ def _by_document(
     if after is None:
         return None
     whole = decisive & np.isfinite(after - before)
-    sources = [one.source for one, inside in zip(comparison.questions, whole, strict=True) if inside]
+    sources = [question.source for question, inside in zip(comparison.questions, whole, strict=True) if inside]
     try:
         return clustered_interval((after - before)[whole], sources)
     except TooLittleDataError:
@@ -113,18 +113,18 @@ def _by_document(
 def figures_as_json(figures: ReportFigures) -> dict[str, Any]:
     """The part of metrics.json that a comparison gives; a measure that is not valid has no value, and says so."""
     return {
-        "measures": [_row(one) for one in figures.rows],
+        "measures": [_row(row) for row in figures.rows],
         "slices": [
             {
-                "dimension": one.dimension,
-                "name": one.name,
-                "n": one.n,
-                "mean_current": one.mean,
-                "is_tested": one.p_adjusted is not None,
-                "p_benjamini_hochberg": one.p_adjusted,
-                "figures": asdict(one.figures) if one.figures else None,
+                "dimension": part.dimension,
+                "name": part.name,
+                "n": part.n,
+                "mean_current": part.mean,
+                "is_tested": part.p_adjusted is not None,
+                "p_benjamini_hochberg": part.p_adjusted,
+                "figures": asdict(part.figures) if part.figures else None,
             }
-            for one in figures.parts
+            for part in figures.parts
         ],
         "found_by_depth": {"depths": list(DEPTHS), **{name: list(shares) for name, shares in figures.depths.items()}},
         "places": {name: dict(places) for name, places in figures.places.items()},
@@ -134,10 +134,10 @@ def figures_as_json(figures: ReportFigures) -> dict[str, Any]:
                 figures.transitions.items(), key=lambda one: [RANK_BANDS.index(name) for name in one[0]]
             )
         ],
-        "moves": dict(sorted(Counter(one.move for one in figures.moved).items())),
+        "moves": dict(sorted(Counter(change.move for change in figures.moved).items())),
         "drift": {
-            name: asdict(one) if one else None
-            for name, one in (
+            name: asdict(change) if change else None
+            for name, change in (
                 ("since_anchor", figures.drift.since_anchor),
                 ("locked", figures.drift.locked),
                 ("since_anchor_locked", figures.drift.since_anchor_locked),

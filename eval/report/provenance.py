@@ -62,9 +62,9 @@ def past_reports(folder: Path, before: str = "", n: int = NIGHTS_SHOWN) -> tuple
 
     A report of an earlier release, or one that can't be read, is passed over: it is history, not a measure.
     """
-    whole = sorted(one.parent for one in folder.glob(f"*/report/{MANIFEST}"))
-    names = [one for one in whole if not before or one.parent.name < before]
-    return tuple(past for one in names[-n:] if (past := _past(one)))
+    whole = sorted(manifest.parent for manifest in folder.glob(f"*/report/{MANIFEST}"))
+    names = [night for night in whole if not before or night.parent.name < before]
+    return tuple(past for name in names[-n:] if (past := _past(name)))
 
 
 def _past(folder: Path) -> PastReport | None:
@@ -97,9 +97,9 @@ def repeated_questions(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     [(2, 0)]
     """
     first: dict[str, int] = {}
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         key = " ".join(text.casefold().split()).rstrip("?!. ")
         if key in first:
-            yield place, first[key]
+            yield index, first[key]
         else:
-            first[key] = place
+            first[key] = index

@@ -56,7 +56,7 @@ class QuestionDetail:
 def question_details(comparison: Comparison, figures: ReportFigures, n: int) -> list[QuestionDetail]:
     """At most *n* questions: those that moved most, or of one version alone those whose right passage stands lowest."""
     chosen = most_changed(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
-    wanted = {one for moved in chosen for one in _wanted(comparison, moved.question)}
+    wanted = {passage_id for moved in chosen for passage_id in _wanted(comparison, moved.question)}
     passages = comparison.read(sorted(wanted))
     answers = comparison.answer([moved.question.query_id for moved in chosen[:ANSWERED]])
     return [_drilled(comparison, moved, passages, answers.get(moved.question.query_id, {})) for moved in chosen]
@@ -64,8 +64,11 @@ def question_details(comparison: Comparison, figures: ReportFigures, n: int) -> 
 
 def _lowest(comparison: Comparison, n: int) -> list[QuestionChange]:
     found = comparison.current
-    ranked = [(rank_of_right_passage(found, one), one) for one in comparison.questions]
-    low = sorted((one for one in ranked if one[0] is None or one[0] > 1), key=lambda one: -(one[0] or 1_000))
+    ranked = [(rank_of_right_passage(found, question), question) for question in comparison.questions]
+    low = sorted(
+        (passage_id for passage_id in ranked if passage_id[0] is None or passage_id[0] > 1),
+        key=lambda one: -(one[0] or 1_000),
+    )
     return [
         QuestionChange(
             question=question,
@@ -80,9 +83,9 @@ def _lowest(comparison: Comparison, n: int) -> list[QuestionChange]:
 
 def _wanted(comparison: Comparison, question: ReportQuestion) -> Iterator[str]:
     yield from question.right_ids
-    for found in (comparison.current, comparison.candidate):
-        if found:
-            yield from found.run.get(question.query_id, ())[:TOP]
+    for run in (comparison.current, comparison.candidate):
+        if run:
+            yield from run.run.get(question.query_id, ())[:TOP]
     yield from (vote.passage_id for vote in question.votes if vote.passage_id)
 
 
@@ -95,10 +98,10 @@ def _drilled(
     shown = {hit.where + hit.text for hit in (*current_hits, *candidate_hits) if hit.is_right}
     missing = [
         hit
-        for one in sorted(question.right_ids)
-        if (hit := _hit(0, one, question, passages)).where + hit.text not in shown
+        for passage_id in sorted(question.right_ids)
+        if (hit := _hit(0, passage_id, question, passages)).where + hit.text not in shown
     ]
-    errors = [one.errors[question.query_id] for one in comparison.versions.values() if question.query_id in one.errors]
+    errors = [run.errors[question.query_id] for run in comparison.versions.values() if question.query_id in run.errors]
     return QuestionDetail(
         anchor="q-" + re.sub(r"[^A-Za-z0-9]+", "-", question.query_id),
         move=moved.move,
@@ -110,7 +113,7 @@ def _drilled(
         candidate=candidate_hits,
         candidate_more=_more(moved.after) if candidate else "",
         missing=missing,
-        votes=[_vote(one, passages) for one in question.votes],
+        votes=[_vote(vote, passages) for vote in question.votes],
         current_answer=answers.get("current"),
         candidate_answer=answers.get("candidate"),
     )
@@ -121,16 +124,16 @@ def _hits(
 ) -> list[DetailHit]:
     ranked = list(found.run.get(question.query_id, ()))[:TOP]
     return [
-        replace(_hit(rank, one, question, passages), cited=_cited(one, told))
-        for rank, one in enumerate(ranked, start=1)
+        replace(_hit(rank, passage_id, question, passages), cited=_cited(passage_id, told))
+        for rank, passage_id in enumerate(ranked, start=1)
     ]
 
 
 def _cited(passage_id: str, told: AnswerSummary | None) -> str:
     said = [
-        f"[{one.n}] {one.found}, {one.support:.2f}"
-        for one in (told.citations if told else ())
-        if one.passage_id == passage_id
+        f"[{citation.n}] {citation.found}, {citation.support:.2f}"
+        for citation in (told.citations if told else ())
+        if citation.passage_id == passage_id
     ]
     return "; ".join(dict.fromkeys(said))
 

@@ -46,9 +46,9 @@ def _of_verdict(decision: GateDecision, figures: ReportFigures) -> Iterator[str]
         )
     if decision.decision == "invalid":
         yield "Collect more judgments before you read anything into these figures."
-    vetoes = [one for one in decision.rulings if one.outcome == "failed" and one.family != "decision"]
-    for one in vetoes:
-        yield VETOED.get(one.name, f'The guard "{one.name}" objected: {one.sentence}')
+    vetoes = [ruling for ruling in decision.rulings if ruling.outcome == "failed" and ruling.family != "decision"]
+    for veto in vetoes:
+        yield VETOED.get(veto.name, f'The guard "{veto.name}" objected: {veto.sentence}')
     primary = next((row.figures for row in figures.rows if row.figures), None)
     if decision.decision == "kept" and not vetoes and primary is not None:
         yield from _of_chance(primary)
@@ -93,12 +93,14 @@ def _of_chance(primary: PairedComparison) -> Iterator[str]:
 
 
 def _of_broken(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
-    broken = [one.question for one in figures.moved if one.move == "broken"]
-    fixed = sum(one.move == "fixed" for one in figures.moved)
+    broken = [change.question for change in figures.moved if change.move == "broken"]
+    fixed = sum(change.move == "fixed" for change in figures.moved)
     if not broken:
         return
     common = [
-        f"{source} ({n})" for source, n in Counter(one.source for one in broken).most_common(3) if n > 1 and source
+        f"{source} ({n})"
+        for source, n in Counter(change.source for change in broken).most_common(3)
+        if n > 1 and source
     ]
     where = f" Most of them are about {', '.join(common)}." if common else ""
     yield (
@@ -129,16 +131,16 @@ def _of_places(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
 
 def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     weak = sorted(
-        (one for one in figures.parts if one.dimension == "document" and one.n >= FEWEST),
+        (part for part in figures.parts if part.dimension == "document" and part.n >= FEWEST),
         key=lambda one: one.figures.mean_candidate if one.figures else one.mean,
     )
     served = figures.values["candidate" if comparison.candidate else "current"]["nDCG@10"]
     mean = float(np.nanmean(served)) if np.isfinite(served).any() else 0.0
-    for one in weak[:2]:
-        worth = one.figures.mean_candidate if one.figures else one.mean
+    for part in weak[:2]:
+        worth = part.figures.mean_candidate if part.figures else part.mean
         if worth < mean - WEAK:
             yield (
-                f"Questions about {one.name} are found worst: nDCG@10 {format_number(worth)} on {one.n}, "
+                f"Questions about {part.name} are found worst: nDCG@10 {format_number(worth)} on {part.n}, "
                 f"{format_number(mean)} on all. Read that document's passages, and judge what is asked of it."
             )
 

@@ -39,21 +39,21 @@ def question_slices(questions: Sequence[ReportQuestion], before: Floats, after: 
     """The slices of the questions that could be measured, *before* and *after* being nDCG@10, `(n,)`."""
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
     made = [_part(dimension, name, rows[whole[rows]], before, after) for dimension, name, rows in divided(questions)]
-    shown = [one for one in made if one.n >= FEWEST_SHOWN]
-    tested = [one for one in shown if one.n >= FEWEST_TESTED and one.figures]
-    adjusted = iter(benjamini_hochberg([one.figures.p for one in tested if one.figures]))
+    shown = [part for part in made if part.n >= FEWEST_SHOWN]
+    tested = [part for part in shown if part.n >= FEWEST_TESTED and part.figures]
+    adjusted = iter(benjamini_hochberg([part.figures.p for part in tested if part.figures]))
     return [
         QuestionSlice(
-            dimension=one.dimension,
-            name=one.name,
-            n=one.n,
-            mean=one.mean,
-            figures=one.figures,
+            dimension=part.dimension,
+            name=part.name,
+            n=part.n,
+            mean=part.mean,
+            figures=part.figures,
             p_adjusted=next(adjusted),
         )
-        if one in tested
-        else one
-        for one in shown
+        if part in tested
+        else part
+        for part in shown
     ]
 
 
@@ -68,13 +68,17 @@ def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, aft
 def divided(questions: Sequence[ReportQuestion]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
     """(dimension, name, rows) of every slice; a dimension in which all questions are alike is left out."""
     for dimension, name_of in DIMENSIONS:
-        names = [name_of(one) for one in questions]
+        names = [name_of(question) for question in questions]
         if dimension == "document":
             names = _most_common(names)
         counts = Counter(names)
         if len(counts) > 1:
-            for name in sorted(counts, key=lambda one: (one == OTHERS, -counts[one], one)):
-                yield dimension, name, np.array([row for row, one in enumerate(names) if one == name], np.intp)
+            for name in sorted(counts, key=lambda label: (label == OTHERS, -counts[label], label)):
+                yield (
+                    dimension,
+                    name,
+                    np.array([row for row, row_name in enumerate(names) if row_name == name], np.intp),
+                )
 
 
 def length_of(question: ReportQuestion) -> str:

@@ -195,8 +195,8 @@ def evaluate_retrieval(
         hub_share=hub_share(found["fused"].values(), qrels.values(), len(passage_ids)),
         found={query_id: tuple(ranking) for query_id, ranking in found["fused"].items()},
         groups={
-            name: np.array([query_id in some for query_id in query_ids], np.bool_)
-            for name, some in (groups or {}).items()
+            name: np.array([query_id in members for query_id in query_ids], np.bool_)
+            for name, members in (groups or {}).items()
         },
     )
 

@@ -22,7 +22,7 @@ class LeaveOutDense:
     def search(self, queries: FloatArray, k: int) -> list[list[tuple[str, float]]]:
         """As `DenseSearch.search`."""
         found = self._search.search(queries, k + len(self._gone))
-        return [[one for one in row if one[0] not in self._gone][:k] for row in found]
+        return [[passage_id for passage_id in row if passage_id[0] not in self._gone][:k] for row in found]
 
 
 class LeaveOutLexical:
@@ -31,7 +31,7 @@ class LeaveOutLexical:
     def __init__(self, lexical: LexicalSearch, gone: frozenset[str]) -> None:
         self._lexical = lexical
         self.passage_ids = lexical.passage_ids
-        self._rows: Sequence[int] = [row for row, one in enumerate(self.passage_ids) if one in gone]
+        self._rows: Sequence[int] = [row for row, passage_id in enumerate(self.passage_ids) if passage_id in gone]
 
     def scores(self, question: str) -> NDArray[np.float64]:
         """As `LexicalSearch.scores`."""

@@ -47,8 +47,8 @@ class RerankedQuestions:
         """The same with other scores, in the order of `scores`."""
         given = iter(scores.tolist())
         hits = {
-            query_id: [hit if hit.rerank is None else replace(hit, rerank=next(given)) for hit in some]
-            for query_id, some in self.hits.items()
+            query_id: [hit if hit.rerank is None else replace(hit, rerank=next(given)) for hit in hits]
+            for query_id, hits in self.hits.items()
         }
         return replace(self, hits=hits)
 
@@ -115,9 +115,9 @@ def compare_reranking(read: RerankedQuestions, qrels: Qrels, weight: float) -> R
     """Measures the order served, and the one in which what was read counts *weight*; hits are named by `passage_id`."""
     orders = (read.hits, {query_id: reorder_by_rerank_score(hits, weight) for query_id, hits in read.hits.items()})
     rankings = (
-        {query_id: [hit.passage.passage_id for hit in hits] for query_id, hits in one.items()} for one in orders
+        {query_id: [hit.passage.passage_id for hit in hits] for query_id, hits in order.items()} for order in orders
     )
-    served, reranked = (measure_per_question(qrels, run_from_rankings(one)) for one in rankings)
+    served, reranked = (measure_per_question(qrels, run_from_rankings(ranking)) for ranking in rankings)
     return RerankingComparison(served, reranked, read.ms)
 
 

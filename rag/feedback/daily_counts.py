@@ -97,10 +97,10 @@ def count_days(engine: Engine, days: Sequence[date], now: datetime | None = None
         kept = _kept(connection, days)
         pieces = list(_pieces([day for day in days if day not in kept], connection))
     yield kept
-    for some in pieces:
+    for piece in pieces:
         with read_connection(engine) as connection:
             changes = _changes(connection)  # before the turns: so a change between the two is seen as one
-            counted = _counted(connection, some)
+            counted = _counted(connection, piece)
         _keep(engine, {day: count for day, count in counted.items() if day <= over}, changes)
         yield counted
 

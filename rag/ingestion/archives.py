@@ -58,7 +58,7 @@ def ingest_archive(
         return ArchiveOutcome(failed=((source, f"it can't be read ({error.strerror}): check its rights"),))
     if known.get(source) == digest and _is_whole(library, source, known):
         return ArchiveOutcome(unchanged=((source, ""),))
-    owner = next((other for other, there in known.items() if there == digest and other != source), None)
+    owner = next((name for name, known_digest in known.items() if known_digest == digest and name != source), None)
     if owner is not None:
         if source in known:
             library.remove(source)

@@ -82,7 +82,7 @@ def to_span(days: int) -> SpanDays:
     Raises:
         UsageError: it is none.
     """
-    span = next((one for one in SPANS_DAYS if one == days), None)
+    span = next((known for known in SPANS_DAYS if known == days), None)
     if span is None:
         raise UsageError(f"{days} days are not counted: use one of {', '.join(map(str, SPANS_DAYS))}")
     return span

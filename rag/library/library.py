@@ -166,8 +166,8 @@ class Library:
         """Stores several documents in one transaction; returns how many passages are new."""
         n_new = 0
         with self.engine.begin() as connection:
-            for some in batched(list(batch), SQL_BATCH):
-                n_new += put_documents(connection, some)
+            for part in batched(list(batch), SQL_BATCH):
+                n_new += put_documents(connection, part)
             bump_revision(connection, "library_revision")
         return n_new
 

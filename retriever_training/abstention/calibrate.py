@@ -116,7 +116,8 @@ def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: En
     for split in ("train", "dev", "gate"):
         asked = evidence.asked(split).measurable()
         for question, rows in zip(asked.questions, asked.right, strict=True):
-            here = [row[evidence.passage_ids[one]] for one in best_supported(rows) if evidence.passage_ids[one] in row]
+            named = [evidence.passage_ids[best] for best in best_supported(rows)]
+            here = [row[passage_id] for passage_id in named if passage_id in row]
             if here:
                 texts.append(question)
                 right.append(here)

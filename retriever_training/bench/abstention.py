@@ -76,7 +76,7 @@ def leave_one_out_figures(seen: Mapping[str, SetExamples]) -> dict[str, dict[str
     """For each set the figures of the lines that the other sets gave, beside the best cosine's; shares are 0 to 1."""
     return {
         name: threshold_figures(
-            fit_threshold([other_scores for place, other_scores in seen.items() if place != name]), scores
+            fit_threshold([other_scores for other_name, other_scores in seen.items() if other_name != name]), scores
         )
         for name, scores in seen.items()
     }
@@ -104,7 +104,7 @@ def _of_others(asked: Mapping[str, AnswerableQuestions], name: str, n: int, seed
     """*n* questions of the other sets, drawn by *seed*, as many of each as can be."""
     texts: list[str] = []
     vectors = []
-    others = [scores for place, scores in asked.items() if place != name]
+    others = [others for other_name, others in asked.items() if other_name != name]
     for index, other_set in enumerate(others):
         share = n // len(others) + (index < n % len(others))
         rows = random.Random(seed).sample(range(len(other_set.texts)), min(share, len(other_set.texts)))  # noqa: S311 (a draw, no secret)

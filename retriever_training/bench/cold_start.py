@@ -136,7 +136,7 @@ class SourceGain:
 
 def questions_of_source(cold: PseudoQuestionSet, source: str) -> PseudoQuestionSet:
     """The questions of one source; the passages still lack what the others took."""
-    return cold.only([index for index, one in enumerate(cold.sources) if one == source])
+    return cold.only([index for index, drawn_from in enumerate(cold.sources) if drawn_from == source])
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -222,7 +222,7 @@ def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
         by_document[_document(passage)].append(row)
     for row, passage in enumerate(passages):
         start = _summary_start(passage)
-        left = {other: _parts(passages[other]) for other in by_document[_document(passage)] if other != row}
+        left = {sibling: _parts(passages[sibling]) for sibling in by_document[_document(passage)] if sibling != row}
         if start is not None and left:
             for sentence in split_sentences(passage.text[start:]):
                 yield PseudoQuestion(_LABEL.sub("", format_quote(sentence.text)), "summary", left, verbatim_row=row)

@@ -52,7 +52,7 @@ class ReviewStore:
             NotFoundError: nobody asked this question, or no passage has this id.
             UsageError: the decision is none.
         """
-        known = next((one for one in get_args(ReviewDecision) if one == decision), None)
+        known = next((name for name in get_args(ReviewDecision) if name == decision), None)
         if known is None:
             raise UsageError(f"decision {decision!r} is none: there are {', '.join(REVIEW_DECISIONS)}")
         review = Review(question=question, passage_id=passage_id, decision=known, user=user, decided_at=utc_now())

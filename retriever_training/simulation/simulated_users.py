@@ -151,8 +151,8 @@ def served_passages(
         for row, text, scores, best in zip(batch, texts, words, found.fused, strict=True):
             bm25 = normalise_bm25(scores)
             shown[text] = tuple(
-                _shown(passage_ids[place], rank, float(passages[place] @ queries[row]), float(bm25[place]), weight)
-                for rank, place in enumerate(best, start=1)
+                _shown(passage_ids[hit], rank, float(passages[hit] @ queries[row]), float(bm25[hit]), weight)
+                for rank, hit in enumerate(best, start=1)
             )
     return shown
 

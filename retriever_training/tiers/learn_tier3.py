@@ -222,7 +222,7 @@ class _Texts:
                 texts[self.evidence.row[row.positive_id]],
                 tuple(texts[negative.passage] for negative in row.negatives),
                 row.weight,
-                tuple(texts[other] for other in spared[row.question]),
+                tuple(texts[masked] for masked in spared[row.question]),
                 self.taught(row),
             )
             for row in rows

@@ -199,8 +199,8 @@ def query_side_rows(
     twins = _twins(passages, sorted({row for _, row, _ in pairs}), chosen)
     masked = []
     for question, row, _ in pairs:
-        others = [place[other] for other in train.right[question] if other != row]
-        others += [place[other] for other in train.excluded_for(question) if other != row and other in place]
+        others = [place[positive] for positive in train.right[question] if positive != row]
+        others += [place[spared] for spared in train.excluded_for(question) if spared != row and spared in place]
         masked.append(np.union1d(np.array(others, np.int64), twins[row]).astype(np.int64))
     return SoftmaxRows(
         questions=asked,

@@ -31,8 +31,10 @@ def discard_version(app: App, version: Version) -> None:
     """Deletes its files and, unless a version with files uses them too, its vectors; the row and the report stay."""
     if not version.folder.is_dir():
         return
-    others = (one for one in app.registry.versions() if one.encoder_id != version.encoder_id and one.folder.is_dir())
-    if version.passage_side not in {version.passage_side for version in others}:
+    others = (
+        known for known in app.registry.versions() if known.encoder_id != version.encoder_id and known.folder.is_dir()
+    )
+    if version.passage_side not in {known.passage_side for known in others}:
         app.vectors(version.passage_side).drop()  # first: after a kill the folder says that there is something left
     app.registry.discard(version.encoder_id)
 

@@ -41,7 +41,7 @@ def steps() -> list[tuple[str, str]]:
 
 
 def test_the_image_ends_with_a_user_that_is_not_root(steps: list[tuple[str, str]]):
-    final = steps[max(place for place, (word, _) in enumerate(steps) if word == "FROM") :]
+    final = steps[max(index for index, (word, _) in enumerate(steps) if word == "FROM") :]
     users = [arguments for word, arguments in final if word == "USER"]
     assert users == ["10001:10001"]
 

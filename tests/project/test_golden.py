@@ -25,17 +25,17 @@ GOLDEN = Path(__file__).parent / "golden"
 def lines() -> list[dict]:
     """Each line with its notes beside the rest."""
     read = map(json.loads, (GOLDEN / "questions.jsonl").read_text("utf-8").splitlines())
-    return [one | one["notes"] for one in read]
+    return [question | question["notes"] for question in read]
 
 
 def cases() -> list[object]:
     return [
         pytest.param(
-            one,
-            id=one["question"],
-            marks=[pytest.mark.xfail(strict=True, reason=one["fails"])] if "fails" in one else [],
+            line,
+            id=line["question"],
+            marks=[pytest.mark.xfail(strict=True, reason=line["fails"])] if "fails" in line else [],
         )
-        for one in lines()
+        for line in lines()
     ]
 
 
@@ -71,19 +71,19 @@ def test_golden_question(app: App, case: dict[str, str]) -> None:
 def test_every_golden_case_says_why_and_its_quote_is_in_the_documents() -> None:
     documents = "".join(file.read_text("utf-8") for file in GOLDEN.glob("*.md"))
     assert len(lines()) >= 40
-    assert len({one["question"] for one in lines()}) == len(lines())
-    for one in lines():
-        assert one["why"].endswith(".")
-        assert one.get("quote", "") in documents
-        assert not one.get("answerable", True) or one["quote"]
+    assert len({line["question"] for line in lines()}) == len(lines())
+    for line in lines():
+        assert line["why"].endswith(".")
+        assert line.get("quote", "") in documents
+        assert not line.get("answerable", True) or line["quote"]
 
 
 def test_every_golden_question_is_read_and_found_in_todays_passages(app: App) -> None:
     """A quote that stands in two of the documents is told, and only such a one."""
-    read = [one.golden for one in read_golden_file(GOLDEN / "questions.jsonl")]
+    read = [line.golden for line in read_golden_file(GOLDEN / "questions.jsonl")]
     assert len(read) == len(lines())
     places = locate_golden(read, app.library)
-    assert {place.method for place in places} <= {"exact", "white space", "several places", "nothing to find"}
-    found = [place for place in places if place.method != "nothing to find"]
+    assert {location.method for location in places} <= {"exact", "white space", "several places", "nothing to find"}
+    found = [location for location in places if location.method != "nothing to find"]
     assert len(found) >= 30
-    assert sum(place.is_found for place in found) >= 0.9 * len(found)
+    assert sum(match.is_found for match in found) >= 0.9 * len(found)

@@ -77,9 +77,9 @@ def commands_in(text: str) -> Iterator[str]:
 def words_of(command: str) -> list[str]:
     """The words up to a comment, a pipe, a redirection, or the explanation that two blanks part from it."""
     words = shlex.split(command, comments=True)
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if word in {"|", "&&", "||", ";", ">", ">>", "<"}:
-            return words[:place]
+            return words[:index]
     return words
 
 
@@ -91,7 +91,10 @@ def problem_with(command: str, root: click.Command) -> str | None:
         word = words.pop(0)
         if word.startswith("-") and len(word) > 1:
             flag, _, value = word.partition("=")
-            option = next((one for one in current.params if flag in [*one.opts, *one.secondary_opts]), None)
+            option = next(
+                (parameter for parameter in current.params if flag in [*parameter.opts, *parameter.secondary_opts]),
+                None,
+            )
             if option is None:
                 return f"{current.name} has no {flag}"
             if not value and not getattr(option, "is_flag", False) and words:
@@ -227,9 +230,9 @@ def test_the_settings_file_of_the_guide_is_accepted(tmp_path: Path):
     text = (ROOT / "docs/settings.md").read_text("utf-8")
     files = [block for language, block in FENCE.findall(text) if language == "toml"]
     assert files
-    for place, block in enumerate(files):
-        (tmp_path / f"{place}.toml").write_text(block, "utf-8")
-        load_settings(tmp_path, tmp_path / f"{place}.toml")
+    for index, block in enumerate(files):
+        (tmp_path / f"{index}.toml").write_text(block, "utf-8")
+        load_settings(tmp_path, tmp_path / f"{index}.toml")
 
 
 # ---- examples in Python

@@ -231,12 +231,12 @@ def test_config_show_lists_every_setting_with_value_default_and_meaning(monkeypa
     monkeypatch.setenv("NIGHTJAR__DATABASE__URL", DATABASE_URL)
     shown = config("config", "show", "--json")
     assert shown.exit_code == 0
-    settings = {one["name"]: one for one in json.loads(shown.stdout)}
+    settings = {setting["name"]: setting for setting in json.loads(shown.stdout)}
     assert settings["retrieval.k"] == {"name": "retrieval.k", "value": 9, "default": 6, "description": "passages shown"}
     assert settings["feedback.trusted"]["value"] == ["local"]
     assert settings["database.url"]["value"] == "**********"
     assert {"data", "encoder.model", "schedule.at", "gate.alpha"} <= settings.keys()
-    assert [name for name, one in settings.items() if not one["description"]] == []
+    assert [name for name, setting in settings.items() if not setting["description"]] == []
 
 
 def test_config_show_masks_secrets_in_the_table(monkeypatch) -> None:
@@ -267,6 +267,6 @@ def test_config_check_exits_with_2_where_something_is_wrong(here) -> None:
 def test_the_flags_data_and_config_reach_the_settings(here) -> None:
     file = write("[retrieval]\nk = 4\n", "mine.toml")
     shown = config("--data", "elsewhere", "--config", str(file), "config", "show", "--json")
-    settings = {one["name"]: one["value"] for one in json.loads(shown.stdout)}
+    settings = {setting["name"]: setting["value"] for setting in json.loads(shown.stdout)}
     assert (settings["data"], settings["retrieval.k"]) == ("elsewhere", 4)
     assert not (here / "elsewhere").exists()

@@ -17,8 +17,8 @@ N_COMPARED_HITS = 10  # passages of each version
 def comparable_versions(app: App) -> list[Version]:
     """The versions that ever answered and still have their files, the current one first, then those that answered last."""
     by_id = {version.encoder_id: version for version in app.registry.versions()}
-    latest_first = dict.fromkeys(one.encoder_id for one in app.registry.history())
-    return [by_id[one] for one in latest_first if (by_id[one].folder / VERSION_MANIFEST).is_file()]
+    latest_first = dict.fromkeys(promotion.encoder_id for promotion in app.registry.history())
+    return [by_id[promotion] for promotion in latest_first if (by_id[promotion].folder / VERSION_MANIFEST).is_file()]
 
 
 def version_names(app: App) -> dict[str, str]:
@@ -42,7 +42,7 @@ def choose_two_versions(app: App, a: str | None, b: str | None) -> tuple[Version
     """
     current, *earlier = [
         app.current(),
-        *(one for one in comparable_versions(app) if one.encoder_id != app.current().encoder_id),
+        *(version for version in comparable_versions(app) if version.encoder_id != app.current().encoder_id),
     ]
     if a is None and not earlier:
         raise UsageError(

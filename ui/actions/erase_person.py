@@ -47,7 +47,7 @@ def _may_have_learnt(app: App, gone: ErasureCounts) -> tuple[list[str], list[str
         for version in app.registry.versions()
         if version.tier > 0 and version.created_at >= since and version.folder.is_dir()
     ]
-    return [one for one in made if one not in refused], [one for one in made if one in refused]
+    return [version for version in made if version not in refused], [version for version in made if version in refused]
 
 
 def format_erasure(
@@ -59,7 +59,7 @@ def format_erasure(
         _n(gone.n_comparisons, "comparison") + " of versions" if gone.n_comparisons else "",
         "the account with its sessions and tokens" if gone.has_account else "",
     ]
-    others = ", ".join(one for one in also if one)
+    others = ", ".join(version for version in also if version)
     told = [
         f"{'Would remove' if dry_run else 'Removed'} all of {name!r}: {_n(gone.n_verdicts, 'verdict')}, "
         f"{_n(gone.n_turns, 'question')} with the answers, {_n(gone.n_question_vectors, 'vector')} of questions.",

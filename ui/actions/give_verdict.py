@@ -9,7 +9,7 @@ from ui.auth.current_user import LOCAL_USER
 
 def current_verdicts(feedback: FeedbackStore, turn_id: str, user: str = LOCAL_USER) -> dict[str | None, str]:
     """What *user* says of a turn now: passage id, or None for the answer → verdict."""
-    return {one.passage_id: one.verdict for one in feedback.standing(user, turn_id)}
+    return {verdict.passage_id: verdict.verdict for verdict in feedback.standing(user, turn_id)}
 
 
 def toggle_verdict(

@@ -65,7 +65,7 @@ class VoteEffectsView:
             yield n_done, n_all
             self._ranks.find(encoder_id, targets)
             n_done += len(targets)
-        n_votes, n_looked_at = sum(one.n_votes for one in found), sum(one.n_votes for one in some)
+        n_votes, n_looked_at = sum(effect.n_votes for effect in found), sum(effect.n_votes for effect in some)
         if early and some and self._kept() is None and self._app.feedback.latest_event_id() >= self._many:
             told = tuple(vote_effects(self._app, some, self._ranks, None))
             yield VoteEffectsSummary(n_votes, n_looked_at, told, is_weighed=False)

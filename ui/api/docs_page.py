@@ -43,7 +43,11 @@ def render_api_docs(document: Json) -> str:
 
 
 def _section(tag: str, document: Json) -> str:
-    calls = [_call(method, path, one) for method, path, one in iterate_operations(document) if tag in one["tags"]]
+    calls = [
+        _call(method, path, operation)
+        for method, path, operation in iterate_operations(document)
+        if tag in operation["tags"]
+    ]
     return f'<h2 id="{_id(tag)}">{escape_text(tag)}</h2>{"".join(calls)}'
 
 
@@ -53,15 +57,19 @@ def _call(method: str, path: str, operation: Json) -> str:
         f'<span class="quiet">{_prose(operation["summary"])}</span></summary>'
     )
     parameters = {
-        one["name"]: (one["schema"] | one, bool(one.get("required"))) for one in operation.get("parameters", ())
+        parameter["name"]: (parameter["schema"] | parameter, bool(parameter.get("required")))
+        for parameter in operation.get("parameters", ())
     }
     body = operation.get("requestBody", {}).get("content", {})
     parts = [
         *(f"<p>{_prose(part)}</p>" for part in operation["description"].split("\n\n") if part),
-        *(f'<pre tabindex="0"><code>{escape_text(one["source"])}</code></pre>' for one in operation["x-codeSamples"]),
+        *(
+            f'<pre tabindex="0"><code>{escape_text(sample["source"])}</code></pre>'
+            for sample in operation["x-codeSamples"]
+        ),
         *([f'<p class="quiet">Parameters</p>{_fields(parameters)}'] if parameters else []),
         *(f'<p class="quiet">Body: {_type(content["schema"])}</p>' for content in body.values()),
-        *(_response(status, one) for status, one in sorted(operation["responses"].items())),
+        *(_response(status, response) for status, response in sorted(operation["responses"].items())),
     ]
     return f"<details>{head}<div>{''.join(parts)}</div></details>"
 
@@ -83,7 +91,7 @@ def _response(status: str, response: Json) -> str:
 
 def _shape(name: str, schema: Json) -> str:
     needed = set(schema.get("required", ()))
-    fields = {key: (one, key in needed) for key, one in schema.get("properties", {}).items()}
+    fields = {key: (field_schema, key in needed) for key, field_schema in schema.get("properties", {}).items()}
     said = f'<span class="quiet">{_prose(_first(schema))}</span>'
     head = f'<h3><code class="path">{escape_text(name)}</code></h3>{said}'
     return f'<section id="{_id(name)}">{head}{_fields(fields)}</section>'
@@ -108,9 +116,11 @@ def _type(schema: Json) -> str:
         name = schema["$ref"].rsplit("/", 1)[1]
         return f'<a href="#{_id(name)}">{escape_text(name)}</a>'
     if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"])
+        return " or ".join(_type(alternative) for alternative in schema["anyOf"])
     if "enum" in schema or "const" in schema:
-        return ", ".join(f"<code>{escape_text(str(one))}</code>" for one in schema.get("enum", [schema.get("const")]))
+        return ", ".join(
+            f"<code>{escape_text(str(value))}</code>" for value in schema.get("enum", [schema.get("const")])
+        )
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     return escape_text(str(schema.get("type", "anything")))
@@ -119,7 +129,7 @@ def _type(schema: Json) -> str:
 def _bounds(schema: Json) -> str:
     words = {"minimum": "from {}", "maximum": "to {}", "maxLength": "at most {} characters", "default": "by default {}"}
     inner = [schema, *schema.get("anyOf", ())]
-    found = {key: next((one[key] for one in inner if one.get(key) not in (None, [], "", {})), None) for key in words}
+    found = {key: next((part[key] for part in inner if part.get(key) not in (None, [], "", {})), None) for key in words}
     said = [
         words[key].format(f"{value:,}" if type(value) is int else value)
         for key, value in found.items()

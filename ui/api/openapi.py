@@ -105,12 +105,16 @@ def tag_for_path(path: str) -> str:
 def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, Json]) -> str:
     """A line that can be pasted into a terminal, with what the call needs and no more."""
     asked = []
-    for one in operation.get("parameters", ()):
-        value = str(example_value(one["schema"] | {key: one[key] for key in ("example",) if key in one}, schemas))
-        if one["in"] == "path":
-            path = path.replace("{" + one["name"] + "}", quote(value, safe=""))
-        elif one["in"] == "query" and one.get("required"):
-            asked.append(f"{one['name']}={quote(value)}")
+    for parameter in operation.get("parameters", ()):
+        value = str(
+            example_value(
+                parameter["schema"] | {key: parameter[key] for key in ("example",) if key in parameter}, schemas
+            )
+        )
+        if parameter["in"] == "path":
+            path = path.replace("{" + parameter["name"] + "}", quote(value, safe=""))
+        elif parameter["in"] == "query" and parameter.get("required"):
+            asked.append(f"{parameter['name']}={quote(value)}")
     query = f"?{'&'.join(asked)}" if asked else ""
     address = f"'{EXAMPLE_ADDRESS}{path}{query}'" if query else f"{EXAMPLE_ADDRESS}{path}"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")

@@ -25,7 +25,7 @@ FormatFailure = Callable[[str, int], str]
 """What is sent where the answer breaks off, of a message and the HTTP status that it would have had."""
 
 _ENDS_A_LINE = {
-    ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"
+    ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"
 }  # to clients that split lines as Python does
 
 log = logging.getLogger(__name__)

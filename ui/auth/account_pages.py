@@ -95,7 +95,7 @@ def account_page(
     if account.has_password:
         body += _password_card(csrf, account.name)
     return auth_page(
-        texts.ACCOUNT, body + _tokens_card(csrf, [one for one in tokens if not one.is_revoked]), status, wide=True
+        texts.ACCOUNT, body + _tokens_card(csrf, [token for token in tokens if not token.is_revoked]), status, wide=True
     )
 
 
@@ -124,8 +124,8 @@ def _password_card(csrf: str, name: str) -> str:
 
 
 def _tokens_card(csrf: str, held: list[AccessToken]) -> str:
-    columns = "".join(f"<th{_seen(place)}>{column}</th>" for place, column in enumerate(texts.TOKEN_COLUMNS))
-    rows = "".join(_token_row(csrf, one) for one in held)
+    columns = "".join(f"<th{_seen(index)}>{column}</th>" for index, column in enumerate(texts.TOKEN_COLUMNS))
+    rows = "".join(_token_row(csrf, token) for token in held)
     table = f"<table><tr>{columns}</tr>{rows}</table>" if held else f'<p class="soft">{texts.NO_TOKENS}</p>'
     box = _box(texts.LABEL, "label", "off", more=f" maxlength={MAX_LABEL_LENGTH}")
     make = _form("account", csrf, _hidden("do", "make") + box, texts.MAKE_TOKEN)

@@ -92,7 +92,7 @@ def safe_file_name(name: str) -> str:
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     shown = "".join(
-        " " if one.isspace() else one for one in last if unicodedata.category(one)[0] != "C" or one.isspace()
+        " " if byte.isspace() else byte for byte in last if unicodedata.category(byte)[0] != "C" or byte.isspace()
     )
     visible = " ".join(shown.split()).lstrip(".- ")
     suffix = PurePosixPath(visible).suffix
@@ -101,20 +101,20 @@ def safe_file_name(name: str) -> str:
 
 def _moved(path: Path, folder: Path, name: str) -> Path:
     """Where the file lies now: nothing that lies there under its name is written over."""
-    for place in (folder / one for one in _numbered(name)):
-        if place.is_file() and filecmp.cmp(path, place, shallow=False):
+    for candidate in (folder / numbered for numbered in _numbered(name)):
+        if candidate.is_file() and filecmp.cmp(path, candidate, shallow=False):
             path.unlink()
-            return place
+            return candidate
         try:
-            place.touch(exist_ok=False)  # taken, also where somebody else sends the same name at this moment
+            candidate.touch(exist_ok=False)  # taken, also where somebody else sends the same name at this moment
         except FileExistsError:
             continue
         try:
-            shutil.move(path, place)
+            shutil.move(path, candidate)
         except OSError as error:
-            place.unlink(missing_ok=True)
+            candidate.unlink(missing_ok=True)
             raise NightjarError(f"{name!r} can't be kept ({error.strerror}): see whether the disk is full") from error
-        return place
+        return candidate
     raise AssertionError("numbers end nowhere")
 
 

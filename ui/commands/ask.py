@@ -132,7 +132,11 @@ def _sources(answer: Answer) -> Iterator[str]:
     if answer.declined:
         yield f"({_printable(answer.reason)})"
         yield from _closest(answer)
-    yield from (f"{one.found}: “{_on_one_line(one.text)}”" for one in answer.sentences if one.found != "supported")
+    yield from (
+        f"{sentence.found}: “{_on_one_line(sentence.text)}”"
+        for sentence in answer.sentences
+        if sentence.found != "supported"
+    )
     passages = {hit.rank: hit.passage for hit in answer.hits}
     for n, citations in groupby(sorted(answer.citations, key=lambda citation: citation.n), lambda citation: citation.n):
         passage = passages[n]

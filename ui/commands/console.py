@@ -47,7 +47,7 @@ def print_json(value: object) -> None:
 
 def write_lines(objects: Sequence[object], file: Path, name: str) -> None:
     """One JSON object a line, to a file, and to stderr how many; "-" is stdout. *name* is the plural of what they are."""
-    text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
+    text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects)
     if str(file) == "-":
         typer.echo(text, nl=False)
     else:

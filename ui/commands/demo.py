@@ -157,10 +157,10 @@ def _moved(
     order = sorted(range(len(gains)), key=lambda place: -gains[place])[:N_EXAMPLES]
     located = locate_passages(dataset, app.library)
     _say("6 · Three right passages that moved", "")
-    for place in order:
-        query_id = scores["new"].query_ids[place]
+    for index in order:
+        query_id = scores["new"].query_ids[index]
         question = dataset.queries[query_id]
-        right = next(located[one] for one, grade in dataset.split("test")[query_id].items() if grade > 0)
+        right = next(located[passage_id] for passage_id, grade in dataset.split("test")[query_id].items() if grade > 0)
         typer.echo(f"  “{question}”")
         typer.echo(
             f"     {app.library.get([right])[right].title}: rank {_rank(app, base, question, right)} → "
@@ -180,11 +180,14 @@ def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
     from rag.embedding.query_vectors import get_query_vectors
 
     encoder: Any = app.open_encoder(app.registry.base().encoder_id)
-    standing = [one for one in app.feedback.standing() if one.verdict in ("pin", "helpful") and one.passage_id]
-    vectors = get_query_vectors(app.engine, encoder, [one.question for one in standing])
+    standing = [
+        verdict for verdict in app.feedback.standing() if verdict.verdict in ("pin", "helpful") and verdict.passage_id
+    ]
+    vectors = get_query_vectors(app.engine, encoder, [verdict.question for verdict in standing])
     order = (vectors @ encoder.encode_queries([question])[0]).argsort()[::-1]
     nearest = list({standing[row].question: standing[row] for row in order[: n * VOTERS_PER_QUESTION]}.values())[:n]
-    titles = app.library.get([one.passage_id or "" for one in nearest])
+    titles = app.library.get([neighbour.passage_id or "" for neighbour in nearest])
     return [
-        f"{one.user}: {one.verdict} of {titles[one.passage_id or ''].title!r} for “{one.question}”" for one in nearest
+        f"{neighbour.user}: {neighbour.verdict} of {titles[neighbour.passage_id or ''].title!r} for “{neighbour.question}”"
+        for neighbour in nearest
     ]

@@ -50,7 +50,7 @@ def insights(
     if as_json:
         print_json(usage_over_time_json(found))
         return
-    print_table(list(texts.COLUMNS), [_row(one) for one in (*found.periods, found.whole)])
+    print_table(list(texts.COLUMNS), [_row(period) for period in (*found.periods, found.whole)])
     if found.is_partly_kept:
         since = found.kept_since
         typer.echo(texts.KEPT_SINCE.format(day=since) if since else texts.NEVER_KEPT)
@@ -102,7 +102,7 @@ def votes(
             typer.echo(line.replace("*", ""))
     if look.effects:
         columns = ["question", "passage", "verdict", "shown", *("before", "now"), "moved by", "what it did"]
-        print_table(columns, [_vote_row(one, called) for one in look.effects])
+        print_table(columns, [_vote_row(effect, called) for effect in look.effects])
     else:
         typer.echo('No votes yet: "nightjar serve" and "nightjar feedback import" bring them in.')
 

@@ -159,8 +159,14 @@ def _answered(finished: FinishedAnswer) -> McpAnswer:
     answer = finished.answer
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     cited = [
-        McpCitation(n=one.n, source=one.source, page=one.page, quote=one.quote, passage_id=public_ids[one.passage_id])
-        for one in answer.citations
+        McpCitation(
+            n=citation.n,
+            source=citation.source,
+            page=citation.page,
+            quote=citation.quote,
+            passage_id=public_ids[citation.passage_id],
+        )
+        for citation in answer.citations
     ]
     return McpAnswer(
         answer=answer.text,

@@ -62,7 +62,7 @@ class SecurityMiddleware:
         answer = JSONResponse({"error": refusal[1]}, refusal[0]) if refusal else self._app
         page = "text/html" in Headers(scope=scope).get("accept", "")
         if page:  # its inline scripts are read below, so it must not come compressed
-            scope["headers"] = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+            scope["headers"] = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         capped = _capped(receive, self._max_bytes(scope))
         await answer(scope, capped, _Page(send) if page else _plain(send))
 
@@ -179,7 +179,7 @@ class _Page:
 
 def _add_headers(start: AsgiMessage, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
-    policy = CSP_TEMPLATE.format(hashes="".join(f" '{one}'" for one in csp_script_hashes(page)))
+    policy = CSP_TEMPLATE.format(hashes="".join(f" '{script_hash}'" for script_hash in csp_script_hashes(page)))
     for name, value in {"content-security-policy": policy, **SECURITY_HEADERS}.items():
         headers.setdefault(name, value)  # reports and the door's own pages bring stricter ones
 

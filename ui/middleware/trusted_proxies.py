@@ -34,7 +34,7 @@ class TrustedProxies:
             SettingsError: one of them is neither an address nor a network.
         """
         try:
-            return cls(tuple(ipaddress.ip_network(one) for one in written))
+            return cls(tuple(ipaddress.ip_network(network) for network in written))
         except ValueError as error:
             raise SettingsError(
                 f"setting 'accounts.proxies' is refused ({error}): write addresses such as 10.0.0.5, "
@@ -99,7 +99,7 @@ def client_address(scope: AsgiMessage) -> str:
 
 
 def _all(headers: Headers, name: str) -> list[str]:
-    return [one.strip() for line in headers.getlist(name) for one in line.split(",") if one.strip()]
+    return [address.strip() for line in headers.getlist(name) for address in line.split(",") if address.strip()]
 
 
 def _last(headers: Headers, name: str) -> str:

@@ -59,7 +59,7 @@ class ChatCompletionChunks:
             return [self._piece({"role": "assistant", "content": ""})]
         if isinstance(event, TextDelta):
             return [self._piece({"content": event.delta})]
-        noted = [one.model_dump() for one in url_annotations(event.answer, self._site)]
+        noted = [annotation.model_dump() for annotation in url_annotations(event.answer, self._site)]
         end = self._piece({"annotations": noted}, "stop") | {"nightjar": vote_details(event).model_dump()}
         return [end, *([self._frame | {"choices": [], "usage": counted.model_dump()}] if counted else [])]
 
@@ -116,7 +116,7 @@ def vote_details(finished: FinishedAnswer) -> VoteDetails:
 def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsage:
     """Both in tokens of the encoder in *folder*."""
     counted = _tokens(folder).starts([*asked, answer])
-    n_asked, n_answer = sum(len(one) for one in counted[:-1]), len(counted[-1])
+    n_asked, n_answer = sum(len(chunk) for chunk in counted[:-1]), len(counted[-1])
     return TokenUsage(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
 
 

@@ -30,8 +30,12 @@ from ui.schemas.openai import (
 )
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": OpenAIErrorSchema, "description": said}
-    for status, said in {400: "The request makes no sense", 404: "There is no such model", 503: "Not ready yet"}.items()
+    status: {"model": OpenAIErrorSchema, "description": description}
+    for status, description in {
+        400: "The request makes no sense",
+        404: "There is no such model",
+        503: "Not ready yet",
+    }.items()
 }
 NO_WAIT_S = 0.0  # the event loop must not wait
 DONE_EVENT = "data: [DONE]\n\n"
@@ -112,7 +116,7 @@ def _refusal(wanted: ChatCompletionRequest) -> JSONResponse | None:
     if wanted.messages[-1].role != "user":
         said = f"the last message is of the role {wanted.messages[-1].role!r}, and it has to be the question: of 'user'"
         return _refused(said, "messages", "invalid_value")
-    odd = sorted(set().union(*(one.part_types() for one in wanted.messages)) - {"text"})
+    odd = sorted(set().union(*(message.part_types() for message in wanted.messages)) - {"text"})
     if odd:
         said = f"a message holds a part of the type {odd[0]!r}, and only text is read: leave the part out"
         return _refused(said, "messages", "unsupported_content")
@@ -134,7 +138,7 @@ def _refuse_itself(opening: AppStartup) -> JSONResponse | None:
 
 
 def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
-    said = [(one.role, one.text()) for one in wanted.messages]
+    said = [(message.role, message.text()) for message in wanted.messages]
     conversation_id = (wanted.metadata or {}).get("conversation_id") or None
     if conversation_id is not None and len(conversation_id) > 200:
         raise UsageError(f"metadata.conversation_id has {len(conversation_id)} characters: use at most 200")
@@ -147,7 +151,7 @@ def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
 
 
 async def _counted(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsage:
-    asked, folder = [one.text() for one in wanted.messages], opening.app().active_retriever.version.folder
+    asked, folder = [message.text() for message in wanted.messages], opening.app().active_retriever.version.folder
     return await to_thread.run_sync(count_usage, folder, asked, finished.answer.text)
 
 
@@ -161,7 +165,7 @@ async def _streamed(
 
     async def write(event: AnswerEvent) -> str:
         counted = await _counted(opening, wanted, event) if counts and isinstance(event, FinishedAnswer) else None
-        return "".join(format_sse(one) for one in chunks.of(event, counted))
+        return "".join(format_sse(chunk) for chunk in chunks.of(event, counted))
 
     return await stream_events(asking.stream(question), write, _broken_off, DONE_EVENT)
 

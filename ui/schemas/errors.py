@@ -38,7 +38,7 @@ def add_error_handlers(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         problems = error.errors()
-        return _told(request, "; ".join(_problem(one) for one in problems), 400, _where(problems[0]))
+        return _told(request, "; ".join(_problem(problem) for problem in problems), 400, _where(problems[0]))
 
     @api.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:

@@ -32,7 +32,10 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "reason": answer.reason,
         "encoder_id": answer.encoder_id,
         "citations": [_citation_json(citation, public_ids[citation.passage_id]) for citation in answer.citations],
-        "sentences": [{"text": one.text, "support": one.support, "found": one.found} for one in answer.sentences],
+        "sentences": [
+            {"text": sentence.text, "support": sentence.support, "found": sentence.found}
+            for sentence in answer.sentences
+        ],
         "supported_share": answer.supported_share,
         "rerank_cut": answer.rerank_is_cut,
     }
@@ -147,7 +150,10 @@ MAX_NAMED_SOURCES = 3  # sources of near-duplicates that are named; the others a
 
 def format_duplicate_sources(hit: Hit) -> list[str]:
     """Where else a hit's text stands, in words: sources, and how many more there are."""
-    places = [f"{one.source}, page {one.page}" if one.page else one.source for one in hit.also_in]
+    places = [
+        f"{duplicate.source}, page {duplicate.page}" if duplicate.page else duplicate.source
+        for duplicate in hit.also_in
+    ]
     different = list(dict.fromkeys(places))
     n_more = len(different) - MAX_NAMED_SOURCES
     return different[:MAX_NAMED_SOURCES] + ([f"{n_more} more"] if n_more > 0 else [])
@@ -179,5 +185,8 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "lexical": hit.lexical,
         "today": hit.feedback_boost,
         "rerank": hit.rerank,
-        "also_in": [{"passage_id": one.public_id, "source": one.source, "page": one.page} for one in hit.also_in],
+        "also_in": [
+            {"passage_id": duplicate.public_id, "source": duplicate.source, "page": duplicate.page}
+            for duplicate in hit.also_in
+        ],
     }

@@ -16,8 +16,8 @@ _STEERS = re.compile(r"([\\`*_\[\]<>#!|~])")
 def conversation_as_json(conversation: ListedConversation, exchanges: Sequence[StoredAnswer]) -> str:
     """The conversation with every answer as `nightjar ask --json` prints it."""
     turns = [
-        answer_json(one.answer) | {"asked_at": one.asked_at.isoformat(), "instead_of": one.instead_of}
-        for one in exchanges
+        answer_json(exchange.answer) | {"asked_at": exchange.asked_at.isoformat(), "instead_of": exchange.instead_of}
+        for exchange in exchanges
     ]
     whole = {
         "conversation_id": conversation.conversation_id,
@@ -30,7 +30,7 @@ def conversation_as_json(conversation: ListedConversation, exchanges: Sequence[S
 
 def conversation_as_markdown(conversation: ListedConversation, exchanges: Sequence[StoredAnswer]) -> str:
     """The conversation as Markdown: questions as headings, answers, and below each what it cites."""
-    parts = [f"# {_plain(conversation.title)}\n", *(_exchange(one) for one in exchanges)]
+    parts = [f"# {_plain(conversation.title)}\n", *(_exchange(exchange) for exchange in exchanges)]
     return "\n".join(parts)
 
 

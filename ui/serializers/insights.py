@@ -25,7 +25,7 @@ def usage_over_time_json(found: UsageOverTime) -> dict[str, Any]:
         "kept_since": str(found.kept_since) if found.kept_since else None,
         "whole": _stretch_json(found.whole),
         "before": _stretch_json(found.before),
-        "stretches": [_stretch_json(one) for one in found.periods],
+        "stretches": [_stretch_json(period) for period in found.periods],
     }
 
 
@@ -40,7 +40,7 @@ def vote_effects_json(look: VoteEffectsSummary, names: Mapping[str, str]) -> dic
         "n_votes": look.n_votes,
         "n_looked_at": look.n_looked_at,
         "summary": look.counts,
-        "votes": [_effect_json(one, names) for one in look.effects],
+        "votes": [_effect_json(effect, names) for effect in look.effects],
     }
 
 
@@ -79,8 +79,8 @@ def _rank_json(rank: int | None) -> int | str | None:
 
 def ranking_json(moved: Sequence[MovedHit]) -> list[dict[str, Any]]:
     """Hits as `nightjar search --json` prints them, each with its rank in the other ranking."""
-    hits = search_result_json(SearchResult([one.hit for one in moved]))["hits"]
-    return [hit | {"rank_in_other": one.before} for hit, one in zip(hits, moved, strict=True)]
+    hits = search_result_json(SearchResult([moved_hit.hit for moved_hit in moved]))["hits"]
+    return [hit | {"rank_in_other": moved_hit.before} for hit, moved_hit in zip(hits, moved, strict=True)]
 
 
 def preferences_json(found: PreferenceCounts, a: str, b: str) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def version_json(entry: TimelineEntry) -> dict[str, Any]:
         "has_files": entry.has_files,
         "space": asdict(entry.space),
         "promotions": [
-            {"kind": one.kind, "reason": one.reason, "at": one.promoted_at.isoformat()} for one in entry.promotions
+            {"kind": promotion.kind, "reason": promotion.reason, "at": promotion.promoted_at.isoformat()}
+            for promotion in entry.promotions
         ],
         "night": entry.night.night_id if entry.night else None,
     }
@@ -78,7 +79,7 @@ def night_readiness_json(outlook: NightReadiness) -> dict[str, Any]:
         "held_out": {"n": found.n_held_out, "needed": found.min_held_out},
         "from_own": found.is_cold_start,
         "missing": list(found.missing()),
-        "tiers": {wanted: asdict(one) for wanted, one in outlook.forecasts.items()},
+        "tiers": {wanted: asdict(forecast) for wanted, forecast in outlook.forecasts.items()},
     }
 
 

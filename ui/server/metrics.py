@@ -132,8 +132,10 @@ def _of_verdicts(connection: Connection) -> Iterator[Metric]:
 
 
 def _of_library(connection: Connection) -> Iterator[Metric]:
-    for name, told, table in (("documents", "Documents.", documents), ("passages", "Passages.", passages)):
-        yield GaugeMetricFamily(f"rag_index_{name}", told, connection.scalar(select(func.count()).select_from(table)))
+    for name, description, table in (("documents", "Documents.", documents), ("passages", "Passages.", passages)):
+        yield GaugeMetricFamily(
+            f"rag_index_{name}", description, connection.scalar(select(func.count()).select_from(table))
+        )
 
 
 def _of_nights(connection: Connection) -> Iterator[Metric]:

@@ -77,7 +77,7 @@ def _chroma(passage_ids: Sequence[str], texts: Sequence[str], vectors: FloatArra
     client = chromadb.PersistentClient(str(root), settings=chromadb.Settings(anonymized_telemetry=False))
     store = Chroma("passages", Ours(), client=client, collection_configuration={"hnsw": {"space": "cosine"}})
     if store._collection.count() != len(passage_ids):  # an earlier run may have filled it
-        for some in batched(range(len(passage_ids)), BATCH):
-            rows = slice(some[0], some[-1] + 1)
+        for batch in batched(range(len(passage_ids)), BATCH):
+            rows = slice(batch[0], batch[-1] + 1)
             store._collection.upsert(ids=list(passage_ids[rows]), embeddings=vectors[rows], documents=list(texts[rows]))
     return store

@@ -33,9 +33,11 @@ class LangChainMinimal:
         self._store.add_documents(
             [
                 Document(
-                    id=one.passage_id, page_content=one.encoded_text, metadata={"text": one.text, "id": one.passage_id}
+                    id=passage.passage_id,
+                    page_content=passage.encoded_text,
+                    metadata={"text": passage.text, "id": passage.passage_id},
                 )
-                for one in passages
+                for passage in passages
             ]
         )
 
@@ -50,7 +52,7 @@ class LangChainMinimal:
         """The sentence of the K passages found whose cosine with the question is highest."""
         started = time.perf_counter()
         found = self._search(question, without)
-        sentences = [one for document, _ in found for one in _SENTENCE_END.split(document.metadata["text"])]
+        sentences = [sentence for document, _ in found for sentence in _SENTENCE_END.split(document.metadata["text"])]
         cosines = self._encoder.encode_passages(sentences) @ self._encoder.encode_queries([question])[0]
         best = sentences[int(cosines.argmax())]
         return _given(best, best, float(cosines.max()), started)

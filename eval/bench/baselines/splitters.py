@@ -65,11 +65,11 @@ def nightjar_cut(
     def cut(name: str, parsed: ParsedDocument) -> Iterator[Stretch]:
         document, passages = split_document(name, PurePosixPath(name).stem, parsed, splitting)
         tokens = splitting.starts([document.text])[0] if overlap else None
-        for before, one in zip([None, *passages], passages, strict=False):
-            start = one.start
-            if tokens and before and (before.heading, before.page) == (one.heading, one.page):
-                start = max(before.start, tokens[max(0, bisect_left(tokens, one.start) - overlap)])
-            yield start, one.end, encoded(replace(one, text=document.text[start : one.end]))
+        for before, passage in zip([None, *passages], passages, strict=False):
+            start = passage.start
+            if tokens and before and (before.heading, before.page) == (passage.heading, passage.page):
+                start = max(before.start, tokens[max(0, bisect_left(tokens, passage.start) - overlap)])
+            yield start, passage.end, encoded(replace(passage, text=document.text[start : passage.end]))
 
     return cut
 

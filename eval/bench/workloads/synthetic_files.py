@@ -19,7 +19,9 @@ def write_markdown(folder: Path, n: int, seed: int = 13) -> Path:
     weights = [1 / rank for rank in range(1, N_WORDS + 1)]
     folder.mkdir(parents=True)
     for number in range(n):
-        sections = "\n\n".join(f"## Section {place}\n\n{_section(draw, words, weights)}" for place in range(SECTIONS))
+        sections = "\n\n".join(
+            f"## Section {section}\n\n{_section(draw, words, weights)}" for section in range(SECTIONS)
+        )
         (folder / f"{number:05}.md").write_text(f"# Document {number}\n\n{sections}\n", "utf-8")
     return folder
 

@@ -50,10 +50,10 @@ def fill_library(
     n_there = library.n_passages()
     draw = np.random.default_rng(seed + n_there)
     around = np.stack(list(vectors.rows([passage.passage_id for passage in real]).values()))
-    for some in batched(range(n_there, n_passages), BATCH):
-        texts = made_up_texts([passage.encoded_text for passage in real], len(some), draw)
-        _put(library, vectors, texts, near(around, len(some), draw), some[0])
-        progress(len(some))
+    for batch in batched(range(n_there, n_passages), BATCH):
+        texts = made_up_texts([passage.encoded_text for passage in real], len(batch), draw)
+        _put(library, vectors, texts, near(around, len(batch), draw), batch[0])
+        progress(len(batch))
     return len(real)
 
 
@@ -91,7 +91,7 @@ def open_padded_library(work: Path) -> Engine:
 
 def _put(library: Library, vectors: PassageVectors, texts: Sequence[str], made: FloatArray, first: int) -> None:
     entries = [
-        entry_to_document("padding", BeirEntry(str(first + place), "", text)) for place, text in enumerate(texts)
+        entry_to_document("padding", BeirEntry(str(first + index), "", text)) for index, text in enumerate(texts)
     ]
     library.put_all(entries)
     hashes = [passages[0].text_sha256 for _, passages in entries]

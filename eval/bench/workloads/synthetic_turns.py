@@ -56,9 +56,9 @@ def fill_turns(
     until = until or datetime.now(UTC)
     pool = [_said(draw, passage_ids) for _ in range(ANSWERS)]
     n_verdicts = 0
-    for some in batched(range(n), AT_ONCE):
-        at = [until - timedelta(days=days) * ((n - number - 0.5) / n) for number in some]
-        asked = [_turn(draw, pool, encoder_id, number, when) for number, when in zip(some, at, strict=True)]
+    for batch in batched(range(n), AT_ONCE):
+        at = [until - timedelta(days=days) * ((n - number - 0.5) / n) for number in batch]
+        asked = [_turn(draw, pool, encoder_id, number, when) for number, when in zip(batch, at, strict=True)]
         seen = [row for turn in asked for row in _seen(draw, turn["turn_id"], passage_ids)]
         events = list(_events(draw, asked, seen))
         with engine.begin() as connection:
@@ -66,7 +66,7 @@ def fill_turns(
                 if rows:
                     connection.execute(insert(table), rows)
         n_verdicts += len(events)
-        progress(len(some))
+        progress(len(batch))
     return n_verdicts
 
 
@@ -79,14 +79,14 @@ def _said(draw: random.Random, passage_ids: Sequence[str]) -> _Said:
             source="made-up/document.md",
             page=None,
             start=0,
-            end=len(one),
-            quote=one,
+            end=len(sentence),
+            quote=sentence,
             support=0.8,
         )
-        for n, one in enumerate(sentences, 1)
+        for n, sentence in enumerate(sentences, 1)
     )
-    checked = tuple(CheckedSentence(one, draw.choice((0.2, 0.8, 0.9))) for one in sentences)
-    text = " ".join(f"{one} [{n}]" for n, one in enumerate(sentences, 1))
+    checked = tuple(CheckedSentence(sentence, draw.choice((0.2, 0.8, 0.9))) for sentence in sentences)
+    text = " ".join(f"{sentence} [{n}]" for n, sentence in enumerate(sentences, 1))
     answer = Answer(
         turn_id="",
         question="",
@@ -128,24 +128,24 @@ def _seen(draw: random.Random, turn_id: str, passage_ids: Sequence[str]) -> list
     return [
         {
             "turn_id": turn_id,
-            "passage_id": one,
+            "passage_id": passage,
             "rank": rank,
             "score": 0.5,
             "dense": 0.5,
             "lexical": 0.0,
             "cited": int(rank <= SENTENCES),
         }
-        for rank, one in enumerate(chosen, 1)
+        for rank, passage in enumerate(chosen, 1)
     ]
 
 
 def _events(draw: random.Random, asked: Sequence[Row], seen: Sequence[Row]) -> Iterator[Row]:
     """Some people judge a passage that they were shown, some the answer."""
-    for place, turn in enumerate(asked):
+    for index, turn in enumerate(asked):
         kinds = {True: ("pin", "helpful", "not_relevant"), False: ANSWER_VERDICTS}
         for of_passage, verdicts in kinds.items():
             if draw.random() < JUDGED:
-                passage_id = seen[place * len(seen) // len(asked)]["passage_id"] if of_passage else ""
+                passage_id = seen[index * len(seen) // len(asked)]["passage_id"] if of_passage else ""
                 yield {
                     "user": turn["user"],
                     "turn_id": turn["turn_id"],

@@ -94,7 +94,7 @@ def render_index(reports: Sequence[tuple[PastReport, str]]) -> str:
 def _of_figures(
     decision: GateDecision, background: ReportContext, comparison: Comparison, figures: ReportFigures
 ) -> dict[str, Any]:
-    sureness = {name: one.sureness for name, one in comparison.versions.items() if one.sureness is not None}
+    sureness = {name: run.sureness for name, run in comparison.versions.items() if run.sureness is not None}
     past = (*background.history, _today(decision, background, figures)) if background.history else ()
     shown = question_details(comparison, figures, MOST_SHOWN)
     return {
@@ -106,7 +106,7 @@ def _of_figures(
         "places": RANK_BANDS,
         "transitions": figures.transitions,
         "place_counts": [(name, str(n)) for name, n in figures.places["current"].items()],
-        "declining": [(name, declining_of(one)) for name, one in sureness.items()],
+        "declining": [(name, declining_of(scores)) for name, scores in sureness.items()],
         "calibration": _calibration(list(sureness.values())),
         "past": past,
         "causes": comparison.causes,
@@ -114,7 +114,7 @@ def _of_figures(
         if comparison.causes
         else [],
         "shown": shown,
-        "n_answered": sum(one.current_answer is not None for one in shown),
+        "n_answered": sum(question.current_answer is not None for question in shown),
         "n_questions": len(comparison.questions),
     }
 
@@ -126,9 +126,9 @@ def _plots(
     from markupsafe import Markup
 
     drawn = {
-        "measures": report_plots.measures_plot(figures.rows) if any(one.figures for one in figures.rows) else "",
+        "measures": report_plots.measures_plot(figures.rows) if any(row.figures for row in figures.rows) else "",
         "depths": report_plots.depth_plot(figures.depths),
-        "slices": report_plots.slices_plot(figures.parts) if any(one.figures for one in figures.parts) else "",
+        "slices": report_plots.slices_plot(figures.parts) if any(part.figures for part in figures.parts) else "",
         "risk": report_plots.risk_coverage_plot(sureness) if sureness else "",
         "history": report_plots.history_plot(past) if len(past) > 1 else "",
     }
@@ -183,9 +183,9 @@ def _calibration(all_of: Sequence[AbstentionScores]) -> list[tuple[str, list[str
     rows = []
     for low, high in pairwise(BINS):
         cells = []
-        for one in all_of:
-            said = np.concatenate([one.there, one.gone])
-            right = np.concatenate([one.right_is_shown, np.zeros(len(one.gone), np.bool_)])
+        for scores in all_of:
+            said = np.concatenate([scores.there, scores.gone])
+            right = np.concatenate([scores.right_is_shown, np.zeros(len(scores.gone), np.bool_)])
             inside = (said >= low) & ((said < high) | (high == BINS[-1]))
             n = int(inside.sum())
             cells.append(f"{right[inside].mean():.0%} of {n}" if n else "–")
@@ -194,16 +194,16 @@ def _calibration(all_of: Sequence[AbstentionScores]) -> list[tuple[str, list[str
 
 
 def _checks(background: ReportContext, figures: ReportFigures | None) -> list[ValidityCheck]:
-    invalid = [one for one in figures.rows if not one.is_valid] if figures else []
+    invalid = [row for row in figures.rows if not row.is_valid] if figures else []
     return [
         *background.checks,
         *(
             ValidityCheck(
-                one.measure,
+                question.measure,
                 False,
-                f"Only {one.n:,} of {one.n_asked:,} questions could be measured: no figure is shown.",
+                f"Only {question.n:,} of {question.n_asked:,} questions could be measured: no figure is shown.",
             )
-            for one in invalid
+            for question in invalid
         ),
     ]
 
@@ -211,14 +211,14 @@ def _checks(background: ReportContext, figures: ReportFigures | None) -> list[Va
 def _bare_rulings(decision: GateDecision) -> list[Ruling]:
     """For decisions that name no rules."""
     outcome: RulingOutcome = "passed" if decision.decision == "promoted" else "untested"
-    return [Ruling("decision", "decision", outcome, one) for one in decision.reasons]
+    return [Ruling("decision", "decision", outcome, reason) for reason in decision.reasons]
 
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_text(one)}" for name, one in value.items()) or "none"
+        return ", ".join(f"{name}: {_text(entry)}" for name, entry in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(_text(one) for one in value) or "none"
+        return ", ".join(_text(entry) for entry in value) or "none"
     return str(value)
 
 

@@ -42,7 +42,7 @@ def token(name: str) -> str:
 
 def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     """One JSON object a question: what was asked, what is right, and what each version made of it."""
-    moves = {one.question.query_id: one.move for one in figures.moved}
+    moves = {change.question.query_id: change.move for change in figures.moved}
     for row, question in enumerate(comparison.questions):
         line = {
             "query_id": question.query_id,
@@ -56,18 +56,23 @@ def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[s
             "is_locked": question.is_locked,
             "move": moves.get(question.query_id),
             "votes": [
-                {"passage_id": one.passage_id, "verdict": one.verdict, "n_people": one.n_people, "comment": one.comment}
-                for one in question.votes
+                {
+                    "passage_id": vote.passage_id,
+                    "verdict": vote.verdict,
+                    "n_people": vote.n_people,
+                    "comment": vote.comment,
+                }
+                for vote in question.votes
             ],
             "versions": {
                 name: {
-                    "version": found.version_id,
-                    "error": found.errors.get(question.query_id),
-                    "rank_of_right": rank_of_right_passage(found, question),
-                    "top_ten": list(found.run.get(question.query_id, ()))[:10],
+                    "version": run.version_id,
+                    "error": run.errors.get(question.query_id),
+                    "rank_of_right": rank_of_right_passage(run, question),
+                    "top_ten": list(run.run.get(question.query_id, ()))[:10],
                     "values": {measure: _number(values[row]) for measure, values in figures.values[name].items()},
                 }
-                for name, found in comparison.versions.items()
+                for name, run in comparison.versions.items()
             },
         }
         yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"

@@ -43,25 +43,30 @@ def render_markdown(
     <BLANKLINE>
     """
     lines = [f"# {cell(headline) or HEADLINES[decision.decision]}", ""]
-    lines += [f"- {MARKS[one.outcome]} {cell(one.sentence)}" for one in decision.rulings] or [
+    lines += [f"- {MARKS[ruling.outcome]} {cell(ruling.sentence)}" for ruling in decision.rulings] or [
         f"- {cell(reason)}" for reason in decision.reasons
     ]
     lines.append("")
     if advice:
-        lines += ["## What to do next", "", *(f"{n}. {cell(one)}" for n, one in enumerate(advice, start=1)), ""]
+        lines += [
+            "## What to do next",
+            "",
+            *(f"{n}. {cell(advice_line)}" for n, advice_line in enumerate(advice, start=1)),
+            "",
+        ]
     tested = {name: decision.figures[key] for key, name in ROWS.items() if decision.figures.get(key)}
     if tested:
         lines += [
             "| measure | n | current | candidate | difference | 95 % interval | p | better · same · worse |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        lines += [_row(name, one) for name, one in tested.items()] + [""]
+        lines += [_row(name, figure) for name, figure in tested.items()] + [""]
     elif figures:
         lines += ["| measure | n | mean | 95 % interval |", "|---|---|---|---|"]
         lines += [
-            f"| {one.measure} | {one.n} | {one.alone.mean:.4f} | {one.alone.low:.4f} to {one.alone.high:.4f} |"
-            for one in figures.rows
-            if one.alone
+            f"| {row.measure} | {row.n} | {row.alone.mean:.4f} | {row.alone.low:.4f} to {row.alone.high:.4f} |"
+            for row in figures.rows
+            if row.alone
         ] + [""]
     lines += [
         "|  |  |",
@@ -83,7 +88,7 @@ def _row(name: str, figures: Mapping[str, Any]) -> str:
         f"{figures['p']:.4f}",
         f"{figures['wins']} · {figures['ties']} · {figures['losses']}",
     )
-    return f"| {' | '.join(str(one) for one in cells)} |"
+    return f"| {' | '.join(str(text) for text in cells)} |"
 
 
 def cell(value: object) -> str:

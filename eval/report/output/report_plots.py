@@ -37,7 +37,7 @@ _OWN_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 
 def measures_plot(rows: Sequence[MeasureRow]) -> str:
     """Every measure's difference with its interval."""
-    shown = [(measure_name(one.measure), one.figures) for one in rows if one.figures]
+    shown = [(measure_name(row.measure), row.figures) for row in rows if row.figures]
     return _inline(
         "measures",
         lambda axes: _forest(axes, shown),
@@ -48,8 +48,8 @@ def measures_plot(rows: Sequence[MeasureRow]) -> str:
 
 def slices_plot(parts: Sequence[QuestionSlice]) -> str:
     """Every slice's difference in nDCG@10 with its interval; hollow where it has too few questions for a test."""
-    shown = [(f"{_short(one.name)} ({one.n:,})", one.figures) for one in parts if one.figures]
-    hollow = [one.p_adjusted is None for one in parts if one.figures]
+    shown = [(f"{_short(part.name)} ({part.n:,})", part.figures) for part in parts if part.figures]
+    hollow = [part.p_adjusted is None for part in parts if part.figures]
     return _inline(
         "slices",
         lambda axes: _forest(axes, shown, hollow),
@@ -92,7 +92,7 @@ def depth_plot(depths: Mapping[str, Sequence[float]]) -> str:
                 linewidth=2,
                 label=NAMES.get(name, name),
             )
-        axes.set_xticks(range(len(DEPTHS)), [str(one) for one in DEPTHS])
+        axes.set_xticks(range(len(DEPTHS)), [str(depth) for depth in DEPTHS])
         axes.set_ylim(0, 1)
         axes.grid(color=PALE, linewidth=0.6)
         axes.legend(loc="lower right", frameon=False, fontsize=9)
@@ -134,28 +134,31 @@ def history_plot(past: Sequence[PastReport]) -> str:
 
     def draw(axes: Any) -> None:
         places = range(len(past))
-        for name, values in (("current", [one.current for one in past]), ("anchor", [one.anchor for one in past])):
+        for name, values in (
+            ("current", [night.current for night in past]),
+            ("anchor", [night.anchor for night in past]),
+        ):
             colour, dashes = KINDS[name]
             axes.plot(
                 places,
-                [np.nan if one is None else one for one in values],
+                [np.nan if number is None else number for number in values],
                 color=colour,
                 linestyle=dashes,
                 linewidth=1.6,
                 marker=".",
                 label=NAMES.get(name, name),
             )
-        for place, one in enumerate(past):
-            if one.candidate is not None:
+        for index, night in enumerate(past):
+            if night.candidate is not None:
                 axes.plot(
-                    [place],
-                    [one.candidate],
+                    [index],
+                    [night.candidate],
                     "o",
                     color=OURS,
                     markersize=6,
-                    fillstyle="full" if one.decision == "promoted" else "none",
+                    fillstyle="full" if night.decision == "promoted" else "none",
                 )
-        axes.set_xticks(places, [_short(one.name[:8]) for one in past], rotation=60, fontsize=8)
+        axes.set_xticks(places, [_short(night.name[:8]) for night in past], rotation=60, fontsize=8)
         axes.grid(color=PALE, linewidth=0.6)
         axes.legend(loc="best", frameon=False, fontsize=9)
         _bare(axes, "top", "right")

@@ -47,7 +47,7 @@ def dot_plot(dots: Sequence[Dot], title: str, unit: str = UNIT, start: str = "ba
 
     What the line through a dot means is for *unit* to say.
     """
-    ordered = [*(one for one in dots if not one.is_baseline), *(one for one in dots if one.is_baseline)]
+    ordered = [*(dot for dot in dots if not dot.is_baseline), *(dot for dot in dots if dot.is_baseline)]
     return render_svg(lambda axes: _draw(axes, ordered, start), title, unit, 1.1 + 0.34 * len(ordered))
 
 
@@ -73,23 +73,23 @@ def render_svg(
 
 
 def _draw(axes: Any, dots: Sequence[Dot], start: str) -> None:
-    lines = [place + GAP * one.is_baseline for place, one in enumerate(dots)]
-    for line, one in zip(lines, dots, strict=True):
-        colour = THEIRS if one.is_baseline else OURS
-        axes.hlines(line, one.low, one.high, color=colour, linewidth=2)
-        axes.plot([one.at], [line], "o", color=colour, markersize=7)
-        for name, at in one.marks.items():
+    lines = [index + GAP * dot.is_baseline for index, dot in enumerate(dots)]
+    for line, dot in zip(lines, dots, strict=True):
+        colour = THEIRS if dot.is_baseline else OURS
+        axes.hlines(line, dot.low, dot.high, color=colour, linewidth=2)
+        axes.plot([dot.at], [line], "o", color=colour, markersize=7)
+        for name, at in dot.marks.items():
             axes.plot([at], [line + BELOW], SHAPES[name], color=colour, markersize=4, fillstyle=FILLED[name])
-        if one.label == start:
-            axes.axvline(one.at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_yticks(lines, [f"{one.label}   {one.at:.3f}" for one in dots])
+        if dot.label == start:
+            axes.axvline(dot.at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_yticks(lines, [f"{dot.label}   {dot.at:.3f}" for dot in dots])
     axes.set_ylim(max(lines, default=0) + 0.6, -0.6)
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    _explain(axes, {name for one in dots for name in one.marks})
+    _explain(axes, {name for dot in dots for name in dot.marks})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,16 @@ def nights_plot(lines: Sequence[Curve], title: str, below: str, threshold: float
 
 
 def _draw_curves(axes: Any, lines: Sequence[Curve], bar: float) -> None:
-    longest = max((len(one.at) for one in lines), default=0)
-    for one in lines:
-        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#9a9a9a"}[one.kind]
-        nights = list(range(1, len(one.at) + 1))
+    longest = max((len(line.at) for line in lines), default=0)
+    for line in lines:
+        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#9a9a9a"}[line.kind]
+        nights = list(range(1, len(line.at) + 1))
         axes.plot(
-            nights, list(one.at), color=colour, linewidth=1 if one.kind == "pale" else 2.4, drawstyle="steps-post"
+            nights, list(line.at), color=colour, linewidth=1 if line.kind == "pale" else 2.4, drawstyle="steps-post"
         )
         axes.annotate(
-            one.label,
-            (longest, one.at[-1]),
+            line.label,
+            (longest, line.at[-1]),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -158,14 +158,14 @@ def risk_plot(lines: Sequence[RiskCurve], title: str) -> str:
 
 
 def _draw_risks(axes: Any, lines: Sequence[RiskCurve]) -> None:
-    for one in lines:
-        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#7a7a7a"}[one.kind]
+    for line in lines:
+        colour = {"ours": OURS, "theirs": THEIRS, "pale": "#7a7a7a"}[line.kind]
         axes.plot(
-            list(one.coverage),
-            list(one.risk),
+            list(line.coverage),
+            list(line.risk),
             color=colour,
-            linewidth=2.4 if one.kind == "ours" else 1.4,
-            label=one.label,
+            linewidth=2.4 if line.kind == "ours" else 1.4,
+            label=line.label,
         )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)

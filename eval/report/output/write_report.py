@@ -50,13 +50,13 @@ def write_report(
         "schema": SCHEMA,
         "decision": decision.decision,
         "reasons": list(decision.reasons),
-        "rules": [_rule(one) for one in decision.rulings],
+        "rules": [_rule(ruling) for ruling in decision.rulings],
         "figures": decision.figures,
         "facts": dict(facts),
         "comparison": figures_as_json(figures) if figures else None,
         "next": said,
         "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
-        "checks": [_check(one) for one in background.checks],
+        "checks": [_check(check) for check in background.checks],
     }
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
@@ -83,9 +83,9 @@ def write_index(folder: Path) -> Path:
 
 
 def _write_comparison(beside: Path, comparison: Comparison, figures: ReportFigures) -> None:
-    for name, found in comparison.versions.items():
+    for name, run in comparison.versions.items():
         if name != "anchor":
-            _write_lines(beside / f"run_{name}.trec", trec_run(found, name))
+            _write_lines(beside / f"run_{name}.trec", trec_run(run, name))
     _write_lines(beside / "qrels.trec", trec_qrels(comparison))
     _write_lines(beside / "per_question.jsonl", question_lines(comparison, figures))
 

@@ -238,14 +238,14 @@ def _read(
 ) -> list[MinedNegatives]:
     """The same, less what the teacher takes for right and what it does not read."""
     result = []
-    for question, one in zip(mine.questions, mined, strict=True):
-        unjudged = [candidate for candidate in one.kept if candidate.source != "feedback"]
+    for question, cleaned in zip(mine.questions, mined, strict=True):
+        unjudged = [candidate for candidate in cleaned.kept if candidate.source != "feedback"]
         rows = choose_finalists(
             [candidate.passage for candidate in unjudged], [candidate.rank for candidate in unjudged]
         )
         scores = dict(zip(rows, teacher.scores(question, [texts[row] for row in rows]).tolist(), strict=True))
-        again = _mined(one.kept, [_after_reading(candidate, scores) for candidate in one.kept])
-        result.append(MinedNegatives(again.kept, one.removed + again.removed))
+        again = _mined(cleaned.kept, [_after_reading(candidate, scores) for candidate in cleaned.kept])
+        result.append(MinedNegatives(again.kept, cleaned.removed + again.removed))
     return result
 
 

@@ -70,8 +70,8 @@ SQUAD = {
 @pytest.mark.parametrize("name", SQUAD)
 def test_exact_match_and_f1_are_squads(name: str) -> None:
     pairs, exact, f1 = SQUAD[name]
-    assert sum(exact_match(said, [gold]) for said, gold in pairs) / len(pairs) == pytest.approx(exact)
-    assert sum(token_f1(said, [gold]) for said, gold in pairs) / len(pairs) == pytest.approx(f1)
+    assert sum(exact_match(answer, [gold]) for answer, gold in pairs) / len(pairs) == pytest.approx(exact)
+    assert sum(token_f1(answer, [gold]) for answer, gold in pairs) / len(pairs) == pytest.approx(f1)
 
 
 def test_best_of_several_gold_answers_counts() -> None:
@@ -99,7 +99,7 @@ SUPPORTED_BY = {
 
 
 def judged(passages: list[Passage], sentence: str) -> bool:
-    given = {one.passage_id for one in passages}
+    given = {passage.passage_id for passage in passages}
     return any(needed <= given for needed in SUPPORTED_BY[sentence])
 
 
@@ -328,7 +328,10 @@ def test_figures_stand_apart_by_origin() -> None:
         a_row(an_answer("No."), replace(QUESTION, origin="model")),
     ]
     printed = score_answers(rows).as_json()
-    assert {name: one["right"]["share"] for name, one in printed["origins"].items()} == {"chat": 1.0, "model": 0.0}
+    assert {name: scores["right"]["share"] for name, scores in printed["origins"].items()} == {
+        "chat": 1.0,
+        "model": 0.0,
+    }
     assert score_answers(rows[:1]).as_json()["origins"] == {}
 
 
@@ -376,7 +379,7 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
                 leave_out_too=True,
             )
         )
-        assert [(one.question.query_id, one.is_there, one.error) for one in found] == [
+        assert [(line.question.query_id, line.is_there, line.error) for line in found] == [
             ("q1", True, ""),
             ("q1", False, ""),
             ("q2", True, "OSError: disk full"),

@@ -63,7 +63,7 @@ def test_every_question_is_counted_once_and_every_cause_is_told() -> None:
 
 
 def test_worst_questions_are_those_that_fail_earliest() -> None:
-    assert [one.query_id for one in worst_failures(attribute_failures(named(GOOD, BAD, UNFOUND, BAD)), 2)] == [
+    assert [failure.query_id for failure in worst_failures(attribute_failures(named(GOOD, BAD, UNFOUND, BAD)), 2)] == [
         "q2",
         "q1",
     ]
@@ -73,9 +73,9 @@ def test_transitions_tell_fixed_broken_and_same() -> None:
     before = attribute_failures(named(GOOD, GOOD, BAD, UNFOUND, UNFOUND))
     after = attribute_failures(named(GOOD, BAD, GOOD, BAD, UNFOUND))
     moved = cause_changes(before, after)
-    assert [one.query_id for one in moved.fixed] == ["q2"]
-    assert [one.query_id for one in moved.broken] == ["q1"]
-    assert [one.query_id for one in moved.same] == ["q0", "q3", "q4"]
+    assert [question.query_id for question in moved.fixed] == ["q2"]
+    assert [question.query_id for question in moved.broken] == ["q1"]
+    assert [question.query_id for question in moved.same] == ["q0", "q3", "q4"]
     assert moved.table() == {
         "right": {"right": 1, "not in the top 100": 0, "answer wrong": 1},
         "not in the top 100": {"right": 0, "not in the top 100": 1, "answer wrong": 1},

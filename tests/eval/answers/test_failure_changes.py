@@ -55,7 +55,7 @@ def test_without_a_reference_an_answer_that_read_a_right_passage_is_not_called_w
     row: AnswerRow, cause: str
 ) -> None:
     causes = failure_causes([row], [], "extractive", 0)
-    assert [one.cause for one in causes.current] == [cause]
+    assert [cause.cause for cause in causes.current] == [cause]
     assert causes.n_undecided == (cause in ("right", "citation wrong"))
     assert causes.moved is None
 

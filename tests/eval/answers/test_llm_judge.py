@@ -118,7 +118,7 @@ def test_what_material_orders_stays_material(endpoint: Endpoint) -> None:
 
 def saying(*grades: tuple[float | None, ...]) -> JudgeResult:
     return JudgeResult(
-        "m", tuple(JudgedAnswer(f"a{n}", one, ("failed",) * one.count(None)) for n, one in enumerate(grades))
+        "m", tuple(JudgedAnswer(f"a{n}", grade, ("failed",) * grade.count(None)) for n, grade in enumerate(grades))
     )
 
 

@@ -42,7 +42,7 @@ CASE = PerturbationCase(
 
 
 def names(passages: Sequence[Passage] | None) -> list[str]:
-    return [one.passage_id for one in passages or []]
+    return [passage.passage_id for passage in passages or []]
 
 
 # ---- sets
@@ -119,7 +119,7 @@ def measured(answer, *cases: PerturbationCase, k: int = 5):
 
 
 def quotes_all(question: str, passages: Sequence[Passage]) -> GeneratedAnswer:
-    return GeneratedAnswer(" ".join(one.text for one in passages), declined=False)
+    return GeneratedAnswer(" ".join(passage.text for passage in passages), declined=False)
 
 
 def test_generator_that_says_all_that_it_reads() -> None:

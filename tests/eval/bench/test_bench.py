@@ -141,7 +141,7 @@ def test_a_padded_library_keeps_the_real_passages_and_is_left_as_it_is(beir, bas
     assert (len(ids), Library(engine).n_passages()) == (40, 40)
     real = base_encoder.encode_passages(["passage number 0 of a small corpus"])[0]
     assert sum(matrix @ real > 0.999) == 2, "p0 and p5"
-    padding = matrix[[library_source(engine, one).startswith("padding/") for one in ids]]
+    padding = matrix[[library_source(engine, passage_id).startswith("padding/") for passage_id in ids]]
     assert ((padding @ real) < 0.95).all()
     assert fill_library(engine, beir, base_encoder, 40, seed=1) == 6
     assert PassageVectors(engine, base_encoder.passage_side).matrix()[0] == ids

@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_an_excerpt_is_found_through_markup_and_line_ends(folder: Path) -> None:
     asked = load_excerpts(folder)
-    assert [one.query_id for one in asked.questions] == ["q1", "q2", "q3", "q4"]
+    assert [question.query_id for question in asked.questions] == ["q1", "q2", "q3", "q4"]
     assert asked.n_lost == 2
     (((document, start, end),),) = asked.questions[1].wanted
     assert document == "owls.md"
@@ -115,9 +115,9 @@ def test_nothing_shown_is_nothing_seen() -> None:
 def test_questions_are_halved_by_their_hash_and_none_is_in_both() -> None:
     questions = [ExcerptQuestion(f"q{n}", "", ()) for n in range(200)]
     choose, report = split_halves(questions)
-    assert set(choose) | set(report) == {one.query_id for one in questions}
+    assert set(choose) | set(report) == {question.query_id for question in questions}
     assert 80 < len(choose) < 120
-    assert split_halves(questions[:10])[0] == [one for one in choose if int(one[1:]) < 10]
+    assert split_halves(questions[:10])[0] == [query_id for query_id in choose if int(query_id[1:]) < 10]
 
 
 # ---- the splitters
@@ -159,7 +159,7 @@ def test_langchain_s_parts_are_where_they_were_cut_from_also_where_the_text_repe
 
 def test_a_splitter_whose_passages_are_the_excerpts_sees_all_of_them(folder: Path, base_encoder, tmp_path) -> None:
     asked = load_excerpts(folder)
-    ways = [one for one in all_splitters(word_starts, 254, 96) if one.name == "48 tokens"]
+    ways = [splitter for splitter in all_splitters(word_starts, 254, 96) if splitter.name == "48 tokens"]
     kept = tmp_path / "kept"
     kept.mkdir()
     measured, again = (
@@ -168,7 +168,7 @@ def test_a_splitter_whose_passages_are_the_excerpts_sees_all_of_them(folder: Pat
         )[0]
         for _ in range(2)
     )
-    everything = [one.query_id for one in asked.questions]
+    everything = [question.query_id for question in asked.questions]
     assert measured.mean("recall", 200, everything) == 1.0
     assert measured.mean("recall", 5, everything) < 1.0
     assert measured == again, "from vectors that are kept"

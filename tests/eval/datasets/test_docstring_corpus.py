@@ -97,8 +97,8 @@ def test_source_is_read_and_never_run(tmp_path: Path) -> None:
     file = tmp_path / "_table.py"
     file.write_text(SOURCE, "utf-8")
     found = list(docstrings_of_file(file, "package._table"))
-    assert [one.name for one in found] == ["package._table.mean", "package._table.Table.mean"]
-    assert [one.title for one in found] == ["package", "package.Table"]
+    assert [entry.name for entry in found] == ["package._table.mean", "package._table.Table.mean"]
+    assert [entry.title for entry in found] == ["package", "package.Table"]
 
 
 def test_source_of_another_python_gives_nothing(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_question_that_stands_in_a_passage_is_dropped() -> None:
         DocstringPassage("a", "Some text.", ("Sort the list in place.", "Return the sorted list again.")),
         DocstringPassage("b", "More: sort the list\nin place, always.", ("Another way to sort it.",)),
     ]
-    assert {one.name: one.questions for one in choose_passages(found, 10)} == {
+    assert {entry.name: entry.questions for entry in choose_passages(found, 10)} == {
         "a": ("Return the sorted list again.",),
         "b": ("Another way to sort it.",),
     }
@@ -131,7 +131,7 @@ def test_same_text_is_one_passage() -> None:
         DocstringPassage("a", "The same text.", ("What is the first?",)),
         DocstringPassage("b", "The  same text", ("What is the second?",)),
     ]
-    assert [one.name for one in choose_passages(found, 10)] == ["a"]
+    assert [entry.name for entry in choose_passages(found, 10)] == ["a"]
 
 
 def test_splits_have_about_their_shares() -> None:

@@ -43,7 +43,7 @@ def a_library(engine: Engine, *cuts: tuple[int, int], text: str = TEXT, source: 
 
 
 def written(file: Path, *lines: object) -> Path:
-    file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines), "utf-8")
+    file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), "utf-8")
     return file
 
 
@@ -78,7 +78,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     )
     none = Golden(question="What do bats eat?", is_answerable=False)
     file = written(tmp_path / "q.jsonl", made.as_json(), "", none.as_json())
-    assert [one.golden for one in read_golden_file(file)] == [made, none]
+    assert [line.golden for line in read_golden_file(file)] == [made, none]
     assert none.as_json() == {"question": "What do bats eat?", "origin": "file", "answerable": False}
 
 
@@ -152,7 +152,7 @@ def test_retired_question_no_longer_counts_until_it_is_added_again(engine: Engin
     (golden_id,) = add_golden(engine, [made], "ann")
     assert retire_golden(engine, golden_id[:6]) == made
     assert list_golden(engine) == []
-    assert [one.golden_id for one in list_golden(engine, with_retired=True)] == [golden_id]
+    assert [golden.golden_id for golden in list_golden(engine, with_retired=True)] == [golden_id]
     with pytest.raises(NotFoundError, match="there is none"):
         retire_golden(engine, golden_id)
     add_golden(engine, [Golden(question="who?", quote="Ada")], "ben")
@@ -234,5 +234,5 @@ def test_questions_with_the_same_words_are_one_question(engine: Engine) -> None:
         Golden(question="What do bats eat?", is_answerable=False),
     ]
     merged = group_by_wording(locate_golden(asked, library))
-    assert [one.golden.question for one in merged] == [asked[0].question, asked[1].question, asked[3].question]
+    assert [golden.golden.question for golden in merged] == [asked[0].question, asked[1].question, asked[3].question]
     assert golden_qrels(merged) == {asked[0].golden_id: {"birds.md-20-44": 1, "birds.md-45-67": 1}}

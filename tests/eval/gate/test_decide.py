@@ -154,7 +154,7 @@ def test_few_newest_questions_do_not_veto_unless_clearly_worse() -> None:
     mild = decided(BEFORE + np.where(newest, np.where(HALF, 0.10, -0.18), 0.1), newest=newest)
     assert mild.decision == "promoted"
     assert mild.figures["newest"]["p_holm"] is None
-    assert any("judged last" in one and "too few to guard (fewer than 30)" in one for one in mild.reasons)
+    assert any("judged last" in reason and "too few to guard (fewer than 30)" in reason for reason in mild.reasons)
     clear = decided(BEFORE + np.where(newest, -0.15 + NOISE, 0.1), newest=newest)
     assert clear.decision == "kept"
     assert any("few questions, but clearly worse" in reason for reason in clear.reasons)
@@ -271,7 +271,7 @@ def pair(before: object, after: object) -> BeforeAndAfter:
 def outcome(name: str, **extra: Any) -> str:
     """What one guard says of a candidate that is better by far."""
     decision = decided(BEFORE + 0.1 + NOISE, extra=ExtraEvidence(**extra))
-    (ruling,) = (one for one in decision.rulings if one.name == name)
+    (ruling,) = (ruling for ruling in decision.rulings if ruling.name == name)
     assert (decision.decision == "promoted") == (ruling.outcome != "failed")
     return ruling.outcome
 
@@ -311,7 +311,7 @@ def test_answers_with_less_support_veto() -> None:
 def test_where_support_is_not_measured_the_guard_says_why_and_lets_through() -> None:
     quoted = decided(BEFORE + 0.1 + NOISE, extra=ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))
     assert quoted.decision == "promoted"
-    assert [(one.outcome, one.sentence) for one in quoted.rulings if one.name == "support"] == [
+    assert [(ruling.outcome, ruling.sentence) for ruling in quoted.rulings if ruling.name == "support"] == [
         ("untested", SUPPORTED_BY_CONSTRUCTION)
     ]
     assert (

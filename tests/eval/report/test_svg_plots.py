@@ -20,7 +20,7 @@ def test_the_same_figures_are_the_same_bytes() -> None:
 
 def test_every_line_stands_there_in_words_ours_above_what_others_do() -> None:
     drawn = ElementTree.fromstring(dot_plot(DOTS, "a set", "a unit"))
-    words = [text for one in drawn.iter() if (text := (one.text or "").strip())]
+    words = [text for element in drawn.iter() if (text := (element.text or "").strip())]
     lines = [text for text in words if re.search(r"0\.\d{3}$", text)]
     assert lines == ["base   0.600", "in-batch & more   0.700", "what others do   0.650"]
     assert {"a set", "a unit", "seen", "unseen"} <= set(words)
@@ -41,5 +41,5 @@ def test_curves_name_every_line_and_the_bar_and_are_the_same_bytes_again() -> No
     lines = [Curve("a set & more", [0.0, -0.01], "pale"), Curve("mean", [0.0, 0.01, 0.02])]
     drawn = nights_plot(lines, "a title", "night", -0.005)
     assert drawn == nights_plot(lines, "a title", "night", -0.005)
-    words = [text for one in ElementTree.fromstring(drawn).iter() if (text := (one.text or "").strip())]
+    words = [text for element in ElementTree.fromstring(drawn).iter() if (text := (element.text or "").strip())]
     assert {"a title", "night", "a set & more", "mean", "bar -0.005"} <= set(words)

@@ -73,15 +73,15 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
     def run(better: int) -> dict[str, tuple[str, ...]]:
         found = {}
         for number, question in enumerate(questions):
-            others = [one for one in passages[n:] if one != passages[number]]
+            others = [passage for passage in passages[n:] if passage != passages[number]]
             others.insert(max(0, number % 15 - better), passages[number])
             found[question.query_id] = tuple(others)
         return found
 
     def read(ids: object) -> dict[str, Passage]:
         return {
-            one: Passage(
-                passage_id=one,
+            passage_id: Passage(
+                passage_id=passage_id,
                 document_id="d",
                 source=f"docs/{words}",
                 title=words,
@@ -90,7 +90,7 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
                 start=0,
                 end=4,
             )
-            for one in ids
+            for passage_id in ids
         }  # type: ignore[attr-defined]
 
     def answer(ids: object) -> dict[str, dict[str, AnswerSummary]]:
@@ -106,22 +106,24 @@ def a_comparison(n: int = 40, words: str = "", errors: dict[str, str] | None = N
         )
         declined, broken = AnswerSummary("", f"Nothing {words}"), AnswerSummary("", "", f"broke {words}")
         return {
-            one: {
-                "current": broken if one == "q 1" else AnswerSummary(f"Said {words} [1]", citations=(quote,)),
+            passage_id: {
+                "current": broken if passage_id == "q 1" else AnswerSummary(f"Said {words} [1]", citations=(quote,)),
                 "candidate": declined,
             }
-            for one in ids
+            for passage_id in ids
         }  # type: ignore[attr-defined]
 
     causes = FailureCauses(
         written_by=f"model {words}",
         current=tuple(
-            AttributedQuestion(query_id=one.query_id, question=one.text, cause="right", rank=1, error="")
-            for one in questions
+            AttributedQuestion(query_id=question.query_id, question=question.text, cause="right", rank=1, error="")
+            for question in questions
         ),
         candidate=tuple(
-            AttributedQuestion(query_id=one.query_id, question=one.text, cause="error", rank=2, error=f"broke {words}")
-            for one in questions
+            AttributedQuestion(
+                query_id=question.query_id, question=question.text, cause="error", rank=2, error=f"broke {words}"
+            )
+            for question in questions
         ),
         n_golden=1,
         n_without_reference=2,
@@ -215,7 +217,7 @@ def test_the_index_lists_whole_reports_alone_newest_first(tmp_path: Path) -> Non
     page = write_index(tmp_path).read_text("utf-8")
     assert page.index("20260102/report/report.html") < page.index("20260101/report/report.html")
     assert "20260103" not in page
-    assert [one.name for one in past_reports(tmp_path, before="20260102")] == ["20260101"]
+    assert [night.name for night in past_reports(tmp_path, before="20260102")] == ["20260101"]
 
 
 # ---- the page
@@ -304,7 +306,7 @@ def test_what_broke_comes_first_and_leaves_room_for_what_was_fixed() -> None:
     comparison = a_comparison(60)
     worse = replace(comparison, current=comparison.candidate, candidate=comparison.current)
     shown = most_changed(compute_figures(worse).moved, 5)
-    assert [one.move for one in shown] == ["broken"] * 4 + ["worse"]
+    assert [line.move for line in shown] == ["broken"] * 4 + ["worse"]
 
 
 def test_advice_says_how_many_more_judgments_a_gain_by_chance_needs(tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ def test_advice_says_how_many_more_judgments_a_gain_by_chance_needs(tmp_path: Pa
     page = write_report(tmp_path / "a", kept, {}, a_comparison())
     said = json.loads((page.parent / "metrics.json").read_text("utf-8"))["next"]
     assert kept.decision == "kept"
-    assert any(re.search(r"takes about [\d,]+ held-out questions", one) for one in said)
+    assert any(re.search(r"takes about [\d,]+ held-out questions", sentence) for sentence in said)
 
 
 # ---- for other programs
@@ -340,9 +342,9 @@ def test_junit_has_a_suite_a_family_with_what_failed_and_what_was_not_tested(tmp
     before = np.array([0.5] * 40)
     decision = decide(ServedScores(before, np.ones(40)), ServedScores(before, np.zeros(40)), np.zeros(40, bool))
     folder = write_report(tmp_path / "a", decision, {}).parent
-    suites = {one.get("name"): one for one in ET.parse(folder / "junit.xml").getroot()}
+    suites = {suite.get("name"): suite for suite in ET.parse(folder / "junit.xml").getroot()}
     assert set(suites) == {"decision", "quality", "health"}
-    cases = {one.get("name"): one for one in suites["quality"]}
+    cases = {case.get("name"): case for case in suites["quality"]}
     assert cases["recall"].find("failure").get("message").startswith("Veto: recall@10 fell")  # type: ignore[union-attr]
     assert cases["unseen"].find("skipped") is not None
     assert (suites["quality"].get("failures"), suites["quality"].get("skipped")) == ("1", "2")

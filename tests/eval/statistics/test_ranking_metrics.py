@@ -111,5 +111,5 @@ def test_measures_are_those_of_trec_eval_itself() -> None:
     by_trec = evaluator.evaluate(TABLE_RUN)
     ours = measure_per_question(TABLE_QRELS, TABLE_RUN, ALL_MEASURES)
     for name, theirs in TREC_NAMES.items():
-        for query_id, found in by_trec.items():
-            assert ours[name][query_id] == pytest.approx(found[theirs]), (name, query_id)
+        for query_id, ranking in by_trec.items():
+            assert ours[name][query_id] == pytest.approx(ranking[theirs]), (name, query_id)

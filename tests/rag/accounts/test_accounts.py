@@ -182,7 +182,7 @@ def test_a_token_is_kept_as_a_hash_and_ends_when_it_is_revoked(held: CredentialS
     assert held.token_owner(secret) is None
     with pytest.raises(NotFoundError, match=r"no token .* that still holds"):
         held.revoke(made.token_id)
-    assert [one.is_revoked for one in held.tokens()] == [True]
+    assert [token.is_revoked for token in held.tokens()] == [True]
 
 
 def test_nobody_revokes_the_token_of_somebody_else(accounts: Accounts, held: CredentialStore) -> None:
@@ -261,9 +261,9 @@ def test_the_list_is_found_by_name_a_page_at_a_time(accounts: Accounts) -> None:
         accounts.add(name, "reader")
     roster = AccountListing(accounts.engine)
     found, n = roster.page("B", 2)
-    assert ([one.account.name for one in found], n) == (["b_b", "bab"], 3)
-    assert [one.account.name for one in roster.page("B", 2, 2)[0]] == ["bob"]
-    assert [one.account.name for one in roster.page("b_", 9)[0]] == ["b_b"]  # no pattern, the sign itself
+    assert ([account.account.name for account in found], n) == (["b_b", "bab"], 3)
+    assert [account.account.name for account in roster.page("B", 2, 2)[0]] == ["bob"]
+    assert [account.account.name for account in roster.page("b_", 9)[0]] == ["b_b"]  # no pattern, the sign itself
 
 
 def test_a_password_that_is_made_fits_and_is_never_the_same(accounts: Accounts) -> None:

@@ -82,7 +82,7 @@ def test_nothing_of_the_person_is_left(feedback: FeedbackStore) -> None:
 
 def test_what_others_said_stays(feedback: FeedbackStore) -> None:
     erase_user_data(feedback.engine, "ann")
-    assert {(one.user, one.turn_id, one.verdict) for one in feedback.standing()} == {
+    assert {(verdict.user, verdict.turn_id, verdict.verdict) for verdict in feedback.standing()} == {
         ("bob", "b1", "helpful"),
         ("bob", "a2", "not_relevant"),
     }

@@ -71,7 +71,9 @@ def retriever_of(library: Library, encoder: Encoder) -> Retriever:
     vectors = PassageVectors(library.engine, encoder.passage_side)
     vectors.fill(encoder)
     passages = library.passages()
-    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+    lexical = Bm25Index.build(
+        [passage.passage_id for passage in passages], [passage.encoded_text for passage in passages]
+    )
     return Retriever(encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
 
 
@@ -118,10 +120,13 @@ def test_turn_is_stored_with_all_that_was_shown(library, base_encoder):
     turn = FeedbackStore(library.engine).turn(answer.turn_id)
     assert (turn.user, turn.conversation_id, turn.origin, turn.question) == ("ada", "c1", "simulated", GRANT)
     assert (turn.answer, turn.declined, turn.encoder_id) == (answer.text, False, base_encoder.encoder_id)
-    assert [(one.passage_id, one.rank, one.score, one.dense, one.lexical) for one in turn.shown] == [
-        (hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical) for hit in answer.hits
-    ]
-    assert {one.passage_id for one in turn.shown if one.cited} == {one.passage_id for one in answer.citations}
+    assert [
+        (shown_hit.passage_id, shown_hit.rank, shown_hit.score, shown_hit.dense, shown_hit.lexical)
+        for shown_hit in turn.shown
+    ] == [(hit.passage.passage_id, hit.rank, hit.score, hit.dense, hit.lexical) for hit in answer.hits]
+    assert {shown_hit.passage_id for shown_hit in turn.shown if shown_hit.cited} == {
+        citation.passage_id for citation in answer.citations
+    }
 
 
 def test_turn_is_stored_before_the_answer_is_seen(library, base_encoder):
@@ -172,7 +177,7 @@ def test_other_generators_are_cited_by_their_marks(library, base_encoder):
     writer = Writer("Small firms get the grant [1]. The moon is far away [9].")
     answer = answerer_of(library, base_encoder, writer).answer(GRANT)
     assert answer.text == "Small firms get the grant [1]. The moon is far away. "
-    assert [(one.n, one.passage_id) for one in answer.citations] == [(1, "p-grant")]
+    assert [(citation.n, citation.passage_id) for citation in answer.citations] == [(1, "p-grant")]
     assert answer.citations[0].quote == "Small firms that lost a third of their income can get the grant."
 
 

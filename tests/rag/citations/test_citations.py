@@ -83,7 +83,7 @@ def test_wrong_number_is_not_supported():
 def test_numbers_dates_units_and_names_must_stand_in_what_is_cited(claim, found):
     cited = check_citations(claim, hits_of("The pump was sold by Acme from 3 March 2024 for 1 250 € or 1250 euros."))
     assert [citation.found for citation in cited.citations] == [found]
-    assert [one.found for one in cited.sentences] == [found]
+    assert [sentence.found for sentence in cited.sentences] == [found]
 
 
 def test_name_in_the_title_of_the_passage_is_known():
@@ -160,10 +160,10 @@ def test_every_citation_is_a_slice_and_every_mark_left_is_alive(text, answer):
 
 @given(st.text(st.sampled_from("ab .?!:\n-12é語。"), max_size=200))
 def test_every_sentence_is_found_again_in_its_passage(text):
-    for one in split_sentences(text):
-        found = find_verbatim(format_quote(one.text), text)
+    for sentence in split_sentences(text):
+        found = find_verbatim(format_quote(sentence.text), text)
         assert found is not None
-        assert find_verbatim(text[slice(*found)], one.text) is not None
+        assert find_verbatim(text[slice(*found)], sentence.text) is not None
 
 
 def test_neutral_marks_keep_their_numbers():

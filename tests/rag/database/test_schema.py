@@ -206,13 +206,13 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path) -> None:
     )
     url = f"sqlite:///{tmp_path / 'nightjar.db'}"
     acknowledged = set()
-    for one, n_writes in enumerate((1, 20, 150)):
-        writer = start(code, url, str(one))
+    for round_number, n_writes in enumerate((1, 20, 150)):
+        writer = start(code, url, str(round_number))
         assert writer.stdout is not None
         for _ in range(n_writes):
-            acknowledged.add(f"{one}-{int(writer.stdout.readline())}")
+            acknowledged.add(f"{round_number}-{int(writer.stdout.readline())}")
         writer.kill()
-        acknowledged |= {f"{one}-{int(line)}" for line in writer.stdout if line.endswith("\n")}
+        acknowledged |= {f"{round_number}-{int(line)}" for line in writer.stdout if line.endswith("\n")}
         writer.stdout.close()
         writer.wait()
     opened = open_database(url)
@@ -341,7 +341,7 @@ def test_library_vectors_feedback_and_registry_work_on_postgresql(postgres, tmp_
     )
     feedback.record_verdict("ada", "t1", "p1", "helpful")
     feedback.record_verdict("ada", "t1", "p1", "not_relevant")
-    assert [one.verdict for one in feedback.standing()] == ["not_relevant"]
+    assert [verdict.verdict for verdict in feedback.standing()] == ["not_relevant"]
     feedback.check_token("t1", feedback.token("t1"))
 
     registry, ids = VersionRegistry(postgres, tmp_path), []

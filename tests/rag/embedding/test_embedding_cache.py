@@ -90,10 +90,10 @@ def test_people_who_meet_the_same_sentence_at_once_encode_it_once(counting) -> N
         reader.encode_passages(["owls", "bats"])
 
     people = [threading.Thread(target=meet) for _ in range(8)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join()
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
     assert sorted(counting.encoded) == ["bats", "owls"]
 
 

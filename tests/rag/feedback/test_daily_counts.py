@@ -52,7 +52,7 @@ def at(day: date, hour: int = 12) -> datetime:
 
 
 def counted(engine: Engine, days: Sequence[date], now: datetime = LATER) -> dict[date, DayCount]:
-    return {day: count for some in count_days(engine, days, now) for day, count in some.items()}
+    return {day: count for counts in count_days(engine, days, now) for day, count in counts.items()}
 
 
 def n_asked(engine: Engine) -> list[int]:
@@ -88,15 +88,17 @@ def fill(engine: Engine, today: date, seed: int) -> list[dict]:
 
 def by_hand(asked: list[dict], first: date, last: date) -> tuple:
     """What a stretch says, by looking at each turn."""
-    there = [one for one in asked if first <= one["day"] <= last]
-    seconds = sorted(one["seconds"] for one in there if "seconds" in one)
-    shares = [one["supported_share"] for one in there if "supported_share" in one and not one["declined"]]
+    there = [question for question in asked if first <= question["day"] <= last]
+    seconds = sorted(question["seconds"] for question in there if "seconds" in question)
+    shares = [
+        question["supported_share"] for question in there if "supported_share" in question and not question["declined"]
+    ]
     median = seconds[(len(seconds) - 1) // 2] if seconds else None
     return (
         len(there),
-        sum(one["declined"] for one in there),
-        sum(one["said"] == "answer_helpful" for one in there),
-        sum(one["said"] not in ("answer_helpful", None) for one in there),
+        sum(question["declined"] for question in there),
+        sum(question["said"] == "answer_helpful" for question in there),
+        sum(question["said"] not in ("answer_helpful", None) for question in there),
         len(shares),
         pytest.approx(sum(shares) / len(shares)) if shares else None,
         len(seconds),
@@ -107,16 +109,16 @@ def by_hand(asked: list[dict], first: date, last: date) -> tuple:
 def told(found: UsageOverTime) -> list[tuple]:
     return [
         (
-            one.n_asked,
-            one.n_declined,
-            one.n_liked,
-            one.n_disliked,
-            one.n_checked,
-            one.supported_share,
-            one.n_timed,
-            one.p50_s,
+            period.n_asked,
+            period.n_declined,
+            period.n_liked,
+            period.n_disliked,
+            period.n_checked,
+            period.supported_share,
+            period.n_timed,
+            period.p50_s,
         )
-        for one in (*found.periods, found.whole, found.before)
+        for period in (*found.periods, found.whole, found.before)
     ]
 
 
@@ -127,7 +129,9 @@ def test_the_numbers_are_those_of_looking_at_each_turn_counted_now_or_before(dat
     for _ in range(2):
         for span in SPANS_DAYS:
             found = usage_over_time(database, span, today)
-            expected = [by_hand(asked, one.first, one.last) for one in (*found.periods, found.whole, found.before)]
+            expected = [
+                by_hand(asked, period.first, period.last) for period in (*found.periods, found.whole, found.before)
+            ]
             assert told(found) == expected
 
 

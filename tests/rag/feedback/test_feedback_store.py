@@ -65,8 +65,8 @@ def put(library: Library, passage_id: str, source: str, external_id: str | None 
 
 def turn(turn_id: str, *passage_ids: str, question: str = "Who?") -> Turn:
     shown = tuple(
-        ShownPassage(passage_id=one, rank=rank, score=1.5 - rank, dense=0.5, lexical=0.25, cited=rank == 1)
-        for rank, one in enumerate(passage_ids, start=1)
+        ShownPassage(passage_id=passage_id, rank=rank, score=1.5 - rank, dense=0.5, lexical=0.25, cited=rank == 1)
+        for rank, passage_id in enumerate(passage_ids, start=1)
     )
     return Turn(
         turn_id=turn_id,
@@ -82,7 +82,7 @@ def turn(turn_id: str, *passage_ids: str, question: str = "Who?") -> Turn:
 
 
 def said(feedback: FeedbackStore, **narrowed: str) -> list[tuple[str, str | None, str]]:
-    return [(one.user, one.passage_id, one.verdict) for one in feedback.standing(**narrowed)]
+    return [(verdict.user, verdict.passage_id, verdict.verdict) for verdict in feedback.standing(**narrowed)]
 
 
 def events(feedback: FeedbackStore) -> list[tuple[str, ...]]:
@@ -173,7 +173,7 @@ def test_giving_the_same_verdict_again_changes_nothing(feedback) -> None:
     feedback.record_verdict("ada", "t1", "p1", "helpful", "good")
     assert len(events(feedback)) == 1
     feedback.record_verdict("ada", "t1", "p1", "helpful", "very good")
-    assert [one.comment for one in feedback.standing()] == ["very good"]
+    assert [verdict.comment for verdict in feedback.standing()] == ["very good"]
 
 
 def test_a_withdrawn_verdict_does_not_stand_and_can_be_given_again(feedback) -> None:
@@ -240,7 +240,7 @@ def test_a_comment_has_a_largest_length(feedback) -> None:
 def test_a_comment_that_no_database_could_store_is_stored_without_the_worst(feedback) -> None:
     for _ in range(2):
         feedback.record_verdict("ada", "t1", "p1", "helpful", "half an emoji \ud83e and a NUL \0.")
-    assert [one.comment for one in feedback.standing()] == ["half an emoji \ufffd and a NUL \ufffd."]
+    assert [verdict.comment for verdict in feedback.standing()] == ["half an emoji \ufffd and a NUL \ufffd."]
     assert len(events(feedback)) == 1
 
 
@@ -288,7 +288,7 @@ def test_a_token_outlives_the_process_but_not_the_database(feedback, engine, tmp
 
 def lines(tmp_path: Path, *given: object, name: str = "verdicts.jsonl") -> Path:
     file = tmp_path / name
-    file.write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in given), "utf-8")
+    file.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in given), "utf-8")
     return file
 
 
@@ -303,7 +303,7 @@ def test_a_file_is_imported_by_our_ids_and_by_beirs(feedback, library, tmp_path)
     report = import_verdicts(feedback, library, file)
     assert (report.n_read, report.n_new, report.unknown, report.refused) == (3, 3, (), ())
     assert said(feedback) == [("ada", "p1", "helpful"), ("ada", "p3", "pin"), ("bob", "p4", "not_relevant")]
-    assert {one.question for one in feedback.standing()} == {"Who?"}
+    assert {verdict.question for verdict in feedback.standing()} == {"Who?"}
     assert feedback.n_turns("imported") == 2  # one for each person and question
 
 
@@ -387,7 +387,7 @@ def test_what_is_exported_is_imported_elsewhere_as_it_stands(feedback, library, 
     feedback.record_verdict("bob", "t2", "p4", "helpful")
     feedback.withdraw_verdict("bob", "t2", "p4")
     exported = list(export_verdicts(feedback, library))
-    assert [(one["query"], one["passage_id"], one["verdict"], one["user"]) for one in exported] == [
+    assert [(line["query"], line["passage_id"], line["verdict"], line["user"]) for line in exported] == [
         ("Who?", "p1", "not_relevant", "ada"),
         (strange, "d3", "pin", "bob"),
     ]
@@ -395,7 +395,7 @@ def test_what_is_exported_is_imported_elsewhere_as_it_stands(feedback, library, 
     there, then = FeedbackStore(other), Library(other)
     for passage_id, source, external_id in (("p1", "1.txt", None), ("p3", "set/d3", "d3")):
         put(then, passage_id, source, external_id)
-    file = lines(tmp_path, *(json.dumps(one, ensure_ascii=False) for one in exported))
+    file = lines(tmp_path, *(json.dumps(line, ensure_ascii=False) for line in exported))
     report = import_verdicts(there, then, file)
     assert (report.n_new, report.unknown, report.refused) == (2, (), ())
     assert list(export_verdicts(there, then)) == exported
@@ -405,7 +405,7 @@ def test_what_is_exported_is_imported_elsewhere_as_it_stands(feedback, library, 
 def test_an_id_that_two_datasets_share_is_exported_as_ours(feedback, library) -> None:
     put(library, "p5", "other/d3", "d3")
     feedback.record_verdict("ada", "t1", "p3", "pin")
-    assert [one["passage_id"] for one in export_verdicts(feedback, library)] == ["p3"]
+    assert [line["passage_id"] for line in export_verdicts(feedback, library)] == ["p3"]
 
 
 def test_verdicts_on_removed_passages_are_not_exported(feedback, library) -> None:

@@ -349,7 +349,7 @@ def test_the_number_of_a_deleted_event_is_never_given_again(app) -> None:
     forget(app, "ann")
     app.feedback.record_verdict("ann", turn_id, "moth", "pin")
     assert app.feedback.latest_event_id() > last
-    assert [one.user for one in app.feedback.standing()] == ["ann"]
+    assert [verdict.user for verdict in app.feedback.standing()] == ["ann"]
 
 
 def test_a_vote_on_a_passage_that_is_gone_is_passed_over(app) -> None:
@@ -441,6 +441,6 @@ def test_threads_may_ask_while_others_vote(app) -> None:
         for _ in range(10):
             app.feedback.record_verdict("ann", turn_id, "moth", "pin")
             app.feedback.record_verdict("ann", turn_id, "moth", "not_relevant")
-        seen = [one for some in asking for one in some]
-    assert {amount for one in seen for amount in np.round(list(one.values()), 4)} <= {1.0, -0.5}
+        seen = [question for questions in asking for question in questions]
+    assert {amount for boosts in seen for amount in np.round(list(boosts.values()), 4)} <= {1.0, -0.5}
     assert memory.lifts(query, "ann") == {"moth": pytest.approx(-0.5)}

@@ -100,7 +100,9 @@ def ask(library: Library, base_encoder: Encoder, endpoint: Endpoint) -> Ask:
     vectors = PassageVectors(library.engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     passages = library.passages()
-    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+    lexical = Bm25Index.build(
+        [passage.passage_id for passage in passages], [passage.encoded_text for passage in passages]
+    )
     retriever = Retriever(base_encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
 
     def ask(question: str = GRANT, *, url: str = endpoint.url, timeout_s: float = 20.0, max_tokens: int = 64, **how):
@@ -115,9 +117,11 @@ def ask(library: Library, base_encoder: Encoder, endpoint: Endpoint) -> Ask:
 
 def quoted(library: Library, answer: Answer) -> list[tuple[int, str]]:
     """What is cited, read from the stored documents."""
-    texts = {one.passage_id: library.document(one.document_id).text for one in library.passages()}
-    assert all(texts[one.passage_id][one.start : one.end] == one.quote for one in answer.citations)
-    return [(one.n, one.quote) for one in answer.citations]
+    texts = {passage.passage_id: library.document(passage.document_id).text for passage in library.passages()}
+    assert all(
+        texts[citation.passage_id][citation.start : citation.end] == citation.quote for citation in answer.citations
+    )
+    return [(citation.n, citation.quote) for citation in answer.citations]
 
 
 # ---- a model that does its work
@@ -162,7 +166,7 @@ def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
         True,
     )
     assert 64 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
-    *before, last = [(one["role"], one["content"]) for one in asked["messages"]]
+    *before, last = [(message["role"], message["content"]) for message in asked["messages"]]
     assert before == [("system", ANSWERING_PROMPT), ("user", "What about {braces}?"), ("assistant", "They are fine.")]
     assert last[1].startswith(f"<passages>\n<passage>\n[1] grant\n{PAGES['grant'].replace('[7]', '(7)')}\n</passage>\n")
     assert last[1].endswith("</passages>\n\nQuestion: Who can get the grant?")

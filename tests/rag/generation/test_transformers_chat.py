@@ -99,7 +99,7 @@ def test_the_whole_way_from_a_setting_to_a_cited_answer(tiny, manuals):
     answer = app.answerer.answer("How do I clean the filter of the Zorvex?")
     app.close()
     assert answer.text == "Small firms get the grant [1]."
-    assert [one.n for one in answer.citations] == [1]
+    assert [citation.n for citation in answer.citations] == [1]
 
 
 def test_the_stages_of_loading_are_told(tiny):
@@ -119,7 +119,7 @@ def test_weights_read_beside_an_encoder_have_one_precision(tiny, base_folder):
         reading.start()
         model = weights.get()
         reading.join()
-        assert {one.dtype for one in model.parameters()} == {best_device()[1]}
+        assert {parameter.dtype for parameter in model.parameters()} == {best_device()[1]}
 
 
 # ---- it stops
@@ -310,7 +310,7 @@ def test_passages_are_cut_from_the_last_rank_on_until_the_prompt_fits(tokens, ro
 def test_earlier_turns_give_way_oldest_first_before_they_take_a_quarter_of_the_room(tokens):
     history = [(f"Question {n}? " * 10, f"Answer {n}. " * 10) for n in range(5)]
     told = build_messages(QUESTION, LONG, history, ContextWindow(3000, tokens.count_tokens))
-    said = [one.text for one in told[1:-1]]
+    said = [line.text for line in told[1:-1]]
     assert said == [text for turn in history[-len(said) // 2 :] for text in turn]
     assert 0 < len(said) < 10
     assert tokens.count_tokens(told) <= 3000
@@ -337,7 +337,7 @@ def test_no_text_ends_its_turn_or_begins_another(tokens):
     clean = chat_token_ids(tokenizer, [SystemMessage("r"), HumanMessage("q"), AIMessage("a"), HumanMessage("q")])
     hit = chat_token_ids(tokenizer, [SystemMessage("r"), HumanMessage(attack), AIMessage(attack), HumanMessage(attack)])
     special = set(tokenizer.convert_tokens_to_ids(list(SPECIAL)))
-    assert [one for one in hit if one in special] == [one for one in clean if one in special]
+    assert [token for token in hit if token in special] == [token for token in clean if token in special]
     assert "Obey." in tokenizer.decode(hit)
 
 

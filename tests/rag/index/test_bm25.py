@@ -176,7 +176,9 @@ def test_only_new_and_changed_texts_are_read(tmp_path):
     del library.texts["p8"]
     lexical = opened(tmp_path, library, lexical)
     assert sorted(library.read_ids) == ["new", "p7"]
-    assert set(np.flatnonzero(lexical.scores("owl"))) == {lexical.passage_ids.index(one) for one in ("new", "p7")}
+    assert set(np.flatnonzero(lexical.scores("owl"))) == {
+        lexical.passage_ids.index(passage_id) for passage_id in ("new", "p7")
+    }
 
 
 def test_a_new_file_leaves_the_large_block_on_disk_as_it_is(tmp_path):
@@ -200,7 +202,7 @@ def test_what_grew_too_large_for_a_tail_is_joined(tmp_path):
         assert len(list(tmp_path.glob("counts-*"))) == (2 if number % 6 < 5 else 1)
     np.testing.assert_allclose(
         lexical.scores("owl"),
-        oracle(library.texts[one] for one in lexical.passage_ids).get_scores(bm25_terms("owl", "en")),
+        oracle(library.texts[passage_id] for passage_id in lexical.passage_ids).get_scores(bm25_terms("owl", "en")),
     )
 
 

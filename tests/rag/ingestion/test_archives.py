@@ -165,7 +165,7 @@ def test_names_that_lead_out_or_deceive_are_refused_beside_the_good_ones(library
     failed = dict(report.failed)
     assert len(failed) == len(reasons) + 1
     for reason in (*reasons.values(), "it is a link"):
-        assert any(reason in said for said in failed.values()), reason
+        assert any(reason in message for message in failed.values()), reason
     assert not any("\x1b" in source or "\u202e" in source for source in failed)
     assert [path for path in sorted(tmp_path.rglob("*")) if path not in before] == [here / "bad.zip"]
 

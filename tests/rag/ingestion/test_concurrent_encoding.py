@@ -112,7 +112,7 @@ def test_a_reading_that_is_far_ahead_waits_for_the_encoder(library, monkeypatch)
     with ConcurrentEncoder(PassageVectors(library.engine, "side"), opened) as beside:
         beside.take(stored(library, "a.md", "Owls."))
         more = [stored(library, f"{number}.md", f"Text {number}.", f"More {number}.") for number in range(3)]
-        reading = threading.Thread(target=lambda: [beside.take(one) for one in more])
+        reading = threading.Thread(target=lambda: [beside.take(text) for text in more])
         reading.start()
         reading.join(0.5)
         assert reading.is_alive()

@@ -351,4 +351,4 @@ def _contents(library: Library) -> dict[str, tuple[str, tuple[str, ...]]]:
     passages: dict[str, list[str]] = {source: [] for source in library.file_hashes()}
     for passage in library.passages():
         passages[passage.source].append(passage.passage_id)
-    return {one.source: (one.title, tuple(passages[one.source])) for one in library.sources()}
+    return {source.source: (source.title, tuple(passages[source.source])) for source in library.sources()}

@@ -50,13 +50,13 @@ def version(registry: VersionRegistry, folder: Path, name: str, *, tier: int, po
 
 
 def passage_of(library: Library, source: str) -> str:
-    return next(one.passage_id for one in library.passages() if one.source == source)
+    return next(passage.passage_id for passage in library.passages() if passage.source == source)
 
 
 def judge(feedback: FeedbackStore, *passage_ids: str) -> None:
     shown = tuple(
-        ShownPassage(passage_id=one, rank=rank, score=1.0, dense=0.5, lexical=0.5, cited=True)
-        for rank, one in enumerate(passage_ids, 1)
+        ShownPassage(passage_id=passage_id, rank=rank, score=1.0, dense=0.5, lexical=0.5, cited=True)
+        for rank, passage_id in enumerate(passage_ids, 1)
     )
     feedback.record_turn(
         Turn(
@@ -71,8 +71,8 @@ def judge(feedback: FeedbackStore, *passage_ids: str) -> None:
             shown=shown,
         )
     )
-    for one in passage_ids:
-        feedback.record_verdict("ada", "t1", one, "helpful")
+    for passage_id in passage_ids:
+        feedback.record_verdict("ada", "t1", passage_id, "helpful")
 
 
 def test_a_document_goes_with_its_vectors_and_the_verdicts_on_it_and_no_others(library, registry, base_encoder) -> None:
@@ -82,13 +82,15 @@ def test_a_document_goes_with_its_vectors_and_the_verdicts_on_it_and_no_others(l
     judge(feedback, owls, moths)
     removed = DocumentRemoval(library, registry, feedback).below("docs/owls.md")
     assert removed == RemovalCounts(n_documents=1, n_passages=1, n_verdicts=1, was_trained_on=())
-    assert [one.passage_id for one in feedback.standing()] == [moths]
+    assert [verdict.passage_id for verdict in feedback.standing()] == [moths]
     with library.engine.connect() as connection:
         counts = [connection.scalar(select(func.count()).select_from(table)) for table in (passages, vectors)]
     assert counts == [1, 1]
     ingest_paths(library, [Path("docs")], splitting=SplittingRules(30))
     assert passage_of(library, "docs/owls.md") == owls
-    assert [one.passage_id for one in feedback.standing()] == [moths], "what was taken out does not come back by itself"
+    assert [verdict.passage_id for verdict in feedback.standing()] == [moths], (
+        "what was taken out does not come back by itself"
+    )
 
 
 def test_versions_that_were_trained_on_it_or_knew_a_verdict_on_it_are_named(library, registry, tmp_path) -> None:

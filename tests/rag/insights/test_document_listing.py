@@ -104,12 +104,12 @@ def said(library: Library, user: str, passage_id: str, verdict: str | None, *, c
 
 
 def sources(catalogue: DocumentListing, wanted: DocumentQuery, limit: int = 10, offset: int = 0) -> list[str]:
-    return [one.source for one in catalogue.page(wanted, limit, offset)[0]]
+    return [document.source for document in catalogue.page(wanted, limit, offset)[0]]
 
 
 def test_a_page_is_a_part_of_all_and_says_how_many_there_are(catalogue: DocumentListing) -> None:
     found, n = catalogue.page(DocumentQuery(sort="-passages"), 2)
-    assert ([(one.source, one.n_passages, one.n_characters) for one in found], n) == (
+    assert ([(document.source, document.n_passages, document.n_characters) for document in found], n) == (
         [("notes/owls.md", 3, 24), ("moths_1.pdf", 2, 18)],
         3,
     )
@@ -180,12 +180,12 @@ def test_a_document_that_is_to_be_read_anew_or_being_read_is_replaced(
     jobs.record(job.job_id, "reading", [FileProgress(source="notes/owls.md", stage="reading")])
     assert sources(catalogue, DocumentQuery(only="replaced")) == ["moths_1.pdf", "notes/owls.md"]
     jobs.finish(job.job_id, "done")
-    assert [catalogue.get(one).state for one in ("moths_1.pdf", "notes/owls.md")] == ["replaced", "indexed"]
+    assert [catalogue.get(source).state for source in ("moths_1.pdf", "notes/owls.md")] == ["replaced", "indexed"]
 
 
 def test_passages_come_in_reading_order_a_page_at_a_time(catalogue: DocumentListing) -> None:
     found = [passage for passage, _ in catalogue.passages("notes/owls.md", 2, 1)]
-    assert [(one.text, one.source, one.page) for one in found] == [
+    assert [(document.text, document.source, document.page) for document in found] == [
         ("Owls 1. ", "notes/owls.md", 2),
         ("Owls 2. ", "notes/owls.md", 3),
     ]

@@ -43,7 +43,7 @@ def nowhere(queries: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
 
 
 def questions(engine: Engine, user: str | None = None) -> list[str]:
-    return [one.question for one in load_unanswered_turns(engine, user)]
+    return [turn.question for turn in load_unanswered_turns(engine, user)]
 
 
 def test_declined_and_complained_of_questions_found_nothing_and_others_did(engine: Engine) -> None:
@@ -129,7 +129,7 @@ def test_any_two_of_a_group_are_alike_however_long_the_chain_between_them() -> N
     groups = group_by_cosine(chain)
     assert sorted(row for rows in groups for row in rows) == [0, 1, 2, 3]
     assert all(
-        chain[one] @ chain[other] >= MIN_GROUP_COSINE - 1e-6 for rows in groups for one in rows for other in rows
+        chain[row] @ chain[second] >= MIN_GROUP_COSINE - 1e-6 for rows in groups for row in rows for second in rows
     )
     assert sorted(map(len, groups)) == [1, 1, 2]
     assert group_by_cosine(chain[:1]) == [[0]]

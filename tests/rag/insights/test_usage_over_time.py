@@ -57,8 +57,8 @@ def test_a_week_is_counted_day_by_day(database: Engine) -> None:
     ask(database, "declined", "2026-11-23T12:00:00", declined=True, supported_share=1.0, seconds=12.04)
     ask(database, "unkept", "2026-11-25T01:00:00")
     week = usage_over_time(database, 7, TODAY)
-    assert [str(one.first) for one in week.periods] == [f"2026-11-{day}" for day in range(19, 26)]
-    assert [one.n_asked for one in week.periods] == [0, 0, 0, 0, 3, 0, 1]
+    assert [str(period.first) for period in week.periods] == [f"2026-11-{day}" for day in range(19, 26)]
+    assert [period.n_asked for period in week.periods] == [0, 0, 0, 0, 3, 0, 1]
     monday = week.periods[4]
     assert (monday.n_declined, monday.n_checked, monday.supported_share) == (1, 2, 0.75)
     assert (monday.n_timed, monday.p50_s, monday.p95_s) == (3, 0.4, 12.0)
@@ -105,7 +105,7 @@ def test_ninety_days_are_told_by_week_without_a_gap(database: Engine) -> None:
     assert all((after - last).days == 1 for (_, last), (after, _) in pairwise(bounds))
     ask(database, "1", "2026-11-18T23:00:00")
     ask(database, "2", "2026-11-19T01:00:00")
-    assert [one.n_asked for one in usage_over_time(database, 90, TODAY).periods][-2:] == [1, 1]
+    assert [period.n_asked for period in usage_over_time(database, 90, TODAY).periods][-2:] == [1, 1]
 
 
 def test_what_people_say_of_an_answer_now_counts_on_the_day_of_the_question(database: Engine) -> None:
@@ -120,7 +120,7 @@ def test_what_people_say_of_an_answer_now_counts_on_the_day_of_the_question(data
     feedback.withdraw_verdict("ann", "taken back", None)
     feedback.record_verdict("ann", "wrong", None, "answer_wrong")
     week = usage_over_time(database, 7, TODAY)
-    assert [(one.n_liked, one.n_disliked) for one in week.periods] == [(0, 0)] * 2 + [(2, 2)] + [(0, 0)] * 4
+    assert [(period.n_liked, period.n_disliked) for period in week.periods] == [(0, 0)] * 2 + [(2, 2)] + [(0, 0)] * 4
 
 
 # ---- versions have short names
@@ -160,7 +160,7 @@ def hits(*names: str) -> list[Hit]:
 
 def test_moves_tell_what_came_up_went_down_and_is_new() -> None:
     found = rank_moves(hits("b", "a", "d"), hits("a", "b", "c"))
-    assert [(one.hit.passage.passage_id, one.before, one.n_ranks_up) for one in found] == [
+    assert [(period.hit.passage.passage_id, period.before, period.n_ranks_up) for period in found] == [
         ("b", 2, 1),
         ("a", 1, -1),
         ("d", None, 0),
@@ -177,9 +177,9 @@ def comparisons(database: Engine) -> BlindComparisons:
 
 def test_the_sides_are_drawn_for_each_comparison_and_stay_as_they_are(comparisons: BlindComparisons) -> None:
     begun = [comparisons.begin("q", "v1", "v2") for _ in range(40)]
-    assert {(one.left_id, one.right_id) for one in begun} == {("v1", "v2"), ("v2", "v1")}
-    for one in begun:
-        assert comparisons.resume(one.comparison_id, "q", "v2", "v1") == one
+    assert {(job.left_id, job.right_id) for job in begun} == {("v1", "v2"), ("v2", "v1")}
+    for job in begun:
+        assert comparisons.resume(job.comparison_id, "q", "v2", "v1") == job
 
 
 def test_a_token_belongs_to_its_person_and_question(comparisons: BlindComparisons) -> None:

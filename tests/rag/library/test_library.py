@@ -20,18 +20,18 @@ def library(engine) -> Library:
 def document(source: str, *texts: str, title: str = "Guide") -> tuple[Document, list[Passage]]:
     document_id = make_document_id(source)
     text, made = "\n\n".join(texts), []
-    for one in texts:
-        start = text.index(one)
+    for part in texts:
+        start = text.index(part)
         made.append(
             Passage(
-                passage_id=make_passage_id(document_id, "", one),
+                passage_id=make_passage_id(document_id, "", part),
                 document_id=document_id,
                 source=source,
                 title=title,
                 heading="",
-                text=one,
+                text=part,
                 start=start,
-                end=start + len(one),
+                end=start + len(part),
             )
         )
     return Document(

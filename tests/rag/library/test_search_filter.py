@@ -76,7 +76,9 @@ def retriever_of(library: Library, encoder, *, dense=None, today=None) -> Retrie
     side = PassageVectors(library.engine, encoder.passage_side)
     side.fill(encoder)
     there = library.passages()
-    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build(
+        [document.passage_id for document in there], [document.encoded_text for document in there]
+    )
     index = dense or ExactIndex(side)
     return Retriever(encoder, index, lexical, library, side, lexical_weight=0.25, feedback_boosts=today)
 

@@ -38,7 +38,7 @@ TEXT = "\n".join(text for _, _, text in PIECES)
 @pytest.fixture
 def library(engine) -> Library:
     opened = Library(engine)
-    starts = [sum(len(text) + 1 for _, _, text in PIECES[:place]) for place in range(len(PIECES))]
+    starts = [sum(len(text) + 1 for _, _, text in PIECES[:index]) for index in range(len(PIECES))]
     passages = [
         Passage(
             passage_id=f"p{n}",
@@ -114,7 +114,7 @@ def test_the_best_hit_is_widened_first_and_texts_never_outgrow_the_room(library)
 def test_a_long_section_is_not_told_whole(engine) -> None:
     library = Library(engine)
     text = "\n".join(["Nurses get the bonus, said speaker number one hundred."] * 200)
-    starts = [0, *(place + 1 for place, sign in enumerate(text) if sign == "\n"), len(text) + 1]
+    starts = [0, *(index + 1 for index, sign in enumerate(text) if sign == "\n"), len(text) + 1]
     passages = [
         Passage(
             passage_id=f"p{n:03}",
@@ -144,7 +144,7 @@ def test_a_passage_whose_document_went_meanwhile_stays_as_it_was(library) -> Non
 
 def test_a_model_with_a_small_window_reads_the_hits_alone(library) -> None:
     def count(said: Sequence) -> int:
-        return sum(len(one.content) for one in said)
+        return sum(len(text.content) for text in said)
 
     bare = hits(library, "p2")
     around = with_surrounding_text(library.engine, bare, "section", 1000)
@@ -162,7 +162,7 @@ def test_what_a_model_took_from_beside_a_passage_is_cited_at_its_exact_place(
     vectors = PassageVectors(library.engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     there = library.passages()
-    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build([passage.passage_id for passage in there], [passage.encoded_text for passage in there])
     retriever = Retriever(base_encoder, ExactIndex(vectors), lexical, library, vectors, lexical_weight=0.25)
     with serving() as endpoint:
         endpoint.behave = says("The bonus is paid on 9 June, by bank transfer only [1].")

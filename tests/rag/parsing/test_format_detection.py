@@ -124,8 +124,8 @@ def test_a_slide_is_a_page_and_its_title_the_heading() -> None:
         add_slide(presentation, "Lamps", "Bright", "Warm").notes_slide.notes_text_frame.text = "Say hello."
         second = add_slide(presentation, "Prices")
         table = second.shapes.add_table(3, 2, 0, 0, Inches(4), Inches(2)).table
-        for place, text in enumerate(["Part", "Price", "Bulb", "2", "All parts\nand more", ""]):
-            table.cell(place // 2, place % 2).text = text
+        for index, text in enumerate(["Part", "Price", "Bulb", "2", "All parts\nand more", ""]):
+            table.cell(index // 2, index % 2).text = text
         table.cell(2, 0).merge(table.cell(2, 1))
         box = add_slide(presentation).shapes.add_group_shape().shapes.add_textbox(0, 0, Inches(2), Inches(1))
         box.text_frame.text = "In a group."

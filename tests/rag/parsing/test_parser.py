@@ -387,8 +387,8 @@ def pictures(*texts: str | None) -> bytes:
         picture.save(stream, "PDF")
         shown.append(stream.getvalue() if text is None else pdf([(50, 700, 10, text)]))
     whole = pypdfium2.PdfDocument.new()
-    for one in shown:
-        whole.import_pages(pypdfium2.PdfDocument(one))
+    for path in shown:
+        whole.import_pages(pypdfium2.PdfDocument(path))
     out = io.BytesIO()
     whole.save(out)
     return out.getvalue()

@@ -51,14 +51,14 @@ def hit(name: str, text: str, score: float = 0.5) -> Hit:
 
 
 def names(hits) -> list[tuple[str, list[str]]]:
-    return [(one.passage.passage_id, [also.passage_id for also in one.also_in]) for one in hits]
+    return [(hit.passage.passage_id, [also.passage_id for also in hit.also_in]) for hit in hits]
 
 
 def test_a_copy_is_named_in_the_better_hit_and_scores_stay_with_what_is_shown() -> None:
     hits = [hit("a", GRANT, 0.9), hit("b", OTHERS["owls"]), hit("c", GRANT.upper().replace(".", " ;")), hit("d", GRANT)]
     kept = collapse_near_duplicates(hits)
     assert names(kept) == [("a", ["c", "d"]), ("b", [])]
-    assert [replace(one, also_in=()) for one in kept] == hits[:2]
+    assert [replace(hit, also_in=()) for hit in kept] == hits[:2]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def retriever(engine, base_encoder) -> Retriever:
     vectors = PassageVectors(engine, base_encoder.passage_side)
     vectors.fill(base_encoder)
     there = library.passages()
-    lexical = Bm25Index.build([one.passage_id for one in there], [one.encoded_text for one in there])
+    lexical = Bm25Index.build([passage.passage_id for passage in there], [passage.encoded_text for passage in there])
     return Retriever(
         base_encoder,
         ExactIndex(vectors),
@@ -131,16 +131,16 @@ def retriever(engine, base_encoder) -> Retriever:
 
 def test_a_search_gives_as_many_distinct_passages_as_asked_for(retriever) -> None:
     hits = retriever.search("Which nurses can get the grant?", k=3)
-    assert [one.rank for one in hits] == [1, 2, 3]
+    assert [hit.rank for hit in hits] == [1, 2, 3]
     assert len(hits[0].also_in) == 8
-    assert {one.passage.passage_id for one in hits[1:]} <= OTHERS.keys()
+    assert {hit.passage.passage_id for hit in hits[1:]} <= OTHERS.keys()
     assert len(retriever.search("Which nurses can get the grant?", k=12)) == 4
 
 
 def test_every_door_names_three_places_and_counts_the_rest(retriever) -> None:
     (best,) = retriever.search("Which nurses can get the grant?", k=1)
     places = format_duplicate_sources(best)
-    assert places[:3] == [one.source for one in best.also_in[:3]]
+    assert places[:3] == [duplicate.source for duplicate in best.also_in[:3]]
     assert places[3:] == [f"{len(best.also_in) - 3} more"]
     assert f"also in {', '.join(places)}" in "\n".join(_hit_lines(best))
     assert "also in copy" in render_card(best, ()).replace("&#46;", ".")

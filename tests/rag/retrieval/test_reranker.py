@@ -46,7 +46,7 @@ def hits(*marks: float, scores: Sequence[float] | None = None, lift: float = 0.0
     return [
         Hit(
             passage=Passage(
-                passage_id=chr(97 + place),
+                passage_id=chr(97 + index),
                 document_id="d",
                 source="s",
                 title="",
@@ -55,13 +55,13 @@ def hits(*marks: float, scores: Sequence[float] | None = None, lift: float = 0.0
                 start=0,
                 end=8,
             ),
-            rank=place + 1,
+            rank=index + 1,
             score=score,
             dense=score,
             lexical=0.0,
             feedback_boost=lift,
         )
-        for place, (mark, score) in enumerate(zip(marks, given, strict=True))
+        for index, (mark, score) in enumerate(zip(marks, given, strict=True))
     ]
 
 
@@ -108,7 +108,7 @@ def test_no_hits_are_no_trouble() -> None:
 def test_when_the_time_is_spent_the_rest_stays_as_served_and_it_is_said() -> None:
     """Two batches a second each fit into 1.5 s, for the clock is looked at before a batch; loading does not count."""
     marks = Marks()
-    reranked = reranker(marks, budget_s=1.5).rerank("q", hits(*(place / 10 for place in range(10))))
+    reranked = reranker(marks, budget_s=1.5).rerank("q", hits(*(index / 10 for index in range(10))))
     assert len(marks.read) == 2 * PASSAGES_PER_BATCH == 8
     assert names(reranked.hits) == "hgfedcbaij"
     assert [hit.rerank is None for hit in reranked.hits] == [False] * 8 + [True] * 2
@@ -140,7 +140,7 @@ def test_the_worth_is_measured_on_the_same_hits_question_by_question() -> None:
 def test_it_is_counted_how_often_the_time_was_too_short() -> None:
     """Of six hits four are read in the first second, and the second second is not given."""
     asked = {"1": "one", "2": "two"}
-    few = {"one": hits(0.1, 0.2), "two": hits(*(place / 10 for place in range(6)))}
+    few = {"one": hits(0.1, 0.2), "two": hits(*(index / 10 for index in range(6)))}
     assert rerank_served(asked, lambda text, k: few[text], reranker(Marks(), budget_s=0.5)).n_cut == 1
 
 
@@ -179,7 +179,7 @@ class Codes(Marks):
 
 def test_a_hit_that_was_not_among_those_shown_is_read_and_lifted(app: App) -> None:
     served = app.retriever.search(QUESTION, k=20)
-    place = next(place for place, hit in enumerate(served) if hit.passage.text.startswith("Zorvex"))
+    place = next(index for index, hit in enumerate(served) if hit.passage.text.startswith("Zorvex"))
     assert place >= 1
     app.retriever.reranker = Reranker(reader=(reader := Codes()), weight=10.0)
     found = app.retriever.find(QUESTION, k=1)

@@ -50,7 +50,9 @@ def make(library, vectors, base_encoder):
 
     def make(*, weight: float = 0.25, candidates: int = 100, dense=None) -> Retriever:
         passages = library.passages()
-        lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
+        lexical = Bm25Index.build(
+            [passage.passage_id for passage in passages], [passage.encoded_text for passage in passages]
+        )
         index = dense or ExactIndex(vectors)
         return Retriever(base_encoder, index, lexical, library, vectors, lexical_weight=weight, candidates=candidates)
 
@@ -204,8 +206,8 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
     assert isinstance(wrapped, BaseRetriever)
     found = wrapped.invoke("How do I switch the lamp on?")
     hits = retriever.search("How do I switch the lamp on?", k=3)
-    assert all(isinstance(one, LangChainDocument) for one in found)
-    assert [one.id for one in found] == ids(hits)
+    assert all(isinstance(document, LangChainDocument) for document in found)
+    assert [document.id for document in found] == ids(hits)
     assert found[0].page_content == TEXTS["p01"]
     assert found[0].metadata == {
         "source": "p01.txt",
@@ -217,5 +219,8 @@ def test_langchain_gets_a_real_retriever_with_ids_and_scores(make) -> None:
         "lexical": hits[0].lexical,
     }
     assert len(wrapped.invoke("lamp", k=5)) == 5
-    assert [one.id for one in wrapped.invoke("lamp", where=parse_filter(["p06.txt", "p07.txt"]))] == ["p07", "p06"]
-    assert [len(some) for some in wrapped.batch(["lamp", "moths"])] == [3, 3]
+    assert [document.id for document in wrapped.invoke("lamp", where=parse_filter(["p06.txt", "p07.txt"]))] == [
+        "p07",
+        "p06",
+    ]
+    assert [len(documents) for documents in wrapped.batch(["lamp", "moths"])] == [3, 3]

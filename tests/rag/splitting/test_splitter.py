@@ -154,8 +154,8 @@ def test_an_insertion_changes_only_passages_near_it(n) -> None:
     blocks = [Block(" ".join(f"w{row}x{i}" for i in range(n)), "row") for row in range(400)]
     before = {p.passage_id for p in split(*blocks)[1]}
     new = Block(" ".join(f"new{i}" for i in range(n)), "row")
-    for place in (0, 100, 250):
-        after = {p.passage_id for p in split(*blocks[:place], new, *blocks[place:])[1]}
+    for offset in (0, 100, 250):
+        after = {p.passage_id for p in split(*blocks[:offset], new, *blocks[offset:])[1]}
         assert len(after - before) <= 40  # of about 200 that follow
 
 

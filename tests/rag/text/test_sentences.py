@@ -33,7 +33,7 @@ PIECES = st.sampled_from(
 
 
 def texts_of(text: str) -> list[str]:
-    return [one.text for one in split_sentences(text)]
+    return [sentence.text for sentence in split_sentences(text)]
 
 
 @given(st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=30).map("".join)))
@@ -41,17 +41,17 @@ def texts_of(text: str) -> list[str]:
 @example(" \n:\n\n:\n a")
 def test_every_sentence_is_its_slice_and_none_overlap(text):
     position = 0
-    for one in split_sentences(text):
-        assert position <= one.start < one.end <= len(text)
-        assert one.text == text[one.start : one.end]
-        assert one.text == one.text.strip()
-        position = one.end
+    for sentence in split_sentences(text):
+        assert position <= sentence.start < sentence.end <= len(text)
+        assert sentence.text == text[sentence.start : sentence.end]
+        assert sentence.text == sentence.text.strip()
+        position = sentence.end
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_reading_form_changes_no_word(text):
-    for one in split_sentences(text):
-        assert "".join(filter(str.isalnum, format_quote(one.text))) == "".join(filter(str.isalnum, one.text))
+    for sentence in split_sentences(text):
+        assert "".join(filter(str.isalnum, format_quote(sentence.text))) == "".join(filter(str.isalnum, sentence.text))
 
 
 def test_wrapped_lines_are_one_sentence():
@@ -85,17 +85,17 @@ def test_long_list_is_quoted_item_by_item_with_the_lead_in_as_context():
     text = "Bring:\n" + "\n".join(items)
     assert len(text) > MAX_LIST_LENGTH
     assert texts_of(text) == [item.removeprefix("- ") for item in items]
-    assert {one.context for one in split_sentences(text)} == {"Bring:"}
+    assert {sentence.context for sentence in split_sentences(text)} == {"Bring:"}
 
 
 def test_headings_are_evidence_and_not_quoted():
     found = split_sentences("# Grants\n\nAdvance payments\nAsk for it early.")
-    assert [(one.text, one.context) for one in found] == [("Ask for it early.", "Advance payments")]
+    assert [(sentence.text, sentence.context) for sentence in found] == [("Ask for it early.", "Advance payments")]
 
 
 def test_question_is_the_context_of_its_answer():
     found = split_sentences("Can I go out? Yes, once a day.")
-    assert [(one.is_question, one.context) for one in found] == [(True, ""), (False, "Can I go out?")]
+    assert [(sentence.is_question, sentence.context) for sentence in found] == [(True, ""), (False, "Can I go out?")]
 
 
 def test_rows_of_a_table_are_not_taken_for_headings():
@@ -105,7 +105,9 @@ def test_rows_of_a_table_are_not_taken_for_headings():
 def test_the_last_row_of_a_table_is_no_heading_of_what_follows():
     rows = ["Ticket: Single; Adults: €6.50", "Ticket: Season; Adults: €140.00"]
     found = split_sentences("\n".join(rows) + "\n\nThe pool opens at 7:00.")
-    assert [(one.text, one.context) for one in found] == [(row, "") for row in (*rows, "The pool opens at 7:00.")]
+    assert [(sentence.text, sentence.context) for sentence in found] == [
+        (row, "") for row in (*rows, "The pool opens at 7:00.")
+    ]
 
 
 def test_definitions_of_abbreviations_are_not_quoted():

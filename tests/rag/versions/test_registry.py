@@ -64,7 +64,9 @@ def test_the_weight_of_bm25_is_part_of_the_id_and_not_of_the_passage_side(regist
     light, heavy = make("a", weight=0.25), make("a", weight=0.5)
     assert light.encoder_id != heavy.encoder_id
     assert light.passage_side == heavy.passage_side
-    assert [one.lexical_weight for one in (registry.version(light.encoder_id), registry.version(heavy.encoder_id))] == [
+    assert [
+        version.lexical_weight for version in (registry.version(light.encoder_id), registry.version(heavy.encoder_id))
+    ] == [
         0.25,
         0.5,
     ]
@@ -123,8 +125,11 @@ def test_processes_that_register_the_same_files_at_once_make_one_version(registr
         "    registry.register(Path(folder), tier=0, parent_id=None, lexical_weight=0.25, note={})\n"
     )
     url = engine.url.render_as_string()
-    folders = [[str(model(tmp_path / f"{one}-{n}", str(n))) for n in range(10)] for one in "ab"]
-    running = [subprocess.Popen([sys.executable, "-c", code, url, str(tmp_path), *some]) for some in folders]
+    folders = [[str(model(tmp_path / f"{letter}-{n}", str(n))) for n in range(10)] for letter in "ab"]
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, url, str(tmp_path), *folders_of_one])
+        for folders_of_one in folders
+    ]
     assert [process.wait() for process in running] == [0, 0]
     assert len(registry.versions()) == 10
     assert all((version.folder / VERSION_MANIFEST).is_file() for version in registry.versions())
@@ -144,7 +149,7 @@ def test_the_version_promoted_last_is_current(registry, make) -> None:
     for content in "abca":
         registry.promote(versions[content].encoder_id, f"try {content}")
         assert current(registry) == content
-    assert [(one.kind, one.reason) for one in registry.history()] == [
+    assert [(promotion.kind, promotion.reason) for promotion in registry.history()] == [
         ("promote", "try a"),
         ("promote", "try c"),
         ("promote", "try b"),
@@ -174,7 +179,7 @@ def test_rollbacks_pair_up_with_promotions_like_brackets(registry, make) -> None
     assert current(registry) == "d"
     registry.rollback()
     assert current(registry) == "a"
-    assert [one.kind for one in registry.history()].count("rollback") == 4
+    assert [promotion.kind for promotion in registry.history()].count("rollback") == 4
 
 
 def test_a_version_promoted_again_after_a_rollback_can_be_rolled_back_again(registry, make) -> None:

@@ -74,7 +74,7 @@ def test_an_example_of_weight_nought_counts_for_nothing():
 def test_the_bar_declines_three_in_a_hundred_answered_questions():
     seen = [example(words, is_answered=True) for words in np.linspace(0, 1, 100)]
     bar = at_false_decline_rate(SHIPPED_THRESHOLD, [*seen, *(example(0.0, is_answered=False) for _ in range(50))])
-    assert sum(bar.sureness(one.signs) < bar.least for one in seen) == round(100 * FALSE_DECLINE_RATE)
+    assert sum(bar.sureness(example.signs) < bar.least for example in seen) == round(100 * FALSE_DECLINE_RATE)
 
 
 def holdings() -> SearchableLibrary:
@@ -112,8 +112,8 @@ def test_each_set_is_measured_by_the_lines_of_the_others():
     right, wrong = examples()[:40], examples()[40:]
     words_tell = SetExamples(tuple(right), tuple(wrong), tuple(wrong))
     words_lie = SetExamples(
-        tuple(replace(one, is_answered=True) for one in wrong),
-        tuple(replace(one, is_answered=False) for one in right),
+        tuple(replace(example, is_answered=True) for example in wrong),
+        tuple(replace(example, is_answered=False) for example in right),
         tuple(right),
     )
     assert threshold_figures(fit_threshold([words_tell]), words_tell)["auroc"] > 0.8
@@ -123,7 +123,7 @@ def test_each_set_is_measured_by_the_lines_of_the_others():
 
 def test_others_questions_are_seen_as_unanswered():
     asked = AnswerableQuestions(["Where is Mars?"], np.zeros((1, 3), np.float32), [()])
-    assert [one.is_answered for one in out_of_domain(holdings(), asked, Everywhere(), k=2)] == [False]
+    assert [example.is_answered for example in out_of_domain(holdings(), asked, Everywhere(), k=2)] == [False]
 
 
 # ---- the library's own bar

@@ -63,12 +63,12 @@ def test_no_passage_says_what_a_product_is_and_no_question_its_code_name(filled:
 def test_every_pin_counts_and_names_the_passage_that_answers(filled: App) -> None:
     evidence = load_snapshot(filled, trusted=("local",), max_per_person=5000)
     assert len(evidence.judgments.judgments) == N_JUDGMENTS
-    assert {one.label for one in evidence.judgments.judgments} == {"positive"}
+    assert {judgment.label for judgment in evidence.judgments.judgments} == {"positive"}
     assert not any(person.waits for person in evidence.judgments.people.values())
-    for one in evidence.judgments.judgments:
-        product_, series, action, part = map(int, one.passage_id.removeprefix("p-").split("-"))
+    for judgment in evidence.judgments.judgments:
+        product_, series, action, part = map(int, judgment.passage_id.removeprefix("p-").split("-"))
         asked = f"{list(ACTIONS)[action]} the {list(PARTS)[part]} of the {SERIES[series]} {PRODUCTS[product_]}?"
-        assert one.question.endswith(asked)
+        assert judgment.question.endswith(asked)
 
 
 def test_the_same_seed_makes_the_same_library(filled: App, tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_stopwatch_gives_every_second_to_one_stage() -> None:
     stopwatch("measure", 2)
     stopwatch("fit maps", 1)
     assert begun == ["fit maps 480", "measure 2", "fit maps 1"]
-    assert [one.name for one in stopwatch.stages()] == ["read votes and library", "fit maps", "measure"]
-    assert all(one.seconds >= 0 and one.cpu_s >= 0 for one in stopwatch.stages())
+    assert [stage.name for stage in stopwatch.stages()] == ["read votes and library", "fit maps", "measure"]
+    assert all(stage.seconds >= 0 and stage.cpu_s >= 0 for stage in stopwatch.stages())
 
 
 @pytest.mark.parametrize(("tier", "seconds", "is_in_time"), [(1, 180.0, True), (1, 181.0, False), (2, 599.0, True)])
@@ -118,8 +118,8 @@ def test_a_whole_night_is_promoted_and_told_in_json(tmp_path: Path) -> None:
     told = json.loads(result.stdout)
     assert told["decision"] == "promoted", told["reason"]
     assert (told["n_passages"], told["n_judgments"], told["tier"]) == (400, 400, 1)
-    assert sum(one["seconds"] for one in told["stages"]) == pytest.approx(told["seconds"], abs=1.0)
-    assert {"read votes and library", "fit maps"} <= {one["name"] for one in told["stages"]}
+    assert sum(stage["seconds"] for stage in told["stages"]) == pytest.approx(told["seconds"], abs=1.0)
+    assert {"read votes and library", "fit maps"} <= {stage["name"] for stage in told["stages"]}
     assert told["peak_gib"] > 0.1
     again = CliRunner().invoke(nightjar, ["bench", "big-night", "--passages", "200", "--keep", str(tmp_path)])
     assert again.exit_code == 2

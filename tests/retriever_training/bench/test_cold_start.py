@@ -28,8 +28,10 @@ def bench_of(encoder) -> ColdStartBench:
         )
         for row, text in enumerate(texts)
     ]
-    lexical = Bm25Index.build([one.passage_id for one in passages], [one.encoded_text for one in passages])
-    vectors = encoder.encode_passages([one.encoded_text for one in passages])
+    lexical = Bm25Index.build(
+        [passage.passage_id for passage in passages], [passage.encoded_text for passage in passages]
+    )
+    vectors = encoder.encode_passages([passage.encoded_text for passage in passages])
     labels = {f"q{row}": {f"p{row}": 1} for row in range(len(asked))}
     train = {name: labels[name] for name in list(labels)[::2]}
     measured = {name: labels[name] for name in list(labels)[1::2]}

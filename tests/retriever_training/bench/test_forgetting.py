@@ -178,7 +178,7 @@ def test_a_night_of_tier_1_is_measured_on_what_it_learnt_and_elsewhere(
     told = json.loads(result.stdout)
     assert told["trained_on"]["name"] == "learnt"
     assert told["trained_on"]["served"]["difference"] > 0.05
-    assert [one["name"] for one in told["sets"]] == ["elsewhere"]
+    assert [dataset["name"] for dataset in told["sets"]] == ["elsewhere"]
     assert told["mean"]["served"]["difference"] == told["sets"][0]["served"]["difference"]
     assert told["verdict"]["holds"] == (told["mean"]["served"]["difference"] >= MIN_MEAN_CHANGE)
     (version,) = (tmp_path / "kept").glob("trained-on-*/versions/tier1-13")
@@ -214,11 +214,11 @@ def made_up(
 ) -> tuple[ReportedSet, dict[str, frozenset]]:
     """Passages anywhere, and questions that lie where their passage is, but for *turned*."""
     matrix = unit(rng.normal(size=(N_PASSAGES, DIM)))
-    ids = tuple(f"p{place}" for place in range(N_PASSAGES))
-    texts = tuple(f"passage{place}" for place in range(N_PASSAGES))
+    ids = tuple(f"p{index}" for index in range(N_PASSAGES))
+    texts = tuple(f"passage{index}" for index in range(N_PASSAGES))
     right = rng.integers(N_PASSAGES, size=n)
     vectors = unit(matrix[right] @ turned + 0.2 * rng.normal(size=(n, DIM)))
-    questions = {f"q{place}": f"{name}{place} thing{place}" for place in range(n)}
+    questions = {f"q{index}": f"{name}{index} thing{index}" for index in range(n)}
     qrels = {query_id: {ids[row]: 1} for query_id, row in zip(questions, right, strict=True)}
     labels = {text: frozenset(qrels[query_id]) for query_id, text in questions.items()}
     some = ReportedSet(
@@ -282,10 +282,10 @@ def lived(
 
 def test_nights_gain_where_people_ask_and_show_what_they_cost_elsewhere(lived: tuple) -> None:
     *_, found = lived
-    assert [one.night for one in found.nights] == [1, 2, 3, 4]
+    assert [night.night for night in found.nights] == [1, 2, 3, 4]
     assert found.nights[0].n_asked < found.nights[3].n_asked <= N_ASKED
     last = found.nights[-1]
-    assert any(one.decision == "promoted" for one in found.nights)
+    assert any(night.decision == "promoted" for night in found.nights)
     assert last.own == pytest.approx(served_change(found.own), abs=1e-5) and last.own > 0.05
     assert last.elsewhere["elsewhere"] < MIN_MEAN_CHANGE, (
         "what is turned here is straight there, and the curve has to show it"
@@ -295,10 +295,10 @@ def test_nights_gain_where_people_ask_and_show_what_they_cost_elsewhere(lived: t
 
 def test_nothing_changes_in_a_night_that_promotes_nothing(lived: tuple) -> None:
     *_, found = lived
-    changes = [(0.0, {"elsewhere": 0.0}), *((one.own, one.elsewhere) for one in found.nights)]
-    for before, one in zip(changes, found.nights, strict=False):
-        if one.decision != "promoted":
-            assert (one.own, one.elsewhere) == before
+    changes = [(0.0, {"elsewhere": 0.0}), *((night.own, night.elsewhere) for night in found.nights)]
+    for before, night in zip(changes, found.nights, strict=False):
+        if night.decision != "promoted":
+            assert (night.own, night.elsewhere) == before
 
 
 def test_the_same_life_is_read_and_not_learnt_again(lived: tuple) -> None:

@@ -44,8 +44,8 @@ def world() -> SimulatedLibrary:
     right = rng.integers(N_PASSAGES, size=N_ASKED + N_GOLDEN)
     vectors = unit(matrix[right] @ turned + 0.2 * rng.normal(size=(len(right), DIM)))
     questions = [f"ask{n} thing{n}" for n in range(len(right))]
-    labels = {question: frozenset({f"p{place}"}) for question, place in zip(questions, right, strict=True)}
-    lexical = Bm25Index.build([one.passage_id for one in passages], [one.text for one in passages])
+    labels = {question: frozenset({f"p{index}"}) for question, index in zip(questions, right, strict=True)}
+    lexical = Bm25Index.build([passage.passage_id for passage in passages], [passage.text for passage in passages])
     return SimulatedLibrary(
         passages=passages,
         matrix=matrix,
@@ -88,10 +88,12 @@ def test_who_always_votes_against_the_truth_is_found_out_within_seven_nights(wor
 
 def test_the_liar_tells_a_thousand_lies_or_as_many_as_there_are_questions_for(world: SimulatedLibrary) -> None:
     (verdicts,) = ATTACKS["one liar"](world, passages_shown_by(world, world.base), 1)
-    lies = [one for one in verdicts if one.user == "liar"]
+    lies = [verdict for verdict in verdicts if verdict.user == "liar"]
     assert len(lies) == 2 * N_ASKED // 3
-    assert not any(one.passage_id in world.asked[one.question] for one in lies)
-    assert not {one.question for one in lies} & {one.question for one in verdicts if one.user != "liar"}
+    assert not any(verdict.passage_id in world.asked[verdict.question] for verdict in lies)
+    assert not {verdict.question for verdict in lies} & {
+        verdict.question for verdict in verdicts if verdict.user != "liar"
+    }
 
 
 def test_seven_nights_ask_every_question_and_forget_no_vote(world: SimulatedLibrary) -> None:
@@ -99,7 +101,9 @@ def test_seven_nights_ask_every_question_and_forget_no_vote(world: SimulatedLibr
     assert len(nights) == N_ATTACK_NIGHTS
     assert all(set(before) <= set(after) for before, after in pairwise(nights))
     honest = simulate_verdicts(world.asked, passages_shown_by(world, world.base), Behaviour(voices=3), 1)
-    assert len({one.question for one in nights[-1]}) == pytest.approx(len({one.question for one in honest}), rel=0.05)
+    assert len({verdict.question for verdict in nights[-1]}) == pytest.approx(
+        len({verdict.question for verdict in honest}), rel=0.05
+    )
 
 
 def test_equal_seeds_give_equal_attacks(world: SimulatedLibrary) -> None:

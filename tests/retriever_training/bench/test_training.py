@@ -72,7 +72,9 @@ def small_base(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
     model = load_model(base_folder)
     words = {
-        name: some[..., :48] for name, some in model[0].auto_model.embeddings.state_dict().items() if "ids" not in name
+        name: tensor[..., :48]
+        for name, tensor in model[0].auto_model.embeddings.state_dict().items()
+        if "ids" not in name
     }
     small = BertModel(BertConfig(vocab_size=30522, hidden_size=48, num_hidden_layers=0, num_attention_heads=1))
     small.embeddings.load_state_dict(words)
@@ -155,8 +157,10 @@ def test_every_row_trains_equally_often_whatever_the_budget() -> None:
 def test_every_row_holds_one_negative_that_no_label_calls_right(opened: TrainingBench, name: str) -> None:
     rows = make_rows(RECIPES[name], opened, 13)
     right = dict(zip(opened.data.train.questions, opened.data.positives, strict=True))
-    assert [len(one.negatives) for one in rows.examples] == [1] * 8
-    assert all(opened.data.texts.index(one.negatives[0]) not in right[one.question] for one in rows.examples)
+    assert [len(example.negatives) for example in rows.examples] == [1] * 8
+    assert all(
+        opened.data.texts.index(example.negatives[0]) not in right[example.question] for example in rows.examples
+    )
     assert sum(rows.sources.values()) == 8
     assert bool(rows.removed) <= RECIPES[name].cleaned
 
@@ -168,7 +172,9 @@ def test_the_negative_that_is_not_cleaned_is_the_nearest_passage_that_no_label_c
     cosines = opened.train_vectors @ opened.base.passages.T
     for row, positives in enumerate(opened.data.positives):
         cosines[row, sorted(positives)] = -1.0
-    assert [one.negatives[0] for one in rows.examples] == [opened.data.texts[row] for row in cosines.argmax(axis=1)]
+    assert [example.negatives[0] for example in rows.examples] == [
+        opened.data.texts[row] for row in cosines.argmax(axis=1)
+    ]
     assert rows.sources == {"dense": 8}
 
 
@@ -191,14 +197,14 @@ def test_the_teacher_gives_cosine_and_words_on_the_scale_of_the_loss(opened: Tra
 
 def test_every_rung_measures_every_test_question(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, results = climbed
-    assert [one.rung for one in results] == CLIMBED
-    for one in results:
-        assert all(list(values) == list(bench.data.questions) for values in one.values.values()), one.rung
+    assert [result.rung for result in results] == CLIMBED
+    for result in results:
+        assert all(list(values) == list(bench.data.questions) for values in result.values.values()), result.rung
 
 
 def test_every_training_reads_as_many_passages(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     """Two steps of eight passages; what starts from another rung's model pays for that one too."""
-    cost = {one.rung: one.cost for one in climbed[1]}
+    cost = {rung.rung: rung.cost for rung in climbed[1]}
     trained = {name: cost[name].n_trained for name in [*RECIPES, "merged", "st", "rank_window"] if name in cost}
     assert trained.pop("earlier") == 32
     assert set(trained.values()) == {16}
@@ -221,7 +227,7 @@ def test_models_that_nothing_builds_on_are_gone(climbed: tuple[TrainingBench, li
 
 def test_bm25_alone_is_the_lexical_side_of_the_evaluation(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
     bench, results = climbed
-    by_name = {one.rung: one for one in results}
+    by_name = {result.rung: result for result in results}
     scores = evaluate_retrieval(
         bench.data.questions,
         bench.data.qrels,
@@ -246,20 +252,20 @@ def test_a_killed_run_goes_on_with_what_is_missing(climbed: tuple[TrainingBench,
 
     after = run_rungs(bench, CLIMBED, [13], watch, lambda _: None)
     assert [stage for stage in begun if stage.startswith("train")] == ["train: triplet"]
-    assert [one.rung for one in after] == [one.rung for one in before]
-    kept = [(one, again) for one, again in zip(before, after, strict=True) if one.rung != "triplet"]
-    assert all(one == again for one, again in kept)
+    assert [result.rung for result in after] == [result.rung for result in before]
+    kept = [(result, again) for result, again in zip(before, after, strict=True) if result.rung != "triplet"]
+    assert all(result == again for result, again in kept)
 
 
 def test_the_same_seed_makes_the_same_rung(climbed: tuple[TrainingBench, list[SeedResult]], tmp_path: Path) -> None:
     bench, results = climbed
     again = run_rungs(replace(bench, folder=tmp_path), ["bm25"], [13], no_progress, lambda _: None)
-    assert again[0].values == next(one for one in results if one.rung == "bm25").values
+    assert again[0].values == next(result for result in results if result.rung == "bm25").values
 
 
 def test_what_is_not_drawn_is_made_once_for_all_seeds(opened: TrainingBench, tmp_path: Path) -> None:
     results = run_rungs(replace(opened, folder=tmp_path), ["base", "rrf"], [1, 2], no_progress, lambda _: None)
-    assert [(one.rung, one.seed) for one in results] == [("base", 1), ("rrf", 1)]
+    assert [(result.rung, result.seed) for result in results] == [("base", 1), ("rrf", 1)]
 
 
 def test_results_of_another_budget_are_refused(climbed: tuple[TrainingBench, list[SeedResult]]) -> None:
@@ -334,7 +340,7 @@ def test_the_command_prints_json_alone_and_draws(beir: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["bench", "training", "--beir", str(beir), *flags, *places])
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
-    assert [one["name"] for one in told["rungs"]] == ["base", "lexical"]
+    assert [rung["name"] for rung in told["rungs"]] == ["base", "lexical"]
     assert (told["budget"]["passages_a_step"], told["budget"]["rows_in_batch"]) == (64, 64)
     assert "base, seed 13:" in result.stderr
     assert "BM25 alone" in (tmp_path / "ladder.svg").read_text()

@@ -138,7 +138,8 @@ def test_a_model_that_only_fails_is_an_error_with_a_way_out(endpoint: Endpoint) 
 
 def test_written_questions_take_nothing_out_of_their_passage() -> None:
     drawn = draw_pseudo_questions(LIBRARY, 13, llm_questions=[(2, "when to sow crop two")], sources=())
-    assert [(one.question, one.source, list(one.left)) for one in drawn.questions] == [
-        ("when to sow crop two", LLM_SOURCE, [2])
-    ]
+    assert [
+        (pseudo_question.question, pseudo_question.source, list(pseudo_question.left))
+        for pseudo_question in drawn.questions
+    ] == [("when to sow crop two", LLM_SOURCE, [2])]
     assert drawn.texts == tuple(passage.encoded_text for passage in LIBRARY)

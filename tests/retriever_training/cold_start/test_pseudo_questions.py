@@ -53,7 +53,10 @@ RYE_LEFT = "It is harvested in the first half of August, when dry."
 
 def test_the_last_heading_is_the_question_and_leaves_the_passage() -> None:
     drawn = draw_pseudo_questions([passage("Crops", "2. Cereals › 2.1 Growing oats", OATS)], 13, sources=("heading",))
-    assert [(one.question, one.source, list(one.left)) for one in drawn.questions] == [("Growing oats", "heading", [0])]
+    assert [
+        (pseudo_question.question, pseudo_question.source, list(pseudo_question.left))
+        for pseudo_question in drawn.questions
+    ] == [("Growing oats", "heading", [0])]
     assert drawn.texts == (f"Crops\n2. Cereals\n{OATS}",)
 
 
@@ -61,7 +64,10 @@ def test_a_heading_that_two_documents_use_is_asked_with_the_title() -> None:
     drawn = draw_pseudo_questions(
         [passage("Oats", "When to sow", OATS), passage("Rye", "When to sow", RYE)], 13, sources=("heading",)
     )
-    assert [one.question for one in drawn.questions] == ["Oats: When to sow", "Rye: When to sow"]
+    assert [pseudo_question.question for pseudo_question in drawn.questions] == [
+        "Oats: When to sow",
+        "Rye: When to sow",
+    ]
     assert drawn.texts == (OATS, RYE)
 
 
@@ -87,7 +93,7 @@ def test_a_heading_is_right_for_every_passage_of_its_section_but_not_of_a_chapte
 def test_the_title_of_a_beir_line_is_its_heading() -> None:
     line = passage("uk/1", "", OATS, title="Farming | 3. Growing oats", external_id="1")
     drawn = draw_pseudo_questions([line], 13, sources=("heading",))
-    assert [one.question for one in drawn.questions] == ["Growing oats"]
+    assert [pseudo_question.question for pseudo_question in drawn.questions] == ["Growing oats"]
     assert drawn.texts == (f"Farming\n{OATS}",)
 
 
@@ -103,13 +109,15 @@ def test_a_word_is_no_question_and_a_page_is_none_either() -> None:
 
 def test_the_first_sentence_is_really_out_of_its_passage() -> None:
     drawn = draw_pseudo_questions([passage("Crops", "", OATS)], 13, sources=("first sentence",))
-    assert [one.question for one in drawn.questions] == ["Oats are sown in early spring on firm soil."]
+    assert [pseudo_question.question for pseudo_question in drawn.questions] == [
+        "Oats are sown in early spring on firm soil."
+    ]
     assert drawn.texts == (f"Crops\n{OATS_LEFT}",)
 
 
 def test_heading_and_first_sentence_both_leave_a_passage_that_is_asked_for_by_both() -> None:
     drawn = draw_pseudo_questions([passage("Crops", "Growing oats", OATS)], 13)
-    assert [one.source for one in drawn.questions] == ["heading", "first sentence"]
+    assert [pseudo_question.source for pseudo_question in drawn.questions] == ["heading", "first sentence"]
     assert drawn.texts == (f"Crops\n{OATS_LEFT}",)
 
 
@@ -137,8 +145,14 @@ def test_a_summary_is_asked_of_the_other_passages_of_its_document() -> None:
         passage("Cows", "Milk", "Milk is cooled at once."),
     ]
     drawn = draw_pseudo_questions(library, 13, sources=("summary",))
-    assert [one.question for one in drawn.questions] == ["Oats want a rolled field.", "Rye is ripe in August."]
-    assert [(list(one.left), one.verbatim_row) for one in drawn.questions] == [([1, 2], 0), ([1, 2], 0)]
+    assert [pseudo_question.question for pseudo_question in drawn.questions] == [
+        "Oats want a rolled field.",
+        "Rye is ripe in August.",
+    ]
+    assert [(list(pseudo_question.left), pseudo_question.verbatim_row) for pseudo_question in drawn.questions] == [
+        ([1, 2], 0),
+        ([1, 2], 0),
+    ]
 
 
 def test_more_questions_than_asked_for_are_drawn_by_the_seed() -> None:
@@ -147,7 +161,7 @@ def test_more_questions_than_asked_for_are_drawn_by_the_seed() -> None:
     assert first == again
     assert first.questions != other.questions
     assert first.dropped == {"over the number that is trained on": 4}
-    assert sum(text == one.encoded_text for text, one in zip(first.texts, library, strict=True)) == 4
+    assert sum(text == passage.encoded_text for text, passage in zip(first.texts, library, strict=True)) == 4
 
 
 # ---- consistency
@@ -185,7 +199,7 @@ def test_rows_are_the_same_twice_and_every_question_is_counted(base_encoder) -> 
     told = [text.format(code) for code in list(jargon.PRODUCTS.values())[:4] for text in jargon.TASKS.values()]
     advice = "Keep part {} of it in a dry, well aired room, and away from small children."
     library = [passage("Manual", "", f"{text} {advice.format(number)}") for number, text in enumerate(told)]
-    vectors = base_encoder.encode_passages([one.encoded_text for one in library])
+    vectors = base_encoder.encode_passages([passage.encoded_text for passage in library])
     first, again = (build_pseudo_question_set(library, base_encoder, vectors, 0.25, 0.2, 13) for _ in range(2))
     assert first.asked == again.asked
     assert 0 < len(first.asked) == first.counts["first sentence: kept"] < len(library) == sum(first.counts.values()) - 1
@@ -218,7 +232,7 @@ def test_the_command_writes_questions_with_what_is_left_of_their_passages(tmp_pa
         "source": "heading",
         "passages": [{"passage_id": "1", "text": f"Farming\n{OATS_LEFT}"}],
     } in written
-    assert {one["source"] for one in written} == {"heading", "first sentence"}
+    assert {question["source"] for question in written} == {"heading", "first sentence"}
 
 
 # ---- beside people's
@@ -243,4 +257,4 @@ def test_each_kind_of_row_sees_passages_of_its_own_kind_only() -> None:
     assert both.weight.tolist() == pytest.approx([1.0, 0.2])
     assert [sorted(masked.tolist()) for masked in both.masked] == [[0, 2, 3], [0, 1, 2]]
     assert [rejected.tolist() for rejected in both.emphasised] == [[0], [2]]
-    assert [found.tolist() for found, _ in both.lexical] == [[1], [3]]
+    assert [rows.tolist() for rows, _ in both.lexical] == [[1], [3]]

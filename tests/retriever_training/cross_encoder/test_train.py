@@ -57,9 +57,9 @@ RIGHT = {
 }
 EXAMPLES = [
     TrainingExample(
-        question=question, positive=right, negatives=tuple(np.roll(list(RIGHT.values()), -place)[1:3].tolist())
+        question=question, positive=right, negatives=tuple(np.roll(list(RIGHT.values()), -index)[1:3].tolist())
     )
-    for place, (question, right) in enumerate(RIGHT.items())
+    for index, (question, right) in enumerate(RIGHT.items())
 ]
 SHORT = CrossEncoderPlan(epochs=9, batch_size=3, learning_rate=3e-4)
 
@@ -67,7 +67,9 @@ SHORT = CrossEncoderPlan(epochs=9, batch_size=3, learning_rate=3e-4)
 def odds(folder: Path) -> NDArray[np.float64]:
     """`(6, 3)`: the logits of each question's right passage and of its two negatives."""
     reader = CrossEncoder(folder)
-    return log_odds(np.array([reader.scores(one.question, [one.positive, *one.negatives]) for one in EXAMPLES]))
+    return log_odds(
+        np.array([reader.scores(example.question, [example.positive, *example.negatives]) for example in EXAMPLES])
+    )
 
 
 def loss(logits: NDArray[np.float64]) -> float:
@@ -289,7 +291,7 @@ def test_eval_measures_the_reranker_that_is_on_beside_the_version(
 ) -> None:
     folder = tmp_path / "dataset"
     (folder / "qrels").mkdir(parents=True)
-    texts = {one.external_id: one.text for _, (one,) in jargon.library()}
+    texts = {passage.external_id: passage.text for _, (passage,) in jargon.library()}
     asked = list(jargon.questions().items())[:8]
     lines = [json.dumps({"_id": right, "title": "", "text": texts[right]}) for right in {right for _, right in asked}]
     (folder / "corpus.jsonl").write_text("\n".join(lines), "utf-8")

@@ -46,7 +46,7 @@ def app(after_a_night: Path) -> Iterator[App]:
 
 def look(app: App, user: str | None = "local", n: int = 20) -> dict[str, VoteEffect]:
     """By question."""
-    return {one.cast.question: one for one in VoteEffectsView(app).at_once(user, n).effects}
+    return {effect.cast.question: effect for effect in VoteEffectsView(app).at_once(user, n).effects}
 
 
 def rank_under(app: App, encoder_id: str, question: str, passage_id: str) -> int:
@@ -88,7 +88,7 @@ def test_a_vote_after_the_night_counts_tonight_and_not_before(app: App) -> None:
 
 
 def test_a_vote_that_was_taken_back_is_not_looked_at(app: App) -> None:
-    said = next(one for one in app.feedback.standing("local") if one.question == LATER)
+    said = next(verdict for verdict in app.feedback.standing("local") if verdict.question == LATER)
     app.feedback.withdraw_verdict("local", said.turn_id, said.passage_id)
     assert LATER not in look(app)
 
@@ -147,7 +147,9 @@ def test_where_votes_are_many_ranks_come_before_it_is_known_which_of_them_count(
         first = VoteEffectsView(opened, many=1)
         unweighed, found = [step for step in first.steps("local", early=True) if isinstance(step, VoteEffectsSummary)]
         assert (unweighed.is_weighed, found.is_weighed) == (False, True)
-        assert [(one.cast, one.steps) for one in unweighed.effects] == [(one.cast, one.steps) for one in found.effects]
+        assert [(effect.cast, effect.steps) for effect in unweighed.effects] == [
+            (effect.cast, effect.steps) for effect in found.effects
+        ]
         assert (unweighed.counts["left_out"], found.counts["left_out"]) == (0, 2)
         assert list(first.steps("local", early=True)) == [found], "nothing has changed, so nothing is weighed again"
     finally:
@@ -159,8 +161,8 @@ def test_questions_that_are_encoded_need_no_encoder_and_no_second_vector(app: Ap
     n_before = n_vectors(app)
     for version in app.registry.versions():  # whoever opens one of them now fails, and could tell no rank
         shutil.move(version.folder, version.folder.with_name(f"{version.encoder_id}-away"))
-    assert {question: one.steps for question, one in look(app).items()} == {
-        question: one.steps for question, one in before.items()
+    assert {question: effect.steps for question, effect in look(app).items()} == {
+        question: effect.steps for question, effect in before.items()
     }
     assert n_vectors(app) == n_before
 
@@ -327,5 +329,5 @@ def test_the_last_word_of_a_person_stands_across_turns(app: App) -> None:
             )
         ]
     )
-    said = [one for one in load_standing_votes(app.engine, "local") if one.passage_id == pinned.passage_id]
-    assert [one.verdict for one in said] == ["not_relevant"]
+    said = [vote for vote in load_standing_votes(app.engine, "local") if vote.passage_id == pinned.passage_id]
+    assert [word.verdict for word in said] == ["not_relevant"]

@@ -72,8 +72,8 @@ def test_a_person_who_is_always_outvoted_loses_their_say() -> None:
         votes += [said("ann", "right", "pin", question), said("bob", "right", "pin", question)]
         votes += [said("troll", "right", "not_relevant", question)]
     votes += [said("ann", "wrong", "not_relevant", "Last?"), said("troll", "wrong", "pin", "Last?")]
-    last = [one for one in judged(*votes, trusted=("ann",)).judgments if one.question == "Last?"]
-    assert [one.label for one in last] == ["negative"]
+    last = [judgment for judgment in judged(*votes, trusted=("ann",)).judgments if judgment.question == "Last?"]
+    assert [judgment.label for judgment in last] == ["negative"]
 
 
 def test_what_an_unreliable_person_rejects_alone_is_not_made_right_by_it() -> None:
@@ -102,13 +102,13 @@ def test_who_pins_one_passage_has_said_little_for_another() -> None:
     judgments = judged(
         said("ann", "other", "helpful"), said("ann", "right", "pin"), said("bob", "other", "helpful", "Why?")
     )
-    weights = {(one.question, one.passage_id): round(one.weight, 2) for one in judgments.judgments}
+    weights = {(judgment.question, judgment.passage_id): round(judgment.weight, 2) for judgment in judgments.judgments}
     assert weights == {("Who?", "right"): 0.8, ("Who?", "other"): 0.18, ("Why?", "other"): 0.6}
 
 
 def test_a_rejection_counts_where_the_same_person_names_the_right_passage() -> None:
     judgments = judged(said("ann", "wrong", "not_relevant"), said("ann", "right", "pin"))
-    assert {(one.passage_id, one.label) for one in judgments.judgments} == {
+    assert {(judgment.passage_id, judgment.label) for judgment in judgments.judgments} == {
         ("wrong", "negative"),
         ("right", "positive"),
     }
@@ -176,13 +176,15 @@ def rejected_everywhere(n_questions: int, n_rejected: int) -> AggregatedJudgment
 
 def test_a_passage_that_is_voted_down_everywhere_is_wrong_for_ten_questions_at_most() -> None:
     judgments = rejected_everywhere(200, 150)
-    assert sum(one.label == "negative" for one in judgments.judgments) == 10
+    assert sum(judgment.label == "negative" for judgment in judgments.judgments) == 10
     assert judgments.dropped["passage over its share"] == 140
-    assert sum(one.label == "positive" for one in judgments.judgments) == 200
+    assert sum(judgment.label == "positive" for judgment in judgments.judgments) == 200
 
 
 def test_which_of_the_rejections_stay_does_not_depend_on_spelling() -> None:
-    kept = sorted(one.question for one in rejected_everywhere(200, 150).judgments if one.label == "negative")
+    kept = sorted(
+        judgment.question for judgment in rejected_everywhere(200, 150).judgments if judgment.label == "negative"
+    )
     assert kept != sorted(f"about thing{number}" for number in range(150))[:10]
     assert rejected_everywhere(200, 150).judgments == rejected_everywhere(200, 150).judgments
 
@@ -192,7 +194,7 @@ def test_a_passage_pinned_everywhere_is_right_for_fifty_questions_at_most() -> N
     votes += [said(user, "spam", "pin", f"about thing{number}") for user in ("x", "y") for number in range(90)]
     known = {"spam", *(f"p{number}" for number in range(100))}
     judgments = aggregate_votes(votes, {}, known, trusted=(), max_per_person=1000)
-    assert sum(one.passage_id == "spam" for one in judgments.judgments) == 50
+    assert sum(judgment.passage_id == "spam" for judgment in judgments.judgments) == 50
     assert judgments.dropped == {"passage over its share": 40}
 
 
@@ -207,7 +209,7 @@ def test_a_question_with_thousands_of_votes_has_ten_right_passages_at_most() -> 
     judgments = aggregate_votes(votes, {}, {f"p{number}" for number in range(40)}, trusted=(), max_per_person=100)
     assert len(judgments.judgments) == 10
     assert judgments.dropped == {"question over its share": 30}
-    assert "p3" in {one.passage_id for one in judgments.judgments}, "the surest stay"
+    assert "p3" in {judgment.passage_id for judgment in judgments.judgments}, "the surest stay"
 
 
 def test_a_train_question_too_near_a_held_out_one_is_counted_and_left_out() -> None:
@@ -219,5 +221,5 @@ def test_a_train_question_too_near_a_held_out_one_is_counted_and_left_out() -> N
     train = next(text for text in spellings if split_of(text) == "train")
     gate = next(text for text in spellings if split_of(text) == "gate")
     judgments = judged(said("ann", "right", "pin", train), said("bob", "right", "pin", gate))
-    assert [one.question for one in judgments.judgments] == [gate]
+    assert [judgment.question for judgment in judgments.judgments] == [gate]
     assert judgments.dropped == {"too near a held-out question": 1}

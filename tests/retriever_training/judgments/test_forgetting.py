@@ -94,8 +94,8 @@ def test_a_forgotten_person_leaves_the_night_as_if_they_had_never_been_there(wit
 
     found = evidence(with_eve)
     assert found.fingerprint() == expected.fingerprint()
-    assert [(one.questions, one.right, one.rejected) for one in everything(found)] == [
-        (one.questions, one.right, one.rejected) for one in everything(expected)
+    assert [(record.questions, record.right, record.rejected) for record in everything(found)] == [
+        (record.questions, record.right, record.rejected) for record in everything(expected)
     ]
     assert found.judgments.dropped == expected.judgments.dropped
     assert found.judgments.people == expected.judgments.people
@@ -110,7 +110,7 @@ def test_who_forgets_nobody_changes_nothing(with_eve: App) -> None:
 def test_a_removed_document_leaves_the_night_as_if_nobody_had_voted_on_it(with_eve: App, without_eve: App) -> None:
     """Without the document, votes on it or no votes on it are the same night."""
     gone = "manuals/camera/3"
-    passage = next(one for one in with_eve.library.passages() if one.source == gone)
+    passage = next(passage for passage in with_eve.library.passages() if passage.source == gone)
     with_eve.feedback.append(
         [
             Verdict(user="zoe", turn_id=f"turn-{number}", question="", passage_id=passage.passage_id, verdict=verdict)

@@ -87,7 +87,9 @@ def mined(app: App, evidence: TrainingSnapshot) -> tuple[dict[str, set[str]], di
     view = VersionView("the base", get_query_vectors(app.engine, base, asked), evidence.matrix(app.vectors()))
     plan = TowersPlan(sources=("feedback", "dense", "bm25", "random"), n_negatives=40)
     _, rows, removed = mine_training_rows(evidence, [view], plan, no_progress)
-    return {row.question: {evidence.passage_ids[one.passage] for one in row.negatives} for row in rows}, removed
+    return {
+        row.question: {evidence.passage_ids[negative.passage] for negative in row.negatives} for row in rows
+    }, removed
 
 
 def test_a_rejection_of_one_stranger_waits_until_it_is_confirmed(app: App) -> None:
@@ -142,7 +144,7 @@ def test_a_review_makes_another_night_and_the_latest_one_stands(app: App) -> Non
     reviews.decide(QUESTION, target, "not_negative", "admin")
     assert gathered(app).fingerprint() != untouched
     reviews.decide(QUESTION, target, "skip", "admin")
-    assert [one.decision for one in reviews.standing()] == ["skip"]
+    assert [review.decision for review in reviews.standing()] == ["skip"]
     assert gathered(app).fingerprint() == untouched
 
 
@@ -178,7 +180,7 @@ def test_a_forgotten_reviewer_leaves_the_night_as_if_they_had_decided_nothing(ap
     reviews.decide(QUESTION, passage(app, OTHER), "negative", "bob")
     reviews.decide(QUESTION, passage(app, OTHER), "not_negative", "eve")
     assert erase_user_data(app.engine, "eve").n_reviews == 1
-    assert [one.user for one in reviews.standing()] == ["bob"], "what stood before stands again"
+    assert [review.user for review in reviews.standing()] == ["bob"], "what stood before stands again"
     erase_user_data(app.engine, "bob")
     assert gathered(app).fingerprint() == untouched
 
@@ -202,7 +204,7 @@ def test_reviews_of_a_question_that_only_a_forgotten_person_asked_go_with_it(app
     ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
     assert erase_user_data(app.engine, "eve", dry_run=True).n_reviews == 1
     assert erase_user_data(app.engine, "eve").n_reviews == 1
-    assert [one.question for one in ReviewStore(app.engine).standing()] == [QUESTION]
+    assert [review.question for review in ReviewStore(app.engine).standing()] == [QUESTION]
 
 
 def test_reviews_of_a_passage_go_with_its_document(app: App) -> None:

@@ -107,10 +107,10 @@ def on_a_circle(questions: Sequence[str]) -> np.ndarray:
 def test_a_near_question_that_names_the_same_passage_confirms() -> None:
     """Question 0 is confirmed by the second one on (.77), question 3 by nobody: its passage is named too far off."""
     named = ["a", "b", "a", "c", "b", "b"]
-    given = evidence(*(positive(HELD_OUT[place], name, 1, 0.8) for place, name in enumerate(named)))
+    given = evidence(*(positive(HELD_OUT[index], name, 1, 0.8) for index, name in enumerate(named)))
     asked = given.asked("gate")
     confirmed = is_confirmed_nearby(asked, [], on_a_circle)
-    assert {HELD_OUT.index(asked.questions[place]) for place in np.flatnonzero(confirmed)} == {0, 2, 4, 5}
+    assert {HELD_OUT.index(asked.questions[row]) for row in np.flatnonzero(confirmed)} == {0, 2, 4, 5}
 
 
 def test_people_who_ask_alone_are_measured_on_where_a_near_question_agrees() -> None:
@@ -120,8 +120,8 @@ def test_people_who_ask_alone_are_measured_on_where_a_near_question_agrees() -> 
         axes = [HELD_OUT.index(question) // 2 for question in questions]
         return np.eye(MIN_CONFIRMED_QUESTIONS, dtype=np.float32)[axes]
 
-    alike = [positive(HELD_OUT[place], "a", 1, 0.8) for place in range(MIN_CONFIRMED_QUESTIONS)]
-    apart = [positive(HELD_OUT[MIN_CONFIRMED_QUESTIONS + place], "bc"[place % 2], 1, 0.8) for place in range(20)]
+    alike = [positive(HELD_OUT[index], "a", 1, 0.8) for index in range(MIN_CONFIRMED_QUESTIONS)]
+    apart = [positive(HELD_OUT[MIN_CONFIRMED_QUESTIONS + index], "bc"[index % 2], 1, 0.8) for index in range(20)]
     given = evidence(*alike, *apart)
     assert len(given.held_out("gate")) == MIN_CONFIRMED_QUESTIONS + 20
     assert set(given.held_out("gate", two_by_two).questions) == set(HELD_OUT[:MIN_CONFIRMED_QUESTIONS])

@@ -34,8 +34,8 @@ def said(user: str, question: str, verdict: str = "pin", passage: str = "right",
 
 def votes(*given: Verdict) -> VotesByPair:
     gathered: VotesByPair = {}
-    for one in given:
-        gathered.setdefault((one.question, one.passage_id or ""), {})[one.user] = one
+    for vote in given:
+        gathered.setdefault((vote.question, vote.passage_id or ""), {})[vote.user] = vote
     return gathered
 
 
@@ -49,7 +49,7 @@ def against(user: str, n: int, honest: tuple[str, ...] = HONEST) -> list[Verdict
 
 
 def judged(*given: Verdict, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> AggregatedJudgments:
-    passages = {one.passage_id or "" for one in given}
+    passages = {vote.passage_id or "" for vote in given}
     return aggregate_votes(given, {}, passages, trusted=trusted, max_per_person=9999, quarantined=quarantined)
 
 
@@ -98,12 +98,12 @@ def test_an_honest_person_is_judged_without_those_who_wait() -> None:
             given += [said(name, f"{troll} {number}") for name in ("bob", "cid", "dan")]
             given.append(said(troll, f"{troll} {number}", "not_relevant"))
     found = assess_voters(votes(*given), trusted=())
-    assert [name for name, one in found.items() if one.waits] == ["troll-1", "troll-2"]
+    assert [name for name, voter in found.items() if voter.waits] == ["troll-1", "troll-2"]
     assert (found["ann"].n_compared, found["ann"].record) == (0, 0.8)
 
 
 def test_votes_that_wait_are_counted_and_decide_nothing() -> None:
-    without = judged(*(one for one in against("troll", 20) if one.user != "troll"))
+    without = judged(*(vote for vote in against("troll", 20) if vote.user != "troll"))
     with_troll = judged(*against("troll", 20))
     assert with_troll.judgments == without.judgments
     assert with_troll.dropped == {"person in quarantine": 20}

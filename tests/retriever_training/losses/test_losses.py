@@ -49,13 +49,14 @@ def vectors(n: int, seed: int) -> torch.Tensor:
 
 
 def values_and_gradients(loss: torch.Tensor, *inputs: torch.Tensor) -> list[np.ndarray[Any, Any]]:
-    return [loss.detach().numpy(), *(one.numpy() for one in torch.autograd.grad(loss, inputs))]
+    return [loss.detach().numpy(), *(gradient.numpy() for gradient in torch.autograd.grad(loss, inputs))]
 
 
 def assert_same(ours: torch.Tensor, theirs: torch.Tensor, *inputs: torch.Tensor) -> None:
     """The same value and the same gradient of every input."""
-    for mine, other in zip(values_and_gradients(ours, *inputs), values_and_gradients(theirs, *inputs), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+    pairs = zip(values_and_gradients(ours, *inputs), values_and_gradients(theirs, *inputs), strict=True)
+    for actual, expected in pairs:
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 # ---- by hand
@@ -122,7 +123,7 @@ def test_triplet_is_the_librarys_with_cosine_distance() -> None:
 def test_margin_mse_is_the_librarys() -> None:
     columns, teacher = [vectors(BATCH, seed) for seed in (1, 2, 3, 4)], torch.rand(BATCH, 3)
     theirs = MarginMSELoss(torch.nn.Identity(), similarity_fct=pairwise_dot_score)
-    ours = margin_mse(torch.stack([(columns[0] * one).sum(dim=1) for one in columns[1:]], dim=1), teacher)
+    ours = margin_mse(torch.stack([(columns[0] * column).sum(dim=1) for column in columns[1:]], dim=1), teacher)
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, teacher), *columns)
 
 
@@ -130,7 +131,7 @@ def test_margin_mse_is_the_librarys() -> None:
 def test_kl_distillation_is_the_librarys(temperature: float) -> None:
     columns, teacher = [vectors(BATCH, seed) for seed in (1, 2, 3, 4)], torch.rand(BATCH, 3)
     theirs = DistillKLDivLoss(torch.nn.Identity(), pairwise_dot_score, temperature=temperature)
-    student = torch.stack([(columns[0] * one).sum(dim=1) for one in columns[1:]], dim=1)
+    student = torch.stack([(columns[0] * column).sum(dim=1) for column in columns[1:]], dim=1)
     ours = kl_distillation(student, teacher, temperature)
     assert_same(ours, theirs.compute_loss_from_embeddings(columns, teacher), *columns)
 
@@ -295,14 +296,14 @@ def half_a_batch(rank: int, folder: str) -> None:
 
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     loss, gradient = through_a_map(slice(3 * rank, 3 * rank + 3))
-    for one in (loss, gradient):
-        distributed.all_reduce(one)
+    for value in (loss, gradient):
+        distributed.all_reduce(value)
     np.save(f"{folder}/{rank}.npy", np.append(gradient.numpy().ravel(), loss.numpy()) / 2)
     distributed.destroy_process_group()
 
 
 def through_a_map(some: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    examples = [replace(one, weight=0.3 + 0.1 * row) for row, one in enumerate(EXAMPLES)]
+    examples = [replace(example, weight=0.3 + 0.1 * row) for row, example in enumerate(EXAMPLES)]
     examples[1] = replace(examples[1], excluded=("positive 5", "negative 0"))
     examples[4] = replace(examples[4], negatives=())
     weights = torch.eye(DIM, requires_grad=True)
@@ -347,7 +348,9 @@ def gradients_of(model: Any, loss: Any) -> tuple[float, list[np.ndarray[Any, Any
     columns = [model.preprocess(list(column)) for column in TEXTS]
     value = loss(columns, torch.arange(3))
     value.backward()
-    return value.item(), [one.grad.numpy().copy() for one in model.parameters() if one.grad is not None]
+    return value.item(), [
+        parameter.grad.numpy().copy() for parameter in model.parameters() if parameter.grad is not None
+    ]
 
 
 def test_the_trainers_loss_is_the_librarys_whatever_the_chunks(encoder: Encoder) -> None:
@@ -356,8 +359,8 @@ def test_the_trainers_loss_is_the_librarys_whatever_the_chunks(encoder: Encoder)
     ours = make_trainer_loss(model, TwoTowerLoss(table=BatchSideData.of(ROWS, 1)), chunk=2)
     own_value, own = gradients_of(model, ours)
     assert own_value == pytest.approx(value, abs=1e-5)
-    for mine, other in zip(own, theirs, strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-5)
+    for mine, reference in zip(own, theirs, strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)
 
 
 def test_a_cached_loss_has_the_gradients_of_the_uncached_one(encoder: Encoder) -> None:
@@ -369,8 +372,8 @@ def test_a_cached_loss_has_the_gradients_of_the_uncached_one(encoder: Encoder) -
         model, make_trainer_loss(model, TwoTowerLoss(table=table), chunk=2, cached=True)
     )
     assert cached_value == pytest.approx(value, abs=1e-6)
-    for mine, other in zip(cached, plain, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+    for mine, reference in zip(cached, plain, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=1e-6)
 
 
 def test_a_cached_loss_holds_one_chunks_activations(encoder: Encoder) -> None:

@@ -149,7 +149,7 @@ def test_the_sample_reads_every_outcome_of_every_source_alike() -> None:
     (gone,) = candidates("bm25", 95)
     by_source = {"dense": [MinedNegatives(kept)], "bm25": [MinedNegatives((), ((gone, "near"),))]}
     drawn = sample_for_audit(mine, by_source, texts, n=2, seed=1)
-    assert [(one.source, one.removed) for one in drawn] == [("bm25", "near"), ("dense", None), ("dense", None)]
+    assert [(row.source, row.removed) for row in drawn] == [("bm25", "near"), ("dense", None), ("dense", None)]
     assert drawn[0].as_json() == {
         "question": "who?",
         "positive": "text 99",
@@ -181,8 +181,8 @@ def folder(tmp_path: Path) -> Path:
     }
     corpus = [{"_id": passage_id, "title": "", "text": text} for passage_id, text in texts.items()]
     queries = [{"_id": "q1", "text": "how to wash hands"}, {"_id": "q2", "text": "what do masks cover"}]
-    (made / "corpus.jsonl").write_text("".join(json.dumps(one) + "\n" for one in corpus), "utf-8")
-    (made / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries), "utf-8")
+    (made / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in corpus), "utf-8")
+    (made / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries), "utf-8")
     (made / "qrels" / "test.tsv").write_text("q1\tsoap\t1\nq1\tSOAP\t1\nq2\tmask\t1\nq2\tMASK\t1\n", "utf-8")
     return made
 
@@ -203,7 +203,7 @@ def test_the_command_prints_the_naive_rate_beside_the_cleaned_one(folder: Path, 
     assert naive["dense"]["n_false"] == naive["bm25"]["n_false"] == naive[ALL_SOURCES]["n_false"] == 2
     assert cleaned[ALL_SOURCES]["n_false"] == 0
     assert printed["removed"][0] == {"reason": "says the same as a positive", "n": 2, "n_right": 2, "n_wrong": 0}
-    assert "says the same as a positive" in {one["removed"] for one in printed["audit"]}
+    assert "says the same as a positive" in {audit_line["removed"] for audit_line in printed["audit"]}
 
 
 def test_a_data_set_that_knows_one_right_passage_a_question_is_refused(folder: Path, tmp_path: Path) -> None:

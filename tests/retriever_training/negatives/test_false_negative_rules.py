@@ -274,7 +274,7 @@ def test_what_people_rejected_answers_to_no_margin() -> None:
 def test_every_removal_is_counted() -> None:
     by_source = mine_negatives(CATS, [view(CATS)], TEXTS, pool=10)
     asked = sum(len(FINDERS[name](CATS, 10)[row]) for name in FINDERS for row in range(len(CATS)))
-    kept = sum(len(one.kept) for mined in by_source.values() for one in mined)
+    kept = sum(len(candidate.kept) for mined in by_source.values() for candidate in mined)
     removed = sum(sum(count_removed(mined).values()) for mined in by_source.values())
     assert asked == kept + removed
     assert removed > 0
@@ -305,8 +305,8 @@ def slow_objections(mine: MiningContext, question: int, passage: int, known: Kno
             found.add("as close as a positive, under the base")
         if served[passage] > served[positive] - 0.1 * abs(served[positive]):
             found.add("served as high as a positive")
-    for other, positives in enumerate(mine.positives):
-        if other != question and passage in positives and questions[other] @ questions[question] >= 0.9:
+    for row, positives in enumerate(mine.positives):
+        if row != question and passage in positives and questions[row] @ questions[question] >= 0.9:
             found.add("right for nearly the same question")
     if passage in known.suspected[question]:
         found.add("somebody called it helpful")
@@ -426,10 +426,12 @@ def test_the_margin_is_that_of_mine_hard_negatives(base_encoder) -> None:
     )
     margin = next(rule for rule in false_negative_rules([view(mine)], 0.95) if rule.reason.startswith("as close"))
     grounds = PairFeatures(mine, [view(mine)], LIBRARY)
-    places = [(row, other) for row in range(3) for other in range(len(LIBRARY)) if other not in mine.positives[row]]
+    places = [
+        (row, passage) for row in range(3) for passage in range(len(LIBRARY)) if passage not in mine.positives[row]
+    ]
     pairs = CandidatePairs(*(np.array(column) for column in zip(*places, strict=True)))
     objects = margin.matches(grounds, pairs).tolist()
-    ours = {(QUESTIONS[row], LIBRARY[other]) for (row, other), no in zip(places, objects, strict=True) if not no}
+    ours = {(QUESTIONS[row], LIBRARY[passage]) for (row, passage), no in zip(places, objects, strict=True) if not no}
     assert ours == theirs
     assert 0 < sum(objects) < len(objects)
 
@@ -480,7 +482,7 @@ def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> No
     dense = {("dense", row) for row in (1, 2, 3, 4, 5, 7)}
     assert kept == dense | {("bm25", 1), ("bm25", 13), ("feedback", 12)}
     assert count_removed([mined]) == {TEACHER_SAYS_POSITIVE: 1, NOT_READ_BY_TEACHER: 5}
-    zones = {one.passage: one.zone for one in scored_candidates(mine, mine.texts, [mined], teacher)}
+    zones = {candidate.passage: candidate.zone for candidate in scored_candidates(mine, mine.texts, [mined], teacher)}
     assert zones == {
         1: "negative",
         2: "soft",

@@ -38,11 +38,11 @@ def unit(rows: list[list[float]]) -> NDArray[np.float32]:
 def a_mine(n_questions: int, n_passages: int = 30) -> MiningContext:
     """Question i has the right passage i; the question's vector is (1, 0), passage j's is turned by j tenths of a right angle."""
     angles = np.arange(n_passages) * np.pi / 20
-    texts = [f"passage number {place}" for place in range(n_passages)]
-    ids = [f"p{place}" for place in range(n_passages)]
+    texts = [f"passage number {index}" for index in range(n_passages)]
+    ids = [f"p{index}" for index in range(n_passages)]
     return MiningContext(
-        questions=tuple(f"question {place}" for place in range(n_questions)),
-        positives=tuple(frozenset({place}) for place in range(n_questions)),
+        questions=tuple(f"question {index}" for index in range(n_questions)),
+        positives=tuple(frozenset({index}) for index in range(n_questions)),
         rejected=((),) * n_questions,
         passage_ids=tuple(ids),
         question_vectors=unit([[1, 0]] * n_questions),
@@ -58,11 +58,11 @@ def found(source: str, *passages: int) -> MinedNegatives:
 
 
 def rights(n: int) -> list[dict[int, float]]:
-    return [{place: 1.0} for place in range(n)]
+    return [{index: 1.0} for index in range(n)]
 
 
 def held(rows: list[TrainingRow]) -> Counter[int]:
-    return Counter(one.passage for row in rows for one in row.negatives)
+    return Counter(negative.passage for row in rows for negative in row.negatives)
 
 
 # ---- caps
@@ -112,7 +112,7 @@ def test_a_question_with_two_right_passages_makes_two_rows_that_both_count() -> 
 def test_what_is_full_is_passed_over_within_the_quota() -> None:
     by_source = {"dense": [found("dense", 1, 2, 3)], "bm25": [found("bm25", 1, 4)]}
     chosen = choose_negatives(by_source, 0, 3, {"dense": 1, "bm25": 1}, full={1})
-    assert [(one.source, one.passage) for one in chosen] == [("dense", 2), ("bm25", 4), ("dense", 3)]
+    assert [(candidate.source, candidate.passage) for candidate in chosen] == [("dense", 2), ("bm25", 4), ("dense", 3)]
 
 
 def test_cleaning_all_sources_at_once_leaves_each_its_own() -> None:
@@ -122,7 +122,7 @@ def test_cleaning_all_sources_at_once_leaves_each_its_own() -> None:
     for name in ("dense", "random"):
         (alone,) = mine_negatives(mine, [view], mine.texts, finders=(name,), pool=6).values()
         assert together[name] == alone
-    assert any(one.removed for one in together["dense"])
+    assert any(candidate.removed for candidate in together["dense"])
 
 
 # ---- what a row tells
@@ -167,8 +167,8 @@ def test_the_first_epoch_draws_from_the_easier_half_and_the_last_from_all() -> N
     """Harder is nearer to the question: of 1, 2, 9 and 10 tenths of a right angle the last two are the easy half."""
     rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", 1, 2, 9, 10)]}, rights(1), 4, {"dense": 4})
     first = rows_of_epoch(rows, 2, 0, 3, seed=1, easy_first=True)
-    assert {one.passage for one in first[0].negatives} == {9, 10}
-    last = {tuple(one.passage for one in rows_of_epoch(rows, 4, 2, 3, seed=1, easy_first=True)[0].negatives)}
+    assert {negative.passage for negative in first[0].negatives} == {9, 10}
+    last = {tuple(negative.passage for negative in rows_of_epoch(rows, 4, 2, 3, seed=1, easy_first=True)[0].negatives)}
     assert {passage for passages in last for passage in passages} == {1, 2, 9, 10}
 
 
@@ -189,7 +189,7 @@ def test_a_curriculum_never_leaves_a_row_fewer_than_it_asks_for() -> None:
 def test_all_of_a_pool_come_before_any_comes_again() -> None:
     rows, _ = mix_rows(a_mine(1), {"dense": [found("dense", *range(10, 16))]}, rights(1), 6, {"dense": 6})
     epochs = [rows_of_epoch(rows, 2, epoch, 4, seed=1)[0] for epoch in range(4)]
-    drawn = [{one.passage for one in row.negatives} for row in epochs]
+    drawn = [{negative.passage for negative in row.negatives} for row in epochs]
     assert drawn[0] | drawn[1] | drawn[2] == set(range(10, 16))
     assert drawn[3] == drawn[0]
 
@@ -219,7 +219,7 @@ def test_what_a_curriculum_opens_comes_at_once() -> None:
 
 
 def test_every_row_has_an_order_of_its_own_and_keeps_it() -> None:
-    orders = {tuple(hash_shuffled(range(8), f"question {place}", 1)) for place in range(20)}
+    orders = {tuple(hash_shuffled(range(8), f"question {index}", 1)) for index in range(20)}
     assert len(orders) > 15
     assert hash_shuffled(range(8), "a", 1) == hash_shuffled(range(8), "a", 1) != hash_shuffled(range(8), "a", 2)
 
@@ -229,13 +229,13 @@ def test_every_row_has_an_order_of_its_own_and_keeps_it() -> None:
 
 def old(n: int) -> list[TrainingRow]:
     return [
-        TrainingRow(question=f"old question {place}", positive_id="p1", weight=1.0, negatives=()) for place in range(n)
+        TrainingRow(question=f"old question {index}", positive_id="p1", weight=1.0, negatives=()) for index in range(n)
     ]
 
 
 def new(n: int) -> list[TrainingRow]:
     return [
-        TrainingRow(question=f"new question {place}", positive_id="p2", weight=1.0, negatives=()) for place in range(n)
+        TrainingRow(question=f"new question {index}", positive_id="p2", weight=1.0, negatives=()) for index in range(n)
     ]
 
 

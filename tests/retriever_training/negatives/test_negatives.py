@@ -87,7 +87,7 @@ def test_neighbours_are_near_the_right_passage_and_not_the_question(mine: Mining
 def test_word_neighbours_share_words_with_the_right_passage(mine: MiningContext) -> None:
     """The cat's passage stands there twice; words in half of the passages count nothing, and the rain's stand alone."""
     found = FINDERS["word_neighbour"](mine, 10)
-    assert [[candidate.passage for candidate in one] for one in found] == [[2], []]
+    assert [[candidate.passage for candidate in candidates] for candidates in found] == [[2], []]
     assert FINDERS["word_neighbour"](replace(mine, texts=()), 10) == [[], []]
 
 
@@ -97,11 +97,14 @@ def test_a_question_without_a_right_passage_has_no_neighbours(mine: MiningContex
 
 
 def test_feedback_finds_what_people_rejected(mine: MiningContext) -> None:
-    assert [[candidate.passage for candidate in found] for found in FINDERS["feedback"](mine, 5)] == [[3], []]
+    assert [[candidate.passage for candidate in candidates] for candidates in FINDERS["feedback"](mine, 5)] == [[3], []]
 
 
 def test_in_batch_finds_the_right_passages_of_others(mine: MiningContext) -> None:
-    assert [[candidate.passage for candidate in found] for found in FINDERS["in_batch"](mine, 5)] == [[5], [0]]
+    assert [[candidate.passage for candidate in candidates] for candidates in FINDERS["in_batch"](mine, 5)] == [
+        [5],
+        [0],
+    ]
 
 
 def test_quotas_come_first_and_what_is_left_fills_up() -> None:
@@ -117,4 +120,4 @@ def test_quotas_come_first_and_what_is_left_fills_up() -> None:
 
     by_source = {"feedback": of("feedback"), "dense": of("dense", 1, 2, 3), "bm25": of("bm25", 1, 4)}
     chosen = choose_negatives(by_source, 0, 3, {"feedback": 2, "dense": 1, "bm25": 1})
-    assert [(one.source, one.passage) for one in chosen] == [("dense", 1), ("bm25", 4), ("dense", 2)]
+    assert [(candidate.source, candidate.passage) for candidate in chosen] == [("dense", 1), ("bm25", 4), ("dense", 2)]

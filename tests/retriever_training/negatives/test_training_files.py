@@ -139,8 +139,8 @@ def test_dprs_file_gathers_the_right_passages_of_a_question_and_parts_easy_from_
         {"title": "Bees", "text": "All about bees.", "score": 0.9, "passage_id": "bees"},
         {"title": "Moths", "text": "All about moths.", "score": 0.9, "passage_id": "moths"},
     ]
-    assert [one["passage_id"] for one in first["negative_ctxs"]] == ["moths"]
-    assert [one["passage_id"] for one in first["hard_negative_ctxs"]] == ["wasps", "ants"]
+    assert [context["passage_id"] for context in first["negative_ctxs"]] == ["moths"]
+    assert [context["passage_id"] for context in first["hard_negative_ctxs"]] == ["wasps", "ants"]
     assert first["hard_negative_ctxs"][1]["text"] == "Farming\nAll about ants."
     assert first["hard_negative_ctxs"][0]["margin"] == 0.25
 
@@ -229,7 +229,7 @@ def test_mine_writes_every_format_and_does_not_overwrite(state: Path, tmp_path: 
 def test_mine_asks_only_the_sources_named(state: Path) -> None:
     result = nightjar(state, "mine", "--out", "-", "--negatives", "3", "--sources", "bm25,neighbour")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert {one["source"] for row in rows for one in row["negatives"]} == {"bm25", "neighbour"}
+    assert {negative["source"] for row in rows for negative in row["negatives"]} == {"bm25", "neighbour"}
 
 
 def test_mine_reads_a_sample_aloud_without_touching_stdout(state: Path) -> None:
@@ -278,15 +278,18 @@ def test_negatives_tell_the_margin_and_the_reason(state: Path) -> None:
     question, right = next(iter(jargon.questions().items()))
     result = nightjar(state, "negatives", question, "-n", "3", "--source", "dense", "--source", "bm25", "--json")
     told = json.loads(result.stdout)
-    assert [one["passage_id"] for one in told["positives"]] == [right]
-    assert {(one["source"], bool(one["version"])) for one in told["candidates"]} == {("dense", True), ("bm25", False)}
-    for one in told["candidates"]:
-        if one["removed"] is None:
-            assert one["margin"] > 0, "what is kept is less similar than the right passage"
+    assert [positive["passage_id"] for positive in told["positives"]] == [right]
+    assert {(candidate["source"], bool(candidate["version"])) for candidate in told["candidates"]} == {
+        ("dense", True),
+        ("bm25", False),
+    }
+    for candidate in told["candidates"]:
+        if candidate["removed"] is None:
+            assert candidate["margin"] > 0, "what is kept is less similar than the right passage"
 
 
 def test_negatives_of_a_question_that_nobody_asked_have_no_margin(state: Path) -> None:
     told = json.loads(nightjar(state, "negatives", "Is this new?", "-n", "2", "--json").stdout)
     assert told["positives"] == []
-    assert {one["margin"] for one in told["candidates"]} == {None}
+    assert {candidate["margin"] for candidate in told["candidates"]} == {None}
     assert "–" in nightjar(state, "negatives", "Is this new?", "-n", "2").stdout

@@ -46,7 +46,7 @@ LADDER = mine_of(0.8, 0.9, 0.78, 0.7, 0.5, 0.3, 0.1)  # passage 0 is right; then
 
 
 def rows(window: RankWindow, mine: MiningContext = LADDER) -> list[int]:
-    return [one.passage for one in within_window(mine, FINDERS["dense"](mine, 10), window)[0]]
+    return [candidate.passage for candidate in within_window(mine, FINDERS["dense"](mine, 10), window)[0]]
 
 
 # ---- windows
@@ -87,42 +87,45 @@ def test_ranks_are_the_finders_own_whatever_a_margin_takes_away() -> None:
     """`mine_hard_negatives` would skip passages 3 and 4 here: the first two that the margin left."""
     window = RankWindow(skip=2, margin=Margin("absolute", 0.05))
     (found,) = within_window(LADDER, FINDERS["dense"](LADDER, 10), window)
-    assert [(one.passage, one.rank) for one in found] == [(3, 3), (4, 4), (5, 5), (6, 6)]
+    assert [(candidate.passage, candidate.rank) for candidate in found] == [(3, 3), (4, 4), (5, 5), (6, 6)]
 
 
 def test_a_score_means_the_cosine_whoever_found_the_passage() -> None:
     found = [rank_candidates("bm25", [4, 1], [21.0, 3.0])]
-    assert [one.passage for one in within_window(LADDER, found, RankWindow(max_score=0.75))[0]] == [4]
+    assert [candidate.passage for candidate in within_window(LADDER, found, RankWindow(max_score=0.75))[0]] == [4]
 
 
 # ---- sampling
 
 
 def test_top_takes_the_first() -> None:
-    assert [one.passage for one in select(LADDER, "dense", 2, RankWindow(skip=1), Sampling())[0]] == [2, 3]
+    assert [candidate.passage for candidate in select(LADDER, "dense", 2, RankWindow(skip=1), Sampling())[0]] == [2, 3]
 
 
 def test_uniform_takes_any_within_the_window_in_the_order_of_ranks() -> None:
     many = mine_of(*np.linspace(0.9, 0.1, 12).tolist(), n_questions=4000)
     chosen = select(many, "dense", 3, RankWindow(skip=1, last=10), Sampling("uniform"))
-    counts = Counter(one.passage for some in chosen for one in some)
+    counts = Counter(candidate.passage for candidates in chosen for candidate in candidates)
     assert sorted(counts) == list(range(2, 11)), "rank 1 is passage 1: passage 0 is right"
     assert all(abs(count / 4000 - 3 / 9) < 0.03 for count in counts.values())
-    assert all([one.rank for one in some] == sorted({one.rank for one in some}) for some in chosen)
+    assert all(
+        [candidate.rank for candidate in candidates] == sorted({candidate.rank for candidate in candidates})
+        for candidates in chosen
+    )
 
 
 def test_ambiguity_is_drawn_by_the_formula_of_simans() -> None:
     """One of two, at s⁺ and .1 below: p ∝ 1 and exp(-100 · .01) = .368, so .731 and .269."""
     two = mine_of(0.5, 0.5, 0.4, n_questions=6000)
     chosen = select(two, "dense", 1, RankWindow(last=2), Sampling("ambiguous", a=100))
-    counts = Counter(one.passage for some in chosen for one in some)
+    counts = Counter(candidate.passage for candidates in chosen for candidate in candidates)
     assert counts[1] / 6000 == pytest.approx(0.731, abs=0.02)
 
 
 def test_b_moves_the_most_ambiguous_score() -> None:
     spread = mine_of(0.5, 0.9, 0.7, 0.5, 0.3, 0.1)
     sharp = Sampling("ambiguous", a=1e5, b=-0.2)
-    assert [one.passage for one in select(spread, "dense", 1, RankWindow(last=5), sharp)[0]] == [4]
+    assert [candidate.passage for candidate in select(spread, "dense", 1, RankWindow(last=5), sharp)[0]] == [4]
 
 
 @pytest.mark.parametrize("how", ["uniform", "ambiguous"])
@@ -163,9 +166,9 @@ def test_earlier_versions_take_turns_and_each_passage_belongs_to_the_first_that_
     oldest = VersionView("a", at(1), at(0.1, 0.8, 0.2, 0.3, 0.7, 0.9), "a")
     mine = replace(mine_of(*[0.0] * 6), earlier=(newest, oldest))
     (found,) = FINDERS["earlier"](mine, 4)
-    assert [(one.passage, one.version) for one in found] == [(1, "b"), (5, "a"), (2, "b"), (3, "b")]
-    assert [one.rank for one in found] == [1, 2, 3, 4]
-    assert [one.score for one in found] == pytest.approx([0.9, 0.9, 0.8, 0.7], abs=1e-6)
+    assert [(candidate.passage, candidate.version) for candidate in found] == [(1, "b"), (5, "a"), (2, "b"), (3, "b")]
+    assert [candidate.rank for candidate in found] == [1, 2, 3, 4]
+    assert [candidate.score for candidate in found] == pytest.approx([0.9, 0.9, 0.8, 0.7], abs=1e-6)
 
 
 def test_without_earlier_versions_nothing_is_found_by_them() -> None:
@@ -174,18 +177,18 @@ def test_without_earlier_versions_nothing_is_found_by_them() -> None:
 
 @pytest.mark.parametrize(("name", "version"), [("dense", "now"), ("neighbour", "now"), ("random", "")])
 def test_a_candidate_names_the_version_whose_vectors_found_it(name: str, version: str) -> None:
-    assert {one.version for one in FINDERS[name](LADDER, 3)[0]} == {version}
+    assert {candidate.version for candidate in FINDERS[name](LADDER, 3)[0]} == {version}
 
 
 def test_random_never_draws_what_is_nearly_as_close_as_the_positive() -> None:
     """95 % of .8 is .76: passages 1 and 2, at .9 and .78, are suspected."""
-    assert {one.passage for one in FINDERS["random"](LADDER, 10)[0]} == {3, 4, 5, 6}
+    assert {candidate.passage for candidate in FINDERS["random"](LADDER, 10)[0]} == {3, 4, 5, 6}
 
 
 def test_random_finds_as_many_as_asked_in_a_large_library() -> None:
     generator = np.random.default_rng(3)
     many = mine_of(0.95, *generator.uniform(-1, 0.9, 500).tolist(), n_questions=300)
-    assert {len(found) for found in FINDERS["random"](many, 8)} == {8}
+    assert {len(candidates) for candidates in FINDERS["random"](many, 8)} == {8}
 
 
 def test_neighbours_of_several_positives_are_the_nearest_to_any() -> None:
@@ -193,7 +196,7 @@ def test_neighbours_of_several_positives_are_the_nearest_to_any() -> None:
     angles = np.radians([90, 0, 80, 5, 45])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     mine = replace(mine_of(*[0.0] * 5), passage_vectors=vectors, positives=(frozenset({0, 1}),))
-    assert [one.passage for one in FINDERS["neighbour"](mine, 3)[0]] == [3, 2, 4]
+    assert [candidate.passage for candidate in FINDERS["neighbour"](mine, 3)[0]] == [3, 2, 4]
 
 
 # ---- beside mine_hard_negatives
@@ -257,4 +260,4 @@ def test_windows_and_margins_agree_with_mine_hard_negatives(manuals, handed, mon
     expected = theirs(manuals, handed, num_negatives=4, range_max=47, **options)
     assert any(expected)
     chosen = select(manuals, "dense", 4, window, Sampling())
-    assert [[manuals.texts[one.passage] for one in found] for found in chosen] == expected
+    assert [[manuals.texts[candidate.passage] for candidate in candidates] for candidates in chosen] == expected

@@ -104,7 +104,9 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
     assert report["decision"] == "kept"
     causes = report["causes"]
     assert causes["n_questions"] == causes["n_without_reference"] == sum(causes["candidate"].values()) == 40
-    assert [one["outcome"] for one in report["rules"] if one["name"] == "support"] == ["untested"], "answers are quotes"
+    assert [rule["outcome"] for rule in report["rules"] if rule["name"] == "support"] == ["untested"], (
+        "answers are quotes"
+    )
     page = (Path(summary["report"]).parent / "report.html").read_text()
     assert page.count('<div class="answer">') >= 2, "both versions' answers, side by side"
 
@@ -165,4 +167,4 @@ def test_a_night_killed_at_any_moment_and_run_again_promotes_once(app: App, manu
         assert app.registry.current().folder.is_dir()
     done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout)["decision"] == "promoted"
-    assert [one.kind for one in app.registry.history()] == ["promote", "install"]
+    assert [promotion.kind for promotion in app.registry.history()] == ["promote", "install"]

@@ -24,15 +24,15 @@ def labelled(tmp_path: Path) -> Path:
 def test_labels_become_pins_of_the_right_passage(labelled: Path) -> None:
     lines = list(pins_from_labels(load_beir(labelled), "train", {}))
     assert len(lines) == 400
-    assert all(int(one["passage_id"][1:]) == int(one["query"].split()[1]) % 50 for one in lines)
+    assert all(int(line["passage_id"][1:]) == int(line["query"].split()[1]) % 50 for line in lines)
 
 
 def test_three_pins_in_ten_are_wrong_and_half_of_them_plausible(labelled: Path) -> None:
     shown = {f"q{n}": [f"p{n % 50}", "p7", "p8"] for n in range(400)}
     lines = list(pins_from_labels(load_beir(labelled), "train", shown, wrong=0.3))
-    wrong = [one for one in lines if int(one["passage_id"][1:]) != int(one["query"].split()[1]) % 50]
+    wrong = [line for line in lines if int(line["passage_id"][1:]) != int(line["query"].split()[1]) % 50]
     assert len(wrong) / len(lines) == pytest.approx(0.3, abs=0.05)
-    plausible = [one for one in wrong if one["passage_id"] in ("p7", "p8")]
+    plausible = [verdict for verdict in wrong if verdict["passage_id"] in ("p7", "p8")]
     assert len(plausible) / len(wrong) == pytest.approx(0.5, abs=0.12)
     assert lines == list(pins_from_labels(load_beir(labelled), "train", shown, wrong=0.3))
 
@@ -41,8 +41,8 @@ def test_ratings_become_verdicts_of_different_people(tmp_path: Path) -> None:
     file = tmp_path / "ratings.jsonl"
     row = '{{"query": "q", "passage_id": "p", "rating": "{}", "split": "{}"}}\n'
     said = [("Excellent", "dev"), ("Bad", "dev"), ("Could be improved", "dev"), ("Bad", "test")]
-    file.write_text("".join(row.format(*one) for one in said))
-    assert [(one["verdict"], one["user"]) for one in verdicts_from_ratings(file, "dev")] == [
+    file.write_text("".join(row.format(*verdict) for verdict in said))
+    assert [(verdict["verdict"], verdict["user"]) for verdict in verdicts_from_ratings(file, "dev")] == [
         ("helpful", "rater-1"),
         ("not_relevant", "rater-2"),
     ]

@@ -55,19 +55,19 @@ def test_passage_that_is_not_shown_is_searched_for_and_pinned() -> None:
 
 
 def test_people_without_errors_are_never_wrong() -> None:
-    assert sum(one.n_wrong for one in many(0.0, n=300)) == 0
+    assert sum(verdict.n_wrong for verdict in many(0.0, n=300)) == 0
 
 
 @pytest.mark.parametrize("right", ["p1", "p3", "not shown"])
 def test_one_person_in_five_is_mistaken(right: str) -> None:
-    voters = [one for one in many(0.2, right, rejects=0.0, searches=1.0) if one.verdicts]
-    assert sum(one.n_wrong for one in voters) / len(voters) == pytest.approx(0.2, abs=0.02)
+    voters = [verdict for verdict in many(0.2, right, rejects=0.0, searches=1.0) if verdict.verdicts]
+    assert sum(voter.n_wrong for voter in voters) / len(voters) == pytest.approx(0.2, abs=0.02)
 
 
 def test_people_who_are_always_mistaken_name_only_wrong_passages() -> None:
     asked = many(1.0, n=300)
-    assert all(one.n_wrong == len(one.verdicts) == 1 for one in asked)
-    assert {one.verdicts[0].verdict for one in asked} == {"helpful", "not_relevant"}
+    assert all(turn.n_wrong == len(turn.verdicts) == 1 for turn in asked)
+    assert {turn.verdicts[0].verdict for turn in asked} == {"helpful", "not_relevant"}
 
 
 def test_mistaken_person_who_sees_only_the_right_passage_rejects_it() -> None:
@@ -78,10 +78,10 @@ def test_mistaken_person_who_sees_only_the_right_passage_rejects_it() -> None:
 
 def test_three_voices_are_three_people_on_each_question() -> None:
     asked = many(0.2, n=400, voices=3)
-    askers = Counter((one.turn.question, one.turn.user) for one in asked)
+    askers = Counter((turn.turn.question, turn.turn.user) for turn in asked)
     assert len(asked) == len(askers) == 1200
-    assert len({one.turn.user for one in asked}) == 20
-    assert len({one.turn.turn_id for one in asked}) == len(asked)
+    assert len({turn.turn.user for turn in asked}) == 20
+    assert len({turn.turn.turn_id for turn in asked}) == len(asked)
 
 
 def test_same_seed_says_the_same_and_another_does_not() -> None:
@@ -102,7 +102,7 @@ def test_turns_are_marked_as_simulated_and_hold_what_was_shown() -> None:
 def test_votes_are_stored_once_and_are_such_as_a_person_may_give(engine: Engine) -> None:
     feedback = FeedbackStore(engine)
     asked = many(0.2, n=60) + many(0.2, "not shown", n=60)[:0]
-    n_votes = sum(len(one.verdicts) for one in asked)
+    n_votes = sum(len(turn.verdicts) for turn in asked)
     assert record_simulated_turns(feedback, asked) == n_votes
     assert record_simulated_turns(feedback, asked) == 0
     assert feedback.n_turns("simulated") == len(asked)

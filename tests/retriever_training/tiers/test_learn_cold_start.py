@@ -96,9 +96,13 @@ def vote(app: App, right: Mapping[str, str]) -> None:
     app.feedback.append(
         [
             Verdict(
-                user=one.user, turn_id=one.turn_id, question=one.question, passage_id=right[one.question], verdict="pin"
+                user=turn.user,
+                turn_id=turn.turn_id,
+                question=turn.question,
+                passage_id=right[turn.question],
+                verdict="pin",
             )
-            for one in turns
+            for turn in turns
         ]
     )
 

@@ -64,8 +64,8 @@ def test_every_weight_is_measured_as_it_serves() -> None:
         assert list(found) == sorted({0.33, *LEXICAL_WEIGHTS})
         for weight, values in found.items():
             served = [
-                binary_ndcg(top_fused(cosines, normalise_bm25(words), weight, candidates, 10), one)
-                for cosines, words, one in zip(questions @ passages.T, scores, right, strict=True)
+                binary_ndcg(top_fused(cosines, normalise_bm25(words), weight, candidates, 10), right_row)
+                for cosines, words, right_row in zip(questions @ passages.T, scores, right, strict=True)
             ]
             assert values.tolist() == served
 
@@ -77,8 +77,11 @@ def test_questions_are_asked_one_by_one_with_the_same_scores() -> None:
         DevSet.from_questions(lexical, questions, right),
         DevSet.of(lexical.score_matrix(questions), right),
     )
-    for one, other in zip(asked.words, at_once.words, strict=True):
-        assert (one.rows.tolist(), one.values.tolist()) == (other.rows.tolist(), other.values.tolist())
+    for single, batched_words in zip(asked.words, at_once.words, strict=True):
+        assert (single.rows.tolist(), single.values.tolist()) == (
+            batched_words.rows.tolist(),
+            batched_words.values.tolist(),
+        )
     assert asked.words[1].top(3).tolist() == []
 
 

@@ -115,7 +115,7 @@ def test_maps_learn_a_rotation_that_holds_for_questions_nobody_asked() -> None:
     rotation = np.linalg.qr(np.eye(16) + 0.3 * (skew - skew.T))[0]
     questions = (passages @ (rotation * np.sign(np.diag(rotation)))).astype(np.float32)
     given = rows(questions[:200], passages, list(range(200)))
-    weights = [found for _, found in fit_maps(given, seed=1, ridges=(10.0, 3.0))][-1]
+    weights = [fitted for _, fitted in fit_maps(given, seed=1, ridges=(10.0, 3.0))][-1]
     unasked, their_own = questions[200:], np.arange(200, 300)
     before = ((unasked @ passages.T).argmax(axis=1) == their_own).mean()
     after = ((apply_map(weights, unasked) @ passages.T).argmax(axis=1) == their_own).mean()

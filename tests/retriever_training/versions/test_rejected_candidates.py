@@ -57,7 +57,7 @@ def judged(app: App, tmp_path: Path) -> Callable[..., Version]:
 
 
 def with_files(app: App) -> list[str]:
-    return [one for one in latest_refusals(app) if app.registry.version(one).folder.is_dir()]
+    return [refusal for refusal in latest_refusals(app) if app.registry.version(refusal).folder.is_dir()]
 
 
 def test_the_candidates_refused_last_keep_their_files_and_older_ones_go(app: App, judged) -> None:
@@ -87,7 +87,7 @@ def test_a_deletion_that_was_cut_off_is_done_by_the_next_night(app: App, judged)
     torn, untouched, last = judged("a"), judged("b"), judged("c")
     (torn.folder / VERSION_MANIFEST).unlink()
     discard_old_refusals(app, 1)
-    assert [one.folder.exists() for one in (torn, untouched, last)] == [False, False, True]
+    assert [version.folder.exists() for version in (torn, untouched, last)] == [False, False, True]
 
 
 def test_vectors_go_with_the_files_and_those_that_others_use_stay(app: App, judged) -> None:
@@ -166,8 +166,8 @@ def test_forgetting_a_person_deletes_the_refused_candidates_that_may_have_learnt
     assert after.folder.is_dir()
     done = erase_person(app, "bob")
     assert done == would
-    assert any(after.encoder_id in one for one in format_erasure("bob", *done, dry_run=False))
-    assert [one.folder.is_dir() for one in (before, after, promoted)] == [True, False, True]
+    assert any(after.encoder_id in line for line in format_erasure("bob", *done, dry_run=False))
+    assert [version.folder.is_dir() for version in (before, after, promoted)] == [True, False, True]
 
 
 def test_who_can_not_be_forgotten_costs_no_candidate(app: App, judged) -> None:

@@ -65,7 +65,7 @@ def test_insights_tell_the_days_without_a_gap(app: App) -> None:
         *("first", "last", "n_asked", "n_declined", "n_liked", "n_disliked", "n_checked", "supported_share"),
         *("n_timed", "p50_s", "p95_s", "answered_share"),
     }
-    assert told["whole"]["n_asked"] == sum(one["n_asked"] for one in told["stretches"]) > 3
+    assert told["whole"]["n_asked"] == sum(period["n_asked"] for period in told["stretches"]) > 3
     assert told["whole"]["n_timed"] == 3, "those that were answered here keep their seconds"
     assert told["whole"]["p50_s"] > 0
 
@@ -81,10 +81,10 @@ def test_days_that_are_not_counted_are_refused(app: App) -> None:
 def test_votes_tell_ranks_versions_and_why_not(app: App) -> None:
     client = client_of(app)
     told = client.get("/api/insights/votes").json()
-    by_question = {one["question"]: one for one in told["votes"]}
+    by_question = {vote["question"]: vote for vote in told["votes"]}
     assert set(by_question) == {ASKED, LATER}
     moved = by_question[ASKED]
-    assert [one["name"] for one in moved["versions"]] == ["v1", "v2"]
+    assert [version["name"] for version in moved["versions"]] == ["v1", "v2"]
     assert (moved["outcome"], moved["changed_in"], moved["verdict"]) == ("moved", "v2", "pin")
     assert moved["rank_now"] == moved["versions"][-1]["rank"] < moved["rank_before"] == moved["versions"][0]["rank"]
     assert told["summary"] == {
@@ -151,8 +151,10 @@ def test_a_hidden_comparison_tells_the_names_after_the_vote_and_not_before(app: 
     assert order == {"v1", "v2"}, "chance decides the sides"
     with read_connection(app.engine) as connection:
         kept = connection.execute(select(comparisons)).all()
-    assert {(one.user, one.question, one.better) for one in kept} == {("eve", ASKED, "left")}
-    assert sum(ended["preferred"][one] for one in (begun["a"], begun["b"])) == 1, "one person, one question, one word"
+    assert {(line.user, line.question, line.better) for line in kept} == {("eve", ASKED, "left")}
+    assert sum(ended["preferred"][version_id] for version_id in (begun["a"], begun["b"])) == 1, (
+        "one person, one question, one word"
+    )
 
 
 @pytest.mark.parametrize("change", [{"question": "Another?"}, {"token": "0" * 64}, {"better": "up"}])
@@ -185,12 +187,12 @@ def test_one_version_has_nothing_to_be_compared_with(manuals: Path) -> None:
 
 def test_a_pin_from_a_comparison_is_a_vote_on_a_turn_that_is_no_question_of_a_person(app: App) -> None:
     _, current = choose_two_versions(app, None, None)
-    assert [version_names(app)[one.encoder_id] for one in comparable_versions(app)] == ["v2", "v1"]
+    assert [version_names(app)[version.encoder_id] for version in comparable_versions(app)] == ["v2", "v1"]
     hits = search_version(app, current, REJECTED, k=3)
     n_before = client_of(app).get("/api/insights").json()["whole"]["n_asked"]
     pin_from_comparison(app, "eve", REJECTED, current, hits)
     said = app.feedback.standing("eve")
-    assert [(one.question, one.passage_id, one.verdict) for one in said] == [
+    assert [(line.question, line.passage_id, line.verdict) for line in said] == [
         (REJECTED, hits[0].passage.passage_id, "pin")
     ]
     turn = app.feedback.turn(said[0].turn_id)
@@ -209,7 +211,7 @@ def run(data: Path, *arguments: str) -> str:
 
 def test_the_commands_tell_what_the_interface_tells(after_a_night: Path) -> None:
     told = json.loads(run(after_a_night, "votes", "--person", "local", "--json"))
-    assert {one["question"]: one["outcome"] for one in told["votes"]} == {ASKED: "moved", LATER: "tonight"}
+    assert {vote["question"]: vote["outcome"] for vote in told["votes"]} == {ASKED: "moved", LATER: "tonight"}
     table = run(after_a_night, "votes", "--person", "ann")
     assert "None of" not in table
     assert "One person alone can’t make a passage wrong" in " ".join(table.split())

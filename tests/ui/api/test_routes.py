@@ -93,7 +93,7 @@ def test_a_conversation_is_listed_read_renamed_and_deleted(client: httpx.Client)
     first = {"question": "Where do barn owls nest?", "conversation_id": "c-9"}
     asked = client.post("/api/ask", json=first).json()
     found = client.get("/api/conversations", params={"words": "where do barn owls"}).json()
-    assert [(one["conversation_id"], one["title"]) for one in found] == [("c-9", "Where do barn owls nest?")]
+    assert [(hit["conversation_id"], hit["title"]) for hit in found] == [("c-9", "Where do barn owls nest?")]
     (turn,) = client.get("/api/conversations/c-9").json()["turns"]
     assert (turn["turn_id"], turn["answer"], turn["token"]) == (asked["turn_id"], asked["answer"], asked["token"])
     assert turn["citations"] == asked["citations"]
@@ -118,7 +118,9 @@ def test_a_filter_holds_for_a_search_and_for_an_answer(client: httpx.Client) -> 
     found = client.get("/api/search", params={"q": "barn owls", "source": "*/grant.md", "type": "md"}).json()
     assert {Path(hit["source"]).name for hit in found["hits"]} == {"grant.md"}
     asked = {"question": "Who can get the grant?", "where": {"sources": ["*/owls.md"], "since": "2026-11-01"}}
-    assert all(one["source"].endswith("owls.md") for one in client.post("/api/ask", json=asked).json()["citations"])
+    assert all(
+        citation["source"].endswith("owls.md") for citation in client.post("/api/ask", json=asked).json()["citations"]
+    )
 
 
 def test_a_filter_that_names_nothing_there_is_refused_with_what_there_is(client: httpx.Client) -> None:
@@ -199,13 +201,13 @@ def test_a_passage_is_told_with_its_document_and_offsets_and_to_a_browser_as_tex
 
 def test_every_call_is_described_in_a_line_listed_under_a_word_and_shown_as_curl(client: httpx.Client) -> None:
     document = client.get("/api/openapi.json").json()
-    calls = {f"{method} {path}": one for method, path, one in iterate_operations(document)}
+    calls = {f"{method} {path}": operation for method, path, operation in iterate_operations(document)}
     assert {"post /api/ask", "post /v1/chat/completions", "post /api/jobs"} <= set(calls)
-    for call, said in calls.items():
-        assert said["summary"].endswith((".", "?")), call
-        assert said["tags"][0] in {one["name"] for one in document["tags"]}, call
-        assert said["x-codeSamples"][0]["source"].startswith("curl "), call
-        assert "422" not in said["responses"], call
+    for call, description in calls.items():
+        assert description["summary"].endswith((".", "?")), call
+        assert description["tags"][0] in {tag["name"] for tag in document["tags"]}, call
+        assert description["x-codeSamples"][0]["source"].startswith("curl "), call
+        assert "422" not in description["responses"], call
 
 
 def test_the_example_of_a_question_in_the_document_is_answered(client: httpx.Client) -> None:
@@ -255,7 +257,7 @@ def test_a_verdict_is_stored_and_promises_what_it_will_do(
         "answer to yours.",
     }
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
-    assert [(one.passage_id, one.verdict, one.comment) for one in stored] == [(passage_id, "helpful", "found it")]
+    assert [(turn.passage_id, turn.verdict, turn.comment) for turn in stored] == [(passage_id, "helpful", "found it")]
 
     assert client.request("DELETE", "/api/verdicts", json=target).json() == {"verdict": None, "promise": ""}
     assert server.opening.app().feedback.standing("local", answer["turn_id"]) == []
@@ -279,7 +281,7 @@ def test_a_verdict_on_the_answer_names_no_passage(client: httpx.Client, server: 
     target = {"turn_id": answer["turn_id"], "token": answer["token"]}
     assert client.post("/api/verdicts", json={**target, "verdict": "answer_wrong"}).status_code == 200
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
-    assert [(one.passage_id, one.verdict) for one in stored] == [(None, "answer_wrong")]
+    assert [(turn.passage_id, turn.verdict) for turn in stored] == [(None, "answer_wrong")]
 
 
 def test_a_verdict_without_the_answers_token_is_refused(
@@ -368,7 +370,9 @@ def test_a_header_that_can_not_be_read_is_refused_with_a_sentence(
 def test_every_response_forbids_other_hosts_and_foreign_scripts(client: httpx.Client) -> None:
     page = client.get("/", headers={"accept": "text/html"})
     for response in (page, client.get("/livez"), client.get("/api/search"), client.post("/api/ask", json={})):
-        policy = dict(one.strip().split(" ", 1) for one in response.headers["content-security-policy"].split(";"))
+        policy = dict(
+            directive.strip().split(" ", 1) for directive in response.headers["content-security-policy"].split(";")
+        )
         assert policy["default-src"] == policy["connect-src"] == "'self'"
         assert policy["img-src"] == "'self' data:"
         assert "unsafe" not in policy["script-src"]

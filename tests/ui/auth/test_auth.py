@@ -375,7 +375,7 @@ def test_a_person_makes_and_revokes_their_tokens_only(comes, held: CredentialSto
     theirs = client.post("/account", data={"do": "revoke", "token_id": annas.token_id, "csrf": csrf})
     assert theirs.status_code == 400
     assert held.token_owner(annas_secret) is not None
-    mine = next(one for one in held.tokens("vic") if one.label == "<i>wiki</i>")
+    mine = next(token for token in held.tokens("vic") if token.label == "<i>wiki</i>")
     revoked = client.post("/account", data={"do": "revoke", "token_id": mine.token_id, "csrf": csrf})
     assert told(revoked) == texts.REVOKED
     assert program.get("/api/version").status_code == 401
@@ -533,7 +533,7 @@ def test_a_vote_is_of_who_gives_it_and_a_readers_is_refused(
         in refused.json()["error"]
     )
     assert vic.post("/api/verdicts", json=vote).status_code == 200
-    assert [one.user for one in server.opening.app().feedback.standing(turn_id=answer["turn_id"])] == ["vic"]
+    assert [verdict.user for verdict in server.opening.app().feedback.standing(turn_id=answer["turn_id"])] == ["vic"]
 
 
 def test_a_tab_of_somebody_else_can_not_be_used(comes, held: CredentialStore) -> None:
@@ -613,7 +613,7 @@ def test_who_asks_too_often_is_told_when_to_try_again(comes, held: CredentialSto
         )
     finally:
         answerer.admit = before
-    assert [one.status_code for one in asked] == [200] * 10 + [429]
+    assert [response.status_code for response in asked] == [200] * 10 + [429]
     told = "too many questions of 'rea', at most 30 a minute are taken: try again in 2 seconds"
     assert (asked[-1].json()["error"], asked[-1].headers["retry-after"]) == (told, "2")
     assert (by_openai.status_code, by_openai.json()["error"]["message"]) == (429, told)

@@ -228,9 +228,11 @@ def gradios_routes(built: Any) -> set[tuple[str, str]]:
 
 def events(built: Any) -> dict[str, Any]:
     """Name → function, of everything that a page calls."""
-    functions = [one.fn for one in built.routes[-1].app.get_blocks().fns.values() if one.fn]
+    functions = [
+        block_function.fn for block_function in built.routes[-1].app.get_blocks().fns.values() if block_function.fn
+    ]
     plain = [inspect.unwrap(getattr(function, "func", function)) for function in functions]
-    return {one.__qualname__: function for one, function in zip(plain, functions, strict=True)}
+    return {plain_function.__qualname__: function for plain_function, function in zip(plain, functions, strict=True)}
 
 
 # ---- routes
@@ -300,7 +302,7 @@ def test_every_event_that_asks_who_it_is_gets_the_request(built: Any) -> None:
 
     for name, function in events(built).items():
         hints = get_type_hints(function).values()
-        assert any(one in (gr.Request, gr.Request | None) for one in hints) or EVENTS[name] == "anybody", name
+        assert any(hint in (gr.Request, gr.Request | None) for hint in hints) or EVENTS[name] == "anybody", name
 
 
 class Word(str):
@@ -316,8 +318,8 @@ def outcome_of(function: Any, person: CurrentUser | None) -> str:
     """Everything that the event shows to *person*, or the refusal; other arguments are words that mean nothing."""
     request = request_of(person)
     given = [
-        request if "Request" in str(one.annotation) else Word("x")
-        for one in inspect.signature(function).parameters.values()
+        request if "Request" in str(parameter.annotation) else Word("x")
+        for parameter in inspect.signature(function).parameters.values()
     ]
     try:
         result = function(*given)
@@ -339,7 +341,7 @@ def test_an_event_over_http_gets_the_person_whom_the_door_found(
     server: RunningServer, clients: dict[str, httpx.Client]
 ) -> None:
     functions = clients["administrator"].get("/config").json()["dependencies"]
-    number = next(one["id"] for one in functions if one["api_name"] == "ingest_path")
+    number = next(function["id"] for function in functions if function["api_name"] == "ingest_path")
     for role, expected in (("reader", "this takes the role administrator"), ("administrator", "/nowhere")):
         client, tab = clients[role], f"tab-of-{role}"
         wanted = {"data": ["/nowhere", False], "fn_index": number, "session_hash": tab}

@@ -35,7 +35,7 @@ def test_a_file_is_kept_below_the_state_directory_and_brought_in_by_a_job(app, t
     store_upload(app, sent(tmp_path), "../../bats.md", LOCAL_ADMINISTRATOR)
     job = app.jobs.start_next()
     run_ingest(app, job)
-    assert [one.source for one in app.library.sources()] == ["uploads/bats.md"]
+    assert [source.source for source in app.library.sources()] == ["uploads/bats.md"]
     assert (app.settings.data / "uploads" / "bats.md").read_text("utf-8") == "Bats find moths by echoes.\n"
     assert not (tmp_path / "received").exists()
 

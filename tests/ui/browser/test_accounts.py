@@ -44,7 +44,7 @@ def test_a_person_signs_in_votes_under_their_name_and_signs_out(browser, server:
     card = page.card("500 pounds")
     page.see(".nj-helpful", card).click()
     page.see(".nj-note", card, where=lambda one: "From now on" in one.text)
-    assert [one.user for one in server.opening.app().feedback.standing()] == ["ann"]
+    assert [verdict.user for verdict in server.opening.app().feedback.standing()] == ["ann"]
 
     page.see(".nj-person a, .nj-person button", where=lambda one: "ann" in one.text).click()
     page.see("h1", where=lambda one: one.text == texts.ACCOUNT)
@@ -56,5 +56,7 @@ def test_a_person_signs_in_votes_under_their_name_and_signs_out(browser, server:
     browser.get(server.address)
     page.see("input[name=password]")
     assert page.foreign_requests(server.address) == []
-    refused = [one["message"] for one in browser.get_log("browser") if "Content Security Policy" in one["message"]]
+    refused = [
+        entry["message"] for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]
+    ]
     assert refused == []

@@ -20,6 +20,8 @@ def test_every_page_is_usable_and_timed(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["bench", "pages", "--documents", str(tmp_path), "--times", "2", "--json"])
     assert result.exit_code in (0, 1), result.output  # how busy the machine is, is no fault
     told = json.loads(result.stdout)
-    assert [(one["path"], one["name"]) for one in told["pages"]] == [(f"/{path}", name) for path, name in PAGES.items()]
-    assert all(one["first_s"] > 0 and one["again_s"] > 0 for one in told["pages"])
+    assert [(page["path"], page["name"]) for page in told["pages"]] == [
+        (f"/{path}", name) for path, name in PAGES.items()
+    ]
+    assert all(page["first_s"] > 0 and page["again_s"] > 0 for page in told["pages"])
     assert set(READY_SELECTORS) == set(PAGES)

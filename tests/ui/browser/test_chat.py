@@ -86,7 +86,7 @@ def button(page: Page, text: str):
 
 
 def answers(page: Page) -> list[str]:
-    return [one.text for one in page.browser.find_elements("css selector", "[data-testid=bot]")]
+    return [element.text for element in page.browser.find_elements("css selector", "[data-testid=bot]")]
 
 
 def test_a_reload_brings_back_the_conversation_with_marks_votes_and_words(page: Page) -> None:
@@ -145,7 +145,11 @@ def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: Runn
     page.see(".nj-pin", find).click()
     page.see(".nj-which .nj-note", where=lambda one: "becomes the right answer" in one.text)
     app = server.opening.app()
-    given = {one.verdict: one for one in app.feedback.standing("local") if one.question == "What do owls hunt?"}
+    given = {
+        verdict.verdict: verdict
+        for verdict in app.feedback.standing("local")
+        if verdict.question == "What do owls hunt?"
+    }
     assert app.library.get([given["pin"].passage_id])[given["pin"].passage_id].source.endswith("house.md")
     assert given["answer_wrong_source"].comment == "the house rules say it"
 
@@ -156,10 +160,13 @@ def test_where_it_declines_a_document_is_named_and_its_passage_pinned(page: Page
     page.see(".nj-which .nj-offered input").send_keys(str(Path("documents", "house.md")))
     page.see("[role=option]", where=lambda one: "house.md" in one.text).click()
     find = page.see(".nj-find", where=lambda one: "boiler room" in one.text)
-    assert len([one for one in page.browser.find_elements("css selector", ".nj-find") if one.is_displayed()]) == 1
+    assert (
+        len([element for element in page.browser.find_elements("css selector", ".nj-find") if element.is_displayed()])
+        == 1
+    )
     page.see(".nj-pin", find).click()
     page.see(".nj-which .nj-pin.primary")
-    pins = [one.question for one in server.opening.app().feedback.standing("local") if one.verdict == "pin"]
+    pins = [verdict.question for verdict in server.opening.app().feedback.standing("local") if verdict.verdict == "pin"]
     assert "Which volcano erupted on Jupiter?" in pins
 
 
@@ -169,7 +176,9 @@ def test_a_passage_is_opened_in_its_document_and_closed_again(page: Page) -> Non
     assert "Nurses who work at night" in page.see(".nj-around .nj-this").text
     button(page, said.CLOSE).click()
     button(page, said.OPEN)
-    assert not [one for one in page.browser.find_elements("css selector", ".nj-around") if one.is_displayed()]
+    assert not [
+        element for element in page.browser.find_elements("css selector", ".nj-around") if element.is_displayed()
+    ]
 
 
 def test_a_pdf_dropped_with_a_question_comes_in_and_answers_it(
@@ -211,7 +220,7 @@ def test_a_conversation_is_renamed_found_saved_and_deleted_and_its_name_is_text(
     page.see(".nj-sure", where=lambda one: said.SURE in one.text)
     button(page, said.DO_DELETE).click()
     page.see(".nj-list .nj-note", where=lambda one: one.text == said.DELETED)
-    assert HOSTILE not in [one.title for one in server.opening.app().conversations.of("local")]
+    assert HOSTILE not in [conversation.title for conversation in server.opening.app().conversations.of("local")]
 
 
 # ---- two people
@@ -258,7 +267,7 @@ def test_two_people_at_one_browser_never_see_each_others_conversations(browser, 
     assert browser.execute_async_script(fetched, address) == 404
     other.ask("What do owls hunt?")
     kept = shared.opening.app().conversations
-    assert [[one.title for one in kept.of(name)] for name in ("ann", "vic")] == [
+    assert [[conversation.title for conversation in kept.of(name)] for name in ("ann", "vic")] == [
         ["Who can get the grant?"],
         ["What do owls hunt?"],
     ]
@@ -272,5 +281,5 @@ def test_a_reader_asks_but_has_no_buttons_that_work_for_votes_and_files(browser,
     page.card("500 pounds")
     page.see(".nj-below .nj-votes")
     votes = page.browser.find_elements("css selector", ".nj-evidence .nj-helpful, .nj-below .nj-helpful")
-    assert not any(one.is_enabled() for one in votes if one.is_displayed())
+    assert not any(vote.is_enabled() for vote in votes if vote.is_displayed())
     assert page.browser.find_elements("css selector", ".nj-question .upload-button") == []

@@ -57,7 +57,7 @@ def page(browser, server: RunningServer) -> Page:
 
 def standing(server: RunningServer) -> list[tuple[str | None, str]]:
     turn_ids = server.opening.app().feedback.standing("local")
-    return [(one.passage_id, one.verdict) for one in turn_ids]
+    return [(turn_id.passage_id, turn_id.verdict) for turn_id in turn_ids]
 
 
 def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page, server: RunningServer) -> None:
@@ -95,7 +95,7 @@ def test_a_hostile_document_stays_text(page: Page, server: RunningServer) -> Non
     assert "![pixel](http://evil.example/b.png)" in card.text and "$$x^2$$" in card.text
     assert "evil.example" in page.see("[data-testid=bot]").text
     planted = "[src*=evil], [href*=evil], .nj-card :is(img, script, a, .katex), .message :is(img, script, a, .katex)"
-    assert [one.get_attribute("outerHTML") for one in page.browser.find_elements("css selector", planted)] == []
+    assert [element.get_attribute("outerHTML") for element in page.browser.find_elements("css selector", planted)] == []
     assert page.browser.title == texts.TITLE
     assert page.foreign_requests(server.address) == []
 
@@ -132,9 +132,9 @@ def test_a_question_looks_only_where_it_is_told_to(page: Page) -> None:
     page.see(".nj-where input").send_keys("*owls.md")
     page.ask("Who can get the grant?")
     assert {
-        one.text.split(" · ")[0].split("/")[-1]
-        for one in page.browser.find_elements("css selector", ".nj-meta")
-        if one.is_displayed()
+        element.text.split(" · ")[0].split("/")[-1]
+        for element in page.browser.find_elements("css selector", ".nj-meta")
+        if element.is_displayed()
     } == {"owls.md"}
 
 

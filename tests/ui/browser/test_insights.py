@@ -97,7 +97,10 @@ def test_what_is_hostile_stays_text_and_no_other_host_is_asked(page: Page, serve
 def test_plots_and_the_table_beside_them_tell_the_same(page: Page) -> None:
     open_tab(page, words.TIME_TAB)
     page.see(".nj-plot rect")
-    assert len([one for one in page.browser.find_elements("css selector", ".nj-plot") if one.is_displayed()]) == 4
+    assert (
+        len([element for element in page.browser.find_elements("css selector", ".nj-plot") if element.is_displayed()])
+        == 4
+    )
     page.see(".nj-as-table summary").click()
     last = page.see(".nj-as-table tbody tr:last-child")
     asked = page.see(".nj-tile").text
@@ -113,14 +116,14 @@ def test_a_hidden_comparison_is_judged_then_named_and_may_become_a_pin(page: Pag
     box = page.see(".nj-look textarea")
     box.send_keys(ASKED, "\n")
     page.see(".nj-which")
-    heads = [one.text for one in page.browser.find_elements("css selector", ".nj-side h2")]
+    heads = [element.text for element in page.browser.find_elements("css selector", ".nj-side h2")]
     assert heads == [words.LEFT, words.RIGHT]
     source = page.see(".nj-two").get_attribute("innerHTML")
-    assert not any(one.encoder_id in source for one in app.registry.versions())
+    assert not any(version.encoder_id in source for version in app.registry.versions())
     page.see(".nj-side-left").click()
     told = page.see(".nj-result").text
     assert "was preferred 1 of 1 time; 10 are needed" in told
-    heads = [one.text for one in page.browser.find_elements("css selector", ".nj-side h2")]
+    heads = [element.text for element in page.browser.find_elements("css selector", ".nj-side h2")]
     assert [head.split(" · ")[0] for head in heads] == ["v1", "v2"], "what moved is told from the older to the newer"
     assert page.see(".nj-move").text
     n_before = len(app.feedback.standing("local"))

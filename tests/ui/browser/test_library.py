@@ -33,11 +33,11 @@ def pdf(text: str) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     made, places = b"%PDF-1.4\n", []
-    for number, one in enumerate(objects, start=1):
+    for number, body in enumerate(objects, start=1):
         places.append(len(made))
-        made += b"%d 0 obj\n%s\nendobj\n" % (number, one)
+        made += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     start = len(made)
-    made += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    made += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % position for position in places)
     return made + b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % start
 
 
@@ -61,7 +61,7 @@ def server(home: Path) -> Iterator[RunningServer]:
             app.library, [home / "notes", home / "lamps.md", home / HOSTILE_NAME], splitting=app.splitting_rules()
         )
         app.encode_missing()
-        lamp = next(one for one in app.library.iterate_passages() if one.text == "Part 35 tells of lamps.")
+        lamp = next(passage for passage in app.library.iterate_passages() if passage.text == "Part 35 tells of lamps.")
         shown = (ShownPassage(passage_id=lamp.passage_id, rank=1, score=1.0, dense=1.0, lexical=0.0, cited=True),)
         app.feedback.record_turn(
             Turn(
@@ -108,7 +108,7 @@ def page(browser, server: RunningServer) -> Page:
 
 
 def rows(page: Page) -> list[str]:
-    return [one.text for one in page.browser.find_elements("css selector", ".nj-row") if one.is_displayed()]
+    return [element.text for element in page.browser.find_elements("css selector", ".nj-row") if element.is_displayed()]
 
 
 def find(page: Page, text: str) -> None:
@@ -163,7 +163,11 @@ def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Pa
 
 
 def test_an_address_opens_a_document_at_a_passage(page: Page, server: RunningServer) -> None:
-    lamp = next(one for one in server.opening.app().library.iterate_passages() if one.text == "Part 35 tells of lamps.")
+    lamp = next(
+        passage
+        for passage in server.opening.app().library.iterate_passages()
+        if passage.text == "Part 35 tells of lamps."
+    )
     page.browser.get(f"{server.address}/documents?document={lamp.document_id}&passage={lamp.passage_id}")
     page.see(".nj-passage.nj-this", where=lambda one: one.text.endswith("Part 35 tells of lamps."))
 
@@ -178,7 +182,9 @@ def test_a_hostile_name_and_text_stay_text(page: Page, server: RunningServer) ->
     page.see(".nj-removal", where=lambda one: HOSTILE_NAME in one.text)
     assert page.browser.find_elements("css selector", planted) == []
     assert page.foreign_requests(server.address) == []
-    complaints = [one["message"] for one in page.browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
+    complaints = [
+        entry["message"] for entry in page.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+    ]
     assert complaints == []
 
 
@@ -202,7 +208,7 @@ def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy
     status(page, "1 file on the way in again.")
     page.see(".nj-job.nj-done", where=lambda one: "broken.pdf" in one.text and "1 searchable" in one.text)
     gone = page.browser.find_elements("css selector", ".nj-again")
-    assert not any(one.is_displayed() for one in gone), "nothing is left to try"
+    assert not any(element.is_displayed() for element in gone), "nothing is left to try"
     tab(page, texts.TAB_DOCUMENTS)
     find(page, "uploads/")
     page.see(".nj-row .nj-entry", where=lambda one: "bats.pdf" in one.text).click()

@@ -63,12 +63,16 @@ def test_an_added_person_signs_in_and_their_sessions_are_ended(browser, server: 
         assert texts_accounts.NOT_FOR_YOU in refused.text
         page.see(".nj-human .nj-entry", where=lambda one: one.text == "bob").click()
         page.see(".nj-one h2", where=lambda one: one.text == "bob")
-        assert not [one for one in browser.find_elements("css selector", ".nj-secret") if one.is_displayed()]
+        assert not [
+            element for element in browser.find_elements("css selector", ".nj-secret") if element.is_displayed()
+        ]
         page.see(".nj-act", where=lambda one: one.text == texts_people.END_SESSIONS).click()
         page.see(".nj-status", where=lambda one: "signed out everywhere" in one.text)
         assert bob.get("/").headers["location"] == "sign-in"
     assert page.foreign_requests(server.address) == []
-    complaints = [one["message"] for one in browser.get_log("browser") if "Content Security Policy" in one["message"]]
+    complaints = [
+        entry["message"] for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]
+    ]
     assert complaints == []
 
 
@@ -81,7 +85,9 @@ def test_a_voter_sees_no_way_to_the_page(browser, server: RunningServer) -> None
     page.see("input[name=name]").send_keys("vic")
     page.see("input[name=password]").send_keys(GOOD, "\n")
     page.see(".nj-person", where=lambda one: "vic · voter" in one.text)
-    names = [one.text for one in browser.find_elements("css selector", ".nj-page-link") if one.is_displayed()]
+    names = [
+        element.text for element in browser.find_elements("css selector", ".nj-page-link") if element.is_displayed()
+    ]
     assert "Insights" in names
     assert texts_people.TITLE not in names
 

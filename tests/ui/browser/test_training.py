@@ -45,7 +45,9 @@ def page(browser, server: RunningServer) -> Page:
 
 def tab(page: Page, name: str) -> None:
     found = page.browser.find_elements("css selector", "button[role=tab]")
-    page.browser.execute_script("arguments[0].click()", next(one for one in found if one.text.strip() == name))
+    page.browser.execute_script(
+        "arguments[0].click()", next(element for element in found if element.text.strip() == name)
+    )
 
 
 def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, server: RunningServer) -> None:
@@ -75,7 +77,9 @@ def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, ser
     page.see(".nj-version.nj-current", where=lambda one: before[:8] in one.text and "<b>printers</b>" in one.text)
     assert server.opening.app().active_retriever.version.encoder_id == before
     assert page.foreign_requests(server.address) == []
-    complaints = [one["message"] for one in page.browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
+    complaints = [
+        entry["message"] for entry in page.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+    ]
     assert complaints == []
 
 

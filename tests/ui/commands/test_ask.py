@@ -158,7 +158,7 @@ def test_search_and_ask_look_only_where_they_are_told_to(data):
     hits = json.loads(run(data, "search", GRANT, "--source", "trips.txt", "--json").stdout)["hits"]
     assert [hit["source"] for hit in hits] == ["trips.txt"]
     answer = json.loads(run(data, "ask", GRANT, "--source", "toy/", "--since", "2026-11-01", "--json").stdout)
-    assert {one["source"] for one in answer["citations"]} == {"toy/uk-1"}
+    assert {citation["source"] for citation in answer["citations"]} == {"toy/uk-1"}
 
 
 def test_a_filter_that_leaves_nothing_says_so(data):

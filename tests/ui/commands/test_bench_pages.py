@@ -60,7 +60,7 @@ def test_the_insights_benchmark_says_what_took_how_long() -> None:
     result = run("insights", "--turns", "50", "--days", "3")
     assert result.exit_code in IN_TIME_OR_NOT, result.output
     assert "50 questions of 3 days" in result.stdout
-    assert all(said in result.stdout for said in STEP_LABELS.values())
+    assert all(label in result.stdout for label in STEP_LABELS.values())
 
 
 # ---- reports
@@ -82,10 +82,10 @@ def test_the_report_benchmark_writes_a_whole_report_on_so_many_questions(tmp_pat
 
 def test_made_up_ranks_are_where_the_right_passages_stand() -> None:
     comparison, (current, candidate), _ = synthetic_comparison(200, seed=1)
-    for found, ranks in ((comparison.current, current), (comparison.candidate, candidate)):
-        assert found is not None
+    for run, ranks in ((comparison.current, current), (comparison.candidate, candidate)):
+        assert run is not None
         for question, rank in zip(comparison.questions, ranks, strict=True):
-            run_ = found.run[question.query_id]
+            run_ = run.run[question.query_id]
             assert len(run_) == len(set(run_)) == 100
             assert run_.index(next(iter(question.right_ids))) + 1 == rank
 

@@ -66,14 +66,14 @@ def test_golden_questions_are_imported_once_listed_exported_checked_and_retired(
     out = file.with_name("out.jsonl")
     nightjar(data, "golden", "export", str(out))
     assert [json.loads(line)["question"] for line in out.read_text("utf-8").splitlines()] == [
-        one["question"] for one in printed(data, "golden", "list")
+        golden["question"] for golden in printed(data, "golden", "list")
     ]
     assert printed(data, "golden", "import", str(out))["n_new"] == 0
     checked = nightjar(data, "golden", "check")
     assert checked.exit_code == 1
     assert "4 golden questions" in checked.stdout
     assert "lost (lost): How old is the Zorvex?" in checked.stdout
-    lost = next(one for one in printed(data, "golden", "list") if one.get("tags") == ["age"])
+    lost = next(golden for golden in printed(data, "golden", "list") if golden.get("tags") == ["age"])
     assert "How old is the Zorvex?" in nightjar(data, "golden", "retire", lost["golden_id"][:8]).stdout
     assert nightjar(data, "golden", "check").exit_code == 0
     assert len(printed(data, "golden", "list", "--retired")) == 4
@@ -94,7 +94,7 @@ def test_retrieval_is_measured_by_golden_questions_and_what_can_not_be_is_named(
     told = printed(data, "eval", "retrieval", "--golden")
     assert (told["dataset"], told["n_questions"]) == ("golden", 2)
     assert told["slices"]["origin file"]["n_questions"] == told["slices"]["origin model"]["n_questions"] == 1
-    assert [one["question"] for one in told["lost"]] == ["How old is the Zorvex?"]
+    assert [lost_question["question"] for lost_question in told["lost"]] == ["How old is the Zorvex?"]
     shown = nightjar(data, "eval", "retrieval", "--golden", "--all")
     assert "not measured with, lost: 'How old is the Zorvex?'" in shown.stderr
     assert "Judged@10" in shown.stdout
@@ -112,8 +112,8 @@ def test_answers_are_measured_by_golden_questions_with_the_cause_of_each_failure
     assert told["measures"]["spans_exact"]["mean"] == 1.0
     assert sum(told["declining"]["unanswerable"].values()) == 1
     lines = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
-    assert [one["question"] for one in lines if not one["in_library"]] == ["How old is the Zorvex?"]
-    cause = {one["question"]: one["cause"] for one in lines}
+    assert [line["question"] for line in lines if not line["in_library"]] == ["How old is the Zorvex?"]
+    cause = {line["question"]: line["cause"] for line in lines}
     assert cause["How old is the Zorvex?"] == "not in the library"
     shown = nightjar(data, "eval", "answers", "--golden", "--why", "--before", str(rows)).stdout
     assert "0 fixed, 0 broken, 4 the same" in shown
@@ -138,8 +138,8 @@ def test_what_people_liked_becomes_the_regression_wall(manuals: Path) -> None:
     app.close()
     assert printed(manuals, "golden", "add", "liked")["n_new"] == 3
     listed = printed(manuals, "golden", "list")
-    assert {one["question"] for one in listed} == set(liked)
-    assert {one["origin"] for one in listed} == {"liked"}
+    assert {golden["question"] for golden in listed} == set(liked)
+    assert {golden["origin"] for golden in listed} == {"liked"}
     assert printed(manuals, "golden", "add", "liked")["n_new"] == 0
 
 
@@ -157,7 +157,7 @@ def test_headings_become_questions_and_outlive_another_way_to_cut_the_documents(
     assert nightjar(data, "ingest", str(tmp_path / "owls.md")).exit_code == 0
     assert printed(data, "golden", "add", "headings")["n_new"] >= 1
     listed = printed(data, "golden", "list")
-    assert {one["origin"] for one in listed} == {"heading"}
+    assert {golden["origin"] for golden in listed} == {"heading"}
     before = printed(data, "golden", "check")
     assert (before["lost"], before["cut"]) == ([], [])
     monkeypatch.setenv("NIGHTJAR__PASSAGES__MAX_TOKENS", "16")
@@ -189,5 +189,5 @@ def test_language_model_writes_questions_that_are_kept_only_where_the_base_finds
     listed = printed(manuals, "golden", "list")
     assert len(endpoint.asked) == 16
     assert 0 < made["n_new"] < 16
-    assert {one["origin"] for one in listed} == {"model"}
-    assert not any(one["question"].startswith("Who wrote song") for one in listed)
+    assert {golden["origin"] for golden in listed} == {"model"}
+    assert not any(golden["question"].startswith("Who wrote song") for golden in listed)

@@ -36,7 +36,7 @@ def test_a_version_above_its_bars_passes_and_its_report_is_whole(state: tuple[Pa
     out = tmp_path / "report"
     assert reported(state, out, "--min", "nDCG@10=0.9", "--min", "R@5=1") == 0
     assert {"report.html", "report.md", "metrics.json", "junit.xml", "per_question.jsonl"} <= {
-        one.name for one in out.iterdir()
+        file.name for file in out.iterdir()
     }
     assert (out / "report.md").read_text("utf-8").startswith("# Passed: no rule objects\n")
     metrics = json.loads((out / "metrics.json").read_text("utf-8"))

@@ -28,7 +28,7 @@ def test_ingest_lists_failures_exits_with_1_and_encodes_the_rest(nightjar, tmp_p
     assert result.exit_code == 1, result.output
     report = json.loads(result.stdout)
     assert report["added"] == [{"source": "docs/lamp.md", "note": ""}]
-    assert [one["source"] for one in report["failed"]] == ["docs/broken.pdf"]
+    assert [failure["source"] for failure in report["failed"]] == ["docs/broken.pdf"]
     assert (report["n_passages_new"], report["n_encoded"]) == (1, 1)
     again = nightjar("ingest", "docs/lamp.md")
     assert (again.exit_code, again.stdout) == (0, "1 unchanged; 0 new passages, 1 in the library.\n")
@@ -48,7 +48,7 @@ def test_other_settings_of_passages_cut_files_anew_when_they_are_ingested_again(
     assert "1 documents are still read or cut by former settings" in some.stdout
     assert "lose their verdicts" in some.stderr
     rest = json.loads(nightjar("ingest", "docs", "--json").stdout)
-    assert [one["source"] for one in rest["changed"]] == ["docs/moths.md"]
+    assert [document["source"] for document in rest["changed"]] == ["docs/moths.md"]
     assert rest["n_passages_new"] > first["n_passages_new"] / 2
     assert rest["n_encoded"] == rest["n_passages_new"]
     assert (rest["n_cut_before"], len(json.loads(nightjar("ingest", "docs", "--json").stdout)["unchanged"])) == (0, 2)
@@ -66,7 +66,10 @@ def test_sources_are_listed_and_removed_however_the_path_is_spelled(nightjar, tm
     engine = open_database(f"sqlite:///{tmp_path / 'state' / 'nightjar.db'}")
     ingest_paths(Library(engine), [tmp_path / "docs"], splitting=SplittingRules(90))
     engine.dispose()
-    assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/a.md", "docs/b.md"]
+    assert [document["source"] for document in json.loads(nightjar("sources", "--json").stdout)] == [
+        "docs/a.md",
+        "docs/b.md",
+    ]
     assert "docs/a.md" in nightjar("sources").stdout
     assert nightjar("remove", str(tmp_path / "docs" / "a.md")).stdout == f"Removed 1 document: {tmp_path}/docs/a.md\n"
     missing = nightjar("remove", "docs", "nowhere.md")
@@ -88,11 +91,11 @@ def test_an_ingest_is_a_job_whose_files_can_be_looked_up_afterwards(nightjar, tm
     assert nightjar("jobs").stdout.startswith("No ingest has run yet")
     nightjar("ingest", "docs")
     listed = json.loads(nightjar("jobs", "--json").stdout)
-    assert [(one["state"], one["door"], one["files"], one["n_encoded"]) for one in listed] == [
+    assert [(document["state"], document["door"], document["files"], document["n_encoded"]) for document in listed] == [
         ("done", "command", {"indexed": 1, "refused": 1}, 1)
     ]
     job = json.loads(nightjar("jobs", listed[0]["job_id"][:8], "--json").stdout)
-    assert [(one["source"], one["stage"]) for one in job["sources"]] == [
+    assert [(source["source"], source["stage"]) for source in job["sources"]] == [
         ("docs/broken.pdf", "refused"),
         ("docs/lamp.md", "indexed"),
     ]
@@ -112,7 +115,7 @@ def test_what_is_gone_from_a_folder_is_listed_and_removed_only_when_that_is_said
     assert kept["duplicates"] == [{"source": "docs/light.md", "note": "same bytes as docs/lamp.md"}]
     assert "Gone from the folder, kept" in nightjar("ingest", "docs").stdout
     assert "Gone from the folder, and removed" in nightjar("ingest", "docs", "--remove-vanished").stdout
-    assert [one["source"] for one in json.loads(nightjar("sources", "--json").stdout)] == ["docs/light.md"]
+    assert [document["source"] for document in json.loads(nightjar("sources", "--json").stdout)] == ["docs/light.md"]
     removed = json.loads(nightjar("remove", "docs", "--json").stdout)
     assert removed == [{"source": "docs", "n_documents": 1, "n_passages": 1, "n_verdicts": 0, "versions": []}]
 
@@ -145,7 +148,7 @@ def test_sources_are_narrowed_sorted_and_counted(nightjar, tmp_path) -> None:
         (tmp_path / "docs" / f"{name}.md").write_text(f"# {name}\n\n{text}\n")
     nightjar("ingest", "docs")
     found = json.loads(nightjar("sources", "--sort=-passages", "--json").stdout)
-    assert [(one["source"], one["n_passages"], one["state"]) for one in found] == [
+    assert [(document["source"], document["n_passages"], document["state"]) for document in found] == [
         ("docs/moth.md", 2, "indexed"),
         ("docs/lamp.md", 1, "indexed"),
     ]

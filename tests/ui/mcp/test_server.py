@@ -40,7 +40,7 @@ def test_two_tools_are_offered_and_say_what_they_take_and_give(server: RunningSe
         async with mcp.Client(f"{server.address}/mcp") as client:
             return (await client.list_tools()).tools
 
-    offered = {one.name: one for one in anyio.run(tools)}
+    offered = {tool.name: tool for tool in anyio.run(tools)}
     assert set(offered) == {"search", "ask"}
     assert set(offered["ask"].input_schema["properties"]) == {"question", "conversation_id", "sources"}
     assert offered["ask"].input_schema["required"] == ["question"]
@@ -115,7 +115,7 @@ def test_an_agent_on_this_machine_is_served_over_stdio_beside_the_library(tmp_pa
             (tmp_path / "documents" / "owls.md").write_text("# Owls\n\nBarn owls nest in church towers.\n", "utf-8")
             await anyio.to_thread.run_sync(partial(fill, app, tmp_path / "documents"))  # what comes meanwhile is found
             then = await client.call_tool("ask", {"question": "Where do barn owls nest?"})
-            return [one.structured_content["answer"] for one in (first, then)]
+            return [answer.structured_content["answer"] for answer in (first, then)]
 
     first, then = anyio.run(asked_twice)
     app.close()

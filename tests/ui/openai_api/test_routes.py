@@ -37,7 +37,7 @@ def http(server: RunningServer) -> Iterator[httpx.Client]:
 
 
 def test_the_one_model_is_listed_and_found_by_its_name(client: openai.OpenAI) -> None:
-    assert [one.id for one in client.models.list()] == ["nightjar"]
+    assert [model.id for model in client.models.list()] == ["nightjar"]
     assert client.models.retrieve("nightjar").object == "model"
     with pytest.raises(openai.NotFoundError) as refused:
         client.models.retrieve("gpt-4")
@@ -72,9 +72,9 @@ def test_a_stream_holds_the_same_text_then_the_citations_then_the_count(client: 
         )
     )
     *pieces, end, counted = chunks
-    assert {one.id for one in chunks} == {chunks[0].id}
-    assert "".join(one.choices[0].delta.content for one in pieces) == whole.choices[0].message.content
-    assert [one.choices[0].finish_reason for one in pieces] == [None] * len(pieces)
+    assert {chunk.id for chunk in chunks} == {chunks[0].id}
+    assert "".join(piece.choices[0].delta.content for piece in pieces) == whole.choices[0].message.content
+    assert [piece.choices[0].finish_reason for piece in pieces] == [None] * len(pieces)
     assert end.choices[0].finish_reason == "stop"
     assert end.choices[0].delta.annotations[0]["url_citation"]["title"] == "The grant"
     assert (counted.choices, counted.usage) == ([], whole.usage)
@@ -112,7 +112,7 @@ def test_a_client_can_vote_with_what_comes_along(
     vote = {"turn_id": told["turn_id"], "token": told["token"], "passage_id": told["passage_ids"][0]}
     assert http.post("/api/verdicts", json={**vote, "verdict": "helpful"}).status_code == 200
     stored = server.opening.app().feedback.standing("local", told["turn_id"])
-    assert [one.verdict for one in stored] == ["helpful"]
+    assert [turn.verdict for turn in stored] == ["helpful"]
 
 
 def test_an_answer_that_declines_is_an_answer_without_annotations(client: openai.OpenAI) -> None:

@@ -55,7 +55,7 @@ def test_asking_an_earlier_question_again_forgets_what_followed_it() -> None:
 
 def test_messages_hold_no_html_that_anybody_wrote() -> None:
     messages = Conversation(conversation_id="c").after(exchange("t1", HOSTILE, HOSTILE)).messages()
-    assert all("<img" not in one["content"] for one in messages)
+    assert all("<img" not in message["content"] for message in messages)
 
 
 def test_a_removed_passage_shows_that_it_was_and_none_of_its_words() -> None:
@@ -154,14 +154,14 @@ def test_a_conversation_is_saved_as_text_that_nothing_reads_as_signs() -> None:
     assert "## What?\n\n2026-11-25 09:00 UTC, version v1\n\nOwls. \\[1\\]" in text
     assert "- [1] a.md, page 3: “\\<img" in text
     whole = json.loads(conversation_as_json(listed, kept))
-    assert [(one["turn_id"], one["citations"][0]["passage_id"]) for one in whole["turns"]] == [("t1", "ext-1")]
+    assert [(turn["turn_id"], turn["citations"][0]["passage_id"]) for turn in whole["turns"]] == [("t1", "ext-1")]
 
 
 def test_nothing_is_said_of_how_things_stand_where_all_is_well_and_ingests_are(tmp_path: Path) -> None:
     app = open_app(load_settings(tmp_path / "data"))
     try:
         calm = [
-            one for one in status_messages(app) if "disk" not in one
+            message for message in status_messages(app) if "disk" not in message
         ]  # that of the machine that tests may be nearly full
         app.jobs.create(IngestRequest(("a.md",), str(tmp_path)))
         app.jobs.start_next()

@@ -98,7 +98,7 @@ def test_a_job_whose_application_was_killed_is_gone_on_with(client: httpx.Client
     job = over(client, client.get("/api/jobs").json()[-1]["job_id"])
     assert (job["state"], job["n_starts"], job["files"]) == ("done", 2, {"indexed": 1, "refused": 1})
     assert "went on at the next start" in job["note"]
-    assert "docs/owls.md" in [one["source"] for one in client.get("/api/documents").json()]
+    assert "docs/owls.md" in [document["source"] for document in client.get("/api/documents").json()]
 
 
 def test_an_ingest_is_begun_watched_and_found_by_searches_when_it_is_done(client: httpx.Client, home: Path) -> None:
@@ -108,8 +108,8 @@ def test_an_ingest_is_begun_watched_and_found_by_searches_when_it_is_done(client
     job = over(client, begun.json()["job_id"])
     assert (job["state"], job["n_passages"], job["n_encoded"]) == ("done", 1, 1)
     files = client.get(f"/api/jobs/{job['job_id']}/files").json()
-    by_name = {one["source"].rsplit("/", 1)[-1]: one for one in files}
-    assert {name: one["stage"] for name, one in by_name.items()}.items() >= {("bats.md", "indexed")}
+    by_name = {file["source"].rsplit("/", 1)[-1]: file for file in files}
+    assert {name: document["stage"] for name, document in by_name.items()}.items() >= {("bats.md", "indexed")}
     assert by_name["broken.pdf"]["stage"] == "refused" and by_name["broken.pdf"]["note"]
     hits = client.get("/api/search", params={"q": "Who finds moths by echoes?", "k": 1}).json()["hits"]
     assert hits[0]["text"] == "Bats find moths by echoes."
@@ -137,7 +137,11 @@ def test_only_what_the_settings_allow_can_be_brought_in(client: httpx.Client, ho
 def test_a_document_is_removed_with_what_hangs_on_it(client: httpx.Client, home: Path) -> None:
     (home / "docs/foxes.md").write_text("Foxes dig dens.", "utf-8")
     over(client, client.post("/api/jobs", json={"paths": [str(home / "docs/foxes.md")]}).json()["job_id"])
-    source = next(one["source"] for one in client.get("/api/documents").json() if one["source"].endswith("foxes.md"))
+    source = next(
+        document["source"]
+        for document in client.get("/api/documents").json()
+        if document["source"].endswith("foxes.md")
+    )
     removed = client.delete("/api/documents", params={"source": source})
     assert removed.json() == {"n_documents": 1, "n_passages": 1, "n_verdicts": 0, "versions": []}
     assert client.delete("/api/documents", params={"source": source}).status_code == 404
@@ -154,10 +158,12 @@ def test_documents_come_a_page_at_a_time_with_what_people_said_of_them(client: h
     everything = client.get("/api/documents")
     assert everything.headers["x-total-count"] == str(len(everything.json()))
     page = client.get("/api/documents", params={"limit": 1, "sort": "-source"})
-    assert [one["source"] for one in page.json()] == [everything.json()[-1]["source"]]
+    assert [document["source"] for document in page.json()] == [everything.json()[-1]["source"]]
     assert client.get("/api/documents", params={"offset": len(everything.json())}).json() == []
     found = client.get("/api/documents", params={"q": "OWLS.md"}).json()
-    assert [(one["title"], one["n_passages"], one["state"]) for one in found] == [("Owls", 1, "indexed")]
+    assert [(document["title"], document["n_passages"], document["state"]) for document in found] == [
+        ("Owls", 1, "indexed")
+    ]
     assert found[0]["verdicts"] == {"helpful": 0, "not_relevant": 0, "outdated": 0}
     assert client.get("/api/documents", params={"sort": "colour"}).status_code == 400
     assert client.get("/api/documents", params={"limit": 0}).status_code == 400
@@ -177,7 +183,7 @@ def test_one_document_comes_with_its_passages_and_the_verdicts_on_each(client: h
     assert (passage["text"], passage["verdicts"]["outdated"], passage["cited"]) == ("Owls hunt mice at night.", 1, 1)
     assert passage["end"] - passage["start"] == len(passage["text"])
     assert (told["verdicts"]["outdated"], told["cited"]) == (1, 1)
-    assert [one["source"] for one in client.get("/api/documents", params={"only": "outdated"}).json()] == [
+    assert [document["source"] for document in client.get("/api/documents", params={"only": "outdated"}).json()] == [
         told["source"]
     ]
     client.request("DELETE", "/api/verdicts", json=target)
@@ -191,7 +197,7 @@ def test_files_that_were_refused_are_tried_again_until_they_go_in(
     app = server.opening.app()
     refused = latest_refused_job(app, 20)
     assert refused is not None
-    assert [Path(one).name for one in refused[1]] == ["broken.pdf"]
+    assert [Path(refusal).name for refusal in refused[1]] == ["broken.pdf"]
     (home / "docs/broken.pdf").rename(home / "docs/kept.pdf")
     with pytest.raises(UsageError, match="none of the refused files is there any more"):
         enqueue_refused(app, *refused)
@@ -256,10 +262,16 @@ def test_only_administrators_see_the_gaps_of_others_and_nobody_sees_names(server
     def told(person: CurrentUser) -> list[dict]:
         return as_person(server, person, "GET", "/api/gaps").json()
 
-    assert [one["questions"] for one in told(CurrentUser("ada", "voter"))] == [["Which volcano did ada climb?"]]
+    assert [document["questions"] for document in told(CurrentUser("ada", "voter"))] == [
+        ["Which volcano did ada climb?"]
+    ]
     everybodys = told(CurrentUser("root", "administrator"))
-    assert {question for one in everybodys for question in one["questions"]} >= {"Which volcano did ben climb?"}
-    assert all(set(one) == {"name", "questions", "n_asked", "n_people", "last_at", "closest"} for one in everybodys)
+    assert {question for document in everybodys for question in document["questions"]} >= {
+        "Which volcano did ben climb?"
+    }
+    assert all(
+        set(document) == {"name", "questions", "n_asked", "n_people", "last_at", "closest"} for document in everybodys
+    )
 
 
 def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(
@@ -404,7 +416,7 @@ def whole(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     monkeypatch.chdir(tmp_path)
     app = open_app(load_settings(tmp_path / "whole"))
     ingest_paths(app.library, [Path("notes")], splitting=app.splitting_rules())
-    found = {one.source: one.n_passages for one in app.library.sources()}
+    found = {source.source: source.n_passages for source in app.library.sources()}
     app.close()
     return found
 
@@ -427,7 +439,7 @@ def n_lost(library: Library) -> int:
 
 def check_whole(library: Library, whole: dict[str, int]) -> int:
     """Every document is whole or absent; returns how many are there."""
-    there = {one.source: one.n_passages for one in library.sources()}
+    there = {source.source: source.n_passages for source in library.sources()}
     assert there.items() <= whole.items()
     assert n_lost(library) == 0
     assert sql(library, "pragma integrity_check") == "ok"

@@ -134,8 +134,8 @@ def test_a_passage_that_people_rejected_is_shown_without_their_names(app: App) -
     app.feedback.record_turns(turns)
     app.feedback.append(
         [
-            Verdict(user=one.user, turn_id=one.turn_id, question=FILTER, passage_id=rejected, verdict="not_relevant")
-            for one in turns
+            Verdict(user=turn.user, turn_id=turn.turn_id, question=FILTER, passage_id=rejected, verdict="not_relevant")
+            for turn in turns
         ]
     )
     page = negatives_html(app, FILTER)
@@ -231,7 +231,7 @@ def test_every_way_and_every_rule_has_its_words() -> None:
     assert list(texts.WAYS) == list(FINDERS)
     view = VersionView("the base", np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
     unexplained = [
-        one.reason for one in false_negative_rules([view]) if not one.reason.startswith(tuple(texts.REASONS))
+        rule.reason for rule in false_negative_rules([view]) if not rule.reason.startswith(tuple(texts.REASONS))
     ]
     assert unexplained == []
 
@@ -317,8 +317,8 @@ def test_looking_waits_in_a_line_of_its_own() -> None:
 
 def luminance(colour: str) -> float:
     """Relative, 0 to 1 (WCAG 2.2)."""
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
+    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -395,7 +395,7 @@ class TestInABrowser:
         try:
             look(page, FILTER)
             assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 390
-            lefts = {round(one.rect["x"]) for one in page.browser.find_elements("css selector", ".nj-way")}
+            lefts = {round(element.rect["x"]) for element in page.browser.find_elements("css selector", ".nj-way")}
             assert len(lefts) == 1
         finally:
             page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

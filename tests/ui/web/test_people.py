@@ -60,9 +60,9 @@ def accounts(app: App) -> Iterator[Accounts]:
 
     opened = Accounts(app.engine)
     yield opened
-    for one in opened.all():
-        if one.name != "ann":
-            erase_user_data(app.engine, one.name)
+    for account in opened.all():
+        if account.name != "ann":
+            erase_user_data(app.engine, account.name)
 
 
 def told(page: PeoplePage, updates: dict[Any, Any]) -> str:
@@ -99,7 +99,7 @@ def test_what_the_command_refuses_the_page_refuses_in_the_same_words(
     page: PeoplePage, accounts: Accounts, name: str, role: str, password: str, why: str
 ) -> None:
     assert why in told(page, page.adding.add(name, role, password, request_of(ANN)))
-    assert [one.name for one in accounts.all()] == ["ann"]
+    assert [account.name for account in accounts.all()] == ["ann"]
 
 
 def test_the_last_administrator_stays_and_the_reason_is_told(page: PeoplePage, accounts: Accounts) -> None:
@@ -110,7 +110,7 @@ def test_the_last_administrator_stays_and_the_reason_is_told(page: PeoplePage, a
         page.one.leaving.ask_forget("ann", request_of(ANN)),
         page.one.leaving.go("ann", "forget", "ann", request_of(ANN)),
     ]
-    assert all("'ann' is the last administrator, who must stay" in told(page, one) for one in refused)
+    assert all("'ann' is the last administrator, who must stay" in told(page, refusal) for refusal in refused)
     assert accounts.get("ann") == Account(
         name="ann", role="administrator", created_at=accounts.get("ann").created_at, is_locked=False, has_password=True
     )
@@ -144,7 +144,7 @@ def test_a_token_is_revoked_and_only_one_of_the_person_who_is_shown(page: People
     revoked = page.one.revoke_token("bob", mine.token_id, request_of(ANN))
     assert told(page, revoked) == "The token “<b>the wiki</b>” is revoked: it holds no more."
     assert "<b>" not in revoked[page.desk.status]
-    assert [one.is_revoked for one in held.tokens("bob")] == [True]
+    assert [token.is_revoked for token in held.tokens("bob")] == [True]
 
 
 def test_locking_out_takes_two_steps_and_can_be_undone(page: PeoplePage, accounts: Accounts) -> None:
@@ -242,9 +242,9 @@ def test_without_accounts_the_page_says_how_to_begin_and_has_no_events(opening: 
         return blocks
 
     blocks = asyncio.run(make())
-    shown = [one.value for one in blocks.blocks.values() if isinstance(one, gr.Markdown)]
+    shown = [block.value for block in blocks.blocks.values() if isinstance(block, gr.Markdown)]
     assert any("nightjar accounts add NAME --role administrator" in str(value) for value in shown)
-    assert [one.fn.__name__ for one in blocks.fns.values()] == ["show_people_link"]
+    assert [block_function.fn.__name__ for block_function in blocks.fns.values()] == ["show_people_link"]
 
 
 def test_the_way_to_the_page_is_shown_to_administrators_alone(opening: AppStartup) -> None:

@@ -184,17 +184,17 @@ def test_what_one_person_alone_rejected_waits_for_a_decision_and_is_gone_after_i
     first = doubts[0]
     assert (first["question"], first["kind"]) == (TRAIN[0], "alone")
     assert first["passage"]["passage_id"] == RIGHT[TRAIN[1]]
-    assert [one["passage_id"] for one in first["right"]] == [RIGHT[TRAIN[0]]]
-    assert {one["kind"] for one in doubts} >= {"suspected"}, "cleaning is unsure of some too"
-    assert all(split_of(one["question"]) == "train" for one in doubts)
+    assert [passage["passage_id"] for passage in first["right"]] == [RIGHT[TRAIN[0]]]
+    assert {doubt["kind"] for doubt in doubts} >= {"suspected"}, "cleaning is unsure of some too"
+    assert all(split_of(doubt["question"]) == "train" for doubt in doubts)
 
     decision = {"question": first["question"], "passage_id": first["passage"]["passage_id"], "decision": "negative"}
     assert client.post("/api/reviews", json=decision).json()["user"] == "local"
     told = client.get("/api/reviews").json()
     assert (first["question"], first["passage"]["passage_id"]) not in [
-        (one["question"], one["passage"]["passage_id"]) for one in told["doubts"]
+        (doubt["question"], doubt["passage"]["passage_id"]) for doubt in told["doubts"]
     ]
-    assert [one["decision"] for one in told["reviews"]] == ["negative"]
+    assert [review["decision"] for review in told["reviews"]] == ["negative"]
     assert client.post("/api/reviews", json=decision | {"decision": "perhaps"}).status_code == 400
     assert client.post("/api/reviews", json=decision | {"question": "never asked"}).status_code == 404
 
@@ -351,7 +351,9 @@ def test_what_a_page_changes_is_stored_under_the_name_of_who_did_it(page: Traini
     pair = first[page.reviews.shown]
     after = page.reviews.decide("not_negative", pair, ADMIN)
     assert after[page.reviews.shown] != pair
-    review = next(one for one in ReviewStore(app.engine).standing() if (one.question, one.passage_id) == pair)
+    review = next(
+        review for review in ReviewStore(app.engine).standing() if (review.question, review.passage_id) == pair
+    )
     assert (review.user, review.decision) == ("ada", "not_negative")
 
 

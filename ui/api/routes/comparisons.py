@@ -84,8 +84,8 @@ def _add_blind(api: FastAPI, opening: AppStartup) -> None:
         comparisons = BlindComparisons(app.engine, app.feedback)
         blind = comparisons.begin(question, first.encoder_id, second.encoder_id)
         left, right = (
-            search_version(app, app.registry.version(one), question, wanted.k)
-            for one in (blind.left_id, blind.right_id)
+            search_version(app, app.registry.version(version_id), question, wanted.k)
+            for version_id in (blind.left_id, blind.right_id)
         )
         told_pair = sorted((first.encoder_id, second.encoder_id))
         return {

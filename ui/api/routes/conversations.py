@@ -77,7 +77,7 @@ def add_conversation_routes(api: FastAPI, opening: AppStartup) -> None:
     ) -> list[dict[str, Any]]:
         """Your conversations, the one with the newest question first."""
         found = opening.app().conversations.of(current_user(request).name, limit, offset, words)
-        return [_listed_json(one) for one in found]
+        return [_listed_json(conversation) for conversation in found]
 
     @api.get("/api/conversations/{conversation_id}", response_model=ConversationWithTurnsSchema)
     def conversation(
@@ -88,7 +88,7 @@ def add_conversation_routes(api: FastAPI, opening: AppStartup) -> None:
         """One of your conversations, with its questions and answers."""
         app, name = opening.app(), current_user(request).name
         kept = app.conversations.exchanges(conversation_id, name, n)
-        turns = [_exchange_json(one, app.feedback.token(one.answer.turn_id)) for one in kept]
+        turns = [_exchange_json(exchange, app.feedback.token(exchange.answer.turn_id)) for exchange in kept]
         return _listed_json(app.conversations.get(conversation_id, name)) | {"turns": turns}
 
     @api.patch("/api/conversations/{conversation_id}", response_model=ConversationSchema)

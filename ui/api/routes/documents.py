@@ -37,7 +37,7 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
         """
         listed, n = opening.app().document_listing().page(DocumentQuery(q, sort, only), limit, offset)
         response.headers["x-total-count"] = str(n)
-        return [document_json(one) for one in listed]
+        return [document_json(document) for document in listed]
 
     @api.get("/api/documents/{document_id}")
     def document(
@@ -49,7 +49,7 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
         catalogue = opening.app().document_listing()
         passages = catalogue.passages(document_id, limit, offset)
         return document_json(catalogue.get(document_id)) | {
-            "passages": [passage_with_tally_json(*one) for one in passages]
+            "passages": [passage_with_tally_json(*passage) for passage in passages]
         }
 
     @api.delete("/api/documents")
@@ -67,4 +67,4 @@ def _add_gaps(api: FastAPI, opening: AppStartup) -> None:
     @api.get("/api/gaps")
     def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = DEFAULT_N_GAPS) -> list[dict[str, Any]]:
         """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
-        return [gap_json(*one) for one in list_gaps(opening.app(), current_user(request), limit)]
+        return [gap_json(*gap) for gap in list_gaps(opening.app(), current_user(request), limit)]

@@ -51,7 +51,7 @@ def list_reports(data: Path) -> list[StoredReport]:
     """Those of nights and those of evaluations, the newest first."""
     folders = [*(data / "nights").glob("*/report"), *(data / "reports").glob("*")]
     found = (_report(folder) for folder in folders)
-    return sorted((one for one in found if one), key=lambda one: (one.made_at, one.name), reverse=True)
+    return sorted((report for report in found if report), key=lambda one: (one.made_at, one.name), reverse=True)
 
 
 def get_report(data: Path, name: str) -> StoredReport:
@@ -60,9 +60,9 @@ def get_report(data: Path, name: str) -> StoredReport:
     Raises:
         NotFoundError: there is none of this name.
     """
-    for one in list_reports(data):
-        if one.name == name:
-            return one
+    for report in list_reports(data):
+        if report.name == name:
+            return report
     raise NotFoundError(f"no report {name!r}: the page Training lists what there is")
 
 

@@ -140,10 +140,10 @@ def _add_reviews(api: FastAPI, room: TrainingAdmin) -> None:
 
         app = _opened(room, request)
         doubts = room.doubtful_negatives()
-        passages = app.library.get([name for one in doubts for name in (one.passage_id, *one.right)])
+        passages = app.library.get([name for doubt in doubts for name in (doubt.passage_id, *doubt.right)])
         return {
-            "doubts": [doubtful_negative_json(one, passages) for one in doubts],
-            "reviews": [review_json(one) for one in ReviewStore(app.engine).standing()],
+            "doubts": [doubtful_negative_json(doubt, passages) for doubt in doubts],
+            "reviews": [review_json(review) for review in ReviewStore(app.engine).standing()],
         }
 
     @api.post("/api/reviews")

@@ -77,7 +77,7 @@ def _target(app: App, target: VerdictTarget) -> str | None:
     app.feedback.check_token(target.turn_id, target.token)
     if target.passage_id is None:
         return None
-    shown = app.library.get([one.passage_id for one in app.feedback.turn(target.turn_id).shown])
+    shown = app.library.get([shown_hit.passage_id for shown_hit in app.feedback.turn(target.turn_id).shown])
     for passage in shown.values():
         if target.passage_id in (passage.passage_id, passage.public_id):
             return passage.passage_id

@@ -53,19 +53,19 @@ def list_(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False)
     with _opened(context) as app:
         listed = Accounts(app.engine).all()
     if as_json:
-        print_json([_account_json(one) for one in listed])
+        print_json([_account_json(account) for account in listed])
     elif not listed:
         typer.echo('Nobody has an account: "nightjar accounts add NAME --role administrator" makes the first one.')
     else:
         rows = [
             [
-                one.name,
-                one.role,
-                f"{one.created_at:%Y-%m-%d}",
-                "locked" if one.is_locked else "",
-                "" if one.has_password else "no password",
+                account.name,
+                account.role,
+                f"{account.created_at:%Y-%m-%d}",
+                "locked" if account.is_locked else "",
+                "" if account.has_password else "no password",
             ]
-            for one in listed
+            for account in listed
         ]
         print_table(["name", "role", "since", "", ""], rows)
 
@@ -188,20 +188,20 @@ def list_tokens(
     with _opened(context) as app:
         listed = CredentialStore(app.engine).tokens(name)
     if as_json:
-        print_json([_token_json(one) for one in listed])
+        print_json([_token_json(account) for account in listed])
     elif not listed:
         typer.echo('There are no tokens: "nightjar tokens add NAME --label WHAT-FOR" makes one.')
     else:
         rows = [
             [
-                one.token_id,
-                one.name,
-                one.label,
-                f"{one.created_at:%Y-%m-%d}",
-                _at(one.used_at),
-                "revoked" if one.is_revoked else "",
+                account.token_id,
+                account.name,
+                account.label,
+                f"{account.created_at:%Y-%m-%d}",
+                _at(account.used_at),
+                "revoked" if account.is_revoked else "",
             ]
-            for one in listed
+            for account in listed
         ]
         print_table(["id", "person", "for", "made", "last used", ""], rows)
 

@@ -57,7 +57,7 @@ def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) 
         raise
     found = list(describe_settings(settings))
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(problem) for problem in found])
         return
     _print_table(found, found)
     typer.echo(f"\n{WHERE_TO_SET}")
@@ -97,13 +97,16 @@ def _setting(name: str, value: object, field: FieldInfo) -> Setting:
 def _plain(value: object) -> object:
     """A value as JSON knows it, secrets masked."""
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _print_table(found: list[Setting], known: list[Setting]) -> None:
-    values = {one.name: one.value for one in found}
-    rows = [[one.name, _cell(values.get(one.name)), _cell(one.default), one.description] for one in known]
+    values = {problem.name: problem.value for problem in found}
+    rows = [
+        [setting.name, _cell(values.get(setting.name)), _cell(setting.default), setting.description]
+        for setting in known
+    ]
     print_table(["setting", "value", "default", "what it does"], rows)
 
 

@@ -49,21 +49,21 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
         app.close()
     listed = list(judgments.people.values())
     if as_json:
-        print_json({"people": [_as_json(one) for one in listed], "dropped": dict(judgments.dropped)})
+        print_json({"people": [_as_json(voter) for voter in listed], "dropped": dict(judgments.dropped)})
         return
     if not listed:
         typer.echo('Nobody has voted yet: "nightjar serve" and "nightjar feedback import" bring votes in.')
         return
     rows = [
         [
-            one.name,
-            f"{one.n_votes:,}",
-            f"{one.n_rejections:,}",
-            f"{one.n_agreed:,} of {one.n_compared:,}" if one.n_compared else "–",
-            f"{one.record:.2f}",
-            one.waits,
+            voter.name,
+            f"{voter.n_votes:,}",
+            f"{voter.n_rejections:,}",
+            f"{voter.n_agreed:,} of {voter.n_compared:,}" if voter.n_compared else "–",
+            f"{voter.record:.2f}",
+            voter.waits,
         ]
-        for one in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))
+        for voter in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))
     ]
     print_table(["person", "votes", "rejections", "others agree", "record", "waits, because"], rows)
     for reason, n in sorted(judgments.dropped.items()):

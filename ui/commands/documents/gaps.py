@@ -43,7 +43,7 @@ def gaps(
     with opened_app(context) as app:
         found = list_gaps(app, LOCAL_ADMINISTRATOR, limit)
     if as_json:
-        print_json([gap_json(*one) for one in found])
+        print_json([gap_json(*gap) for gap in found])
         return
     if not found:
         typer.echo("No question is without an answer.")

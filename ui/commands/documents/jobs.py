@@ -45,7 +45,7 @@ def jobs(
         app.jobs.fail_stale_jobs()
         if job_id is None:
             listed = app.jobs.latest()
-            print_json([job_json(one) for one in listed]) if as_json else _print_jobs(listed)
+            print_json([job_json(job) for job in listed]) if as_json else _print_jobs(listed)
             return
         job = _named(app.jobs, job_id)
         job = app.jobs.cancel(job.job_id) if cancel else job
@@ -56,13 +56,13 @@ def jobs(
     _print_jobs([job])
     rows = [
         [
-            escape_unprintable(one.source),
-            one.stage,
-            str(one.n_passages),
-            str(one.n_encoded),
-            escape_unprintable(one.note),
+            escape_unprintable(step.source),
+            step.stage,
+            str(step.n_passages),
+            str(step.n_encoded),
+            escape_unprintable(step.note),
         ]
-        for one in steps
+        for step in steps
     ]
     if rows:
         print_table(["file", "stage", "passages", "encoded", ""], rows)

@@ -64,19 +64,19 @@ def sources(
             return
         listed, n = app.document_listing().page(wanted, limit or MAX_LISTED)
     if as_json:
-        print_json([document_json(one) for one in listed])
+        print_json([document_json(document) for document in listed])
         return
     rows = [
         [
-            escape_unprintable(one.source),
-            escape_unprintable(one.title),
-            one.state,
-            f"{one.n_passages:,}",
-            f"{one.n_characters:,}",
-            one.added_at[:10],
-            *(f"{n:,}" for n in astuple(one.tally)),
+            escape_unprintable(document.source),
+            escape_unprintable(document.title),
+            document.state,
+            f"{document.n_passages:,}",
+            f"{document.n_characters:,}",
+            document.added_at[:10],
+            *(f"{n:,}" for n in astuple(document.tally)),
         ]
-        for one in listed
+        for document in listed
     ]
     print_table(
         ["source", "title", "state", "passages", "characters", "added", "helpful", "not relevant", "outdated", "cited"],
@@ -95,12 +95,12 @@ def _print_sources(listed: list[SourceSummary], *, as_json: bool) -> None:
         return
     rows = [
         [
-            escape_unprintable(one.source),
-            escape_unprintable(one.title),
-            f"{one.n_passages:,}",
-            one.added_at[:16].replace("T", " "),
+            escape_unprintable(document.source),
+            escape_unprintable(document.title),
+            f"{document.n_passages:,}",
+            document.added_at[:16].replace("T", " "),
         ]
-        for one in listed
+        for document in listed
     ]
     print_table(["source", "title", "passages", "added (UTC)"], rows)
 

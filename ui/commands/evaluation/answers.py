@@ -123,7 +123,7 @@ def draw_sample(asked: QuestionSet, n: int, seed: int) -> list[EvalQuestion]:
     """Up to *n* of the questions, in their order."""
     places = range(len(asked.questions))
     chosen = random.Random(seed).sample(places, min(n, len(places)))  # noqa: S311 (which questions are asked is no secret)
-    return [asked.questions[place] for place in sorted(chosen)]
+    return [asked.questions[index] for index in sorted(chosen)]
 
 
 def _rows(app: App, version: Version, drawn: Sequence[EvalQuestion], *, without: bool) -> list[Any]:
@@ -137,8 +137,8 @@ def _rows(app: App, version: Version, drawn: Sequence[EvalQuestion], *, without:
     stored, tokens = _stored(app), PassageTokenizer(version.folder)
     with progress_bar("answering", len(drawn), "questions") as advance:
         return [
-            measure_answer(one, stored, lambda text: len(tokens.starts([text])[0]))
-            for one in ask_questions(
+            measure_answer(answer, stored, lambda text: len(tokens.starts([text])[0]))
+            for answer in ask_questions(
                 drawn,
                 leave_out_retrievers(app, version),
                 lambda retriever: app.answerer_with(lambda: retriever, generator, feedback),
@@ -249,16 +249,16 @@ def _print_transitions(moved: dict[str, Any]) -> None:
     rows = [[cause, *(f"{n:,}" if n else "" for n in after.values())] for cause, after in moved["table"].items()]
     print_table(["before \\ now", *columns], rows)
     for name in ("broken", "fixed"):
-        for one in moved[name]:
-            typer.echo(f"{name}: {one['question']} ({one['before']} → {one['after']})")
+        for query_id in moved[name]:
+            typer.echo(f"{name}: {query_id['question']} ({query_id['before']} → {query_id['after']})")
 
 
 def _lines(scores: AnswerScores, judged: JudgeResult | None) -> Iterator[str]:
     """A line for every question: its answer, its values, and its cause."""
-    grades = {one.item_id: one.mean for one in judged.judged} if judged else {}
-    for row, one in zip(scores.rows, scores.attributed(), strict=True):
+    grades = {item.item_id: item.mean for item in judged.judged} if judged else {}
+    for row, question in zip(scores.rows, scores.attributed(), strict=True):
         grade = {"judge": grades.get(row.query_id)} if judged else {}
-        yield json.dumps(row.as_json() | {"cause": one.cause} | grade, ensure_ascii=False) + "\n"
+        yield json.dumps(row.as_json() | {"cause": question.cause} | grade, ensure_ascii=False) + "\n"
 
 
 def _print_why(scores: AnswerScores, told: dict[str, Any]) -> None:
@@ -266,7 +266,7 @@ def _print_why(scores: AnswerScores, told: dict[str, Any]) -> None:
 
     print_table(["first cause", "questions"], [[cause, f"{n:,}"] for cause, n in told["causes"].items() if n])
     failed = worst_failures(scores.attributed(), len(scores.rows))
-    rows = [[one.cause, one.question, str(one.rank or "–"), one.query_id] for one in failed]
+    rows = [[failure.cause, failure.question, str(failure.rank or "–"), failure.query_id] for failure in failed]
     print_table(["why", "question", "rank", "id"], rows)
 
 

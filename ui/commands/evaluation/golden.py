@@ -61,7 +61,7 @@ def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
 
     with opened_app(context) as app:
         found = list_golden(app.engine)
-    write_lines([one.golden.as_json() for one in found], file, "golden questions")
+    write_lines([location.golden.as_json() for location in found], file, "golden questions")
 
 
 @group.command("list")
@@ -81,21 +81,22 @@ def list_(
     if as_json:
         print_json(
             [
-                {name: value for name, value in asdict(one).items() if name != "golden"} | one.golden.as_json()
-                for one in found
+                {name: value for name, value in asdict(location).items() if name != "golden"}
+                | location.golden.as_json()
+                for location in found
             ]
         )
         return
     rows = [
         [
-            one.golden_id[:8],
-            _short(one.golden.question),
-            one.golden.source or "–",
-            one.golden.origin,
-            one.added_by,
-            "retired" if one.retired_at else "",
+            location.golden_id[:8],
+            _short(location.golden.question),
+            location.golden.source or "–",
+            location.golden.origin,
+            location.added_by,
+            "retired" if location.retired_at else "",
         ]
-        for one in found
+        for location in found
     ]
     print_table(["id", "question", "document", "origin", "by", ""], rows)
 
@@ -123,11 +124,11 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
     from eval.datasets.question_sets import is_lost, lost_as_json
 
     with opened_app(context) as app:
-        places = locate_golden([one.golden for one in list_golden(app.engine)], app.library)
-    lost = [one for one in places if is_lost(one)]
-    counts = Counter(one.method for one in places)
-    cut = [one.golden.question for one in places if one.is_cut]
-    sha256 = golden_set_hash(one.golden for one in places)
+        places = locate_golden([golden.golden for golden in list_golden(app.engine)], app.library)
+    lost = [location for location in places if is_lost(location)]
+    counts = Counter(location.method for location in places)
+    cut = [location.golden.question for location in places if location.is_cut]
+    sha256 = golden_set_hash(location.golden for location in places)
     if as_json:
         print_json(
             {
@@ -174,7 +175,7 @@ def _liked(app: App) -> Iterable[Golden]:
     from retriever_training.cold_start.golden_sources import golden_from_votes
     from retriever_training.judgments.snapshot import load_judgments
 
-    passages = {one.passage_id: one for one in app.library.iterate_passages()}
+    passages = {passage.passage_id: passage for passage in app.library.iterate_passages()}
     chosen = app.settings.feedback
     judgments = load_judgments(
         app,
@@ -200,7 +201,7 @@ def _add(app: App, made: list[Golden], *, as_json: bool) -> None:
     from eval.datasets.golden_store import add_golden as add_all
     from eval.datasets.golden_store import list_golden
 
-    before = {one.golden_id for one in list_golden(app.engine)}
+    before = {golden.golden_id for golden in list_golden(app.engine)}
     ids = add_all(app.engine, made, "local")
     n_new = len(set(ids) - before)
     if as_json:
@@ -217,9 +218,11 @@ def _print_check(
     )
     for question in cut:
         typer.echo(f"cut by the splitting: {question}")
-    for one in lost:
-        where = one.golden.source or "any document"
-        typer.echo(f"lost ({one.method}): {one.golden.question} ({where}, {one.golden.golden_id[:8]})")
+    for lost_question in lost:
+        where = lost_question.golden.source or "any document"
+        typer.echo(
+            f"lost ({lost_question.method}): {lost_question.golden.question} ({where}, {lost_question.golden.golden_id[:8]})"
+        )
 
 
 def _short(text: str) -> str:

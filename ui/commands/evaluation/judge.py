@@ -101,16 +101,16 @@ def _voted(app: App, turn_id: str) -> AnswerToJudge:
     from eval.answers.llm_judge import AnswerToJudge
 
     turn = app.feedback.turn(turn_id)
-    cited = [one.passage_id for one in turn.shown if one.cited]
+    cited = [shown_hit.passage_id for shown_hit in turn.shown if shown_hit.cited]
     return AnswerToJudge(
         item_id=turn_id,
         question=turn.question,
         answer=without_citation_marks(turn.answer),
         known=(),
-        passages=_texts(app, cited or [one.passage_id for one in turn.shown]),
+        passages=_texts(app, cited or [shown_hit.passage_id for shown_hit in turn.shown]),
     )
 
 
 def _texts(app: App, passage_ids: Sequence[str]) -> tuple[str, ...]:
     found = app.library.get(list(passage_ids))
-    return tuple(found[one].encoded_text for one in passage_ids if one in found)
+    return tuple(found[passage_id].encoded_text for passage_id in passage_ids if passage_id in found)

@@ -42,15 +42,17 @@ def load_question_set(app: App, dataset: Path | None, split: str, *, golden: boo
         _say_what_differs(app, loaded, split)
         return questions_from_beir(loaded, split, app.library)
     questions = questions_from_golden(app.engine, app.library)
-    for one in lost_as_json(questions.lost):
+    for lost_question in lost_as_json(questions.lost):
         typer.echo(
-            f"not measured with, {one['why']}: {one['question']!r} ({one['source'] or 'any document'})", err=True
+            f"not measured with, {lost_question['why']}: {lost_question['question']!r} "
+            f"({lost_question['source'] or 'any document'})",
+            err=True,
         )
     return questions
 
 
 def _say_what_differs(app: App, dataset: BeirDataset, split: str) -> None:
-    if unknown := [one for one in dataset.unknown if one.split == split]:
+    if unknown := [query_id for query_id in dataset.unknown if query_id.split == split]:
         typer.echo(
             f"left out, because they name a question or a passage that {dataset.name!r} does not have: "
             f"{len(unknown):,} of its judgments, first {unknown[0].query_id!r}, {unknown[0].passage_id!r}",

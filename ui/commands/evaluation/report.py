@@ -74,7 +74,7 @@ def report(
     if as_json:
         print_json({"decision": made.decision.decision, "reasons": list(made.decision.reasons), "report": str(out)})
     else:
-        typer.echo(f"{made.headline}\n" + "\n".join(f"- {one}" for one in made.decision.reasons))
+        typer.echo(f"{made.headline}\n" + "\n".join(f"- {reason}" for reason in made.decision.reasons))
         typer.echo(f"See {out / 'report.html'}")
     raise typer.Exit(EXIT_CODE_BY_DECISION[made.decision.decision])
 

@@ -93,16 +93,19 @@ def _found(app: App, version: Version, drawn: Sequence[EvalQuestion]) -> Iterato
     from eval.answers.perturbations import PerturbationCase
 
     retriever = leave_out_retrievers(app, version)(frozenset())
-    for one in drawn:
-        known = app.library.get(sorted(one.right)).values()
-        right = tuple(passage for passage in known if contains_any_answer(passage.text, one.answers))
-        closest = (hit.passage for hit in retriever.search(one.text, N_SEARCHED))
+    for question in drawn:
+        known = app.library.get(sorted(question.right)).values()
+        right = tuple(passage for passage in known if contains_any_answer(passage.text, question.answers))
+        closest = (hit.passage for hit in retriever.search(question.text, N_SEARCHED))
         wrong = tuple(
             passage
             for passage in closest
-            if passage.passage_id not in one.right and not contains_any_answer(passage.encoded_text, one.answers)
+            if passage.passage_id not in question.right
+            and not contains_any_answer(passage.encoded_text, question.answers)
         )
-        yield PerturbationCase(query_id=one.query_id, question=one.text, answers=one.answers, right=right, wrong=wrong)
+        yield PerturbationCase(
+            query_id=question.query_id, question=question.text, answers=question.answers, right=right, wrong=wrong
+        )
 
 
 def fixed_passage_answerer(app: App, version: Version) -> Any:

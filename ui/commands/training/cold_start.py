@@ -105,7 +105,7 @@ def bench_cold_start(
             f"{line.served.mean_current:.4f}",
             f"{line.served.mean_candidate:.4f}",
             f"{line.served.difference:+.4f} ({line.served.low:+.4f} to {line.served.high:+.4f})",
-            *("–" if one is None else f"{one:+.4f}" for one in (line.seen, line.unseen)),
+            *("–" if part is None else f"{part:+.4f}" for part in (line.seen, line.unseen)),
         ]
         for line in lines
     ]
@@ -214,7 +214,10 @@ def _lines(passages: list[Passage], cold: PseudoQuestionSet) -> Iterator[dict[st
 
 def _print(lines: list[dict[str, Any]], cold: PseudoQuestionSet) -> None:
     shown = [line for source in dict.fromkeys(cold.sources) for line in _first(lines, source)]
-    rows = [[line["source"], line["query"], ", ".join(one["passage_id"] for one in line["passages"])] for line in shown]
+    rows = [
+        [line["source"], line["query"], ", ".join(passage["passage_id"] for passage in line["passages"])]
+        for line in shown
+    ]
     print_table(["source", "question", "passage"], rows, f"{len(lines):,} questions, of which the first")
     print_table(["what became of them", "questions"], [[reason, f"{n:,}"] for reason, n in cold.counts.items()])
 

@@ -60,16 +60,16 @@ def negatives(
         typer.echo(f"right: {positive['passage_id']}  {positive['title']}")
     rows = [
         [
-            one["source"],
-            one["version"],
-            str(one["rank"]),
-            f"{one['score']:.3f}",
-            "–" if one["margin"] is None else f"{one['margin']:+.3f}",
-            one["passage_id"],
-            one["removed"] or "kept",
-            one["title"],
+            candidate["source"],
+            candidate["version"],
+            str(candidate["rank"]),
+            f"{candidate['score']:.3f}",
+            "–" if candidate["margin"] is None else f"{candidate['margin']:+.3f}",
+            candidate["passage_id"],
+            candidate["removed"] or "kept",
+            candidate["title"],
         ]
-        for one in found["candidates"]
+        for candidate in found["candidates"]
     ]
     print_table(["source", "version", "rank", "score", "margin", "passage", "kept?", "title"], rows)
 
@@ -173,8 +173,8 @@ def _tell_what_was_left_out(mined: MinedRows) -> None:
     """On stderr: candidates by the reason that removed them, and the sample to be read."""
     for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
         typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
-    for one in mined.audited:
-        typer.echo(_read_aloud(one), err=True)
+    for audit_line in mined.audited:
+        typer.echo(_read_aloud(audit_line), err=True)
 
 
 def _read_aloud(one: AuditedCandidate) -> str:

@@ -71,33 +71,33 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
         print_json(
             {
                 "current": current,
-                "versions": [_as_json(one, called, current, refused) for one in found],
+                "versions": [_as_json(reason, called, current, refused) for reason in found],
                 "history": [
                     {
-                        "version": one.encoder_id,
-                        "kind": one.kind,
-                        "reason": one.reason,
-                        "at": one.promoted_at.isoformat(),
+                        "version": promotion.encoder_id,
+                        "kind": promotion.kind,
+                        "reason": promotion.reason,
+                        "at": promotion.promoted_at.isoformat(),
                     }
-                    for one in app.registry.history()
+                    for promotion in app.registry.history()
                 ],
             }
         )
         return
     rows = [
         [
-            "→" if one.encoder_id == current else "",
-            _number(one, called),
-            one.encoder_id,
-            str(one.tier),
-            one.parent_id or "",
-            one.passage_side,
-            f"{one.lexical_weight:g}",
-            "kept" if one.folder.is_dir() else "gone",
-            "refused" if one.encoder_id in refused else "",
-            one.created_at.isoformat(timespec="seconds"),
+            "→" if reason.encoder_id == current else "",
+            _number(reason, called),
+            reason.encoder_id,
+            str(reason.tier),
+            reason.parent_id or "",
+            reason.passage_side,
+            f"{reason.lexical_weight:g}",
+            "kept" if reason.folder.is_dir() else "gone",
+            "refused" if reason.encoder_id in refused else "",
+            reason.created_at.isoformat(timespec="seconds"),
         ]
-        for one in found
+        for reason in found
     ]
     print_table(["", "name", "version", "tier", "parent", "passages", "BM25 weight", "files", "gate", "made"], rows)
 

@@ -59,7 +59,7 @@ def reviews(
     elif not told:
         typer.echo("Nothing is in doubt.")
     else:
-        rows = [[one["question"], one["passage"]["passage_id"], one["kind"], one["why"]] for one in told]
+        rows = [[doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], doubt["why"]] for doubt in told]
         print_table(["question", "passage", "kind", "why"], rows)
 
 
@@ -69,5 +69,5 @@ def _listed(app: App, n: int) -> list[dict[str, Any]]:
     from ui.serializers.training import doubtful_negative_json
 
     doubts = find_doubtful_negatives(app, build_night_plan(app.settings), n)
-    passages = app.library.get([name for one in doubts for name in (one.passage_id, *one.right)])
-    return [doubtful_negative_json(one, passages) for one in doubts]
+    passages = app.library.get([name for doubt in doubts for name in (doubt.passage_id, *doubt.right)])
+    return [doubtful_negative_json(doubt, passages) for doubt in doubts]

@@ -82,7 +82,7 @@ def draw_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int
     query_ids = sorted(qrels)
     drawn = np.random.default_rng(seed).permutation(len(query_ids))[:n]
     right: dict[str, frozenset[str]] = {}
-    for query_id in (query_ids[place] for place in drawn):
+    for query_id in (query_ids[index] for index in drawn):
         positives = frozenset(passage_id for passage_id, grade in qrels[query_id].items() if grade > 0)
         text = dataset.queries[query_id]
         right[text] = right.get(text, frozenset()) | positives  # the same words ask for all of them
@@ -116,10 +116,10 @@ def search_questions(app: App, questions: Sequence[str]) -> dict[str, tuple[Show
         raise UsageError('some passages are not encoded yet: run "nightjar ingest" again, it goes on where it stopped')
     shown: dict[str, tuple[ShownPassage, ...]] = {}
     with progress_bar("asking", len(questions), "questions") as advance:
-        for some in batched(questions, 256):
+        for batch in batched(questions, 256):
             shown |= served_passages(
-                some,
-                encoder.encode_queries(some),
+                batch,
+                encoder.encode_queries(batch),
                 passage_ids,
                 matrix,
                 lexical,
@@ -127,20 +127,23 @@ def search_questions(app: App, questions: Sequence[str]) -> dict[str, tuple[Show
                 k=app.settings.retrieval.k,
                 candidates=app.settings.retrieval.candidates,
             )
-            advance(len(some))
+            advance(len(batch))
     return shown
 
 
 def summarise_simulation(asked: list[SimulatedTurn], right: dict[str, frozenset[str]]) -> dict[str, Any]:
-    kinds = Counter(verdict.verdict for one in asked for verdict in one.verdicts)
-    n_found = sum(any(one.passage_id in right[each.turn.question] for one in each.turn.shown) for each in asked)
+    kinds = Counter(verdict.verdict for question in asked for verdict in question.verdicts)
+    n_found = sum(
+        any(shown_hit.passage_id in right[simulated.turn.question] for shown_hit in simulated.turn.shown)
+        for simulated in asked
+    )
     return {
         "n_questions": len(right),
         "n_turns": len(asked),
         "n_turns_with_right_passage": n_found,
         "n_votes": kinds.total(),
         "votes": dict(sorted(kinds.items())),
-        "n_wrong_votes": sum(one.n_wrong for one in asked),
+        "n_wrong_votes": sum(question.n_wrong for question in asked),
     }
 
 

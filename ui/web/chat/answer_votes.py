@@ -103,7 +103,9 @@ class AnswerVotes:
     def _standing(self, answer: Answer, person: CurrentUser) -> tuple[str | None, str]:
         """What the person says of the answer, with their words."""
         given = [
-            one for one in self._opening.app().feedback.standing(person.name, answer.turn_id) if one.passage_id is None
+            verdict
+            for verdict in self._opening.app().feedback.standing(person.name, answer.turn_id)
+            if verdict.passage_id is None
         ]
         return (given[0].verdict, given[0].comment) if given else (None, "")
 
@@ -187,7 +189,7 @@ class AnswerVotes:
         said_of = {
             verdict: passage_id for passage_id, verdict in current_verdicts(app.feedback, turn_id, person.name).items()
         }
-        first = next((one for one in ("pin", "helpful", "answer_not_in_documents") if one in said_of), None)
+        first = next((kind for kind in ("pin", "helpful", "answer_not_in_documents") if kind in said_of), None)
         if first is None:
             return {self.note: gr.update(value=said.PIN_FIRST, visible=True)}
         add_golden_from_turn(app.engine, app.library, turn_id, said_of[first], person.name)

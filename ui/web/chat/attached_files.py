@@ -115,7 +115,7 @@ class AttachedFiles:
         return {self._source: sources[0] if sources else "", self.box: gr.update(visible=False)}
 
     def _jobs(self, job_ids: Ids) -> list[IngestJob]:
-        return [self._opening.app().jobs.get(one) for one in job_ids]
+        return [self._opening.app().jobs.get(job_id) for job_id in job_ids]
 
 
 def _came_in(job: IngestJob) -> bool:

@@ -132,8 +132,11 @@ class ConversationList:
         """The list of a person's conversations, with the open one chosen."""
         wanted, open_id = wanted or ConversationFilter(), conversation.conversation_id
         found = self._opening.app().conversations.of(person.name, wanted.limit + 1, words=wanted.words)
-        choices = [(strip_control_characters(one.title), one.conversation_id) for one in found[: wanted.limit]]
-        chosen = open_id if any(open_id == one for _, one in choices) else None
+        choices = [
+            (strip_control_characters(conversation.title), conversation.conversation_id)
+            for conversation in found[: wanted.limit]
+        ]
+        chosen = open_id if any(open_id == choice for _, choice in choices) else None
         nothing = said.NONE_FOUND if wanted.words.strip() else said.NO_CONVERSATIONS
         return {
             self.state: wanted,

@@ -141,14 +141,14 @@ class ChatPage:
     def _greeting(self, app: App, person: CurrentUser) -> dict[str, Any]:
         """What an empty conversation shows: questions to begin with, or how to fill the library."""
         if app.library.n_passages():
-            examples = [{"text": one} for one in sample_questions(app.library)]
+            examples = [{"text": question} for question in sample_questions(app.library)]
             return {"placeholder": texts.WELCOME, "examples": examples}
         how = said.BY_DROPPING if person.may("administrator") else said.BY_OTHERS
         return {"placeholder": said.FIRST_STEPS.format(how=how), "examples": None}
 
     def _states(self, app: App) -> Updates:
         told = status_messages(app)
-        line = gr.update(value="\n\n".join(escape_html(one) for one in told), visible=bool(told))
+        line = gr.update(value="\n\n".join(escape_html(exchange) for exchange in told), visible=bool(told))
         return {self.states: line, self.timer: gr.Timer(active=bool(told))}
 
     def look(self, conversation: Conversation, request: gr.Request) -> Updates:

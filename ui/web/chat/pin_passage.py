@@ -79,8 +79,8 @@ class PinPassage:
         outputs = [conversation, *self.parts]
         self.words.submit(self.search, [self.words, conversation], outputs, **QUICK)
         self.document.input(self.search_document, [self.document, conversation], outputs, **QUICK)
-        for place, (_, _, pin) in enumerate(self.finds):
-            pin.click(self._pinner(place, also), [conversation], [*self.parts, *parts], **QUICK)
+        for index, (_, _, pin) in enumerate(self.finds):
+            pin.click(self._pinner(index, also), [conversation], [*self.parts, *parts], **QUICK)
 
     # ---- what happens
 
@@ -90,8 +90,8 @@ class PinPassage:
 
     def offered(self, heading: str) -> Updates:
         """The search, with nothing found yet."""
-        sources = [one.source for one in self._opening.app().library.sources()[:MAX_CHOICES]]
-        choices = [(strip_control_characters(one), one) for one in sources]
+        sources = [document.source for document in self._opening.app().library.sources()[:MAX_CHOICES]]
+        choices = [(strip_control_characters(document), document) for document in sources]
         return self._shown([], {}) | {
             self.box: gr.update(visible=True),
             self.heading: heading,
@@ -127,11 +127,11 @@ class PinPassage:
 
     def _shown(self, hits: Sequence[Hit], standing: Mapping[str | None, str]) -> Updates:
         updates: Updates = {}
-        for place, (box, text, pin) in enumerate(self.finds):
-            updates[box] = gr.update(visible=place < len(hits))
-            if place < len(hits):
-                updates[text] = render_card(hits[place], ())
-                updates |= self._pressed(pin, standing.get(hits[place].passage.passage_id))
+        for index, (box, text, pin) in enumerate(self.finds):
+            updates[box] = gr.update(visible=index < len(hits))
+            if index < len(hits):
+                updates[text] = render_card(hits[index], ())
+                updates |= self._pressed(pin, standing.get(hits[index].passage.passage_id))
         return updates
 
     def _pressed(self, pin: gr.Button, stands: str | None) -> Updates:

@@ -28,7 +28,7 @@ def format_searched_as(question: str, asked: str) -> str:
 def format_answer(answer: Answer) -> str:
     """What the chat shows: the text, and below it the reason where there is no answer, or what no passage supports."""
     below = [texts.DECLINED.format(reason=answer.reason.rstrip("."))] if answer.declined else []
-    below += [_doubt(one) for one in answer.sentences if one.found != "supported"]
+    below += [_doubt(sentence) for sentence in answer.sentences if sentence.found != "supported"]
     return strip_control_characters("\n\n".join([answer.text, *below]))
 
 

@@ -48,9 +48,10 @@ def render_removed_card(hit: Hit) -> str:
 def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
     """Quotes from the text around a passage, which a language model has read with it."""
     quotes = [
-        one.quote
-        for one in citations
-        if one.passage_id == passage.passage_id and not passage.start <= one.start <= one.end <= passage.end
+        citation.quote
+        for citation in citations
+        if citation.passage_id == passage.passage_id
+        and not passage.start <= citation.start <= citation.end <= passage.end
     ]
     return "".join(
         f'<div class="nj-text">{texts.BESIDE} <mark>{escape_html(quote)}</mark></div>'
@@ -60,7 +61,7 @@ def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
 
 def _badge(citations: Sequence[Citation], passage: Passage) -> str:
     """What the best of a passage's citations says of the answer; nothing where the answer does not name the passage."""
-    supports = [one.support for one in citations if one.passage_id == passage.passage_id]
+    supports = [citation.support for citation in citations if citation.passage_id == passage.passage_id]
     if not supports:
         return ""
     found = support_level(max(supports))

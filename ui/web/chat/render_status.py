@@ -21,8 +21,8 @@ def render_attached_files(jobs: Sequence[IngestJob], steps: Sequence[FileProgres
 
 def _job(job: IngestJob, steps: Sequence[FileProgress]) -> str:
     path = job.asked.paths[0]
-    own = [one for one in steps if one.source == path or one.source.startswith(f"{path}/")]
-    notes = [one.note for one in own if one.stage == "refused"] or ([job.note] if job.note else [])
+    own = [step for step in steps if step.source == path or step.source.startswith(f"{path}/")]
+    notes = [line.note for line in own if line.stage == "refused"] or ([job.note] if job.note else [])
     stage = "failed" if notes and job.state in ("done", "failed") else job.stage or job.state
     told = said.FILE_STAGES.get(stage, said.FILE_STAGES["reading"])
     if job.n_passages:

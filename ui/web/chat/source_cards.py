@@ -30,12 +30,12 @@ class SourceCardHandlers:
 
     def listen(self) -> None:
         """Connects them."""
-        for place, slot in enumerate(self._evidence.cards):
+        for index, slot in enumerate(self._evidence.cards):
             # Functions, not partials: Gradio 6.31 gives no request to those.
             opens = [self._conversation, slot.open]
-            slot.open.click(self._opener(place), opens, [*slot.around, slot.note], **QUICK)
+            slot.open.click(self._opener(index), opens, [*slot.around, slot.note], **QUICK)
             for verdict, button in slot.buttons.items():
-                button.click(self._judge(place, verdict), [self._conversation], slot.parts, **QUICK)
+                button.click(self._judge(index, verdict), [self._conversation], slot.parts, **QUICK)
 
     def _judge(self, place: int, verdict: str) -> Callable[..., Updates]:
         """Gives a verdict on the passage in a slot, or takes it back."""
@@ -76,7 +76,7 @@ class SourceCardHandlers:
     def mark_pinned(self, conversation: Conversation, passage_id: str, stands: str | None) -> Updates:
         """The card of a passage that was pinned elsewhere, where it has one."""
         hits = conversation.current.answer.hits if conversation.current else ()
-        for place, hit in enumerate(hits):
+        for index, hit in enumerate(hits):
             if hit.passage.passage_id == passage_id:
-                return self._evidence.cards[place].judged(stands)
+                return self._evidence.cards[index].judged(stands)
         return {}

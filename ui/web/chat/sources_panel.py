@@ -132,11 +132,11 @@ class SourcesPanel:
         removed: Collection[str] = (),
     ) -> Updates:
         updates: Updates = {self.empty: gr.update(value=texts.NO_PASSAGES, visible=not hits)}
-        for place, slot in enumerate(self.cards):
-            if place < len(hits):
-                one = hits[place].passage.passage_id
+        for index, slot in enumerate(self.cards):
+            if index < len(hits):
+                one = hits[index].passage.passage_id
                 updates |= slot.fill(
-                    hits[place], citations, standing.get(one), open_to_votes=open_to_votes, removed=one in removed
+                    hits[index], citations, standing.get(one), open_to_votes=open_to_votes, removed=one in removed
                 )
             else:
                 updates[slot.box] = gr.update(visible=False)

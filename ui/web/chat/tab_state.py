@@ -56,7 +56,7 @@ class Conversation:
     @classmethod
     def of(cls, conversation_id: str, kept: Sequence[StoredAnswer]) -> Conversation:
         """As it is kept in SQL, with its last answer shown."""
-        exchanges = tuple(Exchange.of(one) for one in kept)
+        exchanges = tuple(Exchange.of(exchange) for exchange in kept)
         return cls(conversation_id=conversation_id, exchanges=exchanges, shown=len(exchanges) - 1)
 
     @property
@@ -81,7 +81,11 @@ class Conversation:
     def messages(self) -> list[dict[str, str]]:
         """As the chat shows them: of every exchange two."""
         again = self._asked_again()
-        return [message for one in self.exchanges for message in (user_message(one.asked), _answer(one, again))]
+        return [
+            message
+            for exchange in self.exchanges
+            for message in (user_message(exchange.asked), _answer(exchange, again))
+        ]
 
     def history(self, without: str = "") -> list[tuple[str, str]]:
         """Earlier questions, as they were typed, and answers, oldest first: what was asked again counts once.
@@ -89,15 +93,15 @@ class Conversation:
         *without* is the turn that is being asked again; what came after it did not follow from what it will get.
         """
         again, earlier = self._asked_again(), []
-        for one in self.exchanges:
-            if one.answer.turn_id == without:
+        for exchange in self.exchanges:
+            if exchange.answer.turn_id == without:
                 break
-            if one.answer.turn_id not in again:
-                earlier.append((one.asked, one.answer.text))
+            if exchange.answer.turn_id not in again:
+                earlier.append((exchange.asked, exchange.answer.text))
         return earlier
 
     def _asked_again(self) -> frozenset[str]:
-        return frozenset(one.instead_of for one in self.exchanges if one.instead_of)
+        return frozenset(exchange.instead_of for exchange in self.exchanges if exchange.instead_of)
 
 
 def user_message(text: str) -> dict[str, str]:

@@ -24,18 +24,18 @@ def render_document(
     stands between two passages belongs to none, and is shown between the boxes. One passage may be marked.
     """
     shown: list[str] = []
-    done = min((one.start for one in passages), default=0)
+    done = min((passage.start for passage in passages), default=0)
     page: int | None = None
-    for one in sorted(passages, key=lambda one: (one.start, one.end)):
-        between = document.text[done : one.start].strip()
+    for passage in sorted(passages, key=lambda one: (one.start, one.end)):
+        between = document.text[done : passage.start].strip()
         if between:
             shown.append(f'<div class="nj-between">{highlight(between, ())}</div>')
-        if one.page is not None and one.page != page:
-            shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=one.page)}</h3>')
-            page = one.page
-        is_marked = one.passage_id == marked_passage_id
-        shown.append(_passage(document, one, max(one.start, done), between, is_marked, tallies))
-        done = max(done, one.end)
+        if passage.page is not None and passage.page != page:
+            shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=passage.page)}</h3>')
+            page = passage.page
+        is_marked = passage.passage_id == marked_passage_id
+        shown.append(_passage(document, passage, max(passage.start, done), between, is_marked, tallies))
+        done = max(done, passage.end)
     return f'<div class="nj-document">{"".join(shown)}</div>'
 
 

@@ -32,20 +32,20 @@ class Series:
 
 def bar_chart(series: Sequence[Series], labels: Sequence[str]) -> str:
     """Bars over time, the series stacked upon each other, the first at the bottom."""
-    totals = [sum(one.values[place] or 0 for one in series) for place in range(len(labels))]
+    totals = [sum(line.values[index] or 0 for line in series) for index in range(len(labels))]
     most = nice_top(max(totals, default=0))
     room = INNER_W / max(1, len(labels))
     drawn = []
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         level = 0.0
-        for one in series:
-            value = one.values[place] or 0
+        for line in series:
+            value = line.values[index] or 0
             y, height = _y(level + value, most), INNER_H * value / most
             if value:
                 drawn.append(
-                    f'<rect class="nj-p-{one.kind}" x="{LEFT + room * (place + GAP / 2):.2f}%" y="{y:.1f}" '
+                    f'<rect class="nj-p-{line.kind}" x="{LEFT + room * (index + GAP / 2):.2f}%" y="{y:.1f}" '
                     f'width="{room * (1 - GAP):.2f}%" height="{height:.1f}"><title>{escape_html(label)}: {value:,g} '
-                    f"{escape_html(one.name)}</title></rect>"
+                    f"{escape_html(line.name)}</title></rect>"
                 )
             level += value
     return _framed("".join(drawn), most, labels)
@@ -53,22 +53,22 @@ def bar_chart(series: Sequence[Series], labels: Sequence[str]) -> str:
 
 def line_chart(series: Sequence[Series], labels: Sequence[str], top: float | None = None) -> str:
     """Lines over time, broken where nothing is known; *top* is the end of the scale, else the largest value decides."""
-    most = top or nice_top(max((value for one in series for value in one.values if value is not None), default=0))
+    most = top or nice_top(max((value for line in series for value in line.values if value is not None), default=0))
     room = INNER_W / max(1, len(labels))
     drawn = []
-    for one in series:
+    for line in series:
         points = [
-            None if value is None else (f"{LEFT + room * (place + 0.5):.2f}%", f"{_y(value, most):.1f}", value)
-            for place, value in enumerate(one.values)
+            None if value is None else (f"{LEFT + room * (index + 0.5):.2f}%", f"{_y(value, most):.1f}", value)
+            for index, value in enumerate(line.values)
         ]
         drawn += [
-            f'<line class="nj-p-line nj-p-{one.kind}" x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}"></line>'
+            f'<line class="nj-p-line nj-p-{line.kind}" x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}"></line>'
             for a, b in pairwise(points)
             if a and b
         ]
         drawn += [
-            f'<circle class="nj-p-{one.kind}" cx="{at[0]}" cy="{at[1]}" r="2.6"><title>{escape_html(label)}: {at[2]:,.3g} '
-            f"({escape_html(one.name)})</title></circle>"
+            f'<circle class="nj-p-{line.kind}" cx="{at[0]}" cy="{at[1]}" r="2.6"><title>{escape_html(label)}: {at[2]:,.3g} '
+            f"({escape_html(line.name)})</title></circle>"
             for at, label in zip(points, labels, strict=True)
             if at
         ]
@@ -82,7 +82,7 @@ def rank_sparkline(ranks: Sequence[int], deepest: int) -> str:
     """
     scale = max(deepest, *ranks) ** 0.5 - 1
     step = (SPARK_W - 8) / (len(ranks) - 1)
-    points = [(4 + step * place, 4 + (SPARK_H - 8) * (rank**0.5 - 1) / scale) for place, rank in enumerate(ranks)]
+    points = [(4 + step * index, 4 + (SPARK_H - 8) * (rank**0.5 - 1) / scale) for index, rank in enumerate(ranks)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
     return (
@@ -120,8 +120,8 @@ def _framed(drawn: str, most: float, labels: Sequence[str]) -> str:
     places = sorted({0, len(labels) // 2, len(labels) - 1}) if labels else []
     anchors = {0: "start", len(labels) - 1: "end"}
     days = "".join(
-        f'<text class="nj-p-text" x="{LEFT + room * (place + 0.5):.2f}%" y="{HEIGHT - 4}" '
-        f'text-anchor="{anchors.get(place, "middle")}">{escape_html(labels[place])}</text>'
-        for place in places
+        f'<text class="nj-p-text" x="{LEFT + room * (position + 0.5):.2f}%" y="{HEIGHT - 4}" '
+        f'text-anchor="{anchors.get(position, "middle")}">{escape_html(labels[position])}</text>'
+        for position in places
     )
     return f'<svg class="nj-plot" width="100%" height="{HEIGHT}">{scale}{drawn}{days}</svg>'

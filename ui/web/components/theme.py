@@ -12,9 +12,9 @@ OTHER_STYLE_SHEETS = frozenset({"accounts.css", "plain.css"})
 STYLE_SHEETS = [
     MAIN_STYLE_SHEET,
     *sorted(
-        one
-        for one in MAIN_STYLE_SHEET.parent.glob("*.css")
-        if one != MAIN_STYLE_SHEET and one.name not in OTHER_STYLE_SHEETS
+        file
+        for file in MAIN_STYLE_SHEET.parent.glob("*.css")
+        if file != MAIN_STYLE_SHEET and file.name not in OTHER_STYLE_SHEETS
     ),
 ]
 """What all pages share, then what one page adds."""

@@ -117,12 +117,12 @@ class CompareTab:
                 return {self.status: words.ONE_VERSION}
             choices = [
                 (
-                    (words.EARLIER if place else words.CURRENT).format(
-                        name=called[one.encoder_id], day=f"{one.created_at:%Y-%m-%d}"
+                    (words.EARLIER if index else words.CURRENT).format(
+                        name=called[version.encoder_id], day=f"{version.created_at:%Y-%m-%d}"
                     ),
-                    one.encoder_id,
+                    version.encoder_id,
                 )
-                for place, one in enumerate(versions)
+                for index, version in enumerate(versions)
             ]
             return {
                 self.first: gr.update(choices=choices, value=versions[1].encoder_id),
@@ -160,7 +160,8 @@ class CompareTab:
         if is_blind:
             blind = BlindComparisons(app.engine, app.feedback).begin(question, a.encoder_id, b.encoder_id)
         left, right = (
-            search_version(app, app.registry.version(one), question) for one in (blind.left_id, blind.right_id)
+            search_version(app, app.registry.version(version_id), question)
+            for version_id in (blind.left_id, blind.right_id)
         )
         seen = OpenComparison(blind=blind, first_id=a.encoder_id, left=left, right=right)
         if not is_blind or are_same_ranking(left, right):

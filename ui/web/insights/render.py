@@ -27,7 +27,7 @@ def render_votes(look: VoteEffectsSummary, names: Mapping[str, str], *, mine: bo
     if not look.effects:
         return ""
     sentence, line = words.summary_told(look.counts, mine=mine, all_of_them=look.covers_all_votes)
-    cards = "".join(render_vote_effect(one, names, mine=mine, at_once=at_once) for one in look.effects)
+    cards = "".join(render_vote_effect(effect, names, mine=mine, at_once=at_once) for effect in look.effects)
     looked = words.LOOKED.format(looked=f"{look.n_looked_at:,}", all=f"{look.n_votes:,}")
     below = f'<p class="nj-sum-rest">{escape_html(line)}</p>' if line else ""
     return (
@@ -179,20 +179,20 @@ def _tiles(now: UsagePeriod, before: UsagePeriod) -> str:
 
 
 def _panels(found: Sequence[UsagePeriod]) -> str:
-    labels = [_days(one) for one in found]
+    labels = [_days(effect) for effect in found]
     named = words.SERIES
-    supported = [100 * one.supported_share if one.supported_share is not None else None for one in found]
+    supported = [100 * effect.supported_share if effect.supported_share is not None else None for effect in found]
     asked = [
-        Series(named["answered"], [one.n_answered for one in found], "good"),
-        Series(named["declined"], [one.n_declined for one in found], "soft"),
+        Series(named["answered"], [effect.n_answered for effect in found], "good"),
+        Series(named["declined"], [effect.n_declined for effect in found], "soft"),
     ]
     judged = [
-        Series(named["liked"], [one.n_liked for one in found], "good"),
-        Series(named["disliked"], [one.n_disliked for one in found], "bad"),
+        Series(named["liked"], [effect.n_liked for effect in found], "good"),
+        Series(named["disliked"], [effect.n_disliked for effect in found], "bad"),
     ]
     spent = [
-        Series(named["p50"], [one.p50_s for one in found], "ink"),
-        Series(named["p95"], [one.p95_s for one in found], "soft"),
+        Series(named["p50"], [effect.p50_s for effect in found], "ink"),
+        Series(named["p95"], [effect.p95_s for effect in found], "soft"),
     ]
     support = [Series(named["supported"], supported, "good")]
     panels = (
@@ -201,19 +201,19 @@ def _panels(found: Sequence[UsagePeriod]) -> str:
         ("supported", support, line_chart(support, labels, top=100)),
         ("seconds", spent, line_chart(spent, labels)),
     )
-    return '<div class="nj-panels">' + "".join(_panel(*one) for one in panels) + "</div>"
+    return '<div class="nj-panels">' + "".join(_panel(*panel) for panel in panels) + "</div>"
 
 
 def _panel(name: str, series: Sequence[Series], drawn: str) -> str:
-    key = "".join(f'<li><span class="nj-dot nj-d-{one.kind}"></span>{escape_html(one.name)}</li>' for one in series)
+    key = "".join(f'<li><span class="nj-dot nj-d-{line.kind}"></span>{escape_html(line.name)}</li>' for line in series)
     return f'<div class="nj-card nj-panel"><h3>{escape_html(words.PANELS[name])}</h3>{drawn}<ul class="nj-key">{key}</ul></div>'
 
 
 def _table(found: UsageOverTime) -> str:
     head = "".join(f'<th scope="col">{escape_html(name)}</th>' for name in words.COLUMNS)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape_html(cell)}</td>" for cell in usage_cells(one)) + "</tr>"
-        for one in (*found.periods, found.whole)
+        "<tr>" + "".join(f"<td>{escape_html(cell)}</td>" for cell in usage_cells(period)) + "</tr>"
+        for period in (*found.periods, found.whole)
     )
     return (
         f'<details class="nj-as-table"><summary>{escape_html(words.AS_TABLE)}</summary><div class="nj-wide"><table>'
@@ -278,7 +278,7 @@ def render_comparison(left: Side, right: Side, headings: tuple[str, str] | None 
 
 
 def _column(heading: str, hits: Sequence[MovedHit], mark: Callable[[MovedHit], str]) -> str:
-    rows = "".join(_ranked(one, mark(one)) for one in hits)
+    rows = "".join(_ranked(hit, mark(hit)) for hit in hits)
     body = f'<ol class="nj-ranking">{rows}</ol>' if hits else f"<p>{escape_html(words.NOBODY)}</p>"
     return f'<div class="nj-side"><h2>{escape_html(heading)}</h2>{body}</div>'
 

@@ -103,9 +103,9 @@ class DocumentList:
         listed, n = app.document_listing().page(view.wanted, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)
-        updates: Updates = {self.view: replace(view, ids=tuple(one.document_id for one in listed))}
-        for place, row in enumerate(self.rows):
-            one = listed[place] if place < len(listed) else None
+        updates: Updates = {self.view: replace(view, ids=tuple(document.document_id for document in listed))}
+        for index, row in enumerate(self.rows):
+            one = listed[index] if index < len(listed) else None
             updates[row.box] = gr.update(visible=one is not None)
             updates |= {row.name: document_button_label(one), row.cells: document_cells(one)} if one else {}
         for key, column in self.columns.items():

@@ -72,8 +72,8 @@ class LibraryPage:
         self.preview.listen()
         self.adding.listen()
         boxes = [self.list_box, self.preview_box, self.status]
-        for place, row in enumerate(self.documents.rows):
-            row.name.click(self._opener(place), [self.documents.view], [*boxes, *self.preview.outputs], **QUIET)
+        for index, row in enumerate(self.documents.rows):
+            row.name.click(self._opener(index), [self.documents.view], [*boxes, *self.preview.outputs], **QUIET)
         back = [*boxes, *self.documents.outputs]
         self.preview.back.click(self.back, [self.documents.view], back, **QUIET)
         self.folder.submit(self.ask, [self.folder], self.sure.outputs, **QUIET)

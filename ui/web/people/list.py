@@ -76,9 +76,9 @@ class PeopleList:
         listed, n = AccountListing(app.engine).page(view.match, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)
-        updates: Updates = {self.view: replace(view, names=tuple(one.account.name for one in listed))}
-        for place, row in enumerate(self.rows):
-            one = listed[place] if place < len(listed) else None
+        updates: Updates = {self.view: replace(view, names=tuple(account.account.name for account in listed))}
+        for index, row in enumerate(self.rows):
+            one = listed[index] if index < len(listed) else None
             updates[row.box] = gr.update(visible=one is not None)
             updates |= {row.name: one.account.name, row.cells: people_cells(one, person)} if one else {}
         return updates | {

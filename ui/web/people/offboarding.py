@@ -136,4 +136,4 @@ class Offboarding:
 
 
 def _paragraphs(sentences: list[str]) -> str:
-    return "".join(f"<p>{escape_html(one)}</p>" for one in sentences)
+    return "".join(f"<p>{escape_html(sentence)}</p>" for sentence in sentences)

@@ -35,8 +35,8 @@ class PeoplePage:
         self.people.listen()
         self.adding.listen()
         self.one.listen([*boxes, *self.people.outputs])
-        for place, row in enumerate(self.people.rows):
-            row.name.click(self._opener(place), [self.people.view], [*boxes, *self.one.outputs], **QUIET)
+        for index, row in enumerate(self.people.rows):
+            row.name.click(self._opener(index), [self.people.view], [*boxes, *self.one.outputs], **QUIET)
         self.one.back.click(self.look, [self.people.view], [*boxes, *listed], **QUIET)
         blocks.load(self.look, [self.people.view], [*boxes, *listed], **QUIET)
 

@@ -65,19 +65,22 @@ def render_person_head(one: ListedAccount, person: CurrentUser) -> str:
 
 def render_sessions(sessions: Sequence[BrowserSession]) -> str:
     """Browsers that are signed in, as HTML."""
-    rows = [(format_moment(one.began_at), format_moment(one.ends_at)) for one in sessions]
+    rows = [(format_moment(session.began_at), format_moment(session.ends_at)) for session in sessions]
     return _table(texts.SESSION_COLUMNS, rows, texts.NO_SESSIONS)
 
 
 def render_tokens(tokens: Sequence[AccessToken]) -> str:
     """Tokens that hold, as HTML."""
-    rows = [(escape_html(one.label), f"{one.created_at:%Y-%m-%d}", _seen(one.used_at)) for one in tokens]
+    rows = [(escape_html(token.label), f"{token.created_at:%Y-%m-%d}", _seen(token.used_at)) for token in tokens]
     return _table(texts.TOKEN_COLUMNS, rows, texts.NO_TOKENS)
 
 
 def token_choices(tokens: Sequence[AccessToken]) -> list[tuple[str, str]]:
     """Tokens to choose from: what each is called, and its id."""
-    return [(texts.A_TOKEN.format(label=one.label, day=f"{one.created_at:%Y-%m-%d}"), one.token_id) for one in tokens]
+    return [
+        (texts.A_TOKEN.format(label=token.label, day=f"{token.created_at:%Y-%m-%d}"), token.token_id)
+        for token in tokens
+    ]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str:

@@ -113,23 +113,23 @@ def negatives_html(app: App, question: str) -> str:
     )
 
     told = mine_for_question(app, question, N_PER_FINDER, encoder=app.active_retriever.retriever.encoder)
-    public_ids = {one["passage_id"] for one in (*told["positives"], *told["candidates"])}
+    public_ids = {passage["passage_id"] for passage in (*told["positives"], *told["candidates"])}
     of_public = app.library.resolve(public_ids)
     passages = app.library.get(list(of_public.values()))
     of = {public_id: passages[passage_id] for public_id, passage_id in of_public.items() if passage_id in passages}
-    right = [of[one["passage_id"]] for one in told["positives"] if one["passage_id"] in of]
+    right = [of[positive["passage_id"]] for positive in told["positives"] if positive["passage_id"] in of]
     found = [
         FinderCandidates(
-            way=one["source"],
-            version=one["version"],
-            rank=one["rank"],
-            score=one["score"],
-            margin=one["margin"],
-            removed=one["removed"],
-            passage=of[one["passage_id"]],
+            way=candidate["source"],
+            version=candidate["version"],
+            rank=candidate["rank"],
+            score=candidate["score"],
+            margin=candidate["margin"],
+            removed=candidate["removed"],
+            passage=of[candidate["passage_id"]],
         )
-        for one in told["candidates"]
-        if one["passage_id"] in of
+        for candidate in told["candidates"]
+        if candidate["passage_id"] in of
     ]
     return render_negatives(right, found)
 

@@ -33,10 +33,12 @@ class FinderCandidates:
 
 def render_negatives(right: Sequence[Passage], found: Sequence[FinderCandidates]) -> str:
     """The whole answer as HTML: the right passages, then a column for each way, and what the reasons mean."""
-    ways: Mapping[str, list[FinderCandidates]] = {way: [one for one in found if one.way == way] for way in texts.WAYS}
+    ways: Mapping[str, list[FinderCandidates]] = {
+        way: [candidate for candidate in found if candidate.way == way] for way in texts.WAYS
+    }
     also: dict[str, list[str]] = defaultdict(list)
-    for one in found:
-        also[one.passage.passage_id].append(one.way)
+    for candidate in found:
+        also[candidate.passage.passage_id].append(candidate.way)
     empty_last = sorted(ways, key=lambda way: not ways[way])
     columns = "".join(_way(way, ways[way], also, checked=bool(right)) for way in empty_last)
     return f'<div class="nj-looked">{_right(right)}<div class="nj-ways">{columns}</div>{_reasons(found)}</div>'
@@ -59,11 +61,15 @@ def _right(right: Sequence[Passage]) -> str:
 
 def _way(way: str, found: Sequence[FinderCandidates], also: Mapping[str, Sequence[str]], *, checked: bool) -> str:
     name, what, nothing = texts.WAYS[way]
-    n_kept = sum(one.removed is None for one in found)
+    n_kept = sum(candidate.removed is None for candidate in found)
     count = (texts.N_FOUND if checked else texts.N_UNCHECKED).format(found=len(found), kept=n_kept)
     cards = "".join(
-        render_candidate(one, [other for other in also[one.passage.passage_id] if other != way], checked=checked)
-        for one in found
+        render_candidate(
+            candidate,
+            [other_source for other_source in also[candidate.passage.passage_id] if other_source != way],
+            checked=checked,
+        )
+        for candidate in found
     )
     below = (
         f'<p class="nj-count">{count}</p>{cards}'
@@ -114,7 +120,7 @@ def _opening_words(passage: Passage) -> str:
 
 
 def _reasons(found: Sequence[FinderCandidates]) -> str:
-    given = {one.removed for one in found if one.removed}
+    given = {candidate.removed for candidate in found if candidate.removed}
     told = [
         f"<li><strong>{escape_html(start)}</strong>{escape_html(': ' + meaning)}</li>"
         for start, meaning in texts.REASONS.items()

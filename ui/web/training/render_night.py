@@ -106,10 +106,10 @@ def _steps(night: NightRecord | None, *, runs: bool) -> str:
     steps = night.steps if night else ()
     over = night is not None and night.decision is not None
     here = STAGES[0] if not steps else steps[-1].stage
-    expected = [stage for stage in STAGES if stage != "indexing" or any(one.stage == stage for one in steps)]
+    expected = [stage for stage in STAGES if stage != "indexing" or any(step.stage == stage for step in steps)]
     shown = ""
     for stage in expected:
-        own = [one for one in steps if one.stage == stage]
+        own = [step for step in steps if step.stage == stage]
         place = STAGES.index(stage) - (STAGES.index(here) if here in STAGES else 0)
         state = "done" if over or place < 0 else "runs" if place == 0 and runs else "cut" if place == 0 else "waits"
         shown += f'<li class="nj-stage nj-{state}"><span>{texts.STAGES[stage]}</span>{_when(own, steps)}{_of_stage(own)}</li>'
@@ -120,16 +120,16 @@ def _when(own: Sequence[NightStep], steps: Sequence[NightStep]) -> str:
     """When the stage began, and how long it took where another one followed."""
     if not own:
         return ""
-    later = [one.began_at for one in steps if one.began_at > own[-1].began_at]
+    later = [step.began_at for step in steps if step.began_at > own[-1].began_at]
     took = f" · {texts.TOOK.format(took=format_duration(later[0] - own[0].began_at))}" if later else ""
     return f' <span class="nj-when">{escape_html(texts.AT.format(at=f"{own[0].began_at:%H:%M:%S %Z}"))}{took}</span>'
 
 
 def _of_stage(own: Sequence[NightStep]) -> str:
     told = "".join(
-        f"<li>{escape_html(texts.STEP.format(name=one.name, done=one.done, total=max(one.done, one.total)))}</li>"
-        for one in own
-        if one.name
+        f"<li>{escape_html(texts.STEP.format(name=line.name, done=line.done, total=max(line.done, line.total)))}</li>"
+        for line in own
+        if line.name
     )
     return f"<ul>{told}</ul>" if told else ""
 

@@ -45,16 +45,16 @@ def render_gain_plot(nights: Sequence[NightRecord]) -> str:
     measured = [(night, primary) for night in nights if (primary := _primary(night))][:MAX_NIGHTS]
     if not measured:
         return f'<p class="nj-hint">{texts.PLOT_EMPTY}</p>'
-    reach = max(max(abs(one["low"]), abs(one["high"])) for _, one in measured) * 1.05 or 1.0
-    served = [one[key] for _, one in measured for key in ("mean_current", "mean_candidate")]
+    reach = max(max(abs(night["low"]), abs(night["high"])) for _, night in measured) * 1.05 or 1.0
+    served = [night[key] for _, night in measured for key in ("mean_current", "mean_candidate")]
     low, high = min(served) - 0.01, max(served) + 0.01
-    rows = "".join(_plotted(night, one, reach, low, high) for night, one in measured)
+    rows = "".join(_plotted(night, change, reach, low, high) for night, change in measured)
     return f'<div class="nj-plot"><h2>{texts.PLOT}</h2><p class="nj-hint">{texts.PLOT_KEY}</p>{rows}</div>'
 
 
 def _plotted(night: NightRecord, primary: Mapping[str, float], reach: float, low: float, high: float) -> str:
     before, after = primary["mean_current"], primary["mean_candidate"]
-    left, right = sorted(100 * (one - low) / (high - low) for one in (before, after))
+    left, right = sorted(100 * (version - low) / (high - low) for version in (before, after))
     track = (
         f'<span class="nj-line" style="left: {left:.1f}%; width: {right - left:.1f}%"></span>'
         f'<span class="nj-ring" style="left: {100 * (before - low) / (high - low):.1f}%"></span>'
@@ -142,8 +142,8 @@ def _space(entry: TimelineEntry) -> str:
 
 def _changes(entry: TimelineEntry) -> str:
     lines = "".join(
-        f"<li>{escape_html(f'{format_moment(one.promoted_at)}: {texts.CHANGES[one.kind]}, {one.reason}')}</li>"
-        for one in entry.promotions
+        f"<li>{escape_html(f'{format_moment(promotion.promoted_at)}: {texts.CHANGES[promotion.kind]}, {promotion.reason}')}</li>"
+        for promotion in entry.promotions
     )
     return f'<ul class="nj-changes">{lines}</ul>' if lines else ""
 
@@ -153,7 +153,7 @@ def _changes(entry: TimelineEntry) -> str:
 
 def render_review(doubt: DoubtfulNegative, passages: Mapping[str, Passage]) -> str:
     """One doubtful negative: the question, what is right, what is in doubt, and why."""
-    right = "".join(_passage(passages[one], "nj-right") for one in doubt.right if one in passages)
+    right = "".join(_passage(passages[passage], "nj-right") for passage in doubt.right if passage in passages)
     found = passages.get(doubt.passage_id)
     why = texts.KINDS[doubt.kind].format(why=doubt.why)
     margin = (
@@ -183,7 +183,7 @@ def render_reports(reports: Sequence[StoredReport]) -> str:
     """An index of the reports, the newest first."""
     if not reports:
         return f"<p>{texts.NO_REPORTS}</p>"
-    rows = "".join(_report(one) for one in reports[:MAX_REPORTS])
+    rows = "".join(_report(report) for report in reports[:MAX_REPORTS])
     return f'<p class="nj-hint">{texts.REPORTS_INTRO}</p><table class="nj-reports"><tbody>{rows}</tbody></table>'
 
 

@@ -58,10 +58,10 @@ def declining(
     libraries: dict[str, SearchableLibrary] = {}
     asked: dict[str, AnswerableQuestions] = {}
     with work_folder(out) as folder:
-        for one in beir:
-            context.obj["data"] = folder / one.name / "data"
-            encoder, libraries[one.name], asked[one.name] = _opened(context, one, split, questions, seed)
-        with progress_bar("looking", sum(len(one.texts) for one in asked.values()), "questions") as advance:
+        for dataset in beir:
+            context.obj["data"] = folder / dataset.name / "data"
+            encoder, libraries[dataset.name], asked[dataset.name] = _opened(context, dataset, split, questions, seed)
+        with progress_bar("looking", sum(len(question.texts) for question in asked.values()), "questions") as advance:
             seen = collect_examples(
                 libraries, asked, encoder, k=k, n_out_of_domain=questions // 3, seed=seed, progress=advance
             )
@@ -97,7 +97,7 @@ def _opened(
     finally:
         app.close()
     drawn = random.Random(seed).sample(sorted(qrels), min(n, len(qrels)))  # noqa: S311 (a benchmark's questions, no secret)
-    row = {passage.passage_id: place for place, passage in enumerate(holdings.passages)}
-    texts = [dataset.queries[one] for one in drawn]
-    right = [[row[passage] for passage, grade in qrels[one].items() if grade > 0] for one in drawn]
+    row = {passage.passage_id: index for index, passage in enumerate(holdings.passages)}
+    texts = [dataset.queries[question] for question in drawn]
+    right = [[row[passage] for passage, grade in qrels[question].items() if grade > 0] for question in drawn]
     return encoder, holdings, AnswerableQuestions(texts, encoder.encode_queries(texts), right)

@@ -109,12 +109,12 @@ def _asked(app: App, beir: Path, split: str, n: int, seed: int) -> list[BenchQue
     drawn = random.Random(seed).sample(known, min(n, len(known)))  # noqa: S311 (a benchmark's questions, no secret)
     return [
         BenchQuestion(
-            one,
-            dataset.queries[one],
-            dataset.answers[one],
-            frozenset(p for p, grade in qrels[one].items() if grade > 0),
+            question,
+            dataset.queries[question],
+            dataset.answers[question],
+            frozenset(p for p, grade in qrels[question].items() if grade > 0),
         )
-        for one in drawn
+        for question in drawn
     ]
 
 

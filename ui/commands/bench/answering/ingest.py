@@ -60,10 +60,10 @@ def ingest(
         if made:
             told["made"] = time_ingest_command(settings, write_markdown(work / "made", made), work / "of-made")
     if as_json:
-        print_json({name: _as_json(one) for name, one in told.items()})
+        print_json({name: _as_json(figure) for name, figure in told.items()})
     else:
-        for name, one in told.items():
-            _print_beir(one) if name == "beir" else _print_folder(name, one)
+        for name, figure in told.items():
+            _print_beir(figure) if name == "beir" else _print_folder(name, figure)
 
 
 def _of_beir(settings: Settings, beir: Path, work: Path, limit: int, rounds: int) -> IngestBench:

@@ -163,7 +163,7 @@ def measure_insights_page(
     took["votes_again"] = _timed(look.steps(None, early=True), VoteEffectsSummary)[-1]
     progress(3)
     file = Path(str(app.engine.url.database))
-    n_bytes = sum(one.stat().st_size for one in file.parent.glob(f"{file.name}*"))
+    n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*"))
     told = counted.over_time(app.engine, span)
     n_told = told.whole.n_asked + told.before.n_asked
     return InsightsBench(
@@ -192,8 +192,8 @@ def _print(measured: InsightsBench) -> None:
         f"{measured.megabytes:,} MB"
     )
     rows = [
-        [said, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
-        for name, said in STEP_LABELS.items()
+        [label, f"{measured.steps[name].seconds:.2f}", f"{measured.steps[name].cpu_s:.2f}"]
+        for name, label in STEP_LABELS.items()
     ]
     print_table(["what", "seconds", "of CPU"], rows, title)
     typer.echo(

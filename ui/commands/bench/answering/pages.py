@@ -66,11 +66,11 @@ def pages(
         progress_bar("opening pages", times * len(READY_SELECTORS), "pages") as advance,
     ):
         found = _timed(browser, address, times, advance)
-    is_in_time = all(one.again_s < LIMIT_S for one in found)
+    is_in_time = all(timing.again_s < LIMIT_S for timing in found)
     if as_json:
-        print_json({"pages": [asdict(one) for one in found], "is_in_time": is_in_time, "limit_s": LIMIT_S})
+        print_json({"pages": [asdict(timing) for timing in found], "is_in_time": is_in_time, "limit_s": LIMIT_S})
     else:
-        rows = [[one.name, f"{one.first_s:.2f}", f"{one.again_s:.2f}"] for one in found]
+        rows = [[timing.name, f"{timing.first_s:.2f}", f"{timing.again_s:.2f}"] for timing in found]
         print_table(["page", "the first time, s", "again, s"], rows, f"Seconds until it can be used; bar {LIMIT_S:g} s")
     if not is_in_time:
         raise typer.Exit(1)
@@ -97,5 +97,7 @@ def is_usable(browser: Any, path: str) -> bool:
     """Whether what the server fills the page with is there to be seen, and no longer says that it wakes up."""
     from ui.texts.insights import WAKING
 
-    shown = [one for one in browser.find_elements("css selector", READY_SELECTORS[path]) if one.is_displayed()]
+    shown = [
+        element for element in browser.find_elements("css selector", READY_SELECTORS[path]) if element.is_displayed()
+    ]
     return bool(shown) and shown[0].is_enabled() and shown[0].text != WAKING

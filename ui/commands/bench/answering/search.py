@@ -132,12 +132,12 @@ def _theirs(
         return None
     ids, matrix = vectors.matrix()
     texts = {passage.passage_id: passage.encoded_text for passage in library.iterate_passages()}
-    return LangChainEnsemble(ids, [texts[one] for one in ids], matrix, encoder, root, k=k)
+    return LangChainEnsemble(ids, [texts[passage_id] for passage_id in ids], matrix, encoder, root, k=k)
 
 
 def _print(measured: SearchBench) -> None:
     rows = [["Nightjar", *_cells(measured.nightjar.whole), f"{measured.nightjar.ndcg:.3f}"]]
-    rows += [[f"  {told}", *_cells(measured.stages[stage]), ""] for stage, told in STAGE_LABELS.items()]
+    rows += [[f"  {label}", *_cells(measured.stages[stage]), ""] for stage, label in STAGE_LABELS.items()]
     rows.append(["  first words of an answer", *_cells(measured.first_answer), ""])
     if measured.theirs:
         rows += [["LangChain's ensemble", *_cells(measured.theirs.whole), f"{measured.theirs.ndcg:.3f}"]]

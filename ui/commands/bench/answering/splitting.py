@@ -58,7 +58,7 @@ def splitting(
         encoder = save_and_open_base(work, settings.encoder.model_copy(update={"max_tokens": reads}))
         tokens = PassageTokenizer(encoder.folder)
         ways = all_splitters(tokens.starts, reads - tokens.n_overhead_tokens, settings.passages.max_tokens)
-        ways = [one for one in ways if not only or any(part in one.name for part in only)]
+        ways = [method for method in ways if not only or any(part in method.name for part in only)]
         if not ways:
             raise UsageError(f"no splitter's name holds any of {only!r}: leave --only out to see them all")
         with progress_bar("splitting and encoding", len(ways), "splitters") as advance:
@@ -72,7 +72,9 @@ def splitting(
                 cache_folder=work,
                 progress=advance,
             )
-    default = next((one for one in measured if one.name == f"{settings.passages.max_tokens} tokens"), measured[0])
+    default = next(
+        (method for method in measured if method.name == f"{settings.passages.max_tokens} tokens"), measured[0]
+    )
     if as_json:
         print_json(_as_json(asked, measured, budgets, default))
     else:
@@ -86,16 +88,16 @@ def _rows(
 
     choose, report = split_halves(asked.questions)
     told = []
-    for one in measured:
-        against = one.compare_with(default, "recall", budget, report)
+    for method in measured:
+        against = method.compare_with(default, "recall", budget, report)
         told.append(
             {
-                "splitter": one.name,
-                "n_passages": one.n_passages,
-                "mean_tokens": round(one.mean_tokens, 1),
-                "n_tokens_encoded": one.n_tokens,
-                "recall_choose": one.mean("recall", budget, choose),
-                **{what: one.mean(what, budget, report) for what in ("recall", "precision", "iou")},
+                "splitter": method.name,
+                "n_passages": method.n_passages,
+                "mean_tokens": round(method.mean_tokens, 1),
+                "n_tokens_encoded": method.n_tokens,
+                "recall_choose": method.mean("recall", budget, choose),
+                **{what: method.mean(what, budget, report) for what in ("recall", "precision", "iou")},
                 "recall_gain": against.difference,
                 "low": against.low,
                 "high": against.high,
@@ -121,13 +123,13 @@ def _print(asked: ExcerptSet, measured: list[SplittingBench], budgets: list[int]
     for budget in budgets:
         rows = [
             [
-                str(one["splitter"]),
-                f"{one['n_passages']:,}",
-                f"{one['n_tokens_encoded']:,}",
-                *(f"{one[key]:.3f}" for key in ("recall_choose", "recall", "precision", "iou")),
-                f"{one['recall_gain']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})",
+                str(row["splitter"]),
+                f"{row['n_passages']:,}",
+                f"{row['n_tokens_encoded']:,}",
+                *(f"{row[key]:.3f}" for key in ("recall_choose", "recall", "precision", "iou")),
+                f"{row['recall_gain']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})",
             ]
-            for one in _rows(asked, measured, budget, default)
+            for row in _rows(asked, measured, budget, default)
         ]
         title = (
             f"{asked.name}: {len(asked.documents)} documents, {len(asked.questions)} questions, {budget} tokens shown"

@@ -97,7 +97,7 @@ def run_timed_night(data: Path, config: Path | None, tier: int) -> BigNight:
 
 
 def _print(measured: BigNight, n_passages: int, n_judgments: int) -> None:
-    rows = [[one.name, f"{one.seconds:.1f}", f"{one.cpu_s:.1f}"] for one in measured.stages]
+    rows = [[stage.name, f"{stage.seconds:.1f}", f"{stage.cpu_s:.1f}"] for stage in measured.stages]
     rows.append(["all of it", f"{measured.seconds:.1f}", f"{measured.cpu_s:.1f}"])
     title = f"tier {measured.tier}, {n_judgments:,} questions, {n_passages:,} passages, {measured.n_threads} threads"
     print_table(["stage", "seconds", "of CPU"], rows, title)

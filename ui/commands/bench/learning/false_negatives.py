@@ -62,7 +62,7 @@ def _json(measured: FalseNegativeMeasurement) -> dict[str, Any]:
         "naive": [_rate(rate) for rate in found.as_found],
         "cleaned": [_rate(rate) for rate in found.cleaned],
         "removed": [asdict(removal) for removal in found.removals],
-        "audit": [one.as_json() for one in measured.audited],
+        "audit": [audit_line.as_json() for audit_line in measured.audited],
     }
 
 
@@ -95,8 +95,14 @@ def _print(name: str, measured: FalseNegativeMeasurement) -> None:
     print_table(
         ["removed because", "candidates", "%", "known right", "known wrong"],
         [
-            [one.reason, str(one.n), f"{100 * one.n / found.n_candidates:.1f}", str(one.n_right), str(one.n_wrong)]
-            for one in found.removals
+            [
+                removal.reason,
+                str(removal.n),
+                f"{100 * removal.n / found.n_candidates:.1f}",
+                str(removal.n_right),
+                str(removal.n_wrong),
+            ]
+            for removal in found.removals
         ],
         f"Of {found.n_candidates:,} candidates",
     )
@@ -104,8 +110,8 @@ def _print(name: str, measured: FalseNegativeMeasurement) -> None:
         f"Of {found.n_hidden:,} hidden right passages {found.as_found[-1].n_false:,} would be negatives, "
         f"and after cleaning {found.cleaned[-1].n_false:,} are."
     )
-    for one in measured.audited:
-        _print_audited(one)
+    for audit_line in measured.audited:
+        _print_audited(audit_line)
 
 
 def _cells(rate: FalseNegativeRate) -> list[str]:

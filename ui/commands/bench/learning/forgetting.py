@@ -97,7 +97,7 @@ def _check(
 ) -> None:
     from rag.errors import UsageError
 
-    given = [name for name, one in (("--model", model), ("--version", version), ("--train", train)) if one]
+    given = [name for name, value in (("--model", model), ("--version", version), ("--train", train)) if value]
     if len(given) != 1:
         raise UsageError(
             f"the version to measure is given by {' and '.join(given) or 'nothing'}: use one of --model, "
@@ -147,11 +147,11 @@ class _Bench:
             models = [self._trained(train, seed) for seed in self.asked.seeds]
         else:
             models = [read_model(model, self.default_weight) if model else _version(context, version or "")]
-        found = {one.name: [self._beside(one, each) for each in models] for one in self.sets}
-        own = [self._beside(self.own, each) for each in models] if self.own else None
+        found = {dataset.name: [self._beside(dataset, model) for model in models] for dataset in self.sets}
+        own = [self._beside(self.own, model) for model in models] if self.own else None
         return self._told(found, own) | {
             "tier": self.asked.tier if train else None,
-            "lexical_weights": [one.lexical_weight for one in models],
+            "lexical_weights": [model.lexical_weight for model in models],
         }
 
     def of_nights(self, train: Path) -> dict[str, Any]:
@@ -171,14 +171,16 @@ class _Bench:
             life = SimulatedUse(asked.nights, Behaviour(error=asked.error, voices=asked.voices), seed)
             advance = self.watch(f"nights, seed {seed}", asked.nights)
             lives.append(simulate_nights(world, self.own, self.sets, life, self.folder, advance))
-        found = {one.name: [each.elsewhere[one.name] for each in lives] for one in self.sets}
+        found = {
+            dataset.name: [nights_of_seed.elsewhere[dataset.name] for nights_of_seed in lives] for dataset in self.sets
+        }
         nights = [
             {"seed": seed, **asdict(night), "mean_elsewhere": round(night.mean_elsewhere, 5)}
-            for seed, each in zip(asked.seeds, lives, strict=True)
-            for night in each.nights
+            for seed, nights_of_seed in zip(asked.seeds, lives, strict=True)
+            for night in nights_of_seed.nights
         ]
-        weights = [each.nights[-1].lexical_weight for each in lives]
-        return self._told(found, [each.own for each in lives]) | {
+        weights = [nights_of_seed.nights[-1].lexical_weight for nights_of_seed in lives]
+        return self._told(found, [nights_of_seed.own for nights_of_seed in lives]) | {
             "tier": 1,
             "error": asked.error,
             "voices": asked.voices,

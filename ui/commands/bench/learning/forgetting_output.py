@@ -21,11 +21,11 @@ def print_forgetting(told: Mapping[str, Any]) -> None:
         _print_nights(told["nights"])
     of_set = told["trained_on"]
     rows = [_row(f"{of_set['name']} (trained on)", of_set)] if of_set else []
-    rows += [_row(one["name"], one) for one in told["sets"]]
+    rows += [_row(dataset["name"], dataset) for dataset in told["sets"]]
     mean = told["mean"]
     rows.append(["mean, not trained on", "", "", "", *(_change(mean[side]) for side in RANKINGS)])
     columns = ["set", "questions", "base", "version", "served", "dense", "each at its own weight"]
-    weights = ", ".join(f"{one:g}" for one in dict.fromkeys(told["lexical_weights"]))
+    weights = ", ".join(f"{weight:g}" for weight in dict.fromkeys(told["lexical_weights"]))
     title = f"nDCG@10 on {told['split']} questions, BM25 at {weights} on both sides; changes in points"
     print_table(columns, rows, title)
     typer.echo(_verdict(told))
@@ -59,11 +59,11 @@ def _verdict(told: Mapping[str, Any]) -> str:
 
 def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
     rows = []
-    for number in sorted({one["night"] for one in nights}):
-        some = [one for one in nights if one["night"] == number]
-        worst = [min(one["elsewhere"].items(), key=lambda pair: pair[1]) for one in some]
+    for number in sorted({night["night"] for night in nights}):
+        some = [night for night in nights if night["night"] == number]
+        worst = [min(night["elsewhere"].items(), key=lambda pair: pair[1]) for night in some]
         name, least = min(worst, key=lambda pair: pair[1])
-        promoted = sum(one["decision"] == "promoted" for one in some)
+        promoted = sum(night["decision"] == "promoted" for night in some)
         rows.append(
             [
                 str(number),
@@ -79,23 +79,28 @@ def _print_nights(nights: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _mean(some: Sequence[Mapping[str, Any]], key: str) -> float:
-    return sum(float(one[key]) for one in some) / len(some)
+    return sum(float(night[key]) for night in some) / len(some)
 
 
 def plot_curves(told: Mapping[str, Any]) -> list[Curve]:
     """The trained set, the mean of the others, and each of them; mean over the seeds."""
     from eval.report.output.svg_plots import Curve
 
-    numbers = sorted({one["night"] for one in told["nights"]})
-    by_night = [[one for one in told["nights"] if one["night"] == number] for number in numbers]
+    numbers = sorted({night["night"] for night in told["nights"]})
+    by_night = [[night for night in told["nights"] if night["night"] == number] for number in numbers]
     pale = [
         Curve(
-            one["name"], [sum(each["elsewhere"][one["name"]] for each in some) / len(some) for some in by_night], "pale"
+            dataset["name"],
+            [
+                sum(nights_of_seed["elsewhere"][dataset["name"]] for nights_of_seed in nights) / len(nights)
+                for nights in by_night
+            ],
+            "pale",
         )
-        for one in told["sets"]
+        for dataset in told["sets"]
     ]
     return [
         *pale,
-        Curve("mean elsewhere", [_mean(some, "mean_elsewhere") for some in by_night], "theirs"),
-        Curve(told["trained_on"]["name"], [_mean(some, "own") for some in by_night]),
+        Curve("mean elsewhere", [_mean(nights, "mean_elsewhere") for nights in by_night], "theirs"),
+        Curve(told["trained_on"]["name"], [_mean(nights, "own") for nights in by_night]),
     ]

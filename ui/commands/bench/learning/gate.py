@@ -51,7 +51,12 @@ def gate(
             for likeness, shares in settled
         ]
     if as_json:
-        print_json({"one_night": [asdict(one) for one in single], "thirty_nights": [asdict(one) for one in many]})
+        print_json(
+            {
+                "one_night": [asdict(outcome) for outcome in single],
+                "thirty_nights": [asdict(outcome) for outcome in many],
+            }
+        )
     else:
         _print(single, many)
 
@@ -61,13 +66,13 @@ def _print(single: list[PromotionRate], many: list[SeriesOfNights]) -> None:
         ["true effect", "nights", "promoted", "95 % interval", "predicted by the primary test"],
         [
             [
-                f"{one.effect:+.3f}",
-                f"{one.share.n:,}",
-                f"{one.share.value:.3f}",
-                _interval(one.share),
-                f"{one.predicted:.3f}",
+                f"{outcome.effect:+.3f}",
+                f"{outcome.share.n:,}",
+                f"{outcome.share.value:.3f}",
+                _interval(outcome.share),
+                f"{outcome.predicted:.3f}",
             ]
-            for one in single
+            for outcome in single
         ],
         f"One night on {single[0].n_questions} held-out questions, every rule",
     )
@@ -83,15 +88,15 @@ def _print(single: list[PromotionRate], many: list[SeriesOfNights]) -> None:
         ],
         [
             [
-                f"{one.effect:+.3f}",
-                f"{one.likeness:g}",
-                "its part" if one.shares_level else "all",
-                f"{one.per_night.value:.4f}",
-                f"{one.any_night.value:.2f}",
-                f"{one.apparent:+.4f}",
-                f"{one.locked:+.4f}",
+                f"{outcome.effect:+.3f}",
+                f"{outcome.likeness:g}",
+                "its part" if outcome.shares_level else "all",
+                f"{outcome.per_night.value:.4f}",
+                f"{outcome.any_night.value:.2f}",
+                f"{outcome.apparent:+.4f}",
+                f"{outcome.locked:+.4f}",
             ]
-            for one in many
+            for outcome in many
         ],
         "Thirty nights on the same questions, the primary test alone",
     )

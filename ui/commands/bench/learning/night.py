@@ -84,7 +84,7 @@ def night(
                 "wrong": wrong,
                 "n_verdicts": n_verdicts,
                 "night": summary,
-                "test": {name: _means(one) for name, one in scores.items()},
+                "test": {name: _means(score) for name, score in scores.items()},
             }
         )
     else:
@@ -110,7 +110,7 @@ def _shown(app: App, dataset: BeirDataset, split: str) -> dict[str, list[str]]:
     external = {inside: outside for outside, inside in locate_passages(dataset, app.library).items()}
     asked = {query_id: dataset.queries[query_id] for query_id in sorted(dataset.split(split))}
     shown = search_questions(app, list(dict.fromkeys(asked.values())))
-    return {query_id: [external[one.passage_id] for one in shown[text]] for query_id, text in asked.items()}
+    return {query_id: [external[hit.passage_id] for hit in shown[text]] for query_id, text in asked.items()}
 
 
 def _means(scores: RetrievalScores) -> dict[str, Any]:
@@ -133,8 +133,8 @@ def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mappi
                 rows.append(
                     [f"{part} ({mask.sum():,})", label]
                     + [
-                        format_mean(one.means(part)[side]["nDCG@10"], one.intervals(part)[side]["nDCG@10"])
-                        for one in scores.values()
+                        format_mean(score.means(part)[side]["nDCG@10"], score.intervals(part)[side]["nDCG@10"])
+                        for score in scores.values()
                     ]
                 )
     print_table(["test questions", "retriever", *(f"nDCG@10, {version}" for version in scores)], rows, name)

@@ -61,22 +61,27 @@ def poison(
             for name in chosen:
                 outcomes.append(run_attack(world, name, seed))
                 advance(1)
-    summary = {name: _summary([one for one in outcomes if one.attack == name]) for name in chosen}
+    summary = {name: _summary([outcome for outcome in outcomes if outcome.attack == name]) for name in chosen}
     if as_json:
         print_json(
-            {"dataset": beir.name, "n_seeds": seeds, "attacks": summary, "outcomes": [asdict(one) for one in outcomes]}
+            {
+                "dataset": beir.name,
+                "n_seeds": seeds,
+                "attacks": summary,
+                "outcomes": [asdict(outcome) for outcome in outcomes],
+            }
         )
         return
     rows = [
         [
             name,
-            f"{one['n_promoted']} of {seeds}",
-            f"{one['mean_change']:+.4f}",
-            f"{one['worst_change']:+.4f}",
-            f"{one['worst_promotion']:+.4f}",
-            ", ".join(one["waiting"]) or "nobody",
+            f"{value['n_promoted']} of {seeds}",
+            f"{value['mean_change']:+.4f}",
+            f"{value['worst_change']:+.4f}",
+            f"{value['worst_promotion']:+.4f}",
+            ", ".join(value["waiting"]) or "nobody",
         ]
-        for name, one in summary.items()
+        for name, value in summary.items()
     ]
     print_table(
         ["attack", "draws with a promotion", "mean change", "worst change", "worst promotion", "in quarantine"],
@@ -86,13 +91,13 @@ def poison(
 
 
 def _summary(outcomes: list[AttackOutcome]) -> dict[str, Any]:
-    changes = [one.golden_change for one in outcomes]
+    changes = [outcome.golden_change for outcome in outcomes]
     return {
-        "n_promoted": sum(one.n_promoted > 0 for one in outcomes),
+        "n_promoted": sum(outcome.n_promoted > 0 for outcome in outcomes),
         "mean_change": mean(changes),
         "worst_change": min(changes),
-        "worst_promotion": min(one.worst_promotion for one in outcomes),
-        "waiting": sorted({name for one in outcomes for name in one.waiting}),
+        "worst_promotion": min(outcome.worst_promotion for outcome in outcomes),
+        "waiting": sorted({name for outcome in outcomes for name in outcome.waiting}),
     }
 
 

@@ -89,18 +89,18 @@ def _title(told: Mapping[str, Any]) -> str:
 def _print(told: Mapping[str, Any]) -> None:
     budget = told["budget"]
     rows = []
-    for one in told["rungs"]:
-        served, dense = one["served"], one.get("dense")
+    for rung in told["rungs"]:
+        served, dense = rung["served"], rung.get("dense")
         rows.append(
             [
-                one["label"],
+                rung["label"],
                 _figure(dense and dense["all"]),
                 *(_figure(served[part]) for part in ("all", "seen", "unseen")),
-                _gain(one, "base"),
-                _gain(one, "in_batch"),
-                f"{one['seconds']:.0f}",
-                f"{one['cost']['n_trained'] + one['cost']['n_mined']:,.0f}",
-                "" if one["peak_mib"] is None else f"{one['peak_mib']:,.0f}",
+                _gain(rung, "base"),
+                _gain(rung, "in_batch"),
+                f"{rung['seconds']:.0f}",
+                f"{rung['cost']['n_trained'] + rung['cost']['n_mined']:,.0f}",
+                "" if rung["peak_mib"] is None else f"{rung['peak_mib']:,.0f}",
             ]
         )
     columns = ["", "dense", "served", "seen", "unseen", "over base", "over in-batch", "s", "passages", "MiB"]
