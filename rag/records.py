@@ -85,7 +85,7 @@ def heading_length(text: str) -> int:
     return len(text) if text.isascii() else sum(1 if c < "\u0250" else 4 for c in text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One source as it was read: a file, or one line of a BEIR corpus."""
 
@@ -100,7 +100,7 @@ class Document:
     """The stored text that passage offsets count in, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """A stretch of one document: what is encoded, found, shown, cited and judged."""
 
@@ -257,7 +257,7 @@ class Turn:
     """As it was typed, where a follow-up was searched in other words."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one person says of one passage (or of the answer) of one turn. The latest one stands."""
 

@@ -50,7 +50,7 @@ class ConditionResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CounterfactualResult:
     """What a passage that says something false does."""
 
@@ -177,8 +177,8 @@ def _say_false(case: PerturbationCase, others: Sequence[str], answer: Answer) ->
 
 def _false(said: Sequence[_Said | None]) -> CounterfactualResult:
     some = [outcome for outcome in said if outcome]
-    shares = (mean(float(getattr(outcome, name)) for outcome in some) for name in _Said.__dataclass_fields__)
-    return CounterfactualResult(len(some), len(said) - len(some), *shares)
+    shares = {name: mean(float(getattr(outcome, name)) for outcome in some) for name in _Said.__dataclass_fields__}
+    return CounterfactualResult(n=len(some), n_unchanged=len(said) - len(some), **shares)
 
 
 def _reword(case: PerturbationCase, answer: Answer) -> tuple[bool, list[bool]]:

@@ -131,8 +131,23 @@ def measure_chat(
     They begin *warm_s* before the time that counts. *cost* looks at the server's process. *progress* gets 1 for each second.
     """
     warm, seen = ChatObservations(), ChatObservations()
-    asyncio.run(_everybody(url, questions, n_people, pause_s, warm_s, warm, None, lambda n: None))
-    asyncio.run(_everybody(url, questions, n_people, pause_s, seconds, seen, cost, progress))
+    asyncio.run(
+        _everybody(
+            url,
+            questions,
+            n_people=n_people,
+            pause_s=pause_s,
+            seconds=warm_s,
+            seen=warm,
+            cost=None,
+            progress=lambda n: None,
+        )
+    )
+    asyncio.run(
+        _everybody(
+            url, questions, n_people=n_people, pause_s=pause_s, seconds=seconds, seen=seen, cost=cost, progress=progress
+        )
+    )
     return ChatBench(
         n_people=n_people,
         seconds=seconds,
@@ -165,7 +180,10 @@ async def _everybody(
     until = time.monotonic() + seconds
     limits = Limits(max_connections=n_people + 1, max_keepalive_connections=n_people + 1)
     async with AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, trust_env=False) as client:
-        people = (_person(client, questions, random.Random(number), pause_s, until, seen) for number in range(n_people))  # noqa: S311 - no secret
+        people = (
+            _person(client, questions, chance=chance, pause_s=pause_s, until=until, seen=seen)
+            for chance in map(random.Random, range(n_people))
+        )
         await asyncio.gather(*people, _onlooker(client, until, seen, cost, progress))
 
 

@@ -123,8 +123,9 @@ def questions_from_golden(engine: Engine, library: Library, name: str = "golden"
 def of_places(places: Iterable[GoldenLocation], name: str) -> QuestionSet:
     """Golden questions where they stand, those with the same words as one."""
     found = group_by_wording(places)
-    lost = tuple(location for location in found for location in location.places if is_lost(location))
-    sha256 = golden_set_hash(location.golden for location in found for location in location.places)
+    located = [location for group in found for location in group.places]
+    lost = tuple(location for location in located if is_lost(location))
+    sha256 = golden_set_hash(location.golden for location in located)
     return QuestionSet(name=name, split="", sha256=sha256, questions=tuple(map(_question, found)), lost=lost)
 
 

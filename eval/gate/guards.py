@@ -273,7 +273,17 @@ def extra_slices(extra: ExtraEvidence, rules: GateRules) -> list[GuardedSlice]:
         ),
     ]
     return [
-        measure_slice(pair, key, name, "are of this kind", which, margin, at_least, measure, family)
+        measure_slice(
+            pair,
+            key,
+            name=name,
+            belonging="are of this kind",
+            which=which,
+            margin=margin,
+            at_least=at_least,
+            measure=measure,
+            family=family,
+        )
         for pair, key, name, which, margin, at_least, measure, family in known
         if pair is not None
     ]

@@ -71,7 +71,7 @@ class MeasureRow:
         return self.n >= 2 and self.coverage >= MIN_COVERAGE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionChange:
     """What became of one question."""
 
@@ -193,11 +193,17 @@ def question_changes(comparison: Comparison, before: Floats, after: Floats) -> l
     assert comparison.candidate is not None, "one version alone moves nothing"
     made = []
     for question, difference in zip(comparison.questions, after - before, strict=True):
-        ranks = (
-            rank_of_right_passage(comparison.current, question),
-            rank_of_right_passage(comparison.candidate, question),
+        before_rank = rank_of_right_passage(comparison.current, question)
+        after_rank = rank_of_right_passage(comparison.candidate, question)
+        made.append(
+            QuestionChange(
+                question=question,
+                before=before_rank,
+                after=after_rank,
+                difference=float(difference),
+                move=_move(before_rank, after_rank, float(difference)),
+            )
         )
-        made.append(QuestionChange(question, *ranks, float(difference), _move(*ranks, float(difference))))
     return made
 
 

@@ -49,7 +49,9 @@ class RetrieverFactory:
         today = self._today(version, encoder)
         index = self._index(before, version, vectors) if self._serve else None  # last, for it holds a lock
         dense = index or ExactIndex(vectors)
-        retriever = self.retriever(version, encoder, dense, lexical, today, self._ready_reranker(encoder))
+        retriever = self.retriever(
+            version, encoder, dense=dense, lexical=lexical, today=today, reranker=self._ready_reranker(encoder)
+        )
         return ActiveRetriever(
             retriever=retriever, version=version, lexical=lexical, state=state, index=index, today=today
         )
@@ -62,7 +64,9 @@ class RetrieverFactory:
         encoder = self._warm_encoder(live.version)
         today = self._today(live.version, encoder)
         reranker = self._ready_reranker(encoder)
-        retriever = self.retriever(live.version, encoder, dense, live.lexical, today, reranker)
+        retriever = self.retriever(
+            live.version, encoder, dense=dense, lexical=live.lexical, today=today, reranker=reranker
+        )
         return replace(live, retriever=retriever, today=today)
 
     def retriever(

@@ -70,7 +70,7 @@ def ingest_archive(
         except DocumentError as error:
             kept = "; what was read of it before is kept" if source in known else ""
             return ArchiveOutcome(failed=((source, f"{error}{kept}"),))
-        return _stored(library, source, digest, Path(folder), members, read_members)
+        return _stored(library, source, digest=digest, folder=Path(folder), members=members, read_members=read_members)
 
 
 def _is_whole(library: Library, source: str, known: Mapping[str, str]) -> bool:

@@ -22,7 +22,7 @@ from rag.splitting.splitter import SplittingRules
 BEIR_BATCH_LINES = 500  # lines between two commits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
     """What became of every source."""
 
@@ -40,7 +40,7 @@ class IngestReport:
 
     def __add__(self, other: IngestReport) -> IngestReport:
         """Both, one after the other."""
-        return IngestReport(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return IngestReport(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
 
 # ---- files

@@ -52,9 +52,9 @@ class FileIngest:
 
     def keep(self, batch: list[FileReadResult], readers: ReaderPool) -> None:
         """Stores what was read, all of it in one transaction, and settles the copies of it."""
-        read = [(read.document, read.passages) for read in batch if read.document is not None]
-        if read:
-            self.n_passages_new += self.library.put_all(read)
+        documents = [(read.document, read.passages) for read in batch if read.document is not None]
+        if documents:
+            self.n_passages_new += self.library.put_all(documents)
         for read in batch:
             if read.document is None:
                 kept = "; what was read of it before is kept" if read.file.source in self.known else ""

@@ -25,7 +25,7 @@ LIKED = "answer_helpful"
 DISLIKED = tuple(verdict for verdict in ANSWER_VERDICTS if verdict != LIKED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsagePeriod:
     """What happened from the day *first* to the day *last*, both inclusive, in UTC. What was not kept is None."""
 
@@ -129,15 +129,17 @@ def _over_time(
 def _stretch(bound: tuple[date, date], count: DayCount, said: tuple[int, int]) -> UsagePeriod:
     support = count.support / count.n_checked if count.n_checked else None
     return UsagePeriod(
-        *bound,
-        count.n_asked,
-        count.n_declined,
-        *said,
-        count.n_checked,
-        support,
-        count.seconds.total(),
-        nearest_rank_percentile(count.seconds, 0.50),
-        nearest_rank_percentile(count.seconds, 0.95),
+        first=bound[0],
+        last=bound[1],
+        n_asked=count.n_asked,
+        n_declined=count.n_declined,
+        n_liked=said[0],
+        n_disliked=said[1],
+        n_checked=count.n_checked,
+        supported_share=support,
+        n_timed=count.seconds.total(),
+        p50_s=nearest_rank_percentile(count.seconds, 0.50),
+        p95_s=nearest_rank_percentile(count.seconds, 0.95),
     )
 
 

@@ -29,7 +29,7 @@ _PASSAGE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSummary:
     """A document as it is listed: everything but its text."""
 
@@ -82,15 +82,15 @@ class Library:
                 documents.c.source,
                 documents.c.title,
                 documents.c.media_type,
-                func.coalesce(counts.c.n, 0),
-                func.length(documents.c.text),
+                func.coalesce(counts.c.n, 0).label("n_passages"),
+                func.length(documents.c.text).label("n_characters"),
                 documents.c.added_at,
             )
             .join(counts, counts.c.document_id == documents.c.document_id, isouter=True)
             .order_by(documents.c.source)
         )
         with read_connection(self.engine) as connection:
-            return [SourceSummary(*row) for row in connection.execute(query)]
+            return [SourceSummary(**row._mapping) for row in connection.execute(query)]
 
     def file_hashes(self) -> dict[str, str]:
         """The sha256 of the bytes of every source; empty where it is to be read again."""
@@ -109,7 +109,7 @@ class Library:
             row = connection.execute(select(*columns).where(documents.c.document_id == document_id)).first()
         if row is None:
             raise NotFoundError(f'no document {document_id!r} in the library: "nightjar sources" lists what there is')
-        return Document(*row)
+        return Document(**row._mapping)
 
     def passages(self) -> list[Passage]:
         """Every passage, in the library's one order: by passage id."""
@@ -119,7 +119,7 @@ class Library:
         """Every passage, by passage id, without holding them all."""
         with read_connection(self.engine) as connection:
             for row in connection.execute(_select_passages().order_by(passages.c.passage_id)):
-                yield Passage(*row)
+                yield Passage(**row._mapping)
 
     def iterate_by_ids(self, passage_ids: Sequence[str]) -> Iterator[Passage]:
         """The passages with these ids, in no order, without holding them all; absent ones are left out."""
@@ -132,7 +132,7 @@ class Library:
         with read_connection(self.engine) as connection:
             for batch in batched(passage_ids, SQL_BATCH):
                 for row in connection.execute(_select_passages().where(passages.c.passage_id.in_(batch))):
-                    found[row[0]] = Passage(*row)
+                    found[row[0]] = Passage(**row._mapping)
         return found
 
     def resolve(self, ids: Iterable[str]) -> dict[str, str]:

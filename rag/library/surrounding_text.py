@@ -18,7 +18,7 @@ SurroundingScope = Literal["passage", "neighbours", "section"]
 SECTION_CHARACTERS = 2_000  # beyond the hit's own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """Where a passage stands in its document."""
 
@@ -64,7 +64,9 @@ def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Seque
     found: dict[str, list[_Place]] = {}
     with read_connection(engine) as connection:
         for document_id, *position in connection.execute(query.order_by(passages.c.start, passages.c.end)):
-            found.setdefault(document_id, []).append(_Place(*position))
+            passage_id, heading, page, start, end = position
+            place = _Place(passage_id=passage_id, heading=heading, page=page, start=start, end=end)
+            found.setdefault(document_id, []).append(place)
     return found
 
 

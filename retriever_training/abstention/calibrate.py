@@ -127,7 +127,13 @@ def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: En
 
 def _own(holdings: SearchableLibrary, encoder: Encoder, seed: int) -> tuple[SearchableLibrary, AnswerableQuestions]:
     cold = build_pseudo_question_set(
-        holdings.passages, encoder, holdings.vectors, holdings.lexical_weight, 1.0, seed, n=N_PSEUDO_QUESTIONS
+        holdings.passages,
+        encoder,
+        passage_vectors=holdings.vectors,
+        lexical_weight=holdings.lexical_weight,
+        weight=1.0,
+        seed=seed,
+        n=N_PSEUDO_QUESTIONS,
     )
     left = SearchableLibrary(
         without_question_text(holdings.passages, cold), cold.passage_vectors, cold.lexical, holdings.lexical_weight

@@ -33,9 +33,21 @@ def fit_abstention(
     values = np.array([example.signs.values() for example in examples]).reshape(-1, N_FEATURES)
     right = np.array([example.is_answered for example in examples])
     share = np.asarray(weights, np.float64)
-    words = _fit(values, right, share, before.by_words if before else None, ridge, list(range(N_FEATURES)))
+    words = _fit(
+        values,
+        right,
+        share=share,
+        before=before.by_words if before else None,
+        ridge=ridge,
+        used=list(range(N_FEATURES)),
+    )
     meaning = _fit(
-        values, right, share, before.by_meaning if before else None, ridge, [COSINE_COLUMN, SCORE_GAP_COLUMN]
+        values,
+        right,
+        share=share,
+        before=before.by_meaning if before else None,
+        ridge=ridge,
+        used=[COSINE_COLUMN, SCORE_GAP_COLUMN],
     )
     return AbstentionThreshold(words, meaning, before.least if before else 0.5)
 

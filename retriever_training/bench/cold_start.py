@@ -50,7 +50,12 @@ class ColdStartBench:
     def lines(self, judged: Sequence[int], progress: Callable[[int], None] = lambda n: None) -> Iterator[SourceGain]:
         """A line for each source, and for all of them, beside each of these numbers of judged questions."""
         cold = build_pseudo_question_set(
-            self.passages, self.encoder, self.vectors, self.lexical_weight, self.weight, self.seed
+            self.passages,
+            self.encoder,
+            passage_vectors=self.vectors,
+            lexical_weight=self.lexical_weight,
+            weight=self.weight,
+            seed=self.seed,
         )
         asked = self.encoder.encode_queries([self.questions[query_id] for query_id in self.measured])
         for n in judged:
@@ -97,10 +102,16 @@ class ColdStartBench:
         weight = LEXICAL_SHARE * self.lexical_weight
         if len(people):
             asked = self.encoder.encode_queries(people.questions)
-            parts.append(query_side_rows(people, asked, self.vectors, self.seed, self.lexical, weight))
+            parts.append(
+                query_side_rows(
+                    people, asked, passages=self.vectors, seed=self.seed, lexical=self.lexical, weight=weight
+                )
+            )
         if cold:
             asked, left = cold.question_vectors, cold.passage_vectors
-            parts.append(query_side_rows(cold.asked, asked, left, self.seed, cold.lexical, weight))
+            parts.append(
+                query_side_rows(cold.asked, asked, passages=left, seed=self.seed, lexical=cold.lexical, weight=weight)
+            )
         return concatenate_rows(*parts) if len(parts) == 2 else next(iter(parts), None)
 
 

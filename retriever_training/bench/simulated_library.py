@@ -202,7 +202,9 @@ def decide_promotion(
     }
     before, after = (_scores(world, version, right, right, candidate.seen) for version in (current, candidate))
     decisive = np.array([question in confirmed for question in held_out.questions], np.bool_)
-    return decide(before.served(), after.served(), after.unseen, (), rules, decisive, held_out.newest())
+    return decide(
+        before.served(), after.served(), after.unseen, rules=rules, decisive=decisive, newest=held_out.newest()
+    )
 
 
 def golden_ndcg(world: SimulatedLibrary, version: SimulatedVersion) -> float:

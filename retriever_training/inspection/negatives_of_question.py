@@ -119,7 +119,7 @@ def mine_for_question(
     )
     asked = _with_neighbours(evidence, question)
     typed = () if any(question == judgment.question for judgment in evidence.judgments.judgments) else (question,)
-    views = _views(app, evidence, asked.questions, no_progress, typed, encoder)
+    views = _views(app, evidence, questions=asked.questions, watch=no_progress, in_passing=typed, opened=encoder)
     earlier = encode_earlier_views(app, evidence, asked.questions, no_progress, typed) if "earlier" in sources else ()
     mine = make_mining_context(evidence, asked, views[-1], app.settings.night.seed)
     mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
@@ -154,7 +154,12 @@ def _views(
 ) -> list[VersionView]:
     """As in the night: how the base and, where it is another one, the current version see the questions."""
     versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
-    return [encode_view(app, evidence, version, questions, watch, in_passing, opened) for version in versions.values()]
+    return [
+        encode_view(
+            app, evidence, version=version, questions=questions, watch=watch, transient=in_passing, open_encoder=opened
+        )
+        for version in versions.values()
+    ]
 
 
 def _told(mine: MiningContext, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:

@@ -26,7 +26,7 @@ EncodeTexts = Callable[[Sequence[str]], FloatArray]
 """Takes texts; gives the base's vectors, `(n, dim)`, unit rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingExample:
     """One row as texts."""
 

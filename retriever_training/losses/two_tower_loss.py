@@ -71,7 +71,12 @@ class TwoTowerLoss:
         total = np.mean([self.table.weight[part].sum() for part in everyones])
         there = _to(scores)
         return info_nce(
-            scores, there(first), there(self.table.weight[rows]), there(masked), there(offsets), there(total)
+            scores,
+            there(first),
+            weights=there(self.table.weight[rows]),
+            masked=there(masked),
+            offsets=there(offsets),
+            total=there(total),
         )
 
     def _triplet(self, questions: Tensor, passages: Tensor, rows: IntArray) -> Tensor:

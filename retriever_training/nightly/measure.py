@@ -92,11 +92,11 @@ class NightMeasurer:
             _only(before.served(), is_open),
             _only(after.served(), is_open),
             after.unseen[is_open],
-            self._faults(),
-            self.rules,
-            self.held_out.decisive[is_open],
-            self.held_out.newest[is_open],
-            ExtraEvidence(
+            faults=self._faults(),
+            rules=self.rules,
+            decisive=self.held_out.decisive[is_open],
+            newest=self.held_out.newest[is_open],
+            extra=ExtraEvidence(
                 regressions=self._wall(),
                 golden=self._golden(),
                 search_ms=self._milliseconds(),
@@ -104,7 +104,7 @@ class NightMeasurer:
                 support_note=why_not,
                 **abstention_guard_pairs(sure_before, sure_after),
             ),
-            self.look,
+            look=self.look,
         )
         base = self.app.registry.base()
         anchor = before if base.encoder_id == self.current.encoder_id else self._scores(base)

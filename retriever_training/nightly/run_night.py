@@ -79,7 +79,7 @@ def _run_locked(app: App, plan: NightPlan, watch: ProgressReporter) -> dict[str,
     held_out = load_held_out_questions(app, evidence, plan.rules.lock_from)
     choice = choose_night_tier(app, evidence, plan, found)
     nights = NightStore(app.engine)
-    night = find_or_start_night(nights, evidence, held_out, plan, choice, current)
+    night = find_or_start_night(nights, evidence, held_out=held_out, plan=plan, choice=choice, current=current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
     steps = NightProgress(nights=nights, night_id=night.night_id, also=watch)
@@ -147,25 +147,39 @@ class _Run:
         if self.choice.tier == 1:
             learn = learn_cold_start if self.choice.is_cold_start else learn_map
             return learn(
-                self.evidence, encoder, vectors, base.lexical_weight, self.work, self.plan.towers.seed, self.watch
+                self.evidence,
+                encoder,
+                vectors,
+                default_weight=base.lexical_weight,
+                work=self.work,
+                seed=self.plan.towers.seed,
+                watch=self.watch,
             )
         if self.choice.tier == 2:
             plan = replace(self.plan.query_tower, seed=self.plan.towers.seed)
-            return learn_query_tower(self.evidence, encoder, vectors, base.lexical_weight, self.work, plan, self.watch)
+            return learn_query_tower(
+                self.evidence,
+                encoder,
+                vectors=vectors,
+                default_weight=base.lexical_weight,
+                work=self.work,
+                plan=plan,
+                watch=self.watch,
+            )
         settings = self.app.settings.encoder
         teacher = CachingTeacher(self.plan.teacher) if self.plan.teacher else None
         return learn_towers(
             self.evidence,
             encoder,
-            vectors,
-            self._views(),
-            base.lexical_weight,
-            self.work,
-            self.plan.towers,
-            self.watch,
-            settings.precision,
-            teacher,
-            self._earlier(),
+            vectors=vectors,
+            views=self._views(),
+            default_weight=base.lexical_weight,
+            work=self.work,
+            plan=self.plan.towers,
+            watch=self.watch,
+            precision=settings.precision,
+            teacher=teacher,
+            earlier=self._earlier(),
         )
 
     def _views(self) -> list[VersionView]:

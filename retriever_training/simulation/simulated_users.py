@@ -80,7 +80,17 @@ def simulate_users(
                 shown=tuple(shown[question]),
             )
             said = simulate_votes([shown_hit.passage_id for shown_hit in turn.shown], right, behaviour, rng)
-            verdicts = (Verdict(user, turn_id, question, *vote, given_at=asked_at) for vote in said.items())
+            verdicts = (
+                Verdict(
+                    user=user,
+                    turn_id=turn_id,
+                    question=question,
+                    passage_id=passage_id,
+                    verdict=verdict,
+                    given_at=asked_at,
+                )
+                for passage_id, verdict in said.items()
+            )
             yield SimulatedTurn(turn, tuple(verdicts), sum(contradicts_truth(*vote, right) for vote in said.items()))
 
 

@@ -55,10 +55,10 @@ def learn_cold_start(
     cold = build_pseudo_question_set(
         library,
         encoder,
-        passages,
-        default_weight,
-        PSEUDO_QUESTION_WEIGHT,
-        seed,
+        passage_vectors=passages,
+        lexical_weight=default_weight,
+        weight=PSEUDO_QUESTION_WEIGHT,
+        seed=seed,
         progress=watch("encode what is left of passages", len(library)),
     )
     n_encoded += sum(left != passage.encoded_text for left, passage in zip(cold.texts, library, strict=True))
@@ -68,7 +68,12 @@ def learn_cold_start(
             'the library asks no question that its passages answer: "nightjar cold-start" says why'
         )
     rows = query_side_rows(
-        own.asked, own.question_vectors, own.passage_vectors, seed, own.lexical, LEXICAL_SHARE * default_weight
+        own.asked,
+        own.question_vectors,
+        passages=own.passage_vectors,
+        seed=seed,
+        lexical=own.lexical,
+        weight=LEXICAL_SHARE * default_weight,
     )
     save_adapter(encoder.folder, fit_half_map(rows, seed, watch("fit a map", STEPS_PER_RIDGE)), work / "candidate")
     positives = sorted({library[row].passage_id for right in own.asked.right for row in best_supported(right)})

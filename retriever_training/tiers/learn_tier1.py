@@ -39,7 +39,9 @@ def learn_map(
 
     *encoder* and *vectors* are the base's.
     """
-    side = QuerySideData.gather(evidence, encoder, vectors, default_weight, seed, watch)
+    side = QuerySideData.gather(
+        evidence, encoder, vectors=vectors, default_weight=default_weight, seed=seed, watch=watch
+    )
     chosen = choose_map(side, seed, watch("fit maps", STEPS_PER_RIDGE * len(RIDGES)))
     save_adapter(encoder.folder, chosen.weights, work / "candidate")
     note = {

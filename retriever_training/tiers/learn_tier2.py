@@ -47,7 +47,9 @@ def learn_query_tower(
 
     *encoder* and *vectors* are the base's. A night that was killed starts over: it costs minutes.
     """
-    side = QuerySideData.gather(evidence, encoder, vectors, default_weight, plan.seed, watch)
+    side = QuerySideData.gather(
+        evidence, encoder, vectors=vectors, default_weight=default_weight, seed=plan.seed, watch=watch
+    )
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     steps = watch("train the query tower", count_query_tower_steps(len(side.rows.weight), plan))
     chosen = choose_tower(side, encoder.folder, work, plan, steps)

@@ -73,11 +73,23 @@ def learn_towers(
         seen_by_base=(partial(get_query_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
     for number in range(1, plan.rounds + 1):
-        mine, rows, removed = mine_training_rows(evidence, views, plan, watch, teacher, earlier)
-        trained = _train_round(number, encoder.folder, texts.of_epochs(rows, plan), work, plan, watch, learnt)
+        mine, rows, removed = mine_training_rows(
+            evidence, views, plan=plan, watch=watch, teacher=teacher, earlier=earlier
+        )
+        trained = _train_round(
+            number,
+            encoder.folder,
+            examples=texts.of_epochs(rows, plan),
+            work=work,
+            plan=plan,
+            watch=watch,
+            learnt=learnt,
+        )
         if number < plan.rounds:
             views = [*views, _view_of_round(number, evidence, trained, precision, watch)]
-    alpha = _choose_alpha(evidence, dev, encoder, vectors, trained, by_base, work, watch)
+    alpha = _choose_alpha(
+        evidence, dev, encoder=encoder, vectors=vectors, trained=trained, default=by_base, work=work, watch=watch
+    )
     made = work / "candidate"
     shutil.rmtree(made, ignore_errors=True)
     merge_towers(encoder.folder, trained, alpha, made)
@@ -218,12 +230,12 @@ class _Texts:
         texts = self.evidence.texts
         return [
             TrainingExample(
-                row.question,
-                texts[self.evidence.row[row.positive_id]],
-                tuple(texts[negative.passage] for negative in row.negatives),
-                row.weight,
-                tuple(texts[masked] for masked in spared[row.question]),
-                self.taught(row),
+                question=row.question,
+                positive=texts[self.evidence.row[row.positive_id]],
+                negatives=tuple(texts[negative.passage] for negative in row.negatives),
+                weight=row.weight,
+                excluded=tuple(texts[masked] for masked in spared[row.question]),
+                teacher=self.taught(row),
             )
             for row in rows
         ]

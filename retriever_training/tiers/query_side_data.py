@@ -75,7 +75,14 @@ class QuerySideData:
         def vectors_of(questions: Sequence[str]) -> FloatArray:
             return get_query_vectors(vectors.engine, encoder, questions, encoded)
 
-        return cls.of(evidence, vectors_of, evidence.matrix(vectors), default_weight, seed, n_encoded)
+        return cls.of(
+            evidence,
+            vectors_of,
+            passages=evidence.matrix(vectors),
+            default_weight=default_weight,
+            seed=seed,
+            n_encoded=n_encoded,
+        )
 
     @classmethod
     def of(
@@ -91,13 +98,13 @@ class QuerySideData:
         return cls.between(
             evidence.asked("train"),
             evidence.held_out("dev", vectors_of),
-            evidence.passages,
-            evidence.lexical,
-            vectors_of,
-            passages,
-            default_weight,
-            seed,
-            n_encoded,
+            library=evidence.passages,
+            lexical=evidence.lexical,
+            vectors_of=vectors_of,
+            passages=passages,
+            default_weight=default_weight,
+            seed=seed,
+            n_encoded=n_encoded,
         )
 
     @classmethod
@@ -122,7 +129,14 @@ class QuerySideData:
         dev_questions = vectors_of(dev.questions)
         by_base, _ = choose_lexical_weight(dev_set, dev_questions, passages, default_weight)
         every = join_questions(train, whole_passage_questions(library, seed))
-        rows = query_side_rows(every, vectors_of(every.questions), passages, seed, lexical, LEXICAL_SHARE * by_base)
+        rows = query_side_rows(
+            every,
+            vectors_of(every.questions),
+            passages=passages,
+            seed=seed,
+            lexical=lexical,
+            weight=LEXICAL_SHARE * by_base,
+        )
         positives = sorted({library[row].passage_id for right in train.right for row in best_supported(right)})
         return cls(
             train=train,

@@ -115,7 +115,7 @@ def train_towers(
     table = BatchSideData.of(examples, plan.n_negatives, lexical, base_vectors, NEAR_DUPLICATE_COSINE)
     model = load_model(base)
     freeze_layers(model, plan.frozen_layers)
-    trainer = _trainer(model, examples, table, work / "checkpoints", plan, progress)
+    trainer = _trainer(model, examples, table=table, checkpoints=work / "checkpoints", plan=plan, progress=progress)
     trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
     if trainer.is_world_process_zero():
         model.save_pretrained(str(trained), create_model_card=False)
@@ -232,7 +232,9 @@ def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: To
     if plan.topic_share and table.base is not None:
         topics = cluster_topics(table.base.questions, max(1, len(examples) // plan.batch_size), plan.seed)
     n_parts = plan.epochs if plan.takes_turns else 1
-    return DistinctTextBatchSampler(texts, plan.batch_size, plan.seed, topics, plan.topic_share, n_parts)
+    return DistinctTextBatchSampler(
+        texts, plan.batch_size, seed=plan.seed, topics=topics, topic_share=plan.topic_share, n_parts=n_parts
+    )
 
 
 def _prompts(model: Any, n_negatives: int) -> dict[str, str]:

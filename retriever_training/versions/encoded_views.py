@@ -58,5 +58,6 @@ def encode_earlier_views(
         version for version in older if version.folder.is_dir() and not app.vectors(version.passage_side).missing()
     ]
     return tuple(
-        encode_view(app, evidence, version, questions, watch, transient) for version in there[:MAX_EARLIER_VERSIONS]
+        encode_view(app, evidence, version=version, questions=questions, watch=watch, transient=transient)
+        for version in there[:MAX_EARLIER_VERSIONS]
     )

@@ -61,7 +61,9 @@ def write_report(
     (beside / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
     (beside / "report.md").write_text(render_markdown(decision, told, said, figures, headline), "utf-8")
-    page = render_page(decision, told, background, said, comparison, figures, headline)
+    page = render_page(
+        decision, told, background=background, advice=said, comparison=comparison, figures=figures, headline=headline
+    )
     (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
     (beside / "junit.xml").write_bytes(junit_xml(decision))
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}

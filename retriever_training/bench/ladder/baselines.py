@@ -93,7 +93,7 @@ def run_sentence_transformers(rate: float, bench: TrainingBench, seed: int, watc
             f"{RELATIVE_MARGIN}: leave this rung out, with --rung"
         )
     log.info("mine_hard_negatives: %d rows of %d pairs", len(mined), len(pairs))
-    return _plain(bench, mined, rate, MNRL_SCALE, seed, cost, watch)
+    return _plain(bench, mined, rate=rate, scale=MNRL_SCALE, seed=seed, cost=cost, watch=watch)
 
 
 def run_rank_window(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
@@ -117,7 +117,7 @@ def run_rank_window(bench: TrainingBench, seed: int, watch: ProgressReporter) ->
             for name, text in zip(columns, (question, data.texts[row], data.texts[negative]), strict=True):
                 columns[name].append(text)
     cost = Cost(mine_s=time.perf_counter() - started)
-    return _plain(bench, Dataset.from_dict(columns), OUR_RATE, FLAG_SCALE, seed, cost, watch)
+    return _plain(bench, Dataset.from_dict(columns), rate=OUR_RATE, scale=FLAG_SCALE, seed=seed, cost=cost, watch=watch)
 
 
 def _plain(

@@ -71,12 +71,12 @@ def _side(bench: TrainingBench, seed: int) -> QuerySideData:
     return QuerySideData.between(
         data.train,
         data.dev,
-        data.passages,
-        data.lexical,
-        bench.encoder.encode_queries,
-        bench.base.passages,
-        bench.default_weight,
-        seed,
+        library=data.passages,
+        lexical=data.lexical,
+        vectors_of=bench.encoder.encode_queries,
+        passages=bench.base.passages,
+        default_weight=bench.default_weight,
+        seed=seed,
     )
 
 

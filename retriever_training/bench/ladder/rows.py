@@ -80,7 +80,13 @@ def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence
     if not recipe.source:
         pairs = zip(data.train.questions, data.train.right, strict=True)
         return LadderRows(
-            tuple(TrainingExample(question, data.texts[row]) for question, right in pairs for row in right), {}, {}
+            tuple(
+                TrainingExample(question=question, positive=data.texts[row])
+                for question, right in pairs
+                for row in right
+            ),
+            {},
+            {},
         )
     mine = mining_context(bench, seed, earlier, rejected=recipe.source == "feedback")
     views = [VersionView("the base", mine.question_vectors, mine.passage_vectors), *earlier]
@@ -94,7 +100,10 @@ def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence
             taught = base_teacher_scores(bench, index, [row, *own]) if recipe.taught else ()
             examples.append(
                 TrainingExample(
-                    question, data.texts[row], tuple(data.texts[negative] for negative in own), teacher=taught
+                    question=question,
+                    positive=data.texts[row],
+                    negatives=tuple(data.texts[negative] for negative in own),
+                    teacher=taught,
                 )
             )
     sources = Counter(candidate.source for chosen_rows in chosen for candidate in chosen_rows)

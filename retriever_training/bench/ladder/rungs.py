@@ -105,7 +105,14 @@ def train_or_load(
     rows = make_rows(RECIPES[name], bench, seed, earlier)
     cost += Cost(mine_s=time.perf_counter() - started)
     started = time.perf_counter()
-    folder = _train(RECIPES[name], bench, rows.examples, seed, work, watch(f"train: {name}", bench.budget.steps))
+    folder = _train(
+        RECIPES[name],
+        bench,
+        examples=rows.examples,
+        seed=seed,
+        work=work,
+        progress=watch(f"train: {name}", bench.budget.steps),
+    )
     cost += Cost(train_s=time.perf_counter() - started, n_trained=bench.budget.steps * bench.budget.passages)
     note = {"negatives": dict(rows.sources), "removed": dict(rows.removed)} if rows.sources else {}
     told.write_text(json.dumps({"cost": asdict(cost), "note": note}), "utf-8")

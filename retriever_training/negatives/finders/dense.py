@@ -20,4 +20,4 @@ def find_dense(mine: MiningContext, n: int) -> list[list[Candidate]]:
 def find_by_view(mine: MiningContext, view: VersionView, source: str, n: int) -> list[list[Candidate]]:
     """The same, as one version sees the mine."""
     found = find_nearest(view.question_vectors, view.passage_vectors, n + max_positives(mine), seed=mine.seed)
-    return drop_positives(mine, source, n, found.rows, found.scores, view.version)
+    return drop_positives(mine, source, n=n, rows=found.rows, scores=found.scores, version=view.version)

@@ -339,7 +339,10 @@ TEXTS = (
         "Ice is frozen water.",
     ],
 )
-ROWS = [TrainingExample(*texts[:2], (texts[2],)) for texts in zip(*TEXTS, strict=True)]
+ROWS = [
+    TrainingExample(question=question, positive=positive, negatives=(negative,))
+    for question, positive, negative in zip(*TEXTS, strict=True)
+]
 
 
 def gradients_of(model: Any, loss: Any) -> tuple[float, list[np.ndarray[Any, Any]]]:

@@ -23,7 +23,9 @@ from retriever_training.tiers.tier3_both_towers import (
 from tests.fixtures import jargon
 
 PAIRS = [
-    TrainingExample(question, answer.format(code), (f"Ducks swim on the pond of the {product}.",))
+    TrainingExample(
+        question=question, positive=answer.format(code), negatives=(f"Ducks swim on the pond of the {product}.",)
+    )
     for product, code in list(jargon.PRODUCTS.items())[:5]
     for question, answer in [(task.format(product), text) for task, text in list(jargon.TASKS.items())[:2]]
 ]

@@ -66,9 +66,16 @@ def report(
     bars = parse_thresholds([*(f"{name}={bar}" for name, bar in settings.eval.minimum.items()), *(minimum or ())])
     app = open_app(settings)
     try:
-        made = _made(app, settings, dataset, split, (current, candidate), bars)
+        made = _made(app, settings, dataset=dataset, split=split, names=(current, candidate), bars=bars)
         with atomic_replace(out) as beside:
-            write_report(beside, made.decision, made.facts, made.comparison, made.background, made.headline)
+            write_report(
+                beside,
+                made.decision,
+                facts=made.facts,
+                comparison=made.comparison,
+                background=made.background,
+                headline=made.headline,
+            )
     finally:
         app.close()
     if as_json:
@@ -105,4 +112,4 @@ def _made(
         asked = questions_of_judgments(app, evidence, rules, evidence.fingerprint())
     command = "nightjar eval report" + (f" --dataset {dataset} --split {split}" if dataset else "")
     command += f" --current {current.encoder_id}" + (f" --candidate {candidate.encoder_id}" if candidate else "")
-    return build_report(app, asked, current, candidate, rules, bars, command)
+    return build_report(app, asked, current=current, candidate=candidate, rules=rules, thresholds=bars, command=command)

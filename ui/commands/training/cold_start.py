@@ -167,12 +167,12 @@ def build_pseudo_questions(
     return passages, build_pseudo_question_set(
         passages,
         encoder,
-        vectors.matrix()[1],
-        weight,
-        PSEUDO_QUESTION_WEIGHT,
-        seed,
-        written,
-        PSEUDO_QUESTION_SOURCES if sources is None else sources,
+        passage_vectors=vectors.matrix()[1],
+        lexical_weight=weight,
+        weight=PSEUDO_QUESTION_WEIGHT,
+        seed=seed,
+        llm_questions=written,
+        sources=PSEUDO_QUESTION_SOURCES if sources is None else sources,
         n=n or MAX_PSEUDO_QUESTIONS,
     )
 
@@ -193,7 +193,9 @@ def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, s
     )
     dropped: Counter[str] = Counter()
     with progress_bar("writing questions", min(n, len(passages))) as advance:
-        yield from write_llm_questions(passages, model, n, app.settings.night.seed, dropped, advance)
+        yield from write_llm_questions(
+            passages, model, n_passages=n, seed=app.settings.night.seed, dropped=dropped, progress=advance
+        )
     for reason, times in dropped.items():
         if times:
             typer.echo(f"{reason}: {times:,}", err=True)

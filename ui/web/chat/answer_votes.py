@@ -143,7 +143,9 @@ class AnswerVotes:
             return {}
         feedback, answer = self._opening.app().feedback, conversation.current.answer
         words = comment.strip() if verdict in self.reasons else ""
-        stands = toggle_verdict(feedback, answer.turn_id, None, verdict, person.name, words)
+        stands = toggle_verdict(
+            feedback, answer.turn_id, passage_id=None, verdict=verdict, user=person.name, comment=words
+        )
         if stands in self.reasons:
             return self._judged(stands, person)
         return self._judged(stands, person) | ({} if answer.declined else self.which.hidden())

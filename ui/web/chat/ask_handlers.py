@@ -104,9 +104,11 @@ class AskHandlers:
             source, kinds, since = where
             found = parse_filter([source], kinds.split(","), since.strip())
             if files:
-                found = yield from self._bring_in(files, asked, before, found, person, stopped)
+                found = yield from self._bring_in(
+                    files, asked, before=before, where=found, person=person, stopped=stopped
+                )
             if asked.strip():
-                yield from self._answer(asked, conversation, before, stopped, found, person)
+                yield from self._answer(asked, conversation, before=before, stopped=stopped, where=found, person=person)
             yield {self._page.question: gr.update(submit_btn=True, stop_btn=False)}
         except NightjarError as error:
             yield {self._page.question: again, self._page.chat: [*before, *mine, assistant_message(str(error))]}

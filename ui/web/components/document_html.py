@@ -34,7 +34,11 @@ def render_document(
             shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=passage.page)}</h3>')
             page = passage.page
         is_marked = passage.passage_id == marked_passage_id
-        shown.append(_passage(document, passage, max(passage.start, done), between, is_marked, tallies))
+        shown.append(
+            _passage(
+                document, passage, start=max(passage.start, done), above=between, is_marked=is_marked, tallies=tallies
+            )
+        )
         done = max(done, passage.end)
     return f'<div class="nj-document">{"".join(shown)}</div>'
 

@@ -148,7 +148,10 @@ class CompareTab:
         }
         yield {self.status: words.COMPARING} | closed
         yield self._done(
-            request, lambda app, person: self._compared(app, person, check_question(question), first, second, hide)
+            request,
+            lambda app, person: self._compared(
+                app, person, question=check_question(question), first=first, second=second, hide=hide
+            ),
         )
 
     def _compared(

@@ -64,7 +64,7 @@ def forgetting(
 
     nightjar bench forgetting --version 3f2a --on datasets/fiqa
     """
-    _check(model, version, train, tier, nights, plot)
+    _check(model, version, train=train, tier=tier, nights=nights, plot=plot)
     asked = _Asked(
         on=on,
         split=split,
@@ -164,13 +164,20 @@ class _Bench:
         asked = self.asked
         assert self.own is not None
         world = SimulatedLibrary.open(
-            load_beir(train), self.encoder, self.default_weight, ALL_QUESTIONS, self.folder / "vectors", self.watch
+            load_beir(train),
+            self.encoder,
+            default_weight=self.default_weight,
+            n_questions=ALL_QUESTIONS,
+            folder=self.folder / "vectors",
+            watch=self.watch,
         )
         lives: list[SimulatedNights] = []
         for seed in asked.seeds:
             life = SimulatedUse(asked.nights, Behaviour(error=asked.error, voices=asked.voices), seed)
             advance = self.watch(f"nights, seed {seed}", asked.nights)
-            lives.append(simulate_nights(world, self.own, self.sets, life, self.folder, advance))
+            lives.append(
+                simulate_nights(world, self.own, elsewhere=self.sets, use=life, folder=self.folder, progress=advance)
+            )
         found = {
             dataset.name: [nights_of_seed.elsewhere[dataset.name] for nights_of_seed in lives] for dataset in self.sets
         }
@@ -198,13 +205,22 @@ class _Bench:
         budget = Budget(default_steps(data.n_rows, Budget(1).pairs))
         folder = self.folder / f"trained-on-{data.name}-{data.sha256[:8]}"
         folder.mkdir(exist_ok=True)
-        bench = TrainingBench.open(data, self.encoder, budget, self.default_weight, folder, self.watch)
+        bench = TrainingBench.open(
+            data, self.encoder, budget=budget, default_weight=self.default_weight, folder=folder, watch=self.watch
+        )
         return train_or_load_model(bench, self.asked.tier, seed, self.watch)
 
     def _beside(self, some: ReportedSet, model: WeightedModel) -> SetComparison:
         from retriever_training.bench.forgetting import measure_model
 
-        return measure_model(some, self.encoder, model, self.default_weight, self.folder / "vectors", self.watch)
+        return measure_model(
+            some,
+            self.encoder,
+            model=model,
+            default_weight=self.default_weight,
+            folder=self.folder / "vectors",
+            watch=self.watch,
+        )
 
     def _told(
         self, found: Mapping[str, Sequence[SetComparison]], own: Sequence[SetComparison] | None

@@ -66,7 +66,9 @@ def night(
             ingest_beir(app.library, beir)
             with progress_bar("encoding the library", app.n_missing_vectors()) as advance:
                 app.encode_missing(advance)
-            n_verdicts = _give(app, dataset, split, wrong, ratings, seed, Path(folder) / "verdicts.jsonl")
+            n_verdicts = _give(
+                app, dataset, split=split, wrong=wrong, ratings=ratings, seed=seed, file=Path(folder) / "verdicts.jsonl"
+            )
             base = app.current()
             with stage_progress_bars() as watch:
                 summary = run_night(app, build_night_plan(settings), watch)

@@ -110,4 +110,11 @@ def _world(settings: Settings, beir: Path, n_questions: int) -> SimulatedLibrary
         work = Path(folder)
         encoder = save_and_open_base(work, settings.encoder)
         weight = settings.retrieval.lexical_weight
-        return SimulatedLibrary.open(load_beir(beir), encoder, weight, n_questions, work / "vectors", watch)
+        return SimulatedLibrary.open(
+            load_beir(beir),
+            encoder,
+            default_weight=weight,
+            n_questions=n_questions,
+            folder=work / "vectors",
+            watch=watch,
+        )

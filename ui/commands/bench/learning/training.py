@@ -49,7 +49,7 @@ def training(
 
     chosen = chosen_rungs(rung or [])
     with work_folder(out) as folder, stage_progress_bars() as watch:
-        bench = _bench(context, folder, beir, split, (steps, batch, frozen_layers), watch)
+        bench = _bench(context, folder, beir=beir, split=split, budget=(steps, batch, frozen_layers), watch=watch)
         results = run_rungs(bench, chosen, range(13, 13 + seeds), watch, _tell)
         told = summarise(bench, results)
     if plot:
@@ -72,7 +72,9 @@ def _bench(
     steps, batch, frozen_layers = budget
     encoder = save_and_open_base(folder, settings.encoder)
     spent = Budget(steps or default_steps(data.n_rows, batch), batch, frozen_layers)
-    return TrainingBench.open(data, encoder, spent, settings.retrieval.lexical_weight, folder, watch)
+    return TrainingBench.open(
+        data, encoder, budget=spent, default_weight=settings.retrieval.lexical_weight, folder=folder, watch=watch
+    )
 
 
 def _tell(result: SeedResult) -> None:
