@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from rag.arrays import DoubleArray
 from rag.text.tokenize import tokenize
-
-Floats = NDArray[np.float64]
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _MARK = re.compile(r"\[\d[\d, ]*\]")
@@ -124,7 +123,7 @@ def auroc(right: ArrayLike, wrong: ArrayLike) -> float:
     return float((ranks - len(above) * (len(above) + 1) / 2) / (len(above) * len(below)))
 
 
-def risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> tuple[Floats, Floats]:
+def risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> tuple[DoubleArray, DoubleArray]:
     """Coverage and risk when the most confident answers are given first, each `(n,)`, one point an answer.
 
     Coverage is the share of questions answered, risk the share of those answers that are wrong. Equal confidences

@@ -11,13 +11,14 @@ from eval.answers.failure_attribution import RETRIEVED_DEPTH
 from eval.datasets.question_sets import EvalQuestion
 from rag.answering.answerer import Answerer
 from rag.embedding.embedding_cache import CachedEncoder, EmbeddingCache
+from rag.embedding.protocols import VersionEncoder
 from rag.errors import NightjarError
 from rag.feedback.feedback_store import FeedbackStore
 from rag.generation.abstention import AbstentionThreshold
 from rag.generation.extractive import extract_answer
 from rag.generation.generator import MODEL_BROKE_OFF_NOTE, MODEL_FAILED_NOTE, MODEL_SKIPPED_NOTE
 from rag.records import Answer, Hit, Turn
-from rag.retrieval.retriever import QueryEncoder, Retriever
+from rag.retrieval.retriever import Retriever
 
 FALLBACKS = (MODEL_FAILED_NOTE, MODEL_BROKE_OFF_NOTE, MODEL_SKIPPED_NOTE.partition("{")[0])
 """How an answer reads whose language model failed: people are helped by the quotes below, a measure must not be."""
@@ -59,7 +60,7 @@ class NullFeedback(FeedbackStore):
 class PerQuestionCachedEncoder(CachedEncoder):
     """An encoder that encodes each text of one question once; `forget` is called between two questions."""
 
-    def __init__(self, encoder: QueryEncoder) -> None:
+    def __init__(self, encoder: VersionEncoder) -> None:
         self._own = EmbeddingCache()
         super().__init__(encoder, self._own)
 

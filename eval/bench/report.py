@@ -18,7 +18,6 @@ from eval.report.output.write_report import write_report
 from eval.report.provenance import ReportContext, ValidityCheck
 from rag.records import Citation, Passage
 
-Floats = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 DEPTH = 100  # passages that a version finds for a question
 FOUND = 0.15  # of all questions have their passage at rank 1, of the rest as many at rank 2, and so on

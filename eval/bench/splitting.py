@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.bench.baselines.splitters import Splitter
 from eval.bench.token_budget import ExcerptTokens, TokenOverlap, TokenSpan, token_overlap, token_set
 from eval.datasets.excerpts import ExcerptQuestion, ExcerptSet
 from eval.statistics.significance import PairedComparison, compare_paired
+from rag.arrays import FloatArray
 from rag.index.bm25 import Bm25Index
 from rag.retrieval.fusion import normalise_bm25, top_fused
 from rag.splitting.splitter import SplittingRules, split_document
 from rag.splitting.token_offsets import TokenStarts
 
-FloatArray = NDArray[np.float32]
 CANDIDATES = 100  # as served
 MOST_PIECES = 200  # of one ranking: more than any budget shows
 

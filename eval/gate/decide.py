@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.gate.guards import (
     NO_EXTRA_EVIDENCE,
@@ -28,9 +27,8 @@ from eval.gate.guards import (
 from eval.gate.rules import DEFAULT_RULES, GateRules
 from eval.statistics.number_wording import describe_change, describe_test, format_number
 from eval.statistics.significance import PairedComparison, compare_paired, holm_correction
+from rag.arrays import BoolArray, DoubleArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Verdict = Literal["promoted", "kept", "invalid"]
 
 
@@ -38,9 +36,9 @@ Verdict = Literal["promoted", "kept", "invalid"]
 class ServedScores:
     """What a version serves for the held-out questions: one entry a question, in one order for all versions."""
 
-    ndcg: Floats
+    ndcg: DoubleArray
     """nDCG@10, `(n,)`; NaN where the question could not be measured."""
-    recall: Floats
+    recall: DoubleArray
     """Recall@10, `(n,)`; NaN as above."""
     hub_share: float = 0.0
     """See `eval.gate.embedding_checks.hub_share`."""
@@ -62,11 +60,11 @@ class GateDecision:
 def decide(
     current: ServedScores,
     candidate: ServedScores,
-    unseen: Bools,
+    unseen: BoolArray,
     faults: Sequence[str] = (),
     rules: GateRules = DEFAULT_RULES,
-    decisive: Bools | None = None,
-    newest: Bools | None = None,
+    decisive: BoolArray | None = None,
+    newest: BoolArray | None = None,
     extra: ExtraEvidence = NO_EXTRA_EVIDENCE,
     look: int = 1,
 ) -> GateDecision:
@@ -117,9 +115,9 @@ def decide(
 class _Questions:
     """Which held-out questions tell what, `(n,)` each; those that could not be measured tell nothing."""
 
-    decisive: Bools
-    unseen: Bools
-    newest: Bools
+    decisive: BoolArray
+    unseen: BoolArray
+    newest: BoolArray
     n_asked: int
     """Decisive ones, measured or not."""
 
@@ -130,7 +128,11 @@ class _Questions:
 
 
 def _questions(
-    current: ServedScores, candidate: ServedScores, unseen: Bools, decisive: Bools | None, newest: Bools | None
+    current: ServedScores,
+    candidate: ServedScores,
+    unseen: BoolArray,
+    decisive: BoolArray | None,
+    newest: BoolArray | None,
 ) -> _Questions:
     every = len(current.ndcg)
     decisive = np.ones(every, np.bool_) if decisive is None else decisive
@@ -142,7 +144,7 @@ def _questions(
     return _Questions(decisive & measured, unseen & measured, newest & measured, int(decisive.sum()))
 
 
-def _measured(current: ServedScores, candidate: ServedScores) -> Bools:
+def _measured(current: ServedScores, candidate: ServedScores) -> BoolArray:
     """`(n,)`: a question that failed for either version tells nothing of the other one."""
     whole = [np.isfinite(scores) for scores in (current.ndcg, current.recall, candidate.ndcg, candidate.recall)]
     return np.asarray(np.logical_and.reduce(whole), np.bool_)
@@ -151,7 +153,7 @@ def _measured(current: ServedScores, candidate: ServedScores) -> Bools:
 def _of_held_out(
     current: ServedScores, candidate: ServedScores, questions: _Questions, rules: GateRules
 ) -> list[GuardedSlice]:
-    def pair(inside: Bools) -> BeforeAndAfter:
+    def pair(inside: BoolArray) -> BeforeAndAfter:
         return BeforeAndAfter(current.ndcg[inside], candidate.ndcg[inside])
 
     return [

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.gate.decide import ServedScores, decide, significance_level
 from eval.gate.rules import DEFAULT_RULES, GateRules
 from eval.statistics.proportions import Proportion, wilson_interval
 from eval.statistics.significance import LIGHT_BUDGET, randomisation_p
-
-Floats = NDArray[np.float64]
+from rag.arrays import DoubleArray
 
 CHANGED = 0.5  # share of the questions that a new version changes at all; the others are ties
 SPREAD = 0.3  # standard deviation of the change in nDCG@10 of those: as on feedbackqa-uk
@@ -79,7 +77,7 @@ def simulate_night(
     )
 
 
-def changes(effect: float, n: int, rng: np.random.Generator) -> Floats:
+def changes(effect: float, n: int, rng: np.random.Generator) -> DoubleArray:
     """`(n,)`: what a candidate changes; *effect* on the mean, half of the questions not at all.
 
     >>> float(changes(0.1, 100_000, np.random.default_rng(1)).mean().round(2))
@@ -142,14 +140,14 @@ def simulate_series(
     )
 
 
-def _version(effect: float, likeness: float, shared: Floats, rng: np.random.Generator) -> Floats:
+def _version(effect: float, likeness: float, shared: DoubleArray, rng: np.random.Generator) -> DoubleArray:
     """`(n,)`: what one night's candidate changes of the base; two nights' have *likeness* of it in common."""
     n = len(shared)
     mixed = math.sqrt(likeness) * shared + math.sqrt(1 - likeness) * rng.standard_normal(n)
     return np.asarray(effect + SPREAD * (rng.random(n) < CHANGED) * mixed, np.float64)
 
 
-def is_better(differences: Floats, rules: GateRules, look: int) -> bool:
+def is_better(differences: DoubleArray, rules: GateRules, look: int) -> bool:
     """The primary test of the gate alone."""
     return bool(
         differences.mean() > 0

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.gate.rules import GateRules
 from eval.statistics.number_wording import describe_change, describe_p, describe_test, format_number
 from eval.statistics.proportions import wilson_interval
 from eval.statistics.significance import PairedComparison, compare_paired
+from rag.arrays import DoubleArray
 
-Floats = NDArray[np.float64]
 RulingOutcome = Literal["passed", "failed", "untested"]
 Family = Literal["decision", "quality", "answers", "health", "bars"]
 
@@ -47,8 +46,8 @@ class Ruling:
 class BeforeAndAfter:
     """The same questions before and after: `(n,)` numbers each."""
 
-    before: Floats
-    after: Floats
+    before: DoubleArray
+    after: DoubleArray
 
     def __post_init__(self) -> None:
         assert self.before.shape == self.after.shape, "both versions answer the same questions, in one order"

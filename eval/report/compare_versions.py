@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.report.comparison import Comparison, ReportQuestion, VersionRun
 from eval.statistics.ranking_metrics import Qrels, measure_per_question, run_from_rankings
@@ -21,9 +20,7 @@ from eval.statistics.significance import (
     holm_correction,
     mean_interval,
 )
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from rag.arrays import BoolArray, DoubleArray
 
 PRIMARY = "nDCG@10"
 REPORTED = (
@@ -86,7 +83,7 @@ class QuestionChange:
 
 def measure_values(
     found: VersionRun, questions: Sequence[ReportQuestion], measures: Sequence[str] = REPORTED
-) -> dict[str, Floats]:
+) -> dict[str, DoubleArray]:
     """measure → `(n,)`, a question without results 0, one with an error NaN; by ir-measures."""
     qrels: Qrels = {question.query_id: dict(question.right) for question in questions}
     run = run_from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
@@ -98,7 +95,7 @@ def measure_values(
 
 
 def compare_measures(
-    current: Mapping[str, Floats], candidate: Mapping[str, Floats] | None, decisive: Bools
+    current: Mapping[str, DoubleArray], candidate: Mapping[str, DoubleArray] | None, decisive: BoolArray
 ) -> list[MeasureRow]:
     """Every measure over the *decisive* questions; all but the first one under Holm's correction."""
     made = [_row(name, current[name][decisive], candidate[name][decisive] if candidate else None) for name in current]
@@ -123,7 +120,7 @@ def compare_measures(
     ]
 
 
-def _row(measure: str, before: Floats, after: Floats | None) -> MeasureRow:
+def _row(measure: str, before: DoubleArray, after: DoubleArray | None) -> MeasureRow:
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
     row = MeasureRow(measure=measure, n=int(whole.sum()), n_asked=len(before), alone=None, figures=None)
     if not row.is_valid:
@@ -185,7 +182,7 @@ def found_share_by_depth(
     return [sum(rank is not None and rank <= depth for rank in ranks) / max(1, len(ranks)) for depth in depths]
 
 
-def question_changes(comparison: Comparison, before: Floats, after: Floats) -> list[QuestionChange]:
+def question_changes(comparison: Comparison, before: DoubleArray, after: DoubleArray) -> list[QuestionChange]:
     """Every question, in order, with what became of it; *before* and *after* are nDCG@10, `(n,)`.
 
     Broken: its right passage was among the first ten and no longer is. Fixed: the other way round.

@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.answers.failure_changes import FailureCauses
+from rag.arrays import BoolArray, DoubleArray
 from rag.records import Citation, Passage
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,11 @@ class ReportQuestion:
 class AbstentionScores:
     """How sure a version was of some questions, with their right passages in the library and without them."""
 
-    there: Floats
+    there: DoubleArray
     """`(n,)`, 0 to 1."""
-    gone: Floats
+    gone: DoubleArray
     """`(n,)`, 0 to 1."""
-    right_is_shown: Bools
+    right_is_shown: BoolArray
     """`(n,)`: whether a right passage was among those shown."""
     least: float
     """Below this it declines."""
@@ -123,6 +120,6 @@ class Comparison:
         """query id → passage id → grade."""
         return {question.query_id: dict(question.right) for question in self.questions}
 
-    def mask(self, claim: Callable[[ReportQuestion], bool]) -> Bools:
+    def mask(self, claim: Callable[[ReportQuestion], bool]) -> BoolArray:
         """`(n,)`: the questions of which *claim* is true."""
         return np.array([claim(question) for question in self.questions], np.bool_)

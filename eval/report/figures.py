@@ -30,16 +30,15 @@ from eval.retrieval.drift import Drift, measure_drift
 from eval.statistics.clustered_intervals import clustered_interval
 from eval.statistics.proportions import McNemarResult, mcnemar_test
 from eval.statistics.significance import Interval
+from rag.arrays import DoubleArray
 from rag.errors import TooLittleDataError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigures:
     """What is told of a comparison."""
 
-    values: Mapping[str, Mapping[str, Floats]]
+    values: Mapping[str, Mapping[str, DoubleArray]]
     """version → measure → `(n,)`; NaN where the version failed."""
     rows: Sequence[MeasureRow]
     parts: Sequence[QuestionSlice]
@@ -98,7 +97,7 @@ def _top_ten(moved: Sequence[QuestionChange]) -> McNemarResult | None:
 
 
 def _by_document(
-    comparison: Comparison, before: Floats, after: Floats | None, decisive: NDArray[np.bool_]
+    comparison: Comparison, before: DoubleArray, after: DoubleArray | None, decisive: NDArray[np.bool_]
 ) -> Interval | None:
     if after is None:
         return None

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from eval.report.comparison import ReportQuestion
 from eval.statistics.significance import LIGHT_BUDGET, PairedComparison, benjamini_hochberg, compare_paired
-
-Floats = NDArray[np.float64]
+from rag.arrays import DoubleArray
 
 FEWEST_TESTED = 30  # questions; fewer are shown and not tested
 FEWEST_SHOWN = 5
@@ -35,7 +34,9 @@ class QuestionSlice:
     """After Benjamini and Hochberg over all tested slices; None where it has too few questions."""
 
 
-def question_slices(questions: Sequence[ReportQuestion], before: Floats, after: Floats | None) -> list[QuestionSlice]:
+def question_slices(
+    questions: Sequence[ReportQuestion], before: DoubleArray, after: DoubleArray | None
+) -> list[QuestionSlice]:
     """The slices of the questions that could be measured, *before* and *after* being nDCG@10, `(n,)`."""
     whole = np.isfinite(before) if after is None else np.isfinite(before) & np.isfinite(after)
     made = [_part(dimension, name, rows[whole[rows]], before, after) for dimension, name, rows in divided(questions)]
@@ -57,7 +58,9 @@ def question_slices(questions: Sequence[ReportQuestion], before: Floats, after: 
     ]
 
 
-def _part(dimension: str, name: str, rows: NDArray[np.intp], before: Floats, after: Floats | None) -> QuestionSlice:
+def _part(
+    dimension: str, name: str, rows: NDArray[np.intp], before: DoubleArray, after: DoubleArray | None
+) -> QuestionSlice:
     mean = float(before[rows].mean()) if len(rows) else 0.0
     figures = (
         compare_paired(before[rows], after[rows], budget=LIGHT_BUDGET) if after is not None and len(rows) >= 2 else None

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.statistics.number_wording import describe_change, describe_test, format_number
 from eval.statistics.significance import PairedComparison, compare_paired
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from rag.arrays import BoolArray, DoubleArray
 
 FEWEST = 30  # locked questions; fewer are shown and warn of nothing
 
@@ -51,7 +48,11 @@ class Drift:
 
 
 def measure_drift(
-    anchor: Floats | None, current: Floats, candidate: Floats | None, decisive: Bools, locked: Bools
+    anchor: DoubleArray | None,
+    current: DoubleArray,
+    candidate: DoubleArray | None,
+    decisive: BoolArray,
+    locked: BoolArray,
 ) -> Drift:
     """From nDCG@10, `(n,)` each; *decisive* and *locked* are masks of the same questions."""
     return Drift(
@@ -61,7 +62,7 @@ def measure_drift(
     )
 
 
-def _paired(before: Floats | None, after: Floats | None, inside: Bools) -> PairedComparison | None:
+def _paired(before: DoubleArray | None, after: DoubleArray | None, inside: BoolArray) -> PairedComparison | None:
     if before is None or after is None:
         return None
     whole = inside & np.isfinite(before) & np.isfinite(after)

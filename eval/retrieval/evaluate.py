@@ -13,9 +13,9 @@ from eval.gate.decide import ServedScores
 from eval.gate.embedding_checks import hub_share
 from eval.statistics.ranking_metrics import MEASURES, Qrels, ValuesPerQuestion, measure_per_question, run_from_rankings
 from eval.statistics.significance import mean_interval
+from rag.arrays import FloatArray
 from rag.retrieval.fusion import normalise_bm25, reciprocal_rank_fusion, top_fused, top_positions
 
-FloatArray = NDArray[np.float32]
 Positions = NDArray[np.intp]
 SIDES = ("dense", "lexical", "rrf", "fused")
 """The fused one is what is served."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.retrieval.retriever import DenseSearch, LexicalSearch
-
-FloatArray = NDArray[np.float32]
 
 
 class LeaveOutDense:

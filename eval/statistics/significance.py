@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from rag.arrays import DoubleArray
 from rag.errors import TooLittleDataError
-
-Floats = NDArray[np.float64]
 
 N_RESAMPLES = 9_999
 LIGHT_BUDGET = 10_000_000  # as WORK, where many measures or slices are shown beside the one that decides
@@ -164,7 +163,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in stats.false_discovery_control(p_values)] if len(p_values) else []
 
 
-def _bootstrap(numbers: Floats, seed: int, work: int) -> tuple[float, float]:
+def _bootstrap(numbers: DoubleArray, seed: int, work: int) -> tuple[float, float]:
     import warnings
 
     from scipy import stats

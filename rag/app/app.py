@@ -15,6 +15,8 @@ from rag.answering.answerer import Answerer
 from rag.answering.query_rewriter import QueryRewriter
 from rag.app.components import Components
 from rag.app.live_retriever import ActiveRetriever, RetrieverFactory
+from rag.app.stores import Stores
+from rag.arrays import FloatArray
 from rag.database.schema import open_database
 from rag.embedding.encoder import Encoder
 from rag.errors import SettingsError
@@ -125,6 +127,44 @@ class App(Components):
         version = self.registry.version(encoder_id)
         encoder, vectors = self.numpy_encoder(version.encoder_id), self.vectors(version.passage_side)
         return self._succession.retriever(version, encoder, ExactIndex(vectors), self.lexical(), distinct=distinct)
+
+    @cached_property
+    def stores(self) -> Stores:
+        """What training and measuring are given of this application."""
+        chosen = self.settings
+        return Stores(
+            data=chosen.data,
+            engine=self.engine,
+            library=self.library,
+            feedback=self.feedback,
+            registry=self.registry,
+            current=self.current,
+            open_encoder=self.open_encoder,
+            vectors=self.vectors,
+            lexical=self.lexical,
+            served_lexical=lambda: self.active_retriever.lexical,
+            encode_few=self._encode_few,
+            exact_retriever=lambda encoder_id: self.retriever_for(encoder_id, distinct=False),
+            answerer_with=self.answerer_with,
+            chat_model=lambda: self.chat_model,
+            writer=chosen.generator.model,
+            index_url=chosen.index.url,
+            k=chosen.retrieval.k,
+            candidates=chosen.retrieval.candidates,
+            collapses_duplicates=chosen.retrieval.distinct,
+            base_model=chosen.encoder.model,
+            precision=chosen.encoder.precision,
+            threads=chosen.encoder.threads,
+            trusted=chosen.feedback.trusted,
+            quarantined=chosen.feedback.quarantined,
+            max_judgments_per_person=chosen.feedback.max_judgments_per_person,
+            seed=chosen.night.seed,
+        )
+
+    def _encode_few(self, encoder_id: str, questions: Sequence[str]) -> FloatArray:
+        live = self.active_retriever.retriever.encoder
+        encoder = live if live.encoder_id == encoder_id else self.numpy_encoder(encoder_id)
+        return encoder.encode_queries(questions)
 
     @cached_property
     def answerer(self) -> Answerer:

@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from rag.arrays import FloatArray
+from rag.embedding.protocols import VersionEncoder
+
 Route = Literal["query", "passage"]
 Encode = Callable[[Sequence[str]], FloatArray]
 
 KEPT = 20_000  # vectors: 35 MB of 384 numbers each, with their texts
-
-
-class VersionEncoder(Protocol):
-    """Whatever encodes for one version."""
-
-    encoder_id: str
-    passage_side: str
-    """Versions that share it encode passages alike."""
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 class EmbeddingCache:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.model_hashes import check_model_folder, compute_encoder_id, compute_passage_side
 from rag.embedding.model_load_lock import MODEL_LOAD_LOCK
 from rag.errors import EncoderError
 
-FloatArray = NDArray[np.float32]
 Precision = Literal["auto", "fp32", "bf16"]
 
 BATCH = 32  # texts a forward pass; 16 to 64 are within 5 % of each other on two cores

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.encoder import check_encoder_id, normalise_rows
 from rag.embedding.model_hashes import compute_encoder_id, compute_passage_side, route_modules, text_prompt
 from rag.errors import EncoderError
 
-FloatArray = NDArray[np.float32]
 Weights = dict[str, FloatArray]
 
 

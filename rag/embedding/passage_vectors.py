@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, delete, func, insert, select
 
+from rag.arrays import FloatArray
 from rag.database.schema import passages, read_connection, vectors
 from rag.database.sql_batches import SQL_BATCH, batched
+from rag.embedding.protocols import PassageEncoder
 from rag.errors import EncoderError
 from rag.library.library import Library
 
-FloatArray = NDArray[np.float32]
 FILL_BATCH = 512  # passages between two commits: what a kill can cost, about ten seconds of encoding
-
-
-class PassageEncoder(Protocol):
-    """The half of an encoder that vectors are made with."""
-
-    passage_side: str
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 class PassageVectors:

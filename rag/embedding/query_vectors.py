@@ -6,28 +6,18 @@ What somebody only typed is encoded in passing, and nothing of it is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from rag.arrays import FloatArray
 from rag.database.schema import read_connection, vectors
 from rag.database.sql_batches import SQL_BATCH, batched
 from rag.embedding.passage_vectors import store_vectors
+from rag.embedding.protocols import VersionQueryEncoder
 from rag.records import sha256_of
 
-FloatArray = NDArray[np.float32]
 ENCODE_BATCH = 1024  # questions between two commits
-
-
-class VersionQueryEncoder(Protocol):
-    """The half of an encoder that questions go through."""
-
-    encoder_id: str
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 def get_query_vectors(

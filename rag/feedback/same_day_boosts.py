@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, func, select
 
+from rag.arrays import FloatArray
 from rag.database.schema import read_connection, turns, verdict_events
-from rag.embedding.query_vectors import VersionQueryEncoder, get_query_vectors, load_query_vectors
+from rag.embedding.protocols import VersionQueryEncoder
+from rag.embedding.query_vectors import get_query_vectors, load_query_vectors
 from rag.feedback.feedback_store import FeedbackStore
 from rag.versions.registry import Version
-
-FloatArray = NDArray[np.float32]
 
 LEARNED_VERDICTS_KEY = "verdicts_until"
 """In a version's note: the number of the last verdict event that its night had read."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.citations.citations import neutralise_marks
 from rag.citations.contradictions import contradict, have_same_subject
+from rag.embedding.protocols import TextEncoder
 from rag.generation.abstention import (
     NO_EVIDENCE,
     SHIPPED_THRESHOLD,
@@ -25,8 +26,6 @@ from rag.text.quantities import requested_measure
 from rag.text.sentences import Sentence, format_quote, split_sentences
 from rag.text.term_coverage import content_words, correct_misspellings, coverage, idf_weights, stem
 from rag.text.tokenize import tokenize
-
-FloatArray = NDArray[np.float32]
 
 CONTRADICTION_INTRO = "Your documents disagree:"
 
@@ -54,16 +53,6 @@ MIN_LEAD_COVERAGE = (
 SUPPORT_COVERAGE_WEIGHT = 0.3  # by which the sentence is chosen whose signs decide whether anything answers
 SUPPORT_PASSAGE_WEIGHT = 0.3
 NO_SENTENCE_REASON = "the passages that were found hold no sentence to quote"
-
-
-class PassageEncoder(Protocol):
-    """What sentences are compared with a question by."""
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +127,7 @@ class _Weighed:
 
 
 def extract_answer(
-    question: str, hits: Sequence[Hit], encoder: PassageEncoder, threshold: AbstentionThreshold = SHIPPED_THRESHOLD
+    question: str, hits: Sequence[Hit], encoder: TextEncoder, threshold: AbstentionThreshold = SHIPPED_THRESHOLD
 ) -> ExtractiveAnswer:
     """Chooses 1 to 4 sentences of *hits* that answer *question* best, or none and the reason."""
     weighed = _weigh(question, hits, encoder)
@@ -156,13 +145,13 @@ def extract_answer(
     return ExtractiveAnswer((*lead, *quotes, *against), sureness, "", lead[0].citation.quote if lead else "")
 
 
-def answerability_features(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> AnswerabilityFeatures:
+def answerability_features(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> AnswerabilityFeatures:
     """What speaks for an answer to *question* among *hits*; all 0 where they hold no sentence."""
     weighed = _weigh(question, hits, encoder)
     return weighed.signs(question, hits) if weighed else NO_EVIDENCE
 
 
-def _weigh(question: str, hits: Sequence[Hit], encoder: PassageEncoder) -> _Weighed | None:
+def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed | None:
     """The sentences of the hits that are worth encoding, weighed; None where there is none."""
     everything = [candidate for hit in hits for candidate in _candidates(hit)]
     if not everything:
@@ -224,7 +213,7 @@ def _candidates(hit: Hit) -> list[_Candidate]:
     ]
 
 
-def _cosines(question: str, candidates: Sequence[_Candidate], encoder: PassageEncoder) -> FloatArray:
+def _cosines(question: str, candidates: Sequence[_Candidate], encoder: TextEncoder) -> FloatArray:
     """The cosine of the question and each sentence below its heading, `(n,)`."""
     texts = [
         f"{sentence.context}\n{sentence.sentence.text}" if sentence.context else sentence.sentence.text

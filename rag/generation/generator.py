@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, Unpack
 
+from rag.embedding.protocols import TextEncoder
 from rag.errors import ChatModelError, ChatModelSkippedError
 from rag.generation.abstention import SHIPPED_THRESHOLD, AbstentionThreshold
 from rag.generation.chat.chat_model import NEVER_SET, ChatModel, ChatModelOptions
-from rag.generation.extractive import ExtractiveAnswer, PassageEncoder, extract_answer
+from rag.generation.extractive import ExtractiveAnswer, extract_answer
 from rag.records import Citation, Hit
 
 EXTRACTIVE = "extractive"
@@ -40,7 +41,7 @@ class GenerationRequest:
     question: str
     """As it was searched."""
     hits: Sequence[Hit]
-    encoder: PassageEncoder
+    encoder: TextEncoder
     """Of the version that found the hits."""
     history: Sequence[tuple[str, str]] = ()
     """Earlier questions of the conversation and their answers, oldest first."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
+from rag.arrays import FloatArray
 from rag.database.schema import passages, read_connection
 from rag.database.sql_batches import batched
 from rag.embedding.passage_vectors import PassageVectors
@@ -27,7 +28,7 @@ from rag.index.chroma_client import (
 )
 from rag.index.chroma_folder import ChromaFolder
 from rag.index.consistency_check import N_SAMPLED, READ_BATCH, find_index_problems
-from rag.index.exact_search import FloatArray, ScoredIds, check_dimension
+from rag.index.exact_search import ScoredIds, check_dimension
 from rag.state_files import PRIVATE_FOLDER
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rag.arrays import FloatArray
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
-FloatArray = NDArray[np.float32]
 
 READ_BATCH = 10_000  # rows; Chroma's get() fails at 32,767
 SAMPLE_BATCH = 500  # sampled vectors a query; with 10 results each far below the same limit

@@ -7,10 +7,10 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import EncoderError
 
-FloatArray = NDArray[np.float32]
 ScoredIds = list[tuple[str, float]]
 """(passage id, cosine), best first."""
 

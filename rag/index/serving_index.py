@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from rag.arrays import FloatArray
 from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import BusyError, EncoderError, IndexDamagedError, NightjarError, UsageError
 from rag.index.chroma_index import MAX_QUERY_ROWS, ChromaIndex
-from rag.index.exact_search import ExactIndex, FloatArray, ScoredIds
+from rag.index.exact_search import ExactIndex, ScoredIds
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from threading import Condition
 from types import TracebackType
 from typing import Self
 
-from rag.embedding.passage_vectors import PassageEncoder, PassageVectors
+from rag.embedding.passage_vectors import PassageVectors
+from rag.embedding.protocols import PassageEncoder
 from rag.ingestion.progress import FileProgress, ProgressCallback, ignore_progress
 from rag.records import Passage
 

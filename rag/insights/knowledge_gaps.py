@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine, Select, func, select
 
+from rag.arrays import FloatArray
 from rag.database.schema import read_connection, turns, verdict_events
 from rag.database.sql_batches import SQL_BATCH, batched
-from rag.embedding.query_vectors import VersionQueryEncoder, get_query_vectors
+from rag.embedding.protocols import VersionQueryEncoder
+from rag.embedding.query_vectors import get_query_vectors
 from rag.text.term_coverage import idf_weights, stem
 from rag.text.tokenize import tokenize
 
@@ -22,7 +23,6 @@ MIN_GROUP_COSINE = 0.55
 """The least cosine of any two questions of a gap: chosen by benchmark, see decision 0044."""
 N_NAME_WORDS = 3  # of a name
 
-FloatArray = NDArray[np.float32]
 FindNearest = Callable[[FloatArray, int], list[list[tuple[str, float]]]]
 """`(q, dim)` and k → for each row up to k (passage id, cosine), best first: an index's search."""
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from rag.arrays import BoolArray
 from rag.database.schema import documents, passages, read_connection
 from rag.errors import NotFoundError
 from rag.library.search_filter import SearchFilter, matches_source, matches_type
 
-BoolArray = NDArray[np.bool_]
 REMEMBERED = 16  # filters, as a conversation repeats its own: 100 ms over 100,000 documents, and 0.1 MB each
 N_NEAR = 3  # sources that are named where one is not known
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

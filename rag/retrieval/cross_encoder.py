@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.encoder import quiet_libraries
 from rag.embedding.model_hashes import hash_model_files, refuse_code
 from rag.embedding.model_load_lock import MODEL_LOAD_LOCK
 from rag.errors import EncoderError
-
-FloatArray = NDArray[np.float32]
 
 _TOO_MANY = (
     "the cross-encoder in {folder!r} gives {n} scores a pair: name one with a single score, trained to rank passages"

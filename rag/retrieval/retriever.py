@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import BoolArray, FloatArray
 from rag.database.sql_batches import batched
 from rag.embedding.embedding_cache import EmbeddingCache
 from rag.embedding.passage_vectors import PassageVectors
+from rag.embedding.protocols import TextEncoder, VersionEncoder
 from rag.index.exact_search import ExactIndex
-from rag.library.filter_masks import BoolArray, FilterMasks
+from rag.library.filter_masks import FilterMasks
 from rag.library.library import Library
 from rag.library.search_filter import NO_FILTER, SearchFilter
 from rag.records import Hit
@@ -21,33 +23,9 @@ from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_fused, top_pos
 from rag.retrieval.near_duplicates import collapse_near_duplicates
 from rag.retrieval.reranker import Reranker
 
-FloatArray = NDArray[np.float32]
 EXCLUDED_SCORE = -np.inf  # no weight of BM25 lifts a passage that has no cosine
 N_SPARE_HITS = 4  # passages fetched beyond those that are shown: as a rule enough for the near-duplicates among them
 MAX_SINGLE_LOOKUPS = 2_000  # passages whose vectors are looked up one by one, in 13 ms; for more, all are read and kept
-
-
-class QueryEncoder(Protocol):
-    """The half of an encoder that questions go through."""
-
-    encoder_id: str
-    passage_side: str
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-
-class TextEncoder(Protocol):
-    """The two verbs alone."""
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 class DenseSearch(Protocol):
@@ -87,7 +65,7 @@ class Retriever:
 
     def __init__(
         self,
-        encoder: QueryEncoder,
+        encoder: VersionEncoder,
         dense: DenseSearch,
         lexical: LexicalSearch,
         library: Library,

@@ -14,9 +14,8 @@ from itertools import chain, count
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import IntArray
 from rag.database.sql_batches import batched
-
-IntArray = NDArray[np.int64]
 
 K = 5
 """Words a shingle: shorter runs are shared by chance, longer ones break at every changed word."""

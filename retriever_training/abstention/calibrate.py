@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.embedding.embedding_cache import EmbeddingCache
 from rag.embedding.encoder import Encoder
 from rag.errors import TooLittleDataError
@@ -48,7 +48,7 @@ class CalibratedThreshold:
 
 
 def calibrate_abstention(
-    app: App, evidence: TrainingSnapshot, watch: ProgressReporter = no_progress
+    stores: Stores, evidence: TrainingSnapshot, watch: ProgressReporter = no_progress
 ) -> CalibratedThreshold:
     """Finds the current version's bar on the library, and keeps it in the state directory.
 
@@ -58,9 +58,9 @@ def calibrate_abstention(
     Raises:
         TooLittleDataError: neither are enough.
     """
-    encoder = app.open_encoder()
-    holdings, reading = searchable_library(app), EmbeddingCache().of(encoder)
-    k = app.settings.retrieval.k
+    encoder = stores.open_encoder(stores.current().encoder_id)
+    holdings, reading = searchable_library(stores), EmbeddingCache().of(encoder)
+    k = stores.k
     people = _judged(evidence, holdings, encoder)
     if len(people.texts) >= MIN_JUDGED_QUESTIONS:
         seen = list(
@@ -70,13 +70,13 @@ def calibrate_abstention(
         )
         bar, by = fit_abstention(*_even(seen), SHIPPED_THRESHOLD, RIDGE_FROM_VOTES), "people"
     else:
-        holdings, own = _own(holdings, encoder, app.settings.night.seed)
+        holdings, own = _own(holdings, encoder, stores.seed)
         seen = list(
             with_and_without_positives(
                 holdings, own, reading, k, watch("look at the library's questions", len(own.texts))
             )
         )
-        is_known = app.settings.encoder.model == ENCODER_OF_SHIPPED_MODEL
+        is_known = stores.base_model == ENCODER_OF_SHIPPED_MODEL
         bar, by = (
             SHIPPED_THRESHOLD
             if is_known
@@ -93,19 +93,19 @@ def calibrate_abstention(
     made = CalibratedThreshold(
         bar, {by: len(seen)}, _declined(bar, [score for score, _ in seen]), _declined(bar, [score for _, score in seen])
     )
-    save_threshold(app.settings.data, encoder.encoder_id, bar, made.n_questions)
+    save_threshold(stores.data, encoder.encoder_id, bar, made.n_questions)
     return made
 
 
-def searchable_library(app: App) -> SearchableLibrary:
+def searchable_library(stores: Stores) -> SearchableLibrary:
     """The whole library as the current version serves it."""
-    vectors, lexical = app.vectors(), app.lexical()
-    ids, matrix = vectors.matrix()
-    found = app.library.get(lexical.passage_ids)
+    current, lexical = stores.current(), stores.lexical()
+    ids, matrix = stores.vectors(current.passage_side).matrix()
+    found = stores.library.get(lexical.passage_ids)
     place = {passage_id: row for row, passage_id in enumerate(ids)}
     rows = [place[passage_id] for passage_id in lexical.passage_ids]
     passages = [found[passage_id] for passage_id in lexical.passage_ids]
-    return SearchableLibrary(passages, np.ascontiguousarray(matrix[rows]), lexical, app.current().lexical_weight)
+    return SearchableLibrary(passages, np.ascontiguousarray(matrix[rows]), lexical, current.lexical_weight)
 
 
 def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: Encoder) -> AnswerableQuestions:

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rag.arrays import DoubleArray
 from rag.generation.abstention import AbstentionThreshold, LogisticModel
 from retriever_training.abstention.leave_out_examples import AbstentionExample
 from retriever_training.losses.platt import sigmoid
-
-Floats = NDArray[np.float64]
 
 NEWTON_STEPS = 50
 FALSE_DECLINE_RATE = 0.03
@@ -59,7 +58,12 @@ def at_false_decline_rate(bar: AbstentionThreshold, examples: Sequence[Abstentio
 
 
 def _fit(
-    values: Floats, right: NDArray[np.bool_], share: Floats, before: LogisticModel | None, ridge: float, used: list[int]
+    values: DoubleArray,
+    right: NDArray[np.bool_],
+    share: DoubleArray,
+    before: LogisticModel | None,
+    ridge: float,
+    used: list[int],
 ) -> LogisticModel:
     """Logistic regression by Newton's method; the penalty is *ridge* / 2 · squared distance from *before* (or 0)."""
     inputs = np.column_stack([values[:, used], np.ones(len(values))])

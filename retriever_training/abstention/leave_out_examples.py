@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
+from rag.embedding.protocols import TextEncoder
 from rag.generation.abstention import AnswerabilityFeatures
-from rag.generation.extractive import PassageEncoder, answerability_features
+from rag.generation.extractive import answerability_features
 from rag.index.bm25 import Bm25Index
 from rag.records import Hit, Passage
 from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_fused
 from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
-
-FloatArray = NDArray[np.float32]
 
 N_CANDIDATES = 100  # of each side, as in serving
 
@@ -72,7 +71,7 @@ class AnswerableQuestions:
 def with_and_without_positives(
     holdings: SearchableLibrary,
     asked: AnswerableQuestions,
-    encoder: PassageEncoder,
+    encoder: TextEncoder,
     k: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Iterator[tuple[AbstentionExample, AbstentionExample]]:
@@ -86,7 +85,7 @@ def with_and_without_positives(
 
 
 def out_of_domain(
-    holdings: SearchableLibrary, asked: AnswerableQuestions, encoder: PassageEncoder, k: int
+    holdings: SearchableLibrary, asked: AnswerableQuestions, encoder: TextEncoder, k: int
 ) -> Iterator[AbstentionExample]:
     """What is seen of questions that other documents answer."""
     for question, vector in zip(asked.texts, asked.vectors, strict=True):
@@ -103,6 +102,6 @@ def without_question_text(passages: Sequence[Passage], cold: PseudoQuestionSet) 
     ]
 
 
-def _example(question: str, hits: Sequence[Hit], encoder: PassageEncoder, is_answered: bool) -> AbstentionExample:
+def _example(question: str, hits: Sequence[Hit], encoder: TextEncoder, is_answered: bool) -> AbstentionExample:
     nearest = max((hit.dense for hit in hits), default=0.0)
     return AbstentionExample(answerability_features(question, hits, encoder), is_answered, nearest)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from eval.answers.answer_metrics import auroc
-from rag.embedding.embedding_cache import EmbeddingCache, VersionEncoder
+from rag.embedding.embedding_cache import EmbeddingCache
+from rag.embedding.protocols import VersionEncoder
 from rag.generation.abstention import AbstentionThreshold
 from retriever_training.abstention.fit import at_false_decline_rate, fit_abstention
 from retriever_training.abstention.leave_out_examples import (

@@ -15,9 +15,9 @@ from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.app.app import App
+from rag.arrays import FloatArray
 from rag.database.sql_batches import batched
 from rag.embedding.passage_vectors import store_vectors
 from rag.records import Document, Passage, ShownPassage, Turn, Verdict, sha256_of
@@ -25,8 +25,6 @@ from retriever_training.bench.harness.subprocess_run import peak_memory_gib
 from retriever_training.nightly.run_night import run_night
 from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.night_plan import NightPlan
-
-FloatArray = NDArray[np.float32]
 
 PRODUCTS = (
     "printer",
@@ -361,7 +359,7 @@ def time_night(app: App, plan: NightPlan, watch: ProgressReporter) -> BigNight:
 
     stopwatch = Stopwatch(watch)
     started, cpu_started = _clocks()
-    summary: Mapping[str, Any] = run_night(app, plan, stopwatch)
+    summary: Mapping[str, Any] = run_night(app.stores, plan, stopwatch)
     ended, cpu_ended = _clocks()
     return BigNight(
         decision=summary["decision"],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
 from eval.statistics.significance import PairedComparison, compare_paired
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.index.bm25 import Bm25Index
 from rag.records import Passage
@@ -21,7 +22,6 @@ from retriever_training.tiers.learn_cold_start import fit_half_map
 from retriever_training.tiers.query_side_data import LEXICAL_SHARE, query_side_rows
 from retriever_training.tiers.tier1_adapter import apply_map
 
-FloatArray = NDArray[np.float32]
 Qrels = Mapping[str, Mapping[str, int]]
 
 ALL_SOURCES = "all of them"

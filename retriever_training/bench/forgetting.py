@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.statistics.significance import compare_paired
+from rag.arrays import DoubleArray, FloatArray
 from rag.embedding.encoder import Encoder
 from rag.errors import UsageError
 from rag.versions.registry import RETRIEVAL_FILE
@@ -31,9 +31,6 @@ from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.tier1_adapter import save_adapter
 from retriever_training.tiers.tier2_query_tower import save_query_tower
 from retriever_training.tiers.tier3_both_towers import merge_towers
-
-Floats = NDArray[np.float64]
-FloatArray = NDArray[np.float32]
 
 CHANGE_KINDS = ("served", "dense", "own_weights")
 """What is served and dense alone, both at the version's lexical weight; what is served, each at its own weight."""
@@ -181,7 +178,7 @@ def mean_changes(sets: Mapping[str, Sequence[SetComparison]]) -> dict[str, dict[
     Under "served", "dense" and "own_weights", as in `told_of`.
     """
 
-    def change(seeds: Sequence[SetComparison], side: str) -> Floats:
+    def change(seeds: Sequence[SetComparison], side: str) -> DoubleArray:
         before = [seed.installed if side == "own_weights" else seed.base[side] for seed in seeds]
         after = [seed.version["served" if side == "own_weights" else side] for seed in seeds]
         return _averaged(after) - _averaged(before)
@@ -189,7 +186,7 @@ def mean_changes(sets: Mapping[str, Sequence[SetComparison]]) -> dict[str, dict[
     return {side: mean_of_means([change(seeds, side) for seeds in sets.values()]) for side in CHANGE_KINDS}
 
 
-def mean_of_means(samples: Sequence[Floats]) -> dict[str, float]:
+def mean_of_means(samples: Sequence[DoubleArray]) -> dict[str, float]:
     """The mean of the samples' means, and 1.96 standard errors on either side; the samples are independent.
 
     >>> mean_of_means([np.array([0.0, 0.2]), np.array([0.5, 0.5])])
@@ -212,12 +209,12 @@ def judge_forgetting(sets: Sequence[Mapping[str, Any]], mean: Mapping[str, float
     }
 
 
-def _averaged(seeds: Sequence[Mapping[str, float]]) -> Floats:
+def _averaged(seeds: Sequence[Mapping[str, float]]) -> DoubleArray:
     """`(q,)`."""
     return np.asarray(np.mean([list(seed.values()) for seed in seeds], axis=0), np.float64)
 
 
-def _compared(before: Floats, after: Floats) -> dict[str, float]:
+def _compared(before: DoubleArray, after: DoubleArray) -> dict[str, float]:
     found = compare_paired(before, after)
     figures = {
         "base": found.mean_current,

@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.bench.bm25 import zipf_texts
 from eval.datasets.beir import load_beir
+from rag.arrays import FloatArray
 from rag.errors import TooLittleDataError
 from rag.index.bm25 import Bm25Index
 from retriever_training.bench.harness.subprocess_run import peak_memory_gib, run_in_subprocess
 from retriever_training.negatives.candidates.records import MiningContext, VersionView
 from retriever_training.negatives.mixing import choose_negatives, mine_negatives
-
-FloatArray = NDArray[np.float32]
 
 N_NEGATIVES = 4
 N_TOPICS = 1000  # around which made-up vectors gather: without them no passage is hard

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.datasets.beir import BeirDataset
 from eval.gate.decide import GateDecision, decide
 from eval.gate.rules import GateRules
 from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.index.bm25 import Bm25Index
 from rag.records import Passage, ShownPassage, Verdict
@@ -25,8 +25,6 @@ from retriever_training.simulation.simulated_users import Behaviour, served_pass
 from retriever_training.tiers.learn_tier1 import choose_map
 from retriever_training.tiers.query_side_data import QuerySideData, whole_passage_questions
 from retriever_training.tiers.tier1_adapter import apply_map
-
-FloatArray = NDArray[np.float32]
 
 FIRST_DAY = datetime(2026, 1, 1, 8, tzinfo=UTC)
 N_SHOWN = 6

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from eval.report.output.svg_plots import Dot
 from eval.statistics.significance import compare_paired
+from rag.arrays import DoubleArray
 from rag.errors import UsageError
 from retriever_training.bench.harness.workbench import Cost, LadderValues, TrainingBench
 from retriever_training.bench.ladder import baselines as beside
@@ -25,8 +26,6 @@ from retriever_training.progress import ProgressReporter
 ALL_RUNGS: Mapping[str, Rung] = {**ladder.TOWER_RUNGS, **query_rungs.QUERY_RUNGS, **beside.BASELINE_RUNGS}
 REFERENCE_RUNGS = ("base", "in_batch")
 """What every rung is compared with, question by question."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def question_slices(bench: TrainingBench) -> dict[str, NDArray[np.bool_]]:
     return {"all": np.ones_like(unseen), "seen": ~unseen, "unseen": unseen}
 
 
-def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, Floats]:
+def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, DoubleArray]:
     """side → `(t,)`, each question's nDCG@10, mean over the seeds."""
     return {
         side: np.mean([list(result.values[side].values()) for result in results], axis=0) for side in results[0].values
@@ -135,7 +134,7 @@ def average_over_seeds(results: Sequence[SeedResult]) -> dict[str, Floats]:
 def _told(
     name: str,
     results: Sequence[SeedResult],
-    averaged: Mapping[str, Mapping[str, Floats]],
+    averaged: Mapping[str, Mapping[str, DoubleArray]],
     masks: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Any]:
     own = averaged[name]
@@ -164,7 +163,7 @@ def _told(
     }
 
 
-def paired_difference(other: Floats, own: Floats) -> dict[str, float] | None:
+def paired_difference(other: DoubleArray, own: DoubleArray) -> dict[str, float] | None:
     """The paired difference with its 95 % interval and p; None with fewer than two questions.
 
     >>> paired_difference(np.zeros(3), np.ones(3))
@@ -181,7 +180,7 @@ def paired_difference(other: Floats, own: Floats) -> dict[str, float] | None:
     }
 
 
-def _mean(values: Floats) -> float | None:
+def _mean(values: DoubleArray) -> float | None:
     return round(float(values.mean()), 5) if len(values) else None
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rag.arrays import FloatArray
 from rag.retrieval.fusion import normalise_bm25, top_fused
 from retriever_training.cold_start.pseudo_questions import PseudoQuestion
-
-FloatArray = NDArray[np.float32]
 
 MAX_RANK = 10  # among which the passage must be
 N_CANDIDATES = 100  # of each side, as in serving

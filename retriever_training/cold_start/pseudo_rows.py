@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
+from rag.embedding.protocols import TextEncoder
 from rag.index.bm25 import Bm25Index
 from rag.records import Passage
 from retriever_training.cold_start.consistency_filter import MAX_RANK, find_consistent_passages
@@ -22,18 +22,6 @@ from retriever_training.cold_start.pseudo_questions import (
 )
 from retriever_training.judgments.snapshot import JudgedQuestions
 from retriever_training.losses.full_softmax import SoftmaxRows
-
-FloatArray = NDArray[np.float32]
-
-
-class TextEncoder(Protocol):
-    """Both halves of an encoder."""
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

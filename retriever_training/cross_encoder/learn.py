@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.retrieval.reranking import RerankingComparison, compare_reranking, rerank_served
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.errors import TooLittleDataError, UsageError
 from rag.records import utc_now
 from rag.retrieval.cross_encoder import CrossEncoder
@@ -50,7 +50,7 @@ def check_output_is_free(out: Path, *, force: bool) -> None:
 
 
 def learn_cross_encoder(
-    app: App,
+    stores: Stores,
     plan: NightPlan,
     out: Path,
     *,
@@ -73,24 +73,24 @@ def learn_cross_encoder(
     """
     check_output_is_free(out, force=force)
     started = time.monotonic()
-    mined = mine_night_rows(app, replace(plan, teacher=None), MiningRequest(n_negatives=n_negatives), watch)
+    mined = mine_night_rows(stores, replace(plan, teacher=None), MiningRequest(n_negatives=n_negatives), watch)
     examples = list(training_examples(mined.lines, mined.passages))
     if not examples:
         raise TooLittleDataError("no row has a negative, so there is nothing to tell apart: add documents")
-    base = app.registry.base()
-    encoder = app.open_encoder(base.encoder_id)
+    base = stores.registry.base()
+    encoder = stores.open_encoder(base.encoder_id)
     training = replace(training, bf16=encoder.prefers_bf16([example.positive for example in examples]))
     with atomic_replace(out) as beside:
         steps = watch("train the cross-encoder", n_training_steps(len(examples), training))
         train_cross_encoder(base.folder, examples, beside, training, steps)
         seconds = time.monotonic() - started
-        measured = _on_dev(app, plan, beside, rerank_k, watch)
+        measured = _on_dev(stores, plan, beside, rerank_k, watch)
         manifest = {
             "kind": MANIFEST_KIND,
             "cross_encoder_id": CrossEncoder(beside).cross_encoder_id,
             "made_at": utc_now().isoformat(timespec="seconds"),
             "base": base.encoder_id,
-            "negatives_by": app.current().encoder_id,
+            "negatives_by": stores.current().encoder_id,
             "n_rows": len(examples),
             "negatives": _by_source(mined.lines),
             "removed": dict(mined.removed),
@@ -105,11 +105,11 @@ def learn_cross_encoder(
 
 
 def _on_dev(
-    app: App, plan: NightPlan, folder: Path, k: int, watch: ProgressReporter
+    stores: Stores, plan: NightPlan, folder: Path, k: int, watch: ProgressReporter
 ) -> tuple[PlattScaling, RerankingComparison] | None:
     """Calibrates the cross-encoder in *folder* and measures it then; None with too few dev questions."""
     evidence = load_snapshot(
-        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+        stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
     )
     dev = evidence.held_out("dev")
     if len(dev) < MIN_DEV_QUESTIONS:
@@ -119,8 +119,8 @@ def _on_dev(
         query_id: {evidence.passage_ids[row]: 1 for row in right}
         for query_id, right in zip(questions, dev.right, strict=True)
     }
-    reader = CrossEncoder(folder, threads=app.settings.encoder.threads)
-    served = app.retriever_for(app.current().encoder_id, distinct=False).search
+    reader = CrossEncoder(folder, threads=stores.threads)
+    served = stores.exact_retriever(stores.current().encoder_id).search
     read = rerank_served(
         questions, served, Reranker(reader=reader, k=k, budget_s=float("inf")), watch("read on dev", len(dev))
     )

@@ -194,8 +194,8 @@ def _trainer(
 def _counts_steps(progress: Callable[[int], None]) -> Any:
     from transformers import TrainerCallback
 
-    class Steps(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
+    class _StepCounter(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress(1)
 
-    return Steps()
+    return _StepCounter()

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from retriever_training.judgments.aggregate import DIVIDED_OPINIONS, REJECTED_BY_ONE
 from retriever_training.judgments.reviews import Review, ReviewStore
 from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
@@ -65,14 +65,14 @@ class DoubtfulNegative:
         return normalise_question(self.question), self.passage_id
 
 
-def find_doubtful_negatives(app: App, plan: NightPlan, n: int = N_DOUBTS) -> list[DoubtfulNegative]:
+def find_doubtful_negatives(stores: Stores, plan: NightPlan, n: int = N_DOUBTS) -> list[DoubtfulNegative]:
     """Up to *n* that nobody has decided on, those of people first. Only training questions: nothing learns from others."""
     evidence = load_snapshot(
-        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+        stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
     )
-    found = [*_of_people(evidence), *_mined(app, evidence, plan)]
+    found = [*_of_people(evidence), *_mined(stores, evidence, plan)]
     by_kind: dict[DoubtKind, list[DoubtfulNegative]] = defaultdict(list)
-    for doubt in undecided_doubts(found, ReviewStore(app.engine).standing(without=plan.quarantined)):
+    for doubt in undecided_doubts(found, ReviewStore(stores.engine).standing(without=plan.quarantined)):
         by_kind[doubt.kind].append(doubt)
     people = [*by_kind["alone"], *by_kind["divided"], *by_kind["overruled"]]
     others = [sorted(by_kind[kind], key=_margin) for kind in ("read", "suspected", "inside")]
@@ -107,13 +107,13 @@ def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
             )
 
 
-def _mined(app: App, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[DoubtfulNegative]:
+def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[DoubtfulNegative]:
     """What cleaning removed for a reason that may be mistaken, and what it kept and nearly removed."""
     asked = _newest(evidence.asked("train"), N_RECENT_QUESTIONS_READ if plan.teacher else N_RECENT_QUESTIONS)
     if not len(asked):
         return
-    versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
-    views = [encode_view(app, evidence, version, asked.questions, no_progress) for version in versions.values()]
+    versions = {version.encoder_id: version for version in (stores.registry.base(), stores.current())}
+    views = [encode_view(stores, evidence, version, asked.questions, no_progress) for version in versions.values()]
     mine = make_mining_context(evidence, asked, views[-1], plan.towers.seed)
     finders = tuple(
         dict.fromkeys(

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rag.app.app import App
+from rag.app.stores import Stores
+from rag.arrays import FloatArray
 from rag.embedding.query_vectors import get_query_vectors
 from rag.errors import NightjarError
 from rag.index.exact_search import ExactIndex
@@ -19,7 +19,6 @@ from rag.versions.registry import Version
 
 log = logging.getLogger(__name__)
 
-FloatArray = NDArray[np.float32]
 RankTarget = tuple[str, str]
 """Question and passage id."""
 SEARCH_DEPTH = 100
@@ -35,15 +34,15 @@ class JudgedRanks:
     votes and without a reranker, by exact search. Its vectors of the questions are kept in SQL, as a night keeps them.
     """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
         self._kept: dict[tuple[str, RankTarget], int | None] = {}
         self._state: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
     def missing(self, targets_by_version: Mapping[str, Iterable[RankTarget]]) -> dict[str, list[RankTarget]]:
         """encoder id → what of *targets_by_version* has to be searched for first."""
-        state = self._app.library.revision(), self._app.library.vectors_revision()
+        state = self._stores.library.revision(), self._stores.library.vectors_revision()
         with self._lock:
             if state != self._state or len(self._kept) > MAX_CACHED_RANKS:
                 self._kept, self._state = {}, state
@@ -58,7 +57,7 @@ class JudgedRanks:
     ) -> None:
         """Searches for the questions of *targets* by one version; *progress* gets 1 for each question."""
         try:
-            found = _found(self._app, self._app.registry.version(encoder_id), targets, progress)
+            found = _found(self._stores, self._stores.registry.version(encoder_id), targets, progress)
         except NightjarError as error:
             log.info("ranks under version %s can't be told: %s", encoder_id, error)
             found = dict.fromkeys(targets)
@@ -72,24 +71,24 @@ class JudgedRanks:
 
 
 def _found(
-    app: App, version: Version, targets: Sequence[RankTarget], progress: Callable[[int], None]
+    stores: Stores, version: Version, targets: Sequence[RankTarget], progress: Callable[[int], None]
 ) -> dict[RankTarget, int | None]:
     """The ranks; None throughout where the version has not encoded what the library holds by now."""
-    vectors = app.vectors(version.passage_side)
-    if version.encoder_id != app.current().encoder_id and vectors.missing():
+    vectors = stores.vectors(version.passage_side)
+    if version.encoder_id != stores.current().encoder_id and vectors.missing():
         return dict.fromkeys(targets)
     passages_of: dict[str, list[str]] = defaultdict(list)
     for question, passage_id in targets:
         passages_of[question].append(passage_id)
     retriever = Retriever(
-        StoredQueryEncoder(app, version, list(passages_of)),
+        StoredQueryEncoder(stores, version, list(passages_of)),
         ExactIndex(vectors),
-        app.active_retriever.lexical,
-        app.library,
+        stores.served_lexical(),
+        stores.library,
         vectors,
         lexical_weight=version.lexical_weight,
-        candidates=app.settings.retrieval.candidates,
-        collapse_duplicates=app.settings.retrieval.distinct,
+        candidates=stores.candidates,
+        collapse_duplicates=stores.collapses_duplicates,
     )
     found: dict[RankTarget, int | None] = {}
     for question, wanted in passages_of.items():
@@ -106,10 +105,10 @@ def _found(
 class StoredQueryEncoder:
     """A version's view of some questions: vectors from SQL, and an encoder that is opened only where one is missing."""
 
-    def __init__(self, app: App, version: Version, questions: Sequence[str]) -> None:
+    def __init__(self, stores: Stores, version: Version, questions: Sequence[str]) -> None:
         self.encoder_id = version.encoder_id
         self.passage_side = version.passage_side
-        rows = get_query_vectors(app.engine, _OpenedLater(app, version.encoder_id), questions)
+        rows = get_query_vectors(stores.engine, _OpenedLater(stores, version.encoder_id), questions)
         self._vectors = dict(zip(questions, rows, strict=True))
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
@@ -122,11 +121,9 @@ class StoredQueryEncoder:
 
 
 class _OpenedLater:
-    def __init__(self, app: App, encoder_id: str) -> None:
+    def __init__(self, stores: Stores, encoder_id: str) -> None:
         self.encoder_id = encoder_id
-        self._app = app
+        self._stores = stores
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        live = self._app.active_retriever.retriever.encoder
-        encoder = live if live.encoder_id == self.encoder_id else self._app.numpy_encoder(self.encoder_id)
-        return encoder.encode_queries(texts)
+        return self._stores.encode_few(self.encoder_id, texts)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rag.app.app import App
-from rag.embedding.query_vectors import VersionQueryEncoder
+from rag.app.stores import Stores
+from rag.embedding.protocols import VersionQueryEncoder
 from rag.errors import TooLittleDataError
 from rag.records import Passage
 from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, best_supported, load_snapshot
@@ -59,7 +59,7 @@ class MinedRows:
 
 
 def mine_night_rows(
-    app: App, plan: NightPlan, request: MiningRequest, watch: ProgressReporter = no_progress
+    stores: Stores, plan: NightPlan, request: MiningRequest, watch: ProgressReporter = no_progress
 ) -> MinedRows:
     """Rows of the questions and right passages that a tier-3 night would train on now, with the negatives wanted.
 
@@ -69,7 +69,7 @@ def mine_night_rows(
     """
     check_sources(request.sources)
     evidence = load_snapshot(
-        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=app.settings.feedback.quarantined
+        stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=stores.quarantined
     )
     train = evidence.asked("train")
     right = [best_supported(positives) for positives in train.right]
@@ -78,10 +78,10 @@ def mine_night_rows(
             "nobody has named a right passage yet, so there are no rows: give verdicts, or run "
             '"nightjar feedback import"'
         )
-    views = _views(app, evidence, train.questions, watch)
-    earlier = encode_earlier_views(app, evidence, train.questions, watch) if "earlier" in request.sources else ()
+    views = _views(stores, evidence, train.questions, watch)
+    earlier = encode_earlier_views(stores, evidence, train.questions, watch) if "earlier" in request.sources else ()
     mine = make_mining_context(evidence, train, views[-1], plan.towers.seed)
-    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
+    mine = replace(mine, earlier=earlier, version=stores.current().encoder_id)
     teacher = CachingTeacher(plan.teacher) if plan.teacher else None
     by_source = mine_negatives(mine, views, evidence.texts, finders=request.sources, known=train.known, teacher=teacher)
     quotas = source_quotas(request.sources)
@@ -94,7 +94,7 @@ def mine_night_rows(
 
 
 def mine_for_question(
-    app: App,
+    stores: Stores,
     question: str,
     n: int,
     sources: Sequence[str] = tuple(FINDERS),
@@ -110,19 +110,20 @@ def mine_for_question(
         UsageError: a source is not known.
     """
     check_sources(sources)
-    feedback = app.settings.feedback
     evidence = load_snapshot(
-        app,
-        trusted=feedback.trusted,
-        max_per_person=feedback.max_judgments_per_person,
-        quarantined=feedback.quarantined,
+        stores,
+        trusted=stores.trusted,
+        max_per_person=stores.max_judgments_per_person,
+        quarantined=stores.quarantined,
     )
     asked = _with_neighbours(evidence, question)
     typed = () if any(question == judgment.question for judgment in evidence.judgments.judgments) else (question,)
-    views = _views(app, evidence, questions=asked.questions, watch=no_progress, in_passing=typed, opened=encoder)
-    earlier = encode_earlier_views(app, evidence, asked.questions, no_progress, typed) if "earlier" in sources else ()
-    mine = make_mining_context(evidence, asked, views[-1], app.settings.night.seed)
-    mine = replace(mine, earlier=earlier, version=app.current().encoder_id)
+    views = _views(stores, evidence, questions=asked.questions, watch=no_progress, in_passing=typed, opened=encoder)
+    earlier = (
+        encode_earlier_views(stores, evidence, asked.questions, no_progress, typed) if "earlier" in sources else ()
+    )
+    mine = make_mining_context(evidence, asked, views[-1], stores.seed)
+    mine = replace(mine, earlier=earlier, version=stores.current().encoder_id)
     by_source = mine_negatives(mine, views, evidence.texts, finders=sources, pool=n, known=asked.known)
     candidates = []
     for mined in by_source.values():
@@ -145,7 +146,7 @@ def _lines(mine: MiningContext, rows: Sequence[TrainingRow], wanted: MiningReque
 
 
 def _views(
-    app: App,
+    stores: Stores,
     evidence: TrainingSnapshot,
     questions: Sequence[str],
     watch: ProgressReporter,
@@ -153,10 +154,16 @@ def _views(
     opened: VersionQueryEncoder | None = None,
 ) -> list[VersionView]:
     """As in the night: how the base and, where it is another one, the current version see the questions."""
-    versions = {version.encoder_id: version for version in (app.registry.base(), app.current())}
+    versions = {version.encoder_id: version for version in (stores.registry.base(), stores.current())}
     return [
         encode_view(
-            app, evidence, version=version, questions=questions, watch=watch, transient=in_passing, open_encoder=opened
+            stores,
+            evidence,
+            version=version,
+            questions=questions,
+            watch=watch,
+            transient=in_passing,
+            open_encoder=opened,
         )
         for version in versions.values()
     ]

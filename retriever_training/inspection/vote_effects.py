@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.feedback.same_day_boosts import last_learned_event
 from rag.records import Passage
 from rag.versions.registry import Promotion
@@ -121,12 +121,12 @@ def required_ranks(casts: Iterable[StandingVote], history: Sequence[Promotion]) 
 
 
 def vote_effects(
-    app: App, casts: Sequence[StandingVote], ranks: JudgedRanks, judgments: AggregatedJudgments | None
+    stores: Stores, casts: Sequence[StandingVote], ranks: JudgedRanks, judgments: AggregatedJudgments | None
 ) -> list[VoteEffect]:
     """What each of *casts* did, in their order, by the *ranks* that were found; without *judgments* as if all counted."""
-    history = app.registry.history()
-    learnt_until = last_learned_event(app.current(), app.feedback)
-    passages = app.library.get([cast.passage_id for cast in casts])
+    history = stores.registry.history()
+    learnt_until = last_learned_event(stores.current(), stores.feedback)
+    passages = stores.library.get([cast.passage_id for cast in casts])
     settled = (
         {
             (normalise_question(judgment.question), judgment.passage_id): judgment.label

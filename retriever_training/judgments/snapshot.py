@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
-from rag.app.app import App
+from rag.app.stores import Stores
+from rag.arrays import FloatArray
 from rag.database.schema import read_connection, shown_passages, verdict_events
 from rag.embedding.passage_vectors import PassageVectors
 from rag.index.bm25 import Bm25Index
@@ -25,7 +26,6 @@ from retriever_training.judgments.reviews import ReviewStore, excluded_pair_line
 from retriever_training.judgments.splits import Split, normalise_question
 from retriever_training.negatives.denoising.pair_features import KnownLabels
 
-FloatArray = NDArray[np.float32]
 EncodeQuestions = Callable[[Sequence[str]], FloatArray]
 """Questions → `(q, dim)` float32, unit rows."""
 MIN_CONFIRMED_QUESTIONS = 100  # so many questions on which two people agree are measured on alone; see decision 0012
@@ -232,18 +232,18 @@ class TrainingSnapshot:
 
 
 def load_snapshot(
-    app: App, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()
+    stores: Stores, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()
 ) -> TrainingSnapshot:
     """A snapshot of the library and of what people's standing verdicts add up to on it."""
-    lexical = app.lexical()
-    found = app.library.get(lexical.passage_ids)
+    lexical = stores.lexical()
+    found = stores.library.get(lexical.passage_ids)
     passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
-    judgments = load_judgments(app, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
+    judgments = load_judgments(stores, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
     return TrainingSnapshot(passages, lexical, judgments)
 
 
 def load_judgments(
-    app: App,
+    stores: Stores,
     passage_ids: Collection[str],
     *,
     trusted: Sequence[str],
@@ -252,13 +252,13 @@ def load_judgments(
 ) -> AggregatedJudgments:
     """What people's standing verdicts add up to on these passages."""
     return aggregate_votes(
-        app.feedback.standing(),
-        _cited(app.engine),
+        stores.feedback.standing(),
+        _cited(stores.engine),
         frozenset(passage_ids),
         trusted=trusted,
         max_per_person=max_per_person,
         quarantined=quarantined,
-        reviews=ReviewStore(app.engine).standing(without=quarantined),
+        reviews=ReviewStore(stores.engine).standing(without=quarantined),
     )
 
 

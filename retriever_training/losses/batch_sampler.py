@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+from rag.arrays import FloatArray, IntArray
 
 MAX_EXCHANGES = 50  # batches that are asked to take one of two rows with the same text
 KMEANS_ROUNDS = 10  # of k-means; batches do not need the last word on where a topic ends

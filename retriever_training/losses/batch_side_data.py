@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray, IntArray
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 PADDING = -1  # in place of a negative that a row does not have
 QUESTIONS_PER_BLOCK = 256

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from rag.arrays import FloatArray
 
 SCALE = 20.0  # inverse temperature; 10 and 50 were worse by half a point on feedbackqa-uk's dev questions
 GENERALISED_CROSS_ENTROPY_Q = (

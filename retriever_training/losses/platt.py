@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from rag.arrays import BoolArray, DoubleArray
 
 NEWTON_STEPS = 50
 RIDGE = 1e-3  # holds the line where right and wrong are parted without an error
@@ -21,12 +19,12 @@ class PlattScaling:
     slope: float = 1.0
     offset: float = 0.0
 
-    def probabilities(self, logits: Floats) -> Floats:
+    def probabilities(self, logits: DoubleArray) -> DoubleArray:
         """`(n,)`, 0 to 1."""
         return sigmoid(self.slope * logits + self.offset)
 
 
-def fit_platt(logits: Floats, right: BoolArray) -> PlattScaling:
+def fit_platt(logits: DoubleArray, right: BoolArray) -> PlattScaling:
     """The line that makes `(n,)` logits the likeliest log-odds of being *right*; the plain one where it would fall.
 
     Platt 1999, with his targets (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), by Newton's method.
@@ -52,7 +50,7 @@ def fit_platt(logits: Floats, right: BoolArray) -> PlattScaling:
     return PlattScaling(slope, offset) if slope > 0 and np.isfinite(found).all() else PlattScaling()
 
 
-def sigmoid(logits: Floats) -> Floats:
+def sigmoid(logits: DoubleArray) -> DoubleArray:
     """1 / (1 + e^-x), without overflow.
 
     >>> sigmoid(np.array([0.0, -1000.0])).tolist()
@@ -61,7 +59,7 @@ def sigmoid(logits: Floats) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -logits)), np.float64)
 
 
-def log_odds(probabilities: Floats) -> Floats:
+def log_odds(probabilities: DoubleArray) -> DoubleArray:
     """The logits of probabilities; those nearer than a millionth to 0 or 1 count as so near.
 
     >>> log_odds(np.array([0.5, 0.0])).round(2).tolist()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from retriever_training.losses.batch_side_data import PADDING, BatchSideData, IntArray
+from rag.arrays import IntArray
+from retriever_training.losses.batch_side_data import PADDING, BatchSideData
 from retriever_training.losses.losses import (
     anchor_loss,
     cosine_matrix,

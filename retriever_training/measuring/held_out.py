@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.embedding.query_vectors import get_query_vectors
 from rag.records import utc_now
 from retriever_training.judgments.snapshot import TrainingSnapshot
@@ -49,11 +49,11 @@ class HeldOutQuestions:
         return {query_id: {passage_ids[row]: 1 for row in rows} for query_id, rows in self.right.items()}
 
 
-def load_held_out_questions(app: App, evidence: TrainingSnapshot, lock_from: int) -> HeldOutQuestions:
+def load_held_out_questions(stores: Stores, evidence: TrainingSnapshot, lock_from: int) -> HeldOutQuestions:
     """Those of this evidence, in one order; from *lock_from* on a fifth of them is locked."""
-    base = app.open_encoder(app.registry.base().encoder_id)
+    base = stores.open_encoder(stores.registry.base().encoder_id)
     asked = evidence.held_out("gate")
-    decisive = set(evidence.held_out("gate", partial(get_query_vectors, app.engine, base)).questions)
+    decisive = set(evidence.held_out("gate", partial(get_query_vectors, stores.engine, base)).questions)
     ids = [f"gate-{index}" for index in range(len(asked))]
     locked = locked_mask(asked.questions, lock_from)
     times = sorted(moment for moment, is_locked in zip(asked.given_at, locked, strict=True) if not is_locked)

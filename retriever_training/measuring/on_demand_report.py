@@ -18,7 +18,7 @@ from eval.report.compare_versions import REPORTED, compare_measures, measure_val
 from eval.report.comparison import Comparison, ReportQuestion, VersionRun
 from eval.report.provenance import ReportContext, ValidityCheck, repeated_questions
 from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.embedding.embedding_cache import EmbeddingCache
 from rag.generation.abstention import load_threshold
 from rag.generation.generator import EXTRACTIVE
@@ -65,15 +65,15 @@ class ReportQuestions:
     """query id → right answers in words, where they are known."""
 
 
-def questions_of_dataset(app: App, dataset: BeirDataset, split: str) -> ReportQuestions:
+def questions_of_dataset(stores: Stores, dataset: BeirDataset, split: str) -> ReportQuestions:
     """The questions of one split of a BEIR folder.
 
     Raises:
         NotFoundError: no such split.
         UsageError: its passages are not in the library.
     """
-    qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
-    passages = app.library.get(sorted({query_id for grades in qrels.values() for query_id in grades}))
+    qrels = translate_qrels(dataset.split(split), locate_passages(dataset, stores.library))
+    passages = stores.library.get(sorted({query_id for grades in qrels.values() for query_id in grades}))
     questions = tuple(
         ReportQuestion(
             query_id=query_id,
@@ -91,15 +91,17 @@ def questions_of_dataset(app: App, dataset: BeirDataset, split: str) -> ReportQu
     )
 
 
-def questions_of_judgments(app: App, evidence: TrainingSnapshot, rules: GateRules, sha256: str) -> ReportQuestions:
+def questions_of_judgments(
+    stores: Stores, evidence: TrainingSnapshot, rules: GateRules, sha256: str
+) -> ReportQuestions:
     """People's held-out questions, as a night has them."""
-    held_out = load_held_out_questions(app, evidence, rules.lock_from)
-    questions = reported_questions(app, evidence, held_out, np.zeros(len(held_out), np.bool_))
+    held_out = load_held_out_questions(stores, evidence, rules.lock_from)
+    questions = reported_questions(stores, evidence, held_out, np.zeros(len(held_out), np.bool_))
     return ReportQuestions(questions=questions, name="people's held-out judgments", sha256=sha256)
 
 
 def build_report(
-    app: App,
+    stores: Stores,
     question_set: ReportQuestions,
     current: Version,
     candidate: Version | None,
@@ -108,17 +110,17 @@ def build_report(
     command: str,
 ) -> OnDemandReport:
     """Measures, and decides by the gate's rules where there are two versions, and by *thresholds* in any case."""
-    seen = app.registry.training_positives((candidate or current).encoder_id)
+    seen = stores.registry.training_positives((candidate or current).encoder_id)
     questions = tuple(replace(question, is_unseen=not question.right_ids & seen) for question in question_set.questions)
-    before = _scores(app, current, questions, seen)
-    after = _scores(app, candidate, questions, seen) if candidate else None
-    answers = _answers(app, question_set, {"current": current, "candidate": candidate})
+    before = _scores(stores, current, questions, seen)
+    after = _scores(stores, candidate, questions, seen) if candidate else None
+    answers = _answers(stores, question_set, {"current": current, "candidate": candidate})
     sample, _ = answers.sample([question.query_id for question in questions], [])
     comparison = Comparison(
         questions=questions,
         current=VersionRun(current.encoder_id, before.found),
         candidate=VersionRun(candidate.encoder_id, after.found) if candidate and after else None,
-        read=app.library.get,
+        read=stores.library.get,
         causes=failure_causes_of_versions(answers.asked(sample, quotes=True), EXTRACTIVE, 0) if sample else None,
         answer=answers.quoted_answers,
     )
@@ -136,15 +138,21 @@ def build_report(
         reproduce=(
             ("command", command),
             ("questions", question_set.sha256),
-            ("passages", str(app.library.n_passages())),
-            ("library revision", str(app.library.revision())),
+            ("passages", str(stores.library.n_passages())),
+            ("library revision", str(stores.library.revision())),
         ),
     )
     return OnDemandReport(decision, facts, comparison, background)
 
 
-def _scores(app: App, version: Version, questions: Sequence[ReportQuestion], seen: frozenset[str]) -> RetrievalScores:
-    encoder, vectors, lexical = app.open_encoder(version.encoder_id), app.vectors(version.passage_side), app.lexical()
+def _scores(
+    stores: Stores, version: Version, questions: Sequence[ReportQuestion], seen: frozenset[str]
+) -> RetrievalScores:
+    encoder, vectors, lexical = (
+        stores.open_encoder(version.encoder_id),
+        stores.vectors(version.passage_side),
+        stores.lexical(),
+    )
     vectors.fill(encoder)
     ids, matrix = vectors.matrix()
     place = {passage_id: row for row, passage_id in enumerate(ids)}
@@ -157,18 +165,18 @@ def _scores(app: App, version: Version, questions: Sequence[ReportQuestion], see
         lexical=lexical,
         weight=version.lexical_weight,
         seen=seen,
-        candidates=app.settings.retrieval.candidates,
+        candidates=stores.candidates,
     )
 
 
-def _answers(app: App, asked: ReportQuestions, versions: Mapping[str, Version | None]) -> VersionAnswers:
+def _answers(stores: Stores, asked: ReportQuestions, versions: Mapping[str, Version | None]) -> VersionAnswers:
     """By quotes alone: a report outside the night asks no language model; `nightjar eval answers` does."""
     recent = EmbeddingCache()
     sides = {
         name: AnsweringVersion(
             version,
-            recent.of(app.open_encoder(version.encoder_id)),
-            load_threshold(app.settings.data, version.encoder_id),
+            recent.of(stores.open_encoder(version.encoder_id)),
+            load_threshold(stores.data, version.encoder_id),
         )
         for name, version in versions.items()
         if version
@@ -182,7 +190,7 @@ def _answers(app: App, asked: ReportQuestions, versions: Mapping[str, Version | 
         )
         for question in asked.questions
     }
-    return VersionAnswers(app=app, lexical=app.lexical(), sides=sides, questions=questions, watch=no_progress)
+    return VersionAnswers(stores=stores, lexical=stores.lexical(), sides=sides, questions=questions, watch=no_progress)
 
 
 def _decision(

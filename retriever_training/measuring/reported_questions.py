@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.report.comparison import PassageVotes, ReportQuestion
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.records import Verdict
 from rag.text.analyzers import detect_language
 from retriever_training.judgments.snapshot import TrainingSnapshot
@@ -18,10 +18,10 @@ from retriever_training.measuring.held_out import HeldOutQuestions
 
 
 def reported_questions(
-    app: App, evidence: TrainingSnapshot, held_out: HeldOutQuestions, unseen: NDArray[np.bool_]
+    stores: Stores, evidence: TrainingSnapshot, held_out: HeldOutQuestions, unseen: NDArray[np.bool_]
 ) -> tuple[ReportQuestion, ...]:
     """All held-out questions in their order; *unseen* `(n,)` as the gate was told."""
-    said = votes_by_question(app.feedback.standing())
+    said = votes_by_question(stores.feedback.standing())
     return tuple(
         ReportQuestion(
             query_id=query_id,

@@ -14,7 +14,7 @@ from eval.answers.measure_answer import AnswerRow, measure_answer
 from eval.datasets.question_sets import EvalQuestion
 from eval.gate.guards import BeforeAndAfter
 from eval.report.comparison import AnswerSummary
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.embedding.embedding_cache import CachedEncoder
 from rag.generation.abstention import AbstentionThreshold
 from rag.generation.generator import EXTRACTIVE, Generator, generator_of
@@ -43,7 +43,7 @@ class AnsweringVersion:
 class VersionAnswers:
     """What the versions answer. They search exactly and without a reranker, as the report's figures do."""
 
-    app: App
+    stores: Stores
     lexical: Bm25Index
     sides: Mapping[str, AnsweringVersion]
     """ "current" and, where two are compared, "candidate"."""
@@ -65,8 +65,8 @@ class VersionAnswers:
         Raises:
             SettingsError: the language model of the settings can't be opened.
         """
-        writer = EXTRACTIVE if quotes else self.app.settings.generator.model
-        generator = generator_of(None if quotes else self.app.chat_model)
+        writer = EXTRACTIVE if quotes else self.stores.writer
+        generator = generator_of(None if quotes else self.stores.chat_model())
         for name in self.sides:
             new = [query_id for query_id in query_ids if (name, writer, query_id) not in self._known]
             self._known.update(
@@ -84,12 +84,12 @@ class VersionAnswers:
         return sorted(told, key=lambda one: (hash_fraction(self.questions[one].text), one))[:MAX_SAMPLED_QUESTIONS]
 
     def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[AnswerOutcome]:
-        side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.app.engine)
+        side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.stores.engine)
         return list(
             ask_questions(
                 [self.questions[query_id] for query_id in query_ids],
                 lambda gone: retriever,
-                lambda over: self.app.answerer_with(
+                lambda over: self.stores.answerer_with(
                     lambda: over, generator, forgetful, threshold_for=lambda encoder_id: side.bar
                 ),
                 side.bar,
@@ -105,9 +105,9 @@ class VersionAnswers:
 
     @cached_property
     def _retrievers(self) -> dict[str, Retriever]:
-        app, chosen = self.app, self.app.settings.retrieval
+        stores = self.stores
         dense = {
-            side.version.passage_side: ExactIndex(app.vectors(side.version.passage_side))
+            side.version.passage_side: ExactIndex(stores.vectors(side.version.passage_side))
             for side in self.sides.values()
         }
         return {
@@ -115,11 +115,11 @@ class VersionAnswers:
                 side.encoder,
                 dense[side.version.passage_side],
                 self.lexical,
-                app.library,
-                app.vectors(side.version.passage_side),
+                stores.library,
+                stores.vectors(side.version.passage_side),
                 lexical_weight=side.version.lexical_weight,
-                candidates=chosen.candidates,
-                collapse_duplicates=chosen.distinct,
+                candidates=stores.candidates,
+                collapse_duplicates=stores.collapses_duplicates,
             )
             for name, side in self.sides.items()
         }

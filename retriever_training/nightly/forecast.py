@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from retriever_training.judgments.snapshot import TrainingSnapshot
 from retriever_training.nightly.choose_tier import (
     NightWorkload,
@@ -31,13 +31,15 @@ class TierForecast:
     """Of training and encoding, about; None for tier 1, which takes seconds to a few minutes whatever it learns from."""
 
 
-def choose_night_tier(app: App, evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency) -> TierChoice:
+def choose_night_tier(
+    stores: Stores, evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency
+) -> TierChoice:
     """The tier of a night that has enough; the speed of this machine is measured only where the plan leaves it open."""
     if found.is_cold_start:
         return cold_start_choice(found.n_train, found.min_train)
     per_second = math.inf
     if plan.tier == "auto":
-        per_second = base_passages_per_second(app, evidence)
+        per_second = base_passages_per_second(stores, evidence)
     return choose_tier(plan.tier, night_workload(evidence, per_second), plan.max_minutes, plan.towers, plan.query_tower)
 
 
@@ -55,9 +57,9 @@ def forecast_night(
     return told
 
 
-def base_passages_per_second(app: App, evidence: TrainingSnapshot) -> float:
+def base_passages_per_second(stores: Stores, evidence: TrainingSnapshot) -> float:
     """Passages that the base encodes here in a second; takes about two."""
-    return measure_passages_per_second(app.open_encoder(app.registry.base().encoder_id), evidence.texts)
+    return measure_passages_per_second(stores.open_encoder(stores.registry.base().encoder_id), evidence.texts)
 
 
 def night_workload(evidence: TrainingSnapshot, per_second: float) -> NightWorkload:

@@ -20,7 +20,7 @@ from eval.gate.guards import SUPPORTED_BY_CONSTRUCTION, BeforeAndAfter, ExtraEvi
 from eval.gate.rules import GateRules
 from eval.report.comparison import AbstentionScores, Comparison, VersionRun
 from eval.retrieval.evaluate import RetrievalScores, evaluate_retrieval
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.embedding.embedding_cache import CachedEncoder, EmbeddingCache
 from rag.embedding.query_vectors import get_query_vectors
 from rag.errors import SettingsError
@@ -44,8 +44,6 @@ from retriever_training.measuring.version_answers import (
 )
 from retriever_training.progress import ProgressReporter
 
-FloatArray = NDArray[np.float32]
-
 MAX_REGRESSION_QUESTIONS = 300  # judged questions that the regression wall looks at, drawn by hash
 MAX_ABSTENTION_QUESTIONS = (
     40  # held-out questions of which the signs of an answer are read, with and without their passages
@@ -68,7 +66,7 @@ class NightMeasurement:
 class NightMeasurer:
     """One night's measurement of one candidate."""
 
-    app: App
+    stores: Stores
     evidence: TrainingSnapshot
     held_out: HeldOutQuestions
     rules: GateRules
@@ -106,9 +104,9 @@ class NightMeasurer:
             ),
             look=self.look,
         )
-        base = self.app.registry.base()
+        base = self.stores.registry.base()
         anchor = before if base.encoder_id == self.current.encoder_id else self._scores(base)
-        questions = reported_questions(self.app, self.evidence, self.held_out, after.unseen)
+        questions = reported_questions(self.stores, self.evidence, self.held_out, after.unseen)
         return NightMeasurement(
             decision,
             Comparison(
@@ -116,17 +114,15 @@ class NightMeasurer:
                 current=VersionRun(self.current.encoder_id, before.found, sureness=sure_before),
                 candidate=VersionRun(self.candidate.encoder_id, after.found, sureness=sure_after),
                 anchor=VersionRun(base.encoder_id, anchor.found),
-                read=self.app.library.get,
-                causes=failure_causes_of_versions(asked, self.app.settings.generator.model, n_golden)
-                if asked
-                else None,
+                read=self.stores.library.get,
+                causes=failure_causes_of_versions(asked, self.stores.writer, n_golden) if asked else None,
                 answer=answers.quoted_answers,
             ),
         )
 
     @cached_property
     def _seen(self) -> frozenset[str]:
-        return self.app.registry.training_positives(self.candidate.encoder_id)
+        return self.stores.registry.training_positives(self.candidate.encoder_id)
 
     def _scores(self, version: Version) -> RetrievalScores:
         qrels = self.held_out.qrels(self.evidence.passage_ids)
@@ -135,26 +131,26 @@ class NightMeasurer:
     def _evaluate(
         self, version: Version, questions: dict[str, str], qrels: dict[str, dict[str, int]], stage: str
     ) -> RetrievalScores:
-        encoder = self.app.open_encoder(version.encoder_id)
-        vectors = self.app.vectors(version.passage_side)
+        encoder = self.stores.open_encoder(version.encoder_id)
+        vectors = self.stores.vectors(version.passage_side)
         vectors.fill(encoder, self.watch("encode passages", vectors.missing()))
         return evaluate_retrieval(
             questions,
             qrels,
-            encode_queries=lambda texts: get_query_vectors(self.app.engine, encoder, texts),
+            encode_queries=lambda texts: get_query_vectors(self.stores.engine, encoder, texts),
             passage_ids=self.evidence.passage_ids,
             passage_vectors=self.evidence.matrix(vectors),
             lexical=self.evidence.lexical,
             weight=version.lexical_weight,
             seen=self._seen,
-            candidates=self.app.settings.retrieval.candidates,
+            candidates=self.stores.candidates,
             progress=self.watch(stage, len(qrels)),
         )
 
     def _faults(self) -> list[str]:
-        encoder = self.app.open_encoder(self.candidate.encoder_id)
-        questions = get_query_vectors(self.app.engine, encoder, list(self.held_out.questions_by_id.values()))
-        passages = self.evidence.matrix(self.app.vectors(self.candidate.passage_side))
+        encoder = self.stores.open_encoder(self.candidate.encoder_id)
+        questions = get_query_vectors(self.stores.engine, encoder, list(self.held_out.questions_by_id.values()))
+        passages = self.evidence.matrix(self.stores.vectors(self.candidate.passage_side))
         return [
             *embedding_faults("the candidate's passages", passages, self.rules),
             *embedding_faults("the candidate's questions", questions, self.rules),
@@ -189,7 +185,7 @@ class NightMeasurer:
 
     def _golden(self) -> BeforeAndAfter | None:
         """nDCG@10 of the golden questions whose passages were found in the library today; None where there are none."""
-        found = [golden for golden in load_golden_questions(self.app) if golden.right]
+        found = [golden for golden in load_golden_questions(self.stores) if golden.right]
         if not found:
             return None
         texts, qrels = (
@@ -208,7 +204,7 @@ class NightMeasurer:
         Where a version does not show the right passage, declining is right too, so such questions tell nothing. Of fewer
         than FEWEST there are none: too little to compare at, and reading their sentences costs seconds.
         """
-        k, ids = self.app.settings.retrieval.k, self.evidence.passage_ids
+        k, ids = self.stores.k, self.evidence.passage_ids
         right = {query_id: {ids[row] for row in rows} for query_id, rows in self.held_out.right.items()}
         shown = [
             query_id
@@ -234,12 +230,10 @@ class NightMeasurer:
         texts = [self.held_out.questions_by_id[query_id] for query_id in query_ids]
         right = [self.held_out.right[query_id] for query_id in query_ids]
         encoder = self._readers[version.encoder_id]
-        asked = AnswerableQuestions(texts, get_query_vectors(self.app.engine, encoder, texts), right)
+        asked = AnswerableQuestions(texts, get_query_vectors(self.stores.engine, encoder, texts), right)
         progress = self.watch("how sure it is", len(texts))
-        seen = list(
-            with_and_without_positives(self._holdings(version), asked, encoder, self.app.settings.retrieval.k, progress)
-        )
-        bar = load_threshold(self.app.settings.data, version.encoder_id)
+        seen = list(with_and_without_positives(self._holdings(version), asked, encoder, self.stores.k, progress))
+        bar = load_threshold(self.stores.data, version.encoder_id)
         return AbstentionScores(
             np.array([bar.sureness(there.signs) for there, _ in seen]),
             np.array([bar.sureness(gone.signs) for _, gone in seen]),
@@ -253,7 +247,7 @@ class NightMeasurer:
     def _readers(self) -> dict[str, CachedEncoder]:
         """An encoder for each version. No sentence is encoded twice tonight, nor once for both where they share passages."""
         recent, versions = EmbeddingCache(MAX_CACHED_SENTENCES), (self.current, self.candidate)
-        return {version.encoder_id: recent.of(self.app.open_encoder(version.encoder_id)) for version in versions}
+        return {version.encoder_id: recent.of(self.stores.open_encoder(version.encoder_id)) for version in versions}
 
     def _answers(self, before: AbstentionScores | None, after: AbstentionScores | None) -> VersionAnswers:
         sides = {
@@ -267,14 +261,14 @@ class NightMeasurer:
             )
             for query_id, text in held_out.questions_by_id.items()
         }
-        golden = {golden.query_id: golden for golden in load_golden_questions(self.app)}
+        golden = {golden.query_id: golden for golden in load_golden_questions(self.stores)}
         return VersionAnswers(
-            app=self.app, lexical=self.evidence.lexical, sides=sides, questions=golden | judged, watch=self.watch
+            stores=self.stores, lexical=self.evidence.lexical, sides=sides, questions=golden | judged, watch=self.watch
         )
 
     def _bar(self, version: Version, sureness: AbstentionScores | None) -> AbstentionThreshold:
         """The version's own bar, at the height at which both decline as many questions, where that is known."""
-        bar = load_threshold(self.app.settings.data, version.encoder_id)
+        bar = load_threshold(self.stores.data, version.encoder_id)
         return replace(bar, least=sureness.least) if sureness else bar
 
     def _asked(self, answers: VersionAnswers) -> tuple[dict[str, list[AnswerOutcome]], int, str]:
@@ -282,20 +276,20 @@ class NightMeasurer:
         golden = [question for question in answers.questions if question not in self.held_out.questions_by_id]
         sample, n_golden = answers.sample(self._open_ids, golden)
         try:
-            is_quoting = self.app.chat_model is None
+            is_quoting = self.stores.chat_model() is None
             return answers.asked(sample, quotes=is_quoting), n_golden, SUPPORTED_BY_CONSTRUCTION if is_quoting else ""
         except SettingsError as error:
             return {}, 0, f"Citations: not weighed, for the language model can't be asked: {error}"
 
     def _holdings(self, version: Version) -> SearchableLibrary:
-        matrix = self.evidence.matrix(self.app.vectors(version.passage_side))
+        matrix = self.evidence.matrix(self.stores.vectors(version.passage_side))
         return SearchableLibrary(self.evidence.passages, matrix, self.evidence.lexical, version.lexical_weight)
 
     def _milliseconds(self) -> BeforeAndAfter:
         """What a search takes from the words of the question to its hits, the versions taking turns."""
         texts = [self.held_out.questions_by_id[query_id] for query_id in self._open_ids[:N_TIMED_QUESTIONS]]
         sides = [
-            (self.app.open_encoder(version.encoder_id), self._holdings(version))
+            (self.stores.open_encoder(version.encoder_id), self._holdings(version))
             for version in (self.current, self.candidate)
         ]
         took = np.full((len(sides), len(texts)), np.inf)
@@ -303,14 +297,14 @@ class NightMeasurer:
             for _ in range(N_TIMING_REPEATS):
                 for side, (encoder, holdings) in enumerate(sides):
                     started = time.perf_counter()
-                    holdings.hits(text, encoder.encode_queries([text])[0], self.app.settings.retrieval.k)
+                    holdings.hits(text, encoder.encode_queries([text])[0], self.stores.k)
                     took[side, row] = min(took[side, row], 1_000 * (time.perf_counter() - started))
         return BeforeAndAfter(took[0], took[1])
 
 
-def load_golden_questions(app: App) -> tuple[GoldenQuestion, ...]:
+def load_golden_questions(stores: Stores) -> tuple[GoldenQuestion, ...]:
     """The library's golden questions; none where nobody has kept any."""
-    return questions_from_golden(app.engine, app.library).questions if list_golden(app.engine) else ()
+    return questions_from_golden(stores.engine, stores.library).questions if list_golden(stores.engine) else ()
 
 
 def _only(served: ServedScores, inside: NDArray[np.bool_]) -> ServedScores:

@@ -34,7 +34,7 @@ class NightFacts:
     current: Version
     candidate: Version
 
-    def settings(self) -> dict[str, Any]:
+    def plan_settings(self) -> dict[str, Any]:
         """Every choice that a person made for this night, by a dotted name."""
         return flattened_settings(self.plan)
 
@@ -85,7 +85,7 @@ def _training(night: NightFacts) -> Iterator[tuple[str, str]]:
 
 
 def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    mine = night.settings()
+    mine = night.plan_settings()
     before, what = (earlier, "the night before") if earlier else (flattened_settings(NightPlan()), "the defaults")
     different = [name for name in sorted(mine) if mine[name] != before.get(name, mine[name])]
     for name in different:

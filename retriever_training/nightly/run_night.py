@@ -11,7 +11,7 @@ from typing import Any
 
 from eval.gate.decide import GateDecision
 from eval.report.output.write_report import write_index, write_report
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.feedback.same_day_boosts import LEARNED_VERDICTS_KEY
 from rag.file_lock import ProcessLock
 from rag.index.chroma_index import ChromaIndex
@@ -50,7 +50,7 @@ REPORTED_FACTS = (
 """Of the summary, what the report repeats; the rest stands there in other words."""
 
 
-def run_night(app: App, plan: NightPlan, watch: ProgressReporter = no_progress) -> dict[str, Any]:
+def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_progress) -> dict[str, Any]:
     """Runs one night and returns its summary, which `nightjar nightly --json` prints.
 
     Safe to run twice: the same judgments on the same library get the same answer without training again. Safe
@@ -59,32 +59,32 @@ def run_night(app: App, plan: NightPlan, watch: ProgressReporter = no_progress) 
     Raises:
         BusyError: another night is running on this state directory.
     """
-    lock = ProcessLock(app.settings.data / "night.lock", "the night")
+    lock = ProcessLock(stores.data / "night.lock", "the night")
     try:
-        return _run_locked(app, plan, watch)
+        return _run_locked(stores, plan, watch)
     finally:
         lock.release()
 
 
-def _run_locked(app: App, plan: NightPlan, watch: ProgressReporter) -> dict[str, Any]:
+def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> dict[str, Any]:
     started = time.monotonic()
-    current = app.current()
-    verdicts_until = app.feedback.latest_event_id()
+    current = stores.current()
+    verdicts_until = stores.feedback.latest_event_id()
     evidence = load_snapshot(
-        app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+        stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
     )
     found = check_sufficiency(evidence, plan)
     if not found.is_sufficient:
         return _too_little(found, evidence, started)
-    held_out = load_held_out_questions(app, evidence, plan.rules.lock_from)
-    choice = choose_night_tier(app, evidence, plan, found)
-    nights = NightStore(app.engine)
+    held_out = load_held_out_questions(stores, evidence, plan.rules.lock_from)
+    choice = choose_night_tier(stores, evidence, plan, found)
+    nights = NightStore(stores.engine)
     night = find_or_start_night(nights, evidence, held_out=held_out, plan=plan, choice=choice, current=current)
     if night.decision is not None:
         return {**night.summary, "repeated": True}
     steps = NightProgress(nights=nights, night_id=night.night_id, also=watch)
     return _Run(
-        app=app,
+        stores=stores,
         plan=plan,
         steps=steps,
         verdicts_until=verdicts_until,
@@ -101,7 +101,7 @@ def _run_locked(app: App, plan: NightPlan, watch: ProgressReporter) -> dict[str,
 class _Run:
     """One night that has enough to learn from."""
 
-    app: App
+    stores: Stores
     plan: NightPlan
     steps: NightProgress
     verdicts_until: int
@@ -135,15 +135,15 @@ class _Run:
     @property
     def work(self) -> Path:
         """What the night writes while it runs, and its report."""
-        return self.app.settings.data / "nights" / self.night.night_id
+        return self.stores.data / "nights" / self.night.night_id
 
     def _learn(self) -> TrainedModel:
         self.steps.enter("learning")
         self.work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.work / "candidate", ignore_errors=True)
-        base = self.app.registry.base()
-        encoder = self.app.open_encoder(base.encoder_id)
-        vectors = self.app.vectors(base.passage_side)
+        base = self.stores.registry.base()
+        encoder = self.stores.open_encoder(base.encoder_id)
+        vectors = self.stores.vectors(base.passage_side)
         if self.choice.tier == 1:
             learn = learn_cold_start if self.choice.is_cold_start else learn_map
             return learn(
@@ -166,7 +166,6 @@ class _Run:
                 plan=plan,
                 watch=self.watch,
             )
-        settings = self.app.settings.encoder
         teacher = CachingTeacher(self.plan.teacher) if self.plan.teacher else None
         return learn_towers(
             self.evidence,
@@ -177,23 +176,23 @@ class _Run:
             work=self.work,
             plan=self.plan.towers,
             watch=self.watch,
-            precision=settings.precision,
+            precision=self.stores.precision,
             teacher=teacher,
             earlier=self._earlier(),
         )
 
     def _views(self) -> list[VersionView]:
         """How the base and, where it is another one, the current version see the training questions."""
-        base = self.app.registry.base()
+        base = self.stores.registry.base()
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
         questions = self.evidence.asked("train").questions
-        return [encode_view(self.app, self.evidence, version, questions, self.watch) for version in versions]
+        return [encode_view(self.stores, self.evidence, version, questions, self.watch) for version in versions]
 
     def _earlier(self) -> tuple[VersionView, ...]:
         """How versions before the current one see them, where negatives are to come from these."""
         if "earlier" not in self.plan.towers.sources:
             return ()
-        return encode_earlier_views(self.app, self.evidence, self.evidence.asked("train").questions, self.watch)
+        return encode_earlier_views(self.stores, self.evidence, self.evidence.asked("train").questions, self.watch)
 
     def _register(self, made: TrainedModel) -> Version:
         learned_until = 0 if self.choice.is_cold_start else self.verdicts_until
@@ -203,10 +202,10 @@ class _Run:
             "n_encoded": made.n_encoded,
             LEARNED_VERDICTS_KEY: learned_until,
         }
-        return self.app.registry.register(
+        return self.stores.registry.register(
             made.folder,
             tier=self.choice.tier,
-            parent_id=self.app.registry.base().encoder_id,
+            parent_id=self.stores.registry.base().encoder_id,
             lexical_weight=made.lexical_weight,
             note=note,
             training_positives=made.training_positives,
@@ -215,9 +214,9 @@ class _Run:
     def _measure(self, candidate: Version) -> NightMeasurement:
         """What both versions serve for the held-out questions, and what the gate says of it."""
         self.steps.enter("measuring")
-        look = 1 + NightStore(self.app.engine).n_decided_since(self.held_out.half_judged_at)
+        look = 1 + NightStore(self.stores.engine).n_decided_since(self.held_out.half_judged_at)
         return NightMeasurer(
-            app=self.app,
+            stores=self.stores,
             evidence=self.evidence,
             held_out=self.held_out,
             rules=self.plan.rules,
@@ -238,7 +237,9 @@ class _Run:
             current=self.current,
             candidate=candidate,
         )
-        facts = {name: summary[name] for name in REPORTED_FACTS if name in summary} | {"settings": night.settings()}
+        facts = {name: summary[name] for name in REPORTED_FACTS if name in summary} | {
+            "settings": night.plan_settings()
+        }
         background = night_provenance(night, self.work.parent)
         write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
         write_index(self.work.parent)
@@ -248,13 +249,12 @@ class _Run:
         if candidate.passage_side == self.current.passage_side:
             return
         self.steps.enter("indexing")
-        settings = self.app.settings
-        vectors = self.app.vectors(candidate.passage_side)
-        encoder = self.app.open_encoder(candidate.encoder_id)
+        vectors = self.stores.vectors(candidate.passage_side)
+        encoder = self.stores.open_encoder(candidate.encoder_id)
         vectors.fill(encoder, self.watch("encode what came meanwhile", vectors.missing()))
-        advance = self.watch("build the new index", self.app.library.n_passages())
+        advance = self.watch("build the new index", self.stores.library.n_passages())
         with ChromaIndex.open(
-            settings.data / "index", candidate.passage_side, vectors, url=settings.index.url
+            self.stores.data / "index", candidate.passage_side, vectors, url=self.stores.index_url
         ) as index:
             index.sync(advance)
             index.verify()
@@ -262,7 +262,7 @@ class _Run:
     def _settle(self, decision: GateDecision, candidate: Version, summary: Mapping[str, Any]) -> None:
         """The decision and, with it in one transaction, the promotion."""
         if decision.decision == "promoted":
-            self.app.registry.promote(
+            self.stores.registry.promote(
                 candidate.encoder_id,
                 decision.reasons[0],
                 also=lambda connection: finish_night(
@@ -270,9 +270,9 @@ class _Run:
                 ),
             )
         else:
-            with self.app.engine.begin() as connection:
+            with self.stores.engine.begin() as connection:
                 finish_night(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
-        discard_old_refusals(self.app, self.plan.keep_refused)
+        discard_old_refusals(self.stores, self.plan.keep_refused)
         for leftover in self.work.glob("round-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 

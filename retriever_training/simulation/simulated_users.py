@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.retrieval.evaluate import BatchLexicalSearch, rank_passages
+from rag.arrays import FloatArray
 from rag.database.sql_batches import batched
 from rag.feedback.feedback_store import FeedbackStore
 from rag.records import ShownPassage, Turn, Verdict
 from rag.retrieval.fusion import normalise_bm25
 
-FloatArray = NDArray[np.float32]
 TURNS_PER_TRANSACTION = 500  # in one transaction
 
 

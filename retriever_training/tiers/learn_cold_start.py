@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.embedding.passage_vectors import PassageVectors
 from rag.errors import TooLittleDataError
@@ -18,8 +16,6 @@ from retriever_training.losses.full_softmax import SoftmaxRows
 from retriever_training.progress import ProgressReporter, TrainedModel
 from retriever_training.tiers.query_side_data import LEXICAL_SHARE, query_side_rows
 from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, fit_maps, merge_map, save_adapter
-
-FloatArray = NDArray[np.float32]
 
 COLD_START_ALPHA = (
     0.5  # how far to go from the base; there may be no dev questions to choose by, and all of it was too far

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.embedding.passage_vectors import PassageVectors
 from retriever_training.judgments.snapshot import TrainingSnapshot
@@ -18,7 +19,6 @@ from retriever_training.tiers.model_selection import mean_or_zero, ndcg_by_lexic
 from retriever_training.tiers.query_side_data import QuerySideData
 from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, apply_map, fit_maps, merge_map, save_adapter
 
-FloatArray = NDArray[np.float32]
 Setting = tuple[float, float, float]  # ridge, alpha, lexical weight
 
 ALPHAS = (1.0, 0.75, 0.5)

@@ -25,7 +25,6 @@ from retriever_training.tiers.tier2_query_tower import (
 )
 from retriever_training.tiers.tier3_both_towers import merge_towers
 
-FloatArray = NDArray[np.float32]
 Setting = tuple[float, float]  # alpha, lexical weight
 
 ALPHAS = (1.0, 0.8, 0.6)

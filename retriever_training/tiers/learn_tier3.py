@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder, Precision
 from rag.embedding.passage_vectors import PassageVectors
 from rag.embedding.query_vectors import get_query_vectors
@@ -32,8 +33,6 @@ from retriever_training.tiers.tier3_both_towers import (
     merge_towers,
     train_towers,
 )
-
-FloatArray = NDArray[np.float32]
 
 ALPHAS = (1.0, 0.8, 0.6)
 NEGATIVES_PER_ROW = 1  # a row; the second one of any kind gained nothing in DPR's table 3, and costs a third more

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.retrieval.evaluate import BatchLexicalSearch, question_batches
+from rag.arrays import FloatArray
 from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_positions
 
-FloatArray = NDArray[np.float32]
 Setting = TypeVar("Setting")
 
 LEXICAL_WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)

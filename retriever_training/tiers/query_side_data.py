@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.database.sql_batches import batched
 from rag.embedding.encoder import Encoder
 from rag.embedding.passage_vectors import PassageVectors
@@ -22,8 +23,6 @@ from retriever_training.losses.full_softmax import SoftmaxRows
 from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE_COSINE
 from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
-
-FloatArray = NDArray[np.float32]
 
 LEXICAL_SHARE = 0.5  # of BM25's weight in serving: half was best or nearly so on the dev questions of two sets
 LEXICAL_SHARE_AFTER_TRAINING = 0.8

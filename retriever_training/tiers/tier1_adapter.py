@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from retriever_training.losses.full_softmax import SoftmaxRows, cached_offsets, full_softmax_loss, to_faster_precision
 from retriever_training.tiers.router_model import save_router
-
-FloatArray = NDArray[np.float32]
 
 RIDGES = (100.0, 30.0, 10.0, 3.0)
 """Strengths of the pull towards the identity, strongest first: each starts where the one before ended."""

@@ -258,7 +258,7 @@ def _dataset(examples: Sequence[TrainingExample], table: BatchSideData) -> Any:
 def _progress_callback(progress: Callable[[int], None]) -> Any:
     from transformers import TrainerCallback
 
-    class Steps(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
+    class _StepCounter(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
         """Counts optimiser steps, those before a resume too."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -267,7 +267,7 @@ def _progress_callback(progress: Callable[[int], None]) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress(1)
 
-    return Steps()
+    return _StepCounter()
 
 
 def _last_checkpoint(checkpoints: Path) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from rag.app.app import App
-from rag.embedding.query_vectors import VersionQueryEncoder, get_query_vectors
+from rag.app.stores import Stores
+from rag.embedding.protocols import VersionQueryEncoder
+from rag.embedding.query_vectors import get_query_vectors
 from rag.versions.registry import Version
 from retriever_training.judgments.snapshot import TrainingSnapshot
 from retriever_training.negatives.candidates.records import VersionView
@@ -16,7 +17,7 @@ MAX_EARLIER_VERSIONS = 3  # versions that negatives are taken from beside the cu
 
 
 def encode_view(
-    app: App,
+    stores: Stores,
     evidence: TrainingSnapshot,
     version: Version,
     questions: Sequence[str],
@@ -29,16 +30,16 @@ def encode_view(
     The vectors of questions *transient* are not kept. Where *open_encoder* is of that version it encodes them: else its
     weights would be read a second time.
     """
-    encoder, vectors = app.open_encoder(version.encoder_id), app.vectors(version.passage_side)
+    encoder, vectors = stores.open_encoder(version.encoder_id), stores.vectors(version.passage_side)
     vectors.fill(encoder, watch("encode passages", vectors.missing()))
     asks = open_encoder if open_encoder is not None and open_encoder.encoder_id == version.encoder_id else encoder
-    encoded = get_query_vectors(app.engine, asks, questions, watch("encode questions", len(questions)), transient)
+    encoded = get_query_vectors(stores.engine, asks, questions, watch("encode questions", len(questions)), transient)
     name = f"version {version.encoder_id}" if version.tier else "the base"
     return VersionView(name, encoded, evidence.matrix(vectors), version.encoder_id)
 
 
 def encode_earlier_views(
-    app: App,
+    stores: Stores,
     evidence: TrainingSnapshot,
     questions: Sequence[str],
     watch: ProgressReporter,
@@ -48,16 +49,16 @@ def encode_earlier_views(
 
     Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
     """
-    current = app.current().encoder_id
+    current = stores.current().encoder_id
     never = {
         current,
-        *latest_refusals(app),
+        *latest_refusals(stores),
     }  # what the gate turned down teaches nobody, whether its files are kept or not
-    older = [version for version in reversed(app.registry.versions()) if version.encoder_id not in never]
+    older = [version for version in reversed(stores.registry.versions()) if version.encoder_id not in never]
     there = [
-        version for version in older if version.folder.is_dir() and not app.vectors(version.passage_side).missing()
+        version for version in older if version.folder.is_dir() and not stores.vectors(version.passage_side).missing()
     ]
     return tuple(
-        encode_view(app, evidence, version=version, questions=questions, watch=watch, transient=transient)
+        encode_view(stores, evidence, version=version, questions=questions, watch=watch, transient=transient)
         for version in there[:MAX_EARLIER_VERSIONS]
     )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
-from rag.app.app import App
+from rag.app.stores import Stores
 from rag.insights.version_disk_usage import VersionDiskUsage, measure_disk_usage
 from rag.versions.registry import VERSION_MANIFEST, Promotion, Version
 from retriever_training.versions.night_store import NightRecord, NightStore
@@ -33,16 +33,16 @@ class TimelineEntry:
         return (self.version.folder / VERSION_MANIFEST).is_file()
 
 
-def version_timeline(app: App) -> list[TimelineEntry]:
+def version_timeline(stores: Stores) -> list[TimelineEntry]:
     """All versions, the newest first."""
-    registry, versions = app.registry, app.registry.versions()
+    registry, versions = stores.registry, stores.registry.versions()
     history = registry.history()
-    nights = {night.candidate_id: night for night in reversed(NightStore(app.engine).newest()) if night.candidate_id}
+    nights = {night.candidate_id: night for night in reversed(NightStore(stores.engine).newest()) if night.candidate_id}
     promoted: dict[str, list[Promotion]] = defaultdict(list)
     for promotion in history:
         promoted[promotion.encoder_id].append(promotion)
-    current, before = app.current().encoder_id, registry.version_before_current()
-    held = measure_disk_usage(app.engine, app.settings.data, versions)
+    current, before = stores.current().encoder_id, registry.version_before_current()
+    held = measure_disk_usage(stores.engine, stores.data, versions)
 
     def standing(version: Version) -> VersionStatus:
         if version.encoder_id == current:

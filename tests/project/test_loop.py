@@ -39,7 +39,7 @@ def test_votes_of_the_day_move_the_right_passage_up_overnight(app: App) -> None:
     assert rank_before > 1
     jargon.vote(app, {question: answer for question, answer in right.items() if question != QUESTION})
 
-    summary = run_night(app, NightPlan(tier="1"))
+    summary = run_night(app.stores, NightPlan(tier="1"))
 
     assert summary["decision"] == "promoted"
     assert summary["n_passages_encoded"] == 0, "a query map shares the base's vectors"
@@ -60,7 +60,7 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
     random.Random(5).shuffle(passages)
     jargon.vote(app, dict(zip(right, passages, strict=True)))
 
-    summary = run_night(app, NightPlan(tier="1"))
+    summary = run_night(app.stores, NightPlan(tier="1"))
 
     assert summary["decision"] == "kept"
     assert app.current().tier == 0
@@ -69,7 +69,7 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
 
 
 def test_a_night_without_votes_says_that_there_is_too_little(app: App) -> None:
-    summary = run_night(app, NightPlan(tier="1"))
+    summary = run_night(app.stores, NightPlan(tier="1"))
 
     assert summary["decision"] == "invalid"
     assert "0 training questions" in summary["reasons"][0]
@@ -77,8 +77,8 @@ def test_a_night_without_votes_says_that_there_is_too_little(app: App) -> None:
 
 def test_the_same_votes_are_not_learnt_from_twice(app: App) -> None:
     jargon.vote(app, jargon.questions())
-    first = run_night(app, NightPlan(tier="1"))
-    again = run_night(app, NightPlan(tier="1"))
+    first = run_night(app.stores, NightPlan(tier="1"))
+    again = run_night(app.stores, NightPlan(tier="1"))
 
     assert again["repeated"]
     assert again["version"] == first["version"]

@@ -118,7 +118,7 @@ def tier1_night(data: Path) -> Walk:
     try:
         jargon.vote(app, jargon.questions())
         with recorder.installed(), recorder.walk() as walk:
-            summary = run_night(app, NightPlan(tier="1"))
+            summary = run_night(app.stores, NightPlan(tier="1"))
     finally:
         app.close()
     assert summary["decision"] == "promoted"

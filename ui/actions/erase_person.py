@@ -30,7 +30,7 @@ def erase_person(app: App, name: str, *, dry_run: bool = False) -> tuple[Erasure
         would_go = erase_user_data(app.engine, name, dry_run=True)  # refuses before anything goes
         stay, go = _may_have_learnt(app, would_go)
         for encoder_id in go:
-            discard_version(app, app.registry.version(encoder_id))
+            discard_version(app.stores, app.registry.version(encoder_id))
         gone = erase_user_data(app.engine, name)
     finally:
         lock.release()
@@ -41,7 +41,7 @@ def _may_have_learnt(app: App, gone: ErasureCounts) -> tuple[list[str], list[str
     """Versions with files that were made after the person's first verdict or review: those that stay, and the refused."""
     if gone.first_at is None:
         return [], []
-    since, refused = datetime.fromisoformat(gone.first_at), latest_refusals(app)
+    since, refused = datetime.fromisoformat(gone.first_at), latest_refusals(app.stores)
     made = [
         version.encoder_id
         for version in app.registry.versions()

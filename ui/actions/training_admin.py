@@ -127,7 +127,7 @@ class TrainingAdmin:
         """The night whose gate turned a version down, which nobody has overruled so far."""
         from retriever_training.versions.rejected_candidates import latest_refusals
 
-        return latest_refusals(self.opening.app()).get(encoder_id)
+        return latest_refusals(self.opening.app().stores).get(encoder_id)
 
     def roll_back(self, confirmed: str, reason: str, person: CurrentUser) -> Version:
         """Makes the version before the current one answer again; as of `promote`.
@@ -193,12 +193,12 @@ class TrainingAdmin:
 
         plan = build_night_plan(app.settings)
         evidence = load_snapshot(
-            app, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
+            app.stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
         )
         found = check_sufficiency(evidence, plan)
         if not found.is_sufficient:
             return NightReadiness(found, {})
-        self._speed = self._speed or base_passages_per_second(app, evidence)
+        self._speed = self._speed or base_passages_per_second(app.stores, evidence)
         return NightReadiness(found, forecast_night(evidence, plan, found, self._speed))
 
 
@@ -239,7 +239,7 @@ def _doubts(app: App) -> list[DoubtfulNegative]:
     from retriever_training.inspection.doubtful_negatives import find_doubtful_negatives
     from ui.background.night_plan import build_night_plan
 
-    return find_doubtful_negatives(app, build_night_plan(app.settings))
+    return find_doubtful_negatives(app.stores, build_night_plan(app.settings))
 
 
 def _state(app: App) -> ChangeMarkers:

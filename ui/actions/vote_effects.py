@@ -47,7 +47,7 @@ class VoteEffectsView:
     def __init__(self, app: App, many: int = MANY_EVENTS) -> None:
         self._app = app
         self._many = many
-        self._ranks = JudgedRanks(app)
+        self._ranks = JudgedRanks(app.stores)
         self._judgments: tuple[tuple[int, int, int], AggregatedJudgments] | None = None
 
     def steps(
@@ -67,9 +67,9 @@ class VoteEffectsView:
             n_done += len(targets)
         n_votes, n_looked_at = sum(effect.n_votes for effect in found), sum(effect.n_votes for effect in some)
         if early and some and self._kept() is None and self._app.feedback.latest_event_id() >= self._many:
-            told = tuple(vote_effects(self._app, some, self._ranks, None))
+            told = tuple(vote_effects(self._app.stores, some, self._ranks, None))
             yield VoteEffectsSummary(n_votes, n_looked_at, told, is_weighed=False)
-        told = tuple(vote_effects(self._app, some, self._ranks, self._settled()))
+        told = tuple(vote_effects(self._app.stores, some, self._ranks, self._settled()))
         yield VoteEffectsSummary(n_votes, n_looked_at, told)
 
     def at_once(self, user: str | None, n: int = DEFAULT_N_VOTES) -> VoteEffectsSummary:
@@ -84,7 +84,7 @@ class VoteEffectsView:
         if kept is None:
             chosen = app.settings.feedback
             kept = load_judgments(
-                app,
+                app.stores,
                 frozenset(app.active_retriever.lexical.passage_ids),
                 trusted=chosen.trusted,
                 max_per_person=chosen.max_judgments_per_person,

@@ -12,13 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rag.arrays import FloatArray
 from rag.database.sql_batches import batched
 from rag.embedding.encoder import Encoder
 
-FloatArray = NDArray[np.float32]
 NEEDED = ("langchain_chroma", "langchain_classic", "langchain_community")
 BATCH = 5_000  # Chroma takes 5,461 at once
 

@@ -11,7 +11,7 @@ from eval.bench.answers import SideAnswer
 from rag.records import Passage
 
 if TYPE_CHECKING:
-    from rag.generation.extractive import PassageEncoder
+    from rag.embedding.protocols import TextEncoder
 
 K = 4  # LangChain's default
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -21,7 +21,7 @@ class LangChainMinimal:
     """Two answers to a question by the same encoder over the same passages, neither of which ever declines."""
 
     def __init__(
-        self, passages: Sequence[Passage], vectors: Mapping[str, Sequence[float]], encoder: PassageEncoder
+        self, passages: Sequence[Passage], vectors: Mapping[str, Sequence[float]], encoder: TextEncoder
     ) -> None:
         """*vectors*: passage id → what *encoder* makes of its text, so that nothing is encoded twice."""
         from langchain_core.documents import Document
@@ -68,7 +68,7 @@ def _given(text: str, first: str, score: float, started: float) -> SideAnswer:
     )
 
 
-def _embeddings(encoder: PassageEncoder, known: Mapping[str, Sequence[float]]) -> Any:
+def _embeddings(encoder: TextEncoder, known: Mapping[str, Sequence[float]]) -> Any:
     """The encoder as LangChain's `Embeddings`; texts that are *known* are not encoded again."""
     from langchain_core.embeddings import Embeddings
 

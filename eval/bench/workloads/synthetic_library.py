@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from rag.arrays import FloatArray
 from rag.database.schema import open_database
 from rag.database.sql_batches import batched
 from rag.embedding.encoder import Encoder, normalise_rows
@@ -23,7 +23,6 @@ from rag.ingestion.beir_corpus import BeirEntry, entry_to_document
 from rag.ingestion.ingest import ingest_beir
 from rag.library.library import Library
 
-FloatArray = NDArray[np.float32]
 WORDS = 60  # in a padding passage; 90 is the longest that the application cuts
 NEARNESS = 0.7
 BATCH = 2_000  # passages between two commits

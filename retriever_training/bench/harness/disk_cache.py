@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.records import sha256_of
-
-FloatArray = NDArray[np.float32]
 
 
 def cached_array(file: Path, make: Callable[[], FloatArray]) -> FloatArray:

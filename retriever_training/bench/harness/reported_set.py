@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eval.datasets.beir import BeirDataset, Grades
 from eval.retrieval.evaluate import evaluate_retrieval
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.index.bm25 import Bm25Index
 from retriever_training.bench.harness.disk_cache import cached_vectors
 from retriever_training.progress import ProgressReporter
 
-FloatArray = NDArray[np.float32]
 NdcgValues = Mapping[str, Mapping[str, float]]
 """side, "dense" or "served" → query id → nDCG@10."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.retrieval.evaluate import evaluate_retrieval
+from rag.arrays import FloatArray
 from rag.embedding.encoder import Encoder
 from rag.errors import UsageError
 from retriever_training.bench.harness.disk_cache import cached_array
@@ -19,7 +20,6 @@ from retriever_training.bench.harness.labelled_set import LabelledSet
 from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
 
-FloatArray = NDArray[np.float32]
 LadderValues = Mapping[str, Mapping[str, float]]
 """side, "dense" or "served" → query id → nDCG@10."""
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rag.arrays import FloatArray
 from rag.retrieval.fusion import normalise_bm25, top_fused
-from retriever_training.bench.harness.workbench import FloatArray, TrainingBench
+from retriever_training.bench.harness.workbench import TrainingBench
 from retriever_training.losses.batch_side_data import EncodeTexts, LexicalBonus
 from retriever_training.losses.two_tower_loss import SCALE
 from retriever_training.negatives.candidates.records import Candidate, MinedNegatives, MiningContext, VersionView

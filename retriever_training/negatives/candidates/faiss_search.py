@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from rag.arrays import FloatArray
+
 SearchMethod = Literal["auto", "exact", "ivf"]
 
 MAX_EXACT_PAIRS = 5_000_000_000

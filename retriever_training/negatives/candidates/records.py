@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from rag.arrays import FloatArray
+
 REVIEWED_NOT_NEGATIVE = "reviewed: not a negative"
 """The reason of every removal that a review asked for."""
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray, IntArray
 from retriever_training.negatives.candidates.records import Candidate, VersionView
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Scores = NDArray[np.float64]
 PAIRS_PER_BLOCK = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processor's cache; 16,384 took 2.4 times as long
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever_training.negatives.candidates.records import FloatArray, MinedNegatives, MiningContext
+from rag.arrays import FloatArray
+from retriever_training.negatives.candidates.records import MinedNegatives, MiningContext
 
 NEGATIVE_BELOW = 0.1
 POSITIVE_ABOVE = 0.9

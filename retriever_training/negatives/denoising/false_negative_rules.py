@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import BoolArray, IntArray
 from rag.retrieval.fusion import fuse_scores
 from retriever_training.negatives.candidates.records import (
     REVIEWED_NOT_NEGATIVE,
@@ -32,9 +33,7 @@ from retriever_training.negatives.denoising.cross_encoder_teacher import (
 )
 from retriever_training.negatives.denoising.pair_features import (
     NO_KNOWN_LABELS,
-    BoolArray,
     CandidatePairs,
-    IntArray,
     KnownLabels,
     PairFeatures,
 )

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import BoolArray, FloatArray, IntArray
 from rag.text.distinguishing_terms import differ_in_named_terms, distinguishing_terms, lowercase_words, words_with_case
 from rag.text.shingles import ShingleIndex, normalise_words
-from retriever_training.negatives.candidates.records import FloatArray, MiningContext, VersionView
-
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from retriever_training.negatives.candidates.records import MiningContext, VersionView
 
 SAME_QUESTION_COSINE = 0.9
 """Cosine, by the first view, from which two questions ask nearly the same."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from rag.retrieval.fusion import top_positions
 from retriever_training.negatives.candidates.records import (
     Bm25Scorer,
     Candidate,
-    FloatArray,
     MiningContext,
     drop_positives,
     max_positives,

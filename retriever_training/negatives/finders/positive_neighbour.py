@@ -11,14 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.arrays import FloatArray
 from retriever_training.negatives.candidates.faiss_search import find_nearest
-from retriever_training.negatives.candidates.records import (
-    Candidate,
-    FloatArray,
-    MiningContext,
-    max_positives,
-    rank_candidates,
-)
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, max_positives, rank_candidates
 
 SearchAround = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
 """Takes passages and how many to find around each; gives their rows, -1 for none, and scores, best first."""

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.gate.decide import Bools, Floats, GateDecision, ServedScores, decide
+from eval.gate.decide import GateDecision, ServedScores, decide
 from eval.gate.embedding_checks import embedding_faults, hub_share
 from eval.gate.gate_simulation import predicted_power, simulate_night, simulate_series
 from eval.gate.guards import SUPPORTED_BY_CONSTRUCTION, BeforeAndAfter, ExtraEvidence
 from eval.gate.rules import GateRules
+from rag.arrays import BoolArray, DoubleArray
 from rag.settings_sections import GateSettings
 
 N = 200
@@ -22,7 +23,9 @@ HALF = np.arange(N) % 2 == 0
 FULL_RECALL = np.ones(N)
 
 
-def decided(after: Floats, unseen: Bools = HALF, recall: Floats = FULL_RECALL, **more: object) -> GateDecision:
+def decided(
+    after: DoubleArray, unseen: BoolArray = HALF, recall: DoubleArray = FULL_RECALL, **more: object
+) -> GateDecision:
     return decide(ServedScores(BEFORE, FULL_RECALL), ServedScores(after, recall), unseen, **more)  # type: ignore[arg-type]
 
 

@@ -61,7 +61,7 @@ def test_no_passage_says_what_a_product_is_and_no_question_its_code_name(filled:
 
 
 def test_every_pin_counts_and_names_the_passage_that_answers(filled: App) -> None:
-    evidence = load_snapshot(filled, trusted=("local",), max_per_person=5000)
+    evidence = load_snapshot(filled.stores, trusted=("local",), max_per_person=5000)
     assert len(evidence.judgments.judgments) == N_JUDGMENTS
     assert {judgment.label for judgment in evidence.judgments.judgments} == {"positive"}
     assert not any(person.waits for person in evidence.judgments.people.values())

@@ -224,11 +224,11 @@ def app(voted: Path):
 
 @pytest.fixture
 def evidence(app: App) -> TrainingSnapshot:
-    return load_snapshot(app, trusted=(), max_per_person=5000)
+    return load_snapshot(app.stores, trusted=(), max_per_person=5000)
 
 
 def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App, evidence: TrainingSnapshot) -> None:
-    view = encode_view(app, evidence, app.current(), evidence.asked("train").questions, no_progress)
+    view = encode_view(app.stores, evidence, app.current(), evidence.asked("train").questions, no_progress)
     teacher = CachingTeacher(Suspicious())
     _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress, teacher)
     examples = _Texts(evidence, teacher).examples(rows)
@@ -241,7 +241,7 @@ def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App,
 
 
 def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: TrainingSnapshot) -> None:
-    view = encode_view(app, evidence, app.current(), evidence.asked("train").questions, no_progress)
+    view = encode_view(app.stores, evidence, app.current(), evidence.asked("train").questions, no_progress)
     _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress)
     assert {example.teacher for example in _Texts(evidence).examples(rows)} == {()}
     assert TEACHER_SAYS_POSITIVE not in removed
@@ -256,7 +256,7 @@ def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
     assert (plain.teacher, plain.towers.distil) == (None, 0.0)
     assert taught.teacher is not None and taught.teacher.folder == trained
     assert taught.towers.distil == DISTILLATION_WEIGHT
-    nights, held_out = NightStore(app.engine), load_held_out_questions(app, evidence, 150)
+    nights, held_out = NightStore(app.engine), load_held_out_questions(app.stores, evidence, 150)
     of = [
         find_or_start_night(nights, evidence, held_out, plan, TierChoice(3, ""), app.current()).night_id
         for plan in (plain, taught, replace(plain))
@@ -266,7 +266,7 @@ def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
 
 def test_mining_reads_with_the_teacher_of_the_plan(app: App) -> None:
     taught, plain = (
-        mine_night_rows(app, NightPlan(teacher=teacher), MiningRequest()) for teacher in (Suspicious(), None)
+        mine_night_rows(app.stores, NightPlan(teacher=teacher), MiningRequest()) for teacher in (Suspicious(), None)
     )
     assert taught.removed[TEACHER_SAYS_POSITIVE] > 0 and taught.removed[NOT_READ_BY_TEACHER] > 0
     assert not {TEACHER_SAYS_POSITIVE, NOT_READ_BY_TEACHER} & set(plain.removed)

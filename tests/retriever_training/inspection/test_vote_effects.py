@@ -168,7 +168,7 @@ def test_questions_that_are_encoded_need_no_encoder_and_no_second_vector(app: Ap
 
 
 def test_a_changed_library_is_searched_anew(app: App) -> None:
-    ranks = JudgedRanks(app)
+    ranks = JudgedRanks(app.stores)
     target = (ASKED, look(app)[ASKED].cast.passage_id)
     wanted = {app.current().encoder_id: [target]}
     for encoder_id, targets in ranks.missing(wanted).items():
@@ -200,7 +200,7 @@ def test_a_version_that_has_not_encoded_the_library_can_not_be_told(app: App, tm
     settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | {"max_seq_length": 64}), "utf-8")
     other = app.registry.register(made, tier=3, parent_id=None, lexical_weight=0.25, note={})
     assert other.passage_side != app.current().passage_side
-    ranks, target = JudgedRanks(app), (ASKED, look(app)[ASKED].cast.passage_id)
+    ranks, target = JudgedRanks(app.stores), (ASKED, look(app)[ASKED].cast.passage_id)
     assert ranks.missing({other.encoder_id: [target]})
     ranks.find(other.encoder_id, [target])
     assert ranks.rank(other.encoder_id, target) is None

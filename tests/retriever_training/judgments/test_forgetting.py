@@ -69,7 +69,7 @@ def voted(data: Path, people: tuple[str, ...]) -> App:
 
 
 def evidence(app: App) -> TrainingSnapshot:
-    return load_snapshot(app, trusted=("eve",), max_per_person=1000)
+    return load_snapshot(app.stores, trusted=("eve",), max_per_person=1000)
 
 
 def everything(gathered: TrainingSnapshot) -> list[JudgedQuestions]:

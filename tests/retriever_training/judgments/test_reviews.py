@@ -71,7 +71,7 @@ def passage(app: App, question: str) -> str:
 
 
 def gathered(app: App, trusted: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()) -> TrainingSnapshot:
-    return load_snapshot(app, trusted=trusted, max_per_person=1000, quarantined=quarantined)
+    return load_snapshot(app.stores, trusted=trusted, max_per_person=1000, quarantined=quarantined)
 
 
 def rejected(evidence: TrainingSnapshot, question: str = QUESTION) -> list[str]:

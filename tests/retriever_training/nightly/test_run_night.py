@@ -43,14 +43,14 @@ def app(manuals: Path) -> App:
 def test_a_second_night_is_told_to_try_later(app: App) -> None:
     lock = ProcessLock(app.settings.data / "night.lock", "the night")
     with pytest.raises(BusyError) as caught:
-        run_night(app, NightPlan(tier="1"))
+        run_night(app.stores, NightPlan(tier="1"))
     lock.release()
     assert caught.value.exit_code == 75
 
 
 def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> None:
     before = app.current()
-    summary = run_night(app, NightPlan(tier="2", query_tower=QueryTowerPlan(epochs=2, learning_rate=2e-4)))
+    summary = run_night(app.stores, NightPlan(tier="2", query_tower=QueryTowerPlan(epochs=2, learning_rate=2e-4)))
     made = app.registry.version(summary["version"])
     assert (summary["decision"], summary["tier"], summary["n_passages_encoded"]) == ("promoted", 2, 0)
     assert made.passage_side == before.passage_side
@@ -60,7 +60,7 @@ def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> N
 
 def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_came_from(app: App) -> None:
     before = app.current()
-    summary = run_night(app, NightPlan(tier="3", towers=TowersPlan(epochs=1, sources=tuple(QUOTAS))))
+    summary = run_night(app.stores, NightPlan(tier="3", towers=TowersPlan(epochs=1, sources=tuple(QUOTAS))))
     made = app.registry.version(summary["version"])
     assert (summary["decision"], summary["n_passages_encoded"]) == ("promoted", 288)
     assert made.passage_side != before.passage_side
@@ -78,7 +78,7 @@ def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_tur
         return lambda n: None
 
     towers = TowersPlan(epochs=2, rounds=2, pool=3, easy_first=True, sources=(*QUOTAS, "earlier"))
-    summary = run_night(app, NightPlan(tier="3", towers=towers), watch)
+    summary = run_night(app.stores, NightPlan(tier="3", towers=towers), watch)
     note = app.registry.version(summary["version"]).note
     trained = [stage for stage in stages if stage.startswith("train")]
     assert trained == ["train both towers, round 1 of 2", "train both towers, round 2 of 2"]
@@ -94,7 +94,7 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
         app.feedback.withdraw_verdict(verdict.user, verdict.turn_id, verdict.passage_id)
     jargon.vote(app, random_votes)
 
-    summary = run_night(app, NightPlan(tier="1", keep_refused=0))
+    summary = run_night(app.stores, NightPlan(tier="1", keep_refused=0))
 
     assert summary["decision"] == "kept"
     refused = app.registry.version(summary["version"])
@@ -121,7 +121,7 @@ def written(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[d
         generator = {"model": "openai:small", "base_url": endpoint.url, "api_key": KEY}
         app = open_app(Settings(data=data, generator=generator))
         jargon.vote(app, jargon.questions())
-        figures = run_night(app, NightPlan(tier="1"))["figures"]
+        figures = run_night(app.stores, NightPlan(tier="1"))["figures"]
         app.close()
         return figures, len(endpoint.asked)
 
@@ -143,14 +143,14 @@ def test_the_next_night_holds_nothing_of_a_person_who_took_everything_back(app: 
     assert mine
     for verdict in mine:
         app.feedback.withdraw_verdict("person-3", verdict.turn_id, verdict.passage_id)
-    evidence = load_snapshot(app, trusted=(), max_per_person=1000)
+    evidence = load_snapshot(app.stores, trusted=(), max_per_person=1000)
     asked = {judgment.question for judgment in evidence.judgments.judgments}
     assert not asked & {verdict.question for verdict in mine}
 
 
 def test_the_next_night_holds_nothing_of_a_removed_document(app: App) -> None:
     app.library.remove("manuals/camera/3")
-    evidence = load_snapshot(app, trusted=(), max_per_person=1000)
+    evidence = load_snapshot(app.stores, trusted=(), max_per_person=1000)
     assert len(evidence.judgments.judgments) == 287
     assert evidence.judgments.dropped == {"passage no longer in the library": 1}
 

@@ -57,18 +57,18 @@ def judged(app: App, tmp_path: Path) -> Callable[..., Version]:
 
 
 def with_files(app: App) -> list[str]:
-    return [refusal for refusal in latest_refusals(app) if app.registry.version(refusal).folder.is_dir()]
+    return [refusal for refusal in latest_refusals(app.stores) if app.registry.version(refusal).folder.is_dir()]
 
 
 def test_the_candidates_refused_last_keep_their_files_and_older_ones_go(app: App, judged) -> None:
     first, second, third = judged("a"), judged("b", "invalid"), judged("c")
-    discard_old_refusals(app, 2)
+    discard_old_refusals(app.stores, 2)
     assert with_files(app) == [third.encoder_id, second.encoder_id]
     assert not first.folder.exists()
     assert first in app.registry.versions(), "its row and its report stay"
-    discard_old_refusals(app, 0)
+    discard_old_refusals(app.stores, 0)
     assert with_files(app) == []
-    assert list(latest_refusals(app)) == [third.encoder_id, second.encoder_id, first.encoder_id]
+    assert list(latest_refusals(app.stores)) == [third.encoder_id, second.encoder_id, first.encoder_id]
 
 
 def test_what_answers_or_answered_is_never_deleted_as_refused(app: App, judged) -> None:
@@ -76,7 +76,7 @@ def test_what_answers_or_answered_is_never_deleted_as_refused(app: App, judged) 
     app.registry.promote(promoted.encoder_id, "better")
     app.registry.promote(overruled.encoder_id, "by hand")
     app.registry.promote(promoted.encoder_id, "better after all")
-    discard_old_refusals(app, 0)
+    discard_old_refusals(app.stores, 0)
     assert promoted.folder.is_dir()
     assert overruled.folder.is_dir()
     assert app.registry.base().folder.is_dir()
@@ -86,7 +86,7 @@ def test_a_deletion_that_was_cut_off_is_done_by_the_next_night(app: App, judged)
     """Killed after the manifest went, or before anything did: the folder says that there is something left."""
     torn, untouched, last = judged("a"), judged("b"), judged("c")
     (torn.folder / VERSION_MANIFEST).unlink()
-    discard_old_refusals(app, 1)
+    discard_old_refusals(app.stores, 1)
     assert [version.folder.exists() for version in (torn, untouched, last)] == [False, False, True]
 
 
@@ -97,8 +97,8 @@ def test_vectors_go_with_the_files_and_those_that_others_use_stay(app: App, judg
     with app.engine.begin() as connection:
         for side in (own.passage_side, shared):
             connection.execute(vectors.insert().values(passage_side=side, text_sha256="x", vector=b"1234"))
-    discard_old_refusals(app, 1)
-    discard_old_refusals(app, 0)
+    discard_old_refusals(app.stores, 1)
+    discard_old_refusals(app.stores, 0)
     with read_connection(app.engine) as connection:
         assert [row.passage_side for row in connection.execute(vectors.select())] == [shared]
 
@@ -114,7 +114,7 @@ def test_whoever_promotes_a_refused_candidate_overrules_the_gate_on_record(app: 
         refused.encoder_id,
         "promoted by hand; a person overruled the gate, which had said: a was not better beyond chance.",
     )
-    assert refused.encoder_id not in latest_refusals(app)
+    assert refused.encoder_id not in latest_refusals(app.stores)
     app.registry.rollback()
     again = CliRunner().invoke(commands, ["--data", str(app.settings.data), "promote", refused.encoder_id[:8]])
     assert "the gate" not in again.stderr, "it was overruled already"
@@ -122,7 +122,7 @@ def test_whoever_promotes_a_refused_candidate_overrules_the_gate_on_record(app: 
 
 def test_a_refused_candidate_without_files_is_not_promoted(app: App, judged) -> None:
     refused = judged("a")
-    discard_old_refusals(app, 0)
+    discard_old_refusals(app.stores, 0)
     with pytest.raises(UsageError, match="has no files"):
         app.registry.promote(refused.encoder_id, "after all")
 

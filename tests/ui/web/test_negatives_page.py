@@ -182,9 +182,9 @@ class Opened:
 
 def test_the_encoder_that_answers_looks_at_a_question_and_no_second_one_is_loaded(app: App) -> None:
     opened = Opened(app)
-    first = mine_for_question(app, UNJUDGED, 5, encoder=opened)
+    first = mine_for_question(app.stores, UNJUDGED, 5, encoder=opened)
     assert opened.asked[0] == UNJUDGED
-    assert mine_for_question(app, UNJUDGED, 5, encoder=opened) == first
+    assert mine_for_question(app.stores, UNJUDGED, 5, encoder=opened) == first
     assert opened.asked[-1] == UNJUDGED and opened.asked.count(UNJUDGED) == 2, "kept nowhere, so encoded again"
 
 

@@ -73,7 +73,7 @@ def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             )
         ]
     )
-    assert run_night(app, NightPlan(tier="1"))["decision"] == "promoted"
+    assert run_night(app.stores, NightPlan(tier="1"))["decision"] == "promoted"
     app.close()
     with serve_in_thread(load_settings(data, server={"port": 0})) as started:
         started.opening.app()
@@ -431,6 +431,6 @@ def test_vectors_far_back_in_the_history_are_freed_and_the_current_ones_stay(man
     assert freeable_sides(app.registry) == sorted(sides[:2])
     freed = free_vectors(app.engine, manuals, app.registry)
     assert (freed.sides, freed.n_vectors, freed.n_bytes) == (tuple(sorted(sides[:2])), 2, 2 * 384 * 4)
-    assert [entry.space.n_vectors for entry in version_timeline(app)] == [1, 1, 1, 0, 0, 288]
+    assert [entry.space.n_vectors for entry in version_timeline(app.stores)] == [1, 1, 1, 0, 0, 288]
     assert free_vectors(app.engine, manuals, app.registry).sides == ()
     app.close()

@@ -76,7 +76,7 @@ def _add_versions(api: FastAPI, room: TrainingAdmin) -> None:
         from retriever_training.versions.timeline import version_timeline
 
         app = _opened(room, request)
-        entries = version_timeline(app)
+        entries = version_timeline(app.stores)
         return {"current": app.current().encoder_id, "versions": [version_json(entry) for entry in entries]}
 
     @api.post("/api/promote")

@@ -39,7 +39,7 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
     app = open_app(settings)
     try:
         judgments = load_judgments(
-            app,
+            app.stores,
             {passage.passage_id for passage in app.library.iterate_passages()},
             trusted=settings.feedback.trusted,
             quarantined=settings.feedback.quarantined,

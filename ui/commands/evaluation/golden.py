@@ -178,7 +178,7 @@ def _liked(app: App) -> Iterable[Golden]:
     passages = {passage.passage_id: passage for passage in app.library.iterate_passages()}
     chosen = app.settings.feedback
     judgments = load_judgments(
-        app,
+        app.stores,
         passages,
         trusted=chosen.trusted,
         max_per_person=chosen.max_judgments_per_person,

@@ -103,13 +103,18 @@ def _made(
     current = app.registry.version(names[0]) if names[0] else app.current()
     candidate = app.registry.version(names[1]) if names[1] else None
     if dataset:
-        asked = questions_of_dataset(app, load_beir(dataset), split)
+        asked = questions_of_dataset(app.stores, load_beir(dataset), split)
     else:
         people = settings.feedback
         evidence = load_snapshot(
-            app, trusted=people.trusted, max_per_person=people.max_judgments_per_person, quarantined=people.quarantined
+            app.stores,
+            trusted=people.trusted,
+            max_per_person=people.max_judgments_per_person,
+            quarantined=people.quarantined,
         )
-        asked = questions_of_judgments(app, evidence, rules, evidence.fingerprint())
+        asked = questions_of_judgments(app.stores, evidence, rules, evidence.fingerprint())
     command = "nightjar eval report" + (f" --dataset {dataset} --split {split}" if dataset else "")
     command += f" --current {current.encoder_id}" + (f" --candidate {candidate.encoder_id}" if candidate else "")
-    return build_report(app, asked, current=current, candidate=candidate, rules=rules, thresholds=bars, command=command)
+    return build_report(
+        app.stores, asked, current=current, candidate=candidate, rules=rules, thresholds=bars, command=command
+    )

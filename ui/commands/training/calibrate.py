@@ -59,9 +59,12 @@ def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedTh
 
     people = app.settings.feedback
     evidence = load_snapshot(
-        app, trusted=people.trusted, max_per_person=people.max_judgments_per_person, quarantined=people.quarantined
+        app.stores,
+        trusted=people.trusted,
+        max_per_person=people.max_judgments_per_person,
+        quarantined=people.quarantined,
     )
-    return calibrate_abstention(app, evidence, watch)
+    return calibrate_abstention(app.stores, evidence, watch)
 
 
 def calibrate_after_night(app: App, watch: ProgressReporter) -> None:

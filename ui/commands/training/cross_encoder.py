@@ -51,7 +51,7 @@ def train(
     try:
         with stage_progress_bars() as watch:
             made = learn_cross_encoder(
-                app,
+                app.stores,
                 build_night_plan(settings),
                 out,
                 n_negatives=n_negatives,

@@ -52,7 +52,7 @@ def negatives(
     from retriever_training.negatives.finders import FINDERS, check_sources
 
     check_sources(sources := source or tuple(FINDERS))
-    found = mine_for_question(open_app(load_command_settings(context)), question, n, sources)
+    found = mine_for_question(open_app(load_command_settings(context)).stores, question, n, sources)
     if as_json:
         print_json(found)
         return
@@ -132,7 +132,7 @@ def mine(
     wanted = _wanted(n_negatives, sources, epochs, pool, easy_first=easy_first, n_audited=audit)
     settings = load_command_settings(context, **({} if seed is None else {"night": {"seed": seed}}))
     with stage_progress_bars() as watch:
-        mined = mine_night_rows(open_app(settings), build_night_plan(settings), wanted, watch)
+        mined = mine_night_rows(open_app(settings).stores, build_night_plan(settings), wanted, watch)
     _tell_what_was_left_out(mined)
     if to_stdout:
         for line in mined.lines:

@@ -45,7 +45,7 @@ def nightly(
     settings = load_command_settings(context, **({"night": {"tier": tier}} if tier else {}))
     app = open_app(settings)
     with stage_progress_bars() as watch:
-        summary = run_night(app, build_night_plan(settings), watch)
+        summary = run_night(app.stores, build_night_plan(settings), watch)
         if summary["decision"] == "promoted" and not summary.get("repeated"):
             calibrate_after_night(app, watch)
     if as_json:
@@ -66,7 +66,7 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
 
     app = open_app(load_command_settings(context))
     current = app.current().encoder_id
-    found, called, refused = app.registry.versions(), version_names(app), latest_refusals(app)
+    found, called, refused = app.registry.versions(), version_names(app), latest_refusals(app.stores)
     if as_json:
         print_json(
             {
@@ -137,7 +137,7 @@ def promote(
 
     app = open_app(load_command_settings(context))
     app.current()
-    against = latest_refusals(app).get(app.registry.version(version).encoder_id)
+    against = latest_refusals(app.stores).get(app.registry.version(version).encoder_id)
     promoted = app.registry.promote(version, promotion_reason(against, "promoted by hand"))
     if against:
         typer.echo(f"warning: {refusal_warning(against)}", err=True)

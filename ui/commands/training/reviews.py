@@ -68,6 +68,6 @@ def _listed(app: App, n: int) -> list[dict[str, Any]]:
     from ui.background.night_plan import build_night_plan
     from ui.serializers.training import doubtful_negative_json
 
-    doubts = find_doubtful_negatives(app, build_night_plan(app.settings), n)
+    doubts = find_doubtful_negatives(app.stores, build_night_plan(app.settings), n)
     passages = app.library.get([name for doubt in doubts for name in (doubt.passage_id, *doubt.right)])
     return [doubtful_negative_json(doubt, passages) for doubt in doubts]

@@ -112,7 +112,7 @@ def negatives_html(app: App, question: str) -> str:
         mine_for_question,  # heavy: not while the page is made
     )
 
-    told = mine_for_question(app, question, N_PER_FINDER, encoder=app.active_retriever.retriever.encoder)
+    told = mine_for_question(app.stores, question, N_PER_FINDER, encoder=app.active_retriever.retriever.encoder)
     public_ids = {passage["passage_id"] for passage in (*told["positives"], *told["candidates"])}
     of_public = app.library.resolve(public_ids)
     passages = app.library.get(list(of_public.values()))
@@ -141,7 +141,7 @@ def judged_questions(app: App, n: int = MAX_OFFERED_QUESTIONS) -> list[str]:
 
     chosen = app.settings.feedback
     settled = load_judgments(
-        app,
+        app.stores,
         frozenset(app.active_retriever.lexical.passage_ids),
         trusted=chosen.trusted,
         max_per_person=chosen.max_judgments_per_person,

@@ -93,7 +93,7 @@ class VersionsSection:
         from retriever_training.versions.timeline import version_timeline
 
         app = self._room.opening.app()
-        entries, names = version_timeline(app), version_full_names(app)
+        entries, names = version_timeline(app.stores), version_full_names(app)
         held = {entry.version.passage_side for entry in entries if entry.space.n_vectors or entry.space.index}
         n_free = len(held.intersection(freeable_sides(app.registry)))
         return {

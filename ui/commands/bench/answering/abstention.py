@@ -92,7 +92,7 @@ def _opened(
         ingest_beir(app.library, beir)
         with progress_bar(f"encoding {beir.name}", app.n_missing_vectors()) as advance:
             app.encode_missing(advance)
-        encoder, holdings = app.open_encoder(), searchable_library(app)
+        encoder, holdings = app.open_encoder(), searchable_library(app.stores)
         qrels = translate_qrels(dataset.split(split), locate_passages(dataset, app.library))
     finally:
         app.close()

@@ -71,7 +71,7 @@ def night(
             )
             base = app.current()
             with stage_progress_bars() as watch:
-                summary = run_night(app, build_night_plan(settings), watch)
+                summary = run_night(app.stores, build_night_plan(settings), watch)
             after = app.current()
             seen = app.registry.training_positives(after.encoder_id)
             scores = {"base": measure_retrieval(app, dataset, "test", base, seen)}
