@@ -1,4 +1,4 @@
-"""The types of arrays, once for the whole house; what their axes are stands in the docstrings that use them."""
+"""The types of arrays, once for the whole house; what their axes are is in the docstrings that use them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ProcessLock:
 def is_lock_held(path: Path) -> bool:
     """Whether a process holds the lock of this file now.
 
-    It is asked of the kernel only where the process that took it last is alive: for the time of the question, who wants
+    It is asked of the kernel only if the process that took it last is alive: for the time of the question, who wants
     the lock would be refused.
     """
     if not _is_alive(path):

@@ -17,7 +17,7 @@ SupportLevel = Literal["supported", "partly", "not found"]
 """How far what is cited supports a sentence of an answer."""
 
 MIN_SUPPORTED = 0.5
-"""The least support of a supported sentence: half of its meaning, by the weight of its words, stands in one stretch."""
+"""The least support of a supported sentence: half of its meaning, by the weight of its words, is in one stretch."""
 MIN_PARTLY_SUPPORTED = 0.25
 
 PASSAGE_VERDICTS: tuple[str, ...] = get_args(VerdictName)
@@ -116,9 +116,9 @@ class Passage:
     start: int
     end: int
     page: int | None = None
-    """1-based, where the format has pages."""
+    """1-based, if the format has pages."""
     external_id: str | None = None
-    """The BEIR id, where the passage came with one."""
+    """The BEIR id, if the passage came with one."""
 
     @property
     def encoded_text(self) -> str:
@@ -132,7 +132,7 @@ class Passage:
 
     @property
     def public_id(self) -> str:
-        """The id shown outside: the BEIR id where there is one."""
+        """The id shown outside: the BEIR id if there is one."""
         return self.external_id or self.passage_id
 
 
@@ -144,15 +144,15 @@ class Hit:
     rank: int
     """1-based."""
     score: float
-    """dense + lexical_weight · lexical + lift; decides the rank, with `rerank` beside it where that is there."""
+    """dense + lexical_weight · lexical + lift; decides the rank, with `rerank` next to it if that is there."""
     dense: float
     """Cosine of question and passage, -1 to 1."""
     lexical: float
     """BM25 over its maximum for the question, 0 to 1."""
     feedback_boost: float = 0.0
-    """What today's votes on questions like this one added; below 0 where they took away. 0 in all measuring."""
+    """What today's votes on questions like this one added; below 0 if they took away. 0 in all measuring."""
     rerank: float | None = None
-    """The reranker's probability that the passage is right, 0 to 1; None where it was not read."""
+    """The reranker's probability that the passage is right, 0 to 1; None if it was not read."""
     also_in: tuple[Passage, ...] = ()
     """Passages found for the same question that say no more than this one, best first."""
 
@@ -187,7 +187,7 @@ class CheckedSentence:
     text: str
     """Without its marks."""
     support: float
-    """Of the passage that supports it best, 0 to 1; 0 where it cites none."""
+    """Of the passage that supports it best, 0 to 1; 0 if it cites none."""
 
     @property
     def found(self) -> SupportLevel:
@@ -204,7 +204,7 @@ class Answer:
     text: str
     declined: bool
     reason: str
-    """Why it declined; empty where it did not."""
+    """Why it declined; empty if it did not."""
     encoder_id: str
     """The retriever version that answered."""
     citations: tuple[Citation, ...] = ()
@@ -219,7 +219,7 @@ class Answer:
 
     @property
     def supported_share(self) -> float:
-        """The share of sentences that are supported, 0 to 1; 1 where there is none."""
+        """The share of sentences that are supported, 0 to 1; 1 if there is none."""
         return (
             sum(sentence.found == "supported" for sentence in self.sentences) / len(self.sentences)
             if self.sentences
@@ -254,18 +254,18 @@ class Turn:
     origin: Literal["asked", "imported", "simulated", "compared"] = "asked"
     shown: tuple[ShownPassage, ...] = ()
     asked: str = ""
-    """As it was typed, where a follow-up was searched in other words."""
+    """As it was typed, if a follow-up was searched in other words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one person says of one passage (or of the answer) of one turn. The latest one stands."""
+    """What one person says of one passage (or of the answer) of one turn. The latest one counts."""
 
     user: str
     turn_id: str
     question: str
     passage_id: str | None
-    """None where the verdict is about the answer."""
+    """None if the verdict is about the answer."""
     verdict: str
     """One of PASSAGE_VERDICTS or ANSWER_VERDICTS."""
     comment: str = ""

@@ -89,7 +89,7 @@ def load_settings(data: Path | None = None, file: Path | None = None, **flags: M
     """Reads the settings from all their sources.
 
     *data* is the `--data` flag; else NIGHTJAR_DATA, else what the file says. *file* defaults to
-    NIGHTJAR_CONFIG, else ./nightjar.toml where that exists. *flags* are whole sections as dicts.
+    NIGHTJAR_CONFIG, else ./nightjar.toml if that exists. *flags* are whole sections as dicts.
 
     Raises:
         SettingsError: a key is unknown, a value is refused, or the file is absent, unreadable or no TOML.

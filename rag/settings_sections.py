@@ -243,7 +243,7 @@ class AccountsSettings(SettingsSection):
 
 
 class LimitsSettings(SettingsSection):
-    """How often one person may do what costs, where accounts are needed; 0: as often as they like."""
+    """How often one person may do what costs, if accounts are needed; 0: as often as they like."""
 
     asks_per_minute: float = Field(default=30.0, ge=0, description="questions")
     votes_per_minute: float = Field(default=120.0, ge=0, description="verdicts, given or taken back")

@@ -26,7 +26,7 @@ def check_output_path(out: Path, *, force: bool) -> None:
 
 @contextmanager
 def atomic_replace(out: Path) -> Iterator[Path]:
-    """A path beside *out* that takes its place when all went well, and vanishes otherwise."""
+    """A path next to *out* that takes its place when all went well, and vanishes otherwise."""
     beside, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     try:
         yield beside

@@ -72,7 +72,7 @@ def main(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
-    """Remembers where the state is; the commands open what they need."""
+    """Remembers if the state is; the commands open what they need."""
     os.environ["LANGSMITH_TRACING"] = "false"  # set by a user for another program, it would send questions away
     if context.invoked_subcommand in STATE_KEEPERS:
         write_private_files()

@@ -1,4 +1,4 @@
-"""Whether declining is right: answered or declined, where the documents answer and where they do not, as one table."""
+"""Whether declining is right: answered or declined, if the documents answer and where they do not, as one table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AbstentionTable:
 
     @property
     def f1(self) -> float | None:
-        """The harmonic mean of both; None where nothing had to be declined and nothing was."""
+        """The harmonic mean of both; None if nothing had to be declined and nothing was."""
         total = 2 * self.declined + self.refused + self.wrongly_answered
         return 2 * self.declined / total if total else None
 

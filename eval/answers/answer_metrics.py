@@ -1,8 +1,8 @@
-"""What an answer's text is worth where the right answer is known, without a judge; and how well it knows when not to.
+"""What an answer's text is worth if the right answer is known, without a judge; and how well it knows when not to.
 
 Which of these follow people's judgments: on RAGChecker's 280 judged pairs content-word F1 does best of what needs no
 model; for short answers, whether the answer is held at all. Everything that rewards recall alone rewards length, so the
-words quoted stand beside it.
+words quoted are next to it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def normalise_answer(text: str) -> str:
 
 
 def contains_any_answer(text: str, answers: Sequence[str]) -> bool:
-    """True where the words of one of the *answers* stand in *text* in a row, both normalised.
+    """True if the words of one of the *answers* are in *text* in a row, both normalised.
 
     >>> contains_any_answer("It was founded in 1903, in Paris.", ["1904", "in paris"])
     True
@@ -47,7 +47,7 @@ def contains_any_answer(text: str, answers: Sequence[str]) -> bool:
 
 
 def exact_match(text: str, answers: Sequence[str]) -> float:
-    """1 where *text* is one of the *answers*, both normalised; else 0.
+    """1 if *text* is one of the *answers*, both normalised; else 0.
 
     >>> exact_match("The Louvre.", ["louvre"])
     1.0
@@ -78,7 +78,7 @@ def content_f1(text: str, answers: Sequence[str]) -> float:
 def content_recall(text: str, answers: Sequence[str]) -> float:
     """The largest share of the content words of one of the *answers* that *text* holds, 0 to 1: how complete it is.
 
-    It rewards length, so the number of words stands beside it wherever it is told.
+    It rewards length, so the number of words is next to it wherever it is told.
 
     >>> content_recall("Owls hunt at night, and swifts sleep", ["Owls hunt mice", "no"])
     0.6666666666666666
@@ -109,7 +109,7 @@ def n_words(text: str) -> int:
 def auroc(right: ArrayLike, wrong: ArrayLike) -> float:
     """How often a score of *right* is above one of *wrong*, ties counting half: 0.5 is chance.
 
-    Mann and Whitney 1947, by ranks. Both are `(n,)`; nan where one is empty.
+    Mann and Whitney 1947, by ranks. Both are `(n,)`; nan if one is empty.
 
     >>> auroc([0.9, 0.5], [0.5, 0.1])
     0.875
@@ -127,7 +127,7 @@ def risk_coverage(confidence: ArrayLike, is_right: ArrayLike) -> tuple[DoubleArr
     """Coverage and risk when the most confident answers are given first, each `(n,)`, one point an answer.
 
     Coverage is the share of questions answered, risk the share of those answers that are wrong. Equal confidences
-    share one risk, for no threshold parts them. El-Yaniv and Wiener, JMLR 2010.
+    share one risk, because no threshold parts them. El-Yaniv and Wiener, JMLR 2010.
 
     >>> coverage, risk = risk_coverage([0.9, 0.8, 0.1, 0.1], [True, True, False, True])
     >>> coverage.tolist(), risk.tolist()

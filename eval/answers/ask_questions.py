@@ -32,11 +32,11 @@ class AnswerOutcome:
 
     question: EvalQuestion
     is_there: bool
-    """False where it was asked with its right passages taken away."""
+    """False if it was asked with its right passages taken away."""
     answer: Answer | None
-    """None where answering failed."""
+    """None if answering failed."""
     error: str
-    """What went wrong; empty where nothing did."""
+    """What went wrong; empty if nothing did."""
     sureness: float
     """The probability that the passages answer it, 0 to 1, by which it is declined."""
     rank: int | None

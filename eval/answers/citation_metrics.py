@@ -20,7 +20,7 @@ SPAN_SUPPORT = "verbatim, else half of its words by rarity in one stretch of eac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitationScores:
-    """What the citations of one answer are worth, each 0 to 1; None where there is nothing to measure."""
+    """What the citations of one answer are worth, each 0 to 1; None if there is nothing to measure."""
 
     recall: float | None
     """The share of its sentences that what they cite supports."""
@@ -35,8 +35,8 @@ class CitationScores:
 def alce_scores(text: str, passages: Sequence[Passage], supports: SupportTest) -> CitationScores:
     """Citation recall and precision of one answer, by the definitions of ALCE (Gao et al., EMNLP 2023, section 4).
 
-    *passages* are numbered from 1, as the marks name them. A sentence is recalled where all passages that it cites
-    together support it; one that cites nothing is not. A citation is precise where its sentence is recalled, and its
+    *passages* are numbered from 1, as the marks name them. A sentence is recalled if all passages that it cites
+    together support it; one that cites nothing is not. A citation is precise if its sentence is recalled, and its
     passage supports the sentence alone, or the others without it do not.
     """
     said = list(split_claims(text))
@@ -64,7 +64,7 @@ def _is_needed(cited: Sequence[Passage], place: int, sentence: str, supports: Su
 
 
 def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
-    """True where the sentence stands word for word in a passage, or its words stand in a stretch of each, put together.
+    """True if the sentence is word for word in a passage, or its words are in a stretch of each, put together.
 
     The test of rag/citations/citations.py, which serves: half of the sentence's meaning by the weight of its words,
     every number and

@@ -51,9 +51,9 @@ class AnswerTrace:
     query_id: str
     question: str
     is_answerable: bool = True
-    """False where declining is right."""
+    """False if declining is right."""
     error: str = ""
-    """What went wrong; empty where the question was answered or declined."""
+    """What went wrong; empty if the question was answered or declined."""
     declined: bool = False
     is_right: bool = False
     """Whether the answer is right, by the strictest thing that is known of it."""
@@ -62,7 +62,7 @@ class AnswerTrace:
     in_library: bool = True
     """Whether a right passage is in the library."""
     rank: int | None = None
-    """Of the best right passage, 1-based; None where it is not among the first DEPTH."""
+    """Of the best right passage, 1-based; None if it is not among the first DEPTH."""
     n_read: int = 0
     """How many passages the answer was made of."""
     is_read: bool = False
@@ -87,7 +87,7 @@ class AttributedQuestion:
 
 
 def first_cause(trace: AnswerTrace) -> Cause:
-    """The first thing that went wrong, from the library to the answer; "right" where nothing did.
+    """The first thing that went wrong, from the library to the answer; "right" if nothing did.
 
     An answer that is right is not asked how it came about: another passage may have held it.
 

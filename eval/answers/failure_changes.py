@@ -27,7 +27,7 @@ class FailureCauses:
     """The language model that wrote the answers, or "extractive"."""
     current: tuple[AttributedQuestion, ...]
     candidate: tuple[AttributedQuestion, ...]
-    """Of the same questions in the same order; none where one version is measured alone."""
+    """Of the same questions in the same order; none if one version is measured alone."""
     n_golden: int
     """How many of the questions are golden ones; the others are judged ones."""
     n_without_reference: int
@@ -93,7 +93,7 @@ def is_attributable(question: EvalQuestion) -> bool:
 def failure_causes(
     before: Sequence[AnswerRow], after: Sequence[AnswerRow], written_by: str, n_golden: int
 ) -> FailureCauses:
-    """The causes of the same questions, *after* being empty where one version is measured alone."""
+    """The causes of the same questions, *after* being empty if one version is measured alone."""
     return FailureCauses(
         written_by=written_by,
         current=tuple(attribute_failures([known(trace) for trace in before])),
@@ -105,7 +105,7 @@ def failure_causes(
 
 
 def known(row: AnswerRow) -> AnswerTrace:
-    """The way of one answer, as far as it can be known: where no reference tells, one that read right is not called wrong."""
+    """The way of one answer, as far as it can be known: if no reference tells, one that read right is not called wrong."""
     return replace(row.trace(), is_right=True) if _is_untold(row) else row.trace()
 
 

@@ -1,4 +1,4 @@
-"""How much of an answer stands in the passages that it was made of: its words, its numbers and dates, its names."""
+"""How much of an answer is in the passages that it was made of: its words, its numbers and dates, its names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MONTHS = frozenset(month.casefold() for month in month_name if month)
 
 
 def k_precision(text: str, passages: Sequence[str]) -> float:
-    """The share of an answer's words that the passages hold, each as often as it stands there; 0 of no words.
+    """The share of an answer's words that the passages hold, each as often as it is there; 0 of no words.
 
     K-Precision of Adlakha et al., TACL 2024 (arXiv 2307.16877), on the words that SQuAD compares. *text* is without
     citation marks.
@@ -28,7 +28,7 @@ def k_precision(text: str, passages: Sequence[str]) -> float:
 
 
 def facts_supported(text: str, passages: Sequence[str]) -> float | None:
-    """The share of the numbers, dates and names in an answer that the passages state too; None where it states none.
+    """The share of the numbers, dates and names in an answer that the passages state too; None if it states none.
 
     "3 March 2024" is stated by "2024-03-03"; see rag/text/fact_values.py. Names are capitalised words inside a sentence.
 

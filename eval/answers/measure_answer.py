@@ -1,4 +1,4 @@
-"""One answer, measured: is it right, does it stand in its passages, do its citations hold."""
+"""One answer, measured: is it right, does it be in its passages, do its citations hold."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class AnswerRow:
     is_answerable: bool
     """False for a golden question that must be declined, and where the right passages were taken away."""
     is_there: bool
-    """False where the right passages were taken away."""
+    """False if the right passages were taken away."""
     answers: tuple[str, ...]
     right: tuple[str, ...]
     """Ids of the right passages."""
@@ -161,7 +161,7 @@ def measure_answer(
 
 
 def leading_statement(answer: Answer) -> str:
-    """What stands first: the short answer in front, else the first sentence; without marks.
+    """What is first: the short answer in front, else the first sentence; without marks.
 
     A reader of a quoting answer reads that as the answer, and what follows as its evidence.
     """
@@ -193,7 +193,7 @@ def _is_right(asked: AnswerOutcome, text: str, cited: Sequence[str]) -> tuple[bo
 
 
 def _known(one: EvalQuestion, answer: Answer | None) -> dict[str, float]:
-    """Against the known answer, of the whole text and of what stands first; 0 where there is no answer."""
+    """Against the known answer, of the whole text and of what is first; 0 if there is no answer."""
     text, first = (without_citation_marks(answer.text), leading_statement(answer)) if answer else ("", "")
     values: dict[str, float] = {}
     if one.answers:

@@ -45,7 +45,7 @@ class Counterfactual:
 
 
 def add_distractors(case: PerturbationCase, share: float, k: int, seed: int) -> list[Passage] | None:
-    """*k* places, *share* of them with wrong passages, shuffled by *seed*; None where there are too few of these.
+    """*k* places, *share* of them with wrong passages, shuffled by *seed*; None if there are too few of these.
 
     The noise test of RGB (Chen et al., AAAI 2024). Right passages fill the other places as far as there are any; most
     questions have one, and what is left stays empty. A share of 1 leaves nothing that answers.
@@ -59,14 +59,14 @@ def add_distractors(case: PerturbationCase, share: float, k: int, seed: int) -> 
 
 
 def place_at_rank(case: PerturbationCase, rank: int, k: int) -> list[Passage] | None:
-    """The first right passage on *rank*, 1-based, among *k* - 1 wrong ones; None where there are too few of these."""
+    """The first right passage on *rank*, 1-based, among *k* - 1 wrong ones; None if there are too few of these."""
     if len(case.wrong) < k - 1:
         return None
     return [*case.wrong[: rank - 1], case.right[0], *case.wrong[rank - 1 : k - 1]]
 
 
 def make_counterfactual(case: PerturbationCase, others: Sequence[str]) -> Counterfactual | None:
-    """The first right passage with its answer changed everywhere; None where no rule applies, or where it still answers.
+    """The first right passage with its answer changed everywhere; None if no rule applies, or where it still answers.
 
     A number becomes another one of about its size. A name becomes the next one in the alphabet of *others*, the answers to
     other questions, with as many words and capitals.
@@ -118,7 +118,7 @@ def _word(answer: str) -> re.Pattern[str]:
 
 
 def _another(was: str, others: Sequence[str], text: str) -> str:
-    """What stands in the answer's place; empty where there is nothing that could."""
+    """What is in the answer's place; empty if there is nothing that could."""
     if _DIGITS.search(was):
         return _DIGITS.sub(lambda digits: _other_number(digits.group()), was)
     fitting = sorted(

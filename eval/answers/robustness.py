@@ -1,4 +1,4 @@
-"""How answers hold where passages are noisy, moved, false, or asked in other words. The generator alone, nothing is searched."""
+"""How answers hold if passages are noisy, moved, false, or asked in other words. The generator alone, nothing is searched."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ParaphraseResult:
 
     n: int
     consistent: float
-    """The share of paraphrases whose answer is right where the question's was, and wrong where it was wrong."""
+    """The share of paraphrases whose answer is right if the question's was, and wrong if it was wrong."""
     right: float
     right_as_asked: float
 
@@ -160,7 +160,7 @@ class _Said:
 
 
 def _say_false(case: PerturbationCase, others: Sequence[str], answer: Answer) -> _Said | None:
-    """The changed passage alone, then beside the true one; None where it could not be changed."""
+    """The changed passage alone, then next to the true one; None if it could not be changed."""
     made = make_counterfactual(case, others)
     if made is None:
         return None

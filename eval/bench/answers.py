@@ -45,11 +45,11 @@ class SideAnswer:
     """What one side gave for one question."""
 
     text: str
-    """Without citation marks; empty where it declined."""
+    """Without citation marks; empty if it declined."""
     first: str
     """The first sentence."""
     short: str
-    """The short answer in front; empty where there is none."""
+    """The short answer in front; empty if there is none."""
     declined: bool
     support: float
     """How sure it is; any scale."""
@@ -72,7 +72,7 @@ class SideResult:
     """Citations whose quote is not, character for character, what the stored text has at that place."""
 
     def figures(self) -> dict[str, Any]:
-        """Every measure, for JSON; shares and scores between 0 and 1, None where there is nothing to measure."""
+        """Every measure, for JSON; shares and scores between 0 and 1, None if there is nothing to measure."""
         pairs = list(zip(self.there, self.asked, strict=True))
         shorts = [(answered.short, asked.answers) for answered, asked in pairs if answered.short]
         spans = [citation for answered in (*self.there, *self.gone) for citation in answered.citations]
@@ -118,7 +118,7 @@ class SideResult:
 
 
 def is_right(short: str, answers: Sequence[str]) -> bool:
-    """True where a short answer holds a known one, or is part of it, as "2005" is of "March 18, 2005".
+    """True if a short answer holds a known one, or is part of it, as "2005" is of "March 18, 2005".
 
     >>> is_right("in 2005", ["2005"]), is_right("2005", ["March 18, 2005"]), is_right("2006", ["2005"])
     (True, True, False)

@@ -1,6 +1,6 @@
 """How long BM25 takes: ours, rank_bm25, whose scores it reproduces, and bm25s, which a user might pick instead.
 
-And what a new file costs, beside building everything anew.
+And what a new file costs, next to building everything again.
 """
 
 from __future__ import annotations

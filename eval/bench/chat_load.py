@@ -39,7 +39,7 @@ class Waits:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Waits | None:
-        """None where there is nothing to sum up.
+        """None if there is nothing to sum up.
 
         >>> Waits.of([0.001, 0.002, 0.003])
         Waits(n=3, p50_ms=2.0, p95_ms=2.9, max_ms=3.0)
@@ -288,7 +288,7 @@ def process_cost(pid: int) -> Cost:
 
 
 def questions_from_headings(folder: Path) -> list[str]:
-    """The headings of the Markdown files below *folder* that are questions; all headings, where few are.
+    """The headings of the Markdown files below *folder* that are questions; all headings, if few are.
 
     Raises:
         UsageError: there are next to none.

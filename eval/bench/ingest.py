@@ -1,4 +1,4 @@
-"""How long ingesting takes: all of it, beside the encoding alone, which nobody can do without."""
+"""How long ingesting takes: all of it, next to the encoding alone, which nobody can do without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long one question takes, part by part, beside the retriever that people put together with LangChain."""
+"""How long one question takes, part by part, next to the retriever that people put together with LangChain."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class SearchBench:
     first_answer: LatencySpread
     """From the question to the first words of the extractive answer, its search included."""
     theirs: RetrieverTiming | None
-    """None where LangChain's parts are not installed."""
+    """None if LangChain's parts are not installed."""
 
     @property
     def times_faster(self) -> float | None:
@@ -144,7 +144,7 @@ class ServedRetriever:
 
     @property
     def state(self) -> str:
-        """ "ready" where Chroma answers."""
+        """ "ready" if Chroma answers."""
         return self._index.state
 
     def search(self, question: str) -> list[str]:
@@ -152,7 +152,7 @@ class ServedRetriever:
         return [hit.passage.passage_id for hit in self.retriever.search(question, K)]
 
     def first_words(self, question: str) -> float:
-        """Seconds until the first words of an answer stand there, or why there is none."""
+        """Seconds until the first words of an answer are there, or why there is none."""
         start = time.perf_counter()
         events = self._answerer.stream(question, k=K_ANSWER, origin="simulated")
         next(event for event in events if isinstance(event, TextDelta | Answer))

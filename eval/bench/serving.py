@@ -25,7 +25,7 @@ class ServingBench:
     versions: tuple[str, ...]
     """The versions that answered, in order; two of them are one switch."""
     p50_ms: float | None
-    """None, like the two below, where no request was answered."""
+    """None, like the two below, if no request was answered."""
     p95_ms: float | None
     max_ms: float | None
 

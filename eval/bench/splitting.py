@@ -160,7 +160,7 @@ class _Documents:
 
 
 class _Vectors:
-    """What the encoder makes of texts, each once; on disk too, where a folder is given."""
+    """What the encoder makes of texts, each once; on disk too, if a folder is given."""
 
     def __init__(self, encoder: SplittingEncoder, folder: Path | None) -> None:
         self._encoder = encoder

@@ -1,4 +1,4 @@
-"""What a reader gets to see of what is wanted, when only so many tokens are shown.
+"""What a reader gets to see of what is wanted, when only this many tokens are shown.
 
 Recall, precision and intersection over union of excerpts and retrieved tokens as Smith and Troynikov define them
 (Evaluating Chunking Strategies for Retrieval, Chroma, 2024). There a fixed number of passages is shown, which rewards
@@ -32,7 +32,7 @@ class TokenOverlap:
     """What one question got, each from 0 to 1."""
 
     recall: float
-    """Share of the wanted tokens that are shown; of an excerpt that stands in several places, the best of them."""
+    """Share of the wanted tokens that are shown; of an excerpt that is in several places, the best of them."""
     precision: float
     """Share of the shown tokens that are wanted; what is shown twice is wanted once."""
     iou: float

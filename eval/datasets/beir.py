@@ -13,7 +13,7 @@ from rag.errors import NotFoundError, TooLittleDataError, UsageError
 from rag.library.library import Library
 
 Grades = dict[str, int]
-"""passage_id → grade; right where above 0."""
+"""passage_id → grade; right if above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class BeirDataset:
     qrels: dict[str, dict[str, Grades]]
     """split → query_id → grades, in the order of the files."""
     answers: dict[str, tuple[str, ...]]
-    """query_id → the answers in its metadata, where there are any."""
+    """query_id → the answers in its metadata, if there are any."""
     unknown: tuple[UnknownJudgment, ...] = ()
     """Judgments that were left out of `qrels`."""
 
@@ -110,7 +110,7 @@ def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
     """Maps every passage of the dataset to the id it has in the library.
 
     BEIR ids repeat between datasets ("p0"), so the passage whose source is `dataset/id` comes first; an id that only
-    other sources know is taken where one passage alone has it.
+    other sources know is taken if one passage alone has it.
 
     Raises:
         UsageError: passages of the dataset are not in the library, or more than one could be meant.
@@ -139,7 +139,7 @@ def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
 
 
 def translate_qrels(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
-    """The same judgments with the passage ids of *ids*; where two become one, the higher grade counts.
+    """The same judgments with the passage ids of *ids*; if two become one, the higher grade counts.
 
     >>> translate_qrels({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
     {'q': {'p': 1}}

@@ -1,7 +1,7 @@
-"""The demo library: documentation of installed Python packages, where a docstring's own summary is the question.
+"""The demo library: documentation of installed Python packages, if a docstring's own summary is the question.
 
 Source files are parsed, never imported: quick, and nothing of them runs. A passage is a docstring without its examples,
-references and cross-references; its question is its summary sentence, which is taken out of it. Where a second
+references and cross-references; its question is its summary sentence, which is taken out of it. If a second
 paragraph (or the notes) opens with a sentence of its own, that one is taken out too and asks for the same passage: so
 some questions of the test ask for passages that training saw under another question, and most do not.
 """
@@ -130,7 +130,7 @@ def docstrings_of_file(file: Path, module: str) -> Iterator[DocstringPassage]:
 def choose_passages(found: Iterable[DocstringPassage], max_passages: int) -> list[DocstringPassage]:
     """At most *max_passages*, drawn by the hash of their names, none twice, each question pointing at one of them.
 
-    Questions that two docstrings share, and those that stand word for word in some passage, are dropped, and so are
+    Questions that two docstrings share, and those that are word for word in some passage, are dropped, and so are
     passages that no question is left for.
     """
     by_text: dict[str, DocstringPassage] = {}
@@ -157,7 +157,7 @@ def split_of(question_id: str) -> Split:
 
 
 def split_docstring(docstring: str) -> tuple[str, tuple[str, ...]] | None:
-    """The passage and its one or two questions; None where no summary, or too little beside it, is left.
+    """The passage and its one or two questions; None if no summary, or too little next to it, is left.
 
     >>> split_docstring("Return the mean of values. " + "Empty input is refused. " * 5)[1]
     ('Return the mean of values.',)
@@ -253,7 +253,7 @@ def _cut(text: str) -> str:
 
 
 class _Stated:
-    """Which sentences stand word for word in some text; looks only where their first four words are known."""
+    """Which sentences are word for word in some text; looks only if their first four words are known."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts_by_start: dict[str, set[str]] = {}

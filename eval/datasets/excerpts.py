@@ -6,7 +6,7 @@ A folder holds its documents and one of two files, a question a line:
     questions.jsonl  {"_id": "q1", "question": "…", "answer": "… $82,959 …", "documents_cited_in_answer": ["a.pdf"]}
 
 In the first, an excerpt is found by its letters and digits alone, for readers change markup, line ends and page breaks.
-The second knows answers only: wanted is every figure of the answer, wherever it stands in a document that is cited.
+The second knows answers only: wanted is every figure of the answer, wherever it is in a document that is cited.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ExcerptQuestion:
     query_id: str
     text: str
     wanted: tuple[tuple[Place, ...], ...]
-    """For each excerpt or figure the places where it stands; each of them would do."""
+    """For each excerpt or figure the places where it is; each of them would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ExcerptSet:
     documents: Mapping[str, ParsedDocument]
     questions: tuple[ExcerptQuestion, ...]
     n_lost: int
-    """Excerpts and figures that do not stand in what was read; a question that lost all of its own is left out."""
+    """Excerpts and figures that do not be in what was read; a question that lost all of its own is left out."""
 
 
 def load_excerpts(folder: Path, characters: int | None = None) -> ExcerptSet:
@@ -166,7 +166,7 @@ class _Letters:
         return _joined(self.text)
 
     def find(self, excerpt: str) -> Iterator[tuple[int, int]]:
-        """Every place where the excerpt stands, from its first letter to its last; tags may be gone."""
+        """Every place where the excerpt is, from its first letter to its last; tags may be gone."""
         joined = _joined(excerpt)
         wanted = joined if joined in self._joined else _joined(_TAG.sub("", excerpt))
         place = self._joined.find(wanted) if wanted else -1

@@ -1,4 +1,4 @@
-"""Where golden questions' quotes stand in today's passages: exactly, but for white space, or nearly; what is lost is named."""
+"""Where golden questions' quotes are in today's passages: exactly, but for white space, or nearly; what is lost is named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag.text.term_coverage import content_words
 How = Literal["exact", "white space", "moved", "near", "several places", "lost", "no source", "nothing to find"]
 
 HOLDS = 0.5
-"""A passage is right where it holds at least this share of the quote, or at least this share of it is the quote."""
+"""A passage is right if it holds at least this share of the quote, or at least this share of it is the quote."""
 
 NEAR = 0.8
 """The least share of a changed quote's words in a passage that is taken for it."""
@@ -29,12 +29,12 @@ Stretch = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class GoldenLocation:
-    """Where the quote of one golden question stands today."""
+    """Where the quote of one golden question is today."""
 
     golden: Golden
     method: How
     passage_ids: tuple[str, ...] = ()
-    """The right passages; none where the quote was not found."""
+    """The right passages; none if the quote was not found."""
     is_cut: bool = False
     """Whether the quote was found, and no passage holds the whole of it."""
 
@@ -46,7 +46,7 @@ class GoldenLocation:
 
 @dataclass(frozen=True, slots=True)
 class LocatedQuestion:
-    """All golden questions with the same words: one question, right where any of their passages is."""
+    """All golden questions with the same words: one question, right if any of their passages is."""
 
     query_id: str
     places: tuple[GoldenLocation, ...]
@@ -71,9 +71,9 @@ class LocatedQuestion:
 def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenLocation]:
     """Looks every question's quote up in the library as it is now, in the order given.
 
-    First as it stands, then with any white space, in its source; then, where it stands in one document alone, in
+    First as it is, then with any white space, in its source; then, where it is in one document alone, in
     another one (a file that was moved or renamed); then the one passage of its source that has nearly all of its words.
-    What stands in several places of one document is not guessed.
+    What is in several places of one document is not guessed.
     """
     shelf = _Shelf(library)
     return [_place(question, shelf) for question in questions]
@@ -140,7 +140,7 @@ def _place(one: Golden, shelf: _Shelf) -> GoldenLocation:
 
 
 def _in_source(one: Golden, source: str, shelf: _Shelf) -> GoldenLocation | None:
-    """Where the quote stands in a source, exactly or but for white space; None where it does not."""
+    """Where the quote is in a source, exactly or but for white space; None if it does not."""
     text = shelf.text(source)
     words = r"\s+".join(re.escape(word) for word in one.quote.split())
     for how, stretches in (
@@ -157,7 +157,7 @@ def _stretches(pattern: str, text: str) -> list[Stretch]:
 
 
 def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Sequence[Passage]) -> GoldenLocation | None:
-    """The passages at the one place where the quote stands, or that it stands at several; None below no passage."""
+    """The passages at the one place where the quote is, or that it is at several; None below no passage."""
     right = {tuple(_overlapping(stretch, passages)): stretch for stretch in stretches}
     right.pop((), None)
     if len(right) > 1:
@@ -182,7 +182,7 @@ def _overlapping(stretch: Stretch, passages: Sequence[Passage]) -> Iterator[str]
 
 
 def _nearest(one: Golden, passages: Sequence[Passage]) -> GoldenLocation:
-    """The passage with nearly all of the quote's words, where it is clearly the nearest."""
+    """The passage with nearly all of the quote's words, if it is clearly the nearest."""
     wanted = set(content_words(one.quote))
     shares = sorted(((_share(wanted, passage), passage.passage_id) for passage in passages), reverse=True)
     if not shares or shares[0][0] < NEAR:

@@ -38,15 +38,15 @@ class Golden:
 
     question: str
     source: str = ""
-    """The document that answers; empty where none does, or where the quote alone has to say it."""
+    """The document that answers; empty if none does, or where the quote alone has to say it."""
     quote: str = ""
-    """What stands there word for word: found again in today's passages, however they are cut."""
+    """What is there word for word: found again in today's passages, however they are cut."""
     reference: str = ""
     """A right answer in words."""
     nuggets: tuple[Nugget, ...] = ()
     tags: tuple[str, ...] = ()
     is_answerable: bool = True
-    """False where declining is right."""
+    """False if declining is right."""
     origin: str = "file"
     """One of ORIGINS."""
 

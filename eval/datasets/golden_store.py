@@ -29,7 +29,7 @@ class StoredGoldenQuestion:
     added_by: str
     added_at: str
     retired_at: str | None = None
-    """Since when it is no longer measured with; None where it is."""
+    """Since when it is no longer measured with; None if it is."""
 
 
 def add_golden_from_turn(engine: Engine, library: Library, turn_id: str, passage_id: str | None, user: str) -> str:
@@ -64,7 +64,7 @@ def with_passage(made: Golden, library: Library, passage_id: str) -> Golden:
 
 
 def resolve_passages(lines: Iterable[GoldenLine], library: Library) -> list[Golden]:
-    """The questions of a file; where a line names a passage, with its source and text.
+    """The questions of a file; if a line names a passage, with its source and text.
 
     Raises:
         NotFoundError: the library has no such passage.
@@ -75,7 +75,7 @@ def resolve_passages(lines: Iterable[GoldenLine], library: Library) -> list[Gold
 def add_golden(engine: Engine, questions: Iterable[Golden], user: str) -> list[str]:
     """Keeps questions, in one transaction; returns their ids.
 
-    One that is kept already gets the new answer, nuggets and tags, and counts again where it was retired; who added it,
+    One that is kept already gets the new answer, nuggets and tags, and counts again if it was retired; who added it,
     when, and from where stays.
     """
     made = [check_golden(question, f"the question {question.question[:60]!r}") for question in questions]

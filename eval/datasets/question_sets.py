@@ -17,7 +17,7 @@ from rag.errors import TooLittleDataError
 from rag.library.library import Library
 
 DATASET = "dataset"
-"""The origin of a BEIR folder's questions, beside those of golden ones."""
+"""The origin of a BEIR folder's questions, next to those of golden ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +27,13 @@ class EvalQuestion:
     query_id: str
     text: str
     grades: Grades
-    """passage_id → grade; none where no right passage is known, or it is not in the library."""
+    """passage_id → grade; none if no right passage is known, or it is not in the library."""
     answers: tuple[str, ...] = ()
     """Right answers, each in words of its own; any of them will do."""
     nuggets: tuple[Nugget, ...] = ()
     is_answerable: bool = True
     in_library: bool = True
-    """False where a right passage is known, and is not there today."""
+    """False if a right passage is known, and is not there today."""
     is_cut: bool = False
     """Whether the splitting goes through what is right."""
     origin: str = DATASET
@@ -69,7 +69,7 @@ class QuestionSet:
 
     @cached_property
     def origins(self) -> dict[str, frozenset[str]]:
-        """ "origin NAME" → query ids, where there is more than one origin."""
+        """ "origin NAME" → query ids, if there is more than one origin."""
         found: dict[str, set[str]] = defaultdict(set)
         for question in self.questions:
             found[f"origin {question.origin}"].add(question.query_id)

@@ -37,7 +37,7 @@ class ServedScores:
     """What a version serves for the held-out questions: one entry a question, in one order for all versions."""
 
     ndcg: DoubleArray
-    """nDCG@10, `(n,)`; NaN where the question could not be measured."""
+    """nDCG@10, `(n,)`; NaN if the question could not be measured."""
     recall: DoubleArray
     """Recall@10, `(n,)`; NaN as above."""
     hub_share: float = 0.0
@@ -68,12 +68,12 @@ def decide(
     extra: ExtraEvidence = NO_EXTRA_EVIDENCE,
     look: int = 1,
 ) -> GateDecision:
-    """Promotes the candidate where what it serves is better beyond chance, and no guard objects.
+    """Promotes the candidate if what it serves is better beyond chance, and no guard objects.
 
     *unseen* `(n,)` marks the questions whose right passage was no positive of the candidate's training, *newest* those
     that were judged last. *faults* are what `embedding_faults` found. One primary measure decides (served nDCG@10,
     two-sided paired randomisation); the guards (recall@10, unseen and newest questions, and those *extra* them that
-    are tests, under Holm's correction; the regression wall, latency, embeddings, hubs) can only veto. Where *decisive*
+    are tests, under Holm's correction; the regression wall, latency, embeddings, hubs) can only veto. If *decisive*
     `(n,)` is given, the primary measure and recall look at these questions alone; the guards of unseen and newest ones
     look at all. Questions that could not be measured are left out, and too many of them make the night invalid.
     *look* counts how often these questions have decided, this time included: see `level`.
@@ -190,7 +190,7 @@ def _invalid(sentence: str, n: int) -> GateDecision:
 
 
 def _too_little(questions: _Questions, rules: GateRules) -> str:
-    """Why these questions can't decide; empty where they can."""
+    """Why these questions can't decide; empty if they can."""
     n, n_asked = questions.n, questions.n_asked
     if n < max(2, rules.min_questions):
         return (
@@ -209,7 +209,7 @@ def significance_level(rules: GateRules, look: int) -> float:
     """What p must lie below at the *look*-th decision on the same questions: the first one has it all, later ones a part.
 
     Thirty nights at the full level would promote at least one of thirty equal versions in 29 to 52 % of all cases, and
-    so in 7 to 10 %; see `nightjar bench gate`. Fresh judgments begin the count anew.
+    so in 7 to 10 %; see `nightjar bench gate`. Fresh judgments begin the count again.
 
     >>> significance_level(GateRules(alpha=0.05), 1), significance_level(GateRules(alpha=0.05), 10)
     (0.05, 0.005)

@@ -58,7 +58,7 @@ def hub_share(rankings: Iterable[Sequence[str]], right: Iterable[Mapping[str, in
     """The largest share of questions that have one and the same wrong passage among their first hits.
 
     *right* has the grades of each question, in the order of *rankings*. First hits are the top ten, or the top
-    twentieth of the *n_passages* there are where that is shorter: in a library of 20, ten hits are half of it.
+    twentieth of the *n_passages* there are if that is shorter: in a library of 20, ten hits are half of it.
 
     >>> hub_share([["hub", "a"], ["b", "hub"], ["hub"]], [{"a": 1}, {"b": 1}, {"hub": 1}], n_passages=40)
     0.6666666666666666

@@ -58,16 +58,16 @@ class BeforeAndAfter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraEvidence:
-    """What is looked at beside the held-out questions' rankings; None where it was not measured."""
+    """What is looked at next to the held-out questions' rankings; None if it was not measured."""
 
     regressions: BeforeAndAfter | None = None
-    """1 where a passage that people once found right is among the first ten, of all judged questions."""
+    """1 if a passage that people once found right is among the first ten, of all judged questions."""
     golden: BeforeAndAfter | None = None
     """nDCG@10 of the golden questions."""
     answered: BeforeAndAfter | None = None
-    """1 where a question with a right passage is answered."""
+    """1 if a question with a right passage is answered."""
     declined: BeforeAndAfter | None = None
-    """1 where a question without one is declined."""
+    """1 if a question without one is declined."""
     support: BeforeAndAfter | None = None
     """Share of an answer's sentences that their citations support."""
     support_note: str = ""
@@ -104,7 +104,7 @@ class GuardedSlice:
         return self.figures is not None and self.n >= self.at_least
 
     def told(self, p: float) -> dict[str, Any] | None:
-        """Its figures, *p* being after Holm; that is None where an interval judges in its place."""
+        """Its figures, *p* being after Holm; that is None if an interval judges in its place."""
         return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
 
 
@@ -137,7 +137,7 @@ def measure_slice(
 
 
 def guard_slice(guarded: GuardedSlice, p: float, rules: GateRules) -> Ruling:
-    """A slice may fall within its margin where chance explains it; *p* is after Holm."""
+    """A slice may fall within its margin if chance explains it; *p* is after Holm."""
     outcome, sentence = _judged(guarded, p, rules)
     return Ruling(guarded.key, guarded.family, outcome, sentence)
 
@@ -212,7 +212,7 @@ def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
 
 
 def guard_support(extra: ExtraEvidence) -> list[Ruling]:
-    """Why citations were not weighed, if something is to be said of that; where they were, a slice judges them.
+    """Why citations were not weighed, if something is to be said of that; if they were, a slice judges them.
 
     >>> guard_support(ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))[0].outcome, guard_support(NO_EXTRA_EVIDENCE)
     ('untested', [])
@@ -222,7 +222,7 @@ def guard_support(extra: ExtraEvidence) -> list[Ruling]:
 
 
 def guard_vectors(faults: Sequence[str]) -> list[Ruling]:
-    """What `embedding_faults` found, a ruling each; nothing where nothing is wrong."""
+    """What `embedding_faults` found, a ruling each; nothing if nothing is wrong."""
     return [Ruling("vectors", "health", "failed", fault) for fault in faults]
 
 

@@ -33,13 +33,13 @@ class GateRules:
     min_answers: int = 30
     """As `min_unseen`, of both."""
     harm_alpha: float = 0.4
-    """A fall of a slice beyond its margin vetoes where p, two-sided and of this slice alone, lies below: one in five that
+    """A fall of a slice beyond its margin vetoes if p, two-sided and of this slice alone, lies below: one in five that
     change nothing. Without it chance on 50 questions would veto more than one in three."""
     wall_tolerance: float = 0.05
     """Of the questions whose passage people once found, and the current version has among its first ten, no larger
     share may lose it, beyond chance."""
     max_slower: float = 1.5
-    """The slowest twentieth of the searches may take so many times as long,"""
+    """The slowest twentieth of the searches may take this many times as long,"""
     slack_ms: float = 50.0
     """and so much longer in any case."""
     min_coverage: float = 0.95
@@ -51,7 +51,7 @@ class GateRules:
     max_hub_growth: float = 0.05
     """What counts as so before: at most this much less."""
     lock_from: int = 150
-    """From so many held-out questions on, a fifth of them by hash is locked: looked at for the report, never to decide."""
+    """From this many held-out questions on, a fifth of them by hash is locked: looked at for the report, never to decide."""
 
 
 DEFAULT_RULES = GateRules()

@@ -39,7 +39,7 @@ REPORTED = (
 DEPTHS = (1, 2, 3, 5, 10, 20, 50, 100)
 MIN_COVERAGE = 0.95
 RANK_BANDS = ("first", "second to tenth", "11th to 100th", "beyond 100", "not in the library", "error")
-"""Where the best right passage of a question stands."""
+"""Where the best right passage of a question is."""
 Move = Literal["broken", "fixed", "worse", "better", "same", "error"]
 
 
@@ -74,10 +74,10 @@ class QuestionChange:
 
     question: ReportQuestion
     before: int | None
-    """Rank of the first right passage, 1-based; None where it is not among those found."""
+    """Rank of the first right passage, 1-based; None if it is not among those found."""
     after: int | None
     difference: float
-    """Of nDCG@10; NaN where a version failed."""
+    """Of nDCG@10; NaN if a version failed."""
     move: Move
 
 
@@ -144,7 +144,7 @@ def _row(measure: str, before: DoubleArray, after: DoubleArray | None) -> Measur
 
 
 def rank_of_right_passage(found: VersionRun, question: ReportQuestion) -> int | None:
-    """The rank of the first right passage, 1-based; None where none was found."""
+    """The rank of the first right passage, 1-based; None if none was found."""
     right = question.right_ids
     ranked = found.run.get(question.query_id, ())
     return next((rank for rank, passage_id in enumerate(ranked, start=1) if passage_id in right), None)
@@ -177,7 +177,7 @@ def rank_band_transitions(comparison: Comparison) -> Counter[tuple[str, str]]:
 def found_share_by_depth(
     found: VersionRun, questions: Sequence[ReportQuestion], depths: Sequence[int] = DEPTHS
 ) -> list[float]:
-    """For each depth the share of questions with a right passage among so many first hits; errors are left out."""
+    """For each depth the share of questions with a right passage among this many first hits; errors are left out."""
     ranks = [rank_of_right_passage(found, question) for question in questions if question.query_id not in found.errors]
     return [sum(rank is not None and rank <= depth for rank in ranks) / max(1, len(ranks)) for depth in depths]
 

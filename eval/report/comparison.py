@@ -17,7 +17,7 @@ class PassageVotes:
     """What people said of one passage for a question."""
 
     passage_id: str | None
-    """None where the verdict is about an answer."""
+    """None if the verdict is about an answer."""
     verdict: str
     n_people: int
     comment: str = ""
@@ -31,11 +31,11 @@ class ReportQuestion:
     query_id: str
     text: str
     right: Mapping[str, int]
-    """passage_id → grade; right where above 0."""
+    """passage_id → grade; right if above 0."""
     source: str = ""
     """The document of its best right passage."""
     language: str = ""
-    """ISO 639-1; empty where nobody can tell."""
+    """ISO 639-1; empty if nobody can tell."""
     is_unseen: bool = False
     """No right passage was a positive of the candidate's training."""
     is_newest: bool = False
@@ -72,7 +72,7 @@ class AnswerSummary:
 
     text: str
     reason: str = ""
-    """Why it declined; empty where it answered."""
+    """Why it declined; empty if it answered."""
     error: str = ""
     citations: tuple[Citation, ...] = ()
 
@@ -100,13 +100,13 @@ class Comparison:
     questions: tuple[ReportQuestion, ...]
     current: VersionRun
     candidate: VersionRun | None = None
-    """None where one version is measured alone."""
+    """None if one version is measured alone."""
     anchor: VersionRun | None = None
     """The version that everything began with, frozen."""
     read: Callable[[Sequence[str]], Mapping[str, Passage]] = lambda ids: {}
     """Passage ids → passages, for those that are shown; what is not in the library is absent."""
     causes: FailureCauses | None = None
-    """Of a few of these questions and of golden ones; None where nothing was answered."""
+    """Of a few of these questions and of golden ones; None if nothing was answered."""
     answer: Answer = lambda ids: {}
     """Called once, for the first of the questions that are shown."""
 

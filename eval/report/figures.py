@@ -39,7 +39,7 @@ class ReportFigures:
     """What is told of a comparison."""
 
     values: Mapping[str, Mapping[str, DoubleArray]]
-    """version → measure → `(n,)`; NaN where the version failed."""
+    """version → measure → `(n,)`; NaN if the version failed."""
     rows: Sequence[MeasureRow]
     parts: Sequence[QuestionSlice]
     moved: Sequence[QuestionChange]

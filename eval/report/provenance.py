@@ -1,4 +1,4 @@
-"""What a report tells beside its figures: what was compared, what may be wrong with it, and what came before."""
+"""What a report tells next to its figures: what was compared, what may be wrong with it, and what came before."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PastReport:
     decision: str
     n: int
     current: float | None
-    """nDCG@10 of the version that answered before; None where nothing was measured."""
+    """nDCG@10 of the version that answered before; None if nothing was measured."""
     candidate: float | None
     anchor: float | None
     locked: float | None

@@ -28,7 +28,7 @@ class DetailHit:
     text: str
     is_right: bool
     cited: str = ""
-    """How the answer cites it, and how well that holds; empty where it does not."""
+    """How the answer cites it, and how well that holds; empty if it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,12 @@ class QuestionDetail:
     """Right passages that neither version shows."""
     votes: Sequence[str]
     current_answer: AnswerSummary | None = None
-    """None where nobody answered it."""
+    """None if nobody answered it."""
     candidate_answer: AnswerSummary | None = None
 
 
 def question_details(comparison: Comparison, figures: ReportFigures, n: int) -> list[QuestionDetail]:
-    """At most *n* questions: those that moved most, or of one version alone those whose right passage stands lowest."""
+    """At most *n* questions: those that moved most, or of one version alone those whose right passage is lowest."""
     chosen = most_changed(figures.moved, n) if comparison.candidate else _lowest(comparison, n)
     wanted = {passage_id for moved in chosen for passage_id in _wanted(comparison, moved.question)}
     passages = comparison.read(sorted(wanted))

@@ -15,7 +15,7 @@ from eval.report.provenance import ReportContext
 from eval.statistics.number_wording import format_number
 from eval.statistics.significance import PairedComparison
 
-HELD_OUT = 5  # one question in so many is held out
+HELD_OUT = 5  # one question in this many is held out
 FEWEST = 5  # questions of a document before it is named
 WEAK = 0.10  # below the mean of all by so much nDCG@10 a document is called weak
 NOTABLE = 0.05  # share of the questions from which a place of the right passage is worth a sentence

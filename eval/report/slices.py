@@ -31,7 +31,7 @@ class QuestionSlice:
     figures: PairedComparison | None
     """Of candidate against current."""
     p_adjusted: float | None = None
-    """After Benjamini and Hochberg over all tested slices; None where it has too few questions."""
+    """After Benjamini and Hochberg over all tested slices; None if it has too few questions."""
 
 
 def question_slices(

@@ -1,4 +1,4 @@
-"""Slow drift: the current version beside the frozen one that everything began with, and beside locked questions."""
+"""Slow drift: the current version next to the frozen one that everything began with, and next to locked questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEWEST = 30  # locked questions; fewer are shown and warn of nothing
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Three looks at nDCG@10, each None where there was too little for it."""
+    """Three looks at nDCG@10, each None if there was too little for it."""
 
     since_anchor: PairedComparison | None
     """The current version against the anchor, on the questions that may decide."""
@@ -26,7 +26,7 @@ class Drift:
     """The candidate against the current version on the locked questions."""
 
     def warnings(self) -> Iterator[str]:
-        """Sentences for people; nothing where nothing is wrong."""
+        """Sentences for people; nothing if nothing is wrong."""
         anchor, locked = self.since_anchor, self.locked
         if anchor and anchor.wins + anchor.losses and anchor.high < 0:
             yield (

@@ -128,7 +128,7 @@ class RetrievalScores:
         return {"all": np.ones_like(self.unseen), "seen": ~self.unseen, "unseen": self.unseen, **self.groups}
 
     def means(self, which: str = "all") -> dict[str, dict[str, float | None]]:
-        """side → measure → mean over a slice; None where the slice is empty."""
+        """side → measure → mean over a slice; None if the slice is empty."""
         chosen = self.slices()[which]
         return {
             side: {

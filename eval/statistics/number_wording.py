@@ -63,7 +63,7 @@ def format_number(value: float) -> str:
 
 
 def format_signed(value: float) -> str:
-    """The same with a plus where it is above 0.
+    """The same with a plus if it is above 0.
 
     >>> format_signed(0.0461), format_signed(-0.004)
     ('+.046', '−.004')

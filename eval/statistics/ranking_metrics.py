@@ -22,7 +22,7 @@ its first ten that were, and nDCG@10 as if the others were not there."""
 ALL_MEASURES = MEASURES + MORE_MEASURES
 
 Qrels = Mapping[str, Mapping[str, int]]
-"""query_id → passage_id → grade; a passage is right where its grade is above 0."""
+"""query_id → passage_id → grade; a passage is right if its grade is above 0."""
 
 Run = Mapping[str, Mapping[str, float]]
 """query_id → passage_id → score, higher is better."""

@@ -13,11 +13,11 @@ from rag.arrays import DoubleArray
 from rag.errors import TooLittleDataError
 
 N_RESAMPLES = 9_999
-LIGHT_BUDGET = 10_000_000  # as WORK, where many measures or slices are shown beside the one that decides
+LIGHT_BUDGET = 10_000_000  # as WORK, if many measures or slices are shown next to the one that decides
 RESAMPLING_BUDGET = (
     50_000_000  # questions × resamples: all 9,999 up to 5,000 questions (1.2 s on one core), fewer beyond
 )
-MOST_FOR_BCA = 10_000  # its jackknife is quadratic, and with so many questions it equals the percentile interval
+MOST_FOR_BCA = 10_000  # its jackknife is quadratic, and with this many questions it equals the percentile interval
 BATCH = 2_000_000  # numbers held at once, 16 MB
 
 
@@ -45,7 +45,7 @@ class PairedComparison:
     p: float
     """Two-sided: how often chance alone would swap labels into a difference this large."""
     wins: int
-    """Questions where the candidate is better."""
+    """Questions if the candidate is better."""
     ties: int
     losses: int
     detectable: float
@@ -58,7 +58,7 @@ def compare_paired(
     """Compares two retrievers on the same questions in the same order, each `(n,)`, float.
 
     The interval is a BCa bootstrap over questions (Efron, JASA 1987), p comes from a paired randomisation test
-    (Smucker, Allan and Carterette, CIKM 2007; exact where there are few questions that differ), and the detectable
+    (Smucker, Allan and Carterette, CIKM 2007; exact if there are few questions that differ), and the detectable
     difference is 2.8 · sd / √n (two-sided level 5 %, power 80 %). The same input and seed give the same result.
 
     Raises:
@@ -90,7 +90,7 @@ def compare_paired(
 def mean_interval(values: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET) -> Interval:
     """The mean of `(n,)` values and its 95 % BCa interval; of equal values, the interval is the value itself.
 
-    Where BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval stands in for it.
+    If BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval stands in for it.
 
     Raises:
         TooLittleDataError: fewer than two values.
@@ -110,7 +110,7 @@ def mean_interval(values: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BU
 
 
 def randomisation_p(differences: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET) -> float:
-    """The two-sided p-value of a mean difference under random signs; 1 where nothing differs.
+    """The two-sided p-value of a mean difference under random signs; 1 if nothing differs.
 
     Questions without a difference weigh nothing under any sign, so they are left out first: exact, and quicker.
     Up to 13 questions that differ, every sign is tried; beyond, 9,999 random ones.

@@ -42,14 +42,14 @@ class AccountListing:
             return [_of(row._mapping) for row in connection.execute(query)], n_all
 
     def one(self, name: str) -> ListedAccount | None:
-        """One person; None where nobody has this name."""
+        """One person; None if nobody has this name."""
         with read_connection(self._engine) as connection:
             row = connection.execute(_listed().where(people.c.name == normalise_name(name))).first()
         return _of(row._mapping) if row else None
 
 
 def _listed() -> Any:
-    """Each look beside the account is one into an index of that person's rows."""
+    """Each look next to the account is one into an index of that person's rows."""
     theirs = tokens.c.name == people.c.name
     signed_in = (sessions.c.name == people.c.name) & (sessions.c.expires_at > utc_now().isoformat())
     holds = theirs & tokens.c.revoked_at.is_(None)

@@ -77,7 +77,7 @@ class Accounts:
         return account_from_row(row._mapping)
 
     def find(self, name: str) -> Account | None:
-        """One person, or None where nobody has this name."""
+        """One person, or None if nobody has this name."""
         try:
             return self.get(name)
         except NotFoundError:
@@ -94,7 +94,7 @@ class Accounts:
         return any(account.role == "administrator" and not account.is_locked for account in self.all())
 
     def authenticate(self, name: str, password: str) -> Account | None:
-        """Who signs in with this name and password; None where they do not belong together.
+        """Who signs in with this name and password; None if they do not belong together.
 
         A name that nobody has costs as much work as one that somebody has. The account may be locked.
         """
@@ -252,7 +252,7 @@ def _fits(kept: str, password: str) -> bool:
 
 @lru_cache
 def _hasher() -> PasswordHasher:
-    """Argon2id as RFC 9106 recommends it where memory is short: 64 MiB, 3 passes; 0.1 s on two cores."""
+    """Argon2id as RFC 9106 recommends it if memory is short: 64 MiB, 3 passes; 0.1 s on two cores."""
     from argon2 import PasswordHasher
 
     return PasswordHasher()

@@ -32,7 +32,7 @@ class ErasureCounts:
     """Questions of theirs that others judged: the text stays, without answer and name."""
     n_question_vectors: int
     first_at: str | None
-    """Of their verdicts and reviews, ISO-8601: versions made after it may have learnt from them."""
+    """Of their verdicts and reviews, ISO-8601: versions made after it may have learned from them."""
     n_reviews: int = 0
     """What they decided of doubtful negatives, and what others decided of them for questions that nobody asks any more."""
     n_conversations: int = 0
@@ -49,8 +49,8 @@ def erase_user_data(engine: Engine, user: str, *, dry_run: bool = False) -> Eras
     Their account goes too, with sessions, tokens, conversations and whatever else they decided. Golden questions that
     they added stay, without their name.
 
-    A turn on which somebody else's verdict stands, or stood, is that person's data too: it stays, with the question
-    but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learnt from the
+    A turn on which somebody else's verdict is, or stood, is that person's data too: it stays, with the question
+    but without the answer, as one that NOBODY asked. With *dry_run* nothing is changed. Versions that learned from the
     verdicts stay until a night or a rollback replaces them; backups and files that were exported stay as well.
 
     Raises:
@@ -99,7 +99,7 @@ def erase_user_data(engine: Engine, user: str, *, dry_run: bool = False) -> Eras
 
 _NAMELESS = {"user": FORGOTTEN_USER, "answer": "", "asked": "", "details": ""}
 _OF_A_PERSON = ((conversations, conversations.c.user), (comparisons, comparisons.c.user), (people, people.c.name))
-"""What goes beside turns, verdicts and reviews. Sessions and tokens go with the account: the database sees to that."""
+"""What goes next to turns, verdicts and reviews. Sessions and tokens go with the account: the database sees to that."""
 
 
 def _n_others(connection: Connection, user: str) -> list[int]:

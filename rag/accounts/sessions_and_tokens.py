@@ -53,7 +53,7 @@ class CredentialStore:
     # ---- sessions
 
     def begin_session(self, name: str, hours: float) -> str:
-        """A new secret of 256 bits for a cookie, which proves for so many *hours* that its holder is *name*."""
+        """A new secret of 256 bits for a cookie, which proves for this many *hours* that its holder is *name*."""
         secret, since = secrets.token_urlsafe(32), utc_now()
         row = {
             "secret_sha256": sha256_of(secret),
@@ -67,7 +67,7 @@ class CredentialStore:
         return secret
 
     def session_owner(self, secret: str) -> Account | None:
-        """Whose session it is; None where there is none, or it has ended."""
+        """Whose session it is; None if there is none, or it has ended."""
         query = _holder(sessions).where(
             sessions.c.secret_sha256 == sha256_of(secret), sessions.c.expires_at > utc_now().isoformat()
         )
@@ -83,7 +83,7 @@ class CredentialStore:
             return [BrowserSession(*map(datetime.fromisoformat, row)) for row in connection.execute(open_)]
 
     def end_session(self, secret: str) -> None:
-        """Signs one browser out; nothing happens where there is no such session."""
+        """Signs one browser out; nothing happens if there is no such session."""
         with self.engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.secret_sha256 == sha256_of(secret)))
 
@@ -120,7 +120,7 @@ class CredentialStore:
         return made, secret
 
     def token_owner(self, secret: str) -> Account | None:
-        """Whose token it is; None where there is none, or it was revoked."""
+        """Whose token it is; None if there is none, or it was revoked."""
         if not secret.startswith(TOKEN_PREFIX):
             return None
         query = _holder(tokens).add_columns(tokens.c.token_id, tokens.c.used_at)
@@ -133,13 +133,13 @@ class CredentialStore:
         return account_from_row(row._mapping)
 
     def tokens(self, name: str | None = None) -> list[AccessToken]:
-        """Tokens that were made, the newest first; those of one person where *name* says so."""
+        """Tokens that were made, the newest first; those of one person if *name* says so."""
         query = select(tokens).order_by(tokens.c.created_at.desc())
         with read_connection(self.engine) as connection:
             return [_token(row._mapping) for row in connection.execute(query) if name in (None, row.name)]
 
     def revoke(self, token_id: str, name: str | None = None) -> None:
-        """Ends a token at once; only one of *name*, where that is given.
+        """Ends a token at once; only one of *name*, if that is given.
 
         Raises:
             NotFoundError: no token that still holds has this id.

@@ -53,7 +53,7 @@ class SearchFinished:
     seconds: float
     turn_id: str
     question: str
-    """As it was searched; another one than was asked where a follow-up was made to stand alone."""
+    """As it was searched; another one than was asked if a follow-up was made to stand alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Answerer:
         self._widen = add_surrounding_text
         self._bar_of = threshold_for
         self.admit: Callable[[str], None] = lambda user: None
-        """Raises where a user asks too often; the application that many use sets it."""
+        """Raises if a user asks too often; the application that many use sets it."""
 
     def answer(self, question: str, **how: Unpack[AnswerOptions]) -> Answer:
         """The finished answer; *how* and what is raised are those of `stream`."""
@@ -189,7 +189,7 @@ class Answerer:
                     yield TextDelta(piece.text)
             if self._drops and not _quotes(draft):  # only now is it known which sentences stay
                 yield TextDelta(_finished(answer, draft, wide, 0.0, drops=True).text)
-        finally:  # also where the reader left, or the generator failed: what was shown stays known
+        finally:  # also if the reader left, or the generator failed: what was shown stays known
             answer = _finished(answer, draft, wide, time.perf_counter() - started, drops=self._drops)
             turn = _turn(answer, conversation_id or answer.turn_id, user, asked_at, origin)
             self._feedback.record_turn(turn, to_row(answer, retriever.index_state, instead_of))
@@ -200,7 +200,7 @@ class Answerer:
     ) -> tuple[str, SearchResult]:
         """The question as it is searched, and what it finds. *find* takes a text and, if need be, how many hits.
 
-        Where the questions before a follow-up were only put in front of it, it is searched alone too, and stays alone
+        If the questions before a follow-up were only put in front of it, it is searched alone too, and stays alone
         unless they bring more, and something that it asks for itself.
         """
         question = self._standalone(asked, history)[-MAX_QUESTION_LENGTH:]
@@ -214,7 +214,7 @@ class Answerer:
         return (question, found) if goes_on else (asked, alone)
 
     def _drafts(self, evidence: GenerationRequest) -> Iterator[AnswerDraft]:
-        """The generator's pieces; where it declines, or there is nothing to read, a sentence that says so."""
+        """The generator's pieces; if it declines, or there is nothing to read, a sentence that says so."""
         if not evidence.hits:
             empty = self._library.n_passages() == 0
             yield AnswerDraft(NO_ANSWER_TEXT, declined=EMPTY_LIBRARY_REASON if empty else NO_PASSAGE_REASON)
@@ -261,7 +261,7 @@ def _quotes(draft: AnswerDraft) -> bool:
 
 
 def _finished(answer: Answer, draft: AnswerDraft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
-    """The answer with the draft's text; citations are found here, in the *wide* hits, where the generator gave none."""
+    """The answer with the draft's text; citations are found here, in the *wide* hits, if the generator gave none."""
     if _quotes(draft):
         checked = tuple(CheckedSentence(citation.quote, citation.support) for citation in draft.citations)
         return replace(

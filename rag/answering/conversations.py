@@ -52,7 +52,7 @@ class DeletedConversation:
     n_turns: int
     """That are gone."""
     n_kept: int
-    """That a verdict stands on: they stay for learning, in no conversation."""
+    """That a verdict is on: they stay for learning, in no conversation."""
 
 
 class Conversations:
@@ -152,7 +152,7 @@ class Conversations:
             _check_changed(connection.execute(renamed).rowcount, conversation_id)
 
     def delete(self, conversation_id: str, user: str, *, votes_too: bool = False) -> DeletedConversation:
-        """Removes it, in one transaction, with every turn that no verdict stands on; the others stay for learning.
+        """Removes it, in one transaction, with every turn that no verdict is on; the others stay for learning.
 
         With *votes_too* what *user* said of these turns goes first. A turn that somebody else judged stays then, as
         nobody's, with its question alone.
@@ -229,7 +229,7 @@ def _check_changed(n_rows: int, conversation_id: str) -> None:
 
 
 def _judged(connection: Connection, turn_ids: Sequence[str]) -> set[str]:
-    """Those of the turns that a verdict stands on."""
+    """Those of the turns that a verdict is on."""
     event = verdict_events.c
     found: set[str] = set()
     for batch in batched(turn_ids, SQL_BATCH):

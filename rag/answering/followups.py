@@ -9,7 +9,7 @@ from rag.records import Hit
 from rag.text.term_coverage import content_words
 
 MAX_SHORT_WORDS = 3  # content words; fewer rarely name what they are about
-MIN_SCORE_GAIN = 0.05  # of the best hit's score, that what stood before has to bring
+MIN_SCORE_GAIN = 0.05  # of the best hit's score, that what was before has to bring
 N_NEARBY_HITS = 50  # hits of a question alone, among which the passage that it is really about still stands
 
 _POINTS_BACK = re.compile(
@@ -20,9 +20,9 @@ _POINTS_BACK = re.compile(
 
 
 def with_previous_question(question: str, earlier: Sequence[str]) -> str:
-    """The question, with the one before it in front where it is short or points back at it.
+    """The question, with the one before it in front if it is short or points back at it.
 
-    *earlier* holds the conversation's questions as they were typed, oldest first. Where the one before points back itself,
+    *earlier* holds the conversation's questions as they were typed, oldest first. If the one before points back itself,
     the one before that is put in front too. Whether it is searched so is for `brings_more` to say.
 
     >>> with_previous_question("And for nurses?", ["Who gets the grant?"])
@@ -43,7 +43,7 @@ def scores_higher(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
 
     A short question may stand alone all the same, and then the one before it only leads away. nDCG@10 on 332 real
     follow-ups (mtrag-un) and on 400 questions behind a random other one (feedbackqa-uk, train): never in front .810 and
-    .699, wherever `refers` .887 and .595, where it brings MARGIN more .875 and .658.
+    .699, wherever `refers` .887 and .595, if it brings MARGIN more .875 and .658.
     """
     return (
         max((hit.score for hit in joined), default=0.0)
@@ -52,11 +52,11 @@ def scores_higher(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
 
 
 def stays_on_subject(joined: Sequence[Hit], alone: Sequence[Hit]) -> bool:
-    """Whether the best hit of a question behind the one before it stands among the NEARBY hits of the question alone.
+    """Whether the best hit of a question behind the one before it is among the NEARBY hits of the question alone.
 
     "Which volcano erupted on Jupiter?" is short and finds little, so any question in front of it finds more, about
     something else. Asked of short questions that do not `points_back`: on the sets of `brings_more` nDCG@10 stays .875,
-    and rises from .659 to .666 where the subject changes. Asked of all, .861 and .693.
+    and rises from .659 to .666 if the subject changes. Asked of all, .861 and .693.
     """
     return bool(joined) and joined[0].passage.passage_id in {hit.passage.passage_id for hit in alone}
 

@@ -1,4 +1,4 @@
-"""A follow-up question → one that stands alone, written by the language model; by the heuristic where that can't be trusted."""
+"""A follow-up question → one that stands alone, written by the language model; by the heuristic if that can't be trusted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class QueryRewriter:
     def rewrite(self, question: str, history: ConversationTurns) -> str:
         """The question so that it can be searched alone; *history* holds earlier questions and answers, oldest first.
 
-        A question that does not point back is left alone, and the model is not asked. Where the model fails, is too slow,
+        A question that does not point back is left alone, and the model is not asked. If the model fails, is too slow,
         or writes something else, the question before it is put in front, as without a model.
         """
         if not history or not is_followup(question):

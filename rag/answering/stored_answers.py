@@ -1,4 +1,4 @@
-"""An answer as it was given: what a page shows of it beside its text, kept with the turn and read again."""
+"""An answer as it was given: what a page shows of it next to its text, kept with the turn and read again."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class StoredAnswer:
     """Its citations are those whose passage is still in the library."""
     asked_at: datetime
     index_state: str
-    """How the index stood when it was asked; see `rag.index.serving_index.State`."""
+    """How the index was when it was asked; see `rag.index.serving_index.State`."""
     instead_of: str
-    """The turn that this one asks again, or in other words; empty where it does not."""
+    """The turn that this one asks again, or in other words; empty if it does not."""
     removed: frozenset[str]
     """Ids of passages that were shown, and have gone from the library since: of these hits nothing but scores is left."""
 

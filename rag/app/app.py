@@ -64,7 +64,7 @@ class App(Components):
         """Brings files in and makes them findable: passages are encoded while other files are still being read.
 
         At the end what earlier ingests left without a vector is encoded too. *progress* gets 1 for every file, *on_stage*
-        what comes after the reading. Where *is_stopped* turns true no further file is begun, and what is not encoded yet
+        what comes after the reading. If *is_stopped* turns true no further file is begun, and what is not encoded yet
         is left to the next ingest.
         """
         self.current()
@@ -98,7 +98,7 @@ class App(Components):
         return report, replace(encoded, n_encoded=encoded.n_encoded + n_rest, encoding_s=encoded.encoding_s + rest_s)
 
     def encoder_for_missing(self) -> Encoder:
-        """The one that answers, where that is of this version and complete; else one of its own."""
+        """The one that answers, if that is of this version and complete; else one of its own."""
         live, current = self._live, self.current()
         if live and live.version.encoder_id == current.encoder_id and isinstance(live.retriever.encoder, Encoder):
             return live.retriever.encoder
@@ -168,7 +168,7 @@ class App(Components):
 
     @cached_property
     def answerer(self) -> Answerer:
-        """The one call that the product exists for. Takes the retriever anew for every question."""
+        """The one call that the product exists for. Takes the retriever again for every question."""
         return self.answerer_with(lambda: self.retriever, generator_of(self.chat_model), self.feedback)
 
     def answerer_with(
@@ -194,7 +194,7 @@ class App(Components):
             drops_unsupported=self.settings.generator.unsupported == "drop",
             add_surrounding_text=self._widen if model else tuple,
             threshold_for=threshold_for
-            or (lambda encoder_id: load_threshold(self.settings.data, encoder_id)),  # anew: a night may move it
+            or (lambda encoder_id: load_threshold(self.settings.data, encoder_id)),  # again: a night may move it
         )
 
     def _widen(self, hits: Sequence[Hit]) -> Sequence[Hit]:
@@ -204,7 +204,7 @@ class App(Components):
     def refresh(self) -> bool:
         """Takes in a promotion, a rollback or a changed library; returns whether anything had changed.
 
-        What answered goes on answering until its successor stands; then one assignment switches.
+        What answered goes on answering until its successor is ready; then one assignment switches.
         """
         changed = self._take_in_changes()
         if self.serve and not changed and self.active_retriever.today:  # not while somebody waits for the new version
@@ -236,7 +236,7 @@ class App(Components):
 
 
 def open_app(settings: Settings, *, serve: bool = False) -> App:
-    """Opens the state directory, creating it where it is new; nobody but its owner may read it.
+    """Opens the state directory, creating it if it is new; nobody but its owner may read it.
 
     *serve* is for the one process that answers for long: it takes the Chroma index under its lock.
 

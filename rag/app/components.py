@@ -61,7 +61,7 @@ class Components:
     # ---- versions and their parts
 
     def current(self) -> Version:
-        """The version that answers; the base is installed first where there is none, or where the settings changed it."""
+        """The version that answers; the base is installed first if there is none, or where the settings changed it."""
         encoder, weight = self.settings.encoder, self.settings.retrieval.lexical_weight
         install_base(self.registry, encoder.model, encoder.max_tokens, weight)
         return self.registry.current()
@@ -134,7 +134,7 @@ class Components:
 
     @cached_property
     def reranker(self) -> Reranker | None:
-        """What reads the first hits once more, where the settings name it.
+        """What reads the first hits once more, if the settings name it.
 
         Raises:
             EncoderError: the folder that they name is no cross-encoder.
@@ -147,7 +147,7 @@ class Components:
 
     @cached_property
     def chat_model(self) -> ChatModel | None:
-        """The language model that the settings name; None where answers are quoted.
+        """The language model that the settings name; None if answers are quoted.
 
         Raises:
             SettingsError: there is none of this name, or what it needs is not installed.
@@ -171,7 +171,7 @@ class Components:
 
     @cached_property
     def judge_model(self) -> ChatModel | None:
-        """The language model that judges answers when they are measured; None where the settings name none.
+        """The language model that judges answers when they are measured; None if the settings name none.
 
         Raises:
             SettingsError: there is none of this name, or what it needs is not installed.

@@ -47,7 +47,7 @@ class RetrieverFactory:
         lexical = self._lexical(before, state[1])
         vectors = self._parts.vectors(version.passage_side)
         today = self._today(version, encoder)
-        index = self._index(before, version, vectors) if self._serve else None  # last, for it holds a lock
+        index = self._index(before, version, vectors) if self._serve else None  # last, because it holds a lock
         dense = index or ExactIndex(vectors)
         retriever = self.retriever(
             version, encoder, dense=dense, lexical=lexical, today=today, reranker=self._ready_reranker(encoder)
@@ -57,7 +57,7 @@ class RetrieverFactory:
         )
 
     def with_full_encoder(self, live: ActiveRetriever) -> ActiveRetriever:
-        """The same, moved on from numpy to sentence-transformers where it serves, at a refresh with nothing else to do."""
+        """The same, moved on from numpy to sentence-transformers if it serves, at a refresh with nothing else to do."""
         if not self._serve or isinstance(live.retriever.encoder, Encoder):
             return live
         dense = live.index or ExactIndex(self._parts.vectors(live.version.passage_side))
@@ -80,7 +80,7 @@ class RetrieverFactory:
         *,
         distinct: bool | None = None,
     ) -> Retriever:
-        """A retriever by *version*, as the settings say; they say of *distinct* too where it is None."""
+        """A retriever by *version*, as the settings say; they say of *distinct* too if it is None."""
         return Retriever(
             encoder,
             dense,
@@ -96,7 +96,7 @@ class RetrieverFactory:
         )
 
     def _encoder(self, before: ActiveRetriever | None, version: Version) -> Any:
-        """That of *before* where the version stayed."""
+        """That of *before* if the version stayed."""
         if before and before.version.encoder_id == version.encoder_id:
             return before.retriever.encoder
         if before and self._serve:
@@ -105,7 +105,7 @@ class RetrieverFactory:
         return self._parts.numpy_encoder(version.encoder_id)
 
     def _today(self, version: Version, encoder: AnyEncoder) -> SameDayFeedback | None:
-        """What people said since *version* learned, where the settings let it count."""
+        """What people said since *version* learned, if the settings let it count."""
         if not self._parts.settings.retrieval.until_tonight:
             return None
         return SameDayFeedback(
@@ -135,7 +135,7 @@ class RetrieverFactory:
         return encoder
 
     def _index(self, before: ActiveRetriever | None, version: Version, vectors: PassageVectors) -> ServingIndex:
-        """The same index where the passage side stayed, told to look again; a new one, getting ready, where it changed."""
+        """The same index if the passage side stayed, told to look again; a new one, getting ready, if it changed."""
         if before and before.index and before.version.passage_side == version.passage_side:
             before.index.refresh()
             return before.index

@@ -141,8 +141,8 @@ def neutralise_marks(text: str) -> str:
 def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
     """The stretch of *passage* that supports *claim* best.
 
-    Support is 1 where the claim stands there word for word; else the share of the claim's meaning that one
-    sentence, or two in a row, covers, below 1, and at most UNPROVEN_NUMBER where a number is not among it.
+    Support is 1 where the claim is there word for word; else the share of the claim's meaning that one
+    sentence, or two in a row, covers, below 1, and at most UNPROVEN_NUMBER if a number is not among it.
 
     *split* is the passage's sentences; *weights* says how rare each word is.
     """
@@ -162,7 +162,7 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
 
 
 def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
-    """The stretch that supports the claim best; partly at most, where the passage does not know a name of the claim."""
+    """The stretch that supports the claim best; partly at most, if the passage does not know a name of the claim."""
     span = find_support(claim, passage.text, split, weights)
     known = passage.encoded_text.casefold()
     if all(name in known for name in extract_names(claim)):
@@ -171,7 +171,7 @@ def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights
 
 
 def find_verbatim(claim: str, passage: str) -> tuple[int, int] | None:
-    """Where the words of *claim* stand in *passage* in the same order with nothing between them; None if nowhere.
+    """Where the words of *claim* are in *passage* in the same order with nothing between them; None if nowhere.
 
     White space, punctuation and case may differ; punctuation that touches the first or last word is included.
 

@@ -21,7 +21,7 @@ _CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
 
 
 def contradict(one: str, other: str) -> bool:
-    """True where two sentences say the same, but for one number or date.
+    """True if two sentences say the same, but for one number or date.
 
     >>> contradict("The grant is paid within 6 weeks.", "The grant is paid within 8 weeks.")
     True
@@ -42,7 +42,7 @@ def contradict(one: str, other: str) -> bool:
 
 
 def have_same_subject(one: Passage, other: Passage) -> bool:
-    """True where titles and headings name the same, or one names more than the other; years and numbers aside.
+    """True if titles and headings name the same, or one names more than the other; years and numbers aside.
 
     >>> guide = Passage("p", "d", "a.md", "Grant guide 2023", "", "", 0, 0)
     >>> have_same_subject(guide, Passage("q", "e", "b.md", "Grant guide 2024", "", "", 0, 0))
@@ -57,7 +57,7 @@ def have_same_subject(one: Passage, other: Passage) -> bool:
 
 
 def _comparable(fact: str, other: str) -> bool:
-    """True where both have the same unit, or both are dates given equally far."""
+    """True if both have the same unit, or both are dates given equally far."""
     if "-" in fact or "-" in other:
         return fact.count("-") == other.count("-") and len(fact) == len(other)
     return fact.partition(" ")[2] == other.partition(" ")[2]

@@ -73,7 +73,9 @@ turns = Table(
     Column("origin", Text, nullable=False),
     Column("asked_at", Text, nullable=False, index=True),
     Column("asked", Text, nullable=False, server_default=""),
-    Column("details", Text, nullable=False, server_default=""),  # JSON: what a page shows of the answer beside its text
+    Column(
+        "details", Text, nullable=False, server_default=""
+    ),  # JSON: what a page shows of the answer next to its text
 )
 shown_passages = Table(
     "shown",
@@ -141,7 +143,7 @@ jobs = Table(
     Column("door", Text, nullable=False),  # application or command: who runs it
     Column("asked", Text, nullable=False),  # JSON: what to ingest
     Column("note", Text, nullable=False),
-    Column("n_starts", Integer, nullable=False),  # more than one where the application ended meanwhile
+    Column("n_starts", Integer, nullable=False),  # more than one if the application ended meanwhile
     Column("cancel", Integer, nullable=False),  # somebody wants its end
     Column("created_at", Text, nullable=False, index=True),
     Column("started_at", Text),
@@ -231,7 +233,7 @@ def read_connection(engine: Engine) -> Connection:
 
 
 def _migrate(engine: Engine) -> None:
-    """Brings the schema to the newest revision; costs one query where nothing is to do."""
+    """Brings the schema to the newest revision; costs one query if nothing is to do."""
     newest = max(path.stem for path in (MIGRATIONS_DIR / "versions").glob("[0-9]*.py"))
     with read_connection(engine) as connection:
         found = _revision(connection)

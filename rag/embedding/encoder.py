@@ -67,7 +67,7 @@ class Encoder:
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] = lambda n: None) -> FloatArray:
         """`(n, dim)` float32, rows of unit length, in the order given; batches hold texts of similar length.
 
-        In bf16 where the CPU is measurably faster with it and the vectors agree (cosine of at least AGREEMENT).
+        In bf16 if the CPU is measurably faster with it and the vectors agree (cosine of at least AGREEMENT).
         """
         vectors = self._encode(self.model.encode_document, texts, bf16=self.prefers_bf16(texts))
         progress(len(texts))
@@ -89,7 +89,7 @@ class Encoder:
         return bool(self._bf16)
 
     def _probe(self, texts: Sequence[str]) -> bool:
-        """True where bf16 is at least a tenth faster on *texts* and every vector agrees.
+        """True if bf16 is at least a tenth faster on *texts* and every vector agrees.
 
         Elsewhere it is ruinous: a hundred times slower has been seen on CPUs without AVX512-BF16.
         """

@@ -14,7 +14,7 @@ from rag.errors import EncoderError
 ID_LENGTH = 12  # hex digits: 48 bits, ample for the versions one library will ever see
 
 MODULE_FILES = frozenset({"config.json", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json"})
-"""Of a module's folder, the files that decide what it computes, beside its weights."""
+"""Of a module's folder, the files that decide what it computes, next to its weights."""
 
 UNNAMED_FILES = frozenset({"README.md", "manifest.json", "training_positives.json"})
 """Written for readers; they change nothing that the version computes."""

@@ -81,7 +81,7 @@ class _Route:
 
         vectors = np.zeros((len(texts), int(self.config["hidden_size"])), np.float32)
         # On matrices this small a second BLAS thread gains nothing, and on a busy machine it made a text
-        # take 340 ms instead of 24 (measured on two cores beside another process).
+        # take 340 ms instead of 24 (measured on two cores next to another process).
         with threadpool_limits(limits=1):
             for row, encoding in enumerate(self._tokenizer.encode_batch(list(texts))):
                 hidden = _bert(np.asarray(encoding.ids), self._weights, self.config)  # (length, dim)
@@ -91,7 +91,7 @@ class _Route:
         return normalise_rows(vectors)
 
     def _read_weights(self, shared: _Route | None) -> Weights:
-        """The weights in memory already, where both routes go through one transformer."""
+        """The weights in memory already, if both routes go through one transformer."""
         if shared is not None and shared._transformer == self._transformer:
             return shared._weights
         return _tensors(self._transformer)

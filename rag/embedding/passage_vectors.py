@@ -149,7 +149,7 @@ def store_vectors(
 ) -> None:
     """Keeps the rows of *encoded*, `(n, dim)`, under the hashes of their texts; *only_used*: of those that passages have.
 
-    Another process may have encoded the same text meanwhile; the first one stands.
+    Another process may have encoded the same text meanwhile; the first one counts.
     """
     rows = [
         {"passage_side": passage_side, "text_sha256": name, "vector": vector.astype("<f4").tobytes()}

@@ -1,7 +1,7 @@
 """What was asked on each day, counted once: a day that is over is kept as one row, and read again instead of its turns.
 
 A turn whose day is kept may still change: somebody is forgotten, a conversation deleted, an answer ends after midnight.
-Whoever writes that calls `count_again` in the same transaction. What people say of answers is not kept, for it comes later.
+Whoever writes that calls `count_again` in the same transaction. What people say of answers is not kept, because it comes later.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def count_days(engine: Engine, days: Sequence[date], now: datetime | None = None
 
 
 def _pieces(days: Sequence[date], connection: Connection) -> Iterator[list[date]]:
-    """The days in runs without a gap, of TURNS_AT_ONCE turns at most where they have more than one day."""
+    """The days in runs without a gap, of TURNS_AT_ONCE turns at most if they have more than one day."""
     n_turns = _n_turns(connection, days[0], days[-1]) if days else {}
     some: list[date] = []
     for day in days:
@@ -173,7 +173,7 @@ def _by_day(connection: Connection, first: date, last: date) -> Select[Any, Any,
     """By day and time, so that a median costs no sorting of a million numbers.
 
     An answer that is none has no sentence to support. OFFSET 0 keeps both databases from putting the two queries into one:
-    then they would look each number up wherever it stands, which takes 2.4 times as long.
+    then they would look each number up wherever it is, which takes 2.4 times as long.
     """
     share, seconds = _detail(connection, "supported_share"), _detail(connection, "seconds")
     day = func.substr(turns.c.asked_at, 1, 10).label("day")
@@ -204,7 +204,7 @@ def _bin(seconds: ColumnElement[float | None]) -> ColumnElement[int]:
 
 
 def _detail(connection: Connection, name: str) -> ColumnElement[float | None]:
-    """A number of the JSON that was kept with a turn; null where none was."""
+    """A number of the JSON that was kept with a turn; null if none was."""
     kept = func.nullif(turns.c.details, "")
     if connection.dialect.name == "postgresql":
         return cast(cast(kept, JSONB)[name].astext, Float)

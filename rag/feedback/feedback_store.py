@@ -22,12 +22,12 @@ MAX_COMMENT_LENGTH = 2000  # characters
 
 
 class FeedbackStore:
-    """Turns and verdicts in SQL. Nothing is ever changed or deleted here; the latest event of a target stands."""
+    """Turns and verdicts in SQL. Nothing is ever changed or deleted here; the latest event of a target counts."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.admit: Callable[[str], None] = lambda user: None
-        """Raises where a user votes too often; the application that many use sets it."""
+        """Raises if a user votes too often; the application that many use sets it."""
 
     # ---- turns
 
@@ -116,7 +116,7 @@ class FeedbackStore:
         return given
 
     def withdraw_verdict(self, user: str, turn_id: str, passage_id: str | None) -> None:
-        """Takes the standing verdict of *user* on a target back; nothing happens where there is none.
+        """Takes the standing verdict of *user* on a target back; nothing happens if there is none.
 
         Raises:
             TooFastError: the user votes too often.
@@ -127,7 +127,7 @@ class FeedbackStore:
         )
 
     def append(self, given: Sequence[Verdict], *, once: bool = False) -> int:
-        """Appends events that change what stands, in one transaction; returns how many did.
+        """Appends events that change what counts, in one transaction; returns how many did.
 
         With *once*, what was said before in the same words at the same time is not said again, though it may
         have been overruled since.
@@ -158,7 +158,7 @@ class FeedbackStore:
                 raise NotFoundError(f"no passage {passage_id!r} in the library: pin one that a search finds")
 
     def standing(self, user: str | None = None, turn_id: str | None = None) -> list[Verdict]:
-        """Every verdict that stands, oldest first; *user* and *turn_id* narrow it."""
+        """Every standing verdict, oldest first; *user* and *turn_id* narrow it."""
         return list(self._standing(user, turn_id))
 
     def _standing(self, user: str | None, turn_id: str | None) -> Iterator[Verdict]:
@@ -187,7 +187,7 @@ class FeedbackStore:
                 )
 
     def latest_event_id(self, before: datetime | None = None) -> int:
-        """The number of the last event, 0 where there is none; it grows with everything that is said or taken back.
+        """The number of the last event, 0 if there is none; it grows with everything that is said or taken back.
 
         With *before*, of the last one that was given by then.
         """

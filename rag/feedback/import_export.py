@@ -25,7 +25,7 @@ class ImportReport:
 
     n_read: int
     n_new: int
-    """Verdicts that changed what stands."""
+    """Verdicts that changed what counts."""
     unknown: tuple[str, ...]
     """Passage ids that name nothing in the library."""
     refused: tuple[str, ...]

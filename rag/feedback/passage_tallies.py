@@ -1,4 +1,4 @@
-"""How often passages were judged and cited: the verdicts that stand on them, and the answers that quote them."""
+"""How often passages were judged and cited: the verdicts that are on them, and the answers that quote them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PassageTally:
 
 
 def select_standing_verdicts(among: Select[Any] | Sequence[str] | None = None) -> Subquery:
-    """Columns passage_id, user and verdict of every verdict on a passage that stands; *among* these passage ids."""
+    """Columns passage_id, user and verdict of every standing verdict on a passage; *among* these passage ids."""
     event = verdict_events.c
     named = event.passage_id != "" if among is None else event.passage_id.in_(among)
     latest = select(func.max(event.event_id)).where(named).group_by(event.user, event.turn_id, event.passage_id)

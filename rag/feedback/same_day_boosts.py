@@ -84,7 +84,7 @@ def feedback_boosts(
 
     *near* holds votes with the cosine of their question and the new one, oldest first. Of several votes of one person
     on one passage the one for the closest question counts, of equally close ones the latest. The asking person's own
-    vote decides alone; without one, the others' do where they are `agreed`, but for those who are *quarantined*.
+    vote decides alone; without one, the others' do if they are `agreed`, but for those who are *quarantined*.
 
     >>> vote = PendingVote("ann", "q", "p", "pin")
     >>> feedback_boosts([(vote, 1.0)], "ann", trusted=()), feedback_boosts([(vote, 1.0)], "bob", trusted=())
@@ -105,7 +105,7 @@ def feedback_boosts(
 def combine_votes(amounts: Mapping[str, float], trusted: Collection[str]) -> float:
     """What a passage gets from the votes of people other than the one who asks; *amounts* maps a person to a lift.
 
-    The more numerous side counts, and only where two people are on it, or one who is trusted: the rule by which a
+    The more numerous side counts, and only if two people are on it, or one who is trusted: the rule by which a
     night believes a rejection. So nobody can bury a passage for all the others alone.
 
     >>> combine_votes({"ann": -0.5}, ()), combine_votes({"ann": -0.5}, ("ann",)), combine_votes({"ann": -0.5, "bob": -0.3}, ())
@@ -124,7 +124,7 @@ def combine_votes(amounts: Mapping[str, float], trusted: Collection[str]) -> flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingVotes:
-    """The votes remembered, as they stood after one event. Immutable: threads read it without a lock."""
+    """The votes remembered, as they were after one event. Immutable: threads read it without a lock."""
 
     event_id: int = -1
     votes: tuple[PendingVote, ...] = ()
@@ -149,7 +149,7 @@ class SameDayFeedback:
     """What today's votes do to one version's searches. Threads may share it.
 
     Every search looks whether a vote was given, changed, taken back or deleted since the last one; then the votes are
-    read anew and the few new questions encoded, at once. Where *catches_up* is said, somebody calls `catch_up` in the
+    read again and the few new questions encoded, at once. If *catches_up* is said, somebody calls `catch_up` in the
     background: then no search waits for a database that another process is writing to.
     """
 
@@ -195,7 +195,7 @@ class SameDayFeedback:
         return day
 
     def _read(self, before: PendingVotes, event_id: int, n_encoded: int, *, keep: bool) -> PendingVotes:
-        """The votes as they stand; up to *n_encoded* new questions are encoded, and kept in SQL where *keep* is said."""
+        """The votes as they stand; up to *n_encoded* new questions are encoded, and kept in SQL if *keep* is said."""
         votes = load_pending_votes(self._feedback.engine, self._after)
         latest_first = list(dict.fromkeys(vote.question for vote in reversed(votes)))
         known = dict(zip(before.questions, before.matrix, strict=True))

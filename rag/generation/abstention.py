@@ -1,6 +1,6 @@
 """How sure it is that the hits answer a question: a few signs, weighed by a line that questions with known answers gave.
 
-Where the words of a question can't stand in a passage, as in another language, its meaning alone is weighed.
+If the words of a question can't be in a passage, as in another language, its meaning alone is weighed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class AnswerabilityFeatures:
     gap: float
     """Score of the best hit less the median of all: the right one stands out among the hits."""
     crowd: float
-    """Mean BM25 of the hits, 0 to 1: high where many passages hold the same few words of the question."""
+    """Mean BM25 of the hits, 0 to 1: high if many passages hold the same few words of the question."""
     is_strange: bool
-    """Whether a name or a code of the question stands in none of the hits, or no number with a unit of what it measures."""
+    """Whether a name or a code of the question is in none of the hits, or no number with a unit of what it measures."""
     has_words: bool
-    """False where question and passage share no word at all, not even "the": their languages may differ."""
+    """False if question and passage share no word at all, not even "the": their languages may differ."""
 
     def values(self) -> tuple[float, ...]:
-        """What a line weighs, in the order of its weights. Words count less where the meaning is clear, so their
+        """What a line weighs, in the order of its weights. Words count less if the meaning is clear, so their
         product is weighed too."""
         return (
             self.meaning,
@@ -96,7 +96,7 @@ SHIPPED_THRESHOLD = AbstentionThreshold(
 
 
 def shares_words(question: str, text: str) -> bool:
-    """True where a word of the question, however common, stands in *text*.
+    """True if a word of the question, however common, is in *text*.
 
     >>> shares_words("May I mow the lawn?", "Der Rasen darf nicht gemäht werden."), shares_words("the lawn?", "The law")
     (False, True)
@@ -110,8 +110,10 @@ def shares_words(question: str, text: str) -> bool:
 def save_threshold(
     folder: Path, encoder_id: str, threshold: AbstentionThreshold, calibrated_on: Mapping[str, int]
 ) -> None:
-    """Keeps the bar of one version in the state directory: written beside, then renamed. *calibrated_on* says how many questions
-    of which kind it was found on."""
+    """Stores the threshold of one version in the state directory: written alongside, then renamed.
+
+    *calibrated_on* maps each kind of question to how many of them it was calibrated on.
+    """
     beside = folder / f"{ABSTENTION_FILE}.new"
     whole = {"encoder_id": encoder_id, "found_on": dict(calibrated_on), **asdict(threshold)}
     beside.write_text(json.dumps(whole, indent=2), "utf-8")
@@ -119,7 +121,7 @@ def save_threshold(
 
 
 def load_threshold(folder: Path, encoder_id: str) -> AbstentionThreshold:
-    """The bar that was found for this version on the library; PUBLIC where none was, or for another version."""
+    """The bar that was found for this version on the library; PUBLIC if none was, or for another version."""
     file = folder / ABSTENTION_FILE
     try:
         kept: Any = json.loads(file.read_text("utf-8"))

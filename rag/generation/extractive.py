@@ -33,9 +33,9 @@ MAX_QUOTES = 4
 MAX_ENCODED_SENTENCES = (
     16  # sentences an answer: on nq-open and newwiki dev the same answers as with all, in half a second on one core
 )
-MAX_CONTEXT_CHARACTERS = 80  # characters of heading encoded with a sentence; what stands nearest says most
+MAX_CONTEXT_CHARACTERS = 80  # characters of heading encoded with a sentence; what is nearest says most
 
-# How often the first / the first four sentences hold the answer, where any does, on nq-open and newwiki dev: by the
+# How often the first / the first four sentences hold the answer, if any does, on nq-open and newwiki dev: by the
 # cosine of the bare sentence .47/.72 and .71/.90; with its heading .54/.88 and .72/.89; by this sum .56/.91, .83/.96.
 COVERAGE_WEIGHT = 0.3
 HIT_WEIGHT = 0.5
@@ -57,7 +57,7 @@ NO_SENTENCE_REASON = "the passages that were found hold no sentence to quote"
 
 @dataclass(frozen=True, slots=True)
 class QuotedSentence:
-    """One sentence of the answer: as it reads, with its mark, and where it stands."""
+    """One sentence of the answer: as it reads, with its mark, and where it is."""
 
     text: str
     """Begins with the space or line break that parts it from the quote before."""
@@ -66,15 +66,15 @@ class QuotedSentence:
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveAnswer:
-    """What was chosen, in reading order; nothing where nothing supports an answer."""
+    """What was chosen, in reading order; nothing if nothing supports an answer."""
 
     quotes: tuple[QuotedSentence, ...]
     support: float
     """The probability that the hits answer the question, 0 to 1; below the bar's least they don't."""
     declined: str
-    """Why nothing was chosen; empty where something was."""
+    """Why nothing was chosen; empty if something was."""
     short_answer: str = ""
-    """The short answer that the first quote puts in front; empty where it is not plain which one it is."""
+    """The short answer that the first quote puts in front; empty if it is not plain which one it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +146,13 @@ def extract_answer(
 
 
 def answerability_features(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> AnswerabilityFeatures:
-    """What speaks for an answer to *question* among *hits*; all 0 where they hold no sentence."""
+    """What speaks for an answer to *question* among *hits*; all 0 if they hold no sentence."""
     weighed = _weigh(question, hits, encoder)
     return weighed.signs(question, hits) if weighed else NO_EVIDENCE
 
 
 def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed | None:
-    """The sentences of the hits that are worth encoding, weighed; None where there is none."""
+    """The sentences of the hits that are worth encoding, weighed; None if there is none."""
     everything = [candidate for hit in hits for candidate in _candidates(hit)]
     if not everything:
         return None
@@ -250,7 +250,7 @@ def _in_reading_order(chosen: Sequence[_Candidate]) -> list[_Candidate]:
 
 
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
-    """True where the shorter's words are mostly in the other, or they overlap in one document."""
+    """True if the shorter's words are mostly in the other, or they overlap in one document."""
     if one.hit.passage.document_id == other.hit.passage.document_id:
         first, second = sorted([_span(one), _span(other)])
         if second[0] < first[1]:
@@ -260,7 +260,7 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
 
 
 def _span(candidate: _Candidate) -> tuple[int, int]:
-    """Where it stands in the document's text."""
+    """Where it is in the document's text."""
     start = candidate.hit.passage.start
     return start + candidate.sentence.start, start + candidate.sentence.end
 
@@ -296,7 +296,7 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
 
 
 def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
-    """A line that sets a sentence of another passage beside a chosen one that it contradicts; () where none does."""
+    """A line that sets a sentence of another passage next to a chosen one that it contradicts; () where none does."""
     for kept in chosen:
         for candidate in candidates:
             if have_same_subject(kept.hit.passage, candidate.hit.passage) and contradict(
@@ -315,7 +315,7 @@ def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> 
 
 
 def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
-    """The short answer that the first sentence holds, to stand in front of it with a place of its own; () where none."""
+    """The short answer that the first sentence holds, to be in front of it with a place of its own; () where none."""
     span = find_single_short_answer(question, first.sentence.text)
     if span is None:
         return ()

@@ -48,7 +48,7 @@ class GenerationRequest:
     stopped: threading.Event = NEVER_SET
     """Set by a reader who has read enough: what was written by then is the answer."""
     hits_with_context: Sequence[Hit] = ()
-    """The hits with the text around them, for a model that reads; none where it is to read the hits alone."""
+    """The hits with the text around them, for a model that reads; none if it is to read the hits alone."""
     bar: AbstentionThreshold = SHIPPED_THRESHOLD
     """What decides whether the hits answer the question."""
 
@@ -65,7 +65,7 @@ class AnswerDraft:
     citations: tuple[Citation, ...] = ()
     """Given by a generator that quotes; for others, rag.cite finds them."""
     declined: str = ""
-    """Why there is no answer; empty where there is one."""
+    """Why there is no answer; empty if there is one."""
 
     def __add__(self, other: AnswerDraft) -> AnswerDraft:
         """The two pieces as one."""
@@ -111,7 +111,7 @@ def generate_extractive(evidence: GenerationRequest) -> Iterator[AnswerDraft]:
 
 
 def generate_with_model(model: ChatModel, evidence: GenerationRequest) -> Iterator[AnswerDraft]:
-    """What the chat model makes of the hits; the best sentences where it fails; it is not asked where they support nothing."""
+    """What the chat model makes of the hits; the best sentences if it fails; it is not asked if they support nothing."""
     extract_of = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
     if extract_of.declined:
         yield AnswerDraft(declined=extract_of.declined)

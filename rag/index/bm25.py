@@ -19,9 +19,7 @@ from rag.text.analyzers import bm25_terms, detect_question_language
 log = logging.getLogger(__name__)
 
 K1, B, EPSILON = 1.5, 0.75, 0.25  # rank_bm25's defaults
-MAX_TAIL_SHARE = (
-    1 / 8
-)  # of the passages may stand in the tail: joining it at every change costs less than the whole then
+MAX_TAIL_SHARE = 1 / 8  # of the passages may be in the tail: joining it at every change costs less than the whole then
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,10 @@ class Bm25Index:
     def updated(
         self, passage_ids: Mapping[str, str], load_texts: Callable[[Sequence[str]], Iterable[SearchableText]]
     ) -> Bm25Index:
-        """The same scores as if built anew over the passages wanted, of which only new and changed texts are read.
+        """The same scores as if built again over the passages wanted, of which only new and changed texts are read.
 
         *passage_ids*: passage id → sha256 of the encoded text, in the order that `passage_ids` is to have. *load_texts* gets
-        the ids of new and changed passages; those that it does not give are left out. Itself where nothing changed.
+        the ids of new and changed passages; those that it does not give are left out. Itself if nothing changed.
         """
         known = {
             passage_id: sha256
@@ -127,7 +125,7 @@ class Bm25Index:
 
         Equal to `rank_bm25.BM25Okapi.get_scores` on the question's terms to 1e-9: a word that the question repeats
         counts as often; words in more than half of the passages get rank_bm25's floor.
-        All zeros where no word is known.
+        All zeros if no word is known.
         """
         times = Counter(self._vocabulary[term] for term in self.query_terms(question) if term in self._vocabulary)
         rows = np.fromiter(times, np.intp, len(times))
@@ -153,14 +151,14 @@ class Bm25Index:
     # ---- keeping
 
     def save(self, folder: Path, *, anew: bool = True) -> None:
-        """Readers see all of the old or all of the new; unless *anew*, a block that is there is not written again."""
+        """Readers see all of the old or all of the new; unless *again*, a block that is there is not written again."""
         save_counts(folder, self._blocks, list(self._vocabulary), rewrite_all=anew)
 
     @classmethod
     def load(cls, folder: Path, order: Sequence[str] = ()) -> Bm25Index | None:
-        """What was saved by the same makers of terms; None where nothing was, or where its files have changed since.
+        """What was saved by the same makers of terms; None if nothing was, or where its files have changed since.
 
-        In *order* where that names the same passages, else block by block.
+        In *order* if that names the same passages, else block by block.
         """
         found = load_counts(folder)
         if found is None:
@@ -187,7 +185,7 @@ def _arranged(
 
 
 def _idf(blocks: Sequence[TermCounts], n_terms: int) -> NDArray[np.float64]:
-    """rank_bm25's inverse document frequency of every term, `(n_terms,)`, over all blocks; 0 where nobody has the term.
+    """rank_bm25's inverse document frequency of every term, `(n_terms,)`, over all blocks; 0 if nobody has the term.
 
     ln(n - df + ½) - ln(df + ½); in place of what is below 0, a quarter of the mean over the terms (its epsilon).
     """

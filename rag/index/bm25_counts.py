@@ -1,4 +1,4 @@
-"""How often each term stands in each of some passages: counted once by rank_bm25, then joined and cut as arrays."""
+"""How often each term is in each of some passages: counted once by rank_bm25, then joined and cut as arrays."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class SearchableText(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermCounts:
-    """Some passages, in an order of their own; the numbers of terms are those of a vocabulary beside it."""
+    """Some passages, in an order of their own; the numbers of terms are those of a vocabulary next to it."""
 
     passage_ids: list[str]
     text_sha256s: list[str]
     languages: list[str]
-    """By ISO 639-1; empty where a passage has no letters."""
+    """By ISO 639-1; empty if a passage has no letters."""
     lengths: NDArray[np.int64]
     """Terms of each passage, `(n,)`."""
     counts: csr_array
@@ -65,7 +65,7 @@ class TermCounts:
         )
 
     def without(self, passage_ids: set[str]) -> TermCounts:
-        """What is left when some passages go; itself where it has none of them."""
+        """What is left when some passages go; itself if it has none of them."""
         kept = np.array([passage_id not in passage_ids for passage_id in self.passage_ids], bool)
         if kept.all():
             return self
@@ -102,7 +102,7 @@ class TermCounts:
 
 
 def with_int32_indices(matrix: Any) -> csr_array:
-    """The same matrix with places of 32 bits, where they suffice: a long text is scored in a fifth less time."""
+    """The same matrix with places of 32 bits, if they suffice: a long text is scored in a fifth less time."""
     from scipy.sparse import csr_array
 
     if matrix.nnz >= 2**31:
@@ -136,7 +136,7 @@ def _matrix(doc_freqs: Sequence[dict[int, int]], n_terms: int) -> csr_array:
 
 
 def _count(passages: Iterator[list[int]]) -> Any:
-    """rank_bm25's statistics; None where no passage has a term."""
+    """rank_bm25's statistics; None if no passage has a term."""
     from rank_bm25 import BM25Okapi
 
     try:

@@ -47,7 +47,7 @@ def save_counts(folder: Path, blocks: Sequence[TermCounts], words: Sequence[str]
 
 
 def load_counts(folder: Path) -> tuple[list[TermCounts], list[str]] | None:
-    """The blocks and all their words; None where there are none of these makers, or where a file was altered."""
+    """The blocks and all their words; None if there are none of these makers, or where a file was altered."""
     from scipy.sparse import csr_array
 
     names = list(_promised(folder))

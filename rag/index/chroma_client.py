@@ -88,7 +88,7 @@ def collection_metadata(passage_side: str) -> dict[str, object]:
 
 
 def describe_mismatch(collection: Collection, passage_side: str) -> str:
-    """In words, how a collection differs from what this passage side needs; empty where it does not."""
+    """In words, how a collection differs from what this passage side needs; empty if it does not."""
     expected = collection_metadata(passage_side)
     if collection.metadata != expected:
         return f"made for {collection.metadata}, expected {expected}"

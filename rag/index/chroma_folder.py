@@ -106,9 +106,9 @@ class ChromaFolder:
 
 
 def _checksum(path: Path) -> int:
-    """CRC-32 of a file of the graph, about a second for a gigabyte; 0 where opening alone changes the file.
+    """CRC-32 of a file of the graph, about a second for a gigabyte; 0 if opening alone changes the file.
 
-    That is the database, which notices its own damage, and `length.bin`, which Chroma 1.5.9 writes anew when it opens
+    That is the database, which notices its own damage, and `length.bin`, which Chroma 1.5.9 writes again when it opens
     a small index. The other files of the graph change with writes only.
     """
     if path.suffix == ".sqlite3" or path.name == "length.bin":

@@ -125,7 +125,7 @@ class ChromaIndex:
 
     @classmethod
     def drop(cls, root: Path, passage_side: str, *, url: str | None = None) -> None:
-        """Removes the index of a passage side that nobody serves any more; fine where there is none.
+        """Removes the index of a passage side that nobody serves any more; fine if there is none.
 
         Raises:
             BusyError: a process has it open.
@@ -148,7 +148,7 @@ class ChromaIndex:
         """Makes the collection hold exactly the passages that have a vector in SQL; returns (added, removed).
 
         By ids alone: an id names its text, so its vector never changes. *progress* gets the number of passages just
-        added; where *stopped* turns true it ends early and cleanly.
+        added; if *stopped* turns true it ends early and cleanly.
 
         Raises:
             IndexTornError: Chroma failed; open it again as suspect.
@@ -204,7 +204,7 @@ class ChromaIndex:
     def search(self, query_vectors: FloatArray, k: int) -> list[ScoredIds]:
         """For each row of *query_vectors*, `(q, dim)` float32 of unit length, up to *k* nearest passages, best first.
 
-        Approximate: HNSW may miss a neighbour. Fewer where there are fewer passages.
+        Approximate: HNSW may miss a neighbour. Fewer if there are fewer passages.
 
         Raises:
             IndexTornError: Chroma failed.

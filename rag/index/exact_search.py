@@ -28,7 +28,7 @@ class ExactIndex:
     def search(self, query_vectors: FloatArray, k: int) -> list[ScoredIds]:
         """For each row of *query_vectors*, `(q, dim)` float32 of unit length, the *k* nearest passages, best first.
 
-        Fewer where there are fewer passages; equal cosines by passage id.
+        Fewer if there are fewer passages; equal cosines by passage id.
 
         Raises:
             EncoderError: the queries have another dimension than the passages.
@@ -93,5 +93,5 @@ def top_rows(cosines: FloatArray, k: int) -> NDArray[np.intp]:
     if k >= len(cosines):
         return np.argsort(-cosines, kind="stable")
     least = np.partition(cosines, -k)[-k]
-    rows = np.flatnonzero(cosines >= least)  # more than k where several share the last place
+    rows = np.flatnonzero(cosines >= least)  # more than k if several share the last place
     return rows[np.argsort(-cosines[rows], kind="stable")][:k]

@@ -1,4 +1,4 @@
-"""Search that never stops: by Chroma where its index is ready, else by exact search over the vectors in SQL."""
+"""Search that never stops: by Chroma if its index is ready, else by exact search over the vectors in SQL."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ServingIndex:
     def prepare(self, *, background: bool = True) -> None:
         """Opens the index, brings it up to date with SQL, and serves by it from then on.
 
-        Where that is under way already it starts over when it has finished. Waits for the end if not *background*.
+        If that is under way already it starts over when it has finished. Waits for the end if not *background*.
         """
         with self._changed:
             self._wanted = True
@@ -143,7 +143,7 @@ class ServingIndex:
         try:
             while self._is_wanted():
                 self._attempt()
-        finally:  # also where an error of another kind ends the thread, so that nobody waits for it
+        finally:  # also if an error of another kind ends the thread, so that nobody waits for it
             with self._changed:
                 if self._worker is threading.current_thread():
                     self._worker = None

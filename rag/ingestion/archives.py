@@ -74,7 +74,7 @@ def ingest_archive(
 
 
 def _is_whole(library: Library, source: str, known: Mapping[str, str]) -> bool:
-    """True where every member that the archive lists is in the library, under this name or another."""
+    """True if every member that the archive lists is in the library, under this name or another."""
     listed = library.document(make_document_id(source)).text.splitlines()
     return {line.partition(" ")[0] for line in listed} <= set(known.values())
 

@@ -69,7 +69,7 @@ class ConcurrentEncoder:
         self._pool.shutdown()
 
     def take(self, passages: Sequence[Passage]) -> None:
-        """Puts the texts of one source, which is stored, in line; waits where the line is long."""
+        """Puts the texts of one source, which is stored, in line; waits if the line is long."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < MAX_QUEUED_TEXTS or self._has_ended)
             texts = {passage.text_sha256: passage.encoded_text for passage in passages}
@@ -106,7 +106,7 @@ class ConcurrentEncoder:
                 self._encode(encoder, batch)
 
     def _next(self) -> dict[str, str]:
-        """The next texts by hash; empty where no more will come."""
+        """The next texts by hash; empty if no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over or len(self._waiting) >= MIN_BATCH_TEXTS)
             if self._stopped():

@@ -165,7 +165,7 @@ def _unreachable(error: OSError) -> str:
 
 
 def source_name(path: Path, here: Path | None = None) -> str:
-    """The name that a file has in the library: relative to *here* where it is below it, else absolute.
+    """The name that a file has in the library: relative to *here* if it is below it, else absolute.
 
     *here* is the current folder by default.
 

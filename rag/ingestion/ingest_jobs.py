@@ -24,7 +24,9 @@ JobStage = Literal["", "finding", "reading", "encoding", "indexing"]
 JobOrigin = Literal["application", "command"]
 MAX_JOB_STARTS = 3  # of a job that takes the application with it each time
 MAX_FINISHED_JOBS = 20  # that are over; older ones are forgotten
-HEARTBEAT_TIMEOUT_S = 60.0  # without a sign of life; the command that ran it has ended, for it gives one every second
+HEARTBEAT_TIMEOUT_S = (
+    60.0  # without a sign of life; the command that ran it has ended, because it gives one every second
+)
 _STORED: tuple[FileStage, ...] = ("stored", "encoding", "indexed")
 
 
@@ -149,7 +151,7 @@ class IngestJobs:
         return self.get(job_id)
 
     def start_next(self) -> IngestJob | None:
-        """The oldest job that waits, which then runs; None where none does."""
+        """The oldest job that waits, which then runs; None if none does."""
         with self.engine.begin() as connection:
             first = select(jobs.c.job_id).where(jobs.c.state == "waiting").order_by(jobs.c.created_at).limit(1)
             job_id = connection.scalar(first)
@@ -178,7 +180,7 @@ class IngestJobs:
                 _keep_steps(connection, job_id, batch)
 
     def finish(self, job_id: str, state: JobState, note: str = "") -> None:
-        """Ends a job. Where it is done, all that was stored is found by searches."""
+        """Ends a job. If it is done, all that was stored is found by searches."""
         with self.engine.begin() as connection:
             if state == "done":
                 of_job = (job_files.c.job_id == job_id) & job_files.c.stage.in_(_STORED)

@@ -21,7 +21,7 @@ class FileProgress:
     source: str
     stage: FileStage
     note: str = ""
-    """Why, where it was refused, skipped or is a copy; else what its reader remarked."""
+    """Why, if it was refused, skipped or is a copy; else what its reader remarked."""
     n_passages: int = 0
     """Of the source, from "stored" on; in "encoding", distinct texts."""
     n_encoded: int = 0

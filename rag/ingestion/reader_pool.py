@@ -38,7 +38,7 @@ class FileReadResult:
 
     file: FileToRead
     document: Document | None
-    """None where it was refused."""
+    """None if it was refused."""
     passages: tuple[Passage, ...] = ()
     note: str = ""
     """What the reader remarked, or why the file was refused."""
@@ -78,7 +78,7 @@ class ReaderPool:
         for parser in self._parsers:  # ends what is being read
             parser.close()
         self._pool.shutdown()
-        for parser in self._parsers:  # one may have been started anew meanwhile
+        for parser in self._parsers:  # one may have been started again meanwhile
             parser.close()
 
     def add(self, file: FileToRead, *, first: bool = False) -> None:
@@ -102,7 +102,7 @@ class ReaderPool:
             yield [future.result() for future in done]
 
     def _fill(self) -> bool:
-        """Gives the children something to do; False where nothing is left."""
+        """Gives the children something to do; False if nothing is left."""
         n_bytes = sum(file.n_bytes for file in self._under_way.values())
         while self._queued and len(self._under_way) < MAX_FILES_AHEAD:
             n_bytes += self._queued[0].n_bytes

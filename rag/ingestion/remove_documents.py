@@ -1,4 +1,4 @@
-"""Takes documents out, with all that hangs on them, and says which retriever versions learnt from them."""
+"""Takes documents out, with all that hangs on them, and says which retriever versions learned from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RemovalCounts:
 
 
 class DocumentRemoval:
-    """Removes documents with passages, vectors and the verdicts that stand on them.
+    """Removes documents with passages, vectors and the verdicts that are on them.
 
     What serves takes them out of BM25 and of its index at its next look at the library.
     """
@@ -96,14 +96,14 @@ class _Gone:
         self.n_verdicts = 0
 
     def also(self, connection: Connection, passage_ids: Sequence[str]) -> None:
-        """Notes the passages, and withdraws what stands on them; what was decided of them as negatives goes too."""
+        """Notes the passages, and withdraws what is on them; what was decided of them as negatives goes too."""
         self.look(connection, passage_ids)
         for batch in batched(passage_ids, SQL_BATCH):
             _withdraw(connection, batch)
             connection.execute(delete(reviews).where(reviews.c.passage_id.in_(batch)))
 
     def look(self, connection: Connection, passage_ids: Sequence[str]) -> None:
-        """Notes the passages, and counts what stands on them."""
+        """Notes the passages, and counts what is on them."""
         self.passage_ids.update(passage_ids)
         for batch in batched(passage_ids, SQL_BATCH):
             on_these = select(func.min(verdict_events.c.event_id)).where(verdict_events.c.passage_id.in_(batch))
@@ -123,7 +123,7 @@ def find_gone_sources(library: Library, found: FoundFiles) -> list[str]:
 
 
 def _standing(connection: Connection, passage_ids: Sequence[str]) -> Sequence[Row[Any, Any, Any]]:
-    """Person, turn and passage of every verdict that stands on these passages."""
+    """Person, turn and passage of every verdict that is on these passages."""
     event = verdict_events.c
     latest = select(func.max(event.event_id)).where(event.passage_id.in_(passage_ids))
     latest = latest.group_by(event.user, event.turn_id, event.passage_id)
@@ -132,7 +132,7 @@ def _standing(connection: Connection, passage_ids: Sequence[str]) -> Sequence[Ro
 
 
 def _withdraw(connection: Connection, passage_ids: Sequence[str]) -> None:
-    """Appends the end of every verdict that stands on these passages."""
+    """Appends the end of every verdict that is on these passages."""
     at = utc_now().isoformat()
     ends = [
         {**row._mapping, "verdict": WITHDRAWN_VERDICT, "comment": "", "given_at": at}

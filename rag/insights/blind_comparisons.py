@@ -1,4 +1,4 @@
-"""Two versions on one question: what stands where, and which one people found better without knowing which it was."""
+"""Two versions on one question: what each finds, and which one people found better without knowing which it was."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class MovedHit:
 
     hit: Hit
     before: int | None
-    """Its rank in the other ranking; None where that one does not show it."""
+    """Its rank in the other ranking; None if that one does not show it."""
 
     @property
     def n_ranks_up(self) -> int:
-        """Ranks that it came up by; below 0 where it went down. 0 where it stayed, or was not there."""
+        """Ranks that it came up by; below 0 if it went down. 0 if it stayed, or was not there."""
         return self.before - self.hit.rank if self.before else 0
 
 
@@ -70,7 +70,7 @@ class PreferenceCounts:
 
 
 class BlindComparisons:
-    """The comparisons in SQL. Of one person on one question and two versions the latest word stands."""
+    """The comparisons in SQL. Of one person on one question and two versions the latest word counts."""
 
     def __init__(self, engine: Engine, feedback: FeedbackStore) -> None:
         self.engine = engine

@@ -23,7 +23,7 @@ from rag.parsing.formats.blocks import replace_unstorable
 from rag.records import Passage
 
 DocumentState = Literal["indexed", "encoding", "replaced"]
-"""Found by searches; found once its passages are encoded; as it was, until the next ingest has read it anew."""
+"""Found by searches; found once its passages are encoded; as it was, until the next ingest has read it again."""
 DocumentStateFilter = Literal["", "outdated", "encoding", "replaced"]
 """Which documents are listed: all, those that somebody called outdated, or those in a state."""
 DocumentSort = Literal[
@@ -125,7 +125,7 @@ class DocumentListing:
         return [(row, counted.get(row.passage_id, PassageTally())) for row in found]
 
     def place(self, document_id: str, passage_id: str) -> int:
-        """How many passages of the document stand before this one; 0 where it is none of them."""
+        """How many passages of the document are before this one; 0 if it is none of them."""
         of_it = passages.c.document_id == replace_unstorable(document_id)
         start = (
             select(passages.c.start)
@@ -189,7 +189,7 @@ class DocumentListing:
 
 
 def _sorted(query: Select[Any], sort: str) -> Select[Any]:
-    """In the wanted order; documents that are equal in it stand by source."""
+    """In the wanted order; documents that are equal in it are by source."""
     key = sort.removeprefix("-")
     counted = _counted(key)
     by: Any = _COLUMNS.get(key)
@@ -221,7 +221,7 @@ def _holding(match: str) -> ColumnElement[bool]:
 
 
 def _is_replaced() -> ColumnElement[bool]:
-    """Whether the document is to be read anew, or is being read."""
+    """Whether the document is to be read again, or is being read."""
     read = select(job_files.c.source).join(jobs, jobs.c.job_id == job_files.c.job_id)
     read = read.where(jobs.c.state == "running", job_files.c.stage.in_(("reading", "splitting")))
     return (documents.c.sha256 == REREAD_SHA256) | documents.c.source.in_(read)

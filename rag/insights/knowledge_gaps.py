@@ -41,7 +41,7 @@ class KnowledgeGap:
     """Questions that ask for nearly the same, and found nothing."""
 
     name: str
-    """Its commonest words."""
+    """Its most common words."""
     questions: tuple[str, ...]
     """Different ones, the latest first."""
     n_asked: int
@@ -74,7 +74,7 @@ def load_unanswered_turns(engine: Engine, user: str | None = None) -> list[Unans
 
 
 def _turns_judged(verdict: str) -> Select[tuple[str]]:
-    """Ids of the turns on which a verdict stands."""
+    """Ids of the turns on which a verdict is."""
     event = verdict_events.c
     on = select(event.turn_id).where(event.verdict == verdict)
     latest = select(func.max(event.event_id)).where(event.turn_id.in_(on))
@@ -142,7 +142,7 @@ def _middle(vectors: FloatArray, rows: Sequence[int]) -> int:
 
 
 def name_group(questions: Sequence[str], weights: Mapping[str, float]) -> str:
-    """The words that most of the questions share, rarer ones among all questions first, in their commonest spelling.
+    """The words that most of the questions share, rarer ones among all questions first, in their most common spelling.
 
     >>> name_group(["Where do I park?", "Is parking free?", "May I park here?"], {"park": 1.0, "parking": 1.0, "free": 2.0})
     'park'

@@ -54,7 +54,7 @@ class UsagePeriod:
 
     @property
     def answered_share(self) -> float | None:
-        """0 to 1; None where nobody asked."""
+        """0 to 1; None if nobody asked."""
         return self.n_answered / self.n_asked if self.n_asked else None
 
 
@@ -68,7 +68,7 @@ class UsageOverTime:
     whole: UsagePeriod
     before: UsagePeriod
     kept_since: date | None
-    """The first day of the whole on which support and seconds were kept; None where on no day."""
+    """The first day of the whole on which support and seconds were kept; None if on no day."""
 
     @property
     def is_partly_kept(self) -> bool:
@@ -149,7 +149,7 @@ def days_covered(last: date) -> list[date]:
 
 
 def split_into_periods(days: SpanDays, today: date) -> list[tuple[date, date]]:
-    """First and last day of each stretch, oldest first; where they do not come out even the first one is short.
+    """First and last day of each stretch, oldest first; if they do not come out even the first one is short.
 
     >>> first, *_, last = split_into_periods(90, date(2026, 11, 25))
     >>> [str(day) for day in (*first, *last)]

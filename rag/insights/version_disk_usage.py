@@ -13,7 +13,7 @@ from rag.index.chroma_index import ChromaIndex
 from rag.versions.registry import Version, VersionRegistry
 
 N_PREVIOUS_KEPT = (
-    3  # versions that were current last keep their vectors, beside the base: so far a rollback is immediate
+    3  # versions that were current last keep their vectors, next to the base: so far a rollback is immediate
 )
 QUESTION_SIDE_PREFIX = "questions:"  # begins the name of the side that holds a version's vectors of questions
 
@@ -72,7 +72,7 @@ def free_vectors(
 ) -> FreedSpace:
     """Drops vectors and index of passage sides that no kept version uses.
 
-    The versions' files stay, so that each can be promoted again; the library is then encoded anew. Take the night's lock
+    The versions' files stay, so that each can be promoted again; the library is then encoded again. Take the night's lock
     before: one that runs encodes a side that nobody uses yet.
 
     Raises:

@@ -19,7 +19,7 @@ from rag.errors import NotFoundError
 from rag.library.search_filter import SearchFilter, matches_source, matches_type
 
 REMEMBERED = 16  # filters, as a conversation repeats its own: 100 ms over 100,000 documents, and 0.1 MB each
-N_NEAR = 3  # sources that are named where one is not known
+N_NEAR = 3  # sources that are named if one is not known
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 

@@ -93,7 +93,7 @@ class Library:
             return [SourceSummary(**row._mapping) for row in connection.execute(query)]
 
     def file_hashes(self) -> dict[str, str]:
-        """The sha256 of the bytes of every source; empty where it is to be read again."""
+        """The sha256 of the bytes of every source; empty if it is to be read again."""
         with read_connection(self.engine) as connection:
             rows = connection.execute(select(documents.c.source, documents.c.sha256))
             return {row.source: row.sha256 for row in rows}
@@ -177,7 +177,7 @@ class Library:
             bump_revision(connection, "vectors_revision")
 
     def remove(self, source: str, before_delete: BeforeDelete = lambda c, ids: None) -> int:
-        """Removes a source, or everything below it where it names a folder; returns how many documents went.
+        """Removes a source, or everything below it if it names a folder; returns how many documents went.
 
         Vectors that no passage uses any more go too. Verdicts stay as events, and count no longer. *before_delete* does, in the
         same transaction, what belongs to the removal; it gets the ids of the passages before they go.
@@ -191,7 +191,7 @@ class Library:
         return len(ids)
 
     def below(self, connection: Connection, source: str) -> list[str]:
-        """The ids of the document with this source, or of all below it where it names a folder.
+        """The ids of the document with this source, or of all below it if it names a folder.
 
         Raises:
             NotFoundError: nothing has this source.

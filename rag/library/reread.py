@@ -1,4 +1,4 @@
-"""Other settings of reading or splitting: files are read anew when they are ingested the next time.
+"""Other settings of reading or splitting: files are read again when they are ingested the next time.
 
 They stay as they are until then.
 """
@@ -11,15 +11,13 @@ from rag.database.schema import app_state, documents, passages, read_connection
 from rag.parsing.pdf.tesseract import OCR_MARK, OCR_UNAVAILABLE
 
 CUT = "cut"
-REREAD_SHA256 = (
-    ""  # stands where a file's sha256 was: no bytes have it, so the next ingest takes the file for a changed one
-)
+REREAD_SHA256 = ""  # is if a file's sha256 was: no bytes have it, so the next ingest takes the file for a changed one
 
 
 def mark_for_resplit(engine: Engine, cut: str) -> int:
     """Notes how documents are cut from now on; returns how many must be read again because others were before.
 
-    Only those are that came from files: a line of a BEIR corpus is one passage, however files are cut. Where nothing
+    Only those are that came from files: a line of a BEIR corpus is one passage, however files are cut. If nothing
     was noted before, the library stays as it is: a newer Nightjar alone takes no verdict its passage.
     """
     if _noted(engine) == cut:

@@ -64,7 +64,7 @@ def matches_source(pattern: str, source: str) -> bool:
 
 
 def matches_type(kind: str, source: str, media_type: str) -> bool:
-    """Whether a document is of a kind: by its media type where *kind* has a slash, else by suffix or subtype.
+    """Whether a document is of a kind: by its media type if *kind* has a slash, else by suffix or subtype.
 
     >>> [matches_type(kind, "a.MD", "text/markdown") for kind in (".md", "markdown", "text/*", "text/plain")]
     [True, True, True, False]

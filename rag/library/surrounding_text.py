@@ -1,4 +1,4 @@
-"""What stands around a hit in its document, for a model or a person that reads: passages before and after it, or its section."""
+"""What is around a hit in its document, for a model or a person that reads: passages before and after it, or its section."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECTION_CHARACTERS = 2_000  # beyond the hit's own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a passage stands in its document."""
+    """Where a passage is in its document."""
 
     passage_id: str
     heading: str
@@ -32,7 +32,7 @@ class _Place:
 def with_surrounding_text(engine: Engine, hits: Sequence[Hit], around: SurroundingScope, room: int) -> tuple[Hit, ...]:
     """The hits, each with the text around it too: exactly `document.text[start:end]`, like the passage that it stands for.
 
-    What is added stands below the same heading and on the same page, so that title and page stay true, and belongs to no
+    What is added is below the same heading and on the same page, so that title and page stay true, and belongs to no
     other hit. The best hit is widened first, until all texts together fill *room* characters.
     """
     room -= sum(len(hit.passage.text) for hit in hits)
@@ -47,7 +47,7 @@ def with_surrounding_text(engine: Engine, hits: Sequence[Hit], around: Surroundi
 
 
 def neighbouring_passages(library: Library, passage: Passage, n_before: int, n_after: int) -> list[Passage]:
-    """A passage with those before and after it in its document, as they stand there."""
+    """A passage with those before and after it in its document, as they are there."""
     order = [
         position.passage_id for position in _places(library.engine, {passage.document_id}).get(passage.document_id, ())
     ]
@@ -58,7 +58,7 @@ def neighbouring_passages(library: Library, passage: Passage, n_before: int, n_a
 
 
 def _places(engine: Engine, document_ids: Collection[str]) -> Mapping[str, Sequence[_Place]]:
-    """The passages of some documents, each document's as they stand in it."""
+    """The passages of some documents, each document's as they are in it."""
     columns = (passages.c.passage_id, passages.c.heading, passages.c.page, passages.c.start, passages.c.end)
     query = select(passages.c.document_id, *columns).where(passages.c.document_id.in_(document_ids))
     found: dict[str, list[_Place]] = {}

@@ -67,7 +67,7 @@ def _limit(which: int, value: int) -> None:
 
 
 def _limit_cpu(timeout_s: float) -> None:
-    """Ends an endless file even where the parent was killed and can't."""
+    """Ends an endless file even if the parent was killed and can't."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + timeout_s + 5))
 
@@ -81,7 +81,7 @@ def _answer(request: dict[str, Any], recogniser: PageRecogniser) -> dict[str, An
         answer = asdict(read_document(data, path.suffix, recogniser))
     except DocumentError as refused:
         return {"refused": str(refused)}
-    if recogniser.n_asked:  # so that it is read again where pictures can be read, or are in other languages
+    if recogniser.n_asked:  # so that it is read again if pictures can be read, or are in other languages
         answer["media_type"] += f"{OCR_MARK}{ocr_label(recogniser.languages)}"
     answer["sha256"] = hashlib.sha256(data).hexdigest()
     return answer

@@ -65,7 +65,7 @@ _BINARY = ("pdf", "docx", "pptx", "xlsx", "epub", "odt", "zip", "rtf")
 
 
 def unreadable_reason(path: PurePath) -> str | None:
-    """Why a file of this name can't be read; None where it can.
+    """Why a file of this name can't be read; None if it can.
 
     >>> unreadable_reason(PurePath("notes.MD")) is None
     True

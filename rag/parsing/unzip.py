@@ -33,17 +33,17 @@ class ArchiveMember:
     name: str
     """As the archive gives it, with / between folders and nothing in it that does not print."""
     file: str = ""
-    """Where it was unpacked to, inside our folder; empty where it was not."""
+    """Where it was unpacked to, inside our folder; empty if it was not."""
     sha256: str = ""
-    """Of its bytes; empty where it was not unpacked."""
+    """Of its bytes; empty if it was not unpacked."""
     reason: str = ""
     """Why it was not."""
     is_skipped: bool = False
-    """True where a folder would pass over it too: it is hidden, or of a kind that is not read."""
+    """True if a folder would pass over it too: it is hidden, or of a kind that is not read."""
 
     @property
     def is_refused(self) -> bool:
-        """True where it should have been read."""
+        """True if it should have been read."""
         return not self.file and not self.is_skipped
 
 
@@ -142,7 +142,7 @@ def _is_long(name: str) -> bool:
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    r"""The name with / between folders. Where it is not marked as UTF-8 it may be all the same; old Windows wrote \."""
+    r"""The name with / between folders. If it is not marked as UTF-8 it may be all the same; old Windows wrote \."""
     name = entry.orig_filename
     if not entry.flag_bits & _UTF8_NAME:
         with contextlib.suppress(UnicodeError):

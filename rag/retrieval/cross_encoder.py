@@ -96,7 +96,7 @@ class CrossEncoder:
 
 
 def _n_labels(folder: Path) -> int:
-    """How many scores a pair the configuration promises, before anything heavy is imported; 1 where it does not say.
+    """How many scores a pair the configuration promises, before anything heavy is imported; 1 if it does not say.
 
     Raises:
         EncoderError: there is no configuration that can be read.

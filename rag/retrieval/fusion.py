@@ -14,7 +14,7 @@ ROWS_PER_BLOCK = 64
 
 
 def normalise_bm25(scores: Scores) -> Scores:
-    """BM25 scores over their maximum for the question: at most 1, and 0 everywhere where nothing matches.
+    """BM25 scores over their maximum for the question: at most 1, and 0 everywhere if nothing matches.
 
     >>> normalise_bm25(np.array([4.0, 1.0, 0.0])).tolist()
     [1.0, 0.25, 0.0]
@@ -50,7 +50,7 @@ def top_positions(scores: Scores, k: int) -> NDArray[np.intp]:
 def _reached_by(scores: Scores, k: int) -> float:
     """A score that *k* of the scores reach, and not many more; k is below their number.
 
-    The k-th largest of the maxima of BLOCK neighbours each: one pass, where a partition of all scores takes several
+    The k-th largest of the maxima of BLOCK neighbours each: one pass, if a partition of all scores takes several
     (100,000 scores and k = 30: 0.2 ms instead of 1.2).
     """
     n_blocks = len(scores) // ROWS_PER_BLOCK
@@ -75,7 +75,7 @@ def top_fused(dense: Scores, lexical: Scores, weight: float, candidates: int, k:
 
 
 def reciprocal_rank_fusion(rankings: Sequence[Sequence[RankedId]], k: int = 60) -> dict[RankedId, float]:
-    """Score names by the sum of 1 / (k + rank) over the rankings, rank counted from 1; measured beside what is served.
+    """Score names by the sum of 1 / (k + rank) over the rankings, rank counted from 1; measured next to what is served.
 
     Names absent from a ranking get nothing from it. Cormack, Clarke and Büttcher, SIGIR 2009.
 

@@ -1,4 +1,4 @@
-"""Hits that say the same: the best one stays, and names where else it stands, so that as many others can be shown."""
+"""Hits that say the same: the best one stays, and names where else it is, so that as many others can be shown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rag.text.shingles import normalise_words, shingles
 MIN_CONTAINED_SHARE = 0.9
 """Share of a passage's shingles from which the better hit says it too, so that a tenth of it stays unseen at most.
 
-200 dev questions of feedbackqa-uk, nDCG@10 with a right passage counted where it is named: .666 without collapsing, .680 by
-this share, .684 by .8; counted only where it is shown .666, .660 and .654. Other sets hold hardly any twins.
+200 dev questions of feedbackqa-uk, nDCG@10 with a right passage counted if it is named: .666 without collapsing, .680 by
+this share, .684 by .8; counted only if it is shown .666, .660 and .654. Other sets hold hardly any twins.
 """
 
 
@@ -55,7 +55,7 @@ class PassageWording:
     def is_contained_in(self, better: PassageWording) -> bool:
         """Whether its words are those of *better*, or CONTAINED of its shingles are.
 
-        Not where a number, code or name stands in the place of another one: then both were cut from one template.
+        Not if a number, code or name is in the place of another one: then both were cut from one template.
 
         >>> grant = PassageWording("Nurses who work at night can get the grant of 500 pounds.")
         >>> PassageWording("NURSES who work at night can get the grant of 500 pounds").is_contained_in(grant)

@@ -52,14 +52,14 @@ class RerankedHits:
 
     hits: list[Hit]
     is_cut: bool
-    """Whether the time was spent before all that were to be read had been; those left stand below, as served."""
+    """Whether the time was spent before all that were to be read had been; those left are below, as served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reranker:
     """Reads the first *k* hits, at most *budget_s* seconds long and always READ_AT_ONCE of them.
 
-    The score that a hit was served by goes on counting beside the reader's, and with it what today's votes added: a
+    The score that a hit was served by goes on counting next to the reader's, and with it what today's votes added: a
     person who pins a passage sees it at once, whatever the reader takes it for.
     """
 

@@ -1,4 +1,4 @@
-"""A question → hits: dense and lexical candidates, fused by the version's own weight, and reranked where that is on."""
+"""A question → hits: dense and lexical candidates, fused by the version's own weight, and reranked if that is on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_SINGLE_LOOKUPS = 2_000  # passages whose vectors are looked up one by one, i
 
 
 class DenseSearch(Protocol):
-    """Nearest passages by cosine: Chroma, or exact search where Chroma can't serve."""
+    """Nearest passages by cosine: Chroma, or exact search if Chroma can't serve."""
 
     def search(self, query_vectors: FloatArray, k: int) -> list[list[tuple[str, float]]]:
         """For each row of *query_vectors*, `(q, dim)`, up to *k* (passage id, cosine), best first."""
@@ -80,7 +80,7 @@ class Retriever:
     ) -> None:
         """*collapse_duplicates*: a passage that says no more than a better hit is named in that one's `also_in`, not shown.
 
-        What was encoded lately is taken from *embedding_cache*, where that is given.
+        What was encoded lately is taken from *embedding_cache*, if that is given.
         """
         self.encoder = encoder
         self.reader: TextEncoder = embedding_cache.of(encoder) if embedding_cache is not None else encoder
@@ -101,15 +101,15 @@ class Retriever:
 
     @property
     def index_state(self) -> str:
-        """How the index stands by which it searches, see `rag.index.serving_index.State`; "absent" where it searches exactly."""
+        """How the index is by which it searches, see `rag.index.serving_index.State`; "absent" if it searches exactly."""
         return str(getattr(self._dense, "state", "absent"))
 
     def search(
         self, search_query: str, k: int = 6, user: str | None = None, where: SearchFilter = NO_FILTER
     ) -> list[Hit]:
-        """The best *k* passages for *search_query*, rank 1 first; fewer where the library holds fewer.
+        """The best *k* passages for *search_query*, rank 1 first; fewer if the library holds fewer.
 
-        Where it is said which *user* asks, today's votes count too. Whoever measures does not say it. Only passages that
+        If it is said which *user* asks, today's votes count too. Whoever measures does not say it. Only passages that
         pass the filter *where* are searched: the best *k* of them, however far below the others they would stand.
 
         Raises:
@@ -142,7 +142,7 @@ class Retriever:
         return self._first(k, rows, lambda some: self._hits(some, dense, lexical, lift))
 
     def _first(self, k: int, rows: Sequence[int], hits_of: Callable[[Sequence[int]], list[Hit]]) -> list[Hit]:
-        """The first *k* of *rows* as hits; where distinct ones are wanted, further rows fill up for those that collapse."""
+        """The first *k* of *rows* as hits; if distinct ones are wanted, further rows fill up for those that collapse."""
         found: list[Hit] = []
         for row_batch in batched(rows, k + N_SPARE_HITS if self._distinct else k):
             found = (

@@ -39,7 +39,7 @@ class SplittingRules:
     max_tokens: int
     """A passage's text has at most as many."""
     encoder_tokens: int | None = None
-    """What the encoder reads of title, headings and text together; None where there is no such bound."""
+    """What the encoder reads of title, headings and text together; None if there is no such bound."""
     starts: TokenStarts = word_starts
 
     def room(self, head: str) -> int:
@@ -77,8 +77,8 @@ def split_document(
 
     The title is the file's own, else *stem*; of one of more than 120 characters the beginning, for every passage is
     encoded with it. Passages end at headings and pages; they fill up with whole paragraphs, list items and rows, then
-    sentences, then lines, then words, then tokens. Text that repeats below the same headings is one passage, where it
-    stands first.
+    sentences, then lines, then words, then tokens. Text that repeats below the same headings is one passage, if it
+    is first.
     """
     named = parsed.title or stem
     title = _shortened(named)
@@ -143,7 +143,7 @@ def make_passage_id(document_id: str, heading: str, text: str) -> str:
 
 
 def _stored(blocks: Sequence[Block]) -> tuple[str, list[tuple[Block, Span]]]:
-    """The blocks' texts, one below the other, and where each of them stands."""
+    """The blocks' texts, one below the other, and where each of them is."""
     parts: list[str] = []
     placed: list[tuple[Block, Span]] = []
     position = 0
@@ -228,7 +228,7 @@ def _packed(text: str, units: list[_Unit], most: int) -> Iterator[Span]:
 
 
 def _ends_pack(text: str, unit: _Unit, most: int) -> bool:
-    """True for about one unit in four, or fewer where units are small: two passages in five end early by it."""
+    """True for about one unit in four, or fewer if units are small: two passages in five end early by it."""
     one_in = max(4, 4 * most // (3 * max(1, unit.n_tokens)))
     return zlib.crc32(text[unit.start : unit.end].encode("utf-8", "replace")) % one_in == 0
 

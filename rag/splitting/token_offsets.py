@@ -19,13 +19,13 @@ MAX_TEXT_LENGTH = 100_000  # characters; of a longer one each such part is read 
 LONGEST_TOKEN = 24  # letters; what is longer was not understood as a word
 UNKNOWN_EVERY = 2  # letters: base64 comes to 1.4 letters a token, names in unknown scripts to one or two
 
-# A word is what stands between blanks; a letter of a script without blanks; or 24 letters of anything longer.
+# A word is what is between blanks; a letter of a script without blanks; or 24 letters of anything longer.
 _NO_BLANKS = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD_PATTERN = re.compile(rf"[{_NO_BLANKS}]|[^\s{_NO_BLANKS}]{{1,{LONGEST_TOKEN}}}")
 
 
 def word_starts(texts: Sequence[str]) -> list[array[int]]:
-    """Where words begin: what stands in for tokens where no encoder is at hand.
+    """Where words begin: what stands in for tokens if no encoder is at hand.
 
     >>> [list(starts) for starts in word_starts(["two words", "再構築", "x" * 49])]
     [[0, 4], [0, 1, 2], [0, 24, 48]]

@@ -44,7 +44,7 @@ _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}
 
 
 def detect_language(text: str) -> str:
-    """The language that a text begins in, by ISO 639-1; English where it is too short to tell, empty without letters.
+    """The language that a text begins in, by ISO 639-1; English if it is too short to tell, empty without letters.
 
     >>> detect_language("Die Gebühr für den Reisepass wird online bezahlt.")
     'de'
@@ -61,7 +61,7 @@ def detect_language(text: str) -> str:
 def detect_question_language(text: str, n_passages: Mapping[str, int]) -> str:
     """In which of a library's languages a question is: by its probability times the root of the language's share.
 
-    So a short question is taken for the language of the library, not for that of three odd passages. Empty where the
+    So a short question is taken for the language of the library, not for that of three odd passages. Empty if the
     library has no language.
 
     >>> detect_question_language("Was kostet ein Reisepass?", {"de": 2, "en": 50})
@@ -97,7 +97,7 @@ def bm25_terms(text: str, language: str) -> list[str]:
 
 @lru_cache
 def stop_words(language: str) -> frozenset[str]:
-    """English stop words, and those of the language where bm25s has a list."""
+    """English stop words, and those of the language if bm25s has a list."""
     if language not in _STOP_LISTS:
         return ENGLISH_STOP_WORDS
     logger = logging.getLogger("bm25s")
@@ -109,7 +109,7 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 def analyzer_versions() -> list[str]:
-    """Names everything that decides the terms of a text: an index of other makers is built anew."""
+    """Names everything that decides the terms of a text: an index of other makers is built again."""
     return ["tokens", TOKENIZER_VERSION, *(f"{name} {version(name)}" for name in ("PyStemmer", "py3langid", "bm25s"))]
 
 

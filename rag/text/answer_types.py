@@ -58,13 +58,13 @@ _RANGE = re.compile(rf"{_YEAR} ?[–-] ?\d|[a-z][–-]{_MONTH}")
 _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
 _MEASURED = re.compile(rf"(?<![a-z])(?:{_UNIT})$|^[$€£]", re.IGNORECASE)
-_COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what stands right behind a number, before any comma
+_COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what is right behind a number, before any comma
 _OPENERS = "the a an in on at it its he she his her they this that these those and but for from i"
 _CAPITAL_ANYWAY = frozenset(_OPENERS.split())
 
 
 def expected_answer_type(question: str) -> AnswerType | None:
-    """The kind of short answer that *question* asks for; None where it asks for none that can be told by its form.
+    """The kind of short answer that *question* asks for; None if it asks for none that can be told by its form.
 
     >>> [expected_answer_type(q) for q in ("When did it open?", "How much does it weigh?", "who wrote it", "Why is it red?")]
     ['date', 'number', 'person', None]
@@ -107,7 +107,7 @@ def _numbers(sentence: str) -> list[Span]:
 
 
 def find_single_short_answer(question: str, sentence: str) -> Span | None:
-    """(start, end) of the one number or date of *sentence* that *question* asks for; None where it is not plain which.
+    """(start, end) of the one number or date of *sentence* that *question* asks for; None if it is not plain which.
 
     Names are left out: of 37 sentences with one name that answered "who", 14 had the right one, of 13 for "where" 3.
 

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 _WORD = re.compile(r"\w+")
 _ENUMERATION = re.compile(r"(?:^|(?<=[|›]))\s*(?:[A-Za-z]|\d[\d.]*)[.)]\s", re.MULTILINE)
-"""What numbers a heading or a line of a list: it says where a passage stands, not what it says."""
+"""What numbers a heading or a line of a list: it says where a passage is, not what it says."""
 
 
 def words_with_case(text: str) -> list[str]:
@@ -62,7 +62,7 @@ def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozense
 
 
 def lowercase_words(texts: Iterable[str]) -> frozenset[str]:
-    """The words that stand in any of the texts in small letters.
+    """The words that are in any of the texts in small letters.
 
     >>> sorted(lowercase_words(["The mask fits.", "Zorvex: the X100"]))
     ['fits', 'mask', 'the']

@@ -66,7 +66,7 @@ _NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
 
 
 def extract_values(text: str) -> frozenset[str]:
-    """The numbers and dates that *text* states, each with its unit where it has one.
+    """The numbers and dates that *text* states, each with its unit if it has one.
 
     >>> sorted(extract_values("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
     ['1250 kg', '2024-03-03', '50 %']
@@ -78,7 +78,7 @@ def extract_values(text: str) -> frozenset[str]:
 def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
     """What *claim* states and *evidence* does not; a year is found in a date, a bare number whatever its unit.
 
-    A number with a unit is found where the same number stands without one, as in a table, but not with another one.
+    A number with a unit is found where the same number is without one, as in a table, but not with another one.
 
     >>> unsupported_values("It was 1,250 kg in 2024", "On 3 March 2024 it was 1250 kilograms")
     frozenset()
@@ -122,7 +122,7 @@ def _without_dates(text: str) -> tuple[str, list[str]]:
 
 
 def _numbers(text: str) -> Iterator[tuple[str, str]]:
-    """(number, unit) of every number in figures; the unit is empty where there is none that is known."""
+    """(number, unit) of every number in figures; the unit is empty if there is none that is known."""
     for match in _NUMBER.finditer(text):
         number = match["n"].replace(",", "")
         number = number.rstrip("0").rstrip(".") if "." in number else number

@@ -28,7 +28,7 @@ class RequestedMeasure:
     unit: re.Pattern[str]
 
     def answers(self, number: str) -> bool:
-        """True where the number has a unit of this measure.
+        """True if the number has a unit of this measure.
 
         >>> requested_measure("How heavy is it?").answers("12 kg"), requested_measure("How heavy is it?").answers("230 volts")
         (True, False)
@@ -37,7 +37,7 @@ class RequestedMeasure:
 
 
 def requested_measure(question: str) -> RequestedMeasure | None:
-    """What *question* asks to be measured; None where it names no measure.
+    """What *question* asks to be measured; None if it names no measure.
 
     >>> sorted(requested_measure("How much does the X200 weigh?").said), requested_measure("How many are there?")
     (['weigh'], None)

@@ -29,7 +29,7 @@ _ABBREVIATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A stretch that can be quoted, and what stands above it."""
+    """A stretch that can be quoted, and what is above it."""
 
     start: int
     """In characters of the text that was split."""
@@ -41,7 +41,7 @@ class Sentence:
 
     @property
     def is_question(self) -> bool:
-        """True where it asks instead of telling.
+        """True if it asks instead of telling.
 
         >>> Sentence(0, 4, "Why?").is_question
         True
@@ -142,7 +142,7 @@ def _joined_lines(text: str, *, below_lead_in: bool = False) -> list[tuple[int, 
 
 
 def _is_full(text: str, line: tuple[int, int], following: tuple[int, int], width: int) -> bool:
-    """True where the following line's first word would not have fitted on the line."""
+    """True if the following line's first word would not have fitted on the line."""
     words = text[following[0] : following[1]].split(maxsplit=1)
     if not words or _BULLET.match(text, following[0]) or text[line[1] - 1 : line[1]] in (".", ":", "?", "!"):
         return False
@@ -150,7 +150,7 @@ def _is_full(text: str, line: tuple[int, int], following: tuple[int, int], width
 
 
 def _list_lines(text: str, spans: list[tuple[int, int]], below_lead_in: bool) -> list[bool]:
-    """For each line whether a list's item begins there: it has a bullet, or stands in a list that has none.
+    """For each line whether a list's item begins there: it has a bullet, or is in a list that has none.
 
     Such a list begins right below a lead-in, *below_lead_in* for the first line, and ends at an empty line.
     """
@@ -192,7 +192,7 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _n_items(text: str, spans: list[tuple[int, int]], in_list: list[bool], full: list[int], position: int) -> int:
-    """How many list items follow a lead-in; 0 where the line is none."""
+    """How many list items follow a lead-in; 0 if the line is none."""
     if text[spans[full[position]][1] - 1] != ":":
         return 0
     n_items = 0

@@ -16,7 +16,7 @@ _FINAL_VOWEL = re.compile(r"(?<=\w{3})[eiy]$")
 
 
 def stem(word: str) -> str:
-    """A word in lower case without its commonest English endings; crude, but the same for both sides.
+    """A word in lower case without its most common English endings; crude, but the same for both sides.
 
     >>> [stem(word) for word in ("Applies", "applying", "apply", "loans", "is")]
     ['appl', 'appl', 'appl', 'loan', 'is']
@@ -34,7 +34,7 @@ def content_words(text: str) -> list[str]:
 
 
 def correct_misspellings(wanted: Sequence[str], known: Collection[str]) -> list[str]:
-    """The *wanted* words, each as the *known* ones spell it where none is it and one is a single slip away.
+    """The *wanted* words, each as the *known* ones spell it if none is it and one is a single slip away.
 
     A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
     word of at least LEAST_LETTERS of them (Damerau, 1964). Numbers and codes are never corrected.
@@ -76,7 +76,7 @@ def idf_weights(texts: Iterable[Collection[str]]) -> dict[str, float]:
 def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[str, float]) -> float:
     """The share of *wanted* that is in *found*, by weight, 0 to 1; words without a weight count as the rarest.
 
-    0 where nothing is wanted.
+    0 if nothing is wanted.
 
     >>> round(coverage(["loan", "bank", "fee"], ["loan", "bank"], {"loan": 0.5, "bank": 1.5}), 3)
     0.571

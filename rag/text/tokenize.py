@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-TOKENIZER_VERSION = "3"  # of `tokenize` and of `rag.text.analyzers.terms`; an index by another version is built anew
+TOKENIZER_VERSION = "3"  # of `tokenize` and of `rag.text.analyzers.terms`; an index by another version is built again
 
 # Dropping these words from questions and passages moved BM25's nDCG@10 from .520 to .579 on feedbackqa-uk's dev
 # questions (.621 to .665 on stackfaq, .616 to .651 on covidqa, .884 to .880 on newwiki). Lucene's 33 words alone gave
@@ -18,7 +18,7 @@ _ENGLISH = """
 """
 ENGLISH_STOP_WORDS = frozenset(_ENGLISH.split())
 
-# Whole words; of "you're", "don't" and "company’s" only what stands before the apostrophe ("l'eau" stays two words).
+# Whole words; of "you're", "don't" and "company’s" only what is before the apostrophe ("l'eau" stays two words).
 _WORD = r"\b(?!(?<=\w['’])(?:s|t|d|m|re|ve|ll)\b)\w+"
 _ASCII_WORD = re.compile(_WORD)
 

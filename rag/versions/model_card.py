@@ -1,4 +1,4 @@
-"""The README.md of a version's folder: what it is, what it learnt from, how it did, how to load it."""
+"""The README.md of a version's folder: what it is, what it learned from, how it did, how to load it."""
 
 from __future__ import annotations
 

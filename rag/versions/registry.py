@@ -28,7 +28,7 @@ PromotionKind = Literal["install", "promote", "rollback"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A retriever: an encoder, and how much BM25 counts beside it."""
+    """A retriever: an encoder, and how much BM25 counts next to it."""
 
     encoder_id: str
     passage_side: str
@@ -123,7 +123,7 @@ class VersionRegistry:
             ]
 
     def version_before_current(self) -> str | None:
-        """The version that a rollback would make current; None where there is none.
+        """The version that a rollback would make current; None if there is none.
 
         A rollback undoes the step before it, so that steps pair up like brackets.
         """

@@ -20,7 +20,7 @@ def version_numbers(history: Iterable[Promotion]) -> dict[str, int]:
 
 
 def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
-    """What people call a version, where space is short; one that never answered has no number.
+    """What people call a version, if space is short; one that never answered has no number.
 
     >>> version_name("3f2a", {"3f2a": 4}), version_name("3f2a9c0011", {})
     ('v4', '3f2a9c00')

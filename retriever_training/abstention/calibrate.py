@@ -52,7 +52,7 @@ def calibrate_abstention(
 ) -> CalibratedThreshold:
     """Finds the current version's bar on the library, and keeps it in the state directory.
 
-    People's judged questions set it where there are MIN_PEOPLE; before that the questions that the library asks of
+    People's judged questions set it if there are MIN_PEOPLE; before that the questions that the library asks of
     itself, of which the passages are shown without the words that were made a question.
 
     Raises:

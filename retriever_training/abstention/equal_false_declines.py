@@ -31,7 +31,7 @@ def at_equal_false_decline_rate(
 def abstention_guard_pairs(
     before: AbstentionScores | None, after: AbstentionScores | None
 ) -> dict[str, BeforeAndAfter]:
-    """The guards' pairs: answered where the right passage is there, declined where it is taken away."""
+    """The guards' pairs: answered if the right passage is there, declined if it is taken away."""
     if before is None or after is None:
         return {}
 

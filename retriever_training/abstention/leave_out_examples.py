@@ -1,4 +1,4 @@
-"""Questions with their right passages, and the same ones with these taken away: what declining is learnt from."""
+"""Questions with their right passages, and the same ones with these taken away: what declining is learned from."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def out_of_domain(
 
 
 def without_question_text(passages: Sequence[Passage], cold: PseudoQuestionSet) -> list[Passage]:
-    """The passages as their own questions leave them: what was asked of one does not stand in it."""
+    """The passages as their own questions leave them: what was asked of one does not be in it."""
     return [
         passage
         if left == passage.encoded_text

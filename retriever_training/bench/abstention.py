@@ -74,7 +74,7 @@ def fit_threshold(seen: Sequence[SetExamples]) -> AbstentionThreshold:
 
 
 def leave_one_out_figures(seen: Mapping[str, SetExamples]) -> dict[str, dict[str, Any]]:
-    """For each set the figures of the lines that the other sets gave, beside the best cosine's; shares are 0 to 1."""
+    """For each set the figures of the lines that the other sets gave, next to the best cosine's; shares are 0 to 1."""
     return {
         name: threshold_figures(
             fit_threshold([other_scores for other_name, other_scores in seen.items() if other_name != name]), scores

@@ -145,7 +145,7 @@ class StageTime:
     name: str
     seconds: float
     cpu_s: float
-    """The processor's time for it: what tells more where others use the machine as well."""
+    """The processor's time for it: what tells more if others use the machine as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Whether a library's own questions help tier 1: alone, and beside those that people judged."""
+"""Whether a library's own questions help tier 1: alone, and next to those that people judged."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class ColdStartBench:
     measured: Qrels
     """Likewise; measured on."""
     weight: float
-    """Of a question of the library beside one that people judged."""
+    """Of a question of the library next to one that people judged."""
     seed: int
 
     def lines(self, judged: Sequence[int], progress: Callable[[int], None] = lambda n: None) -> Iterator[SourceGain]:
-        """A line for each source, and for all of them, beside each of these numbers of judged questions."""
+        """A line for each source, and for all of them, next to each of these numbers of judged questions."""
         cold = build_pseudo_question_set(
             self.passages,
             self.encoder,
@@ -117,7 +117,7 @@ class ColdStartBench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceGain:
-    """What one source is worth beside so many judged questions."""
+    """What one source is worth next to this many judged questions."""
 
     source: str
     n_judged: int
@@ -126,7 +126,7 @@ class SourceGain:
     served: PairedComparison
     """nDCG@10 without the source and with it."""
     seen: float | None
-    """The difference on questions with a right passage that was a positive; None where there are none."""
+    """The difference on questions with a right passage that was a positive; None if there are none."""
     unseen: float | None
     """On the others."""
 

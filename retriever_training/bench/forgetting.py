@@ -1,8 +1,8 @@
-"""What a version lost on sets that it was not trained on: beside the base, question by question.
+"""What a version lost on sets that it was not trained on: next to the base, question by question.
 
-BM25 counts as much beside the base as beside the version, namely as the version says: else a weight that suits one set
+BM25 counts as much next to the base as next to the version, namely as the version says: else a weight that suits one set
 less would pass for something forgotten, or hide it. What a set's users would see, each side at its own weight, is
-reported beside it.
+reported next to it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from retriever_training.tiers.tier3_both_towers import merge_towers
 CHANGE_KINDS = ("served", "dense", "own_weights")
 """What is served and dense alone, both at the version's lexical weight; what is served, each at its own weight."""
 
-MIN_MEAN_CHANGE = -0.005  # nDCG@10, mean over the sets: what a version may lose where it was not trained
+MIN_MEAN_CHANGE = -0.005  # nDCG@10, mean over the sets: what a version may lose if it was not trained
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedModel:
-    """A version on disk, and how much BM25 counts beside it."""
+    """A version on disk, and how much BM25 counts next to it."""
 
     folder: Path
     lexical_weight: float
@@ -128,8 +128,8 @@ def measure_model(
 ) -> SetComparison:
     """Encodes the set by the version, or reads the vectors that *folder* keeps.
 
-    Where the version's passage side is the base's, as in tiers 1 and 2, only questions are encoded: the passages of a
-    set that it was not trained on lie where the base puts them.
+    If the version's passage side is the base's, as in tiers 1 and 2, only questions are encoded: the passages of a
+    set that it was not trained on lie if the base puts them.
     """
     version = Encoder.open(model.folder)
     asked = cached_vectors(folder, version.encoder_id, list(some.questions.values()), version.encode_queries)

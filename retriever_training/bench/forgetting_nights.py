@@ -1,4 +1,4 @@
-"""Night after night of tier 1 on simulated votes: what the standing version gains where it learns, and loses elsewhere."""
+"""Night after night of tier 1 on simulated votes: what the standing version gains if it learns, and loses elsewhere."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def simulate_nights(
     """Lets people ask, vote and sleep, *life.n_nights* times.
 
     They see what the version of the day shows. Every night starts from the base with all votes so far, and the gate
-    decides on held-out votes, as real ones do. What *folder* holds of the same life is read, not learnt again.
+    decides on held-out votes, as real ones do. What *folder* holds of the same life is read, not learned again.
     """
     folder = folder / f"nights-{_named(library, own, use)}"
     questions = [str(question) for question in np.random.default_rng(use.seed).permutation(sorted(library.asked))]

@@ -1,4 +1,4 @@
-"""How long mining takes and how much memory: from all our sources, beside `mine_hard_negatives` from its one.
+"""How long mining takes and how much memory: from all our sources, next to `mine_hard_negatives` from its one.
 
 Both work on the same texts and vectors, each in a process of its own. What a library has anyway is not counted on our
 side: vectors, and BM25's compiled scores. `mine_hard_negatives` encodes all texts in each call, or reads a cache of its
@@ -29,7 +29,7 @@ from retriever_training.negatives.mixing import choose_negatives, mine_negatives
 N_NEGATIVES = 4
 N_TOPICS = 1000  # around which made-up vectors gather: without them no passage is hard
 DIMENSIONS = 384
-N_SAMPLED_TEXTS = 256  # texts of each kind that are really encoded, where the vectors are made up
+N_SAMPLED_TEXTS = 256  # texts of each kind that are really encoded, if the vectors are made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class MiningWorkload:
     encoding: EncodingCost
 
     def save(self, folder: Path) -> None:
-        """Writes it where the two processes read it, and BM25's scores beside it."""
+        """Writes it if the two processes read it, and BM25's scores next to it."""
         texts = {"passages": self.passages, "questions": self.questions, "positives": self.positives}
         (folder / "texts.json").write_text(json.dumps(texts), "utf-8")
         np.save(folder / "passages.npy", self.passage_vectors)
@@ -70,7 +70,7 @@ class MiningCost:
     seconds: float
     """Without encoding, and without loading what is mined from."""
     cpu_s: float
-    """The processors' time for it: what tells more where others use the machine as well."""
+    """The processors' time for it: what tells more if others use the machine as well."""
     peak_gib: float
     """Of the whole process: libraries, texts, vectors, and mining."""
     loaded_gib: float
@@ -295,7 +295,7 @@ def _load(folder: Path) -> tuple[dict[str, Any], FloatArray, FloatArray]:
 
 
 def _sampled_encoding(model: Path, n_passages: int, n_questions: int) -> EncodingCost:
-    """What encoding so many passages of 60 words and questions of 8 takes, from SAMPLE of each."""
+    """What encoding this many passages of 60 words and questions of 8 takes, from SAMPLE of each."""
     encoder = _real(model)
     words = sorted(word for word in encoder.tokenizer.get_vocab() if word.isalpha() and word.isascii())
     rng = np.random.default_rng(13)

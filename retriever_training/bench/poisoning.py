@@ -1,4 +1,4 @@
-"""Nights under attack: people who vote against the truth, judged, learnt from and gated on arrays that are encoded once."""
+"""Nights under attack: people who vote against the truth, judged, learned from and gated on arrays that are encoded once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AttackOutcome:
     golden_change: float
     """nDCG@10 of what answers in the end minus that of the base, on the golden questions."""
     worst_promotion: float
-    """The largest fall on the golden questions that one promotion brought; 0 where none did."""
+    """The largest fall on the golden questions that one promotion brought; 0 if none did."""
     waiting: tuple[str, ...] = ()
     """Who was in quarantine in the last night."""
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class AttackOutcome:
 
 
 NightlyVerdicts = Iterator[list[Verdict]]
-"""For each night, all verdicts that stand by then."""
+"""For each night, all verdicts that count by then."""
 Attack = Callable[[SimulatedLibrary, Mapping[str, tuple[ShownPassage, ...]], int], NightlyVerdicts]
 
 

@@ -176,7 +176,7 @@ def snapshot_of(world: SimulatedLibrary, verdicts: Sequence[Verdict]) -> Trainin
 def train_map(
     world: SimulatedLibrary, evidence: TrainingSnapshot, progress: Callable[[int], None] = lambda n: None
 ) -> SimulatedVersion | None:
-    """The map that a tier-1 night would choose; None where there is too little to learn from."""
+    """The map that a tier-1 night would choose; None if there is too little to learn from."""
     if len(evidence.asked("train")) < MIN_TRAIN_QUESTIONS:
         return None
     side = QuerySideData.of(evidence, world.vectors, world.matrix, world.default_weight, NIGHT_SEED)

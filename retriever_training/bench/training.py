@@ -37,7 +37,7 @@ class SeedResult:
     values: LadderValues
     cost: Cost
     peak_mib: float | None
-    """The process's largest resident memory while it ran, libraries and the set included; None where the system does not
+    """The process's largest resident memory while it ran, libraries and the set included; None if the system does not
     tell."""
     note: Mapping[str, Any]
 
@@ -215,7 +215,7 @@ def _read(file: Path) -> SeedResult:
 
 
 def _reset_peak() -> None:
-    """Starts the process's peak anew, without what earlier rungs left lying about; Linux alone can."""
+    """Starts the process's peak again, without what earlier rungs left lying about; Linux alone can."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")

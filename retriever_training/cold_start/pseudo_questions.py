@@ -22,7 +22,7 @@ TITLE_MARK = " | "  # divides page and section in the titles of web pages and of
 MIN_WORDS, MAX_WORDS = 2, 40  # of a question, as rag.passages counts words
 MIN_REMAINDER_WORDS = 10  # words of a passage without its first sentence; with fewer nothing is left to find it by
 MAX_PASSAGES_PER_QUESTION = 10  # that one question may stand for; a heading above more of them is a chapter's
-MAX_DOCUMENTS_PER_HEADING = 3  # that use one heading; "Introduction" and "See also" say nothing of what stands below
+MAX_DOCUMENTS_PER_HEADING = 3  # that use one heading; "Introduction" and "See also" say nothing of what is below
 MAX_PSEUDO_QUESTIONS = 3_000  # drawn from a larger library: each costs two texts to encode
 
 _NUMBER = re.compile(r"^(?:[A-Z]\.)?[\d.]*\d[.)]?\s+|^[A-Za-z][.)]\s+")
@@ -42,7 +42,7 @@ class PseudoQuestion:
     left: Mapping[int, PassageParts]
     """row of each passage that may be right → what is left of it without the question's own words."""
     verbatim_row: int | None = None
-    """The passage that holds the question word for word, where that is another one: neither right nor wrong."""
+    """The passage that holds the question word for word, if that is another one: neither right nor wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,9 @@ def heading_path(passage: Passage) -> tuple[str, ...]:
 
 
 def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterator[PseudoQuestion]:
-    """The last heading above each section, behind the title where several sections are called so.
+    """The last heading above each section, behind the title if several sections are called so.
 
-    All passages of the section are right; they lose the heading, and the title where that was asked for too.
+    All passages of the section are right; they lose the heading, and the title if that was asked for too.
     """
     sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, passage in enumerate(passages):
@@ -184,7 +184,7 @@ def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterato
 
 
 def _below(passage: Passage, *, keeps_title: bool) -> PassageParts:
-    """The passage without its last heading, and without its title where that was asked for too."""
+    """The passage without its last heading, and without its title if that was asked for too."""
     if passage.heading:
         above = HEADING_SEPARATOR.join(passage.heading.split(HEADING_SEPARATOR)[:-1])
         return passage.title if keeps_title else "", above, passage.text
@@ -234,7 +234,7 @@ def _document(passage: Passage) -> str:
 
 
 def _summary_start(passage: Passage) -> int | None:
-    """Where the summary begins in the passage's text; None where it is none.
+    """Where the summary begins in the passage's text; None if it is none.
 
     >>> _summary_start(Passage("p", "d", "a.md", "", "", "Abstract: We grew oats.", 0, 23))
     10

@@ -1,4 +1,4 @@
-"""What a night may learn from a library's own questions, alone or beside people's judgments."""
+"""What a night may learn from a library's own questions, alone or next to people's judgments."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def build_pseudo_question_set(
     """Draws up to *n* of a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
 
     *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; what was changed by taking a
-    question out is encoded anew.
+    question out is encoded again.
     """
     drawn = draw_pseudo_questions(passages, seed, llm_questions, sources, n)
     vectors = passage_vectors.copy()

@@ -16,7 +16,7 @@ from retriever_training.losses.batch_side_data import TrainingExample
 from retriever_training.losses.platt import PlattScaling
 from retriever_training.negatives.training_files import RowJson
 
-QUESTION_TOKENS = 32  # beside as many of the passage as the encoder reads; questions have about 15
+QUESTION_TOKENS = 32  # next to as many of the passage as the encoder reads; questions have about 15
 MAX_LABEL_SHARE = 0.99  # of a list's probability that one passage may get
 
 
@@ -54,7 +54,7 @@ def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage])
 
 
 def listnet_label(weight: float, n_negatives: int) -> float:
-    """What ListNet takes for the right passage, beside 0 for each negative, so that it gets the share *weight*.
+    """What ListNet takes for the right passage, next to 0 for each negative, so that it gets the share *weight*.
 
     ListNet learns the softmax of its labels; a passage that is believed by .8 should get .8 of its list.
 
@@ -85,7 +85,7 @@ def train_cross_encoder(
     """Trains from the sentence-transformers model in *base* and writes a CrossEncoder to *target*, in safetensors.
 
     Minimises ListNet over each question's right passage and its negatives (Cao et al., ICML 2007), by the library's
-    `CrossEncoderTrainer`. Binary cross-entropy over single pairs learnt nothing but how many of them are right: after
+    `CrossEncoderTrainer`. Binary cross-entropy over single pairs learned nothing but how many of them are right: after
     183 steps on feedbackqa-uk every passage got .20. A list has no such way out; what is missing then, a probability,
     is for `calibrate`. A training that was killed starts over.
 

@@ -36,11 +36,11 @@ DOUBT_KINDS: tuple[DoubtKind, ...] = get_args(DoubtKind)
 
 N_DOUBTS = 50
 N_RECENT_QUESTIONS = 200  # judged last, whose candidates are looked at
-N_RECENT_QUESTIONS_READ = 20  # of them, where a cross-encoder reads: eight passages of each take it a minute
+N_RECENT_QUESTIONS_READ = 20  # of them, if a cross-encoder reads: eight passages of each take it a minute
 MAX_PER_FINDER = 5  # candidates of each way of finding
 MAX_PER_QUESTION = 2  # doubts of one question at most
 NEARBY_FINDERS = ("dense", "bm25")
-"""What pushes most in tiers 1 and 2, where every passage is a negative, and is near in serving."""
+"""What pushes most in tiers 1 and 2, if every passage is a negative, and is near in serving."""
 NEAR_MARGIN = 0.05
 """Below the margin by this share of the positive's cosine: what a slightly stricter margin would remove."""
 
@@ -55,7 +55,7 @@ class DoubtfulNegative:
     passage_id: str
     kind: DoubtKind
     why: str
-    """The reason of the rule or of the judgment, where there is one."""
+    """The reason of the rule or of the judgment, if there is one."""
     margin: float | None = None
     """The right passage's cosine with the question, of several the lowest, less its own."""
 
@@ -148,7 +148,7 @@ def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Itera
 
 
 def _kind(candidate: Candidate, reason: str, share: float) -> DoubtKind | None:
-    """What makes a mined candidate doubtful; None where it is not, or where nobody can help it."""
+    """What makes a mined candidate doubtful; None if it is not, or if nobody can help it."""
     if reason in (REVIEWED_NOT_NEGATIVE, NOT_READ_BY_TEACHER, "is a positive"):
         return None
     if candidate.source == "feedback":
@@ -173,7 +173,7 @@ class _Margins:
         return round(lowest - own, 4)
 
     def share(self, place: int, passage: int) -> float:
-        """Its cosine over the lowest right passage's; 0 where that is not above 0."""
+        """Its cosine over the lowest right passage's; 0 if that is not above 0."""
         lowest, own = self._cosines(place, passage)
         return own / lowest if lowest > 0 else 0.0
 

@@ -30,7 +30,7 @@ MAX_CACHED_RANKS = 50_000  # ranks, of about 200 bytes each
 class JudgedRanks:
     """Ranks that were found once are kept in memory until the library changes. Threads may share it.
 
-    A version is asked as it is served, near-duplicates collapsed where the settings say so, by itself: without today's
+    A version is asked as it is served, near-duplicates collapsed if the settings say so, by itself: without today's
     votes and without a reranker, by exact search. Its vectors of the questions are kept in SQL, as a night keeps them.
     """
 
@@ -65,7 +65,7 @@ class JudgedRanks:
             self._kept |= {(encoder_id, target): rank for target, rank in found.items()}
 
     def rank(self, encoder_id: str, target: RankTarget) -> int | None:
-        """1 to DEPTH, or BEYOND; None where it can't be told, or was not searched for."""
+        """1 to DEPTH, or BEYOND; None if it can't be told, or was not searched for."""
         with self._lock:
             return self._kept.get((encoder_id, target))
 
@@ -73,7 +73,7 @@ class JudgedRanks:
 def _found(
     stores: Stores, version: Version, targets: Sequence[RankTarget], progress: Callable[[int], None]
 ) -> dict[RankTarget, int | None]:
-    """The ranks; None throughout where the version has not encoded what the library holds by now."""
+    """The ranks; None throughout if the version has not encoded what the library holds by now."""
     vectors = stores.vectors(version.passage_side)
     if version.encoder_id != stores.current().encoder_id and vectors.missing():
         return dict.fromkeys(targets)
@@ -103,7 +103,7 @@ def _found(
 
 
 class StoredQueryEncoder:
-    """A version's view of some questions: vectors from SQL, and an encoder that is opened only where one is missing."""
+    """A version's view of some questions: vectors from SQL, and an encoder that is opened only if one is missing."""
 
     def __init__(self, stores: Stores, version: Version, questions: Sequence[str]) -> None:
         self.encoder_id = version.encoder_id

@@ -103,7 +103,7 @@ def mine_for_question(
     """What every source finds for *question*, kept or removed with the reason, and the known right passages.
 
     A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
-    where no right passage is known. Nothing is kept of a question that nobody judged. *encoder* is an encoder that
+    if no right passage is known. Nothing is kept of a question that nobody judged. *encoder* is an encoder that
     need not be opened again.
 
     Raises:
@@ -153,7 +153,7 @@ def _views(
     in_passing: Sequence[str] = (),
     opened: VersionQueryEncoder | None = None,
 ) -> list[VersionView]:
-    """As in the night: how the base and, where it is another one, the current version see the questions."""
+    """As in the night: how the base and, if it is another one, the current version see the questions."""
     versions = {version.encoder_id: version for version in (stores.registry.base(), stores.current())}
     return [
         encode_view(

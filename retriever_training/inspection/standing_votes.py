@@ -30,14 +30,14 @@ class StandingVote:
     given_at: datetime
     """Of the latest vote."""
     event_id: int
-    """Of the earliest vote: once it is learnt from, the question is."""
+    """Of the earliest vote: once it is learned from, the question counts."""
     asked_at: datetime
     encoder_id: str
-    """The version that answered; empty where nothing was asked here."""
+    """The version that answered; empty if nothing was asked here."""
     shown_rank: int | None
-    """The rank when the first of them voted, 1-based; None where it was not shown."""
+    """The rank when the first of them voted, 1-based; None if it was not shown."""
     n_shown: int
-    """How many passages were shown then; 0 where none were, as with imported votes."""
+    """How many passages were shown then; 0 if none were, as with imported votes."""
     n_votes: int = 1
 
 

@@ -20,19 +20,19 @@ from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIV
 
 Direction = Literal["up", "down"]
 DIRECTION_OF_VERDICT: Mapping[str, Direction] = {"pin": "up", "helpful": "up", "not_relevant": "down"}
-"""Verdict → where its passage ought to go. The others say nothing of its rank."""
+"""Verdict → if its passage ought to go. The others say nothing of its rank."""
 VoteOutcome = Literal["moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold"]
-"""As wanted; was first and is; stayed; against the vote; not learnt yet; counts for nothing; can't be told."""
+"""As wanted; was first and is; stayed; against the vote; not learned yet; counts for nothing; can't be told."""
 MAX_VERSIONS_FOLLOWED = 6  # versions that one vote is followed through: the one that answered, and the latest ones
 
 
 @dataclass(frozen=True, slots=True)
 class RankStep:
-    """Where the passage stands under one version, in today's library."""
+    """Where the passage is under one version, in today's library."""
 
     encoder_id: str
     rank: int | None
-    """1-based, `BEYOND` where it is further down; None where it can't be told."""
+    """1-based, `BEYOND` if it is further down; None if it can't be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class VoteEffect:
 
     cast: StandingVote
     passage: Passage | None
-    """None where its document is gone."""
+    """None if its document is gone."""
     steps: tuple[RankStep, ...]
     """The version that answered when the vote was given, and those that answered since; the last one answers now."""
     outcome: VoteOutcome
     why: str = ""
-    """Why it counts for nothing, as the night says it; empty where it counts."""
+    """Why it counts for nothing, as the night says it; empty if it counts."""
     is_held_out: bool = False
     """Its question measures versions and never trains one."""
 
@@ -67,7 +67,7 @@ class VoteEffect:
 
     @property
     def moved_by(self) -> str | None:
-        """The version whose step in the wanted direction is the largest, where the passage has moved; else None."""
+        """The version whose step in the wanted direction is the largest, if the passage has moved; else None."""
         if self.outcome != "moved":
             return None
         sign = 1 if self.wanted == "up" else -1
@@ -81,7 +81,7 @@ class VoteEffect:
 
 
 def outcome_of(direction: Direction, before: int | None, now: int | None) -> VoteOutcome:
-    """What became of a vote that was learnt from.
+    """What became of a vote that was learned from.
 
     >>> outcome_of("up", 7, 1), outcome_of("up", 1, 1), outcome_of("up", 2, 2), outcome_of("down", 3, 2)
     ('moved', 'first', 'not_yet', 'other_way')
@@ -96,7 +96,7 @@ def outcome_of(direction: Direction, before: int | None, now: int | None) -> Vot
 def version_path(cast: StandingVote, history: Sequence[Promotion]) -> tuple[str, ...]:
     """The versions to follow a vote through, oldest first: the one that answered, then those made current since.
 
-    *history* as of `Registry.history`. Where nothing was asked here, as with an imported vote, the first is the version that was
+    *history* as of `Registry.history`. If nothing was asked here, as with an imported vote, the first is the version that was
     current when the vote was given. Of more than MAX_STEPS those in the middle are left out.
     """
     oldest_first = sorted(history, key=lambda one: one.promotion_id)
@@ -165,13 +165,13 @@ WAITS = "waits"
 OVERRULED = "overruled"
 GONE = "passage no longer in the library"
 CROWDED_OUT = "too much or too near"
-"""Why a vote counts for nothing, beside the night's own reasons; "waits" is followed by why its person waits."""
+"""Why a vote counts for nothing, next to the night's own reasons; "waits" is followed by why its person waits."""
 
 
 def why_excluded(
     cast: StandingVote, judgments: AggregatedJudgments, settled: Mapping[tuple[str, str], str], *, is_there: bool
 ) -> str:
-    """Why the vote counts for nothing; empty where it counts. *settled* maps question, normalised, and passage to the label."""
+    """Why the vote counts for nothing; empty if it counts. *settled* maps question, normalised, and passage to the label."""
     if not is_there:
         return GONE
     people = [judgments.people[user] for user in cast.users if user in judgments.people]

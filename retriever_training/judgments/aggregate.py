@@ -28,8 +28,8 @@ DIVIDED_OPINIONS = "people are divided"
 REJECTED_BY_ONE = "rejected by one person only"
 
 MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
-NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most so many questions, or this share of them
-POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for so many; see `_share`
+NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most this many questions, or this share of them
+POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for this many; see `_share`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +198,7 @@ def _share(label: str, n_questions: int, n_passages: int) -> int:
     """How many questions one passage may be right, or wrong, for.
 
     A passage that everybody is told is wrong would sink for the questions that it answers, and one that is right for
-    everything would rise everywhere. Where a library has few passages, three times an even share is no excess.
+    everything would rise everywhere. If a library has few passages, three times an even share is no excess.
 
     >>> _share("negative", 5000, 900), _share("positive", 5000, 900), _share("positive", 5000, 10)
     (50, 500, 1500)

@@ -40,7 +40,7 @@ class Review:
 
 
 class ReviewStore:
-    """The decisions in SQL; the latest one of a question and passage stands."""
+    """The decisions in SQL; the latest one of a question and passage counts."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

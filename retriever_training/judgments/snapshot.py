@@ -28,7 +28,7 @@ from retriever_training.negatives.denoising.pair_features import KnownLabels
 
 EncodeQuestions = Callable[[Sequence[str]], FloatArray]
 """Questions → `(q, dim)` float32, unit rows."""
-MIN_CONFIRMED_QUESTIONS = 100  # so many questions on which two people agree are measured on alone; see decision 0012
+MIN_CONFIRMED_QUESTIONS = 100  # this many questions on which two people agree are measured on alone; see decision 0012
 NEARBY_COSINE = 0.6  # cosine of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
 NEWEST_SHARE = 0.2  # of the held-out questions, by time, are looked at on their own
 MIN_POSITIVE_WEIGHT = (
@@ -48,7 +48,7 @@ class JudgedQuestions:
     given_at: tuple[datetime, ...] = ()
     """When somebody last judged the question."""
     excluded: tuple[tuple[int, ...], ...] = ()
-    """Passages that are no negatives of it, though nobody called them right; nothing where nobody reviewed any."""
+    """Passages that are no negatives of it, though nobody called them right; nothing if nobody reviewed any."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -66,7 +66,7 @@ class JudgedQuestions:
         """What may be measured on: the questions with a passage that is right beyond a kind word on the answer.
 
         Of each question's passages only the best supported count. A mistaken thumb always goes to a passage that the
-        current version shows, so to believe it beside a passage that more people named would favour that version.
+        current version shows, so to believe it next to a passage that more people named would favour that version.
         """
         sure = [best_supported(right) for right in self.right]
         kept = [index for index, right in enumerate(sure) if max(right.values(), default=0.0) >= MIN_POSITIVE_WEIGHT]
@@ -83,7 +83,7 @@ class JudgedQuestions:
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
-        """`(n,)`: the questions judged last, *share* of them at most; none where the times do not tell them apart.
+        """`(n,)`: the questions judged last, *share* of them at most; none if the times do not tell them apart.
 
         What people ask changes: a version may be better on the whole and worse on what they ask now.
         """
@@ -154,9 +154,9 @@ class TrainingSnapshot:
     def held_out(self, split: Split, encode_questions: EncodeQuestions | None = None) -> JudgedQuestions:
         """The questions of a split that may be measured on: see `Asked.judged_right`.
 
-        Where CONFIRMED_FROM of them have a passage that two people named, these alone: one voice in five may be
+        If CONFIRMED_FROM of them have a passage that two people named, these alone: one voice in five may be
         mistaken, two that agree hardly ever are. Failing that, with *encode_questions* (the base's, by text), those whose
-        passage was also named for a near question, where there are as many: see `confirmed_nearby`.
+        passage was also named for a near question, if there are as many: see `confirmed_nearby`.
         """
         every = self.asked(split).measurable()
         confirmed = self.asked(split, min_people=2).measurable()
@@ -170,7 +170,7 @@ class TrainingSnapshot:
         return confirmed if len(confirmed) >= MIN_CONFIRMED_QUESTIONS else every
 
     def asked(self, split: Split, min_people: int = 1) -> JudgedQuestions:
-        """The judgments of one split on which at least so many people agree, gathered by question."""
+        """The judgments of one split on which at least this many people agree, gathered by question."""
         by_question: dict[str, list[Judgment]] = defaultdict(list)
         for judgment in self.judgments.split(split):
             if judgment.n_people >= min_people:

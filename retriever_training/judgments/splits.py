@@ -99,7 +99,7 @@ def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> 
 
 
 def question_terms(question: str) -> frozenset[str]:
-    """What a question is about: its words without stop words, or all of them where there are no others.
+    """What a question is about: its words without stop words, or all of them if there are no others.
 
     >>> sorted(question_terms("How do I reset the router?")), sorted(question_terms("Who am I?"))
     (['reset', 'router'], ['am', 'i', 'who'])

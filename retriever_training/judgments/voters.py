@@ -17,10 +17,10 @@ RELIABILITY_PRIOR = (8.0, 2.0)
 """Beta prior of how often a person is right: people we have tested err on one verdict in five."""
 
 MIN_CERTAINTY = 0.95
-"""A person waits where the posterior says with this probability that a coin would be right more often."""
+"""A person waits if the posterior says with this probability that a coin would be right more often."""
 
 MAX_PER_HOUR = 300  # votes at different times: one in twelve seconds, and nobody reads so fast
-MANY_REJECTIONS = 200  # from so many on, some must be shared by somebody else
+MANY_REJECTIONS = 200  # from this many on, some must be shared by somebody else
 ONE_SIDED_SHARE = 0.9
 
 MIN_UNCHECKED_QUESTIONS = 50  # questions
@@ -41,7 +41,7 @@ class Voter:
     n_agreed: int
     """Of these, the votes on the others' side."""
     waits: str = ""
-    """Why this person's votes do not count for now; empty where they do."""
+    """Why this person's votes do not count for now; empty if they do."""
 
     @property
     def record(self) -> float:
@@ -76,7 +76,7 @@ def assess_voters(
     """Everybody who voted, by name, and whose votes wait.
 
     Nobody waits for one disagreement, nor for ten: with the prior of (8, 2) it takes 14 without a single agreement.
-    The person with the worst record leaves first and everybody else is compared anew, since a
+    The person with the worst record leaves first and everybody else is compared again, since a
     wrong voice makes honest ones look wrong. *trusted* people never wait; those in *quarantined* always do, trusted or not.
     Several who agree on what is wrong and outnumber the others can't be told from them by votes.
     """

@@ -10,7 +10,7 @@ from rag.records import Verdict
 from retriever_training.judgments.splits import normalise_question
 
 VERDICT_ALONGSIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
-"""What a verdict becomes where the same person pinned another passage for the same question."""
+"""What a verdict becomes if the same person pinned another passage for the same question."""
 
 VERDICT_WEIGHT: Mapping[str, float] = {
     "pin": 1.0,
@@ -92,7 +92,7 @@ def _seen_beside_pins(votes: VotesByPair) -> VotesByPair:
 
 
 def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
-    """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one stands."""
+    """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one counts."""
     before = people.get(verdict.user)
     if before is None or VERDICT_WEIGHT[verdict.verdict] >= VERDICT_WEIGHT[before.verdict] or verdict.passage_id:
         people[verdict.user] = verdict

@@ -1,4 +1,4 @@
-"""Which rows share a batch: no text twice, and, where wanted, questions of near topics, whose passages are hard negatives."""
+"""Which rows share a batch: no text twice, and, if wanted, questions of near topics, whose passages are hard negatives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KMEANS_ROUNDS = 10  # of k-means; batches do not need the last word on where a t
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:
-    """How many batches an epoch has: all of one size where there are two or more, and else whatever there is.
+    """How many batches an epoch has: all of one size if there are two or more, and else whatever there is.
 
     >>> count_batches(70, 32), count_batches(40, 32), count_batches(5, 32)
     (2, 2, 1)

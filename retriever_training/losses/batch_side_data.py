@@ -1,4 +1,4 @@
-"""What the loss knows of a batch beside its texts: which passages are no negatives, what BM25 adds, where the base puts them."""
+"""What the loss knows of a batch next to its texts: which passages are no negatives, what BM25 adds, if the base puts them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainingExample:
     excluded: tuple[str, ...] = ()
     """Passages that are no negatives for the question: its other known and suspected positives."""
     teacher: tuple[float, ...] = ()
-    """A teacher's scores of the positive and of each negative; empty where there is no teacher."""
+    """A teacher's scores of the positive and of each negative; empty if there is no teacher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class BatchSideData:
 
     passages: tuple[str, ...]
     columns: IntArray
-    """`(r, 1 + n)`: the positive, then the negatives, PADDING where there are fewer."""
+    """`(r, 1 + n)`: the positive, then the negatives, PADDING if there are fewer."""
     weight: FloatArray
     """`(r,)`."""
     excluded: tuple[IntArray, ...]
@@ -67,7 +67,7 @@ class BatchSideData:
     """`(r, p)`."""
     base: BaseVectors | None
     teacher: FloatArray
-    """`(r, 1 + n)`, NaN where the teacher said nothing."""
+    """`(r, 1 + n)`, NaN if the teacher said nothing."""
 
     @classmethod
     def of(
@@ -107,7 +107,7 @@ class BatchSideData:
         return int(self.columns.shape[1]) - 1
 
     def text(self, row: int, column: int) -> str:
-        """What stands there; an empty text for PADDING."""
+        """What is there; an empty text for PADDING."""
         passage = self.columns[row, column]
         return "" if passage == PADDING else self.passages[passage]
 

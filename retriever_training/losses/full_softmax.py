@@ -20,9 +20,7 @@ GENERALISED_CROSS_ENTROPY_Q = (
 PROBED_ROWS = 512  # rows multiplied with each other to see which precision is faster: a few milliseconds
 MIN_SPEEDUP = 1.5
 MAX_CACHED_OFFSETS = 1 << 25  # numbers: 128 MiB
-REJECTED_EMPHASIS = (
-    3.0  # log(3) is added to a rejected passage's score in the softmax, as if it stood there three times
-)
+REJECTED_EMPHASIS = 3.0  # log(3) is added to a rejected passage's score in the softmax, as if it was there three times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,7 @@ def full_softmax_loss(
 
     A score is put together as in serving, cosine plus weighted BM25: what BM25 finds anyway teaches little, and what it
     misses much. *queries* `(len(batch), dim)` has unit rows and a gradient; *passages* is `rows.passages` as a tensor,
-    and the products are made in its precision. *added* gives what `offsets` gives, where it is known already.
+    and the products are made in its precision. *added* gives what `offsets` gives, if it is known already.
     """
     import torch
 
@@ -77,9 +75,9 @@ def full_softmax_loss(
 
 
 def to_faster_precision(passages: FloatArray) -> Any:
-    """The passages as a tensor, in bf16 where this CPU multiplies by them at least PAYS times as fast so.
+    """The passages as a tensor, in bf16 if this CPU multiplies by them at least PAYS times as fast so.
 
-    Products are off by .004 at most, and the maps that were learnt from them found as much, to the fourth digit
+    Products are off by .004 at most, and the maps that were learned from them found as much, to the fourth digit
     of nDCG@10. Elsewhere bf16 is ruinous, so it is tried on PROBED rows rather than believed.
     """
     import torch
@@ -100,7 +98,7 @@ def _product_s(passages: Any) -> float:
 
 
 def cached_offsets(rows: SoftmaxRows) -> Callable[[NDArray[np.int64]], FloatArray]:
-    """What `offsets` gives for a batch, from a table of all rows where that is small enough: steps ask again and again."""
+    """What `offsets` gives for a batch, from a table of all rows if that is small enough: steps ask again and again."""
     if len(rows.weight) * len(rows.passages) > MAX_CACHED_OFFSETS:
         return partial(score_offsets, rows)
     return score_offsets(rows, np.arange(len(rows.weight))).__getitem__

@@ -63,7 +63,7 @@ def info_nce(
     *scores* `(b, c)`, scale · cosine; *positive* `(b,)`, each row's column; *weights* `(b,)`, 1 each by default.
     What is true in *masked* `(b, c)` is no negative of the row and gets no gradient; the row's own positive always
     stays. *offsets* `(b, c)` are added to the scores: scale · weight · BM25 as in serving, or log n for a passage that
-    is to count as if it stood there n times. The sum is divided by *total*, by default the sum of the weights.
+    is to count as if it was there n times. The sum is divided by *total*, by default the sum of the weights.
 
     >>> import torch
     >>> scores = torch.tensor([[2.0, 2.0, 9.0]])

@@ -25,7 +25,7 @@ class PlattScaling:
 
 
 def fit_platt(logits: DoubleArray, right: BoolArray) -> PlattScaling:
-    """The line that makes `(n,)` logits the likeliest log-odds of being *right*; the plain one where it would fall.
+    """The line that makes `(n,)` logits the likeliest log-odds of being *right*; the plain one if it would fall.
 
     Platt 1999, with his targets (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), by Newton's method.
 

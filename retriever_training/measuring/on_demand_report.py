@@ -48,7 +48,7 @@ class OnDemandReport:
 
     @property
     def headline(self) -> str:
-        """What stands above the page; the gate's own words would speak of a promotion that does not happen."""
+        """What is above the page; the gate's own words would speak of a promotion that does not happen."""
         return HEADLINES[self.decision.decision]
 
 
@@ -62,7 +62,7 @@ class ReportQuestions:
     left_out: int = 0
     """Judgments that name a question or passage that is not there."""
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """query id → right answers in words, where they are known."""
+    """query id → right answers in words, if they are known."""
 
 
 def questions_of_dataset(stores: Stores, dataset: BeirDataset, split: str) -> ReportQuestions:
@@ -109,7 +109,7 @@ def build_report(
     thresholds: Mapping[str, float],
     command: str,
 ) -> OnDemandReport:
-    """Measures, and decides by the gate's rules where there are two versions, and by *thresholds* in any case."""
+    """Measures, and decides by the gate's rules if there are two versions, and by *thresholds* in any case."""
     seen = stores.registry.training_positives((candidate or current).encoder_id)
     questions = tuple(replace(question, is_unseen=not question.right_ids & seen) for question in question_set.questions)
     before = _scores(stores, current, questions, seen)

@@ -25,7 +25,7 @@ from rag.versions.registry import Version
 from retriever_training.judgments.splits import hash_fraction
 
 MAX_SAMPLED_QUESTIONS = 40
-"""Judged questions that are answered, and golden ones, at most so many of each: what a night can afford."""
+"""Judged questions that are answered, and golden ones, at most this many of each: what a night can afford."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class VersionAnswers:
     stores: Stores
     lexical: Bm25Index
     sides: Mapping[str, AnsweringVersion]
-    """ "current" and, where two are compared, "candidate"."""
+    """ "current" and, if two are compared, "candidate"."""
     questions: Mapping[str, EvalQuestion]
     """By id: those that may be asked."""
     watch: Callable[[str, int], Callable[[int], None]]
@@ -143,7 +143,7 @@ def citation_support(asked: Mapping[str, Sequence[AnswerOutcome]]) -> BeforeAndA
 
 
 def _supported(asked: AnswerOutcome) -> float:
-    """NaN where there is no answer to weigh."""
+    """NaN if there is no answer to weigh."""
     answer = asked.answer
     if answer is None or asked.error or answer.declined or not answer.sentences:
         return float("nan")

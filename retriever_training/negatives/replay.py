@@ -1,4 +1,4 @@
-"""What was learnt before, once more: a share of older rows among the new ones, so that nothing is forgotten."""
+"""What was learned before, once more: a share of older rows among the new ones, so that nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def replayed(
     """*rows*, and behind them older ones, drawn without replacement, until these are *share* of all.
 
     Old are the rows that the current version was trained on, or pairs made of the library itself. A pair of question
-    and right passage that is among *rows* does not come twice. Fewer are added where there are no more. Their split
+    and right passage that is among *rows* does not come twice. Fewer are added if there are no more. Their split
     reads "replay". Experience replay against forgetting: Rolnick et al., NeurIPS 2019.
 
     >>> def row(question: str, positive_id: str) -> TrainingRow:

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[int]:
     """The *n* that are due in the last of the epochs: those that came least often, first come in the pool first.
 
-    *opened* says for each epoch so far which part of the pool it may draw from. Where all is open this is the slice
+    *opened* says for each epoch so far which part of the pool it may draw from. If all is open this is the slice
     that starts at epoch · n modulo the pool's size and goes round to the beginning, as in Tevatron. A pool with fewer
     than *n* is given whole; there, unlike in Tevatron, nothing comes twice.
 

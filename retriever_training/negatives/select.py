@@ -11,7 +11,7 @@ from retriever_training.negatives.finders import FINDERS
 def select(mine: MiningContext, source: str, n: int, window: RankWindow, sampling: Sampling) -> list[list[Candidate]]:
     """Up to *n* candidates of one finder for each question.
 
-    The finder is asked for as many as the window reaches to, or else *n*: where scores or margins take some away, set
+    The finder is asked for as many as the window reaches to, or else *n*: if scores or margins take some away, set
     the window's last rank deeper than *n*.
     """
     found = FINDERS[source](mine, window.n_asked(n))

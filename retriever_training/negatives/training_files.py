@@ -1,6 +1,6 @@
 """Training rows as files: JSON lines with provenance, a `datasets` folder that trains as it is, and DPR's format.
 
-Each is written beside its place and renamed, so that a file that is there is whole.
+Each is written next to its place and renamed, so that a file that is there is whole.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def dpr_entries(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> It
     """One entry a question, with all its right passages, as facebookresearch/DPR reads it (Karpukhin et al. 2020).
 
     Rows of one question must follow each other. There are no answers: a verdict names a passage. What DPR does not
-    know of a negative stands beside it and is ignored there.
+    know of a negative is next to it and is ignored there.
     """
     for (question, _), group in groupby(lines, key=lambda line: (line["query"], line.get("epoch"))):
         rows = list(group)

@@ -10,7 +10,7 @@ from rag.embedding.encoder import Encoder
 from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
 from retriever_training.tiers.tier3_both_towers import TowersPlan
 
-MIN_QUESTIONS_FOR_TOWERS = 200  # training questions; with fewer, transformers learnt nothing that the map had not
+MIN_QUESTIONS_FOR_TOWERS = 200  # training questions; with fewer, transformers learned nothing that the map had not
 BACKWARD_COST = 2.0  # a training step costs its forward pass and twice that again
 N_PROBE_TEXTS = 64
 
@@ -38,7 +38,7 @@ class NightWorkload:
     """Passages that this machine encodes."""
 
     def two_tower_minutes(self, plan: TowersPlan) -> float:
-        """Minutes that tier 3 takes, about: training, and encoding the library anew after every round.
+        """Minutes that tier 3 takes, about: training, and encoding the library again after every round.
 
         >>> night = NightWorkload(
         ...     n_questions=100, n_rows=100, n_passages=600, relative_question_length=0.1, per_second=1.0

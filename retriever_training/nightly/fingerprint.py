@@ -14,7 +14,7 @@ from retriever_training.nightly.choose_tier import TierChoice
 from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.night_store import NightRecord, NightStore
 
-TRAINING_CODE_VERSION = 4  # raise it where the same judgments would make another candidate: then they are tried again
+TRAINING_CODE_VERSION = 4  # raise it if the same judgments would make another candidate: then they are tried again
 
 
 def find_or_start_night(

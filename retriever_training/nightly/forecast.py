@@ -34,7 +34,7 @@ class TierForecast:
 def choose_night_tier(
     stores: Stores, evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency
 ) -> TierChoice:
-    """The tier of a night that has enough; the speed of this machine is measured only where the plan leaves it open."""
+    """The tier of a night that has enough; the speed of this machine is measured only if the plan leaves it open."""
     if found.is_cold_start:
         return cold_start_choice(found.n_train, found.min_train)
     per_second = math.inf
@@ -46,7 +46,7 @@ def choose_night_tier(
 def forecast_night(
     evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency, per_second: float
 ) -> dict[str, TierForecast]:
-    """What a night of each of TIERS would do, at so many passages a second."""
+    """What a night of each of TIERS would do, at this many passages a second."""
     load = night_workload(evidence, per_second)
     minutes = {2: load.query_tower_minutes(plan.query_tower), 3: load.two_tower_minutes(plan.towers)}
     told = {}

@@ -1,4 +1,4 @@
-"""What a night measures: base, current version and candidate on the gate's questions, and what is looked at beside them."""
+"""What a night measures: base, current version and candidate on the gate's questions, and what is looked at next to them."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class NightMeasurer:
             *embedding_faults("the candidate's questions", questions, self.rules),
         ]
 
-    # ---- beside the held-out questions
+    # ---- next to the held-out questions
 
     def _wall(self) -> BeforeAndAfter | None:
         """Of what people found right, whatever it was used for since: is it still among the first ten?"""
@@ -184,7 +184,7 @@ class NightMeasurer:
         return BeforeAndAfter(*found)
 
     def _golden(self) -> BeforeAndAfter | None:
-        """nDCG@10 of the golden questions whose passages were found in the library today; None where there are none."""
+        """nDCG@10 of the golden questions whose passages were found in the library today; None if there are none."""
         found = [golden for golden in load_golden_questions(self.stores) if golden.right]
         if not found:
             return None
@@ -201,7 +201,7 @@ class NightMeasurer:
     def _shown_by_both(self, before: RetrievalScores, after: RetrievalScores) -> list[str]:
         """Ids of questions that may decide, and whose right passage both versions show: LOOKED_AT at most, by hash.
 
-        Where a version does not show the right passage, declining is right too, so such questions tell nothing. Of fewer
+        If a version does not show the right passage, declining is right too, so such questions tell nothing. Of fewer
         than FEWEST there are none: too little to compare at, and reading their sentences costs seconds.
         """
         k, ids = self.stores.k, self.evidence.passage_ids
@@ -245,7 +245,7 @@ class NightMeasurer:
 
     @cached_property
     def _readers(self) -> dict[str, CachedEncoder]:
-        """An encoder for each version. No sentence is encoded twice tonight, nor once for both where they share passages."""
+        """An encoder for each version. No sentence is encoded twice tonight, nor once for both if they share passages."""
         recent, versions = EmbeddingCache(MAX_CACHED_SENTENCES), (self.current, self.candidate)
         return {version.encoder_id: recent.of(self.stores.open_encoder(version.encoder_id)) for version in versions}
 
@@ -267,7 +267,7 @@ class NightMeasurer:
         )
 
     def _bar(self, version: Version, sureness: AbstentionScores | None) -> AbstentionThreshold:
-        """The version's own bar, at the height at which both decline as many questions, where that is known."""
+        """The version's own bar, at the height at which both decline as many questions, if that is known."""
         bar = load_threshold(self.stores.data, version.encoder_id)
         return replace(bar, least=sureness.least) if sureness else bar
 
@@ -303,7 +303,7 @@ class NightMeasurer:
 
 
 def load_golden_questions(stores: Stores) -> tuple[GoldenQuestion, ...]:
-    """The library's golden questions; none where nobody has kept any."""
+    """The library's golden questions; none if nobody has kept any."""
     return questions_from_golden(stores.engine, stores.library).questions if list_golden(stores.engine) else ()
 
 

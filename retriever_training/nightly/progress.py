@@ -20,7 +20,7 @@ class NightProgress:
     nights: NightStore
     night_id: str
     also: ProgressReporter
-    """Who watches beside: the command's bars."""
+    """Who else watches: the command's bars."""
     steps: list[NightStep] = field(default_factory=list)
     _told_at: float = 0.0
 

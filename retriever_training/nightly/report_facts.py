@@ -1,4 +1,4 @@
-"""What a night's report tells beside its figures: data, negatives, settings, leakage, and how to run it again."""
+"""What a night's report tells next to its figures: data, negatives, settings, leakage, and how to run it again."""
 
 from __future__ import annotations
 

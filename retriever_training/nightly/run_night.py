@@ -47,7 +47,7 @@ REPORTED_FACTS = (
     "lexical_weight",
     "night_id",
 )
-"""Of the summary, what the report repeats; the rest stands there in other words."""
+"""Of the summary, what the report repeats; the rest is there in other words."""
 
 
 def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_progress) -> dict[str, Any]:
@@ -182,14 +182,14 @@ class _Run:
         )
 
     def _views(self) -> list[VersionView]:
-        """How the base and, where it is another one, the current version see the training questions."""
+        """How the base and, if it is another one, the current version see the training questions."""
         base = self.stores.registry.base()
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
         questions = self.evidence.asked("train").questions
         return [encode_view(self.stores, self.evidence, version, questions, self.watch) for version in versions]
 
     def _earlier(self) -> tuple[VersionView, ...]:
-        """How versions before the current one see them, where negatives are to come from these."""
+        """How versions before the current one see them, if negatives are to come from these."""
         if "earlier" not in self.plan.towers.sources:
             return ()
         return encode_earlier_views(self.stores, self.evidence, self.evidence.asked("train").questions, self.watch)

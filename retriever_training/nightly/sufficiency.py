@@ -25,11 +25,11 @@ class DataSufficiency:
     min_train: int
     min_held_out: int
     n_pseudo_questions: int = 0
-    """Questions that the library asks of itself, where the night may learn from them and needs to."""
+    """Questions that the library asks of itself, if the night may learn from them and needs to."""
 
     @property
     def is_cold_start(self) -> bool:
-        """Whether a night would learn from the library's own questions, for people gave too few."""
+        """Whether a night would learn from the library's own questions, because people gave too few."""
         return self.n_train < self.min_train and self.n_pseudo_questions > 0
 
     @property
@@ -56,7 +56,7 @@ class DataSufficiency:
         return self.n_judged + max(math.ceil(more), self.min_train - self.n_train, 0)
 
     def missing(self) -> Iterator[str]:
-        """Why no night can learn yet, in sentences; nothing where one can."""
+        """Why no night can learn yet, in sentences; nothing if one can."""
         if self.is_sufficient:
             return
         yield (
@@ -87,5 +87,5 @@ def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSuffic
 
 
 def _n_own(evidence: TrainingSnapshot, plan: NightPlan) -> int:
-    """How many questions the library asks of itself, where they may be learnt from; not all are consistent."""
+    """How many questions the library asks of itself, if they may be learned from; not all are consistent."""
     return len(draw_pseudo_questions(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0

@@ -42,7 +42,7 @@ def pins_from_labels(
 
 
 def verdicts_from_ratings(file: Path, split: str) -> Iterator[dict[str, str]]:
-    """People's ratings of passages as verdicts: JSON lines of query, passage_id, rating, and split where they have one.
+    """People's ratings of passages as verdicts: JSON lines of query, passage_id, rating, and split if they have one.
 
     Ratings of one question and passage are by different people.
 

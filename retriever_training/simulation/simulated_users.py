@@ -57,7 +57,7 @@ def simulate_users(
 
     *questions* maps texts to the ids of their right passages. A person reads the passages from the top and stops at
     the first right one: at rank 1 it is "helpful", further down it is pinned. Wrong ones on the way may be
-    marked "not_relevant". Where no right passage is shown, the person may search for one and pin it. With the
+    marked "not_relevant". If no right passage is shown, the person may search for one and pin it. With the
     probability `error` a person is mistaken instead: half of them reject the right passage that is shown, the others
     call a wrong one helpful, and either says nothing else. Equal arguments give equal turns and votes.
     """

@@ -12,7 +12,7 @@ def freeze_layers(model: Any, n_layers: int) -> None:
     """Keeps the lowest *n_layers* layers of the transformer, and the embeddings below them, from learning.
 
     Raises:
-        UsageError: the model does not have so many.
+        UsageError: the model does not have this many.
     """
     if not n_layers:
         return

@@ -1,4 +1,4 @@
-"""A tier-1 night before people's questions can train: a map learnt from the library's own, half of the way."""
+"""A tier-1 night before people's questions can train: a map learned from the library's own, half of the way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, fit_
 COLD_START_ALPHA = (
     0.5  # how far to go from the base; there may be no dev questions to choose by, and all of it was too far
 )
-PSEUDO_QUESTION_WEIGHT = 1.0  # of each question: there are no others beside them
+PSEUDO_QUESTION_WEIGHT = 1.0  # of each question: there are no others next to them
 
 
 def fit_half_map(rows: SoftmaxRows, seed: int, progress: Callable[[int], None] = lambda n: None) -> FloatArray:

@@ -1,4 +1,4 @@
-"""A tier-2 night's learning: the query tower from judgments, a merge chosen on dev, saved beside the base's passages."""
+"""A tier-2 night's learning: the query tower from judgments, a merge chosen on dev, saved next to the base's passages."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def learn_towers(
 
     *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. With a
     *teacher* negatives are cleaned by it too, and its scores go into `plan.distil`; give a `Remembered` one. *earlier*
-    versions give negatives where they are among the plan's sources.
+    versions give negatives if they are among the plan's sources.
     """
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     texts = _Texts(evidence, teacher)
@@ -249,7 +249,7 @@ class _Texts:
         )
 
     def lexical(self, weight: float) -> LexicalBonus:
-        """What BM25 adds to cosines where it counts *weight* times."""
+        """What BM25 adds to cosines if it counts *weight* times."""
 
         def added(questions: Sequence[str], passages: Sequence[str]) -> FloatArray:
             columns = [self.row[text] for text in passages]

@@ -1,4 +1,4 @@
-"""Choices made on dev questions: how far to go from the base, and how much BM25 counts beside the new vectors."""
+"""Choices made on dev questions: how far to go from the base, and how much BM25 counts next to the new vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_positions
 Setting = TypeVar("Setting")
 
 LEXICAL_WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
-MIN_DEV_QUESTIONS = 20  # with fewer the default stands: nine weights would fit noise
+MIN_DEV_QUESTIONS = 20  # with fewer the default stays: nine weights would fit noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SparseBm25:
         return cls(rows, np.asarray(normalised[rows], np.float32))
 
     def top(self, k: int) -> NDArray[np.intp]:
-        """Rows of the *k* passages that share most words with the question; fewer where fewer share any."""
+        """Rows of the *k* passages that share most words with the question; fewer if fewer share any."""
         matching = self.values > 0
         return self.rows[matching][top_positions(self.values[matching], k)]
 

@@ -17,7 +17,7 @@ class NightPlan:
     tier: str = "auto"
     max_minutes: float = 120.0
     cold_start: bool = True
-    """Whether a library's own questions train where people gave too few."""
+    """Whether a library's own questions train if people gave too few."""
     query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
     towers: TowersPlan = field(default_factory=TowersPlan)
     keep_refused: int = 1
@@ -27,4 +27,4 @@ class NightPlan:
     max_per_person: int = 5000
     quarantined: tuple[str, ...] = ()
     teacher: CrossEncoder | None = None
-    """Cleans tier 3's negatives beside the rules, and gives the scores for `towers.distil`."""
+    """Cleans tier 3's negatives next to the rules, and gives the scores for `towers.distil`."""

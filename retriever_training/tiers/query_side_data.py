@@ -54,7 +54,7 @@ class QuerySideData:
     """Ids of the passages that the rows hold as right."""
     n_encoded: int
     default_lexical_weight: float
-    """BM25's, where dev does not object: AFTER_TRAINING of what suits the base there."""
+    """BM25's, if dev does not object: AFTER_TRAINING of what suits the base there."""
 
     @classmethod
     def gather(
@@ -121,7 +121,7 @@ class QuerySideData:
     ) -> QuerySideData:
         """The same of questions that come from anywhere; *passages* and *lexical* are in the order of *library*.
 
-        How much its words count is the library's own: what suits the base on dev, by *default_weight* where dev does not
+        How much its words count is the library's own: what suits the base on dev, by *default_weight* if dev does not
         object, is what training starts from.
         """
         dev_set = DevSet.from_questions(lexical, dev.questions, [frozenset(right) for right in dev.right])

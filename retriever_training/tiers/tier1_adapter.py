@@ -1,4 +1,4 @@
-"""Tier 1: a linear map on the query side, learnt on vectors that exist. Seconds, and nothing is encoded again."""
+"""Tier 1: a linear map on the query side, learned on vectors that exist. Seconds, and nothing is encoded again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retriever_training.losses.full_softmax import SoftmaxRows, cached_offsets, 
 from retriever_training.tiers.router_model import save_router
 
 RIDGES = (100.0, 30.0, 10.0, 3.0)
-"""Strengths of the pull towards the identity, strongest first: each starts where the one before ended."""
+"""Strengths of the pull towards the identity, strongest first: each starts if the one before ended."""
 LEARNING_RATE = 1e-3
 STEPS_PER_RIDGE = 60  # of each; 120 were no better on the dev questions of feedbackqa-uk
 MAX_BATCH_ROWS = 2048  # rows of one step, at most

@@ -38,30 +38,30 @@ class TowersPlan:
     seed: int = 13
     bf16: bool = False
     sources: tuple[str, ...] = ("feedback",)
-    """Ways of finding the negatives of a row beside those of its batch, the first one asked first. What a finder finds
+    """Ways of finding the negatives of a row next to those of its batch, the first one asked first. What a finder finds
     gained nothing over twice as many rows in a batch, on three data sets, and lost on two of them: see decision 0014."""
     n_negatives: int = 1
     """Columns of mined negatives; an example may have fewer."""
     pool: int = 1
-    """Mined negatives of a row that take turns, so many epochs as there are; a row holds *n_negatives* at a time."""
+    """Mined negatives of a row that take turns, this many epochs as there are; a row holds *n_negatives* at a time."""
     easy_first: bool = False
     """Whether the first epoch draws from the easier half of a larger pool, and only the last one from all of it."""
     rounds: int = 1
     """Trainings, each from the base; a later one's negatives are what the version of the one before takes for right."""
     emphasis: float = 1.0
-    """A row's own negative counts in its softmax as if it stood there so many times."""
+    """A row's own negative counts in its softmax as if it was there this many times."""
     topic_share: float = 0.0
     """Share of a batch that is about near topics, so that its passages are hard negatives for each other."""
     suspected_above: float = 0.0
     """In-batch passages above this share of the positive's cosine under the base are no negatives; 0: all are."""
     frozen_layers: int = 0
-    """So many lower layers, and the embeddings below them, stay as in the base; 0: all learn."""
+    """This many lower layers, and the embeddings below them, stay as in the base; 0: all learn."""
     anchor: float = 0.0
     """Weight of the distance to the base's vectors of the same texts."""
     anchor_by: Literal["vectors", "scores"] = "vectors"
     """Hold the vectors themselves, or each question's distribution over the batch's passages."""
     distil: float = 0.0
-    """Weight of the distance to a teacher's scores of a row's own passages, where it has them."""
+    """Weight of the distance to a teacher's scores of a row's own passages, if it has them."""
     distil_by: Literal["kl", "margin_mse"] = "kl"
     loss: Literal["info_nce", "triplet"] = "info_nce"
     """Against all passages of the batch, or against the row's own negatives alone, by a margin."""

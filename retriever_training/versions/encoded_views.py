@@ -13,7 +13,7 @@ from retriever_training.negatives.candidates.records import VersionView
 from retriever_training.progress import ProgressReporter
 from retriever_training.versions.rejected_candidates import latest_refusals
 
-MAX_EARLIER_VERSIONS = 3  # versions that negatives are taken from beside the current one
+MAX_EARLIER_VERSIONS = 3  # versions that negatives are taken from next to the current one
 
 
 def encode_view(
@@ -27,7 +27,7 @@ def encode_view(
 ) -> VersionView:
     """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded.
 
-    The vectors of questions *transient* are not kept. Where *open_encoder* is of that version it encodes them: else its
+    The vectors of questions *transient* are not kept. If *open_encoder* is of that version it encodes them: else its
     weights would be read a second time.
     """
     encoder, vectors = stores.open_encoder(version.encoder_id), stores.vectors(version.passage_side)

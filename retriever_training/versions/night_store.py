@@ -56,7 +56,7 @@ class NightStore:
         self.engine = engine
 
     def latest(self, fingerprint: str | None = None) -> NightRecord | None:
-        """The night that was started last, of this *fingerprint* where one is given."""
+        """The night that was started last, of this *fingerprint* if one is given."""
         query = select(nights).order_by(nights.c.started_at.desc()).limit(1)
         if fingerprint is not None:
             query = query.where(nights.c.fingerprint == fingerprint)

@@ -42,7 +42,7 @@ def discard_version(stores: Stores, version: Version) -> None:
 
 
 def promotion_reason(night: NightRecord | None, said: str) -> str:
-    """The reason of a promotion as it is stored: *said*, and that it overruled the gate where *night* turned it down."""
+    """The reason of a promotion as it is stored: *said*, and that it overruled the gate if *night* turned it down."""
     return f"{said}; a person overruled the gate, which had said: {_word(night)}" if night else said
 
 

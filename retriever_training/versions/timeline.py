@@ -1,4 +1,4 @@
-"""Every retriever version with what is known of it: where it stands, which night made it, what it costs to keep."""
+"""Every retriever version with what is known of it: where it is, which night made it, what it costs to keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions of programs: answered in a lane of threads of their own, event by event, and ended where nobody listens."""
+"""Questions of programs: answered in a lane of threads of their own, event by event, and ended if nobody listens."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AsyncAnswerer:
         self._at_once = MAX_CONCURRENT_EXTRACTIVE
 
     async def answer(self, question: UserQuestion, request: Request) -> FinishedAnswer | None:
-        """The whole answer; None where the client has gone, whose answer then ends where it was.
+        """The whole answer; None if the client has gone, whose answer then ends where it was.
 
         Raises:
             NightjarError: as of `Answerer.stream`.

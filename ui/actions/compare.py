@@ -22,7 +22,7 @@ def comparable_versions(app: App) -> list[Version]:
 
 
 def version_names(app: App) -> dict[str, str]:
-    """encoder id → what people call it where space is short, of all versions."""
+    """encoder id → what people call it if space is short, of all versions."""
     numbers = version_numbers(app.registry.history())
     return {version.encoder_id: version_name(version.encoder_id, numbers) for version in app.registry.versions()}
 
@@ -34,7 +34,7 @@ def version_full_names(app: App) -> dict[str, str]:
 
 
 def choose_two_versions(app: App, a: str | None, b: str | None) -> tuple[Version, Version]:
-    """The versions to compare, by id or the beginning of it; where left out, the one before the current one, and the current.
+    """The versions to compare, by id or the beginning of it; if left out, the one before the current one, and the current.
 
     Raises:
         NotFoundError: none begins so.

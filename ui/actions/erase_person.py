@@ -12,10 +12,10 @@ from retriever_training.versions.rejected_candidates import discard_version, lat
 
 
 def erase_person(app: App, name: str, *, dry_run: bool = False) -> tuple[ErasureCounts, list[str], list[str]]:
-    """What was removed of *name*, or would be; the versions that may have learnt from them; the candidates that go too.
+    """What was removed of *name*, or would be; the versions that may have learned from them; the candidates that go too.
 
-    Candidates that the gate turned down and that may have learnt from the person lose their files: nobody needs them to
-    answer. They go first, for a kill in between must not leave one of which nobody knows any more whom it learnt from.
+    Candidates that the gate turned down and that may have learned from the person lose their files: nobody needs them to
+    answer. They go first, for a kill in between must not leave one of which nobody knows any more whom it learned from.
 
     Raises:
         BusyError: a night runs, which has read their votes already.

@@ -20,7 +20,7 @@ def toggle_verdict(
     user: str = LOCAL_USER,
     comment: str = "",
 ) -> str | None:
-    """Gives a verdict, or takes it back where it stands already; returns what stands now.
+    """Gives a verdict, or takes it back where it is already; returns what counts now.
 
     Raises:
         NotFoundError: there is no such turn.
@@ -34,6 +34,6 @@ def toggle_verdict(
 
 
 def verdict_notice(verdict: str | None, *, boosts_immediately: bool) -> str:
-    """What a verdict will do, in one sentence; nothing where none stands. *boosts_immediately*: votes count until tonight."""
+    """What a verdict will do, in one sentence; nothing if none is. *boosts_immediately*: votes count until tonight."""
     promises = VERDICT_NOTICES_WITH_BOOST if boosts_immediately else VERDICT_NOTICES
     return promises[verdict] if verdict else ""

@@ -22,6 +22,6 @@ def list_gaps(app: App, person: CurrentUser, n: int = DEFAULT_N_GAPS) -> list[tu
 
 
 def with_closest_passages(app: App, gaps: Sequence[KnowledgeGap]) -> list[tuple[KnowledgeGap, Passage | None]]:
-    """Each gap beside its closest passage, where there is one."""
+    """Each gap next to its closest passage, if there is one."""
     found = app.library.get([gap.passage_id for gap in gaps if gap.passage_id])
     return [(gap, found.get(gap.passage_id)) for gap in gaps]

@@ -1,4 +1,4 @@
-"""How things stand, where a person who asks should know: what is being built, what is away, what runs out."""
+"""How things stand, if a person who asks should know: what is being built, what is away, what runs out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOW_DISK_BYTES = 1024**3  # bytes that are left of the disk; a night's candidate
 
 
 def status_messages(app: App) -> list[str]:
-    """A sentence for each thing that is not as ever, most urgent first; none where all is well."""
+    """A sentence for each thing that is not as ever, most urgent first; none if all is well."""
     return [*_disk(app), *_generator(app), *_ingests(app), *_index(app)]
 
 

@@ -40,7 +40,7 @@ class NightReadiness:
 
     sufficiency: DataSufficiency
     forecasts: dict[str, TierForecast]
-    """Tier that is asked for → what comes of it; empty where there is too little."""
+    """Tier that is asked for → what comes of it; empty if there is too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class RunningNight:
     """The night that runs."""
 
     night: NightRecord | None
-    """As it stands in SQL; None before it has read the judgments."""
+    """As it is in SQL; None before it has read the judgments."""
     began_at: datetime | None
     pid: int | None
-    """None where another program runs it."""
+    """None if another program runs it."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class TrainingAdmin:
         return RunningNight(night, night.started_at if night else None, None)
 
     def outlook(self) -> NightReadiness:
-        """Counts the judgments as the night would; takes seconds in a large library, and nothing where none changed."""
+        """Counts the judgments as the night would; takes seconds in a large library, and nothing if none changed."""
         found: NightReadiness = self._once("outlook", self._outlook)
         return found
 
@@ -108,7 +108,7 @@ class TrainingAdmin:
     def promote(self, name: str, confirmed: str, reason: str, person: CurrentUser) -> Version:
         """Makes a version answer, and takes it in; *confirmed* is its short name, typed.
 
-        Where the gate had turned it down, the stored reason says that a person overruled the gate.
+        If the gate had turned it down, the stored reason says that a person overruled the gate.
 
         Raises:
             UsageError: the short name is another, no reason was given, or the version's files are gone.
@@ -175,7 +175,7 @@ class TrainingAdmin:
     # ----
 
     def _once(self, name: str, look: Callable[[App], Any]) -> Any:
-        """What *look* finds, or what it found where nothing has changed since; one thread at a time looks."""
+        """What *look* finds, or what it found if nothing has changed since; one thread at a time looks."""
         app = self.opening.app()
         with self._looking:
             state = _state(app) if name == "outlook" else _state(app)[:-2]
@@ -212,7 +212,7 @@ def short_version_id(encoder_id: str) -> str:
 
 
 def process_memory_bytes() -> int | None:
-    """Bytes of memory that this process holds now; None where the system does not tell it this way."""
+    """Bytes of memory that this process holds now; None if the system does not tell it this way."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -243,7 +243,7 @@ def _doubts(app: App) -> list[DoubtfulNegative]:
 
 
 def _state(app: App) -> ChangeMarkers:
-    """Changes with everything that a night would look at, also where somebody was forgotten; reviews come last."""
+    """Changes with everything that a night would look at, also if somebody was forgotten; reviews come last."""
     promotion = app.registry.latest_promotion().promotion_id
     counts: list[int] = []
     with read_connection(app.engine) as connection:

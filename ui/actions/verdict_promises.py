@@ -22,4 +22,4 @@ VERDICT_NOTICES_WITH_BOOST = VERDICT_NOTICES | {
     "not_relevant": "From now on this passage comes lower for questions like this one, and tonight it becomes a "
     "candidate for a wrong answer; it counts once it is sure enough.",
 }
-"""The same where votes count until tonight; see rag/feedback/same_day_boosts.py."""
+"""The same if votes count until tonight; see rag/feedback/same_day_boosts.py."""

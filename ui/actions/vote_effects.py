@@ -55,7 +55,7 @@ class VoteEffectsView:
     ) -> Iterator[tuple[int, int] | VoteEffectsSummary]:
         """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes.
 
-        With *early*, where votes are many, what was found comes once before they are weighed.
+        With *early*, if votes are many, what was found comes once before they are weighed.
         """
         found = load_standing_votes(self._app.engine, user)
         some = found[:n]
@@ -79,7 +79,7 @@ class VoteEffectsView:
         return look
 
     def _settled(self) -> AggregatedJudgments:
-        """What a night would make of all votes as they stand now."""
+        """What a night would make of all votes as they are now."""
         app, kept, state = self._app, self._kept(), self._state()
         if kept is None:
             chosen = app.settings.feedback
@@ -94,7 +94,7 @@ class VoteEffectsView:
         return kept
 
     def _kept(self) -> AggregatedJudgments | None:
-        """The same, where nothing has changed since it was worked out."""
+        """The same, if nothing has changed since it was worked out."""
         return self._judgments[1] if self._judgments and self._judgments[0] == self._state() else None
 
     def _state(self) -> tuple[int, int, int]:

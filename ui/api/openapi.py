@@ -126,7 +126,7 @@ def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, 
 
 
 def example_value(schema: Json, schemas: Mapping[str, Json]) -> Any:
-    """A value that the schema allows: its own example where it has one; of objects the fields that are needed.
+    """A value that the schema allows: its own example if it has one; of objects the fields that are needed.
 
     >>> example_value({"type": "object", "required": ["q"], "properties": {"q": {"type": "string"}, "k": {}}}, {})
     {'q': '…'}

@@ -22,7 +22,7 @@ HEARTBEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
 FormatEvent = Callable[[AnswerEvent], Awaitable[str]]
 """What is sent for an event; "" sends nothing."""
 FormatFailure = Callable[[str, int], str]
-"""What is sent where the answer breaks off, of a message and the HTTP status that it would have had."""
+"""What is sent if the answer breaks off, of a message and the HTTP status that it would have had."""
 
 _ENDS_A_LINE = {
     ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"

@@ -27,7 +27,7 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """Looks people up for the door; every request anew, so that what is revoked or locked ends at once."""
+    """Looks people up for the door; every request again, so that what is revoked or locked ends at once."""
 
     accounts: Accounts
     credentials: CredentialStore
@@ -38,7 +38,7 @@ class Authenticator:
     """Of those whom only the proxy knows; "none" refuses them."""
 
     def of(self, scope: AsgiMessage) -> Authenticated | None:
-        """Who it is; None where nobody is signed in, or what should prove it does not hold."""
+        """Who it is; None if nobody is signed in, or what should prove it does not hold."""
         headers = Headers(scope=scope)
         if self.proxy_header and self.proxy_header in headers:
             return _by("proxy", self._by_proxy(headers.getlist(self.proxy_header), str(scope.get(PEER_KEY, ""))))

@@ -27,7 +27,7 @@ def safe_next_page(text: str) -> str:
 
 
 async def read_form_fields(request: Request) -> dict[str, str]:
-    """What a form holds; nothing where it is no form of the plain kind that our pages send."""
+    """What a form holds; nothing if it is no form of the plain kind that our pages send."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return {}
@@ -39,7 +39,7 @@ async def read_form_fields(request: Request) -> dict[str, str]:
 
 
 def get_authenticated(request: Request) -> Authenticated | None:
-    """Who the door found, and how; None where nobody is signed in."""
+    """Who the door found, and how; None if nobody is signed in."""
     found = getattr(request.state, "identified", None)
     return found if isinstance(found, Authenticated) else None
 

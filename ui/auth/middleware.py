@@ -42,7 +42,7 @@ MAX_CONCURRENT_LOOKUPS = 8  # at the same time; each is one or two queries
 
 @dataclass(frozen=True, slots=True)
 class AuthStack:
-    """What the door needs where people have to sign in."""
+    """What the door needs if people have to sign in."""
 
     authenticator: Authenticator
     pages: AsgiApp

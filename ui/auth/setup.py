@@ -53,7 +53,7 @@ def served_host_names(settings: Settings) -> frozenset[str] | None:
 
 @contextmanager
 def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
-    """The door, with a way to the database of its own; None where everybody is the one at this machine.
+    """The door, with a way to the database of its own; None if everybody is the one at this machine.
 
     Raises:
         SettingsError: `accounts.proxies` can't be read.

@@ -128,7 +128,7 @@ class SignInPages:
         return await self._desk.begin_session(request, RedirectResponse(f"./{wanted}", 303), owner)
 
     async def sign_out(self, request: Request) -> Response:
-        """Ends the session of this browser; at once only where the browser or the form says that we asked for it."""
+        """Ends the session of this browser; at once only if the browser or the form says that we asked for it."""
         ours = request.headers.get("sec-fetch-site") == "same-origin"
         if request.method == "POST":
             ours = has_valid_csrf_token(request, await read_form_fields(request))

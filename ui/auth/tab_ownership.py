@@ -44,7 +44,7 @@ async def read_tab_ids(scope: AsgiMessage, receive: AsgiReceive) -> tuple[list[s
     """Every name of a tab that a request to Gradio holds, and the request's body to be read again.
 
     Raises:
-        ForbiddenError: it is a form, where Gradio reads such names too, and none of our pages sends one.
+        ForbiddenError: it is a form, if Gradio reads such names too, and none of our pages sends one.
     """
     found = [value for key, value in parse_qsl(scope["query_string"].decode("latin-1")) if key == "session_hash"]
     if scope["method"] != "POST":
@@ -63,7 +63,7 @@ def _in_path(path: str) -> list[str]:
 
 
 def _in_json(body: bytes) -> Iterator[str]:
-    """Values of all "session_hash" keys; a key that stands twice counts twice, for readers differ on which one holds."""
+    """Values of all "session_hash" keys; a key that is twice counts twice, for readers differ on which one holds."""
     found: list[Any] = []
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

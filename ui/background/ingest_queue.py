@@ -53,7 +53,7 @@ class IngestQueue:
             self._look(app)
 
     def _look(self, app: App) -> None:
-        """Runs the job that waits longest, where one does."""
+        """Runs the job that waits longest, if one does."""
         try:
             app.jobs.fail_stale_jobs()
             job = app.jobs.start_next()
@@ -83,7 +83,7 @@ def enqueue_ingest(app: App, paths: Sequence[str], *, remove_vanished: bool = Fa
 
 
 def latest_refused_job(app: App, n_jobs: int) -> tuple[IngestJob, list[str]] | None:
-    """The latest job that is over and refused files which no later one took, with their sources; None where all went in."""
+    """The latest job that is over and refused files which no later one took, with their sources; None if all went in."""
     latest = app.jobs.latest(n_jobs)
     refused = app.jobs.refused([job.job_id for job in latest])
     job = next((job for job in latest if job.state in FINAL_STATES and job.job_id in refused.values()), None)
@@ -140,7 +140,7 @@ def _real_path(path: Path) -> Path:
 
 
 def check_removal_allowed(folders: Sequence[Path]) -> None:
-    """Refuses where page and API may change nothing.
+    """Refuses if page and API may change nothing.
 
     Raises:
         UsageError: *folders* is empty.

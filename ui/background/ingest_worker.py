@@ -26,7 +26,7 @@ class IngestObserver(Protocol):
         """A file has come further; called from several threads."""
 
     def on_files_read(self, n: int) -> None:
-        """So many files more need no more reading."""
+        """This many files more need no more reading."""
 
 
 class NullIngestObserver:
@@ -47,7 +47,7 @@ def run_ingest(
 ) -> tuple[IngestReport, EncodingReport]:
     """Runs a job that was begun, to its end, and notes the end.
 
-    Where *is_stopping* turns true the application goes away: the job stops as if it were cancelled, and its end is not
+    If *is_stopping* turns true the application goes away: the job stops as if it were cancelled, and its end is not
     noted.
     """
     state: JobState = "failed"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.tiers.night_plan import NightPlan
 
-DISTILLATION_WEIGHT = 0.5  # of a teacher's scores beside the labels', where there is a teacher
+DISTILLATION_WEIGHT = 0.5  # of a teacher's scores next to the labels', if there is a teacher
 
 
 def build_night_plan(settings: Settings) -> NightPlan:

@@ -25,7 +25,7 @@ STOP_TIMEOUT_S = 3.0  # for a night to end by itself when the application stops
 EXIT_CODE_LABELS = {0: "promoted", 3: "kept: the gate said no", 4: "too little data", 75: "another night is running"}
 TIERS = ("auto", "1", "2", "3")
 MAX_LOG_LINES = 200  # of what a night says that are kept
-N_FAILURE_LOG_LINES = 20  # of them that go into our own log where it failed
+N_FAILURE_LOG_LINES = 20  # of them that go into our own log if it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class NightScheduler:
         return not self.is_running and self._data is not None and is_lock_held(self._data / "night.lock")
 
     def run(self) -> int | None:
-        """Runs one night to its end and returns its exit code; None where one runs, or the application is stopping."""
+        """Runs one night to its end and returns its exit code; None if one runs, or the application is stopping."""
         try:
             return self._to_its_end(self._begin([]))
         except BusyError as error:
@@ -115,7 +115,7 @@ class NightScheduler:
         return child.pid
 
     def cancel(self) -> bool:
-        """Ends the night that runs; the next one goes on where it was. False where none of this process runs."""
+        """Ends the night that runs; the next one goes on where it was. False if none of this process runs."""
         child = self._child
         if child is None or child.poll() is not None:
             return False
@@ -206,13 +206,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def nightly_command(data: Path, config: Path | None) -> list[str]:
-    """The night's command line, at a lower priority where the system has `nice`."""
+    """The night's command line, at a lower priority if the system has `nice`."""
     nice = [shutil.which("nice") or "", "-n", "10"] if shutil.which("nice") else []
     where = ["--data", str(data), *(["--config", str(config)] if config else [])]
     return [*nice, sys.executable, "-m", "ui", *where, "--verbose", "nightly"]
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, with a core left to the application where there is more than one."""
+    """Ours, with a core left to the application if there is more than one."""
     n_threads = str(max(1, len(os.sched_getaffinity(0)) - 1)) if hasattr(os, "sched_getaffinity") else "1"
     return {**os.environ, "OMP_NUM_THREADS": n_threads, "NIGHTJAR__ENCODER__THREADS": n_threads}

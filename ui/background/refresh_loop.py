@@ -1,4 +1,4 @@
-"""What runs beside the questions: taking in promotions and documents, encoding what has no vector, counting days."""
+"""What runs next to the questions: taking in promotions and documents, encoding what has no vector, counting days."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MissingVectorBackfill:
         self._looked = False
 
     def look(self, app: App) -> None:
-        """Encodes what is missing where nothing has changed for a while; looks once for each state of the library."""
+        """Encodes what is missing if nothing has changed for a while; looks once for each state of the library."""
         if app.active_retriever.state != self._state:
             self._state, self._since, self._looked = app.active_retriever.state, time.monotonic(), False
         elif not self._looked and time.monotonic() - self._since >= self._stays_s and not app.jobs.is_any_running():

@@ -106,7 +106,7 @@ def _moved(path: Path, folder: Path, name: str) -> Path:
             path.unlink()
             return candidate
         try:
-            candidate.touch(exist_ok=False)  # taken, also where somebody else sends the same name at this moment
+            candidate.touch(exist_ok=False)  # taken, also if somebody else sends the same name at this moment
         except FileExistsError:
             continue
         try:

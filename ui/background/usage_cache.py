@@ -48,7 +48,7 @@ class PastDayCounter:
         self._pieces: Iterator[dict[date, DayCount]] = iter(())
 
     def look(self, engine: Engine) -> None:
-        """Counts some of what Insights will show; a second's work at most, and nothing where all is counted."""
+        """Counts some of what Insights will show; a second's work at most, and nothing if all is counted."""
         last = last_closed_day(datetime.now(UTC))
         if self._until != last:
             self._until = last

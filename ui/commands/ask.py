@@ -49,7 +49,7 @@ def ask(
     until: Annotated[str | None, UNTIL_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Answer a question from the library, with sources; says so where the documents don't answer it.
+    """Answer a question from the library, with sources; says so if the documents don't answer it.
 
     The question and the passages shown are remembered, so that you can say which of them helped. Ctrl-C ends the writing.
 
@@ -99,7 +99,7 @@ def search(
     """Show the passages found for a question, best first, with every score that put them there.
 
     Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
-    votes on questions like this one add or take away. Where a reranker is on, its probability is shown as "read".
+    votes on questions like this one add or take away. If a reranker is on, its probability is shown as "read".
 
     [bold]Examples[/bold]
 
@@ -149,7 +149,7 @@ def _sources(answer: Answer) -> Iterator[str]:
 
 
 def _closest(answer: Answer) -> Iterator[str]:
-    """The passages that came nearest where there is no answer."""
+    """The passages that came nearest if there is no answer."""
     if answer.hits:
         yield "\nClosest passages:"
     for hit in answer.hits:

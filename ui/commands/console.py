@@ -70,7 +70,7 @@ def print_table(columns: list[str], rows: list[list[str]], title: str | None = N
 
 
 def escape_unprintable(text: str) -> str:
-    r"""The text, or with escapes where a file's name holds what would steer the terminal.
+    r"""The text, or with escapes if a file's name holds what would steer the terminal.
 
     >>> escape_unprintable("a.txt"), escape_unprintable("a\x1b[2J.txt")
     ('a.txt', 'a\\x1b[2J.txt')
@@ -82,7 +82,7 @@ def escape_unprintable(text: str) -> str:
 def progress_bar(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields the function that advances it by n.
 
-    Silent where stderr is no terminal, as under cron.
+    Silent if stderr is no terminal, as under cron.
     """
     from rich.console import Console
     from rich.progress import (

@@ -71,7 +71,7 @@ def votes(
     last: Annotated[int, typer.Option(help="How many votes to look at, the latest ones.", min=1, max=200)] = 20,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Shows what votes did: where each passage stood and where it stands now, by which version, or why it does not count.
+    """Shows what votes did: if each passage was and where it is now, by which version, or why it does not count.
 
     Ranks are those of today's library, by each version alone: without the day's votes and without a reranker.
 

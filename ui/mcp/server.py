@@ -110,7 +110,7 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
         ] = None,
         sources: SourcePatterns = None,
     ) -> McpAnswer:
-        """Answers a question from the person's documents, with quotes; says so where they do not answer it."""
+        """Answers a question from the person's documents, with quotes; says so if they do not answer it."""
         user = _person(context).name
         with _told():
             asked = UserQuestion(
@@ -120,7 +120,7 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
                 conversation_id=conversation_id,
                 where=parse_filter(sources or ()),
             )
-            async with aclosing(asking.stream(asked)) as events:  # closed too where the client cancels
+            async with aclosing(asking.stream(asked)) as events:  # closed too if the client cancels
                 finished = [event async for event in events if isinstance(event, FinishedAnswer)]
         return _answered(finished[0])
 

@@ -14,7 +14,7 @@ BURST_S = 20.0  # of the allowed pace may come at once
 
 
 class RateLimiter:
-    """At most so many a minute of each name, with bursts. Threads may share it."""
+    """At most this many a minute of each name, with bursts. Threads may share it."""
 
     def __init__(self, resource: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         """*resource* says in a message what there is too much of; 0 *per_minute* lets everything pass."""

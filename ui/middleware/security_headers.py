@@ -45,7 +45,7 @@ class SecurityMiddleware:
     """An ASGI application around another one."""
 
     def __init__(self, app: AsgiApp, hosts: frozenset[str] | None = LOOPBACK_HOSTS, max_upload: int = 0) -> None:
-        """*hosts* are the names we go by; None takes any, where a proxy in front knows better.
+        """*hosts* are the names we go by; None takes any, if a proxy in front knows better.
 
         *max_upload*: bytes of files that one request may bring.
         """
@@ -71,7 +71,7 @@ class SecurityMiddleware:
         return MAX_BODY_BYTES + (self._max_upload if scope["path"] == UPLOAD_PATH else 0)
 
     def _refusal(self, scope: AsgiMessage) -> tuple[int, str] | None:
-        """Status and reason, where a request is not for us.
+        """Status and reason, if a request is not for us.
 
         A host name that is not ours is another site whose name was bound to our address (DNS rebinding);
         an origin that is not ours is another site's page that writes here.
@@ -90,7 +90,7 @@ class SecurityMiddleware:
             return 403, f"requests from pages of {origin[:100]!r} are not taken"
         length = headers.get("content-length", "0")
         max_bytes = self._max_bytes(scope)
-        # A number of so many digits is too large whatever it is, and Python reads no number of more than 4,300.
+        # A number of this many digits is too large whatever it is, and Python reads no number of more than 4,300.
         if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS or int(length) > max_bytes:
             return 413, f"a request may have {max_bytes:,} bytes"
         return None

@@ -19,7 +19,7 @@ _OTHERS = frozenset({b"forwarded", b"x-real-ip", b"x-gradio-server"})
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Who stands in front."""
+    """Who is in front."""
 
     networks: tuple[Network, ...]
 
@@ -85,7 +85,7 @@ class TrustedProxyMiddleware:
         return told
 
     def _browser(self, headers: Headers, peer: str) -> str:
-        """The last address that is none of the proxies': what stands before it, anybody could have written."""
+        """The last address that is none of the proxies': what is before it, anybody could have written."""
         for address in reversed(_all(headers, "x-forwarded-for")):
             if not self._proxies.contains(address):
                 return address

@@ -50,7 +50,7 @@ def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) 
 
     @api.post(f"{OPENAI_PREFIX}/chat/completions", response_model=ChatCompletion, responses=ERROR_RESPONSES)
     async def complete(wanted: ChatCompletionRequest, request: Request, from_nightjar: NightjarHeader = None) -> Any:
-        """Answers the last message, as OpenAI's chat completions do; streams where `stream` is true.
+        """Answers the last message, as OpenAI's chat completions do; streams if `stream` is true.
 
         Messages before it are its history: a follow-up is made to stand alone. System messages are not followed.
         Citations are the message's annotations; "nightjar" holds what votes on the answer need.
@@ -104,7 +104,7 @@ def _refused(said: str, param: str | None, code: str, status: int = 400) -> JSON
 
 
 def _refusal(wanted: ChatCompletionRequest) -> JSONResponse | None:
-    """Why a request is refused; None where it is not."""
+    """Why a request is refused; None if it is not."""
     if wanted.model != OPENAI_MODEL_NAME:
         return _no_model(wanted.model)
     if wanted.n not in (None, 1):

@@ -61,7 +61,7 @@ class AnswerSchema(ResponseSchema):
 
 
 class DuplicateSchema(ResponseSchema):
-    """Where else the text of a hit stands."""
+    """Where else the text of a hit is."""
 
     passage_id: str
     source: str
@@ -93,7 +93,7 @@ class SearchResultSchema(ResponseSchema):
 
 
 class PassageSchema(ResponseSchema):
-    """A passage and where it stands."""
+    """A passage and where it is."""
 
     passage_id: str
     document_id: str
@@ -107,7 +107,7 @@ class PassageSchema(ResponseSchema):
 
 
 class VerdictSchema(ResponseSchema):
-    """What stands after a vote."""
+    """What counts after a vote."""
 
     verdict: Annotated[str | None, Field(description="None after it was taken back.")]
     promise: Annotated[str, Field(description="What it will do, in a sentence for who gave it.")]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """What `nightjar ask --json` prints; passages are named by their BEIR id where they have one.
+    """What `nightjar ask --json` prints; passages are named by their BEIR id if they have one.
 
-    "question" is what was searched for: another one than "asked" where a follow-up was made to stand alone.
+    "question" is what was searched for: another one than "asked" if a follow-up was made to stand alone.
     """
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     return {
@@ -99,7 +99,7 @@ def removal_json(removed: RemovalCounts) -> dict[str, Any]:
 
 
 def document_json(one: ListedDocument) -> dict[str, Any]:
-    """A document as it is listed; "verdicts" stand on its passages, and "cited" counts the answers that cite them."""
+    """A document as it is listed; "verdicts" are on its passages, and "cited" counts the answers that cite them."""
     return {
         "document_id": one.document_id,
         "source": one.source,
@@ -114,7 +114,7 @@ def document_json(one: ListedDocument) -> dict[str, Any]:
 
 
 def passage_with_tally_json(passage: Passage, tally: PassageTally) -> dict[str, Any]:
-    """A passage of a document, where it stands in the stored text, and what became of it."""
+    """A passage of a document, where it is in the stored text, and what became of it."""
     return {
         "passage_id": passage.public_id,
         "heading": passage.heading,
@@ -149,7 +149,7 @@ MAX_NAMED_SOURCES = 3  # sources of near-duplicates that are named; the others a
 
 
 def format_duplicate_sources(hit: Hit) -> list[str]:
-    """Where else a hit's text stands, in words: sources, and how many more there are."""
+    """Where else a hit's text is, in words: sources, and how many more there are."""
     places = [
         f"{duplicate.source}, page {duplicate.page}" if duplicate.page else duplicate.source
         for duplicate in hit.also_in

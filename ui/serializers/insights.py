@@ -19,7 +19,7 @@ EXCERPT_LENGTH = 200  # characters of a passage
 
 
 def usage_over_time_json(found: UsageOverTime) -> dict[str, Any]:
-    """What `nightjar insights --json` prints; shares are 0 to 1, and null where nothing was kept."""
+    """What `nightjar insights --json` prints; shares are 0 to 1, and null if nothing was kept."""
     return {
         "days": found.days,
         "kept_since": str(found.kept_since) if found.kept_since else None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def version_json(entry: TimelineEntry) -> dict[str, Any]:
-    """One version: where it stands, what it learnt from, what it costs."""
+    """One version: where it is, what it learned from, what it costs."""
     version = entry.version
     return {
         "version": version.encoder_id,
@@ -39,7 +39,7 @@ def version_json(entry: TimelineEntry) -> dict[str, Any]:
 
 
 def night_json(night: NightRecord) -> dict[str, Any]:
-    """One night: where it is or how it ended, and why."""
+    """One night: if it is or how it ended, and why."""
     summary = night.summary
     return {
         "night_id": night.night_id,
@@ -58,7 +58,7 @@ def night_json(night: NightRecord) -> dict[str, Any]:
 
 
 def running_night_json(running: RunningNight | None) -> dict[str, Any] | None:
-    """The night that runs; None where none does."""
+    """The night that runs; None if none does."""
     if running is None:
         return None
     return {

@@ -66,7 +66,7 @@ class RunningServer:
     thread: threading.Thread
 
     def wait_until_ready(self, stop: threading.Event) -> bool:
-        """Waits until questions are answered; False where the wish to stop came first. Raises what opening raised."""
+        """Waits until questions are answered; False if the wish to stop came first. Raises what opening raised."""
         while not self.opening.is_over():
             if stop.wait(0.05):
                 return False

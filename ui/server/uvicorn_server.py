@@ -1,4 +1,4 @@
-"""The API, the page mounted on it and what stands in front of both, in a uvicorn that can be stopped from outside."""
+"""The API, the page mounted on it and what is in front of both, in a uvicorn that can be stopped from outside."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StoppableServer(uvicorn.Server):
 def create_server(
     opening: AppStartup, settings: Settings, *, grace_s: int, auth_stack: AuthStack | None = None
 ) -> StoppableServer:
-    """A server that runs in `run(sockets)` until `should_exit`; people come in through *auth_stack*, where there is one.
+    """A server that runs in `run(sockets)` until `should_exit`; people come in through *auth_stack*, if there is one.
 
     Raises:
         SettingsError: `server.mcp` is set, and its package is not installed.
@@ -76,7 +76,7 @@ def create_application(opening: AppStartup, settings: Settings, *, accounts: boo
     add_script(api)
     retrieval = settings.retrieval
     with warnings.catch_warnings():
-        # Gradio 6.31 says so of every application with several pages, also where nobody asks for it, as here.
+        # Gradio 6.31 says so of every application with several pages, also if nobody asks for it, as here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted: FastAPI = gr.mount_gradio_app(
             api,

@@ -1,4 +1,4 @@
-"""The English strings of the chat, beside those of ui/texts/shared.py that other pages share."""
+"""The English strings of the chat, next to those of ui/texts/shared.py that other pages share."""
 
 from __future__ import annotations
 

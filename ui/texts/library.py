@@ -53,7 +53,7 @@ UNITS = {
     "outdated": ("outdated", "outdated"),
     "cited": ("citation", "citations"),
 }
-"""Behind the numbers, where there are no headings: on a phone, and for screen readers."""
+"""Behind the numbers, if there are no headings: on a phone, and for screen readers."""
 NOUGHT = "–"
 RANGE = "{what} {first:,}–{last:,} of {n:,}"
 DOCUMENTS, PASSAGES = "Documents", "Passages"

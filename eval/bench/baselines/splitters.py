@@ -21,7 +21,7 @@ Cut = Callable[[str, ParsedDocument], Iterator[Stretch]]
 
 BUDGETS = (48, 64, 96, 128, 192, 240)
 WORDS = 90  # what a passage had at most before it was measured in tokens
-OVERLAP = 4  # of a passage with overlap one part in so many repeats the passage before
+OVERLAP = 4  # of a passage with overlap one part in this many repeats the passage before
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def all_splitters(starts: TokenStarts, longest: int, chosen: int) -> list[Splitt
 def nightjar_cut(
     splitting: SplittingRules, encoded: Callable[[Passage], str] = lambda one: one.encoded_text, overlap: int = 0
 ) -> Cut:
-    """Our passages; each begins *overlap* tokens earlier where a passage of its section stands before it."""
+    """Our passages; each begins *overlap* tokens earlier where a passage of its section is before it."""
 
     def cut(name: str, parsed: ParsedDocument) -> Iterator[Stretch]:
         document, passages = split_document(name, PurePosixPath(name).stem, parsed, splitting)
@@ -75,7 +75,7 @@ def nightjar_cut(
 
 
 def _langchain(starts: TokenStarts, chosen: int) -> list[Splitter]:
-    """RecursiveCharacterTextSplitter, the one that LangChain recommends to begin with; nothing where it is not there."""
+    """RecursiveCharacterTextSplitter, the one that LangChain recommends to begin with; nothing if it is not there."""
     if find_spec("langchain_text_splitters") is None:
         return []
 

@@ -79,7 +79,7 @@ def question_lines(comparison: Comparison, figures: ReportFigures) -> Iterator[s
 
 
 def _number(value: float) -> float | None:
-    """None where the question could not be measured: JSON has no NaN, and 0 would be a lie."""
+    """None if the question could not be measured: JSON has no NaN, and 0 would be a lie."""
     return float(value) if np.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG to stand inside a page: its colours follow the page's, and nothing needs a style of its own."""
+"""The plots of a report, as SVG to be inside a page: its colours follow the page's, and nothing needs a style of its own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measures_plot(rows: Sequence[MeasureRow]) -> str:
 
 
 def slices_plot(parts: Sequence[QuestionSlice]) -> str:
-    """Every slice's difference in nDCG@10 with its interval; hollow where it has too few questions for a test."""
+    """Every slice's difference in nDCG@10 with its interval; hollow if it has too few questions for a test."""
     shown = [(f"{_short(part.name)} ({part.n:,})", part.figures) for part in parts if part.figures]
     hollow = [part.p_adjusted is None for part in parts if part.figures]
     return _inline(
@@ -130,7 +130,7 @@ def risk_coverage_of(sureness: AbstentionScores) -> tuple[NDArray[np.float64], N
 
 
 def history_plot(past: Sequence[PastReport]) -> str:
-    """nDCG@10 night by night: of what answered, of the candidate, of the base; filled where it was promoted."""
+    """nDCG@10 night by night: of what answered, of the candidate, of the base; filled if it was promoted."""
 
     def draw(axes: Any) -> None:
         places = range(len(past))

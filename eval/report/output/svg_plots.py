@@ -12,7 +12,7 @@ INK, PALE, OURS, THEIRS = "#222222", "#d8d8d8", "#1f5fa8", "#b3611b"
 SHAPES = {"seen": "^", "unseen": "^"}
 FILLED: Mapping[str, Any] = {"seen": "none", "unseen": "full"}
 BELOW = 0.3  # lines, so that the smaller marks do not hide the interval
-GAP = 0.5  # between ours and what is beside
+GAP = 0.5  # between our dot and the one it is compared with
 STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "nightjar",  # ids of marks come from it, and else from chance
     "text.parse_math": False,  # a dollar in the name of a document is a dollar

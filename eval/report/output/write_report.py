@@ -33,7 +33,7 @@ def write_report(
 ) -> Path:
     """Writes a report into *folder*, all at once, and returns the path of report.md.
 
-    A folder without manifest.json is not a report: everything is written beside it, the manifest last, and then
+    A folder without manifest.json is not a report: everything is written next to it, the manifest last, and then
     renamed. A report that is there already is replaced. *facts* say what was compared (versions, tier, seconds,
     counts); equal input writes equal bytes. Without a *comparison* there are no figures of single questions.
     """
@@ -74,7 +74,7 @@ def write_report(
 
 
 def write_index(folder: Path) -> Path:
-    """Writes index.html, which lists the reports `NAME/report` below *folder*, newest first; beside, then renamed."""
+    """Writes index.html, which lists the reports `NAME/report` below *folder*, newest first; alongside, then renamed."""
     listed = []
     for past in reversed(past_reports(folder, n=1_000)):
         page = "report.html" if (folder / past.name / "report" / "report.html").is_file() else "report.md"

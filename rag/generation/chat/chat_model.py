@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
 
 FINISH_REASON_KEYS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
-"""What a provider's last piece says; where it never came, the answer was cut. Others are taken at their word."""
+"""What a provider's last piece says; if it never came, the answer was cut. Others are taken at their word."""
 
 NEVER_SET = threading.Event()  # nobody sets it
 
@@ -115,7 +115,7 @@ class ChatModel:
         return self._here is not None
 
     def health(self) -> dict[str, str]:
-        """Its name, its circuit, and how far its weights are where they are in this process."""
+        """Its name, its circuit, and how far its weights are if they are in this process."""
         told = {"model": self.name, "circuit": self._breaker.state}
         return told | ({"weights": self._here.stage} if self._here else {})
 
@@ -127,10 +127,10 @@ class ChatModel:
         stopped: threading.Event = NEVER_SET,
         wide: Sequence[Hit] = (),
     ) -> Iterator[str]:
-        """The answer in pieces; none at all where the model finds no answer in the passages.
+        """The answer in pieces; none at all if the model finds no answer in the passages.
 
         *history* holds earlier questions and their answers, oldest first. *wide* are the hits with the text around them,
-        which the model reads where all of it fits. A reader that leaves, or sets *stopped*, ends
+        which the model reads if all of it fits. A reader that leaves, or sets *stopped*, ends
         the writing.
 
         Raises:

@@ -57,7 +57,7 @@ class CircuitBreaker:
             self._n_failures, self._opened_at, self._probing = 0, None, False
 
     def failed(self) -> None:
-        """No answer came: open, where it is one too many or was the probe."""
+        """No answer came: open, if it is one too many or was the probe."""
         with self._lock:
             self._n_failures += 1
             if self._n_failures >= self._most:

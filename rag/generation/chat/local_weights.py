@@ -88,7 +88,7 @@ class LocalWeights:
 
 
 def best_device() -> tuple[str, Any]:
-    """Where a model runs on this machine, and in what precision: bf16 where the hardware has it."""
+    """Where a model runs on this machine, and in what precision: bf16 if the hardware has it."""
     import torch
 
     if torch.cuda.is_available():

@@ -35,7 +35,7 @@ def open_chat_model(
 ) -> BaseChatModel:
     """The model "PROVIDER:NAME" of LangChain's `init_chat_model`, or "transformers:FOLDER" in this process.
 
-    *timeout_s* is for a whole answer, *connect_s* for reaching the server where the provider's package can part the two.
+    *timeout_s* is for a whole answer, *connect_s* for reaching the server if the provider's package can part the two.
     *tell* gets the stages of loading a model into this process, which writes one answer at a time: the next one waits for
     *wait_s*.
 

@@ -22,7 +22,7 @@ def retry_attempts(
 ) -> Iterator[AttemptManager]:
     """The tries of one question: run each as a context, and leave the loop when one succeeds.
 
-    Pauses double and are spread by chance, so that many who failed together don't come back together; where the server
+    Pauses double and are spread by chance, so that many who failed together don't come back together; if the server
     says how long to wait, not less than that. There is no try that would begin after *within_s*, and none once
     *has_left* is set or *may_retry* says no. The last failure is raised.
     """
@@ -57,7 +57,7 @@ def retry_attempts(
 def is_retryable(failure: Exception) -> bool:
     """Whether the same question, asked again, may succeed: the server was not reached, busy or broken.
 
-    Not where it refuses the question, and not where it answers in a way that makes no sense.
+    Not if it refuses the question, and not where it answers in a way that makes no sense.
 
     >>> is_retryable(ConnectionError()), is_retryable(ValueError())
     (True, False)
@@ -78,7 +78,7 @@ def exception_chain(failure: BaseException) -> list[BaseException]:
 
 
 def retry_after_s(failure: BaseException | None) -> float:
-    """Seconds of the server's Retry-After; 0 where it named none, or a date.
+    """Seconds of the server's Retry-After; 0 if it named none, or a date.
 
     >>> retry_after_s(ConnectionError())
     0.0
@@ -95,7 +95,7 @@ def http_status_of(failure: BaseException) -> int | None:
     for source in (failure, getattr(failure, "response", None)):
         status = getattr(source, "status_code", None)
         if isinstance(status, int):
-            return status if status >= 400 else None  # ollama says -1 where there was no answer at all
+            return status if status >= 400 else None  # ollama says -1 if there was no answer at all
     return None
 
 

@@ -76,7 +76,7 @@ class _Writing:
     has_begun: bool = False
 
     def run(self) -> None:
-        """Tells the pieces as they come, then None, or what went wrong. Tries again where nothing was told yet."""
+        """Yields the pieces as they come, then None, or what went wrong. Tries again if nothing was told yet."""
         within_s = min(self.patience.timeout_s, self.patience.silence_s)
         try:
             for attempt in retry_attempts(self.patience.n_retries, within_s, self._may_retry, self.has_left):
@@ -100,7 +100,7 @@ class _Writing:
 
 
 def _next(told: SimpleQueue[StreamItem], until: float, stopped: threading.Event) -> StreamItem:
-    """The next piece, waited for until *until*, in seconds of the monotonic clock; None where *stopped* came first."""
+    """The next piece, waited for until *until*, in seconds of the monotonic clock; None if *stopped* came first."""
     while not stopped.is_set():
         try:
             return told.get(timeout=max(0.0, min(POLL_INTERVAL_S, until - time.monotonic())))

@@ -234,7 +234,7 @@ def _templated(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
 
 
 def system_prompt_in_first_question(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages without system ones, whose text now stands at the top of the first question.
+    """The messages without system ones, whose text now is at the top of the first question.
 
     >>> [one.content for one in system_prompt_in_first_question([SystemMessage("Rules."), HumanMessage("Who?")])]
     ['Rules.\\n\\nWho?']

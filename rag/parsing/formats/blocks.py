@@ -27,7 +27,7 @@ class Block:
     headings: tuple[str, ...] = ()
     """The headings above it, outermost first; a heading is not above itself."""
     page: int | None = None
-    """1-based, where the format has pages."""
+    """1-based, if the format has pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class ParsedDocument:
 
     blocks: tuple[Block, ...]
     title: str = ""
-    """What the file itself says; empty where it says nothing."""
+    """What the file itself says; empty if it says nothing."""
     media_type: str = "text/plain"
     note: str = ""
     """What people should know of the reading, such as pages without text."""
@@ -120,7 +120,7 @@ def format_row(header: Sequence[str], cells: Sequence[str], separator: str = "; 
 
 
 def detect_header(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first row, where it looks like a header: distinct short names above other rows; else nothing.
+    """The first row, if it looks like a header: distinct short names above other rows; else nothing.
 
     >>> detect_header([["Name", "Age"], ["Alice", "30"]])
     ['Name', 'Age']

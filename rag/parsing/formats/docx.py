@@ -1,6 +1,6 @@
 """Word documents (.docx) → blocks, by python-docx; the body is walked by hand, since python-docx leaves parts out.
 
-Its `paragraphs` pass over content controls, text boxes and tracked insertions, and its `style` fails where a
+Its `paragraphs` pass over content controls, text boxes and tracked insertions, and its `style` fails if a
 document names a style that it doesn't define.
 """
 
@@ -22,7 +22,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SKIPPED = {
     f"{_W}moveFrom",  # moved elsewhere by a tracked change
     f"{_W}del",
-    f"{_W}rt",  # reading aids beside Japanese words
+    f"{_W}rt",  # reading aids next to Japanese words
     f"{_W}txbxContent",  # its paragraphs are blocks of their own
     f"{_W}sdtPr",
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same text once more

@@ -62,7 +62,7 @@ def _body(message: EmailMessage, headings: HeadingStack) -> list[Block]:
 
 
 def _page(text: str, headings: HeadingStack) -> list[Block]:
-    """A page's headings stand below the subject."""
+    """A page's headings are below the subject."""
     top = headings.path
     return [replace(block, headings=(*top, *block.headings)) for block in parse_html_blocks(text, HeadingStack())[0]]
 
@@ -72,7 +72,7 @@ def _paragraphs(text: str, headings: HeadingStack) -> list[Block]:
 
 
 def _text(part: EmailMessage) -> str:
-    """By the declared encoding where it fits the bytes, else as any text."""
+    """By the declared encoding if it fits the bytes, else as any text."""
     content = part.get_payload(decode=True)
     return decode_text(content, part.get_content_charset()) if isinstance(content, bytes) and content else ""
 

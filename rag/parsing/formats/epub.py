@@ -27,7 +27,7 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 
 
 def read_epub(data: bytes) -> ParsedDocument:
-    """Every page of the spine; a page without a heading of its own stands below its entry in the table of contents.
+    """Every page of the spine; a page without a heading of its own is below its entry in the table of contents.
 
     Raises:
         DocumentError: it is damaged, or locked (DRM).
@@ -52,7 +52,7 @@ def read_epub(data: bytes) -> ParsedDocument:
 
 
 def _page(markup: str, chapter: str, headings: HeadingStack) -> list[Block]:
-    """The page's blocks; *chapter*, its name in the table of contents, stands above where it has no heading."""
+    """The page's blocks; *chapter*, its name in the table of contents, is above if it has no heading."""
     alone = parse_html_blocks(markup, HeadingStack())[0]
     if any(block.kind == "heading" for block in alone):
         return parse_html_blocks(markup, headings)[0]

@@ -86,7 +86,7 @@ _Event = tuple[Literal["open", "close"], "Tag"] | tuple[Literal["text"], str]
 
 
 def read_html(data: bytes) -> ParsedDocument:
-    """The page's main part: `<main>` or `<article>` where they hold most of the text, else the body."""
+    """The page's main part: `<main>` or `<article>` if they hold most of the text, else the body."""
     declared = _DECLARED.search(data[:4096])
     blocks, title = parse_html_blocks(
         decode_text(data, declared.group(1).decode("ascii") if declared else None), HeadingStack()
@@ -154,7 +154,7 @@ class _Reader:
         self.parts: list[str] = []
         self.kind: BlockKind = "paragraph"
         self.marker = ""
-        self.counts: list[int | None] = []  # of the lists around: the next number, None where items are unnumbered
+        self.counts: list[int | None] = []  # of the lists around: the next number, None if items are unnumbered
         self.n_pre = 0  # how many <pre> are open
         self.table: Tag | None = None  # the data table around, whose content is taken at once
 

@@ -10,7 +10,7 @@ from rag.errors import DocumentError
 from rag.parsing.formats.blocks import Block, HeadingStack, ParsedDocument, format_numbers
 from rag.parsing.formats.text import decode_text
 
-MAX_HEADINGS = 6  # levels of keys that become headings; what is deeper stands in the lines' names
+MAX_HEADINGS = 6  # levels of keys that become headings; what is deeper is in the lines' names
 _TITLES = ("title", "name", "headline", "subject")
 
 

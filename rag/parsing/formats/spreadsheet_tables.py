@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rag.parsing.formats.blocks import Block, detect_header, format_row
 
 SheetRow = list[str]
-"""The texts of a row's cells from the first column on; empty where a cell is."""
+"""The texts of a row's cells from the first column on; empty if a cell is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class MergedCells:
 def sheet_to_blocks(rows: list[SheetRow], path: tuple[str, ...], merged: Sequence[MergedCells] = ()) -> Iterator[Block]:
     """A record for every row, a line `column: value` for every cell; as read_csv gives.
 
-    Empty rows and empty columns part tables. A table without a header of its own that stands in the same columns as
+    Empty rows and empty columns part tables. A table without a header of its own that is in the same columns as
     the one above goes on with that one's.
     """
     wide = _spread(rows, merged)
@@ -68,7 +68,7 @@ def _table(part: list[SheetRow], wide: dict[int, SheetRow], start: int) -> tuple
 
 
 def _spread(rows: list[SheetRow], merged: Sequence[MergedCells]) -> dict[int, SheetRow]:
-    """Writes what is merged downwards into every row that it stands beside; returns, by row, the rows with what is
+    """Writes what is merged downwards into every row that it is next to; returns, by row, the rows with what is
     merged sideways in every column."""
     wide: dict[int, SheetRow] = {}
     for cells in merged:

@@ -79,7 +79,7 @@ def _guess(data: bytes) -> str:
     """The likeliest encoding among those in use.
 
     charset-normalizer alone reads French Latin-1 as Central European or Baltic: they look as clean, and it takes the
-    first. So the commonest gets a start of 0.06 in mess, and the language decides between equals. On nineteen
+    first. So the most common gets a start of 0.06 in mess, and the language decides between equals. On nineteen
     languages that was right for all but Turkish and Hungarian, whose few letters of their own come out wrong.
     """
     from charset_normalizer import from_bytes

@@ -112,7 +112,7 @@ def _text(cell: Any) -> str:
 
 
 def number_text(value: float) -> str:
-    """Up to twelve digits, none of them an exponent's where it can be helped.
+    """Up to twelve digits, none of them an exponent's if it can be helped.
 
     >>> [number_text(value) for value in (0.1 + 0.2, 1e6, 1234567.891, 5)]
     ['0.3', '1000000', '1234567.891', '5']

@@ -1,4 +1,4 @@
-"""Zip packages (.docx .pptx .xlsx .epub .odt): opened only where what they unpack to is bounded and plain."""
+"""Zip packages (.docx .pptx .xlsx .epub .odt): opened only if what they unpack to is bounded and plain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_MEMBERS = 10_000
 MAX_RATIO = 200  # deflate reaches 1,032; sheets of equal rows reach 60
 RATIO_FROM = 10 * 1024**2  # bytes; what is smaller harms nobody, however well it was packed
 _XML = (".xml", ".rels", ".opf", ".xhtml", ".html", ".htm", ".ncx", ".svg")
-_PROLOGUE = 4096  # bytes at the start of XML where entities can be declared; what comes later the parsers bound
+_PROLOGUE = 4096  # bytes at the start of XML if entities can be declared; what comes later the parsers bound
 MALFORMED_ERRORS = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError)
 """What zipfile raises for archives that are broken, encrypted or packed in an unknown way."""
 
@@ -59,7 +59,7 @@ def _check_sizes(entries: list[zipfile.ZipInfo], what: str) -> None:
 
 
 def is_zip_bomb(entry: zipfile.ZipInfo) -> bool:
-    """True where a member is large and packed better than documents are."""
+    """True if a member is large and packed better than documents are."""
     return entry.file_size > RATIO_FROM and entry.file_size > MAX_RATIO * max(1, entry.compress_size)
 
 

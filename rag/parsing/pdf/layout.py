@@ -42,7 +42,7 @@ class PdfLine:
 
     @property
     def is_row(self) -> bool:
-        """True where it ends in figures, or they make up much of it, as in a table's row."""
+        """True if it ends in figures, or they make up much of it, as in a table's row."""
         words = [word for word in self.text.split() if word not in "$€£¥"]
         figures = [_FIGURE.fullmatch(word) is not None for word in words]
         return len(words) > 2 and sum(figures) >= 2 and (3 * sum(figures) >= len(words) or all(figures[-2:]))
@@ -61,13 +61,13 @@ def _pattern(line: PdfLine) -> str:
 
 
 def _repeated_edges(pages: list[list[PdfLine]]) -> set[str]:
-    """Texts, figures aside, that stand at the top or bottom of at least three pages and of two pages in five."""
+    """Texts, figures aside, that are at the top or bottom of at least three pages and of two pages in five."""
     counts = Counter(pattern for page in pages for pattern in {_pattern(line) for line in _edges(page)})
     return {pattern for pattern, n in counts.items() if n >= max(3, 0.4 * len(pages))}
 
 
 def strip_running_heads(pages: list[list[PdfLine]]) -> list[list[PdfLine]]:
-    """The pages without running heads and feet; as they are where nothing else is on them."""
+    """The pages without running heads and feet; as they are if nothing else is on them."""
     repeated = _repeated_edges(pages)
     kept = [[line for line in page if not _is_edge(line, page, repeated)] for page in pages]
     return kept if any(kept) else pages
@@ -83,7 +83,7 @@ def _is_edge(line: PdfLine, page: list[PdfLine], repeated: set[str]) -> bool:
 def pages_to_blocks(pages: list[list[PdfLine]], bookmarks: Bookmarks) -> Iterator[Block]:
     """The blocks of all pages, without running heads and feet.
 
-    Headings are where *bookmarks* say; where there are none, larger or bolder lines that stand alone.
+    Headings are if *bookmarks* say; if there are none, larger or bolder lines that stand alone.
     """
     lines = [line for page in strip_running_heads(pages) for line in page]
     look = _Look.of(lines)
@@ -122,7 +122,7 @@ def _joined(group: list[PdfLine]) -> str:
 
 
 def _breaks(before: PdfLine, line: PdfLine, look: _Look) -> bool:
-    """True where a new block begins: another page, a gap, an indent, another size, or a table's row."""
+    """True if a new block begins: another page, a gap, an indent, another size, or a table's row."""
     if line.page != before.page or line.is_row or before.is_row:
         return True
     if abs(line.height - before.height) > 0.15 * before.height:

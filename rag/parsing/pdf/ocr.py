@@ -56,7 +56,7 @@ def recognise_pages(document: PdfDocument, numbers: Iterable[int], recogniser: P
 
 
 def _read(page: PdfPage, recogniser: PageRecogniser) -> tuple[PageImage, OcrPage]:
-    """The page as it is; where its text is doubtful, the surest of all ways to turn it: scanners are fed upside down."""
+    """The page as it is; if its text is doubtful, the surest of all ways to turn it: scanners are fed upside down."""
     tried = []
     for turned in (0, 180, 90, 270):
         picture = _rendered(page, turned)
@@ -80,9 +80,9 @@ def _keep(recognised: OcrResult, number: int, picture: PageImage, found: OcrPage
 
 
 def _rendered(page: PdfPage, turned: int) -> PageImage:
-    """The page, turned clockwise by so many degrees.
+    """The page, turned clockwise by this many degrees.
 
-    Where it is speckled it is coarser, which averages the speckles out: Tesseract loses itself in them, for a minute, in
+    If it is speckled it is coarser, which averages the speckles out: Tesseract loses itself in them, for a minute, in
     a stage that no time limit ends, and finds nothing.
     """
     width, height = page.get_size()
@@ -159,7 +159,7 @@ def _paragraphs(found: OcrPage, picture: PageImage, number: int) -> Iterator[lis
 
 
 def _hyphen_joined(before: PdfLine, line: PdfLine) -> PdfLine:
-    """Both as one, as pdfium gives them where a text layer has hyphens at line ends."""
+    """Both as one, as pdfium gives them if a text layer has hyphens at line ends."""
     return PdfLine(
         text=before.text[:-1] + line.text,
         page=line.page,
@@ -198,7 +198,7 @@ def _path_after(block: Block) -> tuple[str, ...]:
 
 
 def describe_ocr(recognised: OcrResult) -> str:
-    """Which pages were recognised and how surely, which were not, and why; empty where no page is a picture."""
+    """Which pages were recognised and how surely, which were not, and why; empty if no page is a picture."""
     notes = []
     if recognised.confidences:
         sure = sum(recognised.confidences.values()) / len(recognised.confidences)

@@ -54,7 +54,7 @@ def _without_text(n_pages: int, recognised: OcrResult) -> str:
 
 
 def _is_scanned(document: PdfDocument, number: int, lines: list[PdfLine]) -> bool:
-    """True where pictures cover most of a page that has hardly any text, such as a stamped page number."""
+    """True if pictures cover most of a page that has hardly any text, such as a stamped page number."""
     if sum(len(line.text) for line in lines) > FEW_CHARACTERS:
         return False
     from pypdfium2 import raw
@@ -125,7 +125,7 @@ def _line(text_page: PdfTextPage, characters: list[tuple[int, int]], page: int) 
 
 
 def _weight(text_page: PdfTextPage, index: int) -> int:
-    """What the font says of its stems; where it says nothing, 700 or 400 by its name."""
+    """What the font says of its stems; if it says nothing, 700 or 400 by its name."""
     from ctypes import c_int, create_string_buffer
 
     from pypdfium2 import raw
@@ -148,7 +148,7 @@ def _box(text_page: PdfTextPage, index: int) -> tuple[float, float, float, float
 
 
 def _text(characters: list[tuple[int, int]]) -> str:
-    """The line's text; a hyphen at a line end goes where small letters go on, and stays elsewhere (`Non-GAAP`)."""
+    """The line's text; a hyphen at a line end goes if small letters go on, and stays elsewhere (`Non-GAAP`)."""
     parts = []
     for (_, code), (_, following) in pairwise([*characters, (0, 0)]):
         if code in _HYPHENS:
@@ -186,7 +186,7 @@ def _joined_baselines(lines: list[PdfLine]) -> list[PdfLine]:
 
 
 def _bookmarks(document: PdfDocument) -> Bookmarks:
-    """Level by page and title of the outline that people see beside the pages; {} where it is none to speak of."""
+    """Level by page and title of the outline that people see next to the pages; {} if it is none to speak of."""
     found: Bookmarks = {}
     for item in document.get_toc(max_depth=6):
         target = item.get_dest()
@@ -197,7 +197,7 @@ def _bookmarks(document: PdfDocument) -> Bookmarks:
 
 
 def _title(document: PdfDocument, blocks: tuple[Block, ...]) -> str:
-    """The first page's first heading, else what the metadata say; neither where it names a kind or a file.
+    """The first page's first heading, else what the metadata say; neither if it names a kind or a file.
 
     Of two words or fewer, as "UNITED STATES" and "FORM 10-K" on filings, many documents have the same one.
     """

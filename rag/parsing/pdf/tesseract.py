@@ -61,9 +61,9 @@ class OcrPage:
 
     lines: tuple[OcrLine, ...]
     confidence: float
-    """Tesseract's own, 0 to 1: the mean over the lines, by their length. 0 where there are none."""
+    """Tesseract's own, 0 to 1: the mean over the lines, by their length. 0 if there are none."""
     in_time: bool = True
-    """False where it was given up after PAGE_S."""
+    """False if it was given up after PAGE_S."""
 
 
 class PageRecogniser:
@@ -78,7 +78,7 @@ class PageRecogniser:
         self._begin = begin  # called before each page: the file's time goes on
 
     def unavailable_reason(self) -> str:
-        """Why no further page can be read, with the way out; empty where one can."""
+        """Why no further page can be read, with the way out; empty if one can."""
         if missing := missing_ocr_reason(self.languages):
             return missing
         if self._left_s < MAX_PAGE_S:
@@ -86,7 +86,7 @@ class PageRecogniser:
         return ""
 
     def read(self, picture: PageImage) -> OcrPage:
-        """The text of a page. Only to be asked where `why_not` is empty."""
+        """The text of a page. Only to be asked if `why_not` is empty."""
         self._begin()
         start = time.monotonic()
         engine = _engine(self.languages)
@@ -141,7 +141,7 @@ OCR_UNAVAILABLE = "none"
 
 
 def ocr_label(languages: str) -> str:
-    """Names the way in which this machine reads pictures: by the languages, or NOT_READ where it can't.
+    """Names the way in which this machine reads pictures: by the languages, or NOT_READ if it can't.
 
     >>> ocr_label("")
     'none'
@@ -150,7 +150,7 @@ def ocr_label(languages: str) -> str:
 
 
 def missing_ocr_reason(languages: str) -> str:
-    """What is not there that reading pictures in these languages needs, with the way out; empty where all is.
+    """What is not there that reading pictures in these languages needs, with the way out; empty if all is.
 
     >>> missing_ocr_reason("")
     'text recognition is off: set parsing.ocr = "auto"'

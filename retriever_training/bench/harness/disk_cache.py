@@ -15,7 +15,7 @@ from rag.records import sha256_of
 
 
 def cached_array(file: Path, make: Callable[[], FloatArray]) -> FloatArray:
-    """The array in *file*, which is made and written where it is absent."""
+    """The array in *file*, which is made and written if it is absent."""
     if not file.exists():
         part = file.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as out:
@@ -29,7 +29,7 @@ def cached_vectors(
 ) -> FloatArray:
     """`(n, dim)`: what *encode* makes of these texts, from a file in *folder* that is named after both.
 
-    *encoded_by* is an encoder's id where the texts are questions, and its passage side where they are passages.
+    *encoded_by* is an encoder's id if the texts are questions, and its passage side if they are passages.
     """
     folder.mkdir(parents=True, exist_ok=True)
     named = sha256_of("\0".join([encoded_by, *texts]))[:20]
@@ -37,7 +37,7 @@ def cached_vectors(
 
 
 def cached_figures(file: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The JSON object in *file*, which is made and written where it is absent; all of it or nothing."""
+    """The JSON object in *file*, which is made and written if it is absent; all of it or nothing."""
     if not file.exists():
         made = json.dumps(make(), ensure_ascii=False)
         file.parent.mkdir(parents=True, exist_ok=True)

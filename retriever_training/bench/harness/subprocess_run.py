@@ -37,7 +37,7 @@ def _end_with_parent() -> None:
 def peak_memory_gib() -> float:
     """The most memory that this process held so far.
 
-    From /proc where that is: there `getrusage` goes on with the peak of the process that started this one.
+    From /proc if that is: there `getrusage` goes on with the peak of the process that started this one.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -1,4 +1,4 @@
-"""What every rung of the ladder stands on: the set as the base sees it, what a training may spend, how all are measured."""
+"""What every rung of the ladder is on: the set as the base sees it, what a training may spend, how all are measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from retriever_training.tiers.model_selection import DevSet, choose_lexical_weig
 LadderValues = Mapping[str, Mapping[str, float]]
 """side, "dense" or "served" → query id → nDCG@10."""
 
-DEFAULT_EPOCHS = 3  # of rows with one negative: the budget where none is given
+DEFAULT_EPOCHS = 3  # of rows with one negative: the budget if none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Budget:
 
     steps: int
     pairs: int = 32
-    """Rows a step where a row holds a right passage and one negative."""
+    """Rows a step if a row holds a right passage and one negative."""
     frozen_layers: int = 0
 
     @property
@@ -41,7 +41,7 @@ class Budget:
         return 2 * self.pairs
 
     def rows(self, n_negatives: int) -> int:
-        """Rows a step where each holds so many negatives.
+        """Rows a step if each holds this many negatives.
 
         >>> Budget(10).rows(0), Budget(10).rows(1), Budget(10).rows(3)
         (64, 32, 16)
@@ -121,7 +121,7 @@ class TrainingBench:
     dev_set: DevSet
     budget: Budget
     default_weight: float
-    """Of BM25, where dev does not object: what suits the base there."""
+    """Of BM25, if dev does not object: what suits the base there."""
     bf16: bool
     folder: Path
 

@@ -99,7 +99,7 @@ def run_sentence_transformers(rate: float, bench: TrainingBench, seed: int, watc
 def run_rank_window(bench: TrainingBench, seed: int, watch: ProgressReporter) -> RungResult:
     """FlagEmbedding's mining, re-created from its description: a random passage of the ranks in WINDOW, nothing cleaned.
 
-    Positives are left out by their text; where the window is empty, a random passage stands in, whatever it is.
+    Positives are left out by their text; if the window is empty, a random passage is in, whatever it is.
     """
     from datasets import Dataset
 

@@ -1,4 +1,4 @@
-"""Tiers 1 and 2 on the ladder, as they serve: their own steps, for they encode no passage and so have no such budget."""
+"""Tiers 1 and 2 on the ladder, as they serve: their own steps, because they encode no passage and so have no such budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of each rung hold beside a question and its right passage, and what the loss knows of them.
+"""What the rows of each rung hold next to a question and its right passage, and what the loss knows of them.
 
 One negative a row, as a second one gained nothing in DPR's table 3 (Karpukhin et al., EMNLP 2020). How it is found is
 what the literature differs in: by BM25 (DPR), by an earlier version (ANCE, Xiong et al., ICLR 2021), cleaned (RocketQA,
@@ -26,8 +26,8 @@ from retriever_training.tiers.learn_tier3 import NEGATIVES_PER_ROW
 from retriever_training.tiers.query_side_data import LEXICAL_SHARE
 from retriever_training.tiers.tier3_both_towers import TowersPlan, TrainingExample
 
-N_SHOWN = 5  # passages that a simulated person looks at, and rejects where the labels do not call them right
-FALLBACK_FINDER = "random"  # what a row holds where its finder finds nothing, so that every step reads as many passages
+N_SHOWN = 5  # passages that a simulated person looks at, and rejects if the labels do not call them right
+FALLBACK_FINDER = "random"  # what a row holds if its finder finds nothing, so that every step reads as many passages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class LadderRows:
 
 
 def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence[VersionView] = ()) -> LadderRows:
-    """Finds the negatives by vectors that exist, and puts them beside the right passages as texts."""
+    """Finds the negatives by vectors that exist, and puts them next to the right passages as texts."""
     data = bench.data
     if not recipe.source:
         pairs = zip(data.train.questions, data.train.right, strict=True)
@@ -114,7 +114,7 @@ def make_rows(recipe: Recipe, bench: TrainingBench, seed: int, earlier: Sequence
 def mining_context(
     bench: TrainingBench, seed: int, earlier: Sequence[VersionView] = (), *, rejected: bool = False
 ) -> MiningContext:
-    """The train questions and all passages as the base sees them, with simulated rejections where wanted."""
+    """The train questions and all passages as the base sees them, with simulated rejections if wanted."""
     data = bench.data
     return MiningContext(
         questions=data.train.questions,
@@ -135,7 +135,7 @@ ChosenNegatives = tuple[list[list[Candidate]], dict[str, int]]
 
 
 def choose_finder_negatives(recipe: Recipe, mine: MiningContext, views: Sequence[VersionView]) -> ChosenNegatives:
-    """The finder's first for each question, cleaned or as found; a random one where it has none."""
+    """The finder's first for each question, cleaned or as found; a random one if it has none."""
     finders = tuple(dict.fromkeys((recipe.source, FALLBACK_FINDER)))
     if recipe.cleaned:
         by_source = mine_negatives(mine, views, mine.texts, finders, POOL_SIZE)

@@ -73,7 +73,7 @@ def run_merged(name: str, bench: TrainingBench, seed: int, watch: ProgressReport
 
 
 def choose_merge(bench: TrainingBench, towers: Path, watch: ProgressReporter) -> tuple[float, EncodedSet]:
-    """How much of the trained *towers* dev likes best beside the base, and how that version sees the set."""
+    """How much of the trained *towers* dev likes best next to the base, and how that version sees the set."""
     tried = []
     for alpha in ALPHAS:
         made = towers.parent / "merged"
@@ -90,9 +90,9 @@ def choose_merge(bench: TrainingBench, towers: Path, watch: ProgressReporter) ->
 def train_or_load(
     name: str, bench: TrainingBench, seed: int, watch: ProgressReporter
 ) -> tuple[Path, Cost, dict[str, Any]]:
-    """The model's folder, what it took to make, and a note; at once where an earlier rung has made it.
+    """The model's folder, what it took to make, and a note; at once if an earlier rung has made it.
 
-    One that was killed is made anew, so that its seconds are those of one training.
+    One that was killed is made again, so that its seconds are those of one training.
     """
     work = bench.folder / "models" / f"{name}-{seed}"
     told = work / "made.json"

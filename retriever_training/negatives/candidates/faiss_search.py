@@ -21,7 +21,7 @@ inverted file 8 s, finding 97 %: nothing to give exactness up for. Over 1,000,00
 inverted file 32 s (17 of them to build it), finding 96 %.
 """
 QUESTIONS_PER_BLOCK = 4096  # questions; FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
-MAX_GATHERED_NUMBERS = 8_000_000  # numbers of passages' vectors gathered at once to score them anew, 32 MB
+MAX_GATHERED_NUMBERS = 8_000_000  # numbers of passages' vectors gathered at once to score them again, 32 MB
 TARGET_RECALL = 0.95
 SAMPLE_QUESTIONS = 256  # questions to choose the number of lists on, and as many others to state the recall on
 SPARE_RANKS = 8  # nearest beyond k, so that equal scores at its border are settled by row and not by rounding
@@ -32,9 +32,9 @@ class NearestPassages:
     """The nearest passages of each question, and how they were found."""
 
     rows: NDArray[np.int64]
-    """`(q, k)`, nearest first, equal ones by row; -1 where an inverted file found fewer."""
+    """`(q, k)`, nearest first, equal ones by row; -1 if an inverted file found fewer."""
     scores: FloatArray
-    """`(q, k)`, inner products; minus infinity where the row is -1."""
+    """`(q, k)`, inner products; minus infinity if the row is -1."""
     method: Literal["exact", "ivf"]
     recall: float
     """Share of the true nearest that were found, measured on a sample of the questions; 1 for exact."""
@@ -43,14 +43,14 @@ class NearestPassages:
 def find_nearest(
     questions: FloatArray, passages: FloatArray, k: int, method: SearchMethod = "auto", seed: int = 13
 ) -> NearestPassages:
-    """The *k* passages of largest inner product for each question, or all where there are fewer.
+    """The *k* passages of largest inner product for each question, or all if there are fewer.
 
     *questions* are `(q, dim)`, *passages* `(n, dim)`; neither is copied by the exact search. An inverted file holds a
-    copy of the passages. It reads as many of its lists as find TARGET_RECALL of the true nearest of a sample; where a
+    copy of the passages. It reads as many of its lists as find TARGET_RECALL of the true nearest of a sample; if a
     quarter of the lists does not, the search is exact after all. An HNSW graph, which FAISS has as well, built in 10 s
     over 100,000 passages, found 93 % at the speed at which the inverted file found 97 %.
 
-    Scores are computed anew for what was found, so that they depend on neither method, threads nor block sizes.
+    Scores are computed again for what was found, so that they depend on neither method, threads nor block sizes.
     FAISS uses as many threads as OMP_NUM_THREADS and the process's processors allow; on Linux its OpenMP and torch's
     are both GNU's and live in one process.
     """
@@ -83,7 +83,7 @@ def _exact(questions: FloatArray, passages: FloatArray, k: int) -> NDArray[np.in
 
 
 def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) -> tuple[NDArray[np.int64], float] | None:
-    """`(q, k)` rows by an inverted file, and their recall; None where it would have to read too much."""
+    """`(q, k)` rows by an inverted file, and their recall; None if it would have to read too much."""
     import faiss
 
     n_lists = max(1, round(len(passages) ** 0.5))

@@ -23,7 +23,7 @@ class Margin:
 
 
 def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
-    """The highest score that a negative may have beside a positive of score s⁺, elementwise.
+    """The highest score that a negative may have next to a positive of score s⁺, elementwise.
 
     absolute: s⁺ - m · relative: s⁺ - m · |s⁺| (both as in sentence-transformers' `mine_hard_negatives`; absolute is
     TopK-MarginPos of NV-Retriever, arXiv 2407.15831) · percent: p · s⁺ (TopK-PercPos there), and where s⁺ is below 0,
@@ -42,7 +42,7 @@ def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
 
 
 def keeps_margin(margin: Margin, positive: Scores, negative: Scores) -> NDArray[np.bool_]:
-    """Whether each negative keeps the margin; one that lies exactly on it does. Where s⁺ is infinite all do.
+    """Whether each negative keeps the margin; one that lies exactly on it does. If s⁺ is infinite all do.
 
     >>> keeps_margin(Margin("absolute", 0.25), np.array([0.75, 0.75, np.inf]), np.array([0.5, 0.625, 0.75])).tolist()
     [True, False, True]

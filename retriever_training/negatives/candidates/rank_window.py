@@ -21,7 +21,7 @@ class RankWindow:
     """
 
     skip: int = 0
-    """So many of the first ranks are left out: the most suspect of being right."""
+    """This many of the first ranks are left out: the most suspect of being right."""
     last: int | None = None
     """The last rank, 1-based, inclusive."""
     min_score: float | None = None

@@ -88,9 +88,9 @@ class Candidate:
     rank: int
     """1-based, among what the finder found for the question."""
     score: float
-    """In the finder's own unit: cosine, BM25, a probability; 0 where it has none."""
+    """In the finder's own unit: cosine, BM25, a probability; 0 if it has none."""
     version: str = ""
-    """The `encoder_id` whose vectors found it; empty where none did."""
+    """The `encoder_id` whose vectors found it; empty if none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def rank_candidates(
 
 
 def max_positives(mine: MiningContext) -> int:
-    """How many right passages a question has at most: so many more have to be looked for."""
+    """How many right passages a question has at most: this many more have to be looked for."""
     return max((len(positives) for positives in mine.positives), default=0)
 
 

@@ -27,10 +27,10 @@ class Sampling:
 def sample_candidates(
     mine: MiningContext, found: Sequence[Sequence[Candidate]], n: int, sampling: Sampling, stream: str
 ) -> list[list[Candidate]]:
-    """*n* candidates of each question in the order of their ranks, or all where there are fewer.
+    """*n* candidates of each question in the order of their ranks, or all if there are fewer.
 
     "ambiguous" draws without replacement by p ∝ exp(-a · (s⁻ - s⁺ - b)²), s the cosine with the question by the current
-    version, s⁺ of the least similar positive (SimANS, Zhou et al. 2022, equation 4); where a question has no positive,
+    version, s⁺ of the least similar positive (SimANS, Zhou et al. 2022, equation 4); if a question has no positive,
     as "uniform" does. The same seed and *stream* draw the same, whatever else is drawn.
     """
     if sampling.method == "top":
@@ -52,7 +52,7 @@ def sample_candidates(
 def log_ambiguity(
     negative: NDArray[np.float64], positive: NDArray[np.float64], a: float, b: float
 ) -> NDArray[np.float64]:
-    """log p of SimANS, up to a constant: 0 where the negative lies *b* above the positive, less on both sides.
+    """log p of SimANS, up to a constant: 0 if the negative lies *b* above the positive, less on both sides.
 
     >>> log_ambiguity(np.array([0.5, 0.25, 0.75]), np.array([0.5, 0.5, 0.5]), 16.0, 0.0).tolist()
     [-0.0, -1.0, -1.0]
@@ -64,7 +64,7 @@ def log_ambiguity(
 def draw_distinct(generator: np.random.Generator, n_lines: int, n_values: int, n: int) -> NDArray[np.int64]:
     """`(n_lines, n)`: in each line numbers below *n_values*, drawn uniformly without replacement; -1 fills a line up.
 
-    Where there are many more values than *n*, a line may hold a few less: those that it would have held twice.
+    If there are many more values than *n*, a line may hold a few less: those that it would have held twice.
     """
     if n_values <= 4 * n:
         every = np.tile(np.arange(n_values), (n_lines, 1))

@@ -8,11 +8,11 @@ from rag.text.shingles import normalise_words
 
 ARTICLES = ("a ", "an ", "the ")
 UNINFORMATIVE_ANSWERS = frozenset({"", "yes", "no", "true", "false", "none"})
-"""Answers that stand in any passage, whatever it is about."""
+"""Answers that are in any passage, whatever it is about."""
 
 
 def has_answer(passage: str, answers: Iterable[str]) -> bool:
-    """Whether the words of any answer stand in the passage's *plain* words, in one run; parts of words don't count.
+    """Whether the words of any answer are in the passage's *plain* words, in one run; parts of words don't count.
 
     As DPR labels passages (Karpukhin et al. 2020, `has_answer`), on words without case and marks; an answer's first
     article is dropped, as SQuAD's normalisation does.

@@ -14,18 +14,18 @@ from retriever_training.negatives.candidates.records import Candidate, MinedNega
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedCandidate:
-    """A candidate beside its question and a right passage, as texts."""
+    """A candidate next to its question and a right passage, as texts."""
 
     question: str
     positive: str
-    """The first right passage; empty where none is known."""
+    """The first right passage; empty if none is known."""
     candidate: str
     passage_id: str
     source: str
     rank: int
     score: float
     removed: str | None
-    """The reason; None where it was kept."""
+    """The reason; None if it was kept."""
 
     def as_json(self) -> dict[str, Any]:
         """Its fields by name."""
@@ -39,7 +39,7 @@ def sample_for_audit(
     n: int = 3,
     seed: int = 13,
 ) -> list[AuditedCandidate]:
-    """*n* candidates, or all where there are fewer, of every source and outcome, drawn at random, in a fixed order.
+    """*n* candidates, or all if there are fewer, of every source and outcome, drawn at random, in a fixed order.
 
     Stratified, so that a rule which removed five of a million is read as closely as one which removed half of them.
     """

@@ -1,4 +1,4 @@
-"""How many emitted negatives are right after all, measured where more right passages are known than mining is told."""
+"""How many emitted negatives are right after all, measured if more right passages are known than mining is told."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class PartlyLabelledQuestion:
     right: frozenset[str]
     """Others that are right."""
     wrong: frozenset[str] | None
-    """Those that are known to be wrong; None where every passage that is not right is."""
+    """Those that are known to be wrong; None if every passage that is not right is."""
 
     def truth(self, passage_id: str) -> bool | None:
-        """Whether a passage is right; None where nobody knows."""
+        """Whether a passage is right; None if nobody knows."""
         if passage_id in self.right:
             return True
         return False if self.wrong is None or passage_id in self.wrong else None
@@ -58,7 +58,7 @@ class FalseNegativeRate:
 
     @property
     def share_of_judged(self) -> float:
-        """False ones among the judged. Where only what a retriever showed was judged, it is more than the share."""
+        """False ones among the judged. If only what a retriever showed was judged, it is more than the share."""
         return self.n_false / max(1, self.n_judged)
 
     def interval(self, n: int) -> tuple[float, float]:
@@ -176,8 +176,8 @@ def questions_from_answers(
 ) -> list[PartlyLabelledQuestion]:
     """Questions with answers: every passage that holds one is right, as DPR has it, every other one wrong.
 
-    Only where the labelled passage itself holds an answer: elsewhere the words of the answer say little. Short answers
-    stand in some passages by chance; the rate of the random source says in how many.
+    Only if the labelled passage itself holds an answer: elsewhere the words of the answer say little. Short answers
+    are in some passages by chance; the rate of the random source says in how many.
     """
     words = {passage_id: normalise_words(text) for passage_id, text in texts.items()}
     told = []

@@ -82,7 +82,7 @@ def has_text_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolAr
 def shares_wording_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
     """It and a positive share CONTAINED of the shorter one's shingles, and no name or number tells them apart.
 
-    Then one was cut out of the other, or is another version of it. Where names or numbers differ, both were cut from one
+    Then one was cut out of the other, or is another version of it. If names or numbers differ, both were cut from one
     template and say different things.
     """
     return grounds.matches_any_positive(pairs, partial(_share_wording, grounds))
@@ -104,7 +104,7 @@ def was_called_helpful(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArra
 
 
 def contains_answer(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """An answer to the question stands in it."""
+    """An answer to the question is in it."""
     answers = grounds.known.answers
     if not answers:
         return np.zeros(len(pairs), np.bool_)
@@ -118,7 +118,7 @@ def contains_answer(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
 def exceeds_margin(view: VersionView, margin: float, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
     """It is nearer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least similar positive.
 
-    Where s⁺ is above 0 that is NV-Retriever's s⁻ > margin · s⁺, and below it `mine_hard_negatives`'s bound too.
+    If s⁺ is above 0 that is NV-Retriever's s⁻ > margin · s⁺, and below it `mine_hard_negatives`'s bound too.
     A question without a positive has no bound.
     """
     return _beyond(
@@ -127,7 +127,7 @@ def exceeds_margin(view: VersionView, margin: float, grounds: PairFeatures, pair
 
 
 def exceeds_served_margin(view: VersionView, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It is served nearly as high as the positive: as of `as_close`, on the cosine with BM25 beside it.
+    """It is served nearly as high as the positive: as of `as_close`, on the cosine with BM25 next to it.
 
     Two retrievers see more than one: on 223 questions of FeedbackQA (dev) whose passages people had rated, the cosine's
     margin let 34 of 118 hidden right passages through as negatives, both margins 14.
@@ -208,7 +208,7 @@ def as_pairs(found: Sequence[Sequence[Candidate]]) -> tuple[CandidatePairs, Bool
 def first_matching_rules(
     grounds: PairFeatures, pairs: CandidatePairs, rejected: BoolArray, rules: Sequence[FalseNegativeRule]
 ) -> IntArray:
-    """`(m,)`: the place of the first rule that objects to each pair, -1 where none does.
+    """`(m,)`: the place of the first rule that objects to each pair, -1 if none does.
 
     *rejected* says which of them people rejected.
     """

@@ -22,7 +22,7 @@ ROWS_PER_BLOCK = 128  # × 100,000 passages: 50 MB
 
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
-    """What is known of a mine's questions beside their positives; what is not known is left empty."""
+    """What is known of a mine's questions next to their positives; what is not known is left empty."""
 
     answers: Sequence[Sequence[str]] = ()
     """The answers to each question, as text."""
@@ -93,7 +93,7 @@ class PairFeatures:
         return ShingleIndex(self.plain)
 
     def differ_in_named_terms(self, passages: IntArray, positives: IntArray) -> BoolArray:
-        """`(m,)`: which of the passages say something else than the positive beside them: see `telling`."""
+        """`(m,)`: which of the passages say something else than the positive next to them: see `telling`."""
         found = map(self._tells_apart, passages.tolist(), positives.tolist())
         return np.fromiter(found, np.bool_, len(passages))
 
@@ -108,7 +108,7 @@ class PairFeatures:
 
     @cached_property
     def _plain_words(self) -> frozenset[str]:
-        """Of the whole library: read only where a capital letter may be all that tells two passages apart."""
+        """Of the whole library: read only if a capital letter may be all that tells two passages apart."""
         return lowercase_words(self.texts)
 
     def keys(self, pairs: CandidatePairs) -> IntArray:
@@ -139,7 +139,7 @@ class PairFeatures:
         return self.keys_by_question(self.known.reviewed)
 
     def pair_with_positives(self, pairs: CandidatePairs) -> tuple[IntArray, IntArray]:
-        """Every pair beside each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
+        """Every pair next to each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
         counts = self._n_positives[pairs.questions]
         places = np.repeat(np.arange(len(pairs)), counts)
         first = np.cumsum(counts) - counts
@@ -201,7 +201,7 @@ class PairFeatures:
 
     @cached_property
     def told(self) -> CandidatePairs:
-        """Every question beside each of its positives, `(p,)`."""
+        """Every question next to each of its positives, `(p,)`."""
         return CandidatePairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
 
     def lowest_per_question(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -223,7 +223,7 @@ def gather_normalised(
 ) -> NDArray[np.float64]:
     """`(m,)`: chosen elements of a matrix, each over the largest of its row; 0 in rows without any above 0.
 
-    *scores_of* gives some of the matrix's rows, so that it never stands there as a whole.
+    *scores_of* gives some of the matrix's rows, so that it never is there as a whole.
 
     >>> scores = np.array([[4.0, 1.0], [0.0, 0.0]])
     >>> gather_normalised(lambda rows: scores[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()

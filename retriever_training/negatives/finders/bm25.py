@@ -24,9 +24,9 @@ def find_by_bm25(mine: MiningContext, n: int) -> list[list[Candidate]]:
 
 
 def top_by_bm25(lexical: Bm25Scorer, texts: Sequence[str], k: int) -> tuple[NDArray[np.int64], FloatArray]:
-    """Rows and BM25 of the *k* best passages for each text, `(q, k)`, best first; -1 where fewer share a word.
+    """Rows and BM25 of the *k* best passages for each text, `(q, k)`, best first; -1 if fewer share a word.
 
-    One text after the other over all passages, so that only one row of scores stands there: of CPU, half a millisecond
+    One text after the other over all passages, so that only one row of scores is there: of CPU, half a millisecond
     for a question of eight words over 100,000 passages, and a whole one for a passage of sixty. A sparse product of many
     questions at once takes twice as long; stopping early by each word's bound (MaxScore, Turtle and Flood 1995) takes six
     times as long in numpy, for its many small steps.

@@ -1,6 +1,6 @@
 """Neighbours of the positive: passages that lie near a right one, whatever the question's words.
 
-Where a right passage and its neighbours differ in one fact, the question alone often does not lead to the neighbours,
+If a right passage and its neighbours differ in one fact, the question alone often does not lead to the neighbours,
 and yet they are what an answer would be mistaken for.
 """
 

@@ -32,7 +32,7 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
     ) -> list[dict[str, Any]]:
         """What the library holds, a page at a time; the header "x-total-count" says how many documents there are.
 
-        "q" stands in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
+        "q" is in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
         outdated or cited, with a minus before it the other way round. "only" is outdated, encoding or replaced.
         """
         listed, n = opening.app().document_listing().page(DocumentQuery(q, sort, only), limit, offset)
@@ -54,7 +54,7 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
 
     @api.delete("/api/documents")
     def take_out(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
-        """Removes a document, or all below a folder, with all that hangs on it; "versions" learnt from it."""
+        """Removes a document, or all below a folder, with all that hangs on it; "versions" learned from it."""
         app = opening.app()
         current_user(request).require_role("administrator")
         check_removal_allowed(app.settings.server.folders)

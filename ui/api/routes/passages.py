@@ -1,4 +1,4 @@
-"""REST: one passage and where it stands; to a browser, as a page that can be read."""
+"""REST: one passage and where it is; to a browser, as a page that can be read."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class StoredReport:
 
     @property
     def page(self) -> str | None:
-        """What is opened to read it; None where it has neither."""
+        """What is opened to read it; None if it has neither."""
         return next((file for file in (HTML_REPORT, MARKDOWN_REPORT) if file in self.files), None)
 
 
@@ -81,7 +81,7 @@ def add_report_routes(api: FastAPI, opening: AppStartup) -> None:
 
 
 def _report(folder: Path) -> StoredReport | None:
-    """The report in a folder; None where it has no manifest, for then it does not exist."""
+    """The report in a folder; None if it has no manifest, for then it does not exist."""
     manifest = folder / REPORT_MANIFEST
     try:
         named = json.loads(manifest.read_text("utf-8"))

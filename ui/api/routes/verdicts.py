@@ -59,7 +59,7 @@ def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
 
     @api.delete("/api/verdicts", response_model=VerdictSchema)
     def withdraw(target: VerdictTarget, request: Request) -> dict[str, Any]:
-        """Takes a verdict back; nothing happens where none stands."""
+        """Takes a verdict back; nothing happens if none is."""
         person = current_user(request)
         person.require_role("voter")
         app = opening.app()

@@ -155,7 +155,7 @@ def unlock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
 
 
 def _password(*, from_stdin: bool) -> str:
-    """Asked for twice where somebody types it.
+    """Asked for twice if somebody types it.
 
     Raises:
         UsageError: nobody can be asked, or it is too short or too long.

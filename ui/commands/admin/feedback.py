@@ -33,7 +33,7 @@ def import_(
     """Reads verdicts: {"query", "passage_id", "verdict", "user", "time"?} a line.
 
     Passages are named by their id or, for a BEIR library, by their BEIR id. Verdicts: helpful, not_relevant,
-    pin (this is the right passage), outdated. Reading a file twice changes nothing. Exit code 1 where a line
+    pin (this is the right passage), outdated. Reading a file twice changes nothing. Exit code 1 if a line
     could not be used; the others are in.
 
         nightjar feedback import verdicts.jsonl

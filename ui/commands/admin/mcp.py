@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def mcp(context: typer.Context) -> None:
     """Serve the tools search and ask to an agent, by the Model Context Protocol over stdin and stdout.
 
-    The agent starts this command itself; it needs nightjar-rag\\[mcp], and may run beside the application.
+    The agent starts this command itself; it needs nightjar-rag\\[mcp], and may run next to the application.
 
     [bold]Example[/bold]
 

@@ -67,7 +67,7 @@ def serve(
 
 
 def _fill(app: App, sample: Path | None) -> None:
-    """Brings the sample in where there is nothing yet, and encodes what has no vector."""
+    """Brings the sample in if there is nothing yet, and encodes what has no vector."""
     if sample is not None and app.library.n_passages() == 0:
         from rag.ingestion.find_files import find_files
         from rag.ingestion.ingest import ingest_files

@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List who votes, how often the others agree with them, and whose votes wait, and why.
 
-    A person's votes wait where the others contradict them too often, where they come faster than anybody reads, or
-    where there are hundreds of rejections that nobody shares. To let them count, name the person in
+    A person's votes wait if the others contradict them too often, if they come faster than anybody reads, or
+    if there are hundreds of rejections that nobody shares. To let them count, name the person in
     [bold]feedback.trusted[/bold]; to let somebody wait, in [bold]feedback.quarantined[/bold].
 
     [bold]Example[/bold]
@@ -86,8 +86,8 @@ def forget_person(
 
     Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
     account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
-    and answer. Versions that learnt from the person answer until the next night is promoted, or until a rollback.
-    Candidates that the gate refused and that may have learnt from the person go at once. Backups and exported files are
+    and answer. Versions that learned from the person answer until the next night is promoted, or until a rollback.
+    Candidates that the gate refused and that may have learned from the person go at once. Backups and exported files are
     yours to clean.
 
     [bold]Examples[/bold]

@@ -69,10 +69,10 @@ def lexical(
     beir: BeirOption = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Time BM25: ours beside rank-bm25, whose scores it reproduces, and bm25s; and what a new file costs.
+    """Time BM25: ours next to rank-bm25, whose scores it reproduces, and bm25s; and what a new file costs.
 
     Each question is scored by all of them in turn, over all passages. Without --beir the words are drawn by Zipf's law.
-    Then a file of 20 passages is added, one of its passages changed, and the file removed, each beside counting all anew.
+    Then a file of 20 passages is added, one of its passages changed, and the file removed, each next to counting all again.
 
     [bold]Examples[/bold]
 
@@ -103,7 +103,7 @@ def serving(
 ) -> None:
     """Ask a running server at a steady pace: how long answers take, which fail, and when the version changes.
 
-    Run a night meanwhile, and see that nobody notices. Exit code 1 where a request failed.
+    Run a night meanwhile, and see that nobody notices. Exit code 1 if a request failed.
 
     [bold]Example[/bold]
 

@@ -27,7 +27,7 @@ def gaps(
     """Show what people asked for in vain.
 
     Questions that were declined, called not in the documents, or answered from a wrong source without a word on the
-    right one. Those that ask for nearly the same stand together, with the passage that comes closest. Names of people
+    right one. Those that ask for nearly the same are together, with the passage that comes closest. Names of people
     are not shown. A document that answers a question closes its gap once somebody asks again.
 
     [bold]Examples[/bold]

@@ -40,7 +40,7 @@ def ingest(
     Reads text, Markdown, web pages, PDF, Office files, tables, e-mail, e-books and zip archives of them; folders with
     all that is below them. Run it again whenever something has changed: unchanged files cost nothing, changed ones
     replace only the passages that changed. A file that can't be read is listed with its reason, the others go in, and
-    the exit code is 1. Documents whose file is gone from a folder are listed, and removed only where you say so.
+    the exit code is 1. Documents whose file is gone from a folder are listed, and removed only if you say so.
     "nightjar jobs" shows from elsewhere how far it is.
 
     [bold]Examples[/bold]

@@ -44,13 +44,13 @@ class IngestProgressBars:
             self._bar.update(self._passages, total=total, completed=done, visible=total > 0)
 
     def on_files_read(self, n: int) -> None:
-        """So many files more need no more reading."""
+        """This many files more need no more reading."""
         self._bar.advance(self._files, n)
 
 
 @contextmanager
 def ingest_progress_bars() -> Iterator[IngestProgressBars]:
-    """Bars on stderr while the block runs; silent where it is no terminal, as under cron."""
+    """Bars on stderr while the block runs; silent if it is no terminal, as under cron."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

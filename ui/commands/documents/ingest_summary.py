@@ -29,7 +29,7 @@ class EncodingSummary:
 
     @property
     def passages_per_s(self) -> float:
-        """0 where nothing was to do."""
+        """0 if nothing was to do."""
         return self.n_encoded / self.seconds if self.n_encoded else 0.0
 
 
@@ -59,7 +59,7 @@ def _most_memory_mib(whose: int) -> int:
 
 
 def print_report(report: IngestReport, encoding: EncodingSummary, n_passages: int) -> None:
-    """The counts, then what has a note, stands twice, was skipped, vanished or failed."""
+    """The counts, then what has a note, is twice, was skipped, vanished or failed."""
     kinds = {
         "added": report.added,
         "changed": report.changed,

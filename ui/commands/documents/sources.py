@@ -113,7 +113,7 @@ def remove(
 ) -> None:
     """Take documents out of the library, with their passages, vectors and standing verdicts.
 
-    A folder takes everything below it. Versions that learnt from what is gone are named; they answer until the next
+    A folder takes everything below it. Versions that learned from what is gone are named; they answer until the next
     night, which starts from the base without it.
 
     [bold]Examples[/bold]

@@ -85,10 +85,10 @@ def answers(
     plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Measure the answers: right, supported, cited, declined where they must be, and why they fail.
+    """Measure the answers: right, supported, cited, declined if they must be, and why they fail.
 
     Questions are asked as people ask them, by the settings in force, and nothing is kept. A question whose answering
-    fails counts as wrong; where more than one in twenty fails, the figures are not valid.
+    fails counts as wrong; if more than one in twenty fails, the figures are not valid.
 
     [bold]Examples[/bold]
 

@@ -115,7 +115,7 @@ def retire(
 
 @group.command()
 def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """Looks for every golden question's quote in today's passages. Exit code 1 where one is lost."""
+    """Looks for every golden question's quote in today's passages. Exit code 1 if one is lost."""
     from collections import Counter
 
     from eval.datasets.golden_locations import locate_golden
@@ -160,8 +160,8 @@ def add(
 ) -> None:
     """Adds golden questions that the library gives of itself, marked by where they come from.
 
-    Headings and written questions are kept only where the base finds their passage: they are easier than what people
-    ask, and figures on them stand apart.
+    Headings and written questions are kept only if the base finds their passage: they are easier than what people
+    ask, and figures on them are apart.
 
         nightjar golden add liked
     """

@@ -67,7 +67,7 @@ def judge_answers(app: App, items: Sequence[AnswerToJudge]) -> JudgeResult:
 
 
 def answers_to_judge(app: App, rows: Iterable[AnswerRow]) -> list[AnswerToJudge]:
-    """The answers that were given where there is one, with the passages that they were made of."""
+    """The answers that were given if there is one, with the passages that they were made of."""
     from eval.answers.faithfulness import without_citation_marks
     from eval.answers.llm_judge import AnswerToJudge
 

@@ -51,7 +51,7 @@ def retrieval(
     """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
 
     Four rankings are measured: BM25, the encoder alone (dense), both by their ranks alone (reciprocal rank fusion, for
-    comparison), and both fused by the version's weight, which is what is served. Where retrieval.reranker is set, so is
+    comparison), and both fused by the version's weight, which is what is served. If retrieval.reranker is set, so is
     what it makes of that. Every passage of the library is a candidate, near-duplicates too. Questions whose right
     passage was a positive in training (seen) and the others (unseen) are shown apart: a version that only remembers is
     good on the first and bad on the second.
@@ -158,7 +158,7 @@ def _print_reranked(worth: RerankingComparison, n_cut: int) -> None:
 
 
 def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
-    """The passages that were positives of a training; none where nothing was ever trained."""
+    """The passages that were positives of a training; none if nothing was ever trained."""
     if seen_from:
         return app.registry.training_positives(seen_from)
     return app.registry.training_positives(version.encoder_id) or app.registry.training_positives(

@@ -37,7 +37,7 @@ def robustness(
     """Measure what answers are worth from passages that are noisy, moved or false, and for questions in other words.
 
     The passages are given, nothing is searched: this tests who writes the answers. It takes questions with known answers
-    that stand in their right passage. Wrong passages are the closest ones that do not hold the answer.
+    that are in their right passage. Wrong passages are the closest ones that do not hold the answer.
 
     [bold]Example[/bold]
 

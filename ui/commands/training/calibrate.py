@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Find how sure an answer must be in your library, so that few questions that it answers are declined.
 
-    It asks questions whose passages are known, with these and without them: people's judged questions where there are
+    It asks questions whose passages are known, with these and without them: people's judged questions if there are
     50, else questions that the library gives of itself. A night that promotes a version does the same at its end.
 
     [bold]Example[/bold]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 N_SHOWN_PER_SOURCE = 3  # questions of each source
 PSEUDO_QUESTION_WEIGHT = (
-    1.0  # what the exported questions weigh; a night that mixes them with people's weighs them anew
+    1.0  # what the exported questions weigh; a night that mixes them with people's weighs them again
 )
 
 
@@ -42,7 +42,7 @@ def cold_start(
     """Show the training questions that a library without votes gives of itself, and what was left out and why.
 
     Headings, first sentences and sentences of summaries are asked of their passages, which lose these words. A question is
-    kept where the base finds its passage by what is left.
+    kept if the base finds its passage by what is left.
 
     [bold]Examples[/bold]
 
@@ -72,7 +72,7 @@ def bench_cold_start(
     seed: Annotated[int, typer.Option(help="Another one draws other judged questions.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Measure what a library's own questions add to tier 1, source by source, alone or beside people's judgments.
+    """Measure what a library's own questions add to tier 1, source by source, alone or next to people's judgments.
 
     Your library is not touched.
 

@@ -103,7 +103,7 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
 
 
 def _number(version: Version, called: Mapping[str, str]) -> str:
-    """Nothing for what never answered: its id stands beside."""
+    """Empty for a version that never answered: its id is shown anyway."""
     name = called[version.encoder_id]
     return "" if version.encoder_id.startswith(name) else name
 

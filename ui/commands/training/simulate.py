@@ -1,4 +1,4 @@
-"""`nightjar simulate`: people who ask, look and vote, where there are none yet."""
+"""`nightjar simulate`: people who ask, look and vote, if there are none yet."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def simulate(
     """Let simulated people ask the questions of a data set and vote on what the current version shows them.
 
     They read from the top, mark the right passage as helpful or pin it, mark some wrong ones above it as not
-    relevant, and search for the right one where it is not shown, half of the time. With the probability --error they are
+    relevant, and search for the right one if it is not shown, half of the time. With the probability --error they are
     mistaken: they reject the right passage, or call a wrong one helpful.
     Their turns are stored with the origin "simulated". Running it again with the same seed changes nothing.
 

@@ -25,7 +25,7 @@ BUTTON_LABELS = {"answer_helpful": texts.ANSWER_GOOD, **texts.REASON_BUTTONS}
 
 
 class AnswerVotes:
-    """The row below the chat, and what opens below it where an answer was not good or there was none."""
+    """The row below the chat, and what opens below it if an answer was not good or there was none."""
 
     def __init__(self, opening: AppStartup, conversation: gr.State, *, at_once: bool) -> None:
         self._opening = opening
@@ -92,7 +92,7 @@ class AnswerVotes:
         return {part: gr.update(visible=False) for part in (self.row, self.wrong, self.note)} | self.which.hidden()
 
     def shown(self, exchange: Exchange, person: CurrentUser) -> Updates:
-        """The row for an answer, with what the person says of it; where it declined, the way to the right passage."""
+        """The row for an answer, with what the person says of it; if it declined, the way to the right passage."""
         answer = exchange.answer
         stands, comment = self._standing(answer, person)
         updates = self._judged(stands, person) | {self.text: format_answer(answer), self.comment: comment}
@@ -151,7 +151,7 @@ class AnswerVotes:
         return self._judged(stands, person) | ({} if answer.declined else self.which.hidden())
 
     def ask_why(self, conversation: Conversation, request: gr.Request) -> Updates:
-        """Opens what is asked where an answer was not good; where a reason stands, takes it back."""
+        """Opens what is asked if an answer was not good; where a reason is, takes it back."""
         return guarded(lambda: self._ask_why(conversation, current_user(request)), self.note)
 
     def _ask_why(self, conversation: Conversation, person: CurrentUser) -> Updates:
@@ -165,7 +165,7 @@ class AnswerVotes:
         return self._judged(stands, person, asking_why=True) | self.which.offered(said.WHICH_PASSAGE)
 
     def save_comment(self, comment: str, conversation: Conversation, request: gr.Request) -> Updates:
-        """Keeps the person's own words with the reason that stands."""
+        """Keeps the person's own words with the reason that was chosen."""
         return guarded(lambda: self._say(comment.strip(), conversation, current_user(request)), self.note)
 
     def _say(self, comment: str, conversation: Conversation, person: CurrentUser) -> Updates:

@@ -217,6 +217,6 @@ class AskHandlers:
         return {self._page.only: gr.update(value=shown, visible=bool(shown))}
 
     def _searched(self, event: SearchFinished, asked: str) -> Updates:
-        """The question as it was searched, while the answer is written, where it is not the one that was typed."""
+        """The question as it was searched, while the answer is written, if it is not the one that was typed."""
         line = format_searched_as(event.question, asked)
         return {self._page.quiet: gr.update(value=line, visible=True)} if line else {}

@@ -27,7 +27,7 @@ Ids = tuple[str, ...]
 
 
 class AttachedFiles:
-    """The line of files above the box of questions; hidden where none was dropped."""
+    """The line of files above the box of questions; hidden if none was dropped."""
 
     def __init__(self, opening: AppStartup, source: gr.Textbox) -> None:
         """*source* is the box that says where to look."""
@@ -91,7 +91,7 @@ class AttachedFiles:
         return {self.job_ids: (), self.box: gr.update(visible=False), self.timer: gr.Timer(active=False)}
 
     def shown(self, job_ids: Ids, jobs: Sequence[IngestJob], refused: Sequence[str] = ()) -> Updates:
-        """How far each file is; where one is in and nothing else is under way, the offer to ask only that."""
+        """How far each file is; if one is in and nothing else is under way, the offer to ask only that."""
         app = self._opening.app()
         goes_on = any(job.state not in FINAL_STATES for job in jobs)
         steps = [step for job in jobs for step in app.jobs.files(job.job_id, MAX_FILES)]

@@ -18,7 +18,7 @@ QUICK: dict[str, Any] = PRIVATE | {"queue": False}
 
 
 def guarded(act: Callable[[], Updates], line: gr.Markdown) -> Updates:
-    """The updates that an act makes; where it can't be done, the reason in *line*."""
+    """The updates that an act makes; if it can't be done, the reason in *line*."""
 
     def told(why: str) -> Updates:
         return {line: gr.update(value=why, visible=True)}

@@ -1,4 +1,4 @@
-"""The page: conversations, a chat, the passages an answer rests on beside it, and what people say of both."""
+"""The page: conversations, a chat, the passages an answer rests on next to it, and what people say of both."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class ChatPage:
         return {self.states: line, self.timer: gr.Timer(active=bool(told))}
 
     def look(self, conversation: Conversation, request: gr.Request) -> Updates:
-        """How things stand now; an empty conversation offers what there is to ask."""
+        """How things are now; an empty conversation offers what there is to ask."""
 
         def look() -> Updates:
             app = self._opening.app()

@@ -26,7 +26,7 @@ N_FOUND = 5  # passages of a search
 MAX_CHOICES = 300  # documents that can be picked; others are found by typing their name
 PIN_LABELS = {"pin": said.PIN_IT}
 OnPinned = Callable[[Conversation, str, str | None], Updates]
-"""Of the conversation, the passage's id and what stands on it now: what else changes."""
+"""Of the conversation, the passage's id and what is on it now: what else changes."""
 
 
 class PinPassage:
@@ -74,7 +74,7 @@ class PinPassage:
         return [self.box, self.heading, self.words, self.document, self.line, *finds]
 
     def listen(self, also: OnPinned, parts: list[Any]) -> None:
-        """Connects the components; *also* is what else changes, in *parts*, where a passage was pinned."""
+        """Connects the components; *also* is what else changes, in *parts*, if a passage was pinned."""
         conversation = self._conversation
         outputs = [conversation, *self.parts]
         self.words.submit(self.search, [self.words, conversation], outputs, **QUICK)

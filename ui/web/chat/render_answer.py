@@ -17,7 +17,7 @@ def format_answer_details(answer: Answer, index_state: str, asked: str) -> str:
 
 
 def format_searched_as(question: str, asked: str) -> str:
-    """What was searched for, where a follow-up was made to stand alone; else nothing.
+    """What was searched for, if a follow-up was made to stand alone; else nothing.
 
     >>> format_searched_as("Who gets it? And nurses?", "And nurses?")
     'searched for: “Who gets it&#63; And nurses&#63;”'
@@ -26,7 +26,7 @@ def format_searched_as(question: str, asked: str) -> str:
 
 
 def format_answer(answer: Answer) -> str:
-    """What the chat shows: the text, and below it the reason where there is no answer, or what no passage supports."""
+    """What the chat shows: the text, and below it the reason if there is no answer, or what no passage supports."""
     below = [texts.DECLINED.format(reason=answer.reason.rstrip("."))] if answer.declined else []
     below += [_doubt(sentence) for sentence in answer.sentences if sentence.found != "supported"]
     return strip_control_characters("\n\n".join([answer.text, *below]))

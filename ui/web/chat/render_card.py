@@ -1,4 +1,4 @@
-"""A passage that was found → its card: what it says, where it is from, and what the answer quotes. All of it is escaped."""
+"""A passage that was found → its card: what it says, if it is from, and what the answer quotes. All of it is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAD = 250  # characters shown before the first marked sentence of a long passag
 
 
 def render_card(hit: Hit, citations: Sequence[Citation]) -> str:
-    """One passage as HTML: number, title, where it is from, scores, and its text with the quoted stretches marked."""
+    """One passage as HTML: number, title, if it is from, scores, and its text with the quoted stretches marked."""
     passage = hit.passage
     quoted = [(c.start - passage.start, c.end - passage.start) for c in citations if c.passage_id == passage.passage_id]
     meta = [
@@ -60,7 +60,7 @@ def _beside(passage: Passage, citations: Sequence[Citation]) -> str:
 
 
 def _badge(citations: Sequence[Citation], passage: Passage) -> str:
-    """What the best of a passage's citations says of the answer; nothing where the answer does not name the passage."""
+    """What the best of a passage's citations says of the answer; nothing if the answer does not name the passage."""
     supports = [citation.support for citation in citations if citation.passage_id == passage.passage_id]
     if not supports:
         return ""
@@ -89,7 +89,7 @@ def _text(text: str, quoted: Sequence[Span]) -> str:
 
 
 def _word_start(text: str, place: int) -> int:
-    """The first word's beginning at or after a place; 0 where the place is before the text.
+    """The first word's beginning at or after a place; 0 if the place is before the text.
 
     >>> _word_start("one two three", 2)
     4

@@ -1,4 +1,4 @@
-"""Files on their way and how things stand → what the chat shows of them. Everything that comes from outside is escaped."""
+"""Files on their way and how things are → what the chat shows of them. Everything that comes from outside is escaped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _job(job: IngestJob, steps: Sequence[FileProgress]) -> str:
 
 
 def _line(stage: str, name: str, told: str, share: float | None) -> str:
-    """*share* of the work that is done, 0 to 1; None where there is none to do."""
+    """*share* of the work that is done, 0 to 1; None if there is none to do."""
     named = f'<span class="nj-title">{name}</span> ' if name else ""
     bar = f'<div class="nj-bar nj-tenths-{int(share * 10)}"><span></span></div>' if share is not None else ""
     return f'<div class="nj-file nj-{stage}">{named}<span class="nj-stage">{told}</span>{bar}</div>'

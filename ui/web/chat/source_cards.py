@@ -1,4 +1,4 @@
-"""What happens to the cards beside the chat: a passage is judged, or opened in its document."""
+"""What happens to the cards next to the chat: a passage is judged, or opened in its document."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class SourceCardHandlers:
         return open_
 
     def mark_pinned(self, conversation: Conversation, passage_id: str, stands: str | None) -> Updates:
-        """The card of a passage that was pinned elsewhere, where it has one."""
+        """The card of a passage that was pinned elsewhere, if it has one."""
         hits = conversation.current.answer.hits if conversation.current else ()
         for index, hit in enumerate(hits):
             if hit.passage.passage_id == passage_id:

@@ -1,4 +1,4 @@
-"""The column beside the chat: the passages of one answer as cards, and the buttons to judge them by."""
+"""The column next to the chat: the passages of one answer as cards, and the buttons to judge them by."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def render_vote_buttons(
     *,
     open_to_votes: bool = True,
 ) -> Updates:
-    """The buttons with the standing verdict pressed, and the promise it earns, where it is that of a button."""
+    """The buttons with the standing verdict pressed, and the promise it earns, if it is that of a button."""
     updates: Updates = {
         button: gr.update(
             value=labels[verdict] + (texts.PRESSED if verdict == stands else ""),

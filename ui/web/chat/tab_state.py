@@ -21,7 +21,7 @@ class Exchange:
     asked: str
     answer: Answer
     index_state: str = "ready"
-    """How the index stood then."""
+    """How the index was then."""
     instead_of: str = ""
     """The turn that it asks again, or in other words."""
     removed: frozenset[str] = frozenset()
@@ -47,9 +47,9 @@ class Conversation:
     """Empty until something was asked."""
     exchanges: tuple[Exchange, ...] = ()
     shown: int = -1
-    """Which exchange's passages are beside the chat; none where there is no such place."""
+    """Which exchange's passages are next to the chat; none if there is no such place."""
     editing: str = ""
-    """The turn that the next question is asked in place of; empty where nobody edits."""
+    """The turn that the next question is asked in place of; empty if nobody edits."""
     found: tuple[str, ...] = ()
     """Ids of the passages that a search for the right one found for the exchange shown."""
 

@@ -20,8 +20,8 @@ def render_document(
 ) -> str:
     """The stretch of the document that *passages* cover, in reading order, as HTML.
 
-    Each passage stands in a box below a line that says its page, its heading and, by *tallies*, what became of it. What
-    stands between two passages belongs to none, and is shown between the boxes. One passage may be marked.
+    Each passage is in a box below a line that says its page, its heading and, by *tallies*, what became of it. What
+    is between two passages belongs to none, and is shown between the boxes. One passage may be marked.
     """
     shown: list[str] = []
     done = min((passage.start for passage in passages), default=0)
@@ -46,7 +46,7 @@ def render_document(
 def _passage(
     document: Document, one: Passage, start: int, above: str, is_marked: bool, tallies: Mapping[str, PassageTally]
 ) -> str:
-    """One box; where passages overlap, the text that stands in the box before is not repeated."""
+    """One box; if passages overlap, the text that is in the box before is not repeated."""
     text = highlight(document.text[start : one.end].strip("\n"), ())
     is_above = above.endswith(one.heading.rpartition(HEADING_SEPARATOR)[2])  # as the text has it: not said twice
     heading = escape_html(one.heading) if one.heading and not is_above else ""

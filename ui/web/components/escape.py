@@ -61,7 +61,7 @@ def chat_message_text(text: str) -> str:
 
 
 def passage_title(passage: Passage) -> str:
-    """Title and headings, or the source where there is neither."""
+    """Title and headings, or the source if there is neither."""
     above = " › ".join(part for part in (passage.title, passage.heading) if part) or passage.source
     return above if len(above) <= MAX_TITLE else above[: MAX_TITLE - 1] + "…"
 

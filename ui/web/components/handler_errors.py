@@ -15,9 +15,9 @@ Updates = dict[Any, Any]
 
 
 def run_handler(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
-    """The updates that an act makes; where it can't be done, those that *told* makes of the reason, which is escaped.
+    """The updates that an act makes; if it can't be done, those that *told* makes of the reason, which is escaped.
 
-    *what* names the act in the log, and *failed* is the reason for people, where the error was not foreseen.
+    *what* names the act in the log, and *failed* is the reason for people, if the error was not foreseen.
     """
     try:
         return act()

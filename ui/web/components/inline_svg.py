@@ -1,7 +1,7 @@
 """Small plots as SVG inside the page: a few numbers over time, in the page's own colours, light and dark.
 
 Drawn here, for gr.LinePlot evaluates code that a strict CSP forbids, and a picture would need one file for each theme.
-The numbers themselves stand in the table beside them; here each mark tells its own when it is pointed at.
+The numbers themselves are in the table next to them; here each mark tells its own when it is pointed at.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def bar_chart(series: Sequence[Series], labels: Sequence[str]) -> str:
 
 
 def line_chart(series: Sequence[Series], labels: Sequence[str], top: float | None = None) -> str:
-    """Lines over time, broken where nothing is known; *top* is the end of the scale, else the largest value decides."""
+    """Lines over time, broken if nothing is known; *top* is the end of the scale, else the largest value decides."""
     most = top or nice_top(max((value for line in series for value in line.values if value is not None), default=0))
     room = INNER_W / max(1, len(labels))
     drawn = []

@@ -22,7 +22,7 @@ QUIET: dict[str, Any] = {
 
 
 def guarded_library_action(opening: AppStartup, status: gr.Markdown, act: Callable[[App], Updates]) -> Updates:
-    """The updates that an act makes; where it can't be done, the reason in the line of status."""
+    """The updates that an act makes; if it can't be done, the reason in the line of status."""
     return run_handler(
         lambda: act(opening.app()), lambda why: {status: why}, what="the Library page", failed=texts.FAILED
     )

@@ -1,4 +1,4 @@
-"""Pages of a long list on the Library page: the one before, where this one is, and the one after."""
+"""Pages of a long list on the Library page: the one before, if this one is, and the one after."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Pager:
         return [self._range, self._earlier, self._later]
 
     def listen(self, turner: Callable[[int], Callable[..., Updates]], state: gr.State, out: list[Any]) -> None:
-        """Connects the buttons with what turns the page that *state* is at by so many."""
+        """Connects the buttons with what turns the page that *state* is at by this many."""
         self._earlier.click(turner(-self._size), [state], out, **QUIET)
         self._later.click(turner(self._size), [state], out, **QUIET)
 
     def shown(self, offset: int, n_here: int, n: int) -> Updates:
-        """The page of *n* that begins after *offset* and holds *n_here*; no buttons where there is only one."""
+        """The page of *n* that begins after *offset* and holds *n_here*; no buttons if there is only one."""
         is_long = n > self._size
         return {
             self._range: format_range(self._what, offset, n_here, n),

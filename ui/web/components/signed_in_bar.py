@@ -9,7 +9,7 @@ from ui.texts import accounts as texts
 
 
 def add_signed_in_bar(blocks: gr.Blocks, *, accounts: bool) -> None:
-    """Makes the line inside *blocks*, which are open; nothing where nobody has an account.
+    """Makes the line inside *blocks*, which are open; nothing if nobody has an account.
 
     Buttons, as in `page_links`; their addresses are relative too.
     """

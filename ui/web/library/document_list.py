@@ -99,7 +99,7 @@ class DocumentList:
         return guarded_library_action(self._opening, self._status, found)
 
     def shown(self, app: App, view: DocumentView, person: CurrentUser) -> Updates:
-        """The page that *view* is at; the last one, where there are no longer so many."""
+        """The page that *view* is at; the last one, if there are no longer this many."""
         listed, n = app.document_listing().page(view.wanted, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)

@@ -82,7 +82,7 @@ class LibraryPage:
             self.close_removed_document, [self.preview.reading, self.documents.view], back, **QUIET
         )
         self.gaps_tab.select(self.gather, None, [self.gaps, self.status], **QUIET)
-        # A page that is loaded anew has seen nothing: the same look shows it all.
+        # A page that is loaded again has seen nothing: the same look shows it all.
         looked = [self.seen, *self.adding.shown, *self.documents.outputs, self.status]
         self.timer.tick(self.look, [self.seen, self.documents.view], looked, **QUIET)
         rights = [self.add_tab, self.folder_box]
@@ -155,7 +155,7 @@ class LibraryPage:
         return self.documents.shown(self._opening.app(), view, current_user(request))
 
     def close_removed_document(self, reading: Any, view: DocumentView, request: gr.Request) -> Updates:
-        """The list again, where the document that was read is gone."""
+        """The list again, if the document that was read is gone."""
         app = self._opening.app()
         if reading.source in app.library.file_hashes():
             return {self.status: gr.skip()}

@@ -64,7 +64,7 @@ class RemoveRow:
         return guarded_library_action(self._opening, self._status, asked)
 
     def go(self, source: str, typed: str | None, request: gr.Request) -> Updates:
-        """Removes what was asked about, where the name is typed that more than one document needs."""
+        """Removes what was asked about, if the name is typed that more than one document needs."""
 
         def gone(app: App) -> Updates:
             current_user(request).require_role("administrator")

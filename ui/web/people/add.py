@@ -43,7 +43,7 @@ class AddPerson:
         self.button.click(self.add, given, [*out, self.name, self.password], **QUIET)
 
     def add(self, name: str | None, role: str | None, password: str | None, request: gr.Request) -> Updates:
-        """Gives somebody an account, and shows their password where it was made here."""
+        """Gives somebody an account, and shows their password if it was made here."""
 
         def added(app: App, person: CurrentUser) -> Updates:
             chosen, is_made = password_or_generated(password)

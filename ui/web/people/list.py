@@ -72,7 +72,7 @@ class PeopleList:
         return self._desk.run(request, lambda app, person: self.shown(app, PeopleView(match or ""), person))
 
     def shown(self, app: App, view: PeopleView, person: CurrentUser) -> Updates:
-        """The page that *view* is at; the last one, where there are no longer so many."""
+        """The page that *view* is at; the last one, if there are no longer this many."""
         listed, n = AccountListing(app.engine).page(view.match, N_ROWS, view.offset)
         if not listed and view.offset:
             return self.shown(app, replace(view, offset=max(0, (n - 1) // N_ROWS * N_ROWS)), person)

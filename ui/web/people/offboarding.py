@@ -55,7 +55,7 @@ class Offboarding:
 
     @property
     def outputs(self) -> list[Any]:
-        """What its handlers update, beside the person."""
+        """What its handlers update, next to the person."""
         return [self.asked, self.lock, self.unlock, self.forget, self.box, self.told, self.typed, self.do]
 
     def listen(self, outputs: list[Any], further: list[Any]) -> None:

@@ -113,7 +113,7 @@ class PersonDetails:
         return self._desk.run(request, given)
 
     def give_password(self, name: str, password: str | None, request: gr.Request) -> Updates:
-        """Sets a new password, and shows it where it was made here."""
+        """Sets a new password, and shows it if it was made here."""
 
         def given(app: App, person: CurrentUser) -> Updates:
             chosen, is_made = password_or_generated(password)

@@ -47,7 +47,7 @@ class PeopleActions:
     opening: AppStartup
     status: Any
     secret: Any
-    """A password that was made: shown once, and gone with the next act or when the page is loaded anew."""
+    """A password that was made: shown once, and gone with the next act or when the page is loaded again."""
 
     @classmethod
     def make(cls, opening: AppStartup) -> PeopleActions:
@@ -71,7 +71,7 @@ class PeopleActions:
         return [self.status, self.secret]
 
     def run(self, request: RequestWithState | None, act: Callable[[App, CurrentUser], Updates]) -> Updates:
-        """The updates of an administrator's act; where it can't be done, the reason."""
+        """The updates of an administrator's act; if it can't be done, the reason."""
         gone = {self.status: "", self.secret: gr.update(value="", visible=False)}
 
         def by_who_may() -> Updates:

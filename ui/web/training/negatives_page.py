@@ -72,7 +72,7 @@ class NegativesPage:
         )
 
     def offer(self, request: gr.Request) -> Updates:
-        """Questions to pick from: those that people judged, or headings of the library where there are none."""
+        """Questions to pick from: those that people judged, or headings of the library if there are none."""
         try:
             current_user(request).require_role("administrator")
             app = self._opening.app()

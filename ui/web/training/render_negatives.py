@@ -19,13 +19,13 @@ class FinderCandidates:
 
     way: str
     version: str
-    """The version whose vectors found it; empty where none did."""
+    """The version whose vectors found it; empty if none did."""
     rank: int
     """1-based, within the way."""
     score: float
     """In the way's unit; see `texts.SCORES`."""
     margin: float | None
-    """The right passage's cosine with the question, less its own; None where no right passage is known."""
+    """The right passage's cosine with the question, less its own; None if no right passage is known."""
     removed: str | None
     """The reason."""
     passage: Passage

@@ -117,7 +117,7 @@ def _steps(night: NightRecord | None, *, runs: bool) -> str:
 
 
 def _when(own: Sequence[NightStep], steps: Sequence[NightStep]) -> str:
-    """When the stage began, and how long it took where another one followed."""
+    """When the stage began, and how long it took if another one followed."""
     if not own:
         return ""
     later = [step.began_at for step in steps if step.began_at > own[-1].began_at]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_NIGHTS = 30  # in the plot
 MAX_REPORTS = 50
 SIGNS = {"current": "kept", "refused": "removed"}
-"""Where a version stands → its sign and colour; the others have a plain one."""
+"""Where a version is → its sign and colour; the others have a plain one."""
 
 
 def format_size(n_bytes: int) -> str:

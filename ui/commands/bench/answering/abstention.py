@@ -41,7 +41,7 @@ def declining(
 ) -> None:
     """Find the lines that decide whether a question is answered, and measure them on sets that they were not found on.
 
-    Each set's questions are seen with their right passages, without them, and beside other sets' questions. The table
+    Each set's questions are seen with their right passages, without them, and next to other sets' questions. The table
     has, for each set, the lines of the others. Your library is not touched.
 
     [bold]Example[/bold]

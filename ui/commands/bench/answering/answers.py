@@ -1,4 +1,4 @@
-"""`nightjar bench answers`: what is quoted holds the known answer how often, beside ten lines of LangChain."""
+"""`nightjar bench answers`: what is quoted holds the known answer how often, next to ten lines of LangChain."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def answers(
     plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Answer questions with known answers, with their right passages and without them, beside ten lines of LangChain.
+    """Answer questions with known answers, with their right passages and without them, next to ten lines of LangChain.
 
     LangChain's in-memory store holds the same passages with the same vectors; it quotes the top passage, or the best
     sentence of four passages, and never declines. Your library is not touched.

@@ -28,7 +28,7 @@ def chat(
     """Let many people chat with a server at once: how long they wait, for evidence, answers and votes; what fails; its memory.
 
     Starts a server of its own over the documents, in a folder that goes away; yours is not touched. Each person asks, votes
-    on half of the answers and asks again. Exit code 1 where a request failed, or a bar was not met: 3 s for 95 of 100
+    on half of the answers and asks again. Exit code 1 if a request failed, or a bar was not met: 3 s for 95 of 100
     answers, 150 ms for 95 of 100 votes.
 
     [bold]Example[/bold]

@@ -1,4 +1,4 @@
-"""`nightjar bench ingest`: how long ingesting takes beside the encoding alone, which nobody can do without."""
+"""`nightjar bench ingest`: how long ingesting takes next to the encoding alone, which nobody can do without."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ingest(
     made: Annotated[int, typer.Option(min=0, help="Markdown files that are made up for it.")] = 0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Time ingesting, all of it, beside the encoding alone of the same texts.
+    """Time ingesting, all of it, next to the encoding alone of the same texts.
 
     Both use the settings' encoder, its length cap and as many threads. A BEIR folder is brought in by this process;
     --files and --made run the command `nightjar ingest` in a new library, twice, and tell its memory too. Your library

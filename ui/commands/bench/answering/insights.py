@@ -37,7 +37,7 @@ class StepTime:
 
     seconds: float
     cpu_s: float
-    """The processor's time for it: what tells more where others use the machine as well."""
+    """The processor's time for it: what tells more if others use the machine as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def insights(
 
     A million turns take some minutes to make up, and 3.2 GB of disk. The page asks the database for 180 days: 90, and as
     many before. A serving application counts days that are over in the background, here it is timed by itself. Exit code
-    1 where a first look took 3 s or longer. Your library is not touched.
+    1 if a first look took 3 s or longer. Your library is not touched.
 
     [bold]Examples[/bold]
 
@@ -102,7 +102,7 @@ def insights(
 
 @contextmanager
 def _filled(settings: Settings, folder: Path, n_turns: int, days: int) -> Iterator[App]:
-    """The application over a library with so many turns.
+    """The application over a library with this many turns.
 
     Raises:
         UsageError: the library that is there has another number.

@@ -26,7 +26,7 @@ READY_SELECTORS: Mapping[str, str] = {
 }
 """Path of a page → what is there once the server has filled it, and answers: an example to click, the first document, …
 
-The page of people has but one sentence where nobody has an account, as here.
+The page of people has but one sentence if nobody has an account, as here.
 """
 
 
@@ -51,7 +51,7 @@ def pages(
     """Time each page in Chromium, from asking for it until it can be used: filled by the server, and answering.
 
     Starts a server of its own over the documents, in a folder that goes away; yours is not touched. Needs chromium,
-    chromium-driver and selenium. Exit code 1 where a page takes 2 s or longer, once the browser has seen it.
+    chromium-driver and selenium. Exit code 1 if a page takes 2 s or longer, once the browser has seen it.
 
     [bold]Example[/bold]
 

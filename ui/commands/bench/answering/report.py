@@ -25,7 +25,7 @@ def report(
 ) -> None:
     """Time a report on two versions over many questions: writing it, with figures and plots, and opening it.
 
-    Questions, ranks and answers are made up, so nothing is searched or encoded. Exit code 1 where it took longer than a
+    Questions, ranks and answers are made up, so nothing is searched or encoded. Exit code 1 if it took longer than a
     minute to write, or 2 s to open.
 
     [bold]Examples[/bold]

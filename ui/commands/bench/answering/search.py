@@ -1,4 +1,4 @@
-"""`nightjar bench search`: one question, part by part, beside LangChain's hybrid retriever."""
+"""`nightjar bench search`: one question, part by part, next to LangChain's hybrid retriever."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def search(
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Time one question, part by part, beside LangChain's EnsembleRetriever of BM25Retriever and langchain-chroma.
+    """Time one question, part by part, next to LangChain's EnsembleRetriever of BM25Retriever and langchain-chroma.
 
     Both search the same passages by the same vectors and encode the question by the same encoder, in turn. The folder's
     passages are encoded; the padding has words drawn from them and random vectors around theirs. nDCG@10 is that of

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def work_folder(out: Path | None) -> Iterator[Path]:
-    """*out*, made where it is not there and kept; without one, a folder that is gone afterwards."""
+    """*out*, made if it is not there and kept; without one, a folder that is gone afterwards."""
     if out:
         out.mkdir(parents=True, exist_ok=True)
         yield out

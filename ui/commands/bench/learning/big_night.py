@@ -36,7 +36,7 @@ def big_night(
     """Time one night on a large made-up library, stage by stage, with its peak of memory.
 
     Questions call products by what they are, passages by code names, so that there is something to learn and the night
-    can promote; where the gate says no, the time is up to its answer. The night runs in a process of its own. Bars on
+    can promote; if the gate says no, the time is up to its answer. The night runs in a process of its own. Bars on
     two cores: tier 1 with 10,000 judgments 3 minutes, tier 2 with 5,000 10 minutes. Your library is not touched.
 
     [bold]Examples[/bold]

@@ -30,7 +30,7 @@ def false_negatives(
     audit: Annotated[int, typer.Option(min=0, help="Print so many candidates of each source and outcome to read.")] = 0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Count the mined negatives that are right after all, where more right passages are known than mining is told.
+    """Count the mined negatives that are right after all, if more right passages are known than mining is told.
 
     Known from --ratings, from the questions' answers, or from labels with several right passages. Your library is not touched.
 

@@ -50,7 +50,7 @@ def forgetting(
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Measure what a version forgot: nDCG@10 beside the base's on sets that it was not trained on.
+    """Measure what a version forgot: nDCG@10 next to the base's on sets that it was not trained on.
 
     Name a version with --model or --version, or let one be trained with --train. BM25 counts on both sides as much as
     the version says. With --nights, people ask a share of the train questions each day and vote on what they are shown;
@@ -155,7 +155,7 @@ class _Bench:
         }
 
     def of_nights(self, train: Path) -> dict[str, Any]:
-        """All nights under each seed, and what stands after the last."""
+        """All nights under each seed, and what is after the last."""
         from eval.datasets.beir import load_beir
         from retriever_training.bench.forgetting_nights import SimulatedUse, simulate_nights
         from retriever_training.bench.simulated_library import SimulatedLibrary

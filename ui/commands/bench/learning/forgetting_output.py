@@ -16,7 +16,7 @@ RANKINGS = ("served", "dense", "own_weights")
 
 
 def print_forgetting(told: Mapping[str, Any]) -> None:
-    """The nights, where there were any, then what was forgotten, set by set."""
+    """The nights, if there were any, then what was forgotten, set by set."""
     if "nights" in told:
         _print_nights(told["nights"])
     of_set = told["trained_on"]

@@ -1,4 +1,4 @@
-"""`nightjar bench mining`: negatives from all sources, beside sentence-transformers' `mine_hard_negatives`."""
+"""`nightjar bench mining`: negatives from all sources, next to sentence-transformers' `mine_hard_negatives`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mining(
     beir: Annotated[Path | None, typer.Option("--beir", help="A BEIR folder with labels.", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Mine four negatives a question from all sources, beside mine_hard_negatives from its one, on the same vectors.
+    """Mine four negatives a question from all sources, next to mine_hard_negatives from its one, on the same vectors.
 
     Time with and without encoding, and the most memory each process held. Without --beir the texts are drawn by Zipf's
     law, the vectors lie around a thousand topics, and the time to encode is estimated from 512 texts.

@@ -41,7 +41,7 @@ def poison(
     """Let people vote against the truth, and see whether a night promotes something worse.
 
     Half of all votes flipped, one person with a thousand wrong pins, a passage voted down everywhere, and one person in
-    twenty who votes against the truth for seven nights; tier 1, learnt and gated on votes alone, measured on the
+    twenty who votes against the truth for seven nights; tier 1, learned and gated on votes alone, measured on the
     test labels. Your library is not touched.
 
     [bold]Example[/bold]

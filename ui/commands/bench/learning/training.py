@@ -32,7 +32,7 @@ def training(
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Train by every way of finding negatives, with the same data and budget, beside what you would do instead.
+    """Train by every way of finding negatives, with the same data and budget, next to what you would do instead.
 
     Every training takes the same steps over the same number of passages a step: with in-batch negatives alone, 64 rows;
     with one negative a row, 32. The dev questions choose merges and BM25's weight. With --out a run that was killed goes
