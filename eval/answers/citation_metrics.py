@@ -71,7 +71,10 @@ def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
     date among it, and its names in a passage, a title or a heading. A sentence that says the opposite in the same words
     passes, so this is an upper bound.
 
-    >>> owls = Passage("p", "d", "a.md", "Birds", "", "Owls hunt at night. Swifts sleep in the air.", 0, 44)
+    >>> owls = Passage(
+    ...     passage_id="p", document_id="d", source="a.md", title="Birds",
+    ...     heading="", text="Owls hunt at night. Swifts sleep in the air.", start=0, end=44,
+    ... )
     >>> supports_by_spans([owls], "Swifts sleep in the air"), supports_by_spans([owls], "Owls hunt 20 mice a night")
     (True, False)
     """

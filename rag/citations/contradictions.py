@@ -44,10 +44,19 @@ def contradict(one: str, other: str) -> bool:
 def have_same_subject(one: Passage, other: Passage) -> bool:
     """True if titles and headings name the same, or one names more than the other; years and numbers aside.
 
-    >>> guide = Passage("p", "d", "a.md", "Grant guide 2023", "", "", 0, 0)
-    >>> have_same_subject(guide, Passage("q", "e", "b.md", "Grant guide 2024", "", "", 0, 0))
+    >>> guide = Passage(
+    ...     passage_id="p", document_id="d", source="a.md", title="Grant guide 2023",
+    ...     heading="", text="", start=0, end=0,
+    ... )
+    >>> have_same_subject(guide, Passage(
+    ...     passage_id="q", document_id="e", source="b.md", title="Grant guide 2024",
+    ...     heading="", text="", start=0, end=0,
+    ... ))
     True
-    >>> have_same_subject(guide, Passage("q", "e", "b.md", "Travel guide", "", "", 0, 0))
+    >>> have_same_subject(guide, Passage(
+    ...     passage_id="q", document_id="e", source="b.md", title="Travel guide",
+    ...     heading="", text="", start=0, end=0,
+    ... ))
     False
     """
     if one.passage_id == other.passage_id:

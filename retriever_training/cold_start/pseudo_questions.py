@@ -149,9 +149,15 @@ def _shortest(one: PassageParts, other: PassageParts) -> PassageParts:
 def heading_path(passage: Passage) -> tuple[str, ...]:
     """Title and headings above a passage, outermost first, without their numbers.
 
-    >>> heading_path(Passage("p", "d", "a.md", "Manual", "1. Start › 1.2 First use", "Text.", 0, 5))
+    >>> heading_path(Passage(
+    ...     passage_id="p", document_id="d", source="a.md", title="Manual",
+    ...     heading="1. Start › 1.2 First use", text="Text.", start=0, end=5,
+    ... ))
     ('Manual', 'Start', 'First use')
-    >>> heading_path(Passage("p", "d", "uk/7", "Offices | 3. Cleaning", "", "Text.", 0, 5))
+    >>> heading_path(Passage(
+    ...     passage_id="p", document_id="d", source="uk/7", title="Offices | 3. Cleaning",
+    ...     heading="", text="Text.", start=0, end=5,
+    ... ))
     ('Offices', 'Cleaning')
     """
     title = [passage.title] if passage.heading else passage.title.split(TITLE_MARK)
@@ -236,7 +242,10 @@ def _document(passage: Passage) -> str:
 def _summary_start(passage: Passage) -> int | None:
     """Where the summary begins in the passage's text; None if it is none.
 
-    >>> _summary_start(Passage("p", "d", "a.md", "", "", "Abstract: We grew oats.", 0, 23))
+    >>> _summary_start(Passage(
+    ...     passage_id="p", document_id="d", source="a.md", title="",
+    ...     heading="", text="Abstract: We grew oats.", start=0, end=23,
+    ... ))
     10
     """
     if at_start := _SUMMARY.match(passage.text):

@@ -37,7 +37,10 @@ class CrossEncoderPlan:
 def training_examples(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> Iterator[TrainingExample]:
     """Rows as `negatives.mix.as_json` tells them, as texts that encoders read; those without a negative teach nothing.
 
-    >>> passages = {name: Passage(name, "d", "s", "", "", name.upper(), 0, 1) for name in "ab"}
+    >>> passages = {name: Passage(
+    ...     passage_id=name, document_id="d", source="s", title="",
+    ...     heading="", text=name.upper(), start=0, end=1,
+    ... ) for name in "ab"}
     >>> line = {"query": "q?", "positive": "a", "weight": 0.8, "negatives": [{"passage_id": "b"}]}
     >>> [(one.positive, one.negatives, one.weight) for one in training_examples([line, line | {"negatives": []}], passages)]
     [('A', ('B',), 0.8)]

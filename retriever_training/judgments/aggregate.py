@@ -147,7 +147,7 @@ def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) ->
     """That the passage is right: everyone's log-odds summed, weighed by what their verdict says.
 
     >>> from rag.records import Verdict
-    >>> helpful = Verdict("ann", "t", "q", "p", "pin")
+    >>> helpful = Verdict(user="ann", turn_id="t", question="q", passage_id="p", verdict="pin")
     >>> _probability({"ann": helpful}, {"ann": 0.8})
     0.8
     """

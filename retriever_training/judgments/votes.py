@@ -65,7 +65,10 @@ def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
     """The votes of everybody else.
 
     >>> from rag.records import Verdict
-    >>> without_voters({("q", "p"): {"ann": Verdict("ann", "t", "q", "p", "pin")}}, {"ann"})
+    >>> without_voters({("q", "p"): {"ann": Verdict(
+    ...     user="ann", turn_id="t",
+    ...     question="q", passage_id="p", verdict="pin",
+    ... )}}, {"ann"})
     {}
     """
     left = {pair: {user: vote for user, vote in labels.items() if user not in people} for pair, labels in votes.items()}

@@ -82,7 +82,10 @@ def dataset_columns(
 
     A passage is what the encoder reads: title and headings before the text.
 
-    >>> passages = {name: Passage(name, "d", "s", name.upper(), "", "text", 0, 4) for name in ("a", "b")}
+    >>> passages = {name: Passage(
+    ...     passage_id=name, document_id="d", source="s", title=name.upper(),
+    ...     heading="", text="text", start=0, end=4,
+    ... ) for name in ("a", "b")}
     >>> dataset_columns([{"query": "q?", "positive": "a", "negatives": [{"passage_id": "b"}]}], passages, 1)
     {'anchor': ['q?'], 'positive': ['A\\ntext'], 'negative_1': ['B\\ntext']}
     """

@@ -26,7 +26,10 @@ def sample_questions(library: Library, n: int = 4) -> list[str]:
 def _leaf(passage: Passage) -> str:
     """The innermost heading, in one line.
 
-    >>> _leaf(Passage("p", "d", "s", "Tests | When to apply", "", "", 0, 0))
+    >>> _leaf(Passage(
+    ...     passage_id="p", document_id="d", source="s", title="Tests | When to apply",
+    ...     heading="", text="", start=0, end=0,
+    ... ))
     'When to apply'
     """
     parts = re.split(r" [|›] ", passage.heading or passage.title)
