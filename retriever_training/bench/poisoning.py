@@ -20,6 +20,7 @@ from retriever_training.bench.simulated_library import (
     snapshot_of,
     train_map,
 )
+from retriever_training.judgments.reasons import DropReason
 from retriever_training.simulation.simulated_users import Behaviour
 
 VOTE_INTERVAL = timedelta(seconds=20)  # an attacker's, too slow to be taken for a machine
@@ -40,7 +41,7 @@ class AttackOutcome:
     """The largest fall on the golden questions that one promotion brought; 0 if none did."""
     waiting: tuple[str, ...] = ()
     """Who was in quarantine in the last night."""
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[DropReason, int] = field(default_factory=dict)
     reason: str = ""
     """The gate's first sentence in the last night."""
 

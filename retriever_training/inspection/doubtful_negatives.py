@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from rag.app.stores import Stores
-from retriever_training.judgments.aggregate import DIVIDED_OPINIONS, REJECTED_BY_ONE
+from retriever_training.judgments.reasons import UnsettledReason
 from retriever_training.judgments.reviews import Review, ReviewStore
 from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import normalise_question, split_of
@@ -33,6 +33,8 @@ DoubtKind = Literal["alone", "divided", "overruled", "read", "suspected", "insid
 """One person alone rejected it; people are divided; people rejected what says the same as a right passage; the
 cross-encoder takes it for right; a rule of cleaning does; it is a negative, and hardly so."""
 DOUBT_KINDS: tuple[DoubtKind, ...] = get_args(DoubtKind)
+DOUBT_OF_REASON: Mapping[UnsettledReason, DoubtKind] = {"rejected_by_one_person": "alone", "people_divided": "divided"}
+"""What people left unsettled → the doubt that it is; a person can help with these two only."""
 
 N_DOUBTS = 50
 N_RECENT_QUESTIONS = 200  # judged last, whose candidates are looked at
@@ -96,13 +98,13 @@ def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
     }
     worded = {normalise_question(question): question for question in train.questions}
     for (question, passage_id), reason in evidence.judgments.unsettled.items():
-        if question in worded and split_of(question) == "train" and reason in (REJECTED_BY_ONE, DIVIDED_OPINIONS):
+        if question in worded and split_of(question) == "train" and reason in DOUBT_OF_REASON:
             ids = tuple(evidence.passage_ids[row] for row in right[question])
             yield DoubtfulNegative(
                 question=worded[question],
                 right=ids,
                 passage_id=passage_id,
-                kind="alone" if reason == REJECTED_BY_ONE else "divided",
+                kind=DOUBT_OF_REASON[reason],
                 why=reason,
             )
 

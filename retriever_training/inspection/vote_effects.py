@@ -15,8 +15,8 @@ from rag.versions.registry import Promotion
 from retriever_training.inspection.judged_ranks import JudgedRanks, RankTarget
 from retriever_training.inspection.standing_votes import StandingVote
 from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.reasons import ExcludedVote
 from retriever_training.judgments.splits import normalise_question, split_of
-from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 
 Direction = Literal["up", "down"]
 DIRECTION_OF_VERDICT: Mapping[str, Direction] = {"pin": "up", "helpful": "up", "not_relevant": "down"}
@@ -45,8 +45,8 @@ class VoteEffect:
     steps: tuple[RankStep, ...]
     """The version that answered when the vote was given, and those that answered since; the last one answers now."""
     outcome: VoteOutcome
-    why: str = ""
-    """Why it counts for nothing, as the night says it; empty if it counts."""
+    why: ExcludedVote | None = None
+    """Why it counts for nothing; None if it counts."""
     is_held_out: bool = False
     """Its question measures versions and never trains one."""
 
@@ -143,7 +143,7 @@ def vote_effects(
             RankStep(encoder_id, ranks.rank(encoder_id, target)) for encoder_id in version_path(cast, history)
         )
         counts = judgments is None and passage is not None
-        why = "" if counts else why_excluded(cast, judgments or NO_JUDGMENTS, settled, is_there=passage is not None)
+        why = None if counts else why_excluded(cast, judgments or NO_JUDGMENTS, settled, is_there=passage is not None)
         effect = VoteEffect(
             cast=cast,
             passage=passage,
@@ -152,7 +152,7 @@ def vote_effects(
             why=why,
             is_held_out=split_of(cast.question) != "train",
         )
-        if not why:
+        if why is None:
             is_learnt = cast.event_id <= learnt_until
             outcome = outcome_of(effect.wanted, effect.before, effect.now) if is_learnt else "tonight"
             effect = replace(effect, outcome=outcome)
@@ -161,29 +161,24 @@ def vote_effects(
 
 
 NO_JUDGMENTS = AggregatedJudgments(judgments=(), dropped={})
-WAITS = "waits"
-OVERRULED = "overruled"
-GONE = "passage no longer in the library"
-CROWDED_OUT = "too much or too near"
-"""Why a vote counts for nothing, next to the night's own reasons; "waits" is followed by why its person waits."""
 
 
 def why_excluded(
     cast: StandingVote, judgments: AggregatedJudgments, settled: Mapping[tuple[str, str], str], *, is_there: bool
-) -> str:
-    """Why the vote counts for nothing; empty if it counts. *settled* maps question, normalised, and passage to the label."""
+) -> ExcludedVote | None:
+    """Why the vote counts for nothing; None if it counts. *settled* maps question, normalised, and passage to the label."""
     if not is_there:
-        return GONE
+        return ExcludedVote("passage_gone")
     people = [judgments.people[user] for user in cast.users if user in judgments.people]
     if people and all(person.waits for person in people):
-        return f"{WAITS}: {people[0].waits}"
+        return ExcludedVote("person_waits", people[0].waits)
     pair = normalise_question(cast.question), cast.passage_id
     if pair in settled:
         agrees = (settled[pair] == "positive") == (DIRECTION_OF_VERDICT[cast.verdict] == "up")
-        return "" if agrees else OVERRULED
+        return None if agrees else ExcludedVote("overruled")
     if DIRECTION_OF_VERDICT[cast.verdict] == "down" and cast.passage_id in judgments.excluded.get(pair[0], ()):
-        return REVIEWED_NOT_NEGATIVE
-    return judgments.unsettled.get(pair, CROWDED_OUT)
+        return ExcludedVote("reviewed_not_negative")
+    return ExcludedVote(judgments.unsettled.get(pair, "over_share_or_near_held_out"))
 
 
 def count_outcomes(found: Iterable[VoteEffect]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.records import Judgment, Verdict
+from retriever_training.judgments.reasons import DropReason, UnsettledReason
 from retriever_training.judgments.reviews import Review, apply_reviews, excluded_by_reviews, training_reviews
 from retriever_training.judgments.splits import Split, find_near_held_out, hash_fraction, normalise_question, split_of
 from retriever_training.judgments.voters import Voter, assess_voters, over_unchecked_limit
@@ -24,9 +25,6 @@ from retriever_training.judgments.votes import (
 MIN_NEGATIVE_PROBABILITY = 0.8
 """The least probability at which a rejected passage counts as a negative."""
 
-DIVIDED_OPINIONS = "people are divided"
-REJECTED_BY_ONE = "rejected by one person only"
-
 MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
 NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most this many questions, or this share of them
 POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for this many; see `_share`
@@ -37,14 +35,14 @@ class AggregatedJudgments:
     """What a night learns from, and what it left out and why."""
 
     judgments: tuple[Judgment, ...]
-    dropped: Mapping[str, int]
+    dropped: Mapping[DropReason, int]
     """Verdicts, votes or judgments left out, by reason."""
     people: Mapping[str, Voter] = field(default_factory=dict)
     """Everybody whose votes were looked at, by name."""
     excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Question, normalised → passages that a review took out of its negatives."""
-    unsettled: Mapping[QuestionPassage, str] = field(default_factory=dict)
-    """What people said something of that settled nothing → why: one of the reasons in `dropped`."""
+    unsettled: Mapping[QuestionPassage, UnsettledReason] = field(default_factory=dict)
+    """Pairs that people judged without settling anything → why; `dropped` counts them too."""
 
     def split(self, name: Split) -> list[Judgment]:
         """The judgments of one split, in a fixed order."""
@@ -68,7 +66,7 @@ def aggregate_votes(
     `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
     (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
     """
-    dropped: Counter[str] = Counter()
+    dropped: Counter[DropReason] = Counter()
     votes = collect_votes(verdicts, cited, known_passage_ids, max_per_person, dropped)
     people = assess_voters(votes, trusted=trusted, quarantined=quarantined)
     counting = _counting(votes, people, trusted, dropped)
@@ -76,7 +74,9 @@ def aggregate_votes(
     confirmed = {
         review.pair for review in training_reviews(reviews, known_passage_ids) if review.decision == "negative"
     }
-    unsettled = {pair: labels for pair, labels in settled.items() if isinstance(labels, str) and pair not in confirmed}
+    unsettled = {
+        pair: reason for pair, reason in settled.items() if not isinstance(reason, Judgment) and pair not in confirmed
+    }
     dropped.update(unsettled.values())
     reviewed = apply_reviews(
         [judgment for judgment in settled.values() if isinstance(judgment, Judgment)],
@@ -95,7 +95,7 @@ def aggregate_votes(
 
 
 def _counting(
-    votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str], dropped: Counter[str]
+    votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str], dropped: Counter[DropReason]
 ) -> VotesByPair:
     """The votes of those who do not wait, without what nobody can check and is too much."""
     present = {
@@ -104,9 +104,9 @@ def _counting(
     over = over_unchecked_limit({pair: labels for pair, labels in present.items() if labels}, people, trusted)
     counting: VotesByPair = {}
     for pair, labels in present.items():
-        dropped["person in quarantine"] += len(votes[pair]) - len(labels)
+        dropped["person_waits"] += len(votes[pair]) - len(labels)
         kept = {name: vote for name, vote in labels.items() if (name, pair[0]) not in over}
-        dropped["nobody can check so much of one person"] += len(labels) - len(kept)
+        dropped["unchecked_person_over_share"] += len(labels) - len(kept)
         if kept:
             counting[pair] = kept
     return counting
@@ -117,18 +117,18 @@ def _settle(
     people: Mapping[str, Verdict],
     persons: Mapping[str, Voter],
     trusted: Collection[str],
-) -> Judgment | str:
-    """What the votes on one pair come to, or why to nothing."""
+) -> Judgment | UnsettledReason:
+    """What the votes on one pair come to, or why they come to nothing."""
     probability = _probability(people, {user: persons[user].record for user in people})
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
     sure = probability if label == "positive" else 1 - probability
     if math.isclose(probability, 0.5):
-        return DIVIDED_OPINIONS
+        return "people_divided"
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
-        return REJECTED_BY_ONE
+        return "rejected_by_one_person"
     if not agreeing:  # a record below one half turns odds round, and nobody named the passage
-        return "said only by people who are mostly mistaken"
+        return "only_mistaken_people"
     kind = max(VERDICT_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
     question = max(people.values(), key=lambda vote: vote.given_at).question
@@ -168,7 +168,7 @@ def _counts_as_negative(
     return len(agreeing) >= 2 or named_another or any(user in trusted for user in agreeing)
 
 
-def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list[Judgment]:
+def _within_shares(judgments: Sequence[Judgment], dropped: Counter[DropReason]) -> list[Judgment]:
     """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
     of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
     for judgment in judgments:
@@ -179,7 +179,7 @@ def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list
         for judgment in sorted(group, key=_surest_first)[MAX_PER_QUESTION:]
     }
     kept = [judgment for judgment in judgments if id(judgment) not in over]
-    dropped["question over its share"] += len(over)
+    dropped["question_over_share"] += len(over)
     n_questions = len({normalise_question(judgment.question) for judgment in kept})
     of_passage: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
     for judgment in kept:
@@ -190,7 +190,7 @@ def _within_shares(judgments: Sequence[Judgment], dropped: Counter[str]) -> list
         for (_, label), group in of_passage.items()
         for judgment in sorted(group, key=_surest_first)[_share(label, n_questions, n_passages) :]
     }
-    dropped["passage over its share"] += len(over)
+    dropped["passage_over_share"] += len(over)
     return [judgment for judgment in kept if id(judgment) not in over]
 
 
@@ -213,11 +213,11 @@ def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
     return -judgment.probability, -judgment.n_people, hash_fraction(judgment.question)
 
 
-def _apart(judgments: Sequence[Judgment], dropped: Counter[str]) -> Iterator[Judgment]:
+def _apart(judgments: Sequence[Judgment], dropped: Counter[DropReason]) -> Iterator[Judgment]:
     """Those whose question is not too near one that is held out from it."""
     near = find_near_held_out({normalise_question(judgment.question) for judgment in judgments})
     for judgment in judgments:
         if normalise_question(judgment.question) in near:
-            dropped["too near a held-out question"] += 1
+            dropped["near_held_out_question"] += 1
         else:
             yield judgment

@@ -14,9 +14,9 @@ from rag.database.schema import passages, read_connection, turns
 from rag.database.user_tables import reviews
 from rag.errors import NotFoundError, UsageError
 from rag.records import Judgment, utc_now
+from retriever_training.judgments.reasons import DropReason
 from retriever_training.judgments.splits import normalise_question, split_of
 from retriever_training.judgments.votes import QuestionPassage
-from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 
 ReviewDecision = Literal["negative", "not_negative", "skip"]
 """It is wrong for the question; it is not, so nothing may learn to push it away; somebody else shall decide."""
@@ -91,7 +91,7 @@ class ReviewStore:
 
 
 def apply_reviews(
-    judgments: Sequence[Judgment], reviews: Sequence[Review], known: Collection[str], dropped: Counter[str]
+    judgments: Sequence[Judgment], reviews: Sequence[Review], known: Collection[str], dropped: Counter[DropReason]
 ) -> list[Judgment]:
     """The judgments as *reviews* leave them, in the order of their pairs; what goes is counted in *dropped*.
 
@@ -108,7 +108,7 @@ def apply_reviews(
             by_pair[review.pair] = _confirmed(review, said)
         elif review.decision == "not_negative" and said is not None:
             del by_pair[review.pair]
-            dropped[REVIEWED_NOT_NEGATIVE] += 1
+            dropped["reviewed_not_negative"] += 1
     return [by_pair[pair] for pair in sorted(by_pair)]
 
 

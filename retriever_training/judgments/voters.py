@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from retriever_training.judgments.reasons import WaitReason
 from retriever_training.judgments.votes import VotesByPair, is_positive, without_voters
 
 RELIABILITY_PRIOR = (8.0, 2.0)
@@ -40,8 +41,8 @@ class Voter:
     """Votes on passages on which at least two others voted, and were not divided."""
     n_agreed: int
     """Of these, the votes on the others' side."""
-    waits: str = ""
-    """Why this person's votes do not count for now; empty if they do."""
+    waits: WaitReason | None = None
+    """Why this person's votes do not count for now; None if they do."""
 
     @property
     def record(self) -> float:
@@ -82,7 +83,7 @@ def assess_voters(
     """
     everybody = _compared(votes)
     reasons = {name: reason for name, reason in _floods(votes, everybody).items() if name not in trusted}
-    reasons |= {name: "put into quarantine by hand (feedback.quarantined)" for name in quarantined if name in everybody}
+    reasons |= {name: WaitReason("quarantined_by_hand") for name in quarantined if name in everybody}
     waiting = {name: replace(everybody[name], waits=reason) for name, reason in reasons.items()}
     while True:
         others = _compared(without_voters(votes, waiting))
@@ -90,10 +91,8 @@ def assess_voters(
         worst = max(doubt, key=lambda name: (doubt[name], name), default=None)
         if worst is None or doubt[worst] < MIN_CERTAINTY:
             return dict(sorted((others | waiting).items()))
-        one = others[worst]
-        waiting[worst] = replace(
-            one, waits=f"agreed with the others on {one.n_agreed:,} of {one.n_compared:,} passages"
-        )
+        voter = others[worst]
+        waiting[worst] = replace(voter, waits=WaitReason("disagrees", voter.n_agreed, voter.n_compared))
 
 
 def over_unchecked_limit(
@@ -162,7 +161,7 @@ def _doubt(person: Voter) -> float:
     return probability_worse_than_chance(agreed + person.n_agreed, differed + person.n_compared - person.n_agreed)
 
 
-def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, str]:
+def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, WaitReason]:
     """Who gave more votes, or more rejections, than a reader can mean, and in which way; nobody who is proven."""
     times: dict[str, list[datetime]] = defaultdict(list)
     shares_a_rejection: set[str] = set()
@@ -179,9 +178,9 @@ def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, str]:
         if voter.is_proven:
             continue
         if busiest > MAX_PER_HOUR:
-            floods[name] = f"{busiest:,} votes within an hour"
+            floods[name] = WaitReason("too_fast", busiest)
         elif one_sided and name not in shares_a_rejection:
-            floods[name] = f"{voter.n_rejections:,} rejections, not one of them shared by anybody"
+            floods[name] = WaitReason("unshared_rejections", voter.n_rejections)
     return floods
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rag.records import Verdict
+from retriever_training.judgments.reasons import DropReason
 from retriever_training.judgments.splits import normalise_question
 
 VERDICT_ALONGSIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
@@ -31,7 +32,7 @@ def collect_votes(
     cited: Mapping[str, Sequence[str]],
     known: Collection[str],
     max_per_person: int,
-    dropped: Counter[str],
+    dropped: Counter[DropReason],
 ) -> VotesByPair:
     """Gathers *verdicts* by question and passage; what says nothing of a passage that is there is counted in *dropped*.
 
@@ -42,14 +43,14 @@ def collect_votes(
     by_person: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.verdict not in VERDICT_WEIGHT:
-            dropped["says nothing of a passage"] += 1
+            dropped["about_no_passage"] += 1
             continue
         targets = [verdict.passage_id] if verdict.passage_id else list(cited.get(verdict.turn_id, ()))
         for passage_id in targets:
             if passage_id not in known:
-                dropped["passage no longer in the library"] += 1
+                dropped["passage_gone"] += 1
             elif by_person[verdict.user] >= max_per_person:
-                dropped["person over their share"] += 1
+                dropped["person_over_share"] += 1
             else:
                 by_person[verdict.user] += 1
                 _cast(votes[normalise_question(verdict.question), passage_id], verdict)

@@ -69,7 +69,7 @@ def _data(night: NightFacts) -> Iterator[tuple[str, str]]:
     yield "people whose votes count", f"{len(evidence.judgments.people):,}"
     yield "passages", f"{len(evidence.passages):,}"
     for reason, n in sorted(evidence.judgments.dropped.items()):
-        yield f"left out: {reason}", f"{n:,}"
+        yield f"left out: {reason.replace('_', ' ')}", f"{n:,}"
 
 
 def _training(night: NightFacts) -> Iterator[tuple[str, str]]:
@@ -146,7 +146,7 @@ def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
 
 def _advice(night: NightFacts) -> Iterator[str]:
     dropped = night.evidence.judgments.dropped
-    n_lost = dropped.get("passage no longer in the library", 0)
+    n_lost = dropped.get("passage_gone", 0)
     if n_lost:
         yield (
             f"{n_lost:,} verdicts name passages that are gone since documents were cut or changed anew: judge these "

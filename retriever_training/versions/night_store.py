@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from rag.database.schema import nights, read_connection
 from rag.records import utc_now
+from retriever_training.judgments.reasons import load_drop_counts
 
 STEPS_KEY = "steps"
 """Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
@@ -138,6 +139,8 @@ def finish_night(
 def _night(row: Mapping[Any, Any]) -> NightRecord:
     finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
     summary = json.loads(row["summary"])
+    if "dropped" in summary:
+        summary["dropped"] = load_drop_counts(summary["dropped"])
     steps = tuple(
         NightStep(**step | {"began_at": datetime.fromisoformat(step["began_at"])})
         for step in summary.pop(STEPS_KEY, [])

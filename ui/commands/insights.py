@@ -125,6 +125,7 @@ def _looked(steps: Iterator[tuple[int, int] | VoteEffectsSummary]) -> VoteEffect
 
 def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:
     from ui.texts import insights as texts
+    from ui.texts.reasons import describe_exclusion
     from ui.web.insights.render import format_rank
 
     title = (one.passage.title or one.passage.source) if one.passage else one.cast.passage_id
@@ -137,7 +138,7 @@ def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:
         format_rank(one.before),
         format_rank(one.now),
         names.get(one.moved_by or "", ""),
-        f"{outcome}: {texts.why_told(one.why)}" if one.why else outcome,
+        f"{outcome}: {describe_exclusion(one.why)}" if one.why else outcome,
     ]
 
 

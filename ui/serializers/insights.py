@@ -14,6 +14,7 @@ from retriever_training.inspection.judged_ranks import BEYOND_DEPTH
 from retriever_training.inspection.vote_effects import VoteEffect
 from ui.actions.vote_effects import VoteEffectsSummary
 from ui.serializers.answers import search_result_json
+from ui.texts.reasons import describe_exclusion
 
 EXCERPT_LENGTH = 200  # characters of a passage
 
@@ -58,7 +59,8 @@ def _effect_json(one: VoteEffect, names: Mapping[str, str]) -> dict[str, Any]:
         "rank_before": _rank_json(one.before),
         "rank_now": _rank_json(one.now),
         "outcome": one.outcome,
-        "why": one.why,
+        "why": one.why.code if one.why else "",
+        "why_text": describe_exclusion(one.why) if one.why else "",
         "held_out": one.is_held_out,
         "changed_in": names.get(one.moved_by) if one.moved_by else None,
         "versions": [

@@ -65,20 +65,6 @@ DIFFERS = (
 )
 GONE_PASSAGE = "The passage is no longer in the library"
 
-WHY: Mapping[str, str] = {
-    "rejected by one person only": "One person alone can’t make a passage wrong: it needs a second one, or a pin of the "
-    "right passage.",
-    "people are divided": "As many people say the opposite.",
-    "said only by people who are mostly mistaken": "Nobody says so but people whom the others mostly contradict.",
-    "reviewed: not a negative": "Somebody looked at it and decided that it is not wrong for this question.",
-    "overruled": "Others said the opposite, and they weigh more.",
-    "passage no longer in the library": "The document was removed or changed, so its votes no longer stand.",
-    "too much or too near": "Left out: the question is too near one that measures versions, or there are more votes on this "
-    "question or passage, or by this person, than count.",
-}
-"""A night's reason → what it means for who voted."""
-WHY_WAITS = "These votes wait: {reason}."
-
 LEARNT = "Of {whose} {n} that a night has learnt from, {parts}."
 LEARNT_PARTS = {
     "moved": "**{n:,} moved the passage as {who}wanted**",
@@ -140,17 +126,6 @@ def n_votes(n: int) -> str:
     ('1 vote', '1,200 votes')
     """
     return f"{n:,} vote{'' if n == 1 else 's'}"
-
-
-def why_told(why: str) -> str:
-    """Why a vote counts for nothing, for who gave it.
-
-    >>> why_told("waits: 301 votes within an hour")
-    'These votes wait: 301 votes within an hour.'
-    """
-    if why.startswith("waits: "):
-        return WHY_WAITS.format(reason=why.removeprefix("waits: "))
-    return WHY.get(why, f"{why[:1].upper()}{why[1:]}.")
 
 
 # ---- over time

@@ -175,24 +175,6 @@ CAN_NOT_KNOW = (
     "again."
 )
 WHY_REMOVED = "Why passages were removed"
-REASONS = {
-    "is a positive": "People’s judgments name it as right for this question.",
-    "reviewed: not a negative": "Somebody looked at it on the page Training, and decided that it is no negative of this "
-    "question.",
-    "says the same as a positive": "It has the words of a right passage in the same order.",
-    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number tells "
-    "them apart.",
-    "shares its wording with a positive": "They share most runs of five words, and no name or number tells them apart: "
-    "one was cut out of the other, or is another version of it.",
-    "as close as a positive, under": "Its cosine with the question is above 0.95 times that of the right passage, so it "
-    "may be right as well, and nobody has said so.",
-    "somebody called it helpful": "Somebody called it helpful for this question, and was outvoted.",
-    "right for nearly the same question": "People called it right for a question that asks nearly the same of the "
-    "same thing.",
-    "holds an answer": "A known answer to the question stands in it.",
-    "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
-}
-"""How a rule's reason begins → what it means."""
 
 # ---- the page of insights
 

@@ -19,17 +19,15 @@ from rag.versions.registry import Promotion
 from retriever_training.inspection.judged_ranks import BEYOND_DEPTH, JudgedRanks
 from retriever_training.inspection.standing_votes import StandingVote, load_standing_votes
 from retriever_training.inspection.vote_effects import (
-    CROWDED_OUT,
-    GONE,
     VoteEffect,
     count_outcomes,
     version_path,
     why_excluded,
 )
-from retriever_training.judgments.aggregate import REJECTED_BY_ONE, AggregatedJudgments
+from retriever_training.judgments.aggregate import AggregatedJudgments
+from retriever_training.judgments.reasons import ExcludedVote, ExclusionCode, WaitReason
 from retriever_training.judgments.splits import split_of
 from retriever_training.judgments.voters import Voter
-from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE
 from tests.fixtures import jargon
 from tests.fixtures.library_after_night import ASKED, LATER, REJECTED
 from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
@@ -77,7 +75,7 @@ def test_the_rank_that_was_shown_is_told_as_it_was(app: App) -> None:
 
 def test_a_rejection_by_one_person_does_not_count_and_says_why(app: App) -> None:
     effect = look(app, "ann")[REJECTED]
-    assert (effect.outcome, effect.why) == ("left_out", REJECTED_BY_ONE)
+    assert (effect.outcome, effect.why) == ("left_out", ExcludedVote("rejected_by_one_person"))
 
 
 def test_a_vote_after_the_night_counts_tonight_and_not_before(app: App) -> None:
@@ -107,13 +105,13 @@ def test_a_document_that_is_gone_is_said_to_be_gone(app: App) -> None:
     app.library.remove(source)
     app.refresh()
     gone = look(app).get(ASKED)
-    assert gone is None or (gone.outcome, gone.why, gone.steps) == ("left_out", GONE, ())
+    assert gone is None or (gone.outcome, gone.why, gone.steps) == ("left_out", ExcludedVote("passage_gone"), ())
 
 
 def test_people_in_quarantine_are_told_that_their_votes_wait(after_a_night: Path) -> None:
     opened = open_app(load_settings(after_a_night, feedback={"quarantined": ["local"]}))
     try:
-        assert look(opened)[ASKED].why == "waits: put into quarantine by hand (feedback.quarantined)"
+        assert look(opened)[ASKED].why == ExcludedVote("person_waits", WaitReason("quarantined_by_hand"))
     finally:
         opened.close()
 
@@ -262,7 +260,7 @@ def test_of_many_versions_the_first_and_the_latest_are_asked() -> None:
     assert version_path(cast(encoder_id="v1"), history(*names)) == ("v1", "v15", "v16", "v17", "v18", "v19")
 
 
-def judged(label: str | None = None, waits: str = "") -> AggregatedJudgments:
+def judged(label: str | None = None, waits: WaitReason | None = None) -> AggregatedJudgments:
     people = {"ann": Voter(name="ann", n_votes=1, n_rejections=0, n_compared=0, n_agreed=0, waits=waits)}
     some = (
         (Judgment(question="q", passage_id="p", label=label, probability=0.8, n_people=1, weight=0.8, latest_at=NOON),)
@@ -275,33 +273,38 @@ def judged(label: str | None = None, waits: str = "") -> AggregatedJudgments:
 @pytest.mark.parametrize(
     ("verdict", "label", "why"),
     [
-        ("pin", "positive", ""),
+        ("pin", "positive", None),
         ("pin", "negative", "overruled"),
-        ("not_relevant", "negative", ""),
+        ("not_relevant", "negative", None),
         ("not_relevant", "positive", "overruled"),
-        ("helpful", None, CROWDED_OUT),
+        ("helpful", None, "over_share_or_near_held_out"),
     ],
 )
-def test_a_vote_counts_where_the_judgment_agrees(verdict: str, label: str | None, why: str) -> None:
+def test_a_vote_counts_where_the_judgment_agrees(verdict: str, label: str | None, why: ExclusionCode | None) -> None:
     judgments = judged(label)
     settled = {("q", "p"): label} if label else {}
-    assert why_excluded(cast(verdict=verdict), judgments, settled, is_there=True) == why
+    excluded = why_excluded(cast(verdict=verdict), judgments, settled, is_there=True)
+    assert excluded == (ExcludedVote(why) if why else None)
 
 
 def test_a_person_who_waits_is_told_so_before_anything_else() -> None:
-    judgments = judged("positive", waits="too quick")
-    assert why_excluded(cast(), judgments, {("q", "p"): "positive"}, is_there=True) == "waits: too quick"
+    too_fast = WaitReason("too_fast", 301)
+    judgments = judged("positive", waits=too_fast)
+    excluded = why_excluded(cast(), judgments, {("q", "p"): "positive"}, is_there=True)
+    assert excluded == ExcludedVote("person_waits", too_fast)
 
 
 def test_a_rejection_that_a_review_took_back_says_so() -> None:
     reviewed = AggregatedJudgments(judgments=(), dropped={}, people={}, excluded={"q": frozenset({"p"})})
-    assert why_excluded(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == REVIEWED_NOT_NEGATIVE
-    assert why_excluded(cast(verdict="pin"), reviewed, {}, is_there=True) == CROWDED_OUT
+    assert why_excluded(cast(verdict="not_relevant"), reviewed, {}, is_there=True) == ExcludedVote(
+        "reviewed_not_negative"
+    )
+    assert why_excluded(cast(verdict="pin"), reviewed, {}, is_there=True) == ExcludedVote("over_share_or_near_held_out")
 
 
 def test_several_people_who_say_the_same_are_counted_each() -> None:
     three = VoteEffect(cast=cast(("ann", "bob", "cem")), passage=None, steps=(), outcome="moved")
-    one = VoteEffect(cast=cast(), passage=None, steps=(), outcome="left_out", why=GONE)
+    one = VoteEffect(cast=cast(), passage=None, steps=(), outcome="left_out", why=ExcludedVote("passage_gone"))
     assert count_outcomes([three, one]) == {
         "moved": 3,
         "first": 0,

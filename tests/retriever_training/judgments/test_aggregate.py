@@ -44,7 +44,7 @@ def test_a_pin_is_a_positive_with_the_record_of_a_person_nobody_knows() -> None:
 def test_one_stranger_does_not_make_a_negative() -> None:
     judgments = judged(said("ann", "wrong", "not_relevant"))
     assert judgments.judgments == ()
-    assert judgments.dropped == {"rejected by one person only": 1}
+    assert judgments.dropped == {"rejected_by_one_person": 1}
 
 
 def test_one_trusted_person_makes_a_negative() -> None:
@@ -61,7 +61,7 @@ def test_two_people_who_agree_make_a_negative() -> None:
 def test_people_who_are_divided_say_nothing() -> None:
     judgments = judged(said("ann", "right", "pin"), said("bob", "right", "not_relevant"))
     assert judgments.judgments == ()
-    assert judgments.dropped == {"people are divided": 1}
+    assert judgments.dropped == {"people_divided": 1}
 
 
 def test_a_person_who_is_always_outvoted_loses_their_say() -> None:
@@ -83,7 +83,7 @@ def test_what_an_unreliable_person_rejects_alone_is_not_made_right_by_it() -> No
     against = [said("eve", "right", "not_relevant", question) for question in questions]
     judgments = judged(*agreed, *against, said("eve", "wrong", "not_relevant", "Another one?"))
     assert all(judgment.passage_id == "right" for judgment in judgments.judgments)
-    assert judgments.dropped["said only by people who are mostly mistaken"] == 1
+    assert judgments.dropped["only_mistaken_people"] == 1
 
 
 def test_a_helpful_answer_makes_its_cited_passages_weak_positives() -> None:
@@ -133,14 +133,14 @@ def test_a_word_on_the_passage_outweighs_a_kind_word_on_the_answer() -> None:
 def test_verdicts_on_a_deleted_passage_are_forgotten() -> None:
     judgments = judged(said("ann", "deleted", "pin"))
     assert judgments.judgments == ()
-    assert judgments.dropped == {"passage no longer in the library": 1}
+    assert judgments.dropped == {"passage_gone": 1}
 
 
 def test_nobody_has_more_than_their_share() -> None:
     votes = [said("ann", "right", "pin", f"Question {number}?") for number in range(5)]
     judgments = judged(*votes, cap=3)
     assert len(judgments.judgments) == 3
-    assert judgments.dropped == {"person over their share": 2}
+    assert judgments.dropped == {"person_over_share": 2}
 
 
 def test_the_same_question_in_other_letters_is_one_question() -> None:
@@ -177,7 +177,7 @@ def rejected_everywhere(n_questions: int, n_rejected: int) -> AggregatedJudgment
 def test_a_passage_that_is_voted_down_everywhere_is_wrong_for_ten_questions_at_most() -> None:
     judgments = rejected_everywhere(200, 150)
     assert sum(judgment.label == "negative" for judgment in judgments.judgments) == 10
-    assert judgments.dropped["passage over its share"] == 140
+    assert judgments.dropped["passage_over_share"] == 140
     assert sum(judgment.label == "positive" for judgment in judgments.judgments) == 200
 
 
@@ -195,7 +195,7 @@ def test_a_passage_pinned_everywhere_is_right_for_fifty_questions_at_most() -> N
     known = {"spam", *(f"p{number}" for number in range(100))}
     judgments = aggregate_votes(votes, {}, known, trusted=(), max_per_person=1000)
     assert sum(judgment.passage_id == "spam" for judgment in judgments.judgments) == 50
-    assert judgments.dropped == {"passage over its share": 40}
+    assert judgments.dropped == {"passage_over_share": 40}
 
 
 def test_in_a_library_of_two_passages_each_may_be_right_for_all_questions() -> None:
@@ -208,7 +208,7 @@ def test_a_question_with_thousands_of_votes_has_ten_right_passages_at_most() -> 
     votes += [said("last", "p3", "pin", "Everybody asks this?")]
     judgments = aggregate_votes(votes, {}, {f"p{number}" for number in range(40)}, trusted=(), max_per_person=100)
     assert len(judgments.judgments) == 10
-    assert judgments.dropped == {"question over its share": 30}
+    assert judgments.dropped == {"question_over_share": 30}
     assert "p3" in {judgment.passage_id for judgment in judgments.judgments}, "the surest stay"
 
 
@@ -222,4 +222,4 @@ def test_a_train_question_too_near_a_held_out_one_is_counted_and_left_out() -> N
     gate = next(text for text in spellings if split_of(text) == "gate")
     judgments = judged(said("ann", "right", "pin", train), said("bob", "right", "pin", gate))
     assert [judgment.question for judgment in judgments.judgments] == [gate]
-    assert judgments.dropped == {"too near a held-out question": 1}
+    assert judgments.dropped == {"near_held_out_question": 1}

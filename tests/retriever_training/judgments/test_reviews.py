@@ -14,7 +14,6 @@ from rag.embedding.query_vectors import get_query_vectors
 from rag.errors import NotFoundError, UsageError
 from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings
-from retriever_training.judgments.aggregate import REJECTED_BY_ONE
 from retriever_training.judgments.reviews import ReviewStore
 from retriever_training.judgments.snapshot import TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import split_of
@@ -95,7 +94,7 @@ def mined(app: App, evidence: TrainingSnapshot) -> tuple[dict[str, set[str]], di
 def test_a_rejection_of_one_stranger_waits_until_it_is_confirmed(app: App) -> None:
     before = gathered(app)
     assert rejected(before) == []
-    assert before.judgments.dropped == {REJECTED_BY_ONE: 1}
+    assert before.judgments.dropped == {"rejected_by_one_person": 1}
     ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "negative", "admin")
     after = gathered(app)
     assert rejected(after) == [passage(app, OTHER)]
@@ -109,7 +108,7 @@ def test_a_rejection_that_counts_goes_where_a_review_says_that_it_is_none(app: A
     ReviewStore(app.engine).decide(QUESTION, passage(app, OTHER), "not_negative", "admin")
     after = gathered(app, trusted)
     assert rejected(after) == []
-    assert after.judgments.dropped == {REVIEWED_NOT_NEGATIVE: 1}
+    assert after.judgments.dropped == {"reviewed_not_negative": 1}
 
 
 def test_what_was_reviewed_as_no_negative_is_mined_no_more_and_counted_by_its_reason(app: App) -> None:

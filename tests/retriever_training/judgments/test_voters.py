@@ -8,6 +8,7 @@ import pytest
 
 from rag.records import Verdict
 from retriever_training.judgments.aggregate import AggregatedJudgments, aggregate_votes
+from retriever_training.judgments.reasons import WaitReason
 from retriever_training.judgments.voters import (
     MAX_PER_HOUR,
     Voter,
@@ -83,7 +84,7 @@ def test_a_trusted_person_never_waits_for_disagreeing() -> None:
 
 def test_who_is_named_waits_though_trusted() -> None:
     found = assess_voters(votes(said("ann", "q")), trusted=("ann",), quarantined=("ann", "not here"))
-    assert "by hand" in found["ann"].waits
+    assert found["ann"].waits == WaitReason("quarantined_by_hand")
     assert set(found) == {"ann"}
 
 
@@ -106,8 +107,8 @@ def test_votes_that_wait_are_counted_and_decide_nothing() -> None:
     without = judged(*(vote for vote in against("troll", 20) if vote.user != "troll"))
     with_troll = judged(*against("troll", 20))
     assert with_troll.judgments == without.judgments
-    assert with_troll.dropped == {"person in quarantine": 20}
-    assert with_troll.people["troll"].waits == "agreed with the others on 0 of 20 passages"
+    assert with_troll.dropped == {"person_waits": 20}
+    assert with_troll.people["troll"].waits == WaitReason("disagrees", 0, 20)
 
 
 # ---- floods
@@ -117,7 +118,7 @@ def test_votes_faster_than_anybody_reads_wait() -> None:
     slow = [said("slow", f"q{number}", second=20.0 * number) for number in range(MAX_PER_HOUR + 100)]
     fast = [said("fast", f"q{number}", second=float(number)) for number in range(MAX_PER_HOUR + 1)]
     found = assess_voters(votes(*slow, *fast), trusted=())
-    assert found["fast"].waits == "301 votes within an hour"
+    assert found["fast"].waits == WaitReason("too_fast", 301)
     assert not found["slow"].waits
     assert not assess_voters(votes(*fast), trusted=("fast",))["fast"].waits
 
@@ -130,7 +131,7 @@ def test_an_imported_file_is_no_flood() -> None:
 
 def test_hundreds_of_rejections_that_nobody_shares_wait() -> None:
     given = [said("nay", f"q{number}", "not_relevant", second=60.0 * number) for number in range(200)]
-    assert assess_voters(votes(*given), trusted=())["nay"].waits == "200 rejections, not one of them shared by anybody"
+    assert assess_voters(votes(*given), trusted=())["nay"].waits == WaitReason("unshared_rejections", 200)
     assert not assess_voters(votes(*given[1:]), trusted=())["nay"].waits
     assert not assess_voters(votes(*given, said("ann", "q0", "not_relevant")), trusted=())["nay"].waits
 
@@ -182,5 +183,5 @@ def test_a_coin_is_never_proven() -> None:
 
 def test_what_nobody_can_check_is_counted() -> None:
     judgments = judged(*crowd(10, 5), *(said("eager", f"mine {number}") for number in range(60)))
-    assert judgments.dropped["nobody can check so much of one person"] == 10
+    assert judgments.dropped["unchecked_person_over_share"] == 10
     assert len(judgments.judgments) == 100

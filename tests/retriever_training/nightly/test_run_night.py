@@ -152,7 +152,7 @@ def test_the_next_night_holds_nothing_of_a_removed_document(app: App) -> None:
     app.library.remove("manuals/camera/3")
     evidence = load_snapshot(app.stores, trusted=(), max_per_person=1000)
     assert len(evidence.judgments.judgments) == 287
-    assert evidence.judgments.dropped == {"passage no longer in the library": 1}
+    assert evidence.judgments.dropped == {"passage_gone": 1}
 
 
 @pytest.mark.chaos

@@ -110,7 +110,8 @@ def test_administrators_see_everybodys_votes_and_nobodys_name(app: App) -> None:
 def test_a_person_sees_their_own_votes_only(app: App) -> None:
     ann = client_of(app, CurrentUser("ann", "reader"))
     (vote,) = ann.get("/api/insights/votes").json()["votes"]
-    assert (vote["question"], vote["outcome"], vote["why"]) == (REJECTED, "left_out", "rejected by one person only")
+    assert (vote["question"], vote["outcome"], vote["why"]) == (REJECTED, "left_out", "rejected_by_one_person")
+    assert vote["why_text"].startswith("One person alone can’t make a passage wrong")
     assert ann.get("/api/insights").status_code == 200
     refused = ann.get("/api/insights/votes", params={"whose": "all"})
     assert refused.status_code == 403

@@ -33,6 +33,7 @@ from tests.ui.browser.test_first_visit import HOSTILE
 from ui.background.startup import AppStartup
 from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import shared as texts
+from ui.texts.reasons import REMOVED
 from ui.web.components.escape import escape_html
 from ui.web.components.theme import MAIN_STYLE_SHEET
 from ui.web.pages import build_pages
@@ -90,7 +91,7 @@ def test_a_judged_question_shows_its_right_passage_and_what_is_kept_and_removed_
     assert "5 found, 0 kept" in dense
     assert "5 found, 5 kept" in random
     assert random.count('nj-fate nj-kept">Kept<') == 5
-    assert escape_html(texts.REASONS["as close as a positive, under"]) in ways
+    assert escape_html(REMOVED["as close as a positive, under"]) in ways
 
 
 def test_a_way_that_found_nothing_says_why_and_comes_last(app: App) -> None:
@@ -230,9 +231,7 @@ def test_only_the_reasons_that_were_given_are_explained() -> None:
 def test_every_way_and_every_rule_has_its_words() -> None:
     assert list(texts.WAYS) == list(FINDERS)
     view = VersionView("the base", np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
-    unexplained = [
-        rule.reason for rule in false_negative_rules([view]) if not rule.reason.startswith(tuple(texts.REASONS))
-    ]
+    unexplained = [rule.reason for rule in false_negative_rules([view]) if not rule.reason.startswith(tuple(REMOVED))]
     assert unexplained == []
 
 

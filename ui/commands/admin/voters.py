@@ -34,6 +34,7 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
     """
     from rag.app.app import open_app
     from retriever_training.judgments.snapshot import load_judgments
+    from ui.texts.reasons import describe_drop, describe_wait
 
     settings = load_command_settings(context)
     app = open_app(settings)
@@ -49,7 +50,8 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
         app.close()
     listed = list(judgments.people.values())
     if as_json:
-        print_json({"people": [_as_json(voter) for voter in listed], "dropped": dict(judgments.dropped)})
+        dropped = dict(judgments.dropped)
+        print_json({"people": [_as_json(voter) for voter in listed], "dropped": dropped})
         return
     if not listed:
         typer.echo('Nobody has voted yet: "nightjar serve" and "nightjar feedback import" bring votes in.')
@@ -61,17 +63,20 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
             f"{voter.n_rejections:,}",
             f"{voter.n_agreed:,} of {voter.n_compared:,}" if voter.n_compared else "–",
             f"{voter.record:.2f}",
-            voter.waits,
+            describe_wait(voter.waits) if voter.waits else "",
         ]
         for voter in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))
     ]
     print_table(["person", "votes", "rejections", "others agree", "record", "waits, because"], rows)
     for reason, n in sorted(judgments.dropped.items()):
-        typer.echo(f"left out, {reason}: {n:,}")
+        typer.echo(f"left out, {describe_drop(reason)}: {n:,}")
 
 
 def _as_json(person: Voter) -> dict[str, Any]:
-    return asdict(person) | {"record": round(person.record, 4), "proven": person.is_proven}
+    from ui.texts.reasons import describe_wait
+
+    waits = describe_wait(person.waits) if person.waits else ""
+    return asdict(person) | {"waits": waits, "record": round(person.record, 4), "proven": person.is_proven}
 
 
 def forget_person(

@@ -45,6 +45,7 @@ def reviews(
     from retriever_training.judgments.reviews import ReviewStore
     from ui.auth.current_user import LOCAL_USER
     from ui.serializers.training import review_json
+    from ui.texts.reasons import describe_drop
 
     with opened_app(context) as app:
         if decide is not None:
@@ -59,7 +60,10 @@ def reviews(
     elif not told:
         typer.echo("Nothing is in doubt.")
     else:
-        rows = [[doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], doubt["why"]] for doubt in told]
+        rows = [
+            [doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], describe_drop(doubt["why"])]
+            for doubt in told
+        ]
         print_table(["question", "passage", "kind", "why"], rows)
 
 

@@ -13,6 +13,7 @@ from retriever_training.inspection.vote_effects import VoteEffect
 from ui.actions.vote_effects import VoteEffectsSummary
 from ui.texts import insights as words
 from ui.texts import shared as texts
+from ui.texts.reasons import describe_exclusion
 from ui.web.components.escape import escape_html, passage_title
 from ui.web.components.inline_svg import Series, bar_chart, line_chart, rank_sparkline
 
@@ -122,7 +123,7 @@ def _notes(one: VoteEffect, names: Mapping[str, str], *, at_once: bool) -> list[
     if one.moved_by:
         notes.append(escape_html(words.CHANGED_IN.format(version=names.get(one.moved_by, one.moved_by))))
     if one.why:
-        notes.append(escape_html(words.why_told(one.why)))
+        notes.append(escape_html(describe_exclusion(one.why)))
     if one.outcome == "tonight":
         notes.append(escape_html(words.TONIGHT_AT_ONCE if at_once else words.TONIGHT))
     if one.is_held_out and not one.why:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rag.records import Passage
 from ui.texts import shared as texts
+from ui.texts.reasons import REMOVED
 from ui.web.components.escape import escape_html, highlight, passage_title
 
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
@@ -123,7 +124,7 @@ def _reasons(found: Sequence[FinderCandidates]) -> str:
     given = {candidate.removed for candidate in found if candidate.removed}
     told = [
         f"<li><strong>{escape_html(start)}</strong>{escape_html(': ' + meaning)}</li>"
-        for start, meaning in texts.REASONS.items()
+        for start, meaning in REMOVED.items()
         if any(reason == start or reason.startswith(start + " ") for reason in given)
     ]
     return f'<div class="nj-why"><h2>{texts.WHY_REMOVED}</h2><ul>{"".join(told)}</ul></div>' if told else ""

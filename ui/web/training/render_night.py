@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.records import utc_now
 from ui.texts import training as texts
+from ui.texts.reasons import describe_drop
 from ui.web.components.escape import escape_html
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def render_gate_reasons(night: NightRecord) -> str:
     """What the gate said of a night, in sentences, and what was left out of its judgments."""
     said = "".join(f"<li>{escape_html(str(reason))}</li>" for reason in night.summary.get("reasons", []))
     dropped: Mapping[str, Any] = night.summary.get("dropped", {})
-    out = "".join(f"<li>{escape_html(reason)}: {int(n):,}</li>" for reason, n in dropped.items())
+    out = "".join(f"<li>{escape_html(describe_drop(reason))}: {int(n):,}</li>" for reason, n in dropped.items())
     left = f"<details><summary>{texts.LEFT_OUT}</summary><ul>{out}</ul></details>" if out else ""
     return f"<h3>{texts.GATE_SAID}</h3><ul>{said}</ul>{left}" if said else left
 

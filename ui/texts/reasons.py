@@ -1,0 +1,101 @@
+"""Why votes, judgments and negatives count for nothing: the words for every code of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from retriever_training.judgments.reasons import DropReason, ExcludedVote, ExclusionCode, WaitCode, WaitReason
+
+# ---- what a night leaves out
+
+DROPPED: Mapping[DropReason, str] = {
+    "people_divided": "people are divided",
+    "rejected_by_one_person": "rejected by one person only",
+    "only_mistaken_people": "said only by people who are mostly mistaken",
+    "about_no_passage": "says nothing about a passage",
+    "passage_gone": "passage no longer in the library",
+    "person_over_share": "person over their share",
+    "person_waits": "person’s votes wait",
+    "unchecked_person_over_share": "more of one person than others could check",
+    "question_over_share": "question over its share",
+    "passage_over_share": "passage over its share",
+    "near_held_out_question": "too near a held-out question",
+    "reviewed_not_negative": "reviewed: not a negative",
+}
+"""As the label of a count."""
+
+
+def describe_drop(reason: str) -> str:
+    """The label of a count that a night stored; a text that is no code is its own label.
+
+    >>> describe_drop("people_divided"), describe_drop("a reason of an old night")
+    ('people are divided', 'a reason of an old night')
+    """
+    return next((label for code, label in DROPPED.items() if code == reason), reason)
+
+
+# ---- whose votes wait
+
+WAITS: Mapping[WaitCode, str] = {
+    "quarantined_by_hand": "put into quarantine by hand (feedback.quarantined)",
+    "disagrees": "agreed with the others on {n:,} of {n_of:,} passages",
+    "too_fast": "{n:,} votes within an hour",
+    "unshared_rejections": "{n:,} rejections, not one of them shared by anybody",
+}
+
+
+def describe_wait(reason: WaitReason) -> str:
+    """Why a person's votes wait.
+
+    >>> describe_wait(WaitReason("disagrees", 0, 1400))
+    'agreed with the others on 0 of 1,400 passages'
+    """
+    return WAITS[reason.code].format(n=reason.n, n_of=reason.n_of)
+
+
+# ---- what became of a vote
+
+EXCLUDED: Mapping[ExclusionCode, str] = {
+    "rejected_by_one_person": "One person alone can’t make a passage wrong: it needs a second one, or a pin of the right "
+    "passage.",
+    "people_divided": "As many people say the opposite.",
+    "only_mistaken_people": "Nobody says so but people whom the others mostly contradict.",
+    "reviewed_not_negative": "Somebody looked at it and decided that it is not wrong for this question.",
+    "overruled": "Others said the opposite, and they weigh more.",
+    "passage_gone": "The document was removed or changed, so its votes no longer count.",
+    "over_share_or_near_held_out": "Left out: the question is too near one that measures versions, or there are more votes "
+    "on this question or passage, or by this person, than count.",
+    "person_waits": "These votes wait: {wait}.",
+}
+"""Why a vote does not count, for the person who gave it."""
+
+
+def describe_exclusion(excluded: ExcludedVote) -> str:
+    """Why a vote counts for nothing, for the person who gave it.
+
+    >>> describe_exclusion(ExcludedVote("person_waits", WaitReason("too_fast", 301)))
+    'These votes wait: 301 votes within an hour.'
+    """
+    return EXCLUDED[excluded.code].format(wait=describe_wait(excluded.wait) if excluded.wait else "")
+
+
+# ---- what is no negative
+
+REMOVED: Mapping[str, str] = {
+    "is a positive": "People’s judgments name it as right for this question.",
+    "reviewed: not a negative": "Somebody looked at it on the page Training, and decided that it is no negative of this "
+    "question.",
+    "says the same as a positive": "It has the words of a right passage in the same order.",
+    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number tells "
+    "them apart.",
+    "shares its wording with a positive": "They share most runs of five words, and no name or number tells them apart: "
+    "one was cut out of the other, or is another version of it.",
+    "as close as a positive, under": "Its cosine with the question is above 0.95 times that of the right passage, so it "
+    "may be right as well, and nobody has said so.",
+    "somebody called it helpful": "Somebody called it helpful for this question, and was outvoted.",
+    "right for nearly the same question": "People called it right for a question that asks nearly the same of the "
+    "same thing.",
+    "holds an answer": "It contains a known answer to the question.",
+    "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
+}
+"""How a rule's reason begins → what it means."""
