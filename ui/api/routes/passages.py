@@ -12,7 +12,7 @@ from rag.library.library import Library
 from rag.records import Passage
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
-from ui.middleware.plain_page import escape_text, render_plain_page
+from ui.html.environment import inline_style, render_html
 from ui.schemas.rest import PassageSchema
 
 
@@ -61,12 +61,15 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
 
 def render_passage(passage: Passage) -> str:
     """The passage as a page of text, without anything that its document could bring with it."""
-    place = [
+    location = [
         passage.source,
         *([f"page {passage.page}"] if passage.page else []),
         f"characters {passage.start:,} to {passage.end:,}",
     ]
-    title = passage.title or passage.source
-    heading = f"<p>{escape_text(passage.heading)}</p>" if passage.heading else ""
-    body = f"<h1>{escape_text(title)}</h1>{heading}<blockquote>{escape_text(passage.text)}</blockquote>"
-    return render_plain_page(title, f'{body}<p class="quiet">{escape_text(" · ".join(place))}</p>')
+    return render_html(
+        "api/passage.html.j2",
+        style=inline_style("plain.css"),
+        title=passage.title or passage.source,
+        passage=passage,
+        location=" · ".join(location),
+    )

@@ -10,12 +10,12 @@ import gradio as gr
 
 from ui.auth.current_user import CurrentUser, current_user
 from ui.background.startup import AppStartup
+from ui.html.environment import strip_control_characters
 from ui.texts import chat as said
 from ui.texts import shared as texts
 from ui.web.chat.components import QUICK, guarded
 from ui.web.chat.sources_panel import note_line, vote_button
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.escape import strip_control_characters
 from ui.web.components.handler_errors import Updates
 
 PAGE_SIZE = 30  # conversations that are shown at first, and more of at each wish

@@ -11,9 +11,9 @@ from rag.answering.answerer import TextDelta, check_question
 from rag.records import Answer
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
+from ui.html.environment import strip_control_characters
 from ui.serializers.answers import search_result_json
 from ui.web.chat.render_answer import format_answer
-from ui.web.components.escape import strip_control_characters
 
 MAX_CONCURRENT_ANSWERS = 16  # conversations answered at the same time; more wait in line
 

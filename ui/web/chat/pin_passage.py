@@ -14,12 +14,12 @@ from rag.records import Hit
 from ui.actions.give_verdict import current_verdicts, toggle_verdict, verdict_notice
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
+from ui.html.environment import strip_control_characters
 from ui.texts import chat as said
 from ui.web.chat.components import QUICK, guarded
 from ui.web.chat.render_card import render_card
 from ui.web.chat.sources_panel import html_block, note_line, render_vote_buttons, vote_button
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.escape import strip_control_characters
 from ui.web.components.handler_errors import Updates
 
 N_FOUND = 5  # passages of a search

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from rag.records import Passage
+from ui.html.environment import strip_control_characters
 
 Span = tuple[int, int]
 MAX_TITLE = 160  # characters
 WRAPPED = 55  # a line at least this long that ends in mid-sentence was wrapped by its author's editor
 
 _SOFT_BREAK = re.compile(rf"(?<=[^\n]{{{WRAPPED}}})(?<![.:;!?])\n(?=\S)(?![-*•–\d])")
-_TURNS_TEXT = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)  # bidi overrides: text posing as other text
 
 
 def escape_html(text: str) -> str:
@@ -37,18 +34,9 @@ def _escaped(character: str) -> str:
         return "<br>"
     if character in " \t":
         return " "
-    if unicodedata.category(character) in ("Cc", "Cs") or character in _TURNS_TEXT:
-        return ""
-    return f"&#{ord(character)};" if character.isascii() and not character.isalnum() else character
-
-
-def strip_control_characters(text: str) -> str:
-    r"""The text for places that show text as text, without what can't be sent or would turn it around.
-
-    >>> strip_control_characters("a\x00<b>\n")
-    'a<b>\n'
-    """
-    return "".join(c for c in text if c == "\n" or c in " \t" or _escaped(c))
+    if character.isascii() and character.isprintable() and not character.isalnum():
+        return f"&#{ord(character)};"
+    return strip_control_characters(character)
 
 
 def chat_message_text(text: str) -> str:

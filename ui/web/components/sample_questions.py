@@ -7,7 +7,7 @@ from itertools import islice
 
 from rag.library.library import Library
 from rag.records import Passage
-from ui.web.components.escape import strip_control_characters
+from ui.html.environment import strip_control_characters
 
 SAMPLED = 500  # passages looked at; ids are hashes, so the first ones are a fair sample
 SHORTEST, LONGEST = 12, 80  # characters of a sample question

@@ -24,9 +24,10 @@ from ui.actions.compare import (
 )
 from ui.auth.current_user import CurrentUser, current_user
 from ui.background.startup import AppStartup
+from ui.html.environment import strip_control_characters
 from ui.texts import insights as words
 from ui.web.chat.sources_panel import html_block
-from ui.web.components.escape import passage_title, strip_control_characters
+from ui.web.components.escape import passage_title
 from ui.web.components.handler_errors import Updates, run_handler
 from ui.web.insights.render import render_comparison
 

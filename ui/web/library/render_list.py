@@ -10,10 +10,11 @@ from rag.insights.document_listing import ListedDocument
 from rag.insights.knowledge_gaps import KnowledgeGap
 from rag.records import Passage
 from ui.auth.current_user import CurrentUser
+from ui.html.environment import strip_control_characters
 from ui.texts import library as texts
 from ui.texts.library import counted
 from ui.web.components.document_html import format_tally
-from ui.web.components.escape import escape_html, highlight, passage_title, strip_control_characters
+from ui.web.components.escape import escape_html, highlight, passage_title
 
 MAX_NAME = 200  # characters of a title or source on a button
 FEW_QUESTIONS = 4  # of a gap that are shown at once
