@@ -12,23 +12,31 @@ import typer
 
 from rag.errors import NightjarError
 from rag.state_files import write_private_files
-from ui.commands import ask as answers
-from ui.commands import demo, insights
-from ui.commands.admin import accounts, feedback
-from ui.commands.admin import config as configuring
-from ui.commands.admin import mcp as agents
-from ui.commands.admin import serve as operations
-from ui.commands.admin import voters as people
-from ui.commands.bench import group as bench
-from ui.commands.documents import gaps, jobs
-from ui.commands.documents import ingest as ingesting
-from ui.commands.documents import sources as library
-from ui.commands.evaluation import golden
-from ui.commands.evaluation import group as evaluation
-from ui.commands.training import calibrate, cold_start, cross_encoder, reviews
-from ui.commands.training import negatives as mining
-from ui.commands.training import nightly as learning
-from ui.commands.training import simulate as simulating
+from ui.commands.admin.accounts import accounts_group, tokens_group
+from ui.commands.admin.config import config_group
+from ui.commands.admin.feedback import feedback_group
+from ui.commands.admin.mcp import mcp
+from ui.commands.admin.serve import serve
+from ui.commands.admin.voters import forget_person, people
+from ui.commands.ask import ask, search
+from ui.commands.bench.group import bench_group
+from ui.commands.command_group import Command, add_panels, names_in_order
+from ui.commands.demo import demo
+from ui.commands.documents.gaps import gaps
+from ui.commands.documents.ingest import ingest
+from ui.commands.documents.jobs import jobs
+from ui.commands.documents.sources import remove, sources
+from ui.commands.evaluation.golden import golden_group
+from ui.commands.evaluation.group import eval_group
+from ui.commands.insights import insights, votes
+from ui.commands.training.calibrate import calibrate
+from ui.commands.training.cold_start import cold_start
+from ui.commands.training.cross_encoder import cross_encoder_group
+from ui.commands.training.negatives import convert_dpr, mine, negatives
+from ui.commands.training.nightly import compare, nightly, promote, rollback, versions
+from ui.commands.training.reviews import reviews
+from ui.commands.training.simulate import simulate
+from ui.version import nightjar_version
 
 HELP = """Chat with your documents; say which passages helped; tomorrow the right one comes first.
 
@@ -37,12 +45,39 @@ HELP = """Chat with your documents; say which passages helped; tomorrow the righ
 """
 
 
+PANELS: dict[str, tuple[Command, ...]] = {
+    "Start": (demo, serve),
+    "Documents": (ingest, sources, remove, jobs),
+    "Asking": (ask, search, mcp),
+    "Votes and use": (votes, people, feedback_group, insights, gaps),
+    "Training": (
+        nightly,
+        versions,
+        promote,
+        rollback,
+        compare,
+        reviews,
+        negatives,
+        mine,
+        cold_start,
+        calibrate,
+        cross_encoder_group,
+        simulate,
+    ),
+    "Evaluation": (golden_group, eval_group, bench_group, convert_dpr),
+    "Administration": (accounts_group, tokens_group, config_group, forget_person),
+}
+"""Every command and group, in the panels and the order of `nightjar --help`: as a user comes to need them."""
+
 STATE_KEEPERS = frozenset({"serve", "ingest", "nightly"})
 """Commands that write files into the state directory, and none that the user names elsewhere."""
 
 
 class _Commands(typer.core.TyperGroup):
-    """Turns every error we foresaw into one line on stderr and its exit code."""
+    """Lists the commands by panel, and turns every error that we foresaw into one line on stderr and its exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in names_in_order(PANELS) if name in self.commands]
 
     def invoke(self, ctx: Any) -> object:
         try:
@@ -61,6 +96,12 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightjar {nightjar_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def main(
     context: typer.Context,
@@ -70,6 +111,9 @@ def main(
     config: Annotated[
         Path | None, typer.Option(help="Settings file (NIGHTJAR_CONFIG, else ./nightjar.toml).", show_default=False)
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
     """Remembers if the state is; the commands open what they need."""
@@ -84,29 +128,4 @@ def main(
     context.obj = {"data": data, "config": config}
 
 
-for group in (
-    ingesting,
-    library,
-    jobs,
-    gaps,
-    answers,
-    feedback,
-    golden,
-    insights,
-    learning,
-    mining,
-    cross_encoder,
-    evaluation,
-    simulating,
-    people,
-    accounts,
-    reviews,
-    operations,
-    agents,
-    configuring,
-    demo,
-    bench,
-    calibrate,
-    cold_start,
-):
-    group.register(app)
+add_panels(app, PANELS)

@@ -36,7 +36,7 @@ def config(*arguments: str):
 
     app = typer.Typer(cls=_Commands)
     app.callback()(main)
-    configuring.register(app)
+    app.add_typer(configuring.config_group)
     return CliRunner().invoke(app, [*arguments])
 
 

@@ -27,12 +27,6 @@ SINCE_OPTION = typer.Option(help="Only from documents ingested on this day or la
 UNTIL_OPTION = typer.Option(help="Only from documents ingested on this day or earlier.", show_default=False)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(ask)
-    app.command()(search)
-
-
 def ask(
     context: typer.Context,
     question: Annotated[str, QUESTION_ARGUMENT],

@@ -33,11 +33,6 @@ TABLE_ROWS = (
 """Which scores, which side of them, and what the table calls it."""
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `demo`."""
-    app.command()(demo)
-
-
 def demo(
     context: typer.Context,
     tier: Annotated[
@@ -48,7 +43,7 @@ def demo(
         ".demo"
     ),
 ) -> None:
-    """Shows the loop: a library, people who ask and vote, a night, the gate, and what moved.
+    """Show the loop: a library, people who ask and vote, a night, the gate, and what moved.
 
     The library is the documentation of the Python packages that are installed anyway; a question is a docstring's own
     summary, taken out of its passage. Twenty simulated people, mistaken one time in five, ask and vote, three of

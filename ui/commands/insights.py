@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 MAX_CELL_WIDTH = 44  # characters of a question or title in a table
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(insights)
-    app.command()(votes)
-
-
 def insights(
     context: typer.Context,
     *,
     days: Annotated[int, typer.Option(help="7, 30, or 90 (by week).")] = 30,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Shows how the answers did over time: asked, answered, declined, liked, supported, and how fast.
+    """Show how the answers did over time: asked, answered, declined, liked, supported, and how fast.
 
     [bold]Example[/bold]
 
@@ -71,7 +65,7 @@ def votes(
     last: Annotated[int, typer.Option(help="How many votes to look at, the latest ones.", min=1, max=200)] = 20,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Shows what votes did: if each passage was and where it is now, by which version, or why it does not count.
+    """Show what votes did: where each passage was and is now, by which version, or why a vote does not count.
 
     Ranks are those of today's library, by each version alone: without the day's votes and without a reranker.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from types import ModuleType
 
 from fastapi import FastAPI
@@ -27,6 +26,7 @@ from ui.background.startup import AppStartup
 from ui.openai_api.routes import add_openai_routes
 from ui.schemas.errors import add_error_handlers
 from ui.server.metrics import add_metrics_route
+from ui.version import nightjar_version
 
 
 def create_api(opening: AppStartup, *, mcp: bool = False) -> FastAPI:
@@ -76,11 +76,3 @@ def import_mcp_server() -> ModuleType:
             "pip install 'nightjar-rag[mcp]', or leave server.mcp off"
         ) from error
     return door
-
-
-def nightjar_version() -> str:
-    """The release of the application."""
-    try:
-        return metadata.version("nightjar-rag")
-    except metadata.PackageNotFoundError:
-        return "0+source"  # run from a clone that was not installed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands.command_group import command_group
 from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,17 +19,11 @@ if TYPE_CHECKING:
     from rag.accounts.sessions_and_tokens import AccessToken
     from rag.app.app import App
 
-accounts_group = typer.Typer(no_args_is_help=True, help="Who may sign in, and what they may do.")
-tokens_group = typer.Typer(no_args_is_help=True, help="Secrets by which programs come in as a person.")
+accounts_group = command_group("accounts", "Say who may sign in, and what they may do.")
+tokens_group = command_group("tokens", "Make and revoke the tokens by which programs act as a person.")
 
 NAME_ARGUMENT = typer.Argument(help="As `nightjar accounts list` shows it.")
 PASSWORD_STDIN_OPTION = typer.Option("--password-stdin", help="Read the password from stdin, not from the terminal.")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds `accounts` and `tokens`."""
-    app.add_typer(accounts_group, name="accounts")
-    app.add_typer(tokens_group, name="tokens")
 
 
 @contextmanager

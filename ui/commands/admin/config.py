@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.errors import SettingsError
+from ui.commands.command_group import command_group
 from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from rag.settings import Settings
 
-group = typer.Typer(no_args_is_help=True, help="What is set, what could be, and whether it holds.")
+config_group = command_group("config", "Show and check the settings.")
 
 WHERE_TO_SET = """Set them in nightjar.toml ([retrieval] k = 8), by environment (NIGHTJAR__RETRIEVAL__K=8), or by a command's
 flags; the later of these wins."""
@@ -32,12 +33,7 @@ class Setting:
     description: str
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `config`."""
-    app.add_typer(group, name="config")
-
-
-@group.command()
+@config_group.command()
 def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show every setting: its value now, its default, and what it does. Secrets are masked.
 
@@ -63,7 +59,7 @@ def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) 
     typer.echo(f"\n{WHERE_TO_SET}")
 
 
-@group.command()
+@config_group.command()
 def check(context: typer.Context) -> None:
     """Read the settings from all their places; exit code 2 names what is wrong.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ui.commands.command_group import command_group
 from ui.commands.console import (
     FROM_ARGUMENT,
     JSON_OPTION,
@@ -16,21 +17,16 @@ from ui.commands.console import (
     write_lines,
 )
 
-group = typer.Typer(no_args_is_help=True, help="What people said of passages, from and to JSON lines.")
+feedback_group = command_group("feedback", "Import and export votes as JSON lines.")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `feedback`."""
-    app.add_typer(group, name="feedback")
-
-
-@group.command("import")
+@feedback_group.command("import")
 def import_(
     context: typer.Context,
     file: Annotated[Path, FROM_ARGUMENT],
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Reads verdicts: {"query", "passage_id", "verdict", "user", "time"?} a line.
+    """Import verdicts from a file: {"query", "passage_id", "verdict", "user", "time"?} a line.
 
     Passages are named by their id or, for a BEIR library, by their BEIR id. Verdicts: helpful, not_relevant,
     pin (this is the right passage), outdated. Reading a file twice changes nothing. Exit code 1 if a line
@@ -56,9 +52,9 @@ def import_(
         raise typer.Exit(1)
 
 
-@group.command()
+@feedback_group.command()
 def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
-    """Writes every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
+    """Write every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
     from rag.feedback.import_export import export_verdicts
 
     with opened_app(context) as app:

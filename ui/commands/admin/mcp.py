@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from rag.app.app import App
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this command."""
-    app.command()(mcp)
-
-
 def mcp(context: typer.Context) -> None:
     """Serve the tools search and ask to an agent, by the Model Context Protocol over stdin and stdout.
 
@@ -28,7 +23,8 @@ def mcp(context: typer.Context) -> None:
     """
     from ui.actions.ask import AsyncAnswerer
     from ui.background.startup import AppStartup
-    from ui.server.api_app import import_mcp_server, nightjar_version
+    from ui.server.api_app import import_mcp_server
+    from ui.version import nightjar_version
 
     door, settings = import_mcp_server(), load_command_settings(context)
 

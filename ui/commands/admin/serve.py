@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from rag.app.app import App
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(serve)
-
-
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from retriever_training.judgments.voters import Voter
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(people)
-    app.command("forget-person")(forget_person)
-
-
 def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List who votes, how often the others agree with them, and whose votes wait, and why.
 

@@ -25,6 +25,7 @@ from ui.commands.bench.learning.mining import mining
 from ui.commands.bench.learning.night import night
 from ui.commands.bench.learning.poisoning import poison
 from ui.commands.bench.learning.training import training
+from ui.commands.command_group import command_group
 from ui.commands.console import JSON_OPTION, print_json, print_table, progress_bar
 from ui.commands.training.cold_start import bench_cold_start
 
@@ -32,34 +33,6 @@ if TYPE_CHECKING:
     from eval.bench.bm25 import LexicalBench
 
 BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder.", show_default=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    group = typer.Typer(
-        help="Measure our parts beside what you would pick instead, on this machine.", no_args_is_help=True
-    )
-    group.command()(lexical)
-    group.command()(ingest)
-    group.command()(search)
-    group.command()(serving)
-    group.command()(chat)
-    group.command()(insights)
-    group.command()(pages)
-    group.command()(report)
-    group.command()(answers)
-    group.command()(splitting)
-    group.command()(declining)
-    group.command()(gate)
-    group.command()(night)
-    group.command("big-night")(big_night)
-    group.command()(poison)
-    group.command()(forgetting)
-    group.command("cold-start")(bench_cold_start)
-    group.command()(training)
-    group.command()(mining)
-    group.command()(false_negatives)
-    app.add_typer(group, name="bench")
 
 
 def lexical(
@@ -163,3 +136,31 @@ def _print_lexical(measured: LexicalBench) -> None:
         f"A file of {kept.n_new} passages: added in {kept.add_s:.3f} s, one passage changed in {kept.change_s:.3f} s, "
         f"removed in {kept.remove_s:.3f} s; all counted anew in {kept.anew_s:.2f} s."
     )
+
+
+bench_group = command_group(
+    "bench",
+    "Measure our parts next to what you would pick instead, on this machine.",
+    [
+        lexical,
+        ingest,
+        search,
+        serving,
+        chat,
+        insights,
+        pages,
+        report,
+        answers,
+        splitting,
+        declining,
+        gate,
+        night,
+        big_night,
+        poison,
+        forgetting,
+        training,
+        mining,
+        false_negatives,
+    ],
+)
+bench_group.command("cold-start")(bench_cold_start)

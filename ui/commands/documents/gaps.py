@@ -11,11 +11,6 @@ from ui.commands.console import JSON_OPTION, escape_unprintable, opened_app, pri
 N_EXAMPLE_QUESTIONS = 3  # questions of a gap in the table
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this command."""
-    app.command()(gaps)
-
-
 def gaps(
     context: typer.Context,
     *,

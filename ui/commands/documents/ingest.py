@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from rag.ingestion.ingest import IngestReport
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(ingest)
-
-
 def ingest(
     context: typer.Context,
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders.", show_default=False)] = None,

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 MAX_FILES_LISTED = 50  # that are listed for people; all of them with --json
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this command."""
-    app.command()(jobs)
-
-
 def jobs(
     context: typer.Context,
     job_id: Annotated[str | None, typer.Argument(help="One ingest, with its files.", show_default=False)] = None,

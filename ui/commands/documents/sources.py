@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 MAX_LISTED = 100  # documents with their counts, unless somebody asks for more
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(sources)
-    app.command()(remove)
-
-
 def sources(
     context: typer.Context,
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ui.commands.command_group import command_group
 from ui.commands.console import (
     FROM_ARGUMENT,
     JSON_OPTION,
@@ -23,23 +24,18 @@ if TYPE_CHECKING:
     from eval.datasets.golden_questions import Golden
     from rag.app.app import App
 
-group = typer.Typer(no_args_is_help=True, help="Questions whose right passage or answer is known, to measure by.")
+golden_group = command_group("golden", "Collect questions whose right passage or answer is known.")
 
 MAX_QUESTION_LENGTH = 70  # characters of a question in a table
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `golden`."""
-    app.add_typer(group, name="golden")
-
-
-@group.command("import")
+@golden_group.command("import")
 def import_(
     context: typer.Context,
     file: Annotated[Path, FROM_ARGUMENT],
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Reads golden questions: {"question", "source", "quote", "reference"?, "nuggets"?, "tags"?, "answerable"?} a line.
+    """Import golden questions: {"question", "source", "quote", "reference"?, "nuggets"?, "tags"?, "answerable"?} a line.
 
     A passage_id may stand for source and quote. A nugget is a list of spellings of a fact that the answer must hold, or
     {"spellings": […], "vital": false}. Reading a file twice changes nothing. A wrong line is named, and nothing is kept.
@@ -54,9 +50,9 @@ def import_(
         _add(app, resolve_passages(lines, app.library), as_json=as_json)
 
 
-@group.command()
+@golden_group.command()
 def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
-    """Writes every golden question that counts, one JSON object a line, so that `import` reads it again."""
+    """Write every golden question that counts, one JSON object a line, so that `import` reads it again."""
     from eval.datasets.golden_store import list_golden
 
     with opened_app(context) as app:
@@ -64,14 +60,14 @@ def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
     write_lines([location.golden.as_json() for location in found], file, "golden questions")
 
 
-@group.command("list")
+@golden_group.command("list")
 def list_(
     context: typer.Context,
     *,
     retired: Annotated[bool, typer.Option(help="Those that no longer count too.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Lists the golden questions."""
+    """List the golden questions."""
     from dataclasses import asdict
 
     from eval.datasets.golden_store import list_golden
@@ -101,21 +97,21 @@ def list_(
     print_table(["id", "question", "document", "origin", "by", ""], rows)
 
 
-@group.command()
+@golden_group.command()
 def retire(
     context: typer.Context,
     golden_id: Annotated[str, typer.Argument(help="The id, or its beginning.", show_default=False)],
 ) -> None:
-    """Measures no longer with a question. Adding it again brings it back."""
+    """Stop measuring with a question. Adding it again brings it back."""
     from eval.datasets.golden_store import retire_golden as retire_one
 
     with opened_app(context) as app:
         typer.echo(f"retired: {retire_one(app.engine, golden_id).question}")
 
 
-@group.command()
+@golden_group.command()
 def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """Looks for every golden question's quote in today's passages. Exit code 1 if one is lost."""
+    """Look for every golden question's quote in today's passages. Exit code 1 if one is lost."""
     from collections import Counter
 
     from eval.datasets.golden_locations import locate_golden
@@ -145,7 +141,7 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
         raise typer.Exit(1)
 
 
-@group.command()
+@golden_group.command()
 def add(
     context: typer.Context,
     source: Annotated[
@@ -158,7 +154,7 @@ def add(
     questions: Annotated[int, typer.Option("-n", "--questions", min=1, help="At most so many, drawn.")] = 100,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Adds golden questions that the library gives of itself, marked by where they come from.
+    """Add golden questions that the library gives of itself, marked by where they come from.
 
     Headings and written questions are kept only if the base finds their passage: they are easier than what people
     ask, and figures on them are apart.

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(calibrate)
-
-
 def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Find how sure an answer must be in your library, so that few questions that it answers are declined.
 

@@ -22,11 +22,6 @@ PSEUDO_QUESTION_WEIGHT = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command("cold-start")(cold_start)
-
-
 def cold_start(
     context: typer.Context,
     *,

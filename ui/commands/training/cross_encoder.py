@@ -8,23 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from ui.background.night_plan import build_night_plan
+from ui.commands.command_group import command_group
 from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, stage_progress_bars
 
-
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    group = typer.Typer(
-        help="A slow, exact reader of question and passage together, off by default.", no_args_is_help=True
-    )
-    group.callback()(_cross_encoder)  # keeps `train` a word of its own while it is the only command
-    group.command()(train)
-    app.add_typer(group, name="cross-encoder")
+cross_encoder_group = command_group(
+    "cross-encoder", "Train a slow, exact reader of question and passage together; it is off by default."
+)
 
 
+@cross_encoder_group.callback()
 def _cross_encoder() -> None:
-    """A slow, exact reader of question and passage together, off by default."""
+    """Keeps `train` a word of its own while it is the only command."""
 
 
+@cross_encoder_group.command()
 def train(
     context: typer.Context,
     *,

@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    for command in (negatives, mine, convert_dpr):
-        app.command()(command)
-
-
 def negatives(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="A question, best one that was judged.")],
@@ -42,7 +36,7 @@ def negatives(
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Shows, side by side, the negatives that each way finds for a question: kept or not, and why not.
+    """Show, side by side, the negatives that each way finds for a question: kept or not, and why not.
 
     The margin is the right passage's cosine with the question less the candidate's; below 0 the version takes the
     candidate for the better one.
@@ -105,7 +99,7 @@ def mine(
     ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
 ) -> None:
-    """Writes the night's questions and right passages, with negatives of all sources and where each came from.
+    """Write the night's questions and right passages, with negatives of all sources and where each came from.
 
     To be read, or for other trainers. A night of tier 3 takes its own negatives from night.sources in the settings.
 
@@ -192,7 +186,7 @@ def convert_dpr(
     dev: Annotated[Path | None, typer.Option(help="Of questions to choose by.", show_default=False)] = None,
     test: Annotated[Path | None, typer.Option(help="Of questions to measure on.", show_default=False)] = None,
 ) -> None:
-    """Makes a BEIR folder of DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
+    """Make a BEIR folder of DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
 
     Right passages get grade 1, hard negatives grade 0; the corpus holds every passage that the files name.
 

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 EXIT_CODE_BY_DECISION = {"promoted": 0, "kept": 3, "invalid": 4}
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    for command in (nightly, versions, promote, rollback, compare):
-        app.command()(command)
-
-
 def nightly(
     context: typer.Context,
     tier: Annotated[
@@ -31,7 +25,7 @@ def nightly(
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Runs one whole night: judgments, negatives, training, measurement, gate, and promotion if it is better.
+    """Run one whole night: judgments, negatives, training, measurement, gate, and promotion if it is better.
 
     Safe to run twice and safe to kill. Exit codes: 0 promoted, 3 the gate said no, 4 too little data,
     75 another night is running.
@@ -59,7 +53,7 @@ def nightly(
 
 
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """Lists the retriever versions, and which one answers."""
+    """List the retriever versions, and which one answers."""
     from rag.app.app import open_app
     from retriever_training.versions.rejected_candidates import latest_refusals
     from ui.actions.compare import version_names
@@ -127,7 +121,7 @@ def _as_json(version: Version, called: Mapping[str, str], current: str, refused:
 def promote(
     context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
 ) -> None:
-    """Makes a version answer, whatever the gate said; a running application takes it in within two seconds.
+    """Make a version answer, whatever the gate said; a running application switches within two seconds.
 
     Of one that the gate turned down, it warns, and the history says that a person overruled the gate. The last one
     keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
@@ -145,7 +139,7 @@ def promote(
 
 
 def rollback(context: typer.Context) -> None:
-    """Makes the version before the current one answer again."""
+    """Make the version before the current one answer again."""
     from rag.app.app import open_app
 
     app = open_app(load_command_settings(context))
@@ -168,7 +162,7 @@ def compare(
     k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 10,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Asks two versions the same question and shows what moved."""
+    """Ask two versions the same question and show what moved."""
     from rag.app.app import open_app
 
     app = open_app(load_command_settings(context))

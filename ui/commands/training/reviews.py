@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from rag.app.app import App
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this command."""
-    app.command()(reviews)
-
-
 def reviews(
     context: typer.Context,
     *,

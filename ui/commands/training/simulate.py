@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from retriever_training.simulation.simulated_users import Behaviour, SimulatedTurn
 
 
-def register(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(simulate)
-
-
 def simulate(
     context: typer.Context,
     *,
