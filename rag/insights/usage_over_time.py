@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -88,27 +88,26 @@ def to_span(days: int) -> SpanDays:
     return span
 
 
-def usage_over_time(engine: Engine, days: SpanDays, today: date | None = None) -> UsageOverTime:
-    """What the turns of the last *days* days say; *today* is the last of them, in UTC."""
-    *_, found = usage_over_time_in_steps(engine, days, today)
-    assert isinstance(found, UsageOverTime)
-    return found
+def usage_over_time(
+    engine: Engine,
+    days: SpanDays,
+    today: date | None = None,
+    on_progress: Callable[[int, int], None] = lambda n_done, n_days: None,
+) -> UsageOverTime:
+    """What the turns of the last *days* days say; *today* is the last of them, in UTC.
 
-
-def usage_over_time_in_steps(
-    engine: Engine, days: SpanDays, today: date | None = None
-) -> Iterator[tuple[int, int] | UsageOverTime]:
-    """How many days are counted, and of how many; at the end what they say. Days that are over are counted once."""
+    Days that are over are counted once. *on_progress* gets how many days are counted, and of how many.
+    """
     today = today or datetime.now(UTC).date()
     first = today - timedelta(days - 1)
     bounds = [(first - timedelta(days), first - timedelta(1)), *split_into_periods(days, today)]
     wanted, counts = days_between(bounds[0][0], today), dict[date, DayCount]()
     for count in count_days(engine, wanted):
         counts |= count
-        yield len(counts), len(wanted)
+        on_progress(len(counts), len(wanted))
     with read_connection(engine) as connection:
         said = _said(connection, bounds)
-    yield _over_time(days, bounds, counts, said)
+    return _over_time(days, bounds, counts, said)
 
 
 def _over_time(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rag.app.app import App
@@ -28,7 +28,7 @@ class VoteEffectsSummary:
     effects: tuple[VoteEffect, ...]
     """The latest vote first."""
     is_weighed: bool = True
-    """False while it is not known yet which votes count: they are told as if all of them did."""
+    """False while it is not known yet which votes count: they are shown as if all of them did."""
 
     @property
     def covers_all_votes(self) -> bool:
@@ -42,7 +42,7 @@ class VoteEffectsSummary:
 
 
 class VoteEffectsView:
-    """Looks again and again at one application; ranks and judgments that were worked out are kept until something changes."""
+    """Looks repeatedly at one application; keeps ranks and judgments that were worked out until something changes."""
 
     def __init__(self, app: App, many: int = MANY_EVENTS) -> None:
         self._app = app
@@ -50,33 +50,33 @@ class VoteEffectsView:
         self._ranks = JudgedRanks(app.stores)
         self._judgments: tuple[tuple[int, int, int], AggregatedJudgments] | None = None
 
-    def steps(
-        self, user: str | None, n: int = DEFAULT_N_VOTES, *, early: bool = False
-    ) -> Iterator[tuple[int, int] | VoteEffectsSummary]:
-        """How many searches are done, and of how many; at the end what was found. *user* None looks at everybody's votes.
+    def look(
+        self,
+        user: str | None,
+        n: int = DEFAULT_N_VOTES,
+        *,
+        on_progress: Callable[[int, int], None] = lambda n_done, n_searches: None,
+        on_unweighed: Callable[[VoteEffectsSummary], None] | None = None,
+    ) -> VoteEffectsSummary:
+        """What the *n* latest votes of *user* did, or of everybody if that is None.
 
-        With *early*, if votes are many, what was found comes once before they are weighed.
+        *on_progress* gets how many searches are done, and of how many, before each version is asked. If votes are many,
+        *on_unweighed* gets the summary once before it is known which of them count.
         """
-        found = load_standing_votes(self._app.engine, user)
-        some = found[:n]
-        missing = self._ranks.missing(required_ranks(some, self._app.registry.history()))
+        votes = load_standing_votes(self._app.engine, user)
+        latest = votes[:n]
+        missing = self._ranks.missing(required_ranks(latest, self._app.registry.history()))
         n_done, n_all = 0, sum(map(len, missing.values()))
         for encoder_id, targets in missing.items():
-            yield n_done, n_all
+            on_progress(n_done, n_all)
             self._ranks.find(encoder_id, targets)
             n_done += len(targets)
-        n_votes, n_looked_at = sum(effect.n_votes for effect in found), sum(effect.n_votes for effect in some)
-        if early and some and self._kept() is None and self._app.feedback.latest_event_id() >= self._many:
-            told = tuple(vote_effects(self._app.stores, some, self._ranks, None))
-            yield VoteEffectsSummary(n_votes, n_looked_at, told, is_weighed=False)
-        told = tuple(vote_effects(self._app.stores, some, self._ranks, self._settled()))
-        yield VoteEffectsSummary(n_votes, n_looked_at, told)
-
-    def at_once(self, user: str | None, n: int = DEFAULT_N_VOTES) -> VoteEffectsSummary:
-        """The same without the steps."""
-        *_, look = self.steps(user, n)
-        assert isinstance(look, VoteEffectsSummary)
-        return look
+        n_votes, n_looked_at = sum(vote.n_votes for vote in votes), sum(vote.n_votes for vote in latest)
+        if on_unweighed and latest and self._kept() is None and self._app.feedback.latest_event_id() >= self._many:
+            effects = tuple(vote_effects(self._app.stores, latest, self._ranks, None))
+            on_unweighed(VoteEffectsSummary(n_votes, n_looked_at, effects, is_weighed=False))
+        effects = tuple(vote_effects(self._app.stores, latest, self._ranks, self._settled()))
+        return VoteEffectsSummary(n_votes, n_looked_at, effects)
 
     def _settled(self) -> AggregatedJudgments:
         """What a night would make of all votes as they are now."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
 from rag.feedback.daily_counts import DayCount, count_days, last_closed_day
-from rag.insights.usage_over_time import SpanDays, UsageOverTime, days_covered, usage_over_time_in_steps
+from rag.insights.usage_over_time import SpanDays, UsageOverTime, days_covered, usage_over_time
 
 MAX_AGE_S = (
     60.0  # today and the votes are counted at each look, and whoever changes the days back should not wait again
@@ -22,22 +22,18 @@ class UsageCache:
     def __init__(self) -> None:
         self._kept: dict[SpanDays, tuple[float, UsageOverTime]] = {}
 
-    def over_time(self, engine: Engine, days: SpanDays) -> UsageOverTime:
-        """What the turns say, as of a minute ago at most."""
-        *_, found = self.steps(engine, days)
-        assert isinstance(found, UsageOverTime)
-        return found
-
-    def steps(self, engine: Engine, days: SpanDays) -> Iterator[tuple[int, int] | UsageOverTime]:
-        """How many days are counted, and of how many; at the end what they say."""
-        at, found = self._kept.get(days, (0.0, None))
-        if found is not None and time.monotonic() - at <= MAX_AGE_S:
-            yield found
-            return
-        for step in usage_over_time_in_steps(engine, days):
-            if isinstance(step, UsageOverTime):
-                self._kept[days] = time.monotonic(), step
-            yield step
+    def over_time(
+        self,
+        engine: Engine,
+        days: SpanDays,
+        on_progress: Callable[[int, int], None] = lambda n_done, n_days: None,
+    ) -> UsageOverTime:
+        """What the turns say, as of a minute ago at most; *on_progress* as for `usage_over_time`."""
+        counted_at, usage = self._kept.get(days, (0.0, None))
+        if usage is None or time.monotonic() - counted_at > MAX_AGE_S:
+            usage = usage_over_time(engine, days, on_progress=on_progress)
+            self._kept[days] = time.monotonic(), usage
+        return usage
 
 
 class PastDayCounter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,11 +10,11 @@ import typer
 from ui.commands.console import JSON_OPTION, load_command_settings, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from rag.insights.usage_over_time import UsagePeriod
     from retriever_training.inspection.vote_effects import VoteEffect
-    from ui.actions.vote_effects import VoteEffectsSummary
+    from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
 
 MAX_CELL_WIDTH = 44  # characters of a question or title in a table
 
@@ -84,7 +85,7 @@ def votes(
     app = open_app(load_command_settings(context))
     try:
         app.current()
-        look = _looked(VoteEffectsView(app).steps(person, last))
+        look = _look_with_bar(VoteEffectsView(app), person, last)
         called = version_names(app)
     finally:
         app.close()
@@ -101,20 +102,19 @@ def votes(
         typer.echo('No votes yet: "nightjar serve" and "nightjar feedback import" bring them in.')
 
 
-def _looked(steps: Iterator[tuple[int, int] | VoteEffectsSummary]) -> VoteEffectsSummary:
-    """The look at the end of *steps*, with a bar on stderr until it is there."""
-    first = next(steps)
-    if not isinstance(first, tuple):
-        return first
+def _look_with_bar(view: VoteEffectsView, person: str | None, n: int) -> VoteEffectsSummary:
+    """What the votes did, with a bar on stderr while ranks are searched for."""
     n_before = 0
-    with progress_bar("looking up ranks", first[1], "searches") as advance:
-        for step in steps:
-            if not isinstance(step, tuple):
-                advance(first[1] - n_before)
-                return step
-            advance(step[0] - n_before)
-            n_before = step[0]
-    raise AssertionError("the last step is the look")
+    with ExitStack() as stack:
+        advance: Callable[[int], None] | None = None
+
+        def on_progress(n_done: int, n_searches: int) -> None:
+            nonlocal advance, n_before
+            advance = advance or stack.enter_context(progress_bar("looking up ranks", n_searches, "searches"))
+            advance(n_done - n_before)
+            n_before = n_done
+
+        return view.look(person, n, on_progress=on_progress)
 
 
 def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:

@@ -66,6 +66,14 @@ def test_a_week_is_counted_day_by_day(database: Engine) -> None:
     assert week.periods[0].answered_share is None
 
 
+def test_counting_reports_its_days_up_to_all_of_them(database: Engine) -> None:
+    ask(database, "1", "2026-11-20T08:00:00")
+    steps: list[tuple[int, int]] = []
+    usage_over_time(database, 7, TODAY, on_progress=lambda n_done, n_days: steps.append((n_done, n_days)))
+    assert steps[-1] == (14, 14), "seven days, and as many before"
+    assert steps == sorted(steps)
+
+
 def test_the_whole_adds_up_and_says_since_when_support_is_kept(database: Engine) -> None:
     ask(database, "1", "2026-11-20T08:00:00")
     ask(database, "2", "2026-11-22T08:00:00", supported_share=0.0, seconds=1.0)

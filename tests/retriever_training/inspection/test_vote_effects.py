@@ -44,7 +44,7 @@ def app(after_a_night: Path) -> Iterator[App]:
 
 def look(app: App, user: str | None = "local", n: int = 20) -> dict[str, VoteEffect]:
     """By question."""
-    return {effect.cast.question: effect for effect in VoteEffectsView(app).at_once(user, n).effects}
+    return {effect.cast.question: effect for effect in VoteEffectsView(app).look(user, n).effects}
 
 
 def rank_under(app: App, encoder_id: str, question: str, passage_id: str) -> int:
@@ -117,7 +117,7 @@ def test_people_in_quarantine_are_told_that_their_votes_wait(after_a_night: Path
 
 
 def test_everybodys_votes_are_looked_at_together(app: App) -> None:
-    look_at_all = VoteEffectsView(app).at_once(None, 10)
+    look_at_all = VoteEffectsView(app).look(None, 10)
     assert look_at_all.n_votes == len(jargon.questions()) + 1
     assert (len(look_at_all.effects), look_at_all.n_looked_at) == (10, 10)
     assert sum(look_at_all.counts.values()) == 10
@@ -132,24 +132,28 @@ def n_vectors(app: App) -> int:
 
 
 def test_a_second_look_searches_for_nothing_and_the_steps_are_told(app: App) -> None:
-    first = VoteEffectsView(app)
-    *steps, found = first.steps("local")
-    assert isinstance(found, VoteEffectsSummary)
+    view = VoteEffectsView(app)
+    steps: list[tuple[int, int]] = []
+    view.look("local", on_progress=lambda n_done, n_searches: steps.append((n_done, n_searches)))
     assert steps[0] == (0, 3), "one vote under both versions, one under the current one"
-    assert [step for step in first.steps("local") if isinstance(step, tuple)] == []
+    steps.clear()
+    view.look("local", on_progress=lambda n_done, n_searches: steps.append((n_done, n_searches)))
+    assert steps == []
 
 
 def test_where_votes_are_many_ranks_come_before_it_is_known_which_of_them_count(after_a_night: Path) -> None:
     opened = open_app(load_settings(after_a_night, feedback={"quarantined": ["local"]}))
     try:
-        first = VoteEffectsView(opened, many=1)
-        unweighed, found = [step for step in first.steps("local", early=True) if isinstance(step, VoteEffectsSummary)]
+        view, early = VoteEffectsView(opened, many=1), list[VoteEffectsSummary]()
+        found = view.look("local", on_unweighed=early.append)
+        (unweighed,) = early
         assert (unweighed.is_weighed, found.is_weighed) == (False, True)
         assert [(effect.cast, effect.steps) for effect in unweighed.effects] == [
             (effect.cast, effect.steps) for effect in found.effects
         ]
         assert (unweighed.counts["left_out"], found.counts["left_out"]) == (0, 2)
-        assert list(first.steps("local", early=True)) == [found], "nothing has changed, so nothing is weighed again"
+        assert view.look("local", on_unweighed=early.append) == found
+        assert early == [unweighed], "nothing has changed, so nothing is weighed again"
     finally:
         opened.close()
 

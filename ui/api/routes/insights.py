@@ -41,5 +41,5 @@ def add_insight_routes(api: FastAPI, opening: AppStartup) -> None:
         person, app = current_user(request), opening.app()
         if whose == "all":
             person.require_role("administrator")
-        look = look_of(app).at_once(person.name if whose == "mine" else None, limit)
+        look = look_of(app).look(person.name if whose == "mine" else None, limit)
         return vote_effects_json(look, version_names(app))

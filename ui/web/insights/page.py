@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from rag.errors import NightjarError
-from rag.insights.usage_over_time import SPANS_DAYS, UsageOverTime, to_span
+from rag.insights.usage_over_time import SPANS_DAYS, to_span
 from ui.actions.compare import version_full_names
 from ui.actions.vote_effects import DEFAULT_N_VOTES, MAX_N_VOTES, VoteEffectsSummary, VoteEffectsView
 from ui.auth.current_user import current_user
@@ -19,6 +19,7 @@ from ui.texts import insights as words
 from ui.texts import shared as texts
 from ui.web.chat.sources_panel import html_block, page_links
 from ui.web.components.escape import escape_html
+from ui.web.components.stream_updates import stream_updates
 from ui.web.insights.compare_tab import CompareTab
 from ui.web.insights.render import render_usage, render_votes
 
@@ -40,7 +41,7 @@ class VotesTab:
 
     def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
-        self._look: VoteEffectsView | None = None
+        self._view: VoteEffectsView | None = None
         self.whose = gr.Radio(
             choices=[(words.MINE, "mine"), (words.ALL, "all")],
             value="all",
@@ -70,16 +71,26 @@ class VotesTab:
         may_see_all = person.may("administrator")
         mine = whose == "mine" or not may_see_all
         yield {self.whose: gr.update(visible=may_see_all), self.n: n}
-        try:
+
+        def work(show: Callable[[Updates], None]) -> Updates:
             app = self._opening.app()
-            self._look = self._look or VoteEffectsView(app)
-            for step in self._look.steps(person.name if mine else None, n, early=True):
-                if isinstance(step, VoteEffectsSummary):
-                    yield self._shown(
-                        step, version_full_names(app), mine=mine, at_once=app.settings.retrieval.until_tonight
-                    )
-                else:
-                    yield {self.status: words.LOOKING.format(done=step[0], all=step[1])}
+            self._view = self._view or VoteEffectsView(app)
+            at_once = app.settings.retrieval.until_tonight
+
+            def shown(summary: VoteEffectsSummary) -> Updates:
+                return self._shown(summary, version_full_names(app), mine=mine, at_once=at_once)
+
+            return shown(
+                self._view.look(
+                    person.name if mine else None,
+                    n,
+                    on_progress=lambda done, total: show({self.status: words.LOOKING.format(done=done, all=total)}),
+                    on_unweighed=lambda summary: show(shown(summary)),
+                )
+            )
+
+        try:
+            yield from stream_updates(work)
         except NightjarError as error:
             yield {self.status: escape_html(str(error))}
         except Exception:
@@ -120,12 +131,16 @@ class TimeTab:
     def look(self, days: int, request: gr.Request) -> Iterator[str]:
         """What the turns of the last days say, of all people together; says how far it has counted before."""
         current_user(request)
+
+        def work(show: Callable[[str], None]) -> str:
+            def on_progress(n_done: int, n_days: int) -> None:
+                if n_done < n_days:
+                    show(escape_html(words.COUNTING.format(done=n_done, all=n_days)))
+
+            return render_usage(self._counted.over_time(self._opening.app().engine, to_span(days), on_progress))
+
         try:
-            for step in self._counted.steps(self._opening.app().engine, to_span(days)):
-                if isinstance(step, UsageOverTime):
-                    yield render_usage(step)
-                elif step[0] < step[1]:
-                    yield escape_html(words.COUNTING.format(done=step[0], all=step[1]))
+            yield from stream_updates(work)
         except NightjarError as error:
             yield escape_html(str(error))
         except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,28 +143,34 @@ def measure_insights_page(
     from rag.feedback.daily_counts import count_days, discard_counts, last_closed_day
     from rag.insights.usage_over_time import days_covered, to_span
     from rag.records import utc_now
-    from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
+    from ui.actions.vote_effects import VoteEffectsView
     from ui.background.usage_cache import UsageCache
 
     app.refresh()  # a serving application has opened what answers long before
     over, span = days_covered(last_closed_day(utc_now())), to_span(90)
     with app.engine.begin() as connection:
         discard_counts(connection, over)  # else a run before this one has counted them
-    counted, look, took = UsageCache(), VoteEffectsView(app), {}
-    for name, steps in (
-        ("count_days", count_days(app.engine, over)),
-        ("numbers", counted.steps(app.engine, span)),
-        ("numbers_again", counted.steps(app.engine, span)),
+    usage, view, took = UsageCache(), VoteEffectsView(app), dict[str, StepTime]()
+    for name, work in (
+        ("count_days", lambda: list(count_days(app.engine, over))),
+        ("numbers", lambda: usage.over_time(app.engine, span)),
+        ("numbers_again", lambda: usage.over_time(app.engine, span)),
     ):
-        took[name] = _timed(steps)[-1]
+        elapsed = _stopwatch()
+        work()
+        took[name] = elapsed()
         progress(1)
-    looks = _timed(look.steps(None, early=True), VoteEffectsSummary)
-    took["ranks"], took["weighed"] = looks[0], looks[-1]
-    took["votes_again"] = _timed(look.steps(None, early=True), VoteEffectsSummary)[-1]
+    elapsed = _stopwatch()
+    view.look(None, on_unweighed=lambda summary: took.update(ranks=elapsed()))
+    took["weighed"] = elapsed()
+    took.setdefault("ranks", took["weighed"])  # few votes are weighed at once
+    elapsed = _stopwatch()
+    view.look(None)
+    took["votes_again"] = elapsed()
     progress(3)
     file = Path(str(app.engine.url.database))
     n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*"))
-    told = counted.over_time(app.engine, span)
+    told = usage.over_time(app.engine, span)
     n_told = told.whole.n_asked + told.before.n_asked
     return InsightsBench(
         n_turns=n_turns,
@@ -176,14 +182,12 @@ def measure_insights_page(
     )
 
 
-def _timed(steps: Iterable[object], kind: type = object) -> list[StepTime]:
-    """What passed until each of the *steps* that is of this kind."""
+def _stopwatch() -> Callable[[], StepTime]:
+    """Starts a stopwatch; the function that it returns reads it."""
     started, cpu_started = time.perf_counter(), time.process_time()
-    return [
-        StepTime(round(time.perf_counter() - started, 3), round(time.process_time() - cpu_started, 3))
-        for step in steps
-        if isinstance(step, kind)
-    ]
+    return lambda: StepTime(
+        seconds=round(time.perf_counter() - started, 3), cpu_s=round(time.process_time() - cpu_started, 3)
+    )
 
 
 def _print(measured: InsightsBench) -> None:
