@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag.records import CheckedSentence, Citation, Hit, Passage
-from rag.text.fact_values import extract_names, unsupported_values
+from rag.text.fact_values import unsupported_values
+from rag.text.sentence_features import passage_sentences, sentence_features
 from rag.text.sentences import Sentence, split_sentences
-from rag.text.term_coverage import content_words, coverage, idf_weights
+from rag.text.term_coverage import coverage, idf_weights
 
 MAX_SUPPORT_WITHOUT_NUMBER = (
     0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
@@ -70,8 +71,8 @@ def check_citations(answer: str, hits: Sequence[Hit]) -> CheckedAnswer:
     Every citation's quote is, byte for byte, `document.text[start:end]`.
     """
     passages = {hit.rank: hit.passage for hit in hits}
-    split = {rank: split_sentences(passage.text) for rank, passage in passages.items()}
-    weights = idf_weights(content_words(citation.text) for citations in split.values() for citation in citations)
+    split = {rank: passage_sentences(passage.text) for rank, passage in passages.items()}
+    weights = idf_weights(sentence_features(sentence.text).stems for parts in split.values() for sentence in parts)
     citations: list[Citation] = []
     checked: list[CheckedSentence] = []
     for claim in split_claims(answer):
@@ -150,11 +151,11 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
     if verbatim is not None:
         return SupportSpan(*verbatim, 1.0)
     best = SupportSpan(0, len(passage), 0.0)
-    wanted = content_words(claim)
+    wanted = sentence_features(claim).stems
     for start, end in [(sentence.start, sentence.end) for sentence in split] + [
         (a.start, b.end) for a, b in pairwise(split)
     ]:
-        share = min(0.99, coverage(wanted, content_words(passage[start:end]), weights))
+        share = min(0.99, coverage(wanted, sentence_features(passage[start:end]).stems, weights))
         share = min(share, MAX_SUPPORT_WITHOUT_NUMBER) if unsupported_values(claim, passage[start:end]) else share
         if share > best.support:  # the first and shortest of equals
             best = SupportSpan(start, end, share)
@@ -165,7 +166,7 @@ def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights
     """The stretch that supports the claim best; partly at most, if the passage does not know a name of the claim."""
     span = find_support(claim, passage.text, split, weights)
     known = passage.encoded_text.casefold()
-    if all(name in known for name in extract_names(claim)):
+    if all(name in known for name in sentence_features(claim).names):
         return span
     return replace(span, support=min(span.support, MAX_SUPPORT_WITHOUT_NAME))
 

@@ -7,17 +7,29 @@ contradiction, so both sentences must have the same words, names and titles, and
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rag.records import Passage
-from rag.text.fact_values import extract_values
-from rag.text.term_coverage import content_words
+from rag.text.sentence_features import sentence_features
 
 MIN_SHARED_WORDS = 3  # content words that both sentences have; fewer don't say what the number is of
 MIN_SHARED_SHARE = 0.8  # of the content words of the longer one
 
 _WHOLE = re.compile(r"[.!?。][\"'”’»)]*$")
-_DIGITS = re.compile(r"\d")
-_CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
+
+
+def find_contradiction(
+    chosen: Sequence[tuple[Passage, str]], others: Sequence[tuple[Passage, str]]
+) -> tuple[int, int] | None:
+    """Returns the positions of the first chosen sentence that another one contradicts, and of that other one.
+
+    Both are sentences with their passages; None if no passage on the same subject contradicts a chosen sentence.
+    """
+    for row, (passage, sentence) in enumerate(chosen):
+        for column, (other_passage, other) in enumerate(others):
+            if have_same_subject(passage, other_passage) and contradict(sentence, other):
+                return row, column
+    return None
 
 
 def contradict(one: str, other: str) -> bool:
@@ -32,12 +44,13 @@ def contradict(one: str, other: str) -> bool:
     """
     if not (_WHOLE.search(one) and _WHOLE.search(other)):  # headings and rows of tables are numbered
         return False
-    first, second = extract_values(one), extract_values(other)
+    ours, theirs = sentence_features(one), sentence_features(other)
+    first, second = ours.values, theirs.values
     if len(first - second) != 1 or len(second - first) != 1 or not _comparable(*(first - second), *(second - first)):
         return False
-    if set(_CODE.findall(one)) != set(_CODE.findall(other)):
+    if ours.codes != theirs.codes:
         return False
-    words, others = _words(one), _words(other)
+    words, others = ours.plain_stems, theirs.plain_stems
     return len(words & others) >= max(MIN_SHARED_WORDS, MIN_SHARED_SHARE * max(len(words), len(others)))
 
 
@@ -61,7 +74,7 @@ def have_same_subject(one: Passage, other: Passage) -> bool:
     """
     if one.passage_id == other.passage_id:
         return False
-    named, others = (_words(f"{passage.title} {passage.heading}") for passage in (one, other))
+    named, others = (sentence_features(f"{passage.title} {passage.heading}").plain_stems for passage in (one, other))
     return named <= others or others <= named
 
 
@@ -70,7 +83,3 @@ def _comparable(fact: str, other: str) -> bool:
     if "-" in fact or "-" in other:
         return fact.count("-") == other.count("-") and len(fact) == len(other)
     return fact.partition(" ")[2] == other.partition(" ")[2]
-
-
-def _words(text: str) -> set[str]:
-    return {word for word in content_words(text) if not _DIGITS.search(word)}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rag.arrays import FloatArray
 from rag.citations.citations import neutralise_marks
-from rag.citations.contradictions import contradict, have_same_subject
+from rag.citations.contradictions import find_contradiction
 from rag.embedding.protocols import TextEncoder
 from rag.generation.abstention import (
     NO_EVIDENCE,
@@ -20,11 +20,11 @@ from rag.generation.abstention import (
     shares_words,
 )
 from rag.records import Citation, Hit, Passage
-from rag.text.answer_types import expected_answer_type, find_short_answers, find_single_short_answer
-from rag.text.fact_values import extract_names
+from rag.text.answer_types import find_single_short_answer, which_hold_an_answer
 from rag.text.quantities import requested_measure
-from rag.text.sentences import Sentence, format_quote, split_sentences
-from rag.text.term_coverage import content_words, correct_misspellings, coverage, idf_weights, stem
+from rag.text.sentence_features import passage_sentences, sentence_features
+from rag.text.sentences import Sentence, format_quote
+from rag.text.term_coverage import correct_misspellings, coverage, coverages, idf_weights, stem
 from rag.text.tokenize import tokenize
 
 CONTRADICTION_INTRO = "Your documents disagree:"
@@ -82,7 +82,7 @@ class _Candidate:
     hit: Hit
     sentence: Sentence
     context: str
-    words: frozenset[str]
+    stems: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ def extract_answer(
     if sureness < threshold.least:
         return ExtractiveAnswer((), sureness, _reason(hits, sureness, threshold.least))
     chosen = _choose(weighed.candidates, weighed.scores)
-    named = {*content_words(f"{chosen[0].context} {chosen[0].sentence.text}"), *weighed.said}
+    named = sentence_features(f"{chosen[0].context} {chosen[0].sentence.text}").stems | weighed.said
     against = _against(chosen, weighed.everything)
     is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= MIN_LEAD_COVERAGE
     lead = _lead(question, chosen[0]) if is_plain else ()
@@ -156,19 +156,18 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed
     everything = [candidate for hit in hits for candidate in _candidates(hit)]
     if not everything:
         return None
-    passages = {hit.rank: _words(hit.passage) for hit in hits}
-    written = {word for hit in hits for word in tokenize(hit.passage.encoded_text)}
+    features = {hit.rank: sentence_features(hit.passage.encoded_text) for hit in hits}
+    written = {token for passage in features.values() for token in passage.tokens}
     wanted = [stem(word) for word in correct_misspellings(tokenize(question), written)]
-    weights = idf_weights(candidate.words for candidate in everything)
+    weights = idf_weights(candidate.stems for candidate in everything)
     fits = _fits(question, everything)
     measure = requested_measure(question)
     said = {stem(word) for word in measure.said} if measure else set()
-    covered = np.zeros(len(everything))
-    for index, (sentence, fit) in enumerate(zip(everything, fits, strict=True)):
-        covered[index] = coverage(wanted, sentence.words | said if fit else sentence.words, weights)
-        if fit:
-            passages[sentence.hit.rank] |= said
-    shares = {rank: coverage(wanted, words, weights) for rank, words in passages.items()}
+    stems = [sentence.stems | said if fit else sentence.stems for sentence, fit in zip(everything, fits, strict=True)]
+    covered = np.array(coverages(wanted, stems, weights))
+    fitting = {sentence.hit.rank for sentence, fit in zip(everything, fits, strict=True) if fit}
+    of_passages = [passage.stems | said if rank in fitting else passage.stems for rank, passage in features.items()]
+    shares = dict(zip(features, coverages(wanted, of_passages, weights), strict=True))
     by_passage = np.array([shares[sentence.hit.rank] for sentence in everything])
     prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([sentence.hit.score for sentence in everything])
     prior += ANSWER_TYPE_WEIGHT * fits + PASSAGE_WEIGHT * by_passage
@@ -192,14 +191,12 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed
 
 def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
     """1 for each sentence that holds what the question's form asks for, 0 for the others, `(n,)`."""
-    kind = expected_answer_type(question)
-    texts = [sentence.sentence.text for sentence in candidates]
-    return np.array([1.0 if kind and find_short_answers(kind, text, question) else 0.0 for text in texts])
+    return np.array(which_hold_an_answer([candidate.sentence.text for candidate in candidates], question), np.float64)
 
 
 def _candidates(hit: Hit) -> list[_Candidate]:
     """The sentences of a hit that tell something; a passage of nothing but questions keeps them all."""
-    found = split_sentences(hit.passage.text)
+    found = passage_sentences(hit.passage.text)
     telling = [sentence for sentence in found if not sentence.is_question] or found
     above = hit.passage.heading.split(" › ")[-1] or hit.passage.title.split(" | ")[-1]
     return [
@@ -207,7 +204,7 @@ def _candidates(hit: Hit) -> list[_Candidate]:
             hit,
             sentence,
             (sentence.context or above)[-MAX_CONTEXT_CHARACTERS:],
-            frozenset(content_words(sentence.text)),
+            sentence_features(sentence.text).stems,
         )
         for sentence in telling
     ]
@@ -255,8 +252,8 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
         first, second = sorted([_span(one), _span(other)])
         if second[0] < first[1]:
             return True
-    smaller = min(len(one.words), len(other.words))
-    return len(one.words & other.words) >= MIN_SHARED_WORD_SHARE * smaller
+    smaller = min(len(one.stems), len(other.stems))
+    return len(one.stems & other.stems) >= MIN_SHARED_WORD_SHARE * smaller
 
 
 def _span(candidate: _Candidate) -> tuple[int, int]:
@@ -297,21 +294,19 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
 
 def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
     """A line that sets a sentence of another passage next to a chosen one that it contradicts; () where none does."""
-    for kept in chosen:
-        for candidate in candidates:
-            if have_same_subject(kept.hit.passage, candidate.hit.passage) and contradict(
-                kept.sentence.text, candidate.sentence.text
-            ):
-                said = [
-                    f"[{candidate.hit.rank}] says “{neutralise_marks(format_quote(candidate.sentence.text))}”"
-                    for candidate in (kept, candidate)
-                ]
-                return (
-                    QuotedSentence(
-                        f"\n{CONTRADICTION_INTRO} {', '.join(said)}", _citation(candidate, _span(candidate))
-                    ),
-                )
-    return ()
+    found = find_contradiction(_with_passages(chosen), _with_passages(candidates))
+    if found is None:
+        return ()
+    kept, other = chosen[found[0]], candidates[found[1]]
+    quotes = [
+        f"[{candidate.hit.rank}] says “{neutralise_marks(format_quote(candidate.sentence.text))}”"
+        for candidate in (kept, other)
+    ]
+    return (QuotedSentence(f"\n{CONTRADICTION_INTRO} {', '.join(quotes)}", _citation(other, _span(other))),)
+
+
+def _with_passages(candidates: Sequence[_Candidate]) -> list[tuple[Passage, str]]:
+    return [(candidate.hit.passage, candidate.sentence.text) for candidate in candidates]
 
 
 def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
@@ -330,12 +325,8 @@ def named_terms(question: str) -> set[str]:
     >>> sorted(named_terms("Does the X200 of Ada's run in Germany?"))
     ['ada', 'germany', 'x200']
     """
-    named = {word for name in extract_names(question) for word in tokenize(name)}
+    named = {word for name in sentence_features(question).names for word in tokenize(name)}
     return named | {word for word in tokenize(question) if any(map(str.isdigit, word))}
-
-
-def _words(passage: Passage) -> set[str]:
-    return set(content_words(passage.encoded_text))
 
 
 def _reason(hits: Sequence[Hit], sureness: float, least: float) -> str:

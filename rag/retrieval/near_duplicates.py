@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from rag.records import Hit
 from rag.text.distinguishing_terms import differ_in_named_terms, lowercase_words, words_with_case
@@ -16,6 +16,8 @@ MIN_CONTAINED_SHARE = 0.9
 200 dev questions of feedbackqa-uk, nDCG@10 with a right passage counted if it is named: .666 without collapsing, .680 by
 this share, .684 by .8; counted only if it is shown .666, .660 and .654. Other sets hold hardly any twins.
 """
+N_WORDINGS = 8_192  # texts whose words and shingles are kept: about 10 kB each
+N_PAIRS = 65_536  # pairs of texts whose comparison is kept: the same hits come together again and again
 
 
 def collapse_near_duplicates(hits: Iterable[Hit]) -> list[Hit]:
@@ -26,8 +28,8 @@ def collapse_near_duplicates(hits: Iterable[Hit]) -> list[Hit]:
     kept: list[Hit] = []
     wordings: list[PassageWording] = []
     for hit in hits:
-        wording = PassageWording(hit.passage.text)
-        place = next((n for n, better in enumerate(wordings) if wording.is_contained_in(better)), None)
+        wording = passage_wording(hit.passage.text)
+        place = next((n for n, better in enumerate(wordings) if _is_contained_in(wording, better)), None)
         if place is None:
             kept.append(hit)
             wordings.append(wording)
@@ -71,3 +73,14 @@ class PassageWording:
         return not differ_in_named_terms(
             words_with_case(self.text), words_with_case(better.text), lowercase_words([self.text, better.text])
         )
+
+
+@lru_cache(maxsize=N_WORDINGS)
+def passage_wording(text: str) -> PassageWording:
+    """Returns the wording of a passage's text; those of the last `N_WORDINGS` texts are kept."""
+    return PassageWording(text)
+
+
+@lru_cache(maxsize=N_PAIRS)
+def _is_contained_in(wording: PassageWording, better: PassageWording) -> bool:
+    return wording.is_contained_in(better)

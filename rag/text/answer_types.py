@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
-from rag.text.quantities import requested_measure
+from rag.text.quantities import MONTH, NUMBER_WORDS, PROSE_UNIT, requested_measure
 from rag.text.term_coverage import content_words
 
 AnswerType = Literal["number", "date", "person", "place"]
 Span = tuple[int, int]
 
-_MONTH = (
-    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
-    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
-)
 _YEAR = r"(?:1[0-9]\d\d|20\d\d)"
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _DATE = re.compile(
-    rf"\b(?:{_YEAR}-\d\d-\d\d|{_DAY}(?: of)? {_MONTH}(?:,? {_YEAR})?|{_MONTH} {_DAY}(?:,? {_YEAR})?|{_MONTH},? {_YEAR}"
+    rf"\b(?:{_YEAR}-\d\d-\d\d|{_DAY}(?: of)? {MONTH}(?:,? {_YEAR})?|{MONTH} {_DAY}(?:,? {_YEAR})?|{MONTH},? {_YEAR}"
     rf"|{_YEAR})(?![\w-]|[.,]\d)"
 )
-_IN_WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
-)
-_WORDS = _IN_WORDS.split()
-_NUMBER_WORD = rf"(?:{'|'.join(_WORDS)})(?:-(?:{'|'.join(_WORDS[:9])}))?"
-_UNIT = (
-    r"%|percent|per cent|[mck]?m|k?g|mg|miles?|km/h|mph|feet|foot|ft|inch(?:es)?|met(?:re|er)s?|kilomet(?:re|er)s?"
-    r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?|°\s?[CF]|degrees|k?Wh?|litres?|pounds?|dollars|euros|tonnes?"
-    r"|cm|lbs?|ounces?|oz|(?:kilo|milli)?grams?|(?:centi|milli)met(?:re|er)s?|yards?|knots?|m/s|cents|pence|dB|decibels?"
-)
+_NUMBER_WORD = rf"(?:{'|'.join(NUMBER_WORDS)})(?:-(?:{'|'.join(NUMBER_WORDS[:9])}))?"
 _NUMBER = re.compile(
     rf"(?<![\w.,-])(?:[$€£]\s?)?(?:(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|{_NUMBER_WORD})(?:\s(?:hundred|thousand|million|billion|trillion))?"
-    rf"(?:\s?(?:{_UNIT})(?!\w))?(?![\w-]|[.,]\d)",
+    rf"(?:\s?(?:{PROSE_UNIT})(?!\w))?(?![\w-]|[.,]\d)",
     re.IGNORECASE,
 )
 _PARTICLE = r"(?:of|de|da|di|del|van|von|der|la|le|al|bin|the)"
@@ -54,10 +41,10 @@ _ASKS: tuple[tuple[AnswerType, re.Pattern[str]], ...] = (
     ("person", re.compile(r"\bwho(?:m|se)?\b", re.IGNORECASE)),
     ("place", re.compile(r"\bwhere\b|\b(?:what|which) (?:city|country|town|state)\b", re.IGNORECASE)),
 )
-_RANGE = re.compile(rf"{_YEAR} ?[–-] ?\d|[a-z][–-]{_MONTH}")
+_RANGE = re.compile(rf"{_YEAR} ?[–-] ?\d|[a-z][–-]{MONTH}")
 _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
-_MEASURED = re.compile(rf"(?<![a-z])(?:{_UNIT})$|^[$€£]", re.IGNORECASE)
+_MEASURED = re.compile(rf"(?<![a-z])(?:{PROSE_UNIT})$|^[$€£]", re.IGNORECASE)
 _COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what is right behind a number, before any comma
 _OPENERS = "the a an in on at it its he she his her they this that these those and but for from i"
 _CAPITAL_ANYWAY = frozenset(_OPENERS.split())
@@ -97,6 +84,16 @@ def find_short_answers(answer_type: AnswerType, sentence: str, question: str) ->
         found = list(_names(sentence))
     named = question.casefold()
     return [(start, end) for start, end in found if sentence[start:end].casefold() not in named]
+
+
+def which_hold_an_answer(sentences: Iterable[str], question: str) -> list[bool]:
+    """Returns for each sentence whether it holds what the form of *question* asks for; all False if it asks for none.
+
+    >>> which_hold_an_answer(["It opened in 1901.", "It is red."], "When did it open?")
+    [True, False]
+    """
+    kind = expected_answer_type(question)
+    return [bool(kind and find_short_answers(kind, sentence, question)) for sentence in sentences]
 
 
 def _numbers(sentence: str) -> list[Span]:
@@ -159,4 +156,4 @@ def _names(sentence: str) -> list[Span]:
     return found
 
 
-_MONTH_NAME = re.compile(_MONTH)
+_MONTH_NAME = re.compile(MONTH)

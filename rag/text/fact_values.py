@@ -5,60 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_SHORT_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
-_MONTHS = _SHORT_MONTHS.split()
-_MONTH = (
-    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
-    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
-)
+from rag.text.quantities import ANY_UNIT, MONTH, MONTHS, NUMBER_WORDS, UNITS
+
 _DATES = (
     re.compile(r"\b(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)\b"),
-    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m>{_MONTH})(?:,? (?P<y>\d{{4}})\b)?"),
-    re.compile(rf"\b(?P<m>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!,\d)(?:,? (?P<y>\d{{4}})\b)?"),
-    re.compile(rf"\b(?P<m>{_MONTH}),? (?P<y>\d{{4}})\b(?P<d>)"),
+    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m>{MONTH})(?:,? (?P<y>\d{{4}})\b)?"),
+    re.compile(rf"\b(?P<m>{MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!,\d)(?:,? (?P<y>\d{{4}})\b)?"),
+    re.compile(rf"\b(?P<m>{MONTH}),? (?P<y>\d{{4}})\b(?P<d>)"),
 )
-_UNITS = {
-    "%": "%|percent|per cent",
-    "kg": "kg|kilograms?|kilos?",
-    "g": "g|grams?",
-    "mg": "mg|milligrams?",
-    "t": "tonnes?",
-    "km": "km|kilomet(?:re|er)s?",
-    "m": "m|met(?:re|er)s?",
-    "cm": "cm|centimet(?:re|er)s?",
-    "mm": "mm|millimet(?:re|er)s?",
-    "mile": "miles?",
-    "foot": "ft|feet|foot",
-    "inch": "inch(?:es)?",
-    "second": "s|secs?|seconds?",
-    "minute": "min|mins|minutes?",
-    "hour": "h|hrs?|hours?",
-    "day": "days?",
-    "week": "weeks?",
-    "month": "months?",
-    "year": "years?",
-    "dollar": "dollars?|usd",
-    "euro": "euros?|eur",
-    "pound": "pounds?|gbp",
-    "watt": "w|watts?",
-    "kw": "kw|kilowatts?",
-    "kwh": "kwh",
-    "°c": "°c",
-    "°f": "°f",
-    "litre": "l|lit(?:re|er)s?",
-    "ml": "ml|millilit(?:re|er)s?",
-    "bar": "bar",
-    "volt": "v|volts?",
-}
 _SIGNS = {"$": "dollar", "€": "euro", "£": "pound"}
 _SCALES = {"thousand": 3, "million": 6, "billion": 9}
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[$€£])?\s?(?P<n>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion)\b)?"
-    rf"(?:[\s-]?(?P<unit>{'|'.join(_UNITS.values())})(?!\w))?",
+    rf"(?:[\s-]?(?P<unit>{ANY_UNIT})(?!\w))?",
     re.IGNORECASE,
 )
-_SMALL = "two three four five six seven eight nine ten eleven twelve"
-_WORDS = {word: str(number) for number, word in enumerate(_SMALL.split(), start=2)}
+_WORDS = {word: str(number) for number, word in enumerate(NUMBER_WORDS[1:12], start=2)}
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w’'-]*\w|\b[A-Z](?=\b)")
 _OPENING = re.compile(r"(?:^|[.!?:…]\s+|\n|[“\"(]\s*)$")
@@ -114,7 +76,7 @@ def _without_dates(text: str) -> tuple[str, list[str]]:
     for pattern in _DATES:
         for match in pattern.finditer(text):
             month = match["m"]
-            number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+            number = int(month) if month.isdigit() else MONTHS.index(month[:3].lower()) + 1
             day = f"-{int(match['d']):02}" if match["d"] else ""
             dates.append(f"{match['y'] or '---'}-{number:02}{day}".replace("----", "--"))
         text = pattern.sub(lambda match: " " * len(match.group()), text)
@@ -140,4 +102,4 @@ def _spelt(text: str) -> Iterator[tuple[str, str]]:
 def _unit(written: str | None) -> str:
     if not written:
         return ""
-    return next(unit for unit, forms in _UNITS.items() if re.fullmatch(forms, written, re.IGNORECASE))
+    return next(unit for unit, forms in UNITS.items() if re.fullmatch(forms, written, re.IGNORECASE))

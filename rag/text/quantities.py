@@ -1,21 +1,96 @@
-"""What a question measures (heavy, tall, old, expensive), and the units that answer it."""
+"""Months, units and number words, once for all who read numbers; what a question measures, and which units answer it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-_LENGTH = r"[mck]?m|miles?|feet|foot|ft|inch(?:es)?|(?:kilo|centi|milli)?met(?:re|er)s?|yards?"
-_TIME = r"seconds?|minutes?|hours?|days?|weeks?|months?|years?"
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+MONTH = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+)
+"""A month's English name, in a regular expression."""
+NUMBER_WORDS = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"),
+    *("fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+    *("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"),
+)
+UNITS = {
+    "%": "%|percent|per cent",
+    "kg": "kg|kilograms?|kilos?",
+    "g": "g|grams?",
+    "mg": "mg|milligrams?",
+    "t": "tonnes?",
+    "lb": "lbs?",
+    "ounce": "oz|ounces?",
+    "km/h": "km/h",
+    "km": "km|kilomet(?:re|er)s?",
+    "m/s": "m/s",
+    "cm": "cm|centimet(?:re|er)s?",
+    "mm": "mm|millimet(?:re|er)s?",
+    "m": "m|met(?:re|er)s?",
+    "mph": "mph",
+    "mile": "miles?",
+    "foot": "ft|feet|foot",
+    "inch": "inch(?:es)?",
+    "yard": "yards?",
+    "knot": "knots?",
+    "second": "s|secs?|seconds?",
+    "minute": "min|mins|minutes?",
+    "hour": "h|hrs?|hours?",
+    "day": "days?",
+    "week": "weeks?",
+    "month": "months?",
+    "year": "years?",
+    "dollar": "dollars?|usd",
+    "euro": "euros?|eur",
+    "pound": "pounds?|gbp",
+    "cent": "cents?",
+    "penny": "pence",
+    "watt": "w|watts?",
+    "kw": "kw|kilowatts?",
+    "kwh": "kwh",
+    "wh": "wh",
+    "°c": r"°\s?c",
+    "°f": r"°\s?f",
+    "degree": "degrees?",
+    "litre": "l|lit(?:re|er)s?",
+    "ml": "ml|millilit(?:re|er)s?",
+    "bar": "bar",
+    "volt": "v|volts?",
+    "decibel": "dB|decibels?",
+}
+"""Unit → the ways of writing it, in a regular expression that ignores case."""
+ANY_UNIT = "|".join(UNITS.values())
+_AMBIGUOUS = {"s", "h", "l", "v", "w"}  # a letter behind a number in prose is seldom a unit
+
+
+def _units(*names: str) -> str:
+    return "|".join(form for name in names for form in UNITS[name].split("|") if form not in _AMBIGUOUS)
+
+
+PROSE_UNIT = _units(*UNITS)
+"""A unit where a short answer is looked for: without the single letters that may be anything."""
+
+
+_LENGTH = _units("km", "m", "cm", "mm", "mile", "foot", "inch", "yard")
+_TIME = _units("second", "minute", "hour", "day", "week", "month", "year")
 _ASKED = (
-    (r"how heavy|how much \b.*\b(?:weigh|weight)", r"k?g|mg|lbs?|pounds?|ounces?|oz|tonnes?|(?:kilo|milli)?grams?"),
+    (
+        r"how heavy|how much \b.*\b(?:weigh|weight)",
+        _units("kg", "g", "mg", "t", "lb", "pound", "ounce"),
+    ),
     (r"how (?:tall|high|wide|deep|far)", _LENGTH),
     (r"how long", rf"{_LENGTH}|{_TIME}"),
     (r"how old", _TIME),
-    (r"how (?:expensive|cheap)|how much \b.*\bcosts?", r"dollars?|euros?|pounds?|cents?|pence|[$€£]\s?[\d.,]+"),
-    (r"how fast", r"km/h|mph|m/s|knots?|miles|kilomet(?:re|er)s"),
-    (r"how (?:hot|cold|warm)", r"°\s?[CF]|degrees"),
-    (r"how (?:loud|noisy)", r"dB|decibels?"),
+    (
+        r"how (?:expensive|cheap)|how much \b.*\bcosts?",
+        rf"{_units('dollar', 'euro', 'pound', 'cent', 'penny')}|[$€£]\s?[\d.,]+",
+    ),
+    (r"how fast", _units("km/h", "mph", "m/s", "knot", "mile", "km")),
+    (r"how (?:hot|cold|warm)", _units("°c", "°f", "degree")),
+    (r"how (?:loud|noisy)", _units("decibel")),
 )
 
 

@@ -73,6 +73,15 @@ def idf_weights(texts: Iterable[Collection[str]]) -> dict[str, float]:
     return {word: math.log(1 + n_texts / count) for word, count in counts.items()}
 
 
+def coverages(wanted: Collection[str], texts: Iterable[Collection[str]], weights: Mapping[str, float]) -> list[float]:
+    """Returns the `coverage` of *wanted* by each of *texts*, in their order.
+
+    >>> coverages(["loan", "bank"], [["loan"], []], {"loan": 0.5, "bank": 1.5})
+    [0.25, 0.0]
+    """
+    return [coverage(wanted, found, weights) for found in texts]
+
+
 def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[str, float]) -> float:
     """The share of *wanted* that is in *found*, by weight, 0 to 1; words without a weight count as the rarest.
 
