@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
+from rag.text.stop_words import STOP_WORDS, STOP_WORDS_VERSION
 from rag.text.tokenize import ENGLISH_STOP_WORDS, TOKENIZER_VERSION, all_words
 
 _SNOWBALL = """
@@ -21,20 +21,6 @@ STEMMED_LANGUAGES = frozenset(_SNOWBALL.split())
 DETECTED_LANGUAGES = STEMMED_LANGUAGES.union(
     _OTHERS.split()
 )  # of all 130, a few English questions were Bikol or Nigerian Pidgin; of these none
-
-_STOP_LISTS = {
-    "da": "DANISH",
-    "de": "GERMAN",
-    "es": "SPANISH",
-    "fr": "FRENCH",
-    "it": "ITALIAN",
-    "nl": "DUTCH",
-    "no": "NORWEGIAN",
-    "pt": "PORTUGUESE",
-    "ru": "RUSSIAN",
-    "sv": "SWEDISH",
-    "tr": "TURKISH",
-}
 
 SEEN = 400  # characters of a text that its language is told by, in 0.1 ms
 SURE = 0.5  # of two words in English, German or Spanish three in five are less sure, and half of those are told wrong
@@ -97,20 +83,14 @@ def bm25_terms(text: str, language: str) -> list[str]:
 
 @lru_cache
 def stop_words(language: str) -> frozenset[str]:
-    """English stop words, and those of the language if bm25s has a list."""
-    if language not in _STOP_LISTS:
-        return ENGLISH_STOP_WORDS
-    logger = logging.getLogger("bm25s")
-    level = logger.level
-    import bm25s.stopwords
-
-    logger.setLevel(level)  # on import it sets itself to DEBUG
-    return ENGLISH_STOP_WORDS.union(getattr(bm25s.stopwords, f"STOPWORDS_{_STOP_LISTS[language]}"))
+    """Returns the English stop words, and those of the language if there is a list."""
+    return ENGLISH_STOP_WORDS | STOP_WORDS.get(language, frozenset())
 
 
 def analyzer_versions() -> list[str]:
     """Names everything that decides the terms of a text: an index of other makers is built again."""
-    return ["tokens", TOKENIZER_VERSION, *(f"{name} {version(name)}" for name in ("PyStemmer", "py3langid", "bm25s"))]
+    libraries = (f"{name} {version(name)}" for name in ("PyStemmer", "py3langid"))
+    return ["tokens", TOKENIZER_VERSION, "stop words", STOP_WORDS_VERSION, *libraries]
 
 
 def _stems(found: list[str], language: str) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, format_sse_event
 
 from rag.errors import NightjarError
 from ui.actions.ask import AnswerEvent
@@ -16,7 +17,9 @@ from ui.schemas.errors import UNEXPECTED_ERROR, http_status
 
 SSE_MEDIA_TYPE = "text/event-stream"
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # a proxy must not hold pieces back
-HEARTBEAT = ": nothing yet\n\n"  # a comment, which clients pass over and which keeps the connection from being cut
+HEARTBEAT = format_sse_event(
+    comment="nothing yet"
+).decode()  # a comment, which clients pass over and which keeps the connection from being cut
 HEARTBEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
 
 FormatEvent = Callable[[AnswerEvent], Awaitable[str]]
@@ -43,7 +46,7 @@ async def stream_events(
     while first is None:
         first = await anext(events)
     pieces = _pieces(await format_event(first), events, format_event, format_failure, end)
-    return StreamingResponse(pieces, media_type=SSE_MEDIA_TYPE, headers=SSE_HEADERS)
+    return EventSourceResponse(pieces, headers=SSE_HEADERS)
 
 
 async def _pieces(
@@ -73,5 +76,5 @@ def format_sse(data: dict[str, Any], name: str = "") -> str:
     >>> format_sse({"delta": "Äh"}, "text")
     'event: text\ndata: {"delta": "Äh"}\n\n'
     """
-    named = f"event: {name}\n" if name else ""
-    return f"{named}data: {json.dumps(data, ensure_ascii=False).translate(_ENDS_A_LINE)}\n\n"
+    text = json.dumps(data, ensure_ascii=False).translate(_ENDS_A_LINE)
+    return format_sse_event(data_str=text, event=name or None).decode()

@@ -127,7 +127,7 @@ def check_path_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
             return
     allowed = ", ".join(repr(str(folder)) for folder in folders) or "no folder at all"
     raise UsageError(
-        f"{str(path)!r} may not be brought in from here, where the setting server.folders allows {allowed}: "
+        f"{str(path)!r} may not be added from here, where the setting server.folders allows {allowed}: "
         'add its folder there, or use "nightjar ingest"'
     )
 
@@ -136,7 +136,7 @@ def _real_path(path: Path) -> Path:
     try:
         return real_path(path)
     except DocumentError as error:
-        raise UsageError(f"{str(path)!r} was not brought in: {error}") from error
+        raise UsageError(f"{str(path)!r} was not added: {error}") from error
 
 
 def check_removal_allowed(folders: Sequence[Path]) -> None:

@@ -30,7 +30,7 @@ class AppStartup:
         try:
             return self._opened.result(timeout_s)
         except TimeoutError as error:
-            raise BusyError("Nightjar is still waking up: try again in a few seconds") from error
+            raise BusyError("Nightjar is still starting: try again in a few seconds") from error
 
     @property
     def nights(self) -> NightScheduler:

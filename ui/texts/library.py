@@ -13,22 +13,22 @@ def counted(n: int, names: tuple[str, str]) -> str:
 
 
 TITLE = "Library"
-TAGLINE = "What the library holds, what is on its way into it, and what people asked for in vain."
+TAGLINE = "The documents, those being added, and questions that found no answer."
 TAB_DOCUMENTS = "Documents"
-TAB_ADD = "Bring in"
+TAB_ADD = "Add documents"
 TAB_GAPS = "Gaps"
 
 # ---- documents
 
-SEARCH_LABEL = "Find by name or title"
+SEARCH_LABEL = "Search by name or title"
 SEARCH_PLACEHOLDER = "report 2026, notes/, .pdf"
-FIND = "Find"
+FIND = "Search"
 ONLY_LABEL = "Show"
 ONLY = {
     "": "all documents",
-    "outdated": "called outdated, most often first",
+    "outdated": "marked as outdated, most often first",
     "encoding": "still being encoded",
-    "replaced": "to be read anew",
+    "replaced": "to be read again",
 }
 COLUMNS = {
     "source": "Document",
@@ -44,7 +44,7 @@ COLUMNS = {
 }
 """What a document is sorted by, and its state, which it is not → heading of the column."""
 UP, DOWN = " ↑", " ↓"
-STATES = {"indexed": "searchable", "encoding": "being encoded", "replaced": "to be read anew"}
+STATES = {"indexed": "searchable", "encoding": "being encoded", "replaced": "to be read again"}
 UNITS = {
     "passages": ("passage", "passages"),
     "size": ("character", "characters"),
@@ -58,16 +58,16 @@ NOUGHT = "–"
 RANGE = "{what} {first:,}–{last:,} of {n:,}"
 DOCUMENTS, PASSAGES = "Documents", "Passages"
 EARLIER, LATER = "← Previous", "Next →"
-NONE_YET = "The library is empty. The tab “Bring in” takes files and folders."
-NONE_YET_READER = "The library is empty. Ask an administrator to bring documents in."
-NONE_SUCH = "No document is like that. Search for less, or show all documents."
+NONE_YET = "The library is empty. Add files and folders on the tab “Add documents”."
+NONE_YET_READER = "The library is empty. Ask an administrator to add documents."
+NONE_SUCH = "No matching documents. Try fewer words, or show all documents."
 
 # ---- one document
 
 BACK = "← All documents"
 PAGE = "Page {page}"
-THIS_PASSAGE = "the passage you came for"
-OVERLAPS = "begins in the passage above"
+THIS_PASSAGE = "the passage you opened"
+OVERLAPS = "overlaps the passage above"
 TALLY = {
     "helpful": "{n:,} helpful",
     "not_relevant": "{n:,} not relevant",
@@ -76,26 +76,28 @@ TALLY = {
 }
 TALLY_ONE = {"helpful": "1 helpful", "not_relevant": "1 not relevant", "outdated": "1 outdated", "cited": "cited once"}
 ADDED = "added {day}"
-OUTDATED_BY = "Called outdated by {people}."
-OUTDATED_BY_SOME = "Called outdated {times} by {people}."
+OUTDATED_BY = "Marked as outdated by {people}."
+OUTDATED_BY_SOME = "Marked as outdated {times} by {people}."
 TIMES = "{name} ({n:,}×)"
 
 # ---- removing
 
 REMOVE = "Remove this document …"
-REMOVE_FOLDER = "Remove a folder, or a document by its name"
-REMOVE_LABEL = "A document, or a folder with all below it"
+REMOVE_FOLDER = "Remove a folder or a document by name"
+REMOVE_LABEL = "A document, or a folder with everything in it"
 REMOVE_PLACEHOLDER = "notes/old/"
-REMOVE_WHAT = "What would go?"
-WOULD_GO = "This takes “{source}” out for good: {documents} with {passages}."
-WOULD_LOSE = "{verdicts} on them will no longer stand."
+REMOVE_WHAT = "Show what would be removed"
+WOULD_GO = "This removes “{source}” for good: {documents} with {passages}."
+WOULD_LOSE = "{verdicts} on them will no longer count."
 A_DOCUMENT, A_PASSAGE, A_VERDICT = ("document", "documents"), ("passage", "passages"), ("verdict", "verdicts")
-WOULD_UNLEARN = "Learnt from them: {versions}. They go on answering until the next night, which starts without them."
-WOULD_LEARN_NOTHING = "No version has learnt from them."
-WOULD_GO_TOO = "With it: {copies}."
+WOULD_UNLEARN = (
+    "Versions that learned from them: {versions}. They keep answering until the next night, which starts without them."
+)
+WOULD_LEARN_NOTHING = "No version has learned from them."
+WOULD_GO_TOO = "Also deleted: {copies}."
 A_COPY = ("uploaded file", "uploaded files")
-WOULD_KEEP_FILES = "The files themselves stay where they are."
-TYPE_NAME = "To remove several documents, type the name as it stands above"
+WOULD_KEEP_FILES = "The files themselves stay on the disk."
+TYPE_NAME = "To remove several documents, type the name exactly as shown above"
 TYPED_WRONG = "Nothing was removed: type “{source}” to remove {n:,} documents."
 DO_REMOVE = "Remove for good"
 KEEP = "Keep"
@@ -104,35 +106,36 @@ KEPT = "Nothing was removed."
 # ---- bringing in
 
 UPLOAD_LABEL = "Files from your computer"
-UPLOADED = "{files} on the way in."
+UPLOADED = "Adding {files}."
 A_FILE = ("file", "files")
-REFUSED_UPLOAD = "Not taken: {reason}"
+REFUSED_UPLOAD = "Not added: {reason}"
 PATH_LABEL = "Or a file or folder on the machine that Nightjar runs on"
 JOB_DONE_SHARE = "{percent} % done"
 TRY_AGAIN = "Try the refused files again"
-TRIED_AGAIN = "{files} on the way in again."
-NOTHING_REFUSED = "No file of the latest ingests was refused."
+TRIED_AGAIN = "Adding {files} again."
+NOTHING_REFUSED = "No files were refused in the latest ingests."
 STEP_STAGES = {
     "waiting": "waiting",
     "reading": "being read",
-    "splitting": "being cut",
+    "splitting": "being split",
     "stored": "stored",
     "encoding": "being encoded",
     "indexed": "searchable",
     "unchanged": "unchanged",
-    "copy": "there already",
-    "skipped": "passed over",
+    "copy": "already in the library",
+    "skipped": "skipped",
     "refused": "refused",
 }
 
 # ---- gaps
 
 GAPS_HINT = (
-    "Questions that found nothing: no answer was given, or somebody said that it is not in the documents or came from the "
-    "wrong source. Those that ask for nearly the same stand together. A document that answers them would close the gap."
+    "Questions that found nothing: no answer was given, or somebody said that it is not in the "
+    "documents or comes from the "
+    "wrong source. Questions that ask nearly the same are grouped. A document that answers them would close the gap."
 )
 GAPS_OWN = "You see your own questions; administrators see everybody’s, without names."
-NO_GAPS = "No question is without an answer. Gaps show up here as people ask."
+NO_GAPS = "Every question has an answer so far. Gaps show up here as people ask."
 ASKED_BY = "asked {times} by {people}"
 A_TIME, A_PERSON = ("time", "times"), ("person", "people")
 LAST_ASKED = "last on {day}"

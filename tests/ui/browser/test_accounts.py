@@ -43,7 +43,7 @@ def test_a_person_signs_in_votes_under_their_name_and_signs_out(browser, server:
     page.ask("Who can get the grant?")
     card = page.card("500 pounds")
     page.see(".nj-helpful", card).click()
-    page.see(".nj-note", card, where=lambda one: "From now on" in one.text)
+    page.see(".nj-note", card, where=lambda one: "now ranks higher" in one.text)
     assert [verdict.user for verdict in server.opening.app().feedback.standing()] == ["ann"]
 
     page.see(".nj-person a, .nj-person button", where=lambda one: "ann" in one.text).click()

@@ -67,7 +67,7 @@ def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page
     assert "grant.md" in card.text and "meaning" in card.text and "words" in card.text
 
     page.see(".nj-helpful", card).click()
-    page.see(".nj-note", card, where=lambda one: "From now on this passage comes higher" in one.text)
+    page.see(".nj-note", card, where=lambda one: "now ranks higher" in one.text)
     assert [verdict for _, verdict in standing(server)] == ["helpful"]
     page.see(".nj-pin", card).click()
     page.see(".nj-note", card, where=lambda one: "becomes the right answer" in one.text)

@@ -68,7 +68,7 @@ def vote(page: Page, question: str):
 
 def test_the_page_tells_where_a_pinned_passage_stood_and_stands_and_which_version_moved_it(page: Page) -> None:
     show_mine(page)
-    assert page.see(".nj-sum").text == "Your one vote that a night has learnt from moved the passage as you wanted."
+    assert page.see(".nj-sum").text == "Your one vote that a night has learned from moved the passage as you wanted."
     assert page.see(".nj-sum-rest").text == "2 more count tonight."
     moved = vote(page, ASKED)
     before, now = (int(rank) for rank in page.see(".nj-ranks", moved).text.removeprefix("rank ").split(" → "))

@@ -318,7 +318,7 @@ def test_passages_that_overlap_show_each_word_once_and_what_is_between_them(base
     shown = render_document(document, [second, first], "2", {"1": PassageTally(helpful=1, cited=3)})
     assert shown.count("three") == 1
     assert shown.index("Page 1") < shown.index("1 helpful") < shown.index("Page 2") < shown.index("four")
-    assert "cited 3 times" in shown and "begins in the passage above" in shown
+    assert "cited 3 times" in shown and "overlaps the passage above" in shown
     assert shown.count("nj-this") == 1
     apart = render_document(document, [first, replace(second, start=34, end=38, text=text[34:38])])
     assert 'class="nj-between">four five' in apart

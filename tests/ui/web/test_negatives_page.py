@@ -365,7 +365,7 @@ class TestInABrowser:
 
     def test_a_typed_question_is_looked_at(self, page: Page) -> None:
         look(page, FILTER)
-        assert page.see(".nj-rights").text.startswith("Right, by people’s judgments")
+        assert page.see(".nj-rights").text.startswith("Right, according to people’s judgments")
         kept = page.see(".nj-way-random .nj-fate")
         assert kept.text == "Kept"
         sign = page.browser.execute_script("return getComputedStyle(arguments[0], '::before').content", kept)
