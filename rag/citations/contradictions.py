@@ -26,8 +26,8 @@ def find_contradiction(
     Both are sentences with their passages; None if no passage on the same subject contradicts a chosen sentence.
     """
     for row, (passage, sentence) in enumerate(chosen):
-        for column, (other_passage, other) in enumerate(others):
-            if have_same_subject(passage, other_passage) and contradict(sentence, other):
+        for column, (other_passage, other_sentence) in enumerate(others):
+            if have_same_subject(passage, other_passage) and contradict(sentence, other_sentence):
                 return row, column
     return None
 

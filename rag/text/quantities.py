@@ -66,30 +66,31 @@ ANY_UNIT = "|".join(UNITS.values())
 _AMBIGUOUS = {"s", "h", "l", "v", "w"}  # a letter behind a number in prose is seldom a unit
 
 
-def _units(*names: str) -> str:
-    return "|".join(form for name in names for form in UNITS[name].split("|") if form not in _AMBIGUOUS)
+def _units(names: str) -> str:
+    """The forms of units whose names are parted by blanks."""
+    return "|".join(form for name in names.split() for form in UNITS[name].split("|") if form not in _AMBIGUOUS)
 
 
-PROSE_UNIT = _units(*UNITS)
+PROSE_UNIT = _units(" ".join(UNITS))
 """A unit where a short answer is looked for: without the single letters that may be anything."""
 
 
-_LENGTH = _units("km", "m", "cm", "mm", "mile", "foot", "inch", "yard")
-_TIME = _units("second", "minute", "hour", "day", "week", "month", "year")
+_LENGTH = _units("km m cm mm mile foot inch yard")
+_TIME = _units("second minute hour day week month year")
 _ASKED = (
     (
         r"how heavy|how much \b.*\b(?:weigh|weight)",
-        _units("kg", "g", "mg", "t", "lb", "pound", "ounce"),
+        _units("kg g mg t lb pound ounce"),
     ),
     (r"how (?:tall|high|wide|deep|far)", _LENGTH),
     (r"how long", rf"{_LENGTH}|{_TIME}"),
     (r"how old", _TIME),
     (
         r"how (?:expensive|cheap)|how much \b.*\bcosts?",
-        rf"{_units('dollar', 'euro', 'pound', 'cent', 'penny')}|[$€£]\s?[\d.,]+",
+        rf"{_units('dollar euro pound cent penny')}|[$€£]\s?[\d.,]+",
     ),
-    (r"how fast", _units("km/h", "mph", "m/s", "knot", "mile", "km")),
-    (r"how (?:hot|cold|warm)", _units("°c", "°f", "degree")),
+    (r"how fast", _units("km/h mph m/s knot mile km")),
+    (r"how (?:hot|cold|warm)", _units("°c °f degree")),
     (r"how (?:loud|noisy)", _units("decibel")),
 )
 

@@ -79,7 +79,7 @@ def coverages(wanted: Collection[str], texts: Iterable[Collection[str]], weights
     >>> coverages(["loan", "bank"], [["loan"], []], {"loan": 0.5, "bank": 1.5})
     [0.25, 0.0]
     """
-    return [coverage(wanted, found, weights) for found in texts]
+    return [coverage(wanted, words, weights) for words in texts]
 
 
 def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[str, float]) -> float:

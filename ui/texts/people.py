@@ -41,7 +41,7 @@ ROLE_LABEL = "Role"
 PASSWORD_LABEL = "Password, at least {n} characters"  # noqa: S105 - a label
 PASSWORD_HINT = "Leave empty to generate one; it is shown once."  # noqa: S105 - a hint
 ADD = "Add"
-ADDED = "Added “{name}” as {role}."
+ADDED = "Added “{name}” with the role {role}."
 MADE = "The password of “{name}”, shown only once. Hand it over now; they can change it on their account page."
 
 # ---- one person
@@ -52,7 +52,7 @@ SEEN_AT = "last seen {at}"
 SEEN_NEVER = "never seen"
 ROLE_TITLE = "What “{name}” may do"
 CHANGE_ROLE = "Change role"
-ROLE_CHANGED = "“{name}” is now a {role}, effective immediately."
+ROLE_CHANGED = "The role of “{name}” is now {role}, effective immediately."
 PASSWORD_TITLE = "New password"  # noqa: S105 - a heading
 PASSWORD_WHY = "It signs them out everywhere."  # noqa: S105 - a sentence
 SET_PASSWORD = "Set password"  # noqa: S105 - a button

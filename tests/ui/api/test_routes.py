@@ -253,8 +253,8 @@ def test_a_verdict_is_stored_and_promises_what_it_will_do(
     given = client.post("/api/verdicts", json={**target, "verdict": "helpful", "comment": "found it"})
     assert given.json() == {
         "verdict": "helpful",
-        "promise": "From now on this passage comes higher for questions like this one, and tonight it becomes a right "
-        "answer to yours.",
+        "promise": "Thanks. This passage now ranks higher for similar questions, and tonight Nightjar learns from your "
+        "vote.",
     }
     stored = server.opening.app().feedback.standing("local", answer["turn_id"])
     assert [(turn.passage_id, turn.verdict, turn.comment) for turn in stored] == [(passage_id, "helpful", "found it")]

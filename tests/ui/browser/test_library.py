@@ -153,7 +153,7 @@ def test_documents_are_paged_sorted_found_and_narrowed_by_what_people_said(page:
 def test_a_document_is_read_with_its_passages_and_what_was_said_of_them(page: Page, server: RunningServer) -> None:
     find(page, "lamps.md")
     page.see(".nj-row .nj-entry", where=lambda one: one.text.startswith("Lamps")).click()
-    page.see(".nj-reading", where=lambda one: "Called outdated by ada (1×)." in one.text)
+    page.see(".nj-reading", where=lambda one: "Marked as outdated by ada (1×)." in one.text)
     page.see(".nj-passage", where=lambda one: one.text == "Part 1 tells of lamps.")
     page.see(".nj-reading .nj-pager", where=lambda one: "Passages 1–30 of 40" in one.text)
     page.see(".nj-reading .nj-pager button", where=lambda one: one.text == texts.LATER).click()

@@ -102,7 +102,7 @@ def job(state: str = "running", stage: str = "encoding", note: str = "") -> Inge
 
 def test_a_file_on_its_way_shows_its_stage_and_its_name_as_text() -> None:
     shown = render_attached_files([job()], [], ["'x.exe' was not taken: <b>"])
-    assert "is encoded · 10 of 40 passages" in shown and "nj-tenths-2" in shown
+    assert "encoding · 10 of 40 passages" in shown and "nj-tenths-2" in shown
     assert "<img" not in shown and "<b>" not in shown and "http:" not in shown
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_was_refused_says_why_though_its_job_is_done() -> None:
     shown = render_attached_files(
         [job("done", "")], [FileProgress(source=source, stage="refused", note="there is no text in it")], []
     )
-    assert "was not taken" in shown and "there is no text in it" in shown
+    assert "could not be added" in shown and "there is no text in it" in shown
 
 
 def test_a_conversation_is_saved_as_text_that_nothing_reads_as_signs() -> None:
@@ -170,7 +170,7 @@ def test_nothing_is_said_of_how_things_stand_where_all_is_well_and_ingests_are(t
         index.state, index.share = "building", 0.634
         app._live = replace(app.active_retriever, index=index)
         version = app.current().encoder_id
-        assert f"Version {version} answers while its index is being built, 63 % so far" in status_messages(app)[-1]
+        assert f"The index of version {version} is being built (63 % done)." in status_messages(app)[-1]
         assert said.INGESTING_FIRST in status_messages(app)
     finally:
         app.close()

@@ -113,7 +113,7 @@ def test_a_question_nobody_judged_says_what_the_rules_can_not_know(app: App) -> 
     page = negatives_html(app, UNJUDGED)
     assert texts.NO_RIGHT_PASSAGE in page
     assert "5 found, not checked" in column(page, "dense")
-    assert "It starts from a right passage, and none is known" in column(page, "neighbour")
+    assert "This method starts from a right passage, and none is known" in column(page, "neighbour")
     assert "nj-kept" not in page and "margin +" not in page and "margin -" not in page
 
 

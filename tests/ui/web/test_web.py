@@ -142,7 +142,7 @@ def test_text_that_turns_around_or_steers_is_shown_without_that() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lift", "said"), [(0.5, "higher by today&#39;s votes"), (-0.5, "lower by today&#39;s votes"), (0.0, None)]
+    ("lift", "said"), [(0.5, "raised by today’s votes"), (-0.5, "lowered by today’s votes"), (0.0, None)]
 )
 def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
     shown = render_card(replace(hit("Owls hunt mice."), feedback_boost=lift), [])
@@ -150,8 +150,8 @@ def test_a_card_says_where_todays_votes_moved_its_passage(lift, said) -> None:
 
 
 def test_a_card_says_what_the_reranker_read_and_nothing_without_one() -> None:
-    assert "read 0.25" in render_card(replace(hit("Owls hunt mice."), rerank=0.25), [])
-    assert "read 0." not in render_card(hit("Owls hunt mice."), [])
+    assert "reranker 0.25" in render_card(replace(hit("Owls hunt mice."), rerank=0.25), [])
+    assert "reranker 0." not in render_card(hit("Owls hunt mice."), [])
 
 
 def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
@@ -159,7 +159,7 @@ def test_a_card_marks_exactly_what_the_answer_quotes() -> None:
     shown = render_card(hit("Yes. Bring milk.", page=3), [citation])
     assert "Yes&#46; <mark>Bring milk</mark>&#46;" in shown
     assert "page 3" in shown and "supports the answer" in shown
-    assert "meaning 0.70" in shown and "words 0.80" in shown
+    assert "semantic 0.70" in shown and "keyword 0.80" in shown
 
 
 def test_a_long_passage_opens_at_its_quote_and_keeps_the_rest_below() -> None:
@@ -201,7 +201,7 @@ def test_an_answer_that_declines_says_why() -> None:
         reason="no passage was found.",
         encoder_id="v1",
     )
-    assert format_answer(declined) == "I found nothing.\n\nNo answer, because no passage was found."
+    assert format_answer(declined) == "I found nothing.\n\nNo answer: no passage was found."
 
 
 def test_the_quiet_line_shows_the_question_as_it_was_searched() -> None:
