@@ -56,14 +56,14 @@ def describe_wait(reason: WaitReason) -> str:
 # ---- what became of a vote
 
 EXCLUDED: Mapping[ExclusionCode, str] = {
-    "rejected_by_one_person": "One person alone can’t make a passage wrong: it needs a second one, or a pin of the right "
+    "rejected_by_one_person": "One person alone can’t make a passage wrong: it takes a second person, or a pin of the right "
     "passage.",
     "people_divided": "As many people say the opposite.",
-    "only_mistaken_people": "Nobody says so but people whom the others mostly contradict.",
-    "reviewed_not_negative": "Somebody looked at it and decided that it is not wrong for this question.",
-    "overruled": "Others said the opposite, and they weigh more.",
+    "only_mistaken_people": "Only people whom others mostly contradict say so.",
+    "reviewed_not_negative": "Somebody reviewed it and decided that it is not wrong for this question.",
+    "overruled": "Others said the opposite, and their votes weigh more.",
     "passage_gone": "The document was removed or changed, so its votes no longer count.",
-    "over_share_or_near_held_out": "Left out: the question is too near one that measures versions, or there are more votes "
+    "over_share_or_near_held_out": "Left out: the question is too similar to one that measures versions, or there are more votes "
     "on this question or passage, or by this person, than count.",
     "person_waits": "These votes wait: {wait}.",
 }
@@ -83,12 +83,12 @@ def describe_exclusion(excluded: ExcludedVote) -> str:
 
 REMOVED: Mapping[str, str] = {
     "is a positive": "People’s judgments name it as right for this question.",
-    "reviewed: not a negative": "Somebody looked at it on the page Training, and decided that it is no negative of this "
+    "reviewed: not a negative": "Somebody reviewed it on the page Training, and decided that it is not a negative for this "
     "question.",
     "says the same as a positive": "It has the words of a right passage in the same order.",
-    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number tells "
-    "them apart.",
-    "shares its wording with a positive": "They share most runs of five words, and no name or number tells them apart: "
+    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number "
+    "distinguishes them.",
+    "shares its wording with a positive": "They share most runs of five words, and no name or number distinguishes them: "
     "one was cut out of the other, or is another version of it.",
     "as close as a positive, under": "Its cosine with the question is above 0.95 times that of the right passage, so it "
     "may be right as well, and nobody has said so.",
@@ -96,6 +96,7 @@ REMOVED: Mapping[str, str] = {
     "right for nearly the same question": "People called it right for a question that asks nearly the same of the "
     "same thing.",
     "holds an answer": "It contains a known answer to the question.",
-    "served as high as a positive": "Cosine and BM25 together, as passages are served, come too near the right passage’s.",
+    "served as high as a positive": "Its score by cosine and BM25 together, as passages are served, is too close to that of the "
+    "right passage.",
 }
 """How a rule's reason begins → what it means."""
