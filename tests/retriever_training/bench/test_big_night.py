@@ -111,6 +111,7 @@ def test_a_night_is_in_time_by_the_bar_of_its_tier(tier: int, seconds: float, is
     assert night.is_in_time is is_in_time
 
 
+@pytest.mark.slow
 def test_a_whole_night_is_promoted_and_told_in_json(tmp_path: Path) -> None:
     flags = ["--passages", "400", "--judgments", "400", "--keep", str(tmp_path), "--json"]
     result = CliRunner().invoke(nightjar, ["bench", "big-night", *flags])

@@ -70,6 +70,7 @@ def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_cam
     assert not list((app.settings.data / "nights").rglob("round-*"))
 
 
+@pytest.mark.slow
 def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_turn(app: App) -> None:
     stages: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.fixtures.browser import NEEDS
@@ -15,6 +16,7 @@ from ui.texts.shared import PAGES
 pytestmark = NEEDS
 
 
+@pytest.mark.slow
 def test_every_page_is_usable_and_timed(tmp_path: Path) -> None:
     (tmp_path / "owls.md").write_text("# What do owls hunt?\n\nOwls hunt mice at night.\n", "utf-8")
     result = CliRunner().invoke(app, ["bench", "pages", "--documents", str(tmp_path), "--times", "2", "--json"])

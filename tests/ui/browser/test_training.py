@@ -50,6 +50,7 @@ def tab(page: Page, name: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_night_by_hand_is_watched_to_its_end_and_can_be_undone(page: Page, server: RunningServer) -> None:
     page.see(".nj-enough")
     page.see(".nj-tier label", where=lambda one: "Tier 1" in one.text).click()

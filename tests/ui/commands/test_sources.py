@@ -120,6 +120,7 @@ def test_what_is_gone_from_a_folder_is_listed_and_removed_only_when_that_is_said
     assert removed == [{"source": "docs", "n_documents": 1, "n_passages": 1, "n_verdicts": 0, "versions": []}]
 
 
+@pytest.mark.slow
 def test_the_bench_of_ingesting_times_the_command_beside_the_encoding_alone(nightjar, tmp_path) -> None:
     result = nightjar("bench", "ingest", "--made", "3", "--json")
     assert result.exit_code == 0, result.output

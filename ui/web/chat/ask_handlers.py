@@ -7,11 +7,12 @@ import threading
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gradio as gr
 
 from rag.answering.answerer import SearchFinished, TextDelta
+from rag.app.app import App
 from rag.errors import NightjarError
 from rag.library.search_filter import SearchFilter, parse_filter
 from ui.auth.current_user import CurrentUser, current_user
@@ -24,19 +25,44 @@ from ui.web.chat.render_answer import format_searched_as
 from ui.web.chat.tab_state import Conversation, Exchange, assistant_message, user_message
 from ui.web.components.handler_errors import Updates
 
-if TYPE_CHECKING:
-    from ui.web.chat.page import ChatPage
-
 ComponentValues = dict[Any, Any]
 """What the page's components hold, by component."""
 
 log = logging.getLogger(__name__)
 
 
+class ChatComponents(Protocol):
+    """The parts of the chat that asking reads and updates: Gradio's components, and our groups of them."""
+
+    question: Any
+    conversation: Any
+    last: Any
+    chat: Any
+    editing: Any
+    only: Any
+    quiet: Any
+    timer: Any
+    where: Any
+    files: Any
+    evidence: Any
+    list: Any
+    votes: Any
+
+    @property
+    def parts(self) -> list[Any]:
+        """Every component that updates may name."""
+
+    def shown(self, app: App, conversation: Conversation, person: CurrentUser) -> Updates:
+        """Shows the chat, and what belongs to its current exchange."""
+
+    def hidden(self) -> Updates:
+        """Hides what belongs to an answer."""
+
+
 class AskHandlers:
     """What happens when something is asked on *page*."""
 
-    def __init__(self, opening: AppStartup, page: ChatPage) -> None:
+    def __init__(self, opening: AppStartup, page: ChatComponents) -> None:
         self._opening = opening
         self._page = page
         self._writing: dict[str, threading.Event] = {}
