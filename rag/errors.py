@@ -42,7 +42,7 @@ class NotFoundError(UsageError):
 
 
 class ForbiddenError(UsageError):
-    """This person may not do that."""
+    """The person may not do what was asked for."""
 
 
 class DocumentError(NightjarError):

@@ -77,7 +77,8 @@ def _inner(heading: str) -> str:
 
 
 def heading_length(text: str) -> int:
-    """Its characters; those beyond Latin script count four times, for an encoder makes about a token of each.
+    """Returns the length of a heading; characters beyond Latin script count four times, because an encoder makes
+    about one token of each.
 
     >>> heading_length("Über"), heading_length("設定")
     (4, 8)

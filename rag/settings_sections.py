@@ -50,7 +50,7 @@ class PassageSettings(SettingsSection):
 
 
 class RetrievalSettings(SettingsSection):
-    """What is shown for a question."""
+    """How passages are found and how many are shown."""
 
     k: int = Field(default=6, ge=1, le=100, description="passages shown")
     candidates: int = Field(default=100, ge=1, le=1000, description="taken from each side before fusion")

@@ -22,12 +22,12 @@ class AbstentionTable:
 
     @property
     def precision(self) -> float | None:
-        """Of what was declined, the share that had to be."""
+        """The share of the declined questions that had to be declined."""
         return _share(self.declined, self.declined + self.refused)
 
     @property
     def recall(self) -> float | None:
-        """Of what had to be declined, the share that was."""
+        """The share of the questions that had to be declined that were."""
         return _share(self.declined, self.declined + self.wrongly_answered)
 
     @property

@@ -67,7 +67,7 @@ def token_f1(text: str, answers: Sequence[str]) -> float:
 
 
 def content_f1(text: str, answers: Sequence[str]) -> float:
-    """The same over the words that BM25 counts: stop words are left out.
+    """Returns the F1 over the words that BM25 counts, without stop words.
 
     >>> content_f1("It was in the year 1903", ["in 1903"]) == 2 / 3
     True

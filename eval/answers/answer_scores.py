@@ -108,7 +108,7 @@ class AnswerScores:
         return attribute_failures([row.trace() for row in self.rows])
 
     def by_origin(self) -> dict[str, AnswerScores]:
-        """The same of each origin, if there is more than one."""
+        """Returns the scores of each origin, if there is more than one."""
         found: dict[str, list[AnswerRow]] = defaultdict(list)
         for row in self.rows:
             found[row.origin].append(row)

@@ -50,7 +50,7 @@ class FailureCauses:
         ]
 
     def sentences(self) -> Iterator[str]:
-        """What was asked, and what can't be known of it."""
+        """Yields how many questions were asked, and what can't be known about them."""
         n = len(self.current)
         yield (
             f"{n:,} questions were answered ({n - self.n_golden:,} judged ones by hash, {self.n_golden:,} golden ones); "

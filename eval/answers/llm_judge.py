@@ -72,7 +72,7 @@ class JudgedAnswer:
 
     @property
     def mean(self) -> float | None:
-        """Of the grades given; None where there is none."""
+        """The mean of the valid grades; None if there are none."""
         given = [grade for grade in self.grades if grade is not None]
         return statistics.fmean(given) if given else None
 
@@ -115,7 +115,7 @@ class JudgeResult:
         return self.coverage >= ENOUGH
 
     def mean(self) -> float | None:
-        """Of the answers' means; None where it is not valid."""
+        """The mean of the valid grades; None if there are none."""
         means = [item.mean for item in self.judged if item.mean is not None]
         return statistics.fmean(means) if means and self.is_valid else None
 

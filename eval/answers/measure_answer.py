@@ -161,7 +161,7 @@ def measure_answer(
 
 
 def leading_statement(answer: Answer) -> str:
-    """What is first: the short answer in front, else the first sentence; without marks.
+    """Returns the short answer in front, else the first sentence, without marks.
 
     A reader of a quoting answer reads that as the answer, and what follows as its evidence.
     """

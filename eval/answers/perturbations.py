@@ -118,7 +118,7 @@ def _word(answer: str) -> re.Pattern[str]:
 
 
 def _another(was: str, others: Sequence[str], text: str) -> str:
-    """What is in the answer's place; empty if there is nothing that could."""
+    """Returns a replacement for the answer; empty if there is none."""
     if _DIGITS.search(was):
         return _DIGITS.sub(lambda digits: _other_number(digits.group()), was)
     fitting = sorted(

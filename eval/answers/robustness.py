@@ -69,7 +69,7 @@ class CounterfactualResult:
 
 @dataclass(frozen=True, slots=True)
 class ParaphraseResult:
-    """The same questions in other words."""
+    """How answers hold when the same questions are asked in other words."""
 
     n: int
     consistent: float

@@ -64,7 +64,7 @@ class RetrieverTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchBench:
-    """Both over the same passages, question by question in turn."""
+    """Both retrievers over the same passages, question by question in turn."""
 
     n_passages: int
     n_real: int

@@ -38,7 +38,7 @@ class SplittingEncoder(Protocol):
         """`(n, dim)` float32, rows of unit length."""
 
     def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """The same."""
+        """`(n, dim)` float32, rows of unit length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class SplittingBench:
         return float(np.mean([getattr(self.seen[budget][query_id], what) for query_id in query_ids]))
 
     def compare_with(self, other: SplittingBench, what: str, budget: int, query_ids: Sequence[str]) -> PairedComparison:
-        """This one minus the *other* one, question by question."""
+        """Compares this method with the *other* one, question by question."""
         before, after = ([getattr(method.seen[budget][query], what) for query in query_ids] for method in (other, self))
         return compare_paired(before, after)
 
@@ -154,7 +154,7 @@ class _Documents:
         return [tuple(self._tokens(*span) for span in places) for places in question.wanted]
 
     def _tokens(self, document: str, start: int, end: int) -> frozenset[tuple[str, int]]:
-        """Also the token that the place begins inside of."""
+        """Returns the tokens of a stretch, including the one that it begins inside of."""
         first = max(0, bisect_right(self._starts[document], start) - 1)
         return token_set(document, first, max(bisect_left(self._starts[document], end), first + 1))
 

@@ -139,7 +139,7 @@ def locate_passages(dataset: BeirDataset, library: Library) -> dict[str, str]:
 
 
 def translate_qrels(qrels: Mapping[str, Grades], ids: Mapping[str, str]) -> dict[str, Grades]:
-    """The same judgments with the passage ids of *ids*; if two become one, the higher grade counts.
+    """Returns the judgments with the passage ids of *ids*; if two become one, the higher grade counts.
 
     >>> translate_qrels({"q": {"a": 0, "b": 1}}, {"a": "p", "b": "p"})
     {'q': {'p': 1}}

@@ -66,7 +66,7 @@ class DocstringPassage:
 
 @dataclass(frozen=True, slots=True)
 class CorpusCounts:
-    """What was written: how many passages, and questions a split."""
+    """How many passages were written, and how many questions for each split."""
 
     n_passages: int
     n_questions: dict[Split, int]
@@ -112,7 +112,9 @@ def documented(packages: Iterable[str] = PACKAGES) -> Iterator[DocstringPassage]
 
 
 def docstrings_of_file(file: Path, module: str) -> Iterator[DocstringPassage]:
-    """The same for one source file, which defines *module*; a file that is no Python of today gives nothing."""
+    """Yields the docstrings of one source file, which defines *module*; a file that today's Python can't read gives
+    nothing.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old escape sequences in other people's source
         try:

@@ -134,7 +134,7 @@ def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, P
 
 
 def _beginning(parsed: ParsedDocument, characters: int | None) -> ParsedDocument:
-    """Of the blocks the first that hold *characters*, and no part of a block."""
+    """Returns the first blocks that hold *characters* together, and no part of a block."""
     kept: list[Block] = []
     n = 0
     for block in parsed.blocks:

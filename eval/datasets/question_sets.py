@@ -76,7 +76,7 @@ class QuestionSet:
         return {name: frozenset(ids) for name, ids in sorted(found.items())} if len(found) > 1 else {}
 
     def judged(self) -> dict[str, Grades]:
-        """The same as `qrels`, if there are any.
+        """The judgments in the form of `qrels`, if there are any.
 
         Raises:
             TooLittleDataError: no question has a right passage in the library.

@@ -17,7 +17,8 @@ SAMPLE = 1_000  # vectors whose pairwise cosines are looked at
 def embedding_faults(
     name: str, vectors: NDArray[np.float32], rules: GateRules = DEFAULT_RULES, seed: int = 13
 ) -> list[str]:
-    """What is wrong with `(n, dim)` vectors that should be finite, of unit length, and spread out; nothing: empty.
+    """Returns what is wrong with `(n, dim)` vectors, which should be finite, of unit length and spread out; empty if
+    nothing is.
 
     *name* opens the sentences. The spread is the mean cosine of all pairs among at most SAMPLE random rows.
 

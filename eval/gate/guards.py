@@ -44,7 +44,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class BeforeAndAfter:
-    """The same questions before and after: `(n,)` numbers each."""
+    """Figures of the same questions before and after: `(n,)` numbers each."""
 
     before: DoubleArray
     after: DoubleArray
@@ -58,7 +58,7 @@ class BeforeAndAfter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraEvidence:
-    """What is looked at next to the held-out questions' rankings; None if it was not measured."""
+    """Measurements besides the rankings of held-out questions; None for what was not measured."""
 
     regressions: BeforeAndAfter | None = None
     """1 if a passage that people once found right is among the first ten, of all judged questions."""
@@ -104,7 +104,7 @@ class GuardedSlice:
         return self.figures is not None and self.n >= self.at_least
 
     def told(self, p: float) -> dict[str, Any] | None:
-        """Its figures, *p* being after Holm; that is None if an interval judges in its place."""
+        """Returns the figures of the slice; *p* is after Holm, and None if an interval decides instead."""
         return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
 
 

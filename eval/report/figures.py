@@ -36,7 +36,7 @@ from rag.errors import TooLittleDataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigures:
-    """What is told of a comparison."""
+    """The figures of a comparison."""
 
     values: Mapping[str, Mapping[str, DoubleArray]]
     """version → measure → `(n,)`; NaN if the version failed."""

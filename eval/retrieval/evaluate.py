@@ -107,7 +107,7 @@ class RetrievalScores:
 
     @property
     def measures(self) -> list[str]:
-        """What was measured, the first measure deciding."""
+        """The measures, of which the first one decides."""
         return list(self.values["fused"])
 
     @property

@@ -44,7 +44,7 @@ class RerankedQuestions:
         )
 
     def with_scores(self, scores: NDArray[np.float64]) -> RerankedQuestions:
-        """The same with other scores, in the order of `scores`."""
+        """Returns the same reading with other scores, in the order of `scores`."""
         given = iter(scores.tolist())
         hits = {
             query_id: [hit if hit.rerank is None else replace(hit, rerank=next(given)) for hit in hits]

@@ -32,7 +32,7 @@ def describe_p(p: float) -> str:
 
 
 def format_p(p: float) -> str:
-    """The same in a column of its own.
+    """Formats a p-value for a column of its own.
 
     >>> format_p(0.0004), format_p(0.04)
     ('< .001', '.040')
@@ -63,7 +63,7 @@ def format_number(value: float) -> str:
 
 
 def format_signed(value: float) -> str:
-    """The same with a plus if it is above 0.
+    """Formats a number with a plus sign if it is above 0.
 
     >>> format_signed(0.0461), format_signed(-0.004)
     ('+.046', '−.004')

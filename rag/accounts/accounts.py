@@ -234,7 +234,7 @@ def generate_password() -> str:
 
 
 def _hash_of(password: str | None) -> str:
-    """What is kept of a password; "" where there is none, which no password fits."""
+    """Returns the hash of a password; "" if there is none, which no password fits."""
     if password is None:
         return ""
     check_password(password)

@@ -76,7 +76,7 @@ class CredentialStore:
         return account_from_row(row._mapping) if row else None
 
     def sessions(self, name: str) -> list[BrowserSession]:
-        """Of one person, the newest first; those that have ended are not there."""
+        """Returns one person's sessions, newest first, without those that have ended."""
         query = select(sessions.c.created_at, sessions.c.expires_at).order_by(sessions.c.created_at.desc())
         open_ = query.where(sessions.c.name == name, sessions.c.expires_at > utc_now().isoformat())
         with read_connection(self.engine) as connection:

@@ -65,7 +65,8 @@ class Conversations:
     # ---- reading
 
     def of(self, user: str, limit: int = 30, offset: int = 0, words: str = "") -> list[ListedConversation]:
-        """Those of *user*, the one with the newest question first; with *words*, those that say them.
+        """Returns the conversations of *user*, the one with the newest question first; with *words*, those that
+        contain them.
 
         Words are looked for as they stand, whatever their case, in titles, questions and answers.
         """
@@ -229,7 +230,7 @@ def _check_changed(n_rows: int, conversation_id: str) -> None:
 
 
 def _judged(connection: Connection, turn_ids: Sequence[str]) -> set[str]:
-    """Those of the turns that a verdict is on."""
+    """Returns the turns that somebody has voted on."""
     event = verdict_events.c
     found: set[str] = set()
     for batch in batched(turn_ids, SQL_BATCH):

@@ -57,7 +57,9 @@ class RetrieverFactory:
         )
 
     def with_full_encoder(self, live: ActiveRetriever) -> ActiveRetriever:
-        """The same, moved on from numpy to sentence-transformers if it serves, at a refresh with nothing else to do."""
+        """Returns *live* with sentence-transformers in place of numpy if it serves, at a refresh with nothing else
+        to do.
+        """
         if not self._serve or isinstance(live.retriever.encoder, Encoder):
             return live
         dense = live.index or ExactIndex(self._parts.vectors(live.version.passage_side))
@@ -96,7 +98,7 @@ class RetrieverFactory:
         )
 
     def _encoder(self, before: ActiveRetriever | None, version: Version) -> Any:
-        """That of *before* if the version stayed."""
+        """Returns the encoder of *before* if the version stayed, else a new one."""
         if before and before.version.encoder_id == version.encoder_id:
             return before.retriever.encoder
         if before and self._serve:
@@ -135,7 +137,9 @@ class RetrieverFactory:
         return encoder
 
     def _index(self, before: ActiveRetriever | None, version: Version, vectors: PassageVectors) -> ServingIndex:
-        """The same index if the passage side stayed, told to look again; a new one, getting ready, if it changed."""
+        """Returns the same index, told to look again, if the passage side stayed; else a new one that is getting
+        ready.
+        """
         if before and before.index and before.version.passage_side == version.passage_side:
             before.index.refresh()
             return before.index

@@ -32,7 +32,7 @@ class CitationMarkFilter:
         return held[:end]
 
     def flush(self) -> str:
-        """What was held back, once the text has ended; a half mark at its end is shown as it is."""
+        """Returns what was held back once the text has ended; a half mark at its end is shown as it is."""
         held, self._held = self._held, ""
         return held
 

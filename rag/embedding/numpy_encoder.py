@@ -25,7 +25,7 @@ Weights = dict[str, FloatArray]
 
 
 class NumpyEncoder:
-    """The same verbs and ids as `Encoder`, for a handful of texts."""
+    """An encoder in numpy with the verbs and ids of `Encoder`, for a handful of texts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -60,7 +60,7 @@ class PassageVectors:
         store_vectors(self.engine, self.passage_side, text_sha256s, encoded, only_used=True)
 
     def texts_without_vector(self, texts: dict[str, str]) -> dict[str, str]:
-        """Those of the texts by hash that have no vector yet."""
+        """Returns the texts, by hash, that have no vector yet."""
         have: set[str] = set()
         with read_connection(self.engine) as connection:
             for batch in batched(list(texts), SQL_BATCH):

@@ -44,7 +44,7 @@ _CHANGES = "asked_on_changes"
 
 @dataclass(slots=True, kw_only=True)
 class DayCount:
-    """What is counted of one day, or of several together."""
+    """The counts of one day, or of several together."""
 
     n_asked: int = 0
     """Questions of people; none that was simulated, imported or asked in a comparison."""
@@ -67,7 +67,7 @@ class DayCount:
 
 
 def days_between(first: date, last: date) -> list[date]:
-    """Both inclusive.
+    """Yields the days from the first to the last, both inclusive.
 
     >>> [str(day) for day in days_between(date(2026, 2, 28), date(2026, 3, 1))]
     ['2026-02-28', '2026-03-01']
@@ -88,7 +88,7 @@ def last_closed_day(now: datetime) -> date:
 
 
 def count_days(engine: Engine, days: Sequence[date], now: datetime | None = None) -> Iterator[dict[date, DayCount]]:
-    """What was asked on each of *days*, which ascend: first what is kept, then some of the other days at a time.
+    """Yields the counts of *days*, which ascend: first the stored ones, then some of the other days at a time.
 
     Those that are over at *now* are kept for the next time.
     """

@@ -66,7 +66,7 @@ class QuotedSentence:
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveAnswer:
-    """What was chosen, in reading order; nothing if nothing supports an answer."""
+    """The chosen sentences in reading order; none if nothing supports an answer."""
 
     quotes: tuple[QuotedSentence, ...]
     support: float
@@ -108,7 +108,7 @@ class _Weighed:
     """Every word of the hits."""
 
     def signs(self, question: str, hits: Sequence[Hit]) -> AnswerabilityFeatures:
-        """Those of the sentence that answers best, by meaning and by words."""
+        """Returns the features of the sentence that answers best, by meaning and by words."""
         best = int(
             (self.cosines + SUPPORT_COVERAGE_WEIGHT * self.covered + SUPPORT_PASSAGE_WEIGHT * self.by_passage).argmax()
         )

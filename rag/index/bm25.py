@@ -138,7 +138,7 @@ class Bm25Index:
         return found
 
     def query_terms(self, question: str) -> list[str]:
-        """What is looked for: the question's terms in that of the library's languages that it seems to be in."""
+        """Returns the terms of a question, in the language of the library that it seems to be in."""
         return bm25_terms(question, detect_question_language(question, self._languages))
 
     def score_matrix(self, questions: Sequence[str]) -> NDArray[np.float32]:
@@ -156,7 +156,8 @@ class Bm25Index:
 
     @classmethod
     def load(cls, folder: Path, order: Sequence[str] = ()) -> Bm25Index | None:
-        """What was saved by the same makers of terms; None if nothing was, or where its files have changed since.
+        """Returns the index that was saved with the same analyzers; None if there is none, or if its files have
+        changed since.
 
         In *order* if that names the same passages, else block by block.
         """

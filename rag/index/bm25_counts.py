@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class SearchableText(Protocol):
-    """What is read of a passage: `rag.records.Passage` has both."""
+    """A passage as BM25 reads it: `rag.records.Passage` has both fields."""
 
     @property
     def passage_id(self) -> str:
-        """Its id."""
+        """The passage's id."""
 
     @property
     def encoded_text(self) -> str:
@@ -65,7 +65,7 @@ class TermCounts:
         )
 
     def without(self, passage_ids: set[str]) -> TermCounts:
-        """What is left when some passages go; itself if it has none of them."""
+        """Returns the block without some passages; the block itself if it has none of them."""
         kept = np.array([passage_id not in passage_ids for passage_id in self.passage_ids], bool)
         if kept.all():
             return self
@@ -102,7 +102,9 @@ class TermCounts:
 
 
 def with_int32_indices(matrix: Any) -> csr_array:
-    """The same matrix with places of 32 bits, if they suffice: a long text is scored in a fifth less time."""
+    """Returns the matrix with indices of 32 bits if they suffice, because a long text is scored in a fifth less
+    time.
+    """
     from scipy.sparse import csr_array
 
     if matrix.nnz >= 2**31:
@@ -112,7 +114,7 @@ def with_int32_indices(matrix: Any) -> csr_array:
 
 
 def _with_rows(counts: csr_array, n_terms: int) -> csr_array:
-    """The same counts with empty rows for the terms that came later."""
+    """Returns the counts with empty rows for terms that were added later."""
     from scipy.sparse import csr_array
 
     indptr = np.pad(counts.indptr, (0, n_terms - counts.shape[0]), mode="edge")

@@ -72,7 +72,7 @@ def _name(block: TermCounts, words: Sequence[str]) -> str:
 
 
 def _writers(name: str, block: TermCounts, words: Sequence[str]) -> dict[str, Callable[[Any], object]]:
-    """Of a block's two files, the arrays first."""
+    """Yields the writers of a block's two files, the arrays first."""
     counts = block.counts
     arrays = {"data": counts.data, "indices": counts.indices, "indptr": counts.indptr, "lengths": block.lengths}
     told = {

@@ -20,7 +20,7 @@ MAX_COSINE_ERROR = 1e-3  # a passage's own vector has cosine 1 to it, a twin's n
 
 
 def find_index_problems(collection: Collection, ids: Sequence[str], vectors: FloatArray) -> list[str]:
-    """What is wrong with an open collection; nothing if the list is empty.
+    """Returns what is wrong with an open collection; an empty list if it is consistent.
 
     Reads every row's vector, which fails if one is lost, and searches for the sampled *vectors*, `(n, dim)`, of
     those *ids* that are in the collection: each has to find itself, or a twin. A sound collection passes; not every

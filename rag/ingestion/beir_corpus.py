@@ -29,7 +29,7 @@ class BeirEntry:
 
     @property
     def sha256(self) -> str:
-        """Of what is stored of the line; other keys may change without effect."""
+        """The hash of what is stored of the line; other keys may change without effect."""
         return sha256_of(json.dumps([self.title, self.text]))
 
 

@@ -71,7 +71,7 @@ def find_files(paths: Iterable[Path], base_folder: Path | None = None) -> FoundF
 
 
 def find_vanished(found: FoundFiles, known: Iterable[str]) -> list[str]:
-    """Those of the *known* sources that should be below the folders that were looked through, and are not there.
+    """Returns the *known* sources below the searched folders whose files are gone.
 
     What lies below something that is still there, such as the members of an archive, has not vanished.
     """

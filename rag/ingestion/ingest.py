@@ -39,7 +39,7 @@ class IngestReport:
     n_passages_new: int = 0
 
     def __add__(self, other: IngestReport) -> IngestReport:
-        """Both, one after the other."""
+        """Returns the two reports as one."""
         return IngestReport(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
 

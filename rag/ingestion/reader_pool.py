@@ -93,7 +93,7 @@ class ReaderPool:
         self._queued.clear()
 
     def completed_batches(self) -> Iterator[list[FileReadResult]]:
-        """What is ready, whenever something is, until nothing is in line any more. Files may be added meanwhile."""
+        """Yields finished files in batches until none is waiting. Files may be added meanwhile."""
         while self._fill():
             done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
             for future in done:

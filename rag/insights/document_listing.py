@@ -160,7 +160,7 @@ class DocumentListing:
         return ~exists().where(of_it)
 
     def _listed(self, connection: Connection, ids: Sequence[str]) -> list[ListedDocument]:
-        """What is listed of a page's documents, in the order of their *ids*; those that are gone are left out."""
+        """Returns the rows of a page's documents, in the order of their *ids*, without those that are gone."""
         of_these = passages.c.document_id.in_(ids)
         counts = select(passages.c.document_id, func.count()).where(of_these).group_by(passages.c.document_id)
         n_passages: dict[str, int] = {row[0]: row[1] for row in connection.execute(counts)}

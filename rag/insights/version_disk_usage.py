@@ -33,7 +33,7 @@ class VersionDiskUsage:
 
 @dataclass(frozen=True, slots=True)
 class FreedSpace:
-    """What was freed."""
+    """The disk space that was freed."""
 
     sides: tuple[str, ...]
     n_vectors: int

@@ -205,7 +205,7 @@ class Library:
         return ids
 
     def remove_all(self, sources: Sequence[str], before_delete: BeforeDelete = lambda c, ids: None) -> int:
-        """The same for several sources, and for nothing below them; those that are not there are passed over."""
+        """Removes several sources and nothing below them; unknown ones are ignored."""
         with self.engine.begin() as connection:
             found = (
                 select(documents.c.document_id).where(documents.c.source.in_(batch))

@@ -52,7 +52,7 @@ class SplittingRules:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is not divided any more: a small block, a sentence, a line, or a word."""
+    """A stretch that is not divided further: a small block, a sentence, a line, or a word."""
 
     start: int
     end: int

@@ -94,7 +94,7 @@ def _numbers(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _spelt(text: str) -> Iterator[tuple[str, str]]:
-    """The same of small numbers in words."""
+    """Yields (number, unit) of every small number in words."""
     for match in _NUMBER_WORD.finditer(text):
         yield next(_numbers(_WORDS[match.group().lower()] + text[match.end() : match.end() + 14]))
 

@@ -97,7 +97,7 @@ _ASKED = (
 
 @dataclass(frozen=True, slots=True)
 class RequestedMeasure:
-    """What is asked for."""
+    """The measure that a question asks for."""
 
     said: frozenset[str]
     """The question's words for it, in lower case: a number with a unit of it says them too."""

@@ -29,7 +29,7 @@ def version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
 
 
 def full_version_name(encoder_id: str, numbers: Mapping[str, int]) -> str:
-    """The same with the beginning of its id: the one way in which pages and tables name a version.
+    """Returns a version's label with the beginning of its id: the one way in which pages and tables name a version.
 
     >>> full_version_name("3f2a9c0011", {"3f2a9c0011": 4}), full_version_name("3f2a9c0011", {})
     ('v4 · 3f2a9c00', '3f2a9c00')

@@ -36,7 +36,7 @@ RIDGE_FROM_PSEUDO_QUESTIONS = 1.0  # of an encoder whose cosines the shipped lin
 
 @dataclass(frozen=True, slots=True)
 class CalibratedThreshold:
-    """What was found."""
+    """The threshold that calibration found, and how it declines."""
 
     bar: AbstentionThreshold
     n_questions: Mapping[str, int]

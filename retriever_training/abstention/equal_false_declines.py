@@ -15,7 +15,7 @@ from retriever_training.abstention.fit import FALSE_DECLINE_RATE
 def at_equal_false_decline_rate(
     before: AbstentionScores | None, after: AbstentionScores | None
 ) -> tuple[AbstentionScores | None, AbstentionScores | None]:
-    """Both with a bar that declines FALSE_DECLINES of the questions, which are the same ones for both.
+    """Returns the scores of both versions with thresholds that decline FALSE_DECLINES of the same questions.
 
     A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
     At one share of false declines, what is left to compare is how well each tells apart.

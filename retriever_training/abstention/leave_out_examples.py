@@ -87,7 +87,7 @@ def with_and_without_positives(
 def out_of_domain(
     holdings: SearchableLibrary, asked: AnswerableQuestions, encoder: TextEncoder, k: int
 ) -> Iterator[AbstentionExample]:
-    """What is seen of questions that other documents answer."""
+    """Yields the features of questions that other documents answer."""
     for question, vector in zip(asked.texts, asked.vectors, strict=True):
         yield _example(question, holdings.hits(question, vector, k), encoder, is_answered=False)
 

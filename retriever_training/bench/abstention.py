@@ -28,7 +28,7 @@ KIND_WEIGHTS = (1.0, 0.5, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class SetExamples:
-    """What was seen of one set's questions."""
+    """The features of one set's questions."""
 
     there: tuple[AbstentionExample, ...]
     gone: tuple[AbstentionExample, ...]
@@ -47,7 +47,9 @@ def collect_examples(
     seed: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> dict[str, SetExamples]:
-    """What is seen of every set's questions in its library, and of *n_out_of_domain* of the others'."""
+    """Returns the features of every set's questions in its library, and of *n_out_of_domain* questions of the other
+    sets.
+    """
     seen = {}
     for name, holdings in libraries.items():
         reading = EmbeddingCache().of(encoder)

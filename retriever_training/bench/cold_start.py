@@ -80,7 +80,7 @@ class ColdStartBench:
         )
 
     def _scores(self, asked: FloatArray, people: JudgedQuestions, cold: PseudoQuestionSet | None) -> RetrievalScores:
-        """What is served after learning from both; from nothing, the base."""
+        """Returns the served scores after learning from both kinds of questions; from none, those of the base."""
         rows = self._rows(people, cold)
         if rows is not None:
             asked = apply_map(fit_half_map(rows, self.seed), asked)

@@ -168,7 +168,7 @@ def summarise_set(name: str, seeds: Sequence[SetComparison]) -> dict[str, Any]:
 
 
 def served_change(one: SetComparison) -> float:
-    """What is served by the version minus what is served by the base, mean over the questions."""
+    """The served figure of the version minus that of the base, as the mean over the questions."""
     return float(_averaged([one.version["served"]]).mean() - _averaged([one.base["served"]]).mean())
 
 

@@ -83,7 +83,7 @@ class MiningCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiningBench:
-    """Both sides over the same workload, on as many threads."""
+    """Both sides over the same workload, on the same number of threads."""
 
     n_questions: int
     n_passages: int
@@ -99,7 +99,7 @@ class MiningBench:
 
     @property
     def times_faster_with_encoding(self) -> float:
-        """The same with what each has to encode: we nothing, it everything."""
+        """How many times faster we are if each side's encoding counts: we encode nothing, the other side everything."""
         return (self.theirs.seconds + self.encoding.seconds) / self.nightjar.seconds
 
 

@@ -113,7 +113,7 @@ def _counts(drawn: PseudoQuestionDraw, right: Sequence[Sequence[int]]) -> dict[s
 
 
 def concatenate_rows(people: SoftmaxRows, cold: SoftmaxRows) -> SoftmaxRows:
-    """Both as the rows of one softmax, in which each sees passages of its own kind only: whole ones, or what is left."""
+    """Joins people's rows and the library's own into one softmax, in which each sees passages of its own kind only."""
     n_questions, n_whole, n_left = len(people.questions), len(people.passages), len(cold.passages)
     whole, left = np.arange(n_whole), np.arange(n_whole, n_whole + n_left)
     return SoftmaxRows(

@@ -175,7 +175,7 @@ class _Margins:
         return round(lowest - own, 4)
 
     def share(self, place: int, passage: int) -> float:
-        """Its cosine over the lowest right passage's; 0 if that is not above 0."""
+        """The candidate's cosine divided by that of the lowest right passage; 0 if the latter is not above 0."""
         lowest, own = self._cosines(place, passage)
         return own / lowest if lowest > 0 else 0.0
 

@@ -116,7 +116,7 @@ class StoredQueryEncoder:
         return np.stack([self._vectors[text] for text in texts])
 
     def encode_passages(self, texts: Sequence[str]) -> FloatArray:
-        """Never: passages were encoded when they came in."""
+        """Raises, because passages were encoded when they were added."""
         raise NotImplementedError
 
 

@@ -35,7 +35,7 @@ class Review:
 
     @property
     def pair(self) -> QuestionPassage:
-        """What it is about: the question without case and marks, and the passage."""
+        """The question, without case and punctuation, and the passage."""
         return normalise_question(self.question), self.passage_id
 
 

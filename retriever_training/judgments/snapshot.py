@@ -54,12 +54,12 @@ class JudgedQuestions:
         return len(self.questions)
 
     def excluded_for(self, place: int) -> tuple[int, ...]:
-        """Those of one question."""
+        """Returns the excluded passages of one question."""
         return self.excluded[place] if self.excluded else ()
 
     @property
     def known(self) -> KnownLabels:
-        """The same for mining, which takes none of them."""
+        """All known passages of each question; mining takes none of them."""
         return KnownLabels(reviewed=tuple(frozenset(excluded) for excluded in self.excluded))
 
     def measurable(self) -> JudgedQuestions:
@@ -94,7 +94,7 @@ class JudgedQuestions:
 
 
 def best_supported(right: Mapping[int, float]) -> dict[int, float]:
-    """Of one question's passages those of the highest weight.
+    """Returns the passages of one question that have the highest weight.
 
     They are trained on as well: with three voices a question and one person in five mistaken, .75 of all positives
     were right, and .93 of these.

@@ -69,7 +69,7 @@ def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
 
 
 def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Those of *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
+    """Returns the *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
 
     >>> list(find_near_duplicates_of(["Resetting the router", "Reset it?"], ["resetting a router"]))
     ['Resetting the router']

@@ -107,7 +107,7 @@ class BatchSideData:
         return int(self.columns.shape[1]) - 1
 
     def text(self, row: int, column: int) -> str:
-        """What is there; an empty text for PADDING."""
+        """Returns the text at a position; an empty one for PADDING."""
         passage = self.columns[row, column]
         return "" if passage == PADDING else self.passages[passage]
 

@@ -194,7 +194,7 @@ def _merged(columns: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _by_length(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-    """The same rows, shortest first, and where each came from."""
+    """Returns the rows, shortest first, and where each came from."""
     import torch
 
     order = features["attention_mask"].sum(dim=1).argsort(stable=True)

@@ -139,7 +139,7 @@ def _gathered(passages: Tensor) -> Tensor:
 
 
 def _everyones(labels: Tensor) -> tuple[int, list[IntArray]]:
-    """This process's number, and every process's rows."""
+    """Returns this process's number, and every process's rows."""
     import torch
     from torch import distributed
 

@@ -50,7 +50,7 @@ class HeldOutQuestions:
 
 
 def load_held_out_questions(stores: Stores, evidence: TrainingSnapshot, lock_from: int) -> HeldOutQuestions:
-    """Those of this evidence, in one order; from *lock_from* on a fifth of them is locked."""
+    """Returns the held-out questions of a snapshot in one order; from *lock_from* on a fifth of them is locked."""
     base = stores.open_encoder(stores.registry.base().encoder_id)
     asked = evidence.held_out("gate")
     decisive = set(evidence.held_out("gate", partial(get_query_vectors, stores.engine, base)).questions)

@@ -48,7 +48,7 @@ class OnDemandReport:
 
     @property
     def headline(self) -> str:
-        """What is above the page; the gate's own words would speak of a promotion that does not happen."""
+        """The title of the page, because the gate's own words would speak of a promotion that does not happen."""
         return HEADLINES[self.decision.decision]
 
 

@@ -151,7 +151,7 @@ def _supported(asked: AnswerOutcome) -> float:
 
 
 def _row(asked: AnswerOutcome) -> AnswerRow:
-    """Its citations are weighed as the guard weighs them: a heading over quotes, as "Your documents disagree:", is no claim.
+    """Returns the citation support of an answer; a heading over quotes, as "Your documents disagree:", is not a claim.
 
     Neither exactness of quotes nor tokens are told here.
     """

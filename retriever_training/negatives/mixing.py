@@ -146,7 +146,7 @@ def mix_rows(
 def rows_of_epoch(
     rows: Sequence[TrainingRow], n: int, epoch: int, epochs: int, seed: int, *, easy_first: bool = False
 ) -> list[TrainingRow]:
-    """The same rows, each with the *n* of its negatives that are due in *epoch*, counted from 0.
+    """Returns the rows, each with the *n* of its negatives that are due in *epoch*, counted from 0.
 
     The negatives of a row are its pool: in an order of its own, they take turns. With *easy_first* the first epoch
     draws from the easier half only, and the last from all.
@@ -180,7 +180,7 @@ def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[d
 
 
 def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:
-    """The same by source, each in its order."""
+    """Returns the candidates by source, each in its order."""
     kept: dict[str, list[Candidate]] = {name: [] for name in sources}
     removed: dict[str, list[tuple[Candidate, str]]] = {name: [] for name in sources}
     for candidate in mined.kept:

@@ -159,7 +159,7 @@ class NightMeasurer:
     # ---- next to the held-out questions
 
     def _wall(self) -> BeforeAndAfter | None:
-        """Of what people found right, whatever it was used for since: is it still among the first ten?"""
+        """Returns, for each right passage that people found, if it is among the first ten before and after."""
         splits: tuple[Split, ...] = ("train", "dev", "gate")
         locked = {
             text

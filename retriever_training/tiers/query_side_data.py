@@ -119,7 +119,7 @@ class QuerySideData:
         seed: int,
         n_encoded: int = 0,
     ) -> QuerySideData:
-        """The same of questions that come from anywhere; *passages* and *lexical* are in the order of *library*.
+        """Gathers the data of questions from anywhere; *passages* and *lexical* are in the order of *library*.
 
         How much its words count is the library's own: what suits the base on dev, by *default_weight* if dev does not
         object, is what training starts from.
@@ -176,7 +176,7 @@ def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQue
 
 
 def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuestions:
-    """Both, without those of the library's own questions that people asked in the same words.
+    """Joins people's questions with the library's own that nobody asked in the same words.
 
     >>> people = JudgedQuestions(questions=("Who?",), right=({3: 1.0},), rejected=((),))
     >>> own = JudgedQuestions(questions=("Where?", "who"), right=({1: 1.0}, {2: 1.0}), rejected=((), ()))

@@ -45,7 +45,7 @@ def encode_earlier_views(
     watch: ProgressReporter,
     transient: Collection[str] = (),
 ) -> tuple[VersionView, ...]:
-    """The same by versions before the current one, newest first, MAX_EARLIER at most.
+    """Encodes the questions with versions before the current one, newest first, MAX_EARLIER at most.
 
     Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
     """

@@ -26,7 +26,7 @@ def is_installed() -> bool:
 
 
 class LangChainEnsemble:
-    """The same passages, searched by LangChain's parts."""
+    """LangChain's ensemble retriever over the same passages."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ def _chroma(passage_ids: Sequence[str], texts: Sequence[str], vectors: FloatArra
     from langchain_core.embeddings import Embeddings
 
     class Ours(Embeddings):
-        """The same encoder."""
+        """Our encoder behind LangChain's interface."""
 
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             rows: list[list[float]] = encoder.encode_passages(texts).tolist()

@@ -115,7 +115,9 @@ class ChatModel:
         return self._here is not None
 
     def health(self) -> dict[str, str]:
-        """Its name, its circuit, and how far its weights are if they are in this process."""
+        """Returns the model's name, the state of its circuit, and how far its weights are loaded if they are in this
+        process.
+        """
         told = {"model": self.name, "circuit": self._breaker.state}
         return told | ({"weights": self._here.stage} if self._here else {})
 

@@ -86,7 +86,7 @@ def _slide(slide: Slide, number: int, headings: HeadingStack) -> Iterator[Block]
 
 
 def _shapes(shapes: Any) -> Iterator[Any]:
-    """Those of groups too, in the order that screen readers follow."""
+    """Yields the shapes of a slide, those in groups too, in the order that screen readers follow."""
     from pptx.enum.shapes import MSO_SHAPE_TYPE
 
     for shape in shapes:

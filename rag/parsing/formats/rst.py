@@ -81,7 +81,7 @@ def _plain_directive() -> Any:
     from docutils.parsers.rst import Directive
 
     class Plain(Directive):  # type: ignore[misc]  # docutils has no types
-        """Its argument as a paragraph, then what is inside it as text."""
+        """A directive whose argument becomes a paragraph and whose content becomes text."""
 
         optional_arguments = 1
         final_argument_whitespace = True

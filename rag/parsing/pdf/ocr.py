@@ -159,7 +159,7 @@ def _paragraphs(found: OcrPage, picture: PageImage, number: int) -> Iterator[lis
 
 
 def _hyphen_joined(before: PdfLine, line: PdfLine) -> PdfLine:
-    """Both as one, as pdfium gives them if a text layer has hyphens at line ends."""
+    """Returns two lines as one, as pdfium does if a text layer has hyphens at line ends."""
     return PdfLine(
         text=before.text[:-1] + line.text,
         page=line.page,

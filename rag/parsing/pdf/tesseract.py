@@ -57,7 +57,7 @@ class OcrLine:
 
 @dataclass(frozen=True, slots=True)
 class OcrPage:
-    """What was recognised on one page."""
+    """The text recognised on one page."""
 
     lines: tuple[OcrLine, ...]
     confidence: float
@@ -150,7 +150,7 @@ def ocr_label(languages: str) -> str:
 
 
 def missing_ocr_reason(languages: str) -> str:
-    """What is not there that reading pictures in these languages needs, with the way out; empty if all is.
+    """Returns what is missing to recognise these languages, with the way out; empty if nothing is.
 
     >>> missing_ocr_reason("")
     'text recognition is off: set parsing.ocr = "auto"'

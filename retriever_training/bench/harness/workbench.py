@@ -84,7 +84,7 @@ class Cost:
     n_encoded: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        """Both together.
+        """Returns the two costs as one.
 
         >>> Cost(mine_s=1.0) + Cost(mine_s=0.5, n_mined=3)
         Cost(mine_s=1.5, train_s=0.0, encode_s=0.0, n_mined=3, n_trained=0, n_encoded=0)

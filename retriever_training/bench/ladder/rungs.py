@@ -43,7 +43,7 @@ class Rung:
 
 
 def run_base(bench: TrainingBench, _seed: int, _watch: ProgressReporter) -> RungResult:
-    """As it comes."""
+    """Measures the base without any training."""
     values, weight = bench.measured(bench.base)
     return RungResult(values, Cost(), {"lexical_weight": weight})
 

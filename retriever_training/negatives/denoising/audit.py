@@ -28,7 +28,7 @@ class AuditedCandidate:
     """The reason; None if it was kept."""
 
     def as_json(self) -> dict[str, Any]:
-        """Its fields by name."""
+        """Returns the fields by name."""
         return asdict(self)
 
 

@@ -63,7 +63,7 @@ class FalseNegativeRule:
 
 
 def is_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It is known to be right."""
+    """The candidate is known to be right."""
     return np.isin(grounds.keys(pairs), grounds.positives)
 
 
@@ -73,14 +73,15 @@ def is_reviewed(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
 
 
 def has_text_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It has the words of a positive, in their order."""
+    """The candidate has the words of a positive, in their order."""
     return grounds.matches_any_positive(
         pairs, lambda passages, positives: grounds.text_numbers(passages) == grounds.text_numbers(positives)
     )
 
 
 def shares_wording_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It and a positive share CONTAINED of the shorter one's shingles, and no name or number tells them apart.
+    """The candidate and a positive share CONTAINED of the shorter one's shingles, and no name or number
+    distinguishes them.
 
     Then one was cut out of the other, or is another version of it. If names or numbers differ, both were cut from one
     template and say different things.
@@ -89,7 +90,7 @@ def shares_wording_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> 
 
 
 def is_near_duplicate_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """Its vector by the first view, the base, is that of a positive, and no name or number tells them apart."""
+    """The candidate's vector by the base is nearly that of a positive, and no name or number distinguishes them."""
     return grounds.matches_any_positive(pairs, partial(_nearly_the_same, grounds))
 
 
@@ -116,7 +117,8 @@ def contains_answer(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
 
 
 def exceeds_margin(view: VersionView, margin: float, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It is nearer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least similar positive.
+    """The candidate is closer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least
+    similar positive.
 
     If s⁺ is above 0 that is NV-Retriever's s⁻ > margin · s⁺, and below it `mine_hard_negatives`'s bound too.
     A question without a positive has no bound.
@@ -127,7 +129,8 @@ def exceeds_margin(view: VersionView, margin: float, grounds: PairFeatures, pair
 
 
 def exceeds_served_margin(view: VersionView, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """It is served nearly as high as the positive: as of `as_close`, on the cosine with BM25 next to it.
+    """The candidate is served nearly as high as the positive: as `exceeds_margin`, on the sum of cosine and weighted
+    BM25.
 
     Two retrievers see more than one: on 223 questions of FeedbackQA (dev) whose passages people had rated, the cosine's
     margin let 34 of 118 hidden right passages through as negatives, both margins 14.
@@ -235,7 +238,7 @@ def _mined(candidates: Sequence[Candidate], reasons: Sequence[str | None]) -> Mi
 def _read(
     mine: MiningContext, texts: Sequence[str], mined: Sequence[MinedNegatives], teacher: Teacher
 ) -> list[MinedNegatives]:
-    """The same, less what the teacher takes for right and what it does not read."""
+    """Returns what is left without the candidates that the teacher takes for right or does not read."""
     result = []
     for question, cleaned in zip(mine.questions, mined, strict=True):
         unjudged = [candidate for candidate in cleaned.kept if candidate.source != "feedback"]
@@ -283,7 +286,7 @@ def _nearly_the_same(grounds: PairFeatures, passages: IntArray, positives: IntAr
 
 
 def _not_told_apart(grounds: PairFeatures, alike: BoolArray, passages: IntArray, positives: IntArray) -> BoolArray:
-    """Those of the *alike* pairs, `(m,)`, whose words tell the same."""
+    """Returns the *alike* pairs, `(m,)`, whose words say the same."""
     same = alike.copy()
     places = np.flatnonzero(alike)
     same[places] = ~grounds.differ_in_named_terms(passages[places], positives[places])

@@ -22,7 +22,7 @@ ROWS_PER_BLOCK = 128  # × 100,000 passages: 50 MB
 
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
-    """What is known of a mine's questions next to their positives; what is not known is left empty."""
+    """What is known about the questions besides their positives; unknown fields are empty."""
 
     answers: Sequence[Sequence[str]] = ()
     """The answers to each question, as text."""
@@ -75,7 +75,7 @@ class PairFeatures:
     _told_apart: dict[tuple[int, int], bool] = field(default_factory=dict, init=False, repr=False)
 
     def plain(self, passage: int) -> str:
-        """Its plain words."""
+        """The passage's normalised words."""
         words = self._plain.get(passage)
         if words is None:
             words = self._plain[passage] = normalise_words(self.texts[passage])
@@ -108,7 +108,9 @@ class PairFeatures:
 
     @cached_property
     def _plain_words(self) -> frozenset[str]:
-        """Of the whole library: read only if a capital letter may be all that tells two passages apart."""
+        """The lower-case words of the whole library, read only if a capital letter may be all that distinguishes two
+        passages.
+        """
         return lowercase_words(self.texts)
 
     def keys(self, pairs: CandidatePairs) -> IntArray:

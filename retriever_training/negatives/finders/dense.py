@@ -18,6 +18,6 @@ def find_dense(mine: MiningContext, n: int) -> list[list[Candidate]]:
 
 
 def find_by_view(mine: MiningContext, view: VersionView, source: str, n: int) -> list[list[Candidate]]:
-    """The same, as one version sees the mine."""
+    """Finds the passages that one version ranks highest."""
     found = find_nearest(view.question_vectors, view.passage_vectors, n + max_positives(mine), seed=mine.seed)
     return drop_positives(mine, source, n=n, rows=found.rows, scores=found.scores, version=view.version)
