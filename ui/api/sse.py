@@ -1,43 +1,46 @@
-"""Server-sent events: an answer written piece by piece to a client that may go away at any time."""
+"""Server-sent events: an answer written piece by piece to a client that may go away at any time.
+
+FastAPI's own machinery for them starts a response before the generator's first event. Here that event is awaited first,
+so that a question that is refused has its HTTP status; only the events and their wire format are FastAPI's.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from fastapi.responses import Response
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, ServerSentEvent, format_sse_event
 
 from rag.errors import NightjarError
 from ui.actions.ask import AnswerEvent
 from ui.schemas.errors import UNEXPECTED_ERROR, http_status
 
-SSE_MEDIA_TYPE = "text/event-stream"
+SSE_MEDIA_TYPE = EventSourceResponse.media_type
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # a proxy must not hold pieces back
-HEARTBEAT = format_sse_event(
-    comment="nothing yet"
-).decode()  # a comment, which clients pass over and which keeps the connection from being cut
-HEARTBEAT_EVERY = 15  # of the looks of `Asking.stream`, a second each
+KEEPALIVE_EVERY = 15  # silent seconds: `AsyncAnswerer.stream` yields None each second in which nothing happens
 
-FormatEvent = Callable[[AnswerEvent], Awaitable[str]]
-"""What is sent for an event; "" sends nothing."""
-FormatFailure = Callable[[str, int], str]
-"""What is sent if the answer breaks off, of a message and the HTTP status that it would have had."""
+ToServerSentEvents = Callable[[AnswerEvent], Awaitable[Iterable[ServerSentEvent]]]
+"""Turns an event of an answer into the events that are sent."""
+FailureToEvent = Callable[[str, int], ServerSentEvent]
+"""Turns a message and the HTTP status that it would have had into the event that is sent if the answer breaks off."""
 
 _ENDS_A_LINE = {
     ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"
-}  # to clients that split lines as Python does
+}  # for clients that split lines as Python does
 
 log = logging.getLogger(__name__)
 
 
 async def stream_events(
-    events: AsyncGenerator[AnswerEvent | None], format_event: FormatEvent, format_failure: FormatFailure, end: str = ""
-) -> Response:
-    """The response that sends *events* as they come, and then *end*.
+    events: AsyncGenerator[AnswerEvent | None],
+    to_sent: ToServerSentEvents,
+    failure_to_event: FailureToEvent,
+    end: ServerSentEvent | None = None,
+) -> EventSourceResponse:
+    """Returns the response that sends *events* as they come, and then *end*.
 
     Raises:
         NightjarError: before the first event, so that what is refused has its HTTP status.
@@ -45,36 +48,50 @@ async def stream_events(
     first = await anext(events)
     while first is None:
         first = await anext(events)
-    pieces = _pieces(await format_event(first), events, format_event, format_failure, end)
-    return EventSourceResponse(pieces, headers=SSE_HEADERS)
+    chunks = _chunks(_encode_all(await to_sent(first)), events, to_sent, failure_to_event, end)
+    return EventSourceResponse(chunks, headers=SSE_HEADERS)
 
 
-async def _pieces(
-    first: str, events: AsyncGenerator[AnswerEvent | None], write: FormatEvent, fail: FormatFailure, end: str
-) -> AsyncIterator[str]:
+async def _chunks(
+    first: bytes,
+    events: AsyncGenerator[AnswerEvent | None],
+    to_sent: ToServerSentEvents,
+    failure_to_event: FailureToEvent,
+    end: ServerSentEvent | None,
+) -> AsyncIterator[bytes]:
     yield first
     n_silent = 0
     async with aclosing(events):
         try:
             async for event in events:
                 n_silent = 0 if event else n_silent + 1
-                piece = await write(event) if event else HEARTBEAT if n_silent % HEARTBEAT_EVERY == 0 else ""
-                if piece:
-                    yield piece
+                if event:
+                    yield _encode_all(await to_sent(event))
+                elif n_silent % KEEPALIVE_EVERY == 0:
+                    yield KEEPALIVE_COMMENT
         except NightjarError as error:
-            yield fail(str(error), http_status(error))
+            yield encode_event(failure_to_event(str(error), http_status(error)))
         except Exception:
             log.exception("an answer failed while it was streamed")
-            yield fail(UNEXPECTED_ERROR, 500)
+            yield encode_event(failure_to_event(UNEXPECTED_ERROR, 500))
     if end:
-        yield end
+        yield encode_event(end)
 
 
-def format_sse(data: dict[str, Any], name: str = "") -> str:
-    r"""One event.
+def _encode_all(events: Iterable[ServerSentEvent]) -> bytes:
+    return b"".join(map(encode_event, events))
 
-    >>> format_sse({"delta": "Äh"}, "text")
-    'event: text\ndata: {"delta": "Äh"}\n\n'
+
+def encode_event(event: ServerSentEvent) -> bytes:
+    r"""Returns the event as it is sent; letters beyond ASCII stay letters, which FastAPI alone would write as escapes.
+
+    >>> print(encode_event(ServerSentEvent(event="text", data={"delta": "Äh\u2028"})).decode().rstrip())
+    event: text
+    data: {"delta": "Äh\u2028"}
     """
-    text = json.dumps(data, ensure_ascii=False).translate(_ENDS_A_LINE)
-    return format_sse_event(data_str=text, event=name or None).decode()
+    data = event.raw_data if event.data is None else _to_json(event.data)
+    return format_sse_event(data_str=data, event=event.event)
+
+
+def _to_json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False).translate(_ENDS_A_LINE)

@@ -52,8 +52,8 @@ class ChatCompletionChunks:
             "model": OPENAI_MODEL_NAME,
         }
 
-    def of(self, event: AnswerEvent, counted: TokenUsage | None = None) -> list[dict[str, Any]]:
-        """What is sent for *event*; the last one brings annotations, what votes need and, *counted*, the tokens."""
+    def for_event(self, event: AnswerEvent, usage: TokenUsage | None = None) -> list[dict[str, Any]]:
+        """Returns the chunks for *event*; the last event brings annotations, what votes need and the *usage*, if given."""
         if isinstance(event, SearchFinished):
             self._frame["id"] = completion_id(event.turn_id)
             return [self._piece({"role": "assistant", "content": ""})]
@@ -61,7 +61,7 @@ class ChatCompletionChunks:
             return [self._piece({"content": event.delta})]
         noted = [annotation.model_dump() for annotation in url_annotations(event.answer, self._site)]
         end = self._piece({"annotations": noted}, "stop") | {"nightjar": vote_details(event).model_dump()}
-        return [end, *([self._frame | {"choices": [], "usage": counted.model_dump()}] if counted else [])]
+        return [end, *([self._frame | {"choices": [], "usage": usage.model_dump()}] if usage else [])]
 
     def _piece(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return self._frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}

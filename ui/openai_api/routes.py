@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import FastAPI, Header, Path, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.sse import ServerSentEvent
 
 from rag.errors import UsageError
 from rag.generation.chat.providers import REQUEST_HEADERS
 from ui.actions.ask import AnswerEvent, AsyncAnswerer, FinishedAnswer, UserQuestion
-from ui.api.sse import format_sse, stream_events
+from ui.api.sse import stream_events
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
 from ui.openai_api.responses import ChatCompletionChunks, chat_completion, count_usage, earlier_exchanges
@@ -38,7 +39,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 NO_WAIT_S = 0.0  # the event loop must not wait
-DONE_EVENT = "data: [DONE]\n\n"
+DONE_EVENT = ServerSentEvent(raw_data="[DONE]")
 MAX_EARLIER_EXCHANGES = 10  # questions before this one that are read; as of a conversation that is kept here
 
 NightjarHeader = Annotated[str | None, Header(alias=next(iter(REQUEST_HEADERS)), include_in_schema=False)]
@@ -64,8 +65,8 @@ def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) 
         finished = await asking.answer(question, request)
         if finished is None:
             return client_closed_response()
-        counted = await _counted(opening, wanted, finished)
-        return chat_completion(finished, _site(request), int(time.time()), counted)
+        usage = await _usage(opening, wanted, finished)
+        return chat_completion(finished, _site(request), int(time.time()), usage)
 
     @api.get(f"{OPENAI_PREFIX}/models", response_model=OpenAIModelList)
     async def models(request: Request) -> OpenAIModelList:
@@ -150,7 +151,7 @@ def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
     )
 
 
-async def _counted(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsage:
+async def _usage(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsage:
     asked, folder = [message.text() for message in wanted.messages], opening.app().active_retriever.version.folder
     return await to_thread.run_sync(count_usage, folder, asked, finished.answer.text)
 
@@ -158,17 +159,15 @@ async def _counted(opening: AppStartup, wanted: ChatCompletionRequest, finished:
 async def _streamed(
     wanted: ChatCompletionRequest, asking: AsyncAnswerer, question: UserQuestion, opening: AppStartup, request: Request
 ) -> Response:
-    chunks, counts = (
-        ChatCompletionChunks(int(time.time()), _site(request)),
-        wanted.stream_options and wanted.stream_options.include_usage,
-    )
+    chunks = ChatCompletionChunks(int(time.time()), _site(request))
+    with_usage = wanted.stream_options and wanted.stream_options.include_usage
 
-    async def write(event: AnswerEvent) -> str:
-        counted = await _counted(opening, wanted, event) if counts and isinstance(event, FinishedAnswer) else None
-        return "".join(format_sse(chunk) for chunk in chunks.of(event, counted))
+    async def to_sent(event: AnswerEvent) -> list[ServerSentEvent]:
+        usage = await _usage(opening, wanted, event) if with_usage and isinstance(event, FinishedAnswer) else None
+        return [ServerSentEvent(data=chunk) for chunk in chunks.for_event(event, usage)]
 
-    return await stream_events(asking.stream(question), write, _broken_off, DONE_EVENT)
+    return await stream_events(asking.stream(question), to_sent, _failure_to_event, DONE_EVENT)
 
 
-def _broken_off(said: str, status: int) -> str:
-    return format_sse(openai_error(said, status))
+def _failure_to_event(message: str, status: int) -> ServerSentEvent:
+    return ServerSentEvent(data=openai_error(message, status))

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.answering.answerer import SearchFinished, TextDelta, check_question
 from rag.library.search_filter import MAX_FILTER_TERMS, SearchFilter, parse_filter
 from ui.actions.ask import AnswerEvent, AsyncAnswerer, FinishedAnswer, UserQuestion
-from ui.api.sse import SSE_MEDIA_TYPE, format_sse, stream_events
+from ui.api.sse import SSE_MEDIA_TYPE, stream_events
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
 from ui.schemas.errors import client_closed_response
@@ -83,6 +84,7 @@ def add_question_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer
         finished = await asking.answer(_question(asked, request), request)
         return client_closed_response() if finished is None else _finished_json(finished)
 
+    # Not EventSourceResponse here: FastAPI would take the handler for a generator of events, and start the response first.
     @api.post("/api/ask/stream", response_class=StreamingResponse, responses=STREAM_RESPONSES)
     async def stream(asked: QuestionRequest, request: Request) -> Response:
         """Answers a question as server-sent events: what was found, the text in pieces, and the whole answer.
@@ -119,17 +121,19 @@ def _question(asked: QuestionRequest, request: Request) -> UserQuestion:
 
 
 async def _streamed(asking: AsyncAnswerer, question: UserQuestion) -> Response:
-    return await stream_events(
-        asking.stream(question), _event, lambda said, _status: format_sse({"error": said}, "error")
-    )
+    return await stream_events(asking.stream(question), _to_sent, _failure_to_event)
 
 
-async def _event(event: AnswerEvent) -> str:
+async def _to_sent(event: AnswerEvent) -> list[ServerSentEvent]:
     if isinstance(event, SearchFinished):
-        return format_sse(search_event_json(event), "searched")
+        return [ServerSentEvent(event="searched", data=search_event_json(event))]
     if isinstance(event, TextDelta):
-        return format_sse({"delta": event.delta}, "text")
-    return format_sse(_finished_json(event), "answer")
+        return [ServerSentEvent(event="text", data={"delta": event.delta})]
+    return [ServerSentEvent(event="answer", data=_finished_json(event))]
+
+
+def _failure_to_event(message: str, _status: int) -> ServerSentEvent:
+    return ServerSentEvent(event="error", data={"error": message})
 
 
 def _finished_json(finished: FinishedAnswer) -> dict[str, Any]:
