@@ -17,24 +17,28 @@ from ui.actions.ask import AnswerEvent, FinishedAnswer
 from ui.schemas.openai import (
     OPENAI_MODEL_NAME,
     AnnotationSchema,
-    AssistantMessage,
-    ChatCompletion,
-    CompletionChoice,
-    TokenUsage,
+    AssistantMessageSchema,
+    ChatCompletionResponse,
+    CompletionChoiceSchema,
+    TokenUsageSchema,
     UrlCitationSchema,
-    VoteDetails,
+    VoteDetailsSchema,
 )
 
 _MARK = re.compile(r"\[(\d+)\]")
 
 
-def chat_completion(finished: FinishedAnswer, base_url: str, created: int, usage: TokenUsage) -> ChatCompletion:
+def chat_completion(
+    finished: FinishedAnswer, base_url: str, created: int, usage: TokenUsageSchema
+) -> ChatCompletionResponse:
     """The whole answer; *base_url* is where the application is reached, "http://HOST:PORT"."""
-    message = AssistantMessage(content=finished.answer.text, annotations=url_annotations(finished.answer, base_url))
-    return ChatCompletion(
+    message = AssistantMessageSchema(
+        content=finished.answer.text, annotations=url_annotations(finished.answer, base_url)
+    )
+    return ChatCompletionResponse(
         id=completion_id(finished.answer.turn_id),
         created=created,
-        choices=[CompletionChoice(message=message)],
+        choices=[CompletionChoiceSchema(message=message)],
         usage=usage,
         nightjar=vote_details(finished),
     )
@@ -52,7 +56,7 @@ class ChatCompletionChunks:
             "model": OPENAI_MODEL_NAME,
         }
 
-    def for_event(self, event: AnswerEvent, usage: TokenUsage | None = None) -> list[dict[str, Any]]:
+    def for_event(self, event: AnswerEvent, usage: TokenUsageSchema | None = None) -> list[dict[str, Any]]:
         """Returns the chunks for *event*; the last event brings annotations, what votes need and the *usage*, if given."""
         if isinstance(event, SearchFinished):
             self._frame["id"] = completion_id(event.turn_id)
@@ -100,10 +104,10 @@ def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], sit
     )
 
 
-def vote_details(finished: FinishedAnswer) -> VoteDetails:
+def vote_details(finished: FinishedAnswer) -> VoteDetailsSchema:
     """What a client needs to send votes."""
     answer = finished.answer
-    return VoteDetails(
+    return VoteDetailsSchema(
         turn_id=answer.turn_id,
         token=finished.token,
         encoder_id=answer.encoder_id,
@@ -113,11 +117,11 @@ def vote_details(finished: FinishedAnswer) -> VoteDetails:
     )
 
 
-def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsage:
+def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsageSchema:
     """Both in tokens of the encoder in *folder*."""
     counted = _tokens(folder).starts([*asked, answer])
     n_asked, n_answer = sum(len(chunk) for chunk in counted[:-1]), len(counted[-1])
-    return TokenUsage(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
+    return TokenUsageSchema(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
 
 
 @lru_cache(maxsize=2)

@@ -21,12 +21,12 @@ from ui.schemas.errors import client_closed_response
 from ui.schemas.openai import (
     OPENAI_MODEL_NAME,
     OPENAI_PREFIX,
-    ChatCompletion,
     ChatCompletionRequest,
+    ChatCompletionResponse,
     OpenAIErrorSchema,
-    OpenAIModel,
-    OpenAIModelList,
-    TokenUsage,
+    OpenAIModelListResponse,
+    OpenAIModelSchema,
+    TokenUsageSchema,
     openai_error,
 )
 
@@ -49,7 +49,7 @@ def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) 
     """Adds these calls."""
     began = int(time.time())
 
-    @api.post(f"{OPENAI_PREFIX}/chat/completions", response_model=ChatCompletion, responses=ERROR_RESPONSES)
+    @api.post(f"{OPENAI_PREFIX}/chat/completions", response_model=ChatCompletionResponse, responses=ERROR_RESPONSES)
     async def complete(wanted: ChatCompletionRequest, request: Request, from_nightjar: NightjarHeader = None) -> Any:
         """Answers the last message, as OpenAI's chat completions do; streams if `stream` is true.
 
@@ -68,17 +68,17 @@ def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) 
         usage = await _usage(opening, wanted, finished)
         return chat_completion(finished, _site(request), int(time.time()), usage)
 
-    @api.get(f"{OPENAI_PREFIX}/models", response_model=OpenAIModelList)
-    async def models(request: Request) -> OpenAIModelList:
+    @api.get(f"{OPENAI_PREFIX}/models", response_model=OpenAIModelListResponse)
+    async def models(request: Request) -> OpenAIModelListResponse:
         """The one model that there is."""
         current_user(request).require_role("reader")
-        return OpenAIModelList(data=[OpenAIModel(created=began)])
+        return OpenAIModelListResponse(data=[OpenAIModelSchema(created=began)])
 
-    @api.get(OPENAI_PREFIX + "/models/{model_id}", response_model=OpenAIModel, responses=ERROR_RESPONSES)
+    @api.get(OPENAI_PREFIX + "/models/{model_id}", response_model=OpenAIModelSchema, responses=ERROR_RESPONSES)
     async def model(request: Request, model_id: Annotated[str, Path(examples=[OPENAI_MODEL_NAME])]) -> Any:
         """The same by its name."""
         current_user(request).require_role("reader")
-        return OpenAIModel(created=began) if model_id == OPENAI_MODEL_NAME else _no_model(model_id)
+        return OpenAIModelSchema(created=began) if model_id == OPENAI_MODEL_NAME else _no_model(model_id)
 
     @api.api_route(OPENAI_PREFIX + "/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     async def anything_else(path: str) -> JSONResponse:
@@ -151,7 +151,7 @@ def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
     )
 
 
-async def _usage(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsage:
+async def _usage(opening: AppStartup, wanted: ChatCompletionRequest, finished: FinishedAnswer) -> TokenUsageSchema:
     asked, folder = [message.text() for message in wanted.messages], opening.app().active_retriever.version.folder
     return await to_thread.run_sync(count_usage, folder, asked, finished.answer.text)
 

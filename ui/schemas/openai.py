@@ -24,18 +24,18 @@ class LenientSchema(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class MessagePart(LenientSchema):
+class MessagePartSchema(LenientSchema):
     """A piece of a message's content."""
 
     type: str
     text: str = ""
 
 
-class ChatMessage(LenientSchema):
+class ChatMessageSchema(LenientSchema):
     """What was said, and by whom."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[MessagePart] | None = None
+    content: str | list[MessagePartSchema] | None = None
 
     def text(self) -> str:
         """Its text; the texts of its parts below each other."""
@@ -48,7 +48,7 @@ class ChatMessage(LenientSchema):
         return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
 
 
-class StreamOptions(LenientSchema):
+class StreamOptionsSchema(LenientSchema):
     """What is wanted of a stream."""
 
     include_usage: bool = False
@@ -68,11 +68,11 @@ class ChatCompletionRequest(LenientSchema):
 
     model: Annotated[str, Field(description=f"Always {OPENAI_MODEL_NAME!r}: the version that answers now.")]
     messages: Annotated[
-        list[ChatMessage],
+        list[ChatMessageSchema],
         Field(min_length=1, description="The last one is the question; those before it are what it follows up."),
     ]
     stream: Annotated[bool | None, Field(description="Whether the answer comes in pieces.")] = False
-    stream_options: StreamOptions | None = None
+    stream_options: StreamOptionsSchema | None = None
     n: Annotated[int | None, Field(description="1; there is one answer to a question.")] = 1
     tools: Annotated[list[Any] | None, Field(description="Refused: Nightjar calls no tools.")] = None
     functions: Annotated[list[Any] | None, Field(description="Refused, as tools are.")] = None
@@ -98,7 +98,7 @@ class AnnotationSchema(BaseModel):
     url_citation: UrlCitationSchema
 
 
-class TokenUsage(BaseModel):
+class TokenUsageSchema(BaseModel):
     """In tokens of Nightjar's own encoder."""
 
     prompt_tokens: int
@@ -106,7 +106,7 @@ class TokenUsage(BaseModel):
     total_tokens: int
 
 
-class AssistantMessage(BaseModel):
+class AssistantMessageSchema(BaseModel):
     """The answer."""
 
     role: Literal["assistant"] = "assistant"
@@ -115,16 +115,16 @@ class AssistantMessage(BaseModel):
     annotations: list[AnnotationSchema] = []
 
 
-class CompletionChoice(BaseModel):
+class CompletionChoiceSchema(BaseModel):
     """The one answer that there is."""
 
     index: Literal[0] = 0
-    message: AssistantMessage
+    message: AssistantMessageSchema
     finish_reason: Literal["stop"] = "stop"
     logprobs: None = None
 
 
-class VoteDetails(BaseModel):
+class VoteDetailsSchema(BaseModel):
     """What OpenAI's shape has no place for; votes go to /api/verdicts."""
 
     turn_id: str
@@ -135,19 +135,19 @@ class VoteDetails(BaseModel):
     passage_ids: Annotated[list[str], Field(description="That were shown, best first.")]
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletionResponse(BaseModel):
     """A whole answer."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: Annotated[int, Field(description="Seconds since 1970.")]
     model: str = OPENAI_MODEL_NAME
-    choices: list[CompletionChoice]
-    usage: TokenUsage
-    nightjar: VoteDetails
+    choices: list[CompletionChoiceSchema]
+    usage: TokenUsageSchema
+    nightjar: VoteDetailsSchema
 
 
-class OpenAIModel(BaseModel):
+class OpenAIModelSchema(BaseModel):
     """A model that can be asked."""
 
     id: str = OPENAI_MODEL_NAME
@@ -156,14 +156,14 @@ class OpenAIModel(BaseModel):
     owned_by: str = OPENAI_MODEL_NAME
 
 
-class OpenAIModelList(BaseModel):
+class OpenAIModelListResponse(BaseModel):
     """All models that can be asked."""
 
     object: Literal["list"] = "list"
-    data: list[OpenAIModel]
+    data: list[OpenAIModelSchema]
 
 
-class OpenAIErrorDetails(BaseModel):
+class OpenAIErrorDetailsSchema(BaseModel):
     """Why a request was refused."""
 
     message: str
@@ -175,7 +175,7 @@ class OpenAIErrorDetails(BaseModel):
 class OpenAIErrorSchema(BaseModel):
     """The same, as OpenAI's clients look for it."""
 
-    error: OpenAIErrorDetails
+    error: OpenAIErrorDetailsSchema
 
 
 def openai_error(message: str, status: int, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ PASSAGE_VERDICT_NAMES, ANSWER_VERDICT_NAMES = ", ".join(PASSAGE_VERDICTS), ", ".
 EXAMPLE_TARGET: dict[str, JsonValue] = {"turn_id": "0c5d…", "token": "91ab…", "passage_id": "7f02…"}
 
 
-class VerdictTarget(BaseModel):
+class VerdictTargetRequest(BaseModel):
     """What a verdict is about: a passage that a turn showed or, without one, the turn's answer."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_TARGET]})
@@ -31,7 +31,7 @@ class VerdictTarget(BaseModel):
     passage_id: Annotated[ShortId | None, Field(description="A passage that was shown; a pin may name any.")] = None
 
 
-class VerdictRequest(VerdictTarget):
+class VerdictRequest(VerdictTargetRequest):
     """A verdict."""
 
     model_config = ConfigDict(
@@ -58,7 +58,7 @@ def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
         return {"verdict": given.verdict, "promise": verdict_notice(given.verdict, boosts_immediately=at_once)}
 
     @api.delete("/api/verdicts", response_model=VerdictSchema)
-    def withdraw(target: VerdictTarget, request: Request) -> dict[str, Any]:
+    def withdraw(target: VerdictTargetRequest, request: Request) -> dict[str, Any]:
         """Takes a verdict back; nothing happens if none is."""
         person = current_user(request)
         person.require_role("voter")
@@ -67,7 +67,7 @@ def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
         return {"verdict": None, "promise": ""}
 
 
-def _target(app: App, target: VerdictTarget) -> str | None:
+def _target(app: App, target: VerdictTargetRequest) -> str | None:
     """The passage's own id; outside it may go by its BEIR id.
 
     Raises:
