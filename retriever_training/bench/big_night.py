@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, product
-from typing import Any
 
 import numpy as np
 
@@ -359,16 +358,17 @@ def time_night(app: App, plan: NightPlan, watch: ProgressReporter) -> BigNight:
 
     stopwatch = Stopwatch(watch)
     started, cpu_started = _clocks()
-    summary: Mapping[str, Any] = run_night(app.stores, plan, stopwatch)
+    summary = run_night(app.stores, plan, stopwatch)
     ended, cpu_ended = _clocks()
+    assert summary.tier is not None, "the made-up judgments are enough for a night"
     return BigNight(
-        decision=summary["decision"],
-        reason=summary["reasons"][0],
-        tier=summary["tier"],
+        decision=summary.decision,
+        reason=summary.reasons[0],
+        tier=summary.tier,
         seconds=round(ended - started, 1),
         cpu_s=round(cpu_ended - cpu_started, 1),
         stages=stopwatch.stages(),
-        n_judgments=summary["n_judgments"],
+        n_judgments=summary.n_judgments,
         peak_gib=round(peak_memory_gib(), 2),
         n_threads=torch.get_num_threads(),
     )

@@ -40,7 +40,11 @@ def find_or_start_night(
     )
     fingerprint = evidence.fingerprint(TRAINING_CODE_VERSION, choice.tier, parameters)
     known = nights.latest(fingerprint)
-    promoted_since = (
-        known is not None and known.decision == "kept" and known.summary.get("previous") != current.encoder_id
-    )
-    return known if known is not None and not promoted_since else nights.start(fingerprint, choice.tier)
+    if known is not None and not _is_outdated(known, current):
+        return known
+    return nights.start(fingerprint, choice.tier)
+
+
+def _is_outdated(night: NightRecord, current: Version) -> bool:
+    """Whether the night kept a version that has been replaced since, so that its candidate has another one to beat."""
+    return night.summary is not None and night.decision == "kept" and night.summary.previous != current.encoder_id

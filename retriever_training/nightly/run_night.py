@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from eval.gate.decide import GateDecision
 from eval.report.output.write_report import write_index, write_report
@@ -35,6 +33,7 @@ from retriever_training.tiers.learn_tier3 import learn_towers
 from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.encoded_views import encode_earlier_views, encode_view
 from retriever_training.versions.night_store import NightRecord, NightStore, finish_night
+from retriever_training.versions.night_summary import NightSummary
 from retriever_training.versions.rejected_candidates import discard_old_refusals
 
 REPORTED_FACTS = (
@@ -50,7 +49,7 @@ REPORTED_FACTS = (
 """Of the summary, what the report repeats; the rest is there in other words."""
 
 
-def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_progress) -> dict[str, Any]:
+def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_progress) -> NightSummary:
     """Runs one night and returns its summary, which `nightjar nightly --json` prints.
 
     Safe to run twice: the same judgments on the same library get the same answer without training again. Safe
@@ -66,7 +65,7 @@ def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_prog
         lock.release()
 
 
-def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> dict[str, Any]:
+def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> NightSummary:
     started = time.monotonic()
     current = stores.current()
     verdicts_until = stores.feedback.latest_event_id()
@@ -80,10 +79,10 @@ def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> dic
     choice = choose_night_tier(stores, evidence, plan, found)
     nights = NightStore(stores.engine)
     night = find_or_start_night(nights, evidence, held_out=held_out, plan=plan, choice=choice, current=current)
-    if night.decision is not None:
-        return {**night.summary, "repeated": True}
+    if night.summary is not None:
+        return replace(night.summary, repeated=True)
     steps = NightProgress(nights=nights, night_id=night.night_id, also=watch)
-    return _Run(
+    return _Night(
         stores=stores,
         plan=plan,
         steps=steps,
@@ -94,11 +93,11 @@ def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> dic
         choice=choice,
         current=current,
         started=started,
-    ).through()
+    ).run()
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Run:
+class _Night:
     """One night that has enough to learn from."""
 
     stores: Stores
@@ -113,8 +112,8 @@ class _Run:
     current: Version
     started: float
 
-    def through(self) -> dict[str, Any]:
-        """Every stage in order."""
+    def run(self) -> NightSummary:
+        """Runs every stage in order."""
         made = self._learn()
         candidate = self._register(made)
         measured = self._measure(candidate)
@@ -226,7 +225,7 @@ class _Run:
             look=look,
         ).measured()
 
-    def _report(self, measured: NightMeasurement, candidate: Version, summary: Mapping[str, Any]) -> None:
+    def _report(self, measured: NightMeasurement, candidate: Version, summary: NightSummary) -> None:
         night = NightFacts(
             night_id=self.night.night_id,
             fingerprint=self.night.fingerprint,
@@ -237,9 +236,8 @@ class _Run:
             current=self.current,
             candidate=candidate,
         )
-        facts = {name: summary[name] for name in REPORTED_FACTS if name in summary} | {
-            "settings": night.plan_settings()
-        }
+        told = summary.as_json()
+        facts = {name: told[name] for name in REPORTED_FACTS if name in told} | {"settings": night.plan_settings()}
         background = night_provenance(night, self.work.parent)
         write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
         write_index(self.work.parent)
@@ -259,50 +257,45 @@ class _Run:
             index.sync(advance)
             index.verify()
 
-    def _settle(self, decision: GateDecision, candidate: Version, summary: Mapping[str, Any]) -> None:
+    def _settle(self, decision: GateDecision, candidate: Version, summary: NightSummary) -> None:
         """The decision and, with it in one transaction, the promotion."""
         if decision.decision == "promoted":
             self.stores.registry.promote(
                 candidate.encoder_id,
                 decision.reasons[0],
-                also=lambda connection: finish_night(
-                    connection, self.night.night_id, "promoted", candidate.encoder_id, summary
-                ),
+                also=lambda connection: finish_night(connection, self.night.night_id, summary),
             )
         else:
             with self.stores.engine.begin() as connection:
-                finish_night(connection, self.night.night_id, decision.decision, candidate.encoder_id, summary)
+                finish_night(connection, self.night.night_id, summary)
         discard_old_refusals(self.stores, self.plan.keep_refused)
         for leftover in self.work.glob("round-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _summary(self, decision: GateDecision, candidate: Version, made: TrainedModel) -> dict[str, Any]:
-        return {
-            "decision": decision.decision,
-            "version": candidate.encoder_id,
-            "previous": self.current.encoder_id,
-            "tier": self.choice.tier,
-            "reasons": [*decision.reasons, self.choice.why],
-            "seconds": round(time.monotonic() - self.started, 1),
-            "n_judgments": len(self.evidence.judgments.judgments),
-            "n_passages_encoded": made.n_encoded,
-            "lexical_weight": candidate.lexical_weight,
-            "dropped": dict(self.evidence.judgments.dropped),
-            "note": dict(candidate.note),
-            "figures": decision.figures,
-            "night_id": self.night.night_id,
-            "report": str(self.work / "report" / "report.md"),
-        }
+    def _summary(self, decision: GateDecision, candidate: Version, made: TrainedModel) -> NightSummary:
+        return NightSummary(
+            decision=decision.decision,
+            version=candidate.encoder_id,
+            previous=self.current.encoder_id,
+            tier=self.choice.tier,
+            reasons=(*decision.reasons, self.choice.why),
+            seconds=round(time.monotonic() - self.started, 1),
+            n_judgments=len(self.evidence.judgments.judgments),
+            n_passages_encoded=made.n_encoded,
+            lexical_weight=candidate.lexical_weight,
+            dropped=dict(self.evidence.judgments.dropped.items()),
+            note=candidate.note,
+            figures=decision.figures,
+            night_id=self.night.night_id,
+            report=str(self.work / "report" / "report.md"),
+        )
 
 
-def _too_little(found: DataSufficiency, evidence: TrainingSnapshot, started: float) -> dict[str, Any]:
-    return {
-        "decision": "invalid",
-        "version": None,
-        "tier": None,
-        "reasons": list(found.missing()),
-        "seconds": round(time.monotonic() - started, 1),
-        "n_judgments": len(evidence.judgments.judgments),
-        "n_passages_encoded": 0,
-        "dropped": dict(evidence.judgments.dropped),
-    }
+def _too_little(found: DataSufficiency, evidence: TrainingSnapshot, started: float) -> NightSummary:
+    return NightSummary(
+        decision="invalid",
+        reasons=tuple(found.missing()),
+        seconds=round(time.monotonic() - started, 1),
+        n_judgments=len(evidence.judgments.judgments),
+        dropped=dict(evidence.judgments.dropped.items()),
+    )

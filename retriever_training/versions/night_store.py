@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from rag.database.schema import nights, read_connection
 from rag.records import utc_now
-from retriever_training.judgments.reasons import load_drop_counts
+from retriever_training.versions.night_summary import NightDecision, NightSummary
 
 STEPS_KEY = "steps"
 """Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
@@ -40,12 +40,13 @@ class NightRecord:
     fingerprint: str
     tier: int
     stage: str
-    decision: str | None
-    """promoted, kept or invalid; None while it runs or after it was killed."""
+    decision: NightDecision | None
+    """None while it runs or after it was killed."""
     candidate_id: str | None
     started_at: datetime
     finished_at: datetime | None
-    summary: Mapping[str, Any]
+    summary: NightSummary | None
+    """None while it runs or after it was killed."""
     steps: tuple[NightStep, ...] = ()
     """What it has told of itself, first things first."""
 
@@ -104,7 +105,7 @@ class NightStore:
             candidate_id=None,
             started_at=started,
             finished_at=None,
-            summary={},
+            summary=None,
         )
 
     def enter(self, night_id: str, stage: str) -> None:
@@ -120,30 +121,25 @@ class NightStore:
             connection.execute(update(nights).where(open_).values(summary=told))
 
 
-def finish_night(
-    connection: Connection, night_id: str, decision: str, candidate_id: str | None, summary: Mapping[str, Any]
-) -> None:
-    """Writes a night's decision; in the caller's transaction, so that a promotion and its night are one."""
+def finish_night(connection: Connection, night_id: str, summary: NightSummary) -> None:
+    """Writes how a night ended; in the caller's transaction, so that a promotion and its night are one."""
     before = connection.scalar(select(nights.c.summary).where(nights.c.night_id == night_id)) or "{}"
-    kept = {**summary, STEPS_KEY: json.loads(before).get(STEPS_KEY, [])}
+    stored = summary.as_json() | {STEPS_KEY: json.loads(before).get(STEPS_KEY, [])}
     values = {
-        "decision": decision,
-        "candidate_id": candidate_id,
+        "decision": summary.decision,
+        "candidate_id": summary.version,
         "stage": "finished",
         "finished_at": utc_now().isoformat(),
-        "summary": json.dumps(kept, ensure_ascii=False),
+        "summary": json.dumps(stored, ensure_ascii=False),
     }
     connection.execute(update(nights).where(nights.c.night_id == night_id).values(**values))
 
 
 def _night(row: Mapping[Any, Any]) -> NightRecord:
     finished = datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None
-    summary = json.loads(row["summary"])
-    if "dropped" in summary:
-        summary["dropped"] = load_drop_counts(summary["dropped"])
+    stored = json.loads(row["summary"])
     steps = tuple(
-        NightStep(**step | {"began_at": datetime.fromisoformat(step["began_at"])})
-        for step in summary.pop(STEPS_KEY, [])
+        NightStep(**step | {"began_at": datetime.fromisoformat(step["began_at"])}) for step in stored.pop(STEPS_KEY, [])
     )
     return NightRecord(
         night_id=row["night_id"],
@@ -154,6 +150,6 @@ def _night(row: Mapping[Any, Any]) -> NightRecord:
         candidate_id=row["candidate_id"],
         started_at=datetime.fromisoformat(row["started_at"]),
         finished_at=finished,
-        summary=summary,
+        summary=NightSummary.from_json(stored | {"decision": row["decision"]}) if row["decision"] else None,
         steps=steps,
     )

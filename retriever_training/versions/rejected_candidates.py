@@ -56,5 +56,5 @@ def refusal_warning(night: NightRecord) -> str:
 
 def _word(night: NightRecord) -> str:
     """The gate's first reason, as a sentence."""
-    reasons = night.summary.get("reasons") or ["no reason is on record"]
-    return str(reasons[0]).rstrip(".") + "."
+    reasons = (night.summary.reasons if night.summary else ()) or ("no reason is on record",)
+    return reasons[0].rstrip(".") + "."

@@ -41,11 +41,11 @@ def test_votes_of_the_day_move_the_right_passage_up_overnight(app: App) -> None:
 
     summary = run_night(app.stores, NightPlan(tier="1"))
 
-    assert summary["decision"] == "promoted"
-    assert summary["n_passages_encoded"] == 0, "a query map shares the base's vectors"
+    assert summary.decision == "promoted"
+    assert summary.n_passages_encoded == 0, "a query map shares the base's vectors"
     assert app.refresh(), "a running application takes the promotion in"
     after = app.answerer.answer(QUESTION, user="ann")
-    assert after.encoder_id == summary["version"] != before.encoder_id
+    assert after.encoder_id == summary.version != before.encoder_id
     assert rank_of(app, QUESTION, right[QUESTION]) < rank_before
     assert app.feedback.turn(after.turn_id).shown[0].passage_id == after.hits[0].passage.passage_id
 
@@ -62,17 +62,17 @@ def test_votes_for_random_passages_promote_nothing(app: App) -> None:
 
     summary = run_night(app.stores, NightPlan(tier="1"))
 
-    assert summary["decision"] == "kept"
+    assert summary.decision == "kept"
     assert app.current().tier == 0
-    asked = app.retriever_for(summary["version"]).search(QUESTION)
+    asked = app.retriever_for(summary.version).search(QUESTION)
     assert asked, "the refused candidate can be looked at"
 
 
 def test_a_night_without_votes_says_that_there_is_too_little(app: App) -> None:
     summary = run_night(app.stores, NightPlan(tier="1"))
 
-    assert summary["decision"] == "invalid"
-    assert "0 training questions" in summary["reasons"][0]
+    assert summary.decision == "invalid"
+    assert "0 training questions" in summary.reasons[0]
 
 
 def test_the_same_votes_are_not_learnt_from_twice(app: App) -> None:
@@ -80,6 +80,6 @@ def test_the_same_votes_are_not_learnt_from_twice(app: App) -> None:
     first = run_night(app.stores, NightPlan(tier="1"))
     again = run_night(app.stores, NightPlan(tier="1"))
 
-    assert again["repeated"]
-    assert again["version"] == first["version"]
+    assert again.repeated
+    assert again.version == first.version
     assert len(app.registry.history()) == 2  # the base's installation, and one promotion

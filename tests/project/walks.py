@@ -121,7 +121,7 @@ def tier1_night(data: Path) -> Walk:
             summary = run_night(app.stores, NightPlan(tier="1"))
     finally:
         app.close()
-    assert summary["decision"] == "promoted"
+    assert summary.decision == "promoted"
     return walk
 
 

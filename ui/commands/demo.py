@@ -66,9 +66,9 @@ def demo(
     _say("2 · The day", _people(app, dataset, questions))
     with stage_progress_bars() as watch:
         summary = run_night(app.stores, build_night_plan(settings), watch)
-    told = f"tier {summary['tier']}, {summary['seconds']:.0f} s, {summary['n_passages_encoded']} passages encoded anew"
-    _say(f"3 · The night ({told})", "\n".join(f"  {reason}" for reason in summary["reasons"]))
-    _say("4 · The gate", f"  {summary['decision']}: version {app.current().encoder_id} answers")
+    told = f"tier {summary.tier}, {summary.seconds:.0f} s, {summary.n_passages_encoded} passages encoded anew"
+    _say(f"3 · The night ({told})", "\n".join(f"  {reason}" for reason in summary.reasons))
+    _say("4 · The gate", f"  {summary.decision}: version {app.current().encoder_id} answers")
     _measured(app, dataset, base, app.current())
     app.close()
     minutes = (time.monotonic() - started) / 60

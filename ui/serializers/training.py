@@ -49,10 +49,10 @@ def night_json(night: NightRecord) -> dict[str, Any]:
         "version": night.candidate_id,
         "started_at": night.started_at.isoformat(),
         "finished_at": night.finished_at.isoformat() if night.finished_at else None,
-        "reasons": list(summary.get("reasons", [])),
-        "figures": summary.get("figures"),
-        "n_judgments": summary.get("n_judgments"),
-        "seconds": summary.get("seconds"),
+        "reasons": list(summary.reasons) if summary else [],
+        "figures": summary.figures if summary else None,
+        "n_judgments": summary.n_judgments if summary else None,
+        "seconds": summary.seconds if summary else None,
         "steps": [asdict(step) | {"began_at": step.began_at.isoformat()} for step in night.steps],
     }
 

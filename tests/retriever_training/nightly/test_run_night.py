@@ -51,8 +51,8 @@ def test_a_second_night_is_told_to_try_later(app: App) -> None:
 def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> None:
     before = app.current()
     summary = run_night(app.stores, NightPlan(tier="2", query_tower=QueryTowerPlan(epochs=2, learning_rate=2e-4)))
-    made = app.registry.version(summary["version"])
-    assert (summary["decision"], summary["tier"], summary["n_passages_encoded"]) == ("promoted", 2, 0)
+    made = app.registry.version(summary.version)
+    assert (summary.decision, summary.tier, summary.n_passages_encoded) == ("promoted", 2, 0)
     assert made.passage_side == before.passage_side
     assert made.note["verdicts_until"] == app.feedback.latest_event_id()
     assert not list((app.settings.data / "nights").rglob("query-towers"))
@@ -61,8 +61,8 @@ def test_a_night_of_tier_2_encodes_no_passage_and_keeps_the_index(app: App) -> N
 def test_a_night_of_tier_3_encodes_the_library_anew_and_says_where_negatives_came_from(app: App) -> None:
     before = app.current()
     summary = run_night(app.stores, NightPlan(tier="3", towers=TowersPlan(epochs=1, sources=tuple(QUOTAS))))
-    made = app.registry.version(summary["version"])
-    assert (summary["decision"], summary["n_passages_encoded"]) == ("promoted", 288)
+    made = app.registry.version(summary.version)
+    assert (summary.decision, summary.n_passages_encoded) == ("promoted", 288)
     assert made.passage_side != before.passage_side
     assert sum(made.note["negatives"].values()) == made.note["n_rows"]
     assert app.vectors(made.passage_side).missing() == 0
@@ -80,7 +80,7 @@ def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_tur
 
     towers = TowersPlan(epochs=2, rounds=2, pool=3, easy_first=True, sources=(*QUOTAS, "earlier"))
     summary = run_night(app.stores, NightPlan(tier="3", towers=towers), watch)
-    note = app.registry.version(summary["version"]).note
+    note = app.registry.version(summary.version).note
     trained = [stage for stage in stages if stage.startswith("train")]
     assert trained == ["train both towers, round 1 of 2", "train both towers, round 2 of 2"]
     assert "as close as a positive, under round 1" in note["removed"]
@@ -97,18 +97,18 @@ def test_a_refused_version_keeps_its_row_and_loses_its_files(app: App) -> None:
 
     summary = run_night(app.stores, NightPlan(tier="1", keep_refused=0))
 
-    assert summary["decision"] == "kept"
-    refused = app.registry.version(summary["version"])
+    assert summary.decision == "kept"
+    refused = app.registry.version(summary.version)
     assert not refused.folder.exists()
     assert app.vectors(app.current().passage_side).missing() == 0, "the base's vectors are not the refused version's"
-    report = json.loads((Path(summary["report"]).parent / "metrics.json").read_text())
+    report = json.loads((Path(summary.report).parent / "metrics.json").read_text())
     assert report["decision"] == "kept"
     causes = report["causes"]
     assert causes["n_questions"] == causes["n_without_reference"] == sum(causes["candidate"].values()) == 40
     assert [rule["outcome"] for rule in report["rules"] if rule["name"] == "support"] == ["untested"], (
         "answers are quotes"
     )
-    page = (Path(summary["report"]).parent / "report.html").read_text()
+    page = (Path(summary.report).parent / "report.html").read_text()
     assert page.count('<div class="answer">') >= 2, "both versions' answers, side by side"
 
 
@@ -122,7 +122,7 @@ def written(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[d
         generator = {"model": "openai:small", "base_url": endpoint.url, "api_key": KEY}
         app = open_app(Settings(data=data, generator=generator))
         jargon.vote(app, jargon.questions())
-        figures = run_night(app.stores, NightPlan(tier="1"))["figures"]
+        figures = run_night(app.stores, NightPlan(tier="1")).figures
         app.close()
         return figures, len(endpoint.asked)
 

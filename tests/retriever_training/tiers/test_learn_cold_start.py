@@ -119,19 +119,17 @@ def test_a_library_learns_from_its_own_questions_where_held_out_ones_agree(app: 
     """Whatever tier is asked for; once people's questions suffice, the night learns from these."""
     vote(app, HELD_OUT)
     summary = run_night(app.stores, NightPlan(tier="3"))
-    assert (summary["decision"], summary["tier"]) == ("promoted", 1)
-    assert summary["reasons"][-1].startswith(
-        "Tier 1 from the library's own questions: people gave 0 training questions"
-    )
+    assert (summary.decision, summary.tier) == ("promoted", 1)
+    assert summary.reasons[-1].startswith("Tier 1 from the library's own questions: people gave 0 training questions")
     note = app.current().note
     assert note["cold_start"]["summary: kept"] > 50
     assert note["n_own_questions"] == note["cold_start"]["summary: kept"] + note["cold_start"]["first sentence: kept"]
     assert note["verdicts_until"] == 0, "it has learnt from nobody's votes, so those of the day go on counting"
     assert app.current().passage_side == app.registry.base().passage_side
-    assert summary["n_passages_encoded"] == 312 + 24, "the library, and 24 summaries without their first sentence"
-    assert run_night(app.stores, NightPlan(tier="3"))["repeated"]
+    assert summary.n_passages_encoded == 312 + 24, "the library, and 24 summaries without their first sentence"
+    assert run_night(app.stores, NightPlan(tier="3")).repeated
     vote(app, RIGHT)
-    assert "cold_start" not in run_night(app.stores, NightPlan(tier="1"))["note"]
+    assert "cold_start" not in run_night(app.stores, NightPlan(tier="1")).note
 
 
 def test_held_out_questions_that_object_keep_the_base(app: App) -> None:
@@ -139,8 +137,8 @@ def test_held_out_questions_that_object_keep_the_base(app: App) -> None:
     wrong = dict(zip(HELD_OUT, [*HELD_OUT.values()][::-1], strict=True))
     vote(app, wrong)
     summary = run_night(app.stores, NightPlan())
-    assert summary["decision"] == "kept"
-    assert "cold_start" in summary["note"]
+    assert summary.decision == "kept"
+    assert "cold_start" in summary.note
     assert app.current().tier == 0
 
 
@@ -148,25 +146,23 @@ def test_without_peoples_questions_a_night_says_what_it_could_learn_and_what_is_
     vote(app, dict([*HELD_OUT.items()][:10]))
     n_gate = sum(split_of(question) == "gate" for question in [*HELD_OUT][:10])
     summary = run_night(app.stores, NightPlan())
-    assert summary["decision"] == "invalid"
-    assert summary["reasons"][1].startswith(
-        'The library asks 312 questions of its own, which "nightjar cold-start" shows'
-    )
-    assert f"once {30 - n_gate} more held-out questions" in summary["reasons"][1]
+    assert summary.decision == "invalid"
+    assert summary.reasons[1].startswith('The library asks 312 questions of its own, which "nightjar cold-start" shows')
+    assert f"once {30 - n_gate} more held-out questions" in summary.reasons[1]
 
 
 def test_cold_start_can_be_turned_off(app: App) -> None:
     vote(app, HELD_OUT)
     summary = run_night(app.stores, NightPlan(cold_start=False))
-    assert summary["decision"] == "invalid"
-    assert len(summary["reasons"]) == 1
+    assert summary.decision == "invalid"
+    assert len(summary.reasons) == 1
 
 
 def test_a_library_that_asks_nothing_waits_for_people(manuals: Path) -> None:
     app = open_app(Settings(data=manuals))
     held_out = {text: name for text, name in jargon.questions().items() if split_of(text) != "train"}
     jargon.vote(app, held_out)
-    assert run_night(app.stores, NightPlan())["decision"] == "invalid"
+    assert run_night(app.stores, NightPlan()).decision == "invalid"
     evidence = load_snapshot(app.stores, trusted=(), max_per_person=100)
     base = app.registry.base()
     with pytest.raises(TooLittleDataError, match="asks no question that its passages answer"):

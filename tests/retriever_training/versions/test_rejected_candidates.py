@@ -18,6 +18,7 @@ from rag.records import Turn, Verdict, utc_now
 from rag.settings import Settings
 from rag.versions.registry import VERSION_MANIFEST, Version
 from retriever_training.versions.night_store import NightStore, finish_night
+from retriever_training.versions.night_summary import NightDecision, NightSummary
 from retriever_training.versions.rejected_candidates import discard_old_refusals, latest_refusals
 from ui.actions.erase_person import erase_person, format_erasure
 from ui.actions.training_admin import TrainingAdmin
@@ -38,7 +39,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 def judged(app: App, tmp_path: Path) -> Callable[..., Version]:
     """Registers a small model folder and ends a night that decided so of it."""
 
-    def judge(content: str, decision: str = "kept", tier: int = 3) -> Version:
+    def judge(content: str, decision: NightDecision = "kept", tier: int = 3) -> Version:
         made, base = tmp_path / f"made-{content}", app.registry.base()
         if content == "base":  # one that can answer
             shutil.copytree(base.folder, made, ignore=shutil.ignore_patterns(VERSION_MANIFEST))
@@ -49,8 +50,9 @@ def judged(app: App, tmp_path: Path) -> Callable[..., Version]:
         version = app.registry.register(made, tier=tier, parent_id=base.encoder_id, lexical_weight=0.3, note={})
         night = NightStore(app.engine).start(content, tier)
         with app.engine.begin() as connection:
-            summary = {"reasons": [f"{content} was not better beyond chance."]}
-            finish_night(connection, night.night_id, decision, version.encoder_id, summary)
+            reasons = (f"{content} was not better beyond chance.",)
+            summary = NightSummary(decision=decision, version=version.encoder_id, reasons=reasons)
+            finish_night(connection, night.night_id, summary)
         return version
 
     return judge

@@ -26,6 +26,7 @@ from retriever_training.nightly.run_night import run_night
 from retriever_training.nightly.sufficiency import DataSufficiency
 from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.night_store import NightRecord, NightStep
+from retriever_training.versions.night_summary import NightSummary
 from retriever_training.versions.timeline import version_timeline
 from tests.fixtures import jargon
 from ui.actions.training_admin import NightReadiness
@@ -73,7 +74,7 @@ def server(_manuals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             )
         ]
     )
-    assert run_night(app.stores, NightPlan(tier="1"))["decision"] == "promoted"
+    assert run_night(app.stores, NightPlan(tier="1")).decision == "promoted"
     app.close()
     with serve_in_thread(load_settings(data, server={"port": 0})) as started:
         started.opening.app()
@@ -379,7 +380,7 @@ def test_a_night_that_was_cut_off_says_in_which_step() -> None:
         candidate_id=None,
         started_at=utc_now(),
         finished_at=None,
-        summary={},
+        summary=None,
         steps=steps,
     )
     shown = html.unescape(render_last_night(cut))
@@ -393,7 +394,7 @@ def test_what_people_and_documents_wrote_stays_text(server: RunningServer) -> No
     passage_of = next(server.opening.app().library.iterate_passages())
     passage_of = replace(passage_of, title=hostile, text=hostile, source=hostile)
     doubt = DoubtfulNegative(question=hostile, right=("r",), passage_id="p", kind="suspected", why=hostile)
-    reasons = {"reasons": [hostile], "dropped": {hostile: 1}, "n_judgments": 1}
+    summary = NightSummary(decision="kept", reasons=(hostile,), dropped={hostile: 1}, n_judgments=1)
     night = NightRecord(
         night_id="n",
         fingerprint="f",
@@ -403,7 +404,7 @@ def test_what_people_and_documents_wrote_stays_text(server: RunningServer) -> No
         candidate_id="c",
         started_at=utc_now(),
         finished_at=utc_now(),
-        summary=reasons,
+        summary=summary,
     )
     for shown in (
         render_review(doubt, {"p": passage_of, "r": passage_of}),

@@ -40,16 +40,17 @@ def nightly(
     app = open_app(settings)
     with stage_progress_bars() as watch:
         summary = run_night(app.stores, build_night_plan(settings), watch)
-        if summary["decision"] == "promoted" and not summary.get("repeated"):
+        if summary.decision == "promoted" and not summary.repeated:
             calibrate_after_night(app, watch)
     if as_json:
-        print_json(summary)
+        print_json(summary.as_json())
     else:
-        repeated = " · the same judgments as before, nothing was trained" if summary.get("repeated") else ""
-        typer.echo(f"{summary['decision']} · tier {summary['tier']} · {summary['seconds']:.0f} s{repeated}")
-        for reason in summary["reasons"]:
+        repeated = " · the same judgments as before, nothing was trained" if summary.repeated else ""
+        tier_label = "" if summary.tier is None else f" · tier {summary.tier}"
+        typer.echo(f"{summary.decision}{tier_label} · {summary.seconds:.0f} s{repeated}")
+        for reason in summary.reasons:
             typer.echo(f"- {reason}")
-    raise typer.Exit(EXIT_CODE_BY_DECISION[summary["decision"]])
+    raise typer.Exit(EXIT_CODE_BY_DECISION[summary.decision])
 
 
 def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rag.records import utc_now
 from ui.texts import training as texts
@@ -86,15 +86,17 @@ def _fate(decision: str) -> str:
 
 def _learnt_from(night: NightRecord) -> str:
     took = format_duration(night.finished_at - night.started_at) if night.finished_at else ""
-    n = int(night.summary.get("n_judgments", 0))
+    n = night.summary.n_judgments if night.summary else 0
     return f'<p class="nj-hint">{texts.LEARNT_FROM.format(n=n, tier=night.tier, took=took)}</p>'
 
 
 def render_gate_reasons(night: NightRecord) -> str:
     """What the gate said of a night, in sentences, and what was left out of its judgments."""
-    said = "".join(f"<li>{escape_html(str(reason))}</li>" for reason in night.summary.get("reasons", []))
-    dropped: Mapping[str, Any] = night.summary.get("dropped", {})
-    out = "".join(f"<li>{escape_html(describe_drop(reason))}: {int(n):,}</li>" for reason, n in dropped.items())
+    if night.summary is None:
+        return ""
+    said = "".join(f"<li>{escape_html(reason)}</li>" for reason in night.summary.reasons)
+    dropped = night.summary.dropped
+    out = "".join(f"<li>{escape_html(describe_drop(reason))}: {n:,}</li>" for reason, n in dropped.items())
     left = f"<details><summary>{texts.LEFT_OUT}</summary><ul>{out}</ul></details>" if out else ""
     return f"<h3>{texts.GATE_SAID}</h3><ul>{said}</ul>{left}" if said else left
 

@@ -79,8 +79,9 @@ def _plotted(night: NightRecord, primary: Mapping[str, float], reach: float, low
 
 
 def _primary(night: NightRecord) -> Mapping[str, float] | None:
-    found: Mapping[str, float] | None = (night.summary.get("figures") or {}).get("primary")
-    return found
+    figures = (night.summary.figures if night.summary else None) or {}
+    primary: Mapping[str, float] | None = figures.get("primary")
+    return primary
 
 
 # ---- the timeline

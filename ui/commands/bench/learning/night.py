@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from eval.datasets.beir import BeirDataset
     from eval.retrieval.evaluate import RetrievalScores
     from rag.app.app import App
+    from retriever_training.versions.night_summary import NightSummary
 
 RANKING_LABELS = {"lexical": "BM25", "dense": "dense", "fused": "served"}
 
@@ -85,7 +86,7 @@ def night(
                 "dataset": dataset.name,
                 "wrong": wrong,
                 "n_verdicts": n_verdicts,
-                "night": summary,
+                "night": summary.as_json(),
                 "test": {name: _means(score) for name, score in scores.items()},
             }
         )
@@ -119,14 +120,14 @@ def _means(scores: RetrievalScores) -> dict[str, Any]:
     return {name: scores.means(name) for name, mask in scores.slices().items() if mask.any()}
 
 
-def _print(name: str, n_verdicts: int, summary: Mapping[str, Any], scores: Mapping[str, RetrievalScores]) -> None:
+def _print(name: str, n_verdicts: int, summary: NightSummary, scores: Mapping[str, RetrievalScores]) -> None:
     from ui.commands.evaluation.retrieval import format_mean
 
     typer.echo(
-        f"{n_verdicts:,} verdicts; {summary['decision']} after {summary['seconds']:.0f} s, "
-        f"{summary['n_passages_encoded']:,} passages encoded anew"
+        f"{n_verdicts:,} verdicts; {summary.decision} after {summary.seconds:.0f} s, "
+        f"{summary.n_passages_encoded:,} passages encoded anew"
     )
-    for reason in summary["reasons"]:
+    for reason in summary.reasons:
         typer.echo(f"  {reason}")
     rows = []
     for part, mask in scores["base"].slices().items():
