@@ -1,4 +1,4 @@
-"""Whether declining is right: answered or declined, if the documents answer and where they do not, as one table."""
+"""Whether declining is right: questions answered and declined, with and without an answer in the documents, as one table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AbstentionTable:
-    """The four numbers. An error is none of them."""
+    """The four counts. A question that failed is in none of them."""
 
     answered: int
-    """Questions that the documents answer, and that got an answer, right or wrong."""
+    """Questions that the documents answer, that got an answer, right or wrong."""
     refused: int
-    """Questions that the documents answer, and that were declined."""
+    """Questions that the documents answer, but that were declined."""
     wrongly_answered: int
-    """Questions that they do not answer, and that got an answer all the same."""
+    """Questions that they do not answer, but that got an answer."""
     declined: int
     """Questions that they do not answer, and that were declined."""
 

@@ -1,4 +1,4 @@
-"""What an answer's text is worth if the right answer is known, without a judge; and how well it knows when not to.
+"""What an answer's text is worth if the right answer is known, without a judge; and how well confidence tells right from wrong.
 
 Which of these follow people's judgments: on RAGChecker's 280 judged pairs content-word F1 does best of what needs no
 model; for short answers, whether the answer is held at all. Everything that rewards recall alone rewards length, so the
@@ -78,7 +78,7 @@ def content_f1(text: str, answers: Sequence[str]) -> float:
 def content_recall(text: str, answers: Sequence[str]) -> float:
     """The largest share of the content words of one of the *answers* that *text* holds, 0 to 1: how complete it is.
 
-    It rewards length, so the number of words is next to it wherever it is told.
+    It rewards length, so the number of words is reported next to it.
 
     >>> content_recall("Owls hunt at night, and swifts sleep", ["Owls hunt mice", "no"])
     0.6666666666666666
@@ -98,7 +98,7 @@ def nugget_recall(text: str, nuggets: Sequence[Sequence[str]]) -> float | None:
 
 
 def n_words(text: str) -> int:
-    """How many words somebody has to read; citation marks are none.
+    """The number of words that somebody has to read; citation marks do not count.
 
     >>> n_words("Bring a mask [1]. Or [2, 3] two.")
     5

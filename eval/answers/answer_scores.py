@@ -1,4 +1,4 @@
-"""The answers to a set of questions, added up: nothing is averaged away, and what failed is counted."""
+"""The scores of a set of answers: nothing is averaged away, and failures are counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eval.answers.measure_answer import GIVEN_ANSWER_MEASURES, REFERENCE_MEASURE
 from eval.statistics.ranking_metrics import mean
 
 COVERAGES = (0.25, 0.5, 0.75, 1.0)
-"""Shares of the questions at which the risk is told."""
+"""Shares of the questions at which the risk is reported."""
 
 ENOUGH = 0.95
 """The least share of questions that did not fail; below it no figure is valid."""
@@ -36,7 +36,7 @@ class AnswerScores:
 
     @property
     def coverage(self) -> float:
-        """The share of rows that did not fail; 0 of none."""
+        """The share of rows that did not fail; 0 if there are no rows."""
         return 1 - self.n_errors / len(self.rows) if self.rows else 0.0
 
     def of(self, measure: str) -> list[float]:
@@ -44,7 +44,7 @@ class AnswerScores:
         return [row.values[measure] for row in self.rows if measure in row.values]
 
     def means(self) -> dict[str, dict[str, float | int]]:
-        """measure → {"mean", "n"}, for measures that apply to a row at least.
+        """measure → {"mean", "n"}, for measures that apply to at least one row.
 
         A question that failed or was declined counts as 0 against a known answer; what only an answer can have (words,
         citations) is the mean over the answers given.
@@ -57,7 +57,7 @@ class AnswerScores:
         }
 
     def right(self) -> dict[str, Any]:
-        """How many answerable questions are answered right, and by what that is told."""
+        """How many answerable questions are answered right, and by which criterion."""
         answerable = [row for row in self.rows if row.is_answerable]
         return {
             "share": round(mean(float(row.is_right) for row in answerable), 5),
@@ -67,18 +67,18 @@ class AnswerScores:
 
     def abstentions(self) -> AbstentionTable:
         """The 2×2 table of the rows that did not fail."""
-        told = [row for row in self.rows if not row.error]
-        return abstention_table([row.is_answerable for row in told], [row.declined for row in told])
+        valid = [row for row in self.rows if not row.error]
+        return abstention_table([row.is_answerable for row in valid], [row.declined for row in valid])
 
     def risk_coverage(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Coverage and risk, each `(n,)`, the surest answers first; an answer to what has none is wrong."""
+        """Coverage and risk, each `(n,)`, the most confident answers first; an answer to an unanswerable question is wrong."""
         return risk_coverage(*self._confidence())
 
     def _confidence(self) -> tuple[list[float], list[bool]]:
         return [row.sureness for row in self.rows], [row.is_right and not row.declined for row in self.rows]
 
     def risk(self) -> dict[str, Any]:
-        """AURC, the risk at COVERAGES, and how well sureness parts what is answerable from what is not."""
+        """AURC, the risk at COVERAGES, and how well confidence separates answerable questions from the others."""
         coverage, risk = self.risk_coverage()
         there = [row.sureness for row in self.rows if row.is_answerable]
         gone = [row.sureness for row in self.rows if not row.is_answerable]
@@ -94,13 +94,13 @@ class AnswerScores:
 
     def cost(self) -> dict[str, float | int]:
         """Milliseconds a question, and tokens read and written, of the rows that did not fail."""
-        told = [row for row in self.rows if not row.error]
-        ms = [row.ms for row in told] or [0.0]
+        valid = [row for row in self.rows if not row.error]
+        ms = [row.ms for row in valid] or [0.0]
         return {
             "p50_ms": round(float(np.percentile(ms, 50)), 1),
             "p95_ms": round(float(np.percentile(ms, 95)), 1),
-            "tokens_read": round(mean(float(row.n_tokens_read) for row in told), 1),
-            "tokens_written": round(mean(float(row.n_tokens_written) for row in told if not row.declined), 1),
+            "tokens_read": round(mean(float(row.n_tokens_read) for row in valid), 1),
+            "tokens_written": round(mean(float(row.n_tokens_written) for row in valid if not row.declined), 1),
         }
 
     def attributed(self) -> list[AttributedQuestion]:

@@ -1,4 +1,4 @@
-"""Asks a set of questions the way people do, and keeps nothing: each becomes an answer or an error, never a gap."""
+"""Asks a set of questions the way people do and stores nothing: each becomes an answer or an error, never a gap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rag.records import Answer, Hit, Turn
 from rag.retrieval.retriever import Retriever
 
 FALLBACKS = (MODEL_FAILED_NOTE, MODEL_BROKE_OFF_NOTE, MODEL_SKIPPED_NOTE.partition("{")[0])
-"""How an answer reads whose language model failed: people are helped by the quotes below, a measure must not be."""
+"""What an answer says if the language model failed. The quotes that follow help people, but must not count in a measure."""
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class AnswerOutcome:
     error: str
     """What went wrong; empty if nothing did."""
     sureness: float
-    """The probability that the passages answer it, 0 to 1, by which it is declined."""
+    """The probability that the passages answer it, 0 to 1; it decides whether to decline."""
     rank: int | None
-    """Of the best right passage among the first DEPTH, 1-based."""
+    """Of the best right passage among the first RETRIEVED_DEPTH, 1-based."""
     ms: float
     """From the question to the whole answer."""
 
@@ -51,7 +51,7 @@ class AnswerOutcome:
 
 
 class NullFeedback(FeedbackStore):
-    """Takes what happened, and keeps nothing: measuring must not leave turns that nobody asked."""
+    """Feedback that is thrown away: measuring must not store turns that nobody asked."""
 
     def record_turns(self, new: Sequence[Turn], details: str = "") -> None:
         """Does nothing."""
@@ -71,7 +71,7 @@ class PerQuestionCachedEncoder(CachedEncoder):
 
 AnswererOf = Callable[[Retriever], Answerer]
 LeaveOutRetriever = Callable[[frozenset[str]], Retriever]
-"""Ids of passages that are taken away → a retriever over the others, whose encoder is `Remembering`."""
+"""Ids of passages that are taken away → a retriever over the others, whose encoder is a `PerQuestionCachedEncoder`."""
 
 
 def ask_questions(
@@ -85,7 +85,7 @@ def ask_questions(
 ) -> Iterator[AnswerOutcome]:
     """Asks every question; *leave_out_too* asks those with right passages once more with these taken away.
 
-    What is raised becomes a row with an error, and the others are asked all the same.
+    An exception becomes an outcome with an error, and the other questions are still asked.
     """
     whole = retriever_of(frozenset())
     for question in questions:
@@ -125,7 +125,13 @@ def _ask(
             ms=ms,
         )
     return AnswerOutcome(
-        question=one, is_there=is_there, answer=answer, error=_fell_back(answer), sureness=sureness, rank=rank, ms=ms
+        question=one,
+        is_there=is_there,
+        answer=answer,
+        error=model_error(answer.text),
+        sureness=sureness,
+        rank=rank,
+        ms=ms,
     )
 
 
@@ -141,5 +147,6 @@ def rank_of_right_hit(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
     )
 
 
-def _fell_back(answer: Answer) -> str:
-    return "the language model wrote no answer" if any(fallback in answer.text for fallback in FALLBACKS) else ""
+def model_error(text: str) -> str:
+    """Says that the language model failed, if *text* holds one of the notes that replace its answer; else empty."""
+    return "the language model wrote no answer" if any(fallback in text for fallback in FALLBACKS) else ""

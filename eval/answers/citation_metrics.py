@@ -23,7 +23,7 @@ class CitationScores:
     """What the citations of one answer are worth, each 0 to 1; None if there is nothing to measure."""
 
     recall: float | None
-    """The share of its sentences that what they cite supports."""
+    """The share of its sentences that their citations support."""
     precision: float | None
     """The share of its citations that are needed."""
     valid: float | None
@@ -64,12 +64,11 @@ def _is_needed(cited: Sequence[Passage], place: int, sentence: str, supports: Su
 
 
 def supports_by_spans(passages: Sequence[Passage], sentence: str) -> bool:
-    """True if the sentence is word for word in a passage, or its words are in a stretch of each, put together.
+    """Whether the sentence is in a passage word for word, or its words are in one stretch of each passage, taken together.
 
-    The test of rag/citations/citations.py, which serves: half of the sentence's meaning by the weight of its words,
-    every number and
-    date among it, and its names in a passage, a title or a heading. A sentence that says the opposite in the same words
-    passes, so this is an upper bound.
+    This is the test of served answers (rag/citations/citations.py): half of the sentence's weight in words, all of its
+    numbers and dates, and its names in a passage, a title or a heading. A sentence that says the opposite in the same
+    words passes, so this is an upper bound.
 
     >>> owls = Passage(
     ...     passage_id="p", document_id="d", source="a.md", title="Birds",

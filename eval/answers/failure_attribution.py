@@ -1,4 +1,4 @@
-"""Why a question failed, its first cause; and what became of it from one version to the next. No library, no model."""
+"""The first cause of a question's failure, and how it changed from one version to the next. Needs no library and no model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CAUSES: tuple[Cause, ...] = (
     "answered the unanswerable",
     "error",
 )
-"""In the order in which they are told: along the way from the library to the answer."""
+"""In the order in which they are reported: from the library to the answer."""
 
 RETRIEVED_DEPTH = 100
 """Ranks in which a right passage counts as retrieved."""
@@ -46,7 +46,7 @@ assert set(CAUSES) == set(get_args(Cause))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTrace:
-    """What became of one question on its way from the library to the answer."""
+    """How one question fared on its way from the library to the answer."""
 
     query_id: str
     question: str
@@ -56,19 +56,19 @@ class AnswerTrace:
     """What went wrong; empty if the question was answered or declined."""
     declined: bool = False
     is_right: bool = False
-    """Whether the answer is right, by the strictest thing that is known of it."""
+    """Whether the answer is right, by the strictest criterion that is known."""
     is_cited_right: bool = True
     """Whether each sentence is supported by what it cites."""
     in_library: bool = True
     """Whether a right passage is in the library."""
     rank: int | None = None
-    """Of the best right passage, 1-based; None if it is not among the first DEPTH."""
+    """Of the best right passage, 1-based; None if it is not among the first RETRIEVED_DEPTH."""
     n_read: int = 0
     """How many passages the answer was made of."""
     is_read: bool = False
     """Whether a right passage is among them."""
     is_cut: bool = False
-    """Whether no passage holds the whole of what is right: the splitting goes through it."""
+    """Whether no passage holds the whole right text, because the splitting cut through it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class AttributedQuestion:
 def first_cause(trace: AnswerTrace) -> Cause:
     """The first thing that went wrong, from the library to the answer; "right" if nothing did.
 
-    An answer that is right is not asked how it came about: another passage may have held it.
+    How a right answer came about does not matter: another passage may have held it.
 
     >>> first_cause(AnswerTrace(query_id="q", question="Who?", rank=3, is_read=True, is_right=True))
     'right'
@@ -134,13 +134,13 @@ def attribute_failures(traces: Sequence[AnswerTrace]) -> list[AttributedQuestion
 
 
 def count_causes(attributed: Sequence[AttributedQuestion]) -> dict[Cause, int]:
-    """How many questions each cause has, in the order of CAUSES; those that none has are 0."""
+    """How many questions each cause has, in the order of CAUSES; causes without a question are 0."""
     found = Counter(question.cause for question in attributed)
     return {cause: found[cause] for cause in CAUSES}
 
 
 def worst_failures(attributed: Sequence[AttributedQuestion], n: int = 20) -> list[AttributedQuestion]:
-    """Up to *n* questions that failed; those first whose cause comes first, for what is mended there helps all later steps."""
+    """Up to *n* questions that failed; those whose cause comes first are first, because mending it helps all later steps."""
     failed = [question for question in attributed if question.cause != "right"]
     return sorted(failed, key=lambda one: (CAUSES.index(one.cause), one.query_id))[:n]
 
@@ -173,7 +173,7 @@ class CauseChanges:
 
     @property
     def same(self) -> tuple[CauseChange, ...]:
-        """Right both times, or wrong both times; the cause may be another one."""
+        """Right both times, or wrong both times; the cause may differ."""
         return tuple(move for move in self.moves if (move.before == "right") == (move.after == "right"))
 
     def table(self) -> dict[str, dict[str, int]]:
@@ -191,8 +191,8 @@ class CauseChanges:
             "n_broken": len(self.broken),
             "n_same": len(self.same),
             "table": self.table(),
-            "fixed": [asdict(question_id) for question_id in self.fixed],
-            "broken": [asdict(question_id) for question_id in self.broken],
+            "fixed": [asdict(change) for change in self.fixed],
+            "broken": [asdict(change) for change in self.broken],
         }
 
 
@@ -213,7 +213,7 @@ def read_attributed(file: Path) -> list[AttributedQuestion]:
 
     Raises:
         NotFoundError: there is no such file.
-        UsageError: a line is none of these.
+        UsageError: a line is not such a row.
     """
     if not file.is_file():
         raise NotFoundError(f'no file {str(file)!r}: name one that "nightjar eval answers --rows" wrote')

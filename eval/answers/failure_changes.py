@@ -1,4 +1,4 @@
-"""First causes of two versions' failures on the same few questions; claimed only as far as they can be known."""
+"""First causes of two versions' failures on the same few questions; claimed only as far as they are known."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class FailureCauses:
     n_golden: int
     """How many of the questions are golden ones; the others are judged ones."""
     n_without_reference: int
-    """Of how many questions no reference answer is known."""
+    """The number of questions without a known reference answer."""
     n_undecided: int
-    """Answers, of both versions, that read a right passage and cite none, and may be right all the same."""
+    """Answers of both versions that read a right passage and cite none; they may still be right."""
 
     @property
     def moved(self) -> CauseChanges | None:
@@ -41,7 +41,7 @@ class FailureCauses:
         return cause_changes(self.current, self.candidate) if self.candidate else None
 
     def table(self) -> list[tuple[str, int, int | None]]:
-        """(cause, questions of the current version, of the candidate), without those that nobody has."""
+        """(cause, questions of the current version, of the candidate), without causes that no question has."""
         before, after = count_causes(self.current), count_causes(self.candidate)
         return [
             (cause, before[cause], after[cause] if self.candidate else None)
@@ -86,7 +86,7 @@ class FailureCauses:
 
 
 def is_attributable(question: EvalQuestion) -> bool:
-    """Whether the way to its answer is known: by a right passage, by one that is gone, or since there is none."""
+    """Whether the way to its answer is known: by a right passage, by one that was removed, or because there is none."""
     return bool(question.right) or not question.in_library or not question.is_answerable
 
 
@@ -100,15 +100,15 @@ def failure_causes(
         candidate=tuple(attribute_failures([known(trace) for trace in after])),
         n_golden=n_golden,
         n_without_reference=sum(trace.right_by == "passage" for trace in before),
-        n_undecided=sum(map(_is_untold, (*before, *after))),
+        n_undecided=sum(map(_is_undecided, (*before, *after))),
     )
 
 
 def known(row: AnswerRow) -> AnswerTrace:
-    """The way of one answer, as far as it can be known: if no reference tells, one that read right is not called wrong."""
-    return replace(row.trace(), is_right=True) if _is_untold(row) else row.trace()
+    """The trace of one answer as far as it is known: one without a reference that read right passages is not wrong."""
+    return replace(row.trace(), is_right=True) if _is_undecided(row) else row.trace()
 
 
-def _is_untold(row: AnswerRow) -> bool:
+def _is_undecided(row: AnswerRow) -> bool:
     is_given = bool(row.text) and not row.declined and not row.error
     return row.right_by == "passage" and is_given and not row.is_right and bool(set(row.read) & set(row.right))

@@ -37,7 +37,7 @@ def facts_supported(text: str, passages: Sequence[str]) -> float | None:
     """
     evidence = "\n".join(passages)
     numbers, lower = extract_values(text), evidence.casefold()
-    named = extract_names(text) - MONTHS  # they are told by their dates
+    named = extract_names(text) - MONTHS  # dates cover them
     n_facts = len(numbers) + len(named)
     n_missing = len(unsupported_values(text, evidence)) + sum(name not in lower for name in named)
     return 1 - n_missing / n_facts if n_facts else None

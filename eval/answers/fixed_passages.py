@@ -1,4 +1,4 @@
-"""Passages that somebody chose → the hits that a search would have made of them, and what a generator writes from them."""
+"""Turns chosen passages into the hits that a search would have returned, and into what a generator writes from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.answers.ask_questions import FALLBACKS, PerQuestionCachedEncoder
+from eval.answers.ask_questions import PerQuestionCachedEncoder, model_error
 from eval.answers.faithfulness import without_citation_marks
 from eval.answers.perturbations import CHANGED_SUFFIX
 from eval.answers.robustness import GeneratedAnswer
@@ -46,11 +46,10 @@ class FixedPassageAnswerer:
             ),
             AnswerDraft(),
         )
-        error = "the language model wrote no answer" if any(fallback in draft.text for fallback in FALLBACKS) else ""
-        return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), error)
+        return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), model_error(draft.text))
 
     def hits(self, question: str, passages: Sequence[Passage]) -> list[Hit]:
-        """The passages as hits; one that was changed has the word score of what it was."""
+        """The passages as hits; a changed passage keeps the BM25 score of the original."""
         query = self._encoder.encode_queries([question])[0]
         dense = self._encoder.encode_passages([passage.encoded_text for passage in passages]) @ query
         words = normalise_bm25(np.asarray(self._lexical.scores(question)))

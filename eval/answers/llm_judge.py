@@ -1,6 +1,6 @@
 """A language model as a judge of answers, asked three times: means with their spread, failures counted, agreement with people.
 
-A judge is a second opinion. It is off unless `judge.model` names one, and its figure is invalid where it failed too often.
+A judge is a second opinion. It is off unless `judge.model` names one, and its figure is invalid if it failed too often.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENOUGH = 0.95
 """The least share of repeats that gave a grade; with fewer there is no figure."""
 
 MIN_VOTED_ANSWERS = 50
-"""Answers that people voted on, from which their agreement with the judge is told."""
+"""The number of answers with votes from which the agreement with people is reported."""
 
 GRADES = {"right": 1.0, "partly": 0.5, "wrong": 0.0}
 GOOD_VOTES, BAD_VOTES = frozenset({"answer_helpful"}), frozenset({"answer_wrong", "answer_wrong_source"})
@@ -46,7 +46,7 @@ _GRADE = re.compile(rf"^\W*({'|'.join(GRADES)})\b", re.IGNORECASE)
 Ask = Callable[[Sequence["BaseMessage"]], str]
 """Messages → what the model says.
 
-Raises ChatModelError where it says nothing."""
+Raises ChatModelError if it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class JudgedAnswer:
 
     item_id: str
     grades: tuple[float | None, ...]
-    """One a repeat, 0 to 1; None where it failed."""
+    """One a repeat, 0 to 1; None if it failed."""
     errors: tuple[str, ...]
     """Why, for each that failed."""
 
@@ -79,11 +79,11 @@ class JudgedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class JudgeAgreement:
-    """How far judge and people say the same of the same answers."""
+    """How far the judge and people agree on the same answers."""
 
     n: int
     kappa: float | None
-    """Cohen's; None with fewer than LEAST_VOTES answers, or where one side says one thing only."""
+    """Cohen's; None with fewer than MIN_VOTED_ANSWERS answers, or if one side always says the same."""
     same: float | None
 
     def as_json(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class JudgeResult:
 
     @property
     def coverage(self) -> float:
-        """The share of repeats that gave a grade; 0 of none."""
+        """The share of repeats that gave a grade; 0 if there are none."""
         n = sum(len(item.grades) for item in self.judged)
         return 1 - self.n_failed / n if n else 0.0
 
@@ -120,7 +120,7 @@ class JudgeResult:
         return statistics.fmean(means) if means and self.is_valid else None
 
     def spread(self) -> float | None:
-        """The standard deviation between the repeats' means; None where it is not valid."""
+        """The standard deviation between the repeats' means; None if the result is not valid."""
         n_repeats = min((len(item.grades) for item in self.judged), default=0)
         means = []
         for repeat in range(n_repeats):
@@ -157,7 +157,7 @@ PROMPT_SHA256 = hashlib.sha256(JUDGE_PROMPT.encode()).hexdigest()
 def run_judge(
     items: Iterable[AnswerToJudge], ask: Ask, model: str, progress: Callable[[int], None] = lambda n: None
 ) -> JudgeResult:
-    """Has every answer judged REPEATS times; a failure is counted, and the others are judged all the same."""
+    """Has every answer judged REPEATS times; a failure is counted, and the others are still judged."""
     judged = []
     for item in items:
         said = [_graded(item, ask) for _ in range(REPEATS)]
@@ -183,7 +183,7 @@ def _graded(item: AnswerToJudge, ask: Ask) -> float | str:
 
 
 def messages_of(item: AnswerToJudge) -> list[BaseMessage]:
-    """What the judge is told: the rules, and then everything else as quoted material."""
+    """The messages for the judge: the rules, and then everything else as quoted material."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
     passages = "\n\n".join(item.passages)[:MATERIAL]
@@ -193,12 +193,12 @@ def messages_of(item: AnswerToJudge) -> list[BaseMessage]:
         *(("known answer", answer) for answer in item.known),
         ("answer", item.answer),
     ]
-    told = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text)
-    return [SystemMessage(JUDGE_PROMPT), HumanMessage(told)]
+    material = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text)
+    return [SystemMessage(JUDGE_PROMPT), HumanMessage(material)]
 
 
 def _quoted(text: str) -> str:
-    """Each line behind a mark that nothing inside can take away; chat templates' own marks are broken."""
+    """Puts a mark before each line, which nothing inside the text can undo; marks of chat templates are made harmless."""
     plain = remove_unsendable(text).replace("<", "‹").replace("[INST", "(INST").replace("[/INST", "(/INST")
     return "\n".join(f"> {line}" for line in plain.splitlines())
 
@@ -216,7 +216,7 @@ def judge_model_call(model: ChatModel, patience: Timeouts) -> Ask:
 
 
 def answer_votes(verdicts: Iterable[Verdict]) -> dict[str, bool]:
-    """turn → whether people found its answer good; turns on which they are divided are left out."""
+    """turn → whether people found its answer good; turns with as many votes for as against are left out."""
     counts: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.passage_id is None:
@@ -225,7 +225,7 @@ def answer_votes(verdicts: Iterable[Verdict]) -> dict[str, bool]:
 
 
 def agreement_with_people(judging: JudgeResult, votes: Mapping[str, bool]) -> JudgeAgreement:
-    """Judge and people on the answers that both said something of; a mean grade of a half and more is good."""
+    """Compares judge and people on the answers that both graded; a mean grade of one half or more counts as good."""
     pairs = [
         (item.mean >= GRADES["partly"], votes[item.item_id])
         for item in judging.judged
@@ -238,7 +238,7 @@ def agreement_with_people(judging: JudgeResult, votes: Mapping[str, bool]) -> Ju
 
 
 def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """The agreement of two sides beyond chance: 1 is perfect, 0 is chance; None where chance alone makes them agree.
+    """The agreement of two sides beyond chance: 1 is perfect, 0 is chance; None if they would agree by chance alone.
 
     Cohen, Educational and Psychological Measurement 1960. Of a table with 20, 5, 10 and 15: they agree in .7 of the
     answers, and by chance would in .5.

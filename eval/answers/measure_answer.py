@@ -1,4 +1,4 @@
-"""One answer, measured: is it right, does it be in its passages, do its citations hold."""
+"""Measures one answer: whether it is right, whether its passages hold it, and whether its citations hold."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from rag.citations.citations import split_claims
 from rag.records import Answer, Citation
 from rag.text.term_coverage import content_words
 
-LONG_ANSWER = 8  # content words; a longer one is not looked for word for word
-HALF = 0.5  # of a long answer's content words, from which an answer is right: the share that supports a sentence too
+LONG_ANSWER = 8  # content words; a longer answer is not searched for word for word
+HALF = 0.5  # an answer is right from this share of a long answer's content words on, as a sentence is supported
 
 RightBy = Literal["nuggets", "answer", "reference", "passage", "declining", "nothing"]
-"""By what an answer is taken for right: the strictest thing that is known of the question."""
+"""The criterion by which an answer counts as right: the strictest that is known of the question."""
 
 REFERENCE_MEASURES = (
     "exact_match",
@@ -61,14 +61,14 @@ GIVEN_ANSWER_MEASURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
-    """One question with its answer and all that is measured of it, ready for JSON."""
+    """One question with its answer and everything measured on it, ready for JSON."""
 
     query_id: str
     question: str
     origin: str
     tags: tuple[str, ...]
     is_answerable: bool
-    """False for a golden question that must be declined, and where the right passages were taken away."""
+    """False for a golden question that must be declined, and if the right passages were taken away."""
     is_there: bool
     """False if the right passages were taken away."""
     answers: tuple[str, ...]
@@ -117,7 +117,7 @@ class AnswerRow:
 
 CountTokens = Callable[[str], int]
 Stored = Callable[[Citation], str]
-"""A citation → what the document has at its place."""
+"""A citation → what the document holds at its position."""
 
 
 def measure_answer(
@@ -193,7 +193,7 @@ def _is_right(asked: AnswerOutcome, text: str, cited: Sequence[str]) -> tuple[bo
 
 
 def _known(one: EvalQuestion, answer: Answer | None) -> dict[str, float]:
-    """Against the known answer, of the whole text and of what is first; 0 if there is no answer."""
+    """Measures the whole text and its leading statement against the known answer; 0 if there is no answer."""
     text, first = (without_citation_marks(answer.text), leading_statement(answer)) if answer else ("", "")
     values: dict[str, float] = {}
     if one.answers:

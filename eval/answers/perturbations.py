@@ -66,7 +66,7 @@ def place_at_rank(case: PerturbationCase, rank: int, k: int) -> list[Passage] | 
 
 
 def make_counterfactual(case: PerturbationCase, others: Sequence[str]) -> Counterfactual | None:
-    """The first right passage with its answer changed everywhere; None if no rule applies, or where it still answers.
+    """The first right passage with its answer changed everywhere; None if no rule applies, or if it still answers.
 
     A number becomes another one of about its size. A name becomes the next one in the alphabet of *others*, the answers to
     other questions, with as many words and capitals.

@@ -1,4 +1,4 @@
-"""How answers hold if passages are noisy, moved, false, or asked in other words. The generator alone, nothing is searched."""
+"""How answers hold up to noisy, reordered and false passages, and to rewording. The generator alone; nothing is searched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag.generation.extractive import CONTRADICTION_INTRO
 from rag.records import Passage
 
 DISTRACTOR_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Of wrong passages; with 1 nothing answers, and declining is right."""
+"""Shares of wrong passages; with 1 no passage answers, and declining is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ConditionResult:
 
     n: int
     right: float
-    """The share of answers that hold the known one."""
+    """The share of answers that contain the known answer."""
     declined: float
     n_errors: int
 
@@ -58,9 +58,9 @@ class CounterfactualResult:
     n_unchanged: int
     """Questions whose answer no rule could change."""
     follows: float
-    """Of the changed passage alone: the share of answers that say what it says, as an answer from passages must."""
+    """With the changed passage alone: the share of answers that repeat what it says, as an answer from passages must."""
     keeps: float
-    """The share that says what was true before: known from elsewhere, or made up."""
+    """The share that gives the original answer, which the model knows from elsewhere or makes up."""
     told: float
     """With both passages: the share that says both, or that the documents disagree."""
     only_false: float

@@ -26,7 +26,7 @@ from rag.records import Citation, support_level
 from rag.retrieval.retriever import Retriever
 
 COVERAGES = (0.25, 0.5, 0.75, 1.0)
-"""Shares of the questions at which the risk is told."""
+"""Shares of the questions at which the risk is reported."""
 
 
 @dataclass(frozen=True, slots=True)

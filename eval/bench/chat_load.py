@@ -217,7 +217,7 @@ async def _ask(client: AsyncClient, question: str, conversation_id: str, seen: C
     Raises:
         ValueError: the stream broke off, or a word came before the evidence.
     """
-    started, name, told = time.perf_counter(), "", []
+    started, name, events = time.perf_counter(), "", []
     body = {"question": question, "conversation_id": conversation_id}
     async with client.stream("POST", "/api/ask/stream", json=body) as response:
         if response.is_error:
@@ -226,13 +226,13 @@ async def _ask(client: AsyncClient, question: str, conversation_id: str, seen: C
         async for line in response.aiter_lines():
             if line.startswith("event: "):
                 name = line.removeprefix("event: ")
-                told.append(name)
+                events.append(name)
                 if name == "searched":
                     seen.evidence.append(time.perf_counter() - started)
             elif name in ("answer", "error") and line.startswith("data: "):
                 data: dict[str, Any] = json.loads(line.removeprefix("data: "))
-    if told[:1] != ["searched"] or told[-1] != "answer":
-        raise ValueError(f"the events of {question!r} were {told}")
+    if events[:1] != ["searched"] or events[-1] != "answer":
+        raise ValueError(f"the events of {question!r} were {events}")
     seen.answers.append(time.perf_counter() - started)
     seen.n_declined += bool(data["declined"])
     return data

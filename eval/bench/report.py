@@ -77,7 +77,7 @@ def synthetic_comparison(n: int, seed: int) -> tuple[Comparison, tuple[Ranks, Ra
         causes=_causes(questions),
         answer=_answer,
     )
-    checks = (ValidityCheck("Questions that stand there twice", True, "No question stands there twice."),)
+    checks = (ValidityCheck("Questions that occur twice", True, "No question occurs twice."),)
     return comparison, (current, candidate), ReportContext(title="Report on made-up questions", checks=checks)
 
 
@@ -129,7 +129,7 @@ def _read(ids: Collection[str]) -> Mapping[str, Passage]:
 
 def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
     said = "Hold the button for ten seconds, until the light is green. [1]"
-    told = {
+    answers_of_passage = {
         passage_id: AnswerSummary(
             said,
             citations=(
@@ -147,7 +147,10 @@ def _answer(ids: Sequence[str]) -> Mapping[str, Mapping[str, AnswerSummary]]:
         )
         for passage_id in ids
     }
-    return {passage_id: {"current": told[passage_id], "candidate": told[passage_id]} for passage_id in ids}
+    return {
+        passage_id: {"current": answers_of_passage[passage_id], "candidate": answers_of_passage[passage_id]}
+        for passage_id in ids
+    }
 
 
 def _causes(questions: Sequence[ReportQuestion]) -> FailureCauses:

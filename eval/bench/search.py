@@ -68,7 +68,7 @@ class SearchBench:
 
     n_passages: int
     n_real: int
-    """The others are made up, and so are their vectors."""
+    """The other passages are synthetic, and so are their vectors."""
     n_questions: int
     n_threads: int
     nightjar: RetrieverTiming

@@ -114,10 +114,10 @@ def split_halves(questions: Sequence[ExcerptQuestion]) -> tuple[list[str], list[
     >>> split_halves([ExcerptQuestion(f"q{n}", "", ()) for n in range(8)])
     (['q0', 'q2', 'q3', 'q5'], ['q1', 'q4', 'q6', 'q7'])
     """
-    told: tuple[list[str], list[str]] = ([], [])
+    halves: tuple[list[str], list[str]] = ([], [])
     for question in questions:
-        told[hashlib.sha256(question.query_id.encode()).digest()[0] % 2].append(question.query_id)
-    return told
+        halves[hashlib.sha256(question.query_id.encode()).digest()[0] % 2].append(question.query_id)
+    return halves
 
 
 def _rankings(
@@ -181,6 +181,6 @@ class _Vectors:
 
     def _save(self) -> None:
         if self._file:
-            beside = self._file.with_name("new-vectors.npz")
-            np.savez(beside, names=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
-            beside.replace(self._file)
+            temporary = self._file.with_name("new-vectors.npz")
+            np.savez(temporary, names=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
+            temporary.replace(self._file)

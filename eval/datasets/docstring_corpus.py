@@ -89,12 +89,12 @@ def write_docstring_corpus(
             f"{len(chosen)} documented functions were found, the demo needs {min_passages}: "
             "install Nightjar again with all its dependencies, among them pandas and scikit-learn"
         )
-    beside = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    (beside / "qrels").mkdir(parents=True)
-    written = _write(beside, chosen)
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "qrels").mkdir(parents=True)
+    written = _write(temporary, chosen)
     shutil.rmtree(folder, ignore_errors=True)
-    beside.replace(folder)
+    temporary.replace(folder)
     return written
 
 

@@ -2,8 +2,8 @@
 
 An entry is {"question", "answers", "positive_ctxs", "negative_ctxs", "hard_negative_ctxs"}, a context {"title", "text",
 "passage_id" or "psg_id"} (Karpukhin et al. 2020). A positive gets grade 1 and a hard negative grade 0. Easy negatives
-only join the corpus: nobody chose them for the question. Hard negatives do not become verdicts either, for a search
-found them, and no person looked.
+only join the corpus: nobody chose them for the question. Hard negatives do not become verdicts either, because a
+search found them, and no person looked.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def convert_to_beir(
     """Writes the BEIR folder of one file for each split, entry by entry: no file is held in memory.
 
     Equal questions become one. Passages keep their ids; one without an id is named by its content, and so is one whose
-    id another text has already. *progress* is told of every entry.
+    id another text has already. *progress* gets 1 after every entry.
 
     Raises:
         NotFoundError: a file, or the folder's parent, is not there.
@@ -62,18 +62,18 @@ def convert_to_beir(
         raise UsageError(f"{str(folder)!r} is there already: choose another name")
     if not folder.resolve().parent.is_dir():
         raise NotFoundError(f"no folder {str(folder.resolve().parent)!r} to write {folder.name!r} in: make it first")
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
         with ExitStack() as stack:
-            writer = _Writer(beside, tuple(files), stack)
+            writer = _Writer(temporary, tuple(files), stack)
             for split, file in files.items():
                 for entry_number, entry in read_entries(file):
                     writer.add(split, entry_number, entry)
                     progress(1)
             converted = writer.close()
-        beside.rename(folder)
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return converted
 
 
@@ -81,7 +81,7 @@ def read_entries(file: Path) -> Iterator[tuple[str, Entry]]:
     """("file, entry 1", object) one at a time, of a JSON list or of JSON lines, gzipped or not.
 
     Raises:
-        UsageError: it is not JSON, or an entry is no object; the entry is named.
+        UsageError: it is not JSON, or an entry is not an object; the message names the entry.
     """
     with _open(file) as stream:
         number = 0

@@ -108,19 +108,19 @@ def _asked(folder: Path) -> Iterator[_Asked]:
             ) from error
 
 
-def _excerpt_line(told: dict[str, Any], _folder: Path) -> _Asked:
-    wanted = [(reference["text"], [reference.get("document") or told["document"]]) for reference in told["references"]]
-    return _Asked(told["query_id"], told["question"], wanted, exact=False)
+def _excerpt_line(line: dict[str, Any], _folder: Path) -> _Asked:
+    wanted = [(reference["text"], [reference.get("document") or line["document"]]) for reference in line["references"]]
+    return _Asked(line["query_id"], line["question"], wanted, exact=False)
 
 
-def _answer_line(told: dict[str, Any], folder: Path) -> _Asked:
+def _answer_line(line: dict[str, Any], folder: Path) -> _Asked:
     below = folder / "pdf"
-    cited = [f"pdf/{name}" if (below / name).is_file() else name for name in told["documents_cited_in_answer"]]
-    figures = dict.fromkeys(_FIGURE.findall(told["answer"])) if cited else {}
-    return _Asked(told["_id"], told["question"], [(figure, cited) for figure in figures], exact=True)
+    cited = [f"pdf/{name}" if (below / name).is_file() else name for name in line["documents_cited_in_answer"]]
+    figures = dict.fromkeys(_FIGURE.findall(line["answer"])) if cited else {}
+    return _Asked(line["_id"], line["question"], [(figure, cited) for figure in figures], exact=True)
 
 
-# ---- where it stands
+# ---- where an excerpt is
 
 
 def _read(folder: Path, names: list[str], characters: int | None) -> dict[str, ParsedDocument]:
@@ -175,7 +175,7 @@ class _Letters:
             place = self._joined.find(wanted, place + 1)
 
     def find_exactly(self, figure: str) -> Iterator[tuple[int, int]]:
-        """Every place where the figure stands for itself."""
+        """Every position where the figure is on its own."""
         for match in re.finditer(rf"(?<![\d.,]){re.escape(figure)}(?!\d|[.,]\d)", self.text):
             yield match.span()
 

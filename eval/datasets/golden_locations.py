@@ -71,7 +71,7 @@ class LocatedQuestion:
 def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenLocation]:
     """Looks every question's quote up in the library as it is now, in the order given.
 
-    First as it is, then with any white space, in its source; then, where it is in one document alone, in
+    First as it is, then with any white space, in its source; then, if it is in one document alone, in
     another one (a file that was moved or renamed); then the one passage of its source that has nearly all of its words.
     What is in several places of one document is not guessed.
     """
@@ -157,7 +157,7 @@ def _stretches(pattern: str, text: str) -> list[Stretch]:
 
 
 def _stands(one: Golden, how: How, stretches: Sequence[Stretch], passages: Sequence[Passage]) -> GoldenLocation | None:
-    """The passages at the one place where the quote is, or that it is at several; None below no passage."""
+    """The passages at the one position of the quote, or the finding that it has several; None if it is in no passage."""
     right = {tuple(_overlapping(stretch, passages)): stretch for stretch in stretches}
     right.pop((), None)
     if len(right) > 1:

@@ -38,7 +38,7 @@ class Golden:
 
     question: str
     source: str = ""
-    """The document that answers; empty if none does, or where the quote alone has to say it."""
+    """The document that answers; empty if none does, or if the quote alone has to identify it."""
     quote: str = ""
     """What is there word for word: found again in today's passages, however they are cut."""
     reference: str = ""
@@ -71,7 +71,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class GoldenLine:
-    """One line of a file: a question, and the passage that it names where it names one by id."""
+    """One line of a file: a question, and the passage that it names, if it names one by id."""
 
     golden: Golden
     passage_id: str

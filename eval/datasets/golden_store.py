@@ -29,14 +29,14 @@ class StoredGoldenQuestion:
     added_by: str
     added_at: str
     retired_at: str | None = None
-    """Since when it is no longer measured with; None if it is."""
+    """The time since when it is no longer used; None if it is in use."""
 
 
 def add_golden_from_turn(engine: Engine, library: Library, turn_id: str, passage_id: str | None, user: str) -> str:
     """Keeps the question of a turn, with a passage that answers it, as a golden question; returns its id.
 
     With *passage_id* None it becomes a question that the documents do not answer. Adding it again changes nothing; one
-    that was retired counts again. Whether *user* may see the turn is for whoever calls this to check.
+    that was retired counts again. Whether *user* may see the turn is for the caller to check.
 
     Raises:
         NotFoundError: no such turn, or no such passage in the library.

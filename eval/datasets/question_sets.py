@@ -121,7 +121,7 @@ def questions_from_golden(engine: Engine, library: Library, name: str = "golden"
 
 
 def of_places(places: Iterable[GoldenLocation], name: str) -> QuestionSet:
-    """Golden questions where they stand, those with the same words as one."""
+    """Golden questions with their locations; those with the same words become one."""
     found = group_by_wording(places)
     located = [location for group in found for location in group.places]
     lost = tuple(location for location in located if is_lost(location))

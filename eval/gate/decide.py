@@ -101,7 +101,7 @@ def decide(
         "look": look,
         "level": significance_level(rules, look),
         "primary": asdict(primary),
-        **{guarded.key: guarded.told(p) for guarded, p in zip(slices, slice_ps, strict=True)},
+        **{guarded.key: guarded.figures_with_p(p) for guarded, p in zip(slices, slice_ps, strict=True)},
         "recall": asdict(recall) | {"p_holm": recall_p},
         "hub_share": {"current": current.hub_share, "candidate": candidate.hub_share},
     }
@@ -179,7 +179,7 @@ def _of_held_out(
 
 
 def _after_holm(recall: PairedComparison, slices: Sequence[GuardedSlice]) -> list[float]:
-    """The p-values of recall and of each slice, corrected for as many as are tested; 1 of the others."""
+    """The p-values of recall and of each slice, corrected for the number of tests; 1 for slices that are not tested."""
     tested = [guarded for guarded in slices if guarded.is_tested]
     corrected = iter(holm_correction([recall.p, *(guarded.figures.p for guarded in tested if guarded.figures)]))
     return [next(corrected), *(next(corrected) if guarded.is_tested else 1.0 for guarded in slices)]

@@ -1,4 +1,4 @@
-"""Does the gate keep its word? Questions made up with a known effect, one night and thirty nights on the same questions."""
+"""Simulates the gate on synthetic questions with a known effect: one night, and thirty nights on the same questions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from eval.statistics.proportions import Proportion, wilson_interval
 from eval.statistics.significance import LIGHT_BUDGET, randomisation_p
 from rag.arrays import DoubleArray
 
-CHANGED = 0.5  # share of the questions that a new version changes at all; the others are ties
+CHANGED = 0.5  # the share of questions that a new version changes at all; the others are ties
 SPREAD = 0.3  # standard deviation of the change in nDCG@10 of those: as on feedbackqa-uk
-LOCKED_TOO = 0.25  # locked questions for each that decides
+LOCKED_TOO = 0.25  # locked questions per question that decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class PromotionRate:
     n_questions: int
     share: Proportion
     predicted: float
-    """By the normal approximation that `Paired.detectable` rests on."""
+    """By the normal approximation behind `PairedComparison.detectable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +40,14 @@ class SeriesOfNights:
     likeness: float
     """Correlation of two nights' candidates."""
     shares_level: bool
-    """Whether later looks have a part of the level only, or every look all of it."""
+    """Whether later looks get a part of the level, or every look gets all of it."""
     per_night: Proportion
     any_night: Proportion
     """Series with a promotion in any night."""
     apparent: float
     """Mean gain of the last version over the base on the questions that decided."""
     locked: float
-    """The same on locked questions, which never decided."""
+    """The mean gain on locked questions, which never decided."""
 
 
 def simulate_night(
@@ -78,7 +78,7 @@ def simulate_night(
 
 
 def changes(effect: float, n: int, rng: np.random.Generator) -> DoubleArray:
-    """`(n,)`: what a candidate changes; *effect* on the mean, half of the questions not at all.
+    """`(n,)`: what a candidate changes: *effect* on average, and half of the questions not at all.
 
     >>> float(changes(0.1, 100_000, np.random.default_rng(1)).mean().round(2))
     0.1

@@ -103,7 +103,7 @@ class GuardedSlice:
         """Whether it is judged by its p-value."""
         return self.figures is not None and self.n >= self.at_least
 
-    def told(self, p: float) -> dict[str, Any] | None:
+    def figures_with_p(self, p: float) -> dict[str, Any] | None:
         """Returns the figures of the slice; *p* is after Holm, and None if an interval decides instead."""
         return asdict(self.figures) | {"p_holm": p if self.is_tested else None} if self.figures else None
 

@@ -15,7 +15,7 @@ def parse_thresholds(given: Iterable[str]) -> dict[str, float]:
     """Measure → bar; of a measure that is given twice the last one holds.
 
     Raises:
-        UsageError: a measure is unknown, or its bar is no number from 0 to 1.
+        UsageError: a measure is unknown, or its threshold is not a number from 0 to 1.
 
     >>> parse_thresholds(["nDCG@10=0.6", "R@10 = .9"])
     {'nDCG@10': 0.6, 'R@10': 0.9}
@@ -42,7 +42,7 @@ def _bar(given: str, value: str) -> float:
 
 
 def check_thresholds(bars: Mapping[str, float], rows: Sequence[MeasureRow]) -> Iterator[Ruling]:
-    """What each bar says of the candidate, or of the one version; a measure that is not valid reaches none."""
+    """What each bar says of the candidate, or of the one version; a measure that is not valid reaches no threshold."""
     measured = {row.measure: row for row in rows}
     for name, bar in bars.items():
         row = measured[name]

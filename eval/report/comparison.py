@@ -89,7 +89,7 @@ class VersionRun:
     run: Mapping[str, Sequence[str]]
     """query_id → passage ids, best first, 100 at most; a question without results is absent or empty, and counts as 0."""
     errors: Mapping[str, str] = field(default_factory=dict)
-    """query_id → what went wrong: such a question is no number, and is counted apart."""
+    """query_id → what went wrong: such a question has no value, and is counted separately."""
     sureness: AbstentionScores | None = None
 
 

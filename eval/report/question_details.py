@@ -120,19 +120,19 @@ def _drilled(
 
 
 def _hits(
-    found: VersionRun, question: ReportQuestion, passages: Mapping[str, Passage], told: AnswerSummary | None
+    found: VersionRun, question: ReportQuestion, passages: Mapping[str, Passage], summary: AnswerSummary | None
 ) -> list[DetailHit]:
     ranked = list(found.run.get(question.query_id, ()))[:TOP]
     return [
-        replace(_hit(rank, passage_id, question, passages), cited=_cited(passage_id, told))
+        replace(_hit(rank, passage_id, question, passages), cited=_cited(passage_id, summary))
         for rank, passage_id in enumerate(ranked, start=1)
     ]
 
 
-def _cited(passage_id: str, told: AnswerSummary | None) -> str:
+def _cited(passage_id: str, summary: AnswerSummary | None) -> str:
     said = [
         f"[{citation.n}] {citation.found}, {citation.support:.2f}"
-        for citation in (told.citations if told else ())
+        for citation in (summary.citations if summary else ())
         if citation.passage_id == passage_id
     ]
     return "; ".join(dict.fromkeys(said))
@@ -171,7 +171,7 @@ def _place(rank: int | None) -> str:
 def _more(rank: int | None) -> str:
     if rank is None:
         return "The right passage is not among those found."
-    return f"The right passage stands at rank {rank}." if rank > TOP else ""
+    return f"The right passage is at rank {rank}." if rank > TOP else ""
 
 
 def _vote(vote: PassageVotes, passages: Mapping[str, Passage]) -> str:

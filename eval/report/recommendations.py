@@ -80,7 +80,7 @@ def _of_chance(primary: PairedComparison) -> Iterator[str]:
     elif primary.difference <= 0:
         yield (
             "The candidate is no better. More of the same votes will not change that: judge questions whose right "
-            "passage stands low, as those listed below."
+            "passage is ranked low, such as those listed below."
         )
     else:
         needed = math.ceil(primary.n * (primary.detectable / primary.difference) ** 2)
@@ -104,8 +104,8 @@ def _of_broken(comparison: Comparison, figures: ReportFigures) -> Iterator[str]:
     ]
     where = f" Most of them are about {', '.join(common)}." if common else ""
     yield (
-        f"Read the {len(broken)} broken questions first ({fixed} were fixed): where the passage that took the place is right "
-        f"too, mark it helpful; where it is wrong, mark it as not relevant.{where}"
+        f"Read the {len(broken)} broken questions first ({fixed} were fixed): if the passage that took its place is right "
+        f"too, mark it helpful; if it is wrong, mark it as not relevant.{where}"
     )
 
 

@@ -105,6 +105,6 @@ DIMENSIONS: tuple[tuple[str, Callable[[ReportQuestion], str]], ...] = (
     ("time", lambda one: "judged last" if one.is_newest else "judged before"),
     ("question length", length_of),
     ("right passages", lambda one: "one right passage" if len(one.right_ids) <= 1 else "several right passages"),
-    ("language", lambda one: one.language or "not told"),
-    ("document", lambda one: one.source or "not known"),
+    ("language", lambda one: one.language or "unknown"),
+    ("document", lambda one: one.source or "unknown"),
 )

@@ -1,4 +1,4 @@
-"""How figures are said in sentences for people: .612, −.004, p < .001, rose from .500 to .600."""
+"""How figures are written in sentences for people: .612, −.004, p < .001, rose from .500 to .600."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Proportion:
 
     @property
     def value(self) -> float:
-        """0 to 1; 0 of none."""
+        """0 to 1; 0 if *n* is 0."""
         return self.k / self.n if self.n else 0.0
 
 

@@ -16,7 +16,7 @@ MORE_MEASURES: tuple[str, ...] = (
     "Judged@10",
     "nDCG(judged_only=True)@10",
 )
-"""What else is told. The last two are for a new retriever, which is punished for passages that nobody judged: the share of
+"""What else is reported. The last two are for a new retriever, which is penalised for passages that nobody judged: the share of
 its first ten that were, and nDCG@10 as if the others were not there."""
 
 ALL_MEASURES = MEASURES + MORE_MEASURES

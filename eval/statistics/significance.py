@@ -90,7 +90,7 @@ def compare_paired(
 def mean_interval(values: ArrayLike, seed: int = 13, budget: int = RESAMPLING_BUDGET) -> Interval:
     """The mean of `(n,)` values and its 95 % BCa interval; of equal values, the interval is the value itself.
 
-    If BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval stands in for it.
+    If BCa has no answer, and beyond MOST_FOR_BCA values, the percentile interval is used instead.
 
     Raises:
         TooLittleDataError: fewer than two values.

@@ -60,7 +60,7 @@ def all_splitters(starts: TokenStarts, longest: int, chosen: int) -> list[Splitt
 def nightjar_cut(
     splitting: SplittingRules, encoded: Callable[[Passage], str] = lambda one: one.encoded_text, overlap: int = 0
 ) -> Cut:
-    """Our passages; each begins *overlap* tokens earlier where a passage of its section is before it."""
+    """Our passages; each begins *overlap* tokens earlier if a passage of its section precedes it."""
 
     def cut(name: str, parsed: ParsedDocument) -> Iterator[Stretch]:
         document, passages = split_document(name, PurePosixPath(name).stem, parsed, splitting)

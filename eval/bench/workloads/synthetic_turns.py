@@ -1,4 +1,4 @@
-"""Turns and verdicts as months of chatting leave them, made up: what insights are timed on."""
+"""Synthetic turns and verdicts, as months of chatting would leave them; insights are timed on them."""
 
 from __future__ import annotations
 

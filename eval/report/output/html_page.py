@@ -234,8 +234,8 @@ def _style() -> dict[str, Any]:
     return {"style": Markup(style), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
 
 
-def _rendered(template: str, **told: Any) -> str:
-    return str(_environment().get_template(template).render(**_style(), **told))
+def _rendered(template: str, **values: Any) -> str:
+    return str(_environment().get_template(template).render(**_style(), **values))
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ def measures_plot(rows: Sequence[MeasureRow]) -> str:
     return _inline(
         "measures",
         lambda axes: _forest(axes, shown),
-        "candidate less current; lines: 95 % intervals",
+        "candidate minus current; lines: 95 % intervals",
         0.9 + 0.28 * len(shown),
     )
 
@@ -53,7 +53,7 @@ def slices_plot(parts: Sequence[QuestionSlice]) -> str:
     return _inline(
         "slices",
         lambda axes: _forest(axes, shown, hollow),
-        "nDCG@10, candidate less current; hollow: fewer than 30 questions, not tested",
+        "nDCG@10, candidate minus current; hollow: fewer than 30 questions, not tested",
         0.9 + 0.28 * len(shown),
     )
 
@@ -98,7 +98,7 @@ def depth_plot(depths: Mapping[str, Sequence[float]]) -> str:
         axes.legend(loc="lower right", frameon=False, fontsize=9)
         _bare(axes, "top", "right")
 
-    return _inline("depths", draw, "passages looked at; up: share of questions with a right one among them", 3.2)
+    return _inline("depths", draw, "x: passages looked at; y: share of questions with a right passage among them", 3.2)
 
 
 def risk_coverage_plot(versions: Mapping[str, AbstentionScores]) -> str:
@@ -116,7 +116,7 @@ def risk_coverage_plot(versions: Mapping[str, AbstentionScores]) -> str:
         _bare(axes, "top", "right")
 
     return _inline(
-        "risk", draw, "share of questions answered, the surest first; up: share of those without a right passage", 3.2
+        "risk", draw, "x: share of questions answered, most confident first; y: share without a right passage", 3.2
     )
 
 

@@ -10,7 +10,7 @@ from eval.report.output.svg_plots import INK, OURS, PALE, THEIRS, render_svg
 
 def robustness_plot(found: RobustnessResult, title: str) -> str:
     """SVG text: lines over noise in full, over the rank of the right passage dashed, on one axis from 0 to 1."""
-    below = f"share of wrong passages among {found.k}; dashed and above: the right one's rank among {found.k}"
+    below = f"share of wrong passages among {found.k} (dashed line and top axis: rank of the right passage)"
     return render_svg(lambda axes: _draw(axes, found), title, below, 4.2)
 
 
@@ -38,7 +38,7 @@ def _draw(axes: Any, found: RobustnessResult) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.grid(color=PALE, linewidth=0.6)
     axes.axvline(1.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate("nothing answers", (1.0, 0.93), xytext=(-6, 0), textcoords="offset points", ha="right", fontsize=8)
+    axes.annotate("no passage answers", (1.0, 0.93), xytext=(-6, 0), textcoords="offset points", ha="right", fontsize=8)
     axes.legend(loc="center left", frameon=False, fontsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -152,7 +152,7 @@ def risk_plot(lines: Sequence[RiskCurve], title: str) -> str:
     return render_svg(
         lambda axes: _draw_risks(axes, lines),
         title,
-        "share of questions answered, the surest first; up: wrong ones",
+        "x: share of questions answered, most confident first; y: share of wrong answers",
         4.2,
     )
 

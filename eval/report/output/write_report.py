@@ -37,12 +37,12 @@ def write_report(
     renamed. A report that is there already is replaced. *facts* say what was compared (versions, tier, seconds,
     counts); equal input writes equal bytes. Without a *comparison* there are no figures of single questions.
     """
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     figures = compute_figures(comparison) if comparison else None
     if comparison and figures:
-        _write_comparison(beside, comparison, figures)
+        _write_comparison(temporary, comparison, figures)
         said = recommendations(decision, comparison, figures, background)
     else:
         said = [*background.advice] or list(decision.reasons)
@@ -58,18 +58,18 @@ def write_report(
         "causes": comparison.causes.as_json() if comparison and comparison.causes else None,
         "checks": [_check(check) for check in background.checks],
     }
-    (beside / "metrics.json").write_text(_json(metrics), "utf-8")
+    (temporary / "metrics.json").write_text(_json(metrics), "utf-8")
     told = {name: value for name, value in facts.items() if name != "settings"}  # all of them are for programs
-    (beside / "report.md").write_text(render_markdown(decision, told, said, figures, headline), "utf-8")
+    (temporary / "report.md").write_text(render_markdown(decision, told, said, figures, headline), "utf-8")
     page = render_page(
         decision, told, background=background, advice=said, comparison=comparison, figures=figures, headline=headline
     )
-    (beside / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
-    (beside / "junit.xml").write_bytes(junit_xml(decision))
-    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(beside.iterdir())}
-    (beside / MANIFEST).write_text(_json(hashes), "utf-8")
+    (temporary / "report.html").write_text(page, "utf-8", "xmlcharrefreplace")  # a lone surrogate of a name, too
+    (temporary / "junit.xml").write_bytes(junit_xml(decision))
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(temporary.iterdir())}
+    (temporary / MANIFEST).write_text(_json(hashes), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
-    beside.replace(folder)
+    temporary.replace(folder)
     return folder / "report.md"
 
 
@@ -79,17 +79,17 @@ def write_index(folder: Path) -> Path:
     for past in reversed(past_reports(folder, n=1_000)):
         page = "report.html" if (folder / past.name / "report" / "report.html").is_file() else "report.md"
         listed.append((past, page))
-    beside = folder / f".index.html.{os.getpid()}"
-    beside.write_text(render_index(listed), "utf-8", "xmlcharrefreplace")
-    return beside.replace(folder / "index.html")
+    temporary = folder / f".index.html.{os.getpid()}"
+    temporary.write_text(render_index(listed), "utf-8", "xmlcharrefreplace")
+    return temporary.replace(folder / "index.html")
 
 
-def _write_comparison(beside: Path, comparison: Comparison, figures: ReportFigures) -> None:
+def _write_comparison(temporary: Path, comparison: Comparison, figures: ReportFigures) -> None:
     for name, run in comparison.versions.items():
         if name != "anchor":
-            _write_lines(beside / f"run_{name}.trec", trec_run(run, name))
-    _write_lines(beside / "qrels.trec", trec_qrels(comparison))
-    _write_lines(beside / "per_question.jsonl", question_lines(comparison, figures))
+            _write_lines(temporary / f"run_{name}.trec", trec_run(run, name))
+    _write_lines(temporary / "qrels.trec", trec_qrels(comparison))
+    _write_lines(temporary / "per_question.jsonl", question_lines(comparison, figures))
 
 
 def _write_lines(file: Path, lines: Iterable[str]) -> None:

@@ -207,7 +207,7 @@ def _about(asked: QuestionSet, version: Version, app: App, n: int) -> dict[str, 
 def _curve(scores: AnswerScores, name: str) -> str:
     from eval.report.output.svg_plots import RiskCurve, risk_plot
 
-    return risk_plot([RiskCurve("answers", *scores.risk_coverage())], f"{name}: wrong answers by how many are given")  # type: ignore[arg-type]  # arrays are sequences here
+    return risk_plot([RiskCurve("answers", *scores.risk_coverage())], f"{name}: wrong answers by share answered")  # type: ignore[arg-type]  # arrays are sequences here
 
 
 def _print(scores: AnswerScores, told: dict[str, Any], *, why: bool) -> None:

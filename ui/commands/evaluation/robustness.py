@@ -55,7 +55,7 @@ def robustness(
     if plot:
         from eval.report.output.robustness_plot import robustness_plot
 
-        plot.write_text(robustness_plot(found, f"{asked.name}: answers that hold the known one"), "utf-8")
+        plot.write_text(robustness_plot(found, f"{asked.name}: answers that contain the known answer"), "utf-8")
     if as_json:
         about = {
             "dataset": asked.name,

@@ -166,7 +166,7 @@ def _curve(measured: Mapping[str, SideResult], name: str) -> str:
         coverage, risk = side.risk_coverage()
         lines.append(RiskCurve(label, coverage.tolist(), risk.tolist(), kind))
     return risk_plot(
-        lines, f"{name}: wrong answers by how many are given, half of the questions without their passages"
+        lines, f"{name}: wrong answers by share answered; half of the questions are asked without their passages"
     )
 
 
