@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page: made on the server, without a script, and nothing of it from another host."""
+"""The OpenAPI document as a page: rendered on the server, without scripts, and with nothing from another host."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_docs_page(api: FastAPI) -> None:
 
 
 def render_api_docs(document: Json) -> str:
-    """The whole page."""
+    """Renders the whole page."""
     sections: dict[str, list[tuple[str, str, Json]]] = {tag["name"]: [] for tag in document["tags"]}
     for method, path, operation in iterate_operations(document):
         for tag in operation["tags"]:

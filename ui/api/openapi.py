@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the handlers, in our words, with a tag and a curl line for each call."""
+"""The OpenAPI document: FastAPI's, in our words, with a tag and a curl line for each call."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ TAG_BY_PATH_PREFIX: tuple[tuple[str, str], ...] = (
     ("/readyz", "Health"),
     ("/metrics", "Health"),
 )
-"""The beginning of a path → what it is listed under; the rest under its own second word."""
+"""The beginning of a path → its tag; other paths are listed under their second word."""
 
 API_DESCRIPTION = (
     'Chat with your documents from a program. Errors are {"error": …}, below /v1 as OpenAI\'s. On this machine nobody needs '
-    "a key; beyond it a request carries a token: `Authorization: Bearer …`."
+    "a key; from elsewhere a request carries a token: `Authorization: Bearer …`."
 )
 
 
 def customise_openapi(api: FastAPI) -> None:
-    """Makes `api.openapi()` the document as it is meant; it is made at the first call, when all handlers are there."""
+    """Makes `api.openapi()` return our document, built at the first call, when all handlers are there."""
 
     def document() -> Json:
         if api.openapi_schema is None:
@@ -52,7 +52,7 @@ def customise_openapi(api: FastAPI) -> None:
 
 
 def iterate_operations(document: Json) -> Iterator[tuple[str, str, Json]]:
-    """Method, path and operation of every call, in the order in which they were added."""
+    """Yields method, path and operation of every call, in the order in which they were added."""
     for path, methods in document["paths"].items():
         for method in HTTP_METHODS:
             if method in methods:
@@ -61,23 +61,23 @@ def iterate_operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 
 def _document(api: FastAPI) -> Json:
     document = get_openapi(title=api.title, version=api.version, description=API_DESCRIPTION, routes=api.routes)
-    shapes = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (ErrorSchema, OpenAIErrorSchema):
-        made = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        shapes |= {**made.pop("$defs", {}), model.__name__: made}
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which we never send
-        shapes.pop(name, None)
+        schemas.pop(name, None)
     for method, path, operation in iterate_operations(document):
         _in_our_words(operation, path)
         operation["x-codeSamples"] = [
-            {"lang": "shell", "label": "curl", "source": curl_example(method, path, operation, shapes)}
+            {"lang": "shell", "label": "curl", "source": curl_example(method, path, operation, schemas)}
         ]
     document["tags"] = [{"name": name} for name in dict.fromkeys(tag_for_path(path) for path in document["paths"])]
     return document
 
 
 def _in_our_words(operation: Json, path: str) -> None:
-    """The docstring's first sentence says it in a line; what is refused is a 400, never FastAPI's 422."""
+    """Takes the summary from the docstring's first paragraph; a refusal is a 400, never FastAPI's 422."""
     summary, _, rest = str(operation.get("description") or operation["summary"]).partition("\n\n")
     operation |= {"summary": " ".join(summary.split()), "description": rest.strip(), "tags": [tag_for_path(path)]}
     responses = operation["responses"]
@@ -90,21 +90,21 @@ def _in_our_words(operation: Json, path: str) -> None:
 
 
 def tag_for_path(path: str) -> str:
-    """What a call is listed under.
+    """Returns the tag that a call is listed under.
 
     >>> tag_for_path("/api/ask/stream"), tag_for_path("/api/reports/{report_id}")
     ('Questions', 'Reports')
     """
-    named = next((tag for beginning, tag in TAG_BY_PATH_PREFIX if path.startswith(beginning)), None)
-    return named or path.strip("/").split("/")[-1 if path.count("/") == 1 else 1].capitalize()
+    tag = next((tag for beginning, tag in TAG_BY_PATH_PREFIX if path.startswith(beginning)), None)
+    return tag or path.strip("/").split("/")[-1 if path.count("/") == 1 else 1].capitalize()
 
 
 # ---- examples
 
 
 def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, Json]) -> str:
-    """A line that can be pasted into a terminal, with what the call needs and no more."""
-    asked = []
+    """Returns a line for a terminal, with the parameters that the call needs and no others."""
+    query_parts = []
     for parameter in operation.get("parameters", ()):
         value = str(
             example_value(
@@ -114,19 +114,21 @@ def curl_example(method: str, path: str, operation: Json, schemas: Mapping[str, 
         if parameter["in"] == "path":
             path = path.replace("{" + parameter["name"] + "}", quote(value, safe=""))
         elif parameter["in"] == "query" and parameter.get("required"):
-            asked.append(f"{parameter['name']}={quote(value)}")
-    query = f"?{'&'.join(asked)}" if asked else ""
+            query_parts.append(f"{parameter['name']}={quote(value)}")
+    query = f"?{'&'.join(query_parts)}" if query_parts else ""
     address = f"'{EXAMPLE_ADDRESS}{path}{query}'" if query else f"{EXAMPLE_ADDRESS}{path}"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     verb = "" if method == "get" or (method == "post" and body) else f" -X {method.upper()}"
-    answers = list(operation["responses"].get("200", {}).get("content", {}))
-    unbuffered = " -N" if answers == ["text/event-stream"] else ""
-    sent = f" \\\n  --json '{json.dumps(example_value(body['schema'], schemas), ensure_ascii=False)}'" if body else ""
-    return f"curl{unbuffered}{verb} {address}{sent}"
+    media_types = list(operation["responses"].get("200", {}).get("content", {}))
+    unbuffered = " -N" if media_types == ["text/event-stream"] else ""
+    body_option = (
+        f" \\\n  --json '{json.dumps(example_value(body['schema'], schemas), ensure_ascii=False)}'" if body else ""
+    )
+    return f"curl{unbuffered}{verb} {address}{body_option}"
 
 
 def example_value(schema: Json, schemas: Mapping[str, Json]) -> Any:
-    """A value that the schema allows: its own example if it has one; of objects the fields that are needed.
+    """Returns a value that the schema allows: its example if it has one; of an object the required fields.
 
     >>> example_value({"type": "object", "required": ["q"], "properties": {"q": {"type": "string"}, "k": {}}}, {})
     {'q': '…'}

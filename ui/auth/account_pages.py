@@ -1,4 +1,4 @@
-"""The pages of the door as HTML: sign in, sign out, account. Without a script, so that they work before anything is allowed."""
+"""The pages of signing in and out and of the account, as HTML without a script: they work before anything is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_NAME_BOX = 100  # characters that the box for a name takes
 def sign_in_page(
     csrf: str, next_page: str, *, name: str = "", error: str = "", notice: str = "", status: int = 200
 ) -> HTMLResponse:
-    """Name and password; *next_page* is the page that is opened afterwards."""
+    """Asks for name and password; *next_page* is the page that is opened afterwards."""
     return _auth_page(
         "sign_in",
         texts.SIGN_IN,
@@ -60,7 +60,7 @@ def account_page(
     new_token: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    """The person, the password and the tokens; *new_token* is a token that was made just now."""
+    """Shows the person, the password form and the tokens; *new_token* is a token that was made just now."""
     return _auth_page(
         "account",
         texts.ACCOUNT,
@@ -80,7 +80,7 @@ def account_page(
 
 
 def _auth_page(template: str, title: str, status: int = 200, *, wide: bool = False, **values: Any) -> HTMLResponse:
-    """A whole page, of which nothing may come from anywhere else."""
+    """Renders a whole page, with a CSP that lets it load nothing."""
     style = inline_style("accounts.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     html = render_html(f"auth/{template}.html.j2", texts=texts, title=title, style=style, wide=wide, **values)

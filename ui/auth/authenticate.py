@@ -1,4 +1,4 @@
-"""Who a request is from: what a proxy says, a token, or the session of a browser, in this order; one way, then no other."""
+"""Who a request is from, by a proxy's header, a token or a browser session: the first that is there decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AuthMethod = Literal["proxy", "token", "session"]
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """Somebody, and how they came in."""
+    """An account, and how its owner signed in."""
 
     account: Account
     way: AuthMethod
@@ -27,18 +27,18 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """Looks people up for the door; every request again, so that what is revoked or locked ends at once."""
+    """Looks up who each request is from: anew for each, so that a revoked token or a locked account ends at once."""
 
     accounts: Accounts
     credentials: CredentialStore
     proxies: TrustedProxies
     proxy_header: str
-    """Where the proxies say who somebody is; "" where they don't."""
+    """The header in which the proxies name the person; "" if they name nobody."""
     proxy_role: str
-    """Of those whom only the proxy knows; "none" refuses them."""
+    """The role of people whom only the proxy knows; "none" refuses them."""
 
-    def of(self, scope: AsgiMessage) -> Authenticated | None:
-        """Who it is; None if nobody is signed in, or what should prove it does not hold."""
+    def authenticate(self, scope: AsgiMessage) -> Authenticated | None:
+        """Returns who the request is from; None if nobody is signed in, or the proof is not valid."""
         headers = Headers(scope=scope)
         if self.proxy_header and self.proxy_header in headers:
             return _by("proxy", self._by_proxy(headers.getlist(self.proxy_header), str(scope.get(PEER_KEY, ""))))
@@ -49,16 +49,16 @@ class Authenticator:
         return _by("session", self.credentials.session_owner(secret)) if secret else None
 
     def _by_proxy(self, names: list[str], peer: str) -> Account | None:
-        """Two names are one too many: somebody may have sent one along."""
+        """Returns the account that the proxy names; None if there are two names, because a client may have sent one."""
         if len(names) != 1 or not self.proxies.contains(peer):
             return None
-        found = self.accounts.find(names[0].strip())
-        if found is None and self.proxy_role != "none":
+        account = self.accounts.find(names[0].strip())
+        if account is None and self.proxy_role != "none":
             try:
-                found = self.accounts.add(names[0], self.proxy_role)
-            except UsageError:  # a name that we can't take, or another request of theirs was first
-                found = self.accounts.find(names[0].strip())
-        return found if found and not found.is_locked else None
+                account = self.accounts.add(names[0], self.proxy_role)
+            except UsageError:  # a name that is not allowed, or another request of this person was first
+                account = self.accounts.find(names[0].strip())
+        return account if account and not account.is_locked else None
 
 
 def _by(way: AuthMethod, account: Account | None) -> Authenticated | None:
@@ -69,20 +69,20 @@ def _by(way: AuthMethod, account: Account | None) -> Authenticated | None:
 
 
 def session_secret(scope: AsgiMessage) -> str:
-    """What the browser's session cookie holds; "" where it sends none."""
+    """Returns the secret in the browser's session cookie; "" if there is none."""
     return parse_cookies(scope).get(cookie_name("session", scope), "")
 
 
 def parse_cookies(scope: AsgiMessage) -> dict[str, str]:
-    """All cookies of a request."""
+    """Returns all cookies of a request."""
     return cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
 
 
 def cookie_name(purpose: str, scope: AsgiMessage) -> str:
-    """A cookie's name; over https one that browsers take from this very host alone, and never over http."""
+    """Returns a cookie's name; over https one that browsers accept from this very host only, and never over http."""
     return f"__Host-nightjar-{purpose}" if is_https(scope) else f"nightjar-{purpose}"
 
 
 def is_https(scope: AsgiMessage) -> bool:
-    """Whether the browser speaks https with us, or with the proxy in front."""
+    """Whether the browser speaks https, with us or with the proxy in front."""
     return bool(scope["scheme"] == "https")

@@ -9,12 +9,12 @@ from rag.accounts.accounts import ROLES, Role
 from rag.errors import ForbiddenError
 
 LOCAL_USER = "local"
-"""Who votes, as long as there are no accounts: whoever sits at this machine."""
+"""The name by which votes are kept if nobody needs an account: of whoever sits at this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentUser:
-    """Somebody at the door."""
+    """The person that a request is from."""
 
     name: str
     role: Role
@@ -36,24 +36,26 @@ class CurrentUser:
 
 
 LOCAL_ADMINISTRATOR = CurrentUser(LOCAL_USER, "administrator")
-"""Whoever sits at this machine, as long as nobody needs an account."""
+"""Whoever sits at this machine, if nobody needs an account."""
 
 
 class RequestWithState(Protocol):
-    """A Starlette request, or Gradio's, which hands on what it does not have itself."""
+    """A Starlette request, or Gradio's, which passes attributes of Starlette's on."""
 
     @property
     def state(self) -> Any: ...
 
 
 def current_user(request: RequestWithState | None) -> CurrentUser:
-    """The person that a request of a page or a program is from; the door (ui/auth/middleware.py) has looked that up.
+    """Returns the person that a request is from, whom AuthMiddleware has looked up.
 
     Raises:
-        ForbiddenError: nobody looked. Gradio hands a request to a function or method that asks for it by its
+        ForbiddenError: nobody was looked up. Gradio hands a request to a function or method that asks for it by its
             annotation, and to no `functools.partial`.
     """
-    found = getattr(request.state, "person", None) if request is not None else None
-    if not isinstance(found, CurrentUser):
-        raise ForbiddenError("this request came past the door, so nobody knows who it is from: use the application")
-    return found
+    person = getattr(request.state, "person", None) if request is not None else None
+    if not isinstance(person, CurrentUser):
+        raise ForbiddenError(
+            "this request did not pass the sign-in check, so nobody knows who it is from: use the application"
+        )
+    return person

@@ -1,4 +1,4 @@
-"""Wrong passwords, counted by name and by address: after some, the next try has to wait, longer each time."""
+"""Counts wrong passwords by name and by address: after some, the next try has to wait, longer each time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rag.errors import RateLimitError
 from ui.middleware.rate_limit import format_wait
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 900.0
-FORGET_AFTER_S = 3600.0  # after which failures no longer count
+FORGET_AFTER_S = 3600.0  # failures no longer count after this time
 FAILURES_PER_NAME_FACTOR = 4
-"""As many times more failures a name may have as an address: who is not there must not lock somebody out too easily."""
+"""A name may have this many times the failures of an address, so that a stranger can't easily lock somebody out."""
 MAX_TRACKED_KEYS = 20_000
 
 
@@ -25,23 +25,25 @@ class _Failures:
 
 
 class LoginThrottle:
-    """For one thread at a time: the door takes sign-ins one after the other."""
+    """Makes the next try wait after too many failures. For one thread at a time: sign-ins are checked one by one."""
 
     def __init__(self, n_free_failures: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """*n_free_failures* failures of an address cost nothing."""
+        """*n_free_failures* is how many failures an address may have before it has to wait."""
         self._allowed = n_free_failures
         self._clock = clock
         self._of: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
 
     def check(self, name: str, address: str) -> None:
-        """Raises:
-        TooFastError: too many failures came from the address, or were made with the name.
+        """Refuses a try that comes too early.
+
+        Raises:
+            RateLimitError: too many failures came from the address, or were made with the name.
         """
         again_s = max(self._wait_s(key) for key in _keys(name, address))
         if again_s > 0:
             raise RateLimitError(f"too many wrong passwords: try again in {format_wait(again_s)}", again_s)
 
-    def failed(self, name: str, address: str) -> None:
+    def record_failure(self, name: str, address: str) -> None:
         """Counts a wrong password."""
         for key in _keys(name, address):
             before = self._of.pop(key, None)
@@ -51,7 +53,7 @@ class LoginThrottle:
             self._of.popitem(last=False)
 
     def record_success(self, name: str) -> None:
-        """Forgets the failures of a name; those of the address stay, for its owner may own one account only."""
+        """Forgets the failures of a name; those of the address stay, because an attacker may own an account too."""
         self._of.pop(("name", name), None)
 
     def _wait_s(self, key: tuple[str, str]) -> float:
@@ -68,7 +70,7 @@ def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def client_network(address: str) -> str:
-    """The address, or of IPv6 the network that one subscriber has.
+    """Returns the address, or for IPv6 the network of 64 bits that one subscriber has.
 
     >>> client_network("192.0.2.7"), client_network("2001:db8:1:2:3::9"), client_network("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7')

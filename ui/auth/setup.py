@@ -1,4 +1,4 @@
-"""Whether people have to sign in, and the door for it, put together from the settings."""
+"""Authentication as the settings want it: whether people have to sign in, and what checks that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ui.middleware.trusted_proxies import TrustedProxies, TrustedProxyMiddleware
 
 
 def must_sign_in(settings: Settings) -> bool:
-    """Whether nobody may come in without one."""
+    """Whether nobody may come in without signing in."""
     required = settings.accounts.required
     if required == "auto":
         return not is_loopback(settings.server.host) or bool(settings.accounts.proxy_header)
@@ -30,7 +30,7 @@ def must_sign_in(settings: Settings) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it.
+    """Whether only this machine reaches the host.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("example.org")
     (True, True, False, False)
@@ -53,11 +53,11 @@ def served_host_names(settings: Settings) -> frozenset[str] | None:
 
 @contextmanager
 def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
-    """The door, with a way to the database of its own; None if everybody is the one at this machine.
+    """Opens what AuthMiddleware needs, with its own database connections; None if nobody has to sign in.
 
     Raises:
         SettingsError: `accounts.proxies` can't be read.
-        UsageError: there is no administrator yet, or a proxy would be believed from nowhere.
+        UsageError: there is no administrator yet, or a proxy's header is set and no proxy is named.
     """
     chosen = settings.accounts
     proxies = TrustedProxies.of(chosen.proxies)
@@ -66,14 +66,14 @@ def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
         return
     if chosen.proxy_header and not chosen.proxies:
         raise UsageError(
-            "accounts.proxy_header is set, but nobody is named in accounts.proxies whose header would be "
-            "believed: name the proxy's address there"
+            "accounts.proxy_header is set, but accounts.proxies names no proxy whose header would be "
+            "believed: add the proxy's address there"
         )
     engine = open_database(settings.database_url)
     try:
         accounts, credentials = Accounts(engine), CredentialStore(engine)
         if not accounts.has_administrator() and chosen.proxy_role != "administrator":
-            raise UsageError(_nobody_yet(settings.server.host))
+            raise UsageError(_no_administrator_message(settings.server.host))
         identify = Authenticator(
             accounts=accounts,
             credentials=credentials,
@@ -81,23 +81,25 @@ def open_auth_stack(settings: Settings) -> Iterator[AuthStack | None]:
             proxy_header=chosen.proxy_header.lower(),
             proxy_role=chosen.proxy_role,
         )
-        desk = SignInService(accounts, credentials, LoginThrottle(chosen.attempts), chosen.session_hours)
-        yield AuthStack(identify, create_auth_pages(desk), RateLimiter("requests", settings.limits.requests_per_minute))
+        service = SignInService(accounts, credentials, LoginThrottle(chosen.attempts), chosen.session_hours)
+        yield AuthStack(
+            identify, create_auth_pages(service), RateLimiter("requests", settings.limits.requests_per_minute)
+        )
     finally:
         engine.dispose()
 
 
-def wrap_in_middleware(settings: Settings, door: AuthStack | None, app: AsgiApp, max_upload: int) -> AsgiApp:
-    """What every request passes before it reaches *app*: proxies' words, the shield, the doorman."""
+def wrap_in_middleware(settings: Settings, auth_stack: AuthStack | None, app: AsgiApp, max_upload: int) -> AsgiApp:
+    """Wraps *app* in what every request passes first: proxy headers, then security checks, then authentication."""
     chosen, proxies = settings.accounts, TrustedProxies.of(settings.accounts.proxies)
-    guarded = SecurityMiddleware(AuthMiddleware(app, door), served_host_names(settings), max_upload)
-    return TrustedProxyMiddleware(guarded, proxies, chosen.proxy_header) if door or chosen.proxies else guarded
+    guarded = SecurityMiddleware(AuthMiddleware(app, auth_stack), served_host_names(settings), max_upload)
+    return TrustedProxyMiddleware(guarded, proxies, chosen.proxy_header) if auth_stack or chosen.proxies else guarded
 
 
-def _nobody_yet(host: str) -> str:
+def _no_administrator_message(host: str) -> str:
     why = "accounts.required asks for it" if is_loopback(host) else f"host {host!r} can be reached from other machines"
     return (
-        f"people have to sign in ({why}), and nobody could, for there is no administrator yet: make one with "
-        '"nightjar accounts add NAME --role administrator". Or use 127.0.0.1, or --no-accounts where something in '
+        f"people have to sign in ({why}), but there is no administrator yet: make one with "
+        '"nightjar accounts add NAME --role administrator". Or use 127.0.0.1, or --no-accounts if something in '
         "front lets only the right people in (inside a container, say)"
     )

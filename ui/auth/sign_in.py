@@ -1,4 +1,4 @@
-"""Signing in and out: what happens between a name with a password and the cookie of a session."""
+"""Signing in and out: from a name with a password to a session cookie, and back."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from ui.middleware.trusted_proxies import client_address
 from ui.texts import accounts as texts
 
 T = TypeVar("T")
-MAX_QUEUED_SIGN_INS = 50  # sign-ins in line; each takes a tenth of a second and 64 MiB, one after the other
+MAX_QUEUED_SIGN_INS = 50  # each takes a tenth of a second and 64 MiB, one after the other
 MAX_THREADS = 8
 
 
 class SignInService:
-    """Checks passwords and keeps sessions for the pages, off the loop that serves everybody."""
+    """Checks passwords and keeps sessions for the pages, outside the event loop."""
 
     def __init__(
         self, accounts: Accounts, credentials: CredentialStore, attempts: LoginThrottle, session_hours: float
@@ -44,29 +44,29 @@ class SignInService:
         self.credentials = credentials
         self._attempts = attempts
         self._hours = session_hours
-        self._one = anyio.CapacityLimiter(1)
+        self._serial = anyio.CapacityLimiter(1)
         self._threads = anyio.CapacityLimiter(MAX_THREADS)
 
     async def run_in_thread(self, do: Callable[[], T]) -> T:
-        """Runs what asks the database."""
+        """Runs a database query in a thread."""
         return await anyio.to_thread.run_sync(do, limiter=self._threads)
 
     async def run_serially(self, do: Callable[[], T]) -> T:
-        """Runs what hashes a password.
+        """Runs what hashes a password in a thread, one call after the other.
 
         Raises:
-            TooFastError: too many people wait for that.
+            RateLimitError: too many people wait for that.
         """
-        if self._one.statistics().tasks_waiting >= MAX_QUEUED_SIGN_INS:
+        if self._serial.statistics().tasks_waiting >= MAX_QUEUED_SIGN_INS:
             raise RateLimitError(texts.BUSY, 5)
-        return await anyio.to_thread.run_sync(do, limiter=self._one)
+        return await anyio.to_thread.run_sync(do, limiter=self._serial)
 
     async def check(self, name: str, password: str, address: str) -> str:
-        """The name of who has this password; one after the other, so that nobody tries many at a time.
+        """Returns the name of the account if the password is right; one check after the other, so that nobody tries many.
 
         Raises:
-            TooFastError: there were too many wrong passwords, or too many people wait.
-            UsageError: name and password do not belong together, or the account is locked.
+            RateLimitError: there were too many wrong passwords, or too many people wait.
+            UsageError: the name or the password is wrong, or the account is locked.
         """
         return await self.run_serially(partial(self._checked, name, password, address))
 
@@ -75,15 +75,15 @@ class SignInService:
         self._attempts.check(key, address)
         account = self.accounts.authenticate(name, password)
         if account is None:
-            self._attempts.failed(key, address)
+            self._attempts.record_failure(key, address)
             raise UsageError(texts.WRONG)
         self._attempts.record_success(key)
-        if account.is_locked:  # said to those alone who know the password
+        if account.is_locked:  # shown only to who knows the password
             raise UsageError(texts.LOCKED)
         return account.name
 
     async def begin_session(self, request: Request, response: Response, name: str) -> Response:
-        """The response with a new session's cookie; whatever session the browser held before has ended."""
+        """Adds a new session's cookie to the response, and ends the session that the browser had before."""
         before = session_secret(request.scope)
         await self.run_in_thread(partial(self.credentials.end_session, before))
         secret = await self.run_in_thread(partial(self.credentials.begin_session, name, self._hours))
@@ -94,47 +94,47 @@ class SignInService:
 class SignInPages:
     """The pages /sign-in and /sign-out."""
 
-    def __init__(self, desk: SignInService) -> None:
-        self._desk = desk
+    def __init__(self, service: SignInService) -> None:
+        self._service = service
 
     async def show(self, request: Request) -> Response:
-        """The form; whoever is signed in already goes on."""
+        """Shows the form; sends whoever is already signed in on to the page that was wanted."""
         wanted = safe_next_page(request.query_params.get("next", ""))
         if get_authenticated(request):
             return RedirectResponse(f"./{wanted}", 303)
-        told = texts.SIGNED_OUT if "out" in request.query_params else ""
-        return respond_with_csrf_cookie(request, lambda csrf: sign_in_page(csrf, wanted, notice=told))
+        notice = texts.SIGNED_OUT if "out" in request.query_params else ""
+        return respond_with_csrf_cookie(request, lambda csrf: sign_in_page(csrf, wanted, notice=notice))
 
     async def sign_in(self, request: Request) -> Response:
-        """Opens the page that was wanted, or says why not."""
+        """Opens the page that was wanted, or shows the form again with the reason."""
         fields = await read_form_fields(request)
         wanted, name = safe_next_page(fields.get("next", "")), fields.get("name", "").strip()[:100]
 
-        def again(wrong: str, status: int) -> Response:
+        def again(error: str, status: int) -> Response:
             return respond_with_csrf_cookie(
-                request, lambda csrf: sign_in_page(csrf, wanted, name=name, error=wrong, status=status)
+                request, lambda csrf: sign_in_page(csrf, wanted, name=name, error=error, status=status)
             )
 
         if not has_valid_csrf_token(request, fields):
             return again(texts.FORM_IS_OLD, 400)
         try:
-            owner = await self._desk.check(name, fields.get("password", ""), client_address(request.scope))
+            owner = await self._service.check(name, fields.get("password", ""), client_address(request.scope))
         except RateLimitError as error:
             refused = again(str(error), 429)
             refused.headers["retry-after"] = f"{max(1, round(error.again_s))}"
             return refused
         except UsageError as error:
             return again(str(error), 401)
-        return await self._desk.begin_session(request, RedirectResponse(f"./{wanted}", 303), owner)
+        return await self._service.begin_session(request, RedirectResponse(f"./{wanted}", 303), owner)
 
     async def sign_out(self, request: Request) -> Response:
-        """Ends the session of this browser; at once only if the browser or the form says that we asked for it."""
+        """Ends the session of this browser; asks first, unless the browser or the form proves that the request is ours."""
         ours = request.headers.get("sec-fetch-site") == "same-origin"
         if request.method == "POST":
             ours = has_valid_csrf_token(request, await read_form_fields(request))
         if not ours:
             return respond_with_csrf_cookie(request, sign_out_page)
-        await self._desk.run_in_thread(partial(self._desk.credentials.end_session, session_secret(request.scope)))
-        gone = RedirectResponse("sign-in?out", 303)
-        delete_cookie(request, gone, "session")
-        return gone
+        await self._service.run_in_thread(partial(self._service.credentials.end_session, session_secret(request.scope)))
+        response = RedirectResponse("sign-in?out", 303)
+        delete_cookie(request, response, "session")
+        return response

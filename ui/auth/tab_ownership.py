@@ -1,4 +1,4 @@
-"""Whose a browser tab is: what Gradio keeps for one, by a name that the browser chose, is for its owner only."""
+"""Who owns a browser tab: what Gradio keeps under a name that the browser chose is for the owner of the tab only."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from starlette.datastructures import Headers
 from rag.errors import ForbiddenError
 from ui.middleware.security_headers import AsgiMessage, AsgiReceive
 
-MAX_TRACKED_TABS = 50_000  # tabs; those that were used last
+MAX_TRACKED_TABS = 50_000  # the tabs used last are kept
 GRADIO_API_PREFIX = "/gradio_api/"
 _IN_PATHS = {"heartbeat": 0, "stream": 0, "call": -1}
-"""Routes that name a tab, or an event of one, in the path that is read → in which of the parts after the first."""
+"""Routes whose path names a tab, or an event of one → the position of that name among the parts after the route."""
 
 
 class TabOwners:
-    """The first who uses a tab's name owns it. Threads may share it."""
+    """Gives each tab to the first person who uses its name. Threads may share it."""
 
     def __init__(self) -> None:
         self._owners: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def claim(self, tab: str, name: str) -> None:
-        """Raises:
-        ForbiddenError: the tab is somebody else's.
+        """Makes *name* the owner of a tab that nobody owns.
+
+        Raises:
+            ForbiddenError: the tab is somebody else's.
         """
         with self._lock:
             owner = self._owners.setdefault(tab, name)
@@ -37,24 +39,24 @@ class TabOwners:
             if len(self._owners) > MAX_TRACKED_TABS:
                 self._owners.popitem(last=False)
         if owner != name:
-            raise ForbiddenError("this page was opened by somebody else: load it anew")
+            raise ForbiddenError("this page was opened by somebody else: reload it")
 
 
 async def read_tab_ids(scope: AsgiMessage, receive: AsgiReceive) -> tuple[list[str], AsgiReceive]:
-    """Every name of a tab that a request to Gradio holds, and the request's body to be read again.
+    """Returns every tab name in a request to Gradio, and a *receive* from which the body can be read again.
 
     Raises:
-        ForbiddenError: it is a form, if Gradio reads such names too, and none of our pages sends one.
+        ForbiddenError: it is a form with files; Gradio reads names there too, and none of our pages sends one.
     """
-    found = [value for key, value in parse_qsl(scope["query_string"].decode("latin-1")) if key == "session_hash"]
+    tab_ids = [value for key, value in parse_qsl(scope["query_string"].decode("latin-1")) if key == "session_hash"]
     if scope["method"] != "POST":
-        return found + _in_path(scope["path"]), receive
+        return tab_ids + _in_path(scope["path"]), receive
     if scope["path"].startswith(GRADIO_API_PREFIX + "upload"):
-        return found, receive
+        return tab_ids, receive
     if Headers(scope=scope).get("content-type", "").lower().strip().startswith("multipart/"):
         raise ForbiddenError("forms with files are taken for uploads only: send JSON")
-    body = await _whole(receive)
-    return found + list(_in_json(body)), _again(body, receive)
+    body = await _read_body(receive)
+    return tab_ids + list(_in_json(body)), _replay(body, receive)
 
 
 def _in_path(path: str) -> list[str]:
@@ -63,22 +65,22 @@ def _in_path(path: str) -> list[str]:
 
 
 def _in_json(body: bytes) -> Iterator[str]:
-    """Values of all "session_hash" keys; a key that is twice counts twice, for readers differ on which one holds."""
-    found: list[Any] = []
+    """Yields the values of all "session_hash" keys, also of a repeated key: parsers differ on which value counts."""
+    values: list[Any] = []
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found.extend(value for key, value in pairs if key == "session_hash")
+        values.extend(value for key, value in pairs if key == "session_hash")
         return dict(pairs)
 
     try:
         json.loads(body, object_pairs_hook=look)
     except (ValueError, RecursionError):
         return  # Gradio will not read it either
-    yield from (value for value in found if isinstance(value, str))
+    yield from (value for value in values if isinstance(value, str))
 
 
-async def _whole(receive: AsgiReceive) -> bytes:
-    """The body; the shield has capped it."""
+async def _read_body(receive: AsgiReceive) -> bytes:
+    """Reads the whole body, whose size SecurityMiddleware has capped."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -87,14 +89,14 @@ async def _whole(receive: AsgiReceive) -> bytes:
     return body
 
 
-def _again(body: bytes, receive: AsgiReceive) -> AsgiReceive:
-    told = False
+def _replay(body: bytes, receive: AsgiReceive) -> AsgiReceive:
+    is_replayed = False
 
     async def receive_again() -> AsgiMessage:
-        nonlocal told
-        if told:
+        nonlocal is_replayed
+        if is_replayed:
             return await receive()
-        told = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_again

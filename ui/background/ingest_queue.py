@@ -1,4 +1,4 @@
-"""Runs the ingests that page and API asked for, one after another, in the application: they outlive every browser tab."""
+"""Runs the ingests that pages and API ask for, one after another, in the application: they outlive every browser tab."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ui.background.uploads import UPLOAD_FOLDER
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0  # between two looks for a job
-INTERRUPTED_NOTE = "interrupted by the end of the application; it went on at the next start"
+POLL_S = 1.0  # how often it looks for a job
+INTERRUPTED_NOTE = "interrupted when the application ended; continued at the next start"
 
 
 class IngestQueue:
@@ -33,7 +33,7 @@ class IngestQueue:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Ends it; a job that runs waits for the next start."""
+        """Ends the thread; a job that runs waits for the next start."""
         self._stop.set()
         if self._job_id is not None:
             self._opening.app().jobs.postpone(self._job_id)
@@ -47,13 +47,13 @@ class IngestQueue:
             app = self._opening.app()
             app.jobs.requeue(INTERRUPTED_NOTE)
         except Exception:
-            log.exception("no ingests are run")
+            log.exception("ingests do not run")
             return
         while not self._stop.wait(POLL_S):
-            self._look(app)
+            self._run_next(app)
 
-    def _look(self, app: App) -> None:
-        """Runs the job that waits longest, if one does."""
+    def _run_next(self, app: App) -> None:
+        """Runs the job that has waited longest, if there is one."""
         try:
             app.jobs.fail_stale_jobs()
             job = app.jobs.start_next()
@@ -69,10 +69,10 @@ class IngestQueue:
 
 
 def enqueue_ingest(app: App, paths: Sequence[str], *, remove_vanished: bool = False) -> IngestJob:
-    """A job for the files and folders named, which the application then runs.
+    """Creates a job for files and folders, which the application then runs.
 
     Raises:
-        UsageError: nothing is named, or something that is not below a folder of `server.folders`.
+        UsageError: no path is given, or one is not below a folder of `server.folders`.
     """
     here = Path.cwd()
     if not paths:
@@ -83,7 +83,7 @@ def enqueue_ingest(app: App, paths: Sequence[str], *, remove_vanished: bool = Fa
 
 
 def latest_refused_job(app: App, n_jobs: int) -> tuple[IngestJob, list[str]] | None:
-    """The latest job that is over and refused files which no later one took, with their sources; None if all went in."""
+    """Returns the latest finished job that refused files which no later job took, with their sources, or None."""
     latest = app.jobs.latest(n_jobs)
     refused = app.jobs.refused([job.job_id for job in latest])
     job = next((job for job in latest if job.state in FINAL_STATES and job.job_id in refused.values()), None)
@@ -91,15 +91,15 @@ def latest_refused_job(app: App, n_jobs: int) -> tuple[IngestJob, list[str]] | N
 
 
 def enqueue_refused(app: App, job: IngestJob, refused: Sequence[str]) -> IngestJob:
-    """A job for the files that another one refused; of a member of an archive, for the archive.
+    """Creates a job for the files that another one refused; for a member of an archive, the archive is read again.
 
     Raises:
-        UsageError: a file is not there any more, or is not below a folder of `server.folders`; what was uploaded may.
+        UsageError: no file is left, or one is not below a folder of `server.folders`; uploaded files are allowed.
     """
     here = Path(job.asked.here)
     paths = dict.fromkeys(path for source in refused if (path := _on_disk(here, source)) is not None)
     if not paths:
-        raise UsageError("none of the refused files is there any more: bring them in from where they are now")
+        raise UsageError("none of the refused files exists any more: ingest them from where they are now")
     uploads = app.settings.data.resolve() / UPLOAD_FOLDER
     for path in paths:
         if not _real_path(here / path).is_relative_to(uploads):
@@ -114,16 +114,16 @@ def _on_disk(here: Path, source: str) -> Path | None:
 
 
 def check_path_allowed(path: Path, here: Path, folders: Sequence[Path]) -> None:
-    """Refuses what page and API may not bring in; links count as what they lead to.
+    """Refuses paths that pages and API may not ingest; a link counts as its target.
 
     Raises:
-        UsageError: the path is hidden, can't be followed, or is not below one of *folders*, which begin at *here*.
+        UsageError: the path is hidden, can't be resolved, or is not below one of *folders*, which are relative to *here*.
     """
-    place = _real_path(here / path)
+    target = _real_path(here / path)
     for folder in (_real_path(here / folder) for folder in folders):
-        if place.is_relative_to(folder):
-            if any(part.startswith(".") for part in place.relative_to(folder).parts):
-                raise UsageError(f'{str(path)!r} is hidden: bring it in with "nightjar ingest"')
+        if target.is_relative_to(folder):
+            if any(part.startswith(".") for part in target.relative_to(folder).parts):
+                raise UsageError(f'{str(path)!r} is hidden: use "nightjar ingest" for it')
             return
     allowed = ", ".join(repr(str(folder)) for folder in folders) or "no folder at all"
     raise UsageError(
@@ -140,12 +140,12 @@ def _real_path(path: Path) -> Path:
 
 
 def check_removal_allowed(folders: Sequence[Path]) -> None:
-    """Refuses if page and API may change nothing.
+    """Refuses if pages and API may change nothing.
 
     Raises:
         UsageError: *folders* is empty.
     """
     if not folders:
         raise UsageError(
-            'documents are not removed from here, for the setting server.folders is []: use "nightjar remove"'
+            'documents can not be removed from here, because the setting server.folders is []: use "nightjar remove"'
         )

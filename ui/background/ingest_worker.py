@@ -1,4 +1,4 @@
-"""One ingest as a job: finds the files, brings them in, and keeps in SQL how far each has come, for every door to show."""
+"""Runs one ingest as a job: finds the files, ingests them, and keeps the progress of each in SQL for all to see."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from rag.ingestion.progress_recorder import ProgressRecorder
 
 
 class IngestObserver(Protocol):
-    """Somebody who looks on."""
+    """Is told how an ingest goes on."""
 
     def found(self, found: FoundFiles) -> None:
         """The files are known."""
 
     def step(self, step: FileProgress) -> None:
-        """A file has come further; called from several threads."""
+        """A file has made progress; called from several threads."""
 
     def on_files_read(self, n: int) -> None:
-        """This many files more need no more reading."""
+        """This many more files need no more reading."""
 
 
 class NullIngestObserver:
-    """Nobody looks on: what is kept in SQL is enough."""
+    """Ignores all progress: what is kept in SQL is enough."""
 
     def found(self, found: FoundFiles) -> None:
-        """Passes it over."""
+        """Does nothing."""
 
     def step(self, step: FileProgress) -> None:
-        """Passes it over."""
+        """Does nothing."""
 
     def on_files_read(self, n: int) -> None:
-        """Passes it over."""
+        """Does nothing."""
 
 
 def run_ingest(
     app: App, job: IngestJob, observer: IngestObserver | None = None, is_stopping: Callable[[], bool] = lambda: False
 ) -> tuple[IngestReport, EncodingReport]:
-    """Runs a job that was begun, to its end, and notes the end.
+    """Runs a job that was started, and records its end.
 
-    If *is_stopping* turns true the application goes away: the job stops as if it were cancelled, and its end is not
-    noted.
+    If *is_stopping* turns true, the application is ending: the job stops as if it were cancelled, and its end is not
+    recorded.
     """
     state: JobState = "failed"
-    note = "it broke off: run it again, it goes on where it stopped"
+    note = "it broke off: run it again, and it continues where it stopped"
     try:
         with ProgressRecorder(app.jobs, job.job_id) as recorder:
             report, encoded = _run(app, job, recorder, observer or NullIngestObserver(), is_stopping)
@@ -66,16 +66,16 @@ def run_ingest(
 
 
 def _run(
-    app: App, job: IngestJob, recorder: ProgressRecorder, watching: IngestObserver, is_leaving: Callable[[], bool]
+    app: App, job: IngestJob, recorder: ProgressRecorder, observer: IngestObserver, is_stopping: Callable[[], bool]
 ) -> tuple[IngestReport, EncodingReport]:
     asked = job.asked
     found = find_files([Path(path) for path in asked.paths], Path(asked.here))
-    watching.found(found)
+    observer.found(found)
     recorder.stage = "reading"
 
     def tell(step: FileProgress) -> None:
         recorder.tell(step)
-        watching.step(step)
+        observer.step(step)
 
     def enter(stage: JobStage) -> None:
         recorder.stage = stage
@@ -83,8 +83,8 @@ def _run(
     return app.ingest(
         found,
         on_progress=tell,
-        is_stopped=lambda: is_leaving() or recorder.is_cancelled(),
-        progress=watching.on_files_read,
+        is_stopped=lambda: is_stopping() or recorder.is_cancelled(),
+        progress=observer.on_files_read,
         on_stage=enter,
         remove_vanished=asked.remove_vanished,
     )

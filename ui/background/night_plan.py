@@ -1,4 +1,4 @@
-"""What the settings say of a night, as the plan that training takes."""
+"""The plan of a night, made from the settings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from retriever_training.tiers.night_plan import NightPlan
 
-DISTILLATION_WEIGHT = 0.5  # of a teacher's scores next to the labels', if there is a teacher
+DISTILLATION_WEIGHT = 0.5  # the weight of a teacher's scores next to that of the labels
 
 
 def build_night_plan(settings: Settings) -> NightPlan:
-    """What the settings say of a night.
+    """Makes the plan of a night from the settings.
 
     Raises:
-        EncoderError: the folder that they name as teacher is no cross-encoder.
-        UsageError: one of the sources of negatives is none, or there are no easier ones to begin with.
+        EncoderError: the folder that is set as teacher holds no cross-encoder.
+        UsageError: a source of negatives is unknown, or there are no easier negatives to begin with.
     """
     from eval.gate.rules import GateRules
     from rag.errors import UsageError
@@ -29,8 +29,8 @@ def build_night_plan(settings: Settings) -> NightPlan:
     check_sources(night.sources)
     if night.easy_first and night.pool <= night.negatives:
         raise UsageError(
-            f"night.easy_first draws from the easier ones of night.pool, and {night.pool} for the {night.negatives} a row "
-            f"leaves no choice: set night.pool to {4 * max(night.negatives, 1)}, say, or night.easy_first to false"
+            f"night.easy_first draws from the easier negatives of night.pool, and {night.pool} for {night.negatives} a row "
+            f"leave no choice: set night.pool to {4 * max(night.negatives, 1)}, say, or night.easy_first to false"
         )
     return NightPlan(
         tier=night.tier,

@@ -1,4 +1,4 @@
-"""The state directory, opened in the background, so that the page is there while the encoder loads."""
+"""Opens the state directory in the background, so that the pages are there while the encoder loads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rag.app.app import App
 from rag.errors import BusyError, UsageError
 from ui.background.night_scheduler import NightScheduler
 
-START_TIMEOUT_S = 60.0  # that a question waits for the start
+START_TIMEOUT_S = 60.0  # how long a question waits for the start
 
 
 class AppStartup:
-    """An `App` that is there now or soon, and who runs its nights. Threads may share it."""
+    """An `App` that is or will soon be open, and the scheduler of its nights. Threads may share it."""
 
     def __init__(self, open_: Callable[[], App], nights: NightScheduler | None = None) -> None:
         self._nights = nights
@@ -22,10 +22,10 @@ class AppStartup:
         threading.Thread(target=self._run, args=(open_,), name="opening", daemon=True).start()
 
     def app(self, timeout_s: float = START_TIMEOUT_S) -> App:
-        """The application, once it answers questions; or whatever error opening it raised.
+        """Returns the application once it answers questions, or raises the error of opening it.
 
         Raises:
-            BusyError: it does not answer yet after *timeout_s*.
+            BusyError: it does not answer within *timeout_s*.
         """
         try:
             return self._opened.result(timeout_s)
@@ -34,21 +34,21 @@ class AppStartup:
 
     @property
     def nights(self) -> NightScheduler:
-        """Who runs the nights of this application.
+        """The scheduler of this application's nights.
 
         Raises:
-            UsageError: it runs none.
+            UsageError: the application runs no nights.
         """
         if self._nights is None:
-            raise UsageError('this application runs no nights: run "nightjar nightly" beside it')
+            raise UsageError('this application runs no nights: run "nightjar nightly" alongside it')
         return self._nights
 
     def is_over(self) -> bool:
-        """Whether questions are answered by now, or opening failed."""
+        """Whether questions are answered now, or opening has failed."""
         return self._opened.done()
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Closes what was opened; what is still opening after *timeout_s* is left to the end of the process."""
+        """Closes the application; if it is still opening after *timeout_s*, the end of the process closes it."""
         try:
             failed = self._opened.exception(timeout_s)
         except TimeoutError:
@@ -60,7 +60,7 @@ class AppStartup:
         try:
             app = open_()
             app.refresh()
-            _ = app.answerer  # made here, not at somebody's question
+            _ = app.answerer  # made here, so that the first question need not wait for it
             self._opened.set_result(app)
         except BaseException as error:  # noqa: BLE001 - handed to everyone who asks for the application
             self._opened.set_exception(error)

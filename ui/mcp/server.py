@@ -39,7 +39,7 @@ STORING_TOOL = ToolAnnotations(read_only_hint=False, destructive_hint=False, ope
 
 
 class McpPassage(BaseModel):
-    """A passage, and how near it is."""
+    """A passage that was found, with its score."""
 
     rank: int
     passage_id: str
@@ -51,7 +51,7 @@ class McpPassage(BaseModel):
 
 
 class McpSearchResult(BaseModel):
-    """Best first."""
+    """The passages that were found, best first."""
 
     passages: list[McpPassage]
 
@@ -79,7 +79,7 @@ class McpAnswer(BaseModel):
 
 
 def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: str) -> MCPServer:
-    """The server with its two tools; *app* may wait until questions are answered."""
+    """Makes the server with its two tools; *app* may wait until questions are answered."""
     server = MCPServer(
         "nightjar", title="Nightjar", instructions=MCP_INSTRUCTIONS, version=version, log_level="WARNING"
     )
@@ -97,8 +97,8 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
         def find() -> list[Hit]:
             return app().retriever.search(check_question(question), k, user, parse_filter(sources or ()))
 
-        with _told():
-            return McpSearchResult(passages=[_found(hit) for hit in await to_thread.run_sync(find)])
+        with _errors_for_model():
+            return McpSearchResult(passages=[_mcp_passage(hit) for hit in await to_thread.run_sync(find)])
 
     @server.tool(title="Ask the documents", annotations=STORING_TOOL)
     async def ask(
@@ -112,7 +112,7 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
     ) -> McpAnswer:
         """Answers a question from the person's documents, with quotes; says so if they do not answer it."""
         user = _person(context).name
-        with _told():
+        with _errors_for_model():
             asked = UserQuestion(
                 text=question,
                 user=user,
@@ -122,27 +122,27 @@ def create_mcp_server(app: Callable[[], App], asking: AsyncAnswerer, version: st
             )
             async with aclosing(asking.stream(asked)) as events:  # closed too if the client cancels
                 finished = [event async for event in events if isinstance(event, FinishedAnswer)]
-        return _answered(finished[0])
+        return _mcp_answer(finished[0])
 
     return server
 
 
 def _person(context: Context) -> CurrentUser:
-    """Who a call is from; over stdio there is no request, and it is whoever started the command."""
+    """Returns who a call is from; over stdio there is no request, and it is whoever started the command."""
     request = context.request_context.request
     return LOCAL_ADMINISTRATOR if request is None else current_user(request)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What we foresaw is told to the model, which may ask better; the rest is logged by the server."""
+def _errors_for_model() -> Iterator[None]:
+    """Shows an error that we foresaw to the model, which may ask better; the server logs any other."""
     try:
         yield
     except NightjarError as error:
         raise ToolError(str(error)) from error
 
 
-def _found(hit: Hit) -> McpPassage:
+def _mcp_passage(hit: Hit) -> McpPassage:
     passage = hit.passage
     return McpPassage(
         rank=hit.rank,
@@ -155,7 +155,7 @@ def _found(hit: Hit) -> McpPassage:
     )
 
 
-def _answered(finished: FinishedAnswer) -> McpAnswer:
+def _mcp_answer(finished: FinishedAnswer) -> McpAnswer:
     answer = finished.answer
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     cited = [
@@ -180,7 +180,7 @@ def _answered(finished: FinishedAnswer) -> McpAnswer:
 
 
 def mount_mcp_server(api: FastAPI, app: Callable[[], App], asking: AsyncAnswerer) -> None:
-    """Serves it at PATH, as streamable HTTP, each request for itself; whose hosts and origins the shield looks at."""
+    """Serves the tools at MCP_PATH as stateless streamable HTTP; SecurityMiddleware checks hosts and origins."""
     server = create_mcp_server(app, asking, api.version)
     mounted = server.streamable_http_app(
         streamable_http_path=MCP_PATH,

@@ -1,4 +1,4 @@
-"""How often somebody may do something: a bucket of tokens that fills up again; in the memory of this process."""
+"""Limits how often somebody may do something, by a token bucket in the memory of this process."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Callable
 
 from rag.errors import RateLimitError
 
-MAX_BUCKETS = 10_000  # buckets; those that were used last
-BURST_S = 20.0  # of the allowed pace may come at once
+MAX_BUCKETS = 10_000  # the buckets used last are kept
+BURST_S = 20.0  # what is allowed in this many seconds may come at once
 
 
 class RateLimiter:
-    """At most this many a minute of each name, with bursts. Threads may share it."""
+    """Allows each name this many a minute, with bursts. Threads may share it."""
 
     def __init__(self, resource: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """*resource* says in a message what there is too much of; 0 *per_minute* lets everything pass."""
-        self._what = resource
+        """*resource* names in messages what there is too much of; a *per_minute* of 0 lets everything pass."""
+        self._resource = resource
         self._per_s = per_minute / 60
         self._most = max(1.0, self._per_s * BURST_S)
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Of each name: tokens left, and when that was counted."""
+        """Name → the tokens left, and when they were counted."""
         self._lock = threading.Lock()
 
     def take(self, name: str) -> None:
         """Takes one for *name*.
 
         Raises:
-            TooFastError: there is none left for now.
+            RateLimitError: no token is left for now.
         """
         if not self._per_s:
             return
@@ -45,14 +45,14 @@ class RateLimiter:
         if not enough:
             again_s = (1 - left) / self._per_s
             raise RateLimitError(
-                f"too many {self._what} of {name!r}, at most {60 * self._per_s:,.0f} a minute are taken: "
+                f"too many {self._resource} from {name!r}, at most {60 * self._per_s:,.0f} a minute are allowed: "
                 f"try again in {format_wait(again_s)}",
                 again_s,
             )
 
 
 def format_wait(seconds: float) -> str:
-    """A time to wait.
+    """Returns a time to wait in words.
 
     >>> format_wait(0.2), format_wait(42), format_wait(600)
     ('1 second', '42 seconds', '10 minutes')

@@ -1,4 +1,4 @@
-"""What every response carries and every request has to pass: a strict CSP, a size cap, our own host and origin."""
+"""What every response carries and every request must pass: a strict CSP, a size limit, our own host and origin."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
 AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 AsgiApp = Callable[[AsgiMessage, AsgiReceive, AsgiSend], Awaitable[None]]
 
-MAX_BODY_BYTES = 256 * 1024  # bytes of a request; a question has 2,000 characters
-UPLOAD_PATH = "/gradio_api/upload"  # the one place that files are sent to; see ui/background/uploads.py
+MAX_BODY_BYTES = 256 * 1024  # of a request; a question has 2,000 characters
+UPLOAD_PATH = "/gradio_api/upload"  # the one path that files are sent to; see ui/background/uploads.py
 MAX_LENGTH_DIGITS = 18  # of Content-Length
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -45,9 +45,9 @@ class SecurityMiddleware:
     """An ASGI application around another one."""
 
     def __init__(self, app: AsgiApp, hosts: frozenset[str] | None = LOOPBACK_HOSTS, max_upload: int = 0) -> None:
-        """*hosts* are the names we go by; None takes any, if a proxy in front knows better.
+        """*hosts* are the host names that are served; None serves any, if a proxy in front checks them.
 
-        *max_upload*: bytes of files that one request may bring.
+        *max_upload* is how many bytes of files one request may carry.
         """
         self._app = app
         self._hosts = hosts
@@ -67,14 +67,14 @@ class SecurityMiddleware:
         await answer(scope, capped, _Page(send) if page else _plain(send))
 
     def _max_bytes(self, scope: AsgiMessage) -> int:
-        """What a request may bring: its form around the files is as small as any other request."""
+        """Returns the limit of a request: the form around uploaded files is as small as any other request."""
         return MAX_BODY_BYTES + (self._max_upload if scope["path"] == UPLOAD_PATH else 0)
 
     def _refusal(self, scope: AsgiMessage) -> tuple[int, str] | None:
-        """Status and reason, if a request is not for us.
+        """Returns status and reason if a request is refused, else None.
 
-        A host name that is not ours is another site whose name was bound to our address (DNS rebinding);
-        an origin that is not ours is another site's page that writes here.
+        A host name that is not ours belongs to another site whose name was bound to our address (DNS rebinding);
+        an origin that is not ours is a page of another site that writes here.
         """
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin", "null")
@@ -87,10 +87,10 @@ class SecurityMiddleware:
         if site is None:
             return 400, f"the header Origin holds {origin[:100]!r}, which is no URL: write SCHEME://NAME:PORT, or null"
         if scope["method"] not in SAFE_METHODS and "origin" in headers and site != host:
-            return 403, f"requests from pages of {origin[:100]!r} are not taken"
+            return 403, f"requests from pages of {origin[:100]!r} are not accepted: open the page of this server itself"
         length = headers.get("content-length", "0")
         max_bytes = self._max_bytes(scope)
-        # A number of this many digits is too large whatever it is, and Python reads no number of more than 4,300.
+        # A number with more digits is too large in any case, and Python reads no number of more than 4,300.
         if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS or int(length) > max_bytes:
             return 413, f"a request may have {max_bytes:,} bytes"
         return None
@@ -127,7 +127,7 @@ def _site(origin: str) -> str | None:
 
 
 def _capped(receive: AsgiReceive, max_bytes: int) -> AsgiReceive:
-    """Ends a request that turns out larger than it said."""
+    """Ends a request that turns out to be larger than it said."""
     n_received = 0
 
     async def receive_some() -> AsgiMessage:
@@ -153,7 +153,7 @@ def _plain(send: AsgiSend) -> AsgiSend:
 
 
 class _Page:
-    """Holds a page back until it is whole, and allows exactly the inline scripts that it came with."""
+    """Holds a page back until it is complete, and allows exactly the inline scripts in it."""
 
     def __init__(self, send: AsgiSend) -> None:
         self._send = send
@@ -181,11 +181,11 @@ def _add_headers(start: AsgiMessage, page: bytes) -> None:
     headers = MutableHeaders(raw=start["headers"])
     policy = CSP_TEMPLATE.format(hashes="".join(f" '{script_hash}'" for script_hash in csp_script_hashes(page)))
     for name, value in {"content-security-policy": policy, **SECURITY_HEADERS}.items():
-        headers.setdefault(name, value)  # reports and the door's own pages bring stricter ones
+        headers.setdefault(name, value)  # reports, and the pages of signing in, set stricter ones
 
 
 def csp_script_hashes(page: bytes) -> list[str]:
-    """What a CSP calls each inline script of a page by.
+    """Returns the hashes by which a CSP names the inline scripts of a page.
 
     >>> csp_script_hashes(b"<script>1</script><script src='a.js'></script>")
     ['sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=']

@@ -1,4 +1,4 @@
-"""Headers that only a proxy in front may send: believed where they come from one that the settings name, else removed."""
+"""Headers that only a proxy in front may send: believed from the proxies that the settings name, else removed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ui.middleware.security_headers import AsgiApp, AsgiMessage, AsgiReceive, As
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 PEER_KEY = "nightjar.peer"
-"""Where the scope keeps the address that a request really came from, before a proxy's word was taken for it."""
+"""The key of the scope under which the address is that sent the request itself, whatever a proxy's headers say."""
 
-_OTHERS = frozenset({b"forwarded", b"x-real-ip", b"x-gradio-server"})
+_PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip", b"x-gradio-server"})
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Who is in front."""
+    """The proxies in front of this server."""
 
     networks: tuple[Network, ...]
 
     @classmethod
     def of(cls, written: tuple[str, ...]) -> TrustedProxies:
-        """As the settings write them.
+        """Reads them as the settings write them.
 
         >>> TrustedProxies.of(("10.0.0.5", "172.16.0.0/12")).contains("172.20.1.1")
         True
@@ -42,7 +42,7 @@ class TrustedProxies:
             ) from error
 
     def contains(self, address: str) -> bool:
-        """Whether this is the address of one of them."""
+        """Whether this is the address of one of the proxies."""
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
@@ -55,37 +55,44 @@ class TrustedProxyMiddleware:
     """An ASGI application around another one, which then sees the browser's address, scheme and host."""
 
     def __init__(self, app: AsgiApp, proxies: TrustedProxies, header: str = "") -> None:
-        """*header* is in which the proxies say who somebody is; from others it is removed."""
+        """*header* names the header in which the proxies say who somebody is; it is removed from other requests."""
         self._app = app
         self._proxies = proxies
-        self._own = header.lower().encode("ascii")
+        self._user_header = header.lower().encode("ascii")
 
     async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
         """Passes everything on."""
         if scope["type"] in ("http", "websocket"):
             peer = client_address(scope)
-            scope = {**(self._as_told(scope) if self._proxies.contains(peer) else self._without(scope)), PEER_KEY: peer}
+            scope = {
+                **(self._with_forwarded(scope) if self._proxies.contains(peer) else self._without(scope)),
+                PEER_KEY: peer,
+            }
         await self._app(scope, receive, send)
 
     def _without(self, scope: AsgiMessage) -> AsgiMessage:
-        kept = [(name, value) for name, value in scope["headers"] if not self._is_a_proxys(name)]
+        kept = [(name, value) for name, value in scope["headers"] if not self._is_proxy_header(name)]
         return {**scope, "headers": kept}
 
-    def _is_a_proxys(self, name: bytes) -> bool:
-        return name.startswith(b"x-forwarded-") or name in _OTHERS or (bool(self._own) and name == self._own)
+    def _is_proxy_header(self, name: bytes) -> bool:
+        return (
+            name.startswith(b"x-forwarded-")
+            or name in _PROXY_HEADERS
+            or (bool(self._user_header) and name == self._user_header)
+        )
 
-    def _as_told(self, scope: AsgiMessage) -> AsgiMessage:
+    def _with_forwarded(self, scope: AsgiMessage) -> AsgiMessage:
         headers = Headers(scope=scope)
-        told = {**scope, "client": (self._browser(headers, client_address(scope)), 0)}
+        forwarded = {**scope, "client": (self._browser(headers, client_address(scope)), 0)}
         if (scheme := _last(headers, "x-forwarded-proto")) in ("http", "https"):
-            told["scheme"] = scheme
+            forwarded["scheme"] = scheme
         if host := _last(headers, "x-forwarded-host"):
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
-            told["headers"] = [*others, (b"host", host.encode("latin-1"))]
-        return told
+            forwarded["headers"] = [*others, (b"host", host.encode("latin-1"))]
+        return forwarded
 
     def _browser(self, headers: Headers, peer: str) -> str:
-        """The last address that is none of the proxies': what is before it, anybody could have written."""
+        """Returns the last address that is not a proxy's: anybody could have written those before it."""
         for address in reversed(_all(headers, "x-forwarded-for")):
             if not self._proxies.contains(address):
                 return address
@@ -93,7 +100,7 @@ class TrustedProxyMiddleware:
 
 
 def client_address(scope: AsgiMessage) -> str:
-    """Where a request comes from; "" where nobody knows."""
+    """Returns the address that a request comes from; "" if it is unknown."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 

@@ -1,4 +1,4 @@
-"""Nightjar's answers in OpenAI's words: messages with annotations, pieces of a stream, counts of tokens."""
+"""Nightjar's answers in OpenAI's format: messages with annotations, chunks of a stream, counts of tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARK = re.compile(r"\[(\d+)\]")
 def chat_completion(
     finished: FinishedAnswer, base_url: str, created: int, usage: TokenUsageSchema
 ) -> ChatCompletionResponse:
-    """The whole answer; *base_url* is where the application is reached, "http://HOST:PORT"."""
+    """Returns the whole answer; *base_url* is the address of the application, "http://HOST:PORT"."""
     message = AssistantMessageSchema(
         content=finished.answer.text, annotations=url_annotations(finished.answer, base_url)
     )
@@ -45,7 +45,7 @@ def chat_completion(
 
 
 class ChatCompletionChunks:
-    """The pieces of a streamed answer."""
+    """Makes the chunks of a streamed answer."""
 
     def __init__(self, created: int, site: str) -> None:
         self._site = site
@@ -60,19 +60,19 @@ class ChatCompletionChunks:
         """Returns the chunks for *event*; the last event brings annotations, what votes need and the *usage*, if given."""
         if isinstance(event, SearchFinished):
             self._frame["id"] = completion_id(event.turn_id)
-            return [self._piece({"role": "assistant", "content": ""})]
+            return [self._chunk({"role": "assistant", "content": ""})]
         if isinstance(event, TextDelta):
-            return [self._piece({"content": event.delta})]
+            return [self._chunk({"content": event.delta})]
         noted = [annotation.model_dump() for annotation in url_annotations(event.answer, self._site)]
-        end = self._piece({"annotations": noted}, "stop") | {"nightjar": vote_details(event).model_dump()}
+        end = self._chunk({"annotations": noted}, "stop") | {"nightjar": vote_details(event).model_dump()}
         return [end, *([self._frame | {"choices": [], "usage": usage.model_dump()}] if usage else [])]
 
-    def _piece(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return self._frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
 
 def completion_id(turn_id: str) -> str:
-    """What OpenAI's clients call an answer by.
+    """Returns the id of an answer for OpenAI's clients.
 
     >>> completion_id("a1")
     'chatcmpl-a1'
@@ -81,17 +81,17 @@ def completion_id(turn_id: str) -> str:
 
 
 def url_annotations(answer: Answer, site: str) -> list[AnnotationSchema]:
-    """One for every mark in the text that names a citation; marks of one number go through its citations in turn."""
-    left: dict[int, list[Citation]] = defaultdict(list)
+    """Returns an annotation for each mark in the text that names a citation; marks of one number take its citations in turn."""
+    remaining: dict[int, list[Citation]] = defaultdict(list)
     for citation in answer.citations:
-        left[citation.n].append(citation)
-    found = []
+        remaining[citation.n].append(citation)
+    annotations = []
     for mark in _MARK.finditer(answer.text):
-        of_it = left.get(int(mark[1]), [])
-        if of_it:
-            citation = of_it.pop(0) if len(of_it) > 1 else of_it[0]
-            found.append(AnnotationSchema(url_citation=_url_citation(citation, answer, mark.span(), site)))
-    return found
+        citations = remaining.get(int(mark[1]), [])
+        if citations:
+            citation = citations.pop(0) if len(citations) > 1 else citations[0]
+            annotations.append(AnnotationSchema(url_citation=_url_citation(citation, answer, mark.span(), site)))
+    return annotations
 
 
 def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], site: str) -> UrlCitationSchema:
@@ -105,7 +105,7 @@ def _url_citation(citation: Citation, answer: Answer, span: tuple[int, int], sit
 
 
 def vote_details(finished: FinishedAnswer) -> VoteDetailsSchema:
-    """What a client needs to send votes."""
+    """Returns what a client needs to send votes."""
     answer = finished.answer
     return VoteDetailsSchema(
         turn_id=answer.turn_id,
@@ -117,11 +117,11 @@ def vote_details(finished: FinishedAnswer) -> VoteDetailsSchema:
     )
 
 
-def count_usage(folder: Path, asked: Iterable[str], answer: str) -> TokenUsageSchema:
-    """Both in tokens of the encoder in *folder*."""
-    counted = _tokens(folder).starts([*asked, answer])
-    n_asked, n_answer = sum(len(chunk) for chunk in counted[:-1]), len(counted[-1])
-    return TokenUsageSchema(prompt_tokens=n_asked, completion_tokens=n_answer, total_tokens=n_asked + n_answer)
+def count_usage(folder: Path, messages: Iterable[str], answer: str) -> TokenUsageSchema:
+    """Counts the tokens of the messages and of the answer, as the encoder in *folder* splits them."""
+    counted = _tokens(folder).starts([*messages, answer])
+    n_prompt, n_answer = sum(len(tokens) for tokens in counted[:-1]), len(counted[-1])
+    return TokenUsageSchema(prompt_tokens=n_prompt, completion_tokens=n_answer, total_tokens=n_prompt + n_answer)
 
 
 @lru_cache(maxsize=2)
@@ -129,15 +129,15 @@ def _tokens(folder: Path) -> PassageTokenizer:
     return PassageTokenizer(folder)
 
 
-def earlier_exchanges(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Questions and answers, oldest first, out of the (role, text) of messages before the question.
+def earlier_exchanges(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Returns questions and answers, oldest first, from the (role, text) of the messages before the question.
 
     >>> messages = [("user", "Who?"), ("assistant", "Nurses."), ("user", "Oh"), ("user", "When?")]
     >>> earlier_exchanges([("system", "Be brief."), *messages])
     [('Who?', 'Nurses.'), ('Oh', ''), ('When?', '')]
     """
     pairs: list[tuple[str, str]] = []
-    for role, text in said:
+    for role, text in messages:
         if role == "user":
             pairs.append((text, ""))
         elif role == "assistant" and pairs:

@@ -1,4 +1,4 @@
-"""OpenAI's interface: Nightjar as a model that any client of OpenAI can chat with."""
+"""OpenAI's interface: Nightjar as a model that any OpenAI client can chat with."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
         503: "Not ready yet",
     }.items()
 }
-NO_WAIT_S = 0.0  # the event loop must not wait
+NO_WAIT_S = 0.0  # a handler on the event loop must not wait for the start
 DONE_EVENT = ServerSentEvent(raw_data="[DONE]")
-MAX_EARLIER_EXCHANGES = 10  # questions before this one that are read; as of a conversation that is kept here
+MAX_EARLIER_EXCHANGES = 10  # how many questions before this one are read: as many as of a stored conversation
 
 NightjarHeader = Annotated[str | None, Header(alias=next(iter(REQUEST_HEADERS)), include_in_schema=False)]
 
 
 def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
     began = int(time.time())
 
     @api.post(f"{OPENAI_PREFIX}/chat/completions", response_model=ChatCompletionResponse, responses=ERROR_RESPONSES)
@@ -70,20 +70,21 @@ def add_openai_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) 
 
     @api.get(f"{OPENAI_PREFIX}/models", response_model=OpenAIModelListResponse)
     async def models(request: Request) -> OpenAIModelListResponse:
-        """The one model that there is."""
+        """Lists the one model that there is."""
         current_user(request).require_role("reader")
         return OpenAIModelListResponse(data=[OpenAIModelSchema(created=began)])
 
     @api.get(OPENAI_PREFIX + "/models/{model_id}", response_model=OpenAIModelSchema, responses=ERROR_RESPONSES)
     async def model(request: Request, model_id: Annotated[str, Path(examples=[OPENAI_MODEL_NAME])]) -> Any:
-        """The same by its name."""
+        """Describes the model of this name."""
         current_user(request).require_role("reader")
         return OpenAIModelSchema(created=began) if model_id == OPENAI_MODEL_NAME else _no_model(model_id)
 
     @api.api_route(OPENAI_PREFIX + "/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     async def anything_else(path: str) -> JSONResponse:
-        said = f"{OPENAI_PREFIX}/{path[:100]} is not served here: use {OPENAI_PREFIX}/chat/completions or {OPENAI_PREFIX}/models"
-        return _refused(said, None, "unknown_url", 404)
+        served = f"{OPENAI_PREFIX}/chat/completions or {OPENAI_PREFIX}/models"
+        message = f"{OPENAI_PREFIX}/{path[:100]} is not served here: use {served}"
+        return _refused(message, None, "unknown_url", 404)
 
 
 def _site(request: Request) -> str:
@@ -94,59 +95,57 @@ def _site(request: Request) -> str:
 
 
 def _no_model(model_id: str) -> JSONResponse:
-    said = (
-        f"no model {model_id!r} here: use {OPENAI_MODEL_NAME!r}, whose version that answers now is told in the answer"
-    )
-    return _refused(said, "model", "model_not_found", 404)
+    message = f"no model {model_id!r} here: use {OPENAI_MODEL_NAME!r}; each answer names the version that gave it"
+    return _refused(message, "model", "model_not_found", 404)
 
 
-def _refused(said: str, param: str | None, code: str, status: int = 400) -> JSONResponse:
-    return JSONResponse(openai_error(said, status, param=param, code=code), status)
+def _refused(message: str, param: str | None, code: str, status: int = 400) -> JSONResponse:
+    return JSONResponse(openai_error(message, status, param=param, code=code), status)
 
 
 def _refusal(wanted: ChatCompletionRequest) -> JSONResponse | None:
-    """Why a request is refused; None if it is not."""
+    """Returns the refusal of a request; None if it is accepted."""
     if wanted.model != OPENAI_MODEL_NAME:
         return _no_model(wanted.model)
     if wanted.n not in (None, 1):
-        return _refused(
-            f"n is {wanted.n}, and there is one answer to a question: leave it out", "n", "unsupported_value"
-        )
+        return _refused(f"n is {wanted.n}, but a question has one answer: leave it out", "n", "unsupported_value")
     if wanted.tools or wanted.functions:
         return _refused("Nightjar calls no tools: leave them out", "tools", "unsupported_parameter")
     if wanted.messages[-1].role != "user":
-        said = f"the last message is of the role {wanted.messages[-1].role!r}, and it has to be the question: of 'user'"
-        return _refused(said, "messages", "invalid_value")
+        message = (
+            f"the last message has the role {wanted.messages[-1].role!r}, but it has to be the question: use 'user'"
+        )
+        return _refused(message, "messages", "invalid_value")
     odd = sorted(set().union(*(message.part_types() for message in wanted.messages)) - {"text"})
     if odd:
-        said = f"a message holds a part of the type {odd[0]!r}, and only text is read: leave the part out"
-        return _refused(said, "messages", "unsupported_content")
+        message = f"a message holds a part of the type {odd[0]!r}, but only text is read: leave the part out"
+        return _refused(message, "messages", "unsupported_content")
     return None
 
 
 def _refuse_itself(opening: AppStartup) -> JSONResponse | None:
-    """A Nightjar that asks a language model is none itself: two of them could ask each other for ever."""
+    """Refuses another Nightjar if this one asks a language model too: they could ask each other for ever."""
     if opening.app(NO_WAIT_S).chat_model is None:
         return None
-    said = (
-        "a Nightjar asks this one as its language model, and this one asks a language model too: set generator.model of "
-        "the first to a model that is no Nightjar"
+    message = (
+        "a Nightjar uses this one as its language model, and this one uses a language model too: set generator.model of "
+        "the first to a model that is not a Nightjar"
     )
-    return _refused(said, "model", "nightjar_asks_nightjar")
+    return _refused(message, "model", "nightjar_asks_nightjar")
 
 
 # ---- asking and answering
 
 
 def _question(wanted: ChatCompletionRequest, user: str) -> UserQuestion:
-    said = [(message.role, message.text()) for message in wanted.messages]
+    messages = [(message.role, message.text()) for message in wanted.messages]
     conversation_id = (wanted.metadata or {}).get("conversation_id") or None
     if conversation_id is not None and len(conversation_id) > 200:
         raise UsageError(f"metadata.conversation_id has {len(conversation_id)} characters: use at most 200")
     return UserQuestion(
-        text=said[-1][1],
+        text=messages[-1][1],
         user=user,
-        history=earlier_exchanges(said[:-1])[-MAX_EARLIER_EXCHANGES:],
+        history=earlier_exchanges(messages[:-1])[-MAX_EARLIER_EXCHANGES:],
         conversation_id=conversation_id,
     )
 

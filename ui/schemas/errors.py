@@ -1,4 +1,4 @@
-"""Every error of the programs' doors as JSON: the REST interface's own shape, and OpenAI's below /v1."""
+"""Every error of the interfaces for programs as JSON: in the shape of our REST interface, and of OpenAI's below /v1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag.errors import BusyError, ForbiddenError, NightjarError, NotFoundError, 
 from ui.schemas.openai import OPENAI_PREFIX, openai_error
 
 UNEXPECTED_ERROR = "something went wrong here, and it was logged"
-CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is there to read it
+CLIENT_CLOSED_REQUEST = 499  # nginx's number; the client is gone and reads nothing
 
 STATUS_BY_ERROR: tuple[tuple[type[NightjarError], int], ...] = (
     (NotFoundError, 404),
@@ -26,45 +26,45 @@ STATUS_BY_ERROR: tuple[tuple[type[NightjarError], int], ...] = (
 
 
 def add_error_handlers(api: FastAPI) -> None:
-    """What becomes of whatever a handler raises."""
+    """Adds what turns the errors of handlers into responses."""
 
     @api.exception_handler(NightjarError)
     async def foreseen(request: Request, error: NightjarError) -> JSONResponse:
-        told = _told(request, str(error), http_status(error))
+        response = _error_json(request, str(error), http_status(error))
         if isinstance(error, RateLimitError):
-            told.headers["retry-after"] = f"{max(1, round(error.again_s))}"
-        return told
+            response.headers["retry-after"] = f"{max(1, round(error.again_s))}"
+        return response
 
     @api.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         problems = error.errors()
-        return _told(request, "; ".join(_problem(problem) for problem in problems), 400, _where(problems[0]))
+        return _error_json(request, "; ".join(_problem(problem) for problem in problems), 400, _where(problems[0]))
 
     @api.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        return _told(request, str(error.detail), error.status_code)
+        return _error_json(request, str(error.detail), error.status_code)
 
     @api.exception_handler(Exception)
     async def unforeseen(request: Request, _error: Exception) -> JSONResponse:
-        return _told(request, UNEXPECTED_ERROR, 500)  # logged by the server, with its traceback
+        return _error_json(request, UNEXPECTED_ERROR, 500)  # logged by the server, with its traceback
 
 
 def http_status(error: NightjarError) -> int:
-    """The HTTP status that says it best."""
+    """Returns the HTTP status that fits the error best."""
     return next(status for kind, status in STATUS_BY_ERROR if isinstance(error, kind))
 
 
 def error_response(message: str, status: int) -> JSONResponse:
-    """An error as the REST interface tells it."""
+    """Returns an error as the REST interface reports it."""
     return JSONResponse({"error": message}, status)
 
 
 def client_closed_response() -> Response:
-    """The answer to a client that is there no more."""
+    """Returns the response for a client that has gone."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-def _told(request: Request, message: str, status: int, where: str | None = None) -> JSONResponse:
+def _error_json(request: Request, message: str, status: int, where: str | None = None) -> JSONResponse:
     if request.url.path.startswith(f"{OPENAI_PREFIX}/"):
         return JSONResponse(openai_error(message, status, param=where or None), status)
     return error_response(message, status)

@@ -1,4 +1,4 @@
-"""OpenAI's shapes for chat: what its clients send, and what they take for an answer, an error or a model."""
+"""OpenAI's schemas for chat: what its clients send, and what they expect as an answer, an error or a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERROR_TYPE_BY_STATUS = {
 
 
 class LenientSchema(BaseModel):
-    """Fields that we don't know are passed over, as OpenAI's own servers do with what a model can't use."""
+    """Ignores unknown fields, as OpenAI's own servers do with what a model can't use."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,30 +32,30 @@ class MessagePartSchema(LenientSchema):
 
 
 class ChatMessageSchema(LenientSchema):
-    """What was said, and by whom."""
+    """A message of the conversation, and the role of its author."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[MessagePartSchema] | None = None
 
     def text(self) -> str:
-        """Its text; the texts of its parts below each other."""
+        """Returns its text; texts of several parts are joined by line breaks."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part.text for part in self.content or () if part.type == "text")
 
     def part_types(self) -> set[str]:
-        """The kinds of its parts."""
+        """Returns the types of its parts."""
         return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
 
 
 class StreamOptionsSchema(LenientSchema):
-    """What is wanted of a stream."""
+    """Options of a stream."""
 
     include_usage: bool = False
 
 
 class ChatCompletionRequest(LenientSchema):
-    """A question with what was said before it."""
+    """A question with the messages before it."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -73,33 +73,33 @@ class ChatCompletionRequest(LenientSchema):
     ]
     stream: Annotated[bool | None, Field(description="Whether the answer comes in pieces.")] = False
     stream_options: StreamOptionsSchema | None = None
-    n: Annotated[int | None, Field(description="1; there is one answer to a question.")] = 1
+    n: Annotated[int | None, Field(description="Always 1: a question has one answer.")] = 1
     tools: Annotated[list[Any] | None, Field(description="Refused: Nightjar calls no tools.")] = None
     functions: Annotated[list[Any] | None, Field(description="Refused, as tools are.")] = None
-    metadata: Annotated[dict[str, str] | None, Field(description="conversation_id: what the turn is stored under.")] = (
-        None
-    )
+    metadata: Annotated[
+        dict[str, str] | None, Field(description="conversation_id: the conversation under which the turn is stored.")
+    ] = None
 
 
 class UrlCitationSchema(BaseModel):
-    """Where a mark such as [1] leads to."""
+    """The passage that a mark such as [1] refers to."""
 
-    start_index: Annotated[int, Field(description="Of the mark, in characters of the message.")]
+    start_index: Annotated[int, Field(description="Start of the mark, in characters of the message.")]
     end_index: int
     title: str
-    url: Annotated[str, Field(description="The passage, here.")]
-    content: Annotated[str, Field(description="The sentence that stands there.")]
+    url: Annotated[str, Field(description="The address of the passage on this server.")]
+    content: Annotated[str, Field(description="The sentence that is quoted.")]
 
 
 class AnnotationSchema(BaseModel):
-    """As OpenAI's models annotate what they found on the web."""
+    """A citation in the form in which OpenAI's models annotate what they found on the web."""
 
     type: Literal["url_citation"] = "url_citation"
     url_citation: UrlCitationSchema
 
 
 class TokenUsageSchema(BaseModel):
-    """In tokens of Nightjar's own encoder."""
+    """Counts in tokens of Nightjar's own encoder."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -125,14 +125,14 @@ class CompletionChoiceSchema(BaseModel):
 
 
 class VoteDetailsSchema(BaseModel):
-    """What OpenAI's shape has no place for; votes go to /api/verdicts."""
+    """What OpenAI's schema has no field for; votes go to /api/verdicts."""
 
     turn_id: str
-    token: Annotated[str, Field(description="Votes carry it.")]
+    token: Annotated[str, Field(description="Sent along with votes.")]
     encoder_id: str
-    question: Annotated[str, Field(description="As it was searched.")]
+    question: Annotated[str, Field(description="The question as it was searched.")]
     declined: bool
-    passage_ids: Annotated[list[str], Field(description="That were shown, best first.")]
+    passage_ids: Annotated[list[str], Field(description="The passages that were shown, best first.")]
 
 
 class ChatCompletionResponse(BaseModel):
@@ -173,13 +173,13 @@ class OpenAIErrorDetailsSchema(BaseModel):
 
 
 class OpenAIErrorSchema(BaseModel):
-    """The same, as OpenAI's clients look for it."""
+    """An error as OpenAI's clients expect it."""
 
     error: OpenAIErrorDetailsSchema
 
 
 def openai_error(message: str, status: int, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """An error as OpenAI's clients read it.
+    """Returns an error as OpenAI's clients read it.
 
     >>> openai_error("no model 'x'", 404, param="model", code="model_not_found")["error"]["type"]
     'not_found_error'

@@ -1,4 +1,4 @@
-"""The shapes that the interface answers in, as its OpenAPI document describes them; the values are made in ui/serializers/."""
+"""The schemas of the REST interface's responses, as its OpenAPI document describes them; ui/serializers/ fills them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rag.records import SupportLevel
 
 
 class ResponseSchema(BaseModel):
-    """What an answer holds. A later release may add to it: programs pass over fields that they do not know."""
+    """The base of responses. A later release may add fields: programs ignore those that they do not know."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -27,16 +27,16 @@ class CitationSchema(ResponseSchema):
     n: Annotated[int, Field(description="The number in brackets in the answer.")]
     passage_id: Annotated[str, Field(description="For /api/passages/{passage_id}, and for votes.")]
     source: str
-    page: Annotated[int | None, Field(description="From 1, where the format has pages.")]
+    page: Annotated[int | None, Field(description="From 1, if the format has pages.")]
     start: Annotated[int, Field(description="In characters of the document's text.")]
     end: int
-    quote: Annotated[str, Field(description="What stands there, to the character.")]
+    quote: Annotated[str, Field(description="The text at that position, to the character.")]
     support: Annotated[float, Field(description="How well it supports the sentence, 0 to 1.")]
-    found: Annotated[SupportLevel, Field(description="The same in a word.")]
+    found: Annotated[SupportLevel, Field(description="The support in a word.")]
 
 
 class SentenceSchema(ResponseSchema):
-    """One sentence of the answer, looked for in what it cites."""
+    """One sentence of the answer, checked against what it cites."""
 
     text: str
     support: float
@@ -48,20 +48,22 @@ class AnswerSchema(ResponseSchema):
 
     turn_id: str
     asked: Annotated[str, Field(description="The question as it was sent.")]
-    question: Annotated[str, Field(description="As it was searched: a follow-up is made to stand alone.")]
+    question: Annotated[
+        str, Field(description="The question as it was searched: a follow-up is rewritten to stand alone.")
+    ]
     answer: Annotated[str, Field(description="With marks such as [1], which the citations explain.")]
     declined: Annotated[bool, Field(description="Whether the documents hold no answer.")]
-    reason: Annotated[str, Field(description="Why it declined; empty where it did not.")]
+    reason: Annotated[str, Field(description="Why it declined; empty if it did not.")]
     encoder_id: Annotated[str, Field(description="The version of the retriever that found the passages.")]
     citations: list[CitationSchema]
     sentences: list[SentenceSchema]
-    supported_share: Annotated[float | None, Field(description="Of its sentences, 0 to 1.")]
-    rerank_cut: Annotated[bool, Field(description="Whether the reranker's time was spent before its end.")]
-    token: Annotated[str, Field(description="Votes on this answer and its passages carry it.")]
+    supported_share: Annotated[float | None, Field(description="The share of supported sentences, 0 to 1.")]
+    rerank_cut: Annotated[bool, Field(description="Whether the reranker ran out of time.")]
+    token: Annotated[str, Field(description="Sent along with votes on this answer and its passages.")]
 
 
 class DuplicateSchema(ResponseSchema):
-    """Where else the text of a hit is."""
+    """Another passage with the text of a hit."""
 
     passage_id: str
     source: str
@@ -76,7 +78,9 @@ class HitSchema(ResponseSchema):
     source: str
     title: str
     text: str
-    score: Annotated[float, Field(description="What decides the rank; beside it the reranker's, where there is one.")]
+    score: Annotated[
+        float, Field(description="The score that decides the rank, together with the reranker's if there is one.")
+    ]
     dense: Annotated[float, Field(description="Cosine of question and passage, -1 to 1.")]
     lexical: Annotated[float, Field(description="BM25 over its maximum for the question, 0 to 1.")]
     today: Annotated[float, Field(description="What today's votes added, or took away.")]
@@ -98,9 +102,9 @@ class PassageSchema(ResponseSchema):
     passage_id: str
     document_id: str
     source: str
-    title: Annotated[str, Field(description="Of the document.")]
+    title: Annotated[str, Field(description="The title of the document.")]
     heading: Annotated[str, Field(description="The headings above the passage, outermost first.")]
-    page: Annotated[int | None, Field(description="From 1, where the format has pages.")]
+    page: Annotated[int | None, Field(description="From 1, if the format has pages.")]
     start: Annotated[int, Field(description="In characters of the document's text.")]
     end: int
     text: str
@@ -109,12 +113,12 @@ class PassageSchema(ResponseSchema):
 class VerdictSchema(ResponseSchema):
     """What counts after a vote."""
 
-    verdict: Annotated[str | None, Field(description="None after it was taken back.")]
-    promise: Annotated[str, Field(description="What it will do, in a sentence for who gave it.")]
+    verdict: Annotated[str | None, Field(description="Null after the vote was withdrawn.")]
+    promise: Annotated[str, Field(description="What the vote will do, in a sentence for the voter.")]
 
 
 class IndexSchema(ResponseSchema):
-    """The index that searches are answered by."""
+    """The index that searches use."""
 
     state: str
     reason: str
@@ -136,15 +140,15 @@ class VersionSchema(ResponseSchema):
 
 
 class ReadinessSchema(ResponseSchema):
-    """Questions are answered and votes kept."""
+    """Whether questions are answered and votes kept."""
 
     status: str
     encoder_id: str
     index: IndexSchema
-    generator: Annotated[dict[str, object], Field(description="Who writes the answers, and how that goes.")]
+    generator: Annotated[dict[str, object], Field(description="What writes the answers, and its state.")]
 
 
 class LivenessSchema(ResponseSchema):
-    """The process answers."""
+    """Whether the process answers."""
 
     status: str

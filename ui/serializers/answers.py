@@ -1,4 +1,4 @@
-"""The JSON shapes that programs rely on: one place for `--json` and for the REST interface."""
+"""The JSON of answers, searches and documents: one place for `--json` and for the REST interface."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """What `nightjar ask --json` prints; passages are named by their BEIR id if they have one.
+    """Returns what `nightjar ask --json` prints; passages are named by their BEIR id if they have document.
 
-    "question" is what was searched for: another one than "asked" if a follow-up was made to stand alone.
+    "question" is what was searched for: it differs from "asked" if a follow-up was rewritten to stand alone.
     """
     public_ids = {hit.passage.passage_id: hit.passage.public_id for hit in answer.hits}
     return {
@@ -41,13 +41,13 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def search_result_json(found: SearchResult) -> dict[str, Any]:
-    """What `nightjar search --json` prints, best first; `rerank_cut`: the reranker's time was spent before its end."""
-    return {"hits": [_hit_json(hit) for hit in found.hits], "rerank_cut": found.rerank_is_cut}
+def search_result_json(result: SearchResult) -> dict[str, Any]:
+    """Returns what `nightjar search --json` prints, best first; `rerank_cut` is true if the reranker ran out of time."""
+    return {"hits": [_hit_json(hit) for hit in result.hits], "rerank_cut": result.rerank_is_cut}
 
 
 def search_event_json(searched: SearchFinished) -> dict[str, Any]:
-    """What is known of an answer before its first word: the question as it was searched, and the hits."""
+    """Returns what is known of an answer before its first word: the question as it was searched, and the hits."""
     return {
         "turn_id": searched.turn_id,
         "question": searched.question,
@@ -58,7 +58,7 @@ def search_event_json(searched: SearchFinished) -> dict[str, Any]:
 
 
 def job_json(job: IngestJob) -> dict[str, Any]:
-    """One ingest: state, stage, and how many of its files are at which stage."""
+    """Returns one ingest: state, stage, and how many of its files are at which stage."""
     return {
         "job_id": job.job_id,
         "state": job.state,
@@ -78,7 +78,7 @@ def job_json(job: IngestJob) -> dict[str, Any]:
 
 
 def file_progress_json(step: FileProgress) -> dict[str, Any]:
-    """How far one file has come."""
+    """Returns the progress of one file."""
     return {
         "source": step.source,
         "stage": step.stage,
@@ -89,7 +89,7 @@ def file_progress_json(step: FileProgress) -> dict[str, Any]:
 
 
 def removal_json(removed: RemovalCounts) -> dict[str, Any]:
-    """What went with a document."""
+    """Returns what was removed with a document, and which versions learned from it."""
     return {
         "n_documents": removed.n_documents,
         "n_passages": removed.n_passages,
@@ -98,23 +98,23 @@ def removal_json(removed: RemovalCounts) -> dict[str, Any]:
     }
 
 
-def document_json(one: ListedDocument) -> dict[str, Any]:
-    """A document as it is listed; "verdicts" are on its passages, and "cited" counts the answers that cite them."""
+def document_json(document: ListedDocument) -> dict[str, Any]:
+    """Returns a listed document; "verdicts" are on its passages, and "cited" counts the answers that cite them."""
     return {
-        "document_id": one.document_id,
-        "source": one.source,
-        "title": one.title,
-        "media_type": one.media_type,
-        "n_passages": one.n_passages,
-        "n_characters": one.n_characters,
-        "added_at": one.added_at,
-        "state": one.state,
-        **_tally_json(one.tally),
+        "document_id": document.document_id,
+        "source": document.source,
+        "title": document.title,
+        "media_type": document.media_type,
+        "n_passages": document.n_passages,
+        "n_characters": document.n_characters,
+        "added_at": document.added_at,
+        "state": document.state,
+        **_tally_json(document.tally),
     }
 
 
 def passage_with_tally_json(passage: Passage, tally: PassageTally) -> dict[str, Any]:
-    """A passage of a document, where it is in the stored text, and what became of it."""
+    """Returns a passage of a document, its position in the stored text, its verdicts and its citations."""
     return {
         "passage_id": passage.public_id,
         "heading": passage.heading,
@@ -132,7 +132,7 @@ def _tally_json(tally: PassageTally) -> dict[str, Any]:
 
 
 def gap_json(gap: KnowledgeGap, closest: Passage | None) -> dict[str, Any]:
-    """Questions that found nothing, without the names of those who asked."""
+    """Returns a group of questions that found nothing, without the names of those who asked."""
     return {
         "name": gap.name,
         "questions": list(gap.questions),
@@ -145,16 +145,16 @@ def gap_json(gap: KnowledgeGap, closest: Passage | None) -> dict[str, Any]:
     }
 
 
-MAX_NAMED_SOURCES = 3  # sources of near-duplicates that are named; the others are counted
+MAX_NAMED_SOURCES = 3  # this many sources of near-duplicates are named; the others are counted
 
 
 def format_duplicate_sources(hit: Hit) -> list[str]:
-    """Where else a hit's text is, in words: sources, and how many more there are."""
-    places = [
+    """Returns the other sources of a hit's text, and how many more there are."""
+    sources = [
         f"{duplicate.source}, page {duplicate.page}" if duplicate.page else duplicate.source
         for duplicate in hit.also_in
     ]
-    different = list(dict.fromkeys(places))
+    different = list(dict.fromkeys(sources))
     n_more = len(different) - MAX_NAMED_SOURCES
     return different[:MAX_NAMED_SOURCES] + ([f"{n_more} more"] if n_more > 0 else [])
 

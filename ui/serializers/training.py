@@ -1,4 +1,4 @@
-"""The JSON shapes of versions, nights and reviews, for `--json` and for the REST interface."""
+"""The JSON of versions, nights and reviews: one place for `--json` and for the REST interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def version_json(entry: TimelineEntry) -> dict[str, Any]:
-    """One version: where it is, what it learned from, what it costs."""
+    """Returns one version: its standing, its parent, its promotions, and the space that it takes."""
     version = entry.version
     return {
         "version": version.encoder_id,
@@ -39,7 +39,7 @@ def version_json(entry: TimelineEntry) -> dict[str, Any]:
 
 
 def night_json(night: NightRecord) -> dict[str, Any]:
-    """One night: if it is or how it ended, and why."""
+    """Returns one night: its stage, how it ended, and why."""
     summary = night.summary
     return {
         "night_id": night.night_id,
@@ -58,7 +58,7 @@ def night_json(night: NightRecord) -> dict[str, Any]:
 
 
 def running_night_json(running: RunningNight | None) -> dict[str, Any] | None:
-    """The night that runs; None if none does."""
+    """Returns the night that runs; None if none does."""
     if running is None:
         return None
     return {
@@ -69,22 +69,22 @@ def running_night_json(running: RunningNight | None) -> dict[str, Any] | None:
 
 
 def night_readiness_json(outlook: NightReadiness) -> dict[str, Any]:
-    """Whether a night could learn now, and what each tier would come to."""
-    found = outlook.sufficiency
+    """Returns whether a night could learn now, and what each tier is expected to take."""
+    data = outlook.sufficiency
     return {
-        "is_enough": found.is_sufficient,
-        "n_judged": found.n_judged,
-        "n_wanted": found.n_needed,
-        "train": {"n": found.n_train, "needed": found.min_train},
-        "held_out": {"n": found.n_held_out, "needed": found.min_held_out},
-        "from_own": found.is_cold_start,
-        "missing": list(found.missing()),
+        "is_enough": data.is_sufficient,
+        "n_judged": data.n_judged,
+        "n_wanted": data.n_needed,
+        "train": {"n": data.n_train, "needed": data.min_train},
+        "held_out": {"n": data.n_held_out, "needed": data.min_held_out},
+        "from_own": data.is_cold_start,
+        "missing": list(data.missing()),
         "tiers": {wanted: asdict(forecast) for wanted, forecast in outlook.forecasts.items()},
     }
 
 
 def doubtful_negative_json(doubt: DoubtfulNegative, passages: Mapping[str, Passage]) -> dict[str, Any]:
-    """A doubtful negative; passages that went meanwhile have no text."""
+    """Returns a doubtful negative; passages that were removed meanwhile have no text."""
     return {
         "question": doubt.question,
         "passage": _passage_json(doubt.passage_id, passages),
@@ -96,7 +96,7 @@ def doubtful_negative_json(doubt: DoubtfulNegative, passages: Mapping[str, Passa
 
 
 def review_json(review: Review) -> dict[str, Any]:
-    """One decision."""
+    """Returns one decision."""
     return {
         "question": review.question,
         "passage_id": review.passage_id,

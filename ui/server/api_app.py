@@ -1,4 +1,4 @@
-"""The doors for programs, put together: REST, OpenAI's interface, and what describes them."""
+"""The interfaces for programs, put together: REST, OpenAI's, their description, and MCP if it is wanted."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ui.version import nightjar_version
 
 
 def create_api(opening: AppStartup, *, mcp: bool = False) -> FastAPI:
-    """The application programming interface, ready for the web page to be mounted on; *mcp* adds that door too.
+    """Makes the application that serves programs, on which the web pages are mounted; *mcp* adds the MCP server.
 
     Raises:
-        SettingsError: *mcp*, and its package is not installed.
+        SettingsError: *mcp* is set, and its package is not installed.
     """
     # FastAPI's own /docs loads its scripts from another host; ours is at /api/docs.
     api = FastAPI(
@@ -63,16 +63,16 @@ def create_api(opening: AppStartup, *, mcp: bool = False) -> FastAPI:
 
 
 def import_mcp_server() -> ModuleType:
-    """The module, whose package is an extra.
+    """Imports the module of the MCP server, whose package is an extra.
 
     Raises:
-        SettingsError: it is not installed.
+        SettingsError: the package is not installed.
     """
     try:
-        from ui.mcp import server as door
+        from ui.mcp import server
     except ImportError as error:
         raise SettingsError(
-            f"the Model Context Protocol needs a package that is not here ({error}): "
+            f"the Model Context Protocol needs a package that is not installed ({error}): "
             "pip install 'nightjar-rag[mcp]', or leave server.mcp off"
         ) from error
-    return door
+    return server

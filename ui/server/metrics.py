@@ -1,4 +1,4 @@
-"""/metrics, for Prometheus: requests as they go by, and what the database counts whenever it is asked."""
+"""/metrics, for Prometheus: requests counted as they pass, and figures from the database whenever it is asked."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ui.middleware.security_headers import AsgiApp, AsgiMessage, AsgiReceive, As
 
 LATENCY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)  # seconds
 API_PREFIXES = ("/api/", "/v1/", "/livez", "/readyz", "/metrics", "/mcp")
-PAGE_ROUTE = "page"  # everything of Gradio's, under one name; its streams stay open for as long as a tab does
+PAGE_ROUTE = "page"  # all of Gradio's routes under one name; their streams stay open as long as a browser tab
 
 
 def add_metrics_route(api: FastAPI, opening: AppStartup) -> None:
-    """Counts requests from now on, and adds the call that tells of them."""
+    """Counts requests from now on, and adds the route that reports them."""
     registry = CollectorRegistry()
     api.add_middleware(RequestMetricsMiddleware, registry=registry)
     registry.register(DatabaseCollector(opening))
 
     @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def metrics(request: Request) -> Response:
-        """Counts and times for Prometheus; to administrators."""
+        """Counts and times for Prometheus; for administrators."""
         current_user(request).require_role("administrator")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -56,19 +56,19 @@ class RequestMetricsMiddleware:
         )
 
     async def __call__(self, scope: AsgiMessage, receive: AsgiReceive, send: AsgiSend) -> None:
-        """Passes it on."""
+        """Passes the request on, and records its status and time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         status, started = 500, time.perf_counter()
 
-        async def look(message: AsgiMessage) -> None:
+        async def send_and_note_status(message: AsgiMessage) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self._app(scope, receive, look)
+            await self._app(scope, receive, send_and_note_status)
         finally:
             route = route_label(getattr(scope.get("route"), "path", ""))
             self._n.labels(route, str(status)).inc()
@@ -77,7 +77,7 @@ class RequestMetricsMiddleware:
 
 
 def route_label(path: str) -> str:
-    """A route's own path, which holds no id; of pages one word.
+    """Returns the path of a route of the interface, which holds no id, or one word for all pages.
 
     >>> route_label("/api/passages/{passage_id}"), route_label("/gradio_api/queue/join"), route_label("")
     ('/api/passages/{passage_id}', 'page', 'page')
@@ -86,31 +86,31 @@ def route_label(path: str) -> str:
 
 
 class DatabaseCollector(Collector):
-    """What every door and command did: right after a restart, too."""
+    """Reports what all processes did, from the database: right after a restart, too."""
 
     def __init__(self, opening: AppStartup) -> None:
         self._opening = opening
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: asked for when it is registered, while the application may still be opening."""
+        """Returns nothing: it is called on registration, when the application may still be opening."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """All of it, counted now; nothing while the application opens."""
+        """Yields all metrics, counted now; none while the application opens."""
         if not self._opening.is_over():
             return
         app = self._opening.app()
         with read_connection(app.engine) as connection:
-            yield from _of_turns(connection)
-            yield from _of_verdicts(connection)
-            yield from _of_library(connection)
-            yield from _of_nights(connection)
-        yield from _of_serving(app)
+            yield from _turn_metrics(connection)
+            yield from _verdict_metrics(connection)
+            yield from _library_metrics(connection)
+            yield from _night_metrics(connection)
+        yield from _serving_metrics(app)
 
 
-def _of_turns(connection: Connection) -> Iterator[Metric]:
+def _turn_metrics(connection: Connection) -> Iterator[Metric]:
     n_asked = CounterMetricFamily("rag_turns", "Questions that were answered or declined.", labels=["origin"])
-    n_declined = CounterMetricFamily("rag_abstentions", "Those that were declined.", labels=["origin"])
+    n_declined = CounterMetricFamily("rag_abstentions", "Questions that were declined.", labels=["origin"])
     query = select(turns.c.origin, func.count(), func.sum(turns.c.declined)).group_by(turns.c.origin)
     for origin, n, declined in connection.execute(query):
         n_asked.add_metric([origin], n)
@@ -118,7 +118,7 @@ def _of_turns(connection: Connection) -> Iterator[Metric]:
     yield from (n_asked, n_declined)
 
 
-def _of_verdicts(connection: Connection) -> Iterator[Metric]:
+def _verdict_metrics(connection: Connection) -> Iterator[Metric]:
     n_given = CounterMetricFamily("rag_feedback", "Verdicts that were given.", labels=["target", "vote"])
     on_answers = verdict_events.c.passage_id == ""
     query = (
@@ -131,14 +131,14 @@ def _of_verdicts(connection: Connection) -> Iterator[Metric]:
     yield n_given
 
 
-def _of_library(connection: Connection) -> Iterator[Metric]:
+def _library_metrics(connection: Connection) -> Iterator[Metric]:
     for name, description, table in (("documents", "Documents.", documents), ("passages", "Passages.", passages)):
         yield GaugeMetricFamily(
             f"rag_index_{name}", description, connection.scalar(select(func.count()).select_from(table))
         )
 
 
-def _of_nights(connection: Connection) -> Iterator[Metric]:
+def _night_metrics(connection: Connection) -> Iterator[Metric]:
     n_promoted = CounterMetricFamily("rag_promotion", "Versions that began to answer.", labels=["kind"])
     for kind, n in connection.execute(select(promotions.c.kind, func.count()).group_by(promotions.c.kind)):
         n_promoted.add_metric([kind], n)
@@ -150,14 +150,18 @@ def _of_nights(connection: Connection) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "rag_last_nightly_success_timestamp_seconds", "End of the last night.", ended.timestamp()
         )
-        yield GaugeMetricFamily("rag_nightly_duration_seconds", "Of the last night.", (ended - began).total_seconds())
+        yield GaugeMetricFamily(
+            "rag_nightly_duration_seconds", "How long the last night took.", (ended - began).total_seconds()
+        )
 
 
-def _of_serving(app: App) -> Iterator[Metric]:
+def _serving_metrics(app: App) -> Iterator[Metric]:
     live = app.active_retriever
     info = GaugeMetricFamily("rag_index_info", "What answers now.", labels=["model", "tier", "index"])
     info.add_metric([live.version.encoder_id, str(live.version.tier), live.index.state if live.index else "absent"], 1)
     yield info
     yield GaugeMetricFamily(
-        "rag_disk_free_bytes", "Of the state directory's disk.", shutil.disk_usage(app.settings.data).free
+        "rag_disk_free_bytes",
+        "Free space on the disk of the state directory.",
+        shutil.disk_usage(app.settings.data).free,
     )

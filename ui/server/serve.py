@@ -1,4 +1,4 @@
-"""One process that answers: opens the state directory, serves page and API, keeps up to date, runs the nights."""
+"""The server process: opens the state directory, serves pages and API, stays up to date, runs the nights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ui.middleware.rate_limit import RateLimiter
 
 PrepareApp = Callable[[App], None]
 
-SHUTDOWN_GRACE_S = 3  # for answers under way when the application stops
+SHUTDOWN_GRACE_S = 3  # how long answers under way may go on when the application stops
 
 
 def serve(
@@ -38,11 +38,11 @@ def serve(
 ) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
-    *prepare_app* may change the opened application before it answers; *announce* gets the address once it does.
+    *prepare_app* may change the application before it answers; *announce* is called with the address once it does.
 
     Raises:
         UsageError: people have to sign in, and there is no administrator yet.
-        BusyError: another process serves this state directory, or has the port.
+        BusyError: another process serves this state directory, or uses the port.
     """
     stop = _stop_signal()
     lock = ProcessLock(settings.data / "serve.lock", "the application of this state directory")
@@ -66,7 +66,7 @@ class RunningServer:
     thread: threading.Thread
 
     def wait_until_ready(self, stop: threading.Event) -> bool:
-        """Waits until questions are answered; False if the wish to stop came first. Raises what opening raised."""
+        """Waits until questions are answered; False if *stop* was set first. Raises what opening raised."""
         while not self.opening.is_over():
             if stop.wait(0.05):
                 return False
@@ -74,7 +74,7 @@ class RunningServer:
         return True
 
     def wait(self, stop: threading.Event) -> None:
-        """Waits for the wish to stop, or for the server's end."""
+        """Waits until *stop* is set or the server has ended."""
         while self.thread.is_alive() and not stop.wait(0.5):
             pass
 
@@ -83,33 +83,35 @@ class RunningServer:
 def serve_in_thread(
     settings: Settings, *, config: Path | None = None, prepare: PrepareApp = lambda app: None
 ) -> Iterator[RunningServer]:
-    """Opens the state directory and serves it, up to date, until the block ends. The page is there while it opens.
+    """Opens the state directory and serves it until the block ends; the pages are there while it opens.
 
-    Nights are run as the settings file *config* says; none by schedule, as long as nobody starts it.
+    Nights follow the settings file *config*; none runs by schedule unless the caller starts the schedule.
 
     Raises:
         UsageError: people have to sign in, and there is no administrator yet.
-        BusyError: another process has the port.
+        BusyError: another process uses the port.
     """
     with (
-        open_auth_stack(settings) as door,
+        open_auth_stack(settings) as auth_stack,
         listening_socket(settings.server.host, settings.server.port) as listener,
     ):
         nights = NightScheduler(settings.schedule.at, nightly_command(settings.data, config), settings.data)
         opening = AppStartup(lambda: _opened(settings, prepare), nights)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-        from ui.server.uvicorn_server import create_server  # heavy: meanwhile the application opens in its own thread
+        from ui.server.uvicorn_server import (
+            create_server,
+        )  # heavy to import: meanwhile the application opens in its own thread
 
-        server = create_server(opening, settings, grace_s=SHUTDOWN_GRACE_S, auth_stack=door)
+        server = create_server(opening, settings, grace_s=SHUTDOWN_GRACE_S, auth_stack=auth_stack)
         thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
-        keeper, ingests = RefreshThread(opening), IngestQueue(opening)
+        refresh, ingests = RefreshThread(opening), IngestQueue(opening)
         thread.start()
         try:
             yield RunningServer(listener_address(listener), opening, thread)
         finally:
             nights.stop()
             ingests.stop()
-            keeper.stop()
+            refresh.stop()
             server.should_exit = True
             thread.join(SHUTDOWN_GRACE_S + 2)
             opening.close()
@@ -124,15 +126,15 @@ def _opened(settings: Settings, prepare: PrepareApp) -> App:
     return app
 
 
-# ---- where it listens
+# ---- the address
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens already, so that a taken port is known before anything is opened; port 0 takes a free one.
+    """Returns a socket that already listens, so that a taken port is known before anything opens; port 0 is any free one.
 
     Raises:
-        BusyError: the port is taken.
-        UsageError: the host can't be listened on.
+        BusyError: the port is in use.
+        UsageError: the server can't listen on the host.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -140,25 +142,25 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BusyError(
-                f"port {port} of {host} is taken: stop what uses it, or choose another with --port"
+                f"port {port} of {host} is in use: stop what uses it, or choose another with --port"
             ) from error
         raise UsageError(f"can't listen on {host!r}, port {port} ({error}): check --host and --port") from error
 
 
 def listener_address(listener: socket.socket) -> str:
-    """Where a browser finds it."""
+    """Returns the URL for a browser."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _stop_signal() -> threading.Event:
-    """Set by the first Ctrl-C or SIGTERM; the second one ends the process as ever."""
+    """Returns an event that the first Ctrl-C or SIGTERM sets; the second one ends the process as usual."""
     stop = threading.Event()
 
-    def wish(number: int, _frame: FrameType | None) -> None:
+    def request_stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, wish)
+        signal.signal(number, request_stop)
     return stop

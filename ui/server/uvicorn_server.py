@@ -1,4 +1,4 @@
-"""The API, the page mounted on it and what is in front of both, in a uvicorn that can be stopped from outside."""
+"""The API, the pages mounted on it and the middleware around both, in a uvicorn that can be stopped from outside."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StoppableServer(uvicorn.Server):
 def create_server(
     opening: AppStartup, settings: Settings, *, grace_s: int, auth_stack: AuthStack | None = None
 ) -> StoppableServer:
-    """A server that runs in `run(sockets)` until `should_exit`; people come in through *auth_stack*, if there is one.
+    """Makes a server, whose `run(sockets)` ends at `should_exit`; people sign in through *auth_stack*, if there is one.
 
     Raises:
         SettingsError: `server.mcp` is set, and its package is not installed.
@@ -47,14 +47,14 @@ def create_server(
 
 
 async def _make_server(
-    opening: AppStartup, settings: Settings, grace_s: int, door: AuthStack | None
+    opening: AppStartup, settings: Settings, grace_s: int, auth_stack: AuthStack | None
 ) -> StoppableServer:
-    """A coroutine: without a running loop Gradio 6.31 opens one for each of its locks, and closes none."""
+    """Is a coroutine because Gradio 6.31, without a running loop, opens one for each of its locks and closes none."""
     uploads = UploadRules.of(settings.server)
-    mounted = create_application(opening, settings, accounts=door is not None)
+    mounted = create_application(opening, settings, accounts=auth_stack is not None)
     gradio_app: Any = mounted.routes[-1]
-    front = wrap_in_middleware(settings, door, UploadMiddleware(mounted, uploads), uploads.max_bytes)
-    # No proxy_headers: uvicorn believes whoever speaks from this machine. trusted_proxies.py believes whom the settings name.
+    front = wrap_in_middleware(settings, auth_stack, UploadMiddleware(mounted, uploads), uploads.max_bytes)
+    # No proxy_headers: uvicorn believes anybody on this machine; trusted_proxies.py only whom the settings name.
     config = uvicorn.Config(
         front,
         log_level="warning",
@@ -67,7 +67,7 @@ async def _make_server(
 
 
 def create_application(opening: AppStartup, settings: Settings, *, accounts: bool) -> FastAPI:
-    """API and pages, with nobody in front; *accounts*: the pages say who is signed in.
+    """Makes API and pages without the middleware; with *accounts* the pages show who is signed in.
 
     Raises:
         SettingsError: `server.mcp` is set, and its package is not installed.
@@ -76,7 +76,7 @@ def create_application(opening: AppStartup, settings: Settings, *, accounts: boo
     add_script(api)
     retrieval = settings.retrieval
     with warnings.catch_warnings():
-        # Gradio 6.31 says so of every application with several pages, also if nobody asks for it, as here.
+        # Gradio 6.31 warns about every application with several pages, even if SSR is off, as it is here.
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps", UserWarning)
         mounted: FastAPI = gr.mount_gradio_app(
             api,

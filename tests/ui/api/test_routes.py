@@ -472,11 +472,11 @@ def test_a_document_that_came_meanwhile_is_found(client: httpx.Client, server: R
 def test_passages_that_nobody_encoded_get_their_vectors_once_nothing_changes(
     server: RunningServer, tmp_path: Path
 ) -> None:
-    app, leftovers = server.opening.app(), MissingVectorBackfill(stays_s=0)
+    app, backfill = server.opening.app(), MissingVectorBackfill(delay_s=0)
     (tmp_path / "moles.md").write_text("# Moles\n\nMoles dig in the garden at dawn.\n", "utf-8")
     ingest_paths(app.library, [tmp_path], splitting=SplittingRules(90))
     app.refresh()
-    leftovers.look(app)  # something has just changed: whoever brought it may be encoding it
+    backfill.run(app)  # something has just changed: whoever brought it may be encoding it
     assert app.n_missing_vectors() == 1
-    leftovers.look(app)
+    backfill.run(app)
     assert app.n_missing_vectors() == 0

@@ -1,4 +1,4 @@
-"""The door, tried from outside on a real server: who gets in by what, and all the ways in which somebody should not."""
+"""Authentication, tried from outside on a real server: who gets in by what, and all the ways in which nobody should."""
 
 from __future__ import annotations
 
@@ -433,7 +433,7 @@ def test_openais_client_comes_in_by_a_token_and_is_told_where_it_may_not(
     with openai.OpenAI(base_url=f"{server.address}/v1", api_key=secret, max_retries=0) as client:
         assert len(client.models.list().data) >= 1
         held.revoke(made.token_id)
-        with pytest.raises(openai.AuthenticationError, match="nobody is signed in, or the token does not hold"):
+        with pytest.raises(openai.AuthenticationError, match="nobody is signed in, or the token is not valid"):
             client.models.list()
 
 
@@ -614,7 +614,7 @@ def test_who_asks_too_often_is_told_when_to_try_again(comes, held: CredentialSto
     finally:
         answerer.admit = before
     assert [response.status_code for response in asked] == [200] * 10 + [429]
-    told = "too many questions of 'rea', at most 30 a minute are taken: try again in 2 seconds"
+    told = "too many questions from 'rea', at most 30 a minute are allowed: try again in 2 seconds"
     assert (asked[-1].json()["error"], asked[-1].headers["retry-after"]) == (told, "2")
     assert (by_openai.status_code, by_openai.json()["error"]["message"]) == (429, told)
     assert others.status_code == 200
@@ -626,7 +626,7 @@ def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other() -> None:
     pace.take("ann"), pace.take("ann")
     pace.take("bob")
     with pytest.raises(
-        RateLimitError, match="too many votes of 'ann', at most 6 a minute are taken: try again in 10 seconds"
+        RateLimitError, match="too many votes from 'ann', at most 6 a minute are allowed: try again in 10 seconds"
     ):
         pace.take("ann")
     at = 9.0
@@ -652,7 +652,7 @@ def test_wrong_passwords_make_one_wait_longer_each_time_and_are_forgotten() -> N
 
     waits = []
     for _ in range(12):
-        attempts.failed("ann", "192.0.2.1")
+        attempts.record_failure("ann", "192.0.2.1")
         waits.append(wait_of("ann", "192.0.2.1"))
     assert waits == [0, 15, 30, 60, 120, 240, 480, 900, 900, 900, 900, 900]
     assert wait_of("bob", "192.0.2.1") == 900
@@ -662,7 +662,7 @@ def test_wrong_passwords_make_one_wait_longer_each_time_and_are_forgotten() -> N
     assert wait_of("ann", "192.0.2.1") == 900  # who has one account must not clear the way for guessing others
     at = 3700.0
     assert wait_of("ann", "192.0.2.1") == 0
-    attempts.failed("ann", "192.0.2.1")
+    attempts.record_failure("ann", "192.0.2.1")
     assert wait_of("ann", "192.0.2.1") == 0
 
 
@@ -712,13 +712,13 @@ def test_without_an_administrator_nothing_is_served_beyond_this_machine(tmp_path
     )
     with refused, serve_in_thread(settings):
         pass
-    with open_auth_stack(load_settings(tmp_path / "data")) as door:
-        assert door is None
+    with open_auth_stack(load_settings(tmp_path / "data")) as auth_stack:
+        assert auth_stack is None
 
 
 def test_a_proxys_header_without_an_address_or_with_a_wrong_one_is_refused(tmp_path) -> None:
     nobodys = load_settings(tmp_path / "data", accounts={"proxy_header": "X-Remote-User"})
-    with pytest.raises(UsageError, match=r"nobody is named in accounts\.proxies"), open_auth_stack(nobodys):
+    with pytest.raises(UsageError, match=r"accounts\.proxies names no proxy"), open_auth_stack(nobodys):
         pass
     unreadable = load_settings(tmp_path / "data", accounts={"proxies": ["10.0.0.0/33"]})
     with pytest.raises(SettingsError, match=r"accounts\.proxies.*10\.0\.0\.0/33"), open_auth_stack(unreadable):

@@ -1,4 +1,4 @@
-"""Every door of the application and the role that it takes. A new route or event has to be named here first."""
+"""Every route and event of the application and the role that it needs. A new one has to be named here first."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def test_an_event_refuses_who_is_below_its_role(built: Any, name: str) -> None:
     for role in BELOW[EVENTS[name]]:
         told = outcome_of(function, CurrentUser("somebody", role))  # type: ignore[arg-type]
         assert f"the role {EVENTS[name]}" in told or "ask an administrator" in told
-    assert "came past the door" in outcome_of(function, None)
+    assert "did not pass the sign-in check" in outcome_of(function, None)
 
 
 def test_an_event_over_http_gets_the_person_whom_the_door_found(
@@ -353,6 +353,6 @@ def test_an_event_over_http_gets_the_person_whom_the_door_found(
 
 def test_a_request_that_came_past_the_door_is_nobodys() -> None:
     for request in (None, request_of(None)):
-        with pytest.raises(ForbiddenError, match="came past the door"):
+        with pytest.raises(ForbiddenError, match="did not pass the sign-in check"):
             current_user(request)
     assert current_user(request_of(CurrentUser("ann", "voter"))) == CurrentUser("ann", "voter")

@@ -49,9 +49,9 @@ def test_another_file_of_the_same_name_gets_a_number_and_the_same_file_none(app,
 
 
 def test_what_is_too_large_or_can_not_be_read_is_refused_and_kept_nowhere(app, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="at most 1 are taken"):
+    with pytest.raises(UsageError, match="at most 1 are allowed"):
         store_upload(app, sent(tmp_path, "x" * (1024**2 + 1)), "large.txt", LOCAL_ADMINISTRATOR)
-    with pytest.raises(UsageError, match="was not taken: the type"):
+    with pytest.raises(UsageError, match="was not stored: the type"):
         store_upload(app, sent(tmp_path), "run.exe", LOCAL_ADMINISTRATOR)
     assert app.jobs.latest() == []
 

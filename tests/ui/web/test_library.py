@@ -199,7 +199,7 @@ def test_files_that_were_refused_are_tried_again_until_they_go_in(
     assert refused is not None
     assert [Path(refusal).name for refusal in refused[1]] == ["broken.pdf"]
     (home / "docs/broken.pdf").rename(home / "docs/kept.pdf")
-    with pytest.raises(UsageError, match="none of the refused files is there any more"):
+    with pytest.raises(UsageError, match="none of the refused files exists any more"):
         enqueue_refused(app, *refused)
     (home / "docs/kept.pdf").rename(home / "docs/broken.pdf")
     job = over(client, enqueue_refused(app, *refused).job_id)

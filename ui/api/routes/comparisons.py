@@ -1,4 +1,4 @@
-"""REST: two versions on one question, side by side: by their names, or blind, for a person who says which is better."""
+"""REST: two versions on one question, side by side: named, or blind for a person who says which is better."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NHits = Annotated[int, Field(ge=1, le=100)]
 
 
 class VersionPairRequest(BaseModel):
-    """Two versions, and what to ask them; left out, the one before the current version, and the current one."""
+    """Two versions and a question for them; by default the version before the current one, and the current one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,13 +32,13 @@ class VersionPairRequest(BaseModel):
 
 
 class BlindComparisonRequest(VersionPairRequest):
-    """What is to be compared, without knowing which version is which."""
+    """A comparison in which nobody knows which version is which."""
 
     k: NHits = N_COMPARED_HITS
 
 
 class PreferenceRequest(VersionPairRequest):
-    """Which side is better: the rest as it came with the two rankings."""
+    """Which side is better, with the other values as they came with the two rankings."""
 
     a: VersionId
     b: VersionId
@@ -47,7 +47,7 @@ class PreferenceRequest(VersionPairRequest):
 
 
 def add_comparison_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.get("/api/compare")
     def compare(
@@ -57,7 +57,7 @@ def add_comparison_routes(api: FastAPI, opening: AppStartup) -> None:
         b: VersionId | None = None,
         k: Annotated[int, Query(ge=1, le=100)] = N_COMPARED_HITS,
     ) -> dict[str, Any]:
-        """Two versions on one question, by name; each hit with its rank in the other one."""
+        """Compares two named versions on one question; each hit has its rank in the other ranking."""
         current_user(request)
         app = opening.app()
         first, second = choose_two_versions(app, a, b)
@@ -76,7 +76,7 @@ def add_comparison_routes(api: FastAPI, opening: AppStartup) -> None:
 def _add_blind(api: FastAPI, opening: AppStartup) -> None:
     @api.post("/api/compare")
     def begin(request: Request, wanted: BlindComparisonRequest) -> dict[str, Any]:
-        """Two rankings, left and right, that do not say which version is which; send back which one is better."""
+        """Returns two rankings, left and right, without saying which version is which; send back which one is better."""
         person = current_user(request)
         person.require_role("voter")
         app, question = opening.app(), check_question(wanted.question)
@@ -87,28 +87,28 @@ def _add_blind(api: FastAPI, opening: AppStartup) -> None:
             search_version(app, app.registry.version(version_id), question, wanted.k)
             for version_id in (blind.left_id, blind.right_id)
         )
-        told_pair = sorted((first.encoder_id, second.encoder_id))
+        sorted_ids = sorted((first.encoder_id, second.encoder_id))
         return {
             "comparison_id": blind.comparison_id,
             "token": comparisons.token(blind, person.name),
             "question": question,
-            "a": told_pair[0],
-            "b": told_pair[1],
+            "a": sorted_ids[0],
+            "b": sorted_ids[1],
             "alike": are_same_ranking(left, right),
             "left": ranking_json(rank_moves(left, right)),
             "right": ranking_json(rank_moves(right, left)),
         }
 
     @api.post("/api/compare/{comparison_id}")
-    def end(request: Request, comparison_id: VersionId, said: PreferenceRequest) -> dict[str, Any]:
+    def end(request: Request, comparison_id: VersionId, preference: PreferenceRequest) -> dict[str, Any]:
         """Keeps which side is better, and reveals which version was which."""
         person = current_user(request)
         person.require_role("voter")
         app = opening.app()
         comparisons = BlindComparisons(app.engine, app.feedback)
-        blind = comparisons.resume(comparison_id, said.question, said.a, said.b)
-        comparisons.check_token(blind, person.name, said.token)
-        comparisons.record(blind, person.name, said.better)
+        blind = comparisons.resume(comparison_id, preference.question, preference.a, preference.b)
+        comparisons.check_token(blind, person.name, preference.token)
+        comparisons.record(blind, person.name, preference.better)
         return _revealed(app, blind)
 
 
@@ -122,7 +122,7 @@ def _named(app: App, version: Version) -> dict[str, Any]:
 
 
 def _preferred(app: App, first: Version, second: Version) -> dict[str, Any]:
-    found = BlindComparisons(app.engine, app.feedback).preferred(first.encoder_id, second.encoder_id)
-    called = version_names(app)
-    sentence = describe_preference(found, called[first.encoder_id], called[second.encoder_id])
-    return preferences_json(found, first.encoder_id, second.encoder_id) | {"told": sentence}
+    counts = BlindComparisons(app.engine, app.feedback).preferred(first.encoder_id, second.encoder_id)
+    names = version_names(app)
+    sentence = describe_preference(counts, names[first.encoder_id], names[second.encoder_id])
+    return preferences_json(counts, first.encoder_id, second.encoder_id) | {"told": sentence}

@@ -15,19 +15,19 @@ FILE_FORMATS = {"text": ("md", "text/markdown; charset=utf-8"), "json": ("json",
 
 
 def add_conversation_file_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds this call."""
+    """Adds this route."""
 
     @api.get("/api/conversations/{conversation_id}/{kind}")
     def save(conversation_id: str, kind: Literal["text", "json"], request: Request) -> Response:
-        """One of your conversations as a file, with what each answer rests on."""
-        kept, name = opening.app().conversations, current_user(request).name
-        conversation = kept.get(conversation_id, name)
-        exchanges = kept.exchanges(conversation_id, name, MAX_EXPORTED_TURNS)
-        written = (
+        """Returns one of your conversations as a file, with the sources of each answer."""
+        conversations, name = opening.app().conversations, current_user(request).name
+        conversation = conversations.get(conversation_id, name)
+        exchanges = conversations.exchanges(conversation_id, name, MAX_EXPORTED_TURNS)
+        text = (
             conversation_as_json(conversation, exchanges)
             if kind == "json"
             else conversation_as_markdown(conversation, exchanges)
         )
         ending, media_type = FILE_FORMATS[kind]
         headers = {"content-disposition": f'attachment; filename="conversation.{ending}"', "cache-control": "no-store"}
-        return Response(written.encode("utf-8", "replace"), media_type=media_type, headers=headers)
+        return Response(text.encode("utf-8", "replace"), media_type=media_type, headers=headers)

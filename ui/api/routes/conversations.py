@@ -14,20 +14,20 @@ from ui.background.startup import AppStartup
 from ui.schemas.rest import CitationSchema, ResponseSchema, SentenceSchema
 from ui.serializers.answers import answer_json
 
-ConversationId = Annotated[str, Path(max_length=100, description="As the list says.")]
+ConversationId = Annotated[str, Path(max_length=100, description="As in the list of conversations.")]
 
 
 class ConversationSchema(ResponseSchema):
     """A conversation as a list shows it."""
 
     conversation_id: str
-    title: Annotated[str, Field(description="The first question, until somebody gives it another one.")]
+    title: Annotated[str, Field(description="The first question, until it is renamed.")]
     created_at: str
-    changed_at: Annotated[str, Field(description="When something was asked in it last.")]
+    changed_at: Annotated[str, Field(description="When the last question was asked in it.")]
 
 
 class ExchangeSchema(ResponseSchema):
-    """A question and its answer, as it was given."""
+    """A question and the answer that was given."""
 
     turn_id: str
     asked_at: str
@@ -39,17 +39,17 @@ class ExchangeSchema(ResponseSchema):
     encoder_id: str
     citations: list[CitationSchema]
     sentences: list[SentenceSchema]
-    token: Annotated[str, Field(description="Votes on this answer and its passages carry it.")]
+    token: Annotated[str, Field(description="Sent along with votes on this answer and its passages.")]
 
 
 class ConversationWithTurnsSchema(ConversationSchema):
-    """A conversation with what was said in it, oldest first."""
+    """A conversation with its questions and answers, oldest first."""
 
     turns: list[ExchangeSchema]
 
 
 class RenameConversationRequest(BaseModel):
-    """Another title."""
+    """A new title."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"title": "Grants"}]})
 
@@ -59,25 +59,25 @@ class RenameConversationRequest(BaseModel):
 
 
 class DeletedConversationSchema(ResponseSchema):
-    """What became of its turns."""
+    """How many of its turns were deleted, and how many kept."""
 
-    n_turns: Annotated[int, Field(description="That are gone.")]
-    n_kept: Annotated[int, Field(description="That a verdict stands on: they stay for learning, in no conversation.")]
+    n_turns: Annotated[int, Field(description="How many turns are deleted.")]
+    n_kept: Annotated[int, Field(description="How many have a verdict and stay for learning, in no conversation.")]
 
 
 def add_conversation_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls; each sees the conversations of the person who asks, and no others."""
+    """Adds these routes; each sees only the conversations of the person who asks."""
 
     @api.get("/api/conversations", response_model=list[ConversationSchema])
     def conversations(
         request: Request,
-        words: Annotated[str, Query(max_length=200, description="Only those in which this was said.")] = "",
+        words: Annotated[str, Query(max_length=200, description="Only conversations that hold these words.")] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 30,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> list[dict[str, Any]]:
-        """Your conversations, the one with the newest question first."""
-        found = opening.app().conversations.of(current_user(request).name, limit, offset, words)
-        return [_listed_json(conversation) for conversation in found]
+        """Lists your conversations, the one with the newest question first."""
+        listed = opening.app().conversations.of(current_user(request).name, limit, offset, words)
+        return [_listed_json(conversation) for conversation in listed]
 
     @api.get("/api/conversations/{conversation_id}", response_model=ConversationWithTurnsSchema)
     def conversation(
@@ -85,24 +85,26 @@ def add_conversation_routes(api: FastAPI, opening: AppStartup) -> None:
         conversation_id: ConversationId,
         n: Annotated[int, Query(ge=1, le=1000, description="The last n turns.")] = 50,
     ) -> dict[str, Any]:
-        """One of your conversations, with its questions and answers."""
+        """Returns one of your conversations, with its questions and answers."""
         app, name = opening.app(), current_user(request).name
-        kept = app.conversations.exchanges(conversation_id, name, n)
-        turns = [_exchange_json(exchange, app.feedback.token(exchange.answer.turn_id)) for exchange in kept]
+        exchanges = app.conversations.exchanges(conversation_id, name, n)
+        turns = [_exchange_json(exchange, app.feedback.token(exchange.answer.turn_id)) for exchange in exchanges]
         return _listed_json(app.conversations.get(conversation_id, name)) | {"turns": turns}
 
     @api.patch("/api/conversations/{conversation_id}", response_model=ConversationSchema)
     def rename(request: Request, conversation_id: ConversationId, renamed: RenameConversationRequest) -> dict[str, Any]:
-        """Gives one of your conversations another title."""
-        kept, name = opening.app().conversations, current_user(request).name
-        kept.rename(conversation_id, name, renamed.title)
-        return _listed_json(kept.get(conversation_id, name))
+        """Renames one of your conversations."""
+        conversations, name = opening.app().conversations, current_user(request).name
+        conversations.rename(conversation_id, name, renamed.title)
+        return _listed_json(conversations.get(conversation_id, name))
 
     @api.delete("/api/conversations/{conversation_id}", response_model=DeletedConversationSchema)
     def delete(
         request: Request,
         conversation_id: ConversationId,
-        votes_too: Annotated[bool, Query(description="What you said of its answers and passages goes too.")] = False,
+        votes_too: Annotated[
+            bool, Query(description="Whether your votes on its answers and passages are deleted too.")
+        ] = False,
     ) -> dict[str, Any]:
         """Deletes one of your conversations; turns that were voted on stay for learning, in no conversation."""
         deleted = opening.app().conversations.delete(conversation_id, current_user(request).name, votes_too=votes_too)
@@ -118,5 +120,5 @@ def _listed_json(listed: ListedConversation) -> dict[str, Any]:
     }
 
 
-def _exchange_json(kept: StoredAnswer, token: str) -> dict[str, Any]:
-    return answer_json(kept.answer) | {"asked_at": kept.asked_at.isoformat(), "token": token}
+def _exchange_json(stored: StoredAnswer, token: str) -> dict[str, Any]:
+    return answer_json(stored.answer) | {"asked_at": stored.asked_at.isoformat(), "token": token}

@@ -14,12 +14,12 @@ from ui.background.ingest_queue import check_removal_allowed
 from ui.background.startup import AppStartup
 from ui.serializers.answers import document_json, gap_json, passage_with_tally_json, removal_json
 
-MAX_OFFSET = 10**9  # what any database takes
+MAX_OFFSET = 10**9  # every database accepts it
 DocumentId = Annotated[str, Path(min_length=1, max_length=200)]
 
 
 def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.get("/api/documents")
     def documents(
@@ -30,10 +30,10 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     ) -> list[dict[str, Any]]:
-        """What the library holds, a page at a time; the header "x-total-count" says how many documents there are.
+        """Lists the documents of the library, a page at a time; the header "x-total-count" holds their number.
 
-        "q" is in the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
-        outdated or cited, with a minus before it the other way round. "only" is outdated, encoding or replaced.
+        "q" is a part of the source or title. "sort" is source, title, type, passages, size, added, helpful, not_relevant,
+        outdated or cited; a minus before it reverses the order. "only" is outdated, encoding or replaced.
         """
         listed, n = opening.app().document_listing().page(DocumentQuery(q, sort, only), limit, offset)
         response.headers["x-total-count"] = str(n)
@@ -45,7 +45,7 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     ) -> dict[str, Any]:
-        """One document and, in reading order, some of its passages with what became of them."""
+        """Returns one document and, in reading order, some of its passages with their verdicts and citations."""
         catalogue = opening.app().document_listing()
         passages = catalogue.passages(document_id, limit, offset)
         return document_json(catalogue.get(document_id)) | {
@@ -53,8 +53,8 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
         }
 
     @api.delete("/api/documents")
-    def take_out(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
-        """Removes a document, or all below a folder, with all that hangs on it; "versions" learned from it."""
+    def remove(request: Request, source: Annotated[str, Query(min_length=1, max_length=4096)]) -> dict[str, Any]:
+        """Removes a document, or all below a folder, with passages, vectors and verdicts; "versions" learned from it."""
         app = opening.app()
         current_user(request).require_role("administrator")
         check_removal_allowed(app.settings.server.folders)
@@ -66,5 +66,5 @@ def add_document_routes(api: FastAPI, opening: AppStartup) -> None:
 def _add_gaps(api: FastAPI, opening: AppStartup) -> None:
     @api.get("/api/gaps")
     def gaps(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = DEFAULT_N_GAPS) -> list[dict[str, Any]]:
-        """Questions that found nothing, gathered by what they ask: everybody's for an administrator, else one's own."""
+        """Lists questions that found nothing, grouped by what they ask: all for an administrator, else your own."""
         return [gap_json(*gap) for gap in list_gaps(opening.app(), current_user(request), limit)]

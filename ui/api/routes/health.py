@@ -1,4 +1,4 @@
-"""REST: which version answers, and whether the process lives and is ready."""
+"""REST: which version answers, and whether the process is alive and ready."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ui.schemas.rest import LivenessSchema, ReadinessSchema, VersionSchema
 
 log = logging.getLogger(__name__)
 
-NO_WAIT_S = 0.0  # health is asked often, and must not wait
+NO_WAIT_S = 0.0  # health checks are frequent and must not wait for the start
 
 
 def add_health_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.get("/api/version", response_model=VersionSchema)
     def version(request: Request) -> dict[str, Any]:
-        """Which retriever version answers, since when and why, over how much, and by what index."""
+        """Says which retriever version answers, since when and why, over how many passages, and with which index."""
         current_user(request).require_role("reader")
         app = opening.app()
         live, latest = app.active_retriever, app.registry.latest_promotion()
@@ -46,20 +46,23 @@ def add_health_routes(api: FastAPI, opening: AppStartup) -> None:
 
     @api.get("/livez", response_model=LivenessSchema)
     def live() -> dict[str, str]:
-        """The process answers."""
+        """Says that the process answers."""
         return {"status": "ok"}
 
     @api.get("/readyz", response_model=ReadinessSchema)
     def ready() -> dict[str, Any]:
-        """Questions are answered and verdicts kept. Without its index search is exact, and that is ready too; so is an
-        application whose language model fails: it quotes."""
+        """Says whether questions are answered and verdicts kept.
+
+        It is ready without its index too, because search is then exact, and if its language model fails, because answers
+        are then quotes.
+        """
         app = opening.app(NO_WAIT_S)
         try:
-            with app.engine.begin() as connection:  # changes nothing, but needs a database that takes writes
+            with app.engine.begin() as connection:  # changes nothing, but needs a database that accepts writes
                 connection.execute(update(app_state).where(false()).values(value=""))
         except SQLAlchemyError as error:
             log.warning("not ready: %s", error)
-            raise BusyError("the database takes no writes: see whether its disk is full or read-only") from error
+            raise BusyError("the database accepts no writes: check whether its disk is full or read-only") from error
         return {
             "status": "ready",
             "encoder_id": app.active_retriever.version.encoder_id,

@@ -1,4 +1,4 @@
-"""REST: how the answers do, and what votes did."""
+"""REST: usage over time, and the effects of votes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ui.serializers.insights import usage_over_time_json, vote_effects_json
 
 
 def add_insight_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
     counted = UsageCache()
 
     @lru_cache(maxsize=1)
-    def look_of(app: App) -> VoteEffectsView:
+    def effects_view(app: App) -> VoteEffectsView:
         return VoteEffectsView(app)
 
     @api.get("/api/insights")
     def insights(request: Request, days: int = 30) -> dict[str, Any]:
-        """How the answers did over the last days, of all people together."""
+        """Counts questions and answers of all people over the last days."""
         current_user(request)
         return usage_over_time_json(counted.over_time(opening.app().engine, to_span(days)))
 
@@ -37,9 +37,9 @@ def add_insight_routes(api: FastAPI, opening: AppStartup) -> None:
         limit: Annotated[int, Query(ge=1, le=MAX_N_VOTES)] = DEFAULT_N_VOTES,
         whose: Literal["mine", "all"] = "mine",
     ) -> dict[str, Any]:
-        """What the latest votes did: rank before and now, by which version, or why not. "all" is for administrators."""
+        """Shows what the latest votes did: rank before and now, by which version, or why not. "all" is for administrators."""
         person, app = current_user(request), opening.app()
         if whose == "all":
             person.require_role("administrator")
-        look = look_of(app).look(person.name if whose == "mine" else None, limit)
+        look = effects_view(app).look(person.name if whose == "mine" else None, limit)
         return vote_effects_json(look, version_names(app))

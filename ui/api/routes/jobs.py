@@ -1,4 +1,4 @@
-"""REST: ingests, which bring documents in: begun, watched and ended."""
+"""REST: ingests, started, watched and cancelled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PathName = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class IngestJobRequest(BaseModel):
-    """Files and folders, on the machine that Nightjar runs on."""
+    """Files and folders on the machine that Nightjar runs on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,23 +25,23 @@ class IngestJobRequest(BaseModel):
 
 
 def add_job_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.post("/api/jobs", status_code=202)
     def start(wanted: IngestJobRequest, request: Request) -> dict[str, Any]:
-        """Begins an ingest in the application; ask for its "job_id" how far it is."""
+        """Starts an ingest in the application; /api/jobs/{job_id} shows its progress."""
         current_user(request).require_role("administrator")
         return job_json(enqueue_ingest(opening.app(), wanted.paths, remove_vanished=wanted.remove_vanished))
 
     @api.get("/api/jobs")
     def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[dict[str, Any]]:
-        """Ingests, the newest first."""
+        """Lists ingests, the newest first."""
         current_user(request).require_role("administrator")
         return [job_json(job) for job in opening.app().jobs.latest(limit)]
 
     @api.get("/api/jobs/{job_id}")
     def job(job_id: str, request: Request) -> dict[str, Any]:
-        """One ingest."""
+        """Returns one ingest."""
         current_user(request).require_role("administrator")
         return job_json(opening.app().jobs.get(job_id))
 
@@ -49,13 +49,13 @@ def add_job_routes(api: FastAPI, opening: AppStartup) -> None:
     def files(
         job_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=100_000)] = 1000
     ) -> list[dict[str, Any]]:
-        """How far each of its files is: those that something happens to first, then by name."""
+        """Shows the progress of each of its files: those being worked on first, then by name."""
         current_user(request).require_role("administrator")
         known = opening.app().jobs.get(job_id)
         return [file_progress_json(step) for step in opening.app().jobs.files(known.job_id, limit)]
 
     @api.post("/api/jobs/{job_id}/cancel")
     def cancel(job_id: str, request: Request) -> dict[str, Any]:
-        """Ends an ingest after the files that it is at; what is stored stays."""
+        """Cancels an ingest after the files that it is working on; what is stored stays."""
         current_user(request).require_role("administrator")
         return job_json(opening.app().jobs.cancel(job_id))

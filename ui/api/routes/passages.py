@@ -1,4 +1,4 @@
-"""REST: one passage and where it is; to a browser, as a page that can be read."""
+"""REST: one passage and its position; for a browser, as a page to read."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ui.schemas.rest import PassageSchema
 
 
 def add_passage_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds this call."""
+    """Adds this route."""
 
     @api.get("/api/passages/{passage_id}", response_model=PassageSchema)
-    def passage(
+    def read_passage(
         request: Request,
-        passage_id: Annotated[str, Path(max_length=200, examples=["7f02…"], description="As hits and citations say.")],
+        passage_id: Annotated[str, Path(max_length=200, examples=["7f02…"], description="As in hits and citations.")],
     ) -> Any:
-        """One passage: its text, its document, page and offsets. A browser gets the same as a page."""
+        """Returns one passage: its text, its document, page and offsets. A browser gets the same as a page."""
         current_user(request).require_role("reader")
-        found = _passage(opening.app().library, passage_id)
+        passage = _passage(opening.app().library, passage_id)
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(render_passage(found))
-        return _passage_json(found)
+            return HTMLResponse(render_passage(passage))
+        return _passage_json(passage)
 
 
 def _passage(library: Library, passage_id: str) -> Passage:
-    """The passage with this id, ours or its BEIR id.
+    """Returns the passage with this id, ours or its BEIR id.
 
     Raises:
-        NotFoundError: there is none; its document may have changed since.
+        NotFoundError: no passage has it; its document may have changed since.
     """
     resolved = library.resolve([passage_id]).get(passage_id, passage_id)
-    found = library.get([resolved])
-    if resolved not in found:
-        raise NotFoundError(f"no passage {passage_id!r}: its document was changed or removed; search for it anew")
-    return found[resolved]
+    passages = library.get([resolved])
+    if resolved not in passages:
+        raise NotFoundError(f"no passage {passage_id!r}: its document was changed or removed; search for it again")
+    return passages[resolved]
 
 
 def _passage_json(passage: Passage) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
 
 
 def render_passage(passage: Passage) -> str:
-    """The passage as a page of text, without anything that its document could bring with it."""
+    """Renders the passage as a page of plain text: markup in its document is shown, not obeyed."""
     location = [
         passage.source,
         *([f"page {passage.page}"] if passage.page else []),

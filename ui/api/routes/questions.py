@@ -1,4 +1,4 @@
-"""REST: ask, whole or as a stream of events, and search."""
+"""REST: questions, answered at once or as a stream of events, and searches."""
 
 from __future__ import annotations
 
@@ -32,26 +32,30 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
                 '\n\nevent: answer\ndata: {"answer": "Apply before May. [1]", "citations": […], "token": "…"}\n\n',
             }
         },
-        "description": "Events: `searched` with the hits, `text` with a piece, `answer` with the whole, or `error`.",
+        "description": "Events: `searched` with the hits, `text` with a piece, `answer` with the whole answer, or `error`.",
     }
 }
 
 
 class SearchFilterRequest(BaseModel):
-    """Which documents are searched; what is left out lets all pass."""
+    """Which documents are searched; a field that is left out lets all pass."""
 
     model_config = ConfigDict(extra="forbid")
 
-    sources: Annotated[FilterTerms, Field(description="Files, folders, or patterns with * and ?; one suffices.")] = []
-    types: Annotated[FilterTerms, Field(description="Suffixes such as pdf, or media types; one suffices.")] = []
+    sources: Annotated[
+        FilterTerms, Field(description="Files, folders, or patterns with * and ?; matching one is enough.")
+    ] = []
+    types: Annotated[
+        FilterTerms, Field(description="Suffixes such as pdf, or media types; matching one is enough.")
+    ] = []
     since: Annotated[FilterTerm | None, Field(description="Ingested on this day or later; ISO 8601.")] = None
     until: Annotated[FilterTerm | None, Field(description="Ingested on this day or earlier.")] = None
 
     def filter(self) -> SearchFilter:
-        """The same for the retriever.
+        """Returns the filter for the retriever.
 
         Raises:
-            UsageError: a date can't be read, or nothing lies between the two.
+            UsageError: a date can't be read, or no day lies between the two.
         """
         return parse_filter(self.sources, self.types, self.since, self.until)
 
@@ -64,20 +68,22 @@ class QuestionRequest(BaseModel):
     )
 
     question: Annotated[str, Field(description="In a few sentences at most.")]
-    conversation_id: Annotated[ShortId | None, Field(description="The same one makes follow-ups of questions.")] = None
-    k: Annotated[int | None, Field(ge=1, le=100, description="How many passages the answer may rest on.")] = None
+    conversation_id: Annotated[
+        ShortId | None, Field(description="Questions with the same id may follow up on each other.")
+    ] = None
+    k: Annotated[int | None, Field(ge=1, le=100, description="How many passages the answer may use.")] = None
     where: SearchFilterRequest = SearchFilterRequest()
 
 
 def add_question_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.post("/api/ask", response_model=AnswerSchema, responses=STREAM_RESPONSES)
     async def ask(asked: QuestionRequest, request: Request) -> Any:
         """Answers a question; the token that comes with the answer is needed to vote on it.
 
-        Questions with the same conversation_id are a conversation: a follow-up is made to stand alone, see "question".
-        With `Accept: text/event-stream` the answer comes as of /api/ask/stream.
+        Questions with the same conversation_id are a conversation: a follow-up is rewritten to stand alone, see "question".
+        With `Accept: text/event-stream` the answer comes as from /api/ask/stream.
         """
         if SSE_MEDIA_TYPE in request.headers.get("accept", ""):
             return await _streamed(asking, _question(asked, request))
@@ -89,7 +95,7 @@ def add_question_routes(api: FastAPI, opening: AppStartup, asking: AsyncAnswerer
     async def stream(asked: QuestionRequest, request: Request) -> Response:
         """Answers a question as server-sent events: what was found, the text in pieces, and the whole answer.
 
-        A client that goes away ends the answer. Comments keep the connection open while nothing happens.
+        The answer ends if the client goes away. Comments keep the connection open while nothing happens.
         """
         return await _streamed(asking, _question(asked, request))
 

@@ -26,7 +26,7 @@ ReasonText = Annotated[str, Field(min_length=1, max_length=MAX_REASON_LENGTH)]
 
 
 class StartNightRequest(BaseModel):
-    """A night that is wanted now."""
+    """A night to start now."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,17 +35,17 @@ class StartNightRequest(BaseModel):
 
 
 class RollbackRequest(BaseModel):
-    """A change of the version that answers, confirmed."""
+    """A confirmed change of the version that answers."""
 
     model_config = ConfigDict(extra="forbid")
 
     confirm: ShortText
-    """The short name (eight characters) of the version that shall answer."""
+    """The short name (eight characters) of the version that is to answer."""
     reason: ReasonText
 
 
 class PromotionRequest(RollbackRequest):
-    """The same, with the version that is meant."""
+    """A confirmed promotion of one version."""
 
     version: ShortText
 
@@ -62,20 +62,20 @@ class ReviewRequest(BaseModel):
 
 
 def add_training_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
-    room = TrainingAdmin(opening)
-    _add_versions(api, room)
-    _add_nights(api, room)
-    _add_reviews(api, room)
+    """Adds these routes."""
+    admin = TrainingAdmin(opening)
+    _add_versions(api, admin)
+    _add_nights(api, admin)
+    _add_reviews(api, admin)
 
 
-def _add_versions(api: FastAPI, room: TrainingAdmin) -> None:
+def _add_versions(api: FastAPI, admin: TrainingAdmin) -> None:
     @api.get("/api/versions")
     def versions(request: Request) -> dict[str, Any]:
-        """All retriever versions, the newest first, and which one answers."""
+        """Lists all retriever versions, the newest first, and which one answers."""
         from retriever_training.versions.timeline import version_timeline
 
-        app = _opened(room, request)
+        app = _opened(admin, request)
         entries = version_timeline(app.stores)
         return {"current": app.current().encoder_id, "versions": [version_json(entry) for entry in entries]}
 
@@ -83,63 +83,63 @@ def _add_versions(api: FastAPI, room: TrainingAdmin) -> None:
     def promote(wanted: PromotionRequest, request: Request) -> dict[str, str]:
         """Makes a version answer, whatever the gate said."""
         return {
-            "version": room.promote(wanted.version, wanted.confirm, wanted.reason, _administrator(request)).encoder_id
+            "version": admin.promote(wanted.version, wanted.confirm, wanted.reason, _administrator(request)).encoder_id
         }
 
     @api.post("/api/rollback")
     def rollback(wanted: RollbackRequest, request: Request) -> dict[str, str]:
         """Makes the version before the current one answer again."""
-        return {"version": room.roll_back(wanted.confirm, wanted.reason, _administrator(request)).encoder_id}
+        return {"version": admin.roll_back(wanted.confirm, wanted.reason, _administrator(request)).encoder_id}
 
     @api.post("/api/versions/free")
     def free(request: Request) -> dict[str, Any]:
         """Frees vectors and indexes that only versions far back in the history need; their files stay."""
         _administrator(request)
-        return asdict(room.free())
+        return asdict(admin.free())
 
 
-def _add_nights(api: FastAPI, room: TrainingAdmin) -> None:
+def _add_nights(api: FastAPI, admin: TrainingAdmin) -> None:
     @api.get("/api/nights")
     def nights(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 30) -> dict[str, Any]:
-        """The nights, the latest first; the one that runs; when the next begins, and whether it has enough."""
+        """Lists the nights, the latest first, the one that runs, and when the next begins and whether it has enough data."""
         from retriever_training.versions.night_store import NightStore
 
-        app = _opened(room, request)
-        next_at = room.opening.nights.next_start_at
+        app = _opened(admin, request)
+        next_at = admin.opening.nights.next_start_at
         return {
-            "running": running_night_json(room.running()),
+            "running": running_night_json(admin.running()),
             "next_at": next_at.isoformat() if next_at else None,
-            "outlook": night_readiness_json(room.outlook()),
+            "outlook": night_readiness_json(admin.outlook()),
             "nights": [night_json(night) for night in NightStore(app.engine).newest(limit)],
         }
 
     @api.post("/api/nights/run", status_code=202)
     def run(begun: StartNightRequest, request: Request) -> dict[str, Any]:
-        """Begins a night, which goes on by itself; /api/nights says how far it is."""
+        """Starts a night, which runs on its own; /api/nights shows its progress."""
         _administrator(request)
-        return {"pid": room.start(begun.tier), "tier": begun.tier}
+        return {"pid": admin.start(begun.tier), "tier": begun.tier}
 
     @api.delete("/api/nights/run")
     def cancel(request: Request) -> dict[str, bool]:
-        """Ends the night that runs; the next one goes on where it was."""
+        """Cancels the night that runs; the next one continues where it stopped."""
         _administrator(request)
-        return {"cancelled": room.opening.nights.cancel()}
+        return {"cancelled": admin.opening.nights.cancel()}
 
     @api.get("/api/nights/log")
     def log(request: Request) -> dict[str, list[str]]:
-        """The last lines that the latest night said."""
+        """Returns the last lines of the latest night's log."""
         _administrator(request)
-        return {"lines": room.opening.nights.lines()}
+        return {"lines": admin.opening.nights.lines()}
 
 
-def _add_reviews(api: FastAPI, room: TrainingAdmin) -> None:
+def _add_reviews(api: FastAPI, admin: TrainingAdmin) -> None:
     @api.get("/api/reviews")
     def queue(request: Request) -> dict[str, Any]:
-        """Negatives that are in doubt, and what was decided of others."""
+        """Lists negatives that are in doubt, and the decisions on others."""
         from retriever_training.judgments.reviews import ReviewStore
 
-        app = _opened(room, request)
-        doubts = room.doubtful_negatives()
+        app = _opened(admin, request)
+        doubts = admin.doubtful_negatives()
         passages = app.library.get([name for doubt in doubts for name in (doubt.passage_id, *doubt.right)])
         return {
             "doubts": [doubtful_negative_json(doubt, passages) for doubt in doubts],
@@ -148,21 +148,21 @@ def _add_reviews(api: FastAPI, room: TrainingAdmin) -> None:
 
     @api.post("/api/reviews")
     def decide(decided: ReviewRequest, request: Request) -> dict[str, Any]:
-        """Decides on a passage as a negative of a question; the next night follows it."""
+        """Decides whether a passage is a negative of a question; the next night follows the decision."""
         person = _administrator(request)
-        return review_json(room.decide_review(decided.question, decided.passage_id, decided.decision, person))
+        return review_json(admin.decide_review(decided.question, decided.passage_id, decided.decision, person))
 
 
-def _opened(room: TrainingAdmin, request: Request) -> App:
+def _opened(admin: TrainingAdmin, request: Request) -> App:
     _administrator(request)
-    return room.opening.app()
+    return admin.opening.app()
 
 
 def _administrator(request: Request) -> CurrentUser:
-    """Who asks.
+    """Returns who asks.
 
     Raises:
-        ForbiddenError: it is no administrator.
+        ForbiddenError: this person is not an administrator.
     """
     person = current_user(request)
     person.require_role("administrator")

@@ -1,4 +1,4 @@
-"""REST: what a person says of a passage or an answer."""
+"""REST: a person's verdicts on passages and answers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EXAMPLE_TARGET: dict[str, JsonValue] = {"turn_id": "0c5d…", "token": "91ab…"
 
 
 class VerdictTargetRequest(BaseModel):
-    """What a verdict is about: a passage that a turn showed or, without one, the turn's answer."""
+    """What a verdict is about: a passage that a turn showed or, without a passage, the turn's answer."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_TARGET]})
 
-    turn_id: Annotated[ShortId, Field(description="Of the answer.")]
-    token: Annotated[ShortId, Field(description="That came with the answer.")]
+    turn_id: Annotated[ShortId, Field(description="The turn of the answer.")]
+    token: Annotated[ShortId, Field(description="The token that came with the answer.")]
     passage_id: Annotated[ShortId | None, Field(description="A passage that was shown; a pin may name any.")] = None
 
 
@@ -45,21 +45,21 @@ class VerdictRequest(VerdictTargetRequest):
 
 
 def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
-    """Adds these calls."""
+    """Adds these routes."""
 
     @api.post("/api/verdicts", response_model=VerdictSchema)
     def give(given: VerdictRequest, request: Request) -> dict[str, Any]:
-        """Records what a person says of a passage or an answer; in place of what the same person said before."""
+        """Records a verdict on a passage or an answer; it replaces the same person's earlier one."""
         person = current_user(request)
         person.require_role("voter")
         app = opening.app()
         app.feedback.record_verdict(person.name, given.turn_id, _target(app, given), given.verdict, given.comment)
-        at_once = app.settings.retrieval.until_tonight
-        return {"verdict": given.verdict, "promise": verdict_notice(given.verdict, boosts_immediately=at_once)}
+        boosts = app.settings.retrieval.until_tonight
+        return {"verdict": given.verdict, "promise": verdict_notice(given.verdict, boosts_immediately=boosts)}
 
     @api.delete("/api/verdicts", response_model=VerdictSchema)
     def withdraw(target: VerdictTargetRequest, request: Request) -> dict[str, Any]:
-        """Takes a verdict back; nothing happens if none is."""
+        """Withdraws a verdict; does nothing if there is none."""
         person = current_user(request)
         person.require_role("voter")
         app = opening.app()
@@ -68,10 +68,10 @@ def add_verdict_routes(api: FastAPI, opening: AppStartup) -> None:
 
 
 def _target(app: App, target: VerdictTargetRequest) -> str | None:
-    """The passage's own id; outside it may go by its BEIR id.
+    """Returns the passage's own id; clients may name it by its BEIR id.
 
     Raises:
-        UsageError: the token is not the turn's.
+        UsageError: the token is not that of the turn.
         NotFoundError: no passage has this id.
     """
     app.feedback.check_token(target.turn_id, target.token)
@@ -81,7 +81,7 @@ def _target(app: App, target: VerdictTargetRequest) -> str | None:
     for passage in shown.values():
         if target.passage_id in (passage.passage_id, passage.public_id):
             return passage.passage_id
-    found = app.library.resolve([target.passage_id])
-    if target.passage_id not in found:
+    resolved = app.library.resolve([target.passage_id])
+    if target.passage_id not in resolved:
         raise NotFoundError(f"no passage {target.passage_id!r}: name one that the answer showed, by its passage_id")
-    return found[target.passage_id]
+    return resolved[target.passage_id]

@@ -26,7 +26,7 @@ def mcp(context: typer.Context) -> None:
     from ui.server.api_app import import_mcp_server
     from ui.version import nightjar_version
 
-    door, settings = import_mcp_server(), load_command_settings(context)
+    server, settings = import_mcp_server(), load_command_settings(context)
 
     def open_() -> App:
         from rag.app.app import open_app
@@ -42,6 +42,6 @@ def mcp(context: typer.Context) -> None:
         return opened
 
     try:
-        door.create_mcp_server(app, AsyncAnswerer(app), nightjar_version()).run("stdio")
+        server.create_mcp_server(app, AsyncAnswerer(app), nightjar_version()).run("stdio")
     finally:
         opening.close()
