@@ -174,7 +174,7 @@ def test_the_model_gets_rules_history_passages_and_question(ask, endpoint):
 
 
 def test_a_model_that_obeys_a_document_gets_no_image_or_link_onto_the_page(ask, endpoint):
-    from ui.web.components.escape import escape_html
+    from ui.html.fragments import escape_html
 
     endpoint.behave = says("![x](http://evil.example/?q=1) <img src=x> Schools open on 1 June [1].")
     shown = escape_html(ask("When do schools open again?").text)

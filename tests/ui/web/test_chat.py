@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_card_has_a_badge_by_the_best_support_and_none_without_a_citation(supp
     cited = Citation(
         n=1, passage_id="p", source="a.md", page=None, start=0, end=10, quote="Owls hunt.", support=support
     )
-    assert badge in render_card(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8), [cited])
+    assert badge in unescape(render_card(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8), [cited]))
     assert "nj-badge" not in render_card(Hit(passage=passage, rank=1, score=0.9, dense=0.7, lexical=0.8), [])
 
 

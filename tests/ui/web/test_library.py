@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -299,11 +300,11 @@ def test_the_page_refuses_who_may_not_and_shows_names_to_administrators_only(
     assert "Which volcano did ben climb" not in page.gather(ada)[page.gaps]
     listed = server.opening.app().document_listing().page(DocumentQuery(), 1)[0][0]
     assert "by&#32;" not in render_document_head(listed, {"ben": 2, "cy": 1}, CurrentUser("ada", "voter"))
-    assert "Marked as outdated 3 times by 2 people." in render_document_head(
-        listed, {"ben": 2, "cy": 1}, CurrentUser("ada", "voter")
+    assert "Marked as outdated 3 times by 2 people." in unescape(
+        render_document_head(listed, {"ben": 2, "cy": 1}, CurrentUser("ada", "voter"))
     )
-    assert "Marked as outdated by ben (2×), cy (1×)." in render_document_head(
-        listed, {"ben": 2, "cy": 1}, CurrentUser("root", "administrator")
+    assert "Marked as outdated by ben (2×), cy (1×)." in unescape(
+        render_document_head(listed, {"ben": 2, "cy": 1}, CurrentUser("root", "administrator"))
     )
 
 
@@ -367,7 +368,9 @@ def test_a_removal_says_what_would_go() -> None:
     told = format_removal_preview("<notes>", RemovalCounts(2, 3, 1, ("v1", "v2")))
     assert "“&#60;notes&#62;” for good: 2 documents with 3 passages. 1 verdict on them" in told
     assert "Versions that learned from them: v1, v2." in told and "stay on the disk" in told
-    assert "With it: 1 uploaded file." in format_removal_preview("uploads/a.md", RemovalCounts(1, 1, 0, ()), n_copies=1)
+    assert "Also deleted: 1 uploaded file." in format_removal_preview(
+        "uploads/a.md", RemovalCounts(1, 1, 0, ()), n_copies=1
+    )
 
 
 # ---- killed

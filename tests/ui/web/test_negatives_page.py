@@ -31,10 +31,10 @@ from tests.fixtures.browser import CHROMIUM, DRIVER, Page
 from tests.fixtures.requests import request_of
 from tests.ui.browser.test_first_visit import HOSTILE
 from ui.background.startup import AppStartup
+from ui.html.fragments import escape_html
 from ui.server.serve import RunningServer, serve_in_thread
 from ui.texts import shared as texts
 from ui.texts.reasons import REMOVED
-from ui.web.components.escape import escape_html
 from ui.web.components.theme import MAIN_STYLE_SHEET
 from ui.web.pages import build_pages
 from ui.web.training.negatives_page import NegativesPage, judged_questions, negatives_html

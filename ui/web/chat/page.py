@@ -14,6 +14,7 @@ from ui.actions.status_messages import status_messages
 from ui.auth.current_user import CurrentUser, current_user
 from ui.background.startup import AppStartup
 from ui.background.uploads import UploadRules
+from ui.html.fragments import escape_html
 from ui.texts import chat as said
 from ui.texts import shared as texts
 from ui.web.chat.answer_votes import AnswerVotes
@@ -26,7 +27,6 @@ from ui.web.chat.render_answer import format_answer_details
 from ui.web.chat.source_cards import SourceCardHandlers
 from ui.web.chat.sources_panel import SourcesPanel, page_links
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.components.sample_questions import sample_questions
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rag.records import Answer, CheckedSentence
 from ui.html.environment import strip_control_characters
+from ui.html.fragments import escape_html
 from ui.texts import shared as texts
-from ui.web.components.escape import escape_html
 
 
 def format_answer_details(answer: Answer, index_state: str, asked: str) -> str:

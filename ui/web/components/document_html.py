@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from rag.feedback.passage_tallies import PassageTally
 from rag.records import HEADING_SEPARATOR, Document, Passage
+from ui.html.fragments import render_fragment
 from ui.texts import library as texts
-from ui.web.components.escape import escape_html, highlight
+from ui.web.components.escape import highlight
 
 NO_TALLIES: Mapping[str, PassageTally] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPart:
+    """A passage of a document as it is shown, and the text before it that belongs to none."""
+
+    between: Markup
+    page: int | None
+    """The page, if it begins here."""
+    is_marked: bool
+    facts: Sequence[str]
+    overlaps: bool
+    """Whether the passage begins inside the one before; what they share is not repeated."""
+    text: Markup
 
 
 def render_document(
@@ -23,53 +41,51 @@ def render_document(
     Each passage is in a box below a line that says its page, its heading and, by *tallies*, what became of it. What
     is between two passages belongs to none, and is shown between the boxes. One passage may be marked.
     """
-    shown: list[str] = []
+    parts: list[DocumentPart] = []
     done = min((passage.start for passage in passages), default=0)
     page: int | None = None
-    for passage in sorted(passages, key=lambda one: (one.start, one.end)):
+    for passage in sorted(passages, key=lambda passage: (passage.start, passage.end)):
         between = document.text[done : passage.start].strip()
-        if between:
-            shown.append(f'<div class="nj-between">{highlight(between, ())}</div>')
-        if passage.page is not None and passage.page != page:
-            shown.append(f'<h3 class="nj-paper">{texts.PAGE.format(page=passage.page)}</h3>')
-            page = passage.page
+        start = max(passage.start, done)
+        is_new_page = passage.page is not None and passage.page != page
+        page = passage.page if is_new_page else page
         is_marked = passage.passage_id == marked_passage_id
-        shown.append(
-            _passage(
-                document, passage, start=max(passage.start, done), above=between, is_marked=is_marked, tallies=tallies
+        tally = format_tally(tallies.get(passage.passage_id, PassageTally()))
+        facts = [_heading(passage, between), texts.THIS_PASSAGE if is_marked else "", *tally]
+        parts.append(
+            DocumentPart(
+                between=highlight(between, ()),
+                page=page if is_new_page else None,
+                is_marked=is_marked,
+                facts=[fact for fact in facts if fact],
+                overlaps=start > passage.start,
+                text=highlight(document.text[start : passage.end].strip("\n"), ()),
             )
         )
         done = max(done, passage.end)
-    return f'<div class="nj-document">{"".join(shown)}</div>'
+    return render_fragment("components/document.html.j2", parts=parts, texts=texts)
 
 
-def _passage(
-    document: Document, one: Passage, start: int, above: str, is_marked: bool, tallies: Mapping[str, PassageTally]
-) -> str:
-    """One box; if passages overlap, the text that is in the box before is not repeated."""
-    text = highlight(document.text[start : one.end].strip("\n"), ())
-    is_above = above.endswith(one.heading.rpartition(HEADING_SEPARATOR)[2])  # as the text has it: not said twice
-    heading = escape_html(one.heading) if one.heading and not is_above else ""
-    tally = format_tally(tallies.get(one.passage_id, PassageTally()))
-    facts = [heading, texts.THIS_PASSAGE if is_marked else "", *tally]
-    line = " · ".join(fact for fact in facts if fact)
-    head = f'<div class="nj-meta">{line}</div>' if line else ""
-    overlap = f'<div class="nj-meta">{texts.OVERLAPS}</div>' if start > one.start else ""
-    return (
-        f'<div class="nj-passage{" nj-this" if is_marked else ""}">{head}{overlap}'
-        f'<div class="nj-text">{text}</div></div>'
-    )
+def _heading(passage: Passage, above: str) -> str:
+    """Returns the passage's heading, unless the text *above* ends with it: then it is not said twice."""
+    return "" if above.endswith(passage.heading.rpartition(HEADING_SEPARATOR)[2]) else passage.heading
 
 
-def format_tally(tally: PassageTally) -> list[str]:
+def format_tally(tally: PassageTally) -> list[Markup]:
     """What became of passages, in a few words for each count that is not zero.
 
-    >>> format_tally(PassageTally(helpful=2, cited=1))
+    >>> [str(count) for count in format_tally(PassageTally(helpful=2, cited=1))]
     ['<span class="nj-said-helpful">2 helpful</span>', '<span class="nj-said-cited">cited once</span>']
     """
     counts = {name: getattr(tally, name) for name in ("helpful", "not_relevant", "outdated", "cited")}
     return [
-        f'<span class="nj-said-{name}">{texts.TALLY_ONE[name] if n == 1 else texts.TALLY[name].format(n=n)}</span>'
+        Markup(  # noqa: S704 - the template escapes
+            render_fragment(
+                "components/tally.html.j2",
+                name=name,
+                text=texts.TALLY_ONE[name] if n == 1 else texts.TALLY[name].format(n=n),
+            )
+        )
         for name, n in counts.items()
         if n
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rag.errors import NightjarError
-from ui.web.components.escape import escape_html
+from ui.html.fragments import escape_html
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ui.web.components.escape import escape_html
+from ui.html.fragments import escape_html
 
 HEIGHT, TOP, BOTTOM = 150, 8, 20  # pixels; below is room for the days
 LEFT, INNER_W = 10.0, 89.0  # per cent of the width, whatever that is: Gradio's sanitiser takes a viewBox away

@@ -15,10 +15,10 @@ from ui.actions.vote_effects import DEFAULT_N_VOTES, MAX_N_VOTES, VoteEffectsSum
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
 from ui.background.usage_cache import UsageCache
+from ui.html.fragments import escape_html
 from ui.texts import insights as words
 from ui.texts import shared as texts
 from ui.web.chat.sources_panel import html_block, page_links
-from ui.web.components.escape import escape_html
 from ui.web.components.stream_updates import stream_updates
 from ui.web.insights.compare_tab import CompareTab
 from ui.web.insights.render import render_usage, render_votes

@@ -11,10 +11,11 @@ from rag.versions.version_labels import short_version_name
 from retriever_training.inspection.judged_ranks import BEYOND_DEPTH
 from retriever_training.inspection.vote_effects import VoteEffect
 from ui.actions.vote_effects import VoteEffectsSummary
+from ui.html.fragments import escape_html
 from ui.texts import insights as words
 from ui.texts import shared as texts
 from ui.texts.reasons import describe_exclusion
-from ui.web.components.escape import escape_html, passage_title
+from ui.web.components.escape import passage_title
 from ui.web.components.inline_svg import Series, bar_chart, line_chart, rank_sparkline
 
 FIRST_WORDS = 170  # characters of a passage

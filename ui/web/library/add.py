@@ -14,10 +14,10 @@ from ui.auth.current_user import current_user
 from ui.background.ingest_queue import enqueue_ingest, enqueue_refused, latest_refused_job
 from ui.background.startup import AppStartup
 from ui.background.uploads import store_upload
+from ui.html.fragments import escape_html
 from ui.texts import library as own_texts
 from ui.texts import shared as texts
 from ui.web.chat.sources_panel import html_block
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.components.library_errors import QUIET, guarded_library_action
 from ui.web.library.render_jobs import MAX_FILES, render_jobs

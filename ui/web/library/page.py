@@ -12,9 +12,9 @@ from rag.errors import NightjarError
 from ui.actions.list_gaps import list_gaps
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
+from ui.html.fragments import escape_html
 from ui.texts import library as texts
 from ui.web.chat.sources_panel import html_block, page_links
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.components.library_errors import QUIET, guarded_library_action
 from ui.web.library.add import AddDocuments

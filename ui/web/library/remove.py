@@ -11,9 +11,9 @@ from ui.actions.remove_documents import remove_documents, uploaded_copies
 from ui.auth.current_user import CurrentUser, current_user
 from ui.background.ingest_queue import check_removal_allowed
 from ui.background.startup import AppStartup
+from ui.html.fragments import escape_html
 from ui.texts import library as texts
 from ui.web.chat.sources_panel import html_block
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.components.library_errors import QUIET, guarded_library_action
 from ui.web.library.render_jobs import format_removed

@@ -1,52 +1,63 @@
-"""Ingests and documents → what their page shows. Everything that comes from files is escaped."""
+"""Ingests and documents → what their page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rag.ingestion.ingest_jobs import IngestJob
 from rag.ingestion.progress import FINAL_STAGES, FileProgress
 from rag.ingestion.remove_documents import RemovalCounts
+from ui.html.fragments import render_fragment
 from ui.texts import library as own_texts
 from ui.texts import shared as texts
-from ui.web.components.escape import escape_html
 
 MAX_FILES = 30  # of an ingest
 FEW = 8  # files of an ingest that is over, which need no folding
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJob:
+    """An ingest as it is shown."""
+
+    job_id: str
+    state: str
+    paths: str
+    about: str
+    percent: int | None
+    """How much is done; None if it does not run."""
+    in_sight: Sequence[FileProgress]
+    folded: Sequence[FileProgress]
+    n_more: int
+    """Files that are not listed."""
+
+
 def render_jobs(jobs: Sequence[tuple[IngestJob, Sequence[FileProgress]]]) -> str:
-    """Ingests, each with some of its files, as HTML."""
-    shown = "".join(_job(job, steps) for job, steps in jobs)
-    return f'<div class="nj-jobs"><h2>{texts.INGESTS}</h2>{shown or f"<p>{texts.NO_INGESTS}</p>"}</div>'
+    """Renders ingests, each with some of its files."""
+    shown = [_shown(job, steps) for job, steps in jobs]
+    return render_fragment("library/jobs.html.j2", jobs=shown, texts=texts, own_texts=own_texts)
 
 
-def _job(job: IngestJob, steps: Sequence[FileProgress]) -> str:
+def _shown(job: IngestJob, steps: Sequence[FileProgress]) -> ShownJob:
     parts = [
         texts.JOB_STATES[job.state],
         texts.JOB_STAGES[job.stage],
         ", ".join(f"{n:,} {own_texts.STEP_STAGES[stage]}" for stage, n in job.files.items()),
         texts.N_ENCODED.format(done=job.n_encoded, total=job.n_passages) if job.n_passages else "",
-        escape_html(job.note),
+        job.note,
     ]
-    about = " · ".join(part for part in parts if part)
-    n_more = sum(job.files.values()) - len(steps)
-    more = f'<p class="nj-hint">{texts.MORE_FILES.format(n=n_more, job=job.job_id[:8])}</p>' if n_more > 0 else ""
-    paths = escape_html(", ".join(job.asked.paths))
-    files = _steps(_refused_first(steps)) if job.state == "running" else _folded(steps)
-    return (
-        f'<div class="nj-job nj-{job.state}"><div class="nj-title">{paths}</div><p class="nj-what">{about}</p>'
-        f"{_bar(job)}{files}{more}</div>"
+    is_running = job.state == "running"
+    in_sight, folded = (_refused_first(steps), []) if is_running else _folded(steps)
+    return ShownJob(
+        job_id=job.job_id[:8],
+        state=job.state,
+        paths=", ".join(job.asked.paths),
+        about=" · ".join(part for part in parts if part),
+        percent=round(100 * share_done(job)) if is_running else None,
+        in_sight=in_sight,
+        folded=folded,
+        n_more=sum(job.files.values()) - len(steps),
     )
-
-
-def _bar(job: IngestJob) -> str:
-    """A bar of how much is done, while it runs."""
-    if job.state != "running":
-        return ""
-    percent = round(100 * share_done(job))
-    told = own_texts.JOB_DONE_SHARE.format(percent=percent)
-    return f'<div class="nj-progress"><progress value="{percent}" max="100" title="{told}"></progress> {told}</div>'
 
 
 def share_done(job: IngestJob) -> float:
@@ -61,33 +72,16 @@ def share_done(job: IngestJob) -> float:
     return (n_over + n_stored * encoded) / n_files if n_files else 0.0
 
 
-def _steps(steps: Sequence[FileProgress]) -> str:
-    if not steps:
-        return ""
-    rows = "".join(
-        f'<tr class="nj-step-{step.stage}"><td>{escape_html(step.source)}</td><td>{own_texts.STEP_STAGES[step.stage]}</td>'
-        f"<td>{_encoded(step)}</td><td>{escape_html(step.note)}</td></tr>"
-        for step in steps
-    )
-    return f'<table class="nj-steps"><tbody>{rows}</tbody></table>'
-
-
 def _refused_first(steps: Sequence[FileProgress]) -> list[FileProgress]:
     return sorted(steps, key=lambda step: step.stage != "refused")
 
 
-def _folded(steps: Sequence[FileProgress]) -> str:
-    """The files of what is over: few of them as they are; of many, refused ones in sight and the others when asked for."""
+def _folded(steps: Sequence[FileProgress]) -> tuple[list[FileProgress], list[FileProgress]]:
+    """Returns the files that are shown at once, and those that open on a click: of many, refused ones are in sight."""
     if len(steps) <= FEW:
-        return _steps(_refused_first(steps))
+        return _refused_first(steps), []
     refused = [step for step in steps if step.stage == "refused"]
-    rest = [step for step in steps if step.stage != "refused"]
-    files = f"<details><summary>{texts.FILES.format(n=len(rest))}</summary>{_steps(rest)}</details>" if rest else ""
-    return _steps(refused) + files
-
-
-def _encoded(step: FileProgress) -> str:
-    return f"{step.n_encoded:,} / {step.n_passages:,}" if step.n_passages else ""
+    return refused, [step for step in steps if step.stage != "refused"]
 
 
 def format_removed(removed: RemovalCounts) -> str:

@@ -1,9 +1,11 @@
-"""Documents, removals and gaps → what the Library page shows. Everything that people or documents wrote is escaped."""
+"""Documents, removals and gaps → what the Library page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+
+from markupsafe import Markup
 
 from rag.ingestion.remove_documents import RemovalCounts
 from rag.insights.document_listing import ListedDocument
@@ -11,10 +13,11 @@ from rag.insights.knowledge_gaps import KnowledgeGap
 from rag.records import Passage
 from ui.auth.current_user import CurrentUser
 from ui.html.environment import strip_control_characters
+from ui.html.fragments import escape_html, render_fragment
 from ui.texts import library as texts
 from ui.texts.library import counted
 from ui.web.components.document_html import format_tally
-from ui.web.components.escape import escape_html, highlight, passage_title
+from ui.web.components.escape import highlight, passage_title
 
 MAX_NAME = 200  # characters of a title or source on a button
 FEW_QUESTIONS = 4  # of a gap that are shown at once
@@ -45,46 +48,39 @@ def document_type(one: ListedDocument) -> str:
     )
 
 
-def document_cells(one: ListedDocument) -> str:
-    """The other columns of a document's row, as HTML."""
-    numbers = {"passages": one.n_passages, "size": one.n_characters}
-    said = {name: getattr(one.tally, name) for name in ("helpful", "not_relevant", "outdated", "cited")}
-    shown = [
-        f'<span class="nj-state nj-state-{one.state}">{texts.STATES[one.state]}</span>',
-        f'<span class="nj-kind">{escape_html(document_type(one))}</span>',
-        *(_number(name, n) for name, n in numbers.items()),
-        f'<span class="nj-day">{escape_html(one.added_at[:10])}</span>',
-        *(_number(name, n) for name, n in said.items()),
-    ]
-    return f'<div class="nj-cells">{"".join(shown)}</div>'
-
-
-def _number(name: str, n: int) -> str:
-    if not n:
-        return f'<span class="nj-number nj-nought">{texts.NOUGHT}</span>'
-    return (
-        f'<span class="nj-number nj-said-{name}">{n:,}<span class="nj-unit"> {texts.UNITS[name][n != 1]}</span></span>'
+def document_cells(listed: ListedDocument) -> str:
+    """Renders the other columns of a document's row."""
+    verdicts = {name: getattr(listed.tally, name) for name in ("helpful", "not_relevant", "outdated", "cited")}
+    return render_fragment(
+        "library/cells.html.j2",
+        state=listed.state,
+        kind=document_type(listed),
+        sizes={"passages": listed.n_passages, "size": listed.n_characters},
+        day=listed.added_at[:10],
+        verdicts=verdicts,
+        texts=texts,
     )
 
 
 # ---- one document
 
 
-def render_document_head(one: ListedDocument, outdated_by: Mapping[str, int], person: CurrentUser) -> str:
-    """Title, facts, and who called it outdated: administrators see names, others how many people."""
+def render_document_head(listed: ListedDocument, outdated_by: Mapping[str, int], person: CurrentUser) -> str:
+    """Renders title, facts, and who called it outdated: administrators see names, others how many people."""
     facts = [
-        escape_html(one.source) if one.title else "",
-        escape_html(document_type(one)),
-        texts.STATES[one.state],
-        counted(one.n_passages, texts.UNITS["passages"]),
-        counted(one.n_characters, texts.UNITS["size"]),
-        texts.ADDED.format(day=escape_html(one.added_at[:10])),
-        *format_tally(one.tally),
+        listed.source if listed.title else "",
+        document_type(listed),
+        texts.STATES[listed.state],
+        counted(listed.n_passages, texts.UNITS["passages"]),
+        counted(listed.n_characters, texts.UNITS["size"]),
+        texts.ADDED.format(day=listed.added_at[:10]),
+        *format_tally(listed.tally),
     ]
-    line = " · ".join(fact for fact in facts if fact)
-    outdated = f'<p class="nj-outdated-by">{_outdated_told(outdated_by, person)}</p>' if outdated_by else ""
-    return (
-        f'<h2 class="nj-title">{escape_html(one.title or one.source)}</h2><div class="nj-meta">{line}</div>{outdated}'
+    return render_fragment(
+        "library/head.html.j2",
+        title=listed.title or listed.source,
+        facts=[fact for fact in facts if fact],
+        outdated=_outdated_told(outdated_by, person) if outdated_by else "",
     )
 
 
@@ -92,7 +88,7 @@ def _outdated_told(by: Mapping[str, int], person: CurrentUser) -> str:
     if not person.may("administrator"):
         times, people = counted(sum(by.values()), texts.A_TIME), counted(len(by), texts.A_PERSON)
         return texts.OUTDATED_BY_SOME.format(times=times, people=people)
-    named = ", ".join(texts.TIMES.format(name=escape_html(name), n=n) for name, n in by.items())
+    named = ", ".join(texts.TIMES.format(name=name, n=n) for name, n in by.items())
     return texts.OUTDATED_BY.format(people=named)
 
 
@@ -114,39 +110,28 @@ def format_removal_preview(source: str, would_go: RemovalCounts, n_copies: int =
 
 
 def render_gaps(gaps: Sequence[tuple[KnowledgeGap, Passage | None]]) -> str:
-    """Gaps with the passages that come closest, as HTML."""
-    if not gaps:
-        return f'<p class="nj-none">{texts.NO_GAPS}</p>'
-    return f'<div class="nj-gaps">{"".join(_gap(gap, closest) for gap, closest in gaps)}</div>'
+    """Renders gaps with the passages that come closest."""
+    return render_fragment("library/gaps.html.j2", gaps=[_shown(gap, closest) for gap, closest in gaps], texts=texts)
 
 
-def _gap(gap: KnowledgeGap, closest: Passage | None) -> str:
+def _shown(gap: KnowledgeGap, closest: Passage | None) -> dict[str, object]:
+    """Returns what the template shows of a gap."""
     asked = texts.ASKED_BY.format(
         times=counted(gap.n_asked, texts.A_TIME), people=counted(gap.n_people, texts.A_PERSON)
     )
-    line = f"{asked} · {texts.LAST_ASKED.format(day=escape_html(gap.last_at[:10]))}"
-    first, rest = gap.questions[:FEW_QUESTIONS], gap.questions[FEW_QUESTIONS:MOST_QUESTIONS]
-    more = (
-        f"<details><summary>{counted(len(rest), texts.A_FURTHER_QUESTION)}</summary>{_list(rest)}</details>"
-        if rest
-        else ""
-    )
-    return (
-        f'<div class="nj-card nj-gap"><h2 class="nj-title">{escape_html(_short(gap.name))}</h2>'
-        f'<div class="nj-meta">{line}</div>{_list(first)}{more}{_closest(gap, closest)}</div>'
-    )
+    more = gap.questions[FEW_QUESTIONS:MOST_QUESTIONS]
+    return {
+        "name": _short(gap.name),
+        "about": f"{asked} · {texts.LAST_ASKED.format(day=gap.last_at[:10])}",
+        "first": gap.questions[:FEW_QUESTIONS],
+        "more": more,
+        "n_more": counted(len(more), texts.A_FURTHER_QUESTION),
+        "closest": closest,
+        "closest_title": passage_title(closest) if closest else "",
+        "cosine": gap.cosine,
+        "excerpt": _excerpt(closest.text) if closest else "",
+    }
 
 
-def _list(questions: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape_html(question)}</li>' for question in questions)}</ul>"
-
-
-def _closest(gap: KnowledgeGap, closest: Passage | None) -> str:
-    if closest is None:
-        return f'<div class="nj-meta">{texts.NO_CLOSEST}</div>'
-    text = closest.text if len(closest.text) <= EXCERPT else closest.text[:EXCERPT].rpartition(" ")[0] + " …"
-    return (
-        f'<div class="nj-closest"><div class="nj-meta">{texts.CLOSEST.format(cosine=gap.cosine)}</div>'
-        f'<div class="nj-title">{escape_html(passage_title(closest))}</div>'
-        f'<div class="nj-meta">{escape_html(closest.source)}</div><div class="nj-text">{highlight(text, ())}</div></div>'
-    )
+def _excerpt(text: str) -> Markup:
+    return highlight(text if len(text) <= EXCERPT else text[:EXCERPT].rpartition(" ")[0] + " …", ())

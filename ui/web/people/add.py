@@ -7,8 +7,8 @@ import gradio as gr
 from rag.accounts.accounts import Accounts
 from rag.app.app import App
 from ui.auth.current_user import CurrentUser
+from ui.html.fragments import escape_html
 from ui.texts import people as texts
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.people.list import PeopleList, PeopleView
 from ui.web.people.shared import QUIET, PeopleActions, password_box, password_or_generated

@@ -12,9 +12,9 @@ from rag.app.app import App
 from rag.errors import UsageError
 from ui.actions.erase_person import erase_person, format_erasure
 from ui.auth.current_user import CurrentUser
+from ui.html.fragments import escape_html
 from ui.texts import people as texts
 from ui.web.chat.sources_panel import html_block
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.people.shared import QUIET, PeopleActions
 

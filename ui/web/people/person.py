@@ -13,9 +13,9 @@ from rag.accounts.sessions_and_tokens import CredentialStore
 from rag.app.app import App
 from rag.errors import NotFoundError
 from ui.auth.current_user import CurrentUser
+from ui.html.fragments import escape_html
 from ui.texts import people as texts
 from ui.web.chat.sources_panel import html_block
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.people.offboarding import Offboarding
 from ui.web.people.render import render_person_head, render_sessions, render_tokens, token_choices

@@ -14,9 +14,9 @@ from rag.errors import NightjarError
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
 from ui.html.environment import strip_control_characters
+from ui.html.fragments import escape_html
 from ui.texts import shared as texts
 from ui.web.chat.sources_panel import html_block, page_links
-from ui.web.components.escape import escape_html
 from ui.web.components.sample_questions import sample_questions
 from ui.web.training.render_negatives import FinderCandidates, render_negatives
 

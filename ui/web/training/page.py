@@ -9,10 +9,10 @@ import gradio as gr
 from ui.actions.training_admin import TrainingAdmin
 from ui.auth.current_user import current_user
 from ui.background.startup import AppStartup
+from ui.html.fragments import escape_html
 from ui.texts import shared as texts
 from ui.texts import training as ours
 from ui.web.chat.sources_panel import page_links
-from ui.web.components.escape import escape_html
 from ui.web.training.night import NightSection
 from ui.web.training.reviews import ReportsSection, ReviewsSection
 from ui.web.training.versions import VersionsSection

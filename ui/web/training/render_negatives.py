@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.records import Passage
+from ui.html.fragments import escape_html
 from ui.texts import shared as texts
 from ui.texts.reasons import REMOVED
-from ui.web.components.escape import escape_html, highlight, passage_title
+from ui.web.components.escape import highlight, passage_title
 
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
 

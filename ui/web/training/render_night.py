@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rag.records import utc_now
+from ui.html.fragments import escape_html
 from ui.texts import training as texts
 from ui.texts.reasons import describe_drop
-from ui.web.components.escape import escape_html
 
 if TYPE_CHECKING:
     from retriever_training.nightly.forecast import TierForecast

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag.records import Passage
+from ui.html.fragments import escape_html
 from ui.texts import training as texts
-from ui.web.components.escape import escape_html, highlight, passage_title
+from ui.web.components.escape import highlight, passage_title
 from ui.web.training.render_night import format_moment, render_gate_reasons
 
 if TYPE_CHECKING:

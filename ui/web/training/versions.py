@@ -11,10 +11,10 @@ from rag.insights.version_disk_usage import freeable_sides
 from ui.actions.compare import version_full_names
 from ui.actions.training_admin import TrainingAdmin, process_memory_bytes
 from ui.auth.current_user import CurrentUser
+from ui.html.fragments import escape_html
 from ui.texts import training as texts
 from ui.web.chat.sources_panel import html_block
 from ui.web.components.admin_only import guarded_for_administrator
-from ui.web.components.escape import escape_html
 from ui.web.components.handler_errors import Updates
 from ui.web.training.render_night import format_moment
 from ui.web.training.render_versions import format_size, render_gain_plot, render_timeline
