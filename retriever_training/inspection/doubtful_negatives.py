@@ -16,14 +16,11 @@ from retriever_training.judgments.reviews import Review, ReviewStore
 from retriever_training.judgments.snapshot import JudgedQuestions, TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import normalise_question, split_of
 from retriever_training.judgments.votes import QuestionPassage
-from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE, Candidate, MiningContext, VersionView
-from retriever_training.negatives.denoising.cross_encoder_teacher import (
-    NOT_READ_BY_TEACHER,
-    TEACHER_SAYS_POSITIVE,
-    CachingTeacher,
-)
+from retriever_training.negatives.candidates.records import Candidate, MiningContext, VersionView
+from retriever_training.negatives.denoising.cross_encoder_teacher import CachingTeacher
 from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUPLICATE_RULES, POSITIVE_MARGIN
 from retriever_training.negatives.mixing import mine_negatives
+from retriever_training.negatives.reasons import RemovalReason
 from retriever_training.progress import no_progress
 from retriever_training.tiers.learn_tier3 import make_mining_context
 from retriever_training.tiers.night_plan import NightPlan
@@ -149,13 +146,13 @@ def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Itera
                     )
 
 
-def _kind(candidate: Candidate, reason: str, share: float) -> DoubtKind | None:
+def _kind(candidate: Candidate, reason: RemovalReason, share: float) -> DoubtKind | None:
     """What makes a mined candidate doubtful; None if it is not, or if nobody can help it."""
-    if reason in (REVIEWED_NOT_NEGATIVE, NOT_READ_BY_TEACHER, "is a positive"):
+    if reason in ("reviewed_not_negative", "not_read_by_teacher", "is_positive"):
         return None
     if candidate.source == "feedback":
         return "overruled" if reason else None
-    if reason == TEACHER_SAYS_POSITIVE:
+    if reason == "teacher_says_positive":
         return "read"
     if reason:
         return None if reason in {rule.reason for rule in NEAR_DUPLICATE_RULES} else "suspected"

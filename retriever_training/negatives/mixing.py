@@ -17,6 +17,7 @@ from retriever_training.negatives.denoising.cross_encoder_teacher import Teacher
 from retriever_training.negatives.denoising.false_negative_rules import count_removed, remove_false_negatives
 from retriever_training.negatives.denoising.pair_features import NO_KNOWN_LABELS, KnownLabels
 from retriever_training.negatives.finders import FINDERS
+from retriever_training.negatives.reasons import RemovalReason, removal_reason
 from retriever_training.negatives.rotation import hash_shuffled, take_turn
 
 POOL_SIZE = 20  # candidates asked of each source before cleaning
@@ -38,7 +39,7 @@ class TrainingRow:
     negatives: tuple[Candidate, ...]
     margins: tuple[float, ...] = ()
     """For each negative: the right passage's cosine with the question, less the negative's, by the current version."""
-    removed: tuple[tuple[str, int], ...] = ()
+    removed: tuple[tuple[RemovalReason, int], ...] = ()
     """Why candidates of this question were left out, and how many for each reason."""
     split: str = "train"
     """Whose judgments it comes from, or "replay"."""
@@ -109,7 +110,7 @@ def mix_rows(
     n: int,
     quotas: Mapping[str, int] = QUOTAS,
     max_share: float = MAX_ROW_SHARE,
-) -> tuple[list[TrainingRow], dict[str, int]]:
+) -> tuple[list[TrainingRow], dict[RemovalReason, int]]:
     """One row for each question and right passage, with up to *n* negatives, and how many were left out, by reason.
 
     *right* gives the passages to train on and their weights, for each question of the mine. A passage is a negative of
@@ -119,13 +120,13 @@ def mix_rows(
     most = max(MIN_ROW_LIMIT, math.ceil(max_share * sum(map(len, right))))
     held: Counter[int] = Counter()
     full: set[int] = set()
-    removed: Counter[str] = Counter()
+    removed: Counter[RemovalReason] = Counter()
     rows: list[TrainingRow] = []
     for index, positives in enumerate(right):
         negatives, n_replaced = _within(by_source, index, n, quotas, full)
         reasons = Counter(count_removed(mined[index] for mined in by_source.values()))
         if n_replaced:
-            reasons[f"is a negative of {most} rows already"] = n_replaced
+            reasons[removal_reason("in_too_many_rows", str(most))] = n_replaced
         removed += reasons
         told = tuple(sorted(reasons.items()))
         for positive, weight in positives.items():
@@ -182,7 +183,7 @@ def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[d
 def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:
     """Returns the candidates by source, each in its order."""
     kept: dict[str, list[Candidate]] = {name: [] for name in sources}
-    removed: dict[str, list[tuple[Candidate, str]]] = {name: [] for name in sources}
+    removed: dict[str, list[tuple[Candidate, RemovalReason]]] = {name: [] for name in sources}
     for candidate in mined.kept:
         kept[candidate.source].append(candidate)
     for candidate, reason in mined.removed:

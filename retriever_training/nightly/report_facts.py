@@ -16,6 +16,7 @@ from rag.versions.registry import Version
 from retriever_training.judgments.snapshot import TrainingSnapshot
 from retriever_training.judgments.splits import find_near_duplicates_of, normalise_question
 from retriever_training.measuring.held_out import HeldOutQuestions
+from retriever_training.negatives.reasons import load_note
 from retriever_training.tiers.night_plan import NightPlan
 
 NIGHTS = "nights"  # below the state directory; a folder a night, with `report` in it
@@ -76,12 +77,26 @@ def _training(night: NightFacts) -> Iterator[tuple[str, str]]:
     for name, value in night.candidate.note.items():
         if name not in ("negatives", "removed"):
             yield name, f"{value}"
+    note = load_note(night.candidate.note)
     for word in ("negatives", "removed"):
-        counts = night.candidate.note.get(word)
+        counts = note.get(word)
         if isinstance(counts, Mapping):
             for reason, n in sorted(counts.items()):
-                yield f"{'negatives from' if word == 'negatives' else 'negatives removed'}: {reason}", f"{n:,}"
+                yield (
+                    f"{'negatives from' if word == 'negatives' else 'negatives removed'}: {_in_words(reason)}",
+                    f"{n:,}",
+                )
     yield "BM25's weight", f"{night.current.lexical_weight:g} → {night.candidate.lexical_weight:g}"
+
+
+def _in_words(code: str) -> str:
+    """A code, or one with a detail, as words.
+
+    >>> _in_words("exceeds_margin:the base"), _in_words("in_batch")
+    ('exceeds margin, the base', 'in batch')
+    """
+    word, _, detail = code.partition(":")
+    return word.replace("_", " ") + (f", {detail}" if detail else "")
 
 
 def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from retriever_training.judgments.reasons import load_drop_counts
+from retriever_training.negatives.reasons import load_note
 
 NightDecision = Literal["promoted", "kept", "invalid"]
 """The candidate answers now; the current version stays; there was too little to train on or to decide by."""
@@ -74,4 +75,6 @@ class NightSummary:
         known = {member.name: stored[member.name] for member in fields(cls) if member.name in stored}
         known["reasons"] = tuple(known.get("reasons", ()))
         known["dropped"] = load_drop_counts(known.get("dropped", {}))
+        if known.get("note") is not None:
+            known["note"] = load_note(known["note"])
         return cls(**known)

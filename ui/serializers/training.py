@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from retriever_training.negatives.reasons import load_note
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,7 +29,7 @@ def version_json(entry: TimelineEntry) -> dict[str, Any]:
         "passage_side": version.passage_side,
         "lexical_weight": version.lexical_weight,
         "created_at": version.created_at.isoformat(),
-        "note": dict(version.note),
+        "note": load_note(version.note),
         "has_files": entry.has_files,
         "space": asdict(entry.space),
         "promotions": [

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from retriever_training.judgments.reasons import DropReason, ExcludedVote, ExclusionCode, WaitCode, WaitReason
+from retriever_training.negatives.reasons import (
+    RemovalCode,
+    RemovalReason,
+    load_removal_reason,
+    parse_removal_reason,
+)
 
 # ---- what a night leaves out
 
@@ -81,22 +87,59 @@ def describe_exclusion(excluded: ExcludedVote) -> str:
 
 # ---- what is no negative
 
-REMOVED: Mapping[str, str] = {
-    "is a positive": "People’s judgments name it as right for this question.",
-    "reviewed: not a negative": "Somebody reviewed it on the page Training, and decided that it is not a negative for this "
-    "question.",
-    "says the same as a positive": "It has the words of a right passage in the same order.",
-    "nearly says the same as a positive": "Its cosine with a right passage is 0.97 or more, and no name or number "
-    "distinguishes them.",
-    "shares its wording with a positive": "They share most runs of five words, and no name or number distinguishes them: "
-    "one was cut out of the other, or is another version of it.",
-    "as close as a positive, under": "Its cosine with the question is above 0.95 times that of the right passage, so it "
-    "may be right as well, and nobody has said so.",
-    "somebody called it helpful": "Somebody called it helpful for this question, and was outvoted.",
-    "right for nearly the same question": "People called it right for a question that asks nearly the same of the "
-    "same thing.",
-    "holds an answer": "It contains a known answer to the question.",
-    "served as high as a positive": "Its score by cosine and BM25 together, as passages are served, is too close to that of the "
-    "right passage.",
+REMOVED: Mapping[RemovalCode, str] = {
+    "is_positive": "is a positive",
+    "reviewed_not_negative": "reviewed: not a negative",
+    "duplicate_of_positive": "says the same as a positive",
+    "near_duplicate_of_positive": "says nearly the same as a positive",
+    "shares_wording_with_positive": "shares its wording with a positive",
+    "exceeds_margin": "as close as a positive, under {detail}",
+    "called_helpful": "somebody called it helpful",
+    "positive_for_near_question": "right for nearly the same question",
+    "contains_answer": "contains an answer",
+    "exceeds_served_margin": "served as high as a positive",
+    "teacher_says_positive": "the cross-encoder takes it for right",
+    "not_read_by_teacher": "not among the few that the cross-encoder reads",
+    "in_too_many_rows": "is a negative of {detail} rows already",
 }
-"""How a rule's reason begins → what it means."""
+"""As the label of a candidate or a count; {detail} is the reason's detail."""
+
+REMOVED_BECAUSE: Mapping[RemovalCode, str] = {
+    "is_positive": "People’s judgments name it as right for this question.",
+    "reviewed_not_negative": "Somebody reviewed it on the page Training, and decided that it is not a negative for this "
+    "question.",
+    "duplicate_of_positive": "It has the words of a right passage in the same order.",
+    "near_duplicate_of_positive": "Its cosine with a right passage is 0.97 or more, and no name or number distinguishes them.",
+    "shares_wording_with_positive": "They share most runs of five words, and no name or number distinguishes them: "
+    "one was cut out of the other, or is another version of it.",
+    "exceeds_margin": "Its cosine with the question is above 0.95 times that of the right passage, so it may be right as well, "
+    "and nobody has said so.",
+    "called_helpful": "Somebody called it helpful for this question, and was outvoted.",
+    "positive_for_near_question": "People called it right for a question that asks nearly the same of the same thing.",
+    "contains_answer": "It contains a known answer to the question.",
+    "exceeds_served_margin": "Its score by cosine and BM25 together, as passages are served, is too close to that of the "
+    "right passage.",
+    "teacher_says_positive": "The cross-encoder read it with the question, and gives it a probability above 0.9 of being right.",
+    "not_read_by_teacher": "The cross-encoder reads only the best few candidates of a question.",
+    "in_too_many_rows": "A passage is a negative of a limited number of training rows.",
+}
+"""What a label means, as a sentence."""
+
+
+def describe_removal(reason: RemovalReason) -> str:
+    """The label of a reason; a text that is no reason is its own label.
+
+    >>> describe_removal("exceeds_margin:the base"), describe_removal("of an old night")
+    ('as close as a positive, under the base', 'of an old night')
+    """
+    parsed = parse_removal_reason(load_removal_reason(reason))
+    return REMOVED[parsed[0]].format(detail=parsed[1]) if parsed else reason
+
+
+def describe_doubt(why: str) -> str:
+    """Why a negative is in doubt: the label of a removal, or that of what people left unsettled.
+
+    >>> describe_doubt("contains_answer"), describe_doubt("people_divided")
+    ('contains an answer', 'people are divided')
+    """
+    return describe_removal(why) if parse_removal_reason(why) else describe_drop(why)

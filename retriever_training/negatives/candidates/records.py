@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.arrays import FloatArray
-
-REVIEWED_NOT_NEGATIVE = "reviewed: not a negative"
-"""The reason of every removal that a review asked for."""
+from retriever_training.negatives.reasons import RemovalReason
 
 
 class Bm25Scorer(Protocol):
@@ -98,7 +96,7 @@ class MinedNegatives:
     """The negatives of one question after cleaning, and what was taken out."""
 
     kept: tuple[Candidate, ...]
-    removed: tuple[tuple[Candidate, str], ...] = field(default=())
+    removed: tuple[tuple[Candidate, RemovalReason], ...] = field(default=())
     """Each with its reason."""
 
 

@@ -21,8 +21,6 @@ NEGATIVE_BELOW = 0.1
 POSITIVE_ABOVE = 0.9
 MAX_FINALISTS = 8
 """Candidates a question that it reads: with 10,000 questions 80,000 pairs."""
-TEACHER_SAYS_POSITIVE = "the cross-encoder takes it for right"
-NOT_READ_BY_TEACHER = "not among the few that the cross-encoder reads"
 
 Zone = Literal["negative", "soft", "suspect"]
 
@@ -100,7 +98,7 @@ def scored_candidates(
     """
     for question, result in zip(mine.questions, mined, strict=True):
         kept = [candidate.passage for candidate in result.kept if candidate.source != "feedback"]
-        suspected = [candidate.passage for candidate, reason in result.removed if reason == TEACHER_SAYS_POSITIVE]
+        suspected = [candidate.passage for candidate, reason in result.removed if reason == "teacher_says_positive"]
         rows = list(dict.fromkeys(kept + suspected))
         scores: NDArray[Any] = teacher.scores(question, [texts[row] for row in rows])
         for row, score in zip(rows, scores.tolist(), strict=True):

@@ -1,6 +1,6 @@
 """Takes false negatives out: passages that nobody judged but that are probably right.
 
-A list of rules, each with a name that is its reason. A candidate goes with the first rule that objects to it.
+A list of rules, each with a code. A candidate is removed by the first rule that matches, and keeps its code as the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rag.arrays import BoolArray, IntArray
 from rag.retrieval.fusion import fuse_scores
 from retriever_training.negatives.candidates.records import (
-    REVIEWED_NOT_NEGATIVE,
     Candidate,
     MinedNegatives,
     MiningContext,
@@ -25,8 +24,6 @@ from retriever_training.negatives.candidates.records import (
 from retriever_training.negatives.candidates.similarities import row_cosines
 from retriever_training.negatives.denoising.answer_match import has_answer
 from retriever_training.negatives.denoising.cross_encoder_teacher import (
-    NOT_READ_BY_TEACHER,
-    TEACHER_SAYS_POSITIVE,
     Teacher,
     choose_finalists,
     zone_of,
@@ -37,6 +34,7 @@ from retriever_training.negatives.denoising.pair_features import (
     KnownLabels,
     PairFeatures,
 )
+from retriever_training.negatives.reasons import RemovalCode, RemovalReason, removal_reason
 
 POSITIVE_MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
@@ -55,11 +53,18 @@ MIN_SHINGLE_COSINE = 0.5
 class FalseNegativeRule:
     """One way for a candidate to be right after all."""
 
-    reason: str
+    code: RemovalCode
     matches: Callable[[PairFeatures, CandidatePairs], BoolArray]
     """`(m,)`: to which of the pairs it objects."""
     applies_to_rejected: bool = False
     """Whether it holds for passages that people rejected too: a person who looked knows more than a margin."""
+    detail: str = ""
+    """The view's name, if it is a view's margin."""
+
+    @property
+    def reason(self) -> RemovalReason:
+        """The code with its detail: what a removed candidate carries."""
+        return removal_reason(self.code, self.detail)
 
 
 def is_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
@@ -142,16 +147,16 @@ def exceeds_served_margin(view: VersionView, grounds: PairFeatures, pairs: Candi
 
 
 NEAR_DUPLICATE_RULES: tuple[FalseNegativeRule, ...] = (
-    FalseNegativeRule("is a positive", is_positive, applies_to_rejected=True),
-    FalseNegativeRule(REVIEWED_NOT_NEGATIVE, is_reviewed, applies_to_rejected=True),
-    FalseNegativeRule("says the same as a positive", has_text_of_positive, applies_to_rejected=True),
-    FalseNegativeRule("nearly says the same as a positive", is_near_duplicate_of_positive, applies_to_rejected=True),
-    FalseNegativeRule("shares its wording with a positive", shares_wording_of_positive, applies_to_rejected=True),
+    FalseNegativeRule("is_positive", is_positive, applies_to_rejected=True),
+    FalseNegativeRule("reviewed_not_negative", is_reviewed, applies_to_rejected=True),
+    FalseNegativeRule("duplicate_of_positive", has_text_of_positive, applies_to_rejected=True),
+    FalseNegativeRule("near_duplicate_of_positive", is_near_duplicate_of_positive, applies_to_rejected=True),
+    FalseNegativeRule("shares_wording_with_positive", shares_wording_of_positive, applies_to_rejected=True),
 )
 LIKELY_POSITIVE_RULES: tuple[FalseNegativeRule, ...] = (
-    FalseNegativeRule("somebody called it helpful", was_called_helpful),
-    FalseNegativeRule("right for nearly the same question", is_positive_for_near_question),
-    FalseNegativeRule("holds an answer", contains_answer),
+    FalseNegativeRule("called_helpful", was_called_helpful),
+    FalseNegativeRule("positive_for_near_question", is_positive_for_near_question),
+    FalseNegativeRule("contains_answer", contains_answer),
 )
 
 
@@ -160,10 +165,9 @@ def false_negative_rules(
 ) -> tuple[FalseNegativeRule, ...]:
     """All rules in the order in which they are asked, cheap ones first; a margin for every view, the last being current."""
     margins = (
-        FalseNegativeRule(f"as close as a positive, under {view.name}", partial(exceeds_margin, view, margin))
-        for view in views
+        FalseNegativeRule("exceeds_margin", partial(exceeds_margin, view, margin), detail=view.name) for view in views
     )
-    served = FalseNegativeRule("served as high as a positive", partial(exceeds_served_margin, views[-1]))
+    served = FalseNegativeRule("exceeds_served_margin", partial(exceeds_served_margin, views[-1]))
     return (*NEAR_DUPLICATE_RULES, *margins, *LIKELY_POSITIVE_RULES, served)
 
 
@@ -222,12 +226,12 @@ def first_matching_rules(
     return objections
 
 
-def count_removed(mined: Iterable[MinedNegatives]) -> dict[str, int]:
+def count_removed(mined: Iterable[MinedNegatives]) -> dict[RemovalReason, int]:
     """How many candidates went, by reason."""
     return dict(Counter(reason for result in mined for _, reason in result.removed))
 
 
-def _mined(candidates: Sequence[Candidate], reasons: Sequence[str | None]) -> MinedNegatives:
+def _mined(candidates: Sequence[Candidate], reasons: Sequence[RemovalReason | None]) -> MinedNegatives:
     marked = list(zip(candidates, reasons, strict=True))
     return MinedNegatives(
         tuple(candidate for candidate, reason in marked if reason is None),
@@ -251,12 +255,12 @@ def _read(
     return result
 
 
-def _after_reading(candidate: Candidate, scores: Mapping[int, float]) -> str | None:
+def _after_reading(candidate: Candidate, scores: Mapping[int, float]) -> RemovalCode | None:
     if candidate.source == "feedback":
         return None
     if candidate.passage not in scores:
-        return NOT_READ_BY_TEACHER
-    return TEACHER_SAYS_POSITIVE if zone_of(scores[candidate.passage]) == "suspect" else None
+        return "not_read_by_teacher"
+    return "teacher_says_positive" if zone_of(scores[candidate.passage]) == "suspect" else None
 
 
 def _beyond(margin: float, worst: NDArray[np.float64], scores: NDArray[np.float64]) -> BoolArray:

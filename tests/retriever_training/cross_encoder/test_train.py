@@ -30,8 +30,6 @@ from retriever_training.losses.batch_side_data import TrainingExample
 from retriever_training.losses.platt import PlattScaling, fit_platt, log_odds, sigmoid
 from retriever_training.measuring.held_out import load_held_out_questions
 from retriever_training.negatives.denoising.cross_encoder_teacher import (
-    NOT_READ_BY_TEACHER,
-    TEACHER_SAYS_POSITIVE,
     CachingTeacher,
 )
 from retriever_training.negatives.mixing import QUOTAS
@@ -232,7 +230,7 @@ def test_a_nights_rows_are_cleaned_by_the_teacher_and_carry_its_scores(app: App,
     teacher = CachingTeacher(Suspicious())
     _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress, teacher)
     examples = _Texts(evidence, teacher).examples(rows)
-    assert removed[TEACHER_SAYS_POSITIVE] > 0
+    assert removed["teacher_says_positive"] > 0
     assert not any("refund" in text for example in examples for text in example.negatives)
     assert {len(example.teacher) for example in examples} == {2}
     assert {round(example.teacher[1], 2) for example in examples} == {-2.2}  # log(.1 / .9)
@@ -244,7 +242,7 @@ def test_without_a_teacher_rows_carry_no_scores(app: App, evidence: TrainingSnap
     view = encode_view(app.stores, evidence, app.current(), evidence.asked("train").questions, no_progress)
     _, rows, removed = mine_training_rows(evidence, [view], TowersPlan(sources=tuple(QUOTAS)), no_progress)
     assert {example.teacher for example in _Texts(evidence).examples(rows)} == {()}
-    assert TEACHER_SAYS_POSITIVE not in removed
+    assert "teacher_says_positive" not in removed
 
 
 def test_the_setting_gives_the_night_its_teacher_and_another_fingerprint(
@@ -268,8 +266,8 @@ def test_mining_reads_with_the_teacher_of_the_plan(app: App) -> None:
     taught, plain = (
         mine_night_rows(app.stores, NightPlan(teacher=teacher), MiningRequest()) for teacher in (Suspicious(), None)
     )
-    assert taught.removed[TEACHER_SAYS_POSITIVE] > 0 and taught.removed[NOT_READ_BY_TEACHER] > 0
-    assert not {TEACHER_SAYS_POSITIVE, NOT_READ_BY_TEACHER} & set(plain.removed)
+    assert taught.removed["teacher_says_positive"] > 0 and taught.removed["not_read_by_teacher"] > 0
+    assert not {"teacher_says_positive", "not_read_by_teacher"} & set(plain.removed)
 
 
 def test_a_teacher_that_is_no_cross_encoder_is_refused_when_the_plan_is_made(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rag.settings import Settings
 from retriever_training.judgments.reviews import ReviewStore
 from retriever_training.judgments.snapshot import TrainingSnapshot, load_snapshot
 from retriever_training.judgments.splits import split_of
-from retriever_training.negatives.candidates.records import REVIEWED_NOT_NEGATIVE, VersionView
+from retriever_training.negatives.candidates.records import VersionView
 from retriever_training.progress import no_progress
 from retriever_training.tiers.learn_tier3 import mine_training_rows
 from retriever_training.tiers.query_side_data import QuerySideData
@@ -117,7 +117,7 @@ def test_what_was_reviewed_as_no_negative_is_mined_no_more_and_counted_by_its_re
     ReviewStore(app.engine).decide(QUESTION, spared, "not_negative", "admin")
     after, removed = mined(app, gathered(app))
     assert spared not in after[QUESTION]
-    assert removed[REVIEWED_NOT_NEGATIVE] >= 1
+    assert removed["reviewed_not_negative"] >= 1
     assert any(spared in negatives for negatives in after.values()), "for other questions it stays one"
 
 

@@ -202,8 +202,8 @@ def test_the_command_prints_the_naive_rate_beside_the_cleaned_one(folder: Path, 
     cleaned = {rate["source"]: rate for rate in printed["cleaned"]}
     assert naive["dense"]["n_false"] == naive["bm25"]["n_false"] == naive[ALL_SOURCES]["n_false"] == 2
     assert cleaned[ALL_SOURCES]["n_false"] == 0
-    assert printed["removed"][0] == {"reason": "says the same as a positive", "n": 2, "n_right": 2, "n_wrong": 0}
-    assert "says the same as a positive" in {audit_line["removed"] for audit_line in printed["audit"]}
+    assert printed["removed"][0] == {"reason": "duplicate_of_positive", "n": 2, "n_right": 2, "n_wrong": 0}
+    assert "duplicate_of_positive" in {audit_line["removed"] for audit_line in printed["audit"]}
 
 
 def test_a_data_set_that_knows_one_right_passage_a_question_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -25,8 +25,6 @@ from retriever_training.negatives.candidates.records import (
 from retriever_training.negatives.denoising import false_negative_rules as denoise
 from retriever_training.negatives.denoising.answer_match import has_answer
 from retriever_training.negatives.denoising.cross_encoder_teacher import (
-    NOT_READ_BY_TEACHER,
-    TEACHER_SAYS_POSITIVE,
     CachingTeacher,
     scored_candidates,
 )
@@ -117,22 +115,22 @@ def reason(
 
 
 def test_what_is_known_to_be_right_is_no_negative() -> None:
-    assert reason(CATS, 0) == "is a positive"
-    assert reason(CATS, 0, source="feedback") == "is a positive"
+    assert reason(CATS, 0) == "is_positive"
+    assert reason(CATS, 0, source="feedback") == "is_positive"
 
 
 def test_a_passage_that_says_the_same_in_other_letters_is_removed() -> None:
     """Its cosine with the positive is 1/√1.09 = .958, under NEAR_DUPLICATE: its words give it away."""
-    assert reason(CATS, 2) == "says the same as a positive"
-    assert reason(CATS, 2, source="feedback") == "says the same as a positive"
+    assert reason(CATS, 2) == "duplicate_of_positive"
+    assert reason(CATS, 2, source="feedback") == "duplicate_of_positive"
 
 
 def test_a_passage_with_nearly_a_positives_vector_is_removed() -> None:
     """cos = 1/√(1 + .25²) = .9701 is beyond .97, and 1/√(1 + .26²) = .9678 is not."""
     turned = replace(CATS, passage_vectors=unit([[1, 0, 0], [1, 0, 0.25], [1, 0, 0.26], *np.eye(3)]))
     turned = replace(turned, texts=[*"abcdef"])
-    assert reason(turned, 1) == "nearly says the same as a positive"
-    assert reason(turned, 2) != "nearly says the same as a positive"
+    assert reason(turned, 1) == "near_duplicate_of_positive"
+    assert reason(turned, 2) != "near_duplicate_of_positive"
 
 
 def test_a_passage_that_was_cut_out_of_a_positive_is_removed() -> None:
@@ -142,7 +140,7 @@ def test_a_passage_that_was_cut_out_of_a_positive_is_removed() -> None:
     changed = part.replace("six", "6")
     mine = mine_of([whole, part, changed, "x"], [[1, 0], [0.8, 0.6], [0.8, 0.6], [0, 1]], [[1, 0]], [{0}])
     assert containment(shingles(part), shingles(whole)) == 1.0
-    assert reason(mine, 1) == reason(mine, 1, source="feedback") == "shares its wording with a positive"
+    assert reason(mine, 1) == reason(mine, 1, source="feedback") == "shares_wording_with_positive"
     assert containment(shingles(changed), shingles(whole)) == pytest.approx(1 / 6)
     assert reason(mine, 2) is None
 
@@ -177,19 +175,19 @@ def test_passages_of_one_template_with_another_name_or_number_are_negatives(mine
 )
 def test_versions_of_one_paragraph_are_no_negatives(mine: str, other: str) -> None:
     library = two(f"{mine} {REST}", f"{other} {REST}", "they call masks coverings")
-    assert reason(library, 1) == reason(library, 1, source="feedback") == "shares its wording with a positive"
+    assert reason(library, 1) == reason(library, 1, source="feedback") == "shares_wording_with_positive"
 
 
 def test_another_name_must_stand_in_the_same_place() -> None:
     """Two windows of one text share twelve of fourteen words; one begins with a name, the other ends with one."""
-    assert reason(two(f"Zorvex {REST}", f"{REST} Quillon"), 1) == "shares its wording with a positive"
+    assert reason(two(f"Zorvex {REST}", f"{REST} Quillon"), 1) == "shares_wording_with_positive"
 
 
 def test_the_margin_of_every_view_counts() -> None:
     """Passage 1, at .870 of .995, lies below 95 % under the base, and above the positive under a second version."""
     assert reason(CATS, 1) is None
     second = VersionView("version b", unit([[0.9, 0.5, 0], [0, 0, 1]]), CATS.passage_vectors)
-    assert reason(CATS, 1, views=[view(CATS), second]) == "as close as a positive, under version b"
+    assert reason(CATS, 1, views=[view(CATS), second]) == "exceeds_margin:version b"
 
 
 def test_the_margin_is_that_of_the_least_similar_positive() -> None:
@@ -199,14 +197,14 @@ def test_the_margin_is_that_of_the_least_similar_positive() -> None:
     far = replace(mine, passage_vectors=np.hstack([mine.passage_vectors, np.zeros((4, 1), np.float32)]))
     far.passage_vectors[2] = [0.58, 0, np.sqrt(1 - 0.58**2)]
     far = replace(far, question_vectors=unit([[1, 0, 0]]))
-    assert reason(far, 2) == "as close as a positive, under the base"
-    assert reason(far, 3) == "served as high as a positive"  # over .9 · .6, with no word in common
+    assert reason(far, 2) == "exceeds_margin:the base"
+    assert reason(far, 3) == "exceeds_served_margin"  # over .9 · .6, with no word in common
 
 
 def test_below_zero_a_negative_must_lie_further_off_than_the_positive() -> None:
     """s⁺ = -.6: the bound is -.6 - .05 · .6 = -.63."""
     mine = mine_of(["a", "b", "c"], [[-0.6, 0.8, 0], [-0.62, 0, 0.785], [-0.7, 0, 0.714]], [[1, 0, 0]], [{0}])
-    assert reason(mine, 1) == "as close as a positive, under the base"
+    assert reason(mine, 1) == "exceeds_margin:the base"
     assert reason(mine, 2) is None
 
 
@@ -215,7 +213,7 @@ def test_a_passage_that_words_and_meaning_put_beside_the_positive_is_removed() -
     texts = ["a feline rested", "cats sleep here", "nothing at all", "more of that"]
     at = [[0.8, 0.6, 0], [0.7, 0, 0.714], [0.7, 0, -0.714], [0, 0, 1]]
     mine = mine_of(texts, at, [[1, 0, 0]], [{0}], words=["cats"])
-    assert reason(mine, 1) == "served as high as a positive"
+    assert reason(mine, 1) == "exceeds_served_margin"
     assert reason(mine, 2) is None
 
 
@@ -227,7 +225,7 @@ def test_what_is_right_for_nearly_the_same_question_is_no_negative() -> None:
     """cos(q0, q1) = .95; the third question, at .8, asks something else."""
     questions = [[1, 0, 0], [0.95, np.sqrt(1 - 0.95**2), 0], [0.8, 0, 0.6]]
     mine = mine_of(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], questions, [{0}, {1}, {2}])
-    assert reason(mine, 1) == "right for nearly the same question"
+    assert reason(mine, 1) == "positive_for_near_question"
     assert reason(mine, 2) is None
     assert reason(mine, 1, source="feedback") is None
 
@@ -238,19 +236,19 @@ def test_what_is_right_for_a_question_about_another_thing_may_be_a_negative() ->
     words = ["how heavy is the x100", "How heavy is the X200?", "How heavy is it?"]
     mine = mine_of(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], questions, [{0}, {1}, {2}], words)
     assert reason(mine, 1) is None
-    assert reason(mine, 2) == "right for nearly the same question"
+    assert reason(mine, 2) == "positive_for_near_question"
 
 
 def test_what_somebody_called_helpful_is_no_negative() -> None:
     known = KnownLabels(suspected=(frozenset({4}), frozenset()))
-    assert reason(CATS, 4, known=known) == "somebody called it helpful"
+    assert reason(CATS, 4, known=known) == "called_helpful"
     assert reason(CATS, 4, source="feedback", known=known) is None
     assert reason(CATS, 3, known=known) is None
 
 
 def test_a_passage_that_holds_an_answer_is_no_negative() -> None:
     known = KnownLabels(answers=(("The Stock-Markets",), ()))
-    assert reason(CATS, 4, known=known) == "holds an answer"
+    assert reason(CATS, 4, known=known) == "contains_answer"
     assert reason(CATS, 4, source="feedback", known=known) is None
     assert reason(CATS, 3, known=known) is None
 
@@ -267,7 +265,7 @@ def test_an_answer_that_stands_everywhere_says_nothing() -> None:
 
 def test_what_people_rejected_answers_to_no_margin() -> None:
     high = VersionView("the base", unit([[0.5, 1, 0], [0, 0, 1]]), CATS.passage_vectors)
-    assert reason(CATS, 3, views=[high]) == "as close as a positive, under the base"
+    assert reason(CATS, 3, views=[high]) == "exceeds_margin:the base"
     assert reason(CATS, 3, views=[high], source="feedback") is None
 
 
@@ -292,28 +290,28 @@ def slow_objections(mine: MiningContext, question: int, passage: int, known: Kno
     found = set()
     for positive in mine.positives[question]:
         if positive == passage:
-            found.add("is a positive")
+            found.add("is_positive")
         if normalise_words(texts[positive]) == normalise_words(texts[passage]):
-            found.add("says the same as a positive")
+            found.add("duplicate_of_positive")
         alike = passages[positive] @ passages[passage]
         if alike >= denoise.NEAR_DUPLICATE_COSINE:
-            found.add("nearly says the same as a positive")
+            found.add("near_duplicate_of_positive")
         shared = containment(shingles(texts[positive]), shingles(texts[passage]))
         if alike >= denoise.MIN_SHINGLE_COSINE and shared >= denoise.MIN_CONTAINMENT:
-            found.add("shares its wording with a positive")
+            found.add("shares_wording_with_positive")
         if cosine[passage] > cosine[positive] - 0.05 * abs(cosine[positive]):
-            found.add("as close as a positive, under the base")
+            found.add("exceeds_margin:the base")
         if served[passage] > served[positive] - 0.1 * abs(served[positive]):
-            found.add("served as high as a positive")
+            found.add("exceeds_served_margin")
     for row, positives in enumerate(mine.positives):
         if row != question and passage in positives and questions[row] @ questions[question] >= 0.9:
-            found.add("right for nearly the same question")
+            found.add("positive_for_near_question")
     if passage in known.suspected[question]:
-        found.add("somebody called it helpful")
+        found.add("called_helpful")
     if any(
         f" {normalise_words(answer)} " in f" {normalise_words(texts[passage])} " for answer in known.answers[question]
     ):
-        found.add("holds an answer")
+        found.add("contains_answer")
     return found
 
 
@@ -424,7 +422,7 @@ def test_the_margin_is_that_of_mine_hard_negatives(base_encoder) -> None:
     theirs = mined_by_the_library(
         base_encoder, QUESTIONS, [LIBRARY[1], LIBRARY[4], LIBRARY[7]], LIBRARY, relative_margin=0.05
     )
-    margin = next(rule for rule in false_negative_rules([view(mine)], 0.95) if rule.reason.startswith("as close"))
+    margin = next(rule for rule in false_negative_rules([view(mine)], 0.95) if rule.code == "exceeds_margin")
     grounds = PairFeatures(mine, [view(mine)], LIBRARY)
     places = [
         (row, passage) for row in range(3) for passage in range(len(LIBRARY)) if passage not in mine.positives[row]
@@ -442,7 +440,7 @@ def test_other_letters_hide_a_positive_from_mine_hard_negatives_but_not_from_us(
     theirs = mined_by_the_library(base_encoder, QUESTIONS[:1], LIBRARY[:1], texts)
     assert (QUESTIONS[0], shouted) in theirs
     mine = real_mine(base_encoder, QUESTIONS[:1], [0], texts)
-    assert reason(mine, len(LIBRARY)) == "says the same as a positive"
+    assert reason(mine, len(LIBRARY)) == "duplicate_of_positive"
 
 
 # ---- the teacher
@@ -481,7 +479,7 @@ def test_the_teacher_reads_the_best_few_of_all_sources_and_nothing_twice() -> No
     kept = {(candidate.source, candidate.passage) for candidate in mined.kept}
     dense = {("dense", row) for row in (1, 2, 3, 4, 5, 7)}
     assert kept == dense | {("bm25", 1), ("bm25", 13), ("feedback", 12)}
-    assert count_removed([mined]) == {TEACHER_SAYS_POSITIVE: 1, NOT_READ_BY_TEACHER: 5}
+    assert count_removed([mined]) == {"teacher_says_positive": 1, "not_read_by_teacher": 5}
     zones = {candidate.passage: candidate.zone for candidate in scored_candidates(mine, mine.texts, [mined], teacher)}
     assert zones == {
         1: "negative",

@@ -73,9 +73,9 @@ def test_a_passage_that_everyone_would_hold_is_replaced_by_the_next() -> None:
     by_source = {"dense": [found("dense", 20, 21)] * 8}
     rows, removed = mix_rows(a_mine(8), by_source, rights(8), 1, {"dense": 1}, max_share=0.1)
     assert [row.negatives[0].passage for row in rows] == [20, 20, 20, 20, 20, 21, 21, 21]
-    assert removed == {"is a negative of 5 rows already": 3}
+    assert removed == {"in_too_many_rows:5": 3}
     assert rows[0].removed == ()
-    assert rows[7].removed == (("is a negative of 5 rows already", 1),)
+    assert rows[7].removed == (("in_too_many_rows:5", 1),)
 
 
 def test_the_cap_grows_with_the_number_of_rows() -> None:
@@ -94,7 +94,7 @@ def test_a_row_whose_candidates_are_all_held_goes_without() -> None:
     by_source = {"dense": [found("dense", 20)] * 7}
     rows, removed = mix_rows(a_mine(7), by_source, rights(7), 2, {"dense": 2})
     assert [len(row.negatives) for row in rows] == [1, 1, 1, 1, 1, 0, 0]
-    assert removed == {"is a negative of 5 rows already": 2}
+    assert removed == {"in_too_many_rows:5": 2}
 
 
 def test_a_question_with_two_right_passages_makes_two_rows_that_both_count() -> None:
@@ -142,7 +142,7 @@ def test_margins_belong_to_the_right_passage_of_their_row() -> None:
 
 def test_a_row_says_where_every_negative_comes_from_and_what_was_left_out() -> None:
     kept = Candidate(passage=10, source="dense", rank=2, score=0.5, version="abc123")
-    mined = MinedNegatives((kept,), ((Candidate(passage=1, source="dense", rank=1, score=0.9), "is a positive"),))
+    mined = MinedNegatives((kept,), ((Candidate(passage=1, source="dense", rank=1, score=0.9), "is_positive"),))
     mine = a_mine(1)
     rows, removed = mix_rows(mine, {"dense": [mined]}, [{0: 0.75}], 1)
     (line,) = rows_as_json(mine, rows)
@@ -155,9 +155,9 @@ def test_a_row_says_where_every_negative_comes_from_and_what_was_left_out() -> N
         "negatives": [
             {"passage_id": "p10", "source": "dense", "version": "abc123", "rank": 2, "score": 0.5, "margin": 1.0}
         ],
-        "removed": {"is a positive": 1},
+        "removed": {"is_positive": 1},
     }
-    assert removed == {"is a positive": 1}
+    assert removed == {"is_positive": 1}
 
 
 # ---- from easy to hard

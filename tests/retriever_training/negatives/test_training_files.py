@@ -44,7 +44,7 @@ def a_line(query: str, positive: str, *negatives: dict[str, Any]) -> dict[str, A
         "split": "train",
         "seed": 13,
         "negatives": list(negatives),
-        "removed": {"is a positive": 1},
+        "removed": {"is_positive": 1},
     }
 
 

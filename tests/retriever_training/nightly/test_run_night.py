@@ -83,7 +83,7 @@ def test_a_second_round_mines_the_errors_of_the_first_and_each_epoch_has_its_tur
     note = app.registry.version(summary.version).note
     trained = [stage for stage in stages if stage.startswith("train")]
     assert trained == ["train both towers, round 1 of 2", "train both towers, round 2 of 2"]
-    assert "as close as a positive, under round 1" in note["removed"]
+    assert "exceeds_margin:round 1" in note["removed"]
     assert sum(note["negatives"].values()) > note["n_rows"], "a row keeps a pool"
 
 

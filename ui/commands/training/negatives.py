@@ -44,6 +44,7 @@ def negatives(
     from rag.app.app import open_app
     from retriever_training.inspection.negatives_of_question import mine_for_question
     from retriever_training.negatives.finders import FINDERS, check_sources
+    from ui.texts.reasons import describe_removal
 
     check_sources(sources := source or tuple(FINDERS))
     found = mine_for_question(open_app(load_command_settings(context)).stores, question, n, sources)
@@ -60,7 +61,7 @@ def negatives(
             f"{candidate['score']:.3f}",
             "–" if candidate["margin"] is None else f"{candidate['margin']:+.3f}",
             candidate["passage_id"],
-            candidate["removed"] or "kept",
+            describe_removal(candidate["removed"]) if candidate["removed"] else "kept",
             candidate["title"],
         ]
         for candidate in found["candidates"]
@@ -165,15 +166,20 @@ def _wanted(
 
 def _tell_what_was_left_out(mined: MinedRows) -> None:
     """On stderr: candidates by the reason that removed them, and the sample to be read."""
+    from ui.texts.reasons import describe_removal
+
     for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
-        typer.echo(f"{count:>7,} candidates left out: {reason}", err=True)
+        typer.echo(f"{count:>7,} candidates left out: {describe_removal(reason)}", err=True)
     for audit_line in mined.audited:
         typer.echo(_read_aloud(audit_line), err=True)
 
 
 def _read_aloud(one: AuditedCandidate) -> str:
     """A candidate between its question and the right passage, each on a line of its own."""
-    texts = (("question", one.question), ("right", one.positive), (one.removed or "kept", one.candidate))
+    from ui.texts.reasons import describe_removal
+
+    outcome = describe_removal(one.removed) if one.removed else "kept"
+    texts = (("question", one.question), ("right", one.positive), (outcome, one.candidate))
     lines = [f"  {label}: {shorten(text, 240, placeholder=' …')}" for label, text in texts]
     return "\n".join([f"{one.source}, rank {one.rank}, score {one.score:.3f}, {one.passage_id}", *lines])
 

@@ -40,7 +40,7 @@ def reviews(
     from retriever_training.judgments.reviews import ReviewStore
     from ui.auth.current_user import LOCAL_USER
     from ui.serializers.training import review_json
-    from ui.texts.reasons import describe_drop
+    from ui.texts.reasons import describe_doubt
 
     with opened_app(context) as app:
         if decide is not None:
@@ -56,7 +56,7 @@ def reviews(
         typer.echo("Nothing is in doubt.")
     else:
         rows = [
-            [doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], describe_drop(doubt["why"])]
+            [doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], describe_doubt(doubt["why"])]
             for doubt in told
         ]
         print_table(["question", "passage", "kind", "why"], rows)

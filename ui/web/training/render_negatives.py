@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.records import Passage
+from retriever_training.negatives.reasons import RemovalCode, parse_removal_reason
 from ui.html.fragments import escape_html
 from ui.texts import shared as texts
-from ui.texts.reasons import REMOVED
+from ui.texts.reasons import REMOVED, REMOVED_BECAUSE, describe_removal
 from ui.web.components.escape import highlight, passage_title
 
 FIRST_WORDS = 160  # characters of a candidate that are shown at once
@@ -93,7 +94,7 @@ def render_candidate(one: FinderCandidates, also: Sequence[str], *, checked: boo
         *([texts.ALSO_FOUND.format(ways=", ".join(texts.WAYS[way][0] for way in also))] if also else []),
     ]
     if one.removed:
-        fate = _fate("removed", texts.REMOVED.format(reason=one.removed))
+        fate = _fate("removed", texts.REMOVED.format(reason=describe_removal(one.removed)))
     else:
         fate = _fate("kept", texts.KEPT) if checked else _fate("unchecked", texts.UNCHECKED)
     return (
@@ -122,10 +123,16 @@ def _opening_words(passage: Passage) -> str:
 
 
 def _reasons(found: Sequence[FinderCandidates]) -> str:
-    given = {candidate.removed for candidate in found if candidate.removed}
-    told = [
-        f"<li><strong>{escape_html(start)}</strong>{escape_html(': ' + meaning)}</li>"
-        for start, meaning in REMOVED.items()
-        if any(reason == start or reason.startswith(start + " ") for reason in given)
+    reasons = [parse_removal_reason(candidate.removed) for candidate in found if candidate.removed]
+    codes = {reason[0] for reason in reasons if reason}
+    lines = [
+        f"<li><strong>{escape_html(_general_label(code))}</strong>{escape_html(': ' + meaning)}</li>"
+        for code, meaning in REMOVED_BECAUSE.items()
+        if code in codes
     ]
-    return f'<div class="nj-why"><h2>{texts.WHY_REMOVED}</h2><ul>{"".join(told)}</ul></div>' if told else ""
+    return f'<div class="nj-why"><h2>{texts.WHY_REMOVED}</h2><ul>{"".join(lines)}</ul></div>' if lines else ""
+
+
+def _general_label(code: RemovalCode) -> str:
+    """A reason's label for all its details."""
+    return REMOVED[code].format(detail="…")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rag.records import Passage
 from ui.html.fragments import escape_html
 from ui.texts import training as texts
+from ui.texts.reasons import describe_doubt
 from ui.web.components.escape import highlight, passage_title
 from ui.web.training.render_night import format_moment, render_gate_reasons
 
@@ -157,7 +158,7 @@ def render_review(doubt: DoubtfulNegative, passages: Mapping[str, Passage]) -> s
     """One doubtful negative: the question, what is right, what is in doubt, and why."""
     right = "".join(_passage(passages[passage], "nj-right") for passage in doubt.right if passage in passages)
     found = passages.get(doubt.passage_id)
-    why = texts.KINDS[doubt.kind].format(why=doubt.why)
+    why = texts.KINDS[doubt.kind].format(why=describe_doubt(doubt.why))
     margin = (
         f' <span class="nj-when">{escape_html(texts.MARGIN.format(margin=doubt.margin))}</span>'
         if doubt.margin is not None

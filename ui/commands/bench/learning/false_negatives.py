@@ -77,6 +77,8 @@ def _rate(rate: FalseNegativeRate) -> dict[str, Any]:
 
 
 def _print(name: str, measured: FalseNegativeMeasurement) -> None:
+    from ui.texts.reasons import describe_removal
+
     found = measured.found
     rows = [
         [before.source, str(after.n_emitted), *(cell for rate in (before, after) for cell in _cells(rate))]
@@ -96,7 +98,7 @@ def _print(name: str, measured: FalseNegativeMeasurement) -> None:
         ["removed because", "candidates", "%", "known right", "known wrong"],
         [
             [
-                removal.reason,
+                describe_removal(removal.reason),
                 str(removal.n),
                 f"{100 * removal.n / found.n_candidates:.1f}",
                 str(removal.n_right),
@@ -123,6 +125,8 @@ def _cells(rate: FalseNegativeRate) -> list[str]:
 
 
 def _print_audited(one: AuditedCandidate) -> None:
-    typer.echo(f"\n{one.source} {one.rank}, {f'removed: {one.removed}' if one.removed else 'kept'}")
+    from ui.texts.reasons import describe_removal
+
+    typer.echo(f"\n{one.source} {one.rank}, {f'removed: {describe_removal(one.removed)}' if one.removed else 'kept'}")
     for label, text in (("question", one.question), ("right", one.positive), (one.passage_id, one.candidate)):
         typer.echo(f"  {label}: {' '.join(text.split())[:400]}")
