@@ -1,1 +1,1 @@
-"""Answers."""
+"""Measuring answers."""

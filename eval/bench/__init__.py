@@ -1,1 +1,1 @@
-"""Bench."""
+"""Benchmarks of serving, ingesting and answering."""

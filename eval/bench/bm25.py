@@ -42,7 +42,7 @@ class LibraryTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateCost:
-    """What a change of the library costs, in seconds, each with saving it."""
+    """The cost of changes to the library, in seconds, saving included."""
 
     n_new: int
     """Passages of the file that is added, changed in one passage, and removed."""
@@ -160,7 +160,7 @@ def _bm25s(words: list[list[str]], asked: list[list[str]]) -> Score:
 
 
 def _in_turn(scorers: dict[str, Score], n_questions: int) -> tuple[dict[str, float], float]:
-    """Median milliseconds a question by scorer, and how far ours is from rank_bm25 at most."""
+    """Median milliseconds per question by scorer, and the largest difference of our scores from rank_bm25's."""
     seconds: dict[str, list[float]] = {name: [] for name in scorers}
     difference = 0.0
     for number in range(n_questions):

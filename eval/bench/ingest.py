@@ -1,4 +1,4 @@
-"""How long ingesting takes: all of it, next to the encoding alone, which nobody can do without."""
+"""How long ingesting takes, compared with encoding alone, which no ingest can avoid."""
 
 from __future__ import annotations
 

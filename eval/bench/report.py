@@ -19,7 +19,7 @@ from eval.report.provenance import ReportContext, ValidityCheck
 from rag.records import Citation, Passage
 
 Ranks = NDArray[np.int64]
-DEPTH = 100  # passages that a version finds for a question
+DEPTH = 100  # passages that a version returns for a question
 FOUND = 0.15  # of all questions have their passage at rank 1, of the rest as many at rank 2, and so on
 MOVES = (-2, -1, 0, 0, 1, 2, 3)  # ranks that a question may win by the candidate, each as likely
 ATTRIBUTED = 60  # questions whose failures get a cause, as in a night

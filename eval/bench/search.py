@@ -26,7 +26,7 @@ from rag.retrieval.retriever import Retriever
 K = 10
 K_ANSWER = 6  # as the application shows
 STAGES = ("encode", "dense", "lexical", "fetch", "fusion")
-"""Of one question: its vector, Chroma, BM25, texts and vectors from SQL, and what is left."""
+"""The stages of one question: its vector, Chroma, BM25, texts and vectors from SQL, and the rest."""
 
 
 class SearchBaseline(Protocol):
@@ -97,7 +97,7 @@ class StageTimer:
 
 
 class _Watched:
-    """A part whose calls are timed; whatever else it has is passed through."""
+    """A part whose calls are timed; all other attributes are passed through."""
 
     def __init__(self, part: Any, stages: Mapping[str, str], watch: StageTimer) -> None:
         self._part = part
@@ -176,7 +176,7 @@ def measure_search(
     n_real: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> SearchBench:
-    """Asks both every question of *questions* (query_id → text) in turn, after one that nobody counts.
+    """Asks both every question of *questions* (query_id → text) in turn, after one that is not counted.
 
     *progress* gets 1 after every question.
     """

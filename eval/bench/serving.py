@@ -1,4 +1,4 @@
-"""Somebody who asks a running server at a steady pace: how long answers take, which fail, when the version changes."""
+"""Asks a running server at a steady pace: how long answers take, which fail, and when the version changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader gets to see of what is wanted, when only this many tokens are shown.
+"""How much of the wanted text a reader sees if only a limited number of tokens is shown.
 
 Recall, precision and intersection over union of excerpts and retrieved tokens as Smith and Troynikov define them
 (Evaluating Chunking Strategies for Retrieval, Chroma, 2024). There a fixed number of passages is shown, which rewards
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 Token = tuple[str, int]
 """A document, and the number of a token in it."""
 ExcerptTokens = tuple[frozenset[Token], ...]
-"""The places of one excerpt; each of them would do."""
+"""The positions of one excerpt; any of them counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class TokenSpan:
 
 @dataclass(frozen=True, slots=True)
 class TokenOverlap:
-    """What one question got, each from 0 to 1."""
+    """The scores of one question, each from 0 to 1."""
 
     recall: float
     """Share of the wanted tokens that are shown; of an excerpt that is in several places, the best of them."""

@@ -1,1 +1,1 @@
-"""Datasets."""
+"""Data sets and golden questions."""

@@ -32,7 +32,7 @@ class BeirDataset:
     name: str
     folder: Path
     sha256: str
-    """Of the names and bytes of all its files: the same hash, the same questions."""
+    """A hash of the names and bytes of all its files: equal hashes mean equal questions."""
     queries: dict[str, str]
     """query_id → text."""
     qrels: dict[str, dict[str, Grades]]

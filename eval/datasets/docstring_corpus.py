@@ -1,4 +1,4 @@
-"""The demo library: documentation of installed Python packages, if a docstring's own summary is the question.
+"""The demo library: documentation of installed Python packages, in which a docstring's own summary is the question.
 
 Source files are parsed, never imported: quick, and nothing of them runs. A passage is a docstring without its examples,
 references and cross-references; its question is its summary sentence, which is taken out of it. If a second
@@ -56,7 +56,7 @@ class DocstringPassage:
 
     @property
     def title(self) -> str:
-        """Where it is found, without its own name, which often repeats the question: `numpy.lib`.
+        """The module or class, without the name itself, which often repeats the question: `numpy.lib`.
 
         With the whole name as the title the base alone reached an nDCG@10 of .702 on the test questions, so: .600.
         """
@@ -236,7 +236,7 @@ def _first_sentence(paragraph: str) -> tuple[str, str]:
 
 
 def _is_question(sentence: str) -> bool:
-    """Long enough to ask for something, short enough to be asked, and prose."""
+    """Whether a sentence is prose, long enough to ask for something and short enough to be asked."""
     words = sentence.split()
     letters = sum(word.strip(".,:;()").isalpha() for word in words)
     return len(words) in QUESTION_WORDS and letters >= 0.7 * len(words) and not sentence.endswith(":")

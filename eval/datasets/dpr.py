@@ -34,13 +34,13 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
-    """What became of DPR's files."""
+    """What was converted from DPR's files."""
 
     n_questions: Mapping[str, int]
-    """By split; a question that comes twice counts once."""
+    """Split → questions; a question that occurs twice counts once."""
     n_passages: int
     left_out: Mapping[str, int]
-    """What was not taken as it stood, with its reason."""
+    """Reason → the number of questions or passages that were not taken unchanged."""
 
 
 def convert_to_beir(
@@ -153,7 +153,7 @@ class _Question:
 
 
 class _Writer:
-    """The files of one BEIR folder, open; of passages it remembers ids and hashes only."""
+    """The open files of one BEIR folder; only ids and hashes of passages are held in memory."""
 
     def __init__(self, folder: Path, splits: tuple[str, ...], stack: ExitStack) -> None:
         (folder / "qrels").mkdir(parents=True)

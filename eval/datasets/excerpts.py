@@ -1,4 +1,4 @@
-"""Documents, questions, and the exact places in the documents that answer them: what a splitting is measured on.
+"""Documents, questions, and the exact positions in the documents that answer them: splittings are measured on these.
 
 A folder holds its documents and one of two files, a question a line:
 
@@ -43,7 +43,7 @@ class ExcerptQuestion:
     query_id: str
     text: str
     wanted: tuple[tuple[Place, ...], ...]
-    """For each excerpt or figure the places where it is; each of them would do."""
+    """For each excerpt or figure its positions; any of them counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class ExcerptSet:
     documents: Mapping[str, ParsedDocument]
     questions: tuple[ExcerptQuestion, ...]
     n_lost: int
-    """Excerpts and figures that do not be in what was read; a question that lost all of its own is left out."""
+    """The number of excerpts and figures that are not in the documents; a question that lost all of its own is left out."""
 
 
 def load_excerpts(folder: Path, characters: int | None = None) -> ExcerptSet:
-    """Reads the documents that the questions name, of each the first *characters*, and finds in them what is wanted.
+    """Reads the first *characters* of each document that the questions name, and finds the excerpts and figures in it.
 
     Raises:
         NotFoundError: the folder has neither file, or a document that is named is not there.
@@ -86,7 +86,7 @@ class _Asked:
     query_id: str
     text: str
     wanted: list[tuple[str, list[str]]]
-    """Texts, and the documents in which each may stand."""
+    """Texts, and the documents in which each may be."""
     exact: bool
     """Figures are looked for sign by sign, excerpts by their letters."""
 

@@ -1,4 +1,4 @@
-"""Where golden questions' quotes are in today's passages: exactly, but for white space, or nearly; what is lost is named."""
+"""Where golden questions' quotes are in today's passages: exactly, up to white space, or nearly; lost ones are named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEAR = 0.8
 """The least share of a changed quote's words in a passage that is taken for it."""
 
 APART = 0.1
-"""By which it must be nearer than the next one."""
+"""The margin by which it must be nearer than the next one."""
 
 Stretch = tuple[int, int]
 
@@ -36,7 +36,7 @@ class GoldenLocation:
     passage_ids: tuple[str, ...] = ()
     """The right passages; none if the quote was not found."""
     is_cut: bool = False
-    """Whether the quote was found, and no passage holds the whole of it."""
+    """Whether the quote was found, but no passage holds the whole of it."""
 
     @property
     def is_found(self) -> bool:
@@ -53,7 +53,7 @@ class LocatedQuestion:
 
     @property
     def golden(self) -> Golden:
-        """The first one, which speaks for all."""
+        """The first question, which represents all."""
         return self.places[0].golden
 
     @property
@@ -80,7 +80,7 @@ def locate_golden(questions: Iterable[Golden], library: Library) -> list[GoldenL
 
 
 def group_by_wording(places: Iterable[GoldenLocation]) -> list[LocatedQuestion]:
-    """The questions with the same words put together; each is named by the id of its first one."""
+    """Groups the questions with the same words; a group is named by the id of its first question."""
     groups: dict[str, list[GoldenLocation]] = defaultdict(list)
     for location in places:
         groups[" ".join(location.golden.question.casefold().split())].append(location)
@@ -140,7 +140,7 @@ def _place(one: Golden, shelf: _Shelf) -> GoldenLocation:
 
 
 def _in_source(one: Golden, source: str, shelf: _Shelf) -> GoldenLocation | None:
-    """Where the quote is in a source, exactly or but for white space; None if it does not."""
+    """Where the quote is in a source, exactly or up to white space; None if it is not in it."""
     text = shelf.text(source)
     words = r"\s+".join(re.escape(word) for word in one.quote.split())
     for how, stretches in (

@@ -17,7 +17,7 @@ GoldenOrigin = Literal["chat", "liked", "heading", "model", "file"]
 """Where a question comes from. People asked those of a chat and liked ones; headings and models only stand in for them."""
 
 ORIGINS: tuple[str, ...] = get_args(GoldenOrigin)
-MAX_QUESTION = 2000  # characters, as of a question that is asked
+MAX_QUESTION = 2000  # characters; the limit of questions that people ask, too
 
 _TEXTS = ("question", "source", "quote", "reference", "origin")
 _KEYS = {*_TEXTS, "passage_id", "nuggets", "tags", "answerable", "notes"}
@@ -40,7 +40,7 @@ class Golden:
     source: str = ""
     """The document that answers; empty if none does, or if the quote alone has to identify it."""
     quote: str = ""
-    """What is there word for word: found again in today's passages, however they are cut."""
+    """The answering text, word for word; it is found again in today's passages, however they are split."""
     reference: str = ""
     """A right answer in words."""
     nuggets: tuple[Nugget, ...] = ()
@@ -52,7 +52,7 @@ class Golden:
 
     @property
     def golden_id(self) -> str:
-        """Names the question and its place: said again, it is the same one, whatever answer or tags it has now."""
+        """A hash of the question, its source and its quote; it stays the same if the answer or the tags change."""
         said = "\0".join((" ".join(self.question.casefold().split()), self.source, " ".join(self.quote.split())))
         return hashlib.sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
@@ -143,7 +143,7 @@ def parse_golden(line: Mapping[str, Any], place: str) -> Golden:
 
 
 def check_golden(golden: Golden, place: str, *, has_passage: bool = False) -> Golden:
-    """The question, if it can be measured with.
+    """The question, if it can be used for measuring.
 
     Raises:
         UsageError: it is empty or too long, of no known origin, or says neither what is right nor that nothing is.

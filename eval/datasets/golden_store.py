@@ -1,4 +1,4 @@
-"""The golden questions that a library keeps: added, listed, retired, never changed behind anybody's back."""
+"""The golden questions that a library keeps: added, listed and retired, but never changed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def with_passage(made: Golden, library: Library, passage_id: str) -> Golden:
 
 
 def resolve_passages(lines: Iterable[GoldenLine], library: Library) -> list[Golden]:
-    """The questions of a file; if a line names a passage, with its source and text.
+    """The questions of a file; a question whose line names a passage gets the passage's source and text.
 
     Raises:
         NotFoundError: the library has no such passage.
@@ -94,7 +94,7 @@ def list_golden(engine: Engine, *, with_retired: bool = False) -> list[StoredGol
 
 
 def retire_golden(engine: Engine, golden_id: str) -> Golden:
-    """Measures no longer with a question; *golden_id* may be the beginning of an id.
+    """Retires a question, so that it is no longer measured; *golden_id* may be the beginning of an id.
 
     Raises:
         NotFoundError: no question that counts has this id, or several begin so.

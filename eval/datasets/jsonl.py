@@ -1,4 +1,4 @@
-"""Files of JSON objects, one a line: what a line holds, or where and why it holds none."""
+"""Files of JSON objects, one per line: reads a line, or says where and why it is not an object."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ class EvalQuestion:
     nuggets: tuple[Nugget, ...] = ()
     is_answerable: bool = True
     in_library: bool = True
-    """False if a right passage is known, and is not there today."""
+    """False if a right passage is known but is not in the library today."""
     is_cut: bool = False
-    """Whether the splitting goes through what is right."""
+    """Whether the splitting cuts through the right text."""
     origin: str = DATASET
     tags: tuple[str, ...] = ()
 

@@ -1,1 +1,1 @@
-"""Gate."""
+"""The gate that decides whether a candidate is promoted."""

@@ -1,4 +1,4 @@
-"""The gate's guards: each looks at one way in which a better candidate may be worse, and says what it saw."""
+"""The gate's guards: each looks at one way in which a better candidate may be worse, and says what it found."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class ExtraEvidence:
     support: BeforeAndAfter | None = None
     """Share of an answer's sentences that their citations support."""
     support_note: str = ""
-    """Where support was not measured: a sentence that says why."""
+    """A sentence that says why support was not measured; else empty."""
     search_ms: BeforeAndAfter | None = None
-    """That the searches took."""
+    """How long the searches took, in milliseconds."""
 
 
 NO_EXTRA_EVIDENCE = ExtraEvidence()
@@ -81,7 +81,7 @@ NO_EXTRA_EVIDENCE = ExtraEvidence()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedSlice:
-    """Some questions, which may not get worse for what the others gain."""
+    """A group of questions that may not get worse, whatever the others gain."""
 
     key: str
     family: Family
@@ -93,10 +93,10 @@ class GuardedSlice:
     measure: str
     n: int
     figures: PairedComparison | None
-    """None of fewer than two questions."""
+    """None for fewer than two questions."""
     margin: float
     at_least: int
-    """Questions; with fewer it vetoes only where its whole interval lies below zero."""
+    """With fewer questions it vetoes only if its whole interval lies below zero."""
 
     @property
     def is_tested(self) -> bool:
@@ -119,7 +119,7 @@ def measure_slice(
     measure: str = "nDCG@10",
     family: Family = "quality",
 ) -> GuardedSlice:
-    """Measures a pair; *which* holds the place of the number of questions: "on the {n} questions that …"."""
+    """Measures a pair; *which* has a placeholder for the number of questions: "on the {n} questions that …"."""
     n = len(pair)
     figures = compare_paired(pair.before, pair.after) if n >= 2 else None
     return GuardedSlice(
@@ -212,7 +212,7 @@ def guard_latency(pair: BeforeAndAfter, rules: GateRules) -> Ruling:
 
 
 def guard_support(extra: ExtraEvidence) -> list[Ruling]:
-    """Why citations were not weighed, if something is to be said of that; if they were, a slice judges them.
+    """Says why citations were not judged, if there is a note on it; if they were measured, a slice judges them.
 
     >>> guard_support(ExtraEvidence(support_note=SUPPORTED_BY_CONSTRUCTION))[0].outcome, guard_support(NO_EXTRA_EVIDENCE)
     ('untested', [])
@@ -222,7 +222,7 @@ def guard_support(extra: ExtraEvidence) -> list[Ruling]:
 
 
 def guard_vectors(faults: Sequence[str]) -> list[Ruling]:
-    """What `embedding_faults` found, a ruling each; nothing if nothing is wrong."""
+    """One ruling for each fault that `embedding_faults` found; none if nothing is wrong."""
     return [Ruling("vectors", "health", "failed", fault) for fault in faults]
 
 

@@ -1,1 +1,1 @@
-"""Report."""
+"""Figures of reports."""

@@ -52,9 +52,9 @@ class MeasureRow:
     """Questions that could be measured for every version shown."""
     n_asked: int
     alone: Interval | None
-    """Of one version, measured alone."""
+    """The mean of one version measured alone."""
     figures: PairedComparison | None
-    """Of candidate against current. Both are None of too few, or where too many failed."""
+    """The candidate compared with the current version. Both are None if there are too few questions, or too many failed."""
     p_holm: float | None = None
 
     @property
@@ -70,7 +70,7 @@ class MeasureRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionChange:
-    """What became of one question."""
+    """How one question changed between two versions."""
 
     question: ReportQuestion
     before: int | None
@@ -84,7 +84,7 @@ class QuestionChange:
 def measure_values(
     found: VersionRun, questions: Sequence[ReportQuestion], measures: Sequence[str] = REPORTED
 ) -> dict[str, DoubleArray]:
-    """measure → `(n,)`, a question without results 0, one with an error NaN; by ir-measures."""
+    """measure → `(n,)`, computed by ir-measures; 0 for a question without results, NaN for one with an error."""
     qrels: Qrels = {question.query_id: dict(question.right) for question in questions}
     run = run_from_rankings({query_id: found.run[query_id] for query_id in qrels if found.run.get(query_id)})
     values = measure_per_question(qrels, run, measures)
@@ -151,7 +151,7 @@ def rank_of_right_passage(found: VersionRun, question: ReportQuestion) -> int | 
 
 
 def rank_band(found: VersionRun, question: ReportQuestion) -> str:
-    """One of PLACES.
+    """One of RANK_BANDS.
 
     >>> run = VersionRun(version_id="v", run={"q": ["a", "b"]})
     >>> [rank_band(run, ReportQuestion(query_id="q", text="?", right={right: 1})) for right in "abc"]
@@ -168,7 +168,7 @@ def rank_band(found: VersionRun, question: ReportQuestion) -> str:
 
 
 def rank_band_transitions(comparison: Comparison) -> Counter[tuple[str, str]]:
-    """(place before, place after) → how many questions."""
+    """(band before, band after) → the number of questions."""
     assert comparison.candidate is not None, "one version alone moves nothing"
     current, candidate = comparison.current, comparison.candidate
     return Counter((rank_band(current, question), rank_band(candidate, question)) for question in comparison.questions)
@@ -183,7 +183,7 @@ def found_share_by_depth(
 
 
 def question_changes(comparison: Comparison, before: DoubleArray, after: DoubleArray) -> list[QuestionChange]:
-    """Every question, in order, with what became of it; *before* and *after* are nDCG@10, `(n,)`.
+    """Every question, in order, with its change; *before* and *after* are nDCG@10, `(n,)`.
 
     Broken: its right passage was among the first ten and no longer is. Fixed: the other way round.
     """

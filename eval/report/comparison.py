@@ -35,7 +35,7 @@ class ReportQuestion:
     source: str = ""
     """The document of its best right passage."""
     language: str = ""
-    """ISO 639-1; empty if nobody can tell."""
+    """ISO 639-1; empty if it is unknown."""
     is_unseen: bool = False
     """No right passage was a positive of the candidate's training."""
     is_newest: bool = False
@@ -54,7 +54,7 @@ class ReportQuestion:
 
 @dataclass(frozen=True, slots=True)
 class AbstentionScores:
-    """How sure a version was of some questions, with their right passages in the library and without them."""
+    """How confident a version was about some questions, with their right passages in the library and without them."""
 
     there: DoubleArray
     """`(n,)`, 0 to 1."""
@@ -63,7 +63,7 @@ class AbstentionScores:
     right_is_shown: BoolArray
     """`(n,)`: whether a right passage was among those shown."""
     least: float
-    """Below this it declines."""
+    """The version declines below this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Everything that a report says in figures, worked out once from a comparison."""
+"""All figures of a report, computed once from a comparison."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ class ReportFigures:
     rows: Sequence[MeasureRow]
     parts: Sequence[QuestionSlice]
     moved: Sequence[QuestionChange]
-    """One a question; none of one version alone."""
+    """One per question; empty for one version alone."""
     transitions: Mapping[tuple[str, str], int]
     places: Mapping[str, Mapping[str, int]]
-    """version → place of the right passage → questions."""
+    """version → rank band of the right passage → questions."""
     depths: Mapping[str, Sequence[float]]
-    """version → for each of DEPTHS the share found so far up."""
+    """version → the share of questions with a right passage within each of DEPTHS."""
     drift: Drift
     top_ten: McNemarResult | None
     """Whether a right passage is among the first ten: McNemar."""
     by_document: Interval | None
-    """The difference of the primary measure under resampling documents; None of fewer than ten."""
+    """The difference of the primary measure under resampling documents; None for fewer than ten."""
 
 
 def compute_figures(comparison: Comparison) -> ReportFigures:
-    """Works them out; of 10,000 questions in under a minute on one core."""
+    """Computes the figures; 10,000 questions take under a minute on one core."""
     questions = comparison.questions
     values = {
         name: measure_values(run, questions, (PRIMARY,) if name == "anchor" else REPORTED)

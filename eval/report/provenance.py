@@ -1,4 +1,4 @@
-"""What a report tells next to its figures: what was compared, what may be wrong with it, and what came before."""
+"""What a report shows next to its figures: what was compared, what may be wrong with it, and what came before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Lines = tuple[tuple[str, str], ...]
-"""(name, value), as a table shows them."""
+"""(name, value) pairs, as a table shows them."""
 
 NIGHTS_SHOWN = 30
 MANIFEST = "manifest.json"
@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class ValidityCheck:
-    """One look at whether the figures can be trusted."""
+    """One check of whether the figures can be trusted."""
 
     name: str
     is_fine: bool
@@ -91,7 +91,7 @@ def _number(figures: Mapping[str, Any] | None, key: str) -> float | None:
 
 
 def repeated_questions(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(place, place of the first) of every question that says again what an earlier one said, but for case and marks.
+    """(position, position of the first) of every question that repeats an earlier one, apart from case and punctuation.
 
     >>> list(repeated_questions(["Who am I?", "What?", "who  am i"]))
     [(2, 0)]

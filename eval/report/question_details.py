@@ -28,7 +28,7 @@ class DetailHit:
     text: str
     is_right: bool
     cited: str = ""
-    """How the answer cites it, and how well that holds; empty if it does not."""
+    """How the answer cites it and how well that is supported; empty if it does not cite it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class QuestionDetail:
     """Right passages that neither version shows."""
     votes: Sequence[str]
     current_answer: AnswerSummary | None = None
-    """None if nobody answered it."""
+    """None if the question was not answered."""
     candidate_answer: AnswerSummary | None = None
 
 

@@ -1,4 +1,4 @@
-"""Some questions on their own: by document, length, language and training, to look at and not to decide by."""
+"""Slices of the questions by document, length, language and training, for exploring and not for deciding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class QuestionSlice:
     mean: float
     """nDCG@10 of the current version."""
     figures: PairedComparison | None
-    """Of candidate against current."""
+    """The candidate compared with the current version."""
     p_adjusted: float | None = None
     """After Benjamini and Hochberg over all tested slices; None if it has too few questions."""
 

@@ -1,1 +1,1 @@
-"""Retrieval."""
+"""Measuring retrieval."""

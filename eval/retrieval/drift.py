@@ -1,4 +1,4 @@
-"""Slow drift: the current version next to the frozen one that everything began with, and next to locked questions."""
+"""Slow drift: the current version against the frozen one that everything began with, and on locked questions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from eval.statistics.number_wording import describe_change, describe_test, forma
 from eval.statistics.significance import PairedComparison, compare_paired
 from rag.arrays import BoolArray, DoubleArray
 
-FEWEST = 30  # locked questions; fewer are shown and warn of nothing
+FEWEST = 30  # locked questions; fewer are shown, but cause no warning
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Three looks at nDCG@10, each None if there was too little for it."""
+    """Three comparisons of nDCG@10, each None if there was too little data."""
 
     since_anchor: PairedComparison | None
     """The current version against the anchor, on the questions that may decide."""
     since_anchor_locked: PairedComparison | None
-    """The same on the locked questions, which no decision ever looked at."""
+    """The current version against the anchor on the locked questions, which no decision ever used."""
     locked: PairedComparison | None
     """The candidate against the current version on the locked questions."""
 
@@ -54,7 +54,7 @@ def measure_drift(
     decisive: BoolArray,
     locked: BoolArray,
 ) -> Drift:
-    """From nDCG@10, `(n,)` each; *decisive* and *locked* are masks of the same questions."""
+    """Computes the comparisons from nDCG@10, `(n,)` each; *decisive* and *locked* are masks of the same questions."""
     return Drift(
         since_anchor=_paired(anchor, current, decisive),
         since_anchor_locked=_paired(anchor, current, locked),

@@ -51,10 +51,10 @@ def rank_passages(
     k: int = 100,
     candidates: int = 100,
 ) -> Rankings:
-    """Ranks all passages for every question, by the same functions that serve (rag.fusion).
+    """Ranks all passages for every question, by the same functions that serve (rag.retrieval.fusion).
 
     *queries* `(q, dim)` and *passage_vectors* `(n, dim)` have rows of unit length; *lexical* `(q, n)` holds raw BM25 scores,
-    None stands for zeros. Memory beyond the arguments is bounded by SCORES_AT_ONCE.
+    None means zeros. Memory beyond the arguments is bounded by SCORES_AT_ONCE.
 
     >>> eye = np.eye(3, dtype=np.float32)
     >>> result = rank_passages(eye[:1], eye, np.array([[0.0, 2.0, 4.0]], np.float32), weight=2.0, k=2)
@@ -87,7 +87,7 @@ def by_ranks(dense: Positions, lexical: Positions) -> Positions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalScores:
-    """What a version is worth for every question, and how sure the means are."""
+    """The scores of a version on every question, and the intervals of the means."""
 
     values: Mapping[str, ValuesPerQuestion]
     """side → measure → query_id → value."""
@@ -120,7 +120,7 @@ class RetrievalScores:
         return np.array(list(self.values[side][measure].values()), np.float64)
 
     def served(self) -> ServedScores:
-        """What the gate asks for."""
+        """The scores that the gate needs."""
         return ServedScores(self.array("fused", "nDCG@10"), self.array("fused", "R@10"), self.hub_share)
 
     def slices(self) -> dict[str, NDArray[np.bool_]]:
@@ -176,7 +176,7 @@ def evaluate_retrieval(
 
     *questions* maps query ids to texts. *passage_vectors* `(n, dim)` and the columns of *lexical* are in the order of
     *passage_ids*. *seen* are the passages that were positives of training. *measures* are taken of rankings 100 deep.
-    *groups* names sets of questions that are shown apart too. *progress* gets the number of questions just done.
+    *groups* names sets of questions that are also reported separately. *progress* gets the number of questions just done.
     """
     found: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
     query_ids = list(qrels)
@@ -206,7 +206,7 @@ def _right(grades: Mapping[str, int]) -> set[str]:
 
 
 def question_batches(n_questions: int, n_passages: int) -> Iterator[slice]:
-    """The questions, so many at once that their scores of all passages stay within SCORES_AT_ONCE."""
+    """Slices of the questions, each small enough that its scores of all passages stay within SCORES_AT_ONCE."""
     size = max(1, SCORES_AT_ONCE // max(1, n_passages))
     for start in range(0, n_questions, size):
         yield slice(start, start + size)

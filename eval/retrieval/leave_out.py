@@ -25,7 +25,7 @@ class LeaveOutDense:
 
 
 class LeaveOutLexical:
-    """BM25 that gives some passages nothing; how rare a word is, it counts with them."""
+    """BM25 that scores some passages 0; they still count towards how rare a word is."""
 
     def __init__(self, lexical: LexicalSearch, gone: frozenset[str]) -> None:
         self._lexical = lexical

@@ -1,4 +1,4 @@
-"""What a reranker is worth: the same hits as served and as reranked, question by question, and what reading them took."""
+"""Measures a reranker: the same hits as served and as reranked, question by question, and the time that reading took."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from rag.retrieval.reranker import Reranker, reorder_by_rerank_score
 
 @dataclass(frozen=True, slots=True)
 class RerankedQuestions:
-    """What a reader said of the hits of some questions."""
+    """The scores of a cross-encoder for the hits of some questions."""
 
     hits: Mapping[str, Sequence[Hit]]
     """query_id → the hits in the order served, with `rerank`."""
     ms: float
     """Median time that one question took, in milliseconds."""
     n_cut: int = 0
-    """Questions whose time was spent before all that was to be read had been."""
+    """Questions whose time ran out before all hits were read."""
 
     def scores(self) -> NDArray[np.float64]:
-        """`(n,)`: what was said of every hit that was read, question after question."""
+        """`(n,)`: the score of every hit that was read, question after question."""
         return np.array([hit.rerank for hits in self.hits.values() for hit in hits if hit.rerank is not None])
 
     def right(self, qrels: Qrels) -> NDArray[np.bool_]:
-        """`(n,)`: which of them are right."""
+        """`(n,)`: whether each hit of `scores` is right."""
         return np.array(
             [
                 qrels[query_id].get(hit.passage.passage_id, 0) > 0
@@ -60,7 +60,7 @@ class RerankingComparison:
     served: ValuesPerQuestion
     reranked: ValuesPerQuestion
     ms: float
-    """As of `Read`."""
+    """As in `RerankedQuestions`."""
 
     def compared(self, measure: str = MEASURES[0]) -> PairedComparison:
         """The reranked order against the served one.
@@ -71,7 +71,7 @@ class RerankingComparison:
         return compare_paired(list(self.served[measure].values()), list(self.reranked[measure].values()))
 
     def as_json(self) -> dict[str, Any]:
-        """Means of both orders, the paired difference of the first measure, and the price."""
+        """Means of both orders, the paired difference of the first measure, and the time per question."""
         compared = self.compared()
         return {
             "n_questions": compared.n,
@@ -112,7 +112,7 @@ def rerank_served(
 
 
 def compare_reranking(read: RerankedQuestions, qrels: Qrels, weight: float) -> RerankingComparison:
-    """Measures the order served, and the one in which what was read counts *weight*; hits are named by `passage_id`."""
+    """Measures the served order, and the order in which the rerank score has this *weight*; hits are named by `passage_id`."""
     orders = (read.hits, {query_id: reorder_by_rerank_score(hits, weight) for query_id, hits in read.hits.items()})
     rankings = (
         {query_id: [hit.passage.passage_id for hit in hits] for query_id, hits in order.items()} for order in orders

@@ -1,1 +1,1 @@
-"""Statistics."""
+"""Statistical tests, intervals and ranking measures."""

@@ -1,4 +1,4 @@
-"""Questions that belong together, as those of one document do: an interval that counts the documents, not the questions."""
+"""An interval for questions that belong together, such as those of one document: it counts documents, not questions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Z95 = 1.959963984540054  # of the standard normal: 2.5 % lie above
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """How many of this many, with the 95 % interval of the share."""
+    """*k* of *n*, with the 95 % interval of the share."""
 
     k: int
     n: int
@@ -26,14 +26,14 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class McNemarResult:
-    """What the same yes-or-no questions say of two versions."""
+    """A comparison of two versions on the same yes-or-no questions."""
 
     n: int
     lost: int
     """Yes before, no after."""
     gained: int
     p: float
-    """Two-sided: how often a fair coin would part the questions that changed so unevenly."""
+    """Two-sided: how often a fair coin would split the changed questions at least this unevenly."""
 
 
 def wilson_interval(k: int, n: int) -> Proportion:
@@ -49,7 +49,7 @@ def wilson_interval(k: int, n: int) -> Proportion:
     share, squared = k / n, Z95**2 / n
     centre = share + squared / 2
     half = math.sqrt(share * (1 - share) * squared + squared**2 / 4)
-    low = 0.0 if k == 0 else (centre - half) / (1 + squared)  # exact at the ends, if rounding leaves 1e-17
+    low = 0.0 if k == 0 else (centre - half) / (1 + squared)  # exact at the ends, where rounding would leave 1e-17
     high = 1.0 if k == n else (centre + half) / (1 + squared)
     return Proportion(k, n, low, high)
 

@@ -1,4 +1,4 @@
-"""What a ranking is worth, question by question, by ir-measures: nDCG@10 first, and what else a person may ask for."""
+"""Measures of rankings per question, by ir-measures: nDCG@10 first, and others that a person may ask for."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def measure_per_question(qrels: Qrels, run: Run, measures: Sequence[str] = MEASU
 
 
 def mean(values: Iterable[float]) -> float:
-    """The mean; 0 of nothing.
+    """The mean; 0 if there are no values.
 
     >>> mean([1.0, 0.5])
     0.75

@@ -1,4 +1,4 @@
-"""Which of two versions people prefer: an exact test, and what it comes to in words."""
+"""Which of two versions people prefer: an exact test, and its result in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SURE = 0.05
 
 
 def sign_test_p(n_first: int, n_second: int) -> float:
-    """The two-sided p-value of the exact binomial (sign) test: would a coin part n_first + n_second so unevenly?
+    """The two-sided p-value of the exact binomial (sign) test: how often a fair coin splits as many at least this unevenly.
 
     >>> round(sign_test_p(8, 3), 4), sign_test_p(0, 0), sign_test_p(5, 5)
     (0.2266, 1.0, 1.0)

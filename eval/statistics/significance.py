@@ -13,7 +13,7 @@ from rag.arrays import DoubleArray
 from rag.errors import TooLittleDataError
 
 N_RESAMPLES = 9_999
-LIGHT_BUDGET = 10_000_000  # as WORK, if many measures or slices are shown next to the one that decides
+LIGHT_BUDGET = 10_000_000  # as RESAMPLING_BUDGET, for the measures and slices that do not decide
 RESAMPLING_BUDGET = (
     50_000_000  # questions × resamples: all 9,999 up to 5,000 questions (1.2 s on one core), fewer beyond
 )
@@ -33,19 +33,19 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
-    """What the same questions say of two retrievers: candidate minus current."""
+    """A comparison of two retrievers on the same questions: candidate minus current."""
 
     n: int
     mean_current: float
     mean_candidate: float
     difference: float
     low: float
-    """Of the 95 % interval of the difference."""
+    """The lower end of the 95 % interval of the difference."""
     high: float
     p: float
     """Two-sided: how often chance alone would swap labels into a difference this large."""
     wins: int
-    """Questions if the candidate is better."""
+    """The number of questions on which the candidate is better."""
     ties: int
     losses: int
     detectable: float

@@ -1,1 +1,1 @@
-"""Baselines."""
+"""What benchmarks compare with."""

@@ -1,1 +1,1 @@
-"""Workloads."""
+"""Synthetic data for benchmarks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-N_WORDS = 4000  # that there are; frequent ones come as often as Zipf's law says
+N_WORDS = 4000  # size of the vocabulary; the words occur as often as Zipf's law says
 SECTIONS = 3
 SENTENCES = 3  # in a section
 LENGTHS = (8, 18)  # words in a sentence, fewest and most

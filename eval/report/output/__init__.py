@@ -1,1 +1,1 @@
-"""Output."""
+"""Reports as files: HTML, Markdown, SVG and files for machines."""
