@@ -217,6 +217,8 @@ class Answer:
     """Every sentence of the text, in reading order."""
     rerank_is_cut: bool = False
     """Whether the reranker's time was spent before it had read all that it was to read."""
+    fell_back: bool = False
+    """Whether the language model failed, so that the best sentences were quoted instead of its answer or after it."""
 
     @property
     def supported_share(self) -> float:

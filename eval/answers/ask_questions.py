@@ -16,12 +16,12 @@ from rag.errors import NightjarError
 from rag.feedback.feedback_store import FeedbackStore
 from rag.generation.abstention import AbstentionThreshold
 from rag.generation.extractive import extract_answer
-from rag.generation.generator import MODEL_BROKE_OFF_NOTE, MODEL_FAILED_NOTE, MODEL_SKIPPED_NOTE
 from rag.records import Answer, Hit, Turn
 from rag.retrieval.retriever import Retriever
 
-FALLBACKS = (MODEL_FAILED_NOTE, MODEL_BROKE_OFF_NOTE, MODEL_SKIPPED_NOTE.partition("{")[0])
-"""What an answer says if the language model failed. The quotes that follow help people, but must not count in a measure."""
+FALLBACK_ERROR = "the language model wrote no answer"
+"""The error of an answer whose language model failed. The quotes that replace it help people, but must not count in a
+measure."""
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _ask(
         question=one,
         is_there=is_there,
         answer=answer,
-        error=model_error(answer.text),
+        error=FALLBACK_ERROR if answer.fell_back else "",
         sureness=sureness,
         rank=rank,
         ms=ms,
@@ -145,8 +145,3 @@ def rank_of_right_hit(right: frozenset[str], hits: Sequence[Hit]) -> int | None:
         ),
         None,
     )
-
-
-def model_error(text: str) -> str:
-    """Says that the language model failed, if *text* holds one of the notes that replace its answer; else empty."""
-    return "the language model wrote no answer" if any(fallback in text for fallback in FALLBACKS) else ""

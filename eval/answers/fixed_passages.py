@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.answers.ask_questions import PerQuestionCachedEncoder, model_error
+from eval.answers.ask_questions import FALLBACK_ERROR, PerQuestionCachedEncoder
 from eval.answers.faithfulness import without_citation_marks
 from eval.answers.perturbations import CHANGED_SUFFIX
 from eval.answers.robustness import GeneratedAnswer
@@ -46,7 +46,8 @@ class FixedPassageAnswerer:
             ),
             AnswerDraft(),
         )
-        return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), model_error(draft.text))
+        error = FALLBACK_ERROR if draft.fell_back else ""
+        return GeneratedAnswer(without_citation_marks(draft.text), bool(draft.declined), error)
 
     def hits(self, question: str, passages: Sequence[Passage]) -> list[Hit]:
         """The passages as hits; a changed passage keeps the BM25 score of the original."""

@@ -262,6 +262,7 @@ def _quotes(draft: AnswerDraft) -> bool:
 
 def _finished(answer: Answer, draft: AnswerDraft, wide: Sequence[Hit], seconds: float, *, drops: bool) -> Answer:
     """The answer with the draft's text; citations are found here, in the *wide* hits, if the generator gave none."""
+    answer = replace(answer, fell_back=draft.fell_back)
     if _quotes(draft):
         checked = tuple(CheckedSentence(citation.quote, citation.support) for citation in draft.citations)
         return replace(

@@ -50,6 +50,7 @@ def to_row(answer: Answer, index_state: str, instead_of: str = "") -> str:
             "seconds": answer.seconds,
             "index": index_state,
             "rerank_cut": answer.rerank_is_cut,
+            "fell_back": answer.fell_back,
             "citations": [asdict(citation) for citation in answer.citations],
             "checked": [[sentence.text, sentence.support] for sentence in answer.sentences],
             "supported_share": answer.supported_share,
@@ -108,6 +109,7 @@ def _kept(
         asked=row["asked"] or row["question"],
         sentences=tuple(CheckedSentence(text, support) for text, support in kept.get("checked", [])),
         rerank_is_cut=kept.get("rerank_cut", False),
+        fell_back=kept.get("fell_back", False),
     )
     asked_at = datetime.fromisoformat(row["asked_at"])
     return StoredAnswer(

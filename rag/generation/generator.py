@@ -58,18 +58,25 @@ class AnswerDraft:
     """A piece of an answer, or all of it: pieces add up, as LangChain's message chunks do.
 
     >>> AnswerDraft("It is open. [1]") + AnswerDraft(" Bring a mask. [2]")
-    AnswerDraft(text='It is open. [1] Bring a mask. [2]', citations=(), declined='')
+    AnswerDraft(text='It is open. [1] Bring a mask. [2]', citations=(), declined='', fell_back=False)
     """
 
     text: str = ""
     citations: tuple[Citation, ...] = ()
-    """Given by a generator that quotes; for others, rag.cite finds them."""
+    """Given by a generator that quotes; for others, rag.citations finds them."""
     declined: str = ""
     """Why there is no answer; empty if there is one."""
+    fell_back: bool = False
+    """Whether the language model failed, so that quotes replace or follow its answer."""
 
     def __add__(self, other: AnswerDraft) -> AnswerDraft:
         """The two pieces as one."""
-        return AnswerDraft(self.text + other.text, self.citations + other.citations, self.declined + other.declined)
+        return AnswerDraft(
+            self.text + other.text,
+            self.citations + other.citations,
+            self.declined + other.declined,
+            self.fell_back or other.fell_back,
+        )
 
 
 class Generator(Protocol):
@@ -141,8 +148,9 @@ def _why_not(error: ChatModelError) -> str:
 
 
 def _instead(extract_of: ExtractiveAnswer, why: str, *, has_begun: bool) -> Iterator[AnswerDraft]:
-    """The quotes, after a sentence that says why. Below a piece of an answer they bring no citations: rag.cite has to
-    find those of the whole text then."""
-    yield AnswerDraft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n")
+    """Yields the quotes after a sentence that says why. If a piece of an answer came before, they bring no citations:
+    rag.citations then has to find those of the whole text.
+    """
+    yield AnswerDraft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n", fell_back=True)
     for quote in extract_of.quotes:
         yield AnswerDraft(quote.text, () if has_begun else (quote.citation,))

@@ -32,7 +32,6 @@ from eval.answers.measure_answer import AnswerRow, leading_statement, measure_an
 from eval.datasets.golden_questions import Nugget
 from eval.datasets.question_sets import EvalQuestion
 from rag.generation.abstention import SHIPPED_THRESHOLD
-from rag.generation.generator import MODEL_FAILED_NOTE
 from rag.records import Answer, Citation, Hit, Passage
 
 
@@ -396,7 +395,7 @@ def test_measuring_asks_as_people_do_keeps_nothing_and_survives_a_question_that_
 def test_quotes_instead_of_a_failed_language_model_count_as_an_error(engine: Engine) -> None:
     class Fallen:
         def answer(self, question: str) -> Answer:
-            return an_answer(f"{MODEL_FAILED_NOTE}\n\nOwls hunt at night. [1]")
+            return replace(an_answer(), fell_back=True)
 
     class Nothing:
         encoder = None

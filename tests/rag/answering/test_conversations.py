@@ -105,6 +105,7 @@ def ask(
         asked=question,
         sentences=(CheckedSentence("Owls hunt mice at night.", 0.9), CheckedSentence("They sing.", 0.0)),
         rerank_is_cut=True,
+        fell_back=True,
     )
     shown = tuple(
         ShownPassage(

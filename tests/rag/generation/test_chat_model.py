@@ -268,6 +268,7 @@ def test_where_the_model_fails_the_best_sentences_are_quoted_and_it_is_said(ask,
     answer = ask()
     assert answer.text.startswith(f"{MODEL_FAILED_NOTE}\n\n{QUOTED}")
     assert not answer.declined
+    assert answer.fell_back
     assert quoted(library, answer)[0] == (1, "Small firms that lost a third of their income can get the grant.")
     assert len(endpoint.asked) == n_asked
 
@@ -291,6 +292,7 @@ def test_an_answer_that_breaks_off_is_followed_by_the_best_sentences(ask, endpoi
     endpoint.behave = behave
     answer = ask()
     assert answer.text.startswith(f"Small firms can get the grant [1]. It is \n\n{MODEL_BROKE_OFF_NOTE}\n\n{QUOTED}")
+    assert answer.fell_back
     assert {quote for _, quote in quoted(library, answer)} >= {
         "Small firms that lost a third of their income can get the grant."
     }
@@ -301,7 +303,9 @@ def test_the_next_question_is_answered_by_the_model_again(ask, endpoint):
     endpoint.behave = is_cut
     assert MODEL_BROKE_OFF_NOTE in ask().text
     endpoint.behave = says("Small firms [1].")
-    assert ask().text.strip() == "Small firms [1]."
+    answer = ask()
+    assert answer.text.strip() == "Small firms [1]."
+    assert not answer.fell_back
 
 
 # ---- the key
