@@ -1,4 +1,4 @@
-"""The place that a command writes to: looked at before the work begins, and whole after it."""
+"""The path that a command writes to: checked before the work begins, and replaced as a whole after it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rag.errors import NotFoundError, UsageError
 
 
 def check_output_path(out: Path, *, force: bool) -> None:
-    """Says whether *out* can be written, so far as that does not depend on who wrote what is there.
+    """Checks that *out* can be written, as far as that does not depend on who wrote what exists there.
 
     Raises:
-        UsageError: it is there and *force* is not given.
-        NotFoundError: the folder that it should lie in is not there.
+        UsageError: *out* exists and *force* is false.
+        NotFoundError: the parent folder of *out* does not exist.
     """
     if not out.resolve().parent.is_dir():
         raise NotFoundError(f"no folder {str(out.resolve().parent)!r} to write {out.name!r} in: make it first")
@@ -26,14 +26,14 @@ def check_output_path(out: Path, *, force: bool) -> None:
 
 @contextmanager
 def atomic_replace(out: Path) -> Iterator[Path]:
-    """A path next to *out* that takes its place when all went well, and vanishes otherwise."""
-    beside, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
+    """Yields a path next to *out* that replaces it if the block succeeds, and is removed if it fails."""
+    written, before = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     try:
-        yield beside
+        yield written
         if out.is_dir():
             out.rename(before)
-        beside.replace(out)
+        written.replace(out)
         shutil.rmtree(before, ignore_errors=True)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(written, ignore_errors=True)
+        written.unlink(missing_ok=True)

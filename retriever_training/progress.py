@@ -1,4 +1,4 @@
-"""What a tier hands to the gate, and how a night tells where it is."""
+"""What a tier hands to the gate, and how a night reports its progress."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 ProgressReporter = Callable[[str, int], Callable[[int], None]]
-"""Called with a stage and its amount of work; gives the function that is told how much was just done."""
+"""Called with a stage and its amount of work; returns the function to call with how much was just done."""
 
 
 def no_progress(_stage: str, _total: int) -> Callable[[int], None]:
-    """For nights that nobody watches."""
+    """A `ProgressReporter` that reports nothing, for nights that nobody watches."""
     return lambda n: None
 
 
@@ -23,6 +23,6 @@ class TrainedModel:
     folder: Path
     lexical_weight: float
     training_positives: list[str]
-    """Ids of the passages that were right answers in training: what 'seen' means at the gate."""
+    """Ids of the passages that were right answers in training: the gate calls these "seen"."""
     n_encoded: int
     note: Mapping[str, Any]

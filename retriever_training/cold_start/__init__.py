@@ -1,1 +1,1 @@
-"""Cold start."""
+"""Questions that a library asks of itself, for training before anybody has voted."""

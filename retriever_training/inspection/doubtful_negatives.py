@@ -1,4 +1,4 @@
-"""Negatives that are in doubt, for people to look at: what people disagree on, and what cleaning is unsure of."""
+"""Finds doubtful negatives for people to review: those that people disagree on, and those that cleaning is unsure of."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.encoded_views import encode_view
 
 DoubtKind = Literal["alone", "divided", "overruled", "read", "suspected", "inside"]
-"""One person alone rejected it; people are divided; people rejected what says the same as a right passage; the
-cross-encoder takes it for right; a rule of cleaning does; it is a negative, and hardly so."""
+"""Only one person rejected the passage; people are divided; people rejected it, but it says the same as a right one; the
+cross-encoder takes it for right; a cleaning rule does; it counts as a negative, but only just."""
 DOUBT_KINDS: tuple[DoubtKind, ...] = get_args(DoubtKind)
 DOUBT_OF_REASON: Mapping[UnsettledReason, DoubtKind] = {"rejected_by_one_person": "alone", "people_divided": "divided"}
-"""What people left unsettled → the doubt that it is; a person can help with these two only."""
+"""Why people's votes settled nothing → the kind of doubt; a review helps in these two cases only."""
 
 N_DOUBTS = 50
-N_RECENT_QUESTIONS = 200  # judged last, whose candidates are looked at
-N_RECENT_QUESTIONS_READ = 20  # of them, if a cross-encoder reads: eight passages of each take it a minute
-MAX_PER_FINDER = 5  # candidates of each way of finding
-MAX_PER_QUESTION = 2  # doubts of one question at most
+N_RECENT_QUESTIONS = 200  # questions whose candidates are looked at, those judged last
+N_RECENT_QUESTIONS_READ = 20  # the same if a cross-encoder reads: eight passages of each question take it a minute
+MAX_PER_FINDER = 5  # candidates of each finder for a question
+MAX_PER_QUESTION = 2  # doubts about one question
 NEARBY_FINDERS = ("dense", "bm25")
-"""What pushes most in tiers 1 and 2, if every passage is a negative, and is near in serving."""
+"""They find the passages that are near in serving, which are pushed most in tiers 1 and 2, where all are negatives."""
 NEAR_MARGIN = 0.05
-"""Below the margin by this share of the positive's cosine: what a slightly stricter margin would remove."""
+"""A candidate within this share of the positive's cosine below the margin is in doubt: a stricter margin would remove it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,24 +54,27 @@ class DoubtfulNegative:
     passage_id: str
     kind: DoubtKind
     why: str
-    """The reason of the rule or of the judgment, if there is one."""
+    """The reason that the rule gives, or the code of the unsettled judgment; empty if there is none."""
     margin: float | None = None
-    """The right passage's cosine with the question, of several the lowest, less its own."""
+    """The lowest cosine of a right passage with the question, minus this passage's."""
 
     @property
     def pair(self) -> QuestionPassage:
-        """As reviews name it."""
+        """The normalised question and the passage id, as reviews name them."""
         return normalise_question(self.question), self.passage_id
 
 
 def find_doubtful_negatives(stores: Stores, plan: NightPlan, n: int = N_DOUBTS) -> list[DoubtfulNegative]:
-    """Up to *n* that nobody has decided on, those of people first. Only training questions: nothing learns from others."""
+    """Returns up to *n* doubts that no review has decided, people's disagreements first.
+
+    Only training questions are considered, because nothing learns from the others.
+    """
     evidence = load_snapshot(
         stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
     )
-    found = [*_of_people(evidence), *_mined(stores, evidence, plan)]
+    doubts = [*_of_people(evidence), *_mined(stores, evidence, plan)]
     by_kind: dict[DoubtKind, list[DoubtfulNegative]] = defaultdict(list)
-    for doubt in undecided_doubts(found, ReviewStore(stores.engine).standing(without=plan.quarantined)):
+    for doubt in undecided_doubts(doubts, ReviewStore(stores.engine).standing(without=plan.quarantined)):
         by_kind[doubt.kind].append(doubt)
     people = [*by_kind["alone"], *by_kind["divided"], *by_kind["overruled"]]
     others = [sorted(by_kind[kind], key=_margin) for kind in ("read", "suspected", "inside")]
@@ -80,14 +83,14 @@ def find_doubtful_negatives(stores: Stores, plan: NightPlan, n: int = N_DOUBTS) 
 
 
 def undecided_doubts(doubts: Iterable[DoubtfulNegative], reviews: Iterable[Review]) -> list[DoubtfulNegative]:
-    """Those that no review has decided; what somebody skipped comes last."""
+    """Returns the doubts that no review has decided; those that somebody skipped come last."""
     decisions = {review.pair: review.decision for review in reviews}
     left = [doubt for doubt in doubts if decisions.get(doubt.pair, "skip") == "skip"]
     return sorted(left, key=lambda doubt: doubt.pair in decisions)
 
 
 def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
-    """What people said something of that settled nothing."""
+    """Yields the pairs on which people's votes settled nothing."""
     train = evidence.asked("train")
     right = {
         normalise_question(question): positives
@@ -107,7 +110,7 @@ def _of_people(evidence: TrainingSnapshot) -> Iterator[DoubtfulNegative]:
 
 
 def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Iterator[DoubtfulNegative]:
-    """What cleaning removed for a reason that may be mistaken, and what it kept and nearly removed."""
+    """Yields the candidates that cleaning removed for a reason that may be mistaken, and those that it nearly removed."""
     asked = _newest(evidence.asked("train"), N_RECENT_QUESTIONS_READ if plan.teacher else N_RECENT_QUESTIONS)
     if not len(asked):
         return
@@ -129,10 +132,10 @@ def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Itera
     for index, question in enumerate(asked.questions):
         right = tuple(evidence.passage_ids[row] for row in asked.right[index])
         for mined in (by_source[source][index] for source in finders):
-            found = [(candidate, reason) for candidate, reason in mined.removed] + [
+            outcomes = [(candidate, reason) for candidate, reason in mined.removed] + [
                 (candidate, "") for candidate in mined.kept
             ]
-            for candidate, reason in found:
+            for candidate, reason in outcomes:
                 kind = _kind(candidate, reason, margins.share(index, candidate.passage))
                 if kind is not None:
                     margin = margins.of(index, candidate.passage)
@@ -147,7 +150,7 @@ def _mined(stores: Stores, evidence: TrainingSnapshot, plan: NightPlan) -> Itera
 
 
 def _kind(candidate: Candidate, reason: RemovalReason, share: float) -> DoubtKind | None:
-    """What makes a mined candidate doubtful; None if it is not, or if nobody can help it."""
+    """Returns what makes a mined candidate doubtful; None if nothing does, or if a review could not change it."""
     if reason in ("reviewed_not_negative", "not_read_by_teacher", "is_positive"):
         return None
     if candidate.source == "feedback":
@@ -161,36 +164,36 @@ def _kind(candidate: Candidate, reason: RemovalReason, share: float) -> DoubtKin
 
 @dataclass(frozen=True, slots=True)
 class _Margins:
-    """How far candidates are from the right passages, by the current version."""
+    """Distances of candidates from the right passages, by the current version."""
 
     mine: MiningContext
     view: VersionView
 
-    def of(self, place: int, passage: int) -> float:
-        """The lowest right passage's cosine less this one's."""
-        lowest, own = self._cosines(place, passage)
+    def of(self, index: int, passage: int) -> float:
+        """Returns the lowest cosine of a right passage of the question *index*, minus that of *passage*."""
+        lowest, own = self._cosines(index, passage)
         return round(lowest - own, 4)
 
-    def share(self, place: int, passage: int) -> float:
+    def share(self, index: int, passage: int) -> float:
         """The candidate's cosine divided by that of the lowest right passage; 0 if the latter is not above 0."""
-        lowest, own = self._cosines(place, passage)
+        lowest, own = self._cosines(index, passage)
         return own / lowest if lowest > 0 else 0.0
 
-    def _cosines(self, place: int, passage: int) -> tuple[float, float]:
-        query, vectors = self.view.question_vectors[place], self.view.passage_vectors
-        right = sorted(self.mine.positives[place])
+    def _cosines(self, index: int, passage: int) -> tuple[float, float]:
+        query, vectors = self.view.question_vectors[index], self.view.passage_vectors
+        right = sorted(self.mine.positives[index])
         return float(np.min(vectors[right] @ query)), float(vectors[passage] @ query)
 
 
 def _newest(asked: JudgedQuestions, n: int) -> JudgedQuestions:
-    """Those with a right passage that were judged last, *n* at most."""
-    places = [index for index, right in enumerate(asked.right) if right]
-    places.sort(key=lambda place: asked.given_at[place], reverse=True)
-    return asked.only(places[:n])
+    """Returns the *n* questions with a right passage that were judged last."""
+    indices = [index for index, right in enumerate(asked.right) if right]
+    indices.sort(key=lambda index: asked.given_at[index], reverse=True)
+    return asked.only(indices[:n])
 
 
 def _few_of_each_question(doubts: Iterable[DoubtfulNegative]) -> Iterator[DoubtfulNegative]:
-    """No pair twice, and OF_QUESTION of each question."""
+    """Yields no pair twice, and at most `MAX_PER_QUESTION` doubts about each question."""
     seen: set[QuestionPassage] = set()
     n_of: Counter[str] = Counter()
     for doubt in doubts:

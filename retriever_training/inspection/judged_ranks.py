@@ -1,4 +1,4 @@
-"""Where passages stand for judged questions under each version, over the library as it is now."""
+"""Ranks of judged passages under each version, over the library as it is now."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ RankTarget = tuple[str, str]
 """Question and passage id."""
 SEARCH_DEPTH = 100
 BEYOND_DEPTH = SEARCH_DEPTH + 1
-"""The rank of what is not among the first DEPTH."""
-MAX_CACHED_RANKS = 50_000  # ranks, of about 200 bytes each
+"""The rank of a passage that is not among the first `SEARCH_DEPTH`."""
+MAX_CACHED_RANKS = 50_000  # of about 200 bytes each
 
 
 class JudgedRanks:
-    """Ranks that were found once are kept in memory until the library changes. Threads may share it.
+    """Finds ranks, and caches them in memory until the library changes. Threads may share it.
 
-    A version is asked as it is served, near-duplicates collapsed if the settings say so, by itself: without today's
-    votes and without a reranker, by exact search. Its vectors of the questions are kept in SQL, as a night keeps them.
+    A version is searched exactly, as it is served by itself: with near-duplicates collapsed if the settings say so, but
+    without today's votes and without a reranker. Its vectors of the questions are stored in SQL, as a night stores them.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -41,7 +41,7 @@ class JudgedRanks:
         self._lock = threading.Lock()
 
     def missing(self, targets_by_version: Mapping[str, Iterable[RankTarget]]) -> dict[str, list[RankTarget]]:
-        """encoder id → what of *targets_by_version* has to be searched for first."""
+        """Returns encoder id → the *targets_by_version* that have to be searched for first."""
         state = self._stores.library.revision(), self._stores.library.vectors_revision()
         with self._lock:
             if state != self._state or len(self._kept) > MAX_CACHED_RANKS:
@@ -57,23 +57,23 @@ class JudgedRanks:
     ) -> None:
         """Searches for the questions of *targets* by one version; *progress* gets 1 for each question."""
         try:
-            found = _found(self._stores, self._stores.registry.version(encoder_id), targets, progress)
+            ranks = _find_ranks(self._stores, self._stores.registry.version(encoder_id), targets, progress)
         except NightjarError as error:
-            log.info("ranks under version %s can't be told: %s", encoder_id, error)
-            found = dict.fromkeys(targets)
+            log.info("ranks under version %s are unknown: %s", encoder_id, error)
+            ranks = dict.fromkeys(targets)
         with self._lock:
-            self._kept |= {(encoder_id, target): rank for target, rank in found.items()}
+            self._kept |= {(encoder_id, target): rank for target, rank in ranks.items()}
 
     def rank(self, encoder_id: str, target: RankTarget) -> int | None:
-        """1 to DEPTH, or BEYOND; None if it can't be told, or was not searched for."""
+        """Returns 1 to `SEARCH_DEPTH`, or `BEYOND_DEPTH`; None if the rank is unknown or was not searched for."""
         with self._lock:
             return self._kept.get((encoder_id, target))
 
 
-def _found(
+def _find_ranks(
     stores: Stores, version: Version, targets: Sequence[RankTarget], progress: Callable[[int], None]
 ) -> dict[RankTarget, int | None]:
-    """The ranks; None throughout if the version has not encoded what the library holds by now."""
+    """Returns the ranks; all are None if the version has not encoded the whole library as it is now."""
     vectors = stores.vectors(version.passage_side)
     if version.encoder_id != stores.current().encoder_id and vectors.missing():
         return dict.fromkeys(targets)
@@ -90,20 +90,20 @@ def _found(
         candidates=stores.candidates,
         collapse_duplicates=stores.collapses_duplicates,
     )
-    found: dict[RankTarget, int | None] = {}
-    for question, wanted in passages_of.items():
-        ranks = {
+    ranks: dict[RankTarget, int | None] = {}
+    for question, passage_ids in passages_of.items():
+        rank_of = {
             passage.passage_id: hit.rank
             for hit in retriever.search(question, SEARCH_DEPTH)
             for passage in (hit.passage, *hit.also_in)
         }
-        found |= {(question, passage_id): ranks.get(passage_id, BEYOND_DEPTH) for passage_id in wanted}
+        ranks |= {(question, passage_id): rank_of.get(passage_id, BEYOND_DEPTH) for passage_id in passage_ids}
         progress(1)
-    return found
+    return ranks
 
 
 class StoredQueryEncoder:
-    """A version's view of some questions: vectors from SQL, and an encoder that is opened only if one is missing."""
+    """A version's vectors of given questions, from SQL; its encoder is opened only if a vector is missing."""
 
     def __init__(self, stores: Stores, version: Version, questions: Sequence[str]) -> None:
         self.encoder_id = version.encoder_id
@@ -112,7 +112,7 @@ class StoredQueryEncoder:
         self._vectors = dict(zip(questions, rows, strict=True))
 
     def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """`(n, dim)` float32, rows of unit length; of the questions named at the beginning only."""
+        """Returns `(n, dim)` float32, rows of unit length; knows only the questions that it was made with."""
         return np.stack([self._vectors[text] for text in texts])
 
     def encode_passages(self, texts: Sequence[str]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The night's negatives for people to look at: for one question, or all rows as data."""
+"""The negatives that a night would use, for people to look at: for one question, or all rows as data."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from retriever_training.versions.encoded_views import encode_earlier_views, enco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiningRequest:
-    """What rows to make of a night's questions and right passages."""
+    """Which rows to make from a night's questions and right passages."""
 
     n_negatives: int = NEGATIVES_PER_ROW
     sources: tuple[str, ...] = tuple(QUOTAS)
     pool: int = 0
-    """How many negatives a row keeps for the epochs to take turns with; 0 for as many as one epoch needs."""
+    """How many negatives of a row take turns over the epochs; 0 for as many as one epoch needs."""
     epochs: int = 1
     easy_first: bool = False
     n_audited: int = 0
-    """Candidates of each source and outcome to read; see `negatives.audit`."""
+    """Candidates of each source and outcome that people should read; see `negatives.denoising.audit`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MinedRows:
-    """Rows as `as_json` tells them, what was left out on the way, and the passages that they name."""
+    """Rows as `rows_as_json` makes them, what was left out, and the passages that they name."""
 
     lines: list[dict[str, Any]]
-    """With more than one epoch: all rows of the first, with `epoch` 0, then those of the next."""
+    """With more than one epoch, all rows of the first have `epoch` 0 and come before those of the next."""
     removed: Mapping[str, int]
     passages: Mapping[str, Passage]
     audited: list[AuditedCandidate]
@@ -61,7 +61,7 @@ class MinedRows:
 def mine_night_rows(
     stores: Stores, plan: NightPlan, request: MiningRequest, watch: ProgressReporter = no_progress
 ) -> MinedRows:
-    """Rows of the questions and right passages that a tier-3 night would train on now, with the negatives wanted.
+    """Returns rows of the questions and right passages that a tier-3 night would train on now, with negatives by *request*.
 
     Raises:
         TooLittleDataError: no judgment of the training split names a right passage.
@@ -100,11 +100,10 @@ def mine_for_question(
     sources: Sequence[str] = tuple(FINDERS),
     encoder: VersionQueryEncoder | None = None,
 ) -> dict[str, Any]:
-    """What every source finds for *question*, kept or removed with the reason, and the known right passages.
+    """Returns what every source finds for *question*, kept or removed with the reason, and the known right passages.
 
-    A candidate's margin is the cosine of the right passage, of several the least similar one, less its own; None
-    if no right passage is known. Nothing is kept of a question that nobody judged. *encoder* is an encoder that
-    need not be opened again.
+    A candidate's margin is the lowest cosine of a right passage minus its own; None if no right passage is known.
+    Nothing is stored for a question that nobody judged. *encoder* is one that is open already.
 
     Raises:
         UsageError: a source is not known.
@@ -129,7 +128,7 @@ def mine_for_question(
     for mined in by_source.values():
         marked = [(candidate, None) for candidate in mined[0].kept] + list(mined[0].removed)
         for candidate, removed in sorted(marked, key=lambda pair: pair[0].rank):
-            candidates.append(_told(mine, candidate, removed, evidence.passages[candidate.passage]))
+            candidates.append(_candidate_json(mine, candidate, removed, evidence.passages[candidate.passage]))
     right = [evidence.passages[row] for row in asked.right[0]]
     positives = [{"passage_id": passage.public_id, "title": passage.title} for passage in right]
     return {"question": question, "positives": positives, "candidates": candidates}
@@ -153,7 +152,7 @@ def _views(
     in_passing: Sequence[str] = (),
     opened: VersionQueryEncoder | None = None,
 ) -> list[VersionView]:
-    """As in the night: how the base and, if it is another one, the current version see the questions."""
+    """Returns how the base and the current version, if that is a different one, see the questions, as in the night."""
     versions = {version.encoder_id: version for version in (stores.registry.base(), stores.current())}
     return [
         encode_view(
@@ -169,16 +168,17 @@ def _views(
     ]
 
 
-def _told(mine: MiningContext, one: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
+def _candidate_json(mine: MiningContext, candidate: Candidate, removed: str | None, passage: Passage) -> dict[str, Any]:
     query, positives = mine.question_vectors[0], sorted(mine.positives[0])
     of_positives = mine.passage_vectors[positives] @ query
-    margin = float(np.min(of_positives) - mine.passage_vectors[one.passage] @ query) if positives else None
+    own = mine.passage_vectors[candidate.passage] @ query
+    margin = float(np.min(of_positives) - own) if positives else None
     return {
-        "source": one.source,
-        "rank": one.rank,
-        "score": round(one.score, 4),
+        "source": candidate.source,
+        "rank": candidate.rank,
+        "score": round(candidate.score, 4),
         "margin": None if margin is None else round(margin, 4),
-        "version": one.version,
+        "version": candidate.version,
         "passage_id": passage.public_id,
         "title": passage.title,
         "removed": removed,
@@ -186,7 +186,7 @@ def _told(mine: MiningContext, one: Candidate, removed: str | None, passage: Pas
 
 
 def _with_neighbours(evidence: TrainingSnapshot, question: str) -> JudgedQuestions:
-    """The question first, with its judgments of whatever split; then others, whose right passages are in-batch negatives."""
+    """Returns *question* first, with its judgments whatever its split, then others, for in-batch negatives."""
     splits = [evidence.asked("train"), evidence.asked("dev"), evidence.asked("gate")]
     questions, right, rejected, spared = [question], [dict[int, float]()], [tuple[int, ...]()], [tuple[int, ...]()]
     for split in splits:

@@ -1,4 +1,4 @@
-"""Standing votes on passages, with what was shown when they were given: the latest first, by question and passage."""
+"""The votes on passages that count today, with what was shown when they were given; the latest first."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from rag.database.schema import read_connection, shown_passages, turns, verdict_
 from retriever_training.judgments.splits import normalise_question
 
 RANKING_VERDICTS = ("pin", "helpful", "not_relevant")
-"""The verdicts that say where a passage ought to stand."""
-MAX_VOTES = 5_000  # standing votes that are read, the latest ones
+"""The verdicts that say whether a passage should rank higher or lower."""
+MAX_VOTES = 5_000  # the latest ones are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingVote:
-    """What one person, or several who say the same, said of a passage for a question."""
+    """The same verdict of one or several people on a passage for a question."""
 
     question: str
-    """As it was searched."""
+    """As it was searched for."""
     passage_id: str
     verdict: str
-    """One of MOVING."""
+    """One of `RANKING_VERDICTS`."""
     users: frozenset[str]
     given_at: datetime
-    """Of the latest vote."""
+    """When the latest vote was given."""
     event_id: int
-    """Of the earliest vote: once it is learned from, the question counts."""
+    """The id of the earliest vote: once a night has learned from it, the question counts."""
     asked_at: datetime
     encoder_id: str
     """The version that answered; empty if nothing was asked here."""
     shown_rank: int | None
-    """The rank when the first of them voted, 1-based; None if it was not shown."""
+    """The rank when the first person voted, 1-based; None if the passage was not shown."""
     n_shown: int
-    """How many passages were shown then; 0 if none were, as with imported votes."""
+    """How many passages were shown then; 0 if none were, as for imported votes."""
     n_votes: int = 1
 
 
 def load_standing_votes(engine: Engine, user: str | None = None) -> list[StandingVote]:
-    """The standing votes of *user*, or of everybody, that move passages; the latest question first.
+    """Returns the latest votes of *user*, or of everybody if that is None, the latest question first.
 
-    Of one person on one question and passage the last word counts, with the rank that was shown when that was first said.
-    Of several people who say the same the first one's.
+    A person's last verdict on a question and passage counts, with the rank that was shown when it was first given; for
+    several people who agree, the rank that was shown to the first.
     """
     with read_connection(engine) as connection:
         rows = list(connection.execute(_standing(user)))

@@ -1,4 +1,4 @@
-"""What votes did: for each question and passage that somebody judged, how far the passage moved, by which version, or why not."""
+"""What votes did: how far each judged passage moved for its question, by which version, or why it did not move."""
 
 from __future__ import annotations
 
@@ -20,44 +20,45 @@ from retriever_training.judgments.splits import normalise_question, split_of
 
 Direction = Literal["up", "down"]
 DIRECTION_OF_VERDICT: Mapping[str, Direction] = {"pin": "up", "helpful": "up", "not_relevant": "down"}
-"""Verdict → if its passage ought to go. The others say nothing of its rank."""
+"""Verdict → the direction in which its passage should move. Other verdicts say nothing about its rank."""
 VoteOutcome = Literal["moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold"]
-"""As wanted; was first and is; stayed; against the vote; not learned yet; counts for nothing; can't be told."""
-MAX_VERSIONS_FOLLOWED = 6  # versions that one vote is followed through: the one that answered, and the latest ones
+"""It moved as wanted; it was first and still is; it stayed; it moved against the vote; no night has learned from the vote
+yet; the vote counts for nothing; the ranks are unknown."""
+MAX_VERSIONS_FOLLOWED = 6  # versions through which one vote is followed: the one that answered, and the latest ones
 
 
 @dataclass(frozen=True, slots=True)
 class RankStep:
-    """Where the passage is under one version, in today's library."""
+    """The rank of the passage under one version, in today's library."""
 
     encoder_id: str
     rank: int | None
-    """1-based, `BEYOND` if it is further down; None if it can't be told."""
+    """1-based, `BEYOND_DEPTH` if it is further down; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteEffect:
-    """What one vote, or the equal votes of several people, did."""
+    """What one vote did, or the equal votes of several people."""
 
     cast: StandingVote
     passage: Passage | None
-    """None if its document is gone."""
+    """None if the passage is no longer in the library."""
     steps: tuple[RankStep, ...]
     """The version that answered when the vote was given, and those that answered since; the last one answers now."""
     outcome: VoteOutcome
     why: ExcludedVote | None = None
     """Why it counts for nothing; None if it counts."""
     is_held_out: bool = False
-    """Its question measures versions and never trains one."""
+    """Whether its question measures versions and never trains one."""
 
     @property
     def wanted(self) -> Direction:
-        """Where the passage ought to go."""
+        """The direction in which the passage should move."""
         return DIRECTION_OF_VERDICT[self.cast.verdict]
 
     @property
     def before(self) -> int | None:
-        """The rank under the version that answered then, in today's library: the yardstick of `now`."""
+        """The rank under the version that answered then, in today's library, for comparison with `now`."""
         return self.steps[0].rank if self.steps else None
 
     @property
@@ -67,21 +68,21 @@ class VoteEffect:
 
     @property
     def moved_by(self) -> str | None:
-        """The version whose step in the wanted direction is the largest, if the passage has moved; else None."""
+        """The version that moved the passage furthest in the wanted direction; None if it has not moved."""
         if self.outcome != "moved":
             return None
         sign = 1 if self.wanted == "up" else -1
-        told = [step for step in self.steps if step.rank is not None]
+        known = [step for step in self.steps if step.rank is not None]
         gains = [
             (sign * ((before.rank or 0) - (after.rank or 0)), -index, after.encoder_id)
-            for index, (before, after) in enumerate(pairwise(told))
+            for index, (before, after) in enumerate(pairwise(known))
         ]
         best = max(gains, default=(0, 0, ""))
         return best[2] if best[0] > 0 else None
 
 
 def outcome_of(direction: Direction, before: int | None, now: int | None) -> VoteOutcome:
-    """What became of a vote that was learned from.
+    """Returns what became of a vote that a night has learned from.
 
     >>> outcome_of("up", 7, 1), outcome_of("up", 1, 1), outcome_of("up", 2, 2), outcome_of("down", 3, 2)
     ('moved', 'first', 'not_yet', 'other_way')
@@ -94,16 +95,16 @@ def outcome_of(direction: Direction, before: int | None, now: int | None) -> Vot
 
 
 def version_path(cast: StandingVote, history: Sequence[Promotion]) -> tuple[str, ...]:
-    """The versions to follow a vote through, oldest first: the one that answered, then those made current since.
+    """Returns the versions to follow a vote through, oldest first: the one that answered, then those made current since.
 
-    *history* as of `Registry.history`. If nothing was asked here, as with an imported vote, the first is the version that was
-    current when the vote was given. Of more than MAX_STEPS those in the middle are left out.
+    *history* is that of `VersionRegistry.history`. If nothing was asked here, as for an imported vote, the first is the
+    version that was current when the vote was given. Beyond `MAX_VERSIONS_FOLLOWED` those in the middle are left out.
     """
-    oldest_first = sorted(history, key=lambda one: one.promotion_id)
-    current_then = [verdict.encoder_id for verdict in oldest_first if verdict.promoted_at <= cast.asked_at]
-    known = {verdict.encoder_id for verdict in oldest_first}
+    oldest_first = sorted(history, key=lambda promotion: promotion.promotion_id)
+    current_then = [promotion.encoder_id for promotion in oldest_first if promotion.promoted_at <= cast.asked_at]
+    known = {promotion.encoder_id for promotion in oldest_first}
     first = cast.encoder_id if cast.encoder_id in known else (current_then or [oldest_first[0].encoder_id])[-1]
-    since = [verdict.encoder_id for verdict in oldest_first if verdict.promoted_at > cast.asked_at]
+    since = [promotion.encoder_id for promotion in oldest_first if promotion.promoted_at > cast.asked_at]
     path = [first]
     for encoder_id in [*since, oldest_first[-1].encoder_id]:
         if encoder_id != path[-1]:
@@ -112,7 +113,7 @@ def version_path(cast: StandingVote, history: Sequence[Promotion]) -> tuple[str,
 
 
 def required_ranks(casts: Iterable[StandingVote], history: Sequence[Promotion]) -> dict[str, list[RankTarget]]:
-    """encoder id → what has to be known of it before `effects` can tell."""
+    """Returns encoder id → the ranks under that version that `vote_effects` needs."""
     wanted: dict[str, list[RankTarget]] = {}
     for cast in casts:
         for encoder_id in version_path(cast, history):
@@ -123,9 +124,9 @@ def required_ranks(casts: Iterable[StandingVote], history: Sequence[Promotion]) 
 def vote_effects(
     stores: Stores, casts: Sequence[StandingVote], ranks: JudgedRanks, judgments: AggregatedJudgments | None
 ) -> list[VoteEffect]:
-    """What each of *casts* did, in their order, by the *ranks* that were found; without *judgments* as if all counted."""
+    """Returns what each of *casts* did, in their order, by *ranks*; without *judgments* as if all of them counted."""
     history = stores.registry.history()
-    learnt_until = last_learned_event(stores.current(), stores.feedback)
+    learned_until = last_learned_event(stores.current(), stores.feedback)
     passages = stores.library.get([cast.passage_id for cast in casts])
     settled = (
         {
@@ -135,7 +136,7 @@ def vote_effects(
         if judgments
         else {}
     )
-    found = []
+    effects = []
     for cast in casts:
         passage = passages.get(cast.passage_id)
         target = (cast.question, cast.passage_id)
@@ -153,11 +154,11 @@ def vote_effects(
             is_held_out=split_of(cast.question) != "train",
         )
         if why is None:
-            is_learnt = cast.event_id <= learnt_until
-            outcome = outcome_of(effect.wanted, effect.before, effect.now) if is_learnt else "tonight"
+            is_learned = cast.event_id <= learned_until
+            outcome = outcome_of(effect.wanted, effect.before, effect.now) if is_learned else "tonight"
             effect = replace(effect, outcome=outcome)
-        found.append(effect)
-    return found
+        effects.append(effect)
+    return effects
 
 
 NO_JUDGMENTS = AggregatedJudgments(judgments=(), dropped={})
@@ -166,7 +167,7 @@ NO_JUDGMENTS = AggregatedJudgments(judgments=(), dropped={})
 def why_excluded(
     cast: StandingVote, judgments: AggregatedJudgments, settled: Mapping[tuple[str, str], str], *, is_there: bool
 ) -> ExcludedVote | None:
-    """Why the vote counts for nothing; None if it counts. *settled* maps question, normalised, and passage to the label."""
+    """Returns why the vote counts for nothing; None if it counts. *settled* maps (normalised question, passage) to labels."""
     if not is_there:
         return ExcludedVote("passage_gone")
     people = [judgments.people[user] for user in cast.users if user in judgments.people]
@@ -181,10 +182,10 @@ def why_excluded(
     return ExcludedVote(judgments.unsettled.get(pair, "over_share_or_near_held_out"))
 
 
-def count_outcomes(found: Iterable[VoteEffect]) -> dict[str, int]:
-    """Outcome → how many votes; every outcome is there."""
+def count_outcomes(effects: Iterable[VoteEffect]) -> dict[str, int]:
+    """Returns outcome → how many votes; contains every outcome."""
     counts: Counter[VoteOutcome] = Counter()
-    for effect in found:
+    for effect in effects:
         counts[effect.outcome] += effect.cast.n_votes
     names: tuple[VoteOutcome, ...] = ("moved", "first", "not_yet", "other_way", "tonight", "left_out", "untold")
     return {name: counts[name] for name in names}

@@ -1,1 +1,1 @@
-"""Judgments."""
+"""People's verdicts, settled into judgments that a night can learn from and decide by."""

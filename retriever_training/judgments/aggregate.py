@@ -1,4 +1,4 @@
-"""Verdicts → judgments: who counts, how much, what a conflict settles to, and what nobody may dominate."""
+"""Turns verdicts into judgments: whose votes count and how much, how conflicts are settled, and which limits hold."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from retriever_training.judgments.votes import (
 )
 
 MIN_NEGATIVE_PROBABILITY = 0.8
-"""The least probability at which a rejected passage counts as a negative."""
+"""The lowest probability at which a rejected passage counts as a negative."""
 
-MAX_PER_QUESTION = 10  # right passages, and as many wrong ones, of one question
-NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most this many questions, or this share of them
-POSITIVE_SHARE_LIMIT = (50, 0.10)  # and right for this many; see `_share`
+MAX_PER_QUESTION = 10  # right passages of one question, and as many wrong ones
+NEGATIVE_SHARE_LIMIT = (10, 0.01)  # a passage is wrong for at most this many questions, or for this share of them
+POSITIVE_SHARE_LIMIT = (50, 0.10)  # the same for the questions that a passage is right for; see `_share`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregatedJudgments:
-    """What a night learns from, and what it left out and why."""
+    """The judgments that a night learns from, and what was left out, with the reasons."""
 
     judgments: tuple[Judgment, ...]
     dropped: Mapping[DropReason, int]
-    """Verdicts, votes or judgments left out, by reason."""
+    """Numbers of verdicts, votes and judgments that were left out, by reason."""
     people: Mapping[str, Voter] = field(default_factory=dict)
-    """Everybody whose votes were looked at, by name."""
+    """Everybody who voted, by name."""
     excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Question, normalised → passages that a review took out of its negatives."""
+    """Normalised question → passages that a review removed from its negatives."""
     unsettled: Mapping[QuestionPassage, UnsettledReason] = field(default_factory=dict)
     """Pairs that people judged without settling anything → why; `dropped` counts them too."""
 
@@ -59,12 +59,12 @@ def aggregate_votes(
     quarantined: Collection[str] = (),
     reviews: Sequence[Review] = (),
 ) -> AggregatedJudgments:
-    """Settles standing *verdicts* into one judgment for each (question, passage).
+    """Settles *verdicts*, of each person the latest ones, into one judgment for each (question, passage).
 
     *cited* maps a turn to the passages that its answer cited. Verdicts on passages that are no longer in
-    *known_passage_ids* drop out, so that what was deleted is forgotten; so do the votes of people who wait (see
-    `people_of`), and what is too near a held-out question. A conflict is settled by the log-odds of everyone's record
-    (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
+    *known_passage_ids* are dropped, so that deleted passages are forgotten; so are the votes of people who have to wait
+    (see `assess_voters`), and questions too near a held-out one. A conflict is settled by the log-odds of everyone's
+    record (the one-coin model of Dawid and Skene 1979). *reviews* have the last word on what is a negative.
     """
     dropped: Counter[DropReason] = Counter()
     votes = collect_votes(verdicts, cited, known_passage_ids, max_per_person, dropped)
@@ -84,7 +84,7 @@ def aggregate_votes(
         known_passage_ids,
         dropped,
     )
-    judgments = tuple(_apart(_within_shares(reviewed, dropped), dropped))
+    judgments = tuple(_without_near_held_out(_within_shares(reviewed, dropped), dropped))
     return AggregatedJudgments(
         judgments=judgments,
         dropped=dict(+dropped),
@@ -97,7 +97,7 @@ def aggregate_votes(
 def _counting(
     votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str], dropped: Counter[DropReason]
 ) -> VotesByPair:
-    """The votes of those who do not wait, without what nobody can check and is too much."""
+    """Returns the votes of people who do not have to wait, without those beyond the limit for unchecked votes."""
     present = {
         pair: {name: vote for name, vote in labels.items() if not people[name].waits} for pair, labels in votes.items()
     }
@@ -118,7 +118,7 @@ def _settle(
     persons: Mapping[str, Voter],
     trusted: Collection[str],
 ) -> Judgment | UnsettledReason:
-    """What the votes on one pair come to, or why they come to nothing."""
+    """Returns the judgment that the votes on one pair add up to, or the reason why they settle nothing."""
     probability = _probability(people, {user: persons[user].record for user in people})
     label: Literal["positive", "negative"] = "positive" if probability > 0.5 else "negative"
     agreeing = [user for user, vote in people.items() if is_positive(vote) == (label == "positive")]
@@ -127,7 +127,7 @@ def _settle(
         return "people_divided"
     if label == "negative" and not _counts_as_negative(sure, people, agreeing, trusted):
         return "rejected_by_one_person"
-    if not agreeing:  # a record below one half turns odds round, and nobody named the passage
+    if not agreeing:  # a record below one half reverses the odds, so that nobody agrees with the outcome
         return "only_mistaken_people"
     kind = max(VERDICT_WEIGHT[people[user].verdict] for user in agreeing)
     latest = max(vote.given_at for vote in people.values())
@@ -144,7 +144,7 @@ def _settle(
 
 
 def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) -> float:
-    """That the passage is right: everyone's log-odds summed, weighed by what their verdict says.
+    """Returns the probability that the passage is right: everyone's log-odds, weighted by their verdicts and summed.
 
     >>> from rag.records import Verdict
     >>> helpful = Verdict(user="ann", turn_id="t", question="q", passage_id="p", verdict="pin")
@@ -161,7 +161,10 @@ def _probability(people: Mapping[str, Verdict], records: Mapping[str, float]) ->
 def _counts_as_negative(
     sure: float, people: Mapping[str, Verdict], agreeing: Sequence[str], trusted: Collection[str]
 ) -> bool:
-    """Sure enough, and by two people, or by one who is trusted or who named the right passage instead."""
+    """Whether the rejection is sure enough and has a second signal.
+
+    That is a second person, a trusted person, or a person who named the right passage instead.
+    """
     if sure < MIN_NEGATIVE_PROBABILITY - 1e-9:
         return False
     named_another = any(people[user].verdict == VERDICT_ALONGSIDE_PIN["not_relevant"] for user in agreeing)
@@ -169,7 +172,7 @@ def _counts_as_negative(
 
 
 def _within_shares(judgments: Sequence[Judgment], dropped: Counter[DropReason]) -> list[Judgment]:
-    """Without what is too much of one question, then of one passage; the surest stay, in the order of *judgments*."""
+    """Drops what exceeds the limit of a question, then of a passage; the surest judgments stay, in their order."""
     of_question: dict[tuple[str, str], list[Judgment]] = defaultdict(list)
     for judgment in judgments:
         of_question[normalise_question(judgment.question), judgment.label].append(judgment)
@@ -195,10 +198,10 @@ def _within_shares(judgments: Sequence[Judgment], dropped: Counter[DropReason]) 
 
 
 def _share(label: str, n_questions: int, n_passages: int) -> int:
-    """How many questions one passage may be right, or wrong, for.
+    """Returns how many questions one passage may be right, or wrong, for.
 
-    A passage that everybody is told is wrong would sink for the questions that it answers, and one that is right for
-    everything would rise everywhere. If a library has few passages, three times an even share is no excess.
+    A passage that is wrong for very many questions would sink even for those that it answers, and one that is right for
+    very many would rise everywhere. In a library with few passages, up to three times an even share is allowed.
 
     >>> _share("negative", 5000, 900), _share("positive", 5000, 900), _share("positive", 5000, 10)
     (50, 500, 1500)
@@ -209,12 +212,12 @@ def _share(label: str, n_questions: int, n_passages: int) -> int:
 
 
 def _surest_first(judgment: Judgment) -> tuple[float, int, float]:
-    """For sorting; among equals by the question's hash, so that no spelling is preferred."""
+    """The sort key; ties are broken by the question's hash, so that no spelling is preferred."""
     return -judgment.probability, -judgment.n_people, hash_fraction(judgment.question)
 
 
-def _apart(judgments: Sequence[Judgment], dropped: Counter[DropReason]) -> Iterator[Judgment]:
-    """Those whose question is not too near one that is held out from it."""
+def _without_near_held_out(judgments: Sequence[Judgment], dropped: Counter[DropReason]) -> Iterator[Judgment]:
+    """Yields the judgments whose question is not too near one that is held out from it."""
     near = find_near_held_out({normalise_question(judgment.question) for judgment in judgments})
     for judgment in judgments:
         if normalise_question(judgment.question) in near:

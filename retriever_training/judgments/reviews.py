@@ -1,4 +1,4 @@
-"""What people decided of doubtful negatives, and what it does to the judgments a night learns from."""
+"""People's decisions on doubtful negatives, and how these change the judgments that a night learns from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from retriever_training.judgments.splits import normalise_question, split_of
 from retriever_training.judgments.votes import QuestionPassage
 
 ReviewDecision = Literal["negative", "not_negative", "skip"]
-"""It is wrong for the question; it is not, so nothing may learn to push it away; somebody else shall decide."""
+"""The passage is wrong for the question; it is not, so nothing may learn to push it away; somebody else should decide."""
 REVIEW_DECISIONS: tuple[str, ...] = get_args(ReviewDecision)
 
 
@@ -40,21 +40,21 @@ class Review:
 
 
 class ReviewStore:
-    """The decisions in SQL; the latest one of a question and passage counts."""
+    """The decisions in SQL; the latest one on a question and passage counts."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def decide(self, question: str, passage_id: str, decision: str, user: str) -> Review:
-        """Keeps what *user* says of a passage as a negative of the question.
+        """Stores what *user* decided about a passage as a negative of the question.
 
         Raises:
             NotFoundError: nobody asked this question, or no passage has this id.
-            UsageError: the decision is none.
+            UsageError: *decision* is not a `ReviewDecision`.
         """
         known = next((name for name in get_args(ReviewDecision) if name == decision), None)
         if known is None:
-            raise UsageError(f"decision {decision!r} is none: there are {', '.join(REVIEW_DECISIONS)}")
+            raise UsageError(f"unknown decision {decision!r}: use one of {', '.join(REVIEW_DECISIONS)}")
         review = Review(question=question, passage_id=passage_id, decision=known, user=user, decided_at=utc_now())
         row = {
             "question": question,
@@ -64,7 +64,7 @@ class ReviewStore:
             "decided_at": review.decided_at.isoformat(),
         }
         with self.engine.begin() as connection:
-            # In somebody's very words: when they are forgotten, what names their question is found by it.
+            # In the exact words of the person who asked: erasing that person finds the decisions by these words.
             if connection.scalar(select(turns.c.turn_id).where(turns.c.question == question).limit(1)) is None:
                 raise NotFoundError(f"nobody asked {question!r}: review a question in the words in which it was asked")
             if connection.scalar(select(passages.c.ordinal).where(passages.c.passage_id == passage_id)) is None:
@@ -73,7 +73,7 @@ class ReviewStore:
         return review
 
     def standing(self, without: Collection[str] = ()) -> list[Review]:
-        """The latest of each question and passage, oldest first; what the people in *without* decided is passed over."""
+        """Returns the latest decision on each question and passage, oldest first, ignoring those of people in *without*."""
         latest: dict[QuestionPassage, Review] = {}
         with read_connection(self.engine) as connection:
             for row in connection.execute(select(reviews).order_by(reviews.c.review_id)):
@@ -93,11 +93,11 @@ class ReviewStore:
 def apply_reviews(
     judgments: Sequence[Judgment], reviews: Sequence[Review], known: Collection[str], dropped: Counter[DropReason]
 ) -> list[Judgment]:
-    """The judgments as *reviews* leave them, in the order of their pairs; what goes is counted in *dropped*.
+    """Returns the judgments after *reviews*, in the order of their pairs; removed ones are counted in *dropped*.
 
-    A negative that was reviewed as none goes; one that was confirmed is sure, whoever said so before. What people call
-    right stays right: they are outvoted by votes, not here. Only training questions are looked at, so that no review can
-    move what a version is measured on; and of the passages only those in *known*, the ones that are there.
+    A negative that a review rejected is removed; a confirmed one becomes certain, whoever rejected the passage before.
+    What people call right stays right: only votes can outvote them, not reviews. Only training questions are considered,
+    so that no review can change what a version is measured on, and only passages in *known*, those in the library.
     """
     by_pair = {(normalise_question(judgment.question), judgment.passage_id): judgment for judgment in judgments}
     for review in training_reviews(reviews, known):
@@ -113,26 +113,26 @@ def apply_reviews(
 
 
 def excluded_by_reviews(reviews: Sequence[Review], known: Collection[str]) -> dict[str, frozenset[str]]:
-    """Question, normalised → ids of the passages that were reviewed as no negatives of it."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """Normalised question → ids of the passages that were reviewed as not being negatives of it."""
+    excluded: dict[str, set[str]] = defaultdict(set)
     for review in training_reviews(reviews, known):
         if review.decision == "not_negative":
-            found[review.pair[0]].add(review.passage_id)
-    return {question: frozenset(passages) for question, passages in found.items()}
+            excluded[review.pair[0]].add(review.passage_id)
+    return {question: frozenset(passages) for question, passages in excluded.items()}
 
 
 def training_reviews(reviews: Sequence[Review], known: Collection[str]) -> list[Review]:
-    """Those that a night may use."""
+    """Returns the reviews that a night may use."""
     return [review for review in reviews if review.passage_id in known and split_of(review.question) == "train"]
 
 
-def excluded_pair_lines(spared: Mapping[str, frozenset[str]]) -> list[str]:
-    """One line for each reviewed pair, in a fixed order: part of what decides what a night makes.
+def excluded_pair_lines(excluded: Mapping[str, frozenset[str]]) -> list[str]:
+    """Returns one line for each excluded pair, in a fixed order: part of a night's fingerprint.
 
     >>> excluded_pair_lines({"who": frozenset({"b", "a"})})
     ['who a', 'who b']
     """
-    return [f"{question} {passage_id}" for question in sorted(spared) for passage_id in sorted(spared[question])]
+    return [f"{question} {passage_id}" for question in sorted(excluded) for passage_id in sorted(excluded[question])]
 
 
 def _confirmed(review: Review, said: Judgment | None) -> Judgment:

@@ -1,4 +1,4 @@
-"""What a night looks at: one snapshot of the library, and the judgments on it, by split."""
+"""One snapshot of the library with the judgments on it, by split: all that a night looks at."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ from retriever_training.negatives.denoising.pair_features import KnownLabels
 
 EncodeQuestions = Callable[[Sequence[str]], FloatArray]
 """Questions → `(q, dim)` float32, unit rows."""
-MIN_CONFIRMED_QUESTIONS = 100  # this many questions on which two people agree are measured on alone; see decision 0012
-NEARBY_COSINE = 0.6  # cosine of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
-NEWEST_SHARE = 0.2  # of the held-out questions, by time, are looked at on their own
+MIN_CONFIRMED_QUESTIONS = (
+    100  # from this many questions on which two people agree, only these are measured on; see decision 0012
+)
+NEARBY_COSINE = 0.6  # of two questions; of .5, .6 and .7 the one with the smallest p on clean and on wrong pins
+NEWEST_SHARE = 0.2  # the share of held-out questions, the newest ones, that is also looked at separately
 MIN_POSITIVE_WEIGHT = (
-    0.5  # weight from which a positive is taken for right when measuring: not a kind word on the whole answer
+    0.5  # a positive of at least this weight counts as right in measuring: a vote for the whole answer weighs less
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedQuestions:
-    """Questions with what people said of passages; passages by their row."""
+    """Questions with people's judgments on passages, which are named by their row."""
 
     questions: tuple[str, ...]
     right: tuple[dict[int, float], ...]
-    """row → weight, for each question."""
+    """Row → weight of the right passages, for each question."""
     rejected: tuple[tuple[int, ...], ...]
-    """Surest first."""
+    """Rows of the rejected passages, the surest first, for each question."""
     given_at: tuple[datetime, ...] = ()
     """When somebody last judged the question."""
     excluded: tuple[tuple[int, ...], ...] = ()
-    """Passages that are no negatives of it, though nobody called them right; nothing if nobody reviewed any."""
+    """Passages that are not negatives, though nobody called them right, for each question; empty without reviews."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -63,17 +65,17 @@ class JudgedQuestions:
         return KnownLabels(reviewed=tuple(frozenset(excluded) for excluded in self.excluded))
 
     def measurable(self) -> JudgedQuestions:
-        """What may be measured on: the questions with a passage that is right beyond a kind word on the answer.
+        """Returns the questions that may be measured on: those with a passage that more than a liked answer supports.
 
         Of each question's passages only the best supported count. A mistaken thumb always goes to a passage that the
-        current version shows, so to believe it next to a passage that more people named would favour that version.
+        current version shows, so to believe it alongside a passage that more people named would favour that version.
         """
         sure = [best_supported(right) for right in self.right]
         kept = [index for index, right in enumerate(sure) if max(right.values(), default=0.0) >= MIN_POSITIVE_WEIGHT]
         return replace(self, right=tuple(sure)).only(kept)
 
     def only(self, places: Sequence[int]) -> JudgedQuestions:
-        """The questions at these places."""
+        """Returns the questions at these indices."""
         return JudgedQuestions(
             questions=tuple(self.questions[index] for index in places),
             right=tuple(self.right[index] for index in places),
@@ -83,9 +85,9 @@ class JudgedQuestions:
         )
 
     def newest(self, share: float = NEWEST_SHARE) -> NDArray[np.bool_]:
-        """`(n,)`: the questions judged last, *share* of them at most; none if the times do not tell them apart.
+        """Returns `(n,)`: the questions judged last, at most *share* of them; none if all times are equal.
 
-        What people ask changes: a version may be better on the whole and worse on what they ask now.
+        What people ask changes: a version may be better overall and worse on what they ask now.
         """
         times = sorted(self.given_at)
         n_older = len(times) - int(share * len(times))
@@ -96,8 +98,8 @@ class JudgedQuestions:
 def best_supported(right: Mapping[int, float]) -> dict[int, float]:
     """Returns the passages of one question that have the highest weight.
 
-    They are trained on as well: with three voices a question and one person in five mistaken, .75 of all positives
-    were right, and .93 of these.
+    Training uses them as well: with three voters a question and one person in five mistaken, .75 of all positives were
+    right, and .93 of the best supported.
 
     >>> best_supported({4: 0.94, 7: 0.64, 9: 0.94})
     {4: 0.94, 9: 0.94}
@@ -109,11 +111,11 @@ def best_supported(right: Mapping[int, float]) -> dict[int, float]:
 def is_confirmed_nearby(
     asked: JudgedQuestions, others: Sequence[JudgedQuestions], encode_questions: EncodeQuestions
 ) -> NDArray[np.bool_]:
-    """`(n,)`: which questions of *asked* name a passage that another question with a cosine of NEARBY names too.
+    """Returns `(n,)`: whether another question with a cosine of `NEARBY_COSINE` or more names the same passage.
 
-    People who ask alone confirm each other so: of the pins of feedbackqa-uk with three wrong ones in ten, .70 of all
-    are right and .91 of the 30 % that are confirmed. The idea of labels that agree with their neighbours' is Bahri,
-    Jiang and Gupta's (ICML 2020); what they filter for training we filter for measuring.
+    In this way people who each ask alone confirm each other: of the pins of feedbackqa-uk with three wrong ones in ten,
+    .70 of all are right and .91 of the 30 % that are confirmed. The idea of labels that agree with their neighbours' is
+    Bahri, Jiang and Gupta's (ICML 2020); they filter for training, we filter for measuring.
     """
     among = (asked, *others)
     vectors = encode_questions([question for questions in among for question in questions.questions])
@@ -130,7 +132,7 @@ def is_confirmed_nearby(
 
 @dataclass(frozen=True)
 class TrainingSnapshot:
-    """The library's passages in one order, and the judgments that count on them."""
+    """The library's passages in one order, and the judgments on them that count."""
 
     passages: Sequence[Passage]
     lexical: Bm25Index
@@ -138,25 +140,25 @@ class TrainingSnapshot:
 
     @cached_property
     def passage_ids(self) -> tuple[str, ...]:
-        """In the order of every array of the night."""
+        """The passages' ids, in the order of every array of the night."""
         return tuple(passage.passage_id for passage in self.passages)
 
     @cached_property
     def row(self) -> dict[str, int]:
-        """passage id → its row."""
+        """Passage id → row."""
         return {passage_id: row for row, passage_id in enumerate(self.passage_ids)}
 
     @cached_property
     def texts(self) -> list[str]:
-        """What encoders read, in order."""
+        """The texts that encoders read, in order."""
         return [passage.encoded_text for passage in self.passages]
 
     def held_out(self, split: Split, encode_questions: EncodeQuestions | None = None) -> JudgedQuestions:
-        """The questions of a split that may be measured on: see `Asked.judged_right`.
+        """Returns the questions of a split that may be measured on: see `JudgedQuestions.measurable`.
 
-        If CONFIRMED_FROM of them have a passage that two people named, these alone: one voice in five may be
-        mistaken, two that agree hardly ever are. Failing that, with *encode_questions* (the base's, by text), those whose
-        passage was also named for a near question, if there are as many: see `confirmed_nearby`.
+        If `MIN_CONFIRMED_QUESTIONS` of them have a passage that two people named, only these: one person in five may be
+        mistaken, two who agree hardly ever are. Failing that, with *encode_questions* (by the base), also those whose
+        passage was named for a nearby question, if that makes as many: see `is_confirmed_nearby`.
         """
         every = self.asked(split).measurable()
         confirmed = self.asked(split, min_people=2).measurable()
@@ -170,7 +172,7 @@ class TrainingSnapshot:
         return confirmed if len(confirmed) >= MIN_CONFIRMED_QUESTIONS else every
 
     def asked(self, split: Split, min_people: int = 1) -> JudgedQuestions:
-        """The judgments of one split on which at least this many people agree, gathered by question."""
+        """Returns the judgments of one split on which at least *min_people* agree, grouped by question."""
         by_question: dict[str, list[Judgment]] = defaultdict(list)
         for judgment in self.judgments.split(split):
             if judgment.n_people >= min_people:
@@ -188,9 +190,9 @@ class TrainingSnapshot:
         )
 
     def matrix(self, vectors: PassageVectors) -> FloatArray:
-        """`(n, dim)`, the vectors of the snapshot's passages; the side must have been filled.
+        """Returns `(n, dim)`, the vectors of the snapshot's passages, all of which must have been encoded.
 
-        Those of the side that was asked for last are kept: a night asks for the base's four times.
+        The matrix of the latest passage side is cached: a night asks for the base's four times.
         """
         if self._matrices.keys() != {vectors.passage_side}:
             self._matrices.clear()
@@ -199,7 +201,7 @@ class TrainingSnapshot:
 
     @cached_property
     def _matrices(self) -> dict[str, FloatArray]:
-        """passage side → matrix; one at most."""
+        """Passage side → matrix; one entry at most."""
         return {}
 
     def _read(self, vectors: PassageVectors) -> FloatArray:
@@ -210,7 +212,7 @@ class TrainingSnapshot:
         return np.ascontiguousarray(matrix[[place[passage_id] for passage_id in self.passage_ids]])
 
     def fingerprint(self, *parameters: object) -> str:
-        """A hash of everything that decides what a night makes: passages, judgments and parameters."""
+        """Returns a hash of everything that determines what a night makes: passages, judgments and parameters."""
         digest = hashlib.sha256(repr(parameters).encode())
         for passage in self.passages:
             digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
@@ -222,7 +224,7 @@ class TrainingSnapshot:
 
     def _rejected(self, group: Sequence[Judgment]) -> tuple[int, ...]:
         negatives = sorted(
-            (judgment for judgment in group if judgment.label == "negative"), key=lambda one: -one.probability
+            (judgment for judgment in group if judgment.label == "negative"), key=lambda judgment: -judgment.probability
         )
         return tuple(self.row[judgment.passage_id] for judgment in negatives)
 
@@ -234,11 +236,13 @@ class TrainingSnapshot:
 def load_snapshot(
     stores: Stores, *, trusted: Sequence[str], max_per_person: int, quarantined: Sequence[str] = ()
 ) -> TrainingSnapshot:
-    """A snapshot of the library and of what people's standing verdicts add up to on it."""
+    """Takes a snapshot of the library, with the judgments that people's latest verdicts add up to on it."""
     lexical = stores.lexical()
-    found = stores.library.get(lexical.passage_ids)
-    passages = [found[passage_id] for passage_id in lexical.passage_ids if passage_id in found]
-    judgments = load_judgments(stores, found, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined)
+    in_library = stores.library.get(lexical.passage_ids)
+    passages = [in_library[passage_id] for passage_id in lexical.passage_ids if passage_id in in_library]
+    judgments = load_judgments(
+        stores, in_library, trusted=trusted, max_per_person=max_per_person, quarantined=quarantined
+    )
     return TrainingSnapshot(passages, lexical, judgments)
 
 
@@ -250,7 +254,7 @@ def load_judgments(
     max_per_person: int,
     quarantined: Sequence[str] = (),
 ) -> AggregatedJudgments:
-    """What people's standing verdicts add up to on these passages."""
+    """Returns the judgments that people's latest verdicts add up to on these passages."""
     return aggregate_votes(
         stores.feedback.standing(),
         _cited(stores.engine),
@@ -263,7 +267,7 @@ def load_judgments(
 
 
 def _cited(engine: Engine) -> dict[str, list[str]]:
-    """turn → passages that its answer cited, of turns whose answer somebody judged: nobody asks for the others."""
+    """Turn → passages that its answer cited, only for turns whose answer somebody judged: the others are not needed."""
     cited: dict[str, list[str]] = defaultdict(list)
     judged_answers = select(verdict_events.c.turn_id).where(verdict_events.c.passage_id == "")
     query = (

@@ -1,4 +1,4 @@
-"""Which questions train, which choose, and which decide; and which are too near to one that is held out."""
+"""Assigns questions to the splits that train, choose and decide, and finds those too near to a held-out one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rag.text.tokenize import tokenize
 
 Split = Literal["train", "dev", "gate"]
 
-DEV_SHARE = 0.10  # chooses ridge, merge and lexical weight
-GATE_SHARE = 0.20  # decides, and nothing else; 300 questions see a difference of three points
+DEV_SHARE = 0.10  # the questions that choose ridge, merge and lexical weight
+GATE_SHARE = 0.20  # the questions that decide, and do nothing else; 300 of them show a difference of three points
 NEAR_DUPLICATE_JACCARD = (
-    0.8  # Jaccard's coefficient of the content words, from which two questions are one in other words
+    0.8  # from this Jaccard coefficient of their content words on, two questions count as one in other words
 )
-HELD_OUT_PER_BLOCK = 256  # questions compared with all others in one piece
+HELD_OUT_PER_BLOCK = 256  # held-out questions that are compared with all others at a time
 
 
 def normalise_question(question: str) -> str:
-    """A question without what does not change it: case, spaces, a final mark.
+    """Returns the question without what does not change its meaning: case, extra spaces, a final mark.
 
     >>> normalise_question("  Who  am I?")
     'who am i'
@@ -28,17 +28,17 @@ def normalise_question(question: str) -> str:
 
 
 def split_of(question: str) -> Split:
-    """The split a question belongs to, for ever: what is held out once never trains a later version.
+    """Returns the split that a question belongs to for ever: a question once held out never trains a later version.
 
     >>> split_of("Who am I?") == split_of("who am i")
     True
     """
-    place = hash_fraction(question)
-    return "dev" if place < DEV_SHARE else "gate" if place < DEV_SHARE + GATE_SHARE else "train"
+    fraction = hash_fraction(question)
+    return "dev" if fraction < DEV_SHARE else "gate" if fraction < DEV_SHARE + GATE_SHARE else "train"
 
 
 def hash_fraction(question: str) -> float:
-    """A number from 0 to 1 that the normalised question alone decides, spread evenly.
+    """Returns a number in [0, 1) that depends on the normalised question alone, uniformly distributed.
 
     >>> 0 <= hash_fraction("Who am I?") < 1
     True
@@ -48,12 +48,12 @@ def hash_fraction(question: str) -> float:
 
 
 def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
-    """Of *questions*, normalised, those that would tell a version what it is measured on.
+    """Returns those of the normalised *questions* that would leak what a version is measured on.
 
-    A train question in the words of a dev or gate question, or a dev question in those of a gate question: NEAR of
-    their content words are the same. They are left out, and nothing ever changes its split: were a cluster of
-    questions to move together, one new question could carry another from the gate into training. Words rather than
-    vectors, so that a new base draws the same line.
+    These are train questions in the words of a dev or gate question, and dev questions in those of a gate question: their
+    content words have a Jaccard coefficient of `NEAR_DUPLICATE_JACCARD` or more. They are left out, and no question ever
+    changes its split: if a cluster of questions moved together, one new question could carry another from the gate into
+    training. Words rather than vectors are compared, so that a new base draws the same line.
 
     >>> sorted(find_near_held_out(["how do i reset the router", "can i reset a router", "who am i"]))
     []
@@ -69,7 +69,7 @@ def find_near_held_out(questions: Collection[str]) -> frozenset[str]:
 
 
 def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Returns the *questions* that have a Jaccard coefficient of NEAR or more with one of *others*.
+    """Yields the *questions* whose Jaccard coefficient with one of *others* is `NEAR_DUPLICATE_JACCARD` or more.
 
     >>> list(find_near_duplicates_of(["Resetting the router", "Reset it?"], ["resetting a router"]))
     ['Resetting the router']
@@ -87,19 +87,19 @@ def find_near_duplicates_of(questions: Sequence[str], others: Sequence[str]) -> 
         (np.ones(len(indices), np.float32), indices, np.concatenate([[0], np.cumsum(sizes)])),
         shape=(len(sets), len(column)),
     )
-    mine, theirs = has_word[: len(questions)], has_word[len(questions) :]
+    of_questions, of_others = has_word[: len(questions)], has_word[len(questions) :]
     near = np.zeros(len(questions), np.bool_)
     for start in range(0, len(others), HELD_OUT_PER_BLOCK):
-        some = slice(start, start + HELD_OUT_PER_BLOCK)
-        shared = (mine @ theirs[some].T).tocoo()
-        sizes_of_theirs = sizes[len(questions) :][some]
-        union = sizes[: len(questions)][shared.row] + sizes_of_theirs[shared.col] - shared.data
+        block = slice(start, start + HELD_OUT_PER_BLOCK)
+        shared = (of_questions @ of_others[block].T).tocoo()
+        sizes_of_others = sizes[len(questions) :][block]
+        union = sizes[: len(questions)][shared.row] + sizes_of_others[shared.col] - shared.data
         near[shared.row[shared.data >= NEAR_DUPLICATE_JACCARD * union - 1e-6]] = True
     yield from (question for question, is_near in zip(questions, near, strict=True) if is_near)
 
 
 def question_terms(question: str) -> frozenset[str]:
-    """What a question is about: its words without stop words, or all of them if there are no others.
+    """Returns the words that say what a question is about: those that are not stop words, or all if there are only these.
 
     >>> sorted(question_terms("How do I reset the router?")), sorted(question_terms("Who am I?"))
     (['reset', 'router'], ['am', 'i', 'who'])

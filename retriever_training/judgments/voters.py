@@ -1,7 +1,7 @@
-"""Who votes: how often each person is right, whose votes wait, and how far somebody whom nobody can check counts.
+"""Assesses the people who vote: how often each is right, whose votes wait, and how much unchecked votes may count.
 
 A record is the mean of a Beta posterior over agreements and differences (the reputation system of Jøsang and Ismail, Bled
-2002), agreement with the others standing for the truth as in the one-coin model of Dawid and Skene (1979).
+2002); agreement with the others stands in for the truth, as in the one-coin model of Dawid and Skene (1979).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ RELIABILITY_PRIOR = (8.0, 2.0)
 """Beta prior of how often a person is right: people we have tested err on one verdict in five."""
 
 MIN_CERTAINTY = 0.95
-"""A person waits if the posterior says with this probability that a coin would be right more often."""
+"""A person's votes wait if, by the posterior, a coin would be right more often with at least this probability."""
 
-MAX_PER_HOUR = 300  # votes at different times: one in twelve seconds, and nobody reads so fast
-MANY_REJECTIONS = 200  # from this many on, some must be shared by somebody else
+MAX_PER_HOUR = 300  # votes at different times: one every twelve seconds, faster than anybody reads
+MANY_REJECTIONS = 200  # from this many rejections on, somebody else must share at least one
 ONE_SIDED_SHARE = 0.9
 
-MIN_UNCHECKED_QUESTIONS = 50  # questions
+MIN_UNCHECKED_QUESTIONS = 50  # questions of one person that count even if nobody else voted on them
 MAX_UNCHECKED_SHARE = 0.1
-MIN_OTHER_VOTERS = 5  # where fewer others vote they know each other, and labels may come from one file
-MIN_COMPARED_VOTES = 10  # votes that others can be compared with
+MIN_OTHER_VOTERS = 5  # if fewer people vote, they know each other, or the labels come from one file
+MIN_COMPARED_VOTES = 10  # votes that can be compared with the others', before a person counts as proven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Voter:
     n_votes: int
     n_rejections: int
     n_compared: int
-    """Votes on passages on which at least two others voted, and were not divided."""
+    """Votes on passages on which at least two others voted and were not divided."""
     n_agreed: int
     """Of these, the votes on the others' side."""
     waits: WaitReason | None = None
@@ -61,7 +61,7 @@ class Voter:
 
 
 def probability_worse_than_chance(agreed: float, differed: float) -> float:
-    """The probability that a share with the posterior Beta(*agreed*, *differed*) lies below one half.
+    """Returns the probability that a share with the posterior Beta(*agreed*, *differed*) lies below one half.
 
     >>> probability_worse_than_chance(8, 2) < 0.02 < 0.5 == probability_worse_than_chance(3, 3)
     True
@@ -74,12 +74,12 @@ def probability_worse_than_chance(agreed: float, differed: float) -> float:
 def assess_voters(
     votes: VotesByPair, *, trusted: Collection[str], quarantined: Collection[str] = ()
 ) -> dict[str, Voter]:
-    """Everybody who voted, by name, and whose votes wait.
+    """Returns everybody who voted, by name, with the reason if their votes have to wait.
 
-    Nobody waits for one disagreement, nor for ten: with the prior of (8, 2) it takes 14 without a single agreement.
-    The person with the worst record leaves first and everybody else is compared again, since a
-    wrong voice makes honest ones look wrong. *trusted* people never wait; those in *quarantined* always do, trusted or not.
-    Several who agree on what is wrong and outnumber the others can't be told from them by votes.
+    Nobody waits because of one disagreement, nor of ten: with the prior of (8, 2) it takes 14 without a single agreement.
+    The person with the worst record is taken out first and everybody else is compared again, because a wrong voter makes
+    honest ones look wrong. *trusted* people never wait; those in *quarantined* always do, trusted or not. Votes alone
+    can't expose several people who agree on what is wrong and outnumber the others.
     """
     everybody = _compared(votes)
     reasons = {name: reason for name, reason in _floods(votes, everybody).items() if name not in trusted}
@@ -98,11 +98,11 @@ def assess_voters(
 def over_unchecked_limit(
     votes: VotesByPair, people: Mapping[str, Voter], trusted: Collection[str]
 ) -> set[tuple[str, str]]:
-    """(person, question) of what counts for nothing since nobody can check it and it is too much.
+    """Returns the (person, question) pairs beyond the limit for votes that nobody can check.
 
-    Of somebody who is neither proven nor trusted, questions on which nobody else voted count up to a tenth of the
-    questions that others voted on, and UNCHECKED_LEAST at any rate: the first ones. A thousand votes of one person
-    would otherwise be most of what a night learns, and of what it is measured on.
+    For somebody who is neither proven nor trusted, questions on which nobody else voted count up to a tenth of the number
+    of questions that others voted on, but `MIN_UNCHECKED_QUESTIONS` in any case: the earliest ones. Otherwise a thousand
+    votes of one person would be most of what a night learns, and of what it is measured on.
     """
     voters: dict[str, set[str]] = defaultdict(set)
     first_at: dict[tuple[str, str], datetime] = {}
@@ -129,7 +129,7 @@ def over_unchecked_limit(
 
 
 def _compared(votes: VotesByPair) -> dict[str, Voter]:
-    """Everybody with what a comparison with the others says."""
+    """Returns everybody, compared with the others."""
     n_votes: Counter[str] = Counter()
     n_rejections: Counter[str] = Counter()
     compared: Counter[str] = Counter()
@@ -162,7 +162,7 @@ def _doubt(person: Voter) -> float:
 
 
 def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, WaitReason]:
-    """Who gave more votes, or more rejections, than a reader can mean, and in which way; nobody who is proven."""
+    """Returns who gave more votes, or more rejections, than a reader can mean, with the reason; never a proven person."""
     times: dict[str, list[datetime]] = defaultdict(list)
     shares_a_rejection: set[str] = set()
     for labels in votes.values():
@@ -185,7 +185,7 @@ def _floods(votes: VotesByPair, people: dict[str, Voter]) -> dict[str, WaitReaso
 
 
 def n_in_busiest_hour(times: Iterable[datetime]) -> int:
-    """The most different times within one hour; what was imported carries one time, and tells nothing.
+    """Returns the largest number of distinct times within one hour; imported votes share one time, and count once.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What people said, as votes: one word of each person on each passage of each question, and how much it says."""
+"""Turns verdicts into votes: one of each person on each passage of each question, with its weight."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from rag.records import Verdict
 from retriever_training.judgments.reasons import DropReason
 from retriever_training.judgments.splits import normalise_question
 
-VERDICT_ALONGSIDE_PIN: Mapping[str, str] = {"helpful": "helpful beside a pin", "not_relevant": "rejected beside a pin"}
-"""What a verdict becomes if the same person pinned another passage for the same question."""
+VERDICT_ALONGSIDE_PIN: Mapping[str, str] = {
+    "helpful": "helpful_alongside_pin",
+    "not_relevant": "rejected_alongside_pin",
+}
+"""Verdict → what it becomes if the same person pinned another passage for the same question."""
 
 VERDICT_WEIGHT: Mapping[str, float] = {
     "pin": 1.0,
     "helpful": 0.8,
-    "helpful beside a pin": 0.3,  # whoever names the right passage has said that the others are not it
+    "helpful_alongside_pin": 0.3,  # a person who names the right passage has said that the others are not it
     "answer_helpful": 0.3,
     "not_relevant": 1.0,
-    "rejected beside a pin": 1.0,
+    "rejected_alongside_pin": 1.0,
 }
-"""How much each verdict says of its passage. The others say nothing of it."""
+"""How much each verdict says about its passage. Other verdicts say nothing about a passage."""
 
-QuestionPassage = tuple[str, str]  # question, normalised, and passage id
-VotesByPair = dict[QuestionPassage, dict[str, Verdict]]  # pair → person → what that person said last
+QuestionPassage = tuple[str, str]  # normalised question, passage id
+VotesByPair = dict[QuestionPassage, dict[str, Verdict]]  # pair → person → the person's latest verdict
 
 
 def collect_votes(
@@ -34,9 +37,9 @@ def collect_votes(
     max_per_person: int,
     dropped: Counter[DropReason],
 ) -> VotesByPair:
-    """Gathers *verdicts* by question and passage; what says nothing of a passage that is there is counted in *dropped*.
+    """Groups *verdicts* by question and passage; those about no passage in *known* are counted in *dropped*.
 
-    *cited* maps a turn to the passages that its answer cited. Of one person at most *max_per_person* votes are taken,
+    *cited* maps a turn to the passages that its answer cited. At most *max_per_person* votes of a person are taken,
     the first ones.
     """
     votes: VotesByPair = defaultdict(dict)
@@ -54,7 +57,7 @@ def collect_votes(
             else:
                 by_person[verdict.user] += 1
                 _cast(votes[normalise_question(verdict.question), passage_id], verdict)
-    return _seen_beside_pins(votes)
+    return _mark_votes_alongside_pins(votes)
 
 
 def is_positive(verdict: Verdict) -> bool:
@@ -63,7 +66,7 @@ def is_positive(verdict: Verdict) -> bool:
 
 
 def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
-    """The votes of everybody else.
+    """Returns the votes of everybody but *people*.
 
     >>> from rag.records import Verdict
     >>> without_voters({("q", "p"): {"ann": Verdict(
@@ -76,8 +79,8 @@ def without_voters(votes: VotesByPair, people: Collection[str]) -> VotesByPair:
     return {pair: labels for pair, labels in left.items() if labels}
 
 
-def _seen_beside_pins(votes: VotesByPair) -> VotesByPair:
-    """Marks what somebody said of a passage who pinned another one for the same question.
+def _mark_votes_alongside_pins(votes: VotesByPair) -> VotesByPair:
+    """Marks the verdicts of people who pinned another passage for the same question.
 
     "Helpful" loses most of its weight; "not relevant" gains the second signal that a negative needs.
     """
@@ -96,7 +99,7 @@ def _seen_beside_pins(votes: VotesByPair) -> VotesByPair:
 
 
 def _cast(people: dict[str, Verdict], verdict: Verdict) -> None:
-    """One vote a person: an explicit word on the passage outweighs a kind one on the answer, else the last one counts."""
+    """Keeps one vote of each person: a verdict on the passage outweighs one on the answer, otherwise the latest counts."""
     before = people.get(verdict.user)
     if before is None or VERDICT_WEIGHT[verdict.verdict] >= VERDICT_WEIGHT[before.verdict] or verdict.passage_id:
         people[verdict.user] = verdict

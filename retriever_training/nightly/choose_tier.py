@@ -1,4 +1,4 @@
-"""Which tier a night can afford, and why."""
+"""Chooses the tier that a night can afford, and says why."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rag.embedding.encoder import Encoder
 from retriever_training.tiers.tier2_query_tower import QueryTowerPlan
 from retriever_training.tiers.tier3_both_towers import TowersPlan
 
-MIN_QUESTIONS_FOR_TOWERS = 200  # training questions; with fewer, transformers learned nothing that the map had not
-BACKWARD_COST = 2.0  # a training step costs its forward pass and twice that again
+MIN_QUESTIONS_FOR_TOWERS = 200  # training questions; from fewer, transformers learned nothing beyond what the map did
+BACKWARD_COST = 2.0  # the backward pass of a training step costs twice its forward pass
 N_PROBE_TEXTS = 64
 
 
@@ -22,7 +22,7 @@ class TierChoice:
     tier: int
     why: str
     is_cold_start: bool = False
-    """Whether it learns from the library's own questions, and from nobody's judgments."""
+    """Whether the night learns from the library's own questions instead of people's judgments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class NightWorkload:
     n_rows: int
     n_passages: int
     relative_question_length: float
-    """Of a question over that of a passage."""
+    """The mean length of a question divided by that of a passage."""
     per_second: float
-    """Passages that this machine encodes."""
+    """Passages that this machine encodes in a second."""
 
     def two_tower_minutes(self, plan: TowersPlan) -> float:
-        """Minutes that tier 3 takes, about: training, and encoding the library again after every round.
+        """Estimates the minutes that tier 3 takes: training, and encoding the library again after every round.
 
         >>> night = NightWorkload(
         ...     n_questions=100, n_rows=100, n_passages=600, relative_question_length=0.1, per_second=1.0
@@ -52,7 +52,7 @@ class NightWorkload:
         return plan.rounds * (trained + self.n_passages) / self.per_second / 60
 
     def query_tower_minutes(self, plan: QueryTowerPlan) -> float:
-        """Minutes that tier 2 takes, about.
+        """Estimates the minutes that tier 2 takes.
 
         >>> night = NightWorkload(
         ...     n_questions=100, n_rows=100, n_passages=600, relative_question_length=0.1, per_second=1.0
@@ -66,7 +66,7 @@ class NightWorkload:
 def choose_tier(
     requested: str, load: NightWorkload, max_minutes: float, towers: TowersPlan, query_tower: QueryTowerPlan
 ) -> TierChoice:
-    """The highest tier that there is enough to learn from for, and time.
+    """Returns the highest tier for which there are enough questions and enough time.
 
     >>> def tier_for(n_questions: int, n_passages: int) -> int:
     ...     night = NightWorkload(
@@ -88,17 +88,17 @@ def choose_tier(
             f"Tier 1: {load.n_questions} training questions are too few for a transformer, "
             f"which needs {MIN_QUESTIONS_FOR_TOWERS}.",
         )
-    both, one = load.two_tower_minutes(towers), load.query_tower_minutes(query_tower)
-    told = (
-        f"both towers would take about {both:.0f} minutes at {load.per_second:.0f} passages a second, "
-        f"the query tower {one:.0f}, and the night may take {max_minutes:.0f}"
+    two_tower, query_side = load.two_tower_minutes(towers), load.query_tower_minutes(query_tower)
+    estimate = (
+        f"both towers would take about {two_tower:.0f} minutes at {load.per_second:.0f} passages a second, "
+        f"the query tower {query_side:.0f}, and the night may take {max_minutes:.0f}"
     )
-    tier = 3 if both <= max_minutes else 2 if one <= max_minutes else 1
-    return TierChoice(tier, f"Tier {tier}: {told}.")
+    tier = 3 if two_tower <= max_minutes else 2 if query_side <= max_minutes else 1
+    return TierChoice(tier, f"Tier {tier}: {estimate}.")
 
 
 def cold_start_choice(n_questions: int, needed: int) -> TierChoice:
-    """Tier 1 from the library's own questions, whatever tier was wanted: people's do not suffice.
+    """Returns tier 1 from the library's own questions, whichever tier was requested, because people asked too few.
 
     >>> cold_start_choice(3, 10).why
     "Tier 1 from the library's own questions: people gave 3 training questions, and a night learns from 10 or more."
@@ -112,9 +112,9 @@ def cold_start_choice(n_questions: int, needed: int) -> TierChoice:
 
 
 def measure_passages_per_second(encoder: Encoder, texts: Sequence[str]) -> float:
-    """Measured on a few passages spread over the library."""
-    some = list(texts[:: max(1, len(texts) // N_PROBE_TEXTS)][:N_PROBE_TEXTS])
-    encoder.encode_passages(some[:2])  # the first call is slower
+    """Measures how many passages *encoder* encodes in a second, on a few passages spread over the library."""
+    probes = list(texts[:: max(1, len(texts) // N_PROBE_TEXTS)][:N_PROBE_TEXTS])
+    encoder.encode_passages(probes[:2])  # the first call is slower
     start = time.perf_counter()
-    encoder.encode_passages(some)
-    return len(some) / max(time.perf_counter() - start, 1e-6)
+    encoder.encode_passages(probes)
+    return len(probes) / max(time.perf_counter() - start, 1e-6)

@@ -1,4 +1,4 @@
-"""Which night an evidence belongs to, so that the same judgments are answered once, and a killed night goes on."""
+"""Finds the night that a snapshot belongs to, so that equal judgments train once and a killed night goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retriever_training.nightly.choose_tier import TierChoice
 from retriever_training.tiers.night_plan import NightPlan
 from retriever_training.versions.night_store import NightRecord, NightStore
 
-TRAINING_CODE_VERSION = 4  # raise it if the same judgments would make another candidate: then they are tried again
+TRAINING_CODE_VERSION = 4  # raise it when the same judgments would make another candidate, so that they are tried again
 
 
 def find_or_start_night(
@@ -25,7 +25,7 @@ def find_or_start_night(
     choice: TierChoice,
     current: Version,
 ) -> NightRecord:
-    """The night of this evidence and plan: the one that ended, the one that was cut off, or a new one."""
+    """Returns the night of this snapshot and plan: one that ended, one that was cut off, or a new one."""
     taught_by = {"teacher": plan.teacher.cross_encoder_id} if plan.teacher else {}
     parameters = json.dumps(
         {
@@ -46,5 +46,5 @@ def find_or_start_night(
 
 
 def _is_outdated(night: NightRecord, current: Version) -> bool:
-    """Whether the night kept a version that has been replaced since, so that its candidate has another one to beat."""
+    """Whether the night kept a version that has been replaced since, so that its candidate has a different one to beat."""
     return night.summary is not None and night.decision == "kept" and night.summary.previous != current.encoder_id

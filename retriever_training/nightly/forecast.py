@@ -1,4 +1,4 @@
-"""What a night would do now, before it does it: which tier it takes, why, and about how long each would take."""
+"""Forecasts a night: which tier it would take now, why, and about how long each tier would take."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ TIER_CHOICES = ("auto", "1", "2", "3")
 
 @dataclass(frozen=True, slots=True)
 class TierForecast:
-    """What one choice of tier comes to."""
+    """What a night would do if this tier were chosen."""
 
     tier: int
     why: str
     minutes: float | None
-    """Of training and encoding, about; None for tier 1, which takes seconds to a few minutes whatever it learns from."""
+    """Estimated minutes of training and encoding; None for tier 1, which never takes more than a few minutes."""
 
 
 def choose_night_tier(
-    stores: Stores, evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency
+    stores: Stores, evidence: TrainingSnapshot, plan: NightPlan, sufficiency: DataSufficiency
 ) -> TierChoice:
-    """The tier of a night that has enough; the speed of this machine is measured only if the plan leaves it open."""
-    if found.is_cold_start:
-        return cold_start_choice(found.n_train, found.min_train)
+    """Returns the tier of a night that has enough data; measures this machine's speed only if the plan says "auto"."""
+    if sufficiency.is_cold_start:
+        return cold_start_choice(sufficiency.n_train, sufficiency.min_train)
     per_second = math.inf
     if plan.tier == "auto":
         per_second = base_passages_per_second(stores, evidence)
@@ -44,26 +44,28 @@ def choose_night_tier(
 
 
 def forecast_night(
-    evidence: TrainingSnapshot, plan: NightPlan, found: DataSufficiency, per_second: float
+    evidence: TrainingSnapshot, plan: NightPlan, sufficiency: DataSufficiency, per_second: float
 ) -> dict[str, TierForecast]:
-    """What a night of each of TIERS would do, at this many passages a second."""
+    """Returns what a night would do for each of `TIER_CHOICES`, at this many passages a second."""
     load = night_workload(evidence, per_second)
     minutes = {2: load.query_tower_minutes(plan.query_tower), 3: load.two_tower_minutes(plan.towers)}
-    told = {}
-    for wanted in TIER_CHOICES:
-        choice = choose_tier(wanted, load, plan.max_minutes, plan.towers, plan.query_tower)
-        choice = cold_start_choice(found.n_train, found.min_train) if found.is_cold_start else choice
-        told[wanted] = TierForecast(choice.tier, choice.why, minutes.get(choice.tier))
-    return told
+    forecasts = {}
+    for requested in TIER_CHOICES:
+        if sufficiency.is_cold_start:
+            choice = cold_start_choice(sufficiency.n_train, sufficiency.min_train)
+        else:
+            choice = choose_tier(requested, load, plan.max_minutes, plan.towers, plan.query_tower)
+        forecasts[requested] = TierForecast(choice.tier, choice.why, minutes.get(choice.tier))
+    return forecasts
 
 
 def base_passages_per_second(stores: Stores, evidence: TrainingSnapshot) -> float:
-    """Passages that the base encodes here in a second; takes about two."""
+    """Measures how many passages the base encodes here in a second; takes about two seconds."""
     return measure_passages_per_second(stores.open_encoder(stores.registry.base().encoder_id), evidence.texts)
 
 
 def night_workload(evidence: TrainingSnapshot, per_second: float) -> NightWorkload:
-    """What a night of this evidence has to do."""
+    """Returns how much a night on this snapshot has to do."""
     train = evidence.asked("train")
     return NightWorkload(
         n_questions=len(train),

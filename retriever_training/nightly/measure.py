@@ -1,4 +1,4 @@
-"""What a night measures: base, current version and candidate on the gate's questions, and what is looked at next to them."""
+"""Measures base, current version and candidate on the gate's questions, and gathers the evidence for its guards."""
 
 from __future__ import annotations
 
@@ -44,14 +44,12 @@ from retriever_training.measuring.version_answers import (
 )
 from retriever_training.progress import ProgressReporter
 
-MAX_REGRESSION_QUESTIONS = 300  # judged questions that the regression wall looks at, drawn by hash
-MAX_ABSTENTION_QUESTIONS = (
-    40  # held-out questions of which the signs of an answer are read, with and without their passages
-)
-MIN_ABSTENTION_QUESTIONS = 30  # of them; fewer are too little to compare at
-MAX_CACHED_SENTENCES = 40_000  # sentences whose vectors are kept: those of some 160 questions by two versions are fewer
-N_TIMED_QUESTIONS = 20  # questions whose search is timed,
-N_TIMING_REPEATS = 2  # so often each; the quickest counts, since a busy machine only ever adds time
+MAX_REGRESSION_QUESTIONS = 300  # judged questions on which regressions are looked for, drawn by hash
+MAX_ABSTENTION_QUESTIONS = 40  # held-out questions on which answering is compared, with and without their passages
+MIN_ABSTENTION_QUESTIONS = 30  # with fewer of them answering is not compared
+MAX_CACHED_SENTENCES = 40_000  # sentences whose vectors are cached: about 160 questions by two versions need fewer
+N_TIMED_QUESTIONS = 20  # questions whose search is timed
+N_TIMING_REPEATS = 2  # searches of each of them; the fastest counts, because a busy machine only ever adds time
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +72,10 @@ class NightMeasurer:
     current: Version
     candidate: Version
     look: int
-    """How often these held-out questions have decided, this time included."""
+    """How many times these held-out questions have decided, including this time."""
 
     def measured(self) -> NightMeasurement:
-        """What all versions serve for the held-out questions, and what the gate says of it."""
+        """Measures what all versions serve for the held-out questions, and lets the gate decide."""
         before, after = self._scores(self.current), self._scores(self.candidate)
         looked_at = self._shown_by_both(before, after)
         sure_before, sure_after = at_equal_false_decline_rate(
@@ -159,7 +157,7 @@ class NightMeasurer:
     # ---- next to the held-out questions
 
     def _wall(self) -> BeforeAndAfter | None:
-        """Returns, for each right passage that people found, if it is among the first ten before and after."""
+        """Returns recall@10 before and after, on questions that people judged, whatever these were used for since."""
         splits: tuple[Split, ...] = ("train", "dev", "gate")
         locked = {
             text
@@ -184,13 +182,13 @@ class NightMeasurer:
         return BeforeAndAfter(*found)
 
     def _golden(self) -> BeforeAndAfter | None:
-        """nDCG@10 of the golden questions whose passages were found in the library today; None if there are none."""
-        found = [golden for golden in load_golden_questions(self.stores) if golden.right]
-        if not found:
+        """Returns nDCG@10 of the golden questions whose passages are in the library today; None if there are none."""
+        questions = [golden for golden in load_golden_questions(self.stores) if golden.right]
+        if not questions:
             return None
         texts, qrels = (
-            {score.query_id: score.text for score in found},
-            {score.query_id: dict(score.grades) for score in found},
+            {golden.query_id: golden.text for golden in questions},
+            {golden.query_id: dict(golden.grades) for golden in questions},
         )
         values = [
             self._evaluate(version, texts, qrels, "golden questions").array("fused", "nDCG@10")
@@ -199,10 +197,10 @@ class NightMeasurer:
         return BeforeAndAfter(*values)
 
     def _shown_by_both(self, before: RetrievalScores, after: RetrievalScores) -> list[str]:
-        """Ids of questions that may decide, and whose right passage both versions show: LOOKED_AT at most, by hash.
+        """Returns ids of open questions whose right passage both versions show, at most `MAX_ABSTENTION_QUESTIONS`, by hash.
 
-        If a version does not show the right passage, declining is right too, so such questions tell nothing. Of fewer
-        than FEWEST there are none: too little to compare at, and reading their sentences costs seconds.
+        If a version does not show the right passage, declining is right too, so such questions say nothing. Returns none
+        if there are fewer than `MIN_ABSTENTION_QUESTIONS`: too few to compare, and reading their sentences costs seconds.
         """
         k, ids = self.stores.k, self.evidence.passage_ids
         right = {query_id: {ids[row] for row in rows} for query_id, rows in self.held_out.right.items()}
@@ -215,7 +213,7 @@ class NightMeasurer:
 
     @cached_property
     def _open_ids(self) -> list[str]:
-        """The questions that may decide, by hash, so that one night draws those of the night before."""
+        """Ids of the questions that may decide, in the order of their hash, so that every night draws the same ones."""
         ids = [
             query_id
             for query_id, is_locked in zip(self.held_out.right, self.held_out.locked, strict=True)
@@ -224,7 +222,7 @@ class NightMeasurer:
         return sorted(ids, key=lambda query_id: hash_fraction(self.held_out.questions_by_id[query_id]))
 
     def _sureness(self, version: Version, query_ids: Sequence[str]) -> AbstentionScores | None:
-        """How sure a version is of an answer, with the right passages there and without, by the bar that it has."""
+        """Returns how sure a version is of an answer, with the right passages in the library and without them."""
         if not query_ids:
             return None
         texts = [self.held_out.questions_by_id[query_id] for query_id in query_ids]
@@ -245,7 +243,7 @@ class NightMeasurer:
 
     @cached_property
     def _readers(self) -> dict[str, CachedEncoder]:
-        """An encoder for each version. No sentence is encoded twice tonight, nor once for both if they share passages."""
+        """A caching encoder for each version: it encodes no sentence twice, and once for both if they share a side."""
         recent, versions = EmbeddingCache(MAX_CACHED_SENTENCES), (self.current, self.candidate)
         return {version.encoder_id: recent.of(self.stores.open_encoder(version.encoder_id)) for version in versions}
 
@@ -267,26 +265,26 @@ class NightMeasurer:
         )
 
     def _bar(self, version: Version, sureness: AbstentionScores | None) -> AbstentionThreshold:
-        """The version's own bar, at the height at which both decline as many questions, if that is known."""
+        """Returns the version's own threshold, moved to where both decline equally many questions, if that is known."""
         bar = load_threshold(self.stores.data, version.encoder_id)
         return replace(bar, least=sureness.least) if sureness else bar
 
     def _asked(self, answers: VersionAnswers) -> tuple[dict[str, list[AnswerOutcome]], int, str]:
-        """What both versions answered to the sample, how many of it are golden, and why support was not weighed."""
+        """Returns both versions' answers to the sample, how many of its questions are golden, and why support is untested."""
         golden = [question for question in answers.questions if question not in self.held_out.questions_by_id]
         sample, n_golden = answers.sample(self._open_ids, golden)
         try:
             is_quoting = self.stores.chat_model() is None
             return answers.asked(sample, quotes=is_quoting), n_golden, SUPPORTED_BY_CONSTRUCTION if is_quoting else ""
         except SettingsError as error:
-            return {}, 0, f"Citations: not weighed, for the language model can't be asked: {error}"
+            return {}, 0, f"Citations: not compared, because the language model is not available: {error}"
 
     def _holdings(self, version: Version) -> SearchableLibrary:
         matrix = self.evidence.matrix(self.stores.vectors(version.passage_side))
         return SearchableLibrary(self.evidence.passages, matrix, self.evidence.lexical, version.lexical_weight)
 
     def _milliseconds(self) -> BeforeAndAfter:
-        """What a search takes from the words of the question to its hits, the versions taking turns."""
+        """Times searches, from the words of the question to its hits; the versions take turns."""
         texts = [self.held_out.questions_by_id[query_id] for query_id in self._open_ids[:N_TIMED_QUESTIONS]]
         sides = [
             (self.stores.open_encoder(version.encoder_id), self._holdings(version))
@@ -303,7 +301,7 @@ class NightMeasurer:
 
 
 def load_golden_questions(stores: Stores) -> tuple[GoldenQuestion, ...]:
-    """The library's golden questions; none if nobody has kept any."""
+    """Returns the library's golden questions; none if nobody has stored any."""
     return questions_from_golden(stores.engine, stores.library).questions if list_golden(stores.engine) else ()
 
 

@@ -1,4 +1,4 @@
-"""What a night's report tells next to its figures: data, negatives, settings, leakage, and how to run it again."""
+"""The background of a night's report: data, negatives, settings, leakage checks, and how to run it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from retriever_training.measuring.held_out import HeldOutQuestions
 from retriever_training.negatives.reasons import load_note
 from retriever_training.tiers.night_plan import NightPlan
 
-NIGHTS = "nights"  # below the state directory; a folder a night, with `report` in it
+NIGHTS = "nights"  # the folder in the state directory that has one folder a night, with `report` in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,12 @@ class NightFacts:
     candidate: Version
 
     def plan_settings(self) -> dict[str, Any]:
-        """Every choice that a person made for this night, by a dotted name."""
+        """Returns every setting of this night's plan, by a dotted name."""
         return flattened_settings(self.plan)
 
 
 def night_provenance(night: NightFacts, folder: Path) -> ReportContext:
-    """The report's background; *folder* holds the nights before."""
+    """Returns the report's background; *folder* holds the earlier nights."""
     history = past_reports(folder, before=night.night_id)
     earlier = _settings_of(folder / history[-1].name / "report" / "metrics.json") if history else None
     return ReportContext(
@@ -109,7 +109,7 @@ def _changed_settings(night: NightFacts, earlier: Mapping[str, Any] | None) -> I
 
 
 def flattened_settings(plan: NightPlan) -> dict[str, Any]:
-    """Dotted name → value, as JSON gives it back."""
+    """Returns dotted name → value, as they read after a round trip through JSON."""
     named = {
         "rules": asdict(plan.rules),
         "towers": asdict(plan.towers),
@@ -120,8 +120,8 @@ def flattened_settings(plan: NightPlan) -> dict[str, Any]:
         "max_per_person": plan.max_per_person,
         "n_quarantined": len(plan.quarantined),
     }
-    kept: dict[str, Any] = json.loads(json.dumps(dict(_flat(named))))
-    return kept
+    flattened: dict[str, Any] = json.loads(json.dumps(dict(_flat(named))))
+    return flattened
 
 
 def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
@@ -141,15 +141,15 @@ def _checks(night: NightFacts) -> Iterator[ValidityCheck]:
         not near,
         f"{len(near)} training questions say nearly what a held-out one says."
         if near
-        else "No training question says nearly what a held-out one says: those that did were left out.",
+        else "No training question says nearly what a held-out one says; those that did were left out.",
     )
     twice = list(repeated_questions(held))
     yield ValidityCheck(
         "Questions held out twice",
         not twice,
-        f"{len(twice)} held-out questions say what another one says: they count double."
+        f"{len(twice)} held-out questions say what another one says, so they count double."
         if twice
-        else "No held-out question stands there twice.",
+        else "No held-out question occurs twice.",
     )
     n_decisive = int((night.held_out.decisive & ~night.held_out.locked).sum())
     yield ValidityCheck(
@@ -164,8 +164,8 @@ def _advice(night: NightFacts) -> Iterator[str]:
     n_lost = dropped.get("passage_gone", 0)
     if n_lost:
         yield (
-            f"{n_lost:,} verdicts name passages that are gone since documents were cut or changed anew: judge these "
-            "questions again, if they matter."
+            f"{n_lost:,} verdicts name passages that no longer exist because documents were changed or split again: "
+            "judge these questions again if they matter."
         )
 
 
@@ -185,12 +185,12 @@ def _reproduce(night: NightFacts) -> Iterator[tuple[str, str]]:
 def _installed(package: str) -> str:
     try:
         return installed(package)
-    except PackageNotFoundError:  # run from a checkout that nobody installed
+    except PackageNotFoundError:  # run from a checkout that is not installed
         return "not installed"
 
 
 def corpus_hash(evidence: TrainingSnapshot) -> str:
-    """A hash of all passages' ids and texts, in order."""
+    """Returns a hash of all passages' ids and texts, in order."""
     digest = hashlib.sha256()
     for passage in evidence.passages:
         digest.update(f"{passage.passage_id} {passage.text_sha256}\n".encode())
@@ -198,13 +198,13 @@ def corpus_hash(evidence: TrainingSnapshot) -> str:
 
 
 def questions_hash(held_out: HeldOutQuestions) -> str:
-    """A hash of the held-out questions and which passages are right for them."""
+    """Returns a hash of the held-out questions and the passages that are right for them."""
     lines = [[text, sorted(held_out.right[query_id])] for query_id, text in held_out.questions_by_id.items()]
     return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 
 
 def _settings_of(file: Path) -> Mapping[str, Any] | None:
-    """The settings of an earlier report; None of one that did not keep them."""
+    """Returns the settings of an earlier report; None if it did not store them."""
     try:
         settings = json.loads(file.read_text("utf-8"))["facts"]["settings"]
     except (OSError, ValueError, KeyError, TypeError):

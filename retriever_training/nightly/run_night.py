@@ -1,4 +1,4 @@
-"""One whole night on one page: judgments → learn → measure → gate → promote, or leave all as it was."""
+"""One whole night on one page: judgments → learn → measure → gate → promote, or leave everything as it was."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ REPORTED_FACTS = (
     "lexical_weight",
     "night_id",
 )
-"""Of the summary, what the report repeats; the rest is there in other words."""
+"""The keys of the summary that the report repeats; it has the rest in other words."""
 
 
 def run_night(stores: Stores, plan: NightPlan, watch: ProgressReporter = no_progress) -> NightSummary:
     """Runs one night and returns its summary, which `nightjar nightly --json` prints.
 
     Safe to run twice: the same judgments on the same library get the same answer without training again. Safe
-    to kill: the next run goes on, and until the last transaction the current version is untouched.
+    to kill: the next run continues, and the current version is untouched until the last transaction.
 
     Raises:
         BusyError: another night is running on this state directory.
@@ -72,11 +72,11 @@ def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> Nig
     evidence = load_snapshot(
         stores, trusted=plan.trusted, max_per_person=plan.max_per_person, quarantined=plan.quarantined
     )
-    found = check_sufficiency(evidence, plan)
-    if not found.is_sufficient:
-        return _too_little(found, evidence, started)
+    sufficiency = check_sufficiency(evidence, plan)
+    if not sufficiency.is_sufficient:
+        return _too_little(sufficiency, evidence, started)
     held_out = load_held_out_questions(stores, evidence, plan.rules.lock_from)
-    choice = choose_night_tier(stores, evidence, plan, found)
+    choice = choose_night_tier(stores, evidence, plan, sufficiency)
     nights = NightStore(stores.engine)
     night = find_or_start_night(nights, evidence, held_out=held_out, plan=plan, choice=choice, current=current)
     if night.summary is not None:
@@ -98,13 +98,13 @@ def _run_locked(stores: Stores, plan: NightPlan, watch: ProgressReporter) -> Nig
 
 @dataclass(frozen=True, kw_only=True)
 class _Night:
-    """One night that has enough to learn from."""
+    """One night that has enough data."""
 
     stores: Stores
     plan: NightPlan
     steps: NightProgress
     verdicts_until: int
-    """The last verdict event that the evidence may hold."""
+    """The id of the last verdict event that the snapshot may contain."""
     evidence: TrainingSnapshot
     held_out: HeldOutQuestions
     night: NightRecord
@@ -128,12 +128,12 @@ class _Night:
 
     @property
     def watch(self) -> ProgressReporter:
-        """Told of every step."""
+        """Gets the progress of every step."""
         return self.steps.watch
 
     @property
     def work(self) -> Path:
-        """What the night writes while it runs, and its report."""
+        """The folder for what the night writes while it runs, and for its report."""
         return self.stores.data / "nights" / self.night.night_id
 
     def _learn(self) -> TrainedModel:
@@ -181,14 +181,14 @@ class _Night:
         )
 
     def _views(self) -> list[VersionView]:
-        """How the base and, if it is another one, the current version see the training questions."""
+        """Returns how the base and the current version, if that is a different one, see the training questions."""
         base = self.stores.registry.base()
         versions = [base] if base.encoder_id == self.current.encoder_id else [base, self.current]
         questions = self.evidence.asked("train").questions
         return [encode_view(self.stores, self.evidence, version, questions, self.watch) for version in versions]
 
     def _earlier(self) -> tuple[VersionView, ...]:
-        """How versions before the current one see them, if negatives are to come from these."""
+        """Returns how earlier versions see the training questions, if negatives are to come from them."""
         if "earlier" not in self.plan.towers.sources:
             return ()
         return encode_earlier_views(self.stores, self.evidence, self.evidence.asked("train").questions, self.watch)
@@ -211,7 +211,7 @@ class _Night:
         )
 
     def _measure(self, candidate: Version) -> NightMeasurement:
-        """What both versions serve for the held-out questions, and what the gate says of it."""
+        """Measures both versions on the held-out questions, and lets the gate decide."""
         self.steps.enter("measuring")
         look = 1 + NightStore(self.stores.engine).n_decided_since(self.held_out.half_judged_at)
         return NightMeasurer(
@@ -236,20 +236,20 @@ class _Night:
             current=self.current,
             candidate=candidate,
         )
-        told = summary.as_json()
-        facts = {name: told[name] for name in REPORTED_FACTS if name in told} | {"settings": night.plan_settings()}
+        values = summary.as_json()
+        facts = {name: values[name] for name in REPORTED_FACTS if name in values} | {"settings": night.plan_settings()}
         background = night_provenance(night, self.work.parent)
         write_report(self.work / "report", measured.decision, facts, measured.comparison, background)
         write_index(self.work.parent)
 
     def _build_index(self, candidate: Version) -> None:
-        """A new passage side gets its Chroma index before anybody needs it; the serving one is not touched."""
+        """Builds the Chroma index of a new passage side before anybody needs it; the one that serves is not touched."""
         if candidate.passage_side == self.current.passage_side:
             return
         self.steps.enter("indexing")
         vectors = self.stores.vectors(candidate.passage_side)
         encoder = self.stores.open_encoder(candidate.encoder_id)
-        vectors.fill(encoder, self.watch("encode what came meanwhile", vectors.missing()))
+        vectors.fill(encoder, self.watch("encode passages added meanwhile", vectors.missing()))
         advance = self.watch("build the new index", self.stores.library.n_passages())
         with ChromaIndex.open(
             self.stores.data / "index", candidate.passage_side, vectors, url=self.stores.index_url
@@ -258,7 +258,7 @@ class _Night:
             index.verify()
 
     def _settle(self, decision: GateDecision, candidate: Version, summary: NightSummary) -> None:
-        """The decision and, with it in one transaction, the promotion."""
+        """Stores the decision and, in the same transaction, the promotion."""
         if decision.decision == "promoted":
             self.stores.registry.promote(
                 candidate.encoder_id,
@@ -291,10 +291,10 @@ class _Night:
         )
 
 
-def _too_little(found: DataSufficiency, evidence: TrainingSnapshot, started: float) -> NightSummary:
+def _too_little(sufficiency: DataSufficiency, evidence: TrainingSnapshot, started: float) -> NightSummary:
     return NightSummary(
         decision="invalid",
-        reasons=tuple(found.missing()),
+        reasons=tuple(sufficiency.missing()),
         seconds=round(time.monotonic() - started, 1),
         n_judgments=len(evidence.judgments.judgments),
         dropped=dict(evidence.judgments.dropped.items()),

@@ -1,4 +1,4 @@
-"""Whether people have said enough for a night, and what is missing: one rule for the night and for whoever asks."""
+"""Whether there are enough judgments for a night, and what is missing: one rule for the night and for its forecast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_TRAIN_QUESTIONS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSufficiency:
-    """What there is to learn from and to decide by, and what a night needs of each."""
+    """How many questions there are to learn from and to decide by, and how many of each a night needs."""
 
     n_train: int
     """Training questions that somebody judged."""
@@ -25,7 +25,7 @@ class DataSufficiency:
     min_train: int
     min_held_out: int
     n_pseudo_questions: int = 0
-    """Questions that the library asks of itself, if the night may learn from them and needs to."""
+    """Questions that the library asks of itself, if the night may learn from them and has too few others."""
 
     @property
     def is_cold_start(self) -> bool:
@@ -39,12 +39,12 @@ class DataSufficiency:
 
     @property
     def n_judged(self) -> int:
-        """Questions that count for a night, of both kinds."""
+        """Training and held-out questions together."""
         return self.n_train + self.n_held_out
 
     @property
     def n_needed(self) -> int:
-        """About how many of them there are when a night can begin: one question in five is held out.
+        """Estimates how many questions there will be when a night can begin, as one in five is held out.
 
         >>> [
         ...     DataSufficiency(n_train=n_train, n_held_out=n_held_out, min_train=10, min_held_out=30).n_needed
@@ -56,25 +56,25 @@ class DataSufficiency:
         return self.n_judged + max(math.ceil(more), self.min_train - self.n_train, 0)
 
     def missing(self) -> Iterator[str]:
-        """Why no night can learn yet, in sentences; nothing if one can."""
+        """Yields why no night can learn yet, in sentences; nothing if one can."""
         if self.is_sufficient:
             return
         yield (
             f"There are {self.n_train} training questions and {self.n_held_out} held-out ones with a right passage; "
             f"a night needs {self.min_train} and {self.min_held_out}. Nothing was trained: "
-            "ask, vote, and let it try again tomorrow."
+            "ask, vote, and the night tries again tomorrow."
         )
         n_missing = self.min_held_out - self.n_held_out
         if n_missing > 0 and self.n_pseudo_questions:
             yield (
-                f'The library asks {self.n_pseudo_questions:,} questions of its own, which "nightjar cold-start" shows, less '
-                f"those that its passages do not answer. A night learns from them once {n_missing} more held-out "
-                "questions with a right passage can judge what came of it; one question in five is held out."
+                f"The library asks {self.n_pseudo_questions:,} questions of itself, some of which its passages may not "
+                f'answer ("nightjar cold-start" shows them). A night learns from them once {n_missing} more held-out '
+                "questions with a right passage can judge the result; one question in five is held out."
             )
 
 
 def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSufficiency:
-    """What this evidence holds, by the rules of the plan."""
+    """Counts what the snapshot holds, by the rules of the plan."""
     n_train, n_gate = len(evidence.asked("train")), len(evidence.held_out("gate"))
     short = n_train < MIN_TRAIN_QUESTIONS or n_gate < plan.rules.min_questions
     return DataSufficiency(
@@ -87,5 +87,5 @@ def check_sufficiency(evidence: TrainingSnapshot, plan: NightPlan) -> DataSuffic
 
 
 def _n_own(evidence: TrainingSnapshot, plan: NightPlan) -> int:
-    """How many questions the library asks of itself, if they may be learned from; not all are consistent."""
+    """Returns how many questions the library asks of itself, if the plan uses them; not all of them are consistent."""
     return len(draw_pseudo_questions(evidence.passages, plan.towers.seed).questions) if plan.cold_start else 0

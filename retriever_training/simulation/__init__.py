@@ -1,1 +1,1 @@
-"""Simulation."""
+"""Simulated people, whose votes can be compared with the truth."""

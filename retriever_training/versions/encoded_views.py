@@ -1,4 +1,4 @@
-"""How a version sees questions and the night's passages, from vectors that are encoded once."""
+"""How versions see questions and the night's passages: as vectors, each of which is encoded once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retriever_training.negatives.candidates.records import VersionView
 from retriever_training.progress import ProgressReporter
 from retriever_training.versions.rejected_candidates import latest_refusals
 
-MAX_EARLIER_VERSIONS = 3  # versions that negatives are taken from next to the current one
+MAX_EARLIER_VERSIONS = 3  # versions before the current one that negatives are taken from
 
 
 def encode_view(
@@ -25,10 +25,10 @@ def encode_view(
     transient: Collection[str] = (),
     open_encoder: VersionQueryEncoder | None = None,
 ) -> VersionView:
-    """*questions* and the snapshot's passages by *version*; only what it has not encoded yet is encoded.
+    """Returns *questions* and the snapshot's passages as *version* sees them; encodes only what it has not encoded yet.
 
-    The vectors of questions *transient* are not kept. If *open_encoder* is of that version it encodes them: else its
-    weights would be read a second time.
+    Vectors of the *transient* questions are not stored. If *open_encoder* belongs to that version, it encodes the
+    questions, so that the weights are not read a second time.
     """
     encoder, vectors = stores.open_encoder(version.encoder_id), stores.vectors(version.passage_side)
     vectors.fill(encoder, watch("encode passages", vectors.missing()))
@@ -45,20 +45,18 @@ def encode_earlier_views(
     watch: ProgressReporter,
     transient: Collection[str] = (),
 ) -> tuple[VersionView, ...]:
-    """Encodes the questions with versions before the current one, newest first, MAX_EARLIER at most.
+    """Returns the views of at most `MAX_EARLIER_VERSIONS` versions before the current one, the newest first.
 
-    Versions whose files are kept and whose passage vectors are all there: nothing but *questions* is encoded.
+    Only versions that have their files and all their passage vectors are used: nothing but *questions* is encoded.
     """
     current = stores.current().encoder_id
-    never = {
-        current,
-        *latest_refusals(stores),
-    }  # what the gate turned down teaches nobody, whether its files are kept or not
-    older = [version for version in reversed(stores.registry.versions()) if version.encoder_id not in never]
-    there = [
+    # refused candidates teach nothing, whether they have their files or not
+    excluded = {current, *latest_refusals(stores)}
+    older = [version for version in reversed(stores.registry.versions()) if version.encoder_id not in excluded]
+    complete = [
         version for version in older if version.folder.is_dir() and not stores.vectors(version.passage_side).missing()
     ]
     return tuple(
         encode_view(stores, evidence, version=version, questions=questions, watch=watch, transient=transient)
-        for version in there[:MAX_EARLIER_VERSIONS]
+        for version in complete[:MAX_EARLIER_VERSIONS]
     )

@@ -1,4 +1,4 @@
-"""Nights in SQL: which ran, on what, how far, and what was decided."""
+"""Nights in SQL: which ran, on what, how far they got, and what was decided."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rag.records import utc_now
 from retriever_training.versions.night_summary import NightDecision, NightSummary
 
 STEPS_KEY = "steps"
-"""Of a night's summary in SQL: what it tells of itself while it runs. Not part of what a night hands back."""
+"""The key of a night's steps in its stored summary; not part of the summary that a night returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightStep:
-    """One thing that a night does."""
+    """One step of a night."""
 
     stage: str
     name: str
-    """In words; empty at the beginning of a stage."""
+    """The step in words; empty at the beginning of a stage."""
     total: int
     done: int
-    """Of *total*: passages, questions, training steps, whatever it counts."""
+    """How many of *total* are done: passages, questions or training steps."""
     began_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightRecord:
-    """One night, running, ended or cut off."""
+    """One night: running, ended or cut off."""
 
     night_id: str
     fingerprint: str
@@ -48,7 +48,7 @@ class NightRecord:
     summary: NightSummary | None
     """None while it runs or after it was killed."""
     steps: tuple[NightStep, ...] = ()
-    """What it has told of itself, first things first."""
+    """The steps that it has reported, in order."""
 
 
 class NightStore:
@@ -58,7 +58,7 @@ class NightStore:
         self.engine = engine
 
     def latest(self, fingerprint: str | None = None) -> NightRecord | None:
-        """The night that was started last, of this *fingerprint* if one is given."""
+        """Returns the night that was started last, with this *fingerprint* if one is given."""
         query = select(nights).order_by(nights.c.started_at.desc()).limit(1)
         if fingerprint is not None:
             query = query.where(nights.c.fingerprint == fingerprint)
@@ -67,7 +67,7 @@ class NightStore:
         return _night(row._mapping) if row else None
 
     def n_decided_since(self, moment: datetime) -> int:
-        """How many nights that began after *moment* promoted or kept a version: each looked at the held-out questions."""
+        """Counts the nights after *moment* that promoted or kept a version: each looked at the held-out questions."""
         query = (
             select(func.count())
             .select_from(nights)
@@ -77,13 +77,13 @@ class NightStore:
             return int(connection.scalar(query) or 0)
 
     def newest(self, limit: int | None = None) -> list[NightRecord]:
-        """All nights, or the *limit* that were started last, the latest first."""
+        """Returns all nights, or the *limit* that were started last, the latest first."""
         query = select(nights).order_by(nights.c.started_at.desc()).limit(limit)
         with read_connection(self.engine) as connection:
             return [_night(row._mapping) for row in connection.execute(query)]
 
     def start(self, fingerprint: str, tier: int) -> NightRecord:
-        """A new night."""
+        """Starts a new night."""
         started = utc_now()
         night_id = started.strftime("%Y%m%dT%H%M%S") + "-" + fingerprint[:8]
         row = {
@@ -109,16 +109,16 @@ class NightStore:
         )
 
     def enter(self, night_id: str, stage: str) -> None:
-        """Notes which stage a night is in, for whoever watches."""
+        """Stores which stage a night is in, so that pages can show it."""
         with self.engine.begin() as connection:
             connection.execute(update(nights).where(nights.c.night_id == night_id).values(stage=stage))
 
-    def tell(self, night_id: str, steps: Sequence[NightStep]) -> None:
-        """Keeps what a night that runs has done so far, for whoever watches."""
-        told = json.dumps({STEPS_KEY: [asdict(step) | {"began_at": step.began_at.isoformat()} for step in steps]})
+    def store_steps(self, night_id: str, steps: Sequence[NightStep]) -> None:
+        """Stores what a running night has done so far, so that pages can show it."""
+        stored = json.dumps({STEPS_KEY: [asdict(step) | {"began_at": step.began_at.isoformat()} for step in steps]})
         with self.engine.begin() as connection:
-            open_ = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
-            connection.execute(update(nights).where(open_).values(summary=told))
+            is_running = (nights.c.night_id == night_id) & nights.c.decision.is_(None)
+            connection.execute(update(nights).where(is_running).values(summary=stored))
 
 
 def finish_night(connection: Connection, night_id: str, summary: NightSummary) -> None:

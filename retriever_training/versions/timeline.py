@@ -1,4 +1,4 @@
-"""Every retriever version with what is known of it: where it is, which night made it, what it costs to keep."""
+"""Every retriever version with its history: whether it answers, which night made it, how much space it takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag.versions.registry import VERSION_MANIFEST, Promotion, Version
 from retriever_training.versions.night_store import NightRecord, NightStore
 
 VersionStatus = Literal["current", "previous", "earlier", "candidate", "refused"]
-"""What answers; what a rollback brings back; what answered before; what no gate has judged yet; what one turned down."""
+"""It answers; a rollback brings it back; it answered before; no gate has judged it yet; a gate refused it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +22,19 @@ class TimelineEntry:
     version: Version
     standing: VersionStatus
     night: NightRecord | None
-    """That made it; None of a base, and of versions whose night is not on record."""
+    """The night that made it; None for a base, and for versions whose night is not on record."""
     promotions: tuple[Promotion, ...]
-    """When it was made current, latest first."""
+    """When it was made current, the latest first."""
     space: VersionDiskUsage
 
     @property
     def has_files(self) -> bool:
-        """Whether it could be promoted."""
+        """Whether it has its files, and so could be promoted."""
         return (self.version.folder / VERSION_MANIFEST).is_file()
 
 
 def version_timeline(stores: Stores) -> list[TimelineEntry]:
-    """All versions, the newest first."""
+    """Returns all versions, the newest first."""
     registry, versions = stores.registry, stores.registry.versions()
     history = registry.history()
     nights = {night.candidate_id: night for night in reversed(NightStore(stores.engine).newest()) if night.candidate_id}

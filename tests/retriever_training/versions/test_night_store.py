@@ -44,7 +44,7 @@ def test_a_summary_reads_back_as_it_was_written_and_keeps_the_steps(tmp_path: Pa
     store = NightStore(database)
     night = store.start("print", 3)
     step = NightStep(stage="learning", name="train", total=9, done=4, began_at=utc_now())
-    store.tell(night.night_id, [step])
+    store.store_steps(night.night_id, [step])
     summary = NightSummary(
         decision="promoted",
         reasons=("Better.", "Tier 3 was asked for."),

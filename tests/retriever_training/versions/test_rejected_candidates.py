@@ -109,7 +109,7 @@ def test_whoever_promotes_a_refused_candidate_overrules_the_gate_on_record(app: 
     refused = judged("a")
     done = CliRunner().invoke(commands, ["--data", str(app.settings.data), "promote", refused.encoder_id[:8]])
     assert done.exit_code == 0, done.output
-    assert "the gate turned this version down" in done.stderr
+    assert "the gate refused this version" in done.stderr
     assert "a was not better beyond chance." in done.stderr
     latest = app.registry.latest_promotion()
     assert (latest.encoder_id, latest.reason) == (
