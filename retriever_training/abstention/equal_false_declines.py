@@ -1,4 +1,4 @@
-"""How well two versions know when to decline, each by a bar that declines as many of the same questions."""
+"""Compares how well two versions know when to decline, by thresholds that decline equally many answerable questions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from retriever_training.abstention.fit import FALSE_DECLINE_RATE
 def at_equal_false_decline_rate(
     before: AbstentionScores | None, after: AbstentionScores | None
 ) -> tuple[AbstentionScores | None, AbstentionScores | None]:
-    """Returns the scores of both versions with thresholds that decline FALSE_DECLINES of the same questions.
+    """Returns the scores of both versions with thresholds that decline `FALSE_DECLINE_RATE` of the same questions.
 
-    A map moves all cosines, so a bar holds for one version only, and `calibrate` finds a new one after each promotion.
-    At one share of false declines, what is left to compare is how well each tells apart.
+    A map moves all cosines, so a threshold holds for one version only, and `calibrate` finds a new one after each
+    promotion. At an equal share of false declines, what remains to compare is how well each version discriminates.
     """
     if before is None or after is None:
         return before, after
@@ -31,7 +31,7 @@ def at_equal_false_decline_rate(
 def abstention_guard_pairs(
     before: AbstentionScores | None, after: AbstentionScores | None
 ) -> dict[str, BeforeAndAfter]:
-    """The guards' pairs: answered if the right passage is there, declined if it is taken away."""
+    """Returns the guards' pairs: answered with the right passage in the library, declined without it."""
     if before is None or after is None:
         return {}
 

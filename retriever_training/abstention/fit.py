@@ -1,4 +1,4 @@
-"""When to say "I don't know": a line through the signs, and the bar on it, from questions whose answers are known."""
+"""Fits when to say "I don't know": a logistic model and its threshold, from questions whose passages are known."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from retriever_training.losses.platt import sigmoid
 
 NEWTON_STEPS = 50
 FALSE_DECLINE_RATE = 0.03
-"""The share of answered questions that the bar may decline: the working point."""
+"""The share of answerable questions that the threshold may decline: the operating point."""
 
-COSINE_COLUMN, SCORE_GAP_COLUMN = 0, 3  # places among the values of the signs
+COSINE_COLUMN, SCORE_GAP_COLUMN = 0, 3  # their columns among the values of `AnswerabilityFeatures`
 N_FEATURES = 7
-RIDGE = 1e-3  # holds a line where right and wrong are parted without an error
+RIDGE = 1e-3  # keeps the weights finite if the examples are perfectly separable
 
 
 def fit_abstention(
@@ -28,7 +28,7 @@ def fit_abstention(
     before: AbstentionThreshold | None = None,
     ridge: float = RIDGE,
 ) -> AbstentionThreshold:
-    """The likeliest lines for `(n,)` weighted examples, held to those of *before* by *ridge*; its least stays."""
+    """Fits both models to examples with weights `(n,)`; *ridge* pulls them towards *before*, whose threshold stays."""
     values = np.array([example.signs.values() for example in examples]).reshape(-1, N_FEATURES)
     right = np.array([example.is_answered for example in examples])
     share = np.asarray(weights, np.float64)
@@ -52,7 +52,7 @@ def fit_abstention(
 
 
 def at_false_decline_rate(bar: AbstentionThreshold, examples: Sequence[AbstentionExample]) -> AbstentionThreshold:
-    """The bar at the height that FALSE_DECLINES of the answered *examples* stay below."""
+    """Returns *bar* with the threshold below which `FALSE_DECLINE_RATE` of the answered *examples* lie."""
     sure = [bar.sureness(example.signs) for example in examples if example.is_answered]
     return replace(bar, least=float(np.quantile(sure, FALSE_DECLINE_RATE)))
 
@@ -65,16 +65,16 @@ def _fit(
     ridge: float,
     used: list[int],
 ) -> LogisticModel:
-    """Logistic regression by Newton's method; the penalty is *ridge* / 2 · squared distance from *before* (or 0)."""
+    """Fits logistic regression by Newton's method; the penalty is *ridge* / 2 · squared distance from *before* (or 0)."""
     inputs = np.column_stack([values[:, used], np.ones(len(values))])
     start = np.array([*(before.weights[at] for at in used), before.offset]) if before else np.zeros(len(used) + 1)
-    found = start.copy()
+    fitted = start.copy()
     for _ in range(NEWTON_STEPS):
-        given = sigmoid(inputs @ found)
-        gradient = inputs.T @ (share * (given - right)) + ridge * (found - start)
-        curvature = (inputs * (share * given * (1 - given))[:, None]).T @ inputs + ridge * np.eye(len(found))
-        found = found - np.linalg.solve(curvature, gradient)
+        predicted = sigmoid(inputs @ fitted)
+        gradient = inputs.T @ (share * (predicted - right)) + ridge * (fitted - start)
+        curvature = (inputs * (share * predicted * (1 - predicted))[:, None]).T @ inputs + ridge * np.eye(len(fitted))
+        fitted = fitted - np.linalg.solve(curvature, gradient)
     weights = [0.0] * values.shape[1]
-    for at, weight in zip(used, found[:-1].tolist(), strict=True):
-        weights[at] = weight
-    return LogisticModel(float(found[-1]), tuple(weights))
+    for column, weight in zip(used, fitted[:-1].tolist(), strict=True):
+        weights[column] = weight
+    return LogisticModel(float(fitted[-1]), tuple(weights))

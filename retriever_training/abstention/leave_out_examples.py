@@ -1,4 +1,4 @@
-"""Questions with their right passages, and the same ones with these taken away: what declining is learned from."""
+"""Questions searched with their right passages in the library and without them: the examples for learning to decline."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from rag.records import Hit, Passage
 from rag.retrieval.fusion import fuse_scores, normalise_bm25, top_fused
 from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
 
-N_CANDIDATES = 100  # of each side, as in serving
+N_CANDIDATES = 100  # passages of each side, dense and lexical, as in serving
 
 
 @dataclass(frozen=True, slots=True)
 class AbstentionExample:
-    """What could be seen of a question, and whether a right passage was among what was shown."""
+    """The features of a question's hits, and whether a right passage was among them."""
 
     signs: AnswerabilityFeatures
     is_answered: bool
     best_cosine: float
-    """The best cosine of a passage: what others decline by."""
+    """The highest cosine of a passage: what simpler systems decline by."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchableLibrary:
-    """Passages as they are searched here, all in one order."""
+    """Passages, vectors and word index of a library, all in one order."""
 
     passages: Sequence[Passage]
     vectors: FloatArray
@@ -40,7 +40,7 @@ class SearchableLibrary:
     lexical_weight: float
 
     def hits(self, question: str, vector: FloatArray, k: int, excluded_rows: Sequence[int] = ()) -> list[Hit]:
-        """The best *k* for *question*, whose vector is `(dim,)`, as if the rows *excluded_rows* were not there."""
+        """Returns the best *k* for *question*, whose vector is `(dim,)`, as if *excluded_rows* were not in the library."""
         words, dense = np.array(self.lexical.scores(question)), self.vectors @ vector
         words[list(excluded_rows)], dense[list(excluded_rows)] = 0.0, -np.inf
         lexical = normalise_bm25(words)
@@ -60,7 +60,7 @@ class SearchableLibrary:
 
 @dataclass(frozen=True, slots=True)
 class AnswerableQuestions:
-    """Questions, what they read as, and the rows that answer them."""
+    """Questions, their vectors, and the rows of the passages that answer them."""
 
     texts: Sequence[str]
     vectors: FloatArray
@@ -75,7 +75,7 @@ def with_and_without_positives(
     k: int,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Iterator[tuple[AbstentionExample, AbstentionExample]]:
-    """For each question what is seen with its right rows in the library, and without them."""
+    """Yields for each question its example with the right rows in the library, and the one without them."""
     for question, vector, rows in zip(asked.texts, asked.vectors, asked.right, strict=True):
         found = {holdings.passages[row].passage_id for row in rows}
         there, gone = (holdings.hits(question, vector, k, without) for without in ((), rows))
@@ -93,7 +93,7 @@ def out_of_domain(
 
 
 def without_question_text(passages: Sequence[Passage], cold: PseudoQuestionSet) -> list[Passage]:
-    """The passages as their own questions leave them: what was asked of one does not be in it."""
+    """Returns the passages without the words that became their own questions."""
     return [
         passage
         if left == passage.encoded_text

@@ -1,4 +1,4 @@
-"""Golden questions that a library gives of itself: what people liked, its headings, what a language model asked of it."""
+"""Golden questions from the library itself: what people liked, its headings, and what a language model asked about it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
 from retriever_training.judgments.snapshot import MIN_POSITIVE_WEIGHT, best_supported
 
 GOLDEN_ORIGINS = {"heading": "heading", LLM_SOURCE: "model"}
-"""A cold start's sources that golden questions may come from, and how these are marked."""
+"""Source of pseudo-questions that may become golden → the origin that is stored with them."""
 
 
 def golden_from_votes(judgments: Sequence[Judgment], passages: Mapping[str, Passage]) -> Iterator[Golden]:
-    """The regression wall: every question with a passage that people agree is right.
+    """Yields every question with a passage that people agree is right: a guard against regressions.
 
-    A kind word on a whole answer is not enough, nor is what people are divided about: see `judge`, whose *judgments* these
-    are.
+    A vote for a whole answer is not enough, nor are passages on which people are divided. *judgments* are those of
+    `aggregate_votes`.
     """
     for judgment in judgments:
         if judgment.label == "positive" and judgment.weight >= MIN_POSITIVE_WEIGHT and judgment.passage_id in passages:
@@ -27,7 +27,7 @@ def golden_from_votes(judgments: Sequence[Judgment], passages: Mapping[str, Pass
 
 
 def golden_from_pseudo_questions(passages: Sequence[Passage], cold: PseudoQuestionSet) -> Iterator[Golden]:
-    """The headings and written questions of a cold start that the base finds the passage for, with the surest passages."""
+    """Yields the consistent headings and model-written questions of a cold start, with their surest passages."""
     for question, right, source in zip(cold.asked.questions, cold.asked.right, cold.sources, strict=True):
         if source in GOLDEN_ORIGINS:
             for row in sorted(best_supported(right)):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 QUESTIONS_PER_PASSAGE = 3  # as in GPL (Wang et al., NAACL 2022)
-MAX_PASSAGE_CHARACTERS = 2_000  # what encoders read of a passage is shorter still
-PASSAGES_PER_BATCH = 8  # passages asked about at the same time
+MAX_PASSAGE_CHARACTERS = 2_000  # encoders read even less of a passage
+PASSAGES_PER_BATCH = 8  # passages that the model is asked about at the same time
 
 SYSTEM_PROMPT = f"""\
 You write the questions with which people search a library of documents.
@@ -59,10 +59,10 @@ def write_llm_questions(
     dropped: Counter[str],
     progress: Callable[[int], None] = lambda n: None,
 ) -> Iterator[tuple[int, str]]:
-    """(row, question) for up to *n_passages* passages drawn by *seed*; what can't be used is counted in *dropped*.
+    """Yields (row, question) for up to *n_passages* passages drawn by *seed*; counts unusable lines in *dropped*.
 
     Raises:
-        ChatModelError: the model failed on all of the first AT_ONCE passages.
+        ChatModelError: the model failed on all of the first `PASSAGES_PER_BATCH` passages.
     """
     drawn = np.random.default_rng(seed).permutation(len(passages))[:n_passages]
     for number, rows in enumerate(batched(sorted(drawn.tolist()), PASSAGES_PER_BATCH)):
@@ -82,7 +82,7 @@ def write_llm_questions(
 
 
 def _ask(model: BaseChatModel, passages: Sequence[Passage]) -> list[Any]:
-    """For each passage the model's message, or what it raised."""
+    """Returns for each passage the model's message, or the exception that it raised."""
     from langsmith import tracing_context
 
     with tracing_context(enabled=False):  # nothing phones home, whatever the environment says
@@ -99,7 +99,7 @@ def _messages(passage: Passage) -> list[tuple[str, str]]:
 
 
 def _usable(answer: str, dropped: Counter[str]) -> Iterator[str]:
-    """The answer's lines that are questions, without bullets and numbers, PER_PASSAGE at most."""
+    """Yields at most `QUESTIONS_PER_PASSAGE` lines of the answer that are questions, without bullets and numbers."""
     lines = [" ".join(_MARK.sub("", remove_unsendable(line)).split()) for line in answer.splitlines()]
     questions = [line for line in lines if line]
     for question in questions[:QUESTIONS_PER_PASSAGE]:

@@ -1,4 +1,4 @@
-"""Training questions for a library that nobody has voted on: its own headings, first sentences and summaries."""
+"""Pseudo-questions for a library that nobody has voted on: its own headings, first sentences and summaries."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PassageParts = tuple[str, str, str]  # title, heading and text of a passage
 
 PSEUDO_QUESTION_SOURCES = ("heading", "first sentence", "summary")
 LLM_SOURCE = "language model"
-TITLE_MARK = " | "  # divides page and section in the titles of web pages and of several BEIR corpora
+TITLE_MARK = " | "  # separates page and section in the titles of web pages and of several BEIR corpora
 
-MIN_WORDS, MAX_WORDS = 2, 40  # of a question, as rag.passages counts words
-MIN_REMAINDER_WORDS = 10  # words of a passage without its first sentence; with fewer nothing is left to find it by
-MAX_PASSAGES_PER_QUESTION = 10  # that one question may stand for; a heading above more of them is a chapter's
-MAX_DOCUMENTS_PER_HEADING = 3  # that use one heading; "Introduction" and "See also" say nothing of what is below
-MAX_PSEUDO_QUESTIONS = 3_000  # drawn from a larger library: each costs two texts to encode
+MIN_WORDS, MAX_WORDS = 2, 40  # of a question, as `rag.splitting.token_offsets.n_words` counts them
+MIN_REMAINDER_WORDS = 10  # of a passage without its first sentence; fewer leave nothing to find it by
+MAX_PASSAGES_PER_QUESTION = 10  # that one question may stand for; a heading above more of them is that of a chapter
+MAX_DOCUMENTS_PER_HEADING = 3  # that share a heading; "Introduction" and "See also" say nothing about what is below
+MAX_PSEUDO_QUESTIONS = 3_000  # drawn from a larger library, because each costs the encoding of two texts
 
 _NUMBER = re.compile(r"^(?:[A-Z]\.)?[\d.]*\d[.)]?\s+|^[A-Za-z][.)]\s+")
 _SUMMARY = re.compile(
@@ -34,15 +34,15 @@ _LABEL = re.compile(r"^(?:[A-Z]{4,}(?: AND [A-Z]+)?|Background|Objectives?|Metho
 
 @dataclass(frozen=True, slots=True)
 class PseudoQuestion:
-    """A question that nobody asked, and the passages that it was made of."""
+    """A question that nobody asked, and the passages that it was made from."""
 
     question: str
     source: str
-    """One of SOURCES, or WRITTEN."""
+    """One of `PSEUDO_QUESTION_SOURCES`, or `LLM_SOURCE`."""
     left: Mapping[int, PassageParts]
-    """row of each passage that may be right → what is left of it without the question's own words."""
+    """Row of each passage that may be right → what is left of it without the question's own words."""
     verbatim_row: int | None = None
-    """The passage that holds the question word for word, if that is another one: neither right nor wrong."""
+    """The row of another passage that contains the question word for word: neither right nor wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class PseudoQuestionDraw:
 
     questions: tuple[PseudoQuestion, ...]
     texts: tuple[str, ...]
-    """What encoders read of every passage of the library, without all that is asked of it."""
+    """What encoders read of every passage of the library, without the words of all questions made from it."""
     dropped: Mapping[str, int]
-    """How many, by "source: reason"."""
+    """How many questions were left out, by "source: reason"."""
 
 
 def draw_pseudo_questions(
@@ -63,9 +63,9 @@ def draw_pseudo_questions(
     sources: Sequence[str] = PSEUDO_QUESTION_SOURCES,
     n: int = MAX_PSEUDO_QUESTIONS,
 ) -> PseudoQuestionDraw:
-    """Up to *n* of the questions that the passages give of themselves, drawn by *seed*.
+    """Draws up to *n* of the questions that the passages themselves give, by *seed*.
 
-    *llm_questions* are (row, question) of a language model. Words that stand for several passages are one question.
+    *llm_questions* are (row, question) pairs of a language model. Equal words of several passages make one question.
     """
     dropped: Counter[str] = Counter()
     by_words: dict[str, list[PseudoQuestion]] = defaultdict(list)
@@ -103,7 +103,7 @@ def _candidates(
 
 
 def _merged(same: Sequence[PseudoQuestion]) -> PseudoQuestion:
-    """One question for all passages of those with the same words."""
+    """Merges questions with the same words into one for all their passages."""
     first = same[0]
     if len(same) == 1:
         return first
@@ -138,7 +138,7 @@ def _parts(passage: Passage) -> PassageParts:
 
 
 def _shortest(one: PassageParts, other: PassageParts) -> PassageParts:
-    """Without what either of two questions took out: parts are only ever shortened."""
+    """Returns the parts without what either of two questions took out: questions only ever shorten them."""
     title, heading, text = (min(pair, key=len) for pair in zip(one, other, strict=True))
     return title, heading, text
 
@@ -147,7 +147,7 @@ def _shortest(one: PassageParts, other: PassageParts) -> PassageParts:
 
 
 def heading_path(passage: Passage) -> tuple[str, ...]:
-    """Title and headings above a passage, outermost first, without their numbers.
+    """Returns the title and headings above a passage, outermost first, without their numbers.
 
     >>> heading_path(Passage(
     ...     passage_id="p", document_id="d", source="a.md", title="Manual",
@@ -166,9 +166,9 @@ def heading_path(passage: Passage) -> tuple[str, ...]:
 
 
 def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterator[PseudoQuestion]:
-    """The last heading above each section, behind the title if several sections are called so.
+    """Yields the last heading above each section, after the title if several sections have that heading.
 
-    All passages of the section are right; they lose the heading, and the title if that was asked for too.
+    All passages of the section are right; they lose the heading, and the title too if it is part of the question.
     """
     sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, passage in enumerate(passages):
@@ -190,7 +190,7 @@ def from_headings(passages: Sequence[Passage], dropped: Counter[str]) -> Iterato
 
 
 def _below(passage: Passage, *, keeps_title: bool) -> PassageParts:
-    """The passage without its last heading, and without its title if that was asked for too."""
+    """Returns the passage without its last heading, and without its title if that is part of the question."""
     if passage.heading:
         above = HEADING_SEPARATOR.join(passage.heading.split(HEADING_SEPARATOR)[:-1])
         return passage.title if keeps_title else "", above, passage.text
@@ -202,10 +202,10 @@ def _below(passage: Passage, *, keeps_title: bool) -> PassageParts:
 
 
 def from_first_sentences(passages: Sequence[Passage], dropped: Counter[str]) -> Iterator[PseudoQuestion]:
-    """The first sentence of each passage, taken out of it.
+    """Yields the first sentence of each passage, taken out of it.
 
-    The inverse cloze task of Lee, Chang and Toutanova (ORQA, ACL 2019). They draw any sentence, and leave it in its
-    passage one time in ten.
+    This is the inverse cloze task of Lee, Chang and Toutanova (ORQA, ACL 2019), who draw any sentence and leave it in
+    its passage one time in ten.
     """
     for row, passage in enumerate(passages):
         first = next(iter(split_sentences(passage.text)), None)
@@ -222,7 +222,7 @@ def from_first_sentences(passages: Sequence[Passage], dropped: Counter[str]) -> 
 
 
 def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
-    """The sentences of a document's summary, each asked of the document's other passages."""
+    """Yields the sentences of a document's summary, each as a question for the document's other passages."""
     by_document: dict[str, list[int]] = defaultdict(list)
     for row, passage in enumerate(passages):
         by_document[_document(passage)].append(row)
@@ -235,12 +235,12 @@ def from_summaries(passages: Sequence[Passage]) -> Iterator[PseudoQuestion]:
 
 
 def _document(passage: Passage) -> str:
-    """What belongs together: the passages of a file, or the lines of a BEIR corpus with one title."""
+    """Returns the key of passages that belong together: those of a file, or lines of a BEIR corpus with one title."""
     return passage.title if passage.external_id and passage.title else passage.document_id
 
 
 def _summary_start(passage: Passage) -> int | None:
-    """Where the summary begins in the passage's text; None if it is none.
+    """Returns where the summary begins in the passage's text; None if the passage is not a summary.
 
     >>> _summary_start(Passage(
     ...     passage_id="p", document_id="d", source="a.md", title="",

@@ -1,4 +1,4 @@
-"""What a night may learn from a library's own questions, alone or next to people's judgments."""
+"""Training rows from a library's own questions, alone or alongside people's judgments."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from retriever_training.losses.full_softmax import SoftmaxRows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoQuestionSet:
-    """A library's own questions, and the library without the words that they were made of."""
+    """A library's own questions, and the library without the words that they were made from."""
 
     asked: JudgedQuestions
-    """Right passages by their row in the library; of several the surest are trained on, and the others masked."""
+    """The questions with their right passages by row; the surest of these are trained on, and the others masked."""
     sources: tuple[str, ...]
-    """Of each question."""
+    """The source of each question."""
     question_vectors: FloatArray
     """`(q, dim)`, unit rows."""
     texts: tuple[str, ...]
-    """What is left of every passage: what both towers must read in its place."""
+    """What is left of every passage, which both towers must read in its place."""
     passage_vectors: FloatArray
-    """`(n, dim)`, unit rows: of *texts*."""
+    """`(n, dim)`, unit rows: the vectors of *texts*."""
     lexical: Bm25Index
     """BM25 over *texts*."""
     counts: Mapping[str, int]
     """How many questions were kept and dropped, by "source: reason"."""
 
     def only(self, places: Sequence[int]) -> PseudoQuestionSet:
-        """The questions at these places; the passages still lack what the others took."""
+        """Returns the questions at these indices; the passages still lack the words of the other questions."""
         asked = JudgedQuestions(
             questions=tuple(self.asked.questions[index] for index in places),
             right=tuple(self.asked.right[index] for index in places),
@@ -68,8 +68,8 @@ def build_pseudo_question_set(
 ) -> PseudoQuestionSet:
     """Draws up to *n* of a library's questions, and keeps the consistent ones with *weight* (people's weigh up to 1).
 
-    *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; what was changed by taking a
-    question out is encoded again.
+    *encoder* and *passage_vectors*, `(n, dim)` in the order of *passages*, are the base's; passages that a question was
+    taken out of are encoded again.
     """
     drawn = draw_pseudo_questions(passages, seed, llm_questions, sources, n)
     vectors = passage_vectors.copy()
@@ -97,7 +97,7 @@ def build_pseudo_question_set(
 
 
 def _weighed(one: PseudoQuestion, right: Sequence[int], weight: float) -> dict[int, float]:
-    """The consistent passages with *weight*; what else may answer with half of it, so that it is no negative either."""
+    """Returns the consistent passages with *weight*, and others that may answer with half of it, so none is a negative."""
     others = [*one.left] if one.source != "summary" else []
     others += [one.verbatim_row] if one.verbatim_row is not None else []
     return dict.fromkeys(others, weight / 2) | dict.fromkeys(right, weight)

@@ -16,8 +16,8 @@ from rag.records import utc_now
 from retriever_training.judgments.snapshot import TrainingSnapshot
 from retriever_training.judgments.splits import DEV_SHARE, GATE_SHARE, hash_fraction
 
-LOCKED_SHARE = 0.2  # of the gate's questions
-LOCKED_FROM = DEV_SHARE + GATE_SHARE * (1 - LOCKED_SHARE)  # see `place_of`
+LOCKED_SHARE = 0.2  # the share of the gate's questions that is locked
+LOCKED_FROM = DEV_SHARE + GATE_SHARE * (1 - LOCKED_SHARE)  # the `hash_fraction` from which questions are locked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +27,18 @@ class HeldOutQuestions:
     questions_by_id: dict[str, str]
     right: dict[str, tuple[int, ...]]
     decisive: NDArray[np.bool_]
-    """`(n,)`: those that the primary measure looks at, see `Evidence.held_out`."""
+    """`(n,)`: those that the primary measure looks at, see `TrainingSnapshot.held_out`."""
     newest: NDArray[np.bool_]
-    """`(n,)`: those that were judged last, see `Asked.newest`."""
+    """`(n,)`: those that were judged last, see `JudgedQuestions.newest`."""
     locked: NDArray[np.bool_]
-    """`(n,)`: those that no decision looks at, see `locked_ones`."""
+    """`(n,)`: those that no decision looks at, see `locked_mask`."""
 
     half_judged_at: datetime
-    """When half of the questions that may decide had been judged: since then it is the same set, more or less."""
+    """When half of the questions that may decide had been judged: since then the set has been roughly the same."""
 
     @property
     def n_open(self) -> int:
-        """How many of them may decide or guard."""
+        """How many of the questions may decide or guard."""
         return int((~self.locked).sum())
 
     def __len__(self) -> int:
@@ -68,10 +68,10 @@ def load_held_out_questions(stores: Stores, evidence: TrainingSnapshot, lock_fro
 
 
 def locked_mask(questions: Sequence[str], lock_from: int) -> NDArray[np.bool_]:
-    """`(n,)`: the questions that are shown in reports and never decide; none of fewer than *lock_from*.
+    """Returns `(n,)`: the questions that reports show and that never decide; none if there are fewer than *lock_from*.
 
     Choosing night after night on the same questions favours versions that are lucky on them. The locked ones are the
-    upper fifth of the gate's share by hash, the same for ever, so what they say of a version is not part of that luck.
+    upper fifth of the gate's share by hash, always the same, so what they say about a version is free of that luck.
     A small library needs every question to decide at all.
 
     >>> locked_mask(["Who am I?"] * 3, lock_from=4).any()

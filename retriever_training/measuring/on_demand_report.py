@@ -1,4 +1,4 @@
-"""A report outside the night: one version or two, on a data set or on people's held-out judgments; nothing is promoted."""
+"""Reports outside the night: on one version or two, on a data set or people's held-out judgments; promotes nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEADLINES = {
 
 @dataclass(frozen=True, slots=True)
 class OnDemandReport:
-    """Everything that `write_report` wants."""
+    """Everything that `write_report` needs."""
 
     decision: GateDecision
     facts: Mapping[str, Any]
@@ -60,16 +60,16 @@ class ReportQuestions:
     name: str
     sha256: str
     left_out: int = 0
-    """Judgments that name a question or passage that is not there."""
+    """Judgments that name a question or passage that does not exist."""
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """query id → right answers in words, if they are known."""
 
 
 def questions_of_dataset(stores: Stores, dataset: BeirDataset, split: str) -> ReportQuestions:
-    """The questions of one split of a BEIR folder.
+    """Returns the questions of one split of a BEIR folder.
 
     Raises:
-        NotFoundError: no such split.
+        NotFoundError: the data set has no such split.
         UsageError: its passages are not in the library.
     """
     qrels = translate_qrels(dataset.split(split), locate_passages(dataset, stores.library))
@@ -94,7 +94,7 @@ def questions_of_dataset(stores: Stores, dataset: BeirDataset, split: str) -> Re
 def questions_of_judgments(
     stores: Stores, evidence: TrainingSnapshot, rules: GateRules, sha256: str
 ) -> ReportQuestions:
-    """People's held-out questions, as a night has them."""
+    """Returns people's held-out questions, as a night uses them."""
     held_out = load_held_out_questions(stores, evidence, rules.lock_from)
     questions = reported_questions(stores, evidence, held_out, np.zeros(len(held_out), np.bool_))
     return ReportQuestions(questions=questions, name="people's held-out judgments", sha256=sha256)
@@ -109,7 +109,7 @@ def build_report(
     thresholds: Mapping[str, float],
     command: str,
 ) -> OnDemandReport:
-    """Measures, and decides by the gate's rules if there are two versions, and by *thresholds* in any case."""
+    """Measures one version or two, and decides: by the gate's rules if there are two, by *thresholds* in any case."""
     seen = stores.registry.training_positives((candidate or current).encoder_id)
     questions = tuple(replace(question, is_unseen=not question.right_ids & seen) for question in question_set.questions)
     before = _scores(stores, current, questions, seen)
@@ -155,13 +155,13 @@ def _scores(
     )
     vectors.fill(encoder)
     ids, matrix = vectors.matrix()
-    place = {passage_id: row for row, passage_id in enumerate(ids)}
+    row_of = {passage_id: row for row, passage_id in enumerate(ids)}
     return evaluate_retrieval(
         {question.query_id: question.text for question in questions},
         {question.query_id: dict(question.right) for question in questions},
         encode_queries=encoder.encode_queries,
         passage_ids=lexical.passage_ids,
-        passage_vectors=np.ascontiguousarray(matrix[[place[passage_id] for passage_id in lexical.passage_ids]]),
+        passage_vectors=np.ascontiguousarray(matrix[[row_of[passage_id] for passage_id in lexical.passage_ids]]),
         lexical=lexical,
         weight=version.lexical_weight,
         seen=seen,
@@ -170,7 +170,7 @@ def _scores(
 
 
 def _answers(stores: Stores, asked: ReportQuestions, versions: Mapping[str, Version | None]) -> VersionAnswers:
-    """By quotes alone: a report outside the night asks no language model; `nightjar eval answers` does."""
+    """Returns the versions' answers in quotes: such a report asks no language model, which `nightjar eval answers` does."""
     recent = EmbeddingCache()
     sides = {
         name: AnsweringVersion(
@@ -199,26 +199,26 @@ def _decision(
     n = len(comparison.questions)
     if after is None:
         if n < max(2, rules.min_questions):
-            said = f"Invalid: {n} questions can't decide anything; {rules.min_questions} are needed."
-            return GateDecision("invalid", (said,), {"n": n}, (Ruling("primary", "decision", "untested", said),))
-        said = f"{n:,} questions were asked; one version is measured alone, so nothing is compared."
-        return GateDecision("promoted", (said,), {"n": n}, (Ruling("primary", "decision", "passed", said),))
+            reason = f"Invalid: {n} questions can't decide anything; {rules.min_questions} are needed."
+            return GateDecision("invalid", (reason,), {"n": n}, (Ruling("primary", "decision", "untested", reason),))
+        reason = f"{n:,} questions were asked; one version is measured alone, so nothing is compared."
+        return GateDecision("promoted", (reason,), {"n": n}, (Ruling("primary", "decision", "passed", reason),))
     return decide(
         before.served(),
         after.served(),
         after.unseen,
         rules=rules,
-        decisive=comparison.mask(lambda one: one.is_decisive and not one.is_locked),
-        newest=comparison.mask(lambda one: one.is_newest),
+        decisive=comparison.mask(lambda question: question.is_decisive and not question.is_locked),
+        newest=comparison.mask(lambda question: question.is_newest),
     )
 
 
 def _with_bars(decision: GateDecision, comparison: Comparison, bars: Mapping[str, float]) -> GateDecision:
-    """The decision held to the bars as well; what is invalid stays so."""
+    """Returns the decision after the thresholds *bars* as well; an invalid one stays invalid."""
     if not bars:
         return decision
     named = [measure for measure in REPORTED if measure in bars]
-    decisive = comparison.mask(lambda one: one.is_decisive and not one.is_locked)
+    decisive = comparison.mask(lambda question: question.is_decisive and not question.is_locked)
     values = {name: measure_values(run, comparison.questions, named) for name, run in comparison.versions.items()}
     rulings = tuple(
         check_thresholds(
@@ -238,22 +238,22 @@ def _checks(asked: ReportQuestions, questions: Sequence[ReportQuestion]) -> list
     twice = len(list(repeated_questions([question.text for question in questions])))
     return [
         ValidityCheck(
-            "Questions that stand there twice",
+            "Questions that occur twice",
             not twice,
-            f"{twice:,} of {len(questions):,} questions say what another one says: they count double."
+            f"{twice:,} of {len(questions):,} questions say what another one says, so they count double."
             if twice
-            else "No question stands there twice.",
+            else "No question occurs twice.",
         ),
         ValidityCheck(
             "Judgments that could not be used",
             not asked.left_out,
-            f"{asked.left_out:,} judgments name a question or a passage that is not there."
+            f"{asked.left_out:,} judgments name a question or a passage that does not exist."
             if asked.left_out
-            else "Every judgment names a question and a passage that are there.",
+            else "Every judgment names a question and a passage that exist.",
         ),
     ]
 
 
 def _source(grades: Mapping[str, int], passages: Mapping[str, Any]) -> str:
-    best = max(grades, key=lambda one: grades[one])
+    best = max(grades, key=lambda passage_id: grades[passage_id])
     return str(passages[best].source) if best in passages else ""

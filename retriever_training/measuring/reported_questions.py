@@ -1,4 +1,4 @@
-"""The gate's questions as a report shows them: with their documents, their language, and what people said."""
+"""The gate's questions as a report shows them: with their documents, their language, and people's votes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from retriever_training.measuring.held_out import HeldOutQuestions
 def reported_questions(
     stores: Stores, evidence: TrainingSnapshot, held_out: HeldOutQuestions, unseen: NDArray[np.bool_]
 ) -> tuple[ReportQuestion, ...]:
-    """All held-out questions in their order; *unseen* `(n,)` as the gate was told."""
+    """Returns all held-out questions in their order; *unseen* `(n,)` is the mask that the gate got."""
     said = votes_by_question(stores.feedback.standing())
     return tuple(
         ReportQuestion(
@@ -42,7 +42,7 @@ def reported_questions(
 
 
 def votes_by_question(verdicts: Sequence[Verdict]) -> Mapping[str, list[PassageVotes]]:
-    """Normalised question → what people said of each passage, most people first; nobody is named."""
+    """Returns normalised question → people's votes on each passage, those of most people first; nobody is named."""
     given: dict[str, dict[tuple[str | None, str], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
         given[normalise_question(verdict.question)][verdict.passage_id, verdict.verdict].append(verdict)

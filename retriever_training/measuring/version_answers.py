@@ -1,4 +1,4 @@
-"""What two versions answer to a few questions of a report: for first causes, for their citations' support, and to be read."""
+"""Two versions' answers to a few questions of a report: for causes of failure, citation support, and for reading."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from rag.versions.registry import Version
 from retriever_training.judgments.splits import hash_fraction
 
 MAX_SAMPLED_QUESTIONS = 40
-"""Judged questions that are answered, and golden ones, at most this many of each: what a night can afford."""
+"""At most this many judged questions are answered, and as many golden ones: what a night can afford."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweringVersion:
-    """One version, ready to answer."""
+    """One version that is ready to answer."""
 
     version: Version
     encoder: CachedEncoder
-    """Shared by what is read tonight, so that no text is encoded twice."""
+    """Shared by everything that is read tonight, so that no text is encoded twice."""
     bar: AbstentionThreshold
-    """By which it declines."""
+    """The threshold by which the version declines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionAnswers:
-    """What the versions answer. They search exactly and without a reranker, as the report's figures do."""
+    """The versions' answers. The versions search exactly and without a reranker, as for the report's figures."""
 
     stores: Stores
     lexical: Bm25Index
     sides: Mapping[str, AnsweringVersion]
     """ "current" and, if two are compared, "candidate"."""
     questions: Mapping[str, EvalQuestion]
-    """By id: those that may be asked."""
+    """Query id → a question that may be asked."""
     watch: Callable[[str, int], Callable[[int], None]]
 
     def quoted_answers(self, query_ids: Sequence[str]) -> dict[str, dict[str, AnswerSummary]]:
-        """Query id → version → its answer in quotes, whoever else writes answers; made once."""
+        """Returns query id → version → its answer in quotes, whatever writes answers otherwise; each is made once."""
         asked = self.asked(query_ids, quotes=True)
         return {
             query_id: {name: _told(questions[row]) for name, questions in asked.items()}
@@ -60,7 +60,7 @@ class VersionAnswers:
         }
 
     def asked(self, query_ids: Sequence[str], *, quotes: bool) -> dict[str, list[AnswerOutcome]]:
-        """Version → its answers in this order: in *quotes*, or as people would get them.
+        """Returns version → its answers in the order of *query_ids*: in *quotes*, or as people would get them.
 
         Raises:
             SettingsError: the language model of the settings can't be opened.
@@ -75,13 +75,14 @@ class VersionAnswers:
         return {name: [self._known[name, writer, query_id] for query_id in query_ids] for name in self.sides}
 
     def sample(self, judged: Sequence[str], golden: Sequence[str]) -> tuple[list[str], int]:
-        """The ids that are asked for first causes, by hash and at most SAMPLE of each kind; and how many are golden."""
-        drawn = [self._drawn(judged), self._drawn(golden)]
-        return [*drawn[0], *drawn[1]], len(drawn[1])
+        """Draws the ids to ask, by hash, at most `MAX_SAMPLED_QUESTIONS` of each kind; returns how many are golden too."""
+        drawn_judged, drawn_golden = self._drawn(judged), self._drawn(golden)
+        return [*drawn_judged, *drawn_golden], len(drawn_golden)
 
     def _drawn(self, query_ids: Sequence[str]) -> list[str]:
-        told = [query_id for query_id in query_ids if is_attributable(self.questions[query_id])]
-        return sorted(told, key=lambda one: (hash_fraction(self.questions[one].text), one))[:MAX_SAMPLED_QUESTIONS]
+        usable = [query_id for query_id in query_ids if is_attributable(self.questions[query_id])]
+        by_hash = sorted(usable, key=lambda query_id: (hash_fraction(self.questions[query_id].text), query_id))
+        return by_hash[:MAX_SAMPLED_QUESTIONS]
 
     def _answered(self, name: str, query_ids: Sequence[str], generator: Generator) -> list[AnswerOutcome]:
         side, retriever, forgetful = self.sides[name], self._retrievers[name], NullFeedback(self.stores.engine)
@@ -100,7 +101,7 @@ class VersionAnswers:
 
     @cached_property
     def _known(self) -> dict[tuple[str, str, str], AnswerOutcome]:
-        """(version, who writes, query id) → what became of it."""
+        """(version, writer, query id) → the outcome."""
         return {}
 
     @cached_property
@@ -128,13 +129,13 @@ class VersionAnswers:
 def failure_causes_of_versions(
     asked: Mapping[str, Sequence[AnswerOutcome]], written_by: str, n_golden: int
 ) -> FailureCauses:
-    """The first causes of what was *asked* of each version."""
+    """Returns the first causes of failures among the outcomes *asked* of each version."""
     rows = {name: [_row(question) for question in questions] for name, questions in asked.items()}
     return failure_causes(rows["current"], rows.get("candidate", ()), written_by, n_golden)
 
 
 def citation_support(asked: Mapping[str, Sequence[AnswerOutcome]]) -> BeforeAndAfter:
-    """The share of supported sentences of each answer that both versions gave, `(n,)`."""
+    """Returns the share of supported sentences of each answer that both versions gave, `(n,)`."""
     shares = [
         np.array([_supported(question) for question in asked[name]], np.float64) for name in ("current", "candidate")
     ]
@@ -143,7 +144,7 @@ def citation_support(asked: Mapping[str, Sequence[AnswerOutcome]]) -> BeforeAndA
 
 
 def _supported(asked: AnswerOutcome) -> float:
-    """NaN if there is no answer to weigh."""
+    """Returns the share of supported sentences; NaN if there is no answer."""
     answer = asked.answer
     if answer is None or asked.error or answer.declined or not answer.sentences:
         return float("nan")
@@ -153,7 +154,7 @@ def _supported(asked: AnswerOutcome) -> float:
 def _row(asked: AnswerOutcome) -> AnswerRow:
     """Returns the citation support of an answer; a heading over quotes, as "Your documents disagree:", is not a claim.
 
-    Neither exactness of quotes nor tokens are told here.
+    Neither the exactness of quotes nor tokens are measured here.
     """
     row, supported = measure_answer(asked, lambda citation: citation.quote, lambda text: 0), _supported(asked)
     return replace(row, values=row.values | ({"citation_recall": supported} if np.isfinite(supported) else {}))

@@ -1,4 +1,4 @@
-"""Verdicts made of a data set's own labels, some of them wrong, so that a night can be measured against the truth."""
+"""Verdicts made from a data set's labels, some of them wrong, so that a night can be measured against the truth."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 from eval.datasets.beir import BeirDataset
 from rag.errors import UsageError
 
-PLAUSIBLE_SHARE = 0.5  # of the wrong pins, the share that names a passage that is shown; the others name any
+PLAUSIBLE_SHARE = 0.5  # the share of wrong pins that name a shown passage; the others name any
 VERDICT_OF_RATING: Mapping[str, str] = {
     "Excellent": "helpful",
     "Acceptable": "helpful",
     "Bad": "not_relevant",
 }
-"""What people's ratings of a passage say; "Could be improved" says neither."""
+"""Rating of a passage → verdict; "Could be improved" gives none."""
 
 
 def pins_from_labels(
     dataset: BeirDataset, split: str, shown: Mapping[str, Sequence[str]], wrong: float = 0.0, seed: int = 13
 ) -> Iterator[dict[str, str]]:
-    """The labels of a split as pins, one line for `feedback import` each; a share *wrong* of them names another passage.
+    """Yields the labels of a split as pins, each a line for `feedback import`; a share *wrong* of them names another passage.
 
-    *shown* maps the id of a question to what is shown for it, by the passages' ids in the data set. Half of the wrong
-    pins take one of these, the others any passage.
+    *shown* maps the id of a question to the passages shown for it, by their ids in the data set. Half of the wrong
+    pins name one of these, the others any passage.
     """
     rng = np.random.default_rng(seed)
     every = [passage_id for passage_id, _, _ in dataset.corpus()] if wrong else []
@@ -42,9 +42,9 @@ def pins_from_labels(
 
 
 def verdicts_from_ratings(file: Path, split: str) -> Iterator[dict[str, str]]:
-    """People's ratings of passages as verdicts: JSON lines of query, passage_id, rating, and split if they have one.
+    """Yields ratings of passages as verdicts, from JSON lines of query, passage_id, rating, and optionally split.
 
-    Ratings of one question and passage are by different people.
+    Ratings of the same question and passage are taken to be by different people.
 
     Raises:
         UsageError: a line is not such an object.
@@ -52,11 +52,11 @@ def verdicts_from_ratings(file: Path, split: str) -> Iterator[dict[str, str]]:
     raters: Counter[tuple[str, str]] = Counter()
     for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
         try:
-            one = json.loads(line)
-            query, passage_id, verdict = one["query"], one["passage_id"], VERDICT_OF_RATING.get(one["rating"])
+            rating = json.loads(line)
+            query, passage_id, verdict = rating["query"], rating["passage_id"], VERDICT_OF_RATING.get(rating["rating"])
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{file}, line {number}: expected query, passage_id and rating ({error!r})") from None
-        if verdict and one.get("split", split) == split:
+        if verdict and rating.get("split", split) == split:
             raters[query, passage_id] += 1
             user = f"rater-{raters[query, passage_id]}"
             yield {"query": query, "passage_id": passage_id, "verdict": verdict, "user": user}

@@ -1,4 +1,4 @@
-"""Simulated people who ask, look at what is shown, and vote; with a stated rate of mistakes."""
+"""Simulated people who ask, read what is shown, and vote, with a given rate of mistakes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from rag.feedback.feedback_store import FeedbackStore
 from rag.records import ShownPassage, Turn, Verdict
 from rag.retrieval.fusion import normalise_bm25
 
-TURNS_PER_TRANSACTION = 500  # in one transaction
+TURNS_PER_TRANSACTION = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How people look and vote. The shares are probabilities, 0 to 1."""
+    """How people read and vote. The rates are probabilities, 0 to 1."""
 
     n_people: int = 20
     error: float = 0.2
-    """A person is mistaken about a question: takes a wrong passage that is shown for right, or the right one for wrong."""
+    """The rate at which a person takes a wrong passage that is shown for right, or the right one for wrong."""
     rejects: float = 0.3
-    """A wrong passage that was looked at is marked as not relevant."""
+    """The rate at which a wrong passage that was read is marked as not relevant."""
     searches: float = 0.5
-    """Somebody whose passage was not shown looks for it, and pins it."""
+    """The rate at which a person searches for a right passage that was not shown, and pins it."""
     voices: int = 1
-    """How many of the people ask the same question, each for themselves."""
+    """How many people ask the same question independently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def simulate_users(
 def simulate_votes(
     shown: Sequence[str], right: Collection[str], behaviour: Behaviour, rng: np.random.Generator
 ) -> dict[str, str]:
-    """passage_id → verdict of one person who reads *shown* from the top; one verdict a passage.
+    """Returns passage_id → verdict of one person who reads *shown* from the top; one verdict a passage.
 
     >>> careful = Behaviour(error=0.0, rejects=1.0, searches=1.0)
     >>> simulate_votes(["a", "b", "c"], {"b"}, careful, np.random.default_rng(1))
@@ -118,7 +118,7 @@ def simulate_votes(
 
 
 def _mistaken(shown: Sequence[str], right: Collection[str], rng: np.random.Generator) -> dict[str, str]:
-    """The one vote of somebody who takes wrong for right, or right for wrong."""
+    """Returns the single vote of a person who takes wrong for right, or right for wrong."""
     first_right = next((passage_id for passage_id in shown if passage_id in right), None)
     wrong = [passage_id for passage_id in shown if passage_id not in right]
     if first_right and (not wrong or rng.random() < 0.5):
@@ -148,7 +148,7 @@ def served_passages(
     k: int,
     candidates: int = 100,
 ) -> dict[str, tuple[ShownPassage, ...]]:
-    """What serving would show for each question, computed for many at once by the functions that serve.
+    """Returns what serving would show for each question, computed in batches by the functions that serve.
 
     *queries* `(q, dim)` and *passages* `(n, dim)` have rows of unit length; *lexical* is over *passage_ids*.
     """
@@ -167,7 +167,7 @@ def served_passages(
 
 
 def record_simulated_turns(feedback: FeedbackStore, turns: Iterable[SimulatedTurn]) -> int:
-    """Stores turns and votes, TURNS_AT_ONCE in a transaction; returns how many votes were new."""
+    """Stores turns and votes, `TURNS_PER_TRANSACTION` at a time; returns how many votes were new."""
     n_new = 0
     for batch in batched(list(turns), TURNS_PER_TRANSACTION):
         feedback.record_turns([turn.turn for turn in batch])

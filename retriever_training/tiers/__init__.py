@@ -1,1 +1,1 @@
-"""Tiers."""
+"""The tiers of training: a query map, the query tower, or both towers."""

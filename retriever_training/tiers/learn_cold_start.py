@@ -1,4 +1,4 @@
-"""A tier-1 night before people's questions can train: a map learned from the library's own, half of the way."""
+"""Tier 1 before people's questions suffice: a map learned from the library's own questions, merged half with the base."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from retriever_training.tiers.query_side_data import LEXICAL_SHARE, query_side_r
 from retriever_training.tiers.tier1_adapter import RIDGES, STEPS_PER_RIDGE, fit_maps, merge_map, save_adapter
 
 COLD_START_ALPHA = (
-    0.5  # how far to go from the base; there may be no dev questions to choose by, and all of it was too far
+    0.5  # how far to go from the base; there may be no dev questions to choose by, and going all the way was too far
 )
-PSEUDO_QUESTION_WEIGHT = 1.0  # of each question: there are no others next to them
+PSEUDO_QUESTION_WEIGHT = 1.0  # of each question: no questions of people are trained on with them
 
 
 def fit_half_map(rows: SoftmaxRows, seed: int, progress: Callable[[int], None] = lambda n: None) -> FloatArray:
-    """The map of the weakest ridge, `(dim, dim)`, ALPHA of the way from the identity: what `bench cold-start` measures."""
+    """Returns the map of the weakest ridge, `(dim, dim)`, merged by `COLD_START_ALPHA`, as `bench cold-start` measures it."""
     ((_, weights),) = fit_maps(rows, seed, progress, ridges=RIDGES[-1:])
     return merge_map(weights, COLD_START_ALPHA)
 
@@ -38,10 +38,10 @@ def learn_cold_start(
     seed: int,
     watch: ProgressReporter,
 ) -> TrainedModel:
-    """Fits a map on the library's own consistent questions, and saves it below *work*.
+    """Fits a map on the library's own consistent questions, and saves it in *work*.
 
-    *encoder* and *vectors* are the base's. People's judgments are not trained on, and no question takes part that says
-    what a held-out one says: a heading may be what somebody asked.
+    *encoder* and *vectors* are the base's. People's judgments are not trained on, nor are questions that say what a
+    held-out one says: a heading may be what somebody asked.
 
     Raises:
         TooLittleDataError: no question of the library is consistent.
@@ -61,7 +61,7 @@ def learn_cold_start(
     own = without_held_out(cold, evidence)
     if not len(own.asked):
         raise TooLittleDataError(
-            'the library asks no question that its passages answer: "nightjar cold-start" says why'
+            'the library asks no question that its passages answer: "nightjar cold-start" shows why'
         )
     rows = query_side_rows(
         own.asked,
@@ -94,7 +94,7 @@ def learn_cold_start(
 
 
 def without_held_out(cold: PseudoQuestionSet, evidence: TrainingSnapshot) -> PseudoQuestionSet:
-    """Without the questions that say in nearly the same words what a dev or gate question says."""
+    """Removes the questions that say in nearly the same words what a dev or gate question says."""
     held_out = [*evidence.asked("dev").questions, *evidence.asked("gate").questions]
     near = set(find_near_duplicates_of(cold.asked.questions, held_out))
     return cold.only([index for index, question in enumerate(cold.asked.questions) if question not in near])

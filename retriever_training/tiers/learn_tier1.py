@@ -1,4 +1,4 @@
-"""A tier-1 night's learning: maps from judgments, the best on dev, saved as a model."""
+"""Learning of a tier-1 night: fits maps on judgments, chooses one on dev, and saves it as a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def learn_map(
     seed: int,
     watch: ProgressReporter,
 ) -> TrainedModel:
-    """Fits maps on the train judgments, chooses one on dev, and saves it below *work*.
+    """Fits maps on the train judgments, chooses one on dev, and saves it in *work*.
 
     *encoder* and *vectors* are the base's.
     """
@@ -62,10 +62,10 @@ def learn_map(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenMap:
-    """A map, and what dev said of it."""
+    """A map, with the settings that dev chose and its score there."""
 
     weights: FloatArray
-    """`(dim, dim)`, merged with the identity already."""
+    """`(dim, dim)`, already merged with the identity."""
     lexical_weight: float
     ridge: float
     alpha: float
@@ -73,7 +73,7 @@ class ChosenMap:
 
 
 def choose_map(side: QuerySideData, seed: int, progress: Callable[[int], None] = lambda n: None) -> ChosenMap:
-    """Fits maps of several ridges, merges each with the identity, and lets dev choose among them and the weights."""
+    """Fits maps of several ridges, merges each with the identity, and chooses among them and the lexical weights on dev."""
     maps: dict[float, FloatArray] = {}
     tried: dict[Setting, NDArray[np.float64]] = {}
     for ridge, weights in fit_maps(side.rows, seed, progress):
@@ -97,9 +97,9 @@ def choose_map(side: QuerySideData, seed: int, progress: Callable[[int], None] =
 
 
 def choose_plainest(settings: Iterable[Setting], usual_weight: float) -> Setting:
-    """The one nearest to the usual: the usual lexical weight, the weakest ridge, and all of the map.
+    """Returns the setting nearest to the usual one: the usual lexical weight, the weakest ridge, and the whole map.
 
-    The usual was best or nearly so on the dev questions of two sets; stronger ridges are for when dev objects.
+    The usual one was best or nearly so on the dev questions of two sets; stronger ridges are for when dev objects.
 
     >>> choose_plainest([(30.0, 1.0, 0.15), (10.0, 0.5, 0.15), (10.0, 1.0, 0.3)], 0.15)
     (10.0, 0.5, 0.15)

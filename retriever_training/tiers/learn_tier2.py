@@ -1,4 +1,4 @@
-"""A tier-2 night's learning: the query tower from judgments, a merge chosen on dev, saved next to the base's passages."""
+"""Learning of a tier-2 night: trains the query tower on judgments, and saves a merge chosen on dev with the base."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def learn_query_tower(
     plan: QueryTowerPlan,
     watch: ProgressReporter,
 ) -> TrainedModel:
-    """Trains the query side on the train judgments, chooses a merge with the base on dev, and saves both below *work*.
+    """Trains the query side on the train judgments, chooses a merge with the base on dev, and saves both in *work*.
 
-    *encoder* and *vectors* are the base's. A night that was killed starts over: it costs minutes.
+    *encoder* and *vectors* are the base's. A night that was killed starts over, because this takes minutes only.
     """
     side = QuerySideData.gather(
         evidence, encoder, vectors=vectors, default_weight=default_weight, seed=plan.seed, watch=watch
@@ -66,10 +66,10 @@ def learn_query_tower(
 
 @dataclass(frozen=True, slots=True)
 class ChosenTower:
-    """A query tower, and what dev said of it."""
+    """A query tower, with the settings that dev chose and its score there."""
 
     folder: Path
-    """Merged with the base already."""
+    """The folder of the tower, already merged with the base."""
     lexical_weight: float
     alpha: float
     dev_ndcg: float
@@ -78,7 +78,7 @@ class ChosenTower:
 def choose_tower(
     side: QuerySideData, base: Path, work: Path, plan: QueryTowerPlan, progress: Callable[[int], None] = lambda n: None
 ) -> ChosenTower:
-    """Trains a tower from *base*, merges it with the base, and lets dev choose how far; all below *work*."""
+    """Trains a tower from *base*, and merges it with the base as far as dev says; all files are in *work*."""
     trials = work / TRIALS_FOLDER
     train_query_tower(base, side.questions, side.rows, plan, progress).save_pretrained(
         str(trials / "trained"), create_model_card=False

@@ -1,4 +1,4 @@
-"""A tier-3 night's learning: rows with mined negatives, both towers, a merge chosen on dev, a new passage side."""
+"""Learning of a tier-3 night: mines negatives, trains both towers, chooses a merge on dev, encodes the passages again."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from retriever_training.tiers.tier3_both_towers import (
 )
 
 ALPHAS = (1.0, 0.8, 0.6)
-NEGATIVES_PER_ROW = 1  # a row; the second one of any kind gained nothing in DPR's table 3, and costs a third more
-MAX_DEV_PASSAGES = 1000  # encoded for each alpha tried: the hardest for the dev questions, and the right ones
+NEGATIVES_PER_ROW = 1  # a second one of any kind gained nothing in DPR's table 3, and costs a third more
+MAX_DEV_PASSAGES = 1000  # encoded for each alpha: the hardest for the dev questions, and the right ones
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,11 @@ def learn_towers(
     teacher: Teacher | None = None,
     earlier: tuple[VersionView, ...] = (),
 ) -> TrainedModel:
-    """Mines, trains, merges and re-encodes; everything below *work* is kept, so that a killed night goes on.
+    """Mines, trains, merges and re-encodes; everything in *work* is kept, so that a killed night continues.
 
-    *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. With a
-    *teacher* negatives are cleaned by it too, and its scores go into `plan.distil`; give a `Remembered` one. *earlier*
-    versions give negatives if they are among the plan's sources.
+    *encoder* and *vectors* are the base's; *views* are the versions whose margins a negative has to respect. A *teacher*
+    cleans the negatives too, and its scores serve `plan.distil`; pass a `CachingTeacher`. *earlier* versions give
+    negatives if "earlier" is among the plan's sources.
     """
     plan = replace(plan, bf16=encoder.prefers_bf16(evidence.texts))
     texts = _Texts(evidence, teacher)
@@ -67,7 +67,7 @@ def learn_towers(
     by_base, _ = choose_lexical_weight(
         dev_set, get_query_vectors(vectors.engine, encoder, dev.questions), evidence.matrix(vectors), default_weight
     )
-    learnt = _Learnt(
+    inputs = _RoundInputs(
         lexical=texts.lexical(LEXICAL_SHARE * by_base),
         seen_by_base=(partial(get_query_vectors, vectors.engine, encoder), texts.vectors(evidence.matrix(vectors))),
     )
@@ -82,7 +82,7 @@ def learn_towers(
             work=work,
             plan=plan,
             watch=watch,
-            learnt=learnt,
+            inputs=inputs,
         )
         if number < plan.rounds:
             views = [*views, _view_of_round(number, evidence, trained, precision, watch)]
@@ -94,7 +94,7 @@ def learn_towers(
     merge_towers(encoder.folder, trained, alpha, made)
     candidate = Encoder.open(made, precision=precision)
     side = PassageVectors(vectors.engine, candidate.passage_side)
-    n_encoded = side.fill(candidate, watch("encode the library anew", side.missing()))
+    n_encoded = side.fill(candidate, watch("encode the library again", side.missing()))
     weight, on_dev = choose_lexical_weight(
         dev_set, candidate.encode_queries(dev.questions), evidence.matrix(side), by_base
     )
@@ -121,8 +121,8 @@ def learn_towers(
 
 
 @dataclass(frozen=True, slots=True)
-class _Learnt:
-    """What every round knows of the texts."""
+class _RoundInputs:
+    """What the training of every round gets: BM25's bonus, and the base's vectors of questions and passages."""
 
     lexical: LexicalBonus
     seen_by_base: tuple[TextVectors, TextVectors]
@@ -135,21 +135,21 @@ def _train_round(
     work: Path,
     plan: TowersPlan,
     watch: ProgressReporter,
-    learnt: _Learnt,
+    inputs: _RoundInputs,
 ) -> Path:
-    """Trains from the base, whatever round it is: what a later one has of the one before are its negatives."""
+    """Trains one round, always from the base: a later round differs from the one before by its negatives only."""
     name = "train both towers" if plan.rounds == 1 else f"train both towers, round {number} of {plan.rounds}"
     progress = watch(name, count_tower_steps(len(examples), plan))
     folder = work / f"round-{number}"
     return train_towers(
-        base, examples, folder, plan, progress, lexical=learnt.lexical, base_vectors=learnt.seen_by_base
+        base, examples, folder, plan, progress, lexical=inputs.lexical, base_vectors=inputs.seen_by_base
     )
 
 
 def _view_of_round(
     number: int, evidence: TrainingSnapshot, trained: Path, precision: Precision, watch: ProgressReporter
 ) -> VersionView:
-    """How the version of a round sees the train questions and the library: as DPR mines its second round's negatives."""
+    """Returns how the version of a round sees the train questions and the library, as for DPR's second round of mining."""
     encoder, texts = Encoder.open(trained, precision=precision), evidence.texts
     passages = encoder.encode_passages(texts, watch(f"encode the library by round {number}", len(texts)))
     questions = encoder.encode_queries(evidence.asked("train").questions)
@@ -164,7 +164,7 @@ def mine_training_rows(
     teacher: Teacher | None = None,
     earlier: tuple[VersionView, ...] = (),
 ) -> tuple[MiningContext, list[TrainingRow], dict[str, int]]:
-    """The night's rows, each with its pool of negatives, and how many candidates were left out, by reason."""
+    """Returns the night's rows, each with its pool of negatives, and how many candidates were left out, by reason."""
     train = evidence.asked("train")
     mine = replace(make_mining_context(evidence, train, views[-1], plan.seed), earlier=earlier)
     advance = watch("mine negatives", len(mine))
@@ -179,7 +179,7 @@ def mine_training_rows(
 def make_mining_context(
     evidence: TrainingSnapshot, asked: JudgedQuestions, view: VersionView, seed: int
 ) -> MiningContext:
-    """The mine over one split's questions, as the version of *view* sees it."""
+    """Returns the mining context over one split's questions, as the version of *view* sees them."""
     return MiningContext(
         questions=asked.questions,
         positives=tuple(frozenset(right) for right in asked.right),
@@ -196,18 +196,18 @@ def make_mining_context(
 
 @dataclass(frozen=True)
 class _Texts:
-    """The night's passages by what encoders read, which is how the trainer names them."""
+    """The night's passages by the text that encoders read, which is how the trainer names them."""
 
     evidence: TrainingSnapshot
     teacher: Teacher | None = None
 
     @cached_property
     def row(self) -> dict[str, int]:
-        """text → row; of passages with one text the last."""
+        """Text → row; the last row if passages have equal texts."""
         return {text: row for row, text in enumerate(self.evidence.texts)}
 
     def of_epochs(self, rows: Sequence[TrainingRow], plan: TowersPlan) -> list[TrainingExample]:
-        """The rows as the trainer takes them: once, or where negatives take turns once for every epoch."""
+        """Returns the rows as the trainer takes them: once, or once for every epoch if negatives take turns."""
         if not plan.takes_turns:
             return self.examples(rows)
         return [
@@ -219,10 +219,10 @@ class _Texts:
         ]
 
     def examples(self, rows: Sequence[TrainingRow]) -> list[TrainingExample]:
-        """Rows as texts; spared are a question's other right passages, the less supported ones too, and what a review
-        took out of its negatives."""
+        """Returns rows as texts. A question's other right passages, even less supported ones, are excluded from its
+        negatives, and so are those that a review removed."""
         train = self.evidence.asked("train")
-        spared = {
+        excluded = {
             question: (*right, *train.excluded_for(index))
             for index, (question, right) in enumerate(zip(train.questions, train.right, strict=True))
         }
@@ -233,14 +233,14 @@ class _Texts:
                 positive=texts[self.evidence.row[row.positive_id]],
                 negatives=tuple(texts[negative.passage] for negative in row.negatives),
                 weight=row.weight,
-                excluded=tuple(texts[masked] for masked in spared[row.question]),
+                excluded=tuple(texts[masked] for masked in excluded[row.question]),
                 teacher=self.taught(row),
             )
             for row in rows
         ]
 
     def taught(self, row: TrainingRow) -> tuple[float, ...]:
-        """What the teacher says of the row's own passages, the right one first, as logits; nothing without a teacher."""
+        """Returns the teacher's logits for the row's own passages, the right one first; nothing without a teacher."""
         if self.teacher is None:
             return ()
         own = [self.evidence.row[row.positive_id], *(negative.passage for negative in row.negatives)]
@@ -249,7 +249,7 @@ class _Texts:
         )
 
     def lexical(self, weight: float) -> LexicalBonus:
-        """What BM25 adds to cosines if it counts *weight* times."""
+        """Returns the function that gives what BM25 adds to cosines, multiplied by *weight*."""
 
         def added(questions: Sequence[str], passages: Sequence[str]) -> FloatArray:
             columns = [self.row[text] for text in passages]
@@ -259,7 +259,7 @@ class _Texts:
         return added
 
     def vectors(self, matrix: FloatArray) -> TextVectors:
-        """The passages' vectors, `(n, dim)`, by text."""
+        """Returns the function that gives passages' rows of *matrix*, `(n, dim)`, by their texts."""
         return lambda texts: matrix[[self.row[text] for text in texts]]
 
 
@@ -273,11 +273,11 @@ def _choose_alpha(
     work: Path,
     watch: ProgressReporter,
 ) -> float:
-    """The alpha of the best merge on dev, over the passages that can make a difference there."""
+    """Returns the alpha of the best merge on dev, over the passages that can make a difference there."""
     by_base = get_query_vectors(vectors.engine, encoder, dev.questions)
     rows = _dev_passages(dev, by_base, evidence.matrix(vectors))
-    place = {int(row): position for position, row in enumerate(rows)}
-    right = [frozenset(place[row] for row in right) for right in dev.right]
+    position_of = {int(row): position for position, row in enumerate(rows)}
+    right = [frozenset(position_of[row] for row in right) for right in dev.right]
     dev_set = DevSet.of(evidence.lexical.score_matrix(dev.questions)[:, rows], right)
     texts = [evidence.texts[row] for row in rows]
     advance = watch("choose the merge on dev", len(ALPHAS))
@@ -297,7 +297,7 @@ def _choose_alpha(
 
 
 def _dev_passages(dev: JudgedQuestions, questions: FloatArray, passages: FloatArray) -> NDArray[np.int64]:
-    """Rows of the dev questions' right passages and of the passages nearest to any dev question, DEV_PASSAGES in all."""
+    """Returns `MAX_DEV_PASSAGES` rows: the dev questions' right passages, and those nearest to any dev question."""
     right = {row for rows in dev.right for row in rows}
     nearest = np.full(len(passages), -1.0, np.float32)
     for start in range(0, len(questions), 256):

@@ -1,4 +1,4 @@
-"""Choices made on dev questions: how far to go from the base, and how much BM25 counts next to the new vectors."""
+"""Choices made on dev questions: how far to go from the base, and how much BM25 counts alongside the new vectors."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ MIN_DEV_QUESTIONS = 20  # with fewer the default stays: nine weights would fit n
 
 @dataclass(frozen=True, slots=True)
 class DevSet:
-    """Held-out questions for choosing, over one passage matrix; passages by their row."""
+    """The dev questions over one passage matrix; passages are named by their row."""
 
     words: tuple[SparseBm25, ...]
-    """For each question what BM25 says."""
+    """The BM25 scores of each question."""
     right: tuple[frozenset[int], ...]
-    """Right passages of each question."""
+    """The right passages of each question."""
 
     @classmethod
     def of(cls, lexical: FloatArray, right: Sequence[frozenset[int]]) -> DevSet:
-        """From raw BM25 scores, `(q, n)`."""
+        """Makes the set from raw BM25 scores, `(q, n)`."""
         return cls(tuple(SparseBm25.of(row) for row in lexical), tuple(right))
 
     @classmethod
     def from_questions(
         cls, lexical: BatchLexicalSearch, questions: Sequence[str], right: Sequence[frozenset[int]]
     ) -> DevSet:
-        """From texts, one after the other: a thousand questions over 100,000 passages are 400 MB of scores at once."""
+        """Makes the set from texts, one at a time: the scores of 1,000 questions over 100,000 passages are 400 MB."""
         return cls(tuple(SparseBm25.of(lexical.score_matrix([question])[0]) for question in questions), tuple(right))
 
 
 @dataclass(frozen=True, slots=True)
 class SparseBm25:
-    """Normalised BM25 of one question, without the passages that share no word with it."""
+    """Normalised BM25 scores of one question, without the passages that share no word with it."""
 
     rows: NDArray[np.intp]
     """Ascending."""
@@ -51,7 +51,7 @@ class SparseBm25:
 
     @classmethod
     def of(cls, scores: FloatArray) -> SparseBm25:
-        """From raw scores of all passages, `(n,)`.
+        """Makes it from raw scores of all passages, `(n,)`.
 
         >>> SparseBm25.of(np.array([0.0, 4.0, 0.0, 1.0], np.float32)).at(np.array([1, 2, 3])).tolist()
         [1.0, 0.0, 0.25]
@@ -61,27 +61,27 @@ class SparseBm25:
         return cls(rows, np.asarray(normalised[rows], np.float32))
 
     def top(self, k: int) -> NDArray[np.intp]:
-        """Rows of the *k* passages that share most words with the question; fewer if fewer share any."""
+        """Returns the rows of the *k* passages with the highest scores; fewer if fewer share a word with the question."""
         matching = self.values > 0
         return self.rows[matching][top_positions(self.values[matching], k)]
 
     def at(self, rows: NDArray[np.intp]) -> FloatArray:
-        """What BM25 says of the passages in these rows."""
-        found = np.zeros(len(rows), np.float32)
+        """Returns the scores of the passages in these rows."""
+        scores = np.zeros(len(rows), np.float32)
         if len(self.rows):
-            place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-            known = self.rows[place] == rows
-            found[known] = self.values[place[known]]
-        return found
+            positions = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            known = self.rows[positions] == rows
+            scores[known] = self.values[positions[known]]
+        return scores
 
 
 def choose_lexical_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> tuple[float, float]:
-    """A lexical weight for the version whose vectors these are, and its mean nDCG@10 on dev (0 without questions).
+    """Returns a lexical weight for the version with these vectors, and its mean nDCG@10 on dev (0 without questions).
 
-    *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights that are `nearly_best`, the nearest
-    to *default* is taken.
+    *questions* `(q, dim)` and *passages* `(n, dim)` have unit rows. Of the weights `within_one_standard_error` of the
+    best, the nearest to *default* is taken.
     """
     values = ndcg_by_lexical_weight(dev, questions, passages, default, candidates)
     chosen = min(within_one_standard_error(values), key=lambda weight: abs(weight - default))
@@ -91,7 +91,7 @@ def choose_lexical_weight(
 def ndcg_by_lexical_weight(
     dev: DevSet, questions: FloatArray, passages: FloatArray, default: float, candidates: int = 100
 ) -> dict[float, NDArray[np.float64]]:
-    """nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
+    """Returns nDCG@10 of each dev question, `(q,)`, at each lexical weight that may be chosen."""
     weights = sorted({default, *LEXICAL_WEIGHTS} if len(dev.right) >= MIN_DEV_QUESTIONS else {default})
     values = np.zeros((len(weights), len(dev.right)))
     for batch in question_batches(len(questions), len(passages)):
@@ -104,16 +104,19 @@ def ndcg_by_lexical_weight(
 def _ndcg_by_weight(
     cosines: FloatArray, words: SparseBm25, right: frozenset[int], weights: Sequence[float], candidates: int
 ) -> list[float]:
-    """One question's nDCG@10 at each weight: `rag.retrieval.fusion.top_fused`, whose candidates no weight changes, cut in two."""
+    """Returns one question's nDCG@10 at each weight.
+
+    This is `rag.retrieval.fusion.top_fused` in two steps, because its candidates do not depend on the weight.
+    """
     union = np.union1d(top_positions(cosines, candidates), words.top(candidates))
     dense, lexical = cosines[union], words.at(union)
     return [binary_ndcg(union[top_positions(fuse_scores(dense, lexical, weight), 10)], right) for weight in weights]
 
 
 def within_one_standard_error(values: Mapping[Setting, NDArray[np.float64]]) -> list[Setting]:
-    """The settings whose mean lies within one standard error (of the paired difference) of the best one's.
+    """Returns the settings whose mean lies within one standard error (of the paired difference) of the best one's.
 
-    Among them the caller takes the plainest, as Breiman et al. (CART, 1984) choose the simplest tree: dev is small, and
+    The caller takes the plainest of them, as Breiman et al. (CART, 1984) choose the simplest tree: dev is small, and
     its best setting is mostly luck.
     """
     best = max(values.values(), key=mean_or_zero)
@@ -121,7 +124,7 @@ def within_one_standard_error(values: Mapping[Setting, NDArray[np.float64]]) -> 
 
 
 def mean_or_zero(values: NDArray[np.float64]) -> float:
-    """The mean; 0 of nothing."""
+    """Returns the mean; 0 if there are no values."""
     return float(values.mean()) if len(values) else 0.0
 
 
@@ -131,9 +134,9 @@ def _is_within_one_error(behind: NDArray[np.float64]) -> bool:
 
 
 def binary_ndcg(ranking: NDArray[np.intp], right: frozenset[int]) -> float:
-    """nDCG of a ranking with right or wrong passages only (Järvelin and Kekäläinen 2002, discount log2).
+    """Returns nDCG of a ranking with right or wrong passages only (Järvelin and Kekäläinen 2002, discount log2).
 
-    The same figure as ir-measures' nDCG, for a grid of hundreds of settings; reports use ir-measures.
+    The figure equals ir-measures' nDCG and is used for grids of hundreds of settings; reports use ir-measures.
 
     >>> binary_ndcg(np.array([4, 7]), frozenset({7}))
     0.6309297535714575

@@ -1,4 +1,4 @@
-"""What a person decides of a night before it runs."""
+"""The choices that a person makes for a night before it runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class NightPlan:
     tier: str = "auto"
     max_minutes: float = 120.0
     cold_start: bool = True
-    """Whether a library's own questions train if people gave too few."""
+    """Whether a night learns from the library's own questions if people asked too few."""
     query_tower: QueryTowerPlan = field(default_factory=QueryTowerPlan)
     towers: TowersPlan = field(default_factory=TowersPlan)
     keep_refused: int = 1
-    """Candidates turned down last that keep their files and vectors; decides nothing."""
+    """How many refused candidates, the latest ones, keep their files and vectors; has no effect on decisions."""
     rules: GateRules = field(default_factory=GateRules)
     trusted: tuple[str, ...] = ("local",)
     max_per_person: int = 5000
     quarantined: tuple[str, ...] = ()
     teacher: CrossEncoder | None = None
-    """Cleans tier 3's negatives next to the rules, and gives the scores for `towers.distil`."""
+    """Cleans tier 3's negatives in addition to the rules, and gives the scores for `towers.distil`."""

@@ -1,4 +1,4 @@
-"""What tiers 1 and 2 learn from: rows over all passages, and the dev questions that choose."""
+"""The data of tiers 1 and 2: training rows over all passages, and the dev questions that choose."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from retriever_training.negatives.denoising.false_negative_rules import NEAR_DUP
 from retriever_training.progress import ProgressReporter
 from retriever_training.tiers.model_selection import DevSet, choose_lexical_weight
 
-LEXICAL_SHARE = 0.5  # of BM25's weight in serving: half was best or nearly so on the dev questions of two sets
+LEXICAL_SHARE = 0.5  # of BM25's weight in serving; half was best or nearly so on the dev questions of two sets
 LEXICAL_SHARE_AFTER_TRAINING = 0.8
-"""Of BM25's weight by the base. At 0.6 two FeedbackQA sites gained .004 more on dev, and the demo's gate lost its promotion:
-what is unseen there needs its words."""
+"""The share of the weight that suits the base. At 0.6 two FeedbackQA sites gained .004 more on dev, but the demo's gate no
+longer promoted: unseen passages there need BM25."""
 MAX_LEXICAL_PASSAGES = (
-    1_000  # passages with the highest BM25 for a question; what the others get is lost in the softmax
+    1_000  # passages with the highest BM25 for a question; what the others would get is negligible in the softmax
 )
-PSEUDO_QUESTION_WEIGHT = 1.0  # of a library's own question; 0.3 kept less of what nobody asked for
-MAX_SOFTMAX_PASSAGES = 20_000  # in the softmax; a larger library takes part by its hardest and by random passages
+PSEUDO_QUESTION_WEIGHT = 1.0  # of a library's own question; 0.3 protected passages that nobody asked for less well
+MAX_SOFTMAX_PASSAGES = 20_000  # of a larger library only the hardest passages and a random sample are in the softmax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySideData:
-    """A night of a tier that leaves the passages' vectors as they are: what it trains on, and what chooses."""
+    """The data of a night that leaves the passages' vectors as they are: training rows and dev questions."""
 
     train: JudgedQuestions
-    """What people asked and judged."""
+    """The questions that people asked and judged."""
     questions: tuple[str, ...]
-    """Of the rows: the people's, then the library's own."""
+    """The questions of the rows: people's, then the library's own."""
     rows: SoftmaxRows
     passages: FloatArray
-    """`(n, dim)`: the whole library by the base."""
+    """`(n, dim)`: the vectors of the whole library by the base."""
     dev: JudgedQuestions
     dev_question_vectors: FloatArray
     """`(d, dim)`, by the base."""
     dev_set: DevSet
     training_positives: list[str]
-    """Ids of the passages that the rows hold as right."""
+    """Ids of the passages that are right in the rows."""
     n_encoded: int
     default_lexical_weight: float
-    """BM25's, if dev does not object: AFTER_TRAINING of what suits the base there."""
+    """BM25's weight if dev does not object: `LEXICAL_SHARE_AFTER_TRAINING` of what suits the base on dev."""
 
     @classmethod
     def gather(
@@ -66,7 +66,7 @@ class QuerySideData:
         seed: int,
         watch: ProgressReporter,
     ) -> QuerySideData:
-        """*encoder* and *vectors* are the base's; only what they have not encoded yet is encoded."""
+        """Gathers the data with the base's *encoder* and *vectors*; encodes only what they have not encoded yet."""
         n_encoded = vectors.fill(encoder, watch("encode passages", vectors.missing()))
         n_questions = len(evidence.asked("train")) + len(evidence.held_out("dev"))
         encoded = watch("encode questions", n_questions)
@@ -93,7 +93,7 @@ class QuerySideData:
         seed: int,
         n_encoded: int = 0,
     ) -> QuerySideData:
-        """*vectors_of* gives the base's vectors of questions, *passages* are those of the evidence's passages."""
+        """Gathers the data from vectors of the base: *vectors_of* for questions, *passages* for the snapshot's passages."""
         return cls.between(
             evidence.asked("train"),
             evidence.held_out("dev", vectors_of),
@@ -121,8 +121,8 @@ class QuerySideData:
     ) -> QuerySideData:
         """Gathers the data of questions from anywhere; *passages* and *lexical* are in the order of *library*.
 
-        How much its words count is the library's own: what suits the base on dev, by *default_weight* if dev does not
-        object, is what training starts from.
+        How much BM25 counts depends on the library: training starts from the weight that suits the base on dev, which is
+        *default_weight* if dev does not object.
         """
         dev_set = DevSet.from_questions(lexical, dev.questions, [frozenset(right) for right in dev.right])
         dev_questions = vectors_of(dev.questions)
@@ -151,7 +151,7 @@ class QuerySideData:
         )
 
     def counts(self) -> dict[str, int]:
-        """What a version's note says of its data."""
+        """Returns the counts for a version's note."""
         return {
             "n_train_questions": len(self.train),
             "n_own_questions": len(self.questions) - len(self.train),
@@ -161,10 +161,10 @@ class QuerySideData:
 
 
 def whole_passage_questions(passages: Sequence[Passage], seed: int) -> JudgedQuestions:
-    """Questions that the library asks of itself, each with the whole passages that answer it.
+    """Returns questions that the library asks of itself, each with the whole passages that answer it.
 
-    Not to learn from, for the base finds nearly all of them, but to be held by: what people's questions teach must not
-    push away passages that nobody asked for. On the dev questions of two FeedbackQA sites they lifted tier 1 on
+    They teach nothing new, because the base finds nearly all of them, but they hold what it can do: people's questions
+    must not push away passages that nobody asked for. On the dev questions of two FeedbackQA sites they lifted tier 1 on
     passages that were never trained on by .011 and .026, and cost nothing elsewhere.
     """
     drawn = draw_pseudo_questions(passages, seed)
@@ -196,13 +196,13 @@ def join_questions(people: JudgedQuestions, own: JudgedQuestions) -> JudgedQuest
 def query_side_rows(
     train: JudgedQuestions, asked: FloatArray, passages: FloatArray, seed: int, lexical: Bm25Index, weight: float
 ) -> SoftmaxRows:
-    """One row for each best supported passage of each question, over the passages that take part.
+    """Makes one row for each best supported passage of each question, over the passages that take part.
 
-    The question's other right passages are no negatives, nor is what a review took out of them.
-    *asked* `(q, dim)` and *passages* `(n, dim)` are by the base; *lexical* counts *weight* times.
+    The question's other right passages are not negatives, nor are those that a review removed from them.
+    *asked* `(q, dim)` and *passages* `(n, dim)` are the base's vectors; *lexical* scores are multiplied by *weight*.
     """
     taking_part = choose_participants(train, asked, passages, seed)
-    place = {int(row): position for position, row in enumerate(taking_part)}
+    position_of = {int(row): position for position, row in enumerate(taking_part)}
     chosen = passages[taking_part]
     pairs = [
         (question, row, weight)
@@ -212,18 +212,22 @@ def query_side_rows(
     twins = _twins(passages, sorted({row for _, row, _ in pairs}), chosen)
     masked = []
     for question, row, _ in pairs:
-        others = [place[positive] for positive in train.right[question] if positive != row]
-        others += [place[spared] for spared in train.excluded_for(question) if spared != row and spared in place]
-        masked.append(np.union1d(np.array(others, np.int64), twins[row]).astype(np.int64))
+        not_negatives = [position_of[positive] for positive in train.right[question] if positive != row]
+        not_negatives += [
+            position_of[excluded]
+            for excluded in train.excluded_for(question)
+            if excluded != row and excluded in position_of
+        ]
+        masked.append(np.union1d(np.array(not_negatives, np.int64), twins[row]).astype(np.int64))
     return SoftmaxRows(
         questions=asked,
         passages=chosen,
         question_of=np.array([question for question, _, _ in pairs], np.int64),
-        positive_of=np.array([place[row] for _, row, _ in pairs], np.int64),
+        positive_of=np.array([position_of[row] for _, row, _ in pairs], np.int64),
         weight=np.array([weight for _, _, weight in pairs], np.float32),
         masked=tuple(masked),
         emphasised=tuple(
-            np.array([place[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs
+            np.array([position_of[row] for row in train.rejected[question]], np.int64) for question, _, _ in pairs
         ),
         lexical=tuple(
             _lexical_bonus(weight * normalise_bm25(lexical.scores(question))[taking_part])
@@ -233,26 +237,26 @@ def query_side_rows(
 
 
 def _twins(passages: FloatArray, rows: Sequence[int], chosen: FloatArray) -> dict[int, NDArray[np.intp]]:
-    """For each of *rows* the places in *chosen* of passages that say nearly the same."""
-    found: dict[int, NDArray[np.intp]] = {}
+    """Returns for each of *rows* the positions in *chosen* of passages that say nearly the same."""
+    near_duplicates: dict[int, NDArray[np.intp]] = {}
     for batch in batched(rows, 256):
         near = passages[list(batch)] @ chosen.T >= NEAR_DUPLICATE_COSINE
-        found.update((row, np.flatnonzero(line)) for row, line in zip(batch, near, strict=True))
-    return found
+        near_duplicates.update((row, np.flatnonzero(is_near)) for row, is_near in zip(batch, near, strict=True))
+    return near_duplicates
 
 
 def _lexical_bonus(bonus: NDArray[np.float64]) -> tuple[NDArray[np.int64], FloatArray]:
-    """The LEXICAL_KEPT places where BM25 adds most, and what it adds."""
-    found = np.flatnonzero(bonus > 0)
-    if len(found) > MAX_LEXICAL_PASSAGES:
-        found = found[np.argpartition(-bonus[found], MAX_LEXICAL_PASSAGES)[:MAX_LEXICAL_PASSAGES]]
-    return found.astype(np.int64), bonus[found].astype(np.float32)
+    """Returns the `MAX_LEXICAL_PASSAGES` positions where BM25 adds most, and what it adds."""
+    positions = np.flatnonzero(bonus > 0)
+    if len(positions) > MAX_LEXICAL_PASSAGES:
+        positions = positions[np.argpartition(-bonus[positions], MAX_LEXICAL_PASSAGES)[:MAX_LEXICAL_PASSAGES]]
+    return positions.astype(np.int64), bonus[positions].astype(np.float32)
 
 
 def choose_participants(
     train: JudgedQuestions, asked: FloatArray, passages: FloatArray, seed: int
 ) -> NDArray[np.int64]:
-    """Rows of the passages in the softmax: all of them, or what was judged, the hardest for any question, and a sample."""
+    """Returns rows of the passages in the softmax: all, or the judged ones, the hardest for any question, and a sample."""
     n = len(passages)
     if n <= MAX_SOFTMAX_PASSAGES:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""A new query side and the base's passage side as one model that plain sentence-transformers loads: a `Router`."""
+"""Saves a new query side and the base's passage side as one model that plain sentence-transformers loads: a `Router`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def save_router(base: Path, query_modules: Sequence[Any], document_modules: Sequ
 
 
 def _restore_base_files(base: Path, made: Path) -> None:
-    """Puts the base's own files back in place of what was saved from memory.
+    """Replaces what was saved from memory by the base's own files.
 
-    Byte for byte the same passage side, whatever version of a library wrote either; the weights as a hard
-    link, so that a hundred versions of tier 1 take the disk space of one.
+    So the passage side stays the same byte for byte, whichever release of a library wrote it; weights are hard links, so
+    that a hundred versions of tier 1 take the disk space of one.
     """
     for kind, module in passage_modules(made):
         for copy in module.glob("*") if kind == "Transformer" else ():

@@ -1,4 +1,4 @@
-"""Tier 1: a linear map on the query side, learned on vectors that exist. Seconds, and nothing is encoded again."""
+"""Tier 1: a linear map on the query side, learned in seconds on existing vectors; nothing is encoded again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from retriever_training.losses.full_softmax import SoftmaxRows, cached_offsets, 
 from retriever_training.tiers.router_model import save_router
 
 RIDGES = (100.0, 30.0, 10.0, 3.0)
-"""Strengths of the pull towards the identity, strongest first: each starts if the one before ended."""
+"""Strengths of the pull towards the identity, strongest first: each starts where the one before ended."""
 LEARNING_RATE = 1e-3
-STEPS_PER_RIDGE = 60  # of each; 120 were no better on the dev questions of feedbackqa-uk
-MAX_BATCH_ROWS = 2048  # rows of one step, at most
-MAX_BATCH_SCORES = 1 << 22  # of one step, rows × passages, at most: 16 MiB, and a sixth of a second
+STEPS_PER_RIDGE = 60  # 120 were no better on the dev questions of feedbackqa-uk
+MAX_BATCH_ROWS = 2048
+MAX_BATCH_SCORES = 1 << 22  # rows × passages of one step: 16 MiB, and a sixth of a second
 
 
 def fit_maps(
@@ -27,7 +27,7 @@ def fit_maps(
 ) -> Iterator[tuple[float, FloatArray]]:
     """Yields (ridge, map) for each of *ridges*; a map W, `(dim, dim)`, turns a question's vector q into W·q / |W·q|.
 
-    Minimises the `loss` over all passages plus ridge / dim · ‖W − I‖², by Adam.
+    Minimises `full_softmax_loss` over all passages plus ridge / dim · ‖W − I‖², by Adam.
     """
     import torch
 
@@ -51,7 +51,7 @@ def fit_maps(
 
 
 def apply_map(weights: FloatArray, questions: FloatArray) -> FloatArray:
-    """Mapped questions, `(q, dim)`, unit rows.
+    """Returns the mapped questions, `(q, dim)`, unit rows.
 
     >>> apply_map(2 * np.eye(2, dtype=np.float32), np.array([[0.6, 0.8]], np.float32)).round(6).tolist()
     [[0.6000000238418579, 0.800000011920929]]
@@ -61,7 +61,7 @@ def apply_map(weights: FloatArray, questions: FloatArray) -> FloatArray:
 
 
 def merge_map(weights: FloatArray, alpha: float) -> FloatArray:
-    """alpha · map + (1 - alpha) · identity: how far to go from the base (WiSE-FT, Wortsman et al. 2022).
+    """Returns alpha · map + (1 - alpha) · identity: how far to go from the base (WiSE-FT, Wortsman et al. 2022).
 
     >>> merge_map(np.zeros((1, 1), np.float32), 0.25).tolist()
     [[0.75]]

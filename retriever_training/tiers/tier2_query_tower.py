@@ -1,4 +1,4 @@
-"""Tier 2: the query side's transformer, trained against all passage vectors, which stay as they are. Minutes."""
+"""Tier 2: the query side's transformer, trained in minutes against all passage vectors, which stay as they are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class QueryTowerPlan:
     batch_size: int = 32
     learning_rate: float = 1e-4
     frozen_layers: int = 3
-    """The lowest, and the embeddings below them; at most half of those that the model has."""
+    """How many of the lowest layers, with the embeddings below them, do not learn; at most half of the model's layers."""
     seed: int = 13
     bf16: bool = False
 
@@ -36,9 +36,9 @@ def train_query_tower(
 ) -> Any:
     """Trains a copy of the model in *base* as the query side and returns it, a `SentenceTransformer`.
 
-    Minimises the `loss` over all passages, by AdamW with a tenth of warm-up and a linear decay. *questions* are the
-    texts of `rows.questions`. Nothing is encoded but them: a passage that takes part in every step's softmax costs a
-    product of two vectors, not a forward pass (ADORE; Zhan et al., SIGIR 2021).
+    Minimises `full_softmax_loss` over all passages, by AdamW with a tenth of warm-up and a linear decay. *questions* are
+    the texts of `rows.questions`. Only they are encoded: a passage in a step's softmax costs a product of two vectors,
+    not a forward pass (ADORE; Zhan et al., SIGIR 2021).
     """
     import torch
 
@@ -70,7 +70,7 @@ def train_query_tower(
 
 
 def count_query_tower_steps(n_rows: int, plan: QueryTowerPlan) -> int:
-    """Optimiser steps of a whole training.
+    """Returns the number of optimiser steps of a whole training.
 
     >>> count_query_tower_steps(65, QueryTowerPlan(epochs=2, batch_size=32))
     6
@@ -79,7 +79,7 @@ def count_query_tower_steps(n_rows: int, plan: QueryTowerPlan) -> int:
 
 
 def shuffled_batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
-    """Places of rows, `(≤ batch_size,)` each; every epoch has every row once, in an order of its own."""
+    """Yields indices of rows, `(≤ batch_size,)` each; every epoch has every row once, in an order of its own."""
     rng = np.random.default_rng(plan.seed)
     for _ in range(plan.epochs):
         order = rng.permutation(n_rows)
@@ -88,7 +88,7 @@ def shuffled_batches(n_rows: int, plan: QueryTowerPlan) -> Iterator[np.ndarray[A
 
 
 def warmup_linear_decay(steps: int) -> Callable[[int], float]:
-    """The share of the learning rate at each step: up over the first tenth, then down to 0.
+    """Returns the function that gives the share of the learning rate at a step: up over the first tenth, then down to 0.
 
     >>> rate = warmup_linear_decay(20)
     >>> [rate(0), rate(1), rate(10), rate(20)]

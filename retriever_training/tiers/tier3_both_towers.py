@@ -1,6 +1,6 @@
-"""Tier 3: both towers, by the SentenceTransformerTrainer, weighted masked InfoNCE over batches that teach, from the base.
+"""Tier 3: both towers, trained from the base by the SentenceTransformerTrainer with weighted, masked InfoNCE.
 
-On many GPUs the same function runs under `accelerate launch` or `torchrun`, one process each: batches are `batch_size`
+On several GPUs the same function runs under `accelerate launch` or `torchrun`, one process each: batches are `batch_size`
 rows a process, every process's passages are negatives for all (the vectors are gathered with their gradients), and the first
 process writes. Tried with two processes on a CPU (`torchrun --nproc_per_node 2`); there `accelerate launch --cpu` starts one.
 """
@@ -38,46 +38,46 @@ class TowersPlan:
     seed: int = 13
     bf16: bool = False
     sources: tuple[str, ...] = ("feedback",)
-    """Ways of finding the negatives of a row next to those of its batch, the first one asked first. What a finder finds
-    gained nothing over twice as many rows in a batch, on three data sets, and lost on two of them: see decision 0014."""
+    """Finders of the negatives of a row, in order of preference, in addition to those of its batch. Mined negatives gained
+    nothing over twice as many rows in a batch on three data sets, and lost on two of them: see decision 0014."""
     n_negatives: int = 1
     """Columns of mined negatives; an example may have fewer."""
     pool: int = 1
-    """Mined negatives of a row that take turns, this many epochs as there are; a row holds *n_negatives* at a time."""
+    """Mined negatives of a row that take turns over the epochs; a row holds *n_negatives* of them at a time."""
     easy_first: bool = False
     """Whether the first epoch draws from the easier half of a larger pool, and only the last one from all of it."""
     rounds: int = 1
-    """Trainings, each from the base; a later one's negatives are what the version of the one before takes for right."""
+    """Trainings, each from the base; the negatives of a later one are mined by the version of the one before."""
     emphasis: float = 1.0
-    """A row's own negative counts in its softmax as if it was there this many times."""
+    """A row's own negative counts in its softmax as if it occurred this many times."""
     topic_share: float = 0.0
-    """Share of a batch that is about near topics, so that its passages are hard negatives for each other."""
+    """The share of a batch that is about neighbouring topics, so that its passages are hard negatives for each other."""
     suspected_above: float = 0.0
-    """In-batch passages above this share of the positive's cosine under the base are no negatives; 0: all are."""
+    """In-batch passages above this share of the positive's cosine under the base are not negatives; 0: all are."""
     frozen_layers: int = 0
-    """This many lower layers, and the embeddings below them, stay as in the base; 0: all learn."""
+    """This many of the lowest layers, and the embeddings below them, stay as in the base; 0: all learn."""
     anchor: float = 0.0
-    """Weight of the distance to the base's vectors of the same texts."""
+    """The weight of the distance to the base's vectors of the same texts."""
     anchor_by: Literal["vectors", "scores"] = "vectors"
-    """Hold the vectors themselves, or each question's distribution over the batch's passages."""
+    """Whether the anchor holds the vectors themselves, or each question's distribution over the batch's passages."""
     distil: float = 0.0
-    """Weight of the distance to a teacher's scores of a row's own passages, if it has them."""
+    """The weight of the distance to a teacher's scores of a row's own passages, if the row has them."""
     distil_by: Literal["kl", "margin_mse"] = "kl"
     loss: Literal["info_nce", "triplet"] = "info_nce"
     """Against all passages of the batch, or against the row's own negatives alone, by a margin."""
     chunk: int = 16
-    """Texts a forward pass."""
+    """Texts in a forward pass."""
     cached: bool = False
     """One chunk's activations in memory at a time, for batches that do not fit; a third more work."""
 
     @property
     def n_mined(self) -> int:
-        """Negatives that nearly every row holds; what people rejected, few rows have."""
+        """Mined negatives of a row; 0 if only passages that people rejected are used, because few rows have these."""
         return self.n_negatives if set(self.sources) - {"feedback"} else 0
 
     @property
     def takes_turns(self) -> bool:
-        """Whether every epoch has rows of its own: then the examples are those of all epochs, one after the other."""
+        """Whether every epoch has its own rows; then the examples are those of all epochs, one after the other."""
         return self.epochs > 1 and self.pool > self.n_negatives > 0
 
 
@@ -92,15 +92,15 @@ def train_towers(
 ) -> Path:
     """Trains from *base* and returns the folder of the trained model, inside *work*.
 
-    Killed and called again with the same arguments it goes on from its last checkpoint; finished, it returns at
-    once. The loss is InfoNCE over the batch's positives and negatives (van den Oord et al. 2018; in-batch
-    negatives as in DPR, Karpukhin et al. 2020), each row by its weight; what is right for a question, or near to it,
-    is no negative of it. *lexical* gives what BM25 adds in serving: then it is added in training too. *base_vectors*
-    gives the base's vectors of questions and of passages; with it near-duplicates of the positive are masked, and
-    without it what needs vectors encodes its own.
+    If it was killed and is called again with the same arguments, it continues from its last checkpoint; if it had
+    finished, it returns immediately. The loss is InfoNCE over the batch's positives and negatives (van den Oord et al.
+    2018; in-batch negatives as in DPR, Karpukhin et al. 2020), with the rows' weights; passages that are right for a
+    question, or near-duplicates of these, are not its negatives. *lexical* gives what BM25 adds in serving; it is then
+    added in training too. *base_vectors* give the base's vectors of questions and of passages; with them near-duplicates
+    of the positive are masked, and without them they are encoded if the plan needs them.
 
     Raises:
-        UsageError: *frozen_layers* of a model that has no such layers.
+        UsageError: the model has fewer layers than `plan.frozen_layers`.
     """
     trained = work / "towers"
     if (work / FINISHED_MARKER).exists():
@@ -125,7 +125,7 @@ def train_towers(
 
 
 def needs_base_vectors(plan: TowersPlan) -> bool:
-    """Whether the plan asks how the base sees the texts.
+    """Whether the plan needs the base's vectors of the texts.
 
     >>> needs_base_vectors(TowersPlan()), needs_base_vectors(TowersPlan(anchor=0.1))
     (False, True)
@@ -141,7 +141,7 @@ def _by_encoder(base: Path) -> tuple[EncodeTexts, EncodeTexts]:
 
 
 def count_tower_steps(n_examples: int, plan: TowersPlan) -> int:
-    """Optimiser steps of a whole training in one process; n processes take an n-th of them each.
+    """Returns the number of optimiser steps of a whole training in one process; n processes take an n-th of them each.
 
     >>> count_tower_steps(128, TowersPlan(epochs=2)), count_tower_steps(2 * 128, TowersPlan(epochs=2, pool=4))
     (4, 4)
@@ -219,7 +219,7 @@ def _loss(model: Any, table: BatchSideData, plan: TowersPlan) -> Any:
 
 
 def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: TowersPlan) -> DistinctTextBatchSampler:
-    """Rows share no passage and no question."""
+    """Returns the sampler of batches whose rows share no passage and no question."""
     n_passages = len(table.passages)
     question = {
         text: n_passages + index for index, text in enumerate(dict.fromkeys(example.question for example in examples))
@@ -238,14 +238,14 @@ def _batches(examples: Sequence[TrainingExample], table: BatchSideData, plan: To
 
 
 def _prompts(model: Any, n_negatives: int) -> dict[str, str]:
-    """What the model puts before questions and passages, by column."""
+    """Returns the prompts that the model puts before questions and passages, by column."""
     kinds = {"anchor": "query", "positive": "document"}
     kinds |= {f"negative_{index + 1}": "document" for index in range(n_negatives)}
     return {column: model.prompts[kind] for column, kind in kinds.items() if model.prompts.get(kind)}
 
 
 def _dataset(examples: Sequence[TrainingExample], table: BatchSideData) -> Any:
-    """Columns anchor, positive, negative_1 …, and the row's number as the label."""
+    """Returns the columns anchor, positive, negative_1 …, with the row's number as the label."""
     from datasets import Dataset
 
     columns: dict[str, Any] = {"anchor": [example.question for example in examples]}
@@ -271,13 +271,13 @@ def _progress_callback(progress: Callable[[int], None]) -> Any:
 
 
 def _last_checkpoint(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written whole."""
+    """Returns the newest checkpoint that was written completely."""
     whole = [path for path in checkpoints.glob("checkpoint-*") if _is_whole(path)]
     return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    """transformers writes trainer_state.json last, though not at one stroke: a kill can leave half of it."""
+    """Whether the checkpoint is complete: transformers writes trainer_state.json last, and a kill can leave half of it."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
     except (OSError, ValueError):
