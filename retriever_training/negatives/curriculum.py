@@ -1,7 +1,7 @@
 """From easy to hard: which part of a row's negatives an epoch may draw from.
 
-A negative is as hard as the version that mines takes it for: its cosine with the question, less that of the right
-passage. Below 0 the version tells them apart already; above 0 it is wrong.
+The difficulty of a negative is its cosine with the question, less that of the right passage, by the version that mines.
+Below 0 the version ranks the right passage first already; above 0 it ranks the negative first.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-INITIAL_SHARE = (
-    0.5  # of the pool in the first epoch; the paper's 0.01 is for thousands of steps, and nights have few epochs
-)
+INITIAL_SHARE = 0.5
+"""The share of the pool that is open in the first epoch. The paper's 0.01 is for thousands of steps; nights have few epochs."""
 
 
 def competence(epoch: int, epochs: int, start: float = INITIAL_SHARE) -> float:
-    """The share of the pool, easiest first, that is open in *epoch*, counted from 0: *start* at first, 1 at the last.
+    """Returns the share of the pool, easiest first, that is open in *epoch*, counted from 0: *start* first, 1 in the last.
 
-    √(t · (1 - c₀²) / T + c₀²), so that what is added grows smaller as the pool grows (Platanios et al., NAACL 2019:
+    √(t · (1 - c₀²) / T + c₀²), so that less is added as the pool grows (Platanios et al., NAACL 2019:
     competence-based curriculum). There t counts steps, here epochs, and T is the last of them.
 
     >>> [round(competence(epoch, 3), 3) for epoch in range(3)]
@@ -31,7 +30,7 @@ def competence(epoch: int, epochs: int, start: float = INITIAL_SHARE) -> float:
 
 
 def easiest_share(difficulties: Sequence[float], share: float, at_least: int) -> list[int]:
-    """The places of the easiest *share*, rounded up, and never fewer than *at_least*; in the order given.
+    """Returns the indexes of the easiest *share*, rounded up and never fewer than *at_least*, in the order given.
 
     >>> easiest_share([0.1, -0.4, -0.1, -0.3], 0.5, at_least=1)
     [1, 3]

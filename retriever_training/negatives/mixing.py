@@ -1,4 +1,4 @@
-"""From candidates to training rows: how many of each source a question gets, and where every one came from."""
+"""From candidates to training rows: how many of each source a question gets, each with its provenance."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from retriever_training.negatives.finders import FINDERS
 from retriever_training.negatives.reasons import RemovalReason, removal_reason
 from retriever_training.negatives.rotation import hash_shuffled, take_turn
 
-POOL_SIZE = 20  # candidates asked of each source before cleaning
+POOL_SIZE = 20  # how many candidates each source is asked for, before cleaning
 QUOTAS: Mapping[str, int] = {"feedback": 2, "dense": 1, "bm25": 1, "random": 1}
-"""How many of each source a row gets at most, before what is left fills it up."""
+"""The most negatives of each source in a row, before the remaining candidates fill it up."""
 MAX_ROW_SHARE = 1 / 32
-"""Of all rows, how many may hold the same passage: once a batch. No batch takes a text twice, so one that more rows
-hold leaves the last batches to these rows alone."""
-MIN_ROW_LIMIT = 5  # rows, whatever the share: a night of forty questions must not run out of passages
+"""The share of all rows that may hold the same passage: one per batch. No batch takes a text twice, so if more rows held
+it, the last batches would consist of these rows alone."""
+MIN_ROW_LIMIT = 5  # rows that may hold a passage whatever the share, so that a night of forty questions has enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,9 @@ class TrainingRow:
     margins: tuple[float, ...] = ()
     """For each negative: the right passage's cosine with the question, less the negative's, by the current version."""
     removed: tuple[tuple[RemovalReason, int], ...] = ()
-    """Why candidates of this question were left out, and how many for each reason."""
+    """How many candidates of this question were left out, by reason."""
     split: str = "train"
-    """Whose judgments it comes from, or "replay"."""
+    """The split of its judgments, or "replay"."""
 
 
 def mine_negatives(
@@ -55,19 +55,20 @@ def mine_negatives(
     known: KnownLabels = NO_KNOWN_LABELS,
     teacher: Teacher | None = None,
 ) -> dict[str, list[MinedNegatives]]:
-    """Every source's candidates for every question, cleaned: source → one `Mined` a question.
+    """Returns every source's candidates for every question, cleaned: source → one `MinedNegatives` per question.
 
-    What all sources found is cleaned at once, so that no text is read twice; *known* and *teacher* are for `clean`.
+    The candidates of all sources are cleaned together, so that no text is read twice; *known* and *teacher* are those of
+    `remove_false_negatives`.
     """
     found = {name: FINDERS[name](context, pool) for name in finders}
     together = [[candidate for source in found.values() for candidate in source[row]] for row in range(len(context))]
     cleaned = remove_false_negatives(context, together, views, texts, known=known, teacher=teacher)
-    parted = [_parted(mined, finders) for mined in cleaned]
-    return {name: [candidates[name] for candidates in parted] for name in finders}
+    split = [_split_by_source(mined, finders) for mined in cleaned]
+    return {name: [candidates[name] for candidates in split] for name in finders}
 
 
 def source_quotas(sources: Sequence[str]) -> dict[str, int]:
-    """How many of each of these sources a row gets at most, in their order; 1 of those that QUOTAS does not name.
+    """Returns the most negatives of each of these sources in a row, in their order; 1 for sources that QUOTAS lacks.
 
     >>> source_quotas(("neighbour", "feedback"))
     {'neighbour': 1, 'feedback': 2}
@@ -82,9 +83,9 @@ def choose_negatives(
     quotas: Mapping[str, int] = QUOTAS,
     full: Container[int] = frozenset(),
 ) -> list[Candidate]:
-    """Up to *n* negatives for one question: each source up to its quota in the order given, then what is left.
+    """Returns up to *n* negatives for one question: each source up to its quota in the order given, then what is left.
 
-    Passages in *full* are passed over.
+    Skips the passages in *full*.
     """
     chosen: list[Candidate] = []
     taken: set[int] = set()
@@ -111,11 +112,12 @@ def mix_rows(
     quotas: Mapping[str, int] = QUOTAS,
     max_share: float = MAX_ROW_SHARE,
 ) -> tuple[list[TrainingRow], dict[RemovalReason, int]]:
-    """One row for each question and right passage, with up to *n* negatives, and how many were left out, by reason.
+    """Returns one row for each question and right passage, with up to *n* negatives, and how many candidates were left out,
+    by reason.
 
-    *right* gives the passages to train on and their weights, for each question of the mine. A passage is a negative of
-    at most *max_share* of the rows; later rows get their next candidates instead. That holds for people's rejections
-    too: a passage that is voted down everywhere is pushed away from a few questions, not from all.
+    *right* holds the passages to train on and their weights, for each question of the *context*. A passage is a negative of
+    at most *max_share* of the rows; later rows get their next candidates instead. This also applies to people's
+    rejections: a passage that is voted down everywhere is pushed away from a few questions, not from all.
     """
     most = max(MIN_ROW_LIMIT, math.ceil(max_share * sum(map(len, right))))
     held: Counter[int] = Counter()
@@ -128,7 +130,7 @@ def mix_rows(
         if n_replaced:
             reasons[removal_reason("in_too_many_rows", str(most))] = n_replaced
         removed += reasons
-        told = tuple(sorted(reasons.items()))
+        counts = tuple(sorted(reasons.items()))
         for positive, weight in positives.items():
             rows.append(
                 TrainingRow(
@@ -136,7 +138,7 @@ def mix_rows(
                     positive_id=context.passage_ids[positive],
                     weight=weight,
                     negatives=negatives,
-                    removed=told,
+                    removed=counts,
                 )
             )
             held.update(negative.passage for negative in negatives)
@@ -147,9 +149,9 @@ def mix_rows(
 def rows_of_epoch(
     rows: Sequence[TrainingRow], n: int, epoch: int, epochs: int, seed: int, *, easy_first: bool = False
 ) -> list[TrainingRow]:
-    """Returns the rows, each with the *n* of its negatives that are due in *epoch*, counted from 0.
+    """Returns the rows, each with those *n* of its negatives that are due in *epoch*, counted from 0.
 
-    The negatives of a row are its pool: in an order of its own, they take turns. With *easy_first* the first epoch
+    The negatives of a row are its pool and take turns, in an order of its own. With *easy_first* the first epoch
     draws from the easier half only, and the last from all.
     """
     shares = [competence(past, epochs) if easy_first else 1.0 for past in range(epoch + 1)]
@@ -157,7 +159,7 @@ def rows_of_epoch(
 
 
 def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[dict[str, Any]]:
-    """Rows as `nightjar mine` writes them: ids, and for each negative where it comes from and how hard it is."""
+    """Yields the rows as `nightjar mine` writes them: ids, and for each negative its provenance and how hard it is."""
     for row in rows:
         yield {
             "query": row.question,
@@ -180,7 +182,7 @@ def rows_as_json(mine: MiningContext, rows: Sequence[TrainingRow]) -> Iterator[d
         }
 
 
-def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:
+def _split_by_source(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNegatives]:
     """Returns the candidates by source, each in its order."""
     kept: dict[str, list[Candidate]] = {name: [] for name in sources}
     removed: dict[str, list[tuple[Candidate, RemovalReason]]] = {name: [] for name in sources}
@@ -192,23 +194,23 @@ def _parted(mined: MinedNegatives, sources: Sequence[str]) -> dict[str, MinedNeg
 
 
 def _within(
-    by_source: Mapping[str, Sequence[MinedNegatives]], place: int, n: int, quotas: Mapping[str, int], full: set[int]
+    by_source: Mapping[str, Sequence[MinedNegatives]], row: int, n: int, quotas: Mapping[str, int], full: set[int]
 ) -> tuple[tuple[Candidate, ...], int]:
-    """What `choose` gives without the full passages, and how many of its first choices were among them."""
-    first = choose_negatives(by_source, place, n, quotas)
+    """Returns what `choose_negatives` gives without the full passages, and how many of its first choices were full."""
+    first = choose_negatives(by_source, row, n, quotas)
     n_full = sum(candidate.passage in full for candidate in first)
-    return tuple(choose_negatives(by_source, place, n, quotas, full) if n_full else first), n_full
+    return tuple(choose_negatives(by_source, row, n, quotas, full) if n_full else first), n_full
 
 
 def _with_margins(
     mine: MiningContext, right: Sequence[Mapping[int, float]], rows: Sequence[TrainingRow]
 ) -> list[TrainingRow]:
-    asked = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
+    questions = np.repeat(np.arange(len(right)), [len(positives) for positives in right])
     positives = np.fromiter((positive for positives in right for positive in positives), np.int64)
     negatives = np.fromiter((negative.passage for row in rows for negative in row.negatives), np.int64)
     lengths = [len(row.negatives) for row in rows]
-    of_positives = row_cosines(mine.question_vectors, asked, mine.passage_vectors, positives)
-    of_negatives = row_cosines(mine.question_vectors, np.repeat(asked, lengths), mine.passage_vectors, negatives)
+    of_positives = row_cosines(mine.question_vectors, questions, mine.passage_vectors, positives)
+    of_negatives = row_cosines(mine.question_vectors, np.repeat(questions, lengths), mine.passage_vectors, negatives)
     margins = (np.repeat(of_positives, lengths) - of_negatives).tolist()
     ends = np.cumsum(lengths).tolist()
     return [
@@ -218,10 +220,10 @@ def _with_margins(
 
 
 def _due(row: TrainingRow, n: int, shares: Sequence[float], seed: int) -> TrainingRow:
-    assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix"
+    assert len(row.margins) == len(row.negatives), "rows that take turns are made by mix_rows"
     hardness = [-margin for margin in row.margins]
-    place_of = {negative.passage: index for index, negative in enumerate(row.negatives)}
-    order = [place_of[passage] for passage in hash_shuffled(list(place_of), f"{row.question}\n{row.positive_id}", seed)]
+    index_of = {negative.passage: index for index, negative in enumerate(row.negatives)}
+    order = [index_of[passage] for passage in hash_shuffled(list(index_of), f"{row.question}\n{row.positive_id}", seed)]
     due = take_turn(order, n, [easiest_share(hardness, share, n) for share in shares])
     return replace(
         row,

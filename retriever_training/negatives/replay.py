@@ -1,4 +1,4 @@
-"""What was learned before, once more: a share of older rows among the new ones, so that nothing is forgotten."""
+"""Replay: a share of older rows among the new ones, so that training does not forget what it learned before."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from retriever_training.negatives.mixing import TrainingRow
 def replayed(
     rows: Sequence[TrainingRow], old_rows: Sequence[TrainingRow], share: float, seed: int
 ) -> list[TrainingRow]:
-    """*rows*, and behind them older ones, drawn without replacement, until these are *share* of all.
+    """Returns *rows*, followed by older ones, drawn without replacement, until these are *share* of all.
 
-    Old are the rows that the current version was trained on, or pairs made of the library itself. A pair of question
-    and right passage that is among *rows* does not come twice. Fewer are added if there are no more. Their split
-    reads "replay". Experience replay against forgetting: Rolnick et al., NeurIPS 2019.
+    Older rows are those that the current version was trained on, or pairs made from the library itself. A pair of
+    question and right passage that is among *rows* is not added again. If there are too few older rows, fewer are
+    added. Their split is "replay". Experience replay against forgetting: Rolnick et al., NeurIPS 2019.
 
     >>> def row(question: str, positive_id: str) -> TrainingRow:
     ...     return TrainingRow(question=question, positive_id=positive_id, weight=1.0, negatives=())

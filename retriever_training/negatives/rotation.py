@@ -8,11 +8,11 @@ from collections.abc import Container, Sequence
 
 
 def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> list[int]:
-    """The *n* that are due in the last of the epochs: those that came least often, first come in the pool first.
+    """Returns the *n* candidates due in the last epoch: those drawn least often so far, ties in the pool's order.
 
-    *opened* says for each epoch so far which part of the pool it may draw from. If all is open this is the slice
-    that starts at epoch · n modulo the pool's size and goes round to the beginning, as in Tevatron. A pool with fewer
-    than *n* is given whole; there, unlike in Tevatron, nothing comes twice.
+    *opened* holds, for each epoch so far, the part of the pool that it may draw from. If all of it is open, the result is
+    the slice that starts at epoch · n modulo the pool's size and wraps around, as in Tevatron. A pool with fewer than *n*
+    is returned whole; unlike in Tevatron, nothing is repeated then.
 
     >>> everything = range(10)
     >>> [take_turn([7, 8, 9], 2, [everything] * n_epochs) for n_epochs in (1, 2, 3, 4)]
@@ -20,22 +20,25 @@ def take_turn(pool: Sequence[int], n: int, opened: Sequence[Container[int]]) -> 
     >>> take_turn([7, 8, 9], 1, [{8}, everything])
     [7]
     """
-    came: Counter[int] = Counter()
+    n_drawn: Counter[int] = Counter()
     due: list[int] = []
-    for pools in opened:
-        due = sorted((candidate for candidate in pool if candidate in pools), key=came.__getitem__)[:n]
-        came.update(due)
+    for allowed in opened:
+        due = sorted((candidate for candidate in pool if candidate in allowed), key=n_drawn.__getitem__)[:n]
+        n_drawn.update(due)
     return due
 
 
 def hash_shuffled(pool: Sequence[int], item: str, seed: int) -> list[int]:
-    """The pool in an order that belongs to the row *item*, so that an epoch holds easy and hard ones of all sources.
+    """Returns the pool in an order that depends on the row *item*, so that an epoch holds easy and hard negatives of all
+    sources.
 
-    It is an order of hashes: whoever joins or leaves the pool, the others keep theirs.
+    The order is by hash: if a candidate joins or leaves the pool, the others keep their order.
 
     >>> hash_shuffled([1, 2, 3, 4], "who?", 13)
     [1, 2, 4, 3]
     >>> hash_shuffled([1, 2, 4], "who?", 13)
     [1, 2, 4]
     """
-    return sorted(pool, key=lambda one: hashlib.blake2b(f"{seed} {item} {one}".encode(), digest_size=8).digest())
+    return sorted(
+        pool, key=lambda candidate: hashlib.blake2b(f"{seed} {item} {candidate}".encode(), digest_size=8).digest()
+    )

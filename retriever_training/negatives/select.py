@@ -1,4 +1,4 @@
-"""A source's negatives within a window and by a way of sampling, before anything is cleaned."""
+"""Selects one source's candidates within a window by a sampling method, before cleaning."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from retriever_training.negatives.finders import FINDERS
 
 
 def select(mine: MiningContext, source: str, n: int, window: RankWindow, sampling: Sampling) -> list[list[Candidate]]:
-    """Up to *n* candidates of one finder for each question.
+    """Returns up to *n* candidates of one finder for each question.
 
-    The finder is asked for as many as the window reaches to, or else *n*: if scores or margins take some away, set
-    the window's last rank deeper than *n*.
+    The finder is asked for candidates down to the window's last rank, or for *n* if it has none. If bounds on scores or
+    margins exclude candidates, set the window's last rank deeper than *n*.
     """
     found = FINDERS[source](mine, window.n_asked(n))
     return sample_candidates(mine, within_window(mine, found, window), n, sampling, source)

@@ -1,6 +1,6 @@
 """Training rows as files: JSON lines with provenance, a `datasets` folder that trains as it is, and DPR's format.
 
-Each is written next to its place and renamed, so that a file that is there is whole.
+Each is written next to its destination and then renamed, so that a file that exists is complete.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from retriever_training.output_path import atomic_replace, check_output_path
 RowFormat = Literal["jsonl", "datasets", "dpr"]
 
 PROVENANCE_FILE = "provenance.jsonl"
-"""In a `datasets` folder: line i tells of row i. In columns of its own it would be encoded as if it were text."""
+"""In a `datasets` folder: line i describes row i. In a column it would be encoded as if it were text."""
 EASY_SOURCES = frozenset({"random", "in_batch"})
 """Sources whose passages DPR calls negative_ctxs; those of the others are hard_negative_ctxs."""
 
 RowJson = Mapping[str, Any]
-"""A row as `negatives.mix.as_json` tells it, passages by their ids."""
+"""A row as `mixing.rows_as_json` yields it, passages by their ids."""
 
 
 def check_writable(out: Path, kind: RowFormat, *, force: bool) -> None:
-    """Says before the work begins whether *out* can be written.
+    """Checks, before the work begins, that *out* can be written.
 
     Raises:
-        UsageError: it is there and *force* is not given, or it holds something that we did not write.
-        NotFoundError: the folder that it should lie in is not there.
+        UsageError: it exists and *force* is not given, or it holds something that we did not write.
+        NotFoundError: the folder that it should be in does not exist.
     """
     check_output_path(out, force=force)
     if not out.exists():
@@ -55,30 +55,30 @@ def write_rows(
 ) -> int:
     """Writes the rows and returns how many were written.
 
-    `datasets` takes the first *n_negatives* of each row and leaves out rows with fewer, for a column may have no gap.
+    `datasets` takes the first *n_negatives* of each row and leaves out rows with fewer, because a column may have no gaps.
 
     Raises:
-        UsageError, NotFoundError: as `check_free`.
+        UsageError, NotFoundError: as `check_writable`.
         TooLittleDataError: `datasets` would hold no row.
     """
     check_writable(out, kind, force=force)
     if kind == "datasets":
         lines = _with_enough(lines, n_negatives)
-    with atomic_replace(out) as beside:
+    with atomic_replace(out) as temporary:
         if kind == "jsonl":
-            _write_lines(beside, lines)
+            _write_lines(temporary, lines)
         elif kind == "dpr":
-            beside.write_text(json.dumps(list(dpr_entries(lines, passages)), ensure_ascii=False, indent=1), "utf-8")
+            temporary.write_text(json.dumps(list(dpr_entries(lines, passages)), ensure_ascii=False, indent=1), "utf-8")
         else:
-            _write_dataset(beside, dataset_columns(lines, passages, n_negatives))
-            _write_lines(beside / PROVENANCE_FILE, lines)
+            _write_dataset(temporary, dataset_columns(lines, passages, n_negatives))
+            _write_lines(temporary / PROVENANCE_FILE, lines)
     return len(lines)
 
 
 def dataset_columns(
     lines: Sequence[RowJson], passages: Mapping[str, Passage], n_negatives: int
 ) -> dict[str, list[str]]:
-    """anchor, positive, negative_1 … as texts, in the order in which sentence-transformers' losses read them.
+    """Returns anchor, positive, negative_1 … as texts, in the order in which sentence-transformers' losses read them.
 
     A passage is what the encoder reads: title and headings before the text.
 
@@ -89,21 +89,21 @@ def dataset_columns(
     >>> dataset_columns([{"query": "q?", "positive": "a", "negatives": [{"passage_id": "b"}]}], passages, 1)
     {'anchor': ['q?'], 'positive': ['A\\ntext'], 'negative_1': ['B\\ntext']}
     """
-    made = {
+    columns = {
         "anchor": [str(line["query"]) for line in lines],
         "positive": [passages[line["positive"]].encoded_text for line in lines],
     }
     for index in range(n_negatives):
         ids = [line["negatives"][index]["passage_id"] for line in lines]
-        made[f"negative_{index + 1}"] = [passages[passage_id].encoded_text for passage_id in ids]
-    return made
+        columns[f"negative_{index + 1}"] = [passages[passage_id].encoded_text for passage_id in ids]
+    return columns
 
 
 def dpr_entries(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> Iterator[dict[str, Any]]:
-    """One entry a question, with all its right passages, as facebookresearch/DPR reads it (Karpukhin et al. 2020).
+    """Yields one entry per question, with all its right passages, as facebookresearch/DPR reads it (Karpukhin et al. 2020).
 
-    Rows of one question must follow each other. There are no answers: a verdict names a passage. What DPR does not
-    know of a negative is next to it and is ignored there.
+    Rows of one question must follow each other. There are no answers, because a verdict names a passage. DPR ignores the
+    provenance of a negative, which is kept as further keys.
     """
     for (question, _), group in groupby(lines, key=lambda line: (line["query"], line.get("epoch"))):
         rows = list(group)
@@ -119,9 +119,9 @@ def dpr_entries(lines: Sequence[RowJson], passages: Mapping[str, Passage]) -> It
         }
 
 
-def _context(passage: Passage, told: Mapping[str, Any]) -> dict[str, Any]:
+def _context(passage: Passage, extra: Mapping[str, Any]) -> dict[str, Any]:
     text = "\n".join(part for part in (passage.heading, passage.text) if part)
-    return {"title": passage.title, "text": text, **told, "passage_id": passage.passage_id}
+    return {"title": passage.title, "text": text, **extra, "passage_id": passage.passage_id}
 
 
 def _with_enough(lines: Sequence[RowJson], n_negatives: int) -> list[RowJson]:

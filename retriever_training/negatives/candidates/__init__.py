@@ -1,1 +1,1 @@
-"""Candidates."""
+"""Candidates for negatives: records, nearest-neighbour search, windows, margins and sampling."""

@@ -16,15 +16,15 @@ MAX_EXACT_PAIRS = 5_000_000_000
 """Pairs of a question and a passage up to which the search is exact.
 
 Measured on one core of an AMD EPYC (AVX-512), 384 dimensions, k = 30: FAISS compares 100 million pairs a second, numpy's
-product and partition 38 million, torch's topk 66 million. 10,000 questions over 100,000 passages so take 10 s, and an
-inverted file 8 s, finding 97 %: nothing to give exactness up for. Over 1,000,000 passages they take 90 s, and an
-inverted file 32 s (17 of them to build it), finding 96 %.
+product and partition 38 million, torch's topk 66 million. At that rate 10,000 questions over 100,000 passages take 10 s; an
+inverted file takes 8 s and finds 97 %, which is no reason to give up exactness. Over 1,000,000 passages they take 90 s; an
+inverted file takes 32 s (17 of them to build it) and finds 96 %.
 """
-QUESTIONS_PER_BLOCK = 4096  # questions; FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
-MAX_GATHERED_NUMBERS = 8_000_000  # numbers of passages' vectors gathered at once to score them again, 32 MB
+QUESTIONS_PER_BLOCK = 4096  # FAISS's own blocks then take 4,096 × 1,024 scores, 16 MB
+MAX_GATHERED_NUMBERS = 8_000_000  # vector components gathered at once for scoring again, 32 MB
 TARGET_RECALL = 0.95
-SAMPLE_QUESTIONS = 256  # questions to choose the number of lists on, and as many others to state the recall on
-SPARE_RANKS = 8  # nearest beyond k, so that equal scores at its border are settled by row and not by rounding
+SAMPLE_QUESTIONS = 256  # questions for choosing the number of lists, and as many others for measuring the recall
+SPARE_RANKS = 8  # neighbours beyond k, so that ties at rank k are broken by row and not by rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class NearestPassages:
 def find_nearest(
     questions: FloatArray, passages: FloatArray, k: int, method: SearchMethod = "auto", seed: int = 13
 ) -> NearestPassages:
-    """The *k* passages of largest inner product for each question, or all if there are fewer.
+    """Returns the *k* passages with the largest inner product for each question, or all if there are fewer.
 
     *questions* are `(q, dim)`, *passages* `(n, dim)`; neither is copied by the exact search. An inverted file holds a
-    copy of the passages. It reads as many of its lists as find TARGET_RECALL of the true nearest of a sample; if a
-    quarter of the lists does not, the search is exact after all. An HNSW graph, which FAISS has as well, built in 10 s
-    over 100,000 passages, found 93 % at the speed at which the inverted file found 97 %.
+    copy of the passages. It reads as many of its lists as are needed to find TARGET_RECALL of the true nearest of a
+    sample; if a quarter of the lists is not enough, the search is exact after all. An HNSW graph, which FAISS has as well,
+    built in 10 s over 100,000 passages, found 93 % at the speed at which the inverted file found 97 %.
 
     Scores are computed again for what was found, so that they depend on neither method, threads nor block sizes.
     FAISS uses as many threads as OMP_NUM_THREADS and the process's processors allow; on Linux its OpenMP and torch's
@@ -73,7 +73,7 @@ def _exact(questions: FloatArray, passages: FloatArray, k: int) -> NDArray[np.in
     """`(q, k)` rows by brute force: what IndexFlatIP does, without its copy of the passages."""
     import faiss
 
-    # Below it (333 questions of 384 dimensions) FAISS compares one by one, at a ninth of the speed.
+    # Below this threshold (333 questions of 384 dimensions) FAISS compares one by one, at a ninth of the speed.
     faiss.cvar.distance_compute_blas_threshold = 1
     found = [
         faiss.knn(questions[start : start + QUESTIONS_PER_BLOCK], passages, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
@@ -94,14 +94,14 @@ def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) ->
     index.train(passages)
     index.add(passages)
     drawn = np.random.default_rng(seed).permutation(len(questions))[: 2 * SAMPLE_QUESTIONS]
-    tried, told = questions[drawn[: (len(drawn) + 1) // 2]], questions[drawn[len(drawn) // 2 :]]
+    tried, measured = questions[drawn[: (len(drawn) + 1) // 2]], questions[drawn[len(drawn) // 2 :]]
     true = _exact(tried, passages, k)
     index.nprobe = 1
     while recall_of(index.search(tried, k)[1], true) < TARGET_RECALL:
         index.nprobe *= 2
         if index.nprobe > n_lists / 4:
             return None
-    recall = recall_of(index.search(told, k)[1], _exact(told, passages, k))
+    recall = recall_of(index.search(measured, k)[1], _exact(measured, passages, k))
     found = [
         index.search(questions[start : start + QUESTIONS_PER_BLOCK], k)[1]
         for start in range(0, len(questions), QUESTIONS_PER_BLOCK)
@@ -110,27 +110,27 @@ def _by_lists(questions: FloatArray, passages: FloatArray, k: int, seed: int) ->
 
 
 def recall_of(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
-    """The share of the true rows, `(q, k)`, that were found for the same question.
+    """Returns the share of the true rows, `(q, k)`, that were found for the same question.
 
     >>> recall_of(np.array([[4, 7], [1, -1]]), np.array([[7, 9], [1, 2]]))
     0.5
     """
-    shared = [len(np.intersect1d(rows, those)) for rows, those in zip(found, true, strict=True)]
+    shared = [len(np.intersect1d(rows, true_rows)) for rows, true_rows in zip(found, true, strict=True)]
     return sum(shared) / max(1, true.size)
 
 
 def _scored(
     questions: FloatArray, passages: FloatArray, rows: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], FloatArray]:
-    """The best *k* of the rows of each question, by inner products computed one by one, equal ones by row."""
+    """Returns the best *k* rows of each question by inner products computed one by one; ties are broken by row."""
     best, scores = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
     at_once = max(1, MAX_GATHERED_NUMBERS // (rows.shape[1] * passages.shape[1]))
     for start in range(0, len(rows), at_once):
-        some = slice(start, start + at_once)
-        by_row = np.sort(rows[some], axis=1)
-        products = np.einsum("qd,qkd->qk", questions[some], passages[by_row])
+        block = slice(start, start + at_once)
+        by_row = np.sort(rows[block], axis=1)
+        products = np.einsum("qd,qkd->qk", questions[block], passages[by_row])
         products[by_row < 0] = -np.inf
         order = np.argsort(-products, axis=1, kind="stable")[:, :k]
-        best[some] = np.take_along_axis(by_row, order, axis=1)
-        scores[some] = np.take_along_axis(products, order, axis=1)
+        best[block] = np.take_along_axis(by_row, order, axis=1)
+        scores[block] = np.take_along_axis(products, order, axis=1)
     return best, scores

@@ -1,4 +1,4 @@
-"""How far below the positive a negative has to lie: the three margins that are in use."""
+"""How far below the positive a negative must score: the three kinds of margin in use."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Margin:
 
     kind: MarginKind
     size: float
-    """Absolute: in the score's unit. Relative: the share of the positive's score that has to lie between. Percent: the
-    share that a negative may reach, 1 - relative."""
+    """Absolute: in the score's unit. Relative: the gap, as a share of the positive's score. Percent: the share of the
+    positive's score that a negative may reach, 1 - relative."""
 
 
 def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
-    """The highest score that a negative may have next to a positive of score s⁺, elementwise.
+    """Returns the highest score that a negative may have if its positive scores s⁺, elementwise.
 
     absolute: s⁺ - m · relative: s⁺ - m · |s⁺| (both as in sentence-transformers' `mine_hard_negatives`; absolute is
-    TopK-MarginPos of NV-Retriever, arXiv 2407.15831) · percent: p · s⁺ (TopK-PercPos there), and where s⁺ is below 0,
-    of which the paper does not speak, s⁺ - (1 - p) · |s⁺|, so that the bound never lies above the positive.
+    TopK-MarginPos of NV-Retriever, arXiv 2407.15831) · percent: p · s⁺ (TopK-PercPos there), and, if s⁺ is below 0, a
+    case the paper does not cover, s⁺ - (1 - p) · |s⁺|, so that the bound never lies above the positive.
 
     >>> highest_allowed_score(Margin("absolute", 0.25), np.array([0.5, -0.5])).tolist()
     [0.25, -0.75]
@@ -42,7 +42,7 @@ def highest_allowed_score(margin: Margin, positive: Scores) -> Scores:
 
 
 def keeps_margin(margin: Margin, positive: Scores, negative: Scores) -> NDArray[np.bool_]:
-    """Whether each negative keeps the margin; one that lies exactly on it does. If s⁺ is infinite all do.
+    """Returns whether each negative keeps the margin; one exactly on the bound does. If s⁺ is infinite, all do.
 
     >>> keeps_margin(Margin("absolute", 0.25), np.array([0.75, 0.75, np.inf]), np.array([0.5, 0.625, 0.75])).tolist()
     [True, False, True]

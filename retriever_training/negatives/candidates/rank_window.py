@@ -14,33 +14,33 @@ from retriever_training.negatives.candidates.similarities import candidate_cosin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankWindow:
-    """Bounds that a candidate has to lie within; without bounds all do.
+    """The bounds that a candidate must lie within; without bounds every candidate does.
 
     Scores are cosines of question and passage by the current version, whichever finder named the passage, so that a
     bound means the same for all of them.
     """
 
     skip: int = 0
-    """This many of the first ranks are left out: the most suspect of being right."""
+    """The number of first ranks to leave out: these passages are the likeliest to be right."""
     last: int | None = None
     """The last rank, 1-based, inclusive."""
     min_score: float | None = None
     max_score: float | None = None
     margin: Margin | None = None
-    """To the least similar positive."""
+    """The margin to the least similar positive."""
 
     def n_asked(self, n: int) -> int:
-        """How many a finder has to find, so that *n* can lie within."""
+        """How many candidates a finder must find for *n* of them to lie within the window."""
         return self.last if self.last is not None else self.skip + n
 
 
 def within_window(
     mine: MiningContext, found: Sequence[Sequence[Candidate]], window: RankWindow
 ) -> list[list[Candidate]]:
-    """The candidates within the window, in order, each with the rank that its finder gave it.
+    """Returns the candidates within the window, in order, each with the rank that its finder gave it.
 
     Ranks are the finder's own. `mine_hard_negatives` filters by scores and margins first and then skips the first
-    `range_min` of what is left: there the same bounds skip deeper, the more was filtered.
+    `range_min` of what is left, so the more was filtered there, the deeper the same bounds skip.
     """
     questions, scores = candidate_cosines(mine.current, found)
     ranks = np.fromiter((candidate.rank for candidates in found for candidate in candidates), np.int64, len(questions))

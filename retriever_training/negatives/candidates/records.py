@@ -1,4 +1,4 @@
-"""What every way of finding negatives looks at, and what it gives back."""
+"""What every finder of negatives takes, and what it returns."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from retriever_training.negatives.reasons import RemovalReason
 
 
 class Bm25Scorer(Protocol):
-    """BM25 over the passages of the mine, in its order."""
+    """BM25 over the passages of a mining context, in its order."""
 
     def scores(self, question: str) -> NDArray[np.float64]:
-        """`(n,)`."""
+        """`(n,)`: the BM25 of every passage for the question."""
 
     def score_matrix(self, questions: Sequence[str]) -> FloatArray:
-        """`(q, n)` float32."""
+        """`(q, n)` float32: the same for several questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """How one version sees the mine's questions and passages."""
+    """The vectors that one version gives to the questions and passages of a mining context."""
 
     name: str
     question_vectors: FloatArray
@@ -38,7 +38,7 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiningContext:
-    """Questions with what is known of them, and all passages, as vectors that exist: mining encodes nothing.
+    """Questions with what is known about them, and all passages, as existing vectors: mining encodes nothing.
 
     Passages are named by their row, 0-based.
     """
@@ -55,10 +55,10 @@ class MiningContext:
     """`(n, dim)`, unit rows, by the current version."""
     lexical: Bm25Scorer
     texts: Sequence[str] = ()
-    """The passages' texts; without them nothing is found by the words of a passage."""
+    """The passages' texts; without them no finder can search by a passage's words."""
     seed: int = 13
     earlier: tuple[VersionView, ...] = ()
-    """Versions before the current one, newest first, as far as their vectors are there."""
+    """Versions before the current one, newest first, if their vectors still exist."""
     version: str = ""
     """The `encoder_id` of the current version."""
 
@@ -67,11 +67,11 @@ class MiningContext:
 
     @property
     def current(self) -> VersionView:
-        """How the current version sees the mine."""
+        """The current version's vectors."""
         return VersionView("the current version", self.question_vectors, self.passage_vectors, self.version)
 
     def generator(self, stream: str) -> np.random.Generator:
-        """Random numbers for one finder: the same for the same seed and mine, and independent of the other finders."""
+        """Random numbers for one finder: the same for the same seed, and independent of the other finders."""
         return np.random.default_rng([self.seed, *stream.encode()])
 
 
@@ -93,7 +93,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class MinedNegatives:
-    """The negatives of one question after cleaning, and what was taken out."""
+    """The negatives of one question after cleaning, and the candidates that were removed."""
 
     kept: tuple[Candidate, ...]
     removed: tuple[tuple[Candidate, RemovalReason], ...] = field(default=())
@@ -101,13 +101,13 @@ class MinedNegatives:
 
 
 Finder = Callable[[MiningContext, int], list[list[Candidate]]]
-"""Takes a mine and how many to find for each question; gives a list for each question, hardest first."""
+"""Takes a mining context and how many candidates to find for each question; returns a list for each question, hardest first."""
 
 
 def rank_candidates(
     source: str, passages: Sequence[int], scores: Sequence[float], version: str = ""
 ) -> list[Candidate]:
-    """Candidates in the order given, ranks from 1."""
+    """Returns candidates in the order given, ranked from 1."""
     pairs = zip(passages, scores, strict=True)
     return [
         Candidate(passage=int(passage), source=source, rank=rank, score=float(score), version=version)
@@ -116,19 +116,21 @@ def rank_candidates(
 
 
 def max_positives(mine: MiningContext) -> int:
-    """How many right passages a question has at most: this many more have to be looked for."""
+    """The most right passages that any question has: a finder must look for this many more."""
     return max((len(positives) for positives in mine.positives), default=0)
 
 
 def drop_positives(
     mine: MiningContext, source: str, n: int, rows: NDArray[np.int64], scores: FloatArray, version: str = ""
 ) -> list[list[Candidate]]:
-    """The first *n* of the rows found for each question that are no positive of it.
+    """Returns the first *n* of each question's rows that are not its positives.
 
-    *rows* and *scores* are `(q, k)`, best first; a row below 0 stands for nothing.
+    *rows* and *scores* are `(q, k)`, best first; a row below 0 is padding.
     """
     found = []
-    for candidates, theirs, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
-        kept = [pair for pair in zip(candidates, theirs, strict=True) if pair[0] >= 0 and pair[0] not in positives][:n]
+    for candidates, own_scores, positives in zip(rows.tolist(), scores.tolist(), mine.positives, strict=True):
+        kept = [pair for pair in zip(candidates, own_scores, strict=True) if pair[0] >= 0 and pair[0] not in positives][
+            :n
+        ]
         found.append(rank_candidates(source, [row for row, _ in kept], [score for _, score in kept], version))
     return found

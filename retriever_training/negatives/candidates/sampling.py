@@ -15,23 +15,25 @@ from retriever_training.negatives.candidates.similarities import candidate_cosin
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose."""
+    """How to choose candidates from a window."""
 
     method: Literal["top", "uniform", "ambiguous"] = "top"
     a: float = 200.0
-    """How narrow "ambiguous" looks. SimANS takes 0.5 on scores that span about twenty times as much as cosines: 20² · 0.5."""
+    """How narrowly "ambiguous" looks around the positive.
+
+    SimANS takes 0.5 on scores that span about twenty times as much as cosines: 20² · 0.5."""
     b: float = 0.0
-    """How much closer than the positive it looks."""
+    """How far above the positive's score "ambiguous" centres."""
 
 
 def sample_candidates(
     mine: MiningContext, found: Sequence[Sequence[Candidate]], n: int, sampling: Sampling, stream: str
 ) -> list[list[Candidate]]:
-    """*n* candidates of each question in the order of their ranks, or all if there are fewer.
+    """Returns *n* candidates of each question in the order of their ranks, or all if there are fewer.
 
     "ambiguous" draws without replacement by p ∝ exp(-a · (s⁻ - s⁺ - b)²), s the cosine with the question by the current
     version, s⁺ of the least similar positive (SimANS, Zhou et al. 2022, equation 4); if a question has no positive,
-    as "uniform" does. The same seed and *stream* draw the same, whatever else is drawn.
+    it draws as "uniform" does. The same seed and *stream* draw the same, whatever else is drawn.
     """
     if sampling.method == "top":
         return [list(candidates[:n]) for candidates in found]
@@ -52,7 +54,7 @@ def sample_candidates(
 def log_ambiguity(
     negative: NDArray[np.float64], positive: NDArray[np.float64], a: float, b: float
 ) -> NDArray[np.float64]:
-    """log p of SimANS, up to a constant: 0 if the negative lies *b* above the positive, less on both sides.
+    """Returns log p of SimANS up to a constant: 0 if the negative scores *b* above the positive, less on both sides.
 
     >>> log_ambiguity(np.array([0.5, 0.25, 0.75]), np.array([0.5, 0.5, 0.5]), 16.0, 0.0).tolist()
     [-0.0, -1.0, -1.0]
@@ -62,9 +64,10 @@ def log_ambiguity(
 
 
 def draw_distinct(generator: np.random.Generator, n_lines: int, n_values: int, n: int) -> NDArray[np.int64]:
-    """`(n_lines, n)`: in each line numbers below *n_values*, drawn uniformly without replacement; -1 fills a line up.
+    """Returns `(n_lines, n)`: each line holds numbers below *n_values*, drawn uniformly without replacement and padded
+    with -1.
 
-    If there are many more values than *n*, a line may hold a few less: those that it would have held twice.
+    If there are many more values than *n*, a line may hold a few fewer, because duplicates are dropped.
     """
     if n_values <= 4 * n:
         every = np.tile(np.arange(n_values), (n_lines, 1))

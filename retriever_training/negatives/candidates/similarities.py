@@ -1,4 +1,4 @@
-"""How close candidates and positives lie to their questions, as one version sees them."""
+"""The cosines of candidates and positives with their questions, by one version."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PAIRS_PER_BLOCK = 1024  # × 2 vectors of 384 numbers: 3 MB stay in the processo
 
 
 def lowest_positive_cosines(view: VersionView, positives: Sequence[frozenset[int]]) -> Scores:
-    """`(q,)`: the least cosine of each question with one of its positives, infinite without one.
+    """Returns `(q,)`: the lowest cosine of each question with one of its positives, infinite without one.
 
-    The least, as in `mine_hard_negatives`: what lies below it lies below all.
+    It is the lowest, as in `mine_hard_negatives`, because a score below it is below that of every positive.
     """
     questions = np.repeat(np.arange(len(positives)), [len(rows) for rows in positives])
     rows = np.fromiter((row for rows in positives for row in sorted(rows)), np.int64, len(questions))
@@ -27,7 +27,7 @@ def lowest_positive_cosines(view: VersionView, positives: Sequence[frozenset[int
 
 
 def candidate_cosines(view: VersionView, found: Sequence[Sequence[Candidate]]) -> tuple[NDArray[np.int64], Scores]:
-    """The question of every candidate, one after the other, and its cosine with it, `(m,)` each."""
+    """Returns the question's row of every candidate, one after the other, and their cosine, `(m,)` each."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
     rows = np.fromiter(
         (candidate.passage for candidates in found for candidate in candidates), np.int64, len(questions)
@@ -36,14 +36,14 @@ def candidate_cosines(view: VersionView, found: Sequence[Sequence[Candidate]]) -
 
 
 def row_cosines(one: FloatArray, rows: IntArray, other: FloatArray, other_rows: IntArray) -> NDArray[np.float64]:
-    """`(m,)`: the dot products of chosen rows of two matrices with rows of unit length.
+    """Returns `(m,)`: the dot products of pairs of rows from two matrices with rows of unit length.
 
     >>> axes = np.eye(2, dtype=np.float32)
     >>> row_cosines(axes, np.array([0, 1]), axes, np.array([0, 0])).tolist()
     [1.0, 0.0]
     """
-    found = np.empty(len(rows))
+    cosines = np.empty(len(rows))
     for start in range(0, len(rows), PAIRS_PER_BLOCK):
-        some = slice(start, start + PAIRS_PER_BLOCK)
-        found[some] = np.einsum("md,md->m", one[rows[some]], other[other_rows[some]])
-    return found
+        block = slice(start, start + PAIRS_PER_BLOCK)
+        cosines[block] = np.einsum("md,md->m", one[rows[block]], other[other_rows[block]])
+    return cosines

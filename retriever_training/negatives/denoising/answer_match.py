@@ -1,4 +1,4 @@
-"""Whether a passage holds an answer: then it is no negative, whatever its score."""
+"""Whether a passage contains an answer: if it does it is not a negative, whatever its score."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from rag.text.shingles import normalise_words
 
 ARTICLES = ("a ", "an ", "the ")
 UNINFORMATIVE_ANSWERS = frozenset({"", "yes", "no", "true", "false", "none"})
-"""Answers that are in any passage, whatever it is about."""
+"""Answers that occur in passages about anything."""
 
 
 def has_answer(passage: str, answers: Iterable[str]) -> bool:
-    """Whether the words of any answer are in the passage's *plain* words, in one run; parts of words don't count.
+    """Returns whether the words of any answer are in the normalised *passage* in one run; parts of words don't count.
 
-    As DPR labels passages (Karpukhin et al. 2020, `has_answer`), on words without case and marks; an answer's first
-    article is dropped, as SQuAD's normalisation does.
+    DPR labels passages in this way (Karpukhin et al. 2020, `has_answer`), on words without case and punctuation; an
+    answer's first article is dropped, as in SQuAD's normalisation.
 
     >>> has_answer(normalise_words("It opened on March 18th, 2005."), ["The March 18th"])
     True
@@ -27,7 +27,7 @@ def has_answer(passage: str, answers: Iterable[str]) -> bool:
 
 
 def answer_words(answer: str) -> str:
-    """An answer's plain words without an article before them.
+    """Returns an answer's normalised words without an article before them.
 
     >>> answer_words("The U.S. Constitution")
     'u s constitution'

@@ -39,7 +39,7 @@ def sample_for_audit(
     n: int = 3,
     seed: int = 13,
 ) -> list[AuditedCandidate]:
-    """*n* candidates, or all if there are fewer, of every source and outcome, drawn at random, in a fixed order.
+    """Returns *n* candidates, or all if there are fewer, of each source and outcome, drawn at random, in a fixed order.
 
     Stratified, so that a rule which removed five of a million is read as closely as one which removed half of them.
     """

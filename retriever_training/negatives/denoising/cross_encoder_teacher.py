@@ -1,8 +1,8 @@
 """A cross-encoder as teacher: it reads question and passage together, and sees what no two vectors show.
 
-It is slow, so it reads only the few candidates of a question that no rule objects to. Qu et al., "RocketQA", NAACL 2021,
-section 4.2: below .1 a passage is a hard negative, above .9 a positive that nobody marked. What lies between, they throw
-away; here it stays, with the teacher's score as a soft label.
+It is slow, so it reads only the few candidates of a question that no rule matches. Qu et al., "RocketQA", NAACL 2021,
+section 4.2: below .1 a passage is a hard negative, above .9 a positive that nobody marked. They discard what lies
+between; here it is kept, with the teacher's score as a soft label.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from retriever_training.negatives.candidates.records import MinedNegatives, Mini
 NEGATIVE_BELOW = 0.1
 POSITIVE_ABOVE = 0.9
 MAX_FINALISTS = 8
-"""Candidates a question that it reads: with 10,000 questions 80,000 pairs."""
+"""The number of candidates that it reads per question: 80,000 pairs for 10,000 questions."""
 
 Zone = Literal["negative", "soft", "suspect"]
 
@@ -33,7 +33,7 @@ class Teacher(Protocol):
 
 
 def zone_of(score: float) -> Zone:
-    """What a teacher's score makes of a candidate.
+    """Returns the zone of a candidate by the teacher's score.
 
     >>> zone_of(0.05), zone_of(0.1), zone_of(0.9), zone_of(0.95)
     ('negative', 'soft', 'soft', 'suspect')
@@ -49,7 +49,7 @@ class CachingTeacher:
         self._scores: dict[tuple[str, str], float] = {}
 
     def scores(self, question: str, passages: Sequence[str]) -> FloatArray:
-        """As of `Teacher`."""
+        """Returns the scores that `Teacher.scores` describes."""
         new = [passage for passage in dict.fromkeys(passages) if (question, passage) not in self._scores]
         if new:
             for passage, score in zip(new, self._teacher.scores(question, new).tolist(), strict=True):
@@ -58,7 +58,7 @@ class CachingTeacher:
 
 
 def clipped_logits(scores: FloatArray) -> FloatArray:
-    """Probabilities on the scale of a softmax; those nearer than a thousandth to 0 or 1 count as so near.
+    """Returns the logits of probabilities, which are clipped to a thousandth from 0 and 1.
 
     >>> [round(score, 2) for score in clipped_logits(np.array([0.5, 1.0], np.float32)).tolist()]
     [0.0, 6.91]
@@ -68,12 +68,12 @@ def clipped_logits(scores: FloatArray) -> FloatArray:
 
 
 def choose_finalists(passages: Sequence[int], ranks: Sequence[int], n: int = MAX_FINALISTS) -> list[int]:
-    """The *n* passages that a teacher reads: the best of each source first, equal ranks as given, none twice.
+    """Returns the *n* passages that a teacher reads: the best of each source first, ties as given, none twice.
 
     >>> choose_finalists([7, 8, 9, 7], [1, 2, 1, 1], n=2)
     [7, 9]
     """
-    order = sorted(range(len(passages)), key=lambda place: ranks[place])
+    order = sorted(range(len(passages)), key=ranks.__getitem__)
     return list(dict.fromkeys(passages[index] for index in order))[:n]
 
 
@@ -91,7 +91,7 @@ class TeacherScore:
 def scored_candidates(
     mine: MiningContext, texts: Sequence[str], mined: Sequence[MinedNegatives], teacher: Teacher
 ) -> Iterator[TeacherScore]:
-    """What the teacher said of the candidates that it read; a `Remembered` one reads nothing again.
+    """Yields the teacher's scores of the candidates that it read; a `CachingTeacher` reads nothing again.
 
     Those of zone "suspect" are for people to review, those of zone "soft" are negatives with a label of their own.
     Passages that people rejected are not read.

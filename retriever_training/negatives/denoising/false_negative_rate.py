@@ -1,4 +1,4 @@
-"""How many emitted negatives are right after all, measured if more right passages are known than mining is told."""
+"""How many mined negatives are right after all, measured with right passages that are hidden from mining."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ ALL_SOURCES = "all sources"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartlyLabelledQuestion:
-    """A question of which mining is told one right passage, and what else is known of it; passages by id."""
+    """A question with the one right passage that mining is given, and what else is known about it; passages by id."""
 
     query_id: str
     question: str
     passage_id: str
-    """The one it is told."""
+    """The right passage that mining is given."""
     right: frozenset[str]
-    """Others that are right."""
+    """Other right passages, hidden from mining."""
     wrong: frozenset[str] | None
-    """Those that are known to be wrong; None if every passage that is not right is."""
+    """The passages known to be wrong; None if every passage that is not right is wrong."""
 
     def truth(self, passage_id: str) -> bool | None:
-        """Whether a passage is right; None if nobody knows."""
+        """Returns whether a passage is right; None if nobody knows."""
         if passage_id in self.right:
             return True
         return False if self.wrong is None or passage_id in self.wrong else None
@@ -48,21 +48,21 @@ class FalseNegativeRate:
     source: str
     n_emitted: int
     n_judged: int
-    """Of these, the ones of which the truth is known."""
+    """The emitted negatives of which it is known whether they are right."""
     n_false: int
 
     @property
     def share_of_emitted(self) -> float:
-        """Known false ones among all: the least that the share can be."""
+        """The share of all negatives that are known to be false: a lower bound."""
         return self.n_false / max(1, self.n_emitted)
 
     @property
     def share_of_judged(self) -> float:
-        """False ones among the judged. If only what a retriever showed was judged, it is more than the share."""
+        """The share of the judged negatives that are false: an overestimate if only what a retriever showed was judged."""
         return self.n_false / max(1, self.n_judged)
 
     def interval(self, n: int) -> tuple[float, float]:
-        """Wilson's 95 % interval of n_false of *n* (Wilson, JASA 1927).
+        """Returns Wilson's 95 % interval of n_false of *n* (Wilson, JASA 1927).
 
         >>> [round(end, 3) for end in FalseNegativeRate("bm25", 100, 50, 5).interval(50)]
         [0.043, 0.214]
@@ -79,46 +79,47 @@ class FalseNegativeRate:
 
 @dataclass(frozen=True, slots=True)
 class RuleRemovals:
-    """What one rule took out."""
+    """The candidates that one rule removed."""
 
     reason: str
     n: int
     n_right: int
-    """Known to be right: removed with good cause."""
+    """Known to be right, so rightly removed."""
     n_wrong: int
-    """Known to be wrong: good negatives lost."""
+    """Known to be wrong, so good negatives were lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FalseNegativeRates:
-    """One measurement; rates by source, then of all sources together."""
+    """The result of a measurement: rates by source, the last one for all sources together."""
 
     n_questions: int
     n: int
-    """Negatives a question and source."""
+    """The number of negatives counted per question and source."""
     n_hidden: int
-    """Right passages that mining was not told of."""
+    """The number of right passages that were hidden from mining."""
     as_found: tuple[FalseNegativeRate, ...]
-    """As found."""
+    """The rates before cleaning."""
     cleaned: tuple[FalseNegativeRate, ...]
+    """The rates after cleaning."""
     removals: tuple[RuleRemovals, ...]
-    """By reason, over the whole pools, the most frequent first."""
+    """Removals by reason, over the whole pools, the most frequent first."""
     n_candidates: int
-    """In the pools, each question's passage once."""
+    """The number of candidates in the pools; each question's passage counts once."""
 
 
 def questions_from_ratings(
     file: Path, split: str, queries: Mapping[str, str], qrels: Mapping[str, Grades]
 ) -> list[PartlyLabelledQuestion]:
-    """Questions of whose passages people rated several: told is the labelled one, else the best rated.
+    """Returns the questions with several rated passages; mining is given the labelled one, or else the best rated.
 
-    Right is what is Acceptable in the mean, wrong what falls short of "Could be improved"; between them people are
-    divided, and it counts neither way. Lines are as of FeedbackQA's feedback.jsonl.
+    A passage is right if its mean rating is at least "Acceptable", and wrong if it is below "Could be improved"; between
+    them people are divided, and it counts neither way. Lines have the format of FeedbackQA's feedback.jsonl.
 
     Raises:
         UsageError: a line has no query_id, passage_id or rating.
     """
-    told = []
+    questions = []
     for query_id, means in _mean_ratings(file, split).items():
         labelled = [passage_id for passage_id, grade in qrels.get(query_id, {}).items() if grade > 0]
         best = labelled[0] if labelled else max(means, key=lambda passage_id: means[passage_id])
@@ -127,7 +128,7 @@ def questions_from_ratings(
             right = {passage_id for passage_id, mean in others.items() if mean >= RATINGS["Acceptable"]}
             wrong = {passage_id for passage_id, mean in others.items() if mean < RATINGS["Could be improved"]}
             right.update(labelled[1:])
-            told.append(
+            questions.append(
                 PartlyLabelledQuestion(
                     query_id=query_id,
                     question=queries[query_id],
@@ -136,13 +137,13 @@ def questions_from_ratings(
                     wrong=frozenset(wrong),
                 )
             )
-    return told
+    return questions
 
 
 def questions_from_qrels(
     queries: Mapping[str, str], qrels: Mapping[str, Grades], seed: int = 13
 ) -> list[PartlyLabelledQuestion]:
-    """Questions with several right passages, one of which, drawn at random, is told and the others hidden.
+    """Returns the questions with several right passages; mining is given one, drawn at random, and the others are hidden.
 
     >>> questions_from_qrels({"q": "?"}, {"q": {"a": 1, "b": 2, "c": 0}}, seed=1)[0].wrong
     frozenset({'c'})
@@ -150,22 +151,22 @@ def questions_from_qrels(
     []
     """
     generator = np.random.default_rng(seed)
-    told = []
+    questions = []
     for query_id, grades in sorted(qrels.items()):
         right = sorted(passage_id for passage_id, grade in grades.items() if grade > 0)
         if len(right) > 1:
-            one = right[int(generator.integers(len(right)))]
+            given = right[int(generator.integers(len(right)))]
             wrong = frozenset(passage_id for passage_id, grade in grades.items() if grade <= 0)
-            told.append(
+            questions.append(
                 PartlyLabelledQuestion(
                     query_id=query_id,
                     question=queries[query_id],
-                    passage_id=one,
-                    right=frozenset(right) - {one},
+                    passage_id=given,
+                    right=frozenset(right) - {given},
                     wrong=wrong,
                 )
             )
-    return told
+    return questions
 
 
 def questions_from_answers(
@@ -174,19 +175,19 @@ def questions_from_answers(
     answers: Mapping[str, Sequence[str]],
     texts: Mapping[str, str],
 ) -> list[PartlyLabelledQuestion]:
-    """Questions with answers: every passage that holds one is right, as DPR has it, every other one wrong.
+    """Returns the questions with answers: passages that contain an answer are right, as in DPR, and all others wrong.
 
-    Only if the labelled passage itself holds an answer: elsewhere the words of the answer say little. Short answers
-    are in some passages by chance; the rate of the random source says in how many.
+    Includes only questions whose labelled passage itself contains an answer, because otherwise the words of the answer
+    say little. Short answers are in some passages by chance; the rate of the random source shows in how many.
     """
     words = {passage_id: normalise_words(text) for passage_id, text in texts.items()}
-    told = []
+    questions = []
     for query_id, grades in sorted(qrels.items()):
         given = answers.get(query_id, ())
         labelled = [passage_id for passage_id, grade in grades.items() if grade > 0]
         if labelled and has_answer(words[labelled[0]], given):
             right = frozenset(passage_id for passage_id, text in words.items() if has_answer(text, given))
-            told.append(
+            questions.append(
                 PartlyLabelledQuestion(
                     query_id=query_id,
                     question=queries[query_id],
@@ -195,42 +196,42 @@ def questions_from_answers(
                     wrong=None,
                 )
             )
-    return told
+    return questions
 
 
 def measure(
-    told: Sequence[PartlyLabelledQuestion],
+    questions: Sequence[PartlyLabelledQuestion],
     by_source: Mapping[str, Sequence[MinedNegatives]],
     passage_ids: Sequence[str],
     n: int = 4,
 ) -> FalseNegativeRates:
-    """The rates among the first *n* negatives a question that each source emits, as found and after cleaning.
+    """Returns the rates among the first *n* negatives per question that each source emits, before and after cleaning.
 
-    *by_source* holds one `Mined` for each question of *told*, in its order.
+    *by_source* holds one `MinedNegatives` for each of the *questions*, in their order.
     """
     naive = {name: [in_found_order(result)[:n] for result in mined] for name, mined in by_source.items()}
     cleaned = {name: [result.kept[:n] for result in mined] for name, mined in by_source.items()}
     return FalseNegativeRates(
-        n_questions=len(told),
+        n_questions=len(questions),
         n=n,
-        n_hidden=sum(len(truth.right) for truth in told),
-        as_found=_rates(told, naive, passage_ids),
-        cleaned=_rates(told, cleaned, passage_ids),
-        removals=_removals(told, by_source, passage_ids),
+        n_hidden=sum(len(truth.right) for truth in questions),
+        as_found=_rates(questions, naive, passage_ids),
+        cleaned=_rates(questions, cleaned, passage_ids),
+        removals=_removals(questions, by_source, passage_ids),
         n_candidates=sum(
             len({candidate.passage for mined in by_source.values() for candidate in in_found_order(mined[row])})
-            for row in range(len(told))
+            for row in range(len(questions))
         ),
     )
 
 
 def in_found_order(mined: MinedNegatives) -> list[Candidate]:
-    """All candidates of a question in the order in which the source found them."""
-    return sorted([*mined.kept, *(candidate for candidate, _ in mined.removed)], key=lambda one: one.rank)
+    """Returns all candidates of a question in the order in which the source found them."""
+    return sorted([*mined.kept, *(candidate for candidate, _ in mined.removed)], key=lambda candidate: candidate.rank)
 
 
 def _rates(
-    told: Sequence[PartlyLabelledQuestion],
+    questions: Sequence[PartlyLabelledQuestion],
     emitted: Mapping[str, Sequence[Sequence[Candidate]]],
     passage_ids: Sequence[str],
 ) -> tuple[FalseNegativeRate, ...]:
@@ -239,26 +240,29 @@ def _rates(
         for name, of_questions in emitted.items()
     }
     rows[ALL_SOURCES] = [
-        sorted({row for of_questions in rows.values() for row in of_questions[index]}) for index in range(len(told))
+        sorted({row for of_questions in rows.values() for row in of_questions[index]})
+        for index in range(len(questions))
     ]
-    return tuple(_rate(name, told, of_questions, passage_ids) for name, of_questions in rows.items())
+    return tuple(_rate(name, questions, of_questions, passage_ids) for name, of_questions in rows.items())
 
 
 def _rate(
-    name: str, told: Sequence[PartlyLabelledQuestion], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]
+    name: str, questions: Sequence[PartlyLabelledQuestion], rows: Sequence[Sequence[int]], passage_ids: Sequence[str]
 ) -> FalseNegativeRate:
-    truths = [truth.truth(passage_ids[row]) for truth, candidates in zip(told, rows, strict=True) for row in candidates]
+    truths = [
+        truth.truth(passage_ids[row]) for truth, candidates in zip(questions, rows, strict=True) for row in candidates
+    ]
     return FalseNegativeRate(
         name, len(truths), sum(truth is not None for truth in truths), sum(truth is True for truth in truths)
     )
 
 
 def _removals(
-    told: Sequence[PartlyLabelledQuestion],
+    questions: Sequence[PartlyLabelledQuestion],
     by_source: Mapping[str, Sequence[MinedNegatives]],
     passage_ids: Sequence[str],
 ) -> tuple[RuleRemovals, ...]:
-    """A question's passage counts once, however many sources found it."""
+    """Counts removals by reason; a question's passage counts once, however many sources found it."""
     reasons = {
         (index, candidate.passage): reason
         for mined in by_source.values()
@@ -267,23 +271,23 @@ def _removals(
     }
     counts: dict[str, Counter[bool | None]] = defaultdict(Counter)
     for (index, passage), reason in reasons.items():
-        counts[reason][told[index].truth(passage_ids[passage])] += 1
-    found = (RuleRemovals(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
-    return tuple(sorted(found, key=lambda removal: -removal.n))
+        counts[reason][questions[index].truth(passage_ids[passage])] += 1
+    removals = (RuleRemovals(reason, count.total(), count[True], count[False]) for reason, count in counts.items())
+    return tuple(sorted(removals, key=lambda removal: -removal.n))
 
 
 def _mean_ratings(file: Path, split: str) -> dict[str, dict[str, float]]:
-    """query_id → passage_id → mean rating, of the lines of one split."""
+    """Returns query_id → passage_id → mean rating, from the lines of one split."""
     given: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
         try:
-            one = json.loads(line)
-            query_id, passage_id, rating = one["query_id"], one["passage_id"], RATINGS[one["rating"]]
+            entry = json.loads(line)
+            query_id, passage_id, rating = entry["query_id"], entry["passage_id"], RATINGS[entry["rating"]]
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{file}, line {number}: expected query_id, passage_id and a rating of {', '.join(RATINGS)} ({error!r})"
             ) from None
-        if one.get("split", split) == split:
+        if entry.get("split", split) == split:
             given[query_id][passage_id].append(rating)
     return {
         query_id: {passage_id: sum(group) / len(group) for passage_id, group in by_passage.items()}

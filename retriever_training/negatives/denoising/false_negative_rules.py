@@ -1,4 +1,4 @@
-"""Takes false negatives out: passages that nobody judged but that are probably right.
+"""Removes false negatives: passages that nobody judged but that are probably right.
 
 A list of rules, each with a code. A candidate is removed by the first rule that matches, and keeps its code as the reason.
 """
@@ -39,25 +39,25 @@ from retriever_training.negatives.reasons import RemovalCode, RemovalReason, rem
 POSITIVE_MARGIN = 0.95
 """A negative's score is at most this share of the positive's (TopK-PercPos of NV-Retriever, arXiv 2407.15831)."""
 NEAR_DUPLICATE_COSINE = 0.97
-"""Cosine from which two passages say the same."""
+"""The cosine from which two passages say the same."""
 SERVED_MARGIN = 0.9
-"""The same as MARGIN, of the score by which a passage is served: cosine + LEXICAL_WEIGHT · BM25 over its maximum."""
+"""POSITIVE_MARGIN for the score by which a passage is served: cosine + LEXICAL_WEIGHT · BM25 over its maximum."""
 LEXICAL_WEIGHT = 0.25
 MIN_CONTAINMENT = 0.8
-"""Share of the shorter passage's shingles from which it says the same as the longer one."""
+"""The share of the shorter passage's shingles in the longer one from which both say the same."""
 MIN_SHINGLE_COSINE = 0.5
-"""Cosine from which shingles are counted: of 189 pairs in feedbackqa-uk that share CONTAINED, the least had .59."""
+"""The cosine from which shingles are compared: of 189 pairs in feedbackqa-uk that share MIN_CONTAINMENT, the lowest had .59."""
 
 
 @dataclass(frozen=True, slots=True)
 class FalseNegativeRule:
-    """One way for a candidate to be right after all."""
+    """One way in which a candidate may be right after all."""
 
     code: RemovalCode
     matches: Callable[[PairFeatures, CandidatePairs], BoolArray]
-    """`(m,)`: to which of the pairs it objects."""
+    """`(m,)`: which of the pairs it matches."""
     applies_to_rejected: bool = False
-    """Whether it holds for passages that people rejected too: a person who looked knows more than a margin."""
+    """Whether it applies to passages that people rejected too; a person who looked knows more than a margin."""
     detail: str = ""
     """The view's name, if it is a view's margin."""
 
@@ -68,81 +68,83 @@ class FalseNegativeRule:
 
 
 def is_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate is known to be right."""
+    """Matches candidates that are known to be right."""
     return np.isin(grounds.keys(pairs), grounds.positives)
 
 
 def is_reviewed(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """Somebody looked at it as a negative of this question, and said that it is none."""
+    """Matches candidates that a reviewer decided are not negatives for this question."""
     return np.isin(grounds.keys(pairs), grounds.reviewed)
 
 
 def has_text_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate has the words of a positive, in their order."""
+    """Matches candidates that have the words of a positive in the same order."""
     return grounds.matches_any_positive(
         pairs, lambda passages, positives: grounds.text_numbers(passages) == grounds.text_numbers(positives)
     )
 
 
 def shares_wording_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate and a positive share CONTAINED of the shorter one's shingles, and no name or number
-    distinguishes them.
+    """Matches candidates that share MIN_CONTAINMENT of the shorter one's shingles with a positive, if no name or number
+    distinguishes the two.
 
-    Then one was cut out of the other, or is another version of it. If names or numbers differ, both were cut from one
+    Then one was cut out of the other, or is another version of it. If names or numbers differ, both come from one
     template and say different things.
     """
     return grounds.matches_any_positive(pairs, partial(_share_wording, grounds))
 
 
 def is_near_duplicate_of_positive(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate's vector by the base is nearly that of a positive, and no name or number distinguishes them."""
+    """Matches candidates whose vector by the base is nearly a positive's, if no name or number distinguishes them."""
     return grounds.matches_any_positive(pairs, partial(_nearly_the_same, grounds))
 
 
 def is_positive_for_near_question(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """People called it right for a question that asks nearly the same."""
+    """Matches candidates that people called right for a question that asks nearly the same."""
     return np.isin(grounds.keys(pairs), grounds.near_question_keys)
 
 
 def was_called_helpful(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """Somebody called it helpful for this question, and was outvoted."""
+    """Matches candidates that somebody called helpful for this question, but was outvoted."""
     return np.isin(grounds.keys(pairs), grounds.suspected)
 
 
 def contains_answer(grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """An answer to the question is in it."""
+    """Matches candidates that contain a known answer to the question."""
     answers = grounds.known.answers
     if not answers:
         return np.zeros(len(pairs), np.bool_)
-    found = (
+    matches = (
         has_answer(grounds.plain(passage), answers[question])
         for question, passage in zip(pairs.questions.tolist(), pairs.passages.tolist(), strict=True)
     )
-    return np.fromiter(found, np.bool_, len(pairs))
+    return np.fromiter(matches, np.bool_, len(pairs))
 
 
 def exceeds_margin(view: VersionView, margin: float, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate is closer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least
+    """Matches candidates closer to the question than *margin* allows: s⁻ > s⁺ - (1 - margin) · |s⁺|, s⁺ of the least
     similar positive.
 
-    If s⁺ is above 0 that is NV-Retriever's s⁻ > margin · s⁺, and below it `mine_hard_negatives`'s bound too.
+    If s⁺ is above 0 this is NV-Retriever's s⁻ > margin · s⁺, and below 0 it is `mine_hard_negatives`'s bound too.
     A question without a positive has no bound.
     """
     return _beyond(
-        margin, grounds.lowest_per_question(_cosines(view, grounds.told))[pairs.questions], _cosines(view, pairs)
+        margin,
+        grounds.lowest_per_question(_cosines(view, grounds.positive_pairs))[pairs.questions],
+        _cosines(view, pairs),
     )
 
 
 def exceeds_served_margin(view: VersionView, grounds: PairFeatures, pairs: CandidatePairs) -> BoolArray:
-    """The candidate is served nearly as high as the positive: as `exceeds_margin`, on the sum of cosine and weighted
-    BM25.
+    """Matches candidates that are served nearly as high as the positive: `exceeds_margin` on the sum of cosine and
+    weighted BM25.
 
-    Two retrievers see more than one: on 223 questions of FeedbackQA (dev) whose passages people had rated, the cosine's
+    Two retrievers see more than one. On 223 questions of FeedbackQA (dev) whose passages people had rated, the cosine's
     margin let 34 of 118 hidden right passages through as negatives, both margins 14.
     """
-    both = grounds.told + pairs  # at once: each question's BM25 is worked out over the whole library
+    both = grounds.positive_pairs + pairs  # together, because each question's BM25 is computed over the whole library
     served = fuse_scores(_cosines(view, both), grounds.normalised_bm25(both), LEXICAL_WEIGHT)
-    positives, candidates = np.split(served, [len(grounds.told)])
+    positives, candidates = np.split(served, [len(grounds.positive_pairs)])
     return _beyond(SERVED_MARGIN, grounds.lowest_per_question(positives)[pairs.questions], candidates)
 
 
@@ -163,7 +165,9 @@ LIKELY_POSITIVE_RULES: tuple[FalseNegativeRule, ...] = (
 def false_negative_rules(
     views: Sequence[VersionView], margin: float = POSITIVE_MARGIN
 ) -> tuple[FalseNegativeRule, ...]:
-    """All rules in the order in which they are asked, cheap ones first; a margin for every view, the last being current."""
+    """Returns all rules in the order in which they are asked, cheap ones first, with a margin for each view; the last view is
+    the current version's.
+    """
     margins = (
         FalseNegativeRule("exceeds_margin", partial(exceeds_margin, view, margin), detail=view.name) for view in views
     )
@@ -181,11 +185,11 @@ def remove_false_negatives(
     known: KnownLabels = NO_KNOWN_LABELS,
     teacher: Teacher | None = None,
 ) -> list[MinedNegatives]:
-    """Keeps, for each question, the candidates that no rule objects to; what is removed carries the reason.
+    """Keeps, for each question, the candidates that no rule matches; the removed ones carry the reason.
 
-    *texts* are the passages' texts, in the mine's order. Give what all sources found in one call: then no text is read
-    twice. With a *teacher* only the finalists that it read are kept, except for what people rejected; give a
-    `Remembered` one and ask `read_candidates` for its scores.
+    *texts* are the passages' texts, in the order of *mine*. Pass the candidates of all sources in one call, so that no text
+    is read twice. With a *teacher* only the finalists that it reads are kept, except for what people rejected; pass a
+    `CachingTeacher` and ask `scored_candidates` for its scores.
     """
     grounds, asked = PairFeatures(mine, views, texts, known), false_negative_rules(views, margin)
     pairs, rejected = as_pairs(found)
@@ -194,14 +198,14 @@ def remove_false_negatives(
     mined = []
     start = 0
     for candidates in found:
-        some = objections[start : start + len(candidates)].tolist()
-        mined.append(_mined(candidates, [reasons[index] if index >= 0 else None for index in some]))
+        matched = objections[start : start + len(candidates)].tolist()
+        mined.append(_mined(candidates, [reasons[index] if index >= 0 else None for index in matched]))
         start += len(candidates)
     return mined if teacher is None else _read(mine, texts, mined, teacher)
 
 
 def as_pairs(found: Sequence[Sequence[Candidate]]) -> tuple[CandidatePairs, BoolArray]:
-    """All candidates of all questions as pairs, and which of them people rejected, `(m,)`."""
+    """Returns all candidates of all questions as pairs, and which of them people rejected, `(m,)`."""
     questions = np.repeat(np.arange(len(found)), [len(candidates) for candidates in found])
     passages = np.fromiter(
         (candidate.passage for candidates in found for candidate in candidates), np.int64, len(questions)
@@ -215,7 +219,7 @@ def as_pairs(found: Sequence[Sequence[Candidate]]) -> tuple[CandidatePairs, Bool
 def first_matching_rules(
     grounds: PairFeatures, pairs: CandidatePairs, rejected: BoolArray, rules: Sequence[FalseNegativeRule]
 ) -> IntArray:
-    """`(m,)`: the place of the first rule that objects to each pair, -1 if none does.
+    """Returns `(m,)`: the index of the first rule that matches each pair, -1 if none does.
 
     *rejected* says which of them people rejected.
     """
@@ -227,7 +231,7 @@ def first_matching_rules(
 
 
 def count_removed(mined: Iterable[MinedNegatives]) -> dict[RemovalReason, int]:
-    """How many candidates went, by reason."""
+    """Returns how many candidates were removed, by reason."""
     return dict(Counter(reason for result in mined for _, reason in result.removed))
 
 
@@ -242,7 +246,7 @@ def _mined(candidates: Sequence[Candidate], reasons: Sequence[RemovalReason | No
 def _read(
     mine: MiningContext, texts: Sequence[str], mined: Sequence[MinedNegatives], teacher: Teacher
 ) -> list[MinedNegatives]:
-    """Returns what is left without the candidates that the teacher takes for right or does not read."""
+    """Removes the candidates that the teacher takes for right or does not read."""
     result = []
     for question, cleaned in zip(mine.questions, mined, strict=True):
         unjudged = [candidate for candidate in cleaned.kept if candidate.source != "feedback"]
@@ -273,7 +277,7 @@ def _cosines(view: VersionView, pairs: CandidatePairs) -> NDArray[np.float64]:
 
 
 def _alike(grounds: PairFeatures, passages: IntArray, positives: IntArray) -> NDArray[np.float64]:
-    """`(m,)`: cosines between passages by the first view."""
+    """Returns `(m,)`: the cosines between passages by the first view."""
     vectors = grounds.views[0].passage_vectors
     return row_cosines(vectors, passages, vectors, positives)
 
@@ -282,16 +286,20 @@ def _share_wording(grounds: PairFeatures, passages: IntArray, positives: IntArra
     found = np.zeros(len(passages), np.bool_)
     near = np.flatnonzero(_alike(grounds, passages, positives) >= MIN_SHINGLE_COSINE)
     found[near] = grounds.shingled.containments(passages[near], positives[near]) >= MIN_CONTAINMENT
-    return _not_told_apart(grounds, found, passages, positives)
+    return _without_distinguished(grounds, found, passages, positives)
 
 
 def _nearly_the_same(grounds: PairFeatures, passages: IntArray, positives: IntArray) -> BoolArray:
-    return _not_told_apart(grounds, _alike(grounds, passages, positives) >= NEAR_DUPLICATE_COSINE, passages, positives)
+    return _without_distinguished(
+        grounds, _alike(grounds, passages, positives) >= NEAR_DUPLICATE_COSINE, passages, positives
+    )
 
 
-def _not_told_apart(grounds: PairFeatures, alike: BoolArray, passages: IntArray, positives: IntArray) -> BoolArray:
-    """Returns the *alike* pairs, `(m,)`, whose words say the same."""
+def _without_distinguished(
+    grounds: PairFeatures, alike: BoolArray, passages: IntArray, positives: IntArray
+) -> BoolArray:
+    """Returns `(m,)`: the *alike* pairs that no name or number distinguishes."""
     same = alike.copy()
-    places = np.flatnonzero(alike)
-    same[places] = ~grounds.differ_in_named_terms(passages[places], positives[places])
+    indexes = np.flatnonzero(alike)
+    same[indexes] = ~grounds.differ_in_named_terms(passages[indexes], positives[indexes])
     return same

@@ -1,4 +1,4 @@
-"""What the rules of cleaning look at: candidates as columns, and what is known of questions and passages."""
+"""The features that rules look at: candidates as columns, and what is known about questions and passages."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from rag.text.shingles import ShingleIndex, normalise_words
 from retriever_training.negatives.candidates.records import MiningContext, VersionView
 
 SAME_QUESTION_COSINE = 0.9
-"""Cosine, by the first view, from which two questions ask nearly the same."""
+"""The cosine, by the first view, from which two questions ask nearly the same."""
 ROWS_PER_BLOCK = 128  # × 100,000 passages: 50 MB
 
 
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
-    """What is known about the questions besides their positives; unknown fields are empty."""
+    """What is known about the questions apart from their positives; unknown fields are empty."""
 
     answers: Sequence[Sequence[str]] = ()
     """The answers to each question, as text."""
     suspected: Sequence[frozenset[int]] = ()
-    """For each question the passages that somebody called helpful for it, though people settled otherwise."""
+    """For each question the passages that somebody called helpful for it, although the votes settled otherwise."""
     reviewed: Sequence[frozenset[int]] = ()
-    """For each question the passages that a review took out of its negatives."""
+    """For each question the passages that a review decided are not its negatives."""
 
 
 NO_KNOWN_LABELS = KnownLabels()
@@ -37,7 +37,7 @@ NO_KNOWN_LABELS = KnownLabels()
 
 @dataclass(frozen=True, slots=True)
 class CandidatePairs:
-    """Questions and passages by their rows, one candidate a place."""
+    """Candidates as two columns: rows of questions and rows of passages."""
 
     questions: IntArray
     """`(m,)`"""
@@ -52,27 +52,27 @@ class CandidatePairs:
             np.concatenate([self.questions, others.questions]), np.concatenate([self.passages, others.passages])
         )
 
-    def at(self, places: NDArray[Any]) -> CandidatePairs:
-        """Some of the pairs, by place or by mask."""
-        return CandidatePairs(self.questions[places], self.passages[places])
+    def at(self, selected: NDArray[Any]) -> CandidatePairs:
+        """Returns the pairs selected by index or by mask."""
+        return CandidatePairs(self.questions[selected], self.passages[selected])
 
 
 @dataclass(frozen=True)
 class PairFeatures:
-    """A mine, the versions whose margins count, and all that rules work out from them once and look at often.
+    """A mining context, the versions whose margins count, and the features that rules compute once and use often.
 
-    It is worth keeping from source to source: a passage's words are read once.
+    Use one for all sources, so that a passage's words are read once.
     """
 
     mine: MiningContext
     views: Sequence[VersionView]
     texts: Sequence[str]
-    """Of the passages, in the mine's order."""
+    """The passages' texts, in the order of *mine*."""
     known: KnownLabels = NO_KNOWN_LABELS
     _plain: dict[int, str] = field(default_factory=dict, init=False, repr=False)
     _texts: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _questions: dict[int, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict, init=False, repr=False)
-    _told_apart: dict[tuple[int, int], bool] = field(default_factory=dict, init=False, repr=False)
+    _distinguished: dict[tuple[int, int], bool] = field(default_factory=dict, init=False, repr=False)
 
     def plain(self, passage: int) -> str:
         """The passage's normalised words."""
@@ -82,7 +82,7 @@ class PairFeatures:
         return words
 
     def text_numbers(self, passages: IntArray) -> IntArray:
-        """`(m,)`: the same number for passages of the same plain words."""
+        """Returns `(m,)`: the same number for passages with the same plain words."""
         rows, places = np.unique(passages, return_inverse=True)
         numbers = (self._texts.setdefault(self.plain(row), len(self._texts)) for row in rows.tolist())
         return np.fromiter(numbers, np.int64, len(rows))[places]
@@ -93,18 +93,20 @@ class PairFeatures:
         return ShingleIndex(self.plain)
 
     def differ_in_named_terms(self, passages: IntArray, positives: IntArray) -> BoolArray:
-        """`(m,)`: which of the passages say something else than the positive next to them: see `telling`."""
-        found = map(self._tells_apart, passages.tolist(), positives.tolist())
-        return np.fromiter(found, np.bool_, len(passages))
+        """Returns `(m,)`: which passages differ from the positive next to them in names or numbers."""
+        differences = map(self._are_distinguished, passages.tolist(), positives.tolist())
+        return np.fromiter(differences, np.bool_, len(passages))
 
-    def _tells_apart(self, passage: int, positive: int) -> bool:
+    def _are_distinguished(self, passage: int, positive: int) -> bool:
         pair = (passage, positive) if passage < positive else (positive, passage)
-        told = self._told_apart.get(pair)
-        if told is None:
-            one, other = (words_with_case(self.texts[row]) for row in pair)
-            told = differ_in_named_terms(one, other) and differ_in_named_terms(one, other, self._plain_words)
-            self._told_apart[pair] = told
-        return told
+        distinguished = self._distinguished.get(pair)
+        if distinguished is None:
+            first, second = (words_with_case(self.texts[row]) for row in pair)
+            distinguished = differ_in_named_terms(first, second) and differ_in_named_terms(
+                first, second, self._plain_words
+            )
+            self._distinguished[pair] = distinguished
+        return distinguished
 
     @cached_property
     def _plain_words(self) -> frozenset[str]:
@@ -114,11 +116,11 @@ class PairFeatures:
         return lowercase_words(self.texts)
 
     def keys(self, pairs: CandidatePairs) -> IntArray:
-        """One number a pair, for looking it up."""
+        """Returns one number per pair, for looking it up."""
         return pairs.questions * len(self.mine.passage_ids) + pairs.passages
 
     def keys_by_question(self, passages_of_questions: Iterable[Iterable[int]]) -> IntArray:
-        """The keys of passages that are listed by question."""
+        """Returns the keys of passages that are listed by question."""
         width = len(self.mine.passage_ids)
         return np.fromiter(
             (row * width + passage for row, passages in enumerate(passages_of_questions) for passage in passages),
@@ -132,16 +134,16 @@ class PairFeatures:
 
     @cached_property
     def suspected(self) -> IntArray:
-        """The keys of `Known.suspected`."""
+        """The keys of `KnownLabels.suspected`."""
         return self.keys_by_question(self.known.suspected)
 
     @cached_property
     def reviewed(self) -> IntArray:
-        """The keys of `Known.reviewed`."""
+        """The keys of `KnownLabels.reviewed`."""
         return self.keys_by_question(self.known.reviewed)
 
     def pair_with_positives(self, pairs: CandidatePairs) -> tuple[IntArray, IntArray]:
-        """Every pair next to each of its question's positives: places of pairs, and rows of positives, `(p,)` each."""
+        """Returns every pair with each of its question's positives: indexes of pairs and rows of positives, `(p,)` each."""
         counts = self._n_positives[pairs.questions]
         places = np.repeat(np.arange(len(pairs)), counts)
         first = np.cumsum(counts) - counts
@@ -152,7 +154,7 @@ class PairFeatures:
     def matches_any_positive(
         self, pairs: CandidatePairs, alike: Callable[[IntArray, IntArray], BoolArray]
     ) -> BoolArray:
-        """`(m,)`: whether *alike*, which takes passages and positives, holds for any positive of the pair's question."""
+        """Returns `(m,)`: whether *alike*, which takes passages and positives, holds for any positive of the pair's question."""
         places, positives = self.pair_with_positives(pairs)
         found = np.zeros(len(pairs), np.bool_)
         found[places[alike(pairs.passages[places], positives)]] = True
@@ -162,8 +164,8 @@ class PairFeatures:
     def near_question_keys(self) -> IntArray:
         """The keys of passages that are right for another question that asks nearly the same.
 
-        Its cosine with this one is at least SAME_QUESTION, and not each of the two names something that the other
-        does not: how heavy the X200 is says nothing of the X100.
+        Their cosine is at least SAME_QUESTION_COSINE, and it is not so that each names something that the other does not:
+        how heavy the X200 is says nothing about the X100.
         """
         vectors, found = self.views[0].question_vectors, []
         for start in range(0, len(self.mine), ROWS_PER_BLOCK):
@@ -198,22 +200,25 @@ class PairFeatures:
 
     @cached_property
     def _positives(self) -> IntArray:
-        """All of them, question after question."""
+        """The rows of all positives, question after question."""
         return np.fromiter((row for positives in self.mine.positives for row in sorted(positives)), np.int64)
 
     @cached_property
-    def told(self) -> CandidatePairs:
-        """Every question next to each of its positives, `(p,)`."""
+    def positive_pairs(self) -> CandidatePairs:
+        """Every question with each of its positives, `(p,)`."""
         return CandidatePairs(np.repeat(np.arange(len(self.mine)), self._n_positives), self._positives)
 
     def lowest_per_question(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`(q,)`: the lowest score of each question's positives, infinite without one; *scores* are those of `told`."""
+        """Returns `(q,)`: the lowest score of each question's positives, infinite without one.
+
+        *scores* are those of `positive_pairs`.
+        """
         lowest = np.full(len(self.mine), np.inf)
-        np.minimum.at(lowest, self.told.questions, scores)
+        np.minimum.at(lowest, self.positive_pairs.questions, scores)
         return lowest
 
     def normalised_bm25(self, pairs: CandidatePairs) -> NDArray[np.float64]:
-        """`(m,)`: BM25 of the passage for the question, over the question's best."""
+        """Returns `(m,)`: BM25 of the passage for the question, divided by the question's best."""
         questions, lexical = self.mine.questions, self.mine.lexical
         return gather_normalised(
             lambda rows: lexical.score_matrix([questions[row] for row in rows]), pairs.questions, pairs.passages
@@ -223,9 +228,9 @@ class PairFeatures:
 def gather_normalised(
     scores_of: Callable[[Sequence[int]], FloatArray], rows: IntArray, columns: IntArray
 ) -> NDArray[np.float64]:
-    """`(m,)`: chosen elements of a matrix, each over the largest of its row; 0 in rows without any above 0.
+    """Returns `(m,)`: chosen elements of a matrix, each divided by the largest of its row; 0 in rows with none above 0.
 
-    *scores_of* gives some of the matrix's rows, so that it never is there as a whole.
+    *scores_of* returns given rows of the matrix, so that the whole of it is never in memory.
 
     >>> scores = np.array([[4.0, 1.0], [0.0, 0.0]])
     >>> gather_normalised(lambda rows: scores[rows], np.array([1, 0, 0]), np.array([0, 1, 0])).tolist()

@@ -1,4 +1,4 @@
-"""One way of finding negatives a file. A new one is a file with `find` here, and a line in FINDERS."""
+"""One way of finding negatives per file. To add one, add a file with a `Finder` here and a line in FINDERS."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from difflib import get_close_matches
 
 from rag.errors import UsageError
 from retriever_training.negatives.candidates.records import Finder
-from retriever_training.negatives.finders import bm25, dense, in_batch, random
-from retriever_training.negatives.finders import earlier_versions as earlier
-from retriever_training.negatives.finders import lexical_neighbour as word_neighbour
-from retriever_training.negatives.finders import positive_neighbour as neighbour
-from retriever_training.negatives.finders import rejected as feedback
+from retriever_training.negatives.finders.bm25 import find_by_bm25
+from retriever_training.negatives.finders.dense import find_dense
+from retriever_training.negatives.finders.earlier_versions import find_by_earlier_versions
+from retriever_training.negatives.finders.in_batch import find_in_batch
+from retriever_training.negatives.finders.lexical_neighbour import find_lexical_neighbours
+from retriever_training.negatives.finders.positive_neighbour import find_positive_neighbours
+from retriever_training.negatives.finders.random import find_random
+from retriever_training.negatives.finders.rejected import find_rejected
 
 FINDERS: Mapping[str, Finder] = {
-    "feedback": feedback.find_rejected,
-    "dense": dense.find_dense,
-    "earlier": earlier.find_by_earlier_versions,
-    "bm25": bm25.find_by_bm25,
-    "neighbour": neighbour.find_positive_neighbours,
-    "word_neighbour": word_neighbour.find_lexical_neighbours,
-    "random": random.find_random,
-    "in_batch": in_batch.find_in_batch,
+    "feedback": find_rejected,
+    "dense": find_dense,
+    "earlier": find_by_earlier_versions,
+    "bm25": find_by_bm25,
+    "neighbour": find_positive_neighbours,
+    "word_neighbour": find_lexical_neighbours,
+    "random": find_random,
+    "in_batch": find_in_batch,
 }
-"""In the order in which they are asked: what several find belongs to the first."""
+"""The finders in the order in which they are asked; a passage that several find belongs to the first."""
 
 
 def check_sources(sources: Sequence[str]) -> None:
-    """
+    """Checks that every source is a finder.
+
     Raises:
-        UsageError: one is no way of finding negatives, or none is given.
+        UsageError: a source is not one of FINDERS, or none is given.
     """
     for source in sources or ("",):
         if source not in FINDERS:

@@ -1,4 +1,4 @@
-"""Dense negatives: passages that the current version takes for right (ANCE, Xiong et al. 2021)."""
+"""Dense negatives: passages that the current version ranks high (ANCE, Xiong et al. 2021)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from retriever_training.negatives.candidates.records import (
 
 
 def find_dense(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """The *n* passages of highest cosine for each question, its positives left out."""
+    """Returns the *n* passages with the highest cosine for each question, without its positives."""
     return find_by_view(mine, mine.current, "dense", n)
 
 
 def find_by_view(mine: MiningContext, view: VersionView, source: str, n: int) -> list[list[Candidate]]:
-    """Finds the passages that one version ranks highest."""
-    found = find_nearest(view.question_vectors, view.passage_vectors, n + max_positives(mine), seed=mine.seed)
-    return drop_positives(mine, source, n=n, rows=found.rows, scores=found.scores, version=view.version)
+    """Returns the passages that one version ranks highest, without the positives."""
+    nearest = find_nearest(view.question_vectors, view.passage_vectors, n + max_positives(mine), seed=mine.seed)
+    return drop_positives(mine, source, n=n, rows=nearest.rows, scores=nearest.scores, version=view.version)

@@ -1,6 +1,7 @@
-"""Negatives of earlier versions: passages that a version before the current one took for right.
+"""Negatives of earlier versions: passages that a version before the current one ranked high.
 
-What an earlier version confused and the current one does not is still worth saying: each night trains the base again.
+What an earlier version confused is still worth training on, even if the current one does not confuse it, because each
+night trains from the base again.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from retriever_training.negatives.finders.dense import find_by_view
 
 
 def find_by_earlier_versions(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """*n* passages for each question: the nearest by the newest earlier version, by the one before, and so on in turn.
+    """Returns *n* passages for each question: the nearest by the newest earlier version, by the one before, and so on in
+    turn.
 
-    A passage belongs to the first version that names it. Nothing if the mine knows no earlier version.
+    A passage belongs to the first version that finds it. Without an earlier version the lists are empty.
     """
     by_version = [find_by_view(mine, view, "earlier", n) for view in mine.earlier]
     return [interleave([candidates[row] for candidates in by_version], n) for row in range(len(mine))]
 
 
 def interleave(lists: Sequence[Sequence[Candidate]], n: int) -> list[Candidate]:
-    """The first of each list, then the second of each, and so on, up to *n* different passages, ranked again.
+    """Returns the first of each list, then the second of each, and so on, up to *n* different passages, ranked anew.
 
     >>> new, old = (
     ...     [Candidate(passage=row, source="earlier", rank=1, score=0.0, version=name) for row in rows]

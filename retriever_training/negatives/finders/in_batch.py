@@ -1,4 +1,4 @@
-"""In-batch negatives: the right passages of other questions. The loss makes them for free; here they can be seen."""
+"""In-batch negatives: the right passages of other questions. The loss gets them for free; this finder makes them visible."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from retriever_training.negatives.candidates.records import Candidate, MiningContext, drop_positives, max_positives
 from retriever_training.negatives.candidates.sampling import draw_distinct
 
-SPARE_DRAWS = 4  # drawn beyond n, so that n remain
+SPARE_DRAWS = 4  # passages drawn beyond n, so that n remain
 
 
 def find_in_batch(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """For each question the right passages of *n* other questions, drawn as a batch would put them together."""
+    """Returns, for each question, *n* right passages of other questions, drawn as a batch would combine them."""
     everyone = np.array(sorted({row for positives in mine.positives for row in positives}), np.int64)
     n_drawn = min(n + max_positives(mine) + SPARE_DRAWS, len(everyone))
     drawn = draw_distinct(mine.generator("in_batch"), len(mine), len(everyone), n_drawn)

@@ -8,7 +8,7 @@ from retriever_training.negatives.finders.positive_neighbour import find_around_
 
 
 def find_lexical_neighbours(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """The *n* passages of highest BM25 above 0 for the words of a positive; none if the mine has no texts."""
+    """Returns the *n* passages with the highest BM25 above 0 for a positive's words; none if the context has no texts."""
     if not mine.texts:
         return [[] for _ in mine.questions]
     return find_around_positives(

@@ -1,7 +1,7 @@
 """Neighbours of the positive: passages that lie near a right one, whatever the question's words.
 
 If a right passage and its neighbours differ in one fact, the question alone often does not lead to the neighbours,
-and yet they are what an answer would be mistaken for.
+although they are the passages that an answer would most easily be taken from by mistake.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from retriever_training.negatives.candidates.faiss_search import find_nearest
 from retriever_training.negatives.candidates.records import Candidate, MiningContext, max_positives, rank_candidates
 
 SearchAround = Callable[[list[int], int], tuple[NDArray[np.int64], FloatArray]]
-"""Takes passages and how many to find around each; gives their rows, -1 for none, and scores, best first."""
+"""Takes passages and how many to find around each; returns rows, -1 for none, and scores, best first."""
 
 
 def find_positive_neighbours(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """The *n* passages of highest cosine with any of the question's positives, these left out."""
+    """Returns the *n* passages with the highest cosine with any of the question's positives, without the positives."""
     return find_around_positives(mine, "neighbour", n, lambda passages, k: _nearest(mine, passages, k), mine.version)
 
 
 def find_around_positives(
     mine: MiningContext, source: str, n: int, around: SearchAround, version: str = ""
 ) -> list[list[Candidate]]:
-    """The *n* passages of highest score around any of a question's positives, these left out.
+    """Returns the *n* passages with the highest score around any of a question's positives, without the positives.
 
-    Each passage that is right for several questions is looked around once.
+    A passage that is right for several questions is searched around once.
     """
     right = sorted({row for positives in mine.positives for row in positives})
     rows, scores = around(right, n + max_positives(mine))

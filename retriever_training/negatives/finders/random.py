@@ -10,12 +10,12 @@ from retriever_training.negatives.candidates.sampling import draw_distinct
 from retriever_training.negatives.candidates.similarities import lowest_positive_cosines, row_cosines
 
 MAX_COSINE_MARGIN = Margin("percent", 0.95)
-"""Closer to the question than that, a passage is not drawn: cleaning would take it away again."""
-SPARE_DRAWS = 8  # drawn beyond n, so that n remain
+"""A passage closer to the question than this is not drawn, because cleaning would remove it again."""
+SPARE_DRAWS = 8  # passages drawn beyond n, so that n remain
 
 
 def find_random(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """*n* passages drawn without replacement for each question, its positives and what is nearly as close left out."""
+    """Returns *n* passages drawn without replacement for each question, without its positives and passages nearly as close."""
     n_passages = len(mine.passage_ids)
     drawn = draw_distinct(
         mine.generator("random"), len(mine), n_passages, min(n + max_positives(mine) + SPARE_DRAWS, n_passages)

@@ -1,4 +1,4 @@
-"""Negatives from people: passages that were shown for the question and rejected, once the rejection counts."""
+"""Negatives from people: passages that were shown for the question and rejected, if the rejection counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from retriever_training.negatives.candidates.records import Candidate, MiningCon
 
 
 def find_rejected(mine: MiningContext, n: int) -> list[list[Candidate]]:
-    """Up to *n* rejected passages for each question, surest first, its positives left out."""
+    """Returns up to *n* rejected passages for each question, surest first, without its positives."""
     found: list[list[Candidate]] = []
     for rejected, positives in zip(mine.rejected, mine.positives, strict=True):
         rows = [row for row in rejected if row not in positives][:n]
