@@ -160,7 +160,7 @@ def _files(folder: Path) -> list[Path]:
     missing = [file.name for file in needed if not file.is_file()] + ([] if qrels else ["qrels/*.tsv"])
     if missing:
         raise NotFoundError(
-            f"{str(folder)!r} is no BEIR folder, it has no {' and no '.join(missing)}: "
+            f"{str(folder)!r} is not a BEIR folder: it has no {' and no '.join(missing)}; "
             "give a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv"
         )
     return needed + qrels
@@ -178,7 +178,7 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _text(line: Mapping[str, Any], key: str, place: str) -> str:
     value = line.get(key)
     if not isinstance(value, str | int):
-        raise UsageError(f"{place} has no {key!r}, or one that is no text ({value!r}): every line needs it")
+        raise UsageError(f"{place} has no {key!r}, or one that is not a text ({value!r}): every line needs it")
     return str(value)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import ijson
 
@@ -28,6 +28,8 @@ from rag.errors import NotFoundError, UsageError
 CHUNK = 64 * 1024  # characters read at once
 MAX_ENTRY = 64 * 1024**2  # characters; what is longer is not an entry, but a file in which something is not closed
 KINDS = ("positive_ctxs", "negative_ctxs", "hard_negative_ctxs")
+
+LeftOut = Literal["no_right_passage", "no_words", "renamed"]
 
 Entry = Mapping[str, Any]
 
@@ -39,7 +41,7 @@ class ConversionReport:
     n_questions: Mapping[str, int]
     """Split → questions; a question that occurs twice counts once."""
     n_passages: int
-    left_out: Mapping[str, int]
+    left_out: Mapping[LeftOut, int]
     """Reason → the number of questions or passages that were not taken unchanged."""
 
 
@@ -167,12 +169,12 @@ class _Writer:
             file.write("query-id\tcorpus-id\tscore\n")
         self._questions: dict[str, _Question] = {}
         self._hash_of: dict[str, bytes] = {}
-        self._left_out: Counter[str] = Counter()
+        self._left_out: Counter[LeftOut] = Counter()
 
     def add(self, split: str, place: str, entry: Entry) -> None:
         text = entry.get("question")
         if not isinstance(text, str) or not text.strip():
-            raise UsageError(f"{place} has no question, or one that is no text ({text!r}): every entry needs one")
+            raise UsageError(f"{place} has no question, or one that is not a text ({text!r}): every entry needs one")
         place = f"{place} ({text[:40]!r})"
         question = self._questions.setdefault(text, _Question(f"q{len(self._questions)}"))
         question.answers.update(dict.fromkeys(_answers(entry, place)))
@@ -181,7 +183,7 @@ class _Writer:
         new = {passage_id for passage_id in ids["positive_ctxs"] if passage_id} - right
         right |= new
         if not ids["positive_ctxs"]:
-            self._left_out["questions without a right passage, which are not measured"] += 1
+            self._left_out["no_right_passage"] += 1
         wrong = {passage_id for passage_id in ids["hard_negative_ctxs"] if passage_id} - right
         for grade, passage_ids_of_grade in (
             (0, sorted(wrong)),
@@ -194,14 +196,14 @@ class _Writer:
     def _passage_id(self, given: str, title: str, text: str) -> str:
         """The id that the passage has in the corpus, after writing it there if it is new; empty for one without words."""
         if not (title.strip() or text.strip()):
-            self._left_out["passages without a word"] += 1
+            self._left_out["no_words"] += 1
             return ""
         digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "backslashreplace")).digest()[:8]
         passage_id = given or f"p{digest.hex()}"
         if self._hash_of.get(passage_id, digest) != digest:
             passage_id = f"{passage_id}-{digest.hex()}"
             if passage_id not in self._hash_of:
-                self._left_out["passages renamed, because another text has their id"] += 1
+                self._left_out["renamed"] += 1
         if passage_id not in self._hash_of:
             self._hash_of[passage_id] = digest
             self._corpus.write(_json_line({"_id": passage_id, "title": title, "text": text}))
@@ -238,6 +240,6 @@ def _contexts(entry: Entry, kind: str, place: str) -> Iterator[tuple[str, str, s
             raise UsageError(f"{place}: {kind} {number} is a {type(context).__name__}, and must be an object")
         title, text = context.get("title") or "", context.get("text")
         if not isinstance(title, str) or not isinstance(text, str):
-            raise UsageError(f'{place}: {kind} {number} has no "text", or a "title" that is no text')
+            raise UsageError(f'{place}: {kind} {number} has no "text", or a "title" that is not a text')
         given = next((str(context[key]) for key in ("passage_id", "psg_id") if context.get(key) is not None), "")
         yield ("".join(given.split()), title, text)

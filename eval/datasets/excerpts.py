@@ -103,7 +103,7 @@ def _asked(folder: Path) -> Iterator[_Asked]:
             yield read(json.loads(line), folder)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(
-                f"{str(file)!r}, line {number}, is no question as it should be ({error!r}): "
+                f"{str(file)!r}, line {number}, is not a question ({error!r}): "
                 "see the head of eval/datasets/excerpts.py for what a line holds"
             ) from error
 

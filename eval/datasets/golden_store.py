@@ -59,7 +59,7 @@ def with_passage(made: Golden, library: Library, passage_id: str) -> Golden:
         iter(library.get(list(library.resolve([replace_unstorable(passage_id)]).values())).values()), None
     )
     if passage is None:
-        raise NotFoundError(f'no passage {passage_id!r} in the library: "nightjar search" tells the ids of passages')
+        raise NotFoundError(f'no passage {passage_id!r} in the library: "nightjar search" shows the ids of passages')
     return replace(made, source=passage.source, quote=passage.text)
 
 
@@ -101,8 +101,8 @@ def retire_golden(engine: Engine, golden_id: str) -> Golden:
     """
     found = [golden for golden in list_golden(engine) if golden.golden_id.startswith(golden_id)] if golden_id else []
     if len(found) != 1:
-        told = "several begin so" if found else "there is none"
-        raise NotFoundError(f'golden question {golden_id!r}: {told}; "nightjar golden list" names them')
+        reason = "several ids begin with it" if found else "there is none"
+        raise NotFoundError(f'golden question {golden_id!r}: {reason}; "nightjar golden list" names them')
     with engine.begin() as connection:
         this = table.c.golden_id == found[0].golden_id
         connection.execute(update(table).where(this).values(retired_at=utc_now().isoformat()))

@@ -59,12 +59,12 @@ VETOED = {
     "documents, or let a night of tier 3 learn from them.",
     "newest": "The candidate is worse on what people ask now. Judge some of this week's questions, so that the next "
     "night can learn from them.",
-    "recall": "Right passages fall out of the first ten. Read the broken questions below: is the passage that took the "
-    "place right too? Then mark it helpful.",
+    "recall": "Right passages fall out of the first ten. Read the broken questions below: if the passage that took "
+    "the place is right too, mark it helpful.",
     "hubs": "One passage turns up everywhere. Open it: it is often a table of contents or a notice that every page has. "
     "Mark it as not relevant, or take it out of the documents.",
-    "wall": "Too much is lost of what people had found. Read the broken questions below before the next night.",
-    "golden": "A golden question got worse. They were chosen by somebody: look at each of them below.",
+    "wall": "Too many of the passages that people had found are lost. Read the broken questions below before the next night.",
+    "golden": "A golden question got worse. People chose these questions: look at each of them below.",
     "answered": "The candidate declines questions that the documents answer. Look at the broken questions, "
     'and run "nightjar calibrate" after the next promotion.',
     "declined": 'The candidate answers what the documents do not answer. Mark such answers as "not in the documents".',
@@ -140,7 +140,7 @@ def _of_documents(comparison: Comparison, figures: ReportFigures) -> Iterator[st
         worth = part.figures.mean_candidate if part.figures else part.mean
         if worth < mean - WEAK:
             yield (
-                f"Questions about {part.name} are found worst: nDCG@10 {format_number(worth)} on {part.n}, "
+                f"Questions about {part.name} are answered worst: nDCG@10 {format_number(worth)} on {part.n}, "
                 f"{format_number(mean)} on all. Read that document's passages, and judge what is asked of it."
             )
 
@@ -152,6 +152,6 @@ def _of_confidence(comparison: Comparison) -> Iterator[str]:
     answered = float((looked.sureness.gone >= looked.sureness.least).mean())
     if answered > 0.5:
         yield (
-            f"With their passage taken away, {answered:.0%} of the questions were still answered: where many passages "
-            'say nearly the same, that may be right; else run "nightjar calibrate".'
+            f"With their passage taken away, {answered:.0%} of the questions were still answered: if many passages "
+            'say nearly the same, that may be right; otherwise run "nightjar calibrate".'
         )

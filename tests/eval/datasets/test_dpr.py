@@ -91,7 +91,7 @@ def test_passages_without_an_id_or_with_anothers_are_named_by_their_content(tmp_
     texts = {passage_id: text for passage_id, _, text in load_beir(tmp_path / "made").corpus()}
     assert sorted(texts.values()) == ["No id.", "One.", "Two."]
     assert texts["11"] == "One."
-    assert converted.left_out == {"passages renamed, because another text has their id": 1}
+    assert converted.left_out == {"renamed": 1}
     assert all(set(grades) == set(texts) for grades in load_beir(tmp_path / "made").qrels["test"].values())
 
 
@@ -105,8 +105,8 @@ def test_what_can_teach_nothing_is_counted(tmp_path: Path) -> None:
     empty = {"question": "who", "positive_ctxs": [], "hard_negative_ctxs": [context("9", " ", title="")]}
     converted = convert_to_beir({"test": a_file(tmp_path, [ENTRIES[0], empty])}, tmp_path / "made")
     assert converted.left_out == {
-        "passages without a word": 1,
-        "questions without a right passage, which are not measured": 1,
+        "no_words": 1,
+        "no_right_passage": 1,
     }
     assert set(load_beir(tmp_path / "made").split("test")) == {"q0"}
 
@@ -224,6 +224,16 @@ def test_a_converted_file_can_be_ingested_and_measured(tmp_path: Path) -> None:
     assert nightjar(tmp_path / "data", "ingest", "--beir", made).exit_code == 0
     printed = nightjar(tmp_path / "data", "eval", "retrieval", "--dataset", made, "--json")
     assert json.loads(printed.stdout)["n_questions"] == 2
+
+
+def test_the_command_says_what_was_not_taken_unchanged(tmp_path: Path) -> None:
+    entry = {"question": "who", "positive_ctxs": [], "hard_negative_ctxs": [context("9", " ", title="")]}
+    renamed = {"question": "what", "positive_ctxs": [context("11", "One."), context("11", "Two.")]}
+    file = str(a_file(tmp_path, [entry, renamed]))
+    printed = nightjar(tmp_path / "data", "convert-dpr", "--test", file, "--out", str(tmp_path / "made")).stderr
+    assert "1 questions without a right passage, which are not measured" in printed
+    assert "1 passages without a word" in printed
+    assert "1 passages renamed, because another text has their id" in printed
 
 
 def test_a_conversion_of_nothing_is_refused(tmp_path: Path) -> None:

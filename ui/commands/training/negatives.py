@@ -21,8 +21,16 @@ from ui.commands.console import (
 )
 
 if TYPE_CHECKING:
+    from eval.datasets.dpr import LeftOut
     from retriever_training.inspection.negatives_of_question import MinedRows, MiningRequest
     from retriever_training.negatives.denoising.audit import AuditedCandidate
+
+LEFT_OUT_OF_DPR: dict[LeftOut, str] = {
+    "no_right_passage": "questions without a right passage, which are not measured",
+    "no_words": "passages without a word",
+    "renamed": "passages renamed, because another text has their id",
+}
+"""What `convert-dpr` says of questions and passages that were not taken unchanged."""
 
 SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
 
@@ -211,6 +219,6 @@ def convert_dpr(
     with progress_bar("converting", None, "questions") as advance:
         converted = convert_to_beir(files, out, advance)
     for reason, count in converted.left_out.items():
-        typer.echo(f"{count:,} {reason}", err=True)
+        typer.echo(f"{count:,} {LEFT_OUT_OF_DPR[reason]}", err=True)
     questions = ", ".join(f"{count:,} {split} questions" for split, count in converted.n_questions.items())
     typer.echo(f"{converted.n_passages:,} passages and {questions} written to {out}", err=True)
