@@ -12,7 +12,7 @@ _MAY_BE_MARK = re.compile(r"(?:[ \t]*\[[\d\s,;\[\]]{0,200})?[ \t]*\Z")
 
 
 class CitationMarkFilter:
-    """Lets text through as soon as no mark can come of its end.
+    """Lets text through as soon as its end can no longer become a mark.
 
     >>> marks = CitationMarkFilter({1, 2})
     >>> [marks.add(piece) for piece in ("It is open ", "[", "1, 9", "]. Bring a mask [7", "].")], marks.flush()
@@ -25,7 +25,7 @@ class CitationMarkFilter:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """What may be shown now that *piece* has come; the pieces together are `settled` of the whole text."""
+        """Returns what may be shown after *piece*; all returned pieces together are `split_at_open_mark` of the whole text."""
         held = split_at_open_mark(self._held + piece, self._valid)
         end = _first_doubt(held)
         self._held = held[end:]
@@ -38,7 +38,7 @@ class CitationMarkFilter:
 
 
 def split_at_open_mark(text: str, valid: set[int]) -> str:
-    """The text without marks that name no passage, those included that taking others out leaves behind.
+    """Returns the text without marks that name no passage, nor any that removing those creates.
 
     >>> split_at_open_mark("So it is [[9]8].", {1})
     'So it is.'
@@ -49,6 +49,6 @@ def split_at_open_mark(text: str, valid: set[int]) -> str:
 
 
 def _first_doubt(text: str) -> int:
-    """Where the last stretch begins that may still become a mark, or part of one; the length of *text* if there is none."""
-    found = _MAY_BE_MARK.search(text)
-    return found.start() if found else len(text)
+    """Returns where the last stretch begins that may still become a mark or part of one; else the length of *text*."""
+    match = _MAY_BE_MARK.search(text)
+    return match.start() if match else len(text)

@@ -1,7 +1,7 @@
-"""Which stretch of which passage supports each sentence of an answer; what nothing supports is said so.
+"""Which stretch of which passage supports each sentence of an answer, and which sentences nothing supports.
 
-Whoever wrote the answer, the same rules hold: a mark [n] names the n-th hit; a mark that names none is taken out;
-each sentence is looked for in the passages that it names, and gets the best stretch with a support of 0 to 1.
+The same rules hold for quoted and written answers: a mark [n] names the n-th hit; a mark that names no hit is removed;
+each sentence is looked up in the passages that it names, and gets the best stretch with a support of 0 to 1.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from rag.text.sentences import Sentence, split_sentences
 from rag.text.term_coverage import coverage, idf_weights
 
 MAX_SUPPORT_WITHOUT_NUMBER = (
-    0.2  # the most support of a claim with a number or date that the stretch does not have: "not found"
+    0.2  # the most support of a claim if the stretch lacks one of its numbers or dates: "not found"
 )
 MAX_SUPPORT_WITHOUT_NAME = (
-    0.45  # and of one with a name that the passage, its title and its headings do not have: "partly"
+    0.45  # the most support if the passage, its title and its headings lack one of its names: "partly"
 )
 
 _MARKS = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
@@ -44,7 +44,7 @@ class CheckedAnswer:
     """An answer after its citations were checked."""
 
     text: str
-    """The answer, less the marks that name no hit."""
+    """The answer without the marks that name no hit."""
     citations: tuple[Citation, ...]
     """One for each sentence and hit that it names, in reading order."""
     sentences: tuple[CheckedSentence, ...] = ()
@@ -84,7 +84,7 @@ def check_citations(answer: str, hits: Sequence[Hit]) -> CheckedAnswer:
 
 
 def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
-    """The answer less the sentences that are not supported, and the marks behind them.
+    """Returns the answer without the sentences that are not supported, and without their marks.
 
     >>> drop_unsupported_sentences("Nobody knows. Perhaps [7].", [])
     ''
@@ -100,7 +100,7 @@ def drop_unsupported_sentences(answer: str, hits: Sequence[Hit]) -> str:
 
 
 def split_claims(answer: str) -> Iterator[CitedSentence]:
-    """The sentences of an answer, each with the marks inside it or right after it.
+    """Yields the sentences of an answer, each with the marks inside it or right after it.
 
     >>> [(c.text, c.numbers) for c in split_claims("It is open. [1] Bring a mask [2][3]. Go!")]
     [('It is open.', (1,)), ('Bring a mask.', (2, 3)), ('Go!', ())]
@@ -116,7 +116,7 @@ def split_claims(answer: str) -> Iterator[CitedSentence]:
 
 
 def strip_unknown_citations(answer: str, valid: set[int]) -> str:
-    """The answer without the marks that name no hit.
+    """Returns the answer without the marks that name no hit.
 
     >>> strip_unknown_citations("So it is [1, 9]. True [7].", {1})
     'So it is [1]. True.'
@@ -131,7 +131,7 @@ def strip_unknown_citations(answer: str, valid: set[int]) -> str:
 
 
 def neutralise_marks(text: str) -> str:
-    """Square brackets around numbers turned round, so that a document's own references can't pass for citations.
+    """Replaces square brackets around numbers by round ones, so that a document's own references can't pass for citations.
 
     >>> neutralise_marks("as was shown [116, 117]")
     'as was shown (116, 117)'
@@ -140,10 +140,10 @@ def neutralise_marks(text: str) -> str:
 
 
 def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
-    """The stretch of *passage* that supports *claim* best.
+    """Returns the stretch of *passage* that supports *claim* best.
 
-    Support is 1 where the claim is there word for word; else the share of the claim's meaning that one
-    sentence, or two in a row, covers, below 1, and at most UNPROVEN_NUMBER if a number is not among it.
+    Support is 1 if the passage has the claim word for word; else the share of the claim's meaning that one
+    sentence, or two in a row, covers, below 1, and at most `MAX_SUPPORT_WITHOUT_NUMBER` if it lacks one of the claim's numbers.
 
     *split* is the passage's sentences; *weights* says how rare each word is.
     """
@@ -163,7 +163,7 @@ def find_support(claim: str, passage: str, split: Sequence[Sentence], weights: d
 
 
 def _supporting(claim: str, passage: Passage, split: Sequence[Sentence], weights: dict[str, float]) -> SupportSpan:
-    """The stretch that supports the claim best; partly at most, if the passage does not know a name of the claim."""
+    """Returns the stretch that supports the claim best; "partly" at most if the passage lacks a name of the claim."""
     span = find_support(claim, passage.text, split, weights)
     known = passage.encoded_text.casefold()
     if all(name in known for name in sentence_features(claim).names):
@@ -203,7 +203,7 @@ def _numbers(mark: re.Match[str]) -> list[int]:
 
 
 def _take_marks_out(answer: str) -> tuple[str, list[tuple[int, list[int]]]]:
-    """The answer without marks, and for each mark its place in that text and its numbers."""
+    """Returns the answer without marks, and for each mark its position in that text and its numbers."""
     pieces: list[str] = []
     marks: list[tuple[int, list[int]]] = []
     position = length = 0
@@ -215,13 +215,13 @@ def _take_marks_out(answer: str) -> tuple[str, list[tuple[int, list[int]]]]:
     return "".join([*pieces, answer[position:]]), marks
 
 
-def _with_marks(answer: str, place: int) -> int:
-    """The place in the answer of a place in the answer without marks."""
+def _with_marks(answer: str, position: int) -> int:
+    """Translates a position in the answer without marks into one in the answer."""
     for mark in _MARKS.finditer(answer):
-        if mark.start() > place:
+        if mark.start() > position:
             break
-        place += len(mark.group())
-    return place
+        position += len(mark.group())
+    return position
 
 
 def _citation(n: int, passage: Passage, span: SupportSpan) -> Citation:

@@ -1,6 +1,6 @@
-"""Two passages that say the same with another number or date: shown side by side, for one of them is out of date.
+"""Two passages that say the same with another number or date: shown side by side, because one of them is out of date.
 
-Precision first: a product that is called otherwise, another year's figure or another office's hours are no
+Precision first: a product of another name, another year's figure or another office's hours are no
 contradiction, so both sentences must have the same words, names and titles, and differ in one number or date alone.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rag.records import Passage
 from rag.text.sentence_features import sentence_features
 
-MIN_SHARED_WORDS = 3  # content words that both sentences have; fewer don't say what the number is of
+MIN_SHARED_WORDS = 3  # content words that both sentences have; fewer don't say what the number measures
 MIN_SHARED_SHARE = 0.8  # of the content words of the longer one
 
 _WHOLE = re.compile(r"[.!?。][\"'”’»)]*$")

@@ -1,4 +1,4 @@
-"""Question and hits → the best sentences, as quotes, or the reason why nothing answers it."""
+"""Question and hits → the best sentences as quotes, or the reason why nothing answers the question."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PASSAGE_WEIGHT = 0.2
 MAX_SCORE_GAP = 0.2  # a sentence this far below the best one is left out; on average 2.3 remain
 MIN_SHARED_WORD_SHARE = 0.7  # share of the shorter sentence's words from which the other one says it too
 
-# What a question wants by its form ("when": a date) lifts a sentence that holds one.
+# A sentence that holds the type of answer that the question asks for ("when": a date) scores this much higher.
 ANSWER_TYPE_WEIGHT = 0.1
 
 MIN_LEAD_COVERAGE = (
@@ -57,10 +57,10 @@ NO_SENTENCE_REASON = "the passages that were found hold no sentence to quote"
 
 @dataclass(frozen=True, slots=True)
 class QuotedSentence:
-    """One sentence of the answer: as it reads, with its mark, and where it is."""
+    """One sentence of the answer as it reads, with its mark, and its position in the document."""
 
     text: str
-    """Begins with the space or line break that parts it from the quote before."""
+    """Begins with the space or line break that separates it from the previous quote."""
     citation: Citation
 
 
@@ -70,11 +70,11 @@ class ExtractiveAnswer:
 
     quotes: tuple[QuotedSentence, ...]
     support: float
-    """The probability that the hits answer the question, 0 to 1; below the bar's least they don't."""
+    """The probability that the hits answer the question, 0 to 1; below the threshold's least the answer is declined."""
     declined: str
     """Why nothing was chosen; empty if something was."""
     short_answer: str = ""
-    """The short answer that the first quote puts in front; empty if it is not plain which one it is."""
+    """The short answer that precedes the first quote; empty if the sentence holds none, or more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +86,25 @@ class _Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Weighed:
-    """The sentences that were worth encoding, and what speaks for each, every array `(n,)`."""
+class _ScoredSentences:
+    """The sentences that were worth encoding, and the evidence for each; every array is `(n,)`."""
 
     everything: list[_Candidate]
-    """Also those that were not worth it."""
+    """All sentences, those that were not encoded included."""
     candidates: list[_Candidate]
     cosines: FloatArray
     covered: NDArray[np.float64]
-    """Share of the question's words in the sentence, the rare ones counting more."""
+    """The share of the question's words that each sentence has, weighted by rarity."""
     by_passage: NDArray[np.float64]
-    """The same of its passage."""
+    """The share of the question's words that the sentence's passage has, weighted by rarity."""
     scores: NDArray[np.float64]
     wanted: list[str]
     rarity: dict[str, float]
-    said: set[str]
-    """The question's words for what it measures, which "12 kg" says."""
+    measure_terms: set[str]
+    """The question's words for what it measures; a sentence with "12 kg" counts as having them."""
     is_unmeasured: bool
-    """Whether it measures something, and no sentence holds a number with such a unit."""
-    written: set[str]
+    """Whether the question asks for a measure, and no sentence holds a number with a unit of it."""
+    document_terms: set[str]
     """Every word of the hits."""
 
     def signs(self, question: str, hits: Sequence[Hit]) -> AnswerabilityFeatures:
@@ -121,7 +121,9 @@ class _Weighed:
             gap=max(scores) - float(np.median(scores)),
             crowd=float(np.mean([hit.lexical for hit in hits])),
             is_strange=self.is_unmeasured
-            or bool(set(correct_misspellings(sorted(named_terms(question)), self.written)) - self.written),
+            or bool(
+                set(correct_misspellings(sorted(named_terms(question)), self.document_terms)) - self.document_terms
+            ),
             has_words=bool(self.by_passage[best]) or shares_words(question, passage.encoded_text),
         )
 
@@ -130,43 +132,48 @@ def extract_answer(
     question: str, hits: Sequence[Hit], encoder: TextEncoder, threshold: AbstentionThreshold = SHIPPED_THRESHOLD
 ) -> ExtractiveAnswer:
     """Chooses 1 to 4 sentences of *hits* that answer *question* best, or none and the reason."""
-    weighed = _weigh(question, hits, encoder)
-    if weighed is None:
+    scored = _score_sentences(question, hits, encoder)
+    if scored is None:
         return ExtractiveAnswer((), 0.0, NO_SENTENCE_REASON)
-    sureness = threshold.sureness(weighed.signs(question, hits))
+    sureness = threshold.sureness(scored.signs(question, hits))
     if sureness < threshold.least:
-        return ExtractiveAnswer((), sureness, _reason(hits, sureness, threshold.least))
-    chosen = _choose(weighed.candidates, weighed.scores)
-    named = sentence_features(f"{chosen[0].context} {chosen[0].sentence.text}").stems | weighed.said
-    against = _against(chosen, weighed.everything)
-    is_plain = not against and coverage(weighed.wanted, named, weighed.rarity) >= MIN_LEAD_COVERAGE
+        return ExtractiveAnswer((), sureness, _decline_reason(hits, sureness, threshold.least))
+    chosen = _choose(scored.candidates, scored.scores)
+    named = sentence_features(f"{chosen[0].context} {chosen[0].sentence.text}").stems | scored.measure_terms
+    against = _contradicting_quote(chosen, scored.everything)
+    is_plain = not against and coverage(scored.wanted, named, scored.rarity) >= MIN_LEAD_COVERAGE
     lead = _lead(question, chosen[0]) if is_plain else ()
     quotes = _quotes(_in_reading_order(chosen))
     return ExtractiveAnswer((*lead, *quotes, *against), sureness, "", lead[0].citation.quote if lead else "")
 
 
 def answerability_features(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> AnswerabilityFeatures:
-    """What speaks for an answer to *question* among *hits*; all 0 if they hold no sentence."""
-    weighed = _weigh(question, hits, encoder)
-    return weighed.signs(question, hits) if weighed else NO_EVIDENCE
+    """Returns the evidence that *hits* answer *question*; all 0 if they hold no sentence."""
+    scored = _score_sentences(question, hits, encoder)
+    return scored.signs(question, hits) if scored else NO_EVIDENCE
 
 
-def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed | None:
-    """The sentences of the hits that are worth encoding, weighed; None if there is none."""
+def _score_sentences(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _ScoredSentences | None:
+    """Scores the sentences of the hits that are worth encoding; None if the hits hold no sentence."""
     everything = [candidate for hit in hits for candidate in _candidates(hit)]
     if not everything:
         return None
     features = {hit.rank: sentence_features(hit.passage.encoded_text) for hit in hits}
-    written = {token for passage in features.values() for token in passage.tokens}
-    wanted = [stem(word) for word in correct_misspellings(tokenize(question), written)]
+    document_terms = {token for passage in features.values() for token in passage.tokens}
+    wanted = [stem(word) for word in correct_misspellings(tokenize(question), document_terms)]
     weights = idf_weights(candidate.stems for candidate in everything)
-    fits = _fits(question, everything)
+    fits = _answer_type_matches(question, everything)
     measure = requested_measure(question)
-    said = {stem(word) for word in measure.said} if measure else set()
-    stems = [sentence.stems | said if fit else sentence.stems for sentence, fit in zip(everything, fits, strict=True)]
+    measure_terms = {stem(word) for word in measure.said} if measure else set()
+    stems = [
+        sentence.stems | measure_terms if fit else sentence.stems
+        for sentence, fit in zip(everything, fits, strict=True)
+    ]
     covered = np.array(coverages(wanted, stems, weights))
     fitting = {sentence.hit.rank for sentence, fit in zip(everything, fits, strict=True) if fit}
-    of_passages = [passage.stems | said if rank in fitting else passage.stems for rank, passage in features.items()]
+    of_passages = [
+        passage.stems | measure_terms if rank in fitting else passage.stems for rank, passage in features.items()
+    ]
     shares = dict(zip(features, coverages(wanted, of_passages, weights), strict=True))
     by_passage = np.array([shares[sentence.hit.rank] for sentence in everything])
     prior = COVERAGE_WEIGHT * covered + HIT_WEIGHT * np.array([sentence.hit.score for sentence in everything])
@@ -174,7 +181,7 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed
     rows = np.sort(np.argsort(-prior, kind="stable")[:MAX_ENCODED_SENTENCES])
     candidates = [everything[row] for row in rows]
     cosines = _cosines(question, candidates, encoder)
-    return _Weighed(
+    return _ScoredSentences(
         everything=everything,
         candidates=candidates,
         cosines=cosines,
@@ -183,21 +190,21 @@ def _weigh(question: str, hits: Sequence[Hit], encoder: TextEncoder) -> _Weighed
         scores=cosines + prior[rows],
         wanted=wanted,
         rarity=weights,
-        said=said,
+        measure_terms=measure_terms,
         is_unmeasured=measure is not None and not fits.any(),
-        written=written,
+        document_terms=document_terms,
     )
 
 
-def _fits(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
-    """1 for each sentence that holds what the question's form asks for, 0 for the others, `(n,)`."""
+def _answer_type_matches(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float64]:
+    """Returns 1 for each sentence that holds the type of answer that the question asks for, else 0; `(n,)`."""
     return np.array(which_hold_an_answer([candidate.sentence.text for candidate in candidates], question), np.float64)
 
 
 def _candidates(hit: Hit) -> list[_Candidate]:
-    """The sentences of a hit that tell something; a passage of nothing but questions keeps them all."""
-    found = passage_sentences(hit.passage.text)
-    telling = [sentence for sentence in found if not sentence.is_question] or found
+    """Returns the sentences of a hit that are not questions; all of them if the passage has only questions."""
+    sentences = passage_sentences(hit.passage.text)
+    statements = [sentence for sentence in sentences if not sentence.is_question] or sentences
     above = hit.passage.heading.split(" › ")[-1] or hit.passage.title.split(" | ")[-1]
     return [
         _Candidate(
@@ -206,12 +213,12 @@ def _candidates(hit: Hit) -> list[_Candidate]:
             (sentence.context or above)[-MAX_CONTEXT_CHARACTERS:],
             sentence_features(sentence.text).stems,
         )
-        for sentence in telling
+        for sentence in statements
     ]
 
 
 def _cosines(question: str, candidates: Sequence[_Candidate], encoder: TextEncoder) -> FloatArray:
-    """The cosine of the question and each sentence below its heading, `(n,)`."""
+    """Returns the cosine of the question and each sentence, encoded below its heading; `(n,)`."""
     texts = [
         f"{sentence.context}\n{sentence.sentence.text}" if sentence.context else sentence.sentence.text
         for sentence in candidates
@@ -235,7 +242,7 @@ def _in_reading_order(chosen: Sequence[_Candidate]) -> list[_Candidate]:
     first = chosen[0].hit.passage.passage_id
     documents = list(dict.fromkeys(candidate.hit.passage.document_id for candidate in chosen))
 
-    def place(candidate: _Candidate) -> tuple[bool, int, int]:
+    def position(candidate: _Candidate) -> tuple[bool, int, int]:
         passage = candidate.hit.passage
         return (
             passage.passage_id != first,
@@ -243,7 +250,7 @@ def _in_reading_order(chosen: Sequence[_Candidate]) -> list[_Candidate]:
             passage.start + candidate.sentence.start,
         )
 
-    return sorted(chosen, key=place)
+    return sorted(chosen, key=position)
 
 
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
@@ -257,7 +264,7 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
 
 
 def _span(candidate: _Candidate) -> tuple[int, int]:
-    """Where it is in the document's text."""
+    """Returns the sentence's (start, end) in the document's text."""
     start = candidate.hit.passage.start
     return start + candidate.sentence.start, start + candidate.sentence.end
 
@@ -292,12 +299,12 @@ def _citation(one: _Candidate, span: tuple[int, int]) -> Citation:
     )
 
 
-def _against(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
-    """A line that sets a sentence of another passage next to a chosen one that it contradicts; () where none does."""
-    found = find_contradiction(_with_passages(chosen), _with_passages(candidates))
-    if found is None:
+def _contradicting_quote(chosen: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> tuple[QuotedSentence, ...]:
+    """Quotes a chosen sentence and one of another passage that contradicts it; () if none does."""
+    pair = find_contradiction(_with_passages(chosen), _with_passages(candidates))
+    if pair is None:
         return ()
-    kept, other = chosen[found[0]], candidates[found[1]]
+    kept, other = chosen[pair[0]], candidates[pair[1]]
     quotes = [
         f"[{candidate.hit.rank}] says “{neutralise_marks(format_quote(candidate.sentence.text))}”"
         for candidate in (kept, other)
@@ -310,7 +317,7 @@ def _with_passages(candidates: Sequence[_Candidate]) -> list[tuple[Passage, str]
 
 
 def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
-    """The short answer that the first sentence holds, to be in front of it with a place of its own; () where none."""
+    """Quotes the short answer that the first sentence holds, to precede it with its own citation; () if there is none."""
     span = find_single_short_answer(question, first.sentence.text)
     if span is None:
         return ()
@@ -320,7 +327,7 @@ def _lead(question: str, first: _Candidate) -> tuple[QuotedSentence, ...]:
 
 
 def named_terms(question: str) -> set[str]:
-    """The names of a question, and its words with a figure in them, as `tokenize` writes them.
+    """Returns the names in a question and its words that contain a digit, as `tokenize` writes them.
 
     >>> sorted(named_terms("Does the X200 of Ada's run in Germany?"))
     ['ada', 'germany', 'x200']
@@ -329,7 +336,7 @@ def named_terms(question: str) -> set[str]:
     return named | {word for word in tokenize(question) if any(map(str.isdigit, word))}
 
 
-def _reason(hits: Sequence[Hit], sureness: float, least: float) -> str:
+def _decline_reason(hits: Sequence[Hit], sureness: float, least: float) -> str:
     nearest = hits[0].passage
     named = nearest.title or nearest.source
     return (

@@ -1,4 +1,4 @@
-"""Question and hits → the answer's text, streamed: the models that can write it, behind one runnable."""
+"""Question and hits → the answer's text, streamed: quotes or a language model's words, behind one runnable."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What an answer may be made of."""
+    """A question, and everything that its answer may be made of."""
 
     question: str
-    """As it was searched."""
+    """The question as it was searched."""
     hits: Sequence[Hit]
     encoder: TextEncoder
-    """Of the version that found the hits."""
+    """The encoder of the retriever version that found the hits."""
     history: Sequence[tuple[str, str]] = ()
     """Earlier questions of the conversation and their answers, oldest first."""
     stopped: threading.Event = NEVER_SET
-    """Set by a reader who has read enough: what was written by then is the answer."""
+    """Set when the reader stops the answer: what was written by then is the answer."""
     hits_with_context: Sequence[Hit] = ()
-    """The hits with the text around them, for a model that reads; none if it is to read the hits alone."""
+    """The hits with the text around them, for a language model; empty if it is to read the hits alone."""
     bar: AbstentionThreshold = SHIPPED_THRESHOLD
-    """What decides whether the hits answer the question."""
+    """The threshold that decides whether the hits answer the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerDraft:
-    """A piece of an answer, or all of it: pieces add up, as LangChain's message chunks do.
+    """A piece of an answer, or all of it; pieces can be added, like LangChain's message chunks.
 
     >>> AnswerDraft("It is open. [1]") + AnswerDraft(" Bring a mask. [2]")
     AnswerDraft(text='It is open. [1] Bring a mask. [2]', citations=(), declined='', fell_back=False)
@@ -70,7 +70,7 @@ class AnswerDraft:
     """Whether the language model failed, so that quotes replace or follow its answer."""
 
     def __add__(self, other: AnswerDraft) -> AnswerDraft:
-        """The two pieces as one."""
+        """Joins two pieces."""
         return AnswerDraft(
             self.text + other.text,
             self.citations + other.citations,
@@ -80,25 +80,25 @@ class AnswerDraft:
 
 
 class Generator(Protocol):
-    """What answers are written by: a LangChain `Runnable[Evidence, Draft]`, of which we use the streaming verb."""
+    """A writer of answers: a LangChain `Runnable[GenerationRequest, AnswerDraft]`, of which only `stream` is used."""
 
     def stream(self, input: GenerationRequest) -> Iterator[AnswerDraft]:
-        """The answer in pieces, the first as soon as it is known."""
+        """Yields the answer in pieces, each as soon as it is known."""
 
 
 def make_generator(model: str = EXTRACTIVE, **how: Unpack[ChatModelOptions]) -> Generator:
-    """The generator that the setting `generator.model` names: "extractive", or a chat model "PROVIDER:NAME".
+    """Returns the generator that the setting `generator.model` names: "extractive", or a chat model "PROVIDER:NAME".
 
     *how* says how the chat model is reached, as in `ChatModel.open`.
 
     Raises:
-        SettingsError: there is none of this name, or what it needs is not installed.
+        SettingsError: no generator has this name, or a library that it needs is not installed.
     """
     return generator_of(None if model == EXTRACTIVE else ChatModel.open(model, **how))
 
 
 def generator_of(model: ChatModel | None) -> Generator:
-    """Writes by *model*; without one, quotes."""
+    """Returns a generator that writes with *model*, or one that quotes if there is no model."""
     from langchain_core.runnables import RunnableLambda
 
     if model is None:
@@ -107,21 +107,21 @@ def generator_of(model: ChatModel | None) -> Generator:
 
 
 def generate_extractive(evidence: GenerationRequest) -> Iterator[AnswerDraft]:
-    """The best sentences of the hits, word for word, each followed by the number of its hit."""
-    extract_of = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
-    if extract_of.declined:
-        yield AnswerDraft(declined=extract_of.declined)
-    for quote in extract_of.quotes:
+    """Yields the best sentences of the hits, word for word, each followed by the number of its hit."""
+    extract = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
+    if extract.declined:
+        yield AnswerDraft(declined=extract.declined)
+    for quote in extract.quotes:
         if evidence.stopped.is_set():
             return
         yield AnswerDraft(quote.text, (quote.citation,))
 
 
 def generate_with_model(model: ChatModel, evidence: GenerationRequest) -> Iterator[AnswerDraft]:
-    """What the chat model makes of the hits; the best sentences if it fails; it is not asked if they support nothing."""
-    extract_of = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
-    if extract_of.declined:
-        yield AnswerDraft(declined=extract_of.declined)
+    """Yields the chat model's answer, or the best sentences if it fails; declines without asking it if nothing answers."""
+    extract = extract_answer(evidence.question, evidence.hits, evidence.encoder, evidence.bar)
+    if extract.declined:
+        yield AnswerDraft(declined=extract.declined)
         return
     has_begun = False
     try:
@@ -132,7 +132,7 @@ def generate_with_model(model: ChatModel, evidence: GenerationRequest) -> Iterat
             yield AnswerDraft(piece)
     except ChatModelError as error:
         log.warning("the language model failed (%s): the best sentences are quoted instead", error)
-        yield from _instead(extract_of, MODEL_BROKE_OFF_NOTE if has_begun else _why_not(error), has_begun=has_begun)
+        yield from _instead(extract, MODEL_BROKE_OFF_NOTE if has_begun else _why_not(error), has_begun=has_begun)
         return
     if not has_begun:
         was_stopped = evidence.stopped.is_set()
@@ -147,10 +147,10 @@ def _why_not(error: ChatModelError) -> str:
     return MODEL_SKIPPED_NOTE.format(reason=error) if isinstance(error, ChatModelSkippedError) else MODEL_FAILED_NOTE
 
 
-def _instead(extract_of: ExtractiveAnswer, why: str, *, has_begun: bool) -> Iterator[AnswerDraft]:
+def _instead(extract: ExtractiveAnswer, why: str, *, has_begun: bool) -> Iterator[AnswerDraft]:
     """Yields the quotes after a sentence that says why. If a piece of an answer came before, they bring no citations:
     rag.citations then has to find those of the whole text.
     """
     yield AnswerDraft(f"\n\n{why}\n\n" if has_begun else f"{why}\n\n", fell_back=True)
-    for quote in extract_of.quotes:
+    for quote in extract.quotes:
         yield AnswerDraft(quote.text, () if has_begun else (quote.citation,))

@@ -17,20 +17,20 @@ _SNOWBALL = """
 """
 _OTHERS = "be bg bn he ja km ko lo lv mk sk sl th uk ur vi zh"
 STEMMED_LANGUAGES = frozenset(_SNOWBALL.split())
-"""Those that have a stemmer, by ISO 639-1."""
+"""The languages that have a stemmer, by ISO 639-1."""
 DETECTED_LANGUAGES = STEMMED_LANGUAGES.union(
     _OTHERS.split()
-)  # of all 130, a few English questions were Bikol or Nigerian Pidgin; of these none
+)  # among all 130 languages, a few English questions were detected as Bikol or Nigerian Pidgin; among these, none
 
-SEEN = 400  # characters of a text that its language is told by, in 0.1 ms
-SURE = 0.5  # of two words in English, German or Spanish three in five are less sure, and half of those are told wrong
+SEEN = 400  # characters of a text that its language is detected from, in 0.1 ms
+SURE = 0.5  # of texts of two words in English, German or Spanish three in five are below, and half of those are wrong
 _LETTER = re.compile(r"[^\W\d_]")
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆]+"
 
 
 def detect_language(text: str) -> str:
-    """The language that a text begins in, by ISO 639-1; English if it is too short to tell, empty without letters.
+    """Detects the language that a text begins in, by ISO 639-1; English if it is too short, empty without letters.
 
     >>> detect_language("Die Gebühr für den Reisepass wird online bezahlt.")
     'de'
@@ -45,7 +45,7 @@ def detect_language(text: str) -> str:
 
 
 def detect_question_language(text: str, n_passages: Mapping[str, int]) -> str:
-    """In which of a library's languages a question is: by its probability times the root of the language's share.
+    """Returns the library's language that a question is in: the most probable, times the root of the language's share.
 
     So a short question is taken for the language of the library, not for that of three odd passages. Empty if the
     library has no language.
@@ -62,7 +62,7 @@ def detect_question_language(text: str, n_passages: Mapping[str, int]) -> str:
 
 
 def bm25_terms(text: str, language: str) -> list[str]:
-    """What BM25 counts of a text: each word's stem and, marked by "=", the word itself.
+    """Returns the terms that BM25 counts: each word's stem and, marked by "=", the word itself.
 
     Stop words are left out, English ones from every language. Runs of a script that writes no spaces give their
     characters and pairs of characters, whatever the language.
@@ -88,7 +88,7 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 def analyzer_versions() -> list[str]:
-    """Names everything that decides the terms of a text: an index of other makers is built again."""
+    """Names everything that decides the terms of a text; an index with other versions is built again."""
     libraries = (f"{name} {version(name)}" for name in ("PyStemmer", "py3langid"))
     return ["tokens", TOKENIZER_VERSION, "stop words", STOP_WORDS_VERSION, *libraries]
 
@@ -98,12 +98,14 @@ def _stems(found: list[str], language: str) -> list[str]:
         return found
     import Stemmer
 
-    stems: list[str] = Stemmer.Stemmer(language).stemWords(found)  # one a call: a stemmer must not be shared by threads
+    stems: list[str] = Stemmer.Stemmer(language).stemWords(
+        found
+    )  # a new one for each call: threads must not share a stemmer
     return stems
 
 
 def _spaced(found: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Words of scripts with spaces, and the characters and pairs of the others."""
+    """Returns the words of scripts with spaces, and the characters and pairs of characters of the others."""
     import regex
 
     spaced: list[str] = []

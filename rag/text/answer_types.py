@@ -1,4 +1,4 @@
-"""What kind of short answer a question asks for, and where a sentence holds one: a number, a date, a name, a place."""
+"""The type of short answer that a question asks for (number, date, person, place), and where a sentence holds one."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _RANGE = re.compile(rf"{_YEAR} ?[–-] ?\d|[a-z][–-]{MONTH}")
 _NOT_NOW = re.compile(r"\b(?:last|latest|next|current|currently|now)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w-]+\s+){0,2}[\w-]+)", re.IGNORECASE)
 _MEASURED = re.compile(rf"(?<![a-z])(?:{PROSE_UNIT})$|^[$€£]", re.IGNORECASE)
-_COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # what is right behind a number, before any comma
+_COUNTED = re.compile(r"\W?(?: [\w-]+){1,2}")  # the words right after a number, before any comma
 _OPENERS = "the a an in on at it its he she his her they this that these those and but for from i"
 _CAPITAL_ANYWAY = frozenset(_OPENERS.split())
 
 
 def expected_answer_type(question: str) -> AnswerType | None:
-    """The kind of short answer that *question* asks for; None if it asks for none that can be told by its form.
+    """Returns the type of short answer that *question* asks for; None if its form shows none.
 
     >>> [expected_answer_type(q) for q in ("When did it open?", "How much does it weigh?", "who wrote it", "Why is it red?")]
     ['date', 'number', 'person', None]
@@ -61,7 +61,7 @@ def expected_answer_type(question: str) -> AnswerType | None:
 
 
 def find_short_answers(answer_type: AnswerType, sentence: str, question: str) -> list[Span]:
-    """(start, end) of what *sentence* holds of that kind and *question* does not name, in reading order.
+    """Returns (start, end) of each answer of that type in *sentence* that *question* does not name, in reading order.
 
     >>> text = "The pump of 2019 weighs 1,250 kg and needs 3 people."
     >>> [text[start:end] for start, end in find_short_answers("number", text, "How much does the pump of 2019 weigh?")]
@@ -97,14 +97,14 @@ def which_hold_an_answer(sentences: Iterable[str], question: str) -> list[bool]:
 
 
 def _numbers(sentence: str) -> list[Span]:
-    """Numbers that are no part of a date: 1843 may be a year, 1843 kg is none."""
+    """Returns the numbers that are no part of a date: 1843 may be a year, 1843 kg is not."""
     dates = [match.span() for match in _DATE.finditer(sentence)]
     found = [match.span() for match in _NUMBER.finditer(sentence)]
     return [(start, end) for start, end in found if not any(a < end and start < b and end <= b for a, b in dates)]
 
 
 def find_single_short_answer(question: str, sentence: str) -> Span | None:
-    """(start, end) of the one number or date of *sentence* that *question* asks for; None if it is not plain which.
+    """Returns (start, end) of the one number or date that *question* asks for; None if *sentence* has none, or several.
 
     Names are left out: of 37 sentences with one name that answered "who", 14 had the right one, of 13 for "where" 3.
 
@@ -128,7 +128,7 @@ def find_single_short_answer(question: str, sentence: str) -> Span | None:
 
 
 def _of_what_is_asked(found: list[Span], question: str, sentence: str) -> list[Span]:
-    """For "how many", the numbers that count it; for "how long" and the like, those with a unit."""
+    """Keeps the numbers that count what "how many" asks for, or those with a unit for "how long" and the like."""
     asked = _HOW_MANY.search(question)
     if asked is None:
         return [(start, end) for start, end in found if _MEASURED.search(sentence[start:end])]
@@ -144,7 +144,7 @@ def _with_what_follows(sentence: str, start: int, end: int) -> str:
 
 
 def _names(sentence: str) -> list[Span]:
-    """Capitalised words in a row; a lone one that opens the sentence may be any word, and is left out."""
+    """Returns runs of capitalised words, less a single one that opens the sentence, which may be any word."""
     found = []
     for match in _NAME.finditer(sentence):
         words = match.group().split()

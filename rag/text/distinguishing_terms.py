@@ -1,8 +1,8 @@
-"""Whether two passages in the same words say different things: in one place, each has a name, number or code of its own.
+"""Whether two passages in the same words say different things: at one position, each has its own name, number or code.
 
-Manuals cut from one template share nearly all their shingles, and their vectors too. What tells them apart is one word
-in the same place: X100 or X200, 4 kg or 6. A passage that was cut out of another, and a later version of a paragraph, miss
-words or have more of them, or put other plain words; neither puts another number there.
+Manuals cut from one template share nearly all their shingles, and their vectors too. One word at the
+same position tells them apart: X100 or X200, 4 kg or 6. A passage that was cut out of another, and a later version of a
+paragraph, lack words, have more of them, or use other plain words; neither has another number there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from difflib import SequenceMatcher
 
 _WORD = re.compile(r"\w+")
 _ENUMERATION = re.compile(r"(?:^|(?<=[|›]))\s*(?:[A-Za-z]|\d[\d.]*)[.)]\s", re.MULTILINE)
-"""What numbers a heading or a line of a list: it says where a passage is, not what it says."""
+"""The number of a heading or of a list item: it says where a passage is, not what it says."""
 
 
 def words_with_case(text: str) -> list[str]:
-    """The words of a text with their case, without the numbers of headings and lists.
+    """Returns the words of a text with their case, without the numbers of headings and lists.
 
     >>> words_with_case("Staff | 3. Cleaning\\n2) Use the X100.")
     ['Staff', 'Cleaning', 'Use', 'the', 'X100']
@@ -26,11 +26,11 @@ def words_with_case(text: str) -> list[str]:
 
 
 def differ_in_named_terms(one: Sequence[str], other: Sequence[str], plain: Collection[str] = frozenset()) -> bool:
-    """Whether in some place, between words that both have, each has a number, code or name that the other lacks.
+    """Returns whether, between words that both share, each has a number, code or name that the other lacks.
 
     *one* and *other* are words with their case. A name is a word with a capital letter that is not among *plain*, the
     words that the library writes without one: the first word of a sentence is rarely a name. Numbers in letters and
-    other plain words tell nothing apart. The places are those of Ratcliff and Obershelp's matching (difflib).
+    other plain words tell nothing apart. The positions are those of Ratcliff and Obershelp's matching (difflib).
 
     >>> x100 = "The X100 weighs 4 kg".split()
     >>> differ_in_named_terms(x100, "The X200 weighs 6 kg".split())
@@ -48,7 +48,7 @@ def differ_in_named_terms(one: Sequence[str], other: Sequence[str], plain: Colle
 
 
 def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozenset()) -> frozenset[str]:
-    """The numbers, codes and names among the words, in small letters.
+    """Returns the numbers, codes and names among the words, in lower case.
 
     >>> sorted(distinguishing_terms("How heavy is the X100 by Zorvex".split(), plain={"how"}))
     ['x100', 'zorvex']
@@ -62,7 +62,7 @@ def distinguishing_terms(words: Iterable[str], plain: Collection[str] = frozense
 
 
 def lowercase_words(texts: Iterable[str]) -> frozenset[str]:
-    """The words that are in any of the texts in small letters.
+    """Returns the words that any of the texts writes in lower case.
 
     >>> sorted(lowercase_words(["The mask fits.", "Zorvex: the X100"]))
     ['fits', 'mask', 'the']

@@ -28,7 +28,7 @@ _NEVER_A_NAME = frozenset({"I’m", "I'm", "I’ve", "I've", "I’ll", "I'll"})
 
 
 def extract_values(text: str) -> frozenset[str]:
-    """The numbers and dates that *text* states, each with its unit if it has one.
+    """Returns the numbers and dates that *text* states, each with its unit if it has one.
 
     >>> sorted(extract_values("Since March 3, 2024 it weighs 1,250 kg, 50 percent more."))
     ['1250 kg', '2024-03-03', '50 %']
@@ -38,9 +38,9 @@ def extract_values(text: str) -> frozenset[str]:
 
 
 def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
-    """What *claim* states and *evidence* does not; a year is found in a date, a bare number whatever its unit.
+    """Returns the values that *claim* states and *evidence* lacks; a date supports its year, any unit a bare number.
 
-    A number with a unit is found where the same number is without one, as in a table, but not with another one.
+    A number with a unit is supported by the same number without one, as in a table, but not with another unit.
 
     >>> unsupported_values("It was 1,250 kg in 2024", "On 3 March 2024 it was 1250 kilograms")
     frozenset()
@@ -58,7 +58,7 @@ def unsupported_values(claim: str, evidence: str) -> frozenset[str]:
 
 
 def extract_names(text: str) -> frozenset[str]:
-    """The capitalised words of *text* that do not open a sentence, in lower case.
+    """Returns the capitalised words of *text* that do not open a sentence, in lower case.
 
     >>> sorted(extract_names("The grant was paid by Ada Byron’s bank. It is in Paris."))
     ['ada', 'byron', 'paris']

@@ -1,4 +1,4 @@
-"""Months, units and number words, once for all who read numbers; what a question measures, and which units answer it."""
+"""Months, units and number words; the measure that a question asks for, and the units that answer it."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ _AMBIGUOUS = {"s", "h", "l", "v", "w"}  # a letter behind a number in prose is s
 
 
 def _units(names: str) -> str:
-    """The forms of units whose names are parted by blanks."""
+    """Returns the forms of the units that *names* lists, separated by spaces."""
     return "|".join(form for name in names.split() for form in UNITS[name].split("|") if form not in _AMBIGUOUS)
 
 
 PROSE_UNIT = _units(" ".join(UNITS))
-"""A unit where a short answer is looked for: without the single letters that may be anything."""
+"""A unit in a short answer: without the single letters that may mean anything."""
 
 
 _LENGTH = _units("km m cm mm mile foot inch yard")
@@ -100,7 +100,7 @@ class RequestedMeasure:
     """The measure that a question asks for."""
 
     said: frozenset[str]
-    """The question's words for it, in lower case: a number with a unit of it says them too."""
+    """The question's words for the measure, in lower case; a number with a unit of it counts as having them."""
     unit: re.Pattern[str]
 
     def answers(self, number: str) -> bool:
@@ -113,7 +113,7 @@ class RequestedMeasure:
 
 
 def requested_measure(question: str) -> RequestedMeasure | None:
-    """What *question* asks to be measured; None if it names no measure.
+    """Returns the measure that *question* asks for; None if it names none.
 
     >>> sorted(requested_measure("How much does the X200 weigh?").said), requested_measure("How many are there?")
     (['weigh'], None)

@@ -1,4 +1,4 @@
-"""What is in a sentence or a passage, worked out once for each text: the answer, its citations and declining all ask for it."""
+"""The words, values and names of a sentence or passage, computed once for answers, citations and abstention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*\d)\w+\b")  # X200, 3a
 
 @dataclass(frozen=True)
 class SentenceFeatures:
-    """The features of one text, each worked out when it is first asked for. Threads may share it."""
+    """The features of one text, each computed when it is first read. Threads may share it."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""A passage → the stretches that can be quoted, with offsets: sentences, list items, whole short lists."""
+"""A passage → the stretches that can be quoted, with offsets: sentences, list items, and whole short lists."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Sentence:
     """A stretch that can be quoted, and what is above it."""
 
     start: int
-    """In characters of the text that was split."""
+    """The position in the text that was split, in characters."""
     end: int
     text: str
     """Exactly `text[start:end]`."""
     context: str = ""
-    """The nearest heading, lead-in or question above it: evidence for it, never quoted with it."""
+    """The nearest heading, lead-in or question above the sentence: evidence for it, never quoted with it."""
 
     @property
     def is_question(self) -> bool:
-        """True if it asks instead of telling.
+        """True if the sentence is a question.
 
         >>> Sentence(0, 4, "Why?").is_question
         True
@@ -60,7 +60,7 @@ class _Block:
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """The quotable stretches of a passage, in reading order; they don't overlap.
+    """Returns the quotable stretches of a passage, in reading order; they don't overlap.
 
     Lines that were wrapped are read as one; headings are not quotable, and become the context of what follows,
     as a question does. A list stays with its lead-in while it is short.
@@ -85,7 +85,7 @@ def split_sentences(text: str) -> list[Sentence]:
 
 
 def format_quote(quote: str) -> str:
-    """A quote for reading: wrapped lines joined, each item of a list below a lead-in on a line of its own, as rows are.
+    """Formats a quote for reading: joins wrapped lines, and puts each list item or table row on its own line.
 
     >>> format_quote("Ticket: Once; Adults: €6\\nTicket: Ten times; Adults: €55")
     '- Ticket: Once; Adults: €6\\n- Ticket: Ten times; Adults: €55'
@@ -192,7 +192,7 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _n_items(text: str, spans: list[tuple[int, int]], in_list: list[bool], full: list[int], position: int) -> int:
-    """How many list items follow a lead-in; 0 if the line is none."""
+    """Counts the list items that follow a lead-in; 0 if the line is not a lead-in."""
     if text[spans[full[position]][1] - 1] != ":":
         return 0
     n_items = 0
@@ -229,7 +229,7 @@ def _quotable(text: str, block: _Block) -> Iterator[tuple[int, int]]:
 
 
 def _split(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Sentences of one paragraph, at full stops that end no abbreviation."""
+    """Splits one paragraph at full stops that end no abbreviation."""
     spans = []
     for stop in _SENTENCE_END.finditer(text, start, end):
         if stop.end() < end and not _ends_here(text, start, stop, end):
@@ -249,7 +249,7 @@ def _ends_here(text: str, start: int, stop: re.Match[str], end: int) -> bool:
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The stretch in pieces of at most MAX_SENTENCE characters."""
+    """Yields the stretch in pieces of at most `MAX_SENTENCE_LENGTH` characters."""
     while end - start > MAX_SENTENCE_LENGTH:
         space = max(
             text.rfind(" ", start, start + MAX_SENTENCE_LENGTH), text.rfind("\n", start, start + MAX_SENTENCE_LENGTH)

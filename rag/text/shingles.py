@@ -1,7 +1,7 @@
 """Whether two passages say the same in the same words: shingles, runs of k words, and how many they share.
 
 Broder, "On the resemblance and containment of documents", 1997. A passage that was cut out of another one resembles it
-little, for most words of the larger are missing; it is contained in it all the same. So containment is what cleaning asks for.
+little, because it lacks most words of the larger one, but is contained in it. So near-duplicates are found by containment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rag.arrays import IntArray
 from rag.database.sql_batches import batched
 
 K = 5
-"""Words a shingle: shorter runs are shared by chance, longer ones break at every changed word."""
+"""Words in a shingle: shorter runs are shared by chance, longer ones break at every changed word."""
 PAIRS_AT_ONCE = 8192  # × 2 passages of 100 shingles: 20 MB
 PASSAGES_AT_ONCE = 2048  # × 100 words, 8 bytes, and a few such arrays: 10 MB
 NO_WORD = ""  # number 0, which fills up a text that is shorter than K: its only run
@@ -28,7 +28,7 @@ _FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1,
 
 
 def normalise_words(text: str) -> str:
-    """The words of a text, so that case, marks and spaces make no difference.
+    """Returns the words of a text without the differences of case, punctuation and spaces.
 
     >>> normalise_words("Wash  your hands!") == normalise_words("wash your HANDS")
     True

@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rag.text.tokenize import tokenize
 
-LEAST_LETTERS = 6  # of a word that may be mistyped; "mayor" and "major" are two words
+LEAST_LETTERS = 6  # shorter words are never corrected: "mayor" and "major" are two words
 
 _INFLECTION = re.compile(r"(?<=\w{3})(?:ing|ed|es|(?<!s)s)$")
 _FINAL_VOWEL = re.compile(r"(?<=\w{3})[eiy]$")
 
 
 def stem(word: str) -> str:
-    """A word in lower case without its most common English endings; crude, but the same for both sides.
+    """Returns a word in lower case without its common English ending; crude, but the same for questions and passages.
 
     >>> [stem(word) for word in ("Applies", "applying", "apply", "loans", "is")]
     ['appl', 'appl', 'appl', 'loan', 'is']
@@ -34,7 +34,7 @@ def content_words(text: str) -> list[str]:
 
 
 def correct_misspellings(wanted: Sequence[str], known: Collection[str]) -> list[str]:
-    """The *wanted* words, each as the *known* ones spell it if none is it and one is a single slip away.
+    """Returns the *wanted* words; one that is not *known* is replaced by a known word that is a single slip away.
 
     A slip is a letter that was changed, left out, added or swapped with the next one, behind the first letter of a
     word of at least LEAST_LETTERS of them (Damerau, 1964). Numbers and codes are never corrected.
@@ -58,7 +58,7 @@ def _is_a_slip(word: str, other: str) -> bool:
 
 
 def idf_weights(texts: Iterable[Collection[str]]) -> dict[str, float]:
-    """For each word of *texts* (each a collection of words) its weight ln(1 + n / df), above 0.
+    """Returns the weight ln(1 + n / df), above 0, of each word of *texts* (each a collection of words).
 
     The inverse document frequency of Spärck Jones (1972), smoothed so that a word in every text still counts.
 
@@ -85,7 +85,7 @@ def coverages(wanted: Collection[str], texts: Iterable[Collection[str]], weights
 def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[str, float]) -> float:
     """The share of *wanted* that is in *found*, by weight, 0 to 1; words without a weight count as the rarest.
 
-    0 if nothing is wanted.
+    Returns 0 if *wanted* is empty.
 
     >>> round(coverage(["loan", "bank", "fee"], ["loan", "bank"], {"loan": 0.5, "bank": 1.5}), 3)
     0.571

@@ -1,4 +1,4 @@
-"""An answer written by a chat model from numbered passages: streamed, kept to a length and to deadlines."""
+"""Answers that a chat model writes from numbered passages: streamed, limited in length, and held to deadlines."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
     from rag.generation.chat.transformers_chat import TransformersChat
 
-CHARACTERS_PER_TOKEN = 10  # more than any tokeniser has on average; for endpoints that know no limit
+CHARACTERS_PER_TOKEN = 10  # more than any tokeniser averages; a limit for endpoints that ignore max_tokens
 
 FINISH_REASON_KEYS = {"openai": "finish_reason", "ollama": "done_reason", TRANSFORMERS: "finish_reason"}
-"""What a provider's last piece says; if it never came, the answer was cut. Others are taken at their word."""
+"""Provider → the key that its last piece has; without it the answer was cut off. Other providers are not checked."""
 
-NEVER_SET = threading.Event()  # nobody sets it
+NEVER_SET = threading.Event()  # for callers who can not stop an answer
 
 log = logging.getLogger(__name__)
 
 
 class ChatModelOptions(TypedDict, total=False):
-    """How a chat model is reached; see `ChatModel.open`."""
+    """The options of `ChatModel.open`."""
 
     base_url: str | None
     api_key: SecretStr | None
@@ -88,13 +88,13 @@ class ChatModel:
         rest_s: float = 60.0,
         tell: Callable[[str], None] = log.info,
     ) -> ChatModel:
-        """The model "PROVIDER:NAME"; asks it nothing yet. Times are those of `Patience`.
+        """Opens the model "PROVIDER:NAME" without asking it anything. The times are those of `Timeouts`.
 
         *max_tokens* is the longest answer. After *rest_after* failures in a row it is not asked for *rest_s*.
-        *tell* gets the stages of loading a model into this process.
+        *tell* is called with each stage of loading a model into this process.
 
         Raises:
-            SettingsError: as of `open_model`.
+            SettingsError: see `open_chat_model`.
         """
         model = open_chat_model(
             name,
@@ -111,15 +111,15 @@ class ChatModel:
 
     @property
     def is_local(self) -> bool:
-        """Whether it runs in this process: what fails here fails again at once."""
+        """Whether it runs in this process, where a failure would only repeat if it were tried again."""
         return self._here is not None
 
     def health(self) -> dict[str, str]:
         """Returns the model's name, the state of its circuit, and how far its weights are loaded if they are in this
         process.
         """
-        told = {"model": self.name, "circuit": self._breaker.state}
-        return told | ({"weights": self._here.stage} if self._here else {})
+        health = {"model": self.name, "circuit": self._breaker.state}
+        return health | ({"weights": self._here.stage} if self._here else {})
 
     def stream(
         self,
@@ -129,29 +129,29 @@ class ChatModel:
         stopped: threading.Event = NEVER_SET,
         wide: Sequence[Hit] = (),
     ) -> Iterator[str]:
-        """The answer in pieces; none at all if the model finds no answer in the passages.
+        """Yields the answer in pieces; none at all if the model finds no answer in the passages.
 
         *history* holds earlier questions and their answers, oldest first. *wide* are the hits with the text around them,
         which the model reads if all of it fits. A reader that leaves, or sets *stopped*, ends
         the writing.
 
         Raises:
-            ChatModelSkippedError: it was not asked, or had no time; it is not to blame.
-            ChatModelError: it failed, took too long, broke off, or wrote nothing. Pieces may have come before.
+            ChatModelSkippedError: the model was not asked, or had no time; this does not count as its failure.
+            ChatModelError: the model failed, took too long, broke off, or wrote nothing. Pieces may have come before.
         """
-        text, told = "", 0
+        text, n_sent = "", 0
         for piece in self.ask(build_messages(question, hits, history, self._window(), wide), self._patience, stopped):
             text += piece
             if not NO_ANSWER.startswith(text.strip()):  # else it may still become that sentence, and is held back
-                yield text[told:]
-                told = len(text)
-        if text.strip() != NO_ANSWER and text[told:]:
-            yield text[told:]
+                yield text[n_sent:]
+                n_sent = len(text)
+        if text.strip() != NO_ANSWER and text[n_sent:]:
+            yield text[n_sent:]
 
     def ask(
         self, messages: Sequence[BaseMessage], timeouts: Timeouts, stopped: threading.Event = NEVER_SET
     ) -> Iterator[str]:
-        """What the model says to these messages, as it is written, kept to *timeouts*.
+        """Yields the model's reply to these messages as it is written, held to *timeouts*.
 
         Raises:
             ChatModelError: as of `stream`.
@@ -165,7 +165,7 @@ class ChatModel:
                 raise ChatModelError("the answer was empty")
 
     def complete(self, messages: Sequence[BaseMessage], timeouts: Timeouts) -> Iterator[str]:
-        """As `ask`, for what can be done without: not asked unless the circuit is closed, and failing does not open it.
+        """As `ask`, for optional work: asks only while the circuit is closed, and a failure does not open it.
 
         Raises:
             ChatModelError: as of `stream`.
@@ -179,10 +179,10 @@ class ChatModel:
 
     @contextmanager
     def _watched(self, stopped: threading.Event) -> Iterator[None]:
-        """Tells the breaker what became of a question.
+        """Reports to the circuit breaker whether the model answered.
 
         Raises:
-            ChatModelSkippedError: the breaker lets none through.
+            ChatModelSkippedError: the circuit is open.
         """
         if not self._breaker.allow_request():
             raise ChatModelSkippedError("it failed several times in a row, and is not asked for a while")
@@ -203,15 +203,17 @@ class ChatModel:
                 self._breaker.release_probe()
 
     def _pieces(self, said: Sequence[BaseMessage], patience: Timeouts, stopped: threading.Event) -> Iterator[str]:
-        """What the model writes, until it goes wrong."""
-        with closing(stream_in_thread(partial(self._attempt, said), patience, stopped, is_local=self.is_local)) as told:
-            for piece in told:
+        """Yields what the model writes; raises at its first failure."""
+        with closing(
+            stream_in_thread(partial(self._attempt, said), patience, stopped, is_local=self.is_local)
+        ) as pieces:
+            for piece in pieces:
                 if isinstance(piece, Exception):
                     raise self._failed(piece)
                 yield piece
 
     def _attempt(self, said: Sequence[BaseMessage], is_over: Callable[[], bool]) -> Generator[str, None, None]:
-        """The model's pieces, some of them empty, no further than the longest answer; not tried again, nor waited for."""
+        """Yields the pieces of one attempt, some of them empty, up to the longest answer; without retries or deadlines."""
         from langsmith import tracing_context
 
         n_characters, ended = 0, set[str]()
@@ -227,7 +229,7 @@ class ChatModel:
             raise ChatModelError("the answer was cut off")
 
     def _failed(self, failure: Exception) -> ChatModelError:
-        """Not chained: the message of a server may hold the key that it refused."""
+        """Returns the error to raise; it is not chained, because a server's message may hold the key that it refused."""
         log.debug("the chat model failed: %s", mask_secret(str(failure), self._secret))
         if self._here and self._here.stage == "loading":
             return ChatModelSkippedError("its weights are still being read")

@@ -274,6 +274,7 @@ def test_a_turn_from_before_details_were_kept_shows_what_there_is(kept) -> None:
     )
     (again,) = kept.exchanges("c", "ada")
     assert (again.answer.text, again.answer.asked, again.index_state) == ("Owls.", "What?", "absent")
+    assert not again.answer.fell_back
 
 
 # ---- deleting
