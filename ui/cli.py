@@ -1,4 +1,4 @@
-"""`nightjar`: every command of the loop. Modules are imported when a command runs, so `--help` is quick."""
+"""`nightjar`: all commands. What they need is imported when one runs, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PANELS: dict[str, tuple[Command, ...]] = {
 """Every command and group, in the panels and the order of `nightjar --help`: as a user comes to need them."""
 
 STATE_KEEPERS = frozenset({"serve", "ingest", "nightly"})
-"""Commands that write files into the state directory, and none that the user names elsewhere."""
+"""Commands that write files only into the state directory, and so may make all their files private."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -86,7 +86,7 @@ class _Commands(typer.core.TyperGroup):
             typer.echo(f"nightjar: {error}", err=True)
             raise typer.Exit(error.exit_code) from error
         except BrokenPipeError:
-            # The reader has what it wanted (`nightjar sources | head`); Python must not complain at exit either.
+            # The reader has what it wants (`nightjar sources | head`); Python must not complain at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
 
@@ -116,8 +116,8 @@ def main(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
-    """Remembers if the state is; the commands open what they need."""
-    os.environ["LANGSMITH_TRACING"] = "false"  # set by a user for another program, it would send questions away
+    """Keeps the options that all commands share; each command opens what it needs."""
+    os.environ["LANGSMITH_TRACING"] = "false"  # if a user sets it for another program, it would send questions away
     if context.invoked_subcommand in STATE_KEEPERS:
         write_private_files()
     logging.basicConfig(

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from rag.records import Answer, Citation, Hit
 
 QUESTION_ARGUMENT = typer.Argument(help="What you want to know, in your own words.")
-RERANKER_OUT_OF_TIME = "The reranker's time was spent before it had read all: see retrieval.rerank_s."
+RERANKER_OUT_OF_TIME = "The reranker ran out of time before it had read all passages: see retrieval.rerank_s."
 SOURCE_OPTION = typer.Option(
-    "--source", help='Only from this file, folder, or pattern such as "*.md"; more than once: any.', show_default=False
+    "--source",
+    help='Only from this file, folder, or pattern such as "*.md"; if repeated, from any of them.',
+    show_default=False,
 )
 TYPE_OPTION = typer.Option(
-    "--type", help="Only from documents of this type: pdf, md, text/html; more than once: any.", show_default=False
+    "--type",
+    help="Only from documents of this type: pdf, md, text/html; if repeated, of any of them.",
+    show_default=False,
 )
 SINCE_OPTION = typer.Option(help="Only from documents ingested on this day or later: 2026-11-25.", show_default=False)
 UNTIL_OPTION = typer.Option(help="Only from documents ingested on this day or earlier.", show_default=False)
@@ -31,7 +35,7 @@ def ask(
     context: typer.Context,
     question: Annotated[str, QUESTION_ARGUMENT],
     k: Annotated[
-        int | None, typer.Option("-k", min=1, max=100, help="Passages to answer from.", show_default=False)
+        int | None, typer.Option("-k", min=1, max=100, help="How many passages to answer from.", show_default=False)
     ] = None,
     conversation: Annotated[
         str | None,
@@ -43,9 +47,9 @@ def ask(
     until: Annotated[str | None, UNTIL_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Answer a question from the library, with sources; says so if the documents don't answer it.
+    """Answer a question from the library, with sources; say so if the documents hold no answer.
 
-    The question and the passages shown are remembered, so that you can say which of them helped. Ctrl-C ends the writing.
+    The question and the passages shown are stored, so that you can say which of them helped. Ctrl-C ends the answer.
 
     [bold]Examples[/bold]
 
@@ -83,7 +87,7 @@ def ask(
 def search(
     context: typer.Context,
     question: Annotated[str, QUESTION_ARGUMENT],
-    k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages to show.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to show.")] = 10,
     source: Annotated[list[str] | None, SOURCE_OPTION] = None,
     kind: Annotated[list[str] | None, TYPE_OPTION] = None,
     since: Annotated[str | None, SINCE_OPTION] = None,
@@ -92,7 +96,7 @@ def search(
 ) -> None:
     """Show the passages found for a question, best first, with every score that put them there.
 
-    Nothing is remembered. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
+    Nothing is stored. Score = dense (cosine) + the version's weight × lexical (BM25 over its maximum) + what today's
     votes on questions like this one add or take away. If a reranker is on, its probability is shown as "read".
 
     [bold]Examples[/bold]
@@ -107,22 +111,22 @@ def search(
 
     question, where = check_question(question), parse_filter(source or (), kind or (), since, until)
     with opened_app(context) as opened:
-        found = opened.retriever.find(question, k, LOCAL_USER, where)
+        result = opened.retriever.find(question, k, LOCAL_USER, where)
     if as_json:
-        print_json(search_result_json(found))
+        print_json(search_result_json(result))
         return
-    for hit in found.hits:
+    for hit in result.hits:
         typer.echo("\n".join(_hit_lines(hit)))
-    if found.rerank_is_cut:
+    if result.rerank_is_cut:
         typer.echo(RERANKER_OUT_OF_TIME, err=True)
-    if not found.hits and where:
+    if not result.hits and where:
         typer.echo("Nothing found: no document passes every filter.")
-    elif not found.hits:
+    elif not result.hits:
         typer.echo('Nothing found: the library holds no documents yet. Add some with "nightjar ingest PATH".')
 
 
 def _sources(answer: Answer) -> Iterator[str]:
-    """Below an answer: each cited passage with the quotes from it; below none, the reason."""
+    """Yields the lines below an answer: each cited passage with its quotes, or the reason why there is no answer."""
     if answer.declined:
         yield f"({_printable(answer.reason)})"
         yield from _closest(answer)
@@ -137,13 +141,13 @@ def _sources(answer: Answer) -> Iterator[str]:
         page = f", page {passage.page}" if passage.page else ""
         title = f"{passage.title} · " if passage.title else ""
         yield f"\n[{n}] {_printable(title + passage.source)}{page}"
-        yield from (f"    “{_on_one_line(citation.quote)}”{_how_well(citation)}" for citation in citations)
+        yield from (f"    “{_on_one_line(citation.quote)}”{_support_note(citation)}" for citation in citations)
         if also := next(format_duplicate_sources(hit) for hit in answer.hits if hit.rank == n):
             yield f"    also in {_printable(', '.join(also))}"
 
 
 def _closest(answer: Answer) -> Iterator[str]:
-    """The passages that came nearest if there is no answer."""
+    """Yields the closest passages, for a question without an answer."""
     if answer.hits:
         yield "\nClosest passages:"
     for hit in answer.hits:
@@ -151,7 +155,7 @@ def _closest(answer: Answer) -> Iterator[str]:
         yield f"[{hit.rank}] {_on_one_line(title)}: {_on_one_line(hit.passage.text)[:100]}"
 
 
-def _how_well(citation: Citation) -> str:
+def _support_note(citation: Citation) -> str:
     return "" if citation.found == "supported" else f" ({citation.found})"
 
 
@@ -175,5 +179,5 @@ def _on_one_line(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without control characters: a document must not drive the terminal."""
+    """Returns the text without control characters: a document must not control the terminal."""
     return "".join(character for character in text if character.isprintable() or character == "\n")

@@ -1,4 +1,4 @@
-"""How commands read settings, print results and show progress: data to stdout, everything else to stderr."""
+"""How commands read settings, print results and show progress: data on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TO_ARGUMENT = typer.Argument(help="Where to write; - for stdout.")
 
 
 def load_command_settings(context: typer.Context, **sections: Any) -> Settings:
-    """The settings in force for this command; *sections* are flags, as in `server={"port": 8000}`."""
-    from rag.settings import load_settings  # with pydantic, a third of a second that `--help` need not pay
+    """Returns the settings of this command; *sections* are values of its flags, as in `server={"port": 8000}`."""
+    from rag.settings import load_settings  # imports pydantic: a third of a second that `--help` need not take
 
     return load_settings(context.obj["data"], context.obj["config"], **sections)
 
 
 @contextmanager
 def opened_app(context: typer.Context) -> Iterator[App]:
-    """The state directory by the settings in force, opened as long as the command needs it."""
+    """Opens the state directory that the settings name, until the block ends."""
     from rag.app.app import open_app
 
     app = open_app(load_command_settings(context))
@@ -41,12 +41,12 @@ def opened_app(context: typer.Context) -> Iterator[App]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Prints one JSON document on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def write_lines(objects: Sequence[object], file: Path, name: str) -> None:
-    """One JSON object a line, to a file, and to stderr how many; "-" is stdout. *name* is the plural of what they are."""
+    """Writes one JSON object a line to a file ("-" is stdout), and their number to stderr; *name* is their plural."""
     text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects)
     if str(file) == "-":
         typer.echo(text, nl=False)
@@ -56,7 +56,7 @@ def write_lines(objects: Sequence[object], file: Path, name: str) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
-    """A table on stdout; columns whose cells are all numbers are set flush right."""
+    """Prints a table on stdout; columns of numbers are aligned right."""
     from rich.console import Console
     from rich.table import Table
 
@@ -70,7 +70,7 @@ def print_table(columns: list[str], rows: list[list[str]], title: str | None = N
 
 
 def escape_unprintable(text: str) -> str:
-    r"""The text, or with escapes if a file's name holds what would steer the terminal.
+    r"""Returns the text with escapes for characters that would control the terminal.
 
     >>> escape_unprintable("a.txt"), escape_unprintable("a\x1b[2J.txt")
     ('a.txt', 'a\\x1b[2J.txt')
@@ -80,9 +80,9 @@ def escape_unprintable(text: str) -> str:
 
 @contextmanager
 def progress_bar(label: str, total: int | None, unit: str = "passages") -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr; yields the function that advances it by n.
+    """Shows a progress bar on stderr; yields the function that advances it by n.
 
-    Silent if stderr is no terminal, as under cron.
+    Shows nothing if stderr is not a terminal, as under cron.
     """
     from rich.console import Console
     from rich.progress import (
@@ -111,7 +111,7 @@ def progress_bar(label: str, total: int | None, unit: str = "passages") -> Itera
 
 @contextmanager
 def stage_progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Several progress bars below each other on stderr, one a stage; yields the function that begins a stage."""
+    """Shows one progress bar for each stage on stderr; yields the function that begins a stage."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

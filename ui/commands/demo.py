@@ -1,4 +1,4 @@
-"""`nightjar demo`: the whole loop on one terminal page, on the documentation of installed Python packages."""
+"""`nightjar demo`: the whole loop on one terminal page, with the documentation of installed Python packages."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rag.app.app import App
     from rag.versions.registry import Version
 
-N_QUESTIONS = 2500  # nearly all there are: 2,000 were promoted too, but narrowly (p = .034 against .002)
-VOTERS_PER_QUESTION = (
-    3  # with one voice a question, the held-out votes are too often mistaken to show a gain: see decision 0012
+N_QUESTIONS = (
+    2500  # nearly all there are: with 2,000 the version was promoted too, but narrowly (p = .034 against .002)
 )
+VOTERS_PER_QUESTION = 3  # with one voter, held-out votes are too often mistaken to show a gain: see decision 0012
 N_EXAMPLES = 3
 TABLE_ROWS = (
     ("base", "lexical", "BM25"),
@@ -30,7 +30,7 @@ TABLE_ROWS = (
     ("new", "dense", "new version, dense"),
     ("new", "fused", "new version, served"),
 )
-"""Which scores, which side of them, and what the table calls it."""
+"""The version whose scores they are, the ranking, and its label in the table."""
 
 
 def demo(
@@ -38,7 +38,7 @@ def demo(
     tier: Annotated[
         str, typer.Option(help="1 (a query map, seconds) or 3 (both towers, half an hour and more).")
     ] = "1",
-    questions: Annotated[int, typer.Option(help="How many training questions people ask.", min=100)] = N_QUESTIONS,
+    questions: Annotated[int, typer.Option(help="How many training questions the people ask.", min=100)] = N_QUESTIONS,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its library; made anew each time.")] = Path(
         ".demo"
     ),
@@ -46,7 +46,7 @@ def demo(
     """Show the loop: a library, people who ask and vote, a night, the gate, and what moved.
 
     The library is the documentation of the Python packages that are installed anyway; a question is a docstring's own
-    summary, taken out of its passage. Twenty simulated people, mistaken one time in five, ask and vote, three of
+    summary, removed from its passage. Twenty simulated people, mistaken one time in five, ask and vote, three of
     them on each question. Nothing is downloaded, and your own library is not touched.
 
         nightjar demo
@@ -112,7 +112,7 @@ def _people(app: App, dataset: BeirDataset, n: int) -> str:
 
 
 def _measured(app: App, dataset: BeirDataset, base: Version, after: Version) -> None:
-    """The table of test questions, and some that moved."""
+    """Prints the table of test questions, and some that moved."""
     from ui.commands.evaluation.retrieval import measure_retrieval
 
     seen = app.registry.training_positives(after.encoder_id)
@@ -143,13 +143,13 @@ def _cells(scores: RetrievalScores, which: str, side: str) -> list[str]:
 def _moved(
     app: App, dataset: BeirDataset, base: Version, after: Version, scores: Mapping[str, RetrievalScores]
 ) -> None:
-    """Questions whose right passage came from further down to the top, and the votes nearest to them."""
+    """Prints the questions that gained most, and the votes on the questions nearest to them."""
     from eval.datasets.beir import locate_passages
 
     if base.encoder_id == after.encoder_id:
         return
     gains = scores["new"].array("fused", "nDCG@10") - scores["base"].array("fused", "nDCG@10")
-    order = sorted(range(len(gains)), key=lambda place: -gains[place])[:N_EXAMPLES]
+    order = sorted(range(len(gains)), key=lambda index: -gains[index])[:N_EXAMPLES]
     located = locate_passages(dataset, app.library)
     _say("6 · Three right passages that moved", "")
     for index in order:
@@ -171,7 +171,7 @@ def _rank(app: App, version: Version, question: str, passage_id: str) -> str:
 
 
 def _nearest_votes(app: App, question: str, n: int = 2) -> list[str]:
-    """The judged training questions that are most like this one, with what was said."""
+    """Returns the votes on the judged training questions that are most similar to this one."""
     from rag.embedding.query_vectors import get_query_vectors
 
     encoder: Any = app.open_encoder(app.registry.base().encoder_id)

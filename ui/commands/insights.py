@@ -1,4 +1,4 @@
-"""`nightjar insights` and `votes`: how the answers do, and what votes did."""
+"""`nightjar insights` and `votes`: usage over time, and the effects of votes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retriever_training.inspection.vote_effects import VoteEffect
     from ui.actions.vote_effects import VoteEffectsSummary, VoteEffectsView
 
-MAX_CELL_WIDTH = 44  # characters of a question or title in a table
+MAX_CELL_WIDTH = 44  # how many characters of a question or title a table shows
 
 
 def insights(
@@ -51,19 +51,17 @@ def insights(
         typer.echo(texts.KEPT_SINCE.format(day=since) if since else texts.NEVER_KEPT)
 
 
-def _row(one: UsagePeriod) -> list[str]:
+def _row(period: UsagePeriod) -> list[str]:
     from ui.web.insights.render import usage_cells
 
-    return usage_cells(one)
+    return usage_cells(period)
 
 
 def votes(
     context: typer.Context,
     *,
-    person: Annotated[
-        str | None, typer.Option(help="Whose votes; everybody’s where left out.", show_default=False)
-    ] = None,
-    last: Annotated[int, typer.Option(help="How many votes to look at, the latest ones.", min=1, max=200)] = 20,
+    person: Annotated[str | None, typer.Option(help="Whose votes; everybody’s by default.", show_default=False)] = None,
+    last: Annotated[int, typer.Option(help="How many of the latest votes to look at.", min=1, max=200)] = 20,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show what votes did: where each passage was and is now, by which version, or why a vote does not count.
@@ -117,27 +115,27 @@ def _look_with_bar(view: VoteEffectsView, person: str | None, n: int) -> VoteEff
         return view.look(person, n, on_progress=on_progress)
 
 
-def _vote_row(one: VoteEffect, names: Mapping[str, str]) -> list[str]:
+def _vote_row(effect: VoteEffect, names: Mapping[str, str]) -> list[str]:
     from ui.texts import insights as texts
     from ui.texts.reasons import describe_exclusion
     from ui.web.insights.render import format_rank
 
-    title = (one.passage.title or one.passage.source) if one.passage else one.cast.passage_id
-    outcome = texts.OUTCOMES[one.outcome]
+    title = (effect.passage.title or effect.passage.source) if effect.passage else effect.cast.passage_id
+    outcome = texts.OUTCOMES[effect.outcome]
     return [
-        shorten_cell(one.cast.question),
+        shorten_cell(effect.cast.question),
         shorten_cell(title),
-        texts.VERDICTS[one.cast.verdict],
-        str(one.cast.shown_rank or "–"),
-        format_rank(one.before),
-        format_rank(one.now),
-        names.get(one.moved_by or "", ""),
-        f"{outcome}: {describe_exclusion(one.why)}" if one.why else outcome,
+        texts.VERDICTS[effect.cast.verdict],
+        str(effect.cast.shown_rank or "–"),
+        format_rank(effect.before),
+        format_rank(effect.now),
+        names.get(effect.moved_by or "", ""),
+        f"{outcome}: {describe_exclusion(effect.why)}" if effect.why else outcome,
     ]
 
 
 def shorten_cell(text: str) -> str:
-    """The text in one line of a table.
+    """Returns the text as one line of a table, cut if it is long.
 
     >>> shorten_cell("a" * 60)[-2:]
     'a…'

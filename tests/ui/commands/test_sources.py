@@ -45,7 +45,7 @@ def test_other_settings_of_passages_cut_files_anew_when_they_are_ingested_again(
     monkeypatch.setenv("NIGHTJAR__PASSAGES__MAX_TOKENS", "40")
     some = nightjar("ingest", "docs/lamps.md")
     assert "1 changed" in some.stdout
-    assert "1 documents are still read or cut by former settings" in some.stdout
+    assert "1 documents are still read or split by earlier settings" in some.stdout
     assert "lose their verdicts" in some.stderr
     rest = json.loads(nightjar("ingest", "docs", "--json").stdout)
     assert [document["source"] for document in rest["changed"]] == ["docs/moths.md"]
@@ -167,7 +167,7 @@ def test_gaps_are_told_without_names(nightjar, tmp_path) -> None:
 
     (tmp_path / "lamp.md").write_text("# Lamp\n\nPress the red button.")
     nightjar("ingest", "lamp.md")
-    assert nightjar("gaps").stdout == "No question is without an answer.\n"
+    assert nightjar("gaps").stdout == "Every question has an answer.\n"
     app = open_app(Settings(data=tmp_path / "state"))
     for number, user in enumerate(("ada", "ben")):
         app.feedback.record_turn(

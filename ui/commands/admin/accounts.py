@@ -1,4 +1,4 @@
-"""`nightjar accounts` and `nightjar tokens`: who may sign in, and by what their programs come in."""
+"""`nightjar accounts` and `nightjar tokens`: who may sign in, and with which tokens their programs do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rag.app.app import App
 
 accounts_group = command_group("accounts", "Say who may sign in, and what they may do.")
-tokens_group = command_group("tokens", "Make and revoke the tokens by which programs act as a person.")
+tokens_group = command_group("tokens", "Make and revoke the tokens with which programs act as a person.")
 
 NAME_ARGUMENT = typer.Argument(help="As `nightjar accounts list` shows it.")
 PASSWORD_STDIN_OPTION = typer.Option("--password-stdin", help="Read the password from stdin, not from the terminal.")
@@ -78,15 +78,15 @@ def _account_json(account: Account) -> dict[str, Any]:
 @accounts_group.command()
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Letters without accents, digits, and . _ - + @; capitals do not count.")],
+    name: Annotated[str, typer.Argument(help="Letters without accents, digits, and . _ - + @; case does not matter.")],
     role: Annotated[str, typer.Option(help="reader asks; voter also judges; administrator does everything.")] = "voter",
     *,
     no_password: Annotated[
-        bool, typer.Option("--no-password", help="For who comes in by a token or a proxy only.")
+        bool, typer.Option("--no-password", help="For a program or person that uses only a token or a proxy.")
     ] = False,
     password_stdin: Annotated[bool, PASSWORD_STDIN_OPTION] = False,
 ) -> None:
-    """Give somebody an account; the password is asked for, and has at least 10 characters.
+    """Give somebody an account; asks for the password, which needs at least 10 characters.
 
     [bold]Examples[/bold]
 
@@ -104,7 +104,7 @@ def add(
 
 @accounts_group.command()
 def role(context: typer.Context, name: Annotated[str, NAME_ARGUMENT], role: str) -> None:
-    """Let somebody do more or less: reader, voter or administrator. It holds at once."""
+    """Let somebody do more or less: reader, voter or administrator. It takes effect at once."""
     from rag.accounts.accounts import Accounts
 
     with _opened(context) as app:
@@ -119,19 +119,19 @@ def password(
     *,
     password_stdin: Annotated[bool, PASSWORD_STDIN_OPTION] = False,
 ) -> None:
-    """Give somebody another password, and sign them out everywhere."""
+    """Give somebody a new password, and sign them out everywhere."""
     from rag.accounts.accounts import Accounts
 
     with _opened(context) as app:
         accounts = Accounts(app.engine)
         accounts.get(name)
         accounts.set_password(name, _password(from_stdin=password_stdin))
-    typer.echo(f"{name!r} has another password, and is signed out everywhere.")
+    typer.echo(f"{name!r} has a new password, and is signed out everywhere.")
 
 
 @accounts_group.command()
 def lock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
-    """Let somebody in no more, neither by password nor by token; what they asked and said stays."""
+    """Lock somebody out, by password and by token; their questions and votes stay."""
     from rag.accounts.accounts import Accounts
 
     with _opened(context) as app:
@@ -141,7 +141,7 @@ def lock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
 
 @accounts_group.command()
 def unlock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
-    """Let somebody in again who was locked."""
+    """Let a locked person in again."""
     from rag.accounts.accounts import Accounts
 
     with _opened(context) as app:
@@ -150,10 +150,10 @@ def unlock(context: typer.Context, name: Annotated[str, NAME_ARGUMENT]) -> None:
 
 
 def _password(*, from_stdin: bool) -> str:
-    """Asked for twice if somebody types it.
+    """Reads the password from stdin, or asks for it twice in a terminal.
 
     Raises:
-        UsageError: nobody can be asked, or it is too short or too long.
+        UsageError: there is no terminal to ask in, or the password is too short or too long.
     """
     from rag.accounts.accounts import check_password
     from rag.errors import UsageError
@@ -174,29 +174,29 @@ def _password(*, from_stdin: bool) -> str:
 @tokens_group.command("list")
 def list_tokens(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Of this person only.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only the tokens of this person.")] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """List tokens, the newest first; the secrets themselves are kept nowhere."""
+    """List tokens, the newest first; the secrets themselves are not stored."""
     from rag.accounts.sessions_and_tokens import CredentialStore
 
     with _opened(context) as app:
         listed = CredentialStore(app.engine).tokens(name)
     if as_json:
-        print_json([_token_json(account) for account in listed])
+        print_json([_token_json(token) for token in listed])
     elif not listed:
         typer.echo('There are no tokens: "nightjar tokens add NAME --label WHAT-FOR" makes one.')
     else:
         rows = [
             [
-                account.token_id,
-                account.name,
-                account.label,
-                f"{account.created_at:%Y-%m-%d}",
-                _at(account.used_at),
-                "revoked" if account.is_revoked else "",
+                token.token_id,
+                token.name,
+                token.label,
+                f"{token.created_at:%Y-%m-%d}",
+                _at(token.used_at),
+                "revoked" if token.is_revoked else "",
             ]
-            for account in listed
+            for token in listed
         ]
         print_table(["id", "person", "for", "made", "last used", ""], rows)
 
@@ -222,7 +222,7 @@ def add_token(
     name: Annotated[str, NAME_ARGUMENT],
     label: Annotated[str, typer.Option(help="What it is for.")],
 ) -> None:
-    """Make a token by which a program comes in as this person; it is printed this once.
+    """Make a token with which a program acts as this person; it is printed only once.
 
     [bold]Example[/bold]
 
@@ -233,7 +233,7 @@ def add_token(
 
     with _opened(context) as app:
         made, secret = CredentialStore(app.engine).create_token(normalise_name(name), label)
-    typer.echo(f"token {made.token_id} of {made.name!r}; it is shown this once:", err=True)
+    typer.echo(f"token {made.token_id} of {made.name!r}; it is shown only once:", err=True)
     typer.echo(secret)
 
 

@@ -1,4 +1,4 @@
-"""`nightjar config show|check`: what is set, what could be, and whether it holds."""
+"""`nightjar config show|check`: the settings, their defaults, and whether they are valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ flags; the later of these wins."""
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of the settings, ready to be shown: secrets are masked."""
+    """One setting, ready to be shown: secrets are masked."""
 
     name: str
     value: Any
@@ -49,19 +49,19 @@ def show(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) 
         if not as_json:
             _print_table(
                 [], list(describe_settings(Settings.model_construct()))
-            )  # what can be set helps to correct what is
+            )  # the list of settings helps to correct them
         raise
-    found = list(describe_settings(settings))
+    listed = list(describe_settings(settings))
     if as_json:
-        print_json([asdict(problem) for problem in found])
+        print_json([asdict(setting) for setting in listed])
         return
-    _print_table(found, found)
+    _print_table(listed, listed)
     typer.echo(f"\n{WHERE_TO_SET}")
 
 
 @config_group.command()
 def check(context: typer.Context) -> None:
-    """Read the settings from all their places; exit code 2 names what is wrong.
+    """Check the settings from all their sources; with exit code 2 it says what is wrong.
 
     Opens nothing: neither the database nor a model.
 
@@ -70,11 +70,11 @@ def check(context: typer.Context) -> None:
     nightjar config check
     """
     settings = load_command_settings(context)
-    typer.echo(f"The settings are right; the state directory is {str(settings.data)!r}.")
+    typer.echo(f"The settings are valid; the state directory is {str(settings.data)!r}.")
 
 
 def describe_settings(settings: Settings) -> Iterator[Setting]:
-    """Every setting in the order of the file, named SECTION.KEY, with its value in *settings*."""
+    """Yields every setting in the order of the file, named SECTION.KEY, with its value in *settings*."""
     from pydantic import BaseModel
 
     for name, field in type(settings).model_fields.items():
@@ -91,14 +91,14 @@ def _setting(name: str, value: object, field: FieldInfo) -> Setting:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON knows it, secrets masked."""
+    """Returns a value for JSON, with secrets masked."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def _print_table(found: list[Setting], known: list[Setting]) -> None:
-    values = {problem.name: problem.value for problem in found}
+def _print_table(in_force: list[Setting], known: list[Setting]) -> None:
+    values = {setting.name: setting.value for setting in in_force}
     rows = [
         [setting.name, _cell(values.get(setting.name)), _cell(setting.default), setting.description]
         for setting in known

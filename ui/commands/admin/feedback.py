@@ -29,8 +29,8 @@ def import_(
     """Import verdicts from a file: {"query", "passage_id", "verdict", "user", "time"?} a line.
 
     Passages are named by their id or, for a BEIR library, by their BEIR id. Verdicts: helpful, not_relevant,
-    pin (this is the right passage), outdated. Reading a file twice changes nothing. Exit code 1 if a line
-    could not be used; the others are in.
+    pin (this is the right passage), outdated. Importing a file twice changes nothing. Exit code 1 if a line
+    could not be used; the others are imported.
 
         nightjar feedback import verdicts.jsonl
     """
@@ -54,7 +54,7 @@ def import_(
 
 @feedback_group.command()
 def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
-    """Write every standing verdict on a passage, one JSON object a line, so that `import` reads it again."""
+    """Write every current verdict on a passage, one JSON object a line, as `import` reads it."""
     from rag.feedback.import_export import export_verdicts
 
     with opened_app(context) as app:

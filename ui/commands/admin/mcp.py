@@ -1,4 +1,4 @@
-"""`nightjar mcp`: the tools search and ask for an agent on this machine, over its stdin and stdout."""
+"""`nightjar mcp`: the tools search and ask for an agent on this machine, over stdin and stdout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def mcp(context: typer.Context) -> None:
     """Serve the tools search and ask to an agent, by the Model Context Protocol over stdin and stdout.
 
-    The agent starts this command itself; it needs nightjar-rag\\[mcp], and may run next to the application.
+    The agent starts this command itself; it needs nightjar-rag\\[mcp], and may run alongside the application.
 
     [bold]Example[/bold]
 
@@ -36,7 +36,7 @@ def mcp(context: typer.Context) -> None:
     opening = AppStartup(open_)
 
     def app() -> App:
-        """As it is now: nothing else here takes in what changes."""
+        """Returns the application after taking in changes: nothing else refreshes it here."""
         opened = opening.app()
         opened.refresh()
         return opened

@@ -1,4 +1,4 @@
-"""`nightjar serve`: the application itself."""
+"""`nightjar serve`: runs the application."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def serve(
         bool, typer.Option("--schedule/--no-schedule", help="Run the night at schedule.at (02:00).")
     ] = True,
     sample: Annotated[
-        Path | None, typer.Option(help="Documents to begin with, where the library is empty.", show_default=False)
+        Path | None, typer.Option(help="Documents to begin with if the library is empty.", show_default=False)
     ] = None,
     accounts: Annotated[
         bool | None,
         typer.Option(
             "--accounts/--no-accounts",
-            help="Whether people must sign in; else they must as soon as other machines can reach it.",
+            help="Whether people must sign in; by default they must if other machines can reach the address.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Open the web page and the REST interface, and run the night by schedule.
 
-    Only one application can serve a state directory (exit code 75 else). Ctrl-C ends it.
+    Only one application can serve a state directory; a second one ends with exit code 75. Ctrl-C ends it.
 
     [bold]Examples[/bold]
 
@@ -62,7 +62,7 @@ def serve(
 
 
 def _fill(app: App, sample: Path | None) -> None:
-    """Brings the sample in if there is nothing yet, and encodes what has no vector."""
+    """Ingests the sample if the library is empty, and encodes passages without vectors."""
     if sample is not None and app.library.n_passages() == 0:
         from rag.ingestion.find_files import find_files
         from rag.ingestion.ingest import ingest_files

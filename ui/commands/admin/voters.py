@@ -1,4 +1,4 @@
-"""`nightjar people` and `forget-person`: whose votes count, whose wait, and how somebody leaves without a trace."""
+"""`nightjar people` and `forget-person`: whose votes count or wait, and how to erase a person."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """List who votes, how often the others agree with them, and whose votes wait, and why.
+    """List who votes, how often others agree with them, and whose votes wait and why.
 
-    A person's votes wait if the others contradict them too often, if they come faster than anybody reads, or
-    if there are hundreds of rejections that nobody shares. To let them count, name the person in
-    [bold]feedback.trusted[/bold]; to let somebody wait, in [bold]feedback.quarantined[/bold].
+    A person's votes wait if others contradict them too often, if they come faster than anybody reads, or if they are
+    hundreds of rejections that nobody shares. To make them count, name the person in [bold]feedback.trusted[/bold]; to
+    make a person's votes wait, in [bold]feedback.quarantined[/bold].
 
     [bold]Example[/bold]
 
@@ -59,7 +59,7 @@ def people(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = False
             f"{voter.record:.2f}",
             describe_wait(voter.waits) if voter.waits else "",
         ]
-        for voter in sorted(listed, key=lambda one: (not one.waits, -one.n_votes))
+        for voter in sorted(listed, key=lambda voter: (not voter.waits, -voter.n_votes))
     ]
     print_table(["person", "votes", "rejections", "others agree", "record", "waits, because"], rows)
     for reason, n in sorted(judgments.dropped.items()):
@@ -75,18 +75,18 @@ def _as_json(person: Voter) -> dict[str, Any]:
 
 def forget_person(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="As `nightjar people` lists it.")],
+    name: Annotated[str, typer.Argument(help="As listed by `nightjar people`.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Remove what a person asked and said, for good: the next night never saw it.
+    """Remove a person's questions and votes for good: the next night learns without them.
 
     Their verdicts, their questions with the answers, the vectors of these questions, their conversations, and their
-    account with its sessions and tokens go in one transaction. A question that others judged too stays, without name
-    and answer. Versions that learned from the person answer until the next night is promoted, or until a rollback.
-    Candidates that the gate refused and that may have learned from the person go at once. Backups and exported files are
+    account with its sessions and tokens are removed in one transaction. A question that others judged too stays, without
+    name and answer. Versions that learned from the person answer until the next promotion or a rollback. Candidates
+    that the gate refused and that may have learned from the person are removed at once. Backups and exported files are
     yours to clean.
 
     [bold]Examples[/bold]
@@ -103,20 +103,22 @@ def forget_person(
     try:
         if not dry_run and not yes:
             if not sys.stdin.isatty():
-                raise UsageError(f"removing all of {name!r} can not be undone: add --yes, or look first with --dry-run")
+                raise UsageError(
+                    f"removing everything of {name!r} can not be undone: add --yes, or look first with --dry-run"
+                )
             _print(name, *erase_person(app, name, dry_run=True), dry_run=True)
             typer.confirm("Remove all this for good?", abort=True)
-        gone, learnt, refused = erase_person(app, name, dry_run=dry_run)
+        erased, learned, refused = erase_person(app, name, dry_run=dry_run)
     finally:
         app.close()
     if as_json:
-        print_json({"person": name, "dry_run": dry_run, **asdict(gone), "versions": learnt, "discarded": refused})
+        print_json({"person": name, "dry_run": dry_run, **asdict(erased), "versions": learned, "discarded": refused})
     else:
-        _print(name, gone, learnt, refused, dry_run=dry_run)
+        _print(name, erased, learned, refused, dry_run=dry_run)
 
 
-def _print(name: str, gone: ErasureCounts, learnt: list[str], refused: list[str], *, dry_run: bool) -> None:
+def _print(name: str, erased: ErasureCounts, learned: list[str], refused: list[str], *, dry_run: bool) -> None:
     from ui.actions.erase_person import format_erasure
 
-    for line in format_erasure(name, gone, learnt, refused, dry_run=dry_run):
+    for line in format_erasure(name, erased, learned, refused, dry_run=dry_run):
         typer.echo(line)

@@ -1,4 +1,4 @@
-"""`nightjar ingest`: documents into the library, and findable."""
+"""`nightjar ingest`: reads documents into the library and encodes their passages."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def ingest(
     ] = None,
     *,
     remove_vanished: Annotated[
-        bool, typer.Option("--remove-vanished", help="Take out what is no longer in the folders named.")
+        bool, typer.Option("--remove-vanished", help="Remove documents whose files are gone from the folders named.")
     ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Bring documents into the library, and make them findable.
+    """Add documents to the library, and make them searchable.
 
     Reads text, Markdown, web pages, PDF, Office files, tables, e-mail, e-books and zip archives of them; folders with
-    all that is below them. Run it again whenever something has changed: unchanged files cost nothing, changed ones
-    replace only the passages that changed. A file that can't be read is listed with its reason, the others go in, and
+    everything below them. Run it again whenever something has changed: unchanged files cost nothing, changed ones
+    replace only the passages that changed. A file that can't be read is listed with its reason, the others are added, and
     the exit code is 1. Documents whose file is gone from a folder are listed, and removed only if you say so.
-    "nightjar jobs" shows from elsewhere how far it is.
+    "nightjar jobs" in another terminal shows the progress.
 
     [bold]Examples[/bold]
 
     nightjar ingest handbook.pdf notes/
 
-    nightjar ingest --beir datasets/scifact      ids stay as they are, for its questions and judgments
+    nightjar ingest --beir datasets/scifact      keeps the ids for its questions and judgments
 
     nightjar ingest notes/ --json > report.json
     """
@@ -54,7 +54,7 @@ def ingest(
     with opened_app(context) as app:
         app.tell = partial(typer.echo, err=True)
         started = time.perf_counter()
-        report, encoding = _brought_in(app, paths or [], beir, remove_vanished)
+        report, encoding = _ingest(app, paths or [], beir, remove_vanished)
         seconds = time.perf_counter() - started
         n_passages = app.library.n_passages()
         n_cut_before = n_documents_to_reread(app.engine)
@@ -64,12 +64,12 @@ def ingest(
         print_report(report, encoding, n_passages)
         if n_cut_before:
             typer.echo(
-                f"{n_cut_before:,} documents are still read or cut by former settings: ingest them again to change that."
+                f"{n_cut_before:,} documents are still read or split by earlier settings: ingest them again to change that."
             )
     raise typer.Exit(1 if report.failed else 0)
 
 
-def _brought_in(
+def _ingest(
     app: App, paths: list[Path], beir: Path | None, remove_vanished: bool
 ) -> tuple[IngestReport, EncodingSummary]:
     from rag.ingestion.ingest import IngestReport
@@ -108,7 +108,7 @@ def _files(app: App, paths: list[Path], remove_vanished: bool) -> tuple[IngestRe
 
 
 def _encoded(app: App) -> EncodingSummary:
-    """Encodes what the current version has no vectors for, also what an earlier run left behind."""
+    """Encodes passages that have no vector of the current version, also those that an earlier run left behind."""
     n_missing = app.n_missing_vectors()
     started = time.perf_counter()
     if not n_missing:

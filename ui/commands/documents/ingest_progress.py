@@ -1,4 +1,4 @@
-"""What `nightjar ingest` shows on stderr while it runs: files read, passages encoded, and the file it is at."""
+"""Shows the progress of `nightjar ingest` on stderr: files read, passages encoded, and the current file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rag.ingestion.find_files import FoundFiles
     from rag.ingestion.progress import FileProgress
 
-MAX_NAME_WIDTH = 40  # characters of the file's name that are shown
+MAX_NAME_WIDTH = 40  # how many characters of a file's name are shown
 
 
 class IngestProgressBars:
-    """Two bars, of files and of passages. The second one grows with what is read."""
+    """Two bars, for files and for passages; the total of the second grows while files are read."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
@@ -34,7 +34,7 @@ class IngestProgressBars:
         self._bar.update(self._files, total=len(found.files))
 
     def step(self, step: FileProgress) -> None:
-        """A file has come further; called from several threads."""
+        """A file has made progress; called from several threads."""
         if step.stage == "reading":
             self._bar.update(self._files, file=_short(step.source))
         elif step.stage in ("stored", "encoding"):
@@ -44,13 +44,13 @@ class IngestProgressBars:
             self._bar.update(self._passages, total=total, completed=done, visible=total > 0)
 
     def on_files_read(self, n: int) -> None:
-        """This many files more need no more reading."""
+        """This many more files need no more reading."""
         self._bar.advance(self._files, n)
 
 
 @contextmanager
 def ingest_progress_bars() -> Iterator[IngestProgressBars]:
-    """Bars on stderr while the block runs; silent if it is no terminal, as under cron."""
+    """Shows the bars on stderr while the block runs; nothing if stderr is not a terminal, as under cron."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

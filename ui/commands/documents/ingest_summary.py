@@ -1,4 +1,4 @@
-"""What `nightjar ingest` says at its end, to people and to programs."""
+"""The report at the end of `nightjar ingest`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from rag.ingestion.find_files import SourceOutcome
     from rag.ingestion.ingest import IngestReport
 
-MAX_LISTED = 20  # of what was skipped or is there twice; failures are all listed
+MAX_LISTED = 20  # how many skipped or duplicate files are listed; failures are all listed
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingSummary:
-    """What encoding the new passages took."""
+    """How long encoding the new passages took."""
 
     n_encoded: int = 0
     seconds: float = 0.0
     opening_s: float = 0.0
-    """Of these, until the encoder was there."""
+    """The part of these seconds until the encoder was loaded."""
 
     @property
     def passages_per_s(self) -> float:
-        """0 if nothing was to do."""
+        """The speed; 0 if nothing was encoded."""
         return self.n_encoded / self.seconds if self.n_encoded else 0.0
 
 
 def report_json(report: IngestReport, encoding: EncodingSummary, seconds: float) -> dict[str, Any]:
-    """All of it for programs; memory is the most that was ever held."""
+    """Returns the whole report for programs; memory is the peak."""
     outcomes = asdict(report)
     n_passages_new = outcomes.pop("n_passages_new")
     listed = {kind: [{"source": source, "note": note} for source, note in outcomes[kind]] for kind in outcomes}
@@ -53,13 +53,13 @@ def report_json(report: IngestReport, encoding: EncodingSummary, seconds: float)
 
 
 def _most_memory_mib(whose: int) -> int:
-    """The most that this process, or the largest of its children that have ended, ever held."""
+    """Returns the peak memory in MiB of this process, or of the largest of its children that have ended."""
     most = resource.getrusage(whose).ru_maxrss
     return most // (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def print_report(report: IngestReport, encoding: EncodingSummary, n_passages: int) -> None:
-    """The counts, then what has a note, is twice, was skipped, vanished or failed."""
+    """Prints the counts, then the files that have a note, are duplicates, were skipped, vanished or failed."""
     kinds = {
         "added": report.added,
         "changed": report.changed,

@@ -1,4 +1,4 @@
-"""`nightjar jobs`: the ingests that run or ran, here or in the application, and how far each of their files is."""
+"""`nightjar jobs`: ingests that run or ran, here or in the application, and the progress of their files."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ui.commands.console import JSON_OPTION, escape_unprintable, opened_app, pri
 if TYPE_CHECKING:
     from rag.ingestion.ingest_jobs import IngestJob, IngestJobs
 
-MAX_FILES_LISTED = 50  # that are listed for people; all of them with --json
+MAX_FILES_LISTED = 50  # how many files are listed for people; with --json all of them
 
 
 def jobs(
     context: typer.Context,
-    job_id: Annotated[str | None, typer.Argument(help="One ingest, with its files.", show_default=False)] = None,
+    job_id: Annotated[str | None, typer.Argument(help="Show this ingest with its files.", show_default=False)] = None,
     *,
-    cancel: Annotated[bool, typer.Option("--cancel", help="End it after the files that it is at.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel it after the files that it is working on.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """List the ingests, and how far they are, while they run.
+    """List the ingests and their progress.
 
     [bold]Examples[/bold]
 
     nightjar jobs
 
-    nightjar jobs 5f0c1d --json       its files, each with its stage; the beginning of an id is enough
+    nightjar jobs 5f0c1d --json       its files with their stages; the beginning of an id is enough
 
     nightjar jobs 5f0c1d --cancel
     """
@@ -64,18 +64,18 @@ def jobs(
 
 
 def _named(jobs: IngestJobs, beginning: str) -> IngestJob:
-    """The job whose id begins so."""
+    """Returns the job whose id begins with *beginning*."""
     from rag.errors import UsageError
 
-    found = [job for job in jobs.latest(1000) if job.job_id.startswith(beginning)]
-    if len(found) > 1:
-        raise UsageError(f"{beginning!r} begins {len(found)} ingests: write more of the one you mean")
-    return found[0] if found else jobs.get(beginning)
+    matches = [job for job in jobs.latest(1000) if job.job_id.startswith(beginning)]
+    if len(matches) > 1:
+        raise UsageError(f"the ids of {len(matches)} ingests begin with {beginning!r}: write more of the one you mean")
+    return matches[0] if matches else jobs.get(beginning)
 
 
 def _print_jobs(listed: list[IngestJob]) -> None:
     if not listed:
-        typer.echo('No ingest has run yet: "nightjar ingest PATH" brings documents in.')
+        typer.echo('No ingest has run yet: "nightjar ingest PATH" adds documents.')
         return
     rows = [
         [
@@ -89,4 +89,4 @@ def _print_jobs(listed: list[IngestJob]) -> None:
         ]
         for job in listed
     ]
-    print_table(["job", "state", "begun (UTC)", "files", "encoded", "paths", ""], rows)
+    print_table(["job", "state", "started (UTC)", "files", "encoded", "paths", ""], rows)

@@ -1,4 +1,4 @@
-"""`nightjar sources` and `remove`: what the library holds."""
+"""`nightjar sources` and `remove`: the documents of the library."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ if TYPE_CHECKING:
     from rag.ingestion.remove_documents import RemovalCounts
     from rag.library.library import SourceSummary
 
-MAX_LISTED = 100  # documents with their counts, unless somebody asks for more
+MAX_LISTED = 100  # how many documents are listed with their counts, unless --limit says otherwise
 
 
 def sources(
     context: typer.Context,
     *,
-    match: Annotated[str, typer.Option(help="Only those with this in their name or title.", show_default=False)] = "",
+    match: Annotated[
+        str, typer.Option(help="Only documents with this text in their name or title.", show_default=False)
+    ] = "",
     sort: Annotated[
         str,
         typer.Option(
             help="source, title, type, passages, size, added, helpful, not_relevant, outdated "
-            "or cited; -outdated: the most first."
+            "or cited; -outdated puts the most first."
         ),
     ] = "source",
     only: Annotated[str, typer.Option(help="outdated, encoding or replaced.", show_default=False)] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, max=500, help="With counts, at most so many.", show_default=False)
+        int | None,
+        typer.Option(min=1, max=500, help="How many documents to list with their counts.", show_default=False),
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -85,7 +88,7 @@ def _print_sources(listed: list[SourceSummary], *, as_json: bool) -> None:
         print_json([asdict(source) for source in listed])
         return
     if not listed:
-        typer.echo('The library is empty: "nightjar ingest PATH" brings documents in.')
+        typer.echo('The library is empty: "nightjar ingest PATH" adds documents.')
         return
     rows = [
         [
@@ -105,10 +108,10 @@ def remove(
     *,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Take documents out of the library, with their passages, vectors and standing verdicts.
+    """Remove documents from the library, with their passages, vectors and current verdicts.
 
-    A folder takes everything below it. Versions that learned from what is gone are named; they answer until the next
-    night, which starts from the base without it.
+    A folder stands for everything below it. Versions that learned from the documents are named; they answer until the
+    next night, which starts from the base without them.
 
     [bold]Examples[/bold]
 
@@ -119,24 +122,24 @@ def remove(
     from rag.errors import NotFoundError
     from ui.serializers.answers import removal_json
 
-    missing, gone = [], []
+    missing, removals = [], []
     with opened_app(context) as app:
         for source in named:
             try:
-                gone.append((source, _removed(app, source)))
+                removals.append((source, _removed(app, source)))
             except NotFoundError as error:
                 missing.append(str(error))
     if as_json:
-        print_json([{"source": source, **removal_json(removed)} for source, removed in gone])
+        print_json([{"source": source, **removal_json(removed)} for source, removed in removals])
     else:
-        for source, removed in gone:
+        for source, removed in removals:
             _print_removed(source, removed)
     if missing:
         raise NotFoundError("\n".join(missing))
 
 
 def _removed(app: App, source: str) -> RemovalCounts:
-    """Sources are tried as they are written, then as `ingest` would name the path."""
+    """Removes the source as it is written or, if there is none, as `ingest` would name the path."""
     from rag.errors import NotFoundError
     from rag.ingestion.find_files import source_name
     from ui.actions.remove_documents import remove_documents as take_out
@@ -153,10 +156,10 @@ def _print_removed(source: str, removed: RemovalCounts) -> None:
     )
     if removed.n_verdicts:
         typer.echo(
-            f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer stand."
+            f"  {removed.n_verdicts:,} verdict{'s' * (removed.n_verdicts != 1)} on its passages no longer count."
         )
     if removed.was_trained_on:
         typer.echo(
-            f"  Learnt from it: {', '.join(removed.was_trained_on)}. The next night starts from the base, without it; "
+            f"  Learned from it: {', '.join(removed.was_trained_on)}. The next night starts from the base, without it; "
             '"nightjar nightly" runs one now.'
         )

@@ -60,34 +60,41 @@ def answers(
     golden: GOLDEN_OPTION = False,
     split: SPLIT_OPTION = "test",
     version: VERSION_OPTION = None,
-    questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 300,
+    questions: Annotated[int, typer.Option(min=1, help="How many questions at most, drawn by the seed.")] = 300,
     without: Annotated[
         bool | None,
         typer.Option(
-            help="Ask each question once more with its right passages taken away; as a rule of a data set.",
+            help="Ask each question once more without its right passages; by default only for a data set.",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    seed: Annotated[int, typer.Option(help="Another seed draws other questions.")] = 13,
     why: Annotated[
-        bool, typer.Option("--why", help="Name the questions that fail, and each one's first cause.")
+        bool, typer.Option("--why", help="List the questions that fail, each with its first cause.")
     ] = False,
     judge: Annotated[
         bool, typer.Option("--judge", help="Let judge.model grade the answers, three times each.")
     ] = False,
     rows: Annotated[
-        Path | None, typer.Option(help="Writes every question with its answer, a line each.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write every question with its answer to this file, one JSON object a line.", show_default=False
+        ),
     ] = None,
     before: Annotated[
         Path | None,
-        typer.Option(help="Rows of an earlier run: which questions are fixed, and which broken?", show_default=False),
+        typer.Option(
+            help="Rows of an earlier run: shows which questions were fixed and which broken.", show_default=False
+        ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the risk–coverage curve to this file (SVG).", show_default=False)
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Measure the answers: right, supported, cited, declined if they must be, and why they fail.
+    """Measure the answers: right, supported, cited, declined when they should be, and why they fail.
 
-    Questions are asked as people ask them, by the settings in force, and nothing is kept. A question whose answering
+    Questions are asked as people ask them, with the current settings, and nothing is stored. A question whose answering
     fails counts as wrong; if more than one in twenty fails, the figures are not valid.
 
     [bold]Examples[/bold]
@@ -120,7 +127,7 @@ def answers(
 
 
 def draw_sample(asked: QuestionSet, n: int, seed: int) -> list[EvalQuestion]:
-    """Up to *n* of the questions, in their order."""
+    """Draws up to *n* of the questions, and keeps their order."""
     places = range(len(asked.questions))
     chosen = random.Random(seed).sample(places, min(n, len(places)))  # noqa: S311 (which questions are asked is no secret)
     return [asked.questions[index] for index in sorted(chosen)]
@@ -150,7 +157,7 @@ def _rows(app: App, version: Version, drawn: Sequence[EvalQuestion], *, without:
 
 
 def leave_out_retrievers(app: App, version: Version) -> LeaveOutRetriever:
-    """Passages that are not there → a version over the others, as the settings serve it, searching exactly."""
+    """Returns a function from left-out passages to a retriever over the others, as the settings serve it, with exact search."""
     from eval.answers.ask_questions import PerQuestionCachedEncoder
     from eval.retrieval.leave_out import LeaveOutDense, LeaveOutLexical
     from rag.index.exact_search import ExactIndex
@@ -162,8 +169,10 @@ def leave_out_retrievers(app: App, version: Version) -> LeaveOutRetriever:
     encoder.encode_queries(["warm"])  # loads the weights now, not within the first question's time
     remembering, exact, chosen = PerQuestionCachedEncoder(encoder), ExactIndex(vectors), app.settings.retrieval
 
-    def without(gone: frozenset[str]) -> Retriever:
-        dense, words = (LeaveOutDense(exact, gone), LeaveOutLexical(lexical, gone)) if gone else (exact, lexical)
+    def without(left_out: frozenset[str]) -> Retriever:
+        dense, words = (
+            (LeaveOutDense(exact, left_out), LeaveOutLexical(lexical, left_out)) if left_out else (exact, lexical)
+        )
         return Retriever(
             remembering,
             dense,
@@ -188,7 +197,7 @@ def _stored(app: App) -> Any:
 
 
 def _about(asked: QuestionSet, version: Version, app: App, n: int) -> dict[str, Any]:
-    """What can move a figure: the questions, the version, who writes, what supports."""
+    """Returns what can change a figure: the questions, the version, the generator, the support test."""
     from eval.answers.citation_metrics import SPAN_SUPPORT
     from eval.datasets.question_sets import lost_as_json
 
@@ -254,7 +263,7 @@ def _print_transitions(moved: dict[str, Any]) -> None:
 
 
 def _lines(scores: AnswerScores, judged: JudgeResult | None) -> Iterator[str]:
-    """A line for every question: its answer, its values, and its cause."""
+    """Yields a line for every question: its answer, its measures, and its cause."""
     grades = {item.item_id: item.mean for item in judged.judged} if judged else {}
     for row, question in zip(scores.rows, scores.attributed(), strict=True):
         grade = {"judge": grades.get(row.query_id)} if judged else {}

@@ -1,4 +1,4 @@
-"""`nightjar golden`: the questions that a library is measured by, from files, votes, headings and a language model."""
+"""`nightjar golden`: questions with known answers, from files, votes, headings and a language model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 golden_group = command_group("golden", "Collect questions whose right passage or answer is known.")
 
-MAX_QUESTION_LENGTH = 70  # characters of a question in a table
+MAX_QUESTION_LENGTH = 70  # how many characters of a question a table shows
 
 
 @golden_group.command("import")
@@ -37,8 +37,9 @@ def import_(
 ) -> None:
     """Import golden questions: {"question", "source", "quote", "reference"?, "nuggets"?, "tags"?, "answerable"?} a line.
 
-    A passage_id may stand for source and quote. A nugget is a list of spellings of a fact that the answer must hold, or
-    {"spellings": […], "vital": false}. Reading a file twice changes nothing. A wrong line is named, and nothing is kept.
+    A passage_id may replace source and quote. A nugget is a list of spellings of a fact that the answer must hold, or
+    {"spellings": […], "vital": false}. Importing a file twice changes nothing. If a line is wrong, it is named and
+    nothing is imported.
 
         nightjar golden import golden.jsonl
     """
@@ -52,7 +53,7 @@ def import_(
 
 @golden_group.command()
 def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
-    """Write every golden question that counts, one JSON object a line, so that `import` reads it again."""
+    """Write every golden question that counts, one JSON object a line, as `import` reads it."""
     from eval.datasets.golden_store import list_golden
 
     with opened_app(context) as app:
@@ -64,7 +65,7 @@ def export(context: typer.Context, file: Annotated[Path, TO_ARGUMENT]) -> None:
 def list_(
     context: typer.Context,
     *,
-    retired: Annotated[bool, typer.Option(help="Those that no longer count too.")] = False,
+    retired: Annotated[bool, typer.Option(help="Also list questions that no longer count.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """List the golden questions."""
@@ -102,7 +103,7 @@ def retire(
     context: typer.Context,
     golden_id: Annotated[str, typer.Argument(help="The id, or its beginning.", show_default=False)],
 ) -> None:
-    """Stop measuring with a question. Adding it again brings it back."""
+    """Stop measuring with a question; adding it again brings it back."""
     from eval.datasets.golden_store import retire_golden as retire_one
 
     with opened_app(context) as app:
@@ -111,7 +112,7 @@ def retire(
 
 @golden_group.command()
 def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """Look for every golden question's quote in today's passages. Exit code 1 if one is lost."""
+    """Look for every golden question's quote in today's passages. Exit code 1 if a quote is lost."""
     from collections import Counter
 
     from eval.datasets.golden_locations import locate_golden
@@ -120,15 +121,15 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
     from eval.datasets.question_sets import is_lost, lost_as_json
 
     with opened_app(context) as app:
-        places = locate_golden([golden.golden for golden in list_golden(app.engine)], app.library)
-    lost = [location for location in places if is_lost(location)]
-    counts = Counter(location.method for location in places)
-    cut = [location.golden.question for location in places if location.is_cut]
-    sha256 = golden_set_hash(location.golden for location in places)
+        locations = locate_golden([golden.golden for golden in list_golden(app.engine)], app.library)
+    lost = [location for location in locations if is_lost(location)]
+    counts = Counter(location.method for location in locations)
+    cut = [location.golden.question for location in locations if location.is_cut]
+    sha256 = golden_set_hash(location.golden for location in locations)
     if as_json:
         print_json(
             {
-                "n_questions": len(places),
+                "n_questions": len(locations),
                 "sha256": sha256,
                 "found": dict(counts),
                 "lost": lost_as_json(lost),
@@ -136,7 +137,7 @@ def check(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = Fal
             }
         )
     else:
-        _print_check(places, counts, cut, lost, sha256)
+        _print_check(locations, counts, cut, lost, sha256)
     if lost:
         raise typer.Exit(1)
 
@@ -147,17 +148,20 @@ def add(
     source: Annotated[
         Literal["liked", "headings", "model"],
         typer.Argument(
-            help="What people agree is right; the library's headings; or questions that generator.model writes."
+            help="liked: passages that people agree are right; headings: the library's headings; model: questions that "
+            "generator.model writes."
         ),
     ],
     *,
-    questions: Annotated[int, typer.Option("-n", "--questions", min=1, help="At most so many, drawn.")] = 100,
+    questions: Annotated[
+        int, typer.Option("-n", "--questions", min=1, help="How many at most, drawn at random.")
+    ] = 100,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Add golden questions that the library gives of itself, marked by where they come from.
+    """Add golden questions made from the library itself, marked by their origin.
 
     Headings and written questions are kept only if the base finds their passage: they are easier than what people
-    ask, and figures on them are apart.
+    ask, and their figures are shown separately.
 
         nightjar golden add liked
     """
@@ -207,10 +211,10 @@ def _add(app: App, made: list[Golden], *, as_json: bool) -> None:
 
 
 def _print_check(
-    places: list[GoldenLocation], counts: dict[Any, int], cut: list[str], lost: list[GoldenLocation], sha256: str
+    locations: list[GoldenLocation], counts: dict[Any, int], cut: list[str], lost: list[GoldenLocation], sha256: str
 ) -> None:
     typer.echo(
-        f"{len(places):,} golden questions, {sha256[:12]}: " + ", ".join(f"{how} {n:,}" for how, n in counts.items())
+        f"{len(locations):,} golden questions, {sha256[:12]}: " + ", ".join(f"{how} {n:,}" for how, n in counts.items())
     )
     for question in cut:
         typer.echo(f"cut by the splitting: {question}")

@@ -1,4 +1,4 @@
-"""`nightjar eval judge`: what a language model says of answers that people voted on, and how far it agrees with them."""
+"""`nightjar eval judge`: lets a language model grade answers that people voted on, and measures how far it agrees."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 def judge(
     context: typer.Context,
     *,
-    answers: Annotated[int, typer.Option("-n", "--answers", min=1, help="The latest so many with votes.")] = 100,
+    answers: Annotated[
+        int, typer.Option("-n", "--answers", min=1, help="How many of the latest answers with votes.")
+    ] = 100,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Have judge.model judge the answers that people voted on, three times each, and tell how far it agrees with them.
+    """Have judge.model grade the answers that people voted on, three times each, and show how far it agrees with them.
 
-    From 50 answers on with Cohen's kappa. Do not believe a judge that does not agree with your people.
+    From 50 answers on, agreement is shown as Cohen's kappa. Do not trust a judge that does not agree with your people.
     """
     from eval.answers.llm_judge import agreement_with_people, answer_votes
     from rag.errors import TooLittleDataError
@@ -40,18 +42,18 @@ def judge(
         return
     print_judgment(judging.as_json())
     if agreed.kappa is None:
-        typer.echo(f"agreement with people: {agreed.n} answers, told from {agreed.as_json()['n_needed']} on")
+        typer.echo(f"agreement with people: {agreed.n} answers, shown from {agreed.as_json()['n_needed']} answers on")
     else:
         typer.echo(
-            f"agreement with people: kappa {agreed.kappa:.2f}, the same of {agreed.same:.0%} of {agreed.n} answers"
+            f"agreement with people: kappa {agreed.kappa:.2f}, the same grade for {agreed.same:.0%} of {agreed.n} answers"
         )
 
 
 def judge_answers(app: App, items: Sequence[AnswerToJudge]) -> JudgeResult:
-    """What the judge that the settings name says of these answers.
+    """Returns the grades of these answers by the judge that the settings name.
 
     Raises:
-        UsageError: the settings name none.
+        UsageError: the settings name no judge.
     """
     from eval.answers.llm_judge import judge_model_call
     from eval.answers.llm_judge import run_judge as judge_all
@@ -67,7 +69,7 @@ def judge_answers(app: App, items: Sequence[AnswerToJudge]) -> JudgeResult:
 
 
 def answers_to_judge(app: App, rows: Iterable[AnswerRow]) -> list[AnswerToJudge]:
-    """The answers that were given if there is one, with the passages that they were made of."""
+    """Returns the answers to answerable questions that were not declined, with the passages that they used."""
     from eval.answers.faithfulness import without_citation_marks
     from eval.answers.llm_judge import AnswerToJudge
 
@@ -85,7 +87,7 @@ def answers_to_judge(app: App, rows: Iterable[AnswerRow]) -> list[AnswerToJudge]
 
 
 def print_judgment(judging: Mapping[str, object]) -> None:
-    """The judge's figures in a sentence or two."""
+    """Prints the judge's figures in a sentence."""
     n, failed = judging["n_answers"], judging["n_failed"]
     if judging["is_valid"]:
         typer.echo(

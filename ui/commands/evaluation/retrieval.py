@@ -1,4 +1,4 @@
-"""`nightjar eval`: how good a version is, on questions whose right passages are known."""
+"""`nightjar eval retrieval`: measures what a version finds, on questions whose right passages are known."""
 
 from __future__ import annotations
 
@@ -38,22 +38,23 @@ def retrieval(
     seen_from: Annotated[
         str | None,
         typer.Option(
-            help="The version whose training decides what is seen; where left out, the one that is measured, and for "
+            help="The version whose training decides which passages are seen; by default the measured one, and for "
             "the base the current one.",
             show_default=False,
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also recall at 5, 20 and 100, success, and what nobody judged.")
+        bool,
+        typer.Option("--all", help="Also show recall at 5, 20 and 100, success, and the share of unjudged passages."),
     ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Measure what a version finds: nDCG@10, MRR@10 and recall@10 with 95 % intervals.
 
     Four rankings are measured: BM25, the encoder alone (dense), both by their ranks alone (reciprocal rank fusion, for
-    comparison), and both fused by the version's weight, which is what is served. If retrieval.reranker is set, so is
-    what it makes of that. Every passage of the library is a candidate, near-duplicates too. Questions whose right
-    passage was a positive in training (seen) and the others (unseen) are shown apart: a version that only remembers is
+    comparison), and both fused by the version's weight, which is what is served. If retrieval.reranker is set, the
+    reranked ranking is measured too. Every passage of the library is a candidate, near-duplicates too. Questions whose right
+    passage was a positive in training (seen) and the others (unseen) are shown separately: a version that only remembers is
     good on the first and bad on the second.
 
     [bold]Examples[/bold]
@@ -92,7 +93,7 @@ def _lost_json(questions: QuestionSet) -> dict[str, Any]:
 def measure_retrieval(
     app: App, dataset: BeirDataset, split: str, version: Version, seen: frozenset[str]
 ) -> RetrievalScores:
-    """What a version is worth on a split of a data set that is in the library."""
+    """Measures a version on a split of a data set that is in the library."""
     from eval.datasets.question_sets import questions_from_beir
 
     return _measured(app, questions_from_beir(dataset, split, app.library), version, seen)
@@ -129,7 +130,7 @@ def _measured(app: App, questions: QuestionSet, version: Version, seen: frozense
 
 
 def _reranked(app: App, questions: QuestionSet, version: Version) -> tuple[RerankingComparison, int] | None:
-    """What the settings' reranker makes of the hits served, in the time that it has, and how often that was too short."""
+    """Measures the settings' reranker on the hits served, within its time, and counts how often that was too short."""
     from eval.retrieval.reranking import compare_reranking, rerank_served
 
     qrels = questions.judged()
@@ -152,13 +153,12 @@ def _print_reranked(worth: RerankingComparison, n_cut: int) -> None:
     )
     if n_cut:
         typer.echo(
-            f"The reranker's time was spent before its end for {n_cut:,} of {told['n_questions']:,} questions: "
-            "see retrieval.rerank_s."
+            f"The reranker ran out of time for {n_cut:,} of {told['n_questions']:,} questions: see retrieval.rerank_s."
         )
 
 
 def _seen(app: App, version: Version, seen_from: str | None) -> frozenset[str]:
-    """The passages that were positives of a training; none if nothing was ever trained."""
+    """Returns the passages that were positives in training; none if nothing was ever trained."""
     if seen_from:
         return app.registry.training_positives(seen_from)
     return app.registry.training_positives(version.encoder_id) or app.registry.training_positives(
@@ -170,7 +170,7 @@ def _print(scores: RetrievalScores, title: str) -> None:
     rows = []
     for name, mask in scores.slices().items():
         if not mask.any() or (name != "all" and mask.all()):
-            continue  # an empty slice, or the same questions once more
+            continue  # an empty slice, or the same questions again
         means, intervals = scores.means(name), scores.intervals(name)
         for side, label in RANKING_LABELS.items():
             of_slice = f"{SLICE_LABELS.get(name, name)} ({mask.sum():,})" if side == "lexical" else ""
@@ -186,7 +186,8 @@ def _print_everything(scores: RetrievalScores) -> None:
 
 
 def format_mean(mean: float | None, interval: list[float] | None) -> str:
-    """
+    """Formats a mean and its interval without leading zeros.
+
     >>> format_mean(0.61234, [0.58, 0.64])
     '.612 (.580 to .640)'
     """

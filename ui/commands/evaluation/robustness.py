@@ -1,4 +1,4 @@
-"""`nightjar eval robustness`: what noise, order, false passages and other words do to the answers."""
+"""`nightjar eval robustness`: how noise, order, false passages and paraphrases change the answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.app.app import App
     from rag.versions.registry import Version
 
-N_SEARCHED = 30  # hits among which wrong passages are looked for
+N_SEARCHED = 30  # wrong passages are chosen among this many hits
 
 
 def robustness(
@@ -28,16 +28,16 @@ def robustness(
     dataset: DATASET_OPTION = None,
     golden: GOLDEN_OPTION = False,
     split: SPLIT_OPTION = "test",
-    questions: Annotated[int, typer.Option(min=1, help="At most so many, drawn by the seed.")] = 60,
-    k: Annotated[int, typer.Option("-k", min=2, max=20, help="Passages that an answer is made of.")] = 5,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions and orders.")] = 13,
-    plot: Annotated[Path | None, typer.Option(help="Writes the curves (SVG).", show_default=False)] = None,
+    questions: Annotated[int, typer.Option(min=1, help="How many questions at most, drawn by the seed.")] = 60,
+    k: Annotated[int, typer.Option("-k", min=2, max=20, help="How many passages an answer is made from.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed draws other questions and orders.")] = 13,
+    plot: Annotated[Path | None, typer.Option(help="Write the curves to this file (SVG).", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Measure what answers are worth from passages that are noisy, moved or false, and for questions in other words.
+    """Measure answers from passages that are noisy, reordered or false, and to paraphrased questions.
 
-    The passages are given, nothing is searched: this tests who writes the answers. It takes questions with known answers
-    that are in their right passage. Wrong passages are the closest ones that do not hold the answer.
+    The passages are given and nothing is searched: this tests what writes the answers. It uses questions whose known
+    answer is in their right passage. Wrong passages are the closest ones that do not hold the answer.
 
     [bold]Example[/bold]
 
@@ -72,10 +72,10 @@ def robustness(
 
 
 def _cases(app: App, version: Version, drawn: Sequence[EvalQuestion], k: int) -> list[PerturbationCase]:
-    """The questions that tests can be made of.
+    """Returns the questions that can be tested.
 
     Raises:
-        TooLittleDataError: there is none.
+        TooLittleDataError: no question can.
     """
     from eval.answers.perturbations import usable_cases
     from rag.errors import TooLittleDataError
@@ -83,7 +83,7 @@ def _cases(app: App, version: Version, drawn: Sequence[EvalQuestion], k: int) ->
     cases = usable_cases(_found(app, version, drawn), k)
     if not cases:
         raise TooLittleDataError(
-            "no question has a known answer that stands in its right passage: choose a set with known answers"
+            "no question has a known answer that is in its right passage: choose a set with known answers"
         )
     return cases
 
@@ -131,10 +131,12 @@ def _print(found: RobustnessResult, title: str) -> None:
     print_table(["", "answered right", "declined"], rows, title)
     false, reworded = found.counterfactual, found.paraphrases
     typer.echo(
-        f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, says what was true "
+        f"false passage alone ({false.n}): the answer follows it {_cell(false.follows)}, keeps to what is true "
         f"{_cell(false.keeps)}"
     )
-    typer.echo(f"beside the true one: both are told {_cell(false.told)}, the false one alone {_cell(false.only_false)}")
+    typer.echo(
+        f"next to the true one: both are given {_cell(false.told)}, the false one alone {_cell(false.only_false)}"
+    )
     typer.echo(
         f"in other words ({reworded.n}): as right or wrong as before {_cell(reworded.consistent)}, right "
         f"{_cell(reworded.right)} instead of {_cell(reworded.right_as_asked)}"

@@ -1,4 +1,4 @@
-"""`nightjar calibrate`: when to answer and when to decline, found on the library itself."""
+"""`nightjar calibrate`: finds on the library itself when to answer and when to decline."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
-    """Find how sure an answer must be in your library, so that few questions that it answers are declined.
+    """Find how sure an answer must be in your library, so that few answerable questions are declined.
 
-    It asks questions whose passages are known, with these and without them: people's judged questions if there are
-    50, else questions that the library gives of itself. A night that promotes a version does the same at its end.
+    It asks questions whose passages are known, with these passages and without them: people's judged questions if there
+    are 50, else questions made from the library itself. A night that promotes a version does the same at its end.
 
     [bold]Example[/bold]
 
@@ -32,22 +32,22 @@ def calibrate(context: typer.Context, *, as_json: Annotated[bool, JSON_OPTION] =
     with opened_app(context) as app:
         app.encode_missing()
         with stage_progress_bars() as watch:
-            made = calibrate_current_version(app, watch)
+            threshold = calibrate_current_version(app, watch)
     if as_json:
-        print_json(asdict(made))
+        print_json(asdict(threshold))
         return
-    ((who, n),) = made.n_questions.items()
+    ((who, n),) = threshold.n_questions.items()
     typer.echo(
-        f"declines below a probability of {made.bar.least:.2f}: {100 * made.declined:.1f} % of {n:,} questions of {who}, "
-        f"and {100 * made.true_decline_rate:.1f} % of them without their passages"
+        f"declines below a probability of {threshold.bar.least:.2f}: {100 * threshold.declined:.1f} % of {n:,} questions "
+        f"of {who}, and {100 * threshold.true_decline_rate:.1f} % of them without their passages"
     )
 
 
 def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedThreshold:
-    """Finds the bar of the current version and keeps it.
+    """Finds the threshold of the current version and stores it.
 
     Raises:
-        TooLittleDataError: too few questions are known to be answered.
+        TooLittleDataError: too few questions have a known answer.
     """
     from retriever_training.abstention.calibrate import calibrate_abstention
     from retriever_training.judgments.snapshot import load_snapshot
@@ -63,10 +63,10 @@ def calibrate_current_version(app: App, watch: ProgressReporter) -> CalibratedTh
 
 
 def calibrate_after_night(app: App, watch: ProgressReporter) -> None:
-    """The same for a version that was just promoted; the shipped bar stays where there is too little to go by."""
+    """Calibrates a version that was just promoted; the shipped threshold stays if there are too few questions."""
     from rag.errors import TooLittleDataError
 
     try:
         calibrate_current_version(app, watch)
     except TooLittleDataError as error:
-        log.info("declining by the shipped bar: %s", error)
+        log.info("declining by the shipped threshold: %s", error)

@@ -1,4 +1,4 @@
-"""The questions that a library gives of itself, and what they are worth: cold-start, bench cold-start."""
+"""`cold-start` and `bench cold-start`: training questions made from the library itself, and what they add."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from retriever_training.bench.cold_start import ColdStartBench
     from retriever_training.cold_start.pseudo_rows import PseudoQuestionSet
 
-N_SHOWN_PER_SOURCE = 3  # questions of each source
-PSEUDO_QUESTION_WEIGHT = (
-    1.0  # what the exported questions weigh; a night that mixes them with people's weighs them again
-)
+N_SHOWN_PER_SOURCE = 3  # how many questions of each source are shown
+PSEUDO_QUESTION_WEIGHT = 1.0  # of exported questions; a night that mixes them with people's weights them again
 
 
 def cold_start(
@@ -30,14 +28,14 @@ def cold_start(
         typer.Option(help="File for the questions, one JSON object a line; - for stdout.", show_default=False),
     ] = None,
     write_for: Annotated[
-        int, typer.Option(min=0, help="Let generator.model write questions for so many passages, drawn.")
+        int, typer.Option(min=0, help="Let generator.model write questions for this many passages, drawn at random.")
     ] = 0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Show the training questions that a library without votes gives of itself, and what was left out and why.
+    """Show the training questions that a library without votes yields, and what was left out and why.
 
-    Headings, first sentences and sentences of summaries are asked of their passages, which lose these words. A question is
-    kept if the base finds its passage by what is left.
+    Headings, first sentences and sentences of summaries become questions for their passages, from which these words are
+    removed. A question is kept if the base finds its passage by the rest.
 
     [bold]Examples[/bold]
 
@@ -61,10 +59,14 @@ def bench_cold_start(
     context: typer.Context,
     *,
     beir: Annotated[Path, typer.Option(help="A BEIR folder with train labels.", show_default=False)],
-    split: Annotated[str, typer.Option(help="Whose questions are measured on.")] = "test",
-    judged: Annotated[str, typer.Option(help="Numbers of train questions that people judged, by commas.")] = "0",
-    weight: Annotated[float, typer.Option(min=0, max=1, help="Of the library's questions beside people's.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Another one draws other judged questions.")] = 13,
+    split: Annotated[str, typer.Option(help="The split whose questions are measured.")] = "test",
+    judged: Annotated[
+        str, typer.Option(help="How many train questions people judged; several numbers, separated by commas.")
+    ] = "0",
+    weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of the library's own questions next to people's.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Another seed draws other judged questions.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Measure what a library's own questions add to tier 1, source by source, alone or next to people's judgments.
@@ -114,11 +116,11 @@ def _numbers(judged: str) -> list[int]:
     try:
         return [int(number) for number in judged.split(",")]
     except ValueError:
-        raise UsageError(f"--judged is {judged!r}: write whole numbers divided by commas, as in 0,50,200") from None
+        raise UsageError(f"--judged is {judged!r}: write whole numbers separated by commas, as in 0,50,200") from None
 
 
 def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: int) -> ColdStartBench:
-    """A library of the data set's passages in a folder of its own, encoded by the base."""
+    """Makes a library of the data set's passages in its own folder, encoded by the base."""
     from eval.datasets.beir import load_beir, locate_passages, translate_qrels
     from rag.ingestion.ingest import ingest_beir
     from retriever_training.bench.cold_start import ColdStartBench
@@ -148,7 +150,7 @@ def _bench(context: typer.Context, beir: Path, split: str, weight: float, seed: 
 def build_pseudo_questions(
     app: App, write_for: int, sources: Sequence[str] | None = None, n: int | None = None
 ) -> tuple[list[Passage], PseudoQuestionSet]:
-    """The library's passages, and the questions that they give of themselves: of *sources*, *n* at most."""
+    """Returns the library's passages and the questions made from them: from *sources*, *n* at most."""
     from retriever_training.cold_start.pseudo_questions import MAX_PSEUDO_QUESTIONS, PSEUDO_QUESTION_SOURCES
     from retriever_training.cold_start.pseudo_rows import build_pseudo_question_set
 
@@ -197,7 +199,7 @@ def _written(app: App, passages: list[Passage], n: int) -> Iterator[tuple[int, s
 
 
 def _lines(passages: list[Passage], cold: PseudoQuestionSet) -> Iterator[dict[str, Any]]:
-    """One object a question; of its passages those that are trained on."""
+    """Yields one object a question, with the passages that are trained on."""
     from retriever_training.judgments.snapshot import best_supported
 
     for question, right, source in zip(cold.asked.questions, cold.asked.right, cold.sources, strict=True):

@@ -1,4 +1,4 @@
-"""`nightjar cross-encoder`: trains one from people's verdicts, and says what it is worth; switching it on is a setting."""
+"""`nightjar cross-encoder`: trains one from people's verdicts and measures it; a setting switches it on."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ def train(
     context: typer.Context,
     *,
     out: Annotated[Path, typer.Option(help="The folder to make.", show_default=False)],
-    n_negatives: Annotated[int, typer.Option("--negatives", min=1, help="A row, mined as for a night.")] = 4,
-    epochs: Annotated[int, typer.Option(min=1, max=20, help="Times that each row is read.")] = 1,
+    n_negatives: Annotated[
+        int, typer.Option("--negatives", min=1, help="Negatives for each row, mined as for a night.")
+    ] = 4,
+    epochs: Annotated[int, typer.Option(min=1, max=20, help="How many times each row is read.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Train a cross-encoder on today's judgments and measure what it is worth as a reranker.
+    """Train a cross-encoder on today's judgments, and measure it as a reranker.
 
-    It is measured on the dev questions, which it never sees. Nothing is switched on: that is retrieval.reranker in the
-    settings for questions, and night.teacher for the night.
+    It is measured on the dev questions, which it never sees. Nothing is switched on: the settings
+    retrieval.reranker (for questions) and night.teacher (for the night) do that.
 
         nightjar cross-encoder train --out cross-encoder
     """
@@ -69,7 +71,7 @@ def _print(made: dict[str, Any], out: Path) -> None:
     typer.echo(f"{made['n_rows']:,} rows, trained in {made['train_seconds']:.0f} s; written to {out}")
     worth = made["dev"]
     if worth is None:
-        typer.echo("There are too few held-out questions to say what it is worth: wait for more verdicts.")
+        typer.echo("There are too few held-out questions to measure it: wait for more verdicts.")
         return
     rows = [
         [label, *(_plain(value) for value in worth[order].values())]
@@ -89,7 +91,8 @@ def _print(made: dict[str, Any], out: Path) -> None:
 
 
 def _advice(low: float, high: float) -> str:
-    """
+    """Returns what the interval says about switching it on.
+
     >>> _advice(-0.01, 0.02)
     'As a reranker it makes no difference beyond chance: leave it off.'
     """

@@ -32,22 +32,22 @@ LEFT_OUT_OF_DPR: dict[LeftOut, str] = {
 }
 """What `convert-dpr` says of questions and passages that were not taken unchanged."""
 
-SOURCES_HELP = "Ways of finding negatives, divided by commas, the first one asked first."
+SOURCES_HELP = "Sources of negatives, separated by commas, in the order in which they are used."
 
 
 def negatives(
     context: typer.Context,
-    question: Annotated[str, typer.Argument(help="A question, best one that was judged.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="Candidates of each source.")] = 5,
+    question: Annotated[str, typer.Argument(help="A question, preferably one that was judged.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many candidates of each source.")] = 5,
     source: Annotated[
-        list[str] | None, typer.Option(help="Only this way of finding them; may be repeated.", show_default=False)
+        list[str] | None, typer.Option(help="Only this source; may be repeated.", show_default=False)
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Show, side by side, the negatives that each way finds for a question: kept or not, and why not.
+    """Show, side by side, the negatives that each source finds for a question: kept or not, and why not.
 
-    The margin is the right passage's cosine with the question less the candidate's; below 0 the version takes the
-    candidate for the better one.
+    The margin is the right passage's cosine with the question minus the candidate's; below 0 the version
+    ranks the candidate higher.
     """
     from rag.app.app import open_app
     from retriever_training.inspection.negatives_of_question import mine_for_question
@@ -80,37 +80,39 @@ def negatives(
 def mine(
     context: typer.Context,
     *,
-    out: Annotated[Path, typer.Option(help="Where the rows go; - for stdout (jsonl only).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where to write the rows; - for stdout (jsonl only).", show_default=False)],
     row_format: Annotated[
         Literal["jsonl", "datasets", "dpr"],
         typer.Option("--format", help="JSON lines, a folder for sentence-transformers, or DPR's file."),
     ] = "jsonl",
     n_negatives: Annotated[
         int | None,
-        typer.Option("--negatives", min=0, help="A row; left out, one.", show_default=False),
+        typer.Option("--negatives", min=0, help="Negatives for each row; one by default.", show_default=False),
     ] = None,
     sources: Annotated[
-        str | None, typer.Option(help=SOURCES_HELP + " Left out: people, dense, BM25, random.", show_default=False)
+        str | None, typer.Option(help=SOURCES_HELP + " By default people, dense, BM25, random.", show_default=False)
     ] = None,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Rows for so many epochs, in which a row's negatives take turns.")
+        int, typer.Option(min=1, help="Rows for this many epochs, in which a row's negatives take turns.")
     ] = 1,
     pool: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Negatives that take turns in a row; left out, enough for all epochs.", show_default=False
+            min=1, help="Negatives that take turns in a row; by default enough for all epochs.", show_default=False
         ),
     ] = None,
-    easy_first: Annotated[bool, typer.Option("--easy-first", help="Earlier epochs draw from the easier ones.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Left out, the night's.", show_default=False)] = None,
+    easy_first: Annotated[
+        bool, typer.Option("--easy-first", help="Earlier epochs draw from easier negatives.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="By default the night's.", show_default=False)] = None,
     audit: Annotated[
-        int, typer.Option(min=0, help="Print so many candidates of each source and outcome to stderr.")
+        int, typer.Option(min=0, help="Print this many candidates of each source and outcome to stderr.")
     ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")] = False,
 ) -> None:
     """Write the night's questions and right passages, with negatives of all sources and where each came from.
 
-    To be read, or for other trainers. A night of tier 3 takes its own negatives from night.sources in the settings.
+    The rows are for reading, or for other trainers. A night of tier 3 takes its negatives from the setting night.sources.
 
     [bold]Examples[/bold]
 
@@ -129,14 +131,14 @@ def mine(
 
     to_stdout = str(out) == "-"
     if to_stdout and row_format != "jsonl":
-        raise UsageError(f"--format {row_format} can't go to stdout: name a place with --out, or use jsonl")
+        raise UsageError(f"--format {row_format} can't go to stdout: name a path with --out, or use jsonl")
     if not to_stdout:
         check_writable(out, row_format, force=force)
     wanted = _wanted(n_negatives, sources, epochs, pool, easy_first=easy_first, n_audited=audit)
     settings = load_command_settings(context, **({} if seed is None else {"night": {"seed": seed}}))
     with stage_progress_bars() as watch:
         mined = mine_night_rows(open_app(settings).stores, build_night_plan(settings), wanted, watch)
-    _tell_what_was_left_out(mined)
+    _print_left_out(mined)
     if to_stdout:
         for line in mined.lines:
             typer.echo(json.dumps(line, ensure_ascii=False))
@@ -150,17 +152,17 @@ def mine(
 def _wanted(
     n_negatives: int | None, sources: str | None, epochs: int, pool: int | None, *, easy_first: bool, n_audited: int
 ) -> MiningRequest:
-    """What the options ask for, with a pool that lasts for all epochs.
+    """Returns the request that the options make, with a pool that is large enough for all epochs.
 
     Raises:
-        UsageError: an option that has no effect without another, or a source that is none.
+        UsageError: an option has no effect without another, or a source is unknown.
     """
     from rag.errors import UsageError
     from retriever_training.inspection.negatives_of_question import MiningRequest
     from retriever_training.negatives.finders import check_sources
 
     if epochs == 1 and (easy_first or pool):
-        raise UsageError("one epoch draws from nothing easier and takes no turns: add --epochs 3, say")
+        raise UsageError("--pool and --easy-first have no effect with one epoch: add --epochs 3, say")
     n = MiningRequest().n_negatives if n_negatives is None else n_negatives
     wanted = MiningRequest(
         n_negatives=n, pool=pool or n * epochs, epochs=epochs, easy_first=easy_first, n_audited=n_audited
@@ -172,24 +174,26 @@ def _wanted(
     return replace(wanted, sources=named)
 
 
-def _tell_what_was_left_out(mined: MinedRows) -> None:
-    """On stderr: candidates by the reason that removed them, and the sample to be read."""
+def _print_left_out(mined: MinedRows) -> None:
+    """Prints to stderr how many candidates each reason removed, and the sample for reading."""
     from ui.texts.reasons import describe_removal
 
     for reason, count in sorted(mined.removed.items(), key=lambda pair: -pair[1]):
         typer.echo(f"{count:>7,} candidates left out: {describe_removal(reason)}", err=True)
     for audit_line in mined.audited:
-        typer.echo(_read_aloud(audit_line), err=True)
+        typer.echo(_format_audited(audit_line), err=True)
 
 
-def _read_aloud(one: AuditedCandidate) -> str:
-    """A candidate between its question and the right passage, each on a line of its own."""
+def _format_audited(audited: AuditedCandidate) -> str:
+    """Returns a candidate with its question and the right passage, each on its own line."""
     from ui.texts.reasons import describe_removal
 
-    outcome = describe_removal(one.removed) if one.removed else "kept"
-    texts = (("question", one.question), ("right", one.positive), (outcome, one.candidate))
+    outcome = describe_removal(audited.removed) if audited.removed else "kept"
+    texts = (("question", audited.question), ("right", audited.positive), (outcome, audited.candidate))
     lines = [f"  {label}: {shorten(text, 240, placeholder=' …')}" for label, text in texts]
-    return "\n".join([f"{one.source}, rank {one.rank}, score {one.score:.3f}, {one.passage_id}", *lines])
+    return "\n".join(
+        [f"{audited.source}, rank {audited.rank}, score {audited.score:.3f}, {audited.passage_id}", *lines]
+    )
 
 
 def convert_dpr(
@@ -197,10 +201,14 @@ def convert_dpr(
     *,
     out: Annotated[Path, typer.Option(help="The folder to make.", show_default=False)],
     train: Annotated[Path | None, typer.Option(help="DPR's file of training questions.", show_default=False)] = None,
-    dev: Annotated[Path | None, typer.Option(help="Of questions to choose by.", show_default=False)] = None,
-    test: Annotated[Path | None, typer.Option(help="Of questions to measure on.", show_default=False)] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="DPR's file of questions for choosing a version.", show_default=False)
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="DPR's file of questions for measuring.", show_default=False)
+    ] = None,
 ) -> None:
-    """Make a BEIR folder of DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
+    """Make a BEIR folder from DPR's retriever files (biencoder-nq-train.json, or .json.gz), for ingest and eval.
 
     Right passages get grade 1, hard negatives grade 0; the corpus holds every passage that the files name.
 

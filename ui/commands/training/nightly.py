@@ -98,7 +98,7 @@ def versions(context: typer.Context, as_json: Annotated[bool, JSON_OPTION] = Fal
 
 
 def _number(version: Version, called: Mapping[str, str]) -> str:
-    """Empty for a version that never answered: its id is shown anyway."""
+    """Returns the name of a version, or "" if it never answered: its id is shown anyway."""
     name = called[version.encoder_id]
     return "" if version.encoder_id.startswith(name) else name
 
@@ -120,12 +120,12 @@ def _as_json(version: Version, called: Mapping[str, str], current: str, refused:
 
 
 def promote(
-    context: typer.Context, version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
+    context: typer.Context, version: Annotated[str, typer.Argument(help="The id of the version, or its beginning.")]
 ) -> None:
     """Make a version answer, whatever the gate said; a running application switches within two seconds.
 
-    Of one that the gate turned down, it warns, and the history says that a person overruled the gate. The last one
-    keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
+    For a version that the gate refused, it prints a warning, and the history records that a person overruled the gate.
+    The last refused version keeps its files for that; [bold]night.keep_refused[/bold] says how many do.
     """
     from rag.app.app import open_app
     from retriever_training.versions.rejected_candidates import latest_refusals, promotion_reason, refusal_warning
@@ -136,7 +136,7 @@ def promote(
     promoted = app.registry.promote(version, promotion_reason(against, "promoted by hand"))
     if against:
         typer.echo(f"warning: {refusal_warning(against)}", err=True)
-    typer.echo(f"{_told(app, promoted)} answers now")
+    typer.echo(f"{_name_and_id(app, promoted)} answers now")
 
 
 def rollback(context: typer.Context) -> None:
@@ -145,11 +145,11 @@ def rollback(context: typer.Context) -> None:
 
     app = open_app(load_command_settings(context))
     app.current()
-    typer.echo(f"{_told(app, app.registry.rollback())} answers now")
+    typer.echo(f"{_name_and_id(app, app.registry.rollback())} answers now")
 
 
-def _told(app: App, version: Version) -> str:
-    """Its number and the whole id."""
+def _name_and_id(app: App, version: Version) -> str:
+    """Returns the name of a version and its whole id."""
     from ui.actions.compare import version_names
 
     return f"{version_names(app)[version.encoder_id]} ({version.encoder_id})"

@@ -1,4 +1,4 @@
-"""`nightjar reviews`: negatives that are in doubt, and what people decide of them."""
+"""`nightjar reviews`: negatives that are in doubt, and people's decisions on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def reviews(
     decide: Annotated[
         tuple[str, str, str] | None,
         typer.Option(
-            help="QUESTION, PASSAGE and negative, not_negative or skip.",
+            help="A question, a passage, and negative, not_negative or skip.",
             metavar="QUESTION PASSAGE DECISION",
             show_default=False,
         ),
@@ -28,8 +28,8 @@ def reviews(
 ) -> None:
     """List negatives that are in doubt, or decide on one; the next night follows it.
 
-    Listed are passages that one person alone rejected, on which people are divided, or of which the rules of cleaning
-    are unsure.
+    It lists passages that only one person rejected, on which people disagree, or of which the denoising rules are
+    unsure.
 
     [bold]Examples[/bold]
 
@@ -49,15 +49,15 @@ def reviews(
             decided = review_json(ReviewStore(app.engine).decide(question, passage_id, decision, LOCAL_USER))
             print_json(decided) if as_json else typer.echo(f"kept: {decision}")
             return
-        told = _listed(app, n)
+        doubts = _listed(app, n)
     if as_json:
-        print_json({"doubts": told})
-    elif not told:
+        print_json({"doubts": doubts})
+    elif not doubts:
         typer.echo("Nothing is in doubt.")
     else:
         rows = [
             [doubt["question"], doubt["passage"]["passage_id"], doubt["kind"], describe_doubt(doubt["why"])]
-            for doubt in told
+            for doubt in doubts
         ]
         print_table(["question", "passage", "kind", "why"], rows)
 

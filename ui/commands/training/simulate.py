@@ -1,4 +1,4 @@
-"""`nightjar simulate`: people who ask, look and vote, if there are none yet."""
+"""`nightjar simulate`: simulated people who ask, read and vote, for a library without users."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def simulate(
     *,
     dataset: Annotated[Path, typer.Option(help="A BEIR folder whose passages are in the library.", show_default=False)],
     questions: Annotated[int, typer.Option(help="How many of its questions are asked.", min=1)] = 2000,
-    split: Annotated[str, typer.Option(help="Of which qrels file.")] = "train",
+    split: Annotated[str, typer.Option(help="The split whose questions are asked.")] = "train",
     error: Annotated[
         float, typer.Option(help="How often a person is mistaken about a question.", min=0.0, max=1.0)
     ] = 0.2,
     people: Annotated[int, typer.Option(help="How many people ask.", min=1)] = 20,
     voices: Annotated[int, typer.Option(help="How many of them ask the same question.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions, people and errors.")] = 13,
+    seed: Annotated[int, typer.Option(help="Another seed draws other questions, people and errors.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Let simulated people ask the questions of a data set and vote on what the current version shows them.
@@ -68,7 +68,7 @@ def simulate(
 
 
 def draw_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int) -> dict[str, frozenset[str]]:
-    """Up to *n* question texts, drawn by *seed*, with the library's ids of their right passages."""
+    """Draws up to *n* question texts by *seed*, each with the library's ids of its right passages."""
     import numpy as np
 
     from eval.datasets.beir import locate_passages, translate_qrels
@@ -80,7 +80,7 @@ def draw_questions(dataset: BeirDataset, app: App, split: str, n: int, seed: int
     for query_id in (query_ids[index] for index in drawn):
         positives = frozenset(passage_id for passage_id, grade in qrels[query_id].items() if grade > 0)
         text = dataset.queries[query_id]
-        right[text] = right.get(text, frozenset()) | positives  # the same words ask for all of them
+        right[text] = right.get(text, frozenset()) | positives  # the same text asks for all of them
     return right
 
 
@@ -94,7 +94,7 @@ def simulate_people(app: App, right: dict[str, frozenset[str]], behaviour: Behav
 
 
 def search_questions(app: App, questions: Sequence[str]) -> dict[str, tuple[ShownPassage, ...]]:
-    """What the current version shows for each question, computed for many at once and by exact search.
+    """Returns what the current version shows for each question, in batches and by exact search.
 
     Raises:
         UsageError: some passages have no vectors yet.
@@ -108,7 +108,9 @@ def search_questions(app: App, questions: Sequence[str]) -> dict[str, tuple[Show
     passage_ids, matrix = app.vectors().matrix()
     lexical = app.lexical()
     if passage_ids != lexical.passage_ids:
-        raise UsageError('some passages are not encoded yet: run "nightjar ingest" again, it goes on where it stopped')
+        raise UsageError(
+            'some passages are not encoded yet: run "nightjar ingest" again, and it continues where it stopped'
+        )
     shown: dict[str, tuple[ShownPassage, ...]] = {}
     with progress_bar("asking", len(questions), "questions") as advance:
         for batch in batched(questions, 256):
