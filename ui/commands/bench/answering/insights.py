@@ -162,8 +162,9 @@ def measure_insights_page(
         progress(1)
     elapsed = _stopwatch()
     view.look(None, on_unweighed=lambda summary: took.update(ranks=elapsed()))
-    took["weighed"] = elapsed()
-    took.setdefault("ranks", took["weighed"])  # few votes are weighed at once
+    weighed = elapsed()
+    took.setdefault("ranks", weighed)  # few votes are weighed at once
+    took["weighed"] = weighed
     elapsed = _stopwatch()
     view.look(None)
     took["votes_again"] = elapsed()
