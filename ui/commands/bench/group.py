@@ -37,7 +37,7 @@ BeirOption = Annotated[Path | None, typer.Option("--beir", help="A BEIR folder."
 
 def lexical(
     *,
-    passages: Annotated[int, typer.Option(min=1, help="Made-up passages, where no folder is given.")] = 20_000,
+    passages: Annotated[int, typer.Option(min=1, help="How many passages to make up, if no folder is given.")] = 20_000,
     questions: Annotated[int, typer.Option(min=1, help="How many questions.")] = 50,
     beir: BeirOption = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
@@ -70,7 +70,7 @@ def serving(
     *,
     beir: Annotated[Path, typer.Option(help="A BEIR folder, whose questions are asked.", show_default=False)],
     url: Annotated[str, typer.Option(help="A running server.")] = "http://127.0.0.1:7860",
-    seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, help="For how many seconds.")] = 60,
     per_second: Annotated[float, typer.Option(min=0.01, help="How many questions a second.")] = 2,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -30,12 +30,13 @@ def declining(
     context: typer.Context,
     *,
     beir: Annotated[list[Path], typer.Option(help="A BEIR folder; name two or more.", show_default=False)],
-    split: Annotated[str, typer.Option(help="Whose questions.")] = "train",
+    split: Annotated[str, typer.Option(help="The split whose questions are used.")] = "train",
     questions: Annotated[int, typer.Option(min=10, help="How many of each set, drawn by the seed.")] = 300,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages that are answered from.")] = 6,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    seed: Annotated[int, typer.Option(help="The seed of the draw of questions.")] = 13,
     out: Annotated[
-        Path | None, typer.Option(help="Keeps the libraries here; the next run encodes nothing.", show_default=False)
+        Path | None,
+        typer.Option(help="Keep the libraries there, so that the next run encodes nothing.", show_default=False),
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -46,14 +46,17 @@ def answers(
     beir: Annotated[
         Path, typer.Option(help="A BEIR folder whose questions have metadata.answers.", show_default=False)
     ],
-    split: Annotated[str, typer.Option(help="Whose questions.")] = "dev",
+    split: Annotated[str, typer.Option(help="The split whose questions are used.")] = "dev",
     questions: Annotated[int, typer.Option(min=1, help="How many, drawn by the seed.")] = 300,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Passages that Nightjar answers from.")] = 6,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    seed: Annotated[int, typer.Option(help="The seed of the draw of questions.")] = 13,
     out: Annotated[
-        Path | None, typer.Option(help="Keeps the library here; the next run encodes nothing.", show_default=False)
+        Path | None,
+        typer.Option(help="Keep the library there, so that the next run encodes nothing.", show_default=False),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Writes the risk–coverage curve (SVG).", show_default=False)] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the risk–coverage curve there, as SVG.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Answer questions with known answers, with their right passages and without them, next to ten lines of LangChain.

@@ -20,8 +20,8 @@ P95_MS, VOTE_MS = 3000, 150
 def chat(
     *,
     documents: Annotated[Path, typer.Option(help="A folder of Markdown, whose headings are asked.")] = Path("docs"),
-    people: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
-    minutes: Annotated[float, typer.Option(min=0.05, help="For how long.")] = 2.0,
+    people: Annotated[int, typer.Option(min=1, help="How many people chat.")] = 50,
+    minutes: Annotated[float, typer.Option(min=0.05, help="For how many minutes.")] = 2.0,
     pause: Annotated[float, typer.Option(min=0, help="Seconds that a person reads an answer, on average.")] = 0.0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -24,7 +24,7 @@ def ingest(
     context: typer.Context,
     *,
     beir: Annotated[Path | None, typer.Option(help="A BEIR folder.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Of its passages, the first.")] = 500,
+    limit: Annotated[int, typer.Option(min=1, help="How many of its passages, from the first.")] = 500,
     rounds: Annotated[int, typer.Option(min=1, help="How often each side is timed, in turn; of --beir.")] = 3,
     files: Annotated[Path | None, typer.Option(help="A folder of documents.", show_default=False)] = None,
     made: Annotated[int, typer.Option(min=0, help="Markdown files that are made up for it.")] = 0,

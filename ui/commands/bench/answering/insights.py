@@ -68,7 +68,7 @@ def insights(
     ] = 1_000_000,
     days: Annotated[int, typer.Option(min=1, help="The days that they were asked on, today the last.")] = 90,
     keep: Annotated[
-        Path | None, typer.Option(help="Make the library there; one that is there is used again.", show_default=False)
+        Path | None, typer.Option(help="Make the library there, or use the one that is there.", show_default=False)
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -35,10 +35,8 @@ def search(
     *,
     beir: Annotated[Path, typer.Option(help="A BEIR folder with labels.", show_default=False)],
     split: Annotated[str, typer.Option(help="Which of its qrels files.")] = "dev",
-    passages: Annotated[
-        int, typer.Option(min=1, help="Its passages are padded with made-up ones to so many.")
-    ] = 100_000,
-    questions: Annotated[int, typer.Option(min=1, help="Of the split, the first.")] = 100,
+    passages: Annotated[int, typer.Option(min=1, help="Pad its passages with made-up ones to this many.")] = 100_000,
+    questions: Annotated[int, typer.Option(min=1, help="How many questions of the split, from the first.")] = 100,
     their_k: Annotated[int, typer.Option(min=1, help="Results of each of LangChain's two retrievers.")] = 10,
     alone: Annotated[bool, typer.Option("--alone", help="Without LangChain's retriever.")] = False,
     keep: Annotated[

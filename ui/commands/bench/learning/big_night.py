@@ -29,7 +29,7 @@ def big_night(
     passages: Annotated[int, typer.Option(min=100, max=100_000, help="Made-up passages.")] = 100_000,
     tier: Annotated[int, typer.Option(min=1, max=2, help="1 (query map) or 2 (query tower).")] = 1,
     keep: Annotated[
-        Path | None, typer.Option(help="Make the library there; one that is there is used again.", show_default=False)
+        Path | None, typer.Option(help="Make the library there, or use the one that is there.", show_default=False)
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -26,8 +26,8 @@ def false_negatives(
         Path | None,
         typer.Option(help="People's ratings of passages (JSON lines, as FeedbackQA has them).", show_default=False),
     ] = None,
-    split: Annotated[str, typer.Option(help="Whose questions.")] = "test",
-    audit: Annotated[int, typer.Option(min=0, help="Print so many candidates of each source and outcome to read.")] = 0,
+    split: Annotated[str, typer.Option(help="The split whose questions are used.")] = "test",
+    audit: Annotated[int, typer.Option(min=0, help="Print this many candidates of each source and outcome.")] = 0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Count the mined negatives that are right after all, if more right passages are known than mining is told.

@@ -37,16 +37,16 @@ def forgetting(
     train: Annotated[
         Path | None, typer.Option(help="A BEIR folder whose train labels a night learns first.", show_default=False)
     ] = None,
-    tier: Annotated[int, typer.Option(min=1, max=3, help="How that night learns.")] = 1,
-    nights: Annotated[int, typer.Option(min=0, help="With --train: so many tier-1 nights on simulated votes.")] = 0,
+    tier: Annotated[int, typer.Option(min=1, max=3, help="The tier of that night.")] = 1,
+    nights: Annotated[int, typer.Option(min=0, help="With --train: this many tier-1 nights on simulated votes.")] = 0,
     error: Annotated[float, typer.Option(min=0, max=1, help="How often a simulated person is mistaken.")] = 0.2,
     voices: Annotated[int, typer.Option(min=1, help="How many people ask the same question.")] = 3,
-    seeds: Annotated[int, typer.Option(min=1, help="How often what is drawn is drawn.")] = 1,
-    split: Annotated[str, typer.Option(help="Whose questions are measured.")] = "test",
+    seeds: Annotated[int, typer.Option(min=1, help="How many random seeds to repeat it with.")] = 1,
+    split: Annotated[str, typer.Option(help="The split whose questions are measured.")] = "test",
     plot: Annotated[Path | None, typer.Option(help="Draw the nights there, as SVG.", show_default=False)] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Keep vectors and versions there; a later run makes none again.", show_default=False),
+        typer.Option(help="Keep vectors and versions there for later runs.", show_default=False),
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -21,7 +21,7 @@ def gate(
         int, typer.Option(min=1, help="Nights without an effect; with one, a fifth of them.")
     ] = 1000,
     series: Annotated[int, typer.Option(min=1, help="Series of thirty nights.")] = 200,
-    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 13,
+    seed: Annotated[int, typer.Option(help="The seed of the draw of questions.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Put candidates with a known effect before the gate: how often is one promoted that is no better?

@@ -19,7 +19,9 @@ def mining(
     context: typer.Context,
     *,
     questions: Annotated[int, typer.Option(min=1, help="How many questions.")] = 2_000,
-    passages: Annotated[int, typer.Option(min=100, help="Made-up passages, where no folder is given.")] = 20_000,
+    passages: Annotated[
+        int, typer.Option(min=100, help="How many passages to make up, if no folder is given.")
+    ] = 20_000,
     beir: Annotated[Path | None, typer.Option("--beir", help="A BEIR folder with labels.", show_default=False)] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:

@@ -37,8 +37,8 @@ def night(
     ratings: Annotated[
         Path | None, typer.Option(help="People's ratings (JSON lines) in place of the labels.", show_default=False)
     ] = None,
-    split: Annotated[str, typer.Option(help="Whose labels, or ratings, are learnt from.")] = "train",
-    seed: Annotated[int, typer.Option(help="Another one makes other pins wrong.")] = 13,
+    split: Annotated[str, typer.Option(help="The split whose labels, or ratings, are learnt from.")] = "train",
+    seed: Annotated[int, typer.Option(help="The seed of the draw of wrong pins.")] = 13,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Run one night on a data set's labels, given as pins, and measure base and new version on its test questions.

@@ -31,10 +31,10 @@ def poison(
     *,
     beir: Annotated[Path, typer.Option(help="A BEIR folder with train and test labels.", show_default=False)],
     seeds: Annotated[int, typer.Option(min=1, help="How often each attack is drawn.")] = 5,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 1,
     questions: Annotated[int, typer.Option(min=50, help="How many train questions people ask.")] = 2_000,
     attack: Annotated[
-        list[str] | None, typer.Option(help="Only this one; may be repeated.", show_default=False)
+        list[str] | None, typer.Option(help="Only this attack; may be repeated.", show_default=False)
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
