@@ -101,6 +101,16 @@ def test_a_reload_brings_back_the_conversation_with_marks_votes_and_words(page: 
     assert page.see(".nj-titles label.selected").text == "Who can get the grant?"
 
 
+def test_clicking_the_answer_that_is_shown_changes_nothing_and_is_no_error(page: Page) -> None:
+    page.ask("What do owls hunt?")
+    before = page.see(".nj-card").text
+    page.see("[data-testid=bot]").click()
+    page.see(".nj-evidence .nj-helpful").click()  # what is done next is seen, so the click before has been answered
+    page.see(".nj-evidence .nj-helpful.primary")
+    assert page.see(".nj-card").text.startswith(before.split("\n", maxsplit=1)[0])
+    assert not [box for box in page.browser.find_elements("css selector", ".error") if box.is_displayed()]
+
+
 def test_a_question_asked_again_leaves_its_first_answer_and_says_so(page: Page) -> None:
     page.ask("What do owls hunt?")
     page.see(".nj-again").click()

@@ -219,7 +219,7 @@ class AskHandlers:
     def edit(self, conversation: Conversation) -> Updates:
         """Puts the last question back into its box, to be asked in other words."""
         if conversation.last is None:
-            return {}
+            return gr.skip()
         editing = replace(conversation, editing=conversation.last.answer.turn_id)
         chip = gr.update(value=said.EDITING, visible=True)
         return {

@@ -168,7 +168,7 @@ class ChatPage:
         place = event.index if isinstance(event.index, int) else event.index[0]
         back = conversation.with_shown(place // 2)
         if back.current is None or back.shown == conversation.shown:
-            return {}
+            return gr.skip()
         shown = self.shown(self._opening.app(), back, current_user(request))
         del shown[self.chat]  # it is as it was, and stays where it was scrolled to
         return shown

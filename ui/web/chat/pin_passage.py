@@ -109,7 +109,7 @@ class PinPassage:
     def search_document(self, source: str | None, conversation: Conversation, request: gr.Request) -> Updates:
         """Finds the passages of one document that are nearest to the question."""
         if not source or conversation.current is None:
-            return {}
+            return gr.skip()
         where, question = SearchFilter(sources=(source,)), conversation.current.answer.question
         return guarded(lambda: self._found(question, where, conversation, current_user(request).name), self.line)
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
+
 from rag.errors import NightjarError
 from ui.html.fragments import escape_html
 
@@ -17,10 +19,12 @@ Updates = dict[Any, Any]
 def run_handler(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
     """The updates that an act makes; if it can't be done, those that *told* makes of the reason, which is escaped.
 
+    No updates become `gr.skip()`, because Gradio 6.31 takes an empty dict for the value of one component.
+
     *what* names the act in the log, and *failed* is the reason for people, if the error was not foreseen.
     """
     try:
-        return act()
+        return act() or gr.skip()
     except NightjarError as error:
         return told(escape_html(str(error)))
     except Exception:
