@@ -111,6 +111,16 @@ def test_clicking_the_answer_that_is_shown_changes_nothing_and_is_no_error(page:
     assert not [box for box in page.browser.find_elements("css selector", ".error") if box.is_displayed()]
 
 
+def test_the_bar_of_a_file_is_as_wide_as_its_share(page: Page) -> None:
+    width = page.browser.execute_script(
+        "const file = document.createElement('div'); file.className = 'nj-file'; file.style.width = '200px';"
+        'file.innerHTML = \'<div class="nj-bar nj-tenths-7"><span style="transition: none"></span></div>\';'
+        "document.querySelector('.nj-chat').append(file);"
+        "return file.querySelector('span').getBoundingClientRect().width"
+    )
+    assert width == pytest.approx(140, abs=1)
+
+
 def test_a_question_asked_again_leaves_its_first_answer_and_says_so(page: Page) -> None:
     page.ask("What do owls hunt?")
     page.see(".nj-again").click()
