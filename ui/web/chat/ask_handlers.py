@@ -23,7 +23,7 @@ from ui.web.chat.components import PRIVATE, QUICK, question_value
 from ui.web.chat.gradio_endpoints import MAX_CONCURRENT_ANSWERS
 from ui.web.chat.render_answer import format_searched_as
 from ui.web.chat.tab_state import Conversation, Exchange, assistant_message, user_message
-from ui.web.components.handler_errors import Updates
+from ui.web.components.handler_errors import Updates, no_updates
 
 ComponentValues = dict[Any, Any]
 """What the page's components hold, by component."""
@@ -219,7 +219,7 @@ class AskHandlers:
     def edit(self, conversation: Conversation) -> Updates:
         """Puts the last question back into its box, to be asked in other words."""
         if conversation.last is None:
-            return gr.skip()
+            return no_updates()
         editing = replace(conversation, editing=conversation.last.answer.turn_id)
         chip = gr.update(value=said.EDITING, visible=True)
         return {

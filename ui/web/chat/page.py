@@ -27,7 +27,7 @@ from ui.web.chat.render_answer import format_answer_details
 from ui.web.chat.source_cards import SourceCardHandlers
 from ui.web.chat.sources_panel import SourcesPanel, page_links
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.handler_errors import Updates
+from ui.web.components.handler_errors import Updates, no_updates
 from ui.web.components.sample_questions import sample_questions
 
 TAB_STATE_TTL_S = 24 * 3600  # that what an abandoned tab shows stays in memory; its turns are in SQL
@@ -168,7 +168,7 @@ class ChatPage:
         place = event.index if isinstance(event.index, int) else event.index[0]
         back = conversation.with_shown(place // 2)
         if back.current is None or back.shown == conversation.shown:
-            return gr.skip()
+            return no_updates()
         shown = self.shown(self._opening.app(), back, current_user(request))
         del shown[self.chat]  # it is as it was, and stays where it was scrolled to
         return shown

@@ -20,7 +20,7 @@ from ui.web.chat.components import QUICK, guarded
 from ui.web.chat.render_card import render_card
 from ui.web.chat.sources_panel import html_block, note_line, render_vote_buttons, vote_button
 from ui.web.chat.tab_state import Conversation
-from ui.web.components.handler_errors import Updates
+from ui.web.components.handler_errors import Updates, no_updates
 
 N_FOUND = 5  # passages of a search
 MAX_CHOICES = 300  # documents that can be picked; others are found by typing their name
@@ -109,7 +109,7 @@ class PinPassage:
     def search_document(self, source: str | None, conversation: Conversation, request: gr.Request) -> Updates:
         """Finds the passages of one document that are nearest to the question."""
         if not source or conversation.current is None:
-            return gr.skip()
+            return no_updates()
         where, question = SearchFilter(sources=(source,)), conversation.current.answer.question
         return guarded(lambda: self._found(question, where, conversation, current_user(request).name), self.line)
 

@@ -16,15 +16,19 @@ log = logging.getLogger(__name__)
 Updates = dict[Any, Any]
 
 
+def no_updates() -> Updates:
+    """What a handler returns if nothing changes: Gradio 6.31 takes an empty dict for the value of one component."""
+    unchanged: Updates = gr.skip()
+    return unchanged
+
+
 def run_handler(act: Callable[[], Updates], told: Callable[[str], Updates], *, what: str, failed: str) -> Updates:
     """The updates that an act makes; if it can't be done, those that *told* makes of the reason, which is escaped.
-
-    No updates become `gr.skip()`, because Gradio 6.31 takes an empty dict for the value of one component.
 
     *what* names the act in the log, and *failed* is the reason for people, if the error was not foreseen.
     """
     try:
-        return act() or gr.skip()
+        return act() or no_updates()
     except NightjarError as error:
         return told(escape_html(str(error)))
     except Exception:
