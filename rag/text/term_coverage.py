@@ -91,6 +91,7 @@ def coverage(wanted: Collection[str], found: Collection[str], weights: Mapping[s
     0.571
     """
     largest = max(weights.values(), default=1.0)
-    total = sum(weights.get(word, largest) for word in set(wanted))
-    covered = sum(weights.get(word, largest) for word in set(wanted) & set(found))
+    # fsum, because the order of a set differs from process to process, and stretches that cover the same must be equal
+    total = math.fsum(weights.get(word, largest) for word in set(wanted))
+    covered = math.fsum(weights.get(word, largest) for word in set(wanted) & set(found))
     return covered / total if total else 0.0
