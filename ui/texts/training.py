@@ -6,7 +6,7 @@ NOT_YOURS = "This page is for administrators. You are signed in as “{name}”,
 
 # ---- tabs
 
-NIGHT, VERSIONS, REVIEWS, REPORTS = "Night", "Versions", "Needs review", "Reports"
+NIGHT, VERSIONS, REVIEWS, REPORTS = "Night", "Versions", "Review", "Reports"
 
 # ---- the night
 

@@ -20,6 +20,7 @@ from rag.library.surrounding_text import SurroundingScope, with_surrounding_text
 from rag.records import Document, Hit, Passage, sha256_of
 from rag.retrieval.retriever import Retriever
 from tests.fixtures.chat_endpoint import KEY, in_nobodys_environment, says, serving
+from ui.html.fragments import escape_html
 from ui.texts import shared as texts
 from ui.web.chat.render_card import render_card
 
@@ -181,6 +182,6 @@ def test_what_a_model_took_from_beside_a_passage_is_cited_at_its_exact_place(
     (citation,) = answer.citations
     assert (citation.passage_id, citation.page, citation.found) == ("p2", 1, "supported")
     assert citation.quote == TEXT[citation.start : citation.end] == joined(2, 3)
-    assert f"{texts.BESIDE} <mark>So nurses can get the bonus&#46;<br>It is paid on 9 June" in render_card(
+    assert f"{escape_html(texts.BESIDE)} <mark>So nurses can get the bonus&#46;<br>It is paid on 9 June" in render_card(
         answer.hits[0], answer.citations
     )

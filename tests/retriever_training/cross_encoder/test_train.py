@@ -276,7 +276,7 @@ def test_a_teacher_that_is_no_cross_encoder_is_refused_when_the_plan_is_made(tmp
 
 
 def test_an_easier_half_of_no_choice_is_refused_when_the_plan_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"1 for the 1 a row leaves no choice: set night\.pool to 4"):
+    with pytest.raises(UsageError, match=r"1 for 1 a row leave no choice: set night\.pool to 4"):
         build_night_plan(Settings(data=tmp_path, night={"easy_first": True}))
     assert build_night_plan(Settings(data=tmp_path, night={"easy_first": True, "pool": 4})).towers.easy_first
 

@@ -163,7 +163,7 @@ def test_the_right_passage_is_found_by_words_and_pinned(page: Page, server: Runn
     page.see(".nj-which .nj-look textarea, .nj-which .nj-look input").send_keys("boiler room", "\n")
     find = page.see(".nj-find", where=lambda one: "boiler room" in one.text)
     page.see(".nj-pin", find).click()
-    page.see(".nj-which .nj-note", where=lambda one: "becomes the right answer" in one.text)
+    page.see(".nj-which .nj-note", where=lambda one: "ranks much higher" in one.text)
     app = server.opening.app()
     given = {
         verdict.verdict: verdict

@@ -70,7 +70,7 @@ def test_a_vote_on_a_passage_is_promised_stored_and_can_be_taken_back(page: Page
     page.see(".nj-note", card, where=lambda one: "now ranks higher" in one.text)
     assert [verdict for _, verdict in standing(server)] == ["helpful"]
     page.see(".nj-pin", card).click()
-    page.see(".nj-note", card, where=lambda one: "becomes the right answer" in one.text)
+    page.see(".nj-note", card, where=lambda one: "ranks much higher" in one.text)
     assert [verdict for _, verdict in standing(server)] == ["pin"]
     page.see(".nj-pin.primary", card).click()
     page.see(".nj-pin.secondary", card)
@@ -81,7 +81,7 @@ def test_an_answer_that_was_not_good_asks_why_in_a_row(page: Page, server: Runni
     page.ask("What do owls hunt?")
     page.see(".nj-chat .nj-not_relevant").click()
     page.see(".nj-answer_wrong").click()
-    page.see(".nj-chat .nj-note", where=lambda one: "the retriever does not learn from this" in one.text)
+    page.see(".nj-chat .nj-note", where=lambda one: "does not learn from it" in one.text)
     assert standing(server) == [(None, "answer_wrong")]
     page.see(".nj-chat .nj-not_relevant.primary").click()
     page.see(".nj-chat .nj-not_relevant.secondary")

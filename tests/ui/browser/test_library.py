@@ -196,7 +196,7 @@ def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy
     tab(page, texts.TAB_ADD)
     files = "\n".join(str(tmp_path / name) for name in ("bats.pdf", "broken.pdf"))
     page.browser.find_element("css selector", ".nj-upload input[type=file]").send_keys(files)
-    status(page, "2 files on the way in.")
+    status(page, "Adding 2 files.")
     page.see(".nj-job.nj-done", where=lambda one: "bats.pdf" in one.text and "1 searchable" in one.text)
     refused = page.see(".nj-job.nj-done .nj-step-refused", where=lambda one: "broken.pdf" in one.text)
     assert "refused" in refused.text and len(refused.text) > len("uploads/broken.pdf refused")
@@ -205,7 +205,7 @@ def test_uploaded_files_come_in_with_progress_and_reasons_and_go_with_their_copy
     page.see(".nj-job.nj-done", where=lambda one: "bats.pdf" in one.text)
     (server.opening.app().settings.data / "uploads" / "broken.pdf").write_bytes(pdf("Foxes dig dens."))
     page.see(".nj-again").click()
-    status(page, "1 file on the way in again.")
+    status(page, "Adding 1 file again.")
     page.see(".nj-job.nj-done", where=lambda one: "broken.pdf" in one.text and "1 searchable" in one.text)
     gone = page.browser.find_elements("css selector", ".nj-again")
     assert not any(element.is_displayed() for element in gone), "nothing is left to try"

@@ -64,4 +64,4 @@ def test_a_vote_becomes_a_better_first_passage_and_insights_say_so(browser, serv
 def name_the_right_passage(page: Page) -> None:
     card = page.card(RIGHT)
     page.see(".nj-pin", card).click()
-    page.see(".nj-note", card, where=lambda one: "becomes the right answer" in one.text)
+    page.see(".nj-note", card, where=lambda one: "ranks much higher" in one.text)

@@ -98,7 +98,7 @@ def docs_in(client: httpx.Client, home: Path) -> dict:
 def test_a_job_whose_application_was_killed_is_gone_on_with(client: httpx.Client) -> None:
     job = over(client, client.get("/api/jobs").json()[-1]["job_id"])
     assert (job["state"], job["n_starts"], job["files"]) == ("done", 2, {"indexed": 1, "refused": 1})
-    assert "went on at the next start" in job["note"]
+    assert "continued at the next start" in job["note"]
     assert "docs/owls.md" in [document["source"] for document in client.get("/api/documents").json()]
 
 
